@@ -1,0 +1,1 @@
+"""Drivers: the only place that touches devices and their libraries."""

@@ -1,0 +1,263 @@
+"""What a driver is: the interface, and the messages that cross the boundary of its process.
+
+A driver owns one kind of device and knows nothing of clients or tokens. It reports readers coming and going and, when
+armed, presentations; nothing comes down to it but *arm*, *disarm* and *transmit*.
+
+Rules that every driver keeps (``contract.py`` checks them):
+
+- A constructor stores its options; ``open()`` acts. ``open``, ``arm``, ``disarm``, ``transmit`` return promptly: the
+  device's work is done in the driver's own threads and reported by ``emit``, which any thread may call.
+- A reader's ``id`` is the same after replugging and after a restart, and never an index.
+- A driver reads a medium at most once for one *presence* (from its insertion to its removal), as soon as it is both
+  armed for it and present, and once more each time an ``Arm`` lists its reader in ``again``. The outcome is exactly one
+  ``Presented`` or ``Failed``. This makes an ``Arm`` harmless to repeat, and closes the race between an insertion and
+  a request.
+- When the system service behind the devices goes away, ``Health`` says so, the readers are removed, and they are added
+  again when it is back, without a restart of the driver.
+- ``close()`` ends its threads; it is the last call.
+"""
+
+import abc
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal
+
+import msgspec
+
+from vitale_protocol.events import Reader, Step
+
+__all__ = [
+    "Arm",
+    "Command",
+    "Disarm",
+    "Driver",
+    "Emit",
+    "Failed",
+    "Health",
+    "Log",
+    "Options",
+    "Ping",
+    "Pong",
+    "Presented",
+    "Progress",
+    "ReaderAdded",
+    "ReaderChanged",
+    "ReaderRemoved",
+    "Report",
+    "Start",
+    "Started",
+    "Stop",
+    "Transmit",
+    "Transmitted",
+]
+
+Options = Mapping[str, object]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A message between the supervisor and a worker, MessagePack behind a 4-byte big-endian length."""
+
+
+# ── commands: supervisor → worker ────────────────────────────────────────────────────────────────────────────────
+
+
+class Start(Message, tag="start"):
+    """The first command: opens the driver with its options."""
+
+    options: dict[str, object]
+
+
+class Arm(Message, tag="arm"):
+    """From now on, read what is presented. Replaces the arm before it.
+
+    Attributes:
+        media: the media wanted.
+        readers: the readers wanted; empty means all.
+        again: readers whose medium, though read before in this presence, is to be read once more.
+        challenge: bytes for media that can answer a challenge.
+        deadline: seconds since the epoch; the driver disarms itself then.
+    """
+
+    media: tuple[str, ...]
+    readers: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
+    challenge: bytes = b""
+    deadline: float
+
+
+class Disarm(Message, tag="disarm"):
+    """Stop reading what is presented. A reading that has begun is carried to its end."""
+
+
+class Transmit(Message, tag="transmit"):
+    """Raw command APDUs for the medium in ``reader``, in one transaction; answered by ``Transmitted``."""
+
+    id: int
+    reader: str
+    apdus: tuple[bytes, ...]
+
+
+class Ping(Message, tag="ping"):
+    """Answered by ``Pong`` from the worker's own loop."""
+
+    id: int
+
+
+class Stop(Message, tag="stop"):
+    """Close the driver and end the process."""
+
+
+Command = Start | Arm | Disarm | Transmit | Ping | Stop
+
+# ── reports: worker → supervisor ─────────────────────────────────────────────────────────────────────────────────
+
+
+class Started(Message, tag="started"):
+    """The driver is open. ``version`` is that of the binding and of its library, for ``doctor``."""
+
+    driver: str
+    media: tuple[str, ...]
+    version: str = ""
+
+
+class ReaderAdded(Message, tag="reader_added"):
+    """A reader came."""
+
+    reader: Reader
+
+
+class ReaderChanged(Message, tag="reader_changed"):
+    """A reader's state or medium changed."""
+
+    reader: Reader
+
+
+class ReaderRemoved(Message, tag="reader_removed"):
+    """A reader went."""
+
+    reader: str
+
+
+class Progress(Message, tag="progress"):
+    """How a presentation at a reader gets on; ``reason`` is a catalogue reason where a step has one (``retry``)."""
+
+    reader: str
+    step: Step
+    reason: str = ""
+
+
+class Presented(Message, tag="presented"):
+    """A fact: this medium, at this reader, at this instant, with this raw evidence.
+
+    Attributes:
+        id: a UUID (any version), unique for this presentation.
+        medium: one of ``vitale_protocol.records.Medium``.
+        at: seconds since the epoch, when the last byte of the evidence was read.
+        evidence: named raw bytes, as the medium's module in ``vitale_protocol.media`` documents them.
+        simulated: whether the reader or the medium is simulated; cannot be turned off.
+        elapsed: seconds from the start of the reading to its end (the APDU time).
+    """
+
+    id: str
+    medium: str
+    reader: str
+    at: float
+    evidence: dict[str, bytes]
+    simulated: bool
+    elapsed: float = 0.0
+
+
+class Failed(Message, tag="failed"):
+    """A presentation that gave no reading: the ``reason`` of an error class, its ``data`` and a technical detail."""
+
+    reader: str
+    reason: str
+    detail: str = ""
+    data: dict[str, object] = {}
+
+
+class Transmitted(Message, tag="transmitted"):
+    """The responses to ``Transmit`` so far; ``reason`` is set where it stopped early, at exchange ``len(responses)``."""
+
+    id: int
+    responses: tuple[bytes, ...]
+    reason: str = ""
+    data: dict[str, object] = {}
+
+
+class Health(Message, tag="health"):
+    """The driver's own state: ``ok``, or ``degraded`` with a catalogue reason (its system service is absent …)."""
+
+    state: Literal["ok", "degraded"]
+    reason: str = ""
+    detail: str = ""
+
+
+class Pong(Message, tag="pong"):
+    """The answer to ``Ping``; ``stuck`` names an operation that exceeded its time limit, or is empty."""
+
+    id: int
+    stuck: str = ""
+
+
+class Log(Message, tag="log"):
+    """A log record of the worker, already redacted."""
+
+    level: int
+    logger: str
+    text: str
+
+
+Report = (
+    Started
+    | ReaderAdded
+    | ReaderChanged
+    | ReaderRemoved
+    | Progress
+    | Presented
+    | Failed
+    | Transmitted
+    | Health
+    | Pong
+    | Log
+)
+
+Emit = Callable[[Report], None]
+
+
+class Driver(abc.ABC):
+    """One kind of device. Registered by name in the entry-point group ``vitale_reader.drivers``."""
+
+    name: ClassVar[str]
+    media: ClassVar[tuple[str, ...]]
+
+    def __init__(self, options: Options) -> None:
+        """Stores the options; touches nothing."""
+        self.options = options
+
+    @abc.abstractmethod
+    def open(self, emit: Emit) -> None:
+        """Starts the driver's threads; emits ``Started`` and then what it finds.
+
+        Raises:
+            ToolMissing: the binding's native library is not installed.
+        """
+
+    @abc.abstractmethod
+    def arm(self, command: Arm) -> None:
+        """Reads what is presented from now on, under the rules of this module."""
+
+    @abc.abstractmethod
+    def disarm(self) -> None:
+        """Ends the effect of ``arm``."""
+
+    @abc.abstractmethod
+    def transmit(self, command: Transmit) -> None:
+        """Exchanges raw APDUs; emits one ``Transmitted``."""
+
+    def stuck(self) -> str:
+        """Names an operation that exceeded its own time limit, so that the worker can be replaced; else empty."""
+        return ""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Ends the driver's threads; emits nothing afterwards."""

@@ -1,0 +1,1 @@
+"""Pure protocol: bytes and values, no I/O, no clock, no randomness."""

@@ -1,0 +1,488 @@
+"""The one tree of errors; each class carries its wire code, its reason and whether asking again can help.
+
+::
+
+    VitaleError
+    ├── RpcError                  JSON-RPC 2.0 itself
+    │   ├── ParseError            -32700  parse_error
+    │   ├── InvalidRequest        -32600  invalid_request
+    │   ├── MethodNotFound        -32601  method_not_found
+    │   ├── InvalidParams         -32602  invalid_params
+    │   └── InternalError         -32603  internal_error
+    ├── AccessError
+    │   ├── NotAuthenticated        1001  not_authenticated
+    │   ├── NotAuthorised           1002  not_authorised
+    │   ├── ProtocolUnsupported     1003  protocol_unsupported
+    │   ├── LimitExceeded           1004  limit_exceeded
+    │   └── ShuttingDown            1005  shutting_down
+    ├── ReaderError
+    │   ├── NoReader                1101  no_reader
+    │   ├── ReaderGone              1102  reader_gone
+    │   ├── ReaderBusy              1103  reader_busy
+    │   └── ReaderUnavailable       1104  reader_unavailable
+    ├── PresentationError
+    │   ├── PresentationTimeout     1201  timeout
+    │   ├── Cancelled               1202  cancelled
+    │   ├── AmbiguousMedium         1203  ambiguous_medium
+    │   ├── MediumRemoved           1204  medium_removed
+    │   ├── MediumMute              1205  medium_mute
+    │   ├── MediumUnsupported       1206  medium_unsupported
+    │   ├── MediumUnreadable        1207  medium_unreadable
+    │   ├── PayloadInvalid          1208  payload_invalid
+    │   ├── Replayed                1209  replayed
+    │   ├── MediumExpired           1210  medium_expired
+    │   ├── MixedOrigin             1211  mixed_origin
+    │   ├── SimulatedRefused        1212  simulated_refused
+    │   └── Opposed                 1213  opposed
+    ├── ResolverError
+    │   ├── ResolverUnavailable     1301  resolver_unavailable
+    │   ├── ResolverRefused         1302  resolver_refused
+    │   └── ContextUnknown          1303  context_unknown
+    ├── LeaseError
+    │   ├── LeaseConflict           1401  lease_conflict
+    │   ├── LeaseExpired            1402  lease_expired
+    │   └── CardError               1403  card_error
+    ├── TokenInvalid                1501  token_invalid
+    ├── StoreUnavailable            1502  store_unavailable
+    └── LocalError                never on the wire: a mistake or a fault on this side
+        ├── LocalMisuse             misuse of this library by its caller
+        ├── DaemonUnreachable       no daemon answers at the address
+        ├── DaemonUntrusted         what answers is not the daemon that was paired
+        ├── DaemonRunning           another daemon holds this home
+        ├── ConfigurationInvalid    the configuration cannot be used
+        └── ToolMissing             a program that is needed is not installed
+
+Rules: an error never carries personal data, neither in ``detail`` nor in ``data``. Titles, causes and remedies are
+in the catalogue, in French and English; ``detail`` is a short technical sentence in English for logs and developers.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+__all__ = [
+    "AccessError",
+    "AmbiguousMedium",
+    "Cancelled",
+    "CardError",
+    "ConfigurationInvalid",
+    "ContextUnknown",
+    "DaemonRunning",
+    "DaemonUnreachable",
+    "DaemonUntrusted",
+    "InternalError",
+    "InvalidParams",
+    "InvalidRequest",
+    "JsonValue",
+    "LeaseConflict",
+    "LeaseError",
+    "LeaseExpired",
+    "LimitExceeded",
+    "LocalError",
+    "LocalMisuse",
+    "MediumExpired",
+    "MediumMute",
+    "MediumRemoved",
+    "MediumUnreadable",
+    "MediumUnsupported",
+    "MethodNotFound",
+    "MixedOrigin",
+    "NoReader",
+    "NotAuthenticated",
+    "NotAuthorised",
+    "Opposed",
+    "ParseError",
+    "PayloadInvalid",
+    "PresentationError",
+    "PresentationTimeout",
+    "ProtocolUnsupported",
+    "ReaderBusy",
+    "ReaderError",
+    "ReaderGone",
+    "ReaderUnavailable",
+    "Replayed",
+    "ResolverError",
+    "ResolverRefused",
+    "ResolverUnavailable",
+    "RpcError",
+    "ShuttingDown",
+    "SimulatedRefused",
+    "StoreUnavailable",
+    "TokenInvalid",
+    "ToolMissing",
+    "VitaleError",
+    "by_code",
+    "by_reason",
+    "concrete_errors",
+]
+
+
+JsonValue = str | int | float | bool | list["JsonValue"] | dict[str, "JsonValue"] | None
+
+
+class VitaleError(Exception):
+    """The root of everything this project raises on purpose.
+
+    Attributes:
+        code: the JSON-RPC error code; 0 in classes that never travel.
+        reason: the stable word for programs, also the key in the catalogue; empty in abstract classes.
+        retryable: whether the same call may succeed later without anybody changing the request.
+        detail: one technical sentence in English, without personal data.
+        data: further members of the wire's ``error.data`` (``choices``, ``sw``, ``holder`` …), without personal data.
+    """
+
+    code: ClassVar[int] = 0
+    reason: ClassVar[str] = ""
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str = "", *, data: Mapping[str, JsonValue] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.data: dict[str, JsonValue] = dict(data or {})
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+
+class RpcError(VitaleError):
+    """The message is not what JSON-RPC 2.0 or the method's definition allows."""
+
+
+class ParseError(RpcError):
+    """The bytes are not JSON in UTF-8."""
+
+    code = -32700
+    reason = "parse_error"
+
+
+class InvalidRequest(RpcError):
+    """The JSON is not a JSON-RPC 2.0 message."""
+
+    code = -32600
+    reason = "invalid_request"
+
+
+class MethodNotFound(RpcError):
+    """No such method."""
+
+    code = -32601
+    reason = "method_not_found"
+
+
+class InvalidParams(RpcError):
+    """The parameters are not those of the method; ``data.path`` says where."""
+
+    code = -32602
+    reason = "invalid_params"
+
+
+class InternalError(RpcError):
+    """A fault of the daemon; ``data.incident`` names the entry in its log."""
+
+    code = -32603
+    reason = "internal_error"
+
+
+class AccessError(VitaleError):
+    """The caller may not do this."""
+
+
+class NotAuthenticated(AccessError):
+    """The session is not open, or the credential is not known."""
+
+    code = 1001
+    reason = "not_authenticated"
+
+
+class NotAuthorised(AccessError):
+    """The client's pairing does not allow this."""
+
+    code = 1002
+    reason = "not_authorised"
+
+
+class ProtocolUnsupported(AccessError):
+    """No protocol version in common."""
+
+    code = 1003
+    reason = "protocol_unsupported"
+
+
+class LimitExceeded(AccessError):
+    """A limit of the daemon is reached; ``data.limit`` names it."""
+
+    code = 1004
+    reason = "limit_exceeded"
+    retryable = True
+
+
+class ShuttingDown(AccessError):
+    """The daemon is stopping."""
+
+    code = 1005
+    reason = "shutting_down"
+    retryable = True
+
+
+class ReaderError(VitaleError):
+    """No reading because of the reader."""
+
+
+class NoReader(ReaderError):
+    """No reader matches the request; ``data.drivers`` says why, driver by driver."""
+
+    code = 1101
+    reason = "no_reader"
+    retryable = True
+
+
+class ReaderGone(ReaderError):
+    """The reader went away."""
+
+    code = 1102
+    reason = "reader_gone"
+    retryable = True
+
+
+class ReaderBusy(ReaderError):
+    """Another program or client holds the reader; ``data.holder`` says what is known."""
+
+    code = 1103
+    reason = "reader_busy"
+    retryable = True
+
+
+class ReaderUnavailable(ReaderError):
+    """The reader or its system service does not work; ``data.service`` names it where known."""
+
+    code = 1104
+    reason = "reader_unavailable"
+    retryable = True
+
+
+class PresentationError(VitaleError):
+    """No token came of this presentation."""
+
+
+class PresentationTimeout(PresentationError):
+    """Nothing was presented in time."""
+
+    code = 1201
+    reason = "timeout"
+    retryable = True
+
+
+class Cancelled(PresentationError):
+    """The request was cancelled."""
+
+    code = 1202
+    reason = "cancelled"
+
+
+class AmbiguousMedium(PresentationError):
+    """Several media are present; ``data.choices`` lists ``{reader, name, medium}``."""
+
+    code = 1203
+    reason = "ambiguous_medium"
+    retryable = True
+
+
+class MediumRemoved(PresentationError):
+    """The medium was withdrawn while it was read."""
+
+    code = 1204
+    reason = "medium_removed"
+    retryable = True
+
+
+class MediumMute(PresentationError):
+    """The card does not answer: inverted, dirty or broken."""
+
+    code = 1205
+    reason = "medium_mute"
+    retryable = True
+
+
+class MediumUnsupported(PresentationError):
+    """The medium is known and cannot be read by this product; ``data.medium`` and ``data.generation`` name it."""
+
+    code = 1206
+    reason = "medium_unsupported"
+
+
+class MediumUnreadable(PresentationError):
+    """The medium answers what cannot be understood."""
+
+    code = 1207
+    reason = "medium_unreadable"
+    retryable = True
+
+
+class PayloadInvalid(PresentationError):
+    """The scanned or submitted payload is not one that can be used."""
+
+    code = 1208
+    reason = "payload_invalid"
+
+
+class Replayed(PresentationError):
+    """The payload was used before."""
+
+    code = 1209
+    reason = "replayed"
+
+
+class MediumExpired(PresentationError):
+    """The medium is past its end of validity."""
+
+    code = 1210
+    reason = "medium_expired"
+
+
+class MixedOrigin(PresentationError):
+    """Test, demonstration and real media are mixed."""
+
+    code = 1211
+    reason = "mixed_origin"
+
+
+class SimulatedRefused(PresentationError):
+    """The medium is simulated and this station is not in ``simulated`` mode."""
+
+    code = 1212
+    reason = "simulated_refused"
+
+
+class Opposed(PresentationError):
+    """The card is on the site's opposition list."""
+
+    code = 1213
+    reason = "opposed"
+
+
+class ResolverError(VitaleError):
+    """The apCV resolver did not give a context."""
+
+
+class ResolverUnavailable(ResolverError):
+    """The resolver does not answer."""
+
+    code = 1301
+    reason = "resolver_unavailable"
+    retryable = True
+
+
+class ResolverRefused(ResolverError):
+    """The resolver answered no."""
+
+    code = 1302
+    reason = "resolver_refused"
+
+
+class ContextUnknown(ResolverError):
+    """No such apCV context at this client."""
+
+    code = 1303
+    reason = "context_unknown"
+
+
+class LeaseError(VitaleError):
+    """Raw access to a reader failed."""
+
+
+class LeaseConflict(LeaseError):
+    """The lease that the caller believes current is not."""
+
+    code = 1401
+    reason = "lease_conflict"
+    retryable = True
+
+
+class LeaseExpired(LeaseError):
+    """The lease has ended; ``data.cause`` says how."""
+
+    code = 1402
+    reason = "lease_expired"
+
+
+class CardError(LeaseError):
+    """The card answered with an error; ``data.sw`` is its status word in hex."""
+
+    code = 1403
+    reason = "card_error"
+
+
+class TokenInvalid(VitaleError):
+    """The token does not verify; ``data.check`` names the check that failed.
+
+    Checks: ``format algorithm type key signature claims audience nonce expired not_yet_valid replayed``.
+    """
+
+    code = 1501
+    reason = "token_invalid"
+
+
+class StoreUnavailable(VitaleError):
+    """The daemon's store cannot be written or read."""
+
+    code = 1502
+    reason = "store_unavailable"
+    retryable = True
+
+
+class LocalError(VitaleError):
+    """A mistake or a fault on this side of the wire."""
+
+
+class LocalMisuse(LocalError):
+    """This library was called against its documentation."""
+
+    reason = "local_misuse"
+
+
+class DaemonUnreachable(LocalError):
+    """No daemon answers at the address."""
+
+    reason = "daemon_unreachable"
+    retryable = True
+
+
+class DaemonUntrusted(LocalError):
+    """What answers is not the daemon that this client was paired with."""
+
+    reason = "daemon_untrusted"
+
+
+class DaemonRunning(LocalError):
+    """Another daemon holds this home; ``data.pid`` says which."""
+
+    reason = "daemon_running"
+
+
+class ConfigurationInvalid(LocalError):
+    """The configuration cannot be used; ``data.path`` and ``data.file`` say where."""
+
+    reason = "configuration_invalid"
+
+
+class ToolMissing(LocalError):
+    """A program or library that is needed is not installed; ``data.tool`` names it."""
+
+    reason = "tool_missing"
+
+
+def concrete_errors(root: type[VitaleError] = VitaleError) -> Iterator[type[VitaleError]]:
+    """Every class of the tree that has a reason, depth first."""
+    if root.reason:
+        yield root
+    for child in root.__subclasses__():
+        yield from concrete_errors(child)
+
+
+def by_code(code: int) -> type[VitaleError] | None:
+    """The class that travels with a wire code, or None for a code of somebody else's."""
+    return next((error for error in concrete_errors() if error.code == code and code != 0), None)
+
+
+def by_reason(reason: str) -> type[VitaleError] | None:
+    """The class of a reason, or None for a reason of a newer daemon."""
+    return next((error for error in concrete_errors() if error.reason == reason), None)

@@ -1,0 +1,59 @@
+"""The notifications of the wire, and the reader that most of them speak of, as one table."""
+
+from typing import Literal
+
+import msgspec
+
+__all__ = ["EVENTS", "Event", "PresentationProgress", "Reader", "ReaderEvent", "ReaderState", "Step"]
+
+ReaderState = Literal["empty", "present", "busy", "leased", "unavailable"]
+Step = Literal["armed", "detected", "reading", "retry", "remove_card", "ambiguous", "resolving"]
+
+
+class Reader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A reader as clients see it.
+
+    ``id`` is stable across replugging and restarts of the daemon; ``medium`` is what lies there (``vitale-card``,
+    ``cps-card``, ``unknown-card``), never whose; ``error`` is a catalogue reason, where the reader or what lies there
+    cannot be used.
+    """
+
+    id: str
+    name: str
+    driver: str
+    media: tuple[str, ...]
+    state: ReaderState
+    medium: str | None = None
+    simulated: bool = False
+    error: str | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A notification; what is left over is ignored."""
+
+
+class ReaderEvent(Event):
+    """``reader.added``, ``reader.changed``, ``reader.removed``."""
+
+    reader: Reader
+
+
+class PresentationProgress(Event):
+    """``presentation.progress``: how a waiting request gets on.
+
+    ``request`` is the JSON-RPC id of the call; ``message`` is in the session's language, fit to be shown.
+    """
+
+    request: int | str
+    step: Step
+    message: str
+    reader: str | None = None
+    remedy: str | None = None
+
+
+EVENTS: dict[str, type[Event]] = {
+    "reader.added": ReaderEvent,
+    "reader.changed": ReaderEvent,
+    "reader.removed": ReaderEvent,
+    "presentation.progress": PresentationProgress,
+}

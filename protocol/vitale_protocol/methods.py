@@ -1,0 +1,333 @@
+"""The methods of the wire: parameters, result and rights of each, as one table.
+
+Every transport speaks these. ``METHODS`` is the source of ``schema/`` and of the reference; a daemon's handlers and a
+client's calls are checked against it. Parameters refuse members that they do not know; results are read tolerantly,
+so that a client survives a newer daemon.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from vitale_protocol.events import Reader
+from vitale_protocol.records import Medium
+from vitale_protocol.tokens import Claims
+
+__all__ = [
+    "METHODS",
+    "PROTOCOL_VERSION",
+    "SCOPES",
+    "ClientAdded",
+    "ClientSummary",
+    "ClientsAdd",
+    "ClientsListed",
+    "ClientsRevoke",
+    "ClientsRevoked",
+    "Done",
+    "DriverHealth",
+    "Empty",
+    "Identity",
+    "KeysRotated",
+    "Limits",
+    "Method",
+    "OutboxAck",
+    "OutboxAcked",
+    "OutboxListed",
+    "OutboxToken",
+    "PresentationCancel",
+    "PresentationCancelled",
+    "PresentationRequest",
+    "PresentationResult",
+    "Purpose",
+    "ReadersListed",
+    "Scope",
+    "SessionOpen",
+    "SessionOpened",
+    "SessionPing",
+    "SessionPonged",
+    "Station",
+    "StationInfo",
+    "StationKeys",
+    "StationMode",
+    "Transport",
+]
+
+PROTOCOL_VERSION = 1
+
+Scope = Literal["identity", "nir", "dependants", "rights", "context", "payload", "apdu", "admin"]
+SCOPES: tuple[Scope, ...] = ("identity", "nir", "dependants", "rights", "context", "payload", "apdu", "admin")
+Purpose = Literal["fse", "teleservices", "dp", "identity"]
+StationMode = Literal["production", "test", "simulated"]
+Transport = Literal["unix", "tls", "websocket", "stdio"]
+
+# Anchored at both ends without ``$``, which would let a final line feed through in Python.
+Nonce = Annotated[str, msgspec.Meta(min_length=22, max_length=128, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+ReaderId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+TimeoutMs = Annotated[int, msgspec.Meta(ge=1_000, le=600_000)]
+RequestId = int | str
+
+
+class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Parameters of a method: what is left over is refused."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Result of a method: what is left over is ignored."""
+
+
+class Empty(Params):
+    """No parameters."""
+
+
+class Identity(Params):
+    """What a client says of itself; shown in the audit trail, never trusted."""
+
+    name: Name
+    version: Annotated[str, msgspec.Meta(max_length=50)] = ""
+
+
+class SessionOpen(Params):
+    """``session.open``: always the first message."""
+
+    protocol: Annotated[tuple[int, ...], msgspec.Meta(min_length=1, max_length=16)]
+    client: Identity
+    credential: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    language: Literal["fr", "en"] = "fr"
+
+
+class Station(Result):
+    """This installation; ``id`` is a UUID made at first start, ``iss`` of its tokens is ``urn:vitale-reader:<id>``."""
+
+    id: str
+    name: str
+    version: str
+    mode: StationMode
+
+
+class Limits(Result):
+    """The daemon's limits, in the units of their names."""
+
+    message_bytes: int
+    depth: int
+    batch: int
+    sessions: int
+    requests: int
+    open_seconds: int
+
+
+class SessionOpened(Result):
+    """The answer to ``session.open``; ``jwks`` is a JWK Set with the station's public keys."""
+
+    protocol: int
+    session: str
+    client_id: str
+    scopes: tuple[str, ...]
+    station: Station
+    jwks: dict[str, Any]
+    limits: Limits
+
+
+class SessionPing(Params):
+    """``session.ping``."""
+
+
+class SessionPonged(Result):
+    """The daemon's time, seconds since the epoch."""
+
+    time: float
+
+
+class DriverHealth(Result):
+    """A driver's worker, as the supervisor sees it.
+
+    ``state``: ``starting ready degraded restarting stopped``; ``reason`` is a catalogue reason where something is wrong.
+    """
+
+    name: str
+    state: Literal["starting", "ready", "degraded", "restarting", "stopped"]
+    media: tuple[str, ...]
+    restarts: int = 0
+    pid: int | None = None
+    version: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+class StationInfo(Result):
+    """The answer to ``station.info``; ``uptime`` in seconds."""
+
+    station: Station
+    media: tuple[str, ...]
+    drivers: tuple[DriverHealth, ...]
+    uptime: float
+
+
+class StationKeys(Result):
+    """The answer to ``station.keys``: current and still valid older keys."""
+
+    jwks: dict[str, Any]
+
+
+class ReadersListed(Result):
+    """The answer to ``readers.list`` and ``readers.watch``."""
+
+    readers: tuple[Reader, ...]
+
+
+class PresentationRequest(Params):
+    """``presentation.request``: the next presentation that matches."""
+
+    nonce: Nonce
+    media: Annotated[tuple[Medium, ...], msgspec.Meta(min_length=1, max_length=16)] | None = None
+    readers: Annotated[tuple[ReaderId, ...], msgspec.Meta(min_length=1, max_length=64)] | None = None
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)] = ("identity",)
+    purpose: Annotated[tuple[Purpose, ...], msgspec.Meta(min_length=1, max_length=4)] | Purpose | None = None
+    timeout_ms: TimeoutMs = 60_000
+
+
+class PresentationResult(Result):
+    """The answer to ``presentation.request``: ``claims`` is what ``token`` says, decoded for convenience."""
+
+    presentation: str
+    token: str
+    claims: Claims
+
+
+class PresentationCancel(Params):
+    """``presentation.cancel``: ``request`` is the JSON-RPC id of the waiting call."""
+
+    request: RequestId
+
+
+class PresentationCancelled(Result):
+    """Whether a waiting call was cancelled."""
+
+    cancelled: bool
+
+
+class OutboxToken(Result):
+    """A token not yet acknowledged."""
+
+    jti: str
+    exp: int
+    token: str
+
+
+class OutboxListed(Result):
+    """The answer to ``outbox.list``."""
+
+    tokens: tuple[OutboxToken, ...]
+
+
+class OutboxAck(Params):
+    """``outbox.ack``."""
+
+    jti: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=64)], ...], msgspec.Meta(min_length=1, max_length=1000)]
+
+
+class OutboxAcked(Result):
+    """How many tokens were acknowledged by this call."""
+
+    acked: int
+
+
+class ClientsAdd(Params):
+    """``clients.add``: pairs a new client."""
+
+    name: Name
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)]
+    transports: Annotated[tuple[Transport, ...], msgspec.Meta(min_length=1, max_length=4)]
+    origins: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=300)], ...], msgspec.Meta(max_length=32)] = ()
+
+
+class ClientAdded(Result):
+    """The credential material, shown once.
+
+    ``certificate`` and ``private_key`` are PEM, for TLS; ``daemon_certificate_sha256`` is the hex digest of the
+    daemon's certificate in DER, to be pinned; ``credential`` is the secret for ``session.open`` where no certificate
+    speaks for the client.
+    """
+
+    client_id: str
+    credential: str | None = None
+    certificate: str | None = None
+    private_key: str | None = None
+    daemon_certificate: str | None = None
+    daemon_certificate_sha256: str | None = None
+
+
+class ClientSummary(Result):
+    """One paired client, without any secret. Times are seconds since the epoch."""
+
+    client_id: str
+    name: str
+    scopes: tuple[str, ...]
+    transports: tuple[str, ...]
+    origins: tuple[str, ...] = ()
+    created_at: float = 0.0
+    revoked_at: float | None = None
+
+
+class ClientsListed(Result):
+    """The answer to ``clients.list``."""
+
+    clients: tuple[ClientSummary, ...]
+
+
+class ClientsRevoke(Params):
+    """``clients.revoke``: its sessions end at once."""
+
+    client_id: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
+class ClientsRevoked(Result):
+    """Whether there was such a client, and how many of its sessions ended."""
+
+    revoked: bool
+    sessions: int
+
+
+class KeysRotated(Result):
+    """The new current key."""
+
+    kid: str
+
+
+class Done(Result):
+    """Nothing more to say than that it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method: its types, the scope it needs (None: any open session) and one sentence for the reference."""
+
+    name: str
+    params: type[Params]
+    result: type[Result]
+    summary: str
+    scope: Scope | None = None
+    opens: bool = False
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method("session.open", SessionOpen, SessionOpened, "Opens the session; always first.", opens=True),
+        Method("session.ping", SessionPing, SessionPonged, "The daemon's time."),
+        Method("station.info", Empty, StationInfo, "The station, its media, its drivers and their health."),
+        Method("station.keys", Empty, StationKeys, "The keys that verify this station's tokens."),
+        Method("readers.list", Empty, ReadersListed, "The readers and what lies in them, never whose."),
+        Method("readers.watch", Empty, ReadersListed, "The readers now, then a notification for each change."),
+        Method("readers.unwatch", Empty, Done, "Ends the watch."),
+        Method("presentation.request", PresentationRequest, PresentationResult, "Waits for the next presentation that matches and gives its token."),
+        Method("presentation.cancel", PresentationCancel, PresentationCancelled, "Cancels a waiting request."),
+        Method("outbox.list", Empty, OutboxListed, "The tokens that this client has not acknowledged."),
+        Method("outbox.ack", OutboxAck, OutboxAcked, "Acknowledges tokens; the daemon forgets them."),
+        Method("clients.add", ClientsAdd, ClientAdded, "Pairs a client.", scope="admin"),
+        Method("clients.list", Empty, ClientsListed, "The paired clients.", scope="admin"),
+        Method("clients.revoke", ClientsRevoke, ClientsRevoked, "Revokes a client.", scope="admin"),
+        Method("keys.rotate", Empty, KeysRotated, "Makes a new signing key; the old one still verifies for a while.", scope="admin"),
+    )
+}

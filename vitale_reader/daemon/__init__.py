@@ -1,0 +1,1 @@
+"""The daemon: one asyncio process that turns presentations into signed tokens."""

@@ -1,0 +1,1 @@
+"""Transports: bytes to session and back, nothing else."""

@@ -1,0 +1,1 @@
+"""apCV resolvers behind one small interface."""
