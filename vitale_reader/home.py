@@ -1,0 +1,88 @@
+"""Where a station keeps its things, and how a client finds the daemon: the home folders and ``endpoints.json``."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from vitale_protocol.errors import DaemonUnreachable
+
+__all__ = ["Endpoints", "Home", "TlsEndpoint", "WebEndpoint"]
+
+APPLICATION = "vitale-reader"
+
+
+class TlsEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the TLS transport listens; ``sha256`` is the hex digest of the daemon's certificate in DER."""
+
+    host: str
+    port: int
+    sha256: str
+
+
+class WebEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the WebSocket transport and the dashboard are served."""
+
+    url: str
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The addresses in use by a running daemon, as ``endpoints.json`` tells them."""
+
+    pid: int
+    version: str
+    unix: str | None = None
+    tls: TlsEndpoint | None = None
+    web: WebEndpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folders of one station: one daemon at most runs in a home."""
+
+    config: Path
+    state: Path
+    run: Path
+
+    @classmethod
+    def locate(cls, environ: Mapping[str, str] | None = None) -> "Home":
+        """``VITALE_READER_HOME`` if it is set, else the platform's own folders for this user."""
+        environ = os.environ if environ is None else environ
+        if root := environ.get("VITALE_READER_HOME"):
+            return cls.under(Path(root))
+        folders = platformdirs.PlatformDirs(APPLICATION, appauthor=False)
+        return cls(
+            config=folders.user_config_path / "config.toml",
+            state=folders.user_state_path,
+            run=folders.user_runtime_path,
+        )
+
+    @classmethod
+    def under(cls, root: Path) -> "Home":
+        """Everything under one folder: ``config.toml``, ``state/``, ``run/``."""
+        root = root.expanduser().absolute()
+        return cls(config=root / "config.toml", state=root / "state", run=root / "run")
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket."""
+        return self.run / "daemon.sock"
+
+    @property
+    def endpoints_file(self) -> Path:
+        """The file that tells the addresses in use."""
+        return self.run / "endpoints.json"
+
+    def endpoints(self) -> Endpoints:
+        """The addresses of the daemon that runs here.
+
+        Raises:
+            DaemonUnreachable: no daemon wrote them, or the file is not readable.
+        """
+        try:
+            return msgspec.json.decode(self.endpoints_file.read_bytes(), type=Endpoints)
+        except (OSError, msgspec.DecodeError) as error:
+            raise DaemonUnreachable("no daemon has published its endpoints", data={"file": str(self.endpoints_file)}) from error
