@@ -54,10 +54,12 @@ class Home:
         if root := environ.get("VITALE_READER_HOME"):
             return cls.under(Path(root))
         folders = platformdirs.PlatformDirs(APPLICATION, appauthor=False)
+        # Without a session's runtime folder (a service, a bare shell) the state folder is as private, and as stable.
+        runtime = environ.get("XDG_RUNTIME_DIR")
         return cls(
             config=folders.user_config_path / "config.toml",
             state=folders.user_state_path,
-            run=folders.user_runtime_path,
+            run=Path(runtime) / APPLICATION if runtime else folders.user_state_path / "run",
         )
 
     @classmethod
