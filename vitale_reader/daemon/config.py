@@ -1,0 +1,157 @@
+"""The settings of a station: ``config.toml``, checked once, at the edge.
+
+A setting that is not known is refused, so that a misspelt one cannot be silently without effect.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.methods import StationMode
+
+__all__ = ["Config", "Drivers", "Log", "Station", "Tls", "Tokens", "Unix", "load", "parse"]
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file."""
+
+
+class Station(Section):
+    """``[station]``: what this installation is.
+
+    Attributes:
+        name: shown to clients; free text.
+        mode: ``production`` refuses whatever is simulated; only ``simulated`` issues tokens from simulated devices.
+    """
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "vitale-reader"
+    mode: StationMode = "production"
+
+
+class Unix(Section):
+    """``[unix]``: the socket for programs of this machine.
+
+    Attributes:
+        enabled: whether to listen.
+        users: names of other users of this machine that may connect; they hold the scopes of their pairing only.
+    """
+
+    enabled: bool = True
+    users: tuple[str, ...] = ()
+
+
+class Tls(Section):
+    """``[tls]``: the TLS 1.3 transport, with client certificates made at pairing.
+
+    Attributes:
+        enabled: whether to listen.
+        host: a loopback address, unless ``lan`` says otherwise.
+        port: 0 for any free port.
+        lan: set to true to allow an address that other machines reach.
+    """
+
+    enabled: bool = True
+    host: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Port = 7816
+    lan: bool = False
+
+
+class Tokens(Section):
+    """``[tokens]``: the life of tokens and keys.
+
+    Attributes:
+        lifetime: seconds from issue to expiry.
+        key_overlap: seconds for which a rotated key still verifies.
+    """
+
+    lifetime: Annotated[int, msgspec.Meta(ge=10, le=600)] = 120
+    key_overlap: Annotated[int, msgspec.Meta(ge=600, le=2_592_000)] = 86_400
+
+
+class Limits(Section):
+    """``[limits]``: what one client may take of the daemon.
+
+    Attributes:
+        sessions: open sessions of one client.
+        requests: waiting requests of one session.
+        open_seconds: time to finish opening a session.
+        send_buffer_bytes: what may wait to be read by a client before it is cut off.
+    """
+
+    sessions: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 64
+    requests: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 32
+    open_seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 10
+    send_buffer_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=67_108_864)] = 4_194_304
+
+
+class Log(Section):
+    """``[log]``: what the daemon writes to its standard error; never personal data.
+
+    Attributes:
+        level: the least level that is written.
+    """
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Drivers(Section):
+    """``[drivers]``: which drivers run, and their options.
+
+    Attributes:
+        enabled: names of drivers, as ``vitale-reader drivers`` knows them.
+        options: a table a driver, ``[drivers.options.pcsc]``; each driver checks its own.
+    """
+
+    enabled: tuple[str, ...] = ("pcsc",)
+    options: dict[str, dict[str, object]] = {}
+
+
+class Config(Section):
+    """The whole file; every table and every setting may be left out.
+
+    Attributes:
+        store: ``sqlite`` keeps the state in ``state/store.db``.
+        audit_days: days for which the audit trail is kept.
+    """
+
+    station: Station = Station()
+    unix: Unix = Unix()
+    tls: Tls = Tls()
+    tokens: Tokens = Tokens()
+    limits: Limits = Limits()
+    log: Log = Log()
+    drivers: Drivers = Drivers()
+    store: Literal["sqlite"] = "sqlite"
+    audit_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 365
+
+
+def parse(text: str, *, source: str = "config.toml") -> Config:
+    """The settings in a TOML text.
+
+    Raises:
+        ConfigurationInvalid: with the place of the first fault.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(text), Config)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigurationInvalid(str(error), data={"file": source, "path": str(error)}) from error
+
+
+def load(file: Path) -> Config:
+    """The settings in a file; the defaults where there is none.
+
+    Raises:
+        ConfigurationInvalid: the file cannot be read or used.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationInvalid(str(error), data={"file": str(file)}) from error
+    return parse(text, source=str(file))
