@@ -87,4 +87,6 @@ class Home:
         try:
             return msgspec.json.decode(self.endpoints_file.read_bytes(), type=Endpoints)
         except (OSError, msgspec.DecodeError) as error:
-            raise DaemonUnreachable("no daemon has published its endpoints", data={"file": str(self.endpoints_file)}) from error
+            raise DaemonUnreachable(
+                "no daemon has published its endpoints", data={"file": str(self.endpoints_file)}
+            ) from error

@@ -176,7 +176,7 @@ class Failed(Message, tag="failed"):
 
 
 class Transmitted(Message, tag="transmitted"):
-    """The responses to ``Transmit`` so far; ``reason`` is set where it stopped early, at exchange ``len(responses)``."""
+    """The responses to ``Transmit`` so far; ``reason`` is set where it stopped early, at number ``len(responses)``."""
 
     id: int
     responses: tuple[bytes, ...]

@@ -142,7 +142,7 @@ class SessionPonged(Result):
 class DriverHealth(Result):
     """A driver's worker, as the supervisor sees it.
 
-    ``state``: ``starting ready degraded restarting stopped``; ``reason`` is a catalogue reason where something is wrong.
+    ``state``: ``starting ready degraded restarting stopped``; ``reason`` is a catalogue reason where something is off.
     """
 
     name: str
@@ -321,13 +321,24 @@ METHODS: dict[str, Method] = {
         Method("readers.list", Empty, ReadersListed, "The readers and what lies in them, never whose."),
         Method("readers.watch", Empty, ReadersListed, "The readers now, then a notification for each change."),
         Method("readers.unwatch", Empty, Done, "Ends the watch."),
-        Method("presentation.request", PresentationRequest, PresentationResult, "Waits for the next presentation that matches and gives its token."),
+        Method(
+            "presentation.request",
+            PresentationRequest,
+            PresentationResult,
+            "Waits for the next presentation that matches and gives its token.",
+        ),
         Method("presentation.cancel", PresentationCancel, PresentationCancelled, "Cancels a waiting request."),
         Method("outbox.list", Empty, OutboxListed, "The tokens that this client has not acknowledged."),
         Method("outbox.ack", OutboxAck, OutboxAcked, "Acknowledges tokens; the daemon forgets them."),
         Method("clients.add", ClientsAdd, ClientAdded, "Pairs a client.", scope="admin"),
         Method("clients.list", Empty, ClientsListed, "The paired clients.", scope="admin"),
         Method("clients.revoke", ClientsRevoke, ClientsRevoked, "Revokes a client.", scope="admin"),
-        Method("keys.rotate", Empty, KeysRotated, "Makes a new signing key; the old one still verifies for a while.", scope="admin"),
+        Method(
+            "keys.rotate",
+            Empty,
+            KeysRotated,
+            "Makes a new signing key; the old one still verifies for a while.",
+            scope="admin",
+        ),
     )
 }

@@ -25,9 +25,7 @@ __all__ = [
 ]
 
 Medium = Literal["vitale-card", "apcv-nfc", "apcv-qr", "ins-datamatrix", "2d-doc", "cps-card"]
-ProofMethod = Literal[
-    "card-clear-read", "apcv-transported", "apcv-resolved", "seal-signature", "device-signature"
-]
+ProofMethod = Literal["card-clear-read", "apcv-transported", "apcv-resolved", "seal-signature", "device-signature"]
 Freshness = Literal["challenge", "window", "none"]
 Origin = Literal["production", "test", "demo", "simulated", "unknown"]
 
