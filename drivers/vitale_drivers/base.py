@@ -19,7 +19,7 @@ Rules that every driver keeps (``contract.py`` checks them):
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, dataclass_transform
 
 import msgspec
 
@@ -53,6 +53,7 @@ __all__ = [
 Options = Mapping[str, object]
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """A message between the supervisor and a worker, MessagePack behind a 4-byte big-endian length."""
 

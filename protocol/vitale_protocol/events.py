@@ -1,6 +1,6 @@
 """The notifications of the wire, and the reader that most of them speak of, as one table."""
 
-from typing import Literal
+from typing import Literal, dataclass_transform
 
 import msgspec
 
@@ -28,6 +28,7 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A notification; what is left over is ignored."""
 

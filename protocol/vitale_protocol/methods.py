@@ -6,7 +6,7 @@ so that a client survives a newer daemon.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, dataclass_transform
 
 import msgspec
 
@@ -69,10 +69,12 @@ TimeoutMs = Annotated[int, msgspec.Meta(ge=1_000, le=600_000)]
 RequestId = int | str
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Parameters of a method: what is left over is refused."""
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Result of a method: what is left over is ignored."""
 

@@ -4,7 +4,7 @@ Members that are unknown are absent (None here, left out on the wire), never emp
 Group and field numbers are those of SSV_LireDroitsVitale (API SSV 4.03).
 """
 
-from typing import Literal
+from typing import Literal, dataclass_transform
 
 import msgspec
 
@@ -30,6 +30,7 @@ Freshness = Literal["challenge", "window", "none"]
 Origin = Literal["production", "test", "demo", "simulated", "unknown"]
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A part of the record: immutable, unknown members left out."""
 

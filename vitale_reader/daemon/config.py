@@ -5,7 +5,7 @@ A setting that is not known is refused, so that a misspelt one cannot be silentl
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, dataclass_transform
 
 import msgspec
 
@@ -17,6 +17,7 @@ __all__ = ["Config", "Drivers", "Log", "Station", "Tls", "Tokens", "Unix", "load
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file."""
 
