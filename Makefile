@@ -1,0 +1,49 @@
+# Everything starts here; each target sets up what it needs (see .ci/setup) and does it once.
+
+.PHONY: help setup demo test lint bench soak docs reference clean
+
+help:            ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+setup:           ## system packages and .venv, for development
+	@.ci/setup test
+	@.ci/setup lint
+
+demo:            ## a virtual carte Vitale behind a real pcscd, the daemon, a client: tokens
+	@.ci/setup run
+	@.venv/bin/vitale-reader demo
+
+test:            ## the whole suite
+	@.ci/setup test
+	@.venv/bin/python -m pytest
+
+lint:            ## style, types, import contracts
+	@.ci/setup lint
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/pyright --pythonpath .venv/bin/python
+	.venv/bin/lint-imports
+
+bench:           ## the promises of the architecture, measured
+	@.ci/setup test
+	@.venv/bin/vitale-reader bench
+
+soak:            ## the slow faults: kill -9 under load, long runs
+	@.ci/setup test
+	@.venv/bin/python -m pytest -m soak
+
+docs:            ## the site, into docs/_build; a warning is an error
+	@.ci/setup docs
+	@.venv/bin/python -m docs.generator --check
+	@.venv/bin/sphinx-build -q -W --keep-going -n -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+reference:       ## writes docs/reference/ and protocol/schema again from the code
+	@.ci/setup lint
+	@.venv/bin/python -m docs.generator
+
+clean:           ## everything that can be made again
+	rm -rf .venv build dist *.egg-info docs/_build .coverage* htmlcov \
+	    .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
