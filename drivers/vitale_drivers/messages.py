@@ -1,0 +1,74 @@
+"""The codec of the pipe between the supervisor and a worker: messages of ``base`` to bytes and back, without I/O.
+
+A frame is a 4-byte big-endian length and as many bytes of MessagePack. Both ends are ours, yet the length is bounded:
+a native library that writes to the pipe must end the worker, not fill the daemon's memory.
+"""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from vitale_drivers.base import Command, Report
+from vitale_protocol.errors import LimitExceeded, ParseError
+
+__all__ = ["MAX_MESSAGE", "Decoder", "encode"]
+
+MAX_MESSAGE = 1 << 20
+"""Bytes: what the wire to the clients allows for one message, so nothing that could be passed on is refused here."""
+
+HEADER = 4
+
+M = TypeVar("M")
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(message: Command | Report) -> bytes:
+    """One message as one frame.
+
+    Raises:
+        LimitExceeded: the message is longer than ``MAX_MESSAGE``.
+    """
+    body = _encoder.encode(message)
+    if len(body) > MAX_MESSAGE:
+        raise LimitExceeded("a worker's message is too long", data={"limit": "message", "length": len(body)})
+    return len(body).to_bytes(HEADER, "big") + body
+
+
+class Decoder(Generic[M]):
+    """Turns a stream of bytes, cut anywhere, into messages.
+
+    ``Decoder[Report](Report)`` at the supervisor, ``Decoder[Command](Command)`` at the worker. After an error the
+    stream has lost its rhythm: close it.
+    """
+
+    def __init__(self, types: object) -> None:
+        """Takes the union of the messages that may come; it repeats the type argument, which is gone at run time."""
+        self._decoder: msgspec.msgpack.Decoder[M] = msgspec.msgpack.Decoder(types)
+        self._buffer = bytearray()
+
+    def receive(self, data: bytes) -> list[M]:
+        """Every message that ``data`` completes, in order.
+
+        Raises:
+            LimitExceeded: a length above ``MAX_MESSAGE`` is announced.
+            ParseError: a frame is not one of the messages expected.
+        """
+        self._buffer += data
+        messages: list[M] = []
+        while len(self._buffer) >= HEADER:
+            length = int.from_bytes(self._buffer[:HEADER], "big")
+            if length > MAX_MESSAGE:
+                raise LimitExceeded("a worker's message is too long", data={"limit": "message", "length": length})
+            end = HEADER + length
+            if len(self._buffer) < end:
+                break
+            messages.append(self._decode(bytes(self._buffer[HEADER:end])))
+            del self._buffer[:end]
+        return messages
+
+    def _decode(self, body: bytes) -> M:
+        try:
+            return self._decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ParseError(f"a worker's message of {len(body)} bytes is not one of those expected") from error

@@ -1,0 +1,71 @@
+"""Log formatting that cannot leak a patient: the one formatter between any logger and anything that keeps its lines.
+
+Rules:
+
+- An exception is told by its type and its frames. Its text is kept only if it is of our own tree, whose texts are
+  free of personal data by contract; a stranger's may quote what it choked on.
+- What looks like a NIR, a token or a stretch of card data is replaced, whoever wrote it into the message.
+- Names cannot be recognised by their looks: they must never be given to a logger.
+"""
+
+import logging
+import re
+import traceback
+from types import TracebackType
+
+from vitale_protocol.errors import VitaleError
+
+__all__ = ["RedactingFormatter", "redact", "redact_exception"]
+
+_TOKEN = re.compile(r"\beyJ[\w-]+(?:\.[\w-]*)+")
+"""A JWS or JWE: base64url of a JSON object always begins so."""
+
+_NIR = re.compile(
+    r"(?<![0-9A-Za-z])[1-8][ .]?\d{2}[ .]?\d{2}[ .]?(?:\d{2}|2[AB])[ .]?\d{3}[ .]?\d{3}(?:[ .]?\d{2})?(?![0-9A-Za-z])"
+)
+"""13 or 15 characters, grouped or not; Corsica has letters."""
+
+_HEX = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}[ :]?){10,}(?![0-9A-Za-z])")
+"""Ten bytes: a clear-zone field of interest (a NIR) has thirteen, a command header five."""
+
+_BYTES = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
+"""The repr of bytes."""
+
+
+def redact(text: str) -> str:
+    """The text with everything that looks like personal data replaced by what it looked like."""
+    text = _TOKEN.sub("[token]", text)
+    text = _BYTES.sub("[bytes]", text)
+    text = _NIR.sub("[nir]", text)
+    return _HEX.sub("[data]", text)
+
+
+def redact_exception(error: BaseException) -> str:
+    """Type, frames and causes of an exception; texts only of our own errors."""
+    parts = [_told(error.__traceback__, error)]
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    seen = {id(error)}
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        parts.append(_told(cause.__traceback__, cause))
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "; from ".join(parts)
+
+
+def _told(trace: TracebackType | None, error: BaseException) -> str:
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    text = f" ({redact(str(error))})" if isinstance(error, VitaleError) else ""
+    frames = [f"{frame.name} {frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(trace)]
+    return f"{name}{text}" + (f" at {' > '.join(frames)}" if frames else "")
+
+
+class RedactingFormatter(logging.Formatter):
+    """A ``logging.Formatter`` whose output passed ``redact``; exceptions are told on the same line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record on one line."""
+        text = redact(record.getMessage())
+        if record.exc_info and record.exc_info[1] is not None:
+            text = f"{text}: {redact_exception(record.exc_info[1])}"
+        return text.replace("\n", " ")

@@ -1,0 +1,52 @@
+"""The drivers that exist, as names of places: nothing of a driver is imported before it is asked for.
+
+The places are the entry points of group ``vitale_reader.drivers``, so a package of somebody else adds a driver by
+declaring one, ``NAME = package.module:DriverClass``, and nothing else.
+"""
+
+from importlib.metadata import EntryPoint, entry_points
+
+from vitale_drivers.base import Driver
+from vitale_protocol.errors import ConfigurationInvalid, ToolMissing
+
+__all__ = ["GROUP", "available", "load"]
+
+GROUP = "vitale_reader.drivers"
+
+
+def available() -> tuple[str, ...]:
+    """The names of all drivers installed, sorted; whether they can be imported is another matter."""
+    return tuple(sorted({place.name for place in entry_points(group=GROUP)}))
+
+
+def load(name: str) -> type[Driver]:
+    """Imports the class of a driver.
+
+    Raises:
+        ConfigurationInvalid: no driver has this name, two packages claim it, or the place holds no driver.
+        ToolMissing: the driver cannot be imported; the cause is chained, and ``data.tool`` is the missing module
+            where that is known, else the driver's name.
+    """
+    place = _place(name)
+    try:
+        found: object = place.load()
+    except ImportError as error:
+        tool = error.name or name
+        raise ToolMissing(f"driver {name} needs {tool}, which cannot be imported", data={"tool": tool}) from error
+    except AttributeError as error:
+        raise ConfigurationInvalid(f"driver {name}: {place.value} does not exist", data={"path": name}) from error
+    if not (isinstance(found, type) and issubclass(found, Driver)):
+        raise ConfigurationInvalid(f"driver {name}: {place.value} is not a driver", data={"path": name})
+    if found.name != name:
+        raise ConfigurationInvalid(f"driver {name}: {place.value} calls itself {found.name}", data={"path": name})
+    return found
+
+
+def _place(name: str) -> EntryPoint:
+    # An editable install seen twice on the path declares the same place twice; that is one driver.
+    places = {place.value: place for place in entry_points(group=GROUP, name=name)}
+    if not places:
+        raise ConfigurationInvalid(f"no driver is called {name}", data={"path": name, "choices": [*available()]})
+    if len(places) > 1:
+        raise ConfigurationInvalid(f"driver {name} is claimed by several packages", data={"choices": [*sorted(places)]})
+    return next(iter(places.values()))
