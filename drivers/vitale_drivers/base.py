@@ -67,7 +67,7 @@ class Start(Message, tag="start"):
     options: dict[str, object]
 
 
-class Arm(Message, tag="arm"):
+class Arm(Message, tag="arm", kw_only=True):
     """From now on, read what is presented. Replaces the arm before it.
 
     Attributes:
