@@ -1,5 +1,7 @@
 """The codec of the pipe: any cut of the stream gives the same messages; anything else is refused."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,11 +31,7 @@ def test_any_cut_of_the_stream_gives_the_same_commands(cuts: list[int]) -> None:
     stream = b"".join(encode(command) for command in COMMANDS)
     decoder = Decoder[Command](Command)
     bounds = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    received = [
-        command
-        for start, end in zip(bounds, bounds[1:], strict=False)
-        for command in decoder.receive(stream[start:end])
-    ]
+    received = [command for start, end in itertools.pairwise(bounds) for command in decoder.receive(stream[start:end])]
     assert received == COMMANDS
 
 
