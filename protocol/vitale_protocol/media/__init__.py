@@ -1,0 +1,56 @@
+"""The media a patient can present, one module each: recognised by ATR, read by a script, interpreted by a function.
+
+The core calls ``interpret``; a driver for chip cards calls ``recognise`` and ``reading_script``. A new medium is one
+new module here, and one line in the tables below.
+"""
+
+from collections.abc import Mapping
+
+from vitale_protocol.apdu import ReadingScript
+from vitale_protocol.errors import MediumUnsupported
+from vitale_protocol.media import cps, vitale2
+from vitale_protocol.media.medium import WARNINGS, CardModule, Evidence, Interpreter, Recognised
+from vitale_protocol.records import Reading
+
+__all__ = ["WARNINGS", "Evidence", "Recognised", "interpret", "reading_script", "recognise"]
+
+_CARDS: Mapping[str, CardModule] = {"vitale-card": vitale2, "cps-card": cps}
+_INTERPRETERS: Mapping[str, Interpreter] = {"vitale-card": vitale2.interpret}
+
+
+def recognise(atr: bytes) -> Recognised:
+    """Names the card of an ATR; one that nobody knows is ``unknown-card``."""
+    for module in _CARDS.values():
+        if card := module.recognise(atr):
+            return card
+    return Recognised("unknown-card")
+
+
+def reading_script(atr: bytes) -> ReadingScript[dict[str, bytes]]:
+    """The script that reads the card of an ATR, giving the evidence for ``interpret``.
+
+    Raises:
+        MediumUnsupported: the card cannot be read; ``data`` has its ``medium`` and ``generation``.
+    """
+    card = recognise(atr)
+    if card.medium == "unknown-card":
+        raise MediumUnsupported("the ATR is not that of a known card", data={"medium": card.medium, "generation": ""})
+    return _CARDS[card.medium].reading_script(card)
+
+
+def interpret(medium: str, evidence: Evidence, *, simulated: bool) -> Reading:
+    """Says what the evidence of a presentation says, in the uniform record.
+
+    Args:
+        medium: one of ``vitale_protocol.records.Medium``.
+        evidence: the named raw bytes, as the medium's module documents them.
+        simulated: whether the reader or the medium is simulated.
+
+    Raises:
+        MediumUnreadable: the evidence cannot be understood.
+        MediumUnsupported: nothing here interprets this medium.
+    """
+    interpreter = _INTERPRETERS.get(medium)
+    if interpreter is None:
+        raise MediumUnsupported("no interpreter for this medium", data={"medium": medium, "generation": ""})
+    return interpreter(evidence, simulated=simulated)

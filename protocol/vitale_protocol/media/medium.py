@@ -1,0 +1,81 @@
+"""What a medium's module gives to the rest: the shape of its functions, and the warnings that readings may carry."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from vitale_protocol.apdu import ReadingScript
+from vitale_protocol.records import Reading
+
+__all__ = [
+    "BIRTH_DATE_NOT_CALENDAR",
+    "NAMES_AND_NIRS_DIFFER",
+    "NIR_KEY_MISMATCH",
+    "NIR_MISSING",
+    "NIR_UNUSUAL",
+    "TEXT_UNUSUAL",
+    "WARNINGS",
+    "CardMedium",
+    "CardModule",
+    "Evidence",
+    "Interpreter",
+    "Recognised",
+]
+
+CardMedium: TypeAlias = Literal["vitale-card", "cps-card", "unknown-card"]
+
+Evidence: TypeAlias = Mapping[str, bytes]
+"""Named raw bytes of one presentation, as the medium's module documents them."""
+
+NIR_KEY_MISMATCH = "nir_key_mismatch"
+NIR_UNUSUAL = "nir_unusual"
+NIR_MISSING = "nir_missing"
+BIRTH_DATE_NOT_CALENDAR = "birth_date_not_calendar"
+NAMES_AND_NIRS_DIFFER = "names_and_nirs_differ"
+TEXT_UNUSUAL = "text_unusual"
+
+WARNINGS: tuple[str, ...] = (
+    NIR_KEY_MISMATCH,
+    NIR_UNUSUAL,
+    NIR_MISSING,
+    BIRTH_DATE_NOT_CALENDAR,
+    NAMES_AND_NIRS_DIFFER,
+    TEXT_UNUSUAL,
+)
+"""Every warning that a module of this package gives; the catalogue has a text for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What an ATR says: the medium, and its generation where that matters (``vitale-2``), else empty."""
+
+    medium: CardMedium
+    generation: str = ""
+
+
+class CardModule(Protocol):
+    """A medium that is a chip card, as a module of this package."""
+
+    def recognise(self, atr: bytes) -> Recognised | None:
+        """Names the card of an ATR, or None where it is not one of this module's."""
+        ...
+
+    def reading_script(self, card: Recognised) -> ReadingScript[dict[str, bytes]]:
+        """The script that reads the card's evidence.
+
+        Raises:
+            MediumUnsupported: the card is known and cannot be read.
+        """
+        ...
+
+
+class Interpreter(Protocol):
+    """What turns the evidence of a medium into a reading."""
+
+    def __call__(self, evidence: Evidence, *, simulated: bool) -> Reading:
+        """Says what the evidence says.
+
+        Raises:
+            MediumUnreadable: the evidence cannot be understood.
+        """
+        ...
