@@ -2,7 +2,7 @@
 
 Rules:
 
-- Frames of ``messages`` on standard input and output; nothing else can reach standard output, whatever a native
+- Frames of ``stream`` on standard input and output; nothing else can reach standard output, whatever a native
   library prints: the real descriptor is taken away before the driver is imported.
 - The main thread reads commands and answers ``Ping`` at once; a driver that blocks it is a driver that is stuck.
 - The end of standard input is the end of the worker: a supervisor that died leaves no orphan.
@@ -24,10 +24,10 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from vitale_drivers.base import Arm, Command, Disarm, Driver, Health, Log, Ping, Pong, Report, Start, Stop, Transmit
-from vitale_drivers.messages import Decoder, encode
 from vitale_drivers.redaction import RedactingFormatter, redact_exception
 from vitale_drivers.registry import load
-from vitale_protocol.errors import ConfigurationInvalid, LimitExceeded, LocalError, ParseError, ToolMissing
+from vitale_drivers.stream import Decoder, StreamError, encode
+from vitale_protocol.errors import ConfigurationInvalid, LocalError, ToolMissing
 
 __all__ = ["CLOSE_LIMIT", "Pipe", "ReportHandler", "Worker", "main"]
 
@@ -58,8 +58,7 @@ class Pipe:
 
         Raises:
             EOFError: the supervisor closed its end.
-            ParseError: what came is not a command.
-            LimitExceeded: what came is too long.
+            StreamError: what came is not a command.
         """
         data = os.read(self._source, READ_SIZE)
         if not data:
@@ -102,8 +101,7 @@ class Worker:
         Raises:
             ConfigurationInvalid: the driver's name or its options are wrong.
             ToolMissing: the driver needs something that is not installed.
-            ParseError: what came is not a command, or not one in its place.
-            LimitExceeded: what came is too long.
+            StreamError: what came is not a command, or not one in its place.
         """
         try:
             while self._serve(self._pipe.receive()):
@@ -137,7 +135,7 @@ class Worker:
             case Transmit(), Driver() as driver:
                 driver.transmit(command)
             case _:
-                raise ParseError("a driver is started once, and first")
+                raise StreamError("a driver is started once, and first")
 
     def _start(self, options: Mapping[str, object]) -> None:
         driver = load(self._name)(options)
@@ -159,7 +157,7 @@ def main(arguments: list[str]) -> NoReturn:
         status = EX_OK
     except (ConfigurationInvalid, ToolMissing) as error:
         status = _refuse(pipe, error)
-    except (ParseError, LimitExceeded) as error:
+    except StreamError as error:
         logging.getLogger(__name__).error("the supervisor's stream is broken: %s", error)
         status = EX_DATAERR
     except BaseException as error:  # noqa: BLE001 - the top of the process: told with an incident id, then its end

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitale_drivers.base import Arm, Command, Failed, Log, Ping, Presented, ReaderAdded, Report, Start, Stop, Transmit
-from vitale_drivers.messages import MAX_MESSAGE, Decoder, encode
-from vitale_protocol.errors import LimitExceeded, ParseError
+from vitale_drivers.stream import MAX_MESSAGE, Decoder, StreamError, encode
 from vitale_protocol.events import Reader
 
 COMMANDS: list[Command] = [
@@ -44,27 +43,27 @@ def test_arbitrary_bytes_raise_only_documented_errors(data: bytes) -> None:
     try:
         Decoder[Command](Command).receive(data)
         Decoder[Command](Command).receive(len(data).to_bytes(4, "big") + data)
-    except (LimitExceeded, ParseError):
+    except StreamError:
         pass
 
 
 def test_a_length_beyond_the_limit_is_refused_before_anything_is_kept() -> None:
-    with pytest.raises(LimitExceeded):
+    with pytest.raises(StreamError):
         Decoder[Command](Command).receive((MAX_MESSAGE + 1).to_bytes(4, "big"))
 
 
 def test_a_message_beyond_the_limit_is_not_sent() -> None:
-    with pytest.raises(LimitExceeded):
+    with pytest.raises(StreamError):
         encode(Log(level=20, logger="l", text="x" * MAX_MESSAGE))
 
 
 def test_a_report_is_no_command() -> None:
-    with pytest.raises(ParseError):
+    with pytest.raises(StreamError):
         Decoder[Command](Command).receive(encode(REPORTS[0]))
 
 
 def test_the_text_of_the_refusal_does_not_quote_the_message() -> None:
     body = b"\x81\xa4type\xa6DUPONT"
-    with pytest.raises(ParseError) as refused:
+    with pytest.raises(StreamError) as refused:
         Decoder[Command](Command).receive(len(body).to_bytes(4, "big") + body)
     assert "DUPONT" not in str(refused.value)

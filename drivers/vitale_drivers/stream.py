@@ -9,9 +9,9 @@ from typing import Generic, TypeVar
 import msgspec
 
 from vitale_drivers.base import Command, Report
-from vitale_protocol.errors import LimitExceeded, ParseError
+from vitale_protocol.errors import LocalError
 
-__all__ = ["MAX_MESSAGE", "Decoder", "encode"]
+__all__ = ["MAX_MESSAGE", "Decoder", "StreamError", "encode"]
 
 MAX_MESSAGE = 1 << 20
 """Bytes: what the wire to the clients allows for one message, so nothing that could be passed on is refused here."""
@@ -20,6 +20,17 @@ HEADER = 4
 
 M = TypeVar("M")
 
+
+class StreamError(LocalError):
+    """The stream is not one of messages; it has lost its rhythm and can only be closed.
+
+    It has no reason of its own: it ends a worker, and never reaches a client.
+    """
+
+    def __str__(self) -> str:
+        return self.detail
+
+
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -27,19 +38,18 @@ def encode(message: Command | Report) -> bytes:
     """One message as one frame.
 
     Raises:
-        LimitExceeded: the message is longer than ``MAX_MESSAGE``.
+        StreamError: the message is longer than ``MAX_MESSAGE``.
     """
     body = _encoder.encode(message)
     if len(body) > MAX_MESSAGE:
-        raise LimitExceeded("a worker's message is too long", data={"limit": "message", "length": len(body)})
+        raise StreamError(f"a message of {len(body)} bytes is too long")
     return len(body).to_bytes(HEADER, "big") + body
 
 
 class Decoder(Generic[M]):
     """Turns a stream of bytes, cut anywhere, into messages.
 
-    ``Decoder[Report](Report)`` at the supervisor, ``Decoder[Command](Command)`` at the worker. After an error the
-    stream has lost its rhythm: close it.
+    ``Decoder[Report](Report)`` at the supervisor, ``Decoder[Command](Command)`` at the worker.
     """
 
     def __init__(self, types: object) -> None:
@@ -51,15 +61,14 @@ class Decoder(Generic[M]):
         """Every message that ``data`` completes, in order.
 
         Raises:
-            LimitExceeded: a length above ``MAX_MESSAGE`` is announced.
-            ParseError: a frame is not one of the messages expected.
+            StreamError: a length above ``MAX_MESSAGE`` is announced, or a frame is not one of the messages expected.
         """
         self._buffer += data
         messages: list[M] = []
         while len(self._buffer) >= HEADER:
             length = int.from_bytes(self._buffer[:HEADER], "big")
             if length > MAX_MESSAGE:
-                raise LimitExceeded("a worker's message is too long", data={"limit": "message", "length": length})
+                raise StreamError(f"a message of {length} bytes is too long")
             end = HEADER + length
             if len(self._buffer) < end:
                 break
@@ -71,4 +80,4 @@ class Decoder(Generic[M]):
         try:
             return self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ParseError(f"a worker's message of {len(body)} bytes is not one of those expected") from error
+            raise StreamError(f"a message of {len(body)} bytes is not one of those expected") from error
