@@ -1,0 +1,193 @@
+"""Who may speak, and what they may ask for: paired clients, their credentials and their scopes."""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from vitale_protocol.errors import NotAuthenticated, NotAuthorised
+from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport
+from vitale_reader.daemon.store import Store, clients
+
+__all__ = ["LOCAL_CLIENT", "Access", "Caller", "Peer"]
+
+#: The daemon's own user on its Unix socket, who could read the station's keys anyway: all scopes, administration too.
+LOCAL_CLIENT = "local"
+
+CREDENTIAL_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """What a transport knows of the other end, beyond doubt.
+
+    Attributes:
+        transport: how it came.
+        own_user: a process of the daemon's own user, by the kernel's word.
+        certificate_sha256: the digest of the client certificate that TLS verified, hex.
+    """
+
+    transport: Transport
+    own_user: bool = False
+    certificate_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """An authenticated client."""
+
+    client_id: str
+    name: str
+    scopes: frozenset[str]
+
+    def require(self, scopes: Iterable[str]) -> None:
+        """Refuses what the pairing does not allow, rather than cutting it silently.
+
+        Raises:
+            NotAuthorised: naming the scopes that are missing.
+        """
+        missing = sorted(set(scopes) - self.scopes)
+        if missing:
+            raise NotAuthorised(f"scopes not granted: {' '.join(missing)}", data={"scopes": [*missing]})
+
+
+class Access:
+    """The registry of clients. The few clients of a station are kept in memory; the store is the truth at start."""
+
+    def __init__(self, store: Store, *, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._rows: dict[str, ClientRow] = {}
+
+    async def open(self) -> None:
+        """Reads the registry.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        rows = await self._store.run(lambda connection: connection.execute(select(clients)).mappings().all())
+        self._rows = {row["client_id"]: msgspec.convert(dict(row), ClientRow) for row in rows}
+
+    def authenticate(self, peer: Peer, credential: str | None) -> Caller:
+        """The client behind a peer: by its certificate, by the credential that it shows, or by the kernel's word.
+
+        Raises:
+            NotAuthenticated: none of them is known here and now.
+        """
+        if peer.certificate_sha256 is not None:
+            return self._known(self._by("certificate_sha256", peer.certificate_sha256), peer)
+        if credential is not None:
+            return self._known(self._by("credential_sha256", _digest(credential)), peer)
+        if peer.own_user:
+            return Caller(client_id=LOCAL_CLIENT, name=LOCAL_CLIENT, scopes=frozenset(SCOPES))
+        raise NotAuthenticated("no credential was shown")
+
+    async def add(
+        self,
+        name: str,
+        *,
+        scopes: Sequence[Scope],
+        transports: Sequence[Transport],
+        origins: Sequence[str] = (),
+        certificate: Callable[[str], str] | None = None,
+    ) -> tuple[str, str]:
+        """Pairs a client; returns its id and its credential, which is kept here only as a digest.
+
+        Args:
+            name: free text, for people.
+            scopes: all that it may ever ask for.
+            transports: how it may come.
+            origins: exact web origins, for the web transports.
+            certificate: given the client's id, makes its certificate and returns the digest of it.
+
+        Raises:
+            NotAuthorised: ``admin`` for anything else than the daemon's own user.
+            StoreUnavailable: the store cannot be written.
+        """
+        if "admin" in scopes:
+            raise NotAuthorised("administration is for the daemon's own user", data={"scopes": ["admin"]})
+        client_id = f"client-{secrets.token_hex(8)}"
+        credential = secrets.token_urlsafe(CREDENTIAL_BYTES)
+        row = ClientRow(
+            client_id=client_id,
+            name=name,
+            scopes=" ".join(scopes),
+            transports=" ".join(transports),
+            origins=" ".join(origins),
+            certificate_sha256=certificate(client_id) if certificate else None,
+            credential_sha256=_digest(credential),
+            created_at=self._clock(),
+        )
+        await self._store.run(lambda connection: connection.execute(insert(clients), msgspec.structs.asdict(row)))
+        self._rows[client_id] = row
+        return client_id, credential
+
+    async def revoke(self, client_id: str) -> bool:
+        """Revokes a client; whether there was one to revoke.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        row = self._rows.get(client_id)
+        if row is None or row.revoked_at is not None:
+            return False
+        now = self._clock()
+
+        def work(connection: Connection) -> None:
+            connection.execute(update(clients).where(clients.c.client_id == client_id).values(revoked_at=now))
+
+        self._rows[client_id] = msgspec.structs.replace(row, revoked_at=now)
+        await self._store.run(work)
+        return True
+
+    @property
+    def clients(self) -> tuple[ClientSummary, ...]:
+        """The clients, in the order of their pairing."""
+        return tuple(row.summary for row in sorted(self._rows.values(), key=lambda row: row.created_at))
+
+    def _by(self, column: str, value: str) -> "ClientRow | None":
+        return next(
+            (row for row in self._rows.values() if secrets.compare_digest(getattr(row, column) or "", value)), None
+        )
+
+    def _known(self, row: "ClientRow | None", peer: Peer) -> Caller:
+        if row is None or row.revoked_at is not None:
+            raise NotAuthenticated("the client is not known, or not any more")
+        if peer.transport not in row.summary.transports:
+            raise NotAuthenticated(f"the client was not paired for {peer.transport}")
+        return Caller(client_id=row.client_id, name=row.name, scopes=frozenset(row.summary.scopes))
+
+
+class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the table ``clients``."""
+
+    client_id: str
+    name: str
+    scopes: str
+    transports: str
+    origins: str
+    certificate_sha256: str | None
+    credential_sha256: str | None
+    created_at: float
+    revoked_at: float | None = None
+
+    @property
+    def summary(self) -> ClientSummary:
+        """The client without its secrets."""
+        return ClientSummary(
+            client_id=self.client_id,
+            name=self.name,
+            scopes=tuple(self.scopes.split()),
+            transports=tuple(self.transports.split()),
+            origins=tuple(self.origins.split()),
+            created_at=self.created_at,
+            revoked_at=self.revoked_at,
+        )
+
+
+def _digest(secret: str) -> str:
+    """SHA-256 suffices for a secret of 256 random bits; a slow hash is for what people choose."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,196 @@
+"""The composition root: the only place that knows how the daemon is put together."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import importlib.metadata
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.methods import Limits as WireLimits
+from vitale_protocol.methods import Station
+from vitale_protocol.session import Limits as SessionLimits
+from vitale_reader.daemon import journal, lifecycle
+from vitale_reader.daemon.access import Access
+from vitale_reader.daemon.audit import Audit
+from vitale_reader.daemon.certificates import Certificates
+from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.desk import Desk
+from vitale_reader.daemon.files import private_folder
+from vitale_reader.daemon.issuer import Issuer
+from vitale_reader.daemon.keys import Keys
+from vitale_reader.daemon.outbox import Outbox
+from vitale_reader.daemon.service import Service
+from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.supervisor import Beat, Supervisor
+from vitale_reader.daemon.transports import tls
+from vitale_reader.daemon.transports.stream import StreamLimits
+from vitale_reader.home import Endpoints, Home, TlsEndpoint
+
+__all__ = ["run", "running", "serve"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two clearings of what has expired. Expired tokens are never handed out in the meantime.
+PURGE_INTERVAL = 600.0
+
+
+@asynccontextmanager
+async def running(home: Home, config: Config, *, beat: Beat | None = None) -> AsyncIterator[Endpoints]:
+    """A daemon that serves within the ``async with``; gives its addresses.
+
+    Raises:
+        DaemonRunning: another daemon holds the home.
+        ConfigurationInvalid: a setting cannot be used on this machine.
+        StoreUnavailable: the state folder cannot be used.
+    """
+    version = importlib.metadata.version("vitale-reader")
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(lifecycle.exclusive(home))
+        private_folder(home.state)
+        keys = Keys(home.state / "station.json", overlap=config.tokens.key_overlap, clock=time.time)
+        keys.open()
+        certificates = Certificates(
+            home.state / "tls", station=keys.station, host=config.tls.host, now=dt.datetime.now(dt.UTC)
+        )
+        certificates.open()
+        store = Store(home.state / "store.db")
+        await store.open()
+        stack.push_async_callback(store.close)
+        audit = Audit(store, days=config.audit_days, clock=time.time)
+        outbox = Outbox(store, keys, clock=time.time)
+        access = Access(store, clock=time.time)
+        await access.open()
+        issuer = Issuer(
+            keys,
+            mode=config.station.mode,
+            lifetime=config.tokens.lifetime,
+            clock=time.time,
+            random_bytes=secrets.token_bytes,
+        )
+        desk = Desk(issuer, outbox, audit, clock=time.time)
+        desk.supervisor = Supervisor(
+            {name: config.drivers.options.get(name, {}) for name in config.drivers.enabled},
+            on_report=desk.report,
+            on_end=desk.driver_ended,
+            beat=beat or Beat(),
+        )
+        limits = _limits(config)
+        service = Service(
+            station=Station(id=keys.station, name=config.station.name, version=version, mode=config.station.mode),
+            limits=_wire_limits(config, limits),
+            desk=desk,
+            access=access,
+            outbox=outbox,
+            audit=audit,
+            keys=keys,
+            certificates=certificates,
+            clock=time.time,
+        )
+        desk.supervisor.start()
+        stack.push_async_callback(desk.supervisor.stop)
+        endpoints = await _listen(stack, home, config, certificates, service, limits, version)
+        stack.push_async_callback(service.stop)
+        stack.enter_context(lifecycle.published(home, endpoints))
+        cleaning = asyncio.create_task(_clean(outbox, audit), name="cleaning")
+        stack.callback(cleaning.cancel)
+        logger.info("serving, station %s in mode %s", keys.station, config.station.mode)
+        yield endpoints
+        logger.info("stopping")
+
+
+async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Raises:
+        DaemonRunning, ConfigurationInvalid, StoreUnavailable: as ``running``.
+    """
+    async with running(home, config) as endpoints:
+        if on_ready is not None:
+            on_ready(endpoints)
+        await lifecycle.until_told_to_stop()
+
+
+def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:
+    """What ``vitale-reader serve`` does: the log to standard error, then ``serve``."""
+    journal.to_stderr(config.log.level)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(home, config, on_ready=on_ready))
+
+
+async def _listen(
+    stack: contextlib.AsyncExitStack,
+    home: Home,
+    config: Config,
+    certificates: Certificates,
+    service: Service,
+    limits: StreamLimits,
+    version: str,
+) -> Endpoints:
+    """Opens the transports that are configured; their order of closing is the reverse."""
+    unix_file = None
+    if config.unix.enabled and sys.platform != "win32":
+        from vitale_reader.daemon.transports import unix  # noqa: PLC0415  not on Windows
+
+        server = await unix.listen(home.socket, service, limits, other_users=_uids(config.unix.users))
+        stack.callback(server.close)
+        unix_file = str(home.socket)
+    tls_endpoint = None
+    if config.tls.enabled:
+        tls.require_loopback(config.tls.host, lan=config.tls.lan)
+        try:
+            tls_server = await tls.listen(
+                config.tls.host, config.tls.port, certificates.server_context(), service, limits
+            )
+        except OSError as error:
+            raise ConfigurationInvalid(
+                f"cannot listen on {config.tls.host}:{config.tls.port}: {os.strerror(error.errno or 0)}",
+                data={"path": "tls.port"},
+            ) from error
+        stack.callback(tls_server.close)
+        host, port = tls_server.sockets[0].getsockname()[:2]
+        tls_endpoint = TlsEndpoint(host=host, port=port, sha256=certificates.daemon_sha256)
+    return Endpoints(pid=os.getpid(), version=version, unix=unix_file, tls=tls_endpoint)
+
+
+async def _clean(outbox: Outbox, audit: Audit) -> None:
+    """Forgets what has expired, now and from time to time."""
+    while True:
+        with contextlib.suppress(Exception):
+            await outbox.purge()
+            await audit.purge()
+        await asyncio.sleep(PURGE_INTERVAL)
+
+
+def _limits(config: Config) -> StreamLimits:
+    return StreamLimits(
+        session=SessionLimits(),
+        open_seconds=config.limits.open_seconds,
+        send_buffer_bytes=config.limits.send_buffer_bytes,
+    )
+
+
+def _wire_limits(config: Config, limits: StreamLimits) -> WireLimits:
+    return WireLimits(
+        message_bytes=limits.session.message_bytes,
+        depth=limits.session.depth,
+        batch=limits.session.batch,
+        sessions=config.limits.sessions,
+        requests=config.limits.requests,
+        open_seconds=config.limits.open_seconds,
+    )
+
+
+def _uids(users: tuple[str, ...]) -> list[int]:
+    import pwd  # noqa: PLC0415  not on Windows
+
+    try:
+        return [pwd.getpwnam(user).pw_uid for user in users]
+    except KeyError as error:
+        raise ConfigurationInvalid("a user of unix.users does not exist", data={"path": "unix.users"}) from error

@@ -1,0 +1,286 @@
+"""The desk: feeds the hub with requests and drivers' reports, and carries out what it decides.
+
+The hub decides and this module acts: commands to drivers, tokens to clients, notifications to whoever asked for them.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from vitale_drivers.base import (
+    Disarm,
+    Failed,
+    Health,
+    Presented,
+    Progress,
+    ReaderAdded,
+    ReaderChanged,
+    ReaderRemoved,
+    Report,
+)
+from vitale_drivers.base import Started as DriverStarted
+from vitale_protocol.errors import (
+    InternalError,
+    MediumUnreadable,
+    ShuttingDown,
+    VitaleError,
+    by_reason,
+)
+from vitale_protocol.events import Reader
+from vitale_protocol.methods import PresentationResult
+from vitale_reader.daemon.audit import Audit, Entry
+from vitale_reader.daemon.hub import (
+    Action,
+    Announce,
+    ArmDriver,
+    Deliver,
+    DisarmDriver,
+    Hub,
+    Key,
+    Refuse,
+    Tell,
+    Waiting,
+)
+from vitale_reader.daemon.issuer import Grant, Issuer
+from vitale_reader.daemon.outbox import Outbox
+from vitale_reader.daemon.supervisor import Supervisor
+
+__all__ = ["Client", "Desk", "incident"]
+
+logger = logging.getLogger(__name__)
+
+RequestId = int | str
+
+
+class Client(Protocol):
+    """A session, as the desk sees it; each call goes to the other end at once, if that is still there.
+
+    Attributes:
+        number: unique among the sessions of this process.
+    """
+
+    number: int
+
+    def reply(self, request: RequestId, result: PresentationResult) -> None:
+        """The presentation that a request waited for."""
+
+    def fail(self, request: RequestId, error: VitaleError) -> None:
+        """The error that a request ended with."""
+
+    def progress(self, request: RequestId, tell: Tell) -> None:
+        """How a request gets on."""
+
+    def reader_event(self, what: str, reader: Reader) -> None:
+        """A reader was ``added``, ``changed`` or ``removed``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who waits, under which id, for what."""
+
+    client: Client
+    request: RequestId
+    grant: Grant
+
+
+class Desk:
+    """Runs the hub. ``supervisor`` is set by whoever composes the daemon, since each needs the other."""
+
+    supervisor: Supervisor
+
+    def __init__(self, issuer: Issuer, outbox: Outbox, audit: Audit, *, clock: Callable[[], float]) -> None:
+        self._hub = Hub()
+        self._issuer = issuer
+        self._outbox = outbox
+        self._audit = audit
+        self._clock = clock
+        self._asked: dict[Key, Asked] = {}
+        self._watching: dict[int, Client] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._alarm: asyncio.TimerHandle | None = None
+
+    # ── for sessions ──
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """The readers now."""
+        return self._hub.readers
+
+    def waiting(self, client: Client) -> int:
+        """How many requests of a session wait."""
+        return sum(asked.client is client for asked in self._asked.values())
+
+    def request(
+        self,
+        client: Client,
+        request: RequestId,
+        grant: Grant,
+        *,
+        media: frozenset[str],
+        readers: frozenset[str],
+        timeout: float,
+    ) -> None:
+        """A session waits for the next presentation that matches, ``timeout`` seconds at most."""
+        now = self._now()
+        key = (client.number, request)
+        self._asked[key] = Asked(client, request, grant)
+        waiting = Waiting(
+            key=key,
+            media=media,
+            readers=readers,
+            challenge=grant.nonce.encode(),
+            asked_at=now,
+            deadline=now + timeout,
+        )
+        self._do(self._hub.ask(waiting, now))
+
+    def cancel(self, client: Client, request: RequestId) -> bool:
+        """Cancels a request of a session; whether it was waiting."""
+        key = (client.number, request)
+        waits = key in self._asked and any(waiting.key == key for waiting in self._hub.waiting)
+        if waits:
+            self._do(self._hub.cancel(key, self._now()))
+        return waits
+
+    def watch(self, client: Client) -> None:
+        """A session wants to hear of readers."""
+        self._watching[client.number] = client
+
+    def unwatch(self, client: Client) -> None:
+        """A session has heard enough of readers."""
+        self._watching.pop(client.number, None)
+
+    def leave(self, client: Client) -> None:
+        """A session ended."""
+        self.unwatch(client)
+        self._do(self._hub.session_ended(client.number, self._now()))
+        for key in [key for key, asked in self._asked.items() if asked.client is client]:
+            del self._asked[key]
+
+    # ── for drivers ──
+
+    def report(self, driver: str, report: Report) -> None:
+        """A driver reports."""
+        now = self._now()
+        match report:
+            case DriverStarted(media=media):
+                self._do(self._hub.driver_up(driver, media, now))
+            case Health(reason=reason):
+                self._do(self._hub.driver_health(driver, reason, now))
+            case ReaderAdded(reader=reader):
+                self._do(self._hub.reader_added(reader, now))
+            case ReaderChanged(reader=reader):
+                self._do(self._hub.reader_changed(reader, now))
+            case ReaderRemoved(reader=reader_id):
+                self._do(self._hub.reader_removed(reader_id, now))
+            case Progress():
+                self._do(self._hub.progress(report.reader, report.step, report.reason))
+            case Presented():
+                self._do(self._hub.presented(report, now))
+            case Failed():
+                self._do(self._hub.failed(report.reader, _error_of(report), now))
+            case _:
+                logger.debug("driver %s: nothing to do for %s", driver, type(report).__name__)
+
+    def driver_ended(self, driver: str, reason: str) -> None:
+        """A driver's process ended."""
+        self._do(self._hub.driver_down(driver, reason, self._now()))
+
+    async def stop(self) -> None:
+        """Answers every request that waits, and finishes what was being delivered."""
+        self._do(self._hub.refuse_all(ShuttingDown))
+        if self._alarm is not None:
+            self._alarm.cancel()
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    # ── what the hub decides ──
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case ArmDriver(driver=driver, arm=arm):
+                    # The hub's clock does not jump; the driver's is the epoch, which both processes share.
+                    deadline = self._clock() + (arm.deadline - self._now())
+                    self.supervisor.send(driver, msgspec.structs.replace(arm, deadline=deadline))
+                case DisarmDriver(driver=driver):
+                    self.supervisor.send(driver, Disarm())
+                case Deliver():
+                    self._spawn(self._deliver(self._asked.pop(action.request.key), action))
+                case Refuse(request=request, error=error):
+                    asked = self._asked.pop(request.key)
+                    asked.client.fail(asked.request, error)
+                    self._spawn(self._note(asked.grant, error.reason))
+                case Tell(request=request):
+                    if asked := self._asked.get(request.key):
+                        asked.client.progress(asked.request, action)
+                case Announce(what=what, reader=reader):
+                    for client in list(self._watching.values()):
+                        client.reader_event(what, reader)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        end = self._hub.next_deadline
+        if end is not None and end != float("inf"):
+            self._alarm = asyncio.get_running_loop().call_at(end, self._tick)
+
+    def _tick(self) -> None:
+        self._alarm = None
+        self._do(self._hub.tick(self._now()))
+
+    async def _deliver(self, asked: Asked, delivery: Deliver) -> None:
+        presentation, grant = delivery.presentation, asked.grant
+        try:
+            issued = self._issuer.issue(presentation, delivery.reader.driver, grant)
+            entry = Entry(
+                at=self._clock(),
+                action="presentation.request",
+                outcome="ok",
+                client_id=grant.client_id,
+                medium=presentation.medium,
+                reader=presentation.reader,
+                jti=issued.claims.jti,
+            )
+            # Kept before it is handed over: whatever dies from here on, the token is in the outbox.
+            await self._outbox.put(issued.token, client_id=grant.client_id, presentation=presentation.id, entry=entry)
+        except VitaleError as error:
+            asked.client.fail(asked.request, error)
+            await self._note(grant, error.reason)
+        except Exception as error:  # noqa: BLE001  an edge: evidence comes from strangers
+            asked.client.fail(asked.request, incident(error))
+            await self._note(grant, InternalError.reason)
+        else:
+            result = PresentationResult(presentation=presentation.id, token=issued.token.token, claims=issued.claims)
+            asked.client.reply(asked.request, result)
+
+    async def _note(self, grant: Grant, outcome: str) -> None:
+        await self._audit.note("presentation.request", outcome, client_id=grant.client_id)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def incident(error: Exception) -> InternalError:
+    """Logs a fault of ours under an incident id; the wire gets the id only."""
+    number = secrets.token_hex(4)
+    logger.error("incident %s", number, exc_info=error)
+    return InternalError(f"incident {number}", data={"incident": number})
+
+
+def _error_of(report: Failed) -> VitaleError:
+    error = by_reason(report.reason) or MediumUnreadable
+    data: dict[str, Any] = dict(report.data)
+    return error(report.detail, data=data)

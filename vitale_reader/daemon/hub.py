@@ -1,0 +1,434 @@
+"""Arbitration: which waiting request gets which presentation, as a pure state machine.
+
+Events go in, with the time; actions come out. No socket, no process, no clock: everything can be tested exhaustively.
+
+Rules (``tests/daemon/test_hub.py`` holds one test for each, and a stateful one for all of them together):
+
+1.  A presentation goes to exactly one request: the oldest waiting one that matches its medium and its reader.
+2.  A card that was in the slot before the request answers at once: it is read once more for each such request.
+3.  A request that was already waiting when the card came, and was not the oldest, is told to have the card removed and
+    presented again.
+4.  Two media present for one request are not resolved by luck: ``ambiguous_medium`` with the choices, unless the
+    request named one reader.
+5.  A failed reading answers the oldest matching request, like a presentation would have; but a reader or a service
+    that goes away only delays it: the reading starts again when the reader is back.
+6.  A request without any reader waits for ``GRACE_NEW`` seconds (drivers are starting), one that lost all its readers
+    for ``GRACE_LOST``; then ``no_reader`` or ``reader_gone``.
+7.  A request ends once: by a presentation, an error, its deadline, its cancellation or the end of its session.
+8.  Drivers are armed only while a matching request waits.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from math import inf
+
+import msgspec
+
+from vitale_drivers.base import Arm, Presented
+from vitale_protocol.errors import (
+    AmbiguousMedium,
+    Cancelled,
+    NoReader,
+    PresentationTimeout,
+    ReaderGone,
+    ReaderUnavailable,
+    VitaleError,
+)
+from vitale_protocol.events import Reader, Step
+
+__all__ = [
+    "GRACE_LOST",
+    "GRACE_NEW",
+    "PATIENT_MEDIA",
+    "Action",
+    "Announce",
+    "ArmDriver",
+    "Deliver",
+    "DisarmDriver",
+    "Hub",
+    "Key",
+    "Refuse",
+    "Tell",
+    "Waiting",
+]
+
+#: What a request gets when it names no media: what patients present. A practitioner's CPS lies in the second slot all
+#: day; if it counted, every request would be ambiguous.
+PATIENT_MEDIA = frozenset({"vitale-card", "apcv-nfc", "apcv-qr", "ins-datamatrix", "2d-doc"})
+
+#: Seconds. A worker opens its driver in well under a second; a PC/SC service is back within two of its restart.
+GRACE_NEW = 2.0
+GRACE_LOST = 5.0
+
+#: Failures of the reader, not of what was presented: the same medium will be read when the reader is back.
+DELAYS = frozenset({ReaderGone.reason, ReaderUnavailable.reason})
+
+#: The number of a session, and the id of a request in it.
+Key = tuple[int, int | str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A request that waits for a presentation.
+
+    Attributes:
+        key: names the request, unique among those that wait; the request ends with its session.
+        media: the media wanted, all of them in ``vitale_protocol.records.Medium``.
+        readers: ids of the readers wanted; empty means all.
+        challenge: for media that can answer one.
+        asked_at: hub time, seconds.
+        deadline: hub time, seconds.
+    """
+
+    key: Key
+    media: frozenset[str]
+    readers: frozenset[str] = frozenset()
+    challenge: bytes = b""
+    asked_at: float
+    deadline: float
+
+    def fits(self, reader: Reader) -> bool:
+        """Whether a presentation at this reader could answer the request."""
+        return not self.media.isdisjoint(reader.media) and (not self.readers or reader.id in self.readers)
+
+
+# ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ArmDriver:
+    """Arm a driver; ``arm.deadline`` is in hub time."""
+
+    driver: str
+    arm: Arm
+
+
+@dataclass(frozen=True, slots=True)
+class DisarmDriver:
+    """Disarm a driver."""
+
+    driver: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """This presentation answers this request."""
+
+    request: Waiting
+    presentation: Presented
+    reader: Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """This error answers this request."""
+
+    request: Waiting
+    error: VitaleError
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """How this request gets on; ``reason`` is a catalogue reason where the step has one."""
+
+    request: Waiting
+    step: Step
+    reader: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """A reader was ``added``, ``changed`` or ``removed``: for everyone who watches."""
+
+    what: str
+    reader: Reader
+
+
+Action = ArmDriver | DisarmDriver | Deliver | Refuse | Tell | Announce
+
+# ── state ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class Slot:
+    """A reader and what the hub knows of the medium in it.
+
+    ``since`` is when this presence began; ``answered`` whether the driver has reported an outcome for it; ``again``
+    whether one more reading was ordered whose outcome is still to come. ``broken``: the reader failed in a reading, and
+    is of no use until its driver says something new of it.
+    """
+
+    reader: Reader
+    since: float
+    answered: bool = False
+    again: bool = False
+    broken: bool = False
+
+    @property
+    def occupied(self) -> bool:
+        """Whether something lies there."""
+        return self.reader.state in {"present", "busy", "leased"}
+
+    @property
+    def usable(self) -> bool:
+        """Whether a presentation can be hoped for here."""
+        return not self.broken and self.reader.state != "unavailable"
+
+
+@dataclass(slots=True)
+class DriverState:
+    """A driver: what it can read, what it is armed for, and the catalogue reason of what is wrong with it."""
+
+    media: frozenset[str]
+    armed: Arm | None = None
+    trouble: str = ""
+
+
+@dataclass(slots=True)
+class Hub:
+    """The state machine. Each method takes one event and the time, and returns the actions to be done, in order."""
+
+    _drivers: dict[str, DriverState] = field(default_factory=dict[str, DriverState])
+    _slots: dict[str, Slot] = field(default_factory=dict[str, Slot])
+    _waiting: dict[Key, Waiting] = field(default_factory=dict[Key, Waiting])
+    _without_reader: dict[Key, tuple[float, type[NoReader | ReaderGone]]] = field(
+        default_factory=dict[Key, tuple[float, type[NoReader | ReaderGone]]]
+    )
+
+    # ── what can be asked ──
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """The readers, in the order of their ids."""
+        return tuple(self._slots[name].reader for name in sorted(self._slots))
+
+    @property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """The requests that wait, oldest first."""
+        return tuple(self._waiting.values())
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When ``tick`` has something to do, in hub time."""
+        ends = [request.deadline for request in self._waiting.values()]
+        return min([*ends, *(end for end, _ in self._without_reader.values())], default=None)
+
+    # ── drivers and readers ──
+
+    def driver_up(self, driver: str, media: Iterable[str], now: float) -> list[Action]:
+        """A driver is open."""
+        self._drivers[driver] = DriverState(frozenset(media))
+        return self._settle(now, [])
+
+    def driver_down(self, driver: str, reason: str, now: float) -> list[Action]:
+        """A driver's worker ended: its readers go, its requests stay."""
+        self._drivers[driver] = DriverState(frozenset(), trouble=reason)
+        gone = [slot.reader for slot in self._slots.values() if slot.reader.driver == driver]
+        return self._settle(now, [action for reader in gone for action in self._remove(reader)])
+
+    def driver_health(self, driver: str, reason: str, now: float) -> list[Action]:
+        """A driver says that it is well (empty reason) or why it is not."""
+        if state := self._drivers.get(driver):
+            state.trouble = reason
+        return self._settle(now, [])
+
+    def reader_added(self, reader: Reader, now: float) -> list[Action]:
+        """A reader came."""
+        self._slots[reader.id] = Slot(reader, now)
+        return self._settle(now, [Announce("added", reader), *self._strange(reader)])
+
+    def reader_changed(self, reader: Reader, now: float) -> list[Action]:
+        """A reader's state or medium changed; a change of a reader that is not known is an addition."""
+        slot = self._slots.get(reader.id)
+        if slot is None:
+            return self.reader_added(reader, now)
+        if slot.reader == reader:
+            return []
+        was_occupied, slot.reader, slot.broken = slot.occupied, reader, False
+        if not slot.occupied or not was_occupied:
+            slot.since, slot.answered, slot.again = now, False, False
+        actions: list[Action] = [Announce("changed", reader)]
+        if not was_occupied:
+            actions += self._strange(reader)
+        return self._settle(now, actions)
+
+    def reader_removed(self, reader_id: str, now: float) -> list[Action]:
+        """A reader went."""
+        slot = self._slots.get(reader_id)
+        return self._settle(now, self._remove(slot.reader)) if slot else []
+
+    # ── requests ──
+
+    def ask(self, request: Waiting, now: float) -> list[Action]:
+        """A client asks for the next presentation that matches."""
+        if choices := self._ambiguous(request):
+            return [Refuse(request, choices)]
+        self._waiting[request.key] = request
+        return self._settle(now, [Tell(request, "armed")])
+
+    def cancel(self, key: Key, now: float) -> list[Action]:
+        """The client gives up a request; no action if it does not wait (any more)."""
+        request = self._end(key)
+        return self._settle(now, [Refuse(request, Cancelled())]) if request else []
+
+    def session_ended(self, session: int, now: float) -> list[Action]:
+        """A session ended: its requests end with it, unanswered."""
+        for key in [key for key in self._waiting if key[0] == session]:
+            self._end(key)
+        return self._settle(now, [])
+
+    def refuse_all(self, make_error: Callable[[], VitaleError]) -> list[Action]:
+        """The daemon stops: every request is answered."""
+        return [Refuse(request, make_error()) for key in list(self._waiting) if (request := self._end(key))]
+
+    # ── presentations ──
+
+    def progress(self, reader_id: str, step: Step, reason: str = "") -> list[Action]:
+        """A driver says how a presentation gets on: told to the request that it would answer."""
+        slot = self._slots.get(reader_id)
+        request = next(self._matching(slot.reader), None) if slot else None
+        return [Tell(request, step, reader_id, reason)] if request else []
+
+    def presented(self, presentation: Presented, now: float) -> list[Action]:
+        """A driver read a medium."""
+        slot = self._slots.get(presentation.reader)
+        if slot is None:
+            return []  # its reader's removal overtook it: what is no longer there is not told
+        slot.answered, slot.again = True, False
+        request = next(self._matching(slot.reader, presentation.medium), None)
+        if request is None:
+            return self._settle(now, [])
+        self._end(request.key)
+        if choices := self._ambiguous(request):
+            return self._settle(now, [Refuse(request, choices)])
+        actions: list[Action] = [Deliver(request, presentation, slot.reader)]
+        return self._settle(now, actions + self._have_removed(slot))
+
+    def failed(self, reader_id: str, error: VitaleError, now: float) -> list[Action]:
+        """A presentation gave no reading."""
+        slot = self._slots.get(reader_id)
+        if slot is None:
+            return []
+        slot.answered, slot.again = True, False
+        request = next(self._matching(slot.reader, slot.reader.medium), None)
+        if request is None:
+            return self._settle(now, [])
+        if error.reason in DELAYS:
+            slot.broken = True
+            return self._settle(now, [Tell(request, "retry", reader_id, error.reason)])
+        self._end(request.key)
+        return self._settle(now, [Refuse(request, error), *self._have_removed(slot)])
+
+    def tick(self, now: float) -> list[Action]:
+        """Time has passed."""
+        actions: list[Action] = []
+        for request in list(self._waiting.values()):
+            if request.deadline <= now:
+                self._end(request.key)
+                actions.append(Refuse(request, PresentationTimeout()))
+        for key, (end, error) in list(self._without_reader.items()):
+            if end <= now and (ended := self._end(key)):
+                troubles = {name: state.trouble for name, state in sorted(self._drivers.items()) if state.trouble}
+                actions.append(Refuse(ended, error(data={"drivers": dict(troubles)})))
+        return self._settle(now, actions)
+
+    # ── inside ──
+
+    def _end(self, key: Key) -> Waiting | None:
+        self._without_reader.pop(key, None)
+        return self._waiting.pop(key, None)
+
+    def _remove(self, reader: Reader) -> list[Action]:
+        del self._slots[reader.id]
+        return [Announce("removed", reader)]
+
+    def _matching(self, reader: Reader, medium: str | None = None) -> Iterator[Waiting]:
+        """The requests that a presentation at a reader could answer, oldest first; any medium of the reader if None."""
+        return (
+            request
+            for request in self._waiting.values()
+            if request.fits(reader) and (medium is None or medium in request.media)
+        )
+
+    def _present(self, request: Waiting) -> list[Slot]:
+        return [
+            slot
+            for slot in self._slots.values()
+            if slot.occupied and slot.reader.medium in request.media and request.fits(slot.reader)
+        ]
+
+    def _ambiguous(self, request: Waiting) -> AmbiguousMedium | None:
+        present = sorted(self._present(request), key=lambda slot: slot.reader.id)
+        if len(present) <= 1:
+            return None
+        return AmbiguousMedium(
+            f"{len(present)} media are present",
+            data={
+                "choices": [
+                    {"reader": slot.reader.id, "name": slot.reader.name, "medium": slot.reader.medium}
+                    for slot in present
+                ]
+            },
+        )
+
+    def _strange(self, reader: Reader) -> list[Action]:
+        """Rule of courtesy: whoever waits for this reader learns that what lies there is not what is wanted."""
+        if reader.medium != "unknown-card":
+            return []
+        return [Tell(request, "remove_card", reader.id, "medium_unsupported") for request in self._matching(reader)]
+
+    def _have_removed(self, slot: Slot) -> list[Action]:
+        """Rule 3: those who waited before the medium came need it to come again."""
+        if not slot.occupied:
+            return []
+        return [
+            Tell(request, "remove_card", slot.reader.id)
+            for request in self._matching(slot.reader, slot.reader.medium)
+            if request.asked_at < slot.since
+        ]
+
+    def _settle(self, now: float, actions: list[Action]) -> list[Action]:
+        """What follows from the new state: who has no reader, and what each driver must be armed for."""
+        self._watch_readers(now)
+        for name, state in self._drivers.items():
+            actions += self._arming(name, state)
+        return actions
+
+    def _watch_readers(self, now: float) -> None:
+        for request in self._waiting.values():
+            known = self._without_reader.get(request.key)
+            if any(slot.usable and request.fits(slot.reader) for slot in self._slots.values()):
+                self._without_reader[request.key] = (inf, ReaderGone)
+            elif known is None:
+                self._without_reader[request.key] = (now + GRACE_NEW, NoReader)
+            elif known[0] == inf:
+                self._without_reader[request.key] = (now + GRACE_LOST, ReaderGone)
+
+    def _arming(self, driver: str, state: DriverState) -> Iterator[Action]:
+        wanted = [request for request in self._waiting.values() if not request.media.isdisjoint(state.media)]
+        if not wanted:
+            if state.armed is not None:
+                state.armed = None
+                yield DisarmDriver(driver)
+            return
+        everywhere = any(not request.readers for request in wanted)
+        arm = Arm(
+            media=tuple(sorted({medium for request in wanted for medium in request.media & state.media})),
+            readers=() if everywhere else tuple(sorted({reader for request in wanted for reader in request.readers})),
+            challenge=wanted[0].challenge,
+            deadline=max(request.deadline for request in wanted),
+        )
+        mine = [slot for slot in self._slots.values() if slot.reader.driver == driver]
+        again = tuple(slot.reader.id for slot in mine if self._reread(slot))
+        if again or arm != state.armed:
+            state.armed = arm
+            yield ArmDriver(driver, msgspec.structs.replace(arm, again=again))
+
+    def _reread(self, slot: Slot) -> bool:
+        """Rule 2: whether a request came after a medium that was already read, and is to have it read once more."""
+        if slot.occupied and slot.answered and slot.usable and not slot.again:
+            matching = self._matching(slot.reader, slot.reader.medium)
+            slot.again = any(request.asked_at >= slot.since for request in matching)
+            return slot.again
+        return False

@@ -1,0 +1,151 @@
+"""From a presentation to a token: the reading, cut to what was asked for, in claims, signed for one client."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from vitale_drivers.base import Presented
+from vitale_protocol import media, tokens
+from vitale_protocol.errors import SimulatedRefused
+from vitale_protocol.methods import OutboxToken, StationMode
+from vitale_protocol.records import Assure, Beneficiaire, Record
+from vitale_reader.daemon.keys import Keys
+
+__all__ = ["Grant", "Issued", "Issuer", "cut", "uuid7"]
+
+PartT = TypeVar("PartT", Assure, Beneficiaire)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a client asked for and may have: the token answers its ``nonce`` and says no more than ``scopes``."""
+
+    client_id: str
+    nonce: str
+    scopes: tuple[str, ...]
+    purpose: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Issued:
+    """A token with its claims."""
+
+    token: OutboxToken
+    claims: tokens.Claims
+
+
+#: The scope that each member of the record needs; ``porteur`` and ``beneficiaires`` themselves need none.
+ASSURE_SCOPES: dict[str, str] = {
+    "type_carte": "identity",
+    "date_debut_validite": "identity",
+    "date_fin_validite": "identity",
+    "nir": "nir",
+    "cle_nir": "nir",
+    "numero_serie": "rights",
+    "code_regime": "rights",
+    "caisse_gestionnaire": "rights",
+    "centre_gestionnaire": "rights",
+    "code_gestion": "rights",
+}
+BENEFICIAIRE_SCOPES: dict[str, str] = {
+    "nom_usuel": "identity",
+    "nom_patronymique": "identity",
+    "prenom": "identity",
+    "date_naissance": "identity",
+    "date_naissance_iso": "identity",
+    "rang_gemellaire": "identity",
+    "qualite": "identity",
+    "nationalite": "identity",
+    "nir": "nir",
+    "cle_nir": "nir",
+    "nir_certifie": "nir",
+    "cle_nir_certifie": "nir",
+    "date_certification_nir": "nir",
+    "adresse": "rights",
+    "code_service_amo": "rights",
+    "droits_amo": "rights",
+    "couvertures": "rights",
+    "mutuelle": "rights",
+    "amc": "rights",
+}
+
+
+def cut(record: Record, scopes: Sequence[str]) -> Record:
+    """The record with no more than the scopes allow; without ``dependants`` only the holder."""
+    people = record.beneficiaires or ()
+    porteur = record.porteur
+    if "dependants" not in scopes and people:
+        people, porteur = (people[porteur or 0],), 0
+    return Record(
+        assure=_only(record.assure, ASSURE_SCOPES, scopes) if record.assure else None,
+        beneficiaires=tuple(_only(person, BENEFICIAIRE_SCOPES, scopes) for person in people) or None,
+        porteur=porteur,
+    )
+
+
+def _only(part: PartT, needs: dict[str, str], scopes: Sequence[str]) -> PartT:
+    kept: dict[str, Any] = {name: getattr(part, name) for name, scope in needs.items() if scope in scopes}
+    return type(part)(**kept)
+
+
+def uuid7(milliseconds: int, randomness: bytes) -> str:
+    """A UUID of version 7 (RFC 9562 section 5.7): 48 bits of time, then 74 of the 80 random bits given."""
+    value = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(randomness[:10], "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    digits = f"{value:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+class Issuer:
+    """Signs what was presented."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        mode: StationMode,
+        lifetime: int,
+        clock: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._keys = keys
+        self._mode = mode
+        self._lifetime = lifetime
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    def issue(self, presentation: Presented, driver: str, grant: Grant) -> Issued:
+        """The token of a presentation, reported by ``driver``, for a client.
+
+        Raises:
+            SimulatedRefused: the medium is simulated and the station is not in ``simulated`` mode.
+            MediumUnreadable: the evidence cannot be understood.
+        """
+        if presentation.simulated and self._mode != "simulated":
+            raise SimulatedRefused(f"the station is in mode {self._mode}")
+        reading = media.interpret(presentation.medium, presentation.evidence, simulated=presentation.simulated)
+        now = self._clock()
+        claims = tokens.Claims(
+            ver=1,
+            iss=self._keys.issuer,
+            aud=grant.client_id,
+            iat=int(now),
+            exp=int(now) + self._lifetime,
+            jti=uuid7(int(now * 1000), self._random_bytes(10)),
+            nonce=grant.nonce,
+            # Never later than ``iat``, which has no fraction.
+            presented_at=min(presentation.at, float(int(now))),
+            medium=reading.medium,
+            proof=reading.proof,
+            origin=reading.origin,
+            reader=tokens.ReaderClaim(id=presentation.reader, driver=driver),
+            purpose=grant.purpose,
+            scopes=grant.scopes,
+            record=cut(reading.record, grant.scopes),
+            evidence=tokens.Evidence(sha256=self._keys.fingerprint(presentation.evidence)),
+            warnings=reading.warnings,
+        )
+        kid, key = self._keys.signing
+        token = tokens.sign(claims, key, kid)
+        return Issued(OutboxToken(jti=claims.jti, exp=claims.exp, token=token), claims)

@@ -1,0 +1,163 @@
+"""The station's own secrets: its identity, its signing keys with their rotation, and the keys of outbox and evidence.
+
+They live in ``state/station.json`` (0600), made at first start and written whole at each change.
+"""
+
+import hashlib
+import hmac
+import secrets
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from joserfc.jwk import ECKey
+
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.files import write_private
+
+__all__ = ["Keys"]
+
+NONCE_BYTES = 12  # AES-GCM, NIST SP 800-38D section 5.2.1.1
+
+
+class SigningKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A P-256 key as a private JWK; signs until ``retired_at``, verifies for the overlap after it (epoch seconds)."""
+
+    jwk: dict[str, Any]
+    created_at: float
+    retired_at: float | None = None
+
+
+class Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``station.json``."""
+
+    station: str
+    outbox: bytes
+    evidence: bytes
+    signing: tuple[SigningKey, ...]
+
+
+class Keys:
+    """The station's secrets; ``open`` reads or makes them."""
+
+    def __init__(self, file: Path, *, overlap: float, clock: Callable[[], float]) -> None:
+        self._file = file
+        self._overlap = overlap
+        self._clock = clock
+        self._secrets: Secrets | None = None
+        self._current: tuple[str, ECKey] | None = None
+
+    def open(self) -> None:
+        """Reads the secrets, or makes them where there are none yet.
+
+        Raises:
+            StoreUnavailable: the file is there and cannot be read, or cannot be made. It is never replaced: whoever
+                lost it by accident wants it back.
+        """
+        try:
+            content = self._file.read_bytes()
+        except FileNotFoundError:
+            made = Secrets(
+                station=str(uuid.uuid4()),
+                outbox=secrets.token_bytes(32),
+                evidence=secrets.token_bytes(32),
+                signing=(self._make_key(),),
+            )
+            self._replace(made)
+            return
+        except OSError as error:
+            raise StoreUnavailable("the station's secrets cannot be read", data={"file": str(self._file)}) from error
+        try:
+            self._use(msgspec.json.decode(content, type=Secrets))
+        except (msgspec.DecodeError, ValueError, IndexError) as error:
+            raise StoreUnavailable("the station's secrets are damaged", data={"file": str(self._file)}) from error
+
+    @property
+    def station(self) -> str:
+        """The station's UUID."""
+        return self._opened.station
+
+    @property
+    def issuer(self) -> str:
+        """The ``iss`` of its tokens."""
+        return f"urn:vitale-reader:{self.station}"
+
+    @property
+    def signing(self) -> tuple[str, ECKey]:
+        """The ``kid`` and the key that sign now."""
+        if self._current is None:
+            raise RuntimeError("the station's keys are not open")
+        return self._current
+
+    @property
+    def jwks(self) -> dict[str, Any]:
+        """The JWK Set that verifies this station's tokens: the current key first, then those of the overlap."""
+        now = self._clock()
+        living = [key for key in self._opened.signing if self._lives(key, now)]
+        return {"keys": [_public(key.jwk) for key in reversed(living)]}
+
+    def rotate(self) -> str:
+        """Makes a new signing key and returns its ``kid``; the former one still verifies for the overlap."""
+        now = self._clock()
+        *older, current = self._opened.signing
+        kept = [key for key in older if self._lives(key, now)]
+        retired = msgspec.structs.replace(current, retired_at=now)
+        self._replace(msgspec.structs.replace(self._opened, signing=(*kept, retired, self._make_key())))
+        return self.signing[0]
+
+    def seal(self, plain: bytes, bound_to: str) -> bytes:
+        """Encrypts for the store (AES-256-GCM); it opens only under the same ``bound_to``."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + AESGCM(self._opened.outbox).encrypt(nonce, plain, bound_to.encode())
+
+    def unseal(self, sealed: bytes, bound_to: str) -> bytes:
+        """Decrypts what ``seal`` made.
+
+        Raises:
+            cryptography.exceptions.InvalidTag: made with another key, bound to something else, or damaged.
+        """
+        return AESGCM(self._opened.outbox).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
+
+    def fingerprint(self, evidence: dict[str, bytes]) -> str:
+        """HMAC-SHA-256 in hex of raw evidence, parts in the order of their names, each behind its length.
+
+        Keyed, because there are few enough NIRs to search them all.
+        """
+        mac = hmac.new(self._opened.evidence, digestmod=hashlib.sha256)
+        for name in sorted(evidence):
+            for part in (name.encode(), evidence[name]):
+                mac.update(len(part).to_bytes(8, "big"))
+                mac.update(part)
+        return mac.hexdigest()
+
+    @property
+    def _opened(self) -> Secrets:
+        if self._secrets is None:
+            raise RuntimeError("the station's keys are not open")
+        return self._secrets
+
+    def _lives(self, key: SigningKey, now: float) -> bool:
+        return key.retired_at is None or now < key.retired_at + self._overlap
+
+    def _make_key(self) -> SigningKey:
+        key = ECKey.generate_key("P-256", private=True, auto_kid=True)
+        return SigningKey(jwk=dict(key.as_dict(private=True)), created_at=self._clock())
+
+    def _replace(self, secrets_: Secrets) -> None:
+        try:
+            write_private(self._file, msgspec.json.encode(secrets_))
+        except OSError as error:
+            raise StoreUnavailable("the station's secrets cannot be written", data={"file": str(self._file)}) from error
+        self._use(secrets_)
+
+    def _use(self, secrets_: Secrets) -> None:
+        current = ECKey.import_key(secrets_.signing[-1].jwk)
+        self._secrets = secrets_
+        self._current = (str(secrets_.signing[-1].jwk["kid"]), current)
+
+
+def _public(jwk: dict[str, Any]) -> dict[str, Any]:
+    return {name: jwk[name] for name in ("kty", "crv", "x", "y", "kid")} | {"use": "sig", "alg": "ES256"}

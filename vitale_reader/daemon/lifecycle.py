@@ -1,0 +1,81 @@
+"""One daemon a home, found by its endpoints file: the lock, the addresses, the signals that end it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from vitale_protocol.errors import DaemonRunning
+from vitale_reader.daemon.files import private_folder, write_private
+from vitale_reader.home import Endpoints, Home
+
+__all__ = ["exclusive", "published", "until_told_to_stop"]
+
+
+@contextmanager
+def exclusive(home: Home) -> Iterator[None]:
+    """Holds the home for this process; the kernel lets go of it when the process dies, however it dies.
+
+    Raises:
+        DaemonRunning: another process holds it; ``data.pid`` says which.
+    """
+    private_folder(home.run)
+    file = home.run / "daemon.lock"
+    with file.open("a+") as stream:
+        if not _lock(stream.fileno()):
+            stream.seek(0)
+            holder = stream.read().strip()
+            raise DaemonRunning(
+                f"process {holder or 'unknown'} runs a daemon in this home",
+                data={"pid": int(holder) if holder.isdecimal() else None, "home": str(home.run)},
+            )
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+
+
+@contextmanager
+def published(home: Home, endpoints: Endpoints) -> Iterator[None]:
+    """Tells clients the addresses in use, for as long as they are."""
+    write_private(home.endpoints_file, msgspec.json.encode(endpoints))
+    try:
+        yield
+    finally:
+        home.endpoints_file.unlink(missing_ok=True)
+        if endpoints.unix:
+            Path(endpoints.unix).unlink(missing_ok=True)
+
+
+async def until_told_to_stop() -> None:
+    """Waits for SIGTERM or SIGINT (on Windows, for Ctrl-C or Ctrl-Break)."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt in run()
+            loop.add_signal_handler(number, told.set)
+    await told.wait()
+
+
+def _lock(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415  exists on Windows only
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl  # noqa: PLC0415  does not exist on Windows
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,77 @@
+"""Tokens kept, sealed, until their client acknowledges them or they expire."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, delete, insert, select
+
+from vitale_protocol.methods import OutboxToken
+from vitale_reader.daemon.audit import Entry, write
+from vitale_reader.daemon.keys import Keys
+from vitale_reader.daemon.store import Store, outbox
+
+__all__ = ["Outbox"]
+
+
+class Outbox:
+    """The tokens of this station that are not acknowledged; every method is one transaction."""
+
+    def __init__(self, store: Store, keys: Keys, *, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+
+    async def put(self, token: OutboxToken, *, client_id: str, presentation: str, entry: Entry) -> None:
+        """Keeps a token before it is handed over, together with its line in the audit trail.
+
+        Raises:
+            IntegrityError: this presentation already gave this client a token.
+            StoreUnavailable: it could not be kept, so it must not be handed over.
+        """
+        sealed = self._keys.seal(token.token.encode(), token.jti)
+        row = {
+            "jti": token.jti,
+            "client_id": client_id,
+            "presentation": presentation,
+            "exp": token.exp,
+            "sealed": sealed,
+        }
+
+        def work(connection: Connection) -> None:
+            connection.execute(insert(outbox), row)
+            write(connection, entry)
+
+        await self._store.run(work)
+
+    async def list(self, client_id: str) -> tuple[OutboxToken, ...]:
+        """The tokens of a client that neither were acknowledged nor expired, oldest first.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        query = (
+            select(outbox.c.jti, outbox.c.exp, outbox.c.sealed)
+            .where(outbox.c.client_id == client_id, outbox.c.exp > self._clock())
+            .order_by(outbox.c.jti)  # UUIDv7: in order of time
+        )
+        rows = await self._store.run(lambda connection: connection.execute(query).all())
+        return tuple(
+            OutboxToken(jti=jti, exp=exp, token=self._keys.unseal(sealed, jti).decode()) for jti, exp, sealed in rows
+        )
+
+    async def acknowledge(self, client_id: str, jtis: Sequence[str]) -> int:
+        """Forgets tokens of a client; returns how many there were.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        statement = delete(outbox).where(outbox.c.client_id == client_id, outbox.c.jti.in_(jtis))
+        return await self._store.run(lambda connection: connection.execute(statement).rowcount)
+
+    async def purge(self) -> int:
+        """Forgets what has expired; returns how many there were.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        statement = delete(outbox).where(outbox.c.exp <= self._clock())
+        return await self._store.run(lambda connection: connection.execute(statement).rowcount)

@@ -1,0 +1,385 @@
+"""Methods to handlers: what each call of the wire does, for one session after the other.
+
+A handler returns its result, a coroutine of it, or None where the answer comes later (``presentation.request``).
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from vitale_protocol import catalogue
+from vitale_protocol.errors import (
+    InvalidParams,
+    LimitExceeded,
+    NotAuthenticated,
+    ProtocolUnsupported,
+    ShuttingDown,
+    VitaleError,
+)
+from vitale_protocol.events import PresentationProgress, Reader, ReaderEvent
+from vitale_protocol.methods import (
+    METHODS,
+    PROTOCOL_VERSION,
+    ClientAdded,
+    ClientsAdd,
+    ClientsListed,
+    ClientsRevoke,
+    ClientsRevoked,
+    Done,
+    Empty,
+    KeysRotated,
+    OutboxAck,
+    OutboxAcked,
+    OutboxListed,
+    PresentationCancel,
+    PresentationCancelled,
+    PresentationRequest,
+    ReadersListed,
+    Result,
+    SessionOpen,
+    SessionOpened,
+    SessionPing,
+    SessionPonged,
+    Station,
+    StationInfo,
+    StationKeys,
+)
+from vitale_protocol.methods import Limits as WireLimits
+from vitale_protocol.session import Called, Session
+from vitale_reader.daemon.access import Access, Caller, Peer
+from vitale_reader.daemon.audit import Audit
+from vitale_reader.daemon.certificates import Certificates, Issued
+from vitale_reader.daemon.desk import Desk, incident
+from vitale_reader.daemon.hub import PATIENT_MEDIA, Tell
+from vitale_reader.daemon.issuer import Grant
+from vitale_reader.daemon.keys import Keys
+from vitale_reader.daemon.outbox import Outbox
+
+__all__ = ["Connection", "Conversation", "Service"]
+
+RequestId = int | str
+ParamsT = TypeVar("ParamsT")
+Answer = Result | Awaitable[Result] | None
+
+
+class Connection(Protocol):
+    """What a transport gives to a conversation."""
+
+    session: Session
+    peer: Peer
+
+    def flush(self) -> None:
+        """Sends what the session has to send."""
+
+    def close(self) -> None:
+        """Ends the connection once what was sent has gone."""
+
+
+class Conversation:
+    """One session: its connection, and who speaks on it once it is open. What the desk calls a client."""
+
+    def __init__(self, number: int, connection: Connection) -> None:
+        self.number = number
+        self.connection = connection
+        self.caller: Caller | None = None
+        self.ended = False
+
+    @property
+    def language(self) -> str:
+        """The session's language, ``fr`` or ``en``."""
+        return self.connection.session.language
+
+    def authenticated(self) -> Caller:
+        """Who speaks.
+
+        Raises:
+            NotAuthenticated: the session is not open.
+        """
+        if self.caller is None:
+            raise NotAuthenticated("the session is not open")
+        return self.caller
+
+    def reply(self, request: RequestId, result: Result) -> None:
+        """Answers a call with its result."""
+        if not self.ended:
+            self.connection.session.reply(request, result)
+            self.connection.flush()
+
+    def fail(self, request: RequestId, error: VitaleError) -> None:
+        """Answers a call with an error."""
+        if not self.ended:
+            self.connection.session.fail(request, error)
+            self.connection.flush()
+
+    def progress(self, request: RequestId, tell: Tell) -> None:
+        """Tells how a request gets on, in the session's language."""
+        if self.ended:
+            return
+        said = catalogue.step_message(tell.step, self.language, tell.reason)
+        remedy = catalogue.text(tell.reason, self.language).remedy if tell.reason else None
+        event = PresentationProgress(request=request, step=tell.step, message=said, reader=tell.reader, remedy=remedy)
+        self.connection.session.notify("presentation.progress", event)
+        self.connection.flush()
+
+    def reader_event(self, what: str, reader: Reader) -> None:
+        """Tells of a reader that was ``added``, ``changed`` or ``removed``."""
+        if not self.ended:
+            self.connection.session.notify(f"reader.{what}", ReaderEvent(reader=reader))
+            self.connection.flush()
+
+
+class Service:
+    """The daemon's answer to every method of the wire."""
+
+    def __init__(
+        self,
+        *,
+        station: Station,
+        limits: WireLimits,
+        desk: Desk,
+        access: Access,
+        outbox: Outbox,
+        audit: Audit,
+        keys: Keys,
+        certificates: Certificates,
+        clock: Callable[[], float],
+    ) -> None:
+        self._station = station
+        self._limits = limits
+        self._desk = desk
+        self._access = access
+        self._outbox = outbox
+        self._audit = audit
+        self._keys = keys
+        self._certificates = certificates
+        self._clock = clock
+        self._started_at = clock()
+        self._conversations: dict[int, Conversation] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._last_number = 0
+        self._stopping = False
+        self._handlers: Mapping[str, Callable[[Conversation, RequestId, Any], Answer]] = {
+            "session.open": self._session_open,
+            "session.ping": self._session_ping,
+            "station.info": self._station_info,
+            "station.keys": self._station_keys,
+            "readers.list": self._readers_list,
+            "readers.watch": self._readers_watch,
+            "readers.unwatch": self._readers_unwatch,
+            "presentation.request": self._presentation_request,
+            "presentation.cancel": self._presentation_cancel,
+            "outbox.list": self._outbox_list,
+            "outbox.ack": self._outbox_ack,
+            "clients.add": self._clients_add,
+            "clients.list": self._clients_list,
+            "clients.revoke": self._clients_revoke,
+            "keys.rotate": self._keys_rotate,
+        }
+        if self._handlers.keys() != METHODS.keys():
+            raise RuntimeError(f"methods without handler: {sorted(METHODS.keys() ^ self._handlers.keys())}")
+
+    # ── for transports ──
+
+    def connected(self, connection: Connection) -> Conversation:
+        """A connection begins."""
+        self._last_number += 1
+        conversation = Conversation(self._last_number, connection)
+        self._conversations[conversation.number] = conversation
+        return conversation
+
+    def disconnected(self, conversation: Conversation) -> None:
+        """A connection ended: its requests end with it, its tokens stay in the outbox."""
+        conversation.ended = True
+        self._conversations.pop(conversation.number, None)
+        self._desk.leave(conversation)
+
+    def called(self, conversation: Conversation, call: Called) -> None:
+        """A call came: answered now, or by a task, or later."""
+        try:
+            if self._stopping:
+                raise ShuttingDown("the daemon is stopping")
+            if call.method.scope is not None:
+                conversation.authenticated().require([call.method.scope])
+            answer = self._handlers[call.method.name](conversation, call.id, call.params)
+        except VitaleError as error:
+            conversation.fail(call.id, error)
+        except Exception as error:  # noqa: BLE001  an edge: whatever a client sends, the daemon lives
+            conversation.fail(call.id, incident(error))
+        else:
+            if isinstance(answer, Result):
+                conversation.reply(call.id, answer)
+            elif answer is not None:
+                self._spawn(self._finish(conversation, call.id, answer))
+
+    async def stop(self) -> None:
+        """Answers what waits, lets what is under way finish, and ends every session."""
+        self._stopping = True
+        await self._desk.stop()
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+        for conversation in list(self._conversations.values()):
+            conversation.connection.close()
+
+    async def _finish(self, conversation: Conversation, request: RequestId, answer: Awaitable[Result]) -> None:
+        try:
+            result = await answer
+        except VitaleError as error:
+            conversation.fail(request, error)
+        except Exception as error:  # noqa: BLE001  an edge, as above
+            conversation.fail(request, incident(error))
+        else:
+            conversation.reply(request, result)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ── session and station ──
+
+    def _session_open(self, conversation: Conversation, _id: RequestId, params: SessionOpen) -> Answer:
+        if PROTOCOL_VERSION not in params.protocol:
+            raise ProtocolUnsupported("no version in common", data={"supported": [PROTOCOL_VERSION]})
+        try:
+            caller = self._access.authenticate(conversation.connection.peer, params.credential)
+            self._require_room(caller)
+        except VitaleError as error:
+            self._note("session.open", error.reason)
+            raise
+        conversation.caller = caller
+        self._note("session.open", "ok", caller)
+        return SessionOpened(
+            protocol=PROTOCOL_VERSION,
+            session=secrets.token_hex(8),
+            client_id=caller.client_id,
+            scopes=tuple(sorted(caller.scopes)),
+            station=self._station,
+            jwks=self._keys.jwks,
+            limits=self._limits,
+        )
+
+    def _require_room(self, caller: Caller) -> None:
+        same = sum(
+            other.caller is not None and other.caller.client_id == caller.client_id
+            for other in self._conversations.values()
+        )
+        if same >= self._limits.sessions:
+            raise LimitExceeded("too many sessions of this client", data={"limit": "sessions"})
+
+    def _session_ping(self, _conversation: Conversation, _id: RequestId, _params: SessionPing) -> Answer:
+        return SessionPonged(time=self._clock())
+
+    def _station_info(self, _conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+        drivers = self._desk.supervisor.health
+        return StationInfo(
+            station=self._station,
+            media=tuple(sorted({medium for driver in drivers for medium in driver.media})),
+            drivers=drivers,
+            uptime=self._clock() - self._started_at,
+        )
+
+    def _station_keys(self, _conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+        return StationKeys(jwks=self._keys.jwks)
+
+    # ── readers ──
+
+    def _readers_list(self, _conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+        return ReadersListed(readers=self._desk.readers)
+
+    def _readers_watch(self, conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+        self._desk.watch(conversation)
+        return ReadersListed(readers=self._desk.readers)
+
+    def _readers_unwatch(self, conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+        self._desk.unwatch(conversation)
+        return Done()
+
+    # ── presentations ──
+
+    def _presentation_request(
+        self, conversation: Conversation, request: RequestId, params: PresentationRequest
+    ) -> Answer:
+        caller = conversation.authenticated()
+        caller.require(params.scopes)
+        if self._desk.waiting(conversation) >= self._limits.requests:
+            raise LimitExceeded("too many waiting requests in this session", data={"limit": "requests"})
+        purpose = (params.purpose,) if isinstance(params.purpose, str) else params.purpose
+        grant = Grant(
+            client_id=caller.client_id,
+            nonce=params.nonce,
+            scopes=tuple(dict.fromkeys(params.scopes)),
+            purpose=tuple(dict.fromkeys(purpose)) if purpose else None,
+        )
+        self._desk.request(
+            conversation,
+            request,
+            grant,
+            media=frozenset(params.media) if params.media else PATIENT_MEDIA,
+            readers=frozenset(params.readers or ()),
+            timeout=params.timeout_ms / 1000,
+        )
+        return None
+
+    def _presentation_cancel(self, conversation: Conversation, _id: RequestId, params: PresentationCancel) -> Answer:
+        return PresentationCancelled(cancelled=self._desk.cancel(conversation, params.request))
+
+    # ── outbox ──
+
+    async def _outbox_list(self, conversation: Conversation, _id: RequestId, _params: Empty) -> Result:
+        return OutboxListed(tokens=await self._outbox.list(conversation.authenticated().client_id))
+
+    async def _outbox_ack(self, conversation: Conversation, _id: RequestId, params: OutboxAck) -> Result:
+        return OutboxAcked(acked=await self._outbox.acknowledge(conversation.authenticated().client_id, params.jti))
+
+    # ── administration ──
+
+    async def _clients_add(self, conversation: Conversation, _id: RequestId, params: ClientsAdd) -> Result:
+        issued: list[Issued] = []
+
+        def certificate(client_id: str) -> str:
+            issued.append(self._certificates.issue_client(client_id))
+            return issued[0].sha256
+
+        if params.origins and "websocket" not in params.transports:
+            raise InvalidParams("origins are for the websocket transport", data={"path": "$.origins"})
+        with_tls = "tls" in params.transports
+        client_id, credential = await self._access.add(
+            params.name,
+            scopes=params.scopes,
+            transports=params.transports,
+            origins=params.origins,
+            certificate=certificate if with_tls else None,
+        )
+        self._note("clients.add", "ok", conversation.authenticated())
+        return ClientAdded(
+            client_id=client_id,
+            credential=credential,
+            certificate=issued[0].certificate if issued else None,
+            private_key=issued[0].private_key if issued else None,
+            daemon_certificate=self._certificates.daemon_certificate if with_tls else None,
+            daemon_certificate_sha256=self._certificates.daemon_sha256 if with_tls else None,
+        )
+
+    def _clients_list(self, _conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+        return ClientsListed(clients=self._access.clients)
+
+    async def _clients_revoke(self, conversation: Conversation, _id: RequestId, params: ClientsRevoke) -> Result:
+        revoked = await self._access.revoke(params.client_id)
+        ended = [
+            other
+            for other in self._conversations.values()
+            if other.caller is not None and other.caller.client_id == params.client_id
+        ]
+        for other in ended if revoked else []:
+            other.connection.close()
+        self._note("clients.revoke", "ok", conversation.authenticated())
+        return ClientsRevoked(revoked=revoked, sessions=len(ended) if revoked else 0)
+
+    def _keys_rotate(self, conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+        kid = self._keys.rotate()
+        self._note("keys.rotate", "ok", conversation.authenticated())
+        return KeysRotated(kid=kid)
+
+    def _note(self, action: str, outcome: str, caller: Caller | None = None) -> None:
+        self._spawn(self._audit.note(action, outcome, client_id=caller.client_id if caller else None))

@@ -1,0 +1,285 @@
+"""Driver processes: started, listened to, beaten for a pulse, killed when they hang, restarted when they die.
+
+A driver that crashes takes only its own process with it. Its readers go, and come back with the next process; the
+first restart is immediate, the following ones wait longer and longer until one has lived for a while.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vitale_drivers.messages import Decoder, encode
+
+from vitale_drivers.base import (
+    Command,
+    Health,
+    Log,
+    Options,
+    Ping,
+    Pong,
+    Report,
+    Start,
+    Started,
+    Stop,
+    Transmit,
+    Transmitted,
+)
+from vitale_protocol.errors import LimitExceeded, ParseError, ReaderGone, ReaderUnavailable
+from vitale_protocol.methods import DriverHealth
+
+__all__ = ["Beat", "Supervisor", "Worker"]
+
+logger = logging.getLogger(__name__)
+
+READ_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """How patient the supervisor is, in seconds.
+
+    Attributes:
+        interval: between two pings.
+        patience: without an answer to a ping, or to start, before the worker is killed.
+        backoff: waited before the second, third … restart in a row; the last one stays.
+        settled: a worker that lived this long is restarted at once again.
+        farewell: for a worker to end by itself when the daemon stops.
+    """
+
+    interval: float = 5.0
+    patience: float = 5.0
+    backoff: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
+    settled: float = 30.0
+    farewell: float = 2.0
+
+
+#: What the supervisor tells of a driver: its name with a report, or with the reason why its process ended.
+OnReport = Callable[[str, Report], None]
+OnEnd = Callable[[str, str], None]
+
+
+@dataclass(slots=True)
+class Worker:
+    """One driver, across the processes that run it one after the other."""
+
+    name: str
+    options: Options
+    on_report: OnReport
+    on_end: OnEnd
+    beat: Beat = field(default_factory=Beat)
+    command: tuple[str, ...] = (sys.executable, "-m", "vitale_drivers.worker")
+
+    state: Literal["starting", "ready", "degraded", "restarting", "stopped"] = "starting"
+    media: tuple[str, ...] = ()
+    version: str = ""
+    restarts: int = 0
+    reason: str = ""
+    detail: str = ""
+    _process: asyncio.subprocess.Process | None = None
+    _stopping: bool = False
+    _pinged: int = 0
+    _answered: asyncio.Event = field(default_factory=asyncio.Event)
+    _transmissions: dict[int, asyncio.Future[Transmitted]] = field(
+        default_factory=dict[int, "asyncio.Future[Transmitted]"]
+    )
+    _last_transmission: int = 0
+
+    @property
+    def health(self) -> DriverHealth:
+        """The driver as ``station.info`` shows it."""
+        return DriverHealth(
+            name=self.name,
+            state=self.state,
+            media=self.media,
+            restarts=self.restarts,
+            pid=self._process.pid if self._process else None,
+            version=self.version or None,
+            reason=self.reason or None,
+            detail=self.detail or None,
+        )
+
+    async def run(self) -> None:
+        """Keeps a process of the driver alive until ``stop``."""
+        quick_deaths = 0
+        loop = asyncio.get_running_loop()
+        while not self._stopping:
+            began = loop.time()
+            why = await self._live()
+            if self._stopping:
+                break
+            self.state, self.reason, self.detail = "restarting", ReaderUnavailable.reason, why
+            logger.warning("driver %s: %s", self.name, why)
+            self._end_of_process()
+            if loop.time() - began >= self.beat.settled:
+                quick_deaths = 0
+            await asyncio.sleep(self.beat.backoff[min(quick_deaths, len(self.beat.backoff) - 1)])
+            quick_deaths += 1
+            self.restarts += 1
+        self.state = "stopped"
+        self._end_of_process()
+
+    def send(self, command: Command) -> None:
+        """Sends a command to the process; without one it is dropped, since the hub arms each new process again."""
+        process = self._process
+        if process is not None and process.stdin is not None and not process.stdin.is_closing():
+            process.stdin.write(encode(command))
+
+    async def transmit(self, reader: str, apdus: tuple[bytes, ...]) -> Transmitted:
+        """Exchanges raw APDUs with the medium in a reader.
+
+        Raises:
+            ReaderGone: the driver's process ended before it answered.
+        """
+        if self._process is None:
+            raise ReaderGone(f"driver {self.name} is not running")
+        self._last_transmission += 1
+        future: asyncio.Future[Transmitted] = asyncio.get_running_loop().create_future()
+        self._transmissions[self._last_transmission] = future
+        self.send(Transmit(id=self._last_transmission, reader=reader, apdus=apdus))
+        return await future
+
+    async def stop(self) -> None:
+        """Ends the process: asked first, killed if it does not answer."""
+        self._stopping = True
+        process = self._process
+        if process is None:
+            return
+        self.send(Stop())
+        try:
+            async with asyncio.timeout(self.beat.farewell):
+                await process.wait()
+        except TimeoutError:
+            _kill(process)
+
+    async def _live(self) -> str:
+        """One process from its start to its end; returns why it ended."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.command,
+                self.name,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+        except OSError as error:
+            return f"cannot be started: {error.strerror}"
+        self._process, self.state = process, "starting"
+        self._answered.clear()
+        self.send(Start(options=dict(self.options)))
+        heart = asyncio.create_task(self._beat(process), name=f"heartbeat {self.name}")
+        try:
+            fault = await self._listen(process)
+        finally:
+            heart.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heart
+            if process.returncode is None and not self._stopping:
+                _kill(process)
+            if process.stdin is not None:
+                process.stdin.close()
+            status = await process.wait()
+            self._process = None
+        return fault or _ending(status)
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> str:
+        """Takes the reports of a process until its stream ends; returns a fault of the stream, or nothing."""
+        if process.stdout is None:
+            return "its output cannot be read"
+        decoder: Decoder[Report] = Decoder(Report)
+        while data := await process.stdout.read(READ_BYTES):
+            try:
+                reports = decoder.receive(data)
+            except (LimitExceeded, ParseError) as error:
+                return f"it said something that is not a report ({error})"
+            for report in reports:
+                self._take(report)
+        return ""
+
+    def _take(self, report: Report) -> None:
+        match report:
+            case Pong(stuck=stuck):
+                if stuck:
+                    logger.error("driver %s is stuck in %s", self.name, stuck)
+                    self.detail = stuck
+                else:
+                    self._answered.set()
+            case Log(level=level, logger=name, text=text):
+                logging.getLogger(name).log(level, "%s", text)
+            case Transmitted(id=number):
+                if future := self._transmissions.pop(number, None):
+                    future.set_result(report)
+            case Started():
+                self.state, self.media, self.version = "ready", report.media, report.version
+                self.reason = self.detail = ""
+                self._answered.set()
+                self.on_report(self.name, report)
+            case Health():
+                self.state = "ready" if report.state == "ok" else "degraded"
+                self.reason, self.detail = report.reason, report.detail
+                self.on_report(self.name, report)
+            case _:
+                self.on_report(self.name, report)
+
+    async def _beat(self, process: asyncio.subprocess.Process) -> None:
+        """Kills the process when it does not answer; its restart follows from its end."""
+        while True:
+            try:
+                async with asyncio.timeout(self.beat.patience):
+                    await self._answered.wait()
+            except TimeoutError:
+                logger.error("driver %s does not answer; killed", self.name)
+                _kill(process)
+                return
+            await asyncio.sleep(self.beat.interval)
+            self._answered.clear()
+            self._pinged += 1
+            self.send(Ping(id=self._pinged))
+
+    def _end_of_process(self) -> None:
+        for future in self._transmissions.values():
+            if not future.done():
+                future.set_exception(ReaderGone(f"driver {self.name} ended"))
+        self._transmissions.clear()
+        self.on_end(self.name, self.reason)
+
+
+class Supervisor:
+    """All the drivers of a station."""
+
+    def __init__(self, drivers: Mapping[str, Options], *, on_report: OnReport, on_end: OnEnd, beat: Beat) -> None:
+        self.workers = {name: Worker(name, options, on_report, on_end, beat=beat) for name, options in drivers.items()}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Starts a process for each driver, all at once."""
+        self._tasks = [
+            asyncio.create_task(worker.run(), name=f"driver {name}") for name, worker in self.workers.items()
+        ]
+
+    def send(self, driver: str, command: Command) -> None:
+        """Sends a command to a driver."""
+        self.workers[driver].send(command)
+
+    @property
+    def health(self) -> tuple[DriverHealth, ...]:
+        """The drivers as ``station.info`` shows them."""
+        return tuple(worker.health for worker in self.workers.values())
+
+    async def stop(self) -> None:
+        """Ends them all, at the same time."""
+        await asyncio.gather(*(worker.stop() for worker in self.workers.values()))
+        await asyncio.gather(*self._tasks)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+
+
+def _ending(status: int) -> str:
+    return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
