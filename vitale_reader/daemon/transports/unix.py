@@ -14,7 +14,8 @@ from vitale_reader.daemon.transports.stream import StreamConnection, StreamLimit
 
 __all__ = ["listen", "peer_uid"]
 
-# Linux: struct ucred {pid_t, uid_t, gid_t}, socket(7). macOS: struct xucred {version, uid, ngroups, groups[16]}, unix(4).
+# Linux: struct ucred {pid_t, uid_t, gid_t}, socket(7).
+# macOS: struct xucred {version, uid, ngroups, groups[16]}, unix(4).
 UCRED = struct.Struct("3i")
 XUCRED = struct.Struct("2IH2x16I")
 LOCAL_PEERCRED = 1
@@ -41,14 +42,14 @@ async def listen(
         uid = peer_uid(transport.get_extra_info("socket"))
         return Peer(transport="unix", own_user=uid == os.getuid()) if uid in allowed else None
 
-    file.unlink(missing_ok=True)
-    loop = asyncio.get_running_loop()
     umask = os.umask(0o177 if not other_users else 0o111)
     try:
-        server = await loop.create_unix_server(lambda: StreamConnection(service, limits, room, identify), file)
+        # asyncio removes a socket file that a dead daemon left behind; this one holds the home's lock.
+        return await asyncio.get_running_loop().create_unix_server(
+            lambda: StreamConnection(service, limits, room, identify), file
+        )
     finally:
         os.umask(umask)
-    return server
 
 
 def peer_uid(connection: socket.socket) -> int:
