@@ -1,0 +1,66 @@
+"""docs/reference/cli.md: every command and option, from click itself."""
+
+import importlib
+from collections.abc import Iterator
+
+import click
+
+from docs.generator.markdown import GENERATED, table
+from vitale_reader.cli import text
+
+__all__ = ["commands", "page", "root"]
+
+INTRODUCTION = """
+The installed command is `vitale-reader`; in a checkout without installation, `python cli.py` is the same. Every command
+that prints data has `--json`; people get tables and progress. `--help` explains each command.
+
+Exit status: 0 done · 2 usage · 3 no daemon · 4 nothing presented in time · 5 refused · 6 device trouble ·
+1 anything else.
+"""
+
+
+def root() -> click.Group:
+    """The command line in English; its texts are made when it is loaded, so that this must come first."""
+    text.use("en")
+    module = importlib.import_module("vitale_reader.cli.root")
+    group = module.root
+    assert isinstance(group, click.Group)  # noqa: S101 - narrows for the type checker; a root is nothing else
+    return group
+
+
+def commands(command: click.Command, name: str = "vitale-reader") -> Iterator[tuple[str, click.Command]]:
+    """Every command that is not hidden, with its full name, groups before their members."""
+    yield name, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            child = command.get_command(context, word)
+            if child is not None and not child.hidden:
+                yield from commands(child, f"{name} {word}")
+
+
+def parameters(command: click.Command) -> Iterator[tuple[str, str]]:
+    """The options and arguments of a command with their help, as click shows them."""
+    context = click.Context(command)
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument):
+            yield f"`{parameter.make_metavar(context)}`", "argument"
+        elif (record := parameter.get_help_record(context)) is not None:
+            yield f"`{record[0]}`", " ".join(record[1].split())
+
+
+def section(name: str, command: click.Command) -> str:
+    """One command."""
+    context = click.Context(command, info_name=name)
+    usage = f"```text\n{name} {' '.join(command.collect_usage_pieces(context))}\n```"
+    words = (command.help or command.short_help or "").replace("\b\n", "").replace("``", "`").strip()
+    parts = [f"## `{name}`", words, usage]
+    if rows := list(parameters(command)):
+        parts.append(table(("option", "meaning"), rows))
+    return "\n\n".join(part for part in parts if part)
+
+
+def page() -> str:
+    """The page."""
+    parts = [GENERATED, "# Command line", INTRODUCTION.strip(), *(section(*found) for found in commands(root()))]
+    return "\n\n".join(parts) + "\n"

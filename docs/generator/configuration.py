@@ -1,0 +1,52 @@
+"""docs/reference/configuration.md: every setting, from the structs that check the file."""
+
+from collections.abc import Iterator
+
+import msgspec
+import msgspec.inspect as mi
+
+from docs.generator.markdown import GENERATED, attributes, default, members, prose, table, type_in_words
+from vitale_reader.daemon import config
+
+__all__ = ["page", "settings"]
+
+INTRODUCTION = """
+The daemon reads `config.toml` once, at start. Where the file is, and which settings apply, is told by
+`vitale-reader config path` and `vitale-reader config show`; `vitale-reader config check` examines it without starting.
+`VITALE_READER_HOME` moves the file and everything else under one folder.
+
+Every table and every setting may be left out. A setting that is not known is refused, so that a misspelt one cannot be
+silently without effect.
+"""
+
+
+def settings(struct: type[msgspec.Struct] = config.Config) -> Iterator[tuple[str, mi.Field]]:
+    """Every setting of the file with its dotted name."""
+    for field in members(struct):
+        if isinstance(field.type, mi.StructType):
+            yield from ((f"{field.name}.{name}", inner) for name, inner in settings(field.type.cls))
+        else:
+            yield field.name, field
+
+
+def section(name: str, struct: type[msgspec.Struct]) -> str:
+    """One table of the file."""
+    meanings = attributes(struct)
+    rows = [
+        (f"`{field.name}`", type_in_words(field.type), default(field), meanings[field.name])
+        for field in members(struct)
+        if not isinstance(field.type, mi.StructType)
+    ]
+    heading = f"## `[{name}]`" if name else "## Outside any table"
+    # "``[unix]``: the socket …" repeats the heading.
+    text = prose(struct).split(": ", 1)[-1] if name else "These stand at the top of the file, before the first table."
+    return f"{heading}\n\n{text[0].upper()}{text[1:]}\n\n{table(('setting', 'type', 'default', 'meaning'), rows)}\n"
+
+
+def page() -> str:
+    """The page."""
+    tables = [
+        section(field.name, field.type.cls) for field in members(config.Config) if isinstance(field.type, mi.StructType)
+    ]
+    parts = [GENERATED, "# Configuration", INTRODUCTION.strip(), section("", config.Config), *tables]
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"

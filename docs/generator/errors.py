@@ -1,0 +1,77 @@
+"""docs/reference/errors.md: every error and warning with its title, cause and remedy in both languages."""
+
+from collections.abc import Iterator
+
+from docs.generator.markdown import GENERATED, anchor, prose, table
+from vitale_protocol import catalogue
+from vitale_protocol.errors import LocalError, VitaleError, concrete_errors
+
+__all__ = ["page", "warnings"]
+
+INTRODUCTION = """
+On the wire an error is a JSON-RPC error object: `{code, message, data: {reason, retryable, remedy, …}}`. `message` is
+the title and `remedy` the remedy, both in the session's language. Programs look at `reason`, which never changes its
+meaning; `retryable` says whether the same call may succeed later without anybody changing the request. An internal
+error carries `data.incident`, which names its entry in the daemon's log, and no detail.
+
+The SDK raises the class named here, a child of `vitale_reader.VitaleError`. No error carries personal data.
+"""
+
+WARNINGS = """
+A warning is a word in the claim `warnings` of a token: something is odd on the medium, and the token was issued all the
+same.
+"""
+
+
+def warnings() -> list[str]:
+    """The reasons of the catalogue that are not errors."""
+    return sorted(catalogue.reasons() - {error.reason for error in concrete_errors()})
+
+
+def texts(reason: str) -> str:
+    """What people are told, in both languages; a variant shows what it says better."""
+    return table(("", "français", "English"), rows(reason))
+
+
+def rows(reason: str) -> Iterator[tuple[str, str, str]]:
+    """The lines of that table."""
+    french, english = catalogue.text(reason, "fr"), catalogue.text(reason, "en")
+    for part in ("title", "cause", "remedy"):
+        yield part, getattr(french, part), getattr(english, part)
+    for variant in sorted(catalogue.variants(reason)):
+        better, gets = catalogue.text(reason, "fr", variant), catalogue.text(reason, "en", variant)
+        for part in ("title", "cause", "remedy"):
+            if getattr(better, part) != getattr(french, part):
+                yield f"{part}, `{variant}`", getattr(better, part), getattr(gets, part)
+
+
+def summary(errors: list[type[VitaleError]]) -> str:
+    """All errors at a glance."""
+    return table(
+        ("code", "reason", "class", "retryable"),
+        (
+            (
+                "local" if issubclass(error, LocalError) else str(error.code),
+                f"[`{error.reason}`](#{anchor(error.reason)})",
+                f"`{error.__name__}`",
+                "yes" if error.retryable else "",
+            )
+            for error in errors
+        ),
+    )
+
+
+def section(error: type[VitaleError]) -> str:
+    """One error."""
+    travels = "never on the wire" if issubclass(error, LocalError) else f"code {error.code}"
+    head = f"### `{error.reason}`\n\n`{error.__name__}`, {travels}. {prose(error)}"
+    return f"{head}\n\n{texts(error.reason)}"
+
+
+def page() -> str:
+    """The page."""
+    errors = list(concrete_errors())
+    parts = [GENERATED, "# Errors and warnings", INTRODUCTION.strip(), summary(errors), "## Errors"]
+    parts += [section(error) for error in errors]
+    parts += ["## Warnings", WARNINGS.strip(), *(f"### `{reason}`\n\n{texts(reason)}" for reason in warnings())]
+    return "\n\n".join(parts) + "\n"

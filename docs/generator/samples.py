@@ -1,0 +1,177 @@
+"""One example of each message, checked against its type when the pages are made; every person is invented."""
+
+from typing import Any
+
+import msgspec
+
+from vitale_protocol.events import EVENTS
+from vitale_protocol.methods import METHODS
+
+__all__ = ["NOTIFICATIONS", "REQUESTS", "exchange", "notification"]
+
+STATION = {
+    "id": "0b1f6c1e-6d0c-4a44-9d0e-3f8d2f5e7a10",
+    "name": "Comptoir 1",
+    "version": "0.1.0",
+    "mode": "simulated",
+}
+READER = {
+    "id": "pcsc:virtual-pcd-00",
+    "name": "Virtual PCD 00 00",
+    "driver": "pcsc",
+    "media": ["vitale-card", "cps-card"],
+    "state": "present",
+    "medium": "vitale-card",
+    "simulated": True,
+}
+JWKS = {"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "…", "x": "…", "y": "…"}]}
+NONCE = "q3J0c2hYb1ZrT2dLd2JzUA"
+JTI = "019a9b3c-5f7e-7c11-9a52-0d4c6f1be0aa"
+CLIENT_ID = "logiciel-de-facturation-7f3a"
+CLAIMS = {
+    "ver": 1,
+    "iss": f"urn:vitale-reader:{STATION['id']}",
+    "aud": CLIENT_ID,
+    "iat": 1793520000,
+    "exp": 1793520120,
+    "jti": JTI,
+    "nonce": NONCE,
+    "presented_at": 1793519999.71,
+    "medium": "vitale-card",
+    "proof": {"method": "card-clear-read", "verified": False, "freshness": "none"},
+    "origin": "simulated",
+    "reader": {"id": READER["id"], "driver": "pcsc"},
+    "scopes": ["identity"],
+    "record": {
+        "beneficiaires": [
+            {
+                "nom_usuel": "MARTIN",
+                "prenom": "CAMILLE",
+                "date_naissance": "19800214",
+                "date_naissance_iso": "1980-02-14",
+            }
+        ],
+        "porteur": 0,
+    },
+    "evidence": {"sha256": "5d0f…"},
+}
+
+#: Parameters and result of each method.
+REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "session.open": (
+        {"protocol": [1], "client": {"name": "Logiciel de facturation", "version": "12.4"}},
+        {
+            "protocol": 1,
+            "session": "s-4",
+            "client_id": CLIENT_ID,
+            "scopes": ["identity", "nir"],
+            "station": STATION,
+            "jwks": JWKS,
+            "limits": {
+                "message_bytes": 1048576,
+                "depth": 32,
+                "batch": 50,
+                "sessions": 64,
+                "requests": 32,
+                "open_seconds": 10,
+            },
+        },
+    ),
+    "session.ping": ({}, {"time": 1793520000.25}),
+    "station.info": (
+        {},
+        {
+            "station": STATION,
+            "media": ["vitale-card", "cps-card"],
+            "drivers": [
+                {
+                    "name": "pcsc",
+                    "state": "ready",
+                    "media": ["vitale-card", "cps-card"],
+                    "pid": 4242,
+                    "version": "2.3.1",
+                }
+            ],
+            "uptime": 3600.5,
+        },
+    ),
+    "station.keys": ({}, {"jwks": JWKS}),
+    "readers.list": ({}, {"readers": [READER]}),
+    "readers.watch": ({}, {"readers": [READER]}),
+    "readers.unwatch": ({}, {}),
+    "presentation.request": (
+        {"nonce": NONCE, "media": ["vitale-card"], "scopes": ["identity"], "timeout_ms": 60000},
+        {"presentation": "0d9c6a5e-51e8-4f7b-8f0a-6a1c7a1de111", "token": "eyJ0eXAiOiJ2aXRhbGUt…", "claims": CLAIMS},
+    ),
+    "presentation.cancel": ({"request": 7}, {"cancelled": True}),
+    "outbox.list": ({}, {"tokens": [{"jti": JTI, "exp": 1793520120, "token": "eyJ0eXAiOiJ2aXRhbGUt…"}]}),
+    "outbox.ack": ({"jti": [JTI]}, {"acked": 1}),
+    "clients.add": (
+        {"name": "Logiciel de facturation", "scopes": ["identity", "nir"], "transports": ["tls"]},
+        {
+            "client_id": CLIENT_ID,
+            "certificate": "-----BEGIN CERTIFICATE-----…",
+            "private_key": "-----BEGIN PRIVATE KEY-----…",
+            "daemon_certificate": "-----BEGIN CERTIFICATE-----…",
+            "daemon_certificate_sha256": "9f2c…",
+        },
+    ),
+    "clients.list": (
+        {},
+        {
+            "clients": [
+                {
+                    "client_id": CLIENT_ID,
+                    "name": "Logiciel de facturation",
+                    "scopes": ["identity", "nir"],
+                    "transports": ["tls"],
+                    "created_at": 1793510000.0,
+                }
+            ]
+        },
+    ),
+    "clients.revoke": ({"client_id": CLIENT_ID}, {"revoked": True, "sessions": 1}),
+    "keys.rotate": ({}, {"kid": "…"}),
+}
+
+#: Parameters of each notification.
+NOTIFICATIONS: dict[str, dict[str, Any]] = {
+    "reader.added": {"reader": READER},
+    "reader.changed": {"reader": READER | {"state": "busy"}},
+    "reader.removed": {"reader": READER | {"state": "unavailable"}},
+    "presentation.progress": {
+        "request": 7,
+        "step": "armed",
+        "message": "Insérez la carte Vitale.",
+    },
+}
+
+
+def exchange(method: str) -> str:
+    """A request and its answer, one message a line.
+
+    Raises:
+        msgspec.ValidationError: the example is not what the types say.
+    """
+    params, result = REQUESTS[method]
+    msgspec.convert(params, METHODS[method].params)
+    msgspec.convert(result, METHODS[method].result)
+    request = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
+    return fence(request, {"jsonrpc": "2.0", "id": 7, "result": result})
+
+
+def notification(event: str) -> str:
+    """A notification.
+
+    Raises:
+        msgspec.ValidationError: the example is not what the type says.
+    """
+    msgspec.convert(NOTIFICATIONS[event], EVENTS[event])
+    return fence({"jsonrpc": "2.0", "method": event, "params": NOTIFICATIONS[event]})
+
+
+def fence(*messages: dict[str, Any]) -> str:
+    """Messages as a block of JSON, short ones on one line."""
+    lines = [msgspec.json.encode(message).decode() for message in messages]
+    texts = [line if len(line) < 120 else msgspec.json.format(line.encode(), indent=2).decode() for line in lines]
+    return "```json\n" + "\n".join(texts) + "\n```"
