@@ -44,6 +44,7 @@
     │   └── CardError               1403  card_error
     ├── TokenInvalid                1501  token_invalid
     ├── StoreUnavailable            1502  store_unavailable
+    ├── RemoteError               an error of a newer daemon, with a code that this version does not know
     └── LocalError                never on the wire: a mistake or a fault on this side
         ├── LocalMisuse             misuse of this library by its caller
         ├── DaemonUnreachable       no daemon answers at the address
@@ -99,6 +100,7 @@ __all__ = [
     "ReaderError",
     "ReaderGone",
     "ReaderUnavailable",
+    "RemoteError",
     "Replayed",
     "ResolverError",
     "ResolverRefused",
@@ -427,6 +429,12 @@ class StoreUnavailable(VitaleError):
     code = 1502
     reason = "store_unavailable"
     retryable = True
+
+
+class RemoteError(VitaleError):
+    """An error with a code that this version does not know; ``data`` has its code, its reason and its texts."""
+
+    reason = "remote_error"
 
 
 class LocalError(VitaleError):

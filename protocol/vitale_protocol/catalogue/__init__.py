@@ -1,0 +1,112 @@
+"""What to tell people: title, cause and remedy of every error and warning, in French and English.
+
+The texts are in ``fr.toml`` and ``en.toml``, read once per language when the first text is asked for.
+"""
+
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Literal, get_args
+
+import msgspec
+
+__all__ = ["LANGUAGES", "Entry", "Language", "reasons", "step_message", "steps", "text", "variants"]
+
+Language = Literal["fr", "en"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What to tell people about one error or warning.
+
+    Attributes:
+        title: what happened, in a few words.
+        cause: why, as far as is known.
+        remedy: what to do now.
+    """
+
+    title: str
+    cause: str
+    remedy: str
+
+
+class VariedEntry(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entry with variants, each of which replaces what it knows better."""
+
+    variants: dict[str, dict[Literal["title", "cause", "remedy"], str]] = {}
+
+
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One language."""
+
+    errors: dict[str, VariedEntry]
+    warnings: dict[str, VariedEntry]
+    steps: dict[str, str]
+
+    def entry(self, reason: str) -> VariedEntry:
+        """The entry of an error or of a warning."""
+        return self.errors[reason] if reason in self.errors else self.warnings[reason]
+
+
+@cache
+def load(language: Language) -> Catalogue:
+    """The catalogue of one language."""
+    text_of_file = resources.files(__name__).joinpath(f"{language}.toml").read_text("utf-8")
+    return msgspec.convert(tomllib.loads(text_of_file), Catalogue)
+
+
+def text(reason: str, language: Language, variant: str | None = None) -> Entry:
+    """What to tell about an error or a warning.
+
+    Args:
+        reason: the ``reason`` of an error class, or a warning of a token.
+        language: the reader's.
+        variant: what is known more exactly (``vitale-1``, ``expired``, ``pcscd`` …); one that is not in the catalogue
+            is as good as None.
+
+    Raises:
+        KeyError: no such reason.
+    """
+    entry = load(language).entry(reason)
+    better = entry.variants.get(variant, {}) if variant else {}
+    return Entry(
+        title=better.get("title", entry.title),
+        cause=better.get("cause", entry.cause),
+        remedy=better.get("remedy", entry.remedy),
+    )
+
+
+def variants(reason: str) -> frozenset[str]:
+    """The variants of an error or a warning.
+
+    Raises:
+        KeyError: no such reason.
+    """
+    return frozenset(load("fr").entry(reason).variants)
+
+
+def step_message(step: str, language: Language, reason: str = "") -> str:
+    """What to show to a patient or practitioner while a presentation gets on.
+
+    Args:
+        step: one of ``events.Step``.
+        language: the reader's.
+        reason: why the step was taken (``medium_mute`` for a ``retry``); one without a message of its own is as good
+            as none.
+
+    Raises:
+        KeyError: no such step.
+    """
+    messages = load(language).steps
+    return messages.get(f"{step}.{reason}", messages[step]) if reason else messages[step]
+
+
+def reasons() -> frozenset[str]:
+    """The reasons of all errors and warnings that have a text."""
+    catalogue = load("fr")
+    return frozenset(catalogue.errors) | frozenset(catalogue.warnings)
+
+
+def steps() -> frozenset[str]:
+    """The steps that have a message; ``step.reason`` where a reason has its own."""
+    return frozenset(load("fr").steps)

@@ -1,0 +1,152 @@
+"""Where a message begins and ends on a stream of bytes, for each transport.
+
+A framing remembers at most one incomplete message, and never more of it than ``limit`` allows. When a message exceeds
+the limit, the whole messages before it are still returned, ``exceeded`` becomes true, and nothing is read after that:
+where the next message begins is no longer known, so the connection has to end.
+"""
+
+import struct
+from typing import Protocol
+
+from vitale_protocol.errors import LimitExceeded
+
+__all__ = ["MESSAGE_BYTES", "Framing", "LineFraming", "MessageFraming", "NativeFraming"]
+
+# WIRE, "Limits". Browsers accept no more than 1 MiB from a native messaging host either.
+MESSAGE_BYTES = 1_048_576
+
+
+class Framing(Protocol):
+    """What a session needs of a framing.
+
+    Attributes:
+        limit: the longest message, in bytes, without its frame.
+        exceeded: whether a message was longer; nothing is read any more.
+    """
+
+    limit: int
+    exceeded: bool
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """The messages that ``data`` completes, in order."""
+        ...
+
+    def encode(self, message: bytes) -> bytes:
+        """The frame of one message.
+
+        Raises:
+            LimitExceeded: the message is longer than the limit.
+        """
+        ...
+
+
+class BoundedFraming:
+    """The part that all framings share: the limit, in both directions."""
+
+    def __init__(self, limit: int = MESSAGE_BYTES) -> None:
+        self.limit = limit
+        self.exceeded = False
+
+    def check(self, message: bytes) -> None:
+        """Refuses to send what the other end would refuse to read."""
+        if len(message) > self.limit:
+            raise LimitExceeded("the message is longer than the limit", data={"limit": "message_bytes"})
+
+
+class LineFraming(BoundedFraming):
+    """One message a line: LF ends it, a CR before the LF is dropped, empty lines are skipped."""
+
+    def __init__(self, limit: int = MESSAGE_BYTES) -> None:
+        super().__init__(limit)
+        self._incomplete = bytearray()
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """The lines that ``data`` completes, without their ends."""
+        messages: list[bytes] = []
+        if self.exceeded:
+            return messages
+        start = 0
+        while (end := data.find(b"\n", start)) >= 0:
+            line = data[start:end]
+            if self._incomplete:
+                line = bytes(self._incomplete) + line
+                self._incomplete.clear()
+            if not self._take(line.removesuffix(b"\r"), messages):
+                return messages
+            start = end + 1
+        self._incomplete += data[start:]
+        # A final CR may still turn out to be half of the line's end.
+        if len(self._incomplete) - self._incomplete.endswith(b"\r") > self.limit:
+            self._exceed()
+        return messages
+
+    def encode(self, message: bytes) -> bytes:
+        """The line of one message; JSON text has no raw line feed."""
+        self.check(message)
+        return message + b"\n"
+
+    def _take(self, line: bytes, messages: list[bytes]) -> bool:
+        if len(line) > self.limit:
+            self._exceed()
+            return False
+        if line:
+            messages.append(line)
+        return True
+
+    def _exceed(self) -> None:
+        self.exceeded = True
+        self._incomplete.clear()
+
+
+class NativeFraming(BoundedFraming):
+    """Browser native messaging: a 32-bit length in native byte order, then that many bytes."""
+
+    _length = struct.Struct("=I")
+
+    def __init__(self, limit: int = MESSAGE_BYTES) -> None:
+        super().__init__(limit)
+        self._incomplete = bytearray()
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """The messages that ``data`` completes; a length above the limit is refused before its bytes are awaited."""
+        messages: list[bytes] = []
+        if self.exceeded:
+            return messages
+        self._incomplete += data
+        start = 0
+        while len(self._incomplete) - start >= self._length.size:
+            (length,) = self._length.unpack_from(self._incomplete, start)
+            if length > self.limit:
+                self.exceeded = True
+                self._incomplete.clear()
+                return messages
+            begin = start + self._length.size
+            if len(self._incomplete) < begin + length:
+                break
+            messages.append(bytes(self._incomplete[begin : begin + length]))
+            start = begin + length
+        del self._incomplete[:start]
+        return messages
+
+    def encode(self, message: bytes) -> bytes:
+        """The length and the message."""
+        self.check(message)
+        return self._length.pack(len(message)) + message
+
+
+class MessageFraming(BoundedFraming):
+    """For transports that keep messages apart themselves (WebSocket text frames): ``data`` is one whole message."""
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """The message itself."""
+        if self.exceeded:
+            return []
+        if len(data) > self.limit:
+            self.exceeded = True
+            return []
+        return [data]
+
+    def encode(self, message: bytes) -> bytes:
+        """The message itself."""
+        self.check(message)
+        return message

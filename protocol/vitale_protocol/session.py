@@ -1,0 +1,504 @@
+"""One end of a session: bytes in, events out, answers checked and gathered; sans-I/O, for the daemon and for the SDK.
+
+::
+
+    OPENING ──open──▶ ANSWERING ──opened──▶ OPEN ──call, notify──▶ OPEN
+       ▲                  │                   │
+       └─────refused──────┘                   └──end──▶ CLOSED      (every state ends)
+
+The table ``TRANSITIONS`` is all there is to it; a missing key is the error. Both ends keep the same table: the server
+moves when it receives the call and when it replies, the client when it calls and when it receives the answer.
+
+What a server's session answers by itself, without an event: whatever is not JSON-RPC 2.0, unknown methods, parameters
+that do not fit, anything before ``session.open``, a second ``session.open``, ids that are in flight already, and
+limits. It ends only where it can no longer find the next message. A client's session ends at the first message that is
+not an answer or a notification, because an answer that cannot be read would be waited for in vain.
+"""
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+import msgspec
+
+from vitale_protocol import events, jsonrpc
+from vitale_protocol.catalogue import LANGUAGES, Language
+from vitale_protocol.errors import (
+    InternalError,
+    InvalidParams,
+    InvalidRequest,
+    LimitExceeded,
+    LocalMisuse,
+    MethodNotFound,
+    NotAuthenticated,
+    VitaleError,
+)
+from vitale_protocol.framing import MESSAGE_BYTES, Framing
+from vitale_protocol.jsonrpc import RequestId
+from vitale_protocol.methods import METHODS, Method, Params, Result, SessionOpen
+from vitale_protocol.wire_errors import from_wire, to_wire
+
+__all__ = [
+    "TRANSITIONS",
+    "Called",
+    "Ended",
+    "Event",
+    "Limits",
+    "Notified",
+    "Refused",
+    "Returned",
+    "Role",
+    "Session",
+    "State",
+    "Trigger",
+]
+
+Role = Literal["server", "client"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a session accepts; the figures of WIRE.
+
+    Attributes:
+        message_bytes: the longest message, for the framing to be made with.
+        depth: the deepest nesting of a message, its own braces counted.
+        batch: messages in a batch.
+        requests: calls without an answer at one time.
+    """
+
+    message_bytes: int = MESSAGE_BYTES
+    depth: int = 32
+    batch: int = 50
+    requests: int = 64
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+class State(enum.Enum):
+    """How far the session is."""
+
+    OPENING = "opening"
+    ANSWERING = "answering"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Trigger(enum.Enum):
+    """What happens to a session: ``session.open`` called, answered, refused; another call; a notification; the end."""
+
+    CALL_OPEN = "open"
+    OPENED = "opened"
+    REFUSED = "refused"
+    CALL = "call"
+    NOTIFY = "notify"
+    END = "end"
+
+
+TRANSITIONS: Final[dict[tuple[State, Trigger], State]] = {
+    (State.OPENING, Trigger.CALL_OPEN): State.ANSWERING,
+    (State.ANSWERING, Trigger.OPENED): State.OPEN,
+    (State.ANSWERING, Trigger.REFUSED): State.OPENING,
+    (State.OPEN, Trigger.CALL): State.OPEN,
+    (State.OPEN, Trigger.NOTIFY): State.OPEN,
+    (State.OPENING, Trigger.END): State.CLOSED,
+    (State.ANSWERING, Trigger.END): State.CLOSED,
+    (State.OPEN, Trigger.END): State.CLOSED,
+}
+
+# ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Server: a call with checked parameters. ``id`` is None for a notification, which gets no answer."""
+
+    id: RequestId | None
+    method: Method
+    params: Params
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Client: the result of a call, of the type that ``METHODS`` gives."""
+
+    id: RequestId
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Client: the error of a call."""
+
+    id: RequestId
+    error: VitaleError
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """Client: a notification, of the type that ``EVENTS`` gives."""
+
+    name: str
+    event: events.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Both: the last event. ``reason`` is ``eof``, or the reason of ``error``."""
+
+    reason: str
+    error: VitaleError | None = None
+
+
+Event = Called | Returned | Refused | Notified | Ended
+
+# ── the session ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Batch:
+    """The answers of one batch, gathered until the last of them is there."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.answers: list[tuple[RequestId | None, bytes]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A call in flight, and the batch that its answer belongs to (server only)."""
+
+    method: Method
+    batch: Batch | None = None
+
+
+class Session:
+    """One end of a session.
+
+    After a session has ended nothing is read and nothing is sent; what a handler still replies is dropped.
+
+    Attributes:
+        role: which end this is.
+        state: how far the session is.
+        limits: what is accepted; ``message_bytes`` is the framing's own.
+        language: of the texts in errors and progress; a server takes it from ``session.open``.
+        rejected: how many messages a server's session has refused by itself, for the metrics.
+    """
+
+    def __init__(self, role: Role, framing: Framing, limits: Limits = DEFAULT_LIMITS) -> None:
+        """Stores; nothing is sent yet."""
+        self.role: Final = role
+        self.state = State.OPENING
+        self.limits = limits
+        self.language: Language = "fr"
+        self.rejected = 0
+        self._framing = framing
+        self._outgoing: list[bytes] = []
+        self._pending: dict[RequestId, Pending] = {}
+        self._next_id = 1
+
+    # What happens
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """What the other end's bytes say. Never raises; afterwards ``data_to_send`` may have something."""
+        found: list[Event] = []
+        receive = self._receive_at_server if self.role == "server" else self._receive_at_client
+        for message in self._framing.receive(data):
+            if self.state is State.CLOSED:
+                return found
+            found += receive(message)
+        if self._framing.exceeded and self.state is not State.CLOSED:
+            error = LimitExceeded("the message is too long", data={"limit": "message_bytes"})
+            if self.role == "server":
+                self._reject(None, error)
+            found.append(self._end(error))
+        return found
+
+    def receive_eof(self) -> list[Event]:
+        """The other end has closed the connection."""
+        if self.state is State.CLOSED:
+            return []
+        return [self._end(None)]
+
+    def data_to_send(self) -> bytes:
+        """The bytes to be sent now, once."""
+        data = b"".join(self._outgoing)
+        self._outgoing.clear()
+        return data
+
+    @property
+    def in_flight(self) -> tuple[RequestId, ...]:
+        """The ids of the calls that have no answer yet, oldest first."""
+        return tuple(self._pending)
+
+    def close(self) -> None:
+        """Ends the session from this side: nothing is read any more, and what was queued can still be sent."""
+        if self.state is not State.CLOSED:
+            self._end(None)
+
+    # What a client does
+
+    def call(self, method: str, params: Params) -> int:
+        """Calls a method.
+
+        Returns:
+            The id that ``Returned`` or ``Refused`` will carry.
+
+        Raises:
+            LocalMisuse: not now, not by a server, or not with these parameters.
+            LimitExceeded: the parameters are longer than a message may be.
+        """
+        self._only("client")
+        definition = METHODS.get(method)
+        if definition is None or not isinstance(params, definition.params):
+            raise LocalMisuse("no such method, or not its parameters")
+        state = self._after(Trigger.CALL_OPEN if definition.opens else Trigger.CALL)
+        if state is None:
+            raise LocalMisuse(f"{definition.name} cannot be called while the session is {self.state.value}")
+        request = self._next_id
+        self._send(jsonrpc.encode_call(request, method, params))
+        self.state = state
+        self._next_id += 1
+        self._pending[request] = Pending(definition)
+        if isinstance(params, SessionOpen):
+            self.language = params.language
+        return request
+
+    # What a server does
+
+    def notify(self, name: str, event: events.Event) -> None:
+        """Sends a notification; dropped when the session has ended.
+
+        Raises:
+            LocalMisuse: not before the session is open, not by a client, or not the event of that name.
+            LimitExceeded: the event is longer than a message may be.
+        """
+        self._only("server")
+        if self.state is State.CLOSED:
+            return
+        if name not in events.EVENTS or not isinstance(event, events.EVENTS[name]):
+            raise LocalMisuse("no such notification, or not its event")
+        if self._after(Trigger.NOTIFY) is None:
+            raise LocalMisuse(f"no notification while the session is {self.state.value}")
+        self._send(jsonrpc.encode_call(None, name, event))
+
+    def reply(self, request: RequestId | None, result: Result) -> None:
+        """Answers a call. Nothing is sent for a notification (None), nor when the session has ended.
+
+        A result that is longer than a message may be is answered with ``limit_exceeded``.
+
+        Raises:
+            LocalMisuse: no such call in flight, not by a client, or not the result of the method.
+        """
+        self._only("server")
+        if request is None or self.state is State.CLOSED:
+            return
+        pending = self._take(request)
+        if not isinstance(result, pending.method.result):
+            self._pending[request] = pending
+            raise LocalMisuse(f"not the result of {pending.method.name}")
+        if pending.method.opens:
+            self._advance(Trigger.OPENED)
+        self._answer(request, pending.batch, jsonrpc.encode_success(request, result))
+
+    def fail(self, request: RequestId | None, error: VitaleError) -> None:
+        """Answers a call with an error, in the session's language; see ``reply``.
+
+        Raises:
+            LocalMisuse: no such call in flight, or not by a client.
+        """
+        self._only("server")
+        if request is None or self.state is State.CLOSED:
+            return
+        pending = self._take(request)
+        if pending.method.opens:
+            self._advance(Trigger.REFUSED)
+        self._answer(request, pending.batch, jsonrpc.encode_failure(request, to_wire(error, self.language)))
+
+    # The table
+
+    def _after(self, trigger: Trigger) -> State | None:
+        return TRANSITIONS.get((self.state, trigger))
+
+    def _advance(self, trigger: Trigger) -> None:
+        self.state = TRANSITIONS[self.state, trigger]
+
+    def _end(self, error: VitaleError | None) -> Ended:
+        self._advance(Trigger.END)
+        self._pending.clear()
+        return Ended(error.reason if error else "eof", error)
+
+    def _only(self, role: Role) -> None:
+        if self.role != role:
+            raise LocalMisuse(f"only a {role} does this")
+
+    # The server's side
+
+    def _receive_at_server(self, data: bytes) -> Iterator[Event]:
+        try:
+            value = jsonrpc.decode(data, self.limits.depth)
+        except VitaleError as error:
+            self._reject(None, error)
+            return
+        if not isinstance(value, list):
+            yield from self._receive_call(value, None)
+            return
+        items = cast("list[object]", value)
+        if not items:
+            self._reject(None, InvalidRequest("an empty batch"))
+        elif len(items) > self.limits.batch:
+            self._reject(None, LimitExceeded("too many messages in a batch", data={"limit": "batch"}))
+        else:
+            yield from self._receive_batch(items)
+
+    def _receive_batch(self, items: list[object]) -> Iterator[Event]:
+        batch = Batch()
+        # Held until every message of the batch is seen, for the answers that come at once.
+        batch.waiting += 1
+        for item in items:
+            yield from self._receive_call(item, batch)
+        batch.waiting -= 1
+        self._flush(batch)
+
+    def _receive_call(self, value: object, batch: Batch | None) -> Iterator[Event]:
+        is_notification = False
+        request: RequestId | None = None
+        try:
+            message = jsonrpc.parse(value)
+            if not isinstance(message, jsonrpc.Call):
+                raise InvalidRequest("an answer, where only calls are expected")
+            is_notification = message.id is None
+            if message.id in self._pending:
+                # Its own id would answer the call that it collides with.
+                raise InvalidRequest("the id is that of a call in flight")
+            request = message.id
+            yield self._accept(message, batch)
+        except VitaleError as error:
+            if is_notification:
+                self.rejected += 1
+                return
+            self._reject(request if request is not None else self._id_for_refusal(value), error, batch)
+
+    def _id_for_refusal(self, value: object) -> RequestId | None:
+        request = jsonrpc.readable_id(value)
+        return None if request in self._pending else request
+
+    def _accept(self, call: jsonrpc.Call, batch: Batch | None) -> Called:
+        method = METHODS.get(call.method)
+        opens = method is not None and method.opens
+        if opens:
+            self._note_language(call.params)
+        state = self._after(Trigger.CALL_OPEN if opens else Trigger.CALL)
+        if state is None:
+            raise (
+                InvalidRequest("the session is open already") if opens else NotAuthenticated("session.open comes first")
+            )
+        if method is None:
+            raise MethodNotFound("no such method")
+        if opens and call.id is None:
+            raise InvalidRequest("session.open needs an id")
+        if isinstance(call.params, list):
+            raise InvalidParams("parameters are by name", data={"path": "$"})
+        params = jsonrpc.convert(call.params, method.params)
+        if call.id is not None:
+            self._admit(call.id, Pending(method, batch))
+        self.state = state
+        return Called(call.id, method, params)
+
+    def _admit(self, request: RequestId, pending: Pending) -> None:
+        if len(self._pending) >= self.limits.requests:
+            raise LimitExceeded("too many calls in flight", data={"limit": "requests"})
+        self._pending[request] = pending
+        if pending.batch:
+            pending.batch.waiting += 1
+
+    def _note_language(self, params: object) -> None:
+        # Before the parameters are checked, so that their refusal is in that language too.
+        if isinstance(params, dict) and self.state is State.OPENING:
+            wanted = cast("dict[str, object]", params).get("language")
+            self.language = next((language for language in LANGUAGES if language == wanted), self.language)
+
+    def _take(self, request: RequestId) -> Pending:
+        pending = self._pending.pop(request, None)
+        if pending is None:
+            raise LocalMisuse("no such call in flight")
+        return pending
+
+    def _reject(self, request: RequestId | None, error: VitaleError, batch: Batch | None = None) -> None:
+        self.rejected += 1
+        if batch:
+            batch.waiting += 1
+        self._answer(request, batch, jsonrpc.encode_failure(request, to_wire(error, self.language)))
+
+    def _answer(self, request: RequestId | None, batch: Batch | None, answer: bytes) -> None:
+        if batch is None:
+            self._send_or_refuse([(request, answer)], answer)
+            return
+        batch.answers.append((request, answer))
+        batch.waiting -= 1
+        self._flush(batch)
+
+    def _flush(self, batch: Batch) -> None:
+        if batch.waiting == 0 and batch.answers:
+            self._send_or_refuse(batch.answers, b"[" + b",".join(answer for _, answer in batch.answers) + b"]")
+
+    def _send_or_refuse(self, answers: list[tuple[RequestId | None, bytes]], message: bytes) -> None:
+        try:
+            self._send(message)
+        except LimitExceeded as error:
+            wire = to_wire(error, self.language)
+            refusals = [jsonrpc.encode_failure(request, wire) for request, _ in answers]
+            self._send(refusals[0] if message.startswith(b"{") else b"[" + b",".join(refusals) + b"]")
+
+    # The client's side
+
+    def _receive_at_client(self, data: bytes) -> Iterator[Event]:
+        try:
+            value = jsonrpc.decode(data, self.limits.depth)
+            items = cast("list[object]", value) if isinstance(value, list) else [value]
+            if len(items) > self.limits.batch:
+                raise LimitExceeded("too many messages in a batch", data={"limit": "batch"})
+            for item in items:
+                yield from self._receive_answer(jsonrpc.parse(item))
+        except VitaleError as error:
+            yield self._end(error)
+
+    def _receive_answer(self, message: jsonrpc.Message) -> Iterator[Event]:
+        if isinstance(message, jsonrpc.Call):
+            yield from self._receive_notification(message)
+            return
+        if message.id is None:
+            raise from_wire(message)
+        pending = self._pending.pop(message.id, None)
+        if pending is None:
+            raise InvalidRequest("an answer to no call")
+        answer = self._read_answer(message, message.id, pending.method)
+        if pending.method.opens:
+            self._advance(Trigger.OPENED if isinstance(answer, Returned) else Trigger.REFUSED)
+        yield answer
+
+    def _read_answer(
+        self, message: jsonrpc.Success | jsonrpc.Failure, request: RequestId, method: Method
+    ) -> Returned | Refused:
+        if isinstance(message, jsonrpc.Failure):
+            return Refused(request, from_wire(message))
+        try:
+            return Returned(request, jsonrpc.convert(message.result, method.result))
+        except InvalidParams as error:
+            return Refused(request, InternalError(f"the result of {method.name} is not readable", data=error.data))
+
+    def _receive_notification(self, message: jsonrpc.Call) -> Iterator[Event]:
+        if message.id is not None:
+            raise InvalidRequest("a call, where only answers are expected")
+        expected = events.EVENTS.get(message.method)
+        if expected is None or self._after(Trigger.NOTIFY) is None:
+            return
+        try:
+            yield Notified(message.method, msgspec.convert(message.params, expected))
+        except msgspec.ValidationError:
+            # A newer daemon's event that this version cannot read: nothing waits for it.
+            return
+
+    def _send(self, message: bytes) -> None:
+        self._outgoing.append(self._framing.encode(message))
