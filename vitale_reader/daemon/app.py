@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from vitale_protocol.errors import ConfigurationInvalid
@@ -42,7 +42,7 @@ PURGE_INTERVAL = 600.0
 
 
 @asynccontextmanager
-async def running(home: Home, config: Config, *, beat: Beat | None = None) -> AsyncIterator[Endpoints]:
+async def running(home: Home, config: Config, *, beat: Beat | None = None) -> AsyncGenerator[Endpoints]:
     """A daemon that serves within the ``async with``; gives its addresses.
 
     Raises:

@@ -217,8 +217,8 @@ class Desk:
                     asked.client.fail(asked.request, error)
                     self._spawn(self._note(asked.grant, error.reason))
                 case Tell(request=request):
-                    if asked := self._asked.get(request.key):
-                        asked.client.progress(asked.request, action)
+                    if told := self._asked.get(request.key):
+                        told.client.progress(told.request, action)
                 case Announce(what=what, reader=reader):
                     for client in list(self._watching.values()):
                         client.reader_event(what, reader)

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ __all__ = ["exclusive", "published", "until_told_to_stop"]
 
 
 @contextmanager
-def exclusive(home: Home) -> Iterator[None]:
+def exclusive(home: Home) -> Generator[None]:
     """Holds the home for this process; the kernel lets go of it when the process dies, however it dies.
 
     Raises:
@@ -42,7 +42,7 @@ def exclusive(home: Home) -> Iterator[None]:
 
 
 @contextmanager
-def published(home: Home, endpoints: Endpoints) -> Iterator[None]:
+def published(home: Home, endpoints: Endpoints) -> Generator[None]:
     """Tells clients the addresses in use, for as long as they are."""
     write_private(home.endpoints_file, msgspec.json.encode(endpoints))
     try:

@@ -6,11 +6,12 @@ A handler returns its result, a coroutine of it, or None where the answer comes 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from vitale_protocol import catalogue
 from vitale_protocol.errors import (
     InvalidParams,
+    InvalidRequest,
     LimitExceeded,
     NotAuthenticated,
     ProtocolUnsupported,
@@ -59,7 +60,6 @@ from vitale_reader.daemon.outbox import Outbox
 __all__ = ["Connection", "Conversation", "Service"]
 
 RequestId = int | str
-ParamsT = TypeVar("ParamsT")
 Answer = Result | Awaitable[Result] | None
 
 
@@ -86,7 +86,7 @@ class Conversation:
         self.ended = False
 
     @property
-    def language(self) -> str:
+    def language(self) -> catalogue.Language:
         """The session's language, ``fr`` or ``en``."""
         return self.connection.session.language
 
@@ -100,13 +100,13 @@ class Conversation:
             raise NotAuthenticated("the session is not open")
         return self.caller
 
-    def reply(self, request: RequestId, result: Result) -> None:
+    def reply(self, request: RequestId | None, result: Result) -> None:
         """Answers a call with its result."""
         if not self.ended:
             self.connection.session.reply(request, result)
             self.connection.flush()
 
-    def fail(self, request: RequestId, error: VitaleError) -> None:
+    def fail(self, request: RequestId | None, error: VitaleError) -> None:
         """Answers a call with an error."""
         if not self.ended:
             self.connection.session.fail(request, error)
@@ -159,7 +159,7 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_number = 0
         self._stopping = False
-        self._handlers: Mapping[str, Callable[[Conversation, RequestId, Any], Answer]] = {
+        self._handlers: Mapping[str, Callable[[Conversation, RequestId | None, Any], Answer]] = {
             "session.open": self._session_open,
             "session.ping": self._session_ping,
             "station.info": self._station_info,
@@ -221,7 +221,7 @@ class Service:
         for conversation in list(self._conversations.values()):
             conversation.connection.close()
 
-    async def _finish(self, conversation: Conversation, request: RequestId, answer: Awaitable[Result]) -> None:
+    async def _finish(self, conversation: Conversation, request: RequestId | None, answer: Awaitable[Result]) -> None:
         try:
             result = await answer
         except VitaleError as error:
@@ -238,7 +238,7 @@ class Service:
 
     # ── session and station ──
 
-    def _session_open(self, conversation: Conversation, _id: RequestId, params: SessionOpen) -> Answer:
+    def _session_open(self, conversation: Conversation, _id: RequestId | None, params: SessionOpen) -> Answer:
         if PROTOCOL_VERSION not in params.protocol:
             raise ProtocolUnsupported("no version in common", data={"supported": [PROTOCOL_VERSION]})
         try:
@@ -267,10 +267,10 @@ class Service:
         if same >= self._limits.sessions:
             raise LimitExceeded("too many sessions of this client", data={"limit": "sessions"})
 
-    def _session_ping(self, _conversation: Conversation, _id: RequestId, _params: SessionPing) -> Answer:
+    def _session_ping(self, _conversation: Conversation, _id: RequestId | None, _params: SessionPing) -> Answer:
         return SessionPonged(time=self._clock())
 
-    def _station_info(self, _conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+    def _station_info(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
         drivers = self._desk.supervisor.health
         return StationInfo(
             station=self._station,
@@ -279,29 +279,31 @@ class Service:
             uptime=self._clock() - self._started_at,
         )
 
-    def _station_keys(self, _conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+    def _station_keys(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
         return StationKeys(jwks=self._keys.jwks)
 
     # ── readers ──
 
-    def _readers_list(self, _conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+    def _readers_list(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
         return ReadersListed(readers=self._desk.readers)
 
-    def _readers_watch(self, conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+    def _readers_watch(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
         self._desk.watch(conversation)
         return ReadersListed(readers=self._desk.readers)
 
-    def _readers_unwatch(self, conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+    def _readers_unwatch(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
         self._desk.unwatch(conversation)
         return Done()
 
     # ── presentations ──
 
     def _presentation_request(
-        self, conversation: Conversation, request: RequestId, params: PresentationRequest
+        self, conversation: Conversation, request: RequestId | None, params: PresentationRequest
     ) -> Answer:
         caller = conversation.authenticated()
         caller.require(params.scopes)
+        if request is None:
+            raise InvalidRequest("a request for a presentation needs an id, or its token would have nowhere to go")
         if self._desk.waiting(conversation) >= self._limits.requests:
             raise LimitExceeded("too many waiting requests in this session", data={"limit": "requests"})
         purpose = (params.purpose,) if isinstance(params.purpose, str) else params.purpose
@@ -321,20 +323,22 @@ class Service:
         )
         return None
 
-    def _presentation_cancel(self, conversation: Conversation, _id: RequestId, params: PresentationCancel) -> Answer:
+    def _presentation_cancel(
+        self, conversation: Conversation, _id: RequestId | None, params: PresentationCancel
+    ) -> Answer:
         return PresentationCancelled(cancelled=self._desk.cancel(conversation, params.request))
 
     # ── outbox ──
 
-    async def _outbox_list(self, conversation: Conversation, _id: RequestId, _params: Empty) -> Result:
+    async def _outbox_list(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
         return OutboxListed(tokens=await self._outbox.list(conversation.authenticated().client_id))
 
-    async def _outbox_ack(self, conversation: Conversation, _id: RequestId, params: OutboxAck) -> Result:
+    async def _outbox_ack(self, conversation: Conversation, _id: RequestId | None, params: OutboxAck) -> Result:
         return OutboxAcked(acked=await self._outbox.acknowledge(conversation.authenticated().client_id, params.jti))
 
     # ── administration ──
 
-    async def _clients_add(self, conversation: Conversation, _id: RequestId, params: ClientsAdd) -> Result:
+    async def _clients_add(self, conversation: Conversation, _id: RequestId | None, params: ClientsAdd) -> Result:
         issued: list[Issued] = []
 
         def certificate(client_id: str) -> str:
@@ -361,10 +365,10 @@ class Service:
             daemon_certificate_sha256=self._certificates.daemon_sha256 if with_tls else None,
         )
 
-    def _clients_list(self, _conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+    def _clients_list(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
         return ClientsListed(clients=self._access.clients)
 
-    async def _clients_revoke(self, conversation: Conversation, _id: RequestId, params: ClientsRevoke) -> Result:
+    async def _clients_revoke(self, conversation: Conversation, _id: RequestId | None, params: ClientsRevoke) -> Result:
         revoked = await self._access.revoke(params.client_id)
         ended = [
             other
@@ -376,7 +380,7 @@ class Service:
         self._note("clients.revoke", "ok", conversation.authenticated())
         return ClientsRevoked(revoked=revoked, sessions=len(ended) if revoked else 0)
 
-    def _keys_rotate(self, conversation: Conversation, _id: RequestId, _params: Empty) -> Answer:
+    def _keys_rotate(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
         kid = self._keys.rotate()
         self._note("keys.rotate", "ok", conversation.authenticated())
         return KeysRotated(kid=kid)

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vitale_drivers.messages import Decoder, encode
-
 from vitale_drivers.base import (
     Command,
     Health,
@@ -29,7 +27,8 @@ from vitale_drivers.base import (
     Transmit,
     Transmitted,
 )
-from vitale_protocol.errors import LimitExceeded, ParseError, ReaderGone, ReaderUnavailable
+from vitale_drivers.stream import Decoder, StreamError, encode
+from vitale_protocol.errors import ReaderGone, ReaderUnavailable
 from vitale_protocol.methods import DriverHealth
 
 __all__ = ["Beat", "Supervisor", "Worker"]
@@ -51,7 +50,7 @@ class Beat:
         farewell: for a worker to end by itself when the daemon stops.
     """
 
-    interval: float = 5.0
+    interval: float = 2.0
     patience: float = 5.0
     backoff: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
     settled: float = 30.0
@@ -107,10 +106,10 @@ class Worker:
         """Keeps a process of the driver alive until ``stop``."""
         quick_deaths = 0
         loop = asyncio.get_running_loop()
-        while not self._stopping:
+        while self._wanted():
             began = loop.time()
             why = await self._live()
-            if self._stopping:
+            if not self._wanted():
                 break
             self.state, self.reason, self.detail = "restarting", ReaderUnavailable.reason, why
             logger.warning("driver %s: %s", self.name, why)
@@ -194,7 +193,7 @@ class Worker:
         while data := await process.stdout.read(READ_BYTES):
             try:
                 reports = decoder.receive(data)
-            except (LimitExceeded, ParseError) as error:
+            except StreamError as error:
                 return f"it said something that is not a report ({error})"
             for report in reports:
                 self._take(report)
@@ -203,11 +202,10 @@ class Worker:
     def _take(self, report: Report) -> None:
         match report:
             case Pong(stuck=stuck):
-                if stuck:
-                    logger.error("driver %s is stuck in %s", self.name, stuck)
-                    self.detail = stuck
-                else:
-                    self._answered.set()
+                if stuck and self._process is not None:
+                    logger.error("driver %s is stuck in %s; killed", self.name, stuck)
+                    _kill(self._process)
+                self._answered.set()
             case Log(level=level, logger=name, text=text):
                 logging.getLogger(name).log(level, "%s", text)
             case Transmitted(id=number):
@@ -239,6 +237,9 @@ class Worker:
             self._answered.clear()
             self._pinged += 1
             self.send(Ping(id=self._pinged))
+
+    def _wanted(self) -> bool:
+        return not self._stopping
 
     def _end_of_process(self) -> None:
         for future in self._transmissions.values():
