@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from vitale_firmware_sim.card import VirtualCard
 from vitale_protocol.errors import ConfigurationInvalid, MediumRemoved
 
-__all__ = ["NO_FAULTS", "FaultyCard", "Faults", "parse_faults"]
+__all__ = ["NO_FAULTS", "Faults", "FaultyCard", "parse_faults"]
 
 _READ_BINARY = 0xB0
 _NO_PRECISE_DIAGNOSIS = b"\x6f\x00"
@@ -104,7 +104,8 @@ class FaultyCard:
         self._hiccups = faults.hiccups
 
     def reset(self) -> bytes:
-        """The card's ATR, or nothing from a mute card."""
+        """The card's ATR, or nothing from a mute card. Power comes first after an insertion: answers may wait again."""
+        self._released.clear()
         return b"" if self._faults.mute else self._card.reset()
 
     def release(self) -> None:

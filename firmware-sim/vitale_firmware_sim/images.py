@@ -21,8 +21,8 @@ _SHIPPED = resources.files("vitale_firmware_sim") / "images"
 # Generous for hand-written images, small enough for a card's file of 32 KB.
 _MAX_BYTES = 256 * 1024
 
-# The card's text is ISO-8859-1 without control characters. With thirty persons of the longest fields, a file stays below
-# the 8 KB that the reading script is ready to read.
+# The card's text is ISO-8859-1 without control characters. With thirty persons of the longest fields, a file stays
+# below the 8 KB that the reading script is ready to read.
 _Text = Annotated[str, msgspec.Meta(max_length=40, pattern=r"^[\x20-\x7e\xa0-\xff]*\Z")]
 
 
