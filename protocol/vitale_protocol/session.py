@@ -417,7 +417,9 @@ class Session:
         # Before the parameters are checked, so that their refusal is in that language too.
         if isinstance(params, dict) and self.state is State.OPENING:
             wanted = cast("dict[str, object]", params).get("language")
-            self.language = next((language for language in LANGUAGES if language == wanted), self.language)
+            for language in LANGUAGES:
+                if language == wanted:
+                    self.language = language
 
     def _take(self, request: RequestId) -> Pending:
         pending = self._pending.pop(request, None)
