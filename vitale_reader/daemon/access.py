@@ -68,8 +68,11 @@ class Access:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        rows = await self._store.run(lambda connection: connection.execute(select(clients)).mappings().all())
-        self._rows = {row["client_id"]: msgspec.convert(dict(row), ClientRow) for row in rows}
+        names = ClientRow.__struct_fields__
+        query = select(*(clients.c[name] for name in names))
+        found = await self._store.run(lambda connection: connection.execute(query).all())
+        rows = [ClientRow(**dict(zip(names, values, strict=True))) for values in found]
+        self._rows = {row.client_id: row for row in rows}
 
     def authenticate(self, peer: Peer, credential: str | None) -> Caller:
         """The client behind a peer: by its certificate, by the credential that it shows, or by the kernel's word.

@@ -1,0 +1,132 @@
+"""Who may speak: paired clients, by certificate, credential or the kernel's word, until they are revoked."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from vitale_protocol.errors import NotAuthenticated, NotAuthorised
+from vitale_protocol.methods import SCOPES
+from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Peer
+from vitale_reader.daemon.store import Store
+
+UNIX = Peer(transport="unix")
+DIGEST = "ab" * 32
+
+
+def with_access(folder: Path, work: Callable[[Access], Awaitable[None]]) -> None:
+    async def main() -> None:
+        store = Store(folder / "store.db")
+        await store.open()
+        try:
+            access = Access(store, clock=lambda: 1_800_000_000.0)
+            await access.open()
+            await work(access)
+        finally:
+            await store.close()
+
+    asyncio.run(main())
+
+
+def test_the_daemons_own_user_may_do_everything(tmp_path: Path) -> None:
+    async def work(access: Access) -> None:
+        caller = access.authenticate(Peer(transport="unix", own_user=True), None)
+        assert caller.client_id == LOCAL_CLIENT
+        assert caller.scopes == frozenset(SCOPES)
+
+    with_access(tmp_path, work)
+
+
+def test_nobody_else_speaks_without_a_credential(tmp_path: Path) -> None:
+    async def work(access: Access) -> None:
+        for peer, credential in ((UNIX, None), (UNIX, "guess"), (UNIX, ""), (Peer(transport="websocket"), None)):
+            with pytest.raises(NotAuthenticated):
+                access.authenticate(peer, credential)
+        with pytest.raises(NotAuthenticated):
+            access.authenticate(Peer(transport="tls", certificate_sha256=DIGEST), None)
+
+    with_access(tmp_path, work)
+
+
+def test_a_paired_client_holds_its_scopes_across_restarts(tmp_path: Path) -> None:
+    paired: list[tuple[str, str]] = []
+
+    async def pair(access: Access) -> None:
+        paired.append(await access.add("Officine", scopes=["identity", "nir"], transports=["unix"]))
+
+    async def use(access: Access) -> None:
+        client_id, credential = paired[0]
+        caller = access.authenticate(UNIX, credential)
+        assert (caller.client_id, caller.name, caller.scopes) == (client_id, "Officine", {"identity", "nir"})
+        caller.require(["nir"])
+        with pytest.raises(NotAuthorised) as refused:
+            caller.require(["identity", "rights", "payload"])
+        assert refused.value.data == {"scopes": ["payload", "rights"]}
+        with pytest.raises(NotAuthenticated):
+            access.authenticate(Peer(transport="websocket"), credential)
+
+    with_access(tmp_path, pair)
+    with_access(tmp_path, use)
+
+
+def test_its_own_credential_lowers_what_the_own_user_may_do(tmp_path: Path) -> None:
+    async def work(access: Access) -> None:
+        _, credential = await access.add("Caisse", scopes=["identity"], transports=["unix"])
+        assert access.authenticate(Peer(transport="unix", own_user=True), credential).scopes == {"identity"}
+
+    with_access(tmp_path, work)
+
+
+def test_over_tls_only_the_certificate_counts(tmp_path: Path) -> None:
+    async def work(access: Access) -> None:
+        client_id, _ = await access.add("A", scopes=["identity"], transports=["tls"], certificate=lambda _: DIGEST)
+        _, other = await access.add("B", scopes=["nir"], transports=["tls"], certificate=lambda _: "cd" * 32)
+        assert access.authenticate(Peer(transport="tls", certificate_sha256=DIGEST), other).client_id == client_id
+        with pytest.raises(NotAuthenticated):
+            access.authenticate(Peer(transport="tls", certificate_sha256="ef" * 32), other)
+
+    with_access(tmp_path, work)
+
+
+def test_a_revoked_client_stays_revoked(tmp_path: Path) -> None:
+    paired: list[tuple[str, str]] = []
+
+    async def revoke(access: Access) -> None:
+        paired.append(await access.add("A", scopes=["identity"], transports=["unix"]))
+        assert await access.revoke(paired[0][0]) is True
+        assert await access.revoke(paired[0][0]) is False
+        assert await access.revoke("unknown") is False
+        with pytest.raises(NotAuthenticated):
+            access.authenticate(UNIX, paired[0][1])
+
+    async def later(access: Access) -> None:
+        (client,) = access.clients
+        assert client.revoked_at == 1_800_000_000.0
+        with pytest.raises(NotAuthenticated):
+            access.authenticate(UNIX, paired[0][1])
+
+    with_access(tmp_path, revoke)
+    with_access(tmp_path, later)
+
+
+def test_administration_is_not_given_away(tmp_path: Path) -> None:
+    async def work(access: Access) -> None:
+        with pytest.raises(NotAuthorised):
+            await access.add("A", scopes=["admin"], transports=["unix"])
+        assert access.clients == ()
+
+    with_access(tmp_path, work)
+
+
+def test_the_credential_itself_is_not_kept(tmp_path: Path) -> None:
+    paired: list[tuple[str, str]] = []
+
+    async def pair(access: Access) -> None:
+        paired.append(await access.add("A", scopes=["identity"], transports=["unix"]))
+
+    with_access(tmp_path, pair)
+    connection = sqlite3.connect(tmp_path / "store.db")
+    assert paired[0][1] not in str(connection.execute("SELECT * FROM clients").fetchall())
+    connection.close()

@@ -1,0 +1,60 @@
+"""Settings are checked at the edge, and a misspelt one is not silently without effect."""
+
+from pathlib import Path
+
+import pytest
+
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_reader.daemon.config import Config, load, parse
+
+
+def test_everything_may_be_left_out(tmp_path: Path) -> None:
+    assert load(tmp_path / "absent.toml") == Config()
+    assert parse("") == Config()
+
+
+def test_a_whole_file() -> None:
+    config = parse(
+        """
+        audit_days = 30
+        [station]
+        name = "Pharmacie du Pont"
+        mode = "simulated"
+        [tls]
+        port = 0
+        [drivers]
+        enabled = ["pcsc"]
+        [drivers.options.pcsc]
+        busy_timeout = 3.0
+        """
+    )
+    assert (config.station.name, config.station.mode, config.tls.port) == ("Pharmacie du Pont", "simulated", 0)
+    assert config.drivers.options == {"pcsc": {"busy_timeout": 3.0}}
+    assert config.audit_days == 30
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[station]\nmod = 'simulated'",
+        "[station]\nmode = 'demo'",
+        "[tls]\nport = 70000",
+        "[tls]\nport = '7816'",
+        "[tokens]\nlifetime = 601",
+        "unknown = 1",
+        "[station",
+        "store = 'mysql'",
+    ],
+)
+def test_a_wrong_setting_is_told(text: str) -> None:
+    with pytest.raises(ConfigurationInvalid) as told:
+        parse(text, source="here.toml")
+    assert told.value.data["file"] == "here.toml"
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationInvalid):
+        load(tmp_path / "config.toml")
+    with pytest.raises(ConfigurationInvalid):
+        load(tmp_path)

@@ -1,0 +1,106 @@
+"""The station's secrets: made once, kept private, rotated with an overlap."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.exceptions import InvalidTag
+
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.keys import Keys
+
+OVERLAP = 1_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keys(tmp_path: Path, clock: Clock) -> Keys:
+    made = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    made.open()
+    return made
+
+
+def kids(keys: Keys) -> list[str]:
+    return [key["kid"] for key in keys.jwks["keys"]]
+
+
+def test_secrets_are_made_once_and_private(keys: Keys, tmp_path: Path, clock: Clock) -> None:
+    again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    again.open()
+    assert again.station == keys.station
+    assert again.issuer == f"urn:vitale-reader:{keys.station}"
+    assert again.signing[0] == keys.signing[0]
+    assert stat.S_IMODE((tmp_path / "station.json").stat().st_mode) == 0o600
+
+
+def test_the_public_keys_are_public(keys: Keys) -> None:
+    (key,) = keys.jwks["keys"]
+    assert key.keys() == {"kty", "crv", "x", "y", "kid", "use", "alg"}
+    assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("EC", "P-256", "ES256", "sig")
+    assert key["kid"] == keys.signing[0]
+
+
+def test_rotation_keeps_the_former_key_for_the_overlap(keys: Keys, tmp_path: Path, clock: Clock) -> None:
+    former = keys.signing[0]
+    clock.now += 10
+    current = keys.rotate()
+    assert current != former
+    assert kids(keys) == [current, former]
+    assert keys.signing[0] == current
+    clock.now += OVERLAP - 1
+    assert kids(keys) == [current, former]
+    clock.now += 1
+    assert kids(keys) == [current]
+    newest = keys.rotate()
+    again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    again.open()
+    assert kids(again) == [newest, current]
+
+
+def test_what_is_sealed_opens_only_where_it_belongs(keys: Keys) -> None:
+    sealed = keys.seal(b"a token", "jti-1")
+    assert b"a token" not in sealed
+    assert keys.unseal(sealed, "jti-1") == b"a token"
+    assert keys.seal(b"a token", "jti-1") != sealed, "a nonce is never used twice"
+    with pytest.raises(InvalidTag):
+        keys.unseal(sealed, "jti-2")
+    with pytest.raises(InvalidTag):
+        keys.unseal(sealed[:-1] + bytes([sealed[-1] ^ 1]), "jti-1")
+
+
+def test_a_fingerprint_depends_on_every_byte_and_on_the_station(keys: Keys, tmp_path: Path, clock: Clock) -> None:
+    evidence = {"identity": b"ab", "nir": b"c"}
+    print_ = keys.fingerprint(evidence)
+    assert len(print_) == 64
+    assert keys.fingerprint(dict(reversed(evidence.items()))) == print_
+    assert keys.fingerprint({"identity": b"a", "nir": b"bc"}) != print_, "bytes do not move between parts"
+    assert keys.fingerprint({"identity": b"ab", "nir": b"d"}) != print_
+    other = Keys(tmp_path / "other.json", overlap=OVERLAP, clock=clock)
+    other.open()
+    assert other.fingerprint(evidence) != print_
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"not json", b'{"station": 1}'])
+def test_damaged_secrets_are_told_and_never_replaced(tmp_path: Path, clock: Clock, content: bytes) -> None:
+    file = tmp_path / "station.json"
+    file.write_bytes(content)
+    with pytest.raises(StoreUnavailable):
+        Keys(file, overlap=OVERLAP, clock=clock).open()
+    assert file.read_bytes() == content
+
+
+def test_secrets_that_cannot_be_written_are_told(tmp_path: Path, clock: Clock) -> None:
+    with pytest.raises(StoreUnavailable):
+        Keys(tmp_path / "no such folder" / "station.json", overlap=OVERLAP, clock=clock).open()
