@@ -1,0 +1,18 @@
+"""Launcher for a checkout (``python cli.py``); not installed: the installed command is ``vitale-reader``."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+
+def launch() -> None:
+    """Runs the command line from this tree, whatever is installed."""
+    sys.path[:0] = [str(ROOT), *(str(ROOT / folder) for folder in ("protocol", "drivers", "firmware-sim"))]
+    from vitale_reader.cli import main  # noqa: PLC0415  found in the tree only now
+
+    main()
+
+
+if __name__ == "__main__":
+    launch()

@@ -1,0 +1,407 @@
+"""The blocking SDK, over a real Unix socket."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vitale_reader
+from tests.sdk.fake_daemon import READER, FakeDaemon, Talk
+from vitale_protocol.errors import (
+    Cancelled,
+    DaemonUnreachable,
+    LocalMisuse,
+    MediumMute,
+    NoReader,
+    PresentationTimeout,
+    ShuttingDown,
+    TokenInvalid,
+)
+from vitale_protocol.events import PresentationProgress, Reader
+from vitale_protocol.methods import PresentationCancel, PresentationRequest, PresentationResult, Result, SessionOpen
+from vitale_protocol.session import Called
+from vitale_reader.client import Connection
+
+NONCE = "abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.fixture
+def reader(daemon: FakeDaemon, home: Path) -> Iterator[Connection]:
+    with vitale_reader.connect(home=home, language="en", connect_timeout=5) as connection:
+        yield connection
+
+
+def request_of(call: Called) -> PresentationRequest:
+    assert isinstance(call.params, PresentationRequest)
+    return call.params
+
+
+def test_a_read_returns_what_the_verified_token_says(reader: Connection, daemon: FakeDaemon) -> None:
+    found = reader.read(media=["vitale-card"], scopes=["identity", "nir"], purpose="fse", timeout=7)
+    assert found.holder is not None
+    assert (found.holder.prenom, found.medium, found.origin) == ("Zoé", "vitale-card", "simulated")
+    assert found.proof.verified is False
+    asked = request_of(daemon.wait_for("presentation.request"))
+    assert asked.media == ("vitale-card",)
+    assert asked.scopes == ("identity", "nir")
+    assert asked.purpose == "fse"
+    assert asked.timeout_ms == pytest.approx(7000, abs=200)
+    assert len(asked.nonce) >= 22
+
+
+def test_a_presentation_does_not_show_its_token_nor_its_holder(reader: Connection) -> None:
+    found = reader.read()
+    assert found.token not in repr(found)
+    assert "INVENT" not in repr(found)
+    assert "vitale-card" in repr(found)
+
+
+def test_two_reads_have_two_nonces(reader: Connection, daemon: FakeDaemon) -> None:
+    reader.read()
+    reader.read()
+    first, second = (request_of(call).nonce for call in daemon.named("presentation.request"))
+    assert first != second
+
+
+def test_a_read_is_acknowledged(reader: Connection, daemon: FakeDaemon) -> None:
+    reader.read()
+    daemon.wait_for("outbox.ack")
+    assert daemon.outbox == {}
+
+
+def test_a_read_is_acknowledged_before_the_connection_closes(daemon: FakeDaemon, home: Path) -> None:
+    with vitale_reader.connect(home=home) as reader:
+        reader.read()
+    assert daemon.outbox == {}
+
+
+def test_without_acknowledge_the_token_stays_until_the_caller_acknowledges(
+    reader: Connection, daemon: FakeDaemon
+) -> None:
+    found = reader.read(acknowledge=False)
+    assert [token.jti for token in reader.pending()] == [found.jti]
+    found.acknowledge()
+    assert reader.pending() == ()
+    assert daemon.outbox == {}
+
+
+def test_the_caller_may_bring_a_nonce(reader: Connection) -> None:
+    assert reader.read(nonce=NONCE).claims.nonce == NONCE
+
+
+@pytest.mark.parametrize("timeout", [0.5, 601, -1])
+def test_a_timeout_out_of_bounds_is_misuse(reader: Connection, timeout: float) -> None:
+    with pytest.raises(LocalMisuse):
+        reader.read(timeout=timeout)
+
+
+@pytest.mark.parametrize("error", [PresentationTimeout, NoReader, MediumMute])
+def test_the_daemons_errors_are_raised_as_their_classes(
+    reader: Connection, daemon: FakeDaemon, error: type[PresentationTimeout | NoReader | MediumMute]
+) -> None:
+    daemon.handlers["presentation.request"] = lambda _, __: error("so", data={"drivers": []})
+    with pytest.raises(error) as caught:
+        reader.read()
+    assert caught.value.data["drivers"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"aud": "another"}, "audience"),
+        ({"nonce": NONCE}, "nonce"),
+        ({"presented_at": 999.0, "iat": 1000, "exp": 1100}, "expired"),
+    ],
+)
+def test_a_token_that_does_not_verify_is_raised_and_not_acknowledged(
+    reader: Connection, daemon: FakeDaemon, changes: dict[str, Any], check: str
+) -> None:
+    def issue(_: Talk, call: Called) -> Result:
+        return daemon.issue(**{"nonce": request_of(call).nonce, **changes})
+
+    daemon.handlers["presentation.request"] = issue
+    with pytest.raises(TokenInvalid) as caught:
+        reader.read()
+    assert caught.value.data["check"] == check
+    assert not daemon.named("outbox.ack")
+
+
+def test_the_same_token_twice_is_raised(reader: Connection, daemon: FakeDaemon) -> None:
+    kept: list[PresentationResult] = []
+
+    def issue(_: Talk, call: Called) -> Result:
+        kept.append(daemon.issue(request_of(call).nonce))
+        return kept[0]
+
+    daemon.handlers["presentation.request"] = issue
+    reader.read(nonce=NONCE)
+    with pytest.raises(TokenInvalid) as caught:
+        reader.read(nonce=NONCE)
+    assert caught.value.data["check"] == "replayed"
+
+
+def test_a_key_that_was_rotated_meanwhile_is_fetched(reader: Connection, daemon: FakeDaemon) -> None:
+    from joserfc.jwk import ECKey
+
+    reader.ping()
+    daemon.key = ECKey.generate_key("P-256", private=True, auto_kid=True)
+    assert reader.read().medium == "vitale-card"
+    daemon.wait_for("station.keys")
+
+
+# ── progress, cancellation ──
+
+
+def waits(daemon: FakeDaemon) -> None:
+    daemon.handlers["presentation.request"] = lambda _, __: None
+
+
+def test_progress_is_told_in_the_callers_thread(reader: Connection, daemon: FakeDaemon) -> None:
+    def request(talk: Talk, call: Called) -> Result:
+        assert call.id is not None
+        for step in ("armed", "detected"):
+            talk.notify("presentation.progress", PresentationProgress(request=call.id, step=step, message=step))
+        return daemon.issue(request_of(call).nonce)
+
+    daemon.handlers["presentation.request"] = request
+    heard: list[tuple[str, int]] = []
+    reader.read(on_progress=lambda told: heard.append((told.step, threading.get_ident())))
+    assert heard == [("armed", threading.get_ident()), ("detected", threading.get_ident())]
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [Stop, KeyboardInterrupt])
+def test_what_interrupts_the_caller_cancels_the_request(
+    reader: Connection, daemon: FakeDaemon, error: type[BaseException]
+) -> None:
+    def request(talk: Talk, call: Called) -> None:
+        assert call.id is not None
+        talk.notify("presentation.progress", PresentationProgress(request=call.id, step="armed", message="armed"))
+
+    def stop(_: PresentationProgress) -> None:
+        raise error
+
+    daemon.handlers["presentation.request"] = request
+    with pytest.raises(error):
+        reader.read(on_progress=stop)
+    cancelled = daemon.wait_for("presentation.cancel").params
+    assert isinstance(cancelled, PresentationCancel)
+    assert cancelled.request == daemon.wait_for("presentation.request").id
+    assert reader.ping() > 0
+
+
+def test_cancel_from_another_thread(reader: Connection, daemon: FakeDaemon) -> None:
+    waits(daemon)
+    outcome: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            reader.read()
+        except Cancelled as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    daemon.wait_for("presentation.request")
+    reader.cancel()
+    thread.join(10)
+    assert [type(error) for error in outcome] == [Cancelled]
+    daemon.wait_for("presentation.cancel")
+
+
+def test_threads_share_a_connection(reader: Connection, daemon: FakeDaemon) -> None:
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(reader.read().jti)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(set(found)) == 8
+    assert len(daemon.named("session.open")) == 1
+
+
+# ── losses ──
+
+
+def test_the_next_call_reconnects(reader: Connection, daemon: FakeDaemon) -> None:
+    reader.ping()
+    daemon.stop()
+    daemon.start()
+    assert reader.ping() > 0
+    assert len(daemon.named("session.open")) == 2
+
+
+def test_a_token_that_was_issued_and_not_delivered_is_recovered(reader: Connection, daemon: FakeDaemon) -> None:
+    def issue_and_die(_: Talk, call: Called) -> None:
+        daemon.issue("some-other-request-of-this-client")
+        daemon.issue(request_of(call).nonce)
+        daemon.later(daemon.talks[0].drop)
+
+    daemon.handlers["presentation.request"] = issue_and_die
+    found = reader.read(nonce=NONCE)
+    assert found.claims.nonce == NONCE
+    assert len(daemon.named("presentation.request")) == 1
+    daemon.wait_for("outbox.ack")
+    assert len(daemon.outbox) == 1
+
+
+def test_a_request_that_was_lost_is_made_again_with_the_time_that_is_left(
+    reader: Connection, daemon: FakeDaemon
+) -> None:
+    def die_once(talk: Talk, call: Called) -> Result | None:
+        if not daemon.named("presentation.request"):
+            daemon.later(talk.drop)
+            return None
+        return daemon.issue(request_of(call).nonce)
+
+    daemon.handlers["presentation.request"] = die_once
+    assert reader.read(timeout=30).medium == "vitale-card"
+    first, second = (request_of(call) for call in daemon.named("presentation.request"))
+    assert first.nonce == second.nonce
+    assert second.timeout_ms <= first.timeout_ms
+
+
+def test_a_daemon_that_shuts_down_in_good_order_is_waited_for_too(reader: Connection, daemon: FakeDaemon) -> None:
+    def shut_once(_: Talk, call: Called) -> Result | ShuttingDown:
+        if not daemon.named("presentation.request"):
+            return ShuttingDown()
+        return daemon.issue(request_of(call).nonce)
+
+    daemon.handlers["presentation.request"] = shut_once
+    assert reader.read().medium == "vitale-card"
+
+
+def test_a_daemon_that_does_not_come_back_is_unreachable(daemon: FakeDaemon, home: Path) -> None:
+    waits(daemon)
+    with vitale_reader.connect(home=home, connect_timeout=0.2) as reader:
+
+        def stop() -> None:
+            daemon.wait_for("presentation.request")
+            daemon.stop()
+
+        stopping = threading.Thread(target=stop)
+        stopping.start()
+        with pytest.raises(DaemonUnreachable):
+            reader.read()
+        stopping.join(10)
+
+
+def test_no_daemon_is_unreachable(home: Path) -> None:
+    with pytest.raises(DaemonUnreachable), vitale_reader.connect(home=home, connect_timeout=0):
+        pass
+
+
+def test_a_daemon_that_does_not_answer_is_unreachable(daemon: FakeDaemon, home: Path) -> None:
+    daemon.handlers["readers.list"] = lambda _, __: None
+    with (
+        vitale_reader.connect(home=home, call_timeout=0.1, connect_timeout=0) as reader,
+        pytest.raises(DaemonUnreachable),
+    ):
+        reader.readers()
+
+
+def test_a_stranger_who_speaks_no_json_is_unreachable(daemon: FakeDaemon, home: Path) -> None:
+    def babble(talk: Talk, _: Called) -> None:
+        assert talk.transport is not None
+        talk.transport.write(b"HTTP/1.1 400 Bad Request\n")
+
+    daemon.handlers["session.open"] = babble
+    with pytest.raises(DaemonUnreachable), vitale_reader.connect(home=home, connect_timeout=0):
+        pass
+
+
+# ── readers ──
+
+
+def test_the_readers(reader: Connection) -> None:
+    assert reader.readers() == (READER,)
+
+
+def test_a_watch_begins_with_what_there_is_and_goes_on_with_what_changes(
+    reader: Connection, daemon: FakeDaemon
+) -> None:
+    present = Reader(
+        id=READER.id, name=READER.name, driver="pcsc", media=READER.media, state="present", medium="vitale-card"
+    )
+    changes = reader.watch()
+    assert (change := next(changes)).kind == "added"
+    assert change.reader == READER
+    daemon.tell("reader.changed", present)
+    assert next(changes).reader.state == "present"
+    daemon.tell("reader.removed", present)
+    assert next(changes).kind == "removed"
+    changes.close()
+    daemon.wait_for("readers.unwatch")
+
+
+def test_a_watch_survives_the_daemon_and_tells_only_the_difference(reader: Connection, daemon: FakeDaemon) -> None:
+    other = Reader(id="pcsc:two", name="Lecteur 2", driver="pcsc", media=("vitale-card",), state="empty")
+    changes = reader.watch()
+    next(changes)
+    daemon.stop()
+    daemon.readers = (READER, other)
+    daemon.start()
+    assert (change := next(changes)).kind == "added"
+    assert change.reader == other
+    changes.close()
+
+
+def test_waiting_until_a_reader_is_empty(reader: Connection, daemon: FakeDaemon) -> None:
+    present = Reader(id=READER.id, name=READER.name, driver="pcsc", media=READER.media, state="present")
+    daemon.readers = (present,)
+    waiting = threading.Thread(target=lambda: reader.wait_until_empty(READER.id))
+    waiting.start()
+    daemon.wait_for("readers.watch")
+    daemon.tell("reader.changed", READER)
+    waiting.join(10)
+    assert not waiting.is_alive()
+    daemon.readers = ()
+    reader.wait_until_empty(READER.id)
+
+
+# ── its life ──
+
+
+def test_the_session_says_who_the_client_is(reader: Connection, daemon: FakeDaemon) -> None:
+    assert reader.session().client_id == "local"
+    opened = daemon.wait_for("session.open").params
+    assert isinstance(opened, SessionOpen)
+    assert opened.language == "en"
+
+
+def test_a_connection_that_is_not_open_is_misuse(home: Path) -> None:
+    with pytest.raises(LocalMisuse):
+        vitale_reader.connect(home=home).readers()
+
+
+def test_a_connection_opens_once_and_closes_twice(daemon: FakeDaemon, home: Path) -> None:
+    connection = vitale_reader.connect(home=home)
+    connection.open()
+    with pytest.raises(LocalMisuse):
+        connection.open()
+    connection.close()
+    connection.close()
+    with pytest.raises(LocalMisuse):
+        connection.ping()
+
+
+def test_closing_ends_a_watch_of_another_thread(daemon: FakeDaemon, home: Path) -> None:
+    begun = threading.Event()
+    connection = vitale_reader.connect(home=home)
+    connection.open()
+
+    def follow() -> None:
+        for _ in connection.watch():
+            begun.set()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    assert begun.wait(10)
+    connection.close()
+    thread.join(10)
+    assert not thread.is_alive()

@@ -1,0 +1,130 @@
+"""Where a client finds its daemon, and how it makes sure, over TLS, that it is the one that it was paired with."""
+
+import contextlib
+import hashlib
+import hmac
+import ssl
+import sys
+import tempfile
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from vitale_protocol.errors import DaemonUnreachable, DaemonUntrusted, LocalMisuse
+from vitale_reader.home import Home
+from vitale_reader.pairing import Pairing
+
+__all__ = ["Address", "TlsAddress", "UnixAddress", "check_pin", "parse", "resolve", "tls_context"]
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """The path of the daemon's socket."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix://{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsAddress:
+    """A host and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"tls://[{self.host}]:{self.port}" if ":" in self.host else f"tls://{self.host}:{self.port}"
+
+
+Address = UnixAddress | TlsAddress
+
+
+def parse(text: str) -> Address:
+    """An address as people write it: ``unix:///run/…/daemon.sock`` or ``tls://127.0.0.1:7816``.
+
+    Raises:
+        LocalMisuse: it is neither.
+    """
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise LocalMisuse(f"not an address: {error}") from error
+    if parts.scheme == "unix" and parts.path and not parts.netloc:
+        return UnixAddress(parts.path)
+    if parts.scheme == "tls" and host and port and not parts.path.strip("/"):
+        return TlsAddress(host, port)
+    raise LocalMisuse("an address is unix:///path or tls://host:port")
+
+
+def resolve(home: Home, address: str | None, pairing: Pairing | None) -> Address:
+    """The address to try now; asked again before each attempt, because a daemon may come back on another port.
+
+    Raises:
+        DaemonUnreachable: no daemon runs in this home, or on no transport that this client can use.
+        LocalMisuse: the address cannot be used with what is known of the pairing.
+    """
+    if address is None and pairing is not None:
+        address = pairing.address
+    if address is not None:
+        found = parse(address)
+        if isinstance(found, TlsAddress) and pairing is None:
+            raise LocalMisuse("TLS needs a pairing: vitale-reader clients add NAME --tls")
+        return found
+    endpoints = home.endpoints()
+    if pairing is not None and pairing.certificate and endpoints.tls is not None:
+        return TlsAddress(endpoints.tls.host, endpoints.tls.port)
+    if endpoints.unix is not None and sys.platform != "win32":
+        return UnixAddress(endpoints.unix)
+    raise DaemonUnreachable("the daemon listens on no transport that this client can use")
+
+
+def tls_context(pairing: Pairing) -> ssl.SSLContext:
+    """TLS 1.3, the client's certificate, and nobody trusted but the daemon of the pairing.
+
+    Raises:
+        LocalMisuse: the pairing has no material for TLS, or it cannot be used.
+    """
+    if not (pairing.certificate and pairing.private_key and pairing.daemon_certificate_sha256):
+        raise LocalMisuse("this pairing has no certificate, key and digest for TLS")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False  # the pin says more than any name
+    try:
+        if pairing.daemon_certificate:
+            # The handshake then ends before the client's certificate is sent, where a stranger holds the port.
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            context.load_verify_locations(cadata=pairing.daemon_certificate)
+        else:
+            context.verify_mode = ssl.CERT_NONE  # check_pin follows, before anything is said
+        with _files(pairing.certificate, pairing.private_key) as (certificate, key):
+            context.load_cert_chain(certificate, key)
+    except (ssl.SSLError, ValueError) as error:
+        raise LocalMisuse("the certificates or the key of this pairing cannot be used") from error
+    return context
+
+
+def check_pin(pairing: Pairing, certificate: bytes | None) -> None:
+    """Compares the certificate (DER) of what answered with the pin.
+
+    Raises:
+        DaemonUntrusted: it is another.
+    """
+    pin = (pairing.daemon_certificate_sha256 or "").replace(":", "").lower()
+    digest = hashlib.sha256(certificate or b"").hexdigest()
+    if not certificate or not hmac.compare_digest(digest.encode(), pin.encode()):
+        raise DaemonUntrusted("the certificate is not the one of the pairing")
+
+
+@contextlib.contextmanager
+def _files(certificate: str, key: str) -> Generator[tuple[Path, Path], None, None]:
+    # OpenSSL's loader wants files; mkdtemp makes a folder that only this user can enter.
+    with tempfile.TemporaryDirectory(prefix="vitale-reader-") as folder:
+        files = Path(folder, "certificate.pem"), Path(folder, "key.pem")
+        for file, text in zip(files, (certificate, key), strict=True):
+            file.touch(mode=0o600)
+            file.write_text(text, encoding="ascii")
+        yield files

@@ -1,0 +1,117 @@
+"""The frame of every command: its errors become exit statuses, and the options that lead to a daemon are the same."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from vitale_protocol.errors import VitaleError
+from vitale_reader.cli import output
+from vitale_reader.cli.status import BROKEN_PIPE, INTERRUPTED, OTHER, exit_status
+from vitale_reader.cli.text import language, t, use
+from vitale_reader.client import Connection, connect
+
+__all__ = ["Command", "Group", "as_json", "command", "daemon_options", "home_option", "to_daemon"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# A person waits at the prompt: long enough for a daemon that is just starting, short enough for one that is not there.
+CONNECT_TIMEOUT = 1.0
+
+
+class Command(click.Command):
+    """A command that ends with a status and a sentence, never with a traceback for what was foreseen."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except VitaleError as error:
+            output.report(error, as_json=bool(ctx.params.get("as_json")))
+            ctx.exit(exit_status(error))
+        except KeyboardInterrupt:
+            click.echo(err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            output.discard_output()
+            ctx.exit(BROKEN_PIPE)
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            click.echo(click.style(f"{error.strerror or type(error).__name__}{where}", fg="red"), err=True)
+            ctx.exit(OTHER)
+
+
+class Group(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+
+def command(name: str, *, help: str) -> Callable[[Callable[..., Any]], Command]:  # noqa: A002  click's own word
+    """Declares a command with the options that all have."""
+
+    def declare(function: Callable[..., Any]) -> Command:
+        return click.command(name, cls=Command, help=help)(language_option(function))
+
+    return declare
+
+
+def language_option(function: F) -> F:
+    """``--language``, also after the command's name."""
+
+    def chosen(_: click.Context, __: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            use("fr" if value == "fr" else "en")
+
+    return click.option(
+        "--language",
+        type=click.Choice(["fr", "en"]),
+        is_eager=True,
+        expose_value=False,
+        callback=chosen,
+        help=t("Langue des messages.", "Language of messages."),
+    )(function)
+
+
+def as_json(function: F) -> F:
+    """``--json``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help=t("Affiche du JSON, pour un programme.", "Prints JSON, for a program.")
+    )(function)
+
+
+def home_option(function: F) -> F:
+    """``--home``."""
+    return click.option(
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="VITALE_READER_HOME",
+        help=t("Dossier du poste.", "Folder of the station."),
+    )(function)
+
+
+def daemon_options(function: F) -> F:
+    """What leads to a daemon: ``--home``, or ``--pairing`` and ``--address``; see ``to_daemon``."""
+    for decorate in (
+        click.option(
+            "--pairing",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help=t("Fichier d'appairage, pour TLS.", "Pairing file, for TLS."),
+        ),
+        click.option(
+            "--address",
+            metavar="URL",
+            help=t("unix:///chemin ou tls://hôte:port.", "unix:///path or tls://host:port."),
+        ),
+        home_option,
+    ):
+        function = decorate(function)
+    return function
+
+
+def to_daemon(home: Path | None, address: str | None, pairing: Path | None) -> Connection:
+    """A connection for a command."""
+    making = partial(connect, name="vitale-reader", language=language(), connect_timeout=CONNECT_TIMEOUT)
+    return making(home=home, address=address, pairing=pairing)

@@ -1,0 +1,92 @@
+"""``vitale-reader config``: where the configuration is, what holds, and whether it can be used."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import msgspec
+
+from vitale_reader.cli import output
+from vitale_reader.cli.command import Group, as_json, command, home_option
+from vitale_reader.cli.text import t
+from vitale_reader.home import Home
+
+__all__ = ["config", "toml"]
+
+config = Group("config", help=t("Montre et contrôle la configuration.", "Shows and checks the configuration."))
+
+
+@command("path", help=t("Donne le chemin du fichier.", "Tells the path of the file."))
+@as_json
+@home_option
+def path(as_json: bool, home: Path | None) -> None:
+    """The command."""
+    file = _home(home).config
+    if as_json:
+        output.print_json({"path": str(file), "exists": file.exists()})
+    else:
+        click.echo(file)
+
+
+@command(
+    "show", help=t("Montre tous les réglages, valeurs par défaut comprises.", "Shows every setting, defaults included.")
+)
+@as_json
+@home_option
+def show(as_json: bool, home: Path | None) -> None:
+    """The command."""
+    from vitale_reader.daemon.config import load
+
+    settings = msgspec.to_builtins(load(_home(home).config))
+    if as_json:
+        output.print_json(settings)
+    else:
+        click.echo("\n".join(toml(settings)).strip())
+
+
+@command("check", help=t("Contrôle le fichier.", "Checks the file."))
+@as_json
+@home_option
+def check(as_json: bool, home: Path | None) -> None:
+    """The command."""
+    from vitale_reader.daemon.config import load
+
+    file = _home(home).config
+    load(file)
+    if as_json:
+        output.print_json({"path": str(file), "exists": file.exists(), "valid": True})
+    elif file.exists():
+        click.echo(t(f"{file} : aucune erreur.", f"{file}: no error."))
+    else:
+        click.echo(
+            t(
+                f"{file} n'existe pas : les valeurs par défaut s'appliquent.",
+                f"{file} does not exist: the defaults hold.",
+            )
+        )
+
+
+def toml(settings: dict[str, Any], within: str = "") -> Iterator[str]:
+    """Settings as TOML, plain values before tables; every string, number and list of JSON is one of TOML too."""
+    tables = {name: cast("dict[str, Any]", value) for name, value in settings.items() if isinstance(value, dict)}
+    for name, value in settings.items():
+        if name not in tables:
+            yield f"{_key(name)} = {json.dumps(value, ensure_ascii=False)}"
+    for name, table in tables.items():
+        place = f"{within}{_key(name)}"
+        yield f"\n[{place}]"
+        yield from toml(table, f"{place}.")
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else json.dumps(name)
+
+
+def _home(home: Path | None) -> Home:
+    return Home.locate() if home is None else Home.under(home)
+
+
+for entry in (path, show, check):
+    config.add_command(entry)

@@ -1,0 +1,103 @@
+"""``vitale-reader read``: waits for a medium and shows what its verified token says."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast, get_args
+
+import click
+
+from vitale_protocol.events import PresentationProgress
+from vitale_protocol.methods import SCOPES, Purpose, Scope
+from vitale_protocol.records import Medium
+from vitale_reader.cli import output
+from vitale_reader.cli.command import as_json, command, daemon_options, to_daemon
+from vitale_reader.cli.describe import claims_lines
+from vitale_reader.cli.text import t
+from vitale_reader.client import Presentation
+
+__all__ = ["on_progress", "read", "show"]
+
+# What a token may say; the other scopes open methods.
+TELLING: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope not in {"apdu", "admin"})
+
+
+@command(
+    "read",
+    help=t("Attend une carte et affiche ce que dit son jeton.", "Waits for a card and shows what its token says."),
+)
+@click.option(
+    "--media", multiple=True, type=click.Choice(get_args(Medium)), help=t("Supports admis.", "Media accepted.")
+)
+@click.option("--reader", "readers", multiple=True, metavar="ID", help=t("Lecteurs à utiliser.", "Readers to use."))
+@click.option(
+    "--scope",
+    "--scopes",
+    "scopes",
+    multiple=True,
+    type=click.Choice(TELLING),
+    default=("identity",),
+    show_default=True,
+    help=t("Ce que le jeton peut dire ; répétable.", "What the token may say; repeatable."),
+)
+@click.option(
+    "--purpose", multiple=True, type=click.Choice(get_args(Purpose)), help=t("Usage prévu.", "What it is for.")
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 600),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help=t("Attente, en secondes.", "Time to wait, in seconds."),
+)
+@click.option("--nonce", metavar="TEXT", help=t("Nonce à reprendre dans le jeton.", "Nonce for the token to answer."))
+@click.option("--show-token", is_flag=True, help=t("Affiche aussi le jeton.", "Shows the token too."))
+@as_json
+@daemon_options
+def read(
+    media: tuple[str, ...],
+    readers: tuple[str, ...],
+    scopes: tuple[str, ...],
+    purpose: tuple[str, ...],
+    timeout: float,
+    nonce: str | None,
+    show_token: bool,
+    as_json: bool,
+    home: Path | None,
+    address: str | None,
+    pairing: Path | None,
+) -> None:
+    """The command."""
+    with to_daemon(home, address, pairing) as daemon:
+        with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as tell:
+            found = daemon.read(
+                media=cast("tuple[Medium, ...]", media) or None,
+                readers=readers or None,
+                scopes=cast("tuple[Scope, ...]", scopes),
+                purpose=cast("tuple[Purpose, ...]", purpose) or None,
+                timeout=timeout,
+                nonce=nonce,
+                on_progress=on_progress(tell),
+                acknowledge=False,
+            )
+        show(found, as_json=as_json, with_token=show_token)
+        found.acknowledge()
+
+
+def on_progress(tell: Callable[[str], None]) -> Callable[[PresentationProgress], None]:
+    """Tells the messages of progress."""
+
+    def told(step: PresentationProgress) -> None:
+        tell(f"{step.message} {step.remedy}" if step.remedy else step.message)
+
+    return told
+
+
+def show(found: Presentation, *, as_json: bool, with_token: bool, pretty: bool = True) -> None:
+    """Prints a presentation."""
+    if as_json:
+        output.print_json({"token": found.token, "claims": found.claims, "verified": True}, pretty=pretty)
+        return
+    output.lines(claims_lines(found.claims))
+    if with_token:
+        click.echo(found.token)

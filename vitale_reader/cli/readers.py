@@ -1,0 +1,59 @@
+"""``vitale-reader readers``: the readers, and what lies in them, never whose."""
+
+from pathlib import Path
+
+from click import echo, option
+
+from vitale_protocol.events import Reader
+from vitale_reader.cli import output
+from vitale_reader.cli.command import as_json, command, daemon_options, to_daemon
+from vitale_reader.cli.text import t
+from vitale_reader.client import Connection
+
+__all__ = ["describe", "readers"]
+
+
+def describe(reader: Reader) -> str:
+    """What is in a reader, in words."""
+    states = {
+        "empty": t("vide", "empty"),
+        "present": t("carte présente", "card present"),
+        "busy": t("occupé", "busy"),
+        "leased": t("réservé", "leased"),
+        "unavailable": t("indisponible", "unavailable"),
+    }
+    return f"{states[reader.state]} ({reader.medium})" if reader.medium else states[reader.state]
+
+
+@command("readers", help=t("Liste les lecteurs, ou les suit.", "Lists the readers, or follows them."))
+@option("--watch", is_flag=True, help=t("Suit les changements jusqu'à Ctrl-C.", "Follows the changes until Ctrl-C."))
+@as_json
+@daemon_options
+def readers(watch: bool, as_json: bool, home: Path | None, address: str | None, pairing: Path | None) -> None:
+    """The command."""
+    with to_daemon(home, address, pairing) as daemon:
+        if watch:
+            _follow(daemon, as_json=as_json)
+            return
+        found = daemon.readers()
+    if as_json:
+        output.print_json({"readers": found})
+        return
+    output.table(
+        (t("Lecteur", "Reader"), t("État", "State"), t("Pilote", "Driver"), t("Identifiant", "Id")),
+        [(reader.name, describe(reader), _driver(reader), reader.id) for reader in found],
+        empty=t("Aucun lecteur.", "No reader."),
+    )
+
+
+def _follow(daemon: Connection, *, as_json: bool) -> None:
+    kinds = {"added": t("arrivé", "added"), "changed": t("changé", "changed"), "removed": t("parti", "removed")}
+    for change in daemon.watch():
+        if as_json:
+            output.print_json({"event": f"reader.{change.kind}", "reader": change.reader}, pretty=False)
+        else:
+            echo(f"{kinds[change.kind]}\t{change.reader.name}\t{describe(change.reader)}")
+
+
+def _driver(reader: Reader) -> str:
+    return f"{reader.driver} ({t('simulé', 'simulated')})" if reader.simulated else reader.driver

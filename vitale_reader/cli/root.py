@@ -1,0 +1,110 @@
+"""The table of commands; a command's module is loaded when it is invoked or its own help is asked for."""
+
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+from vitale_reader.cli.text import t, use
+
+__all__ = ["COMMANDS", "Entry", "root"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is, and its one line of help in French and in English."""
+
+    place: str
+    fr: str
+    en: str
+
+
+COMMANDS = {
+    "demo": Entry("demo:demo", "Montre tout, avec une carte simulée.", "Shows everything, with a simulated card."),
+    "serve": Entry("serve:serve", "Lance le service au premier plan.", "Runs the daemon in the foreground."),
+    "readers": Entry("readers:readers", "Liste les lecteurs, ou les suit.", "Lists the readers, or follows them."),
+    "read": Entry(
+        "read:read",
+        "Attend une carte et affiche ce que dit son jeton.",
+        "Waits for a card and shows what its token says.",
+    ),
+    "watch": Entry("watch:watch", "Affiche chaque présentation.", "Shows every presentation."),
+    "verify": Entry("verify:verify", "Vérifie un jeton.", "Verifies a token."),
+    "clients": Entry("clients:clients", "Appaire et révoque les logiciels.", "Pairs and revokes client programs."),
+    "keys": Entry("keys:keys", "Montre et renouvelle les clés de signature.", "Shows and rotates the signing keys."),
+    "config": Entry("config:config", "Montre et contrôle la configuration.", "Shows and checks the configuration."),
+    "doctor": Entry("doctor:doctor", "Cherche ce qui ne va pas.", "Looks for what is wrong."),
+    "sim": Entry("sim:sim", "Simule des appareils.", "Simulates devices."),
+    "bench": Entry("bench:bench", "Mesure les temps de réponse.", "Measures response times."),
+    "completion": Entry(
+        "completion:completion", "Complétion pour bash, zsh ou fish.", "Completion for bash, zsh or fish."
+    ),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands stay unloaded; their names and help lines come from the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command itself, loaded now."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, name = entry.place.partition(":")
+        command = getattr(import_module(f"vitale_reader.cli.{module}"), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{entry.place} is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, without loading anything."""
+        with formatter.section(t("Commandes", "Commands")):
+            formatter.write_dl([(name, t(entry.fr, entry.en)) for name, entry in COMMANDS.items()])
+
+
+def _use(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        use("fr" if value == "fr" else "en")
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"vitale-reader {version('vitale-reader')}")
+        ctx.exit()
+
+
+root = LazyGroup(
+    name="vitale-reader",
+    help=t(
+        "Lit la carte Vitale présentée à ce poste et remet un jeton signé aux logiciels.",
+        "Reads the carte Vitale presented at this desk and hands a signed token to programs.",
+    ),
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    params=[
+        click.Option(
+            ["--language"],
+            type=click.Choice(["fr", "en"]),
+            is_eager=True,
+            expose_value=False,
+            callback=_use,
+            help=t(
+                "Langue des messages ; par défaut celle du système.", "Language of messages; the system's by default."
+            ),
+        ),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_version,
+            help=t("Affiche la version.", "Shows the version."),
+        ),
+    ],
+)

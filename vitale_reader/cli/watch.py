@@ -1,0 +1,90 @@
+"""``vitale-reader watch``: every presentation at this desk, one after the other."""
+
+from pathlib import Path
+from typing import cast
+
+import click
+
+from vitale_protocol.errors import PresentationError, PresentationTimeout, ReaderError
+from vitale_protocol.methods import Scope
+from vitale_reader.cli import output
+from vitale_reader.cli.command import as_json, command, daemon_options, to_daemon
+from vitale_reader.cli.describe import local_time, medium_name, origin_name, person
+from vitale_reader.cli.read import TELLING, on_progress, show
+from vitale_reader.cli.text import t
+from vitale_reader.client import Connection, Presentation
+
+__all__ = ["watch"]
+
+# WIRE's longest; then the request is made again.
+LONGEST = 600.0
+
+
+@command("watch", help=t("Affiche chaque présentation, jusqu'à Ctrl-C.", "Shows every presentation, until Ctrl-C."))
+@click.option(
+    "--scope",
+    "--scopes",
+    "scopes",
+    multiple=True,
+    type=click.Choice(TELLING),
+    default=("identity",),
+    show_default=True,
+    help=t("Ce que les jetons peuvent dire ; répétable.", "What the tokens may say; repeatable."),
+)
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help=t("S'arrête après N.", "Ends after N."))
+@as_json
+@daemon_options
+def watch(
+    scopes: tuple[str, ...],
+    count: int | None,
+    as_json: bool,
+    home: Path | None,
+    address: str | None,
+    pairing: Path | None,
+) -> None:
+    """The command."""
+    shown = 0
+    with to_daemon(home, address, pairing) as daemon:
+        while True:
+            found = _next(daemon, cast("tuple[Scope, ...]", scopes), as_json=as_json)
+            if found is None:
+                continue
+            shown += 1
+            if shown == count:
+                return
+            with output.progress(t("Retirez la carte.", "Withdraw the card.")):
+                daemon.wait_until_empty(found.claims.reader.id)
+
+
+def _next(daemon: Connection, scopes: tuple[Scope, ...], *, as_json: bool) -> Presentation | None:
+    try:
+        with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as tell:
+            found = daemon.read(scopes=scopes, timeout=LONGEST, on_progress=on_progress(tell), acknowledge=False)
+    except PresentationTimeout:
+        return None
+    except (PresentationError, ReaderError) as error:
+        # A watch outlives a bad card; it asks again when that card is gone, or at once for a reader that went.
+        output.report(error, as_json=as_json)
+        reader = error.data.get("reader")
+        if isinstance(reader, str):
+            daemon.wait_until_empty(reader)
+            return None
+        raise
+    if as_json:
+        show(found, as_json=True, with_token=False, pretty=False)
+    else:
+        _line(found)
+    found.acknowledge()
+    return found
+
+
+def _line(found: Presentation) -> None:
+    who = person(found.holder) if found.holder else t("porteur inconnu", "unknown holder")
+    cells = (
+        local_time(found.claims.presented_at),
+        who,
+        medium_name(found.medium),
+        f"{t('origine', 'origin')} {origin_name(found.origin)}",
+        found.claims.reader.id,
+    )
+    click.echo("\t".join(cells) if not output.interactive() else "  ".join(cells))

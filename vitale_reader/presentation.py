@@ -1,0 +1,73 @@
+"""What a read gives: one verified token with what it says, and the small typed values around it."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vitale_protocol.events import Reader
+from vitale_protocol.records import Beneficiaire, Medium, Origin, Proof
+from vitale_protocol.tokens import Claims
+
+__all__ = ["Presentation", "ReaderChange"]
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """A medium that was presented, as its verified token says.
+
+    Attributes:
+        token: the JWS, to be handed to whoever verifies it; never log it. Not shown by ``repr``.
+        claims: what the token says, decoded from the token itself after its signature was verified.
+    """
+
+    token: str = field(repr=False)
+    claims: Claims = field(repr=False)
+
+    def __repr__(self) -> str:
+        """Without personal data."""
+        return f"<Presentation {self.medium} {self.proof.method} origin={self.origin} jti={self.claims.jti}>"
+
+    @property
+    def jti(self) -> str:
+        """The token's identifier."""
+        return self.claims.jti
+
+    @property
+    def medium(self) -> Medium:
+        """What was presented."""
+        return self.claims.medium
+
+    @property
+    def proof(self) -> Proof:
+        """How we know; ``proof.verified`` is true only where a signature or a service vouched for the data."""
+        return self.claims.proof
+
+    @property
+    def origin(self) -> Origin:
+        """``production``, ``test``, ``demo``, ``simulated`` or ``unknown``."""
+        return self.claims.origin
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Catalogue reasons that did not prevent the token, such as ``nir_key_mismatch``."""
+        return self.claims.warnings
+
+    @property
+    def beneficiaries(self) -> tuple[Beneficiaire, ...]:
+        """Everybody that the token speaks of, within the scopes asked for."""
+        return self.claims.record.beneficiaires or ()
+
+    @property
+    def holder(self) -> Beneficiaire | None:
+        """The holder of the medium; None where the medium or the scopes do not tell who that is."""
+        index = self.claims.record.porteur
+        if index is None or not 0 <= index < len(self.beneficiaries):
+            return None
+        return self.beneficiaries[index]
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderChange:
+    """A reader came, changed, or went. A watch begins with one ``added`` for each reader there is."""
+
+    kind: Literal["added", "changed", "removed"]
+    reader: Reader

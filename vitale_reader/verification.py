@@ -1,0 +1,85 @@
+"""Verification of tokens for whoever receives them: it returns the claims or raises, and a token counts once."""
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from vitale_protocol import tokens
+from vitale_protocol.errors import TokenInvalid
+from vitale_protocol.tokens import Claims, Seen
+
+__all__ = ["SeenTokens", "verify"]
+
+# A token lives 600 s at most, so that this is far beyond any desk; it bounds what a stranger's tokens cost.
+SWEEP = 1000
+
+
+class SeenTokens:
+    """The tokens that were verified already, until they expire. Threads may share it.
+
+    A service of several processes gives ``verify`` its own memory, with the same method over a shared store.
+    """
+
+    def __init__(self) -> None:
+        self._expiry: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def use(self, jti: str, expires_at: float) -> None:
+        """Marks a token as used, until ``expires_at`` (seconds since the epoch, the leeway included).
+
+        Raises:
+            TokenInvalid: it was used before; ``data.check`` is ``replayed``.
+        """
+        with self._lock:
+            if jti in self._expiry:
+                raise TokenInvalid("the token was used before", data={"check": "replayed"})
+            if len(self._expiry) >= SWEEP:
+                now = time.time()
+                self._expiry = {key: expiry for key, expiry in self._expiry.items() if expiry > now}
+            self._expiry[jti] = expires_at
+
+
+# One memory for the process by default, so that the short call is also the safe one.
+_seen = SeenTokens()
+
+
+def verify(
+    token: str,
+    *,
+    jwks: Mapping[str, Any],
+    audience: str,
+    nonce: str,
+    seen: Seen | None = None,
+    now: float | None = None,
+) -> Claims:
+    """Verifies a token and returns what it says.
+
+    Checked: type, algorithm (ES256 only), key, signature, claims, audience, nonce, expiry with 30 s of leeway, and that
+    this token was not verified before.
+
+    Args:
+        token: the JWS.
+        jwks: the JWK Set of the station, from a trusted place: ``Connection.keys()``, or the pairing of the station.
+        audience: the client id that the token must be for.
+        nonce: the nonce that was asked with.
+        seen: the memory of used tokens; one for the whole process by default.
+        now: seconds since the epoch; the clock by default.
+
+    Raises:
+        TokenInvalid: ``data.check`` names the check that failed.
+
+    Example:
+        ::
+
+            claims = vitale_reader.verify(token, jwks=jwks, audience="c-7f3a…", nonce=nonce)
+            print(claims.medium, claims.proof.method)
+    """
+    return tokens.verify(
+        token,
+        jwks,
+        audience=audience,
+        nonce=nonce,
+        now=time.time() if now is None else now,
+        seen=_seen if seen is None else seen,
+    )
