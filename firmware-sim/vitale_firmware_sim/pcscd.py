@@ -53,7 +53,7 @@ class PcscService:
         self._run = directory / "run"
         self._configuration = directory / "reader.conf"
         self._log = directory / "pcscd.log"
-        self._readers = tuple(readers)
+        self.readers = tuple(readers)
         self._ports: dict[str, tuple[int, ...]] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -79,7 +79,7 @@ class PcscService:
     @property
     def ports(self) -> tuple[int, ...]:
         """The TCP port of each slot, for ``VpcdLink``; a reader keeps its ports from its first start on."""
-        return tuple(port for name in self._readers for port in self._ports.get(name, ()))
+        return tuple(port for name in self.readers for port in self._ports.get(name, ()))
 
     @property
     def pid(self) -> int | None:
@@ -113,7 +113,7 @@ class PcscService:
             ReaderUnavailable: it did not start.
         """
         self.stop()
-        self._readers = self._readers if readers is None else tuple(readers)
+        self.readers = self.readers if readers is None else tuple(readers)
         self.start()
 
     def kill(self) -> None:
@@ -147,7 +147,7 @@ class PcscService:
         """Writes the configuration. vpcd's slots are global variables: each further reader needs a copy."""
         library = virtual_reader_library()
         entries: list[str] = []
-        for name in self._readers:
+        for name in self.readers:
             self._ports.setdefault(name, _free_ports(exclude=self._ports.values()))
             port = self._ports[name][0]
             copy = library if not entries else self._directory / f"vpcd-{port}.so"

@@ -162,7 +162,8 @@ class _Slot:
     """The contacts of a slot: what vpcd's messages do to a card.
 
     vpcd asks for the ATR over and over, to see whether a card is there at all, powered or not; the card itself is only
-    reset with the power. A card without ATR is there until it is asked to answer under power: so PC/SC sees it as mute.
+    reset with the power. vpcd has no word for a card without ATR: it is there until it is to answer under power, and
+    then hangs up and comes back, which PC/SC understands as a mute card.
     """
 
     def __init__(self, card: VirtualCard) -> None:
@@ -179,9 +180,9 @@ class _Slot:
             case b"\x01" | b"\x02":
                 self._atr = self._card.reset()
             case b"\x04":
-                atr = _UNPOWERED_ATR if self._atr is None else self._atr
-                self._atr = self._atr or None
-                return atr
+                if self._atr == b"":
+                    raise ConnectionAbortedError("a mute card has no ATR")
+                return self._atr or _UNPOWERED_ATR
             case _:
                 # Not in the protocol, as of vsmartcard 3.3.
                 pass

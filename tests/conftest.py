@@ -1,0 +1,73 @@
+"""The devices that tests share: a private PC/SC service for the whole run, and simulated cards in its slots."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from vitale_firmware_sim.card import Card
+from vitale_firmware_sim.faults import FaultyCard, parse_faults
+from vitale_firmware_sim.images import DEFAULT_IMAGE, load_image
+from vitale_firmware_sim.pcscd import PcscService
+from vitale_firmware_sim.vpcd import VpcdLink
+from vitale_protocol.errors import ToolMissing
+
+InsertCard = Callable[..., VpcdLink]
+
+_DIRECTORY = pytest.StashKey[Path]()
+READERS = ("Virtual PCD",)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Points libpcsclite at the run's own service, whether or not a test starts it: never at the machine's.
+
+    libpcsclite looks at the variable once for a process, therefore one service serves the whole run. The folder is not
+    one of pytest's: the path of a Unix socket has room for 108 bytes.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="vitale-pcscd-"))
+    config.stash[_DIRECTORY] = directory
+    os.environ.update(PcscService(directory, READERS).environment)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[_DIRECTORY])
+
+
+@pytest.fixture(scope="session")
+def pcsc_service_of_the_run(pytestconfig: pytest.Config) -> Iterator[PcscService]:
+    service = PcscService(pytestconfig.stash[_DIRECTORY], READERS)
+    try:
+        service.start()
+    except ToolMissing as missing:
+        pytest.skip(f"{missing.detail}: {missing.data['remedy']}")
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def pcsc_service(pcsc_service_of_the_run: PcscService) -> Iterator[PcscService]:
+    """A private pcscd, running, with the reader "Virtual PCD" of two slots. A test may kill or restart it."""
+    pcsc_service_of_the_run.start()
+    yield pcsc_service_of_the_run
+    if pcsc_service_of_the_run.readers != READERS:
+        pcsc_service_of_the_run.restart(READERS)
+
+
+@pytest.fixture
+def virtual_card(pcsc_service: PcscService) -> Iterator[InsertCard]:
+    """Inserts simulated cards: ``virtual_card(image="famille", faults="slow=20", slot=1)`` gives the inserted link."""
+    links: list[VpcdLink] = []
+
+    def insert(image: str = DEFAULT_IMAGE, faults: str = "", slot: int = 0) -> VpcdLink:
+        card = FaultyCard(Card(load_image(image)), parse_faults(faults))
+        link = VpcdLink(card, port=pcsc_service.ports[slot])
+        links.append(link)
+        link.insert()
+        return link
+
+    yield insert
+    for link in links:
+        link.close()
