@@ -59,7 +59,7 @@ def test_a_paired_client_holds_its_scopes_across_restarts(tmp_path: Path) -> Non
     async def use(access: Access) -> None:
         client_id, credential = paired[0]
         caller = access.authenticate(UNIX, credential)
-        assert (caller.client_id, caller.name, caller.scopes) == (client_id, "Officine", {"identity", "nir"})
+        assert (caller.client_id, caller.name, caller.scopes) == (client_id, "Officine", frozenset({"identity", "nir"}))
         caller.require(["nir"])
         with pytest.raises(NotAuthorised) as refused:
             caller.require(["identity", "rights", "payload"])

@@ -247,7 +247,7 @@ class HubMachine(RuleBasedStateMachine):
         if self.driver is None:
             return
         for request in self.hub.waiting:
-            slots = [self.hub._slots[name] for name in self.candidates(request)]
+            slots = [self.hub._slots[name] for name in self.candidates(request)]  # pyright: ignore[reportPrivateUsage] - a look inside
             if any(request.asked_at >= slot.since and slot.usable for slot in slots):
                 assert self.driver.due(), f"{request.key} waits for a card that nobody will read"
 

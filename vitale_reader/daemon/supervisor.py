@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ class Worker:
     on_end: OnEnd
     beat: Beat = field(default_factory=Beat)
     command: tuple[str, ...] = (sys.executable, "-m", "vitale_drivers.worker")
+    arguments: tuple[str, ...] = ()
 
     state: Literal["starting", "ready", "degraded", "restarting", "stopped"] = "starting"
     media: tuple[str, ...] = ()
@@ -149,11 +151,7 @@ class Worker:
         if process is None:
             return
         self.send(Stop())
-        try:
-            async with asyncio.timeout(self.beat.farewell):
-                await process.wait()
-        except TimeoutError:
-            _kill(process)
+        await self._bury(process)
 
     async def _live(self) -> str:
         """One process from its start to its end; returns why it ended."""
@@ -161,6 +159,7 @@ class Worker:
             process = await asyncio.create_subprocess_exec(
                 *self.command,
                 self.name,
+                *self.arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
@@ -177,11 +176,9 @@ class Worker:
             heart.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await heart
-            if process.returncode is None and not self._stopping:
-                _kill(process)
             if process.stdin is not None:
                 process.stdin.close()
-            status = await process.wait()
+            status = await self._bury(process)
             self._process = None
         return fault or _ending(status)
 
@@ -241,6 +238,15 @@ class Worker:
     def _wanted(self) -> bool:
         return not self._stopping
 
+    async def _bury(self, process: asyncio.subprocess.Process) -> int:
+        """The exit status of a process that was told to end or closed its output; killed if it takes its time."""
+        try:
+            async with asyncio.timeout(self.beat.farewell):
+                return await process.wait()
+        except TimeoutError:
+            _kill(process)
+            return await process.wait()
+
     def _end_of_process(self) -> None:
         for future in self._transmissions.values():
             if not future.done():
@@ -278,8 +284,9 @@ class Supervisor:
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
+    # Not process.kill(): it reaps the process behind the back of asyncio, which then reports status 255.
     with contextlib.suppress(ProcessLookupError):
-        process.kill()
+        os.kill(process.pid, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
 
 
 def _ending(status: int) -> str:

@@ -1,0 +1,53 @@
+"""A worker that misbehaves on request: started by the tests in the place of ``vitale_drivers.worker``.
+
+Its behaviour is its second argument; it speaks the messages of ``vitale_drivers.base`` on its standard streams.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from vitale_drivers.base import Arm, Command, Ping, Pong, ReaderAdded, Report, Started, Stop, Transmit, Transmitted
+from vitale_drivers.stream import Decoder, encode
+from vitale_protocol.events import Reader
+
+READER = Reader(id="fake:1", name="Fake", driver="fake", media=("vitale-card",), state="empty", simulated=True)
+
+
+def send(report: Report) -> None:
+    os.write(1, encode(report))
+
+
+def main(behaviour: str, counter: Path) -> None:
+    generation = len(counter.read_bytes()) if counter.exists() else 0
+    counter.write_bytes(b"x" * (generation + 1))
+    decoder: Decoder[Command] = Decoder(Command)
+    while data := os.read(0, 65_536):
+        for command in decoder.receive(data):
+            match command:
+                case Stop():
+                    if behaviour != "deaf to stop":
+                        return
+                case Ping(id=number):
+                    if behaviour == "mute" and generation == 0:
+                        continue
+                    send(Pong(id=number, stuck="SCardTransmit" if behaviour == "stuck" and generation == 0 else ""))
+                case Transmit(id=number):
+                    if behaviour == "dies in transmit":
+                        os.kill(os.getpid(), signal.SIGSEGV)
+                    send(Transmitted(id=number, responses=(b"\x90\x00",)))
+                case Arm():
+                    os.kill(os.getpid(), signal.SIGKILL)
+                case _:
+                    if behaviour == "never starts" and generation == 0:
+                        continue
+                    if behaviour == "garbage" and generation == 0:
+                        os.write(1, b"\xff" * 64)
+                        continue
+                    send(Started(driver="fake", media=("vitale-card",), version="1"))
+                    send(ReaderAdded(reader=READER))
+
+
+if __name__ == "__main__":
+    main(sys.argv[2], Path(sys.argv[3]))
