@@ -1,0 +1,300 @@
+"""One PC/SC reader: what clients see of it, what is to be done there, and the thread that does it.
+
+The thread has a PC/SC context of its own: the service carries out the calls of one context one after the other, and a
+card that hangs must not blind the other readers. Another program may hold a transaction for as long as it likes, and
+PC/SC waits for it without a limit: that wait is in this thread, while a timer gives the answer.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from vitale_drivers.base import Arm, Emit, Failed, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report, Transmit
+from vitale_drivers.pcsc_access import Access
+from vitale_drivers.pcsc_api import Pcsc, ReaderState
+from vitale_drivers.pcsc_holders import programs_using_pcsc
+from vitale_drivers.pcsc_tasks import Task, reading, transmission
+from vitale_drivers.presence import Presence
+from vitale_protocol.errors import (
+    ConfigurationInvalid,
+    MediumMute,
+    MediumRemoved,
+    MediumUnreadable,
+    MediumUnsupported,
+    ReaderBusy,
+    ReaderUnavailable,
+    VitaleError,
+)
+from vitale_protocol.events import Reader
+from vitale_protocol.media import recognise
+
+__all__ = ["MEDIA", "Settings", "Slot"]
+
+MEDIA = ("vitale-card", "cps-card")
+
+LASTING = frozenset({MediumMute.reason, MediumUnreadable.reason, MediumUnsupported.reason})
+"""Reasons that stay true of what lies there, and are shown with the reader."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options of the driver, in seconds.
+
+    Attributes:
+        busy_notice: how long access to a card is waited for before the reader is shown as busy.
+        busy_timeout: how long in all, before ``reader_busy``.
+        transmit_limit: how long one exchange may take before the driver calls itself stuck.
+    """
+
+    busy_notice: float = 0.3
+    busy_timeout: float = 8.0
+    transmit_limit: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuses what makes no sense.
+
+        Raises:
+            ConfigurationInvalid: a time is not positive, or the notice is not before the end.
+        """
+        if not 0 < self.busy_notice < self.busy_timeout or self.transmit_limit <= 0:
+            raise ConfigurationInvalid("0 < busy_notice < busy_timeout and 0 < transmit_limit are needed")
+
+
+class Slot:
+    """A reader that is plugged, from ``start`` to ``remove``."""
+
+    def __init__(self, name: str, reader: Reader, settings: Settings, pcsc: Pcsc, emit: Emit) -> None:
+        """Stores; ``name`` is that of PC/SC, ``reader`` what clients know it as."""
+        self.name = name
+        self._reader = reader
+        self._settings = settings
+        self._emit = emit
+        self._changed = threading.Condition()
+        self._state = ReaderState(name)
+        self._presence = Presence(reader.id)
+        self._error: str | None = None
+        self._busy = False
+        self._gone = False
+        self._tasks: deque[Task] = deque()
+        self._task: Task | None = None
+        self._timers: dict[Task, threading.Timer] = {}
+        self._access = Access(name, pcsc, self)
+        self._thread = threading.Thread(target=self._run, name=f"card in {reader.id}", daemon=True)
+
+    @property
+    def id(self) -> str:
+        """The reader's id."""
+        return self._reader.id
+
+    # ── told by the driver and its monitor ──
+
+    def start(self, state: ReaderState, armed: Arm | None) -> None:
+        """Announces the reader with what lies in it, and starts to work."""
+        with self._changed:
+            if armed is not None:
+                self._presence.arm(armed)
+            self._take(state)
+            self._reader = self._shown()
+            self._emit(ReaderAdded(reader=self._reader))
+            self._wake()
+        self._thread.start()
+
+    def observe(self, state: ReaderState) -> None:
+        """Takes what PC/SC says of the reader now."""
+        with self._changed:
+            if not self._gone:
+                self._take(state)
+                self._publish()
+                self._wake()
+
+    def arm(self, command: Arm) -> None:
+        """Reads what is there, under the rules of ``base``."""
+        with self._changed:
+            self._presence.arm(command)
+            self._wake()
+
+    def disarm(self) -> None:
+        """Reads no more; a reading that has begun is carried to its end."""
+        with self._changed:
+            self._presence.disarm()
+
+    def transmit(self, command: Transmit) -> None:
+        """Passes raw APDUs to the card."""
+        with self._changed:
+            task = transmission(self._presence.number, command)
+            if self._state.present:
+                self._add(task)
+            else:
+                self.finish(task, task.failed(MediumRemoved("there is no card")))
+
+    def remove(self, error: VitaleError) -> None:
+        """The reader went, and takes what was to be done with it along."""
+        with self._changed:
+            for task in self._open_tasks():
+                self.finish(task, task.failed(error))
+            self._gone = True
+            self._emit(ReaderRemoved(reader=self.id))
+            self._changed.notify_all()
+
+    def join(self, timeout: float) -> None:
+        """Waits for the thread; one that is inside PC/SC may stay there, and ends with the process."""
+        self._thread.join(timeout)
+
+    def stuck(self) -> str:
+        """Names an operation that exceeded its limit; else empty."""
+        operation = self._access.stuck(self._settings.transmit_limit)
+        return f"{operation} in {self.id}" if operation else ""
+
+    # ── told by the thread: the interface Desk ──
+
+    def grant(self, task: Task) -> bool:
+        """The transaction was obtained; whether the task still wants it."""
+        with self._changed:
+            self._drop_timer(task)
+            self._busy = False
+            self._publish()
+            if task.ended:
+                return False
+            if task.reads and not task.granted:
+                self._emit(Progress(reader=self.id, step="reading"))
+            task.granted = True
+            return True
+
+    def finish(self, task: Task, report: Report) -> None:
+        """Reports what came of a task, unless that was done before."""
+        with self._changed:
+            if task.ended or self._gone:
+                return
+            task.ended = True
+            self._drop_timer(task)
+            self._emit(report)
+            if task.reads and task.presence == self._presence.number:
+                self._error = report.reason if isinstance(report, Failed) and report.reason in LASTING else None
+                self._publish()
+
+    def pause(self, seconds: float) -> None:
+        """Waits, at most until something changes."""
+        with self._changed:
+            self._changed.wait(seconds)
+
+    def leaves(self, task: Task, within: float) -> bool:
+        """Waits until the card of a task is known to have left; whether that came about in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._gone or task.presence != self._presence.number, within)
+
+    def _run(self) -> None:
+        while (task := self._next()) is not None:
+            self._access.perform(task)
+            with self._changed:
+                self._task, self._busy = None, False
+                self._publish()
+        self._access.close()
+
+    def _next(self) -> Task | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._gone or self._tasks)
+            self._task = None if self._gone else self._tasks.popleft()
+            return self._task
+
+    # ── the state, under the lock ──
+
+    def _take(self, state: ReaderState) -> None:
+        """Takes a state; another card than before ends one presence and begins the next."""
+        before, now = _card(self._state), _card(state)
+        if before != now and before is not None:
+            self._leave(unseen=now is not None)
+        self._state = state
+        if before != now and now is not None:
+            self._presence.came(*(MEDIA if state.mute else (recognise(state.atr).medium,)))
+            self._error = MediumMute.reason if state.mute else None
+
+    def _leave(self, *, unseen: bool) -> None:
+        for task in self._open_tasks():
+            # One that has the card learns it from the card, and may still get the last byte out of it.
+            if not task.granted:
+                self.finish(task, task.failed(MediumRemoved("the card was removed before it could be read")))
+        self._presence.left()
+        self._error = None
+        if unseen:  # another card followed before anybody looked: clients are told of both
+            self._state = ReaderState(self.name)
+            self._publish()
+
+    def _shown(self) -> Reader:
+        state = self._state
+        if state.unavailable:
+            return msgspec.structs.replace(
+                self._reader, state="unavailable", medium=None, error=ReaderUnavailable.reason
+            )
+        if not state.present:
+            return msgspec.structs.replace(self._reader, state="empty", medium=None, error=None)
+        return msgspec.structs.replace(
+            self._reader,
+            state="busy" if self._busy or state.exclusive else "present",
+            medium=recognise(state.atr).medium if state.atr else None,
+            error=self._error,
+        )
+
+    def _publish(self) -> None:
+        shown = self._shown()
+        if shown != self._reader and not self._gone:
+            self._reader = shown
+            self._emit(ReaderChanged(reader=shown))
+
+    def _wake(self) -> None:
+        """Has the thread look again, and begins the reading that may have become due."""
+        self._changed.notify_all()
+        if not self._presence.due(time.time()):
+            return
+        self._presence.begin()
+        self._emit(Progress(reader=self.id, step="detected"))
+        atr = self._state.atr
+        medium = recognise(atr).medium
+        task = reading(self._presence.number, self.id, atr, medium, simulated=self._reader.simulated)
+        if self._state.mute:
+            self.finish(task, task.failed(MediumMute("the card gives no answer to reset")))
+        else:
+            self._add(task)
+
+    def _add(self, task: Task) -> None:
+        self._tasks.append(task)
+        self._changed.notify_all()
+        self._set_timer(task, self._settings.busy_notice, self._notice)
+
+    def _open_tasks(self) -> list[Task]:
+        return [task for task in (self._task, *self._tasks) if task is not None and not task.ended]
+
+    # ── waiting for access ──
+
+    def _set_timer(self, task: Task, seconds: float, act: Callable[[Task], None]) -> None:
+        timer = threading.Timer(seconds, act, (task,))
+        timer.daemon = True
+        self._timers[task] = timer
+        timer.start()
+
+    def _drop_timer(self, task: Task) -> None:
+        if timer := self._timers.pop(task, None):
+            timer.cancel()
+
+    def _notice(self, task: Task) -> None:
+        with self._changed:
+            if task.ended or task.granted:
+                return
+            self._busy = True
+            self._publish()
+            if task.reads:
+                self._emit(Progress(reader=self.id, step="retry", reason=ReaderBusy.reason))
+            self._set_timer(task, self._settings.busy_timeout - self._settings.busy_notice, self._give_up)
+
+    def _give_up(self, task: Task) -> None:
+        holder = ", ".join(programs_using_pcsc())
+        with self._changed:
+            if not task.granted:
+                busy = ReaderBusy("another program holds the card", data={"holder": holder} if holder else None)
+                self.finish(task, task.failed(busy))
+
+
+def _card(state: ReaderState) -> tuple[int, bytes, bool] | None:
+    """What tells one presence from another; None without a card, or while it is still being powered."""
+    return (state.count, state.atr, state.mute) if state.present and (state.atr or state.mute) else None

@@ -1,0 +1,77 @@
+"""What is done with a card once it is there: reading it, or passing raw APDUs; and the report that each ends with."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vitale_drivers.base import Failed, Presented, Report, Transmit, Transmitted
+from vitale_drivers.channel import Channel
+from vitale_protocol.apdu import Response, status_name
+from vitale_protocol.errors import CardError, VitaleError
+from vitale_protocol.media import reading_script
+
+__all__ = ["Task", "reading", "transmission"]
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """Work for one card; it ends once, with one report.
+
+    Attributes:
+        presence: the number of the presence that it is for.
+        run: does the work over a channel, in a transaction.
+        failed: what to report of an error instead.
+        reads: whether this is the reading of a presentation, whose progress is told.
+        granted: whether the transaction was obtained.
+        ended: whether the report was made.
+    """
+
+    presence: int
+    run: Callable[[Channel], Report]
+    failed: Callable[[VitaleError], Report]
+    reads: bool
+    granted: bool = field(default=False, init=False)
+    ended: bool = field(default=False, init=False)
+
+
+def reading(presence: int, reader: str, atr: bytes, medium: str, *, simulated: bool) -> Task:
+    """The task to read the card that has this ATR."""
+
+    def run(channel: Channel) -> Report:
+        began = time.perf_counter()
+        evidence = channel.run(reading_script(atr))
+        at, elapsed = time.time(), time.perf_counter() - began
+        number = str(uuid.uuid4())
+        return Presented(
+            id=number, medium=medium, reader=reader, at=at, evidence=evidence, simulated=simulated, elapsed=elapsed
+        )
+
+    def failed(error: VitaleError) -> Report:
+        return Failed(reader=reader, reason=error.reason, detail=error.detail, data=dict(error.data))
+
+    return Task(presence, run, failed, reads=True)
+
+
+def transmission(presence: int, command: Transmit) -> Task:
+    """The task to pass raw APDUs, as they are: ``61xx`` and ``6Cxx`` are the caller's to handle.
+
+    It stops at the first response that is an error (``64xx`` to ``6Fxx`` but ``6Cxx``), with ``card_error`` and the
+    status word, because what follows in the series was meant for a card in another state.
+    """
+    responses: list[bytes] = []
+
+    def run(channel: Channel) -> Report:
+        responses.clear()  # after a reset of the card the series begins again
+        for apdu in command.apdus:
+            response = channel.transmit(apdu)
+            parsed = Response.parse(response)
+            if 0x64 <= parsed.sw1 <= 0x6F and parsed.sw1 != 0x6C:
+                raise CardError(status_name(parsed.sw), data={"sw": f"{parsed.sw:04X}"})
+            responses.append(response)
+        return Transmitted(id=command.id, responses=tuple(responses))
+
+    def failed(error: VitaleError) -> Report:
+        return Transmitted(id=command.id, responses=tuple(responses), reason=error.reason, data=dict(error.data))
+
+    return Task(presence, run, failed, reads=False)

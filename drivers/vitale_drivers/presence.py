@@ -1,0 +1,63 @@
+"""When a medium is to be read: once for each presence, and once more when asked; pure, one object for each reader."""
+
+from dataclasses import dataclass
+
+from vitale_drivers.base import Arm
+
+__all__ = ["Presence"]
+
+
+@dataclass(slots=True)
+class Presence:
+    """What a reader is armed for and what lies in it.
+
+    Attributes:
+        reader: the reader's id.
+        number: counts presences; a task that remembers it can tell whether its medium is still the same one.
+        media: what the medium may be; empty while there is none.
+    """
+
+    reader: str
+    number: int = 0
+    media: frozenset[str] = frozenset()
+    _armed: Arm | None = None
+    _begun: bool = False
+    _again: bool = False
+
+    def came(self, *media: str) -> None:
+        """A medium was put there: of this kind, or of one of these if it does not say."""
+        self.left()
+        self.media = frozenset(media)
+
+    def left(self) -> None:
+        """Nothing is there any more."""
+        self.number += 1
+        self.media = frozenset()
+        self._begun = self._again = False
+
+    def arm(self, command: Arm) -> None:
+        """Takes an order to arm, which replaces the one before."""
+        self._armed = command
+        if self.reader in command.again:
+            self._again = True
+
+    def disarm(self) -> None:
+        """Takes back the order to arm."""
+        self._armed = None
+        self._again = False
+
+    def due(self, now: float) -> bool:
+        """Whether the medium is to be read, at ``now`` in seconds since the epoch."""
+        armed = self._armed
+        return (
+            armed is not None
+            and now < armed.deadline
+            and not self.media.isdisjoint(armed.media)
+            and (not armed.readers or self.reader in armed.readers)
+            and (not self._begun or self._again)
+        )
+
+    def begin(self) -> None:
+        """The reading that was due has begun."""
+        self._begun = True
+        self._again = False
