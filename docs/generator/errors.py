@@ -14,7 +14,7 @@ the title and `remedy` the remedy, both in the session's language. Programs look
 meaning; `retryable` says whether the same call may succeed later without anybody changing the request. An internal
 error carries `data.incident`, which names its entry in the daemon's log, and no detail.
 
-The SDK raises the class named here, a child of `vitale_reader.VitaleError`. No error carries personal data.
+Errors whose code is *local* never travel. The SDK raises the class named here, a child of `vitale_reader.VitaleError`. No error carries personal data.
 """
 
 WARNINGS = """
@@ -45,13 +45,20 @@ def rows(reason: str) -> Iterator[tuple[str, str, str]]:
                 yield f"{part}, `{variant}`", getattr(better, part), getattr(gets, part)
 
 
+def code(error: type[VitaleError]) -> str:
+    """The code of an error on the wire; one that never travels is local, one without a code keeps the sender's."""
+    if issubclass(error, LocalError):
+        return "local"
+    return str(error.code) if error.code else "the sender's"
+
+
 def summary(errors: list[type[VitaleError]]) -> str:
     """All errors at a glance."""
     return table(
         ("code", "reason", "class", "retryable"),
         (
             (
-                "local" if issubclass(error, LocalError) else str(error.code),
+                code(error),
                 f"[`{error.reason}`](#{anchor(error.reason)})",
                 f"`{error.__name__}`",
                 "yes" if error.retryable else "",
@@ -63,8 +70,7 @@ def summary(errors: list[type[VitaleError]]) -> str:
 
 def section(error: type[VitaleError]) -> str:
     """One error."""
-    travels = "never on the wire" if issubclass(error, LocalError) else f"code {error.code}"
-    head = f"### `{error.reason}`\n\n`{error.__name__}`, {travels}. {prose(error)}"
+    head = f"### `{error.reason}`\n\n`{error.__name__}`, code {code(error)}. {prose(error)}"
     return f"{head}\n\n{texts(error.reason)}"
 
 

@@ -42,7 +42,8 @@ The first message of a session is [`session.open`](#{anchor("session.open")}); a
 
 {TRANSPORTS}
 
-`RUN/endpoints.json` tells the addresses in use; `vitale-reader config path` tells where `RUN` is.
+`RUN/endpoints.json` tells the addresses in use. `RUN` is `$VITALE_READER_HOME/run` if that is set, else
+`$XDG_RUNTIME_DIR/vitale-reader`, else `run` in the folder where the platform keeps a user's state.
 Limits: 1 MiB a message, 32 levels of nesting, 50 messages in a batch; the others are told by `session.open`.
 """
 

@@ -1,0 +1,199 @@
+"""The documents say everything that the code has, nothing that it has not, and their examples hold."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+
+from docs.generator import configuration
+from docs.generator.cli import commands
+from docs.generator.cli import root as command_line
+from docs.generator.markdown import anchor
+from vitale_protocol import catalogue
+from vitale_protocol.errors import ConfigurationInvalid, concrete_errors
+from vitale_protocol.events import EVENTS
+from vitale_protocol.methods import METHODS
+from vitale_reader.daemon import config
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    page
+    for page in [*ROOT.glob("*.md"), *ROOT.joinpath("docs").rglob("*.md")]
+    if "_build" not in page.relative_to(ROOT).parts
+)
+FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", flags=re.MULTILINE | re.DOTALL)
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The fenced blocks of a page, without the indentation of a list that they stand in."""
+    whole = page.read_text(encoding="utf-8")
+    for match in FENCE.finditer(whole):
+        text = re.sub(rf"^{match['indent']}", "", match["text"], flags=re.MULTILINE)
+        yield Block(page, whole.count("\n", 0, match.start()) + 1, match["language"], text)
+
+
+ALL_BLOCKS = [block for page in PAGES for block in blocks(page)]
+
+
+def of_language(*languages: str) -> pytest.MarkDecorator:
+    found = [block for block in ALL_BLOCKS if block.language in languages]
+    assert found, languages
+    return pytest.mark.parametrize("block", found, ids=[f"{name(block.page)}:{block.line}" for block in found])
+
+
+def reference(page: str) -> str:
+    return (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
+
+
+class TestEverythingIsDocumented:
+    """Independently of the generator: a thing that it forgot would be missing in a page that is not stale."""
+
+    def test_the_generated_pages_are_what_the_code_says(self) -> None:
+        # A process of its own: the texts of the command line are made once, in one language.
+        command = [sys.executable, "-m", "docs.generator", "--check"]
+        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+        assert (0, "") == (answer.returncode, answer.stderr)
+
+    def test_each_error(self) -> None:
+        page = reference("errors.md")
+        for error in concrete_errors():
+            assert f"### `{error.reason}`" in page
+            assert f"`{error.__name__}`" in page
+
+    def test_each_warning(self) -> None:
+        page = reference("errors.md")
+        for reason in catalogue.reasons():
+            assert f"### `{reason}`" in page
+
+    def test_each_method_with_each_member(self) -> None:
+        page = reference("wire.md")
+        for method in METHODS.values():
+            section = page.split(f"### `{method.name}`\n")[1].split("\n### ")[0]
+            for struct in (method.params, method.result):
+                for member in msgspec.structs.fields(struct):
+                    assert f"| `{member.name}` |" in section, f"{method.name}: {member.name}"
+
+    def test_each_event(self) -> None:
+        page = reference("wire.md")
+        for event in EVENTS:
+            assert f"### `{event}`" in page
+
+    def test_each_setting(self) -> None:
+        page = reference("configuration.md")
+        found = [setting for setting, _ in configuration.settings(config.Config)]
+        assert "tokens.lifetime" in found
+        for setting in found:
+            assert f"| `{setting.rpartition('.')[2]}` |" in page
+
+    def test_each_command_and_option(self) -> None:
+        page = reference("cli.md")
+        for command, definition in commands(command_line()):
+            section = page.split(f"## `{command}`\n")[1].split("\n## ")[0]
+            for parameter in definition.params:
+                if isinstance(parameter, click.Option) and not parameter.hidden:
+                    assert parameter.opts[0] in section, f"{command}: {parameter.opts[0]}"
+
+
+class TestNothingIsDocumentedThatIsNot:
+    """What pages say of commands, settings and messages is what there is."""
+
+    @of_language("sh")
+    def test_commands_exist(self, block: Block) -> None:
+        known = dict(commands(command_line()))
+        for line in block.text.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] != ["vitale-reader"]:
+                continue
+            command, rest = "vitale-reader", words[1:]
+            while rest and f"{command} {rest[0]}" in known:
+                command, rest = f"{command} {rest[0]}", rest[1:]
+            definition = known[command]
+            assert not (isinstance(definition, click.Group) and rest and not rest[0].startswith("-")), line
+            options = {option for parameter in definition.params for option in parameter.opts} | {"--help"}
+            assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= options, line
+
+    @of_language("toml")
+    def test_settings_exist(self, block: Block) -> None:
+        settings = config.parse(block.text)
+
+        assert settings != config.Config()
+
+    @of_language("json")
+    def test_json_is_json(self, block: Block) -> None:
+        decoder = json.JSONDecoder()
+        rest = block.text.strip()
+        while rest:
+            _, end = decoder.raw_decode(rest)
+            rest = rest[end:].lstrip()
+
+    @of_language("python")
+    def test_python_is_python(self, block: Block) -> None:
+        compile(block.text, f"{name(block.page)}:{block.line}", "exec")
+
+    def test_targets_of_make_exist(self) -> None:
+        targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+        for page in PAGES:
+            said = re.findall(r"(?:^|`)make (\w+)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert set(said) <= targets, page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, fragment = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        if fragment:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert fragment in {anchor(heading) for heading in headings}, target
+
+
+def test_decisions_are_numbered_and_listed() -> None:
+    folder = ROOT / "docs" / "adr"
+    pages = sorted(page for page in folder.glob("*.md") if page.name != "index.md")
+    index = (folder / "index.md").read_text(encoding="utf-8")
+
+    assert [f"{number:04}" for number in range(1, len(pages) + 1)] == [page.name[:4] for page in pages]
+    for page in pages:
+        assert f"\n{page.stem}\n" in index
+        assert page.read_text(encoding="utf-8").startswith(f"# {page.name[:4]} · ")
+
+
+def test_the_glossary_is_in_order() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = re.findall(r"^\| \*\*(.*?)\*\* \|", text, flags=re.MULTILINE)
+
+    assert len(words) > 40
+    plain = [word.casefold().translate(str.maketrans("éèê", "eee")) for word in words]
+    assert sorted(plain) == plain
+
+
+def test_a_setting_that_does_not_exist_would_be_found() -> None:
+    with pytest.raises(ConfigurationInvalid):
+        config.parse("[station]\nnom = 'Comptoir 1'\n")

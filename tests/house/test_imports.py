@@ -1,0 +1,95 @@
+"""What starting loads: the SDK and the command line stay light, and the floors of the house hold."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# What nobody should pay for who only imports the SDK.
+HEAVY = {"click", "cryptography", "cv2", "joserfc", "nfc", "numpy", "rich", "smartcard", "sqlalchemy", "zxingcpp"}
+
+# Grows only on purpose: each entry is a top-level package outside the standard library.
+SDK_MAY_LOAD = {"vitale_reader"}
+CONNECTING_MAY_LOAD = {
+    "cffi",
+    "_cffi_backend",
+    "_openssl",
+    "cryptography",
+    "joserfc",
+    "msgspec",
+    "platformdirs",
+    "typing_extensions",
+} | {
+    "vitale_protocol",
+    "vitale_reader",
+}
+HELP_MAY_LOAD = {"click", "msgspec", "platformdirs", "typing_extensions", "vitale_protocol", "vitale_reader"}
+
+LISTING = """
+import json, sys
+tops = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+print(json.dumps(sorted(tops - {"__main__", "__mp_main__"})))
+"""
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Top-level packages outside the standard library that a fresh interpreter holds after a statement."""
+    answer = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{statement}\n{LISTING}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return set(json.loads(answer.stdout.splitlines()[-1])) - loaded_by_nothing()
+
+
+def loaded_by_nothing() -> set[str]:
+    """What the installation itself loads at every start (``.pth`` files)."""
+    answer = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, text=True, timeout=60, check=True)
+    return set(json.loads(answer.stdout))
+
+
+def test_importing_the_sdk_loads_nothing() -> None:
+    assert loaded_after("import vitale_reader") <= SDK_MAY_LOAD
+
+
+def test_connecting_loads_no_device_library_and_no_store() -> None:
+    loaded = loaded_after("import vitale_reader; vitale_reader.connect; vitale_reader.aio; vitale_reader.verify")
+
+    assert loaded <= CONNECTING_MAY_LOAD
+
+
+def test_help_loads_no_more_than_it_shows() -> None:
+    run_help = """
+import io, contextlib
+from vitale_reader.cli import main
+sys.argv = ["vitale-reader", "--help"]
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main()
+"""
+    assert loaded_after(run_help) <= HELP_MAY_LOAD
+
+
+def test_the_daemon_loads_no_device_library() -> None:
+    loaded = loaded_after("import vitale_reader.daemon.app")
+
+    assert loaded.isdisjoint({"smartcard", "nfc", "serial", "cv2", "numpy", "click", "rich"})
+
+
+def test_these_tests_can_see_a_heavy_import() -> None:
+    assert "sqlalchemy" in loaded_after("import sqlalchemy")
+
+
+def test_import_contracts_are_kept(root: Path) -> None:
+    lint_imports = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    if lint_imports is None:
+        pytest.skip("import-linter is in the extra [lint]")
+    answer = subprocess.run(
+        [lint_imports, "--no-cache"], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert answer.returncode == 0, answer.stdout

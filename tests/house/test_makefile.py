@@ -1,0 +1,164 @@
+"""The two commands that the README opens with, and their kin, exist and start from nothing."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TARGETS = {"setup", "demo", "test", "lint", "bench", "soak", "docs", "clean"}
+
+
+def test_the_targets_exist_and_are_listed(root: Path) -> None:
+    text = (root / "Makefile").read_text(encoding="utf-8")
+    phony = set(re.findall(r"^\.PHONY: (.*)$", text, flags=re.MULTILINE)[0].split())
+    listed = set(re.findall(r"^(\w+):.*## ", text, flags=re.MULTILINE))
+
+    assert listed == phony
+    assert listed >= TARGETS
+
+
+def test_each_target_sets_itself_up(root: Path) -> None:
+    text = (root / "Makefile").read_text(encoding="utf-8")
+    for target in TARGETS - {"setup", "clean"}:
+        recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", text, flags=re.MULTILINE)
+        assert recipe is not None, target
+        assert recipe[1].lstrip("\t@").startswith(".ci/setup "), target
+
+
+def test_the_readme_opens_with_the_two_commands(root: Path) -> None:
+    beginning = (root / "README.md").read_text(encoding="utf-8").split("## ")[0]
+
+    assert re.findall(r"^make (\w+)", beginning, flags=re.MULTILINE) == ["demo", "test"]
+
+
+@pytest.mark.parametrize("script", [".ci/setup", ".ci/run", ".ci/wheel"])
+def test_scripts_can_be_run(root: Path, script: str) -> None:
+    file = root / script
+    assert os.access(file, os.X_OK)
+    shell = "bash" if "bash" in file.read_text(encoding="utf-8").splitlines()[0] else "sh"
+    subprocess.run([shell, "-n", file], check=True, timeout=10)
+
+
+def test_setup_refuses_an_unknown_purpose(root: Path) -> None:
+    answer = subprocess.run([root / ".ci/setup", "everything"], capture_output=True, text=True, timeout=10, check=False)
+
+    assert answer.returncode == 2
+    assert "usage" in answer.stderr
+
+
+# Suits set-up, and instead of a virtual environment makes programs that write down how they were called.
+PYTHON3 = r"""
+case "$*" in
+    "-m venv"*)
+        mkdir -p .venv/bin
+        for name in python pip; do
+            printf '#!/bin/sh\necho "$@" >>"$HOME/installed"\n' >.venv/bin/$name
+            chmod +x .venv/bin/$name
+        done ;;
+    --version) echo Python 3.12.1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path, root: Path) -> Path:
+    """A copy of what set-up reads, beside a folder of programs that take the place of the system's."""
+    for name in ("setup.cfg", "pyproject.toml"):
+        shutil.copy(root / name, tmp_path)
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(root / ".ci/setup", tmp_path / ".ci/setup")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("cat", "chmod", "cksum", "dirname", "env", "mkdir", "sh"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    program(tmp_path, "python3", PYTHON3)
+    program(tmp_path, "dpkg-query", '[ "$4" = gcc ] && printf installed')
+    program(tmp_path, "apt-cache", "exit 0")
+    program(tmp_path, "apt-get", 'echo "$@" >>"$HOME/apt-get.log"')
+    program(tmp_path, "id", "echo 0")
+    return tmp_path
+
+
+def program(machine: Path, name: str, body: str) -> None:
+    file = machine / "bin" / name
+    file.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+    file.chmod(0o755)
+
+
+def run_setup(machine: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [machine / ".ci/setup", "run"],
+        env={"PATH": str(machine / "bin"), "HOME": str(machine)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_only_what_is_missing_is_installed(machine: Path) -> None:
+    answer = run_setup(machine)
+
+    assert answer.returncode == 0, answer.stderr
+    installed = (machine / "apt-get.log").read_text(encoding="utf-8")
+    assert installed == "-q install -y --no-install-recommends pcscd vsmartcard-vpcd libpcsclite-dev swig libc6-dev\n"
+    assert "--editable ." in (machine / "installed").read_text(encoding="utf-8")
+
+
+def test_lists_are_fetched_when_there_are_none(machine: Path) -> None:
+    program(machine, "apt-cache", "exit 1")
+
+    run_setup(machine)
+
+    calls = (machine / "apt-get.log").read_text(encoding="utf-8").splitlines()
+    assert calls[0] == "-q update"
+    assert calls[1].startswith("-q install")
+    assert len(calls) == 2
+
+
+def test_a_second_time_does_nothing(machine: Path) -> None:
+    run_setup(machine)
+    (machine / "installed").unlink()
+    (machine / "apt-get.log").unlink()
+
+    answer = run_setup(machine)
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert not (machine / "installed").exists()
+    assert not (machine / "apt-get.log").exists()
+
+
+@pytest.mark.parametrize("changed", ["setup.cfg", "pyproject.toml"])
+def test_a_change_of_dependencies_installs_again(machine: Path, changed: str) -> None:
+    run_setup(machine)
+    (machine / "installed").unlink()
+    with (machine / changed).open("a", encoding="utf-8") as file:
+        file.write("\n# changed\n")
+
+    run_setup(machine)
+
+    assert (machine / "installed").exists()
+
+
+def test_without_rights_setup_says_exactly_what_to_run(machine: Path) -> None:
+    program(machine, "id", "echo 1000")
+    program(machine, "sudo", "exit 1")
+
+    answer = run_setup(machine)
+
+    assert answer.returncode == 1
+    command = "sudo apt-get install --no-install-recommends pcscd vsmartcard-vpcd libpcsclite-dev swig libc6-dev\n"
+    assert command in answer.stderr
+    assert not (machine / ".venv").exists()
+
+
+def test_a_failing_apt_fails(machine: Path) -> None:
+    program(machine, "apt-get", "exit 100")
+
+    answer = run_setup(machine)
+
+    assert answer.returncode == 1
+    assert "could not install" in answer.stderr
