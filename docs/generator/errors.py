@@ -14,7 +14,8 @@ the title and `remedy` the remedy, both in the session's language. Programs look
 meaning; `retryable` says whether the same call may succeed later without anybody changing the request. An internal
 error carries `data.incident`, which names its entry in the daemon's log, and no detail.
 
-Errors whose code is *local* never travel. The SDK raises the class named here, a child of `vitale_reader.VitaleError`. No error carries personal data.
+Errors whose code is *local* never travel. The SDK raises the class named here, a child of
+`vitale_reader.VitaleError`. No error carries personal data.
 """
 
 WARNINGS = """
