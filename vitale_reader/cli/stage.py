@@ -1,0 +1,152 @@
+"""The setting of the demonstration: a station of its own in a temporary home, and a slot for its cards."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from vitale_firmware_sim.card import Card
+from vitale_firmware_sim.images import DEFAULT_IMAGE, load_image
+from vitale_firmware_sim.pcscd import PcscService
+from vitale_firmware_sim.vpcd import VpcdLink
+from vitale_protocol.errors import DaemonUnreachable, ReaderUnavailable, ToolMissing
+from vitale_reader.home import Endpoints
+
+__all__ = ["Slot", "Stage", "stage"]
+
+READY_WITHIN = 30.0
+STOP_WITHIN = 10.0
+
+
+class Slot(Protocol):
+    """Where cards are put."""
+
+    def insert(self, image: str) -> None:
+        """Puts a card in."""
+        ...
+
+    def remove(self) -> None:
+        """Takes it out."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A daemon that runs, and its slot.
+
+    Attributes:
+        home: the daemon's home.
+        endpoints: its addresses.
+        slot: the slot that it reads, or None where its driver has its card in it already.
+        driver: the driver that reads.
+        why: why it is not the real PC/SC service, or empty.
+    """
+
+    home: Path
+    endpoints: Endpoints
+    slot: Slot | None
+    driver: str
+    why: str = ""
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The first line of ``serve --json``."""
+
+    endpoints: Endpoints
+
+
+class VpcdSlot:
+    """A slot of a real PC/SC service."""
+
+    def __init__(self, link: VpcdLink) -> None:
+        self._link = link
+
+    def insert(self, image: str) -> None:
+        """Puts a card in."""
+        self._link.insert(Card(load_image(image)))
+
+    def remove(self) -> None:
+        """Takes it out."""
+        self._link.remove()
+
+
+@contextmanager
+def stage(*, simulated_driver: bool = False) -> Generator[Stage, None, None]:
+    """A daemon in mode ``simulated``, with a real pcscd where there is one.
+
+    Args:
+        simulated_driver: does without the PC/SC service, even where there is one.
+
+    Raises:
+        DaemonUnreachable: the daemon did not start.
+    """
+    with ExitStack() as stack:
+        # A short path: a Unix socket's is bounded to some 100 bytes.
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitale-demo-")))
+        why = "" if not simulated_driver else "asked for"
+        if not simulated_driver:
+            try:
+                service = stack.enter_context(PcscService(_made(folder / "pcsc")))
+            except (ToolMissing, ReaderUnavailable) as error:
+                why = error.detail
+            else:
+                link = stack.enter_context(VpcdLink(Card(load_image(DEFAULT_IMAGE)), port=service.ports[0]))
+                endpoints = stack.enter_context(_daemon(folder, "pcsc", service.environment))
+                yield Stage(folder / "home", endpoints, VpcdSlot(link), "pcsc")
+                return
+        endpoints = stack.enter_context(_daemon(folder, "simulated-card", {}))
+        yield Stage(folder / "home", endpoints, None, "simulated-card", why)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def _daemon(folder: Path, driver: str, environment: Mapping[str, str]) -> Generator[Endpoints, None, None]:
+    options = ("--json", "--mode", "simulated", "--driver", driver, "--tls-port", "0", "--home", str(folder / "home"))
+    log = folder / "daemon.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            (sys.executable, "-m", "vitale_reader", "serve", *options),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            env={**os.environ, **environment},
+        )
+    try:
+        yield _ready(process, log)
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+def _ready(process: "subprocess.Popen[bytes]", log: Path) -> Endpoints:
+    import threading
+
+    if process.stdout is None:
+        raise TypeError("the daemon's output is to be a pipe")
+    # Where the daemon hangs at its start, its end is what ends the wait for its first line.
+    patience = threading.Timer(READY_WITHIN, process.kill)
+    patience.start()
+    try:
+        line = process.stdout.readline()
+    finally:
+        patience.cancel()
+    try:
+        return msgspec.json.decode(line, type=Ready).endpoints
+    except msgspec.DecodeError as error:
+        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise DaemonUnreachable(f"the daemon did not start: {said[-1] if said else 'no word'}") from error
