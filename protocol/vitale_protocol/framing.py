@@ -60,6 +60,11 @@ class LineFraming(BoundedFraming):
         super().__init__(limit)
         self._incomplete = bytearray()
 
+    @property
+    def held(self) -> int:
+        """How many bytes of an incomplete message are remembered."""
+        return len(self._incomplete)
+
     def receive(self, data: bytes) -> list[bytes]:
         """The lines that ``data`` completes, without their ends."""
         messages: list[bytes] = []
@@ -106,6 +111,11 @@ class NativeFraming(BoundedFraming):
     def __init__(self, limit: int = MESSAGE_BYTES) -> None:
         super().__init__(limit)
         self._incomplete = bytearray()
+
+    @property
+    def held(self) -> int:
+        """How many bytes of an incomplete message are remembered, its length included."""
+        return len(self._incomplete)
 
     def receive(self, data: bytes) -> list[bytes]:
         """The messages that ``data`` completes; a length above the limit is refused before its bytes are awaited."""

@@ -188,7 +188,9 @@ def readable_id(value: object) -> RequestId | None:
 
 _PATH = re.compile(r" - at `(\$[^`]*)`\Z")
 _MISSING = re.compile(r"\AObject missing required field `(\w+)`")
-_NAME = re.compile(r"\w+")
+_UNKNOWN = "Object contains unknown field"
+_STEP = re.compile(r"\.[A-Za-z_]\w*|\[\d+\]|\[\.\.\.\]")
+_NAME = re.compile(r"\.(\w+)")
 
 
 def convert(value: object, into: type[_StructT]) -> _StructT:
@@ -213,7 +215,11 @@ def _path(text: str, known: frozenset[str]) -> str:
     path = found[1] if found else "$"
     if missing := _MISSING.match(text):
         path = f"{path}.{missing[1]}"
-    return path if all(name.isdecimal() or name in known for name in _NAME.findall(path)) else "$"
+    if text.startswith(_UNKNOWN):
+        # The sender's own word is in this text, and could end it like a path with numbers of the sender's choice.
+        path = path.partition("[")[0]
+    steps = _STEP.findall(path)
+    return path if "$" + "".join(steps) == path and known.issuperset(_NAME.findall(path)) else "$"
 
 
 @cache
