@@ -217,7 +217,7 @@ class _Context:
         code, names = scard.SCardListReaders(self.handle, [])
         if _same(code, scard.SCARD_E_NO_READERS_AVAILABLE):
             return ()
-        _check("SCardListReaders", code)
+        _check("SCardListReaders", code, otherwise=ReaderUnavailable)
         return tuple(names)
 
     def wait(self, known: Iterable[ReaderState], timeout: float | None) -> tuple[ReaderState, ...]:
@@ -225,7 +225,7 @@ class _Context:
         limit = scard.INFINITE if timeout is None else int(timeout * 1000)
         code, found = scard.SCardGetStatusChange(self.handle, limit, states)
         if not any(_same(code, quiet) for quiet in (scard.SCARD_E_TIMEOUT, scard.SCARD_E_CANCELLED)):
-            _check("SCardGetStatusChange", code)
+            _check("SCardGetStatusChange", code, otherwise=ReaderUnavailable)
         changed = scard.SCARD_STATE_CHANGED
         return tuple(
             ReaderState(name, bits & ~changed, bytes(atr), changed=bool(bits & changed)) for name, bits, atr in found
@@ -293,11 +293,14 @@ def _same(code: int, other: int) -> bool:
     return code & 0xFFFFFFFF == other & 0xFFFFFFFF
 
 
-def _check(call: str, code: int) -> None:
-    if code == scard.SCARD_S_SUCCESS:
-        return
-    error = _ERRORS.get(code & 0xFFFFFFFF, ExchangeFailed)
-    raise error(f"{call}: {_name(code)}")
+def _check(call: str, code: int, *, otherwise: type[VitaleError] = ExchangeFailed) -> None:
+    """Raises what a code means; ``otherwise`` for all that is not listed.
+
+    A context that fails at watching is of no use whatever the code: pcsc-lite was seen to answer "access denied" when
+    the service was killed.
+    """
+    if code != scard.SCARD_S_SUCCESS:
+        raise _ERRORS.get(code & 0xFFFFFFFF, otherwise)(f"{call}: {_name(code)}")
 
 
 def _name(code: int) -> str:

@@ -1,0 +1,319 @@
+"""The suite that every driver passes: the rules of ``base``, checked on a driver with something to present to it.
+
+A driver's tests import it, from this project or another::
+
+    class TestMyDriver(DriverContract):
+        @pytest.fixture
+        def bench(self) -> Iterator[Bench]: ...
+
+and pytest runs every test of the class with that bench. pytest itself is imported by the tests only.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from vitale_drivers.base import (
+    Arm,
+    Driver,
+    Failed,
+    Health,
+    Presented,
+    ReaderAdded,
+    ReaderChanged,
+    ReaderRemoved,
+    Report,
+    Started,
+    Transmit,
+    Transmitted,
+)
+from vitale_drivers.registry import load
+from vitale_drivers.stream import encode
+
+__all__ = ["Bench", "DriverContract", "Inbox", "Outcome"]
+
+R = TypeVar("R")
+
+Outcome = Presented | Failed
+
+TIMEOUT = 15.0
+"""Seconds: far more than any step takes, since what runs these tests is often busy with others."""
+
+
+class Bench(Protocol):
+    """What a driver's tests provide: the driver, and hands that put a medium before it.
+
+    Attributes:
+        medium: what ``insert`` presents, readable by the driver.
+        has_service: whether ``stop_service`` and ``start_service`` work.
+        threads: names of the bench's own threads, which ``insert`` may start.
+    """
+
+    medium: str
+    has_service: bool
+    threads: frozenset[str]
+
+    def driver(self) -> Driver:
+        """A new driver, not open, for a device that is plugged and in which nothing lies."""
+        ...
+
+    def insert(self) -> None:
+        """Presents the medium."""
+        ...
+
+    def remove(self) -> None:
+        """Takes the medium away."""
+        ...
+
+    def stop_service(self) -> None:
+        """Stops what the devices depend on, or unplugs them all."""
+        ...
+
+    def start_service(self) -> None:
+        """Undoes ``stop_service``."""
+        ...
+
+
+class Inbox:
+    """Where a driver's reports arrive, for tests that wait for them. Give it to ``Driver.open``."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self._changed = threading.Condition()
+        self._read = 0
+
+    def __call__(self, report: Report) -> None:
+        """Takes a report, from any thread."""
+        encode(report)  # one that cannot travel to the supervisor is a fault of the driver
+        with self._changed:
+            self.reports.append(report)
+            self._changed.notify_all()
+
+    def wait(
+        self,
+        kind: type[R],
+        where: Callable[[R], bool] = lambda _: True,
+        timeout: float = TIMEOUT,
+    ) -> R:
+        """The next report of a kind for which ``where`` holds, after the one that was waited for last.
+
+        Raises:
+            AssertionError: it did not come; all that came is in the text.
+        """
+        end = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                while self._read < len(self.reports):
+                    report = self.reports[self._read]
+                    self._read += 1
+                    if isinstance(report, kind) and where(report):
+                        return report
+                if not self._changed.wait(end - time.monotonic()):
+                    raise AssertionError(f"no {kind.__name__} among {self.reports}")
+
+    def outcomes(self) -> list[Outcome]:
+        """What came of all presentations so far."""
+        with self._changed:
+            return [report for report in self.reports if isinstance(report, Presented | Failed)]
+
+
+@contextmanager
+def _opened(bench: Bench) -> Generator[tuple[Driver, Inbox]]:
+    driver, inbox = bench.driver(), Inbox()
+    driver.open(inbox)
+    try:
+        yield driver, inbox
+    finally:
+        driver.close()
+
+
+def _arm(*media: str, readers: tuple[str, ...] = (), again: tuple[str, ...] = (), ends_in: float = 600.0) -> Arm:
+    return Arm(media=media, readers=readers, again=again, deadline=time.time() + ends_in)
+
+
+def _present(report: ReaderAdded | ReaderChanged) -> bool:
+    return report.reader.state == "present"
+
+
+def _empty(report: ReaderAdded | ReaderChanged) -> bool:
+    return report.reader.state == "empty"
+
+
+class DriverContract:
+    """One test for each rule. The fixture ``bench`` is the subclass's."""
+
+    def test_its_name_is_that_of_its_entry_point(self, bench: Bench) -> None:
+        driver = bench.driver()
+        assert load(driver.name) is type(driver)
+
+    def test_it_says_that_it_started_before_anything_else(self, bench: Bench) -> None:
+        with _opened(bench) as (driver, inbox):
+            inbox.wait(ReaderAdded)
+            first = inbox.reports[0]
+            assert isinstance(first, Started)
+            assert (first.driver, first.media) == (driver.name, driver.media)
+
+    def test_a_reader_tells_its_driver_and_what_it_can_read(self, bench: Bench) -> None:
+        with _opened(bench) as (driver, inbox):
+            reader = inbox.wait(ReaderAdded, _empty).reader
+            assert (reader.driver, reader.state, reader.medium) == (driver.name, "empty", None)
+            assert bench.medium in reader.media
+
+    def test_a_medium_is_seen_to_come_and_go_though_nothing_is_armed(self, bench: Bench) -> None:
+        with _opened(bench) as (_, inbox):
+            inbox.wait(ReaderAdded)
+            bench.insert()
+            assert inbox.wait(ReaderChanged, _present).reader.medium == bench.medium
+            bench.remove()
+            inbox.wait(ReaderChanged, _empty)
+            assert inbox.outcomes() == []
+
+    def test_a_medium_that_comes_is_read_once(self, bench: Bench) -> None:
+        with _opened(bench) as (driver, inbox):
+            reader = inbox.wait(ReaderAdded).reader
+            driver.arm(_arm(bench.medium))
+            began = time.time()
+            bench.insert()
+            presented = inbox.wait(Presented)
+            assert (presented.medium, presented.reader) == (bench.medium, reader.id)
+            assert presented.simulated == reader.simulated
+            assert presented.evidence
+            assert began <= presented.at <= time.time()
+            assert 0 <= presented.elapsed <= presented.at - began
+            _let_it_go(bench, inbox)
+            assert inbox.outcomes() == [presented]
+
+    def test_a_medium_that_lies_there_is_read_once_however_often_it_is_armed(self, bench: Bench) -> None:
+        with _opened(bench) as (driver, inbox):
+            inbox.wait(ReaderAdded)
+            bench.insert()
+            inbox.wait(ReaderChanged, _present)
+            driver.arm(_arm(bench.medium))
+            presented = inbox.wait(Presented)
+            driver.arm(_arm(bench.medium))
+            driver.disarm()
+            driver.arm(_arm(bench.medium))
+            _let_it_go(bench, inbox)
+            assert inbox.outcomes() == [presented]
+
+    def test_it_is_read_once_more_each_time_this_is_asked(self, bench: Bench) -> None:
+        with _opened(bench) as (driver, inbox):
+            reader = inbox.wait(ReaderAdded).reader
+            bench.insert()
+            driver.arm(_arm(bench.medium))
+            seen = [inbox.wait(Presented)]
+            for _ in range(2):
+                driver.arm(_arm(bench.medium, again=(reader.id,)))
+                seen.append(inbox.wait(Presented))
+            assert len({presented.id for presented in seen}) == 3
+            assert all(presented.evidence == seen[0].evidence for presented in seen)
+            _let_it_go(bench, inbox)
+            assert inbox.outcomes() == seen
+
+    def test_the_next_presence_is_read_too(self, bench: Bench) -> None:
+        with _opened(bench) as (driver, inbox):
+            inbox.wait(ReaderAdded)
+            driver.arm(_arm(bench.medium))
+            seen: list[Presented] = []
+            for _ in range(2):
+                bench.insert()
+                seen.append(inbox.wait(Presented))
+                _let_it_go(bench, inbox)
+            assert inbox.outcomes() == seen
+
+    def test_what_is_not_wanted_is_not_read(self, bench: Bench) -> None:
+        with _opened(bench) as (driver, inbox):
+            inbox.wait(ReaderAdded)
+            bench.insert()
+            inbox.wait(ReaderChanged, _present)
+            driver.arm(_arm("no-such-medium"))
+            driver.arm(_arm(bench.medium, readers=("no-such-reader",)))
+            driver.arm(_arm(bench.medium, ends_in=-1.0))
+            driver.arm(_arm(bench.medium, readers=("no-such-reader",)))
+            driver.disarm()
+            _let_it_go(bench, inbox)
+            assert inbox.outcomes() == []
+
+    def test_a_medium_that_comes_after_the_deadline_or_disarm_is_not_read(self, bench: Bench) -> None:
+        with _opened(bench) as (driver, inbox):
+            inbox.wait(ReaderAdded)
+            for command in (_arm(bench.medium, ends_in=-1.0), None):
+                if command is None:
+                    driver.arm(_arm(bench.medium))
+                    driver.disarm()
+                else:
+                    driver.arm(command)
+                bench.insert()
+                inbox.wait(ReaderChanged, _present)
+                _let_it_go(bench, inbox)
+            assert inbox.outcomes() == []
+
+    def test_raw_commands_for_a_reader_that_is_not_there_are_answered(self, bench: Bench) -> None:
+        with _opened(bench) as (driver, inbox):
+            driver.transmit(Transmit(id=7, reader="no-such-reader", apdus=(bytes(5),)))
+            assert inbox.wait(Transmitted) == Transmitted(id=7, responses=(), reason="reader_gone")
+
+    def test_a_reader_has_the_same_id_in_the_next_life(self, bench: Bench) -> None:
+        with _opened(bench) as (_, inbox):
+            before = inbox.wait(ReaderAdded).reader
+        with _opened(bench) as (_, inbox):
+            assert inbox.wait(ReaderAdded).reader == before
+
+    def test_the_service_may_go_and_come_back_while_armed(self, bench: Bench) -> None:
+        if not bench.has_service:
+            import pytest
+
+            pytest.skip("nothing that this driver depends on can be stopped")
+        with _opened(bench) as (driver, inbox):
+            reader = inbox.wait(ReaderAdded).reader
+            driver.arm(_arm(bench.medium))
+            bench.stop_service()
+            assert inbox.wait(Health).state == "degraded"
+            inbox.wait(ReaderRemoved, lambda report: report.reader == reader.id)
+            bench.start_service()
+            assert inbox.wait(Health).state == "ok"
+            assert inbox.wait(ReaderAdded, lambda report: report.reader.id == reader.id).reader.state == "empty"
+            bench.insert()
+            inbox.wait(Presented)
+
+    def test_a_service_that_is_absent_at_start_is_waited_for(self, bench: Bench) -> None:
+        if not bench.has_service:
+            import pytest
+
+            pytest.skip("nothing that this driver depends on can be stopped")
+        bench.stop_service()
+        with _opened(bench) as (driver, inbox):
+            inbox.wait(Started)
+            health = inbox.wait(Health)
+            assert (health.state, health.reason) == ("degraded", "reader_unavailable")
+            driver.arm(_arm(bench.medium))
+            bench.start_service()
+            inbox.wait(ReaderAdded)
+            bench.insert()
+            inbox.wait(Presented)
+
+    def test_it_ends_its_threads_and_says_nothing_after(self, bench: Bench) -> None:
+        others = set(threading.enumerate())
+        with _opened(bench) as (driver, inbox):
+            inbox.wait(ReaderAdded)
+            driver.arm(_arm(bench.medium))
+            bench.insert()
+            inbox.wait(Presented)
+            others |= {thread for thread in threading.enumerate() if thread.name in bench.threads}
+        assert set(threading.enumerate()) <= others
+        said = len(inbox.reports)
+        bench.remove()
+        assert len(inbox.reports) == said
+
+    def test_nothing_is_stuck_while_all_is_well(self, bench: Bench) -> None:
+        with _opened(bench) as (driver, inbox):
+            inbox.wait(ReaderAdded)
+            assert not driver.stuck()
+
+
+def _let_it_go(bench: Bench, inbox: Inbox) -> None:
+    """Ends the presence; what the driver does wrong in it, it has done by then."""
+    bench.remove()
+    inbox.wait(ReaderChanged, _empty)
