@@ -1,0 +1,100 @@
+"""The daemon as a process of its own, as practices run it, on the real PC/SC service of the test run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+import vitale_reader
+from vitale_firmware_sim.pcscd import PcscService
+from vitale_reader.home import Endpoints, Home
+
+LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "serve", "--json")
+CONFIGURATION = (
+    '[station]\nmode = "simulated"\n[tls]\nport = 0\n[log]\nlevel = "debug"\n[drivers]\nenabled = ["{driver}"]\n'
+)
+
+
+class Daemon:
+    """A daemon in a home of its own; what it writes to standard error is kept in ``log``."""
+
+    def __init__(self, folder: Path, driver: str = "pcsc", options: str = "") -> None:
+        self.home = Home.under(folder)
+        self.log_file = folder / "daemon.log"
+        folder.mkdir(parents=True, exist_ok=True)
+        text = CONFIGURATION.format(driver=driver)
+        self.home.config.write_text(f"{text}[drivers.options.{driver}]\n{options}\n" if options else text)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Starts it and returns when it serves."""
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*LAUNCH, "--home", str(self.home.config.parent)], stdout=subprocess.PIPE, stderr=log
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"the daemon did not start: {self.log}"
+        assert "endpoints" in json.loads(line)
+        return self
+
+    def connect(self, **options: object) -> vitale_reader.Connection:
+        """A client of it."""
+        return vitale_reader.connect(home=self.home.config.parent, language="en", **options)  # type: ignore[arg-type]  # passed through
+
+    @property
+    def endpoints(self) -> Endpoints:
+        return self.home.endpoints()
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM; gives the exit status."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> int:
+        process, self.process = self.process, None
+        if process is None:
+            return 0
+        os.kill(process.pid, how)
+        status = process.wait(30)
+        assert process.stdout is not None
+        process.stdout.close()
+        return status
+
+
+StartDaemon = Callable[..., Daemon]
+
+
+@pytest.fixture
+def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
+    """Starts daemons: ``start_daemon(driver="pcsc", options="busy_timeout = 1.0")``."""
+    started: list[Daemon] = []
+
+    def start(driver: str = "pcsc", options: str = "") -> Daemon:
+        daemon = Daemon(tmp_path / f"home{len(started)}", driver, options)
+        started.append(daemon)
+        return daemon.start()
+
+    yield start
+    for daemon in started:
+        daemon.stop()
+
+
+@pytest.fixture
+def daemon(pcsc_service: PcscService, start_daemon: StartDaemon) -> Daemon:
+    """A daemon with the pcsc driver."""
+    assert pcsc_service.pid is not None
+    return start_daemon()
