@@ -92,7 +92,7 @@ SSV: dict[type[msgspec.Struct], dict[str, str]] = {
 
 #: What EF SFI 2 of the master file and of VITALE hold: tags 80, 81, 82, 90, 93 of template 65, and 80 of template 66.
 CLEAR_ZONE: dict[type[msgspec.Struct], frozenset[str]] = {
-    records.Assure: frozenset({"date_debut_validite"}),
+    records.Assure: frozenset({"date_debut_validite", "nir", "cle_nir"}),
     records.Beneficiaire: frozenset(
         {"nom_usuel", "prenom", "date_naissance", "date_naissance_iso", "nationalite", "nir", "cle_nir"}
     ),
