@@ -14,10 +14,11 @@ __all__ = ["reading_script", "recognise"]
 # Every contact CPS carries this in its historical bytes, whatever its generation.
 _CONTACT_SIGNATURE = bytes.fromhex("001225006480")
 
-# Generation by the whole ATR. In the contactless one bytes 8 and 9 vary, and byte 11 counts by its two high bits only.
+# Generation by the whole ATR. Three bytes vary in that of the CPS3; in the contactless one bytes 8 and 9 vary, and
+# byte 11 counts by its two high bits only.
 _GENERATIONS = (
     ("cps2ter", re.compile(rb"\x3b\xac\x00\x40\x2a\x00\x12\x25\x00\x64\x80\x82\x02\x12\x00\x90\x00")),
-    ("cps3", re.compile(rb"\x3b\xac\x00\x40\x2a\x00\x12\x25\x00\x64\x80\x00.{3}\x00\x90\x00", re.DOTALL)),
+    ("cps3", re.compile(rb"\x3b\xac\x00\x40\x2a\x00\x12\x25\x00\x64\x80.{3}\x00\x90\x00", re.DOTALL)),
     ("cps4", re.compile(rb"\x3b(?:\x9b\x18\x80\x01|\xdc\x18\xff\x00)\x00\x12\x25\x00\x64\x80.{6,7}", re.DOTALL)),
     (
         "cps3-contactless",

@@ -44,16 +44,20 @@ def read_nir(text: str) -> ShownNir:
     if len(text) != 15:
         return ShownNir(text, None, (NIR_UNUSUAL,))
     number, key = text[:13], text[13:]
-    unusual = () if _USUAL.fullmatch(number.upper()) else (NIR_UNUSUAL,)
-    return ShownNir(number, key, (*_key_warnings(text.upper()), *unusual))
+    warnings: list[str] = []
+    if not _USUAL.fullmatch(number.upper()):
+        warnings.append(NIR_UNUSUAL)
+    if not _key_agrees(text.upper(), usual=not warnings):
+        warnings.append(NIR_KEY_MISMATCH)
+    return ShownNir(number, key, tuple(warnings))
 
 
-def _key_warnings(text: str) -> tuple[str, ...]:
+def _key_agrees(text: str, *, usual: bool) -> bool:
     try:
         stdnum_nir.validate(text)
     except stdnum.exceptions.InvalidChecksum:
-        return (NIR_KEY_MISMATCH,)
+        return False
     except stdnum.exceptions.ValidationError:
-        # Not even of the characters that a key is computed from: the shape is what is wrong, and _USUAL says so.
-        return ()
-    return ()
+        # Characters that no key is computed from: where the number is as usual they are in the key itself.
+        return not usual
+    return True

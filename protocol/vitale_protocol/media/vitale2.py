@@ -167,6 +167,9 @@ def _read_file(first_p1: int) -> ReadingScript[bytes]:
 def _read_content(first_p1: int) -> ReadingScript[bytes]:
     """Reads a file to its end: where the card says so, or after a short answer that completes the data objects.
 
+    By ISO/IEC 7816-4 §11.3.3 an answer shorter than Le = 256 ends the file; a card that cuts its answers shorter than
+    that is read on while a data object is incomplete.
+
     Args:
         first_p1: P1 of the first READ BINARY; with a short file identifier it also selects the file.
     """

@@ -1,0 +1,136 @@
+"""APDUs: the four cases, short and extended, and nothing else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vitale_protocol.apdu import Command, Response, StatusWord, status_name
+from vitale_protocol.errors import LocalMisuse, MediumUnreadable
+
+BYTE = st.integers(0, 255)
+
+CASES = {
+    "case 1": (Command(0x00, 0xA4, 0x00, 0x00), "00A40000"),
+    "case 2 short": (Command(0x00, 0xB0, 0x82, 0x00, le=1), "00B0820001"),
+    "case 2 short, 256": (Command(0x00, 0xB0, 0x82, 0x00, le=256), "00B0820000"),
+    "case 3 short": (Command(0x00, 0xA4, 0x00, 0x00, b"\x3f\x00"), "00A40000023F00"),
+    "case 4 short": (Command(0x00, 0xA4, 0x00, 0x00, b"\x3f\x00", 256), "00A40000023F0000"),
+    "case 2 extended": (Command(0x00, 0xB0, 0x00, 0x00, le=257), "00B00000000101"),
+    "case 2 extended, 65536": (Command(0x00, 0xB0, 0x00, 0x00, le=65_536), "00B00000000000"),
+    "case 3 extended": (Command(0x00, 0xDA, 0x00, 0x00, bytes(256)), "00DA0000000100" + "00" * 256),
+    "case 4 extended": (Command(0x00, 0xDA, 0x00, 0x00, b"\x01", 257), "00DA0000000001010101"),
+}
+
+
+@pytest.mark.parametrize(("command", "encoded"), CASES.values(), ids=CASES)
+def test_each_case_has_its_encoding(command: Command, encoded: str) -> None:
+    assert command.to_bytes() == bytes.fromhex(encoded)
+    assert Command.parse(bytes.fromhex(encoded)) == command
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        "",
+        "00A400",
+        "00A400000200",  # Lc 2, one byte
+        "00A40000023F000000",  # two bytes after the data
+        "00B000000001",  # half of an extended Le
+        "00B0000000000001",  # extended Lc of 0
+        "00DA000000000201",  # extended Lc 2, one byte
+        "00DA00000000010101",  # half of an extended Le after the data
+    ],
+)
+def test_what_is_in_no_case_is_refused(encoded: str) -> None:
+    with pytest.raises(MediumUnreadable):
+        Command.parse(bytes.fromhex(encoded))
+
+
+@pytest.mark.parametrize(
+    ("header", "data", "le"),
+    [
+        ((256, 0, 0, 0), b"", None),
+        ((0, -1, 0, 0), b"", None),
+        ((0, 0, 0, 0), b"", 0),
+        ((0, 0, 0, 0), b"", 65_537),
+        ((0, 0, 0, 0), bytes(65_536), None),
+    ],
+)
+def test_what_cannot_be_encoded_is_misuse(header: tuple[int, int, int, int], data: bytes, le: int | None) -> None:
+    with pytest.raises(LocalMisuse):
+        Command(*header, data=data, le=le)
+
+
+@given(BYTE, BYTE, BYTE, BYTE, st.binary(max_size=600), st.none() | st.integers(1, 65_536))
+def test_commands_survive_the_round_trip(cla: int, ins: int, p1: int, p2: int, data: bytes, le: int | None) -> None:
+    command = Command(cla, ins, p1, p2, data, le)
+    assert Command.parse(command.to_bytes()) == command
+
+
+@given(st.binary(max_size=600))
+def test_arbitrary_bytes_are_a_command_or_unreadable(apdu: bytes) -> None:
+    try:
+        command = Command.parse(apdu)
+    except MediumUnreadable:
+        return
+    assert Command.parse(command.to_bytes()) == command
+
+
+def test_a_response_is_split_into_data_and_status() -> None:
+    response = Response.parse(bytes.fromhex("6F006A82"))
+    assert (response.data, response.sw, response.sw1, response.sw2, response.ok) == (
+        b"\x6f\0",
+        0x6A82,
+        0x6A,
+        0x82,
+        False,
+    )
+    assert Response.parse(b"\x90\x00").ok
+
+
+@given(st.binary(min_size=2, max_size=600))
+def test_responses_survive_the_round_trip(apdu: bytes) -> None:
+    assert Response.parse(apdu).to_bytes() == apdu
+
+
+@pytest.mark.parametrize("apdu", [b"", b"\x90", bytes(65_539)])
+def test_a_response_without_status_or_too_long_is_refused(apdu: bytes) -> None:
+    with pytest.raises(MediumUnreadable):
+        Response.parse(apdu)
+
+
+def test_nothing_shows_data() -> None:
+    command, response = Command(0, 0xDA, 0, 0, b"NOM-CANARI", 256), Response(b"NOM-CANARI", 0x9000)
+    shown = f"{command} {command!r} {response} {response!r}"
+    assert "CANARI" not in shown
+    assert b"CANARI".hex() not in shown.lower()
+    assert str(command) == "00DA0000 Lc=10 Le=256"
+    assert str(response) == "9000 (ok) +10"
+
+
+@pytest.mark.parametrize(
+    ("sw", "name"),
+    [
+        (0x9000, "ok"),
+        (0x6A82, "file or application not found"),
+        (0x6982, "security status not satisfied"),
+        (0x611E, "30 bytes still available"),
+        (0x6100, "256 bytes still available"),
+        (0x6C7C, "wrong Le, 124 bytes available"),
+        (0x63C2, "state changed, counter 2"),
+        (0x6AFF, "wrong parameters"),
+        (0x9110, "proprietary"),
+        (0x1234, "not a status word of the standard"),
+    ],
+)
+def test_status_words_have_names(sw: int, name: str) -> None:
+    assert status_name(sw) == name
+
+
+@given(st.integers(0, 0xFFFF))
+def test_every_status_word_has_a_name(sw: int) -> None:
+    assert status_name(sw)
+
+
+def test_the_table_has_no_word_of_a_family() -> None:
+    assert not [word for word in StatusWord if word >> 8 in {0x61, 0x6C}]
