@@ -16,11 +16,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vitale_protocol import errors
     from vitale_protocol.errors import VitaleError
     from vitale_protocol.events import PresentationProgress, Reader
     from vitale_protocol.tokens import Claims
-    from vitale_reader import aio
+    from vitale_reader import aio, errors
     from vitale_reader.client import Connection, Presentation, connect
     from vitale_reader.pairing import Pairing
     from vitale_reader.presentation import ReaderChange
@@ -55,7 +54,7 @@ _PLACES = {
     "connect": "vitale_reader.client",
     "verify": "vitale_reader.verification",
 }
-_MODULES = {"aio": "vitale_reader.aio", "errors": "vitale_protocol.errors"}
+_MODULES = {"aio": "vitale_reader.aio", "errors": "vitale_reader.errors"}
 
 
 def __getattr__(name: str) -> object:

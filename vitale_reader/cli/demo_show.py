@@ -36,7 +36,7 @@ def opening(scenery: "Stage") -> None:
     """The setting."""
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="bold")
-    if scenery.slot is not None:
+    if scenery.driver == "pcsc":
         real = t(
             "un vrai pcscd, lancé à part, avec un lecteur virtuel ; la carte est un programme",
             "a real pcscd, started apart, with a virtual reader; the card is a program",

@@ -1,9 +1,13 @@
 """The setting of the demonstration: a station of its own in a temporary home, and a slot for its cards."""
 
+import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +17,7 @@ from typing import Protocol
 import msgspec
 
 from vitale_firmware_sim.card import Card
+from vitale_firmware_sim.control import control
 from vitale_firmware_sim.images import DEFAULT_IMAGE, load_image
 from vitale_firmware_sim.pcscd import PcscService
 from vitale_firmware_sim.vpcd import VpcdLink
@@ -77,6 +82,41 @@ class VpcdSlot:
         self._link.remove()
 
 
+class ControlSlot:
+    """The first slot of the driver ``simulated-card``."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self._path = socket_path
+
+    def insert(self, image: str) -> None:
+        """Puts a card in."""
+        control(self._path, f"insert {self._reader()} {image}")
+
+    def remove(self) -> None:
+        """Takes it out."""
+        control(self._path, f"remove {self._reader()}")
+
+    def wait(self) -> None:
+        """Returns when the driver listens; it starts beside the daemon.
+
+        Raises:
+            DaemonUnreachable: it did not start.
+        """
+        deadline = time.monotonic() + READY_WITHIN
+        while True:
+            try:
+                self._reader()
+            except DaemonUnreachable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+            else:
+                return
+
+    def _reader(self) -> str:
+        return control(self._path, "readers").split()[0]
+
+
 @contextmanager
 def stage(*, simulated_driver: bool = False) -> Generator[Stage, None, None]:
     """A daemon in mode ``simulated``, with a real pcscd where there is one.
@@ -90,7 +130,7 @@ def stage(*, simulated_driver: bool = False) -> Generator[Stage, None, None]:
     with ExitStack() as stack:
         # A short path: a Unix socket's is bounded to some 100 bytes.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitale-demo-")))
-        why = "" if not simulated_driver else "asked for"
+        why = ""
         if not simulated_driver:
             try:
                 service = stack.enter_context(PcscService(_made(folder / "pcsc")))
@@ -101,8 +141,16 @@ def stage(*, simulated_driver: bool = False) -> Generator[Stage, None, None]:
                 endpoints = stack.enter_context(_daemon(folder, "pcsc", service.environment))
                 yield Stage(folder / "home", endpoints, VpcdSlot(link), "pcsc")
                 return
+        place = _made(folder / "home") / "control"
+        # Windows has no control socket: there, the one card lies in the reader from the start.
+        by_hand = hasattr(socket, "AF_UNIX")
+        options = f"control = {json.dumps(str(place))}\npresent = false" if by_hand else "present = true"
+        (folder / "home" / "config.toml").write_text(f"[drivers.options.simulated-card]\n{options}\n", "utf-8")
         endpoints = stack.enter_context(_daemon(folder, "simulated-card", {}))
-        yield Stage(folder / "home", endpoints, None, "simulated-card", why)
+        slot = ControlSlot(place) if by_hand else None
+        if slot is not None:
+            slot.wait()
+        yield Stage(folder / "home", endpoints, slot, "simulated-card", why)
 
 
 def _made(folder: Path) -> Path:
@@ -134,8 +182,6 @@ def _daemon(folder: Path, driver: str, environment: Mapping[str, str]) -> Genera
 
 
 def _ready(process: "subprocess.Popen[bytes]", log: Path) -> Endpoints:
-    import threading
-
     if process.stdout is None:
         raise TypeError("the daemon's output is to be a pipe")
     # Where the daemon hangs at its start, its end is what ends the wait for its first line.
