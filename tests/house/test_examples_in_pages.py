@@ -4,12 +4,14 @@ A comment before a fenced block says what to do with it:
 
 - ``<!-- run -->``: a shell block is executed; it must succeed.
 - ``<!-- run: background -->``: it is started, and the page goes on when it has printed a line; it ends with the page.
+- ``<!-- run: with PROGRAM -->``: executed where that program is installed; elsewhere it is left out, with its output.
 - ``<!-- run: NAME -->``: the block is saved as a file of that name.
 - ``<!-- output -->``: what the block before printed. ``…`` stands for anything within a line; alone, for any lines.
 """
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Generator
@@ -20,7 +22,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STEP = re.compile(r"^<!-- (run(?:: [\w.-]+)?|output) -->\n```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+STEP = re.compile(
+    r"^<!-- (run(?:: (?:with )?[\w.-]+)?|output) -->\n```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL
+)
 PAGES = [
     page
     for page in sorted([*ROOT.glob("*.md"), *ROOT.joinpath("docs").rglob("*.md")])
@@ -63,28 +67,32 @@ def background(text: str, folder: Path, environ: dict[str, str]) -> Generator[No
             process.communicate(timeout=15)
 
 
+def execute(text: str, folder: Path, environ: dict[str, str]) -> str:
+    """Runs a shell block, which must succeed; returns what it printed."""
+    answer = subprocess.run(
+        ["sh", "-eu", "-c", text], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert answer.returncode == 0, f"{text}\n{answer.stdout}{answer.stderr}"
+    return answer.stdout
+
+
 def follow(page: Path, folder: Path, environ: dict[str, str]) -> int:
     """Does what a page says; returns how many outputs were compared."""
-    printed, compared = "", 0
+    printed: str | None = ""
+    compared = 0
     with ExitStack() as running:
         for step in steps(page):
-            match step.do.partition(": "):
-                case "run", _, "":
-                    answer = subprocess.run(
-                        ["sh", "-eu", "-c", step.text],
-                        cwd=folder,
-                        env=environ,
-                        capture_output=True,
-                        text=True,
-                        timeout=60,
-                        check=False,
-                    )
-                    assert answer.returncode == 0, f"{step.text}\n{answer.stdout}{answer.stderr}"
-                    printed = answer.stdout
-                case "run", _, "background":
+            match step.do.replace(":", "").split():
+                case ["run", "with", program] if shutil.which(program) is None:
+                    printed = None
+                case ["run"] | ["run", "with", _]:
+                    printed = execute(step.text, folder, environ)
+                case ["run", "background"]:
                     running.enter_context(background(step.text, folder, environ))
-                case "run", _, name:
+                case ["run", name]:
                     (folder / name).write_text(step.text, encoding="utf-8")
+                case _ if printed is None:
+                    continue
                 case _:
                     assert matches(step.text, printed), f"expected:\n{step.text}\nprinted:\n{printed}"
                     compared += 1
