@@ -33,9 +33,9 @@ COMMANDS = {
     "clients": Entry("clients:clients", "Appaire et révoque les logiciels.", "Pairs and revokes client programs."),
     "keys": Entry("keys:keys", "Montre et renouvelle les clés de signature.", "Shows and rotates the signing keys."),
     "config": Entry("config:config", "Montre et contrôle la configuration.", "Shows and checks the configuration."),
-    "doctor": Entry("doctor:doctor", "Cherche ce qui ne va pas.", "Looks for what is wrong."),
-    "sim": Entry("sim:sim", "Simule des appareils.", "Simulates devices."),
-    "bench": Entry("bench:bench", "Mesure les temps de réponse.", "Measures response times."),
+    "doctor": Entry(
+        "doctor:doctor", "Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do."
+    ),
     "completion": Entry(
         "completion:completion", "Complétion pour bash, zsh ou fish.", "Completion for bash, zsh or fish."
     ),

@@ -1,0 +1,144 @@
+"""``vitale-reader doctor``: what works and what does not, from the configuration to the card, with a remedy for each."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import click
+import msgspec
+
+from vitale_protocol import catalogue
+from vitale_protocol.errors import ConfigurationInvalid, DaemonUnreachable, ReaderUnavailable, VitaleError
+from vitale_protocol.methods import DriverHealth, StationInfo
+from vitale_reader.cli import output
+from vitale_reader.cli.command import as_json, command, home_option, to_daemon
+from vitale_reader.cli.readers import describe
+from vitale_reader.cli.status import DEVICE, DONE, exit_status
+from vitale_reader.cli.text import language, t
+from vitale_reader.home import Home
+
+__all__ = ["Finding", "doctor"]
+
+# pcsc-lite's fixed place; clients may be sent elsewhere.
+PCSCD_SOCKET = "/run/pcscd/pcscd.comm"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at.
+
+    Attributes:
+        subject: what: ``configuration``, ``pcscd``, ``daemon``, ``driver`` or ``reader``.
+        state: ``ok``, ``note`` for what may be as it should, ``wrong``.
+        said: in words, in the language in use.
+        remedy: what to do, or empty.
+        status: the exit status that this calls for.
+    """
+
+    subject: Literal["configuration", "pcscd", "daemon", "driver", "reader"]
+    state: Literal["ok", "note", "wrong"]
+    said: str
+    remedy: str = ""
+    status: int = DONE
+
+
+@command(
+    "doctor", help=t("Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do.")
+)
+@as_json
+@home_option
+def doctor(as_json: bool, home: Path | None) -> None:
+    """The command."""
+    findings = list(_look(home))
+    if as_json:
+        output.print_json({"healthy": all(one.state != "wrong" for one in findings), "findings": findings})
+    else:
+        signs = {
+            "ok": click.style("✓", fg="green"),
+            "note": click.style("·", dim=True),
+            "wrong": click.style("✗", fg="red"),
+        }
+        for one in findings:
+            click.echo(f"{signs[one.state]} {one.said}")
+            if one.remedy:
+                click.echo(f"    → {one.remedy}")
+    click.get_current_context().exit(next((one.status for one in findings if one.status), DONE))
+
+
+def _look(home: Path | None) -> Iterator[Finding]:
+    yield _configuration(Home.locate() if home is None else Home.under(home))
+    if sys.platform == "linux":
+        yield _pcscd()
+    try:
+        with to_daemon(home, None, None) as daemon:
+            station, readers = daemon.station(), daemon.readers()
+    except VitaleError as error:
+        yield _wrong("daemon", error)
+        return
+    yield Finding(subject="daemon", state="ok", said=_running(station))
+    for driver in station.drivers:
+        yield _driver(driver)
+    for reader in readers:
+        said = f"{t('Lecteur', 'Reader')} {reader.name} : {describe(reader)}"
+        if reader.error:
+            entry = catalogue.text(reader.error, language())
+            said, remedy = f"{said} — {entry.title}", entry.remedy
+            yield Finding(subject="reader", state="wrong", said=said, remedy=remedy, status=DEVICE)
+        else:
+            yield Finding(subject="reader", state="ok", said=said)
+    if not readers:
+        yield _wrong("reader", ReaderUnavailable(t("aucun lecteur n'est branché", "no reader is plugged in")))
+
+
+def _configuration(home: Home) -> Finding:
+    from vitale_reader.daemon.config import load
+
+    try:
+        load(home.config)
+    except ConfigurationInvalid as error:
+        return _wrong("configuration", error)
+    exists = t("valeurs par défaut", "defaults") if not home.config.exists() else str(home.config)
+    return Finding(subject="configuration", state="ok", said=f"{t('Configuration', 'Configuration')} : {exists}")
+
+
+def _pcscd() -> Finding:
+    place = os.environ.get("PCSCLITE_CSOCK_NAME", PCSCD_SOCKET)
+    with socket.socket(socket.AF_UNIX) as probe:
+        found = probe.connect_ex(place) == 0
+    if found:
+        return Finding(subject="pcscd", state="ok", said=t("pcscd répond", "pcscd answers"))
+    # With socket activation, or with no card reader at this desk, that is as it should be.
+    return Finding(
+        subject="pcscd", state="note", said=t(f"pcscd ne répond pas ({place})", f"pcscd does not answer ({place})")
+    )
+
+
+def _driver(driver: DriverHealth) -> Finding:
+    said = f"{t('Pilote', 'Driver')} {driver.name} : {driver.state}"
+    if driver.version:
+        said += f" ({driver.version})"
+    if driver.restarts:
+        said += t(f", relancé {driver.restarts} fois", f", restarted {driver.restarts} times")
+    if driver.state == "ready":
+        return Finding(subject="driver", state="ok", said=said)
+    if driver.reason:
+        entry = catalogue.text(driver.reason, language())
+        return Finding(
+            subject="driver", state="wrong", said=f"{said} — {entry.title}", remedy=entry.remedy, status=DEVICE
+        )
+    return Finding(subject="driver", state="wrong", said=said, status=DEVICE)
+
+
+def _running(station: StationInfo) -> str:
+    return f"{t('Service', 'Daemon')} {station.station.version}, mode {station.station.mode}, {station.uptime:.0f} s"
+
+
+def _wrong(subject: Literal["configuration", "daemon", "reader"], error: VitaleError) -> Finding:
+    entry = catalogue.text(error.reason, language())
+    said = f"{entry.title} ({error.detail})" if error.detail else entry.title
+    remedy = entry.remedy
+    if isinstance(error, DaemonUnreachable):
+        remedy = f"vitale-reader serve — {remedy}"
+    return Finding(subject=subject, state="wrong", said=said, remedy=remedy, status=exit_status(error))
