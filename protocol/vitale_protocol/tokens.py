@@ -223,9 +223,10 @@ def verify(
         _refuse("audience", "the token is for somebody else")
     if claims.nonce != nonce:
         _refuse("nonce", "the token answers another nonce")
-    if now >= claims.exp + leeway:
+    # Written so that a ``now`` that is not a number lets nothing through.
+    if not now < claims.exp + leeway:
         _refuse("expired", "the token has expired")
-    if now < claims.iat - leeway:
+    if not now >= claims.iat - leeway:
         _refuse("not_yet_valid", "the token comes from the future")
     if seen is not None:
         seen.use(claims.jti, claims.exp + leeway)

@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -111,7 +111,7 @@ def check_answers(data: bytes) -> int:
     count = 0
     for text in data.splitlines():
         value: Any = json.loads(text)
-        answers: list[Any] = value if isinstance(value, list) else [value]
+        answers = cast("list[Any]", value if isinstance(value, list) else [value])
         for answer in answers:
             error = answer["error"]
             known = by_code(error["code"])
