@@ -1,0 +1,179 @@
+"""The catalogue: complete in both languages, useful, and in French as French is written."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any, get_args
+
+import pytest
+
+from vitale_protocol import catalogue, errors
+from vitale_protocol.catalogue import LANGUAGES, Entry, Language, reasons, step_message, steps, text, variants
+from vitale_protocol.errors import concrete_errors
+from vitale_protocol.events import Step
+from vitale_protocol.media import WARNINGS
+from vitale_protocol.tokens import CHECKS
+
+ERRORS = [error.reason for error in concrete_errors() if error.__module__ == errors.__name__]
+# Warnings of media to come, which WIRE names already.
+ANNOUNCED = ("birth_date_missing", "rights_stale", "delegation")
+
+
+def source(language: Language) -> dict[str, Any]:
+    """The file of a language, read without the code under test."""
+    return tomllib.loads(resources.files(catalogue).joinpath(f"{language}.toml").read_text("utf-8"))
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of a file with its place."""
+    if isinstance(value, str):
+        yield path, value
+        return
+    for name, member in value.items():
+        yield from leaves(member, f"{path}.{name}")
+
+
+TEXTS = {language: dict(leaves(source(language))) for language in LANGUAGES}
+EVERY = [(language, path, said) for language in LANGUAGES for path, said in TEXTS[language].items()]
+
+
+def test_both_languages_say_the_same_things() -> None:
+    assert TEXTS["fr"].keys() == TEXTS["en"].keys()
+
+
+def test_every_error_has_a_text_and_every_text_an_error() -> None:
+    assert set(source("en")["errors"]) == set(ERRORS)
+
+
+def test_every_warning_has_a_text_and_every_text_a_warning() -> None:
+    assert set(source("en")["warnings"]) == {*WARNINGS, *ANNOUNCED}
+    assert reasons() == {*ERRORS, *WARNINGS, *ANNOUNCED}
+
+
+def test_every_step_has_a_message_and_every_reason_of_a_message_is_an_error() -> None:
+    plain = {step for step in steps() if "." not in step}
+    assert plain == set(get_args(Step))
+    assert {step.partition(".")[0] for step in steps()} == plain
+    assert {step.partition(".")[2] for step in steps() if "." in step} <= set(ERRORS)
+
+
+def test_every_check_of_a_token_has_its_variant() -> None:
+    assert variants("token_invalid") == set(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "variant"),
+    [
+        ("medium_unsupported", "vitale-1"),
+        ("medium_unsupported", "cps-card"),
+        ("reader_unavailable", "pcsc"),
+        ("limit_exceeded", "message_bytes"),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_variant_replaces_only_what_it_knows_better(reason: str, variant: str, language: Language) -> None:
+    assert variant in variants(reason)
+    written = source(language)["errors"][reason]
+    better = written["variants"][variant]
+    expected = {part: better.get(part, written[part]) for part in ("title", "cause", "remedy")}
+    assert text(reason, language, variant) == Entry(**expected)
+
+
+def test_an_unknown_variant_is_as_good_as_none() -> None:
+    assert text("token_invalid", "en", "weather") == text("token_invalid", "en") == text("token_invalid", "en", "")
+
+
+def test_warnings_are_told_like_errors() -> None:
+    assert text("nir_missing", "fr").title == "NIR absent"
+    assert variants("nir_missing") == frozenset()
+
+
+def test_what_is_not_in_the_catalogue_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        text("weather", "en")
+    with pytest.raises(KeyError):
+        variants("weather")
+    with pytest.raises(KeyError):
+        step_message("weather", "en")
+
+
+def test_a_step_is_told_with_its_reason_where_there_is_one() -> None:
+    assert step_message("retry", "en", "medium_mute") != step_message("retry", "en")
+    assert step_message("retry", "en", "weather") == step_message("retry", "en")
+    assert step_message("reading", "fr") == "Lecture en cours. Laissez la carte en place."
+
+
+@pytest.mark.parametrize(("language", "path", "said"), EVERY, ids=[f"{language}{path}" for language, path, _ in EVERY])
+def test_texts_are_sentences(language: Language, path: str, said: str) -> None:
+    assert said == said.strip()
+    assert said
+    assert said[0].isupper() or said.startswith(("vitale-reader", "apCV"))
+    assert "  " not in said
+    if path.startswith(".steps") or path.endswith((".cause", ".remedy")):
+        assert said.endswith(".")
+    else:
+        assert not said.endswith(".")
+
+
+FRENCH = list(TEXTS["fr"].items())
+
+
+def without_code(said: str) -> str:
+    return re.sub(r"`[^`]*`", "`…`", said)
+
+
+@pytest.mark.parametrize(("path", "said"), FRENCH, ids=[path for path, _ in FRENCH])
+def test_french_is_set_as_french(path: str, said: str) -> None:
+    prose = without_code(said)
+    # Imprimerie nationale: a no-break space before the colon, a narrow one before ; ? and !, guillemets spaced inside.
+    assert not re.search(r"[^\u00a0]:|[^\u202f][;?!]", prose)
+    assert not re.search(r"«[^\u00a0]|[^\u00a0]»|\"", prose)
+    assert "'" not in prose, "the apostrophe is ’"
+    assert not re.search(r"[\u00a0\u202f](?![:;?!»])(?<!«.)", prose)
+
+
+def test_no_english_is_left_in_french() -> None:
+    english = re.compile(r"\b(the|and|of|is|not|with|card|reader|try|again|please|token|key|check)\b", re.IGNORECASE)
+    # vitale-reader is a name; data.check is a member of the wire.
+    named = re.compile(r"vitale-reader|data\.\w+")
+    found = {path: said for path, said in FRENCH if english.search(named.sub("", without_code(said)))}
+    assert found == {}
+    assert [path for path, said in FRENCH if said == TEXTS["en"][path]] == []
+
+
+def test_accents_are_written() -> None:
+    bare = re.compile(
+        r"\b(a l|deja|reessayez|verifiez|cle|duree|meme|etre|lumiere|inseree?|presentez a)\b", re.IGNORECASE
+    )
+    assert {path: said for path, said in FRENCH if bare.search(said)} == {}
+
+
+@pytest.mark.parametrize(
+    ("reason", "variant", "word"),
+    [
+        ("medium_mute", None, "puce"),
+        ("medium_unsupported", "vitale-1", "ameli"),
+        ("reader_unavailable", "pcsc", "systemctl start pcscd.socket"),
+        ("simulated_refused", None, 'mode = "simulated"'),
+        ("daemon_unreachable", None, "vitale-reader serve"),
+        ("not_authenticated", None, "vitale-reader clients add"),
+        ("configuration_invalid", None, "vitale-reader config check"),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_remedies_say_what_to_do(reason: str, variant: str | None, word: str, language: Language) -> None:
+    said = text(reason, language, variant).remedy
+    assert (word if language == "fr" or word != "puce" else "chip") in said
+
+
+COMMANDS = {"clients", "readers", "serve", "config"}
+
+
+def test_only_commands_that_exist_are_recommended() -> None:
+    used = {command for _, _, said in EVERY for command in re.findall(r"`vitale-reader (\w+)", said)}
+    assert used <= COMMANDS
+
+
+def test_a_language_is_read_once() -> None:
+    assert catalogue.load("fr") is catalogue.load("fr")
