@@ -8,12 +8,10 @@ import click
 
 from vitale_protocol.errors import NotAuthorised
 from vitale_protocol.methods import SCOPES, Scope, Transport
-from vitale_reader.address import TlsAddress
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Group, as_json, command, daemon_options, home_option, to_daemon
 from vitale_reader.cli.describe import local_time
 from vitale_reader.cli.text import t
-from vitale_reader.home import Home
 from vitale_reader.pairing import Pairing
 
 __all__ = ["clients"]
@@ -143,6 +141,9 @@ def revoke(client_id: str, as_json: bool, home: Path | None, address: str | None
 
 
 def _tls_address(home: Path | None) -> str | None:
+    from vitale_reader.address import TlsAddress
+    from vitale_reader.home import Home
+
     tls = (Home.locate() if home is None else Home.under(home)).endpoints().tls
     return None if tls is None else str(TlsAddress(tls.host, tls.port))
 

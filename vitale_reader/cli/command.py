@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -11,7 +11,9 @@ from vitale_protocol.errors import VitaleError
 from vitale_reader.cli import output
 from vitale_reader.cli.status import BROKEN_PIPE, INTERRUPTED, OTHER, exit_status
 from vitale_reader.cli.text import language, t, use
-from vitale_reader.client import Connection, connect
+
+if TYPE_CHECKING:
+    from vitale_reader.client import Connection
 
 __all__ = ["Command", "Group", "as_json", "command", "daemon_options", "home_option", "to_daemon"]
 
@@ -111,7 +113,9 @@ def daemon_options(function: F) -> F:
     return function
 
 
-def to_daemon(home: Path | None, address: str | None, pairing: Path | None) -> Connection:
+def to_daemon(home: Path | None, address: str | None, pairing: Path | None) -> "Connection":
     """A connection for a command."""
+    from vitale_reader.client import connect
+
     making = partial(connect, name="vitale-reader", language=language(), connect_timeout=CONNECT_TIMEOUT)
     return making(home=home, address=address, pairing=pairing)

@@ -18,7 +18,7 @@ from vitale_reader.cli.output import warning_text
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
-    from vitale_reader.cli.demo import Result
+    from vitale_reader.cli.demo_play import Result
     from vitale_reader.cli.stage import Stage
 
 __all__ = ["as_json", "closing", "opening", "result"]

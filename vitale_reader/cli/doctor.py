@@ -1,4 +1,4 @@
-"""``vitale-reader doctor``: what works and what does not, from the configuration to the card, with a remedy for each."""
+"""``vitale-reader doctor``: what works and what does not, from the configuration to the card, and what to do."""
 
 import os
 import socket

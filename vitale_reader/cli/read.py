@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 import click
 
@@ -13,7 +13,9 @@ from vitale_reader.cli import output
 from vitale_reader.cli.command import as_json, command, daemon_options, to_daemon
 from vitale_reader.cli.describe import claims_lines
 from vitale_reader.cli.text import t
-from vitale_reader.client import Presentation
+
+if TYPE_CHECKING:
+    from vitale_reader.client import Presentation
 
 __all__ = ["on_progress", "read", "show"]
 
@@ -93,7 +95,7 @@ def on_progress(tell: Callable[[str], None]) -> Callable[[PresentationProgress],
     return told
 
 
-def show(found: Presentation, *, as_json: bool, with_token: bool, pretty: bool = True) -> None:
+def show(found: "Presentation", *, as_json: bool, with_token: bool, pretty: bool = True) -> None:
     """Prints a presentation."""
     if as_json:
         output.print_json({"token": found.token, "claims": found.claims, "verified": True}, pretty=pretty)

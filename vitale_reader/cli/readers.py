@@ -1,6 +1,7 @@
 """``vitale-reader readers``: the readers, and what lies in them, never whose."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from click import echo, option
 
@@ -8,7 +9,9 @@ from vitale_protocol.events import Reader
 from vitale_reader.cli import output
 from vitale_reader.cli.command import as_json, command, daemon_options, to_daemon
 from vitale_reader.cli.text import t
-from vitale_reader.client import Connection
+
+if TYPE_CHECKING:
+    from vitale_reader.client import Connection
 
 __all__ = ["describe", "readers"]
 
@@ -46,7 +49,7 @@ def readers(watch: bool, as_json: bool, home: Path | None, address: str | None, 
     )
 
 
-def _follow(daemon: Connection, *, as_json: bool) -> None:
+def _follow(daemon: "Connection", *, as_json: bool) -> None:
     kinds = {"added": t("arrivé", "added"), "changed": t("changé", "changed"), "removed": t("parti", "removed")}
     for change in daemon.watch():
         if as_json:

@@ -14,7 +14,6 @@ from vitale_reader.cli import output
 from vitale_reader.cli.command import as_json, command, daemon_options, to_daemon
 from vitale_reader.cli.describe import claims_lines
 from vitale_reader.cli.text import t
-from vitale_reader.verification import verify as verify_token
 
 __all__ = ["verify"]
 
@@ -58,6 +57,8 @@ def verify(
     pairing: Path | None,
 ) -> None:
     """The command."""
+    from vitale_reader.verification import verify as verify_token
+
     token = (sys.stdin.read(LONGEST) if token == "-" else token).strip()  # noqa: S105  not a secret but a place
     addressed = _peek(token)
     if jwks is not None:

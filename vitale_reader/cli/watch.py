@@ -1,7 +1,7 @@
 """``vitale-reader watch``: every presentation at this desk, one after the other."""
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -12,7 +12,9 @@ from vitale_reader.cli.command import as_json, command, daemon_options, to_daemo
 from vitale_reader.cli.describe import local_time, medium_name, origin_name, person
 from vitale_reader.cli.read import TELLING, on_progress, show
 from vitale_reader.cli.text import t
-from vitale_reader.client import Connection, Presentation
+
+if TYPE_CHECKING:
+    from vitale_reader.client import Connection, Presentation
 
 __all__ = ["watch"]
 
@@ -56,7 +58,7 @@ def watch(
                 daemon.wait_until_empty(found.claims.reader.id)
 
 
-def _next(daemon: Connection, scopes: tuple[Scope, ...], *, as_json: bool) -> Presentation | None:
+def _next(daemon: "Connection", scopes: tuple[Scope, ...], *, as_json: bool) -> "Presentation | None":
     try:
         with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as tell:
             found = daemon.read(scopes=scopes, timeout=LONGEST, on_progress=on_progress(tell), acknowledge=False)
@@ -78,7 +80,7 @@ def _next(daemon: Connection, scopes: tuple[Scope, ...], *, as_json: bool) -> Pr
     return found
 
 
-def _line(found: Presentation) -> None:
+def _line(found: "Presentation") -> None:
     who = person(found.holder) if found.holder else t("porteur inconnu", "unknown holder")
     cells = (
         local_time(found.claims.presented_at),
