@@ -1,6 +1,6 @@
 # Everything starts here; each target sets up what it needs (see .ci/setup) and does it once.
 
-.PHONY: help setup demo test lint bench soak docs reference clean
+.PHONY: help setup demo test coverage lint bench soak docs reference clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -16,6 +16,13 @@ demo:            ## a virtual carte Vitale behind a real pcscd, the daemon, a cl
 test:            ## the whole suite
 	@.ci/setup test
 	@.venv/bin/python -m pytest
+
+coverage:        ## the same, and what it did not reach
+	@.ci/setup test
+	@.venv/bin/coverage erase
+	@.venv/bin/coverage run -m pytest
+	@.venv/bin/coverage combine --quiet
+	@.venv/bin/coverage report
 
 lint:            ## style, types, import contracts
 	@.ci/setup lint
