@@ -15,6 +15,7 @@ limits. It ends only where it can no longer find the next message. A client's se
 not an answer or a notification, because an answer that cannot be read would be waited for in vain.
 """
 
+import contextlib
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -451,7 +452,10 @@ class Session:
         except LimitExceeded as error:
             wire = to_wire(error, self.language)
             refusals = [jsonrpc.encode_failure(request, wire) for request, _ in answers]
-            self._send(refusals[0] if message.startswith(b"{") else b"[" + b",".join(refusals) + b"]")
+            refusal = refusals[0] if message.startswith(b"{") else b"[" + b",".join(refusals) + b"]"
+            # Below some 50 KiB a limit can be too narrow even for the refusals of a batch: then nothing can be said.
+            with contextlib.suppress(LimitExceeded):
+                self._send(refusal)
 
     # The client's side
 

@@ -327,6 +327,12 @@ def test_answers_of_a_batch_that_are_too_long_together_become_errors(make_pair: 
     assert reasons(server) == [(1, "limit_exceeded"), (2, "limit_exceeded")]
 
 
+def test_a_limit_too_narrow_for_a_refusal_does_not_raise() -> None:
+    server = Session("server", LineFraming(100), Limits(message_bytes=100))
+    assert server.receive_data(b"1\n") == []
+    assert server.data_to_send() == b""
+
+
 @pytest.mark.parametrize("error", [InternalError("secret", data={"incident": "i-1"}), ToolMissing("secret")], ids=repr)
 def test_internal_errors_say_nothing(pair: Pair, error: InternalError | ToolMissing) -> None:
     client, server = pair

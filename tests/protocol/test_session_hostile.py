@@ -111,7 +111,7 @@ def check_answers(data: bytes) -> int:
     count = 0
     for text in data.splitlines():
         value: Any = json.loads(text)
-        answers = cast("list[Any]", value if isinstance(value, list) else [value])
+        answers = cast("list[dict[str, Any]]", value if isinstance(value, list) else [value])
         for answer in answers:
             error = answer["error"]
             known = by_code(error["code"])
