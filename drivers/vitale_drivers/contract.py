@@ -113,6 +113,12 @@ class Inbox:
                 if not self._changed.wait(end - time.monotonic()):
                     raise AssertionError(f"no {kind.__name__} among {self.reports}")
 
+    def forget(self) -> None:
+        """Begins anew, as if nothing had come so far."""
+        with self._changed:
+            self.reports.clear()
+            self._read = 0
+
     def outcomes(self) -> list[Outcome]:
         """What came of all presentations so far."""
         with self._changed:
