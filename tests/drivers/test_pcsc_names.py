@@ -1,4 +1,7 @@
-"""Reader names of the platforms, and ids that never follow an index. Names: pcsc-lite's own list of readers, Windows."""
+"""Reader names of the platforms, and ids that never follow an index.
+
+The names are of the form that pcsc-lite and Windows give.
+"""
 
 import pytest
 from hypothesis import given

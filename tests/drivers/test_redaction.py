@@ -15,7 +15,7 @@ from vitale_protocol.errors import MediumMute
     [
         ("nir 2690549588157 read", "nir [nir] read"),
         ("nir 2 69 05 49 588 157 80", "nir [nir]"),
-        ("nir 1692A0312345678", "nir [nir]"),
+        ("nir 169052A12345678", "nir [nir]"),
         ("got eyJhbGciOiJFUzI1NiJ9.eyJub25jZSI6IngifQ.c2ln", "got [token]"),
         ("apdu 65 14 80 06 44 55 50 4F 4E 54 81 04", "apdu [data]"),
         ("apdu 651480064455504F4E54", "apdu [data]"),
@@ -31,11 +31,12 @@ def test_what_looks_personal_is_replaced(text: str, shown: str) -> None:
 
 
 @given(
-    nir=st.from_regex(r"[1-8][0-9]{12}([0-9]{2})?", fullmatch=True), before=st.text("a ,:=\n"), after=st.text("a ,:=\n")
+    nir=st.from_regex(r"[1-8][0-9]{12}([0-9]{2})?", fullmatch=True),
+    before=st.text(" ,:=\n"),
+    after=st.text(" ,:=\n"),
 )
 def test_no_nir_survives(nir: str, before: str, after: str) -> None:
-    text = f"{before.rstrip('a')} {nir} {after.lstrip('a')}"
-    assert nir not in redact(text)
+    assert nir not in redact(before + nir + after)
 
 
 @given(data=st.binary(min_size=10, max_size=40))

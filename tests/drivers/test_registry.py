@@ -17,8 +17,9 @@ def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[EntryPoint]:
     """Entry points for the test alone, and a folder of modules for them."""
     found: list[EntryPoint] = []
 
-    def entry_points(**selection: str) -> EntryPoints:
-        return EntryPoints(found).select(**selection)
+    def entry_points(group: str, name: str | None = None) -> EntryPoints:
+        mine = EntryPoints(found).select(group=group)
+        return mine if name is None else mine.select(name=name)
 
     monkeypatch.setattr(registry, "entry_points", entry_points)
     monkeypatch.syspath_prepend(str(tmp_path))  # pyright: ignore[reportUnknownMemberType] - not annotated in pytest
