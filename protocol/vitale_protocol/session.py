@@ -1,13 +1,7 @@
 """One end of a session: bytes in, events out, answers checked and gathered; sans-I/O, for the daemon and for the SDK.
 
-::
-
-    OPENING ──open──▶ ANSWERING ──opened──▶ OPEN ──call, notify──▶ OPEN
-       ▲                  │                   │
-       └─────refused──────┘                   └──end──▶ CLOSED      (every state ends)
-
-The table ``TRANSITIONS`` is all there is to it; a missing key is the error. Both ends keep the same table: the server
-moves when it receives the call and when it replies, the client when it calls and when it receives the answer.
+The table of ``states`` rules both ends: the server moves when it receives the call and when it replies, the client when
+it calls and when it receives the answer. What the table does not allow is an error.
 
 What a server's session answers by itself, without an event: whatever is not JSON-RPC 2.0, unknown methods, parameters
 that do not fit, anything before ``session.open``, a second ``session.open``, ids that are in flight already, and
@@ -15,8 +9,6 @@ limits. It ends only where it can no longer find the next message. A client's se
 not an answer or a notification, because an answer that cannot be read would be waited for in vain.
 """
 
-import contextlib
-import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, cast
@@ -24,6 +16,7 @@ from typing import Final, Literal, cast
 import msgspec
 
 from vitale_protocol import events, jsonrpc
+from vitale_protocol.answers import Answers, Batch, Pending
 from vitale_protocol.catalogue import LANGUAGES, Language
 from vitale_protocol.errors import (
     InternalError,
@@ -38,7 +31,8 @@ from vitale_protocol.errors import (
 from vitale_protocol.framing import MESSAGE_BYTES, Framing
 from vitale_protocol.jsonrpc import RequestId
 from vitale_protocol.methods import METHODS, Method, Params, Result, SessionOpen
-from vitale_protocol.wire_errors import from_wire, to_wire
+from vitale_protocol.states import TRANSITIONS, State, Trigger
+from vitale_protocol.wire_errors import ErrorObject, from_wire, to_wire
 
 __all__ = [
     "TRANSITIONS",
@@ -77,37 +71,6 @@ class Limits:
 
 DEFAULT_LIMITS: Final = Limits()
 
-
-class State(enum.Enum):
-    """How far the session is."""
-
-    OPENING = "opening"
-    ANSWERING = "answering"
-    OPEN = "open"
-    CLOSED = "closed"
-
-
-class Trigger(enum.Enum):
-    """What happens to a session: ``session.open`` called, answered, refused; another call; a notification; the end."""
-
-    CALL_OPEN = "open"
-    OPENED = "opened"
-    REFUSED = "refused"
-    CALL = "call"
-    NOTIFY = "notify"
-    END = "end"
-
-
-TRANSITIONS: Final[dict[tuple[State, Trigger], State]] = {
-    (State.OPENING, Trigger.CALL_OPEN): State.ANSWERING,
-    (State.ANSWERING, Trigger.OPENED): State.OPEN,
-    (State.ANSWERING, Trigger.REFUSED): State.OPENING,
-    (State.OPEN, Trigger.CALL): State.OPEN,
-    (State.OPEN, Trigger.NOTIFY): State.OPEN,
-    (State.OPENING, Trigger.END): State.CLOSED,
-    (State.ANSWERING, Trigger.END): State.CLOSED,
-    (State.OPEN, Trigger.END): State.CLOSED,
-}
 
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -158,22 +121,6 @@ Event = Called | Returned | Refused | Notified | Ended
 # ── the session ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Batch:
-    """The answers of one batch, gathered until the last of them is there."""
-
-    def __init__(self) -> None:
-        self.waiting = 0
-        self.answers: list[tuple[RequestId | None, bytes]] = []
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A call in flight, and the batch that its answer belongs to (server only)."""
-
-    method: Method
-    batch: Batch | None = None
-
-
 class Session:
     """One end of a session.
 
@@ -196,7 +143,8 @@ class Session:
         self.rejected = 0
         self._framing = framing
         self._outgoing: list[bytes] = []
-        self._pending: dict[RequestId, Pending] = {}
+        self._calls: dict[RequestId, Method] = {}
+        self._answers = Answers(limits.requests, self._send, self._explain)
         self._next_id = 1
 
     # What happens
@@ -231,7 +179,7 @@ class Session:
     @property
     def in_flight(self) -> tuple[RequestId, ...]:
         """The ids of the calls that have no answer yet, oldest first."""
-        return tuple(self._pending)
+        return tuple(self._calls) if self.role == "client" else self._answers.in_flight
 
     def close(self) -> None:
         """Ends the session from this side: nothing is read any more, and what was queued can still be sent."""
@@ -261,7 +209,7 @@ class Session:
         self._send(jsonrpc.encode_call(request, method, params))
         self.state = state
         self._next_id += 1
-        self._pending[request] = Pending(definition)
+        self._calls[request] = definition
         if isinstance(params, SessionOpen):
             self.language = params.language
         return request
@@ -295,13 +243,12 @@ class Session:
         self._only("server")
         if request is None or self.state is State.CLOSED:
             return
-        pending = self._take(request)
-        if not isinstance(result, pending.method.result):
-            self._pending[request] = pending
-            raise LocalMisuse(f"not the result of {pending.method.name}")
-        if pending.method.opens:
+        method = self._answers.pending(request).method
+        if not isinstance(result, method.result):
+            raise LocalMisuse(f"not the result of {method.name}")
+        if method.opens:
             self._advance(Trigger.OPENED)
-        self._answer(request, pending.batch, jsonrpc.encode_success(request, result))
+        self._answers.answer(request, jsonrpc.encode_success(request, result))
 
     def fail(self, request: RequestId | None, error: VitaleError) -> None:
         """Answers a call with an error, in the session's language; see ``reply``.
@@ -312,10 +259,9 @@ class Session:
         self._only("server")
         if request is None or self.state is State.CLOSED:
             return
-        pending = self._take(request)
-        if pending.method.opens:
+        if self._answers.pending(request).method.opens:
             self._advance(Trigger.REFUSED)
-        self._answer(request, pending.batch, jsonrpc.encode_failure(request, to_wire(error, self.language)))
+        self._answers.answer(request, self._failure(request, error))
 
     # The table
 
@@ -327,7 +273,8 @@ class Session:
 
     def _end(self, error: VitaleError | None) -> Ended:
         self._advance(Trigger.END)
-        self._pending.clear()
+        self._calls.clear()
+        self._answers.forget()
         return Ended(error.reason if error else "eof", error)
 
     def _only(self, role: Role) -> None:
@@ -354,13 +301,9 @@ class Session:
             yield from self._receive_batch(items)
 
     def _receive_batch(self, items: list[object]) -> Iterator[Event]:
-        batch = Batch()
-        # Held until every message of the batch is seen, for the answers that come at once.
-        batch.waiting += 1
-        for item in items:
-            yield from self._receive_call(item, batch)
-        batch.waiting -= 1
-        self._flush(batch)
+        with self._answers.batch() as batch:
+            for item in items:
+                yield from self._receive_call(item, batch)
 
     def _receive_call(self, value: object, batch: Batch | None) -> Iterator[Event]:
         is_notification = False
@@ -370,7 +313,7 @@ class Session:
             if not isinstance(message, jsonrpc.Call):
                 raise InvalidRequest("an answer, where only calls are expected")
             is_notification = message.id is None
-            if message.id in self._pending:
+            if self._answers.awaits(message.id):
                 # Its own id would answer the call that it collides with.
                 raise InvalidRequest("the id is that of a call in flight")
             request = message.id
@@ -383,7 +326,7 @@ class Session:
 
     def _id_for_refusal(self, value: object) -> RequestId | None:
         request = jsonrpc.readable_id(value)
-        return None if request in self._pending else request
+        return None if self._answers.awaits(request) else request
 
     def _accept(self, call: jsonrpc.Call, batch: Batch | None) -> Called:
         method = METHODS.get(call.method)
@@ -403,16 +346,9 @@ class Session:
             raise InvalidParams("parameters are by name", data={"path": "$"})
         params = jsonrpc.convert(call.params, method.params)
         if call.id is not None:
-            self._admit(call.id, Pending(method, batch))
+            self._answers.admit(call.id, Pending(method, batch))
         self.state = state
         return Called(call.id, method, params)
-
-    def _admit(self, request: RequestId, pending: Pending) -> None:
-        if len(self._pending) >= self.limits.requests:
-            raise LimitExceeded("too many calls in flight", data={"limit": "requests"})
-        self._pending[request] = pending
-        if pending.batch:
-            pending.batch.waiting += 1
 
     def _note_language(self, params: object) -> None:
         # Before the parameters are checked, so that their refusal is in that language too.
@@ -422,40 +358,15 @@ class Session:
                 if language == wanted:
                     self.language = language
 
-    def _take(self, request: RequestId) -> Pending:
-        pending = self._pending.pop(request, None)
-        if pending is None:
-            raise LocalMisuse("no such call in flight")
-        return pending
-
     def _reject(self, request: RequestId | None, error: VitaleError, batch: Batch | None = None) -> None:
         self.rejected += 1
-        if batch:
-            batch.waiting += 1
-        self._answer(request, batch, jsonrpc.encode_failure(request, to_wire(error, self.language)))
+        self._answers.refuse(request, batch, self._failure(request, error))
 
-    def _answer(self, request: RequestId | None, batch: Batch | None, answer: bytes) -> None:
-        if batch is None:
-            self._send_or_refuse([(request, answer)], answer)
-            return
-        batch.answers.append((request, answer))
-        batch.waiting -= 1
-        self._flush(batch)
+    def _failure(self, request: RequestId | None, error: VitaleError) -> bytes:
+        return jsonrpc.encode_failure(request, self._explain(error))
 
-    def _flush(self, batch: Batch) -> None:
-        if batch.waiting == 0 and batch.answers:
-            self._send_or_refuse(batch.answers, b"[" + b",".join(answer for _, answer in batch.answers) + b"]")
-
-    def _send_or_refuse(self, answers: list[tuple[RequestId | None, bytes]], message: bytes) -> None:
-        try:
-            self._send(message)
-        except LimitExceeded as error:
-            wire = to_wire(error, self.language)
-            refusals = [jsonrpc.encode_failure(request, wire) for request, _ in answers]
-            refusal = refusals[0] if message.startswith(b"{") else b"[" + b",".join(refusals) + b"]"
-            # Below some 50 KiB a limit can be too narrow even for the refusals of a batch: then nothing can be said.
-            with contextlib.suppress(LimitExceeded):
-                self._send(refusal)
+    def _explain(self, error: VitaleError) -> ErrorObject:
+        return to_wire(error, self.language)
 
     # The client's side
 
@@ -476,11 +387,11 @@ class Session:
             return
         if message.id is None:
             raise from_wire(message)
-        pending = self._pending.pop(message.id, None)
-        if pending is None:
+        method = self._calls.pop(message.id, None)
+        if method is None:
             raise InvalidRequest("an answer to no call")
-        answer = self._read_answer(message, message.id, pending.method)
-        if pending.method.opens:
+        answer = self._read_answer(message, message.id, method)
+        if method.opens:
             self._advance(Trigger.OPENED if isinstance(answer, Returned) else Trigger.REFUSED)
         yield answer
 

@@ -1,4 +1,4 @@
-"""The session: the table, the server's own answers, batches, and a client's tolerance."""
+"""The session: its opening, the server's own answers, batches, and a client's tolerance."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,6 @@ from vitale_protocol.methods import (
     SessionPonged,
 )
 from vitale_protocol.session import (
-    TRANSITIONS,
     Called,
     Ended,
     Limits,
@@ -43,7 +42,6 @@ from vitale_protocol.session import (
     Returned,
     Session,
     State,
-    Trigger,
 )
 
 PING = '{"jsonrpc":"2.0","id":%s,"method":"session.ping","params":{}}'
@@ -74,12 +72,7 @@ def reasons(session: Session) -> list[tuple[Any, str]]:
     return [(answer["id"], answer["error"]["data"]["reason"]) for answer in answers if "error" in answer]
 
 
-# ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_every_state_but_the_last_can_end_and_nothing_leaves_the_last() -> None:
-    assert {state for state, trigger in TRANSITIONS if trigger is Trigger.END} == set(State) - {State.CLOSED}
-    assert State.CLOSED not in {state for state, _ in TRANSITIONS}
+# ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_session_opens_on_both_sides(make_pair: Callable[..., Pair]) -> None:
