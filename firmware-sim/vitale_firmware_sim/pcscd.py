@@ -35,7 +35,7 @@ _PORTS: Final = range(20_000, 32_000, _SLOTS)
 _READY_WITHIN: Final = 10.0
 _STOP_WITHIN: Final = 5.0
 
-_SCRIPT: Final = 'mkdir -p /run/pcscd && mount --bind "$1" /run/pcscd && exec "$2" --foreground --config "$3"'
+_SCRIPT: Final = 'mkdir -p /run/pcscd && mount --bind "$1" /run/pcscd && shift && exec "$@"'
 
 
 class PcscService:
@@ -141,7 +141,8 @@ class PcscService:
         virtual_reader_library()
         # As an ordinary user the mount needs a user namespace, in which this user is root.
         namespace = ["--mount"] if os.geteuid() == 0 else ["--mount", "--map-root-user"]
-        return [unshare, *namespace, "sh", "-c", _SCRIPT, "sh", str(self._run), pcscd, str(self._configuration)]
+        service = [pcscd, "--foreground", "--config", str(self._configuration), *_without_polkit(pcscd)]
+        return [unshare, *namespace, "sh", "-c", _SCRIPT, "sh", str(self._run), *service]
 
     def _configure(self) -> None:
         """Writes the configuration. vpcd's slots are global variables: each further reader needs a copy."""
@@ -181,6 +182,12 @@ def virtual_reader_library() -> Path:
             if library.is_file():
                 return library
     raise _missing("libifdvpcd.so", "vsmartcard-vpcd")
+
+
+def _without_polkit(pcscd: str) -> list[str]:
+    """The option that lets this user's programs in where no polkit runs; pcscd 2 has it, and needs it there."""
+    usage = subprocess.run([pcscd, "--help"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10)
+    return ["--disable-polkit"] if b"--disable-polkit" in usage.stdout else []
 
 
 def _program(name: str, package: str) -> str:
