@@ -1,5 +1,6 @@
 """The generated documents: as the types are, valid in themselves, and true of real messages."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import jsonschema
@@ -171,3 +172,9 @@ def test_every_reference_leads_somewhere() -> None:
 def test_descriptions_have_no_indentation() -> None:
     """They come from docstrings, which Python 3.13 strips and earlier versions do not."""
     assert b"\\n    " not in b"".join(schemas.documents().values())
+
+
+def test_the_files_are_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schemas, "FOLDER", tmp_path / "schema")
+    schemas.main()
+    assert {file.name: file.read_bytes() for file in schemas.FOLDER.iterdir()} == schemas.documents()
