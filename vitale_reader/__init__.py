@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vitale_protocol.errors import VitaleError
     from vitale_protocol.events import PresentationProgress, Reader
+    from vitale_protocol.methods import Purpose, Scope
     from vitale_protocol.tokens import Claims
     from vitale_reader import aio, errors
     from vitale_reader.client import Connection, Presentation, connect
@@ -31,8 +32,10 @@ __all__ = [
     "Pairing",
     "Presentation",
     "PresentationProgress",
+    "Purpose",
     "Reader",
     "ReaderChange",
+    "Scope",
     "SeenTokens",
     "VitaleError",
     "aio",
@@ -47,8 +50,10 @@ _PLACES = {
     "Pairing": "vitale_reader.pairing",
     "Presentation": "vitale_reader.client",
     "PresentationProgress": "vitale_protocol.events",
+    "Purpose": "vitale_protocol.methods",
     "Reader": "vitale_protocol.events",
     "ReaderChange": "vitale_reader.presentation",
+    "Scope": "vitale_protocol.methods",
     "SeenTokens": "vitale_reader.verification",
     "VitaleError": "vitale_protocol.errors",
     "connect": "vitale_reader.client",

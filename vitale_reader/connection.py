@@ -16,6 +16,7 @@ from vitale_protocol.errors import (
     DaemonUnreachable,
     LimitExceeded,
     LocalMisuse,
+    NotAuthenticated,
     ShuttingDown,
     TokenInvalid,
 )
@@ -54,7 +55,7 @@ from vitale_protocol.methods import (
 from vitale_protocol.records import Medium
 from vitale_protocol.tokens import Claims
 from vitale_reader import presentation
-from vitale_reader.address import resolve
+from vitale_reader.address import TlsAddress, resolve
 from vitale_reader.home import Home
 from vitale_reader.link import Link, open_link, typed
 from vitale_reader.pairing import Pairing
@@ -390,8 +391,10 @@ class Connection:
         while True:
             try:
                 return await self._open_once(max(deadline - time.monotonic(), 1.0))
-            except (DaemonUnreachable, ShuttingDown, LimitExceeded):
+            except (DaemonUnreachable, ShuttingDown, LimitExceeded) as error:
                 if time.monotonic() + delay > deadline:
+                    if error.data.get("ended") == "opening":
+                        raise NotAuthenticated(error.detail) from error
                     raise
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
@@ -412,8 +415,13 @@ class Connection:
             raise DaemonUnreachable(f"{address}: no answer in {within:g} s") from error
         try:
             return link, await link.ask("session.open", greeting, SessionOpened, within=within)
-        except BaseException:
+        except BaseException as error:
             link.abort()
+            if isinstance(error, DaemonUnreachable) and isinstance(address, TlsAddress):
+                # TLS 1.3 refuses a client's certificate after the client's own handshake, and asyncio does so without
+                # a word. A daemon that was just killed looks the same: it is a refusal only where it goes on.
+                told = "the daemon ends the connection at its opening; it may not know this client's certificate"
+                raise DaemonUnreachable(told, data={"ended": "opening"}) from error
             raise
 
     # ── chores ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,123 @@
+"""Pairing files, addresses, and where a daemon is looked for."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from vitale_protocol.errors import DaemonUnreachable, LocalMisuse
+from vitale_protocol.methods import ClientAdded
+from vitale_reader.address import TlsAddress, UnixAddress, check_pin, parse, resolve
+from vitale_reader.home import Endpoints, Home, TlsEndpoint
+from vitale_reader.pairing import Pairing
+
+PAIRING = Pairing(client_id="client-1", address="tls://127.0.0.1:7816", private_key="SECRET", credential="SECRET")
+
+
+def test_a_pairing_file_comes_back_and_is_for_its_user_only(tmp_path: Path) -> None:
+    file = tmp_path / "pairing.json"
+    PAIRING.save(file)
+    assert Pairing.load(file) == PAIRING
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pairing_file_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "pairing.json"
+    PAIRING.save(file)
+    with pytest.raises(LocalMisuse):
+        PAIRING.save(file)
+
+
+def test_a_pairing_does_not_show_its_secrets() -> None:
+    assert "SECRET" not in repr(PAIRING)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"client_id": 7, "private_key": "SECRET"}', b"\xff\xfe"])
+def test_what_is_no_pairing_file_is_misuse_and_not_quoted(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "pairing.json"
+    file.write_bytes(content)
+    with pytest.raises(LocalMisuse) as caught:
+        Pairing.load(file)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_no_pairing_file_is_misuse(tmp_path: Path) -> None:
+    with pytest.raises(LocalMisuse):
+        Pairing.load(tmp_path / "none.json")
+
+
+def test_a_pairing_holds_what_the_daemon_answered() -> None:
+    added = ClientAdded(client_id="c", certificate="C", private_key="K", daemon_certificate_sha256="00", credential="S")
+    made = Pairing.of(added, address="tls://127.0.0.1:1")
+    assert made == Pairing(
+        client_id="c",
+        address="tls://127.0.0.1:1",
+        certificate="C",
+        private_key="K",
+        daemon_certificate_sha256="00",
+        credential="S",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("unix:///run/x/daemon.sock", UnixAddress("/run/x/daemon.sock")),
+        ("tls://127.0.0.1:7816", TlsAddress("127.0.0.1", 7816)),
+        ("tls://[::1]:7816", TlsAddress("::1", 7816)),
+    ],
+)
+def test_addresses(text: str, address: UnixAddress | TlsAddress) -> None:
+    assert parse(text) == address
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "127.0.0.1:7816",
+        "tls://",
+        "tls://host",
+        "tls://host:99999",
+        "tls://h:1/path",
+        "http://h:1",
+        "unix://host/x",
+        "tls://[",
+    ],
+)
+def test_what_is_no_address_is_misuse(text: str) -> None:
+    with pytest.raises(LocalMisuse):
+        parse(text)
+
+
+def publish(home: Home, endpoints: Endpoints) -> None:
+    home.run.mkdir(parents=True)
+    home.endpoints_file.write_bytes(msgspec.json.encode(endpoints))
+
+
+def test_the_unix_socket_comes_first(tmp_path: Path) -> None:
+    home = Home.under(tmp_path)
+    tls = TlsEndpoint(host="127.0.0.1", port=5, sha256="00")
+    publish(home, Endpoints(pid=1, version="0", unix="/x/daemon.sock", tls=tls))
+    assert resolve(home, None, None) == UnixAddress("/x/daemon.sock")
+    assert resolve(home, None, Pairing(client_id="c", certificate="C")) == TlsAddress("127.0.0.1", 5)
+    assert resolve(home, None, PAIRING) == TlsAddress("127.0.0.1", 7816)
+    assert resolve(home, "unix:///y", PAIRING) == UnixAddress("/y")
+
+
+def test_a_daemon_without_a_way_in_is_unreachable(tmp_path: Path) -> None:
+    home = Home.under(tmp_path)
+    with pytest.raises(DaemonUnreachable):
+        resolve(home, None, None)
+    publish(home, Endpoints(pid=1, version="0"))
+    with pytest.raises(DaemonUnreachable):
+        resolve(home, None, None)
+
+
+@pytest.mark.parametrize("pin", [None, "", "00" * 32, "é"])
+def test_a_pin_that_does_not_fit(pin: str | None) -> None:
+    from vitale_protocol.errors import DaemonUntrusted
+
+    with pytest.raises(DaemonUntrusted):
+        check_pin(Pairing(client_id="c", daemon_certificate_sha256=pin), b"certificate")

@@ -1,0 +1,101 @@
+"""The SDK against a daemon process, with the driver `simulated-card`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import vitale_reader
+from vitale_protocol.errors import NotAuthorised, PresentationTimeout, TokenInvalid, VitaleError
+from vitale_reader import Pairing
+from vitale_reader.address import TlsAddress
+from vitale_reader.cli.stage import Stage, stage
+
+
+@pytest.fixture(scope="module")
+def station() -> Iterator[Stage]:
+    with stage(simulated_driver=True) as running:
+        yield running
+
+
+@pytest.fixture
+def card(station: Stage) -> Iterator[Stage]:
+    assert station.slot is not None
+    station.slot.insert("famille")
+    yield station
+    station.slot.remove()
+
+
+def pair(station: Stage, *scopes: vitale_reader.Scope) -> Pairing:
+    assert station.endpoints.tls is not None
+    with vitale_reader.connect(home=station.home) as admin:
+        added = admin.add_client("essai", scopes=scopes, transports=["tls"])
+    return Pairing.of(added, address=str(TlsAddress(station.endpoints.tls.host, station.endpoints.tls.port)))
+
+
+def test_unix(card: Stage) -> None:
+    with vitale_reader.connect(home=card.home) as reader:
+        found = reader.read(scopes=["identity", "nir", "dependants"], purpose=["fse", "dp"])
+        assert found.holder is not None
+        assert (found.holder.nom_usuel, found.origin) == ("LEFÈVRE-ESSAI", "simulated")
+        assert len(found.beneficiaries) == 5
+        assert found.claims.purpose == ("fse", "dp")
+    with vitale_reader.connect(home=card.home) as reader:
+        assert reader.pending() == ()
+
+
+def test_tls_with_a_pairing_file(card: Stage, tmp_path: Path) -> None:
+    file = tmp_path / "pairing.json"
+    paired = pair(card, "identity")
+    paired.save(file)
+    with vitale_reader.connect(pairing=file) as reader:
+        found = reader.read()
+        assert found.claims.aud == paired.client_id
+        assert len(found.beneficiaries) == 1
+        with pytest.raises(NotAuthorised):
+            reader.read(scopes=["nir"])
+        with pytest.raises(NotAuthorised):
+            reader.clients()
+
+
+def test_a_revoked_client_is_refused(station: Stage) -> None:
+    paired = pair(station, "identity")
+    with vitale_reader.connect(pairing=paired, connect_timeout=0) as reader:
+        reader.ping()
+        with vitale_reader.connect(home=station.home) as admin:
+            assert admin.revoke_client(paired.client_id).revoked
+            assert any(client.revoked_at for client in admin.clients())
+        with pytest.raises(VitaleError):
+            reader.ping()
+    with pytest.raises(vitale_reader.errors.NotAuthenticated), vitale_reader.connect(pairing=paired):
+        pass
+
+
+def test_nothing_presented(station: Stage) -> None:
+    with vitale_reader.connect(home=station.home) as reader, pytest.raises(PresentationTimeout):
+        reader.read(timeout=1)
+
+
+def test_rotation_of_the_keys_is_followed(card: Stage) -> None:
+    with vitale_reader.connect(home=card.home) as reader:
+        before = reader.keys()
+        old = reader.read()
+        kid = reader.rotate_keys()
+        new = reader.read()
+        assert kid in {key["kid"] for key in reader.keys()["keys"]}
+    with pytest.raises(TokenInvalid):
+        vitale_reader.verify(new.token, jwks=before, audience="local", nonce=new.claims.nonce)
+    vitale_reader.verify(old.token, jwks=before, audience="local", nonce=old.claims.nonce)
+
+
+def test_the_card_is_seen_to_come_and_go(station: Stage) -> None:
+    assert station.slot is not None
+    with vitale_reader.connect(home=station.home) as reader:
+        changes = reader.watch()
+        there = next(changes).reader
+        station.slot.insert("adulte")
+        assert any(change.reader.state == "present" for change in changes)
+        station.slot.remove()
+        reader.wait_until_empty(there.id)
+        changes.close()
+        assert reader.station().station.mode == "simulated"

@@ -1,0 +1,150 @@
+"""The SDK over TLS: nothing is said to anybody but the daemon of the pairing."""
+
+import datetime as dt
+import hashlib
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+import vitale_reader
+from tests.sdk.fake_daemon import FakeDaemon
+from vitale_protocol.errors import DaemonUntrusted, LocalMisuse, NotAuthenticated
+from vitale_reader import Pairing
+
+PEM = serialization.Encoding.PEM
+
+
+class Identity:
+    """A self-signed certificate and its key."""
+
+    def __init__(self, name: str) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        now = dt.datetime.now(dt.UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=1))
+            .sign(key, hashes.SHA256())
+        )
+        self.certificate = certificate.public_bytes(PEM).decode()
+        self.sha256 = hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
+        self.key = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+
+
+DAEMON, STRANGER, CLIENT = Identity("daemon"), Identity("stranger"), Identity("client")
+
+
+def server_context(folder: Path, identity: Identity, *, accepts: Identity = CLIENT) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    (folder / "certificate.pem").write_text(identity.certificate)
+    (folder / "key.pem").write_text(identity.key)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=accepts.certificate)
+    return context
+
+
+def pairing(daemon: FakeDaemon, *, pin: str = DAEMON.sha256, anchored: bool = False) -> Pairing:
+    return Pairing(
+        client_id="client",
+        address=daemon.address,
+        certificate=CLIENT.certificate,
+        private_key=CLIENT.key,
+        daemon_certificate_sha256=pin,
+        daemon_certificate=DAEMON.certificate if anchored else None,
+    )
+
+
+@pytest.fixture
+def daemon(home: Path) -> Iterator[FakeDaemon]:
+    fake = FakeDaemon(home, server_context(home, DAEMON))
+    fake.start()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def stranger(home: Path) -> Iterator[FakeDaemon]:
+    fake = FakeDaemon(home, server_context(home, STRANGER))
+    fake.start()
+    yield fake
+    fake.close()
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+def test_a_read(daemon: FakeDaemon, home: Path, anchored: bool) -> None:
+    with vitale_reader.connect(home=home, pairing=pairing(daemon, anchored=anchored)) as reader:
+        assert reader.read().medium == "vitale-card"
+
+
+def test_a_pin_may_be_written_as_openssl_prints_it(daemon: FakeDaemon, home: Path) -> None:
+    pin = ":".join(DAEMON.sha256[index : index + 2] for index in range(0, 64, 2)).upper()
+    with vitale_reader.connect(home=home, pairing=pairing(daemon, pin=pin)) as reader:
+        assert reader.ping() > 0
+
+
+def test_without_an_address_the_home_tells_it(daemon: FakeDaemon, home: Path) -> None:
+    paired = msgspec.structs.replace(pairing(daemon), address=None)
+    with vitale_reader.connect(home=home, pairing=paired) as reader:
+        assert reader.ping() > 0
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+def test_a_stranger_on_the_port_learns_nothing(stranger: FakeDaemon, home: Path, anchored: bool) -> None:
+    with (
+        pytest.raises(DaemonUntrusted),
+        vitale_reader.connect(home=home, pairing=pairing(stranger, anchored=anchored)),
+    ):
+        pass
+    assert stranger.received == b""
+
+
+def test_the_right_certificate_under_another_pin_is_not_trusted(daemon: FakeDaemon, home: Path) -> None:
+    wrong = pairing(daemon, pin=STRANGER.sha256, anchored=True)
+    with pytest.raises(DaemonUntrusted), vitale_reader.connect(home=home, pairing=wrong):
+        pass
+    assert daemon.received == b""
+
+
+def test_a_client_that_is_not_known_is_told_so(home: Path) -> None:
+    fake = FakeDaemon(home, server_context(home, DAEMON, accepts=STRANGER))
+    fake.start()
+    try:
+        with (
+            pytest.raises(NotAuthenticated),
+            vitale_reader.connect(home=home, pairing=pairing(fake), connect_timeout=0.2),
+        ):
+            pass
+    finally:
+        fake.close()
+
+
+@pytest.mark.parametrize("missing", ["certificate", "private_key", "daemon_certificate_sha256"])
+def test_a_pairing_without_its_material_is_misuse(daemon: FakeDaemon, home: Path, missing: str) -> None:
+    poor = msgspec.structs.replace(pairing(daemon), **{missing: None})
+    with pytest.raises(LocalMisuse), vitale_reader.connect(home=home, pairing=poor, address=daemon.address):
+        pass
+
+
+def test_material_that_is_no_key_is_misuse(daemon: FakeDaemon, home: Path) -> None:
+    poor = msgspec.structs.replace(pairing(daemon), private_key="no key")
+    with pytest.raises(LocalMisuse), vitale_reader.connect(home=home, pairing=poor):
+        pass
+
+
+def test_tls_without_a_pairing_is_misuse(home: Path) -> None:
+    with pytest.raises(LocalMisuse), vitale_reader.connect(home=home, address="tls://127.0.0.1:1"):
+        pass

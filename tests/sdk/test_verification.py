@@ -1,0 +1,79 @@
+"""Verification for whoever receives tokens."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sdk.fake_daemon import CLIENT, FakeDaemon
+from vitale_protocol.errors import TokenInvalid
+from vitale_reader import SeenTokens, verify
+
+NONCE = "abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.fixture
+def station(home: Path) -> Iterator[FakeDaemon]:
+    fake = FakeDaemon(home)  # not started: only its key is needed
+    yield fake
+    fake.close()
+
+
+def test_it_returns_the_claims(station: FakeDaemon) -> None:
+    claims = station.claims(NONCE)
+    assert verify(station.sign(claims), jwks=station.jwks, audience=CLIENT, nonce=NONCE) == claims
+
+
+def test_a_token_counts_once_in_a_process(station: FakeDaemon) -> None:
+    token = station.sign(station.claims(NONCE))
+    verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE)
+    with pytest.raises(TokenInvalid) as caught:
+        verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE)
+    assert caught.value.data["check"] == "replayed"
+
+
+def test_what_does_not_verify_does_not_count(station: FakeDaemon) -> None:
+    token = station.sign(station.claims(NONCE))
+    with pytest.raises(TokenInvalid):
+        verify(token, jwks=station.jwks, audience=CLIENT, nonce="another-nonce-of-this-length")
+    verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE)
+
+
+def test_the_clock_may_be_given(station: FakeDaemon) -> None:
+    token = station.sign(station.claims(NONCE))
+    with pytest.raises(TokenInvalid) as caught:
+        verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE, now=time.time() + 3600)
+    assert caught.value.data["check"] == "expired"
+
+
+def test_the_memory_forgets_what_has_expired_and_nothing_else() -> None:
+    seen = SeenTokens()
+    for number in range(2000):
+        seen.use(f"old-{number}", time.time() - 1)
+    seen.use("living", time.time() + 100)
+    for number in range(2000):
+        seen.use(f"older-{number}", time.time() - 1)
+    with pytest.raises(TokenInvalid):
+        seen.use("living", time.time() + 100)
+    seen.use("old-1", time.time() + 100)
+
+
+def test_of_many_threads_one_wins() -> None:
+    seen, won, start = SeenTokens(), list[int](), threading.Barrier(8)
+
+    def use(number: int) -> None:
+        start.wait(10)
+        try:
+            seen.use("jti", time.time() + 100)
+        except TokenInvalid:
+            return
+        won.append(number)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(won) == 1
