@@ -36,24 +36,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[_DIRECTORY])
 
 
-@pytest.fixture(scope="session")
-def pcsc_service_of_the_run(pytestconfig: pytest.Config) -> Iterator[PcscService]:
+@pytest.fixture
+def pcsc_service(pytestconfig: pytest.Config) -> Iterator[PcscService]:
+    """A private pcscd, running, with the reader "Virtual PCD" of two slots. A test may kill or restart it.
+
+    A new one for each test, which takes some 10 ms: a card that was withdrawn is seen by pcscd up to 400 ms later only,
+    and would lie in the slot of the next test.
+    """
     service = PcscService(pytestconfig.stash[_DIRECTORY], READERS)
     try:
         service.start()
     except ToolMissing as missing:
         pytest.skip(f"{missing.detail}: {missing.data['remedy']}")
     yield service
-    service.stop()
-
-
-@pytest.fixture
-def pcsc_service(pcsc_service_of_the_run: PcscService) -> Iterator[PcscService]:
-    """A private pcscd, running, with the reader "Virtual PCD" of two slots. A test may kill or restart it."""
-    pcsc_service_of_the_run.start()
-    yield pcsc_service_of_the_run
-    if pcsc_service_of_the_run.readers != READERS:
-        pcsc_service_of_the_run.restart(READERS)
+    service.kill()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ the names in POINTERS, where tag 66 lies, and the protected files, which only st
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vitale_firmware_sim.images import Holder, Image
 from vitale_protocol import tlv
@@ -36,21 +36,24 @@ class Application:
 
 def applications(image: Image) -> tuple[Application, ...]:
     """The card's tree: the root, which is MF_VITALE, then VITALE and the signature application Adèle."""
-    root = Application(
-        AID_MF_VITALE,
-        "MF_VITALE",
-        (
-            File("DIR", 0x2F00, _directory()),
-            # By analogy with the CPS, a card number that begins with the IIN 80 250; the rest is invented.
-            File("PAN", 0x2F02, tlv.encode(0x5A, bytes.fromhex("80250000009999000017"))),
-            File("IDENTITE", 0xD001, _identity(image), sfi=2),
-        ),
+    identity = File("IDENTITE", 0xD001, _identity(image), sfi=2)
+    numbers = File("NIR", 0x2002, _numbers(image), sfi=2)
+    # As cardpeek takes it: the root's DIR and PAN, and the map itself, are known beforehand and not on the map.
+    listed = (
+        Application(AID_MF_VITALE, "MF_VITALE", (identity,)),
+        Application(AID_VITALE, "VITALE", (numbers, File("SIMPROT1", 0x2010, b"", protected=True))),
+        Application(AID_ADELE, "Adèle", (File("SIMPROT2", 0x5010, b"", protected=True),)),
     )
-    vitale = (File("NIR", 0x2002, _numbers(image), sfi=2), File("SIMPROT1", 0x2010, b"", protected=True))
-    adele = Application(AID_ADELE, "ADELE", (File("SIMPROT2", 0x5010, b"", protected=True),))
-    listed = (root, Application(AID_VITALE, "VITALE", vitale), adele)
+    root, vitale, adele = listed
+    directory = File("DIR", 0x2F00, _directory(listed))
+    # By analogy with the CPS, a card number that begins with the IIN 80 250; the rest is invented.
+    number = File("PAN", 0x2F02, tlv.encode(0x5A, bytes.fromhex("80250000009999000017")))
     pointers = File("POINTERS", 0x2001, _pointers(listed), sfi=1)
-    return root, Application(AID_VITALE, "VITALE", (pointers, *vitale)), adele
+    return (
+        replace(root, files=(directory, number, *root.files)),
+        replace(vitale, files=(pointers, *vitale.files)),
+        adele,
+    )
 
 
 def _identity(image: Image) -> bytes:
@@ -72,20 +75,20 @@ def _texts(fields: Iterable[tuple[int, str | None]]) -> list[bytes]:
     return [tlv.encode(tag, text.encode("latin-1")) for tag, text in fields if text is not None]
 
 
-def _directory() -> bytes:
+def _directory(listed: Iterable[Application]) -> bytes:
     """EF.DIR: application templates of ISO/IEC 7816-4 §8.2.1.1."""
-    labels = ((AID_MF_VITALE, "MF_VITALE"), (AID_VITALE, "VITALE"), (AID_ADELE, "Adèle"))
     return b"".join(
-        tlv.encode(0x61, [tlv.encode(0x4F, aid), tlv.encode(0x50, label.encode("latin-1"))]) for aid, label in labels
+        tlv.encode(0x61, [tlv.encode(0x4F, one.aid), tlv.encode(0x50, one.label.encode("latin-1"))]) for one in listed
     )
 
 
-def _pointers(listed: tuple[Application, ...]) -> bytes:
+def _pointers(listed: Iterable[Application]) -> bytes:
     """EF 2001: the layout that ``vitale_protocol.media.pointers`` documents."""
-    heads = [tlv.encode(0x82, _word(entry) + _word(0) + one.aid) for entry, one in enumerate(listed, 1)]
+    entries = [*enumerate(listed, 1)]
+    heads = [tlv.encode(0x82, _word(entry) + _word(0) + one.aid) for entry, one in entries]
     files = [
         tlv.encode(0x80, file.name.ljust(8).encode("ascii") + _word(entry) + _word(file.fid))
-        for entry, one in enumerate(listed, 1)
+        for entry, one in entries
         for file in one.files
     ]
     return tlv.encode(0xE0, [tlv.encode(0xA0, heads), *files])

@@ -77,7 +77,8 @@ def load_image(name: str) -> Image:
     try:
         with path.open("rb") as stream:
             content = stream.read(_MAX_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # ValueError: a path with a NUL in it.
         raise ConfigurationInvalid("the card image cannot be read", data={"file": name}) from error
     return parse_image(path.stem, content)
 

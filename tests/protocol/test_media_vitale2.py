@@ -376,11 +376,12 @@ def test_the_map_of_a_card_is_read() -> None:
     card = Card(load_image("adulte"))
     card_map = parse_pointers(Channel(card.transmit, t0=True).run(vitale2.pointers_script()))
     assert [one.aid for one in card_map.applications] == [vitale2.AID_MF_VITALE, vitale2.AID_VITALE, vitale2.AID_ADELE]
-    assert {(one.name, one.application, one.fid) for one in card_map.files} >= {
-        ("DIR", 1, 0x2F00),
-        ("PAN", 1, 0x2F02),
+    assert [(one.name, one.application, one.fid) for one in card_map.files] == [
         ("IDENTITE", 1, 0xD001),
-    }
+        ("NIR", 2, 0x2002),
+        ("SIMPROT1", 2, 0x2010),
+        ("SIMPROT2", 3, 0x5010),
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x65\x00", b"\xe0\x04\xa0\x02\x82\x00", b"\xe0\x03\x80\x01A", b"\xe0\x05"])
