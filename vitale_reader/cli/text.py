@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from itertools import zip_longest
 from typing import Literal
 
 __all__ = ["Language", "choose", "language", "t", "use"]
@@ -32,7 +33,7 @@ def choose(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -
 
     The arguments are looked at before they are parsed, because the help of a command is made when it is loaded.
     """
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
         name, _, value = argument.partition("=")
         if name == "--language" and (value or following) in {"fr", "en"}:
             return "fr" if (value or following) == "fr" else "en"

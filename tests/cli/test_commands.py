@@ -1,0 +1,275 @@
+"""The commands against a daemon process with the driver `simulated-card`: output, JSON, exit status, no traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitale_reader.cli.stage import Stage, stage
+
+
+@pytest.fixture(scope="module")
+def station() -> Iterator[Stage]:
+    with stage(simulated_driver=True) as running:
+        yield running
+
+
+@pytest.fixture
+def card(station: Stage) -> Iterator[Stage]:
+    assert station.slot is not None
+    station.slot.insert("adulte")
+    yield station
+    station.slot.remove()
+
+
+class Outcome:
+    """What a command said, and how it ended."""
+
+    def __init__(self, done: "subprocess.CompletedProcess[str]") -> None:
+        self.status, self.out, self.err = done.returncode, done.stdout, done.stderr
+        assert "Traceback" not in self.err, self.err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def run(home: Path, *arguments: str, given: str = "", language: str = "fr_FR.UTF-8") -> Outcome:
+    environment = {**os.environ, "VITALE_READER_HOME": str(home), "LC_ALL": language, "PYTHONIOENCODING": "utf-8"}
+    return Outcome(
+        subprocess.run(
+            (sys.executable, "-m", "vitale_reader", *arguments),
+            env=environment,
+            input=given,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=50,
+            check=False,
+        )
+    )
+
+
+# ── with a daemon ──
+
+
+def test_readers(card: Stage) -> None:
+    plain = run(card.home, "readers")
+    assert (plain.status, plain.out.split("\t")[1:3]) == (
+        0,
+        ["carte présente (vitale-card)", "simulated-card (simulé)"],
+    )
+    told = run(card.home, "readers", "--json").json
+    assert [reader["driver"] for reader in told["readers"]] == ["simulated-card"]
+
+
+def test_read_shows_holder_proof_and_origin_but_no_token(card: Stage) -> None:
+    done = run(card.home, "read")
+    assert done.status == 0
+    assert "EXEMPLE-MARCHAND CLAIRE" in done.out
+    assert "NON authentifié" in done.out
+    assert "SIMULÉE" in done.out
+    assert "eyJ" not in done.out + done.err
+    assert "eyJ" in run(card.home, "read", "--show-token").out
+
+
+def test_read_in_english(card: Stage) -> None:
+    assert "NOT authenticated" in run(card.home, "read", language="C").out
+    assert "NOT authenticated" in run(card.home, "--language", "en", "read").out
+    assert "NOT authenticated" in run(card.home, "read", "--language=en").out
+
+
+def test_a_token_goes_from_read_to_verify(card: Stage, tmp_path: Path) -> None:
+    nonce = "n" * 32
+    read = run(card.home, "read", "--scope", "identity", "--scope", "nir", "--nonce", nonce, "--json").json
+    assert read["verified"] is True
+    assert read["claims"]["record"]["assure"]["nir"]
+    token = read["token"]
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text(run(card.home, "keys", "show", "--json").out, "utf-8")
+
+    told = run(card.home, "verify", token, "--json").json
+    assert told["checks"] == {"signature": "ok", "expiry": "ok", "audience": "not_compared", "nonce": "not_compared"}
+    given = run(tmp_path, "verify", "--jwks", str(jwks), "--nonce", nonce, "--audience", "local", "--json", given=token)
+    assert set(given.json["checks"].values()) == {"ok"}
+    assert "non comparé" in run(card.home, "verify", token).out
+
+    for wrong in (["--nonce", "m" * 32], ["--audience", "another"]):
+        refused = run(card.home, "verify", token, *wrong)
+        assert refused.status == 5
+        assert token not in refused.err
+    altered = run(card.home, "verify", token[:-4] + "AAAA", "--json")
+    assert altered.status == 5
+    assert altered.json["error"]["reason"] == "token_invalid"
+
+
+def test_watch_ends_after_so_many(card: Stage) -> None:
+    told = run(card.home, "watch", "--count", "1", "--json")
+    assert told.status == 0
+    assert json.loads(told.out.splitlines()[0])["claims"]["medium"] == "vitale-card"
+
+
+def test_nothing_presented_is_4(station: Stage) -> None:
+    done = run(station.home, "read", "--timeout", "1")
+    assert done.status == 4
+    assert "→" in done.err
+    assert run(station.home, "read", "--timeout", "1", "--json").json["error"]["reason"] == "timeout"
+
+
+def test_a_card_that_cannot_be_read_is_6(station: Stage) -> None:
+    assert station.slot is not None
+    station.slot.insert("vitale-1")
+    done = run(station.home, "read", "--timeout", "5", "--json")
+    station.slot.remove()
+    assert (done.status, done.json["error"]["reason"]) == (6, "medium_unsupported")
+
+
+def test_no_command_at_all_is_usage(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert done.status == 2
+    assert "doctor" in done.out + done.err
+
+
+def test_clients_are_paired_used_and_revoked(card: Stage, tmp_path: Path) -> None:
+    file = tmp_path / "essai.json"
+    added = run(card.home, "clients", "add", "Essai", "--output", str(file), "--json").json
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert added["pairing"] == str(file)
+    assert "PRIVATE KEY" not in json.dumps(added)
+    assert added["client_id"] in run(card.home, "clients", "list").out
+
+    assert run(tmp_path, "read", "--pairing", str(file)).status == 0
+    assert run(tmp_path, "read", "--pairing", str(file), "--scope", "nir").status == 5
+
+    again = run(card.home, "clients", "add", "Essai", "--output", str(file))
+    assert (again.status, "existe déjà" in again.err) == (1, True)
+    assert run(card.home, "clients", "revoke", added["client_id"], "--json").json["revoked"] is True
+    assert run(card.home, "clients", "revoke", added["client_id"]).status == 5
+    assert run(tmp_path, "read", "--pairing", str(file)).status == 5
+
+
+def test_keys_rotate(station: Stage) -> None:
+    kid = run(station.home, "keys", "rotate", "--json").json["kid"]
+    lines = run(station.home, "keys", "show").out.splitlines()
+    assert lines[0].split("\t") == [kid, "P-256", "signe"]
+    assert lines[1].endswith("vérifie encore")
+
+
+def test_doctor_of_a_healthy_station(station: Stage) -> None:
+    told = run(station.home, "doctor", "--json")
+    assert told.status == 0
+    assert told.json["healthy"] is True
+    assert {"configuration", "daemon", "driver", "reader"} <= {one["subject"] for one in told.json["findings"]}
+
+
+def test_a_second_daemon_says_who_holds_the_home(station: Stage) -> None:
+    done = run(station.home, "serve", "--mode", "simulated", "--driver", "simulated-card", "--tls-port", "0")
+    assert done.status == 1
+    assert str(station.endpoints.pid) in done.err
+
+
+def test_a_pipe_that_is_closed_early_is_no_failure(card: Stage) -> None:
+    command = f"'{sys.executable}' -m vitale_reader readers --watch | head -n 1; echo ${{PIPESTATUS[0]}}"
+    environment = {**os.environ, "VITALE_READER_HOME": str(card.home)}
+    assert card.slot is not None
+    running = subprocess.Popen(
+        ("bash", "-c", command), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        # head has gone: the next event meets a broken pipe.
+        card.slot.remove()
+        assert running.stdout.readline().strip() == "0"
+        assert running.stderr is not None
+        assert running.stderr.read() == ""
+
+
+def test_ctrl_c_is_130_and_cancels(station: Stage) -> None:
+    import signal
+
+    running = subprocess.Popen(
+        (sys.executable, "-m", "vitale_reader", "read"),
+        env={**os.environ, "VITALE_READER_HOME": str(station.home), "LC_ALL": "C", "PYTHONIOENCODING": "utf-8"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    with running:
+        assert running.stderr is not None
+        running.stderr.readline()
+        running.stderr.readline()  # armed: the request waits at the daemon
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 130
+        assert "Traceback" not in running.stderr.read()
+
+
+# ── without one ──
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["readers"], ["read"], ["watch"], ["keys", "show"], ["keys", "rotate"], ["clients", "list"], ["doctor"]],
+)
+def test_no_daemon_is_3(tmp_path: Path, command: list[str]) -> None:
+    assert run(tmp_path, *command).status == 3
+    told = run(tmp_path, *command, "--json")
+    assert told.status == 3
+    assert "daemon" in json.dumps(told.json)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["nonsense"],
+        ["read", "--timeout", "0"],
+        ["read", "--timeout", "x"],
+        ["read", "--media", "papyrus"],
+        ["read", "--scope", "admin"],
+        ["read", "--address", "http://x"],
+        ["read", "--address", "tls://127.0.0.1:1"],
+        ["read", "--pairing", "/nowhere"],
+        ["clients", "add"],
+        ["keys", "burn"],
+        ["serve", "--mode", "other"],
+        ["demo", "--repeat", "0"],
+        ["completion", "cmd"],
+        ["--language", "de", "readers"],
+    ],
+)
+def test_usage_is_2(tmp_path: Path, command: list[str]) -> None:
+    assert run(tmp_path, *command).status == 2
+
+
+@pytest.mark.parametrize(
+    "token", ["", ".", "a.b.c", "é" * 10, "eyJ9.eyJ9.eyJ9", "a" * 100_000, "..", "a.W10.c", "\x01"]
+)
+def test_what_is_no_token_is_5(tmp_path: Path, token: str) -> None:
+    assert run(tmp_path, "verify", "-", given=token).status == 5
+
+
+def test_a_jwks_that_is_none_is_2(tmp_path: Path) -> None:
+    bad = tmp_path / "jwks.json"
+    bad.write_text("[]", "utf-8")
+    body = "eyJhdWQiOiJhIiwibm9uY2UiOiJuIn0"
+    assert run(tmp_path, "verify", f"a.{body}.c", "--jwks", str(bad)).status == 2
+    assert run(tmp_path, "verify", f"a.{body}.c", "--jwks", str(tmp_path / "none")).status == 1
+
+
+def test_config(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    assert run(tmp_path, "config", "path").out.strip() == str(file)
+    shown = run(tmp_path, "config", "show").out
+    assert run(tmp_path, "config", "show", "--json").json["station"]["mode"] == "production"
+    file.write_text(shown, "utf-8")
+    assert run(tmp_path, "config", "check", "--json").json == {"path": str(file), "exists": True, "valid": True}
+    assert run(tmp_path, "config", "show").out == shown
+    file.write_text("[station]\nmood = 1", "utf-8")
+    assert run(tmp_path, "config", "check").status == 2
+    assert run(tmp_path, "serve").status == 2
+    file.write_bytes(b"\xff")
+    assert run(tmp_path, "config", "show").status == 2
