@@ -47,12 +47,14 @@ class Bench(Protocol):
 
     Attributes:
         medium: what ``insert`` presents, readable by the driver.
-        has_service: whether ``stop_service`` and ``start_service`` work.
+        has_service: whether ``stop_service`` and ``start_service`` work; what they test is skipped otherwise.
+        has_plug: whether ``unplug`` and ``plug`` work, likewise.
         threads: names of the bench's own threads, which ``insert`` may start.
     """
 
     medium: str
     has_service: bool
+    has_plug: bool
     threads: frozenset[str]
 
     def driver(self) -> Driver:
@@ -68,11 +70,19 @@ class Bench(Protocol):
         ...
 
     def stop_service(self) -> None:
-        """Stops what the devices depend on, or unplugs them all."""
+        """Stops what all the devices depend on."""
         ...
 
     def start_service(self) -> None:
         """Undoes ``stop_service``."""
+        ...
+
+    def unplug(self) -> None:
+        """Unplugs the device."""
+        ...
+
+    def plug(self) -> None:
+        """Undoes ``unplug``."""
         ...
 
 
@@ -267,11 +277,20 @@ class DriverContract:
         with _opened(bench) as (_, inbox):
             assert inbox.wait(ReaderAdded).reader == before
 
-    def test_the_service_may_go_and_come_back_while_armed(self, bench: Bench) -> None:
-        if not bench.has_service:
-            import pytest
+    def test_a_reader_has_the_same_id_when_it_is_plugged_again(self, bench: Bench) -> None:
+        _need(bench.has_plug, "the device cannot be unplugged here")
+        with _opened(bench) as (driver, inbox):
+            before = inbox.wait(ReaderAdded).reader
+            driver.arm(_arm(bench.medium))
+            bench.unplug()
+            assert inbox.wait(ReaderRemoved).reader == before.id
+            bench.plug()
+            assert inbox.wait(ReaderAdded).reader == before
+            bench.insert()
+            assert inbox.wait(Presented).reader == before.id
 
-            pytest.skip("nothing that this driver depends on can be stopped")
+    def test_the_service_may_go_and_come_back_while_armed(self, bench: Bench) -> None:
+        _need(bench.has_service, "the driver depends on no service that can be stopped")
         with _opened(bench) as (driver, inbox):
             reader = inbox.wait(ReaderAdded).reader
             driver.arm(_arm(bench.medium))
@@ -285,10 +304,7 @@ class DriverContract:
             inbox.wait(Presented)
 
     def test_a_service_that_is_absent_at_start_is_waited_for(self, bench: Bench) -> None:
-        if not bench.has_service:
-            import pytest
-
-            pytest.skip("nothing that this driver depends on can be stopped")
+        _need(bench.has_service, "the driver depends on no service that can be stopped")
         bench.stop_service()
         with _opened(bench) as (driver, inbox):
             inbox.wait(Started)
@@ -323,3 +339,10 @@ def _let_it_go(bench: Bench, inbox: Inbox) -> None:
     """Ends the presence; what the driver does wrong in it, it has done by then."""
     bench.remove()
     inbox.wait(ReaderChanged, _empty)
+
+
+def _need(ability: bool, otherwise: str) -> None:
+    import pytest
+
+    if not ability:
+        pytest.skip(otherwise)

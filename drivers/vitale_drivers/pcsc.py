@@ -1,7 +1,7 @@
 """Driver ``pcsc``: chip cards in PC/SC readers. Here the parts are put together; each says its own rules.
 
 ``pcsc_monitor`` watches the service; for each reader a ``pcsc_slot`` decides what is to be done, ``pcsc_access`` gets
-at the card, ``pcsc_tasks`` works with it; ``pcsc_names`` gives ids that last; ``pcsc_api`` alone calls the binding.
+at the card, ``card_tasks`` works with it; ``pcsc_names`` gives ids that last; ``pcsc_api`` alone calls the binding.
 """
 
 import threading

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from vitale_drivers.base import Report
+from vitale_drivers.card_tasks import Task
 from vitale_drivers.channel import Channel
 from vitale_drivers.pcsc_api import Card, CardReset, Context, ExchangeFailed, Pcsc
-from vitale_drivers.pcsc_tasks import Task
 from vitale_protocol.errors import (
     MediumMute,
     MediumRemoved,

@@ -13,10 +13,10 @@ from collections.abc import Callable
 import msgspec
 
 from vitale_drivers.base import Arm, Emit, Failed, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report, Transmit
+from vitale_drivers.card_tasks import Task, reading, transmission
 from vitale_drivers.pcsc_access import Access
 from vitale_drivers.pcsc_api import Pcsc, ReaderState
 from vitale_drivers.pcsc_holders import programs_using_pcsc
-from vitale_drivers.pcsc_tasks import Task, reading, transmission
 from vitale_drivers.presence import Presence
 from vitale_protocol.errors import (
     ConfigurationInvalid,

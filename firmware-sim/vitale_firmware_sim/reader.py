@@ -11,8 +11,8 @@ from collections import deque
 import msgspec
 
 from vitale_drivers.base import Arm, Emit, Failed, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report, Transmit
+from vitale_drivers.card_tasks import Task, reading, transmission
 from vitale_drivers.channel import Channel
-from vitale_drivers.pcsc_tasks import Task, reading, transmission
 from vitale_drivers.presence import Presence
 from vitale_firmware_sim.card import VirtualCard
 from vitale_protocol.errors import MediumMute, MediumRemoved, ReaderGone, VitaleError

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.pcscd
 class PcscBench:
     medium = "vitale-card"
     has_service = True
+    has_plug = False  # a virtual reader goes only with its service; see test_pcsc_fakes.py
 
     def __init__(self, service: PcscService) -> None:
         port = service.ports[0]
@@ -39,6 +40,12 @@ class PcscBench:
 
     def start_service(self) -> None:
         self._service.start()
+
+    def unplug(self) -> None:
+        raise NotImplementedError
+
+    def plug(self) -> None:
+        raise NotImplementedError
 
     def close(self) -> None:
         self._link.close()
