@@ -167,6 +167,7 @@ class Desk:
     def report(self, driver: str, report: Report) -> None:
         """A driver reports."""
         now = self._now()
+        logger.debug("%s: %s", driver, _told(report))
         match report:
             case DriverStarted(media=media):
                 self._do(self._hub.driver_up(driver, media, now))
@@ -185,7 +186,7 @@ class Desk:
             case Failed():
                 self._do(self._hub.failed(report.reader, _error_of(report), now))
             case _:
-                logger.debug("driver %s: nothing to do for %s", driver, type(report).__name__)
+                logger.warning("driver %s: nothing to do for %s", driver, type(report).__name__)
 
     def driver_ended(self, driver: str, reason: str) -> None:
         """A driver's process ended."""
@@ -205,6 +206,7 @@ class Desk:
         for action in actions:
             match action:
                 case ArmDriver(driver=driver, arm=arm):
+                    logger.debug("%s: armed for %s at %s, again %s", driver, arm.media, arm.readers, arm.again)
                     # The hub's clock does not jump; the driver's is the epoch, which both processes share.
                     deadline = self._clock() + (arm.deadline - self._now())
                     self.supervisor.send(driver, msgspec.structs.replace(arm, deadline=deadline))
@@ -278,6 +280,24 @@ def incident(error: Exception) -> InternalError:
     number = secrets.token_hex(4)
     logger.error("incident %s", number, exc_info=error)
     return InternalError(f"incident {number}", data={"incident": number})
+
+
+def _told(report: Report) -> str:
+    """A report in a few words for the log, without anything that was read."""
+    match report:
+        case ReaderAdded(reader=reader) | ReaderChanged(reader=reader):
+            said = f"{reader.id} {reader.state} {reader.medium or ''} {reader.error or ''}"
+        case ReaderRemoved(reader=reader_id) | Presented(reader=reader_id):
+            said = reader_id
+        case Progress():
+            said = f"{report.reader} {report.step} {report.reason}"
+        case Failed():
+            said = f"{report.reader} {report.reason}: {report.detail}"
+        case Health():
+            said = f"{report.state} {report.reason} {report.detail}"
+        case _:
+            said = ""
+    return f"{type(report).__name__} {said}".rstrip()
 
 
 def _error_of(report: Failed) -> VitaleError:

@@ -1,0 +1,83 @@
+"""``kill -9`` of the daemon at random instants under load: nothing stored or handed over is lost or issued twice."""
+
+import random
+import threading
+from typing import Any
+
+import jwt
+import pytest
+
+from vitale_protocol.errors import LocalError, VitaleError
+
+#: A few rounds in the suite; ``make soak`` plays two hundred.
+ROUNDS = pytest.mark.parametrize("rounds", [6, pytest.param(200, marks=pytest.mark.soak)])
+
+#: Seconds of load before the kill; long enough for several tokens, short enough to hit a start-up as well.
+SHORTEST, LONGEST = 0.05, 1.2
+
+
+class Desk(threading.Thread):
+    """A client that reads as fast as it can until the daemon dies, and acknowledges every second token."""
+
+    def __init__(self, daemon: Any) -> None:
+        super().__init__()
+        self.daemon_process = daemon
+        self.handed_over: dict[str, str] = {}
+        self.acknowledged: set[str] = set()
+        self.uncertain: set[str] = set()
+
+    def run(self) -> None:
+        try:
+            with self.daemon_process.connect(connect_timeout=0.1) as reader:
+                while True:
+                    found = reader.read(timeout=5, acknowledge=False)
+                    self.handed_over[found.jti] = found.token
+                    if len(self.handed_over) % 2:
+                        self.uncertain.add(found.jti)
+                        reader.acknowledge(found.jti)
+                        self.acknowledged.add(found.jti)
+        except LocalError:
+            return  # the daemon is gone: what was handed over is what counts
+        except VitaleError as error:
+            if error.reason not in {"reader_gone", "no_reader", "shutting_down"}:
+                raise
+
+
+@ROUNDS
+@pytest.mark.timeout(1_800)
+def test_kill_dash_nine_loses_and_doubles_nothing(start_daemon: Any, rounds: int) -> None:
+    chance = random.Random(7816)
+    daemon = start_daemon(driver="simulated-card")
+    handed_over: dict[str, str] = {}
+    acknowledged: set[str] = set()
+    uncertain: set[str] = set()
+    nonces: dict[str, str] = {}
+    for _ in range(rounds):
+        desks = [Desk(daemon) for _ in range(3)]
+        for desk in desks:
+            desk.start()
+        threading.Event().wait(chance.uniform(SHORTEST, LONGEST))
+        daemon.kill()
+        for desk in desks:
+            desk.join(30)
+            assert not desk.is_alive()
+            assert not handed_over.keys() & desk.handed_over.keys(), "one identifier, two tokens"
+            handed_over |= desk.handed_over
+            acknowledged |= desk.acknowledged
+            uncertain |= desk.uncertain
+        daemon.start()
+        with daemon.connect() as reader:
+            pending = {token.jti: token.token for token in reader.pending()}
+            for jti, token in handed_over.items():
+                if jti in acknowledged:
+                    assert jti not in pending, "acknowledged, and still there"
+                elif jti not in uncertain:
+                    assert pending[jti] == token, "handed over, not acknowledged, and lost"
+            for jti, token in (handed_over | pending).items():
+                nonce = jwt.decode(token, options={"verify_signature": False})["nonce"]
+                assert nonces.setdefault(nonce, jti) == jti, "one request, two tokens"
+            if pending:
+                reader.acknowledge(*pending)
+                acknowledged |= pending.keys()
+    assert len(handed_over) > rounds, "there was no load"
+    assert daemon.log.count("Traceback") == 0
