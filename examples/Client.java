@@ -149,7 +149,7 @@ public class Client {
     }
 
     static String text(String json, String name) {
-        return cut(json, "\"" + name + "\"\\s*:\\s*\"((?:[^\"\\\\]|\\\\.)*)\"");
+        return cut(json, "\"" + name + "\"\\s*:\\s*\"((?:[^\"\\\\]++|\\\\.)*+)\"");
     }
 
     static String bare(String json, String name) {

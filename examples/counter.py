@@ -29,8 +29,9 @@ def main() -> None:
                 continue  # a quiet hour
             except (AmbiguousMedium, PresentationError, ReaderError) as error:
                 print(f"{error.data.get('message')}\n  {error.data.get('remedy')}")
-                if not error.retryable:
-                    raise
+                if not isinstance(where := error.data.get("reader"), str):
+                    raise  # no card was at fault: no reader, or several cards at once
+                reader.wait_until_empty(where)
                 continue
             bill(found)
             found.acknowledge()  # only now: had this program died before, pending() would have given the token again

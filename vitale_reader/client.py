@@ -152,7 +152,7 @@ class Connection:
             AmbiguousMedium: several media are present; name a reader.
             TokenInvalid: the daemon's token does not verify.
             DaemonUnreachable: the daemon went away and did not come back.
-            VitaleError: any other of the catalogue.
+            VitaleError: any other of the catalogue; ``data["reader"]`` is the reader's id, where a medium was at one.
         """
         inner, loop = self._open()
         updates: queue.SimpleQueue[PresentationProgress | None] = queue.SimpleQueue()

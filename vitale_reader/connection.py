@@ -17,6 +17,8 @@ from vitale_protocol.errors import (
     LimitExceeded,
     LocalMisuse,
     NotAuthenticated,
+    PresentationError,
+    ReaderError,
     ShuttingDown,
     TokenInvalid,
 )
@@ -176,7 +178,7 @@ class Connection:
             AmbiguousMedium: several media are present; name a reader.
             TokenInvalid: the daemon's token does not verify.
             DaemonUnreachable: the daemon went away and did not come back.
-            VitaleError: any other of the catalogue.
+            VitaleError: any other of the catalogue; ``data["reader"]`` is the reader's id, where a medium was at one.
         """
         if not SHORTEST <= timeout <= LONGEST:
             raise LocalMisuse("timeout is from 1 to 600 seconds")
@@ -334,9 +336,11 @@ class Connection:
         updates: asyncio.Queue[PresentationProgress | None] = asyncio.Queue()
         call = link.call("presentation.request", params, updates.put_nowait)
         call.future.add_done_callback(lambda _: updates.put_nowait(None))
+        where: str | None = None
         try:
             async with asyncio.timeout(params.timeout_ms / 1000 + GRACE):
                 while (update := await updates.get()) is not None:
+                    where = update.reader or where
                     if on_progress is not None:
                         on_progress(update)
         except TimeoutError as error:
@@ -346,7 +350,13 @@ class Connection:
             if not call.future.done():
                 link.cancel(call)
                 call.future.cancel()
-        return typed(call.future.result(), PresentationResult).token
+        try:
+            return typed(call.future.result(), PresentationResult).token
+        except (PresentationError, ReaderError) as error:
+            # Where it happened, so that a counter can wait until that card is withdrawn.
+            if where is not None:
+                error.data.setdefault("reader", where)
+            raise
 
     async def _recover(self, nonce: str) -> tuple[str, Claims] | None:
         # A token with our nonce was issued before the loss and kept in the outbox.

@@ -113,6 +113,25 @@ def test_watch_ends_after_so_many(card: Stage) -> None:
     assert json.loads(told.out.splitlines()[0])["claims"]["medium"] == "vitale-card"
 
 
+def test_a_watch_outlives_a_card_that_cannot_be_read(station: Stage) -> None:
+    assert station.slot is not None
+    station.slot.insert("vitale-1")
+    running = subprocess.Popen(
+        (sys.executable, "-m", "vitale_reader", "watch", "--count", "1", "--json"),
+        env={**os.environ, "VITALE_READER_HOME": str(station.home), "PYTHONIOENCODING": "utf-8"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+    )
+    with running:
+        assert running.stdout is not None
+        assert json.loads(running.stdout.readline())["error"]["reason"] == "medium_unsupported"
+        station.slot.insert("adulte")
+        assert json.loads(running.stdout.readline())["claims"]["medium"] == "vitale-card"
+    station.slot.remove()
+    assert running.returncode == 0
+
+
 def test_nothing_presented_is_4(station: Stage) -> None:
     done = run(station.home, "read", "--timeout", "1")
     assert done.status == 4

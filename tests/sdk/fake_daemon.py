@@ -159,11 +159,11 @@ class FakeDaemon:
 
     def take(self, talk: Talk, call: Called) -> None:
         answer = self.handlers[call.method.name](talk, call)
-        if answer is not None:
-            talk.answer(call, answer)
         with self.heard:
             self.calls.append(call)
             self.heard.notify_all()
+        if answer is not None:
+            talk.answer(call, answer)
 
     def named(self, method: str) -> list[Called]:
         return [call for call in self.calls if call.method.name == method]

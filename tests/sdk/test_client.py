@@ -171,6 +171,19 @@ def test_progress_is_told_in_the_callers_thread(reader: Connection, daemon: Fake
     assert heard == [("armed", threading.get_ident()), ("detected", threading.get_ident())]
 
 
+def test_an_error_tells_at_which_reader_it_happened(reader: Connection, daemon: FakeDaemon) -> None:
+    def fail(talk: Talk, call: Called) -> MediumMute:
+        assert call.id is not None
+        told = PresentationProgress(request=call.id, step="reading", message="…", reader=READER.id)
+        talk.notify("presentation.progress", told)
+        return MediumMute()
+
+    daemon.handlers["presentation.request"] = fail
+    with pytest.raises(MediumMute) as caught:
+        reader.read()
+    assert caught.value.data["reader"] == READER.id
+
+
 class Stop(Exception):
     pass
 

@@ -107,12 +107,13 @@ def progress(message: str) -> "Generator[Callable[[str], None], None, None]":
         yield status.update
 
 
-def report(error: VitaleError, *, as_json: bool) -> None:
+def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:
     """Title, cause and remedy of an error: for people on standard error, for programs as JSON on standard output."""
     title, cause, remedy = _texts(error)
     if as_json:
         told = {"reason": error.reason, "message": title, "cause": cause, "remedy": remedy}
-        print_json({"error": {**told, "code": error.code, "detail": error.detail, "retryable": error.retryable}})
+        told_fully = {**told, "code": error.code, "detail": error.detail, "retryable": error.retryable}
+        print_json({"error": told_fully}, pretty=pretty)
         return
     click.echo(click.style(title, fg="red", bold=True), err=True)
     if cause:

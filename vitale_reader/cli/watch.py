@@ -66,12 +66,12 @@ def _next(daemon: "Connection", scopes: tuple[Scope, ...], *, as_json: bool) -> 
         return None
     except (PresentationError, ReaderError) as error:
         # A watch outlives a bad card; it asks again when that card is gone, or at once for a reader that went.
-        output.report(error, as_json=as_json)
         reader = error.data.get("reader")
-        if isinstance(reader, str):
-            daemon.wait_until_empty(reader)
-            return None
-        raise
+        if not isinstance(reader, str):
+            raise
+        output.report(error, as_json=as_json, pretty=False)
+        daemon.wait_until_empty(reader)
+        return None
     if as_json:
         show(found, as_json=True, with_token=False, pretty=False)
     else:
