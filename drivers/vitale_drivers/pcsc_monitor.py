@@ -2,8 +2,8 @@
 
 One thread blocks in ``SCardGetStatusChange`` over all readers and the plug-and-play pseudo-reader. It looks again by
 itself only where the platform cannot block: every ``RETRY`` seconds while there is no service to wait in, every
-``RELIST`` seconds where the pseudo-reader is not known (macOS), and once after each change of the list, because a
-reader plugged between two calls would be missed for ever.
+``RELIST`` seconds where the pseudo-reader is not known (macOS), and once at the start and after each change of the
+list, because a reader plugged between two calls would be missed for ever.
 """
 
 import threading
@@ -97,7 +97,8 @@ class Monitor:
 
     def _watch(self, context: Context) -> None:
         pnp = ReaderState(PNP)
-        timeout = self._relist(context)
+        self._relist(context)
+        timeout: float | None = RELIST
         while not self._closing.is_set():
             try:
                 *readers, pnp = context.wait((*self._states.values(), pnp), timeout)
