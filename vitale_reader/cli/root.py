@@ -36,6 +36,7 @@ COMMANDS = {
     "doctor": Entry(
         "doctor:doctor", "Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do."
     ),
+    "sim": Entry("sim:sim", "Simule des appareils.", "Simulates devices."),
     "completion": Entry(
         "completion:completion", "Complétion pour bash, zsh ou fish.", "Completion for bash, zsh or fish."
     ),
