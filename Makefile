@@ -46,8 +46,9 @@ docs:            ## the site, into docs/_build; a warning is an error
 	@.venv/bin/sphinx-build -q -W --keep-going -n -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
-reference:       ## writes docs/reference/ and protocol/schema again from the code
-	@.ci/setup lint
+reference:       ## writes docs/reference/ and the schema again from the code
+	@.ci/setup run
+	@.venv/bin/python -m vitale_protocol.schemas
 	@.venv/bin/python -m docs.generator
 
 clean:           ## everything that can be made again

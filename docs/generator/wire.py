@@ -33,8 +33,8 @@ TRANSPORTS = table(
 
 INTRODUCTION = f"""
 Protocol version {PROTOCOL_VERSION}: JSON-RPC 2.0 (requests, notifications both ways, batches), UTF-8 JSON, members in
-snake_case, the same over every transport. Machines read the same in `vitale_protocol/schema/` (JSON Schema and
-OpenRPC). Parameters refuse members that they do not know; a client must ignore members of results and events that it
+snake_case, the same over every transport. Machines read the same in the package's `vitale_protocol/schema/`
+(JSON Schema and OpenRPC). Parameters refuse members that they do not know; a client must ignore members of results and events that it
 does not know.
 
 The first message of a session is [`session.open`](#{anchor("session.open")}); anything else is answered with

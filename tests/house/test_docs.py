@@ -26,7 +26,7 @@ from vitale_reader.daemon import config
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     page
-    for page in [*ROOT.glob("*.md"), *ROOT.joinpath("docs").rglob("*.md")]
+    for page in [*ROOT.glob("*.md"), *ROOT.joinpath("docs").rglob("*.md"), *ROOT.joinpath("examples").glob("*.md")]
     if "_build" not in page.relative_to(ROOT).parts
 )
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", flags=re.MULTILINE | re.DOTALL)
@@ -120,11 +120,11 @@ class TestEverythingIsDocumented:
 class TestNothingIsDocumentedThatIsNot:
     """What pages say of commands, settings and messages is what there is."""
 
-    @of_language("sh")
+    @of_language("sh", "console")
     def test_commands_exist(self, block: Block) -> None:
         known = dict(commands(command_line()))
         for line in block.text.splitlines():
-            words = shlex.split(line, comments=True)
+            words = shlex.split(line.removeprefix("$ "), comments=True)
             if words[:1] != ["vitale-reader"]:
                 continue
             command, rest = "vitale-reader", words[1:]
