@@ -45,32 +45,34 @@ class ControlSocket:
         """
         if not hasattr(socket, "AF_UNIX"):
             raise ConfigurationInvalid("the control socket needs Unix sockets", data={"path": "control"})
-        self._listener = socket.socket(socket.AF_UNIX)
+        listener = socket.socket(socket.AF_UNIX)
         try:
             self._path.unlink(missing_ok=True)
-            self._listener.bind(str(self._path))
+            listener.bind(str(self._path))
             # Before anybody can connect, which needs listen.
             self._path.chmod(0o600)
-            self._listener.listen()
+            listener.listen()
         except OSError as error:
-            self._listener.close()
+            listener.close()
             raise ConfigurationInvalid("the control socket cannot be made", data={"path": "control"}) from error
+        self._listener = listener
         self._thread.start()
 
     def close(self) -> None:
         """Ends the thread and takes the socket away."""
-        if self._listener is None:
+        listener, self._listener = self._listener, None
+        if listener is None:
             return
         # Wakes accept on Linux and macOS, which closing alone does not.
-        self._listener.shutdown(socket.SHUT_RDWR)
+        listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
-        self._listener.close()
+        listener.close()
         self._path.unlink(missing_ok=True)
 
     def _run(self) -> None:
-        while self._listener is not None:
+        while (listener := self._listener) is not None:
             try:
-                connection, _ = self._listener.accept()
+                connection, _ = listener.accept()
             except OSError:
                 # Shut down.
                 return

@@ -98,24 +98,29 @@ def _insert(image: str, address: str, fault: str, *, as_json: bool) -> None:
     host, port = _host_and_port(address)
     shown = Shown(FaultyCard(Card(load_image(image)), parse_faults(fault)), as_json=as_json)
     with VpcdLink(shown, host, port) as link:
-        link.insert()
-        output.note(
-            t(f"Carte « {image} » vers {address} ; Ctrl-C la retire.", f"Card {image} to {address}; Ctrl-C removes it.")
-        )
-        if not link.connected.wait(BREATH):
-            output.note(
-                t(
-                    "Aucun lecteur virtuel n'écoute encore à cette adresse ; la carte attend.",
-                    "No virtual reader listens at this address yet; the card waits.",
-                )
-            )
         try:
+            link.insert()
+            _tell(image, address, connected=link.connected.wait(BREATH))
             while not link.wait_removed(BREATH):
                 pass
         except KeyboardInterrupt:
+            # The way to end it, not an interruption of it.
             output.note("")
             return
-    output.note(t("La carte a été retirée, comme demandé.", "The card was withdrawn, as asked for."))
+    output.note(t("La carte s'est retirée, comme demandé par --fault.", "The card withdrew itself, as --fault asks."))
+
+
+def _tell(image: str, address: str, *, connected: bool) -> None:
+    output.note(
+        t(f"Carte « {image} » vers {address} ; Ctrl-C la retire.", f"Card {image} to {address}; Ctrl-C removes it.")
+    )
+    if not connected:
+        output.note(
+            t(
+                "Aucun lecteur virtuel n'écoute encore à cette adresse ; la carte attend.",
+                "No virtual reader listens at this address yet; the card waits.",
+            )
+        )
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
