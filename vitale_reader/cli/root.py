@@ -37,6 +37,7 @@ COMMANDS = {
         "doctor:doctor", "Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do."
     ),
     "sim": Entry("sim:sim", "Simule des appareils.", "Simulates devices."),
+    "bench": Entry("bench:bench", "Mesure chaque promesse.", "Measures each promise."),
     "completion": Entry(
         "completion:completion", "Complétion pour bash, zsh ou fish.", "Completion for bash, zsh or fish."
     ),

@@ -52,6 +52,7 @@ class Stage:
         slot: the slot that it reads, or None where its driver has its card in it already.
         driver: the driver that reads.
         why: why it is not the real PC/SC service, or empty.
+        service: the private PC/SC service, or None where there is none.
     """
 
     home: Path
@@ -59,6 +60,7 @@ class Stage:
     slot: Slot | None
     driver: str
     why: str = ""
+    service: PcscService | None = None
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -139,7 +141,7 @@ def stage(*, simulated_driver: bool = False) -> Generator[Stage, None, None]:
             else:
                 link = stack.enter_context(VpcdLink(Card(load_image(DEFAULT_IMAGE)), port=service.ports[0]))
                 endpoints = stack.enter_context(_daemon(folder, "pcsc", service.environment))
-                yield Stage(folder / "home", endpoints, VpcdSlot(link), "pcsc")
+                yield Stage(folder / "home", endpoints, VpcdSlot(link), "pcsc", service=service)
                 return
         place = _made(folder / "home") / "control"
         # Windows has no control socket: there, the one card lies in the reader from the start.

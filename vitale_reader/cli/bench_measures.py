@@ -1,0 +1,340 @@
+"""What ``bench`` measures: each figure beside its baseline, taken in turns in one run."""
+
+import asyncio
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from vitale_protocol.errors import ReaderUnavailable, ToolMissing, VitaleError
+from vitale_reader import aio
+from vitale_reader.cli import bench_echo
+from vitale_reader.cli.stage import Stage, stage
+from vitale_reader.cli.text import t
+from vitale_reader.pairing import Pairing
+
+__all__ = ["Measure", "measure_all"]
+
+ROUNDS = 5
+PATIENCE = 60.0
+MILLISECONDS = 1_000.0
+MEBIBYTE = 1_048_576
+IMAGE = "adulte"
+
+
+class Measure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line: figures in ``unit``; ``kept`` is None where the architecture promises nothing."""
+
+    name: str
+    unit: str
+    ours: str
+    p50: float
+    p95: float | None = None
+    baseline: str = ""
+    baseline_p50: float | None = None
+    baseline_p95: float | None = None
+    promise: str = ""
+    kept: bool | None = None
+
+
+def measure_all(readings: int, idle: int, say: Callable[[str], None]) -> list[Measure]:
+    """Everything, in the order in which it disturbs least.
+
+    Raises:
+        ToolMissing: there is no pcscd with virtual readers on this machine, and so nothing to measure against.
+    """
+    with stage() as scenery:
+        if scenery.service is None or scenery.slot is None:
+            raise ToolMissing(scenery.why, data={"tool": "pcscd"})
+        say(t(f"Charge au repos, {idle} s…", f"Idle load, {idle} s…"))
+        measures = _idle(scenery, idle)
+        say(t("Carte présente → jeton…", "Card present → token…"))
+        measures += asyncio.run(_tokens(scenery, readings))
+        say(t("Aller-retour…", "Round trips…"))
+        measures += asyncio.run(_pings(scenery, readings))
+        measures += _memory(scenery)
+        say(t("Reprise…", "Recovery…"))
+        measures += asyncio.run(_recovery(scenery))
+    say(t("Signature…", "Signing…"))
+    measures.append(bench_echo.signatures(Measure))
+    say(t("Démarrages…", "Start-ups…"))
+    measures += [*_start(), _help()]
+    return measures
+
+
+def p50(values: Sequence[float]) -> float:
+    """The median."""
+    return statistics.median(values)
+
+
+def p95(values: Sequence[float]) -> float:
+    """The 95th percentile."""
+    return statistics.quantiles(values, n=20)[-1]
+
+
+# ── card present → token ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _tokens(scenery: Stage, readings: int) -> list[Measure]:
+    times: dict[str, list[float]] = {"pyscard": [], "unix": [], "tls": []}
+    async with aio.connect(home=scenery.home, name="bench") as local:
+        pairing = await pair(local, scenery)
+        async with aio.connect(home=scenery.home, pairing=pairing, name="bench") as paired:
+            await _present(local, scenery)
+            name = (await local.readers())[0].name
+            for _ in range(ROUNDS):
+                times["pyscard"] += await asyncio.to_thread(_bare_pyscard, scenery, name, readings // ROUNDS)
+                times["unix"] += await _readings(local, readings // ROUNDS)
+                times["tls"] += await _readings(paired, readings // ROUNDS)
+    bare50, bare95 = p50(times["pyscard"]), p95(times["pyscard"])
+    return [
+        Measure(
+            name=t("carte présente → jeton vérifié", "card present → verified token"),
+            unit="ms",
+            baseline=t("pyscard seul, même carte", "bare pyscard, same card"),
+            baseline_p50=bare50 * MILLISECONDS,
+            baseline_p95=bare95 * MILLISECONDS,
+            ours=way,
+            p50=p50(times[way]) * MILLISECONDS,
+            p95=p95(times[way]) * MILLISECONDS,
+            promise=t("APDU + 10 ms au p95", "APDU + 10 ms at p95"),
+            kept=p95(times[way]) <= bare50 + 0.010,
+        )
+        for way in ("unix", "tls")
+    ]
+
+
+async def pair(local: aio.Connection, scenery: Stage) -> Pairing:
+    """A pairing for TLS with the daemon of the stage."""
+    tls = scenery.endpoints.tls
+    if tls is None:
+        raise ReaderUnavailable("the daemon does not listen for TLS")
+    added = await local.add_client("bench", scopes=("identity",), transports=("tls",))
+    return Pairing.of(added, address=f"tls://{tls.host}:{tls.port}")
+
+
+async def _present(local: aio.Connection, scenery: Stage) -> None:
+    if scenery.slot is not None:
+        scenery.slot.insert(IMAGE)
+    await local.read(timeout=PATIENCE)
+
+
+async def _readings(reader: aio.Connection, count: int) -> list[float]:
+    times: list[float] = []
+    for _ in range(count):
+        before = time.perf_counter()
+        await reader.read(timeout=PATIENCE)
+        times.append(time.perf_counter() - before)
+    return times
+
+
+def _bare_pyscard(scenery: Stage, name: str, count: int) -> list[float]:
+    environment = os.environ | (scenery.service.environment if scenery.service else {})
+    found = subprocess.run(
+        (sys.executable, "-m", "vitale_drivers.pcsc_floor", name, str(count)),
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return msgspec.json.decode(found.stdout, type=list[float])
+
+
+# ── round trip ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _pings(scenery: Stage, count: int) -> list[Measure]:
+    async with aio.connect(home=scenery.home, name="bench") as local:
+        pairing = await pair(local, scenery)
+    return [
+        Measure(
+            name=f"session.ping, {way}",
+            unit="ms",
+            baseline=t("écho asyncio nu", "bare asyncio echo"),
+            baseline_p50=p50(echo) * MILLISECONDS,
+            baseline_p95=p95(echo) * MILLISECONDS,
+            ours=way,
+            p50=p50(ping) * MILLISECONDS,
+            p95=p95(ping) * MILLISECONDS,
+        )
+        for way, echo, ping in await bench_echo.round_trips(scenery.endpoints, pairing, count, ROUNDS)
+    ]
+
+
+# ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _processes(scenery: Stage) -> list[tuple[str, int]]:
+    async def pids() -> list[tuple[str, int]]:
+        async with aio.connect(home=scenery.home, name="bench") as local:
+            drivers = (await local.station()).drivers
+        return [(driver.name, driver.pid) for driver in drivers if driver.pid is not None]
+
+    return [(t("noyau", "core"), scenery.endpoints.pid), *asyncio.run(pids())]
+
+
+def _idle(scenery: Stage, seconds: int) -> list[Measure]:
+    processes = _processes(scenery)
+    before = [_cpu_seconds(pid) for _, pid in processes]
+    time.sleep(seconds)
+    after = [_cpu_seconds(pid) for _, pid in processes]
+    total = sum(after) - sum(before)
+    lines = [
+        Measure(
+            name=t("charge au repos", "idle load"),
+            unit="%",
+            ours=name,
+            p50=(later - earlier) / seconds * 100,
+        )
+        for (name, _), earlier, later in zip(processes, before, after, strict=True)
+    ]
+    whole = total / seconds * 100
+    everything = Measure(
+        name=t("charge au repos", "idle load"),
+        unit="%",
+        ours=t("tout le service", "the whole daemon"),
+        p50=whole,
+        promise=t("< 0,5 % d'un cœur", "< 0.5 % of one core"),
+        kept=whole < 0.5,
+    )
+    return [*lines, everything]
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory(scenery: Stage) -> list[Measure]:
+    lines: list[Measure] = []
+    for number, (name, pid) in enumerate(_processes(scenery)):
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        resident = pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
+        lines.append(
+            Measure(
+                name=t("mémoire résidente", "resident memory"),
+                unit="MiB",
+                ours=name,
+                p50=resident,
+                promise="" if number else t("noyau < 60 MiB", "core < 60 MiB"),
+                kept=None if number else resident < 60,
+            )
+        )
+    return lines
+
+
+def _start() -> list[Measure]:
+    first: list[float] = []
+    again: list[float] = []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory(prefix="vitale-bench-") as folder:
+            first.append(_until_serving(folder))
+            again.append(_until_serving(folder))
+    return [
+        Measure(
+            name=t("démarrage → en service", "start to serving"),
+            unit="ms",
+            ours=what,
+            p50=p50(times) * MILLISECONDS,
+            p95=max(times) * MILLISECONDS,
+            promise="< 500 ms",
+            kept=p50(times) < 0.500,
+        )
+        for what, times in (
+            (t("le premier, qui fait ses clés", "the first, which makes its keys"), first),
+            (t("les suivants", "the following"), again),
+        )
+    ]
+
+
+def _until_serving(home: str) -> float:
+    command = (sys.executable, "-m", "vitale_reader", "serve", "--json", "--tls-port", "0", "--home", home)
+    before = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        if process.stdout is not None:
+            process.stdout.readline()
+        taken = time.perf_counter() - before
+        process.terminate()
+    return taken
+
+
+def _help() -> Measure:
+    def timed(*command: str) -> list[float]:
+        times: list[float] = []
+        for _ in range(ROUNDS * 2):
+            before = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+            times.append(time.perf_counter() - before)
+        return times
+
+    bare = timed(sys.executable, "-c", "pass")
+    ours = timed(sys.executable, "-m", "vitale_reader", "--help")
+    return Measure(
+        name="vitale-reader --help",
+        unit="ms",
+        baseline=t("python seul", "bare python"),
+        baseline_p50=p50(bare) * MILLISECONDS,
+        baseline_p95=p95(bare) * MILLISECONDS,
+        ours="--help",
+        p50=p50(ours) * MILLISECONDS,
+        p95=p95(ours) * MILLISECONDS,
+        promise="< 150 ms",
+        kept=p50(ours) < 0.150,
+    )
+
+
+# ── recovery ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _recovery(scenery: Stage) -> list[Measure]:
+    """From the fault to a verified token of the card that lay there all along."""
+
+    async def after(fault: Callable[[], Awaitable[None]]) -> float:
+        async with aio.connect(home=scenery.home, name="bench") as reader:
+            await fault()
+            before = time.perf_counter()
+            while True:
+                try:
+                    await reader.read(timeout=PATIENCE)
+                except VitaleError as error:
+                    if not error.retryable:
+                        raise
+                else:
+                    return time.perf_counter() - before
+
+    async def kill_worker() -> None:
+        async with aio.connect(home=scenery.home, name="bench") as other:
+            pid = (await other.station()).drivers[0].pid
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+
+    async def restart_service() -> None:
+        if scenery.service is not None:
+            await asyncio.to_thread(scenery.service.kill)
+            await asyncio.to_thread(scenery.service.start)
+
+    faults = (
+        (t("pilote tué (SIGKILL) → jeton", "worker killed (SIGKILL) → token"), kill_worker),
+        (t("pcscd tué et relancé → jeton", "pcscd killed and restarted → token"), restart_service),
+    )
+    lines: list[Measure] = []
+    for name, fault in faults:
+        times = [await after(fault) for _ in range(ROUNDS)]
+        lines.append(
+            Measure(
+                name=name,
+                unit="s",
+                ours=t(f"{ROUNDS} fois", f"{ROUNDS} times"),
+                p50=p50(times),
+                p95=max(times),
+                promise="< 2 s",
+                kept=max(times) < 2.0,
+            )
+        )
+    return lines
