@@ -35,7 +35,12 @@ _PORTS: Final = range(20_000, 32_000, _SLOTS)
 _READY_WITHIN: Final = 10.0
 _STOP_WITHIN: Final = 5.0
 
-_SCRIPT: Final = 'mkdir -p /run/pcscd && mount --bind "$1" /run/pcscd && shift && exec "$@"'
+# Where /run/pcscd is missing and cannot be made by an ordinary user, this namespace gets a /run of its own.
+_SCRIPT: Final = """
+run=$1; shift
+mkdir -p /run/pcscd 2>/dev/null || { mount -t tmpfs tmpfs /run && mkdir /run/pcscd; } || exit 1
+mount --bind "$run" /run/pcscd && exec "$@"
+"""
 
 
 class PcscService:
