@@ -87,7 +87,8 @@ class Link(asyncio.Protocol):
 
     def abort(self) -> None:
         """Ends the connection at once."""
-        if self._transport is not None:
+        # Python before 3.11.3 (Debian 12 has 3.11.2) cannot abort a TLS transport that is gone.
+        if self._transport is not None and not self._gone.done():
             self._transport.abort()
 
     async def close(self) -> None:
@@ -95,7 +96,7 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
             await asyncio.wait((self._gone,), timeout=1.0)
-            self._transport.abort()
+            self.abort()
 
     # ── asyncio.Protocol ─────────────────────────────────────────────────────────────────────────────────────────
 
