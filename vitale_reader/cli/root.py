@@ -6,6 +6,7 @@ from importlib import import_module
 import click
 
 from vitale_reader.cli.text import t, use
+from vitale_reader.version import VERSION
 
 __all__ = ["COMMANDS", "Entry", "root"]
 
@@ -75,9 +76,7 @@ def _use(_: click.Context, __: click.Parameter, value: str | None) -> None:
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import version
-
-        click.echo(f"vitale-reader {version('vitale-reader')}")
+        click.echo(f"vitale-reader {VERSION}")
         ctx.exit()
 
 

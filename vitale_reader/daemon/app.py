@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import datetime as dt
-import importlib.metadata
 import logging
 import os
 import secrets
@@ -32,6 +31,7 @@ from vitale_reader.daemon.supervisor import Beat, Supervisor
 from vitale_reader.daemon.transports import tls
 from vitale_reader.daemon.transports.stream import StreamLimits
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
+from vitale_reader.version import VERSION
 
 __all__ = ["run", "running", "serve"]
 
@@ -50,7 +50,6 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         ConfigurationInvalid: a setting cannot be used on this machine.
         StoreUnavailable: the state folder cannot be used.
     """
-    version = importlib.metadata.version("vitale-reader")
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(lifecycle.exclusive(home))
         private_folder(home.state)
@@ -83,7 +82,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         )
         limits = _limits(config)
         service = Service(
-            station=Station(id=keys.station, name=config.station.name, version=version, mode=config.station.mode),
+            station=Station(id=keys.station, name=config.station.name, version=VERSION, mode=config.station.mode),
             limits=_wire_limits(config, limits),
             desk=desk,
             access=access,
@@ -95,7 +94,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         )
         desk.supervisor.start()
         stack.push_async_callback(desk.supervisor.stop)
-        endpoints = await _listen(stack, home, config, certificates, service, limits, version)
+        endpoints = await _listen(stack, home, config, certificates, service, limits)
         stack.push_async_callback(service.stop)
         stack.enter_context(lifecycle.published(home, endpoints))
         cleaning = asyncio.create_task(_clean(outbox, audit), name="cleaning")
@@ -131,7 +130,6 @@ async def _listen(
     certificates: Certificates,
     service: Service,
     limits: StreamLimits,
-    version: str,
 ) -> Endpoints:
     """Opens the transports that are configured; their order of closing is the reverse."""
     unix_file = None
@@ -156,7 +154,7 @@ async def _listen(
         stack.callback(tls_server.close)
         host, port = tls_server.sockets[0].getsockname()[:2]
         tls_endpoint = TlsEndpoint(host=host, port=port, sha256=certificates.daemon_sha256)
-    return Endpoints(pid=os.getpid(), version=version, unix=unix_file, tls=tls_endpoint)
+    return Endpoints(pid=os.getpid(), version=VERSION, unix=unix_file, tls=tls_endpoint)
 
 
 async def _clean(outbox: Outbox, audit: Audit) -> None:

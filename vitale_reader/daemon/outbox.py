@@ -9,7 +9,10 @@ from vitale_reader.daemon.audit import Entry, write
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.store import Store, outbox
 
-__all__ = ["Outbox"]
+__all__ = ["MOST_LISTED", "Outbox"]
+
+#: A token of nineteen people takes some 6 KiB; so many fit into one message of the wire (1 MiB).
+MOST_LISTED = 100
 
 
 class Outbox:
@@ -43,7 +46,9 @@ class Outbox:
         await self._store.run(work)
 
     async def list(self, client_id: str) -> tuple[OutboxToken, ...]:
-        """The tokens of a client that neither were acknowledged nor expired, oldest first.
+        """The tokens of a client that neither were acknowledged nor expired, oldest first, ``MOST_LISTED`` at most.
+
+        Whoever acknowledges what was listed is told of the rest the next time.
 
         Raises:
             StoreUnavailable: the store cannot be read.
@@ -52,6 +57,7 @@ class Outbox:
             select(outbox.c.jti, outbox.c.exp, outbox.c.sealed)
             .where(outbox.c.client_id == client_id, outbox.c.exp > self._clock())
             .order_by(outbox.c.jti)  # UUIDv7: in order of time
+            .limit(MOST_LISTED)
         )
         rows = await self._store.run(lambda connection: connection.execute(query).all())
         return tuple(

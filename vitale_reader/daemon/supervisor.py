@@ -53,7 +53,7 @@ class Beat:
 
     interval: float = 2.0
     patience: float = 5.0
-    backoff: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
+    backoff: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0)
     settled: float = 30.0
     farewell: float = 2.0
 
