@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +16,7 @@ from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.audit import Audit, Entry
 from vitale_reader.daemon.keys import Keys
-from vitale_reader.daemon.outbox import Outbox
+from vitale_reader.daemon.outbox import MOST_LISTED, Outbox
 from vitale_reader.daemon.store import Store, audit
 
 NOW = 1_800_000_000.0
@@ -83,6 +84,22 @@ def test_one_token_for_one_presentation_and_client(world: World) -> None:
             assert await outbox.list("c") == (token(1),)
             lines = await store.run(lambda connection: connection.execute(select(audit.c.outcome)).all())
             assert len(lines) == 1, "the audit line goes with the token or not at all"
+
+    run(work)
+
+
+def test_a_listing_fits_into_a_message_and_the_rest_comes_later(world: World) -> None:
+    def big(number: int) -> OutboxToken:
+        return msgspec.structs.replace(token(number), token="x" * (MOST_LISTED // 3))
+
+    async def work() -> None:
+        async with world.open() as (outbox, _):
+            for number in range(5):
+                await outbox.put(big(number), client_id="c", presentation=f"p{number}", entry=ENTRY)
+            first = await outbox.list("c")
+            assert first == (big(0), big(1))
+            await outbox.acknowledge("c", [one.jti for one in first])
+            assert await outbox.list("c") == (big(2), big(3))
 
     run(work)
 

@@ -1,5 +1,6 @@
 """Tokens kept, sealed, until their client acknowledges them or they expire."""
 
+import itertools
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, delete, insert, select
@@ -11,8 +12,8 @@ from vitale_reader.daemon.store import Store, outbox
 
 __all__ = ["MOST_LISTED", "Outbox"]
 
-#: A token of nineteen people takes some 6 KiB; so many fit into one message of the wire (1 MiB).
-MOST_LISTED = 100
+#: Bytes of tokens in one listing: with what surrounds them they fit into one message of the wire (1 MiB).
+MOST_LISTED = 786_432
 
 
 class Outbox:
@@ -46,7 +47,7 @@ class Outbox:
         await self._store.run(work)
 
     async def list(self, client_id: str) -> tuple[OutboxToken, ...]:
-        """The tokens of a client that neither were acknowledged nor expired, oldest first, ``MOST_LISTED`` at most.
+        """The tokens of a client that neither were acknowledged nor expired, oldest first, ``MOST_LISTED`` bytes at most.
 
         Whoever acknowledges what was listed is told of the rest the next time.
 
@@ -57,11 +58,13 @@ class Outbox:
             select(outbox.c.jti, outbox.c.exp, outbox.c.sealed)
             .where(outbox.c.client_id == client_id, outbox.c.exp > self._clock())
             .order_by(outbox.c.jti)  # UUIDv7: in order of time
-            .limit(MOST_LISTED)
         )
         rows = await self._store.run(lambda connection: connection.execute(query).all())
+        sizes = itertools.accumulate(len(sealed) for _, _, sealed in rows)
+        listed = itertools.takewhile(lambda pair: pair[1] <= MOST_LISTED, zip(rows, sizes, strict=True))
         return tuple(
-            OutboxToken(jti=jti, exp=exp, token=self._keys.unseal(sealed, jti).decode()) for jti, exp, sealed in rows
+            OutboxToken(jti=jti, exp=exp, token=self._keys.unseal(sealed, jti).decode())
+            for (jti, exp, sealed), _ in listed
         )
 
     async def acknowledge(self, client_id: str, jtis: Sequence[str]) -> int:
