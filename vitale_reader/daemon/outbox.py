@@ -47,9 +47,9 @@ class Outbox:
         await self._store.run(work)
 
     async def list(self, client_id: str) -> tuple[OutboxToken, ...]:
-        """The tokens of a client that neither were acknowledged nor expired, oldest first, ``MOST_LISTED`` bytes at most.
+        """The tokens of a client that neither were acknowledged nor expired, oldest first.
 
-        Whoever acknowledges what was listed is told of the rest the next time.
+        At most ``MOST_LISTED`` bytes; whoever acknowledges what was listed is told of the rest the next time.
 
         Raises:
             StoreUnavailable: the store cannot be read.
