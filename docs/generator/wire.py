@@ -34,8 +34,8 @@ TRANSPORTS = table(
 INTRODUCTION = f"""
 Protocol version {PROTOCOL_VERSION}: JSON-RPC 2.0 (requests, notifications both ways, batches), UTF-8 JSON, members in
 snake_case, the same over every transport. Machines read the same in the package's `vitale_protocol/schema/`
-(JSON Schema and OpenRPC). Parameters refuse members that they do not know; a client must ignore members of results and events that it
-does not know.
+(JSON Schema and OpenRPC). Parameters refuse members that they do not know; a client must ignore members of results and
+events that it does not know.
 
 The first message of a session is [`session.open`](#{anchor("session.open")}); anything else is answered with
 `not_authenticated`. Errors are in [errors.md](errors.md), the record in [records.md](records.md).
