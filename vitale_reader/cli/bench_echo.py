@@ -128,7 +128,8 @@ def signatures(make: Callable[..., M]) -> M:
             work()
         return SIGNATURES / (time.perf_counter() - before)
 
-    bare, ours = [], []
+    bare: list[float] = []
+    ours: list[float] = []
     for _ in range(3):
         bare.append(rate(lambda: bare_key.sign(message, algorithm)))
         ours.append(rate(lambda: tokens.sign(claims, key, "bench")))
