@@ -1,7 +1,8 @@
 """Driver ``pcsc``: chip cards in PC/SC readers. Here the parts are put together; each says its own rules.
 
 ``pcsc_monitor`` watches the service; for each reader a ``pcsc_slot`` decides what is to be done, ``pcsc_access`` gets
-at the card, ``card_tasks`` works with it; ``pcsc_names`` gives ids that last; ``pcsc_api`` alone calls the binding.
+at the card, ``card_tasks`` works with it; ``pcsc_names`` gives ids that last, ``pcsc_state`` is what PC/SC says of a
+reader; ``pcsc_api`` alone calls the binding.
 """
 
 import threading
@@ -12,10 +13,11 @@ from importlib.metadata import version
 import msgspec
 
 from vitale_drivers.base import Arm, Driver, Emit, Health, Options, Report, Started, Transmit, Transmitted
-from vitale_drivers.pcsc_api import Context, Pcsc, PcscLibrary, ReaderState
+from vitale_drivers.pcsc_api import Context, Pcsc, PcscLibrary
 from vitale_drivers.pcsc_monitor import Monitor
 from vitale_drivers.pcsc_names import StableIds, is_simulated, parse_name
 from vitale_drivers.pcsc_slot import MEDIA, Settings, Slot
+from vitale_drivers.pcsc_state import ReaderState
 from vitale_protocol.errors import ConfigurationInvalid, ReaderGone, ReaderUnavailable, VitaleError
 from vitale_protocol.events import Reader
 
@@ -134,7 +136,7 @@ class PcscDriver(Driver):
             state="empty",
             simulated=is_simulated(name.full),
         )
-        slot = Slot(state.name, reader, self._settings, self._pcsc, self._emit)
+        slot = Slot(state.name, reader, self._settings, self._pcsc, self._emit, self._monitor.look)
         with self._lock:  # to the end: an order to arm that comes now must not be overtaken by the one before it
             self._slots[state.name] = slot
             slot.start(state, self._armed)

@@ -9,6 +9,7 @@ from vitale_drivers.base import Report
 from vitale_drivers.card_tasks import Task
 from vitale_drivers.channel import Channel
 from vitale_drivers.pcsc_api import Card, CardReset, Context, ExchangeFailed, Pcsc
+from vitale_drivers.pcsc_state import ReaderState
 from vitale_protocol.errors import (
     MediumMute,
     MediumRemoved,
@@ -19,7 +20,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 
-__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "SETTLE", "TRIES", "Access", "Desk"]
+__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "PROBES", "SETTLE", "TRIES", "Access", "Desk"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ SETTLE = 0.7
 
 FIRST_PAUSE, LAST_PAUSE = 0.02, 0.5
 """Seconds between attempts while a program has the card for itself alone; a change of its state ends them early."""
+
+PROBES = (0.1, 0.2, 0.4, 0.4)
+"""Seconds before each look into a reader in doubt: soon for who waits, the last when the service has looked itself."""
 
 
 class Desk(Protocol):
@@ -52,6 +56,14 @@ class Desk(Protocol):
 
     def leaves(self, task: Task, within: float) -> bool:
         """Waits until the card of a task is known to have left, and returns whether that came about in time."""
+        ...
+
+    def doubt(self, within: float) -> ReaderState | None:
+        """Waits for doubts to end, and returns the state that is in doubt if they did not."""
+        ...
+
+    def look(self) -> None:
+        """Has the state of the reader asked for."""
         ...
 
 
@@ -84,12 +96,27 @@ class Access:
                 tries += 1
                 if tries > TRIES:
                     self._desk.finish(task, task.failed(_last_word(error)))
-            except MediumMute as error:
-                # A card torn out amid an exchange is mute at first.
+            except (MediumMute, MediumRemoved) as error:
+                # A card torn out amid an exchange is mute at first. And the reader is shown as empty before the failure
+                # is told: who asks again at once is to wait for the next card.
                 removed = MediumRemoved(error.detail)
                 self._desk.finish(task, task.failed(removed if self._desk.leaves(task, SETTLE) else error))
             except VitaleError as error:
                 self._desk.finish(task, task.failed(error))
+
+    def reconcile(self) -> None:
+        """Looks into a reader whose emptiness is in doubt, a few times, until it is certain or a card is found."""
+        for pause in PROBES:
+            state = self._desk.doubt(pause)
+            if state is None:
+                return
+            try:
+                self._rouse(state)
+            except (ReaderGone, ReaderUnavailable):
+                self.close()
+            except VitaleError as error:
+                logger.debug("%s: is it empty? %s", self._name, error.detail)
+            self._desk.look()
 
     def close(self) -> None:
         """Gives up the context."""
@@ -111,9 +138,19 @@ class Access:
             raise
 
     def _connect(self) -> Card:
+        return self._established().connect(self._name)
+
+    def _rouse(self, known: ReaderState) -> None:
+        context = self._established()
+        (now,) = context.wait((known,), 0)
+        # A card that the service knows of may be in use, and is not to be powered anew.
+        if not now.present and now.count == known.count:
+            self._timed("SCardReconnect", lambda: context.rouse(self._name))
+
+    def _established(self) -> Context:
         if self._context is None:
             self._context = self._pcsc.establish()
-        return self._context.connect(self._name)
+        return self._context
 
     def _work(self, task: Task, card: Card) -> None:
         def transmit(apdu: bytes) -> bytes:

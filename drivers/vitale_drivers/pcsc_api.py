@@ -5,11 +5,12 @@ is used. Every call here releases the GIL while it waits, so a thread for each r
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from smartcard import scard
 
+from vitale_drivers.pcsc_state import ReaderState
 from vitale_protocol.errors import (
     LocalError,
     MediumMute,
@@ -20,7 +21,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 
-__all__ = ["PNP", "Card", "CardReset", "Context", "ExchangeFailed", "Pcsc", "PcscLibrary", "ReaderState"]
+__all__ = ["PNP", "Card", "CardReset", "Context", "ExchangeFailed", "Pcsc", "PcscLibrary"]
 
 PNP = "\\\\?PnP?\\Notification"
 """The pseudo-reader whose state changes when a reader is plugged or unplugged."""
@@ -33,6 +34,8 @@ class CardReset(LocalError):
 class ExchangeFailed(LocalError):
     """The exchange failed and PC/SC does not say why: contact, card or removal. Never leaves the driver."""
 
+
+_EITHER = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
 
 _ERRORS: dict[int, type[VitaleError]] = {
     scard.SCARD_E_NO_SMARTCARD & 0xFFFFFFFF: MediumRemoved,
@@ -52,53 +55,6 @@ _ERRORS: dict[int, type[VitaleError]] = {
     scard.SCARD_E_SERVICE_STOPPED & 0xFFFFFFFF: ReaderUnavailable,
     scard.SCARD_E_INVALID_HANDLE & 0xFFFFFFFF: ReaderUnavailable,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderState:
-    """What ``SCardGetStatusChange`` says of a reader.
-
-    Attributes:
-        name: the PC/SC name.
-        bits: ``dwEventState``: flags below, the count of insertions and removals above.
-        atr: empty without a card, or for one that is mute.
-        changed: whether this was a change when it was told; no part of the state.
-    """
-
-    name: str
-    bits: int = scard.SCARD_STATE_UNAWARE
-    atr: bytes = b""
-    changed: bool = field(default=False, compare=False)
-
-    @property
-    def count(self) -> int:
-        """Insertions and removals so far: two cards that follow each other unseen still differ in it."""
-        return self.bits >> 16
-
-    @property
-    def present(self) -> bool:
-        """Whether there is a card."""
-        return bool(self.bits & scard.SCARD_STATE_PRESENT)
-
-    @property
-    def mute(self) -> bool:
-        """Whether the card does not answer."""
-        return bool(self.bits & scard.SCARD_STATE_MUTE)
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether another program has the card for itself alone."""
-        return bool(self.bits & scard.SCARD_STATE_EXCLUSIVE)
-
-    @property
-    def unknown(self) -> bool:
-        """Whether PC/SC no longer knows this reader, or never did."""
-        return bool(self.bits & scard.SCARD_STATE_UNKNOWN)
-
-    @property
-    def unavailable(self) -> bool:
-        """Whether the reader does not work."""
-        return bool(self.bits & scard.SCARD_STATE_UNAVAILABLE)
 
 
 class Card(Protocol):
@@ -176,6 +132,15 @@ class Context(Protocol):
         """
         ...
 
+    def rouse(self, reader: str) -> None:
+        """Has the service look for a card in a reader that it holds for empty, and power it.
+
+        Raises:
+            MediumRemoved: the reader is empty.
+            VitaleError: as in ``connect``.
+        """
+        ...
+
     def serial_number(self, reader: str) -> str:
         """The serial number that the reader's driver tells, or empty."""
         ...
@@ -221,10 +186,13 @@ class _Context:
         return tuple(names)
 
     def wait(self, known: Iterable[ReaderState], timeout: float | None) -> tuple[ReaderState, ...]:
+        known = tuple(known)
         states = [(state.name, state.bits) for state in known]
         limit = scard.INFINITE if timeout is None else int(timeout * 1000)
         code, found = scard.SCardGetStatusChange(self.handle, limit, states)
-        if not any(_same(code, quiet) for quiet in (scard.SCARD_E_TIMEOUT, scard.SCARD_E_CANCELLED)):
+        if _same(code, scard.SCARD_E_CANCELLED):
+            return known  # what a cancelled call says of the readers is not defined
+        if not _same(code, scard.SCARD_E_TIMEOUT):
             _check("SCardGetStatusChange", code, otherwise=ReaderUnavailable)
         changed = scard.SCARD_STATE_CHANGED
         return tuple(
@@ -235,16 +203,21 @@ class _Context:
         scard.SCardCancel(self.handle)
 
     def connect(self, reader: str) -> Card:
-        either = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
-        code, handle, protocol = scard.SCardConnect(self.handle, reader, scard.SCARD_SHARE_SHARED, either)
+        code, handle, protocol = scard.SCardConnect(self.handle, reader, scard.SCARD_SHARE_SHARED, _EITHER)
         _check("SCardConnect", code)
         return _Card(handle, protocol)
 
+    def rouse(self, reader: str) -> None:
+        code, handle = self._connect_direct(reader)
+        _check("SCardConnect", code)
+        try:
+            code, _ = scard.SCardReconnect(handle, scard.SCARD_SHARE_SHARED, _EITHER, scard.SCARD_UNPOWER_CARD)
+            _check("SCardReconnect", code)
+        finally:
+            scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
+
     def serial_number(self, reader: str) -> str:
-        # Direct: a card need not be there.
-        code, handle, _ = scard.SCardConnect(
-            self.handle, reader, scard.SCARD_SHARE_DIRECT, scard.SCARD_PROTOCOL_UNDEFINED
-        )
+        code, handle = self._connect_direct(reader)
         if code != scard.SCARD_S_SUCCESS:
             return ""
         code, value = scard.SCardGetAttrib(handle, scard.SCARD_ATTR_VENDOR_IFD_SERIAL_NO)
@@ -253,6 +226,13 @@ class _Context:
 
     def release(self) -> None:
         scard.SCardReleaseContext(self.handle)
+
+    def _connect_direct(self, reader: str) -> tuple[int, int]:
+        """Connects to the reader itself, whether there is a card or not: the code, and the handle."""
+        code, handle, _ = scard.SCardConnect(
+            self.handle, reader, scard.SCARD_SHARE_DIRECT, scard.SCARD_PROTOCOL_UNDEFINED
+        )
+        return code, handle
 
 
 @dataclass(slots=True)
@@ -276,8 +256,7 @@ class _Card:
         return bytes(response)
 
     def reset(self) -> None:
-        either = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
-        code, protocol = scard.SCardReconnect(self.handle, scard.SCARD_SHARE_SHARED, either, scard.SCARD_RESET_CARD)
+        code, protocol = scard.SCardReconnect(self.handle, scard.SCARD_SHARE_SHARED, _EITHER, scard.SCARD_RESET_CARD)
         _check("SCardReconnect", code)
         self.protocol = protocol
 

@@ -9,7 +9,8 @@ list, because a reader plugged between two calls would be missed for ever.
 import threading
 from typing import Protocol
 
-from vitale_drivers.pcsc_api import PNP, Context, Pcsc, ReaderState
+from vitale_drivers.pcsc_api import PNP, Context, Pcsc
+from vitale_drivers.pcsc_state import ReaderState
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
 
 __all__ = ["RELIST", "RETRY", "Monitor", "Watcher"]
@@ -62,14 +63,20 @@ class Monitor:
         """Starts to watch."""
         self._thread.start()
 
+    def look(self) -> None:
+        """Looks at once; for changes that the service does not signal.
+
+        A call that comes just before the thread begins to wait is lost: who needs an answer asks again.
+        """
+        if context := self._context:
+            context.cancel()
+
     def close(self, timeout: float) -> None:
         """Ends the thread, within ``timeout`` seconds if the service lets it go."""
         self._closing.set()
         waited = 0.0
         while self._thread.is_alive() and waited < timeout:
-            # Again and again: a cancellation that comes just before the thread begins to wait is lost.
-            if context := self._context:
-                context.cancel()
+            self.look()
             self._thread.join(BREATH)
             waited += BREATH
 

@@ -3,20 +3,27 @@
 The thread has a PC/SC context of its own: the service carries out the calls of one context one after the other, and a
 card that hangs must not blind the other readers. Another program may hold a transaction for as long as it likes, and
 PC/SC waits for it without a limit: that wait is in this thread, while a timer gives the answer.
+
+What lies in the reader is what PC/SC says, with one doubt. pcscd (1.9.9) polls serial readers every 0.4 s, but where a
+reset or an exchange fails because the card has left, it notes the reader as empty on the spot: it neither counts this
+removal nor signals it, and if another card follows before it polls, it holds the reader for empty as long as that card
+stays. So a removal that was not counted is in doubt, and is looked into: at once a few times, and at each order to arm.
 """
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
 from vitale_drivers.base import Arm, Emit, Failed, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report, Transmit
 from vitale_drivers.card_tasks import Task, reading, transmission
 from vitale_drivers.pcsc_access import Access
-from vitale_drivers.pcsc_api import Pcsc, ReaderState
+from vitale_drivers.pcsc_api import Pcsc
 from vitale_drivers.pcsc_holders import programs_using_pcsc
+from vitale_drivers.pcsc_state import ReaderState
 from vitale_drivers.presence import Presence
 from vitale_protocol.errors import (
     ConfigurationInvalid,
@@ -37,6 +44,9 @@ MEDIA = ("vitale-card", "cps-card")
 
 LASTING = frozenset({MediumMute.reason, MediumUnreadable.reason, MediumUnsupported.reason})
 """Reasons that stay true of what lies there, and are shown with the reader."""
+
+LOOK = 0.1
+"""Seconds between looks for a removal that is not signalled; the first is enough but for the bad luck of one lost."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,18 +75,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Slot:
     """A reader that is plugged, from ``start`` to ``remove``."""
 
-    def __init__(self, name: str, reader: Reader, settings: Settings, pcsc: Pcsc, emit: Emit) -> None:
-        """Stores; ``name`` is that of PC/SC, ``reader`` what clients know it as."""
+    def __init__(
+        self, name: str, reader: Reader, settings: Settings, pcsc: Pcsc, emit: Emit, look: Callable[[], None]
+    ) -> None:
+        """Stores; ``name`` is that of PC/SC, ``reader`` what clients know it as; ``look`` has PC/SC asked at once."""
         self.name = name
         self._reader = reader
         self._settings = settings
         self._emit = emit
+        self._look = look
         self._changed = threading.Condition()
         self._state = ReaderState(name)
         self._presence = Presence(reader.id)
         self._error: str | None = None
         self._busy = False
         self._gone = False
+        self._doubtful = False
+        self._reconcile = False
         self._tasks: deque[Task] = deque()
         self._task: Task | None = None
         self._timers: dict[Task, threading.Timer] = {}
@@ -113,6 +128,7 @@ class Slot:
         """Reads what is there, under the rules of ``base``."""
         with self._changed:
             self._presence.arm(command)
+            self._reconcile = self._doubtful
             self._wake()
 
     def disarm(self) -> None:
@@ -181,28 +197,59 @@ class Slot:
 
     def leaves(self, task: Task, within: float) -> bool:
         """Waits until the card of a task is known to have left; whether that came about in time."""
+        end = time.monotonic() + within
+        left = False
+        while not left and (rest := end - time.monotonic()) > 0:
+            self.look()
+            with self._changed:
+                left = self._changed.wait_for(
+                    lambda: self._gone or task.presence != self._presence.number, min(rest, LOOK)
+                )
+        return left
+
+    def doubt(self, within: float) -> ReaderState | None:
+        """Waits for doubts to end, and returns the state that is in doubt if they did not."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._gone or task.presence != self._presence.number, within)
+            ended = self._changed.wait_for(lambda: self._gone or not self._doubtful, within)
+            return None if ended else self._state
+
+    def look(self) -> None:
+        """Has the state of the reader asked for."""
+        self._look()
 
     def _run(self) -> None:
-        while (task := self._next()) is not None:
-            self._access.perform(task)
-            with self._changed:
-                self._task, self._busy = None, False
-                self._publish()
+        while not self._gone:
+            if task := self._next():
+                self._access.perform(task)
+                with self._changed:
+                    self._task, self._busy = None, False
+                    self._publish()
+            else:
+                self._access.reconcile()
         self._access.close()
 
     def _next(self) -> Task | None:
+        """Waits for something to do: a task, or none where the reader is to be looked into, or was removed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._gone or self._tasks)
-            self._task = None if self._gone else self._tasks.popleft()
+            self._changed.wait_for(lambda: self._gone or self._tasks or self._reconcile)
+            self._task = self._tasks.popleft() if self._tasks and not self._gone else None
+            self._reconcile = self._reconcile and self._task is not None
             return self._task
 
     # ── the state, under the lock ──
 
     def _take(self, state: ReaderState) -> None:
         """Takes a state; another card than before ends one presence and begins the next."""
-        before, now = _card(self._state), _card(state)
+        known = self._state
+        if state.silenced(known):
+            self._state = replace(state, atr=known.atr)
+            self._error = MediumMute.reason if state.mute else self._error
+            return
+        if state.present or not state.uncounted(known):
+            self._doubtful = self._reconcile = False
+        elif known.present:
+            self._doubtful = self._reconcile = True
+        before, now = known.card, state.card
         if before != now and before is not None:
             self._leave(unseen=now is not None)
         self._state = state
@@ -293,8 +340,3 @@ class Slot:
             if not task.granted:
                 busy = ReaderBusy("another program holds the card", data={"holder": holder} if holder else None)
                 self.finish(task, task.failed(busy))
-
-
-def _card(state: ReaderState) -> tuple[int, bytes, bool] | None:
-    """What tells one presence from another; None without a card, or while it is still being powered."""
-    return (state.count, state.atr, state.mute) if state.present and (state.atr or state.mute) else None

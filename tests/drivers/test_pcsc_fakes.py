@@ -21,12 +21,13 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc import PcscDriver
-from vitale_drivers.pcsc_api import PNP, Card, CardReset, Context, ExchangeFailed, ReaderState
+from vitale_drivers.pcsc_api import PNP, Card, CardReset, Context, ExchangeFailed
+from vitale_drivers.pcsc_state import ReaderState
 from vitale_firmware_sim.card import Card as SimulatedCard
 from vitale_firmware_sim.images import load_image
-from vitale_protocol.errors import MediumMute, ReaderGone, ReaderUnavailable, VitaleError
+from vitale_protocol.errors import MediumMute, MediumRemoved, ReaderGone, ReaderUnavailable, VitaleError
 
-EMPTY, PRESENT, UNAVAILABLE, UNKNOWN, EXCLUSIVE = 0x10, 0x20, 0x08, 0x04, 0x80
+EMPTY, PRESENT, UNAVAILABLE, UNKNOWN, EXCLUSIVE, MUTE = 0x10, 0x20, 0x08, 0x04, 0x80, 0x200
 VITALE = load_image("adulte").atr
 TWIN_A, TWIN_B = "Twin 00 00", "Twin 01 00"
 
@@ -49,6 +50,8 @@ class FakeCard:
 
     def reset(self) -> None:
         self.service.resets += 1
+        if self.service.unsignalled is not None:
+            self.service.note(self.service.unsignalled)
         if self.service.reset_fault is not None:
             raise self.service.reset_fault
 
@@ -58,12 +61,22 @@ class FakeCard:
 
 @dataclass
 class Service:
-    """PC/SC as a table of readers."""
+    """PC/SC as a table of readers.
+
+    Attributes:
+        unsignalled: the state that a failing reset leaves, and that is not signalled, as with pcscd.
+        overlooked: what is in the reader in truth, which is only noticed when the reader is roused.
+    """
 
     states: dict[str, ReaderState] = field(default_factory=dict[str, ReaderState])
     serials: dict[str, str] = field(default_factory=dict[str, str])
     faults: list[VitaleError | None] = field(default_factory=list["VitaleError | None"])
     reset_fault: VitaleError | None = None
+    unsignalled: ReaderState | None = None
+    overlooked: ReaderState | None = None
+    rouse_faults: list[VitaleError] = field(default_factory=list[VitaleError])
+    roused: int = 0
+    changes: int = 0
     connect_faults: list[VitaleError] = field(default_factory=list[VitaleError])
     down: VitaleError | None = None
     pnp_known: bool = True
@@ -81,9 +94,15 @@ class Service:
         return FakeContext(self)
 
     def set(self, name: str, bits: int, atr: bytes = b"", *, count: int = 0) -> None:
+        self.note(ReaderState(name, bits | count << 16, atr))
         with self.changed:
-            self.states[name] = ReaderState(name, bits | count << 16, atr)
+            self.changes += 1
             self.changed.notify_all()
+
+    def note(self, state: ReaderState) -> None:
+        """Sets a state without a signal: only who looks at it anew finds it."""
+        with self.changed:
+            self.states[state.name] = state
 
     def card(self, name: str, *, count: int = 1, more: int = 0) -> None:
         self.set(name, PRESENT | more, VITALE, count=count)
@@ -91,6 +110,7 @@ class Service:
     def unplug(self, name: str) -> None:
         with self.changed:
             del self.states[name]
+            self.changes += 1
             self.changed.notify_all()
 
     def fail(self, error: VitaleError | None) -> None:
@@ -113,19 +133,22 @@ class FakeContext:
         with service.changed:
             service.waits += 1
             service.changed.notify_all()
-            before = set(service.states)
+            before, changes = set(service.states), service.changes
+            unlike = any(self._now(state, before).changed for state in given)
 
             def look() -> tuple[ReaderState, ...]:
                 return tuple(self._now(state, before) for state in given)
 
             def over() -> bool:
-                differs = any(state.changed for state in look())
+                differs = unlike or (changes != service.changes and any(state.changed for state in look()))
                 return differs or self.cancelled or service.down is not None or service.restless
 
             service.changed.wait_for(over, timeout)
-            self.cancelled = False
             if service.down is not None:
                 raise service.down
+            if self.cancelled:
+                self.cancelled = False
+                return given
             return look()
 
     def _now(self, state: ReaderState, before: set[str]) -> ReaderState:
@@ -145,6 +168,16 @@ class FakeContext:
         if self.service.connect_faults:
             raise self.service.connect_faults.pop(0)
         return FakeCard(self.service)
+
+    def rouse(self, reader: str) -> None:
+        with self.service.changed:
+            self.service.roused += 1
+            self.service.changed.notify_all()
+            if self.service.rouse_faults:
+                raise self.service.rouse_faults.pop(0)
+            if self.service.overlooked is None:
+                raise MediumRemoved("E_NO_SMARTCARD")
+            self.service.note(self.service.overlooked)
 
     def serial_number(self, reader: str) -> str:
         self.service.asked_serials.append(reader)
@@ -166,6 +199,7 @@ Opened = tuple[PcscDriver, Inbox]
 def opening(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Opened]]:
     """Opens the driver on the service, armed for cartes Vitale, with short times."""
     monkeypatch.setattr(pcsc_access, "SETTLE", 0.2)
+    monkeypatch.setattr(pcsc_access, "PROBES", (0.02, 0.02, 0.02))
     monkeypatch.setattr(pcsc_monitor, "RELIST", 0.05)
     monkeypatch.setattr(pcsc_monitor, "RETRY", 0.05)
     monkeypatch.setattr(pcsc_monitor, "BREATH", 0.02)
@@ -384,6 +418,86 @@ def test_a_reader_unplugged_while_its_card_is_waited_for_is_gone(service: Servic
     service.unplug(TWIN_A)
     assert inbox.wait(Failed).reason == "reader_gone"
     inbox.wait(ReaderRemoved)
+    assert len(inbox.outcomes()) == 1
+
+
+@pytest.fixture
+def torn(service: Service) -> Service:
+    """A service whose next card is torn out in an exchange, which pcscd notes without counting or signalling it."""
+    service.faults, service.reset_fault = [None, ExchangeFailed("E_NOT_TRANSACTED")], MediumRemoved("E_NO_SMARTCARD")
+    service.unsignalled = ReaderState(TWIN_A, EMPTY | 1 << 16)
+    return service
+
+
+def shown(inbox: Inbox) -> list[str]:
+    return [report.reader.state for report in inbox.reports if isinstance(report, ReaderChanged)]
+
+
+def test_a_card_that_takes_the_place_of_one_torn_out_is_found_and_read(torn: Service, opened: Opened) -> None:
+    """pcscd polls too late to see the reader empty, and believes that it is, for as long as the next card stays."""
+    _, inbox = opened
+    torn.overlooked = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
+    torn.card(TWIN_A, count=1)
+    assert inbox.wait(Failed).reason == "medium_removed"
+    inbox.wait(Presented)
+    assert shown(inbox) == ["empty", "present"]
+    assert [type(outcome) for outcome in inbox.outcomes()] == [Failed, Presented]
+    assert torn.roused == 1, "a card that the service knows of is left alone"
+
+
+def test_a_reader_is_shown_as_empty_before_its_card_is_told_as_torn_out(torn: Service, opened: Opened) -> None:
+    driver, inbox = opened
+    torn.card(TWIN_A, count=1)
+    inbox.wait(Failed)
+    assert shown(inbox) == ["empty"]
+    driver.arm(Arm(media=("vitale-card",), again=("pcsc:twin",), deadline=time.time() + 600))
+    torn.set(TWIN_A, EMPTY, count=2)
+    torn.card(TWIN_A, count=3)
+    inbox.wait(Presented)
+    assert len(inbox.outcomes()) == 2, "one failure for one card, whoever asks again"
+
+
+def test_a_reader_that_stays_empty_is_left_in_peace(torn: Service, opened: Opened) -> None:
+    driver, inbox = opened
+    torn.card(TWIN_A, count=1)
+    inbox.wait(Failed)
+    with torn.changed:
+        assert torn.changed.wait_for(lambda: torn.roused == len(pcsc_access.PROBES), 10)
+        assert not torn.changed.wait_for(lambda: torn.roused > len(pcsc_access.PROBES), 0.2), "nobody waits for a card"
+    torn.overlooked = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
+    driver.arm(Arm(media=("vitale-card",), deadline=time.time() + 600))
+    inbox.wait(Presented)
+
+
+def test_a_removal_that_was_counted_is_beyond_doubt(torn: Service, opened: Opened) -> None:
+    driver, inbox = opened
+    torn.unsignalled = ReaderState(TWIN_A, EMPTY | 2 << 16)
+    torn.card(TWIN_A, count=1)
+    inbox.wait(Failed)
+    driver.arm(Arm(media=("vitale-card",), deadline=time.time() + 600))
+    torn.card(TWIN_A, count=3)
+    inbox.wait(Presented)
+    assert torn.roused == 0
+
+
+def test_a_reader_without_a_service_to_look_into_it_is_looked_into_again(torn: Service, opened: Opened) -> None:
+    driver, inbox = opened
+    torn.overlooked = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
+    torn.rouse_faults = [ReaderUnavailable("E_INVALID_HANDLE"), ReaderGone("E_READER_UNAVAILABLE")]
+    torn.card(TWIN_A, count=1)
+    inbox.wait(Presented)
+    assert torn.roused == len(pcsc_access.PROBES)
+    driver.disarm()
+
+
+def test_a_card_that_a_reset_leaves_mute_did_not_leave(service: Service, opened: Opened) -> None:
+    """It has no ATR any more, but no removal was counted either: one card, one failure, and the right one."""
+    _, inbox = opened
+    service.faults, service.reset_fault = [ExchangeFailed("E_NOT_TRANSACTED")], MediumMute("W_UNRESPONSIVE_CARD")
+    service.unsignalled = ReaderState(TWIN_A, PRESENT | MUTE | 1 << 16)
+    service.card(TWIN_A, count=1)
+    assert inbox.wait(Failed).reason == "medium_mute"
+    assert {report.reader.error for report in inbox.reports if isinstance(report, ReaderChanged)} == {"medium_mute"}
     assert len(inbox.outcomes()) == 1
 
 
