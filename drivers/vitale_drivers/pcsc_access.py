@@ -35,7 +35,7 @@ SETTLE = 0.7
 FIRST_PAUSE, LAST_PAUSE = 0.02, 0.5
 """Seconds between attempts while a program has the card for itself alone; a change of its state ends them early."""
 
-PROBES = (0.1, 0.2, 0.4, 0.4)
+PROBES: tuple[float, ...] = (0.1, 0.2, 0.4, 0.4)
 """Seconds before each look into a reader in doubt: soon for who waits, the last when the service has looked itself."""
 
 

@@ -469,13 +469,24 @@ def test_a_reader_that_stays_empty_is_left_in_peace(torn: Service, opened: Opene
     inbox.wait(Presented)
 
 
-def test_a_removal_that_was_counted_is_beyond_doubt(torn: Service, opened: Opened) -> None:
-    driver, inbox = opened
-    torn.unsignalled = ReaderState(TWIN_A, EMPTY | 2 << 16)
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (0, 0)], ids=["counted", "a platform that does not count"])
+def test_a_removal_that_cannot_be_doubted_is_not(torn: Service, opened: Opened, before: int, after: int) -> None:
+    _, inbox = opened
+    torn.unsignalled = ReaderState(TWIN_A, EMPTY | after << 16)
+    torn.card(TWIN_A, count=before)
+    inbox.wait(Failed)
+    with torn.changed:
+        assert not torn.changed.wait_for(lambda: torn.roused > 0, 0.2)
+    torn.card(TWIN_A, count=3)
+    inbox.wait(Presented)
+
+
+def test_a_card_that_the_service_knows_of_is_not_powered_anew(torn: Service, opened: Opened) -> None:
+    _, inbox = opened
+    pcsc_access.PROBES = (0.5,)
     torn.card(TWIN_A, count=1)
     inbox.wait(Failed)
-    driver.arm(Arm(media=("vitale-card",), deadline=time.time() + 600))
-    torn.card(TWIN_A, count=3)
+    torn.note(ReaderState(TWIN_A, PRESENT | 3 << 16, VITALE))
     inbox.wait(Presented)
     assert torn.roused == 0
 

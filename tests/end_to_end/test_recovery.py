@@ -21,7 +21,7 @@ from vitale_protocol.errors import (
 )
 from vitale_reader import PresentationProgress, Reader
 
-PATIENCE = 8.0
+PATIENCE = 40.0
 
 #: What may be said of a card that is withdrawn in the middle of anything.
 RIGHT_ERRORS = (MediumRemoved, MediumMute, MediumUnreadable)
