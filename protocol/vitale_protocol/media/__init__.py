@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 from vitale_protocol.apdu import ReadingScript
 from vitale_protocol.errors import MediumUnsupported
-from vitale_protocol.media import cps, vitale2
+from vitale_protocol.media import apcv, cps, vitale2
 from vitale_protocol.media.medium import WARNINGS, CardModule, Evidence, Interpreter, Recognised
 from vitale_protocol.records import Reading
 
 __all__ = ["WARNINGS", "Evidence", "Recognised", "interpret", "reading_script", "recognise"]
 
 _CARDS: Mapping[str, CardModule] = {"vitale-card": vitale2, "cps-card": cps}
-_INTERPRETERS: Mapping[str, Interpreter] = {"vitale-card": vitale2.interpret}
+_INTERPRETERS: Mapping[str, Interpreter] = {"vitale-card": vitale2.interpret, "apcv-nfc": apcv.interpret}
 
 
 def recognise(atr: bytes) -> Recognised:
