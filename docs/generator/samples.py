@@ -27,6 +27,11 @@ READER = {
 JWKS = {"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "…", "x": "…", "y": "…"}]}
 NONCE = "q3J0c2hYb1ZrT2dLd2JzUA"
 JTI = "019a9b3c-5f7e-7c11-9a52-0d4c6f1be0aa"
+CONTEXT = {
+    "identifiant": "ctx-7d1f0c52",
+    "token": "PHNhbWw6QXNzZXJ0aW9u…",
+    "date_fin_validite": "2026-11-01T09:30:00Z",
+}
 CLIENT_ID = "logiciel-de-facturation-7f3a"
 CLAIMS = {
     "ver": 1,
@@ -93,6 +98,7 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                 }
             ],
             "uptime": 3600.5,
+            "resolver": {"name": "none", "state": "none"},
         },
     ),
     "station.keys": ({}, {"jwks": JWKS}),
@@ -106,6 +112,8 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "presentation.cancel": ({"request": 7}, {"cancelled": True}),
     "outbox.list": ({}, {"tokens": [{"jti": JTI, "exp": 1793520120, "token": "eyJ0eXAiOiJ2aXRhbGUt…"}]}),
     "outbox.ack": ({"jti": [JTI]}, {"acked": 1}),
+    "context.restore": ({"identifiant": CONTEXT["identifiant"]}, CONTEXT | {"confirmed": True}),
+    "context.release": ({"identifiant": CONTEXT["identifiant"]}, {"released": True}),
     "clients.add": (
         {"name": "Logiciel de facturation", "scopes": ["identity", "nir"], "transports": ["tls"]},
         {
@@ -143,6 +151,10 @@ NOTIFICATIONS: dict[str, dict[str, Any]] = {
         "request": 7,
         "step": "armed",
         "message": "Insérez la carte Vitale.",
+    },
+    "context.expiring": {
+        "identifiant": CONTEXT["identifiant"],
+        "date_fin_validite": CONTEXT["date_fin_validite"],
     },
 }
 

@@ -4,7 +4,16 @@ from typing import Literal, dataclass_transform
 
 import msgspec
 
-__all__ = ["EVENTS", "Event", "PresentationProgress", "Reader", "ReaderEvent", "ReaderState", "Step"]
+__all__ = [
+    "EVENTS",
+    "ContextExpiring",
+    "Event",
+    "PresentationProgress",
+    "Reader",
+    "ReaderEvent",
+    "ReaderState",
+    "Step",
+]
 
 ReaderState = Literal["empty", "present", "busy", "leased", "unavailable"]
 Step = Literal["armed", "detected", "reading", "retry", "remove_card", "ambiguous", "resolving"]
@@ -52,9 +61,20 @@ class PresentationProgress(Event):
     remedy: str | None = None
 
 
+class ContextExpiring(Event):
+    """``context.expiring``: an apCV context of this client ends soon; told once, in time to act.
+
+    ``date_fin_validite`` is RFC 3339 in UTC, to the second.
+    """
+
+    identifiant: str
+    date_fin_validite: str
+
+
 EVENTS: dict[str, type[Event]] = {
     "reader.added": ReaderEvent,
     "reader.changed": ReaderEvent,
     "reader.removed": ReaderEvent,
     "presentation.progress": PresentationProgress,
+    "context.expiring": ContextExpiring,
 }

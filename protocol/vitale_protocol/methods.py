@@ -24,6 +24,10 @@ __all__ = [
     "ClientsListed",
     "ClientsRevoke",
     "ClientsRevoked",
+    "ContextRelease",
+    "ContextReleased",
+    "ContextRestore",
+    "ContextRestored",
     "Done",
     "DriverHealth",
     "Empty",
@@ -41,6 +45,7 @@ __all__ = [
     "PresentationResult",
     "Purpose",
     "ReadersListed",
+    "ResolverHealth",
     "Scope",
     "SessionOpen",
     "SessionOpened",
@@ -65,6 +70,7 @@ Transport = Literal["unix", "tls", "websocket", "stdio"]
 Nonce = Annotated[str, msgspec.Meta(min_length=22, max_length=128, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 ReaderId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Identifiant = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 TimeoutMs = Annotated[int, msgspec.Meta(ge=1_000, le=600_000)]
 RequestId = int | str
 
@@ -157,6 +163,19 @@ class DriverHealth(Result):
     detail: str | None = None
 
 
+class ResolverHealth(Result):
+    """The apCV resolver of the station.
+
+    ``state``: ``none`` (no resolver is configured), ``ready``, ``degraded`` (its last call failed), ``open`` (it
+    failed so often that it is left alone for a while); ``reason`` is a catalogue reason where something is off.
+    """
+
+    name: str
+    state: Literal["none", "ready", "degraded", "open"]
+    reason: str | None = None
+    detail: str | None = None
+
+
 class StationInfo(Result):
     """The answer to ``station.info``; ``uptime`` in seconds."""
 
@@ -164,6 +183,7 @@ class StationInfo(Result):
     media: tuple[str, ...]
     drivers: tuple[DriverHealth, ...]
     uptime: float
+    resolver: ResolverHealth | None = None
 
 
 class StationKeys(Result):
@@ -233,6 +253,37 @@ class OutboxAcked(Result):
     """How many tokens were acknowledged by this call."""
 
     acked: int
+
+
+class ContextRestore(Params):
+    """``context.restore``: an apCV context that this client holds."""
+
+    identifiant: Identifiant
+
+
+class ContextRestored(Result):
+    """An apCV context.
+
+    ``date_fin_validite`` is RFC 3339 in UTC, to the second. ``confirmed`` says whether the service gave the context
+    just now; without it, the service did not answer and this is the copy that the daemon holds.
+    """
+
+    identifiant: str
+    token: str
+    date_fin_validite: str
+    confirmed: bool
+
+
+class ContextRelease(Params):
+    """``context.release``: the client needs an apCV context no more."""
+
+    identifiant: Identifiant
+
+
+class ContextReleased(Result):
+    """Whether the service still knew the context; in either case it is gone now."""
+
+    released: bool
 
 
 class ClientsAdd(Params):
@@ -332,6 +383,16 @@ METHODS: dict[str, Method] = {
         Method("presentation.cancel", PresentationCancel, PresentationCancelled, "Cancels a waiting request."),
         Method("outbox.list", Empty, OutboxListed, "The tokens that this client has not acknowledged."),
         Method("outbox.ack", OutboxAck, OutboxAcked, "Acknowledges tokens; the daemon forgets them."),
+        Method(
+            "context.restore",
+            ContextRestore,
+            ContextRestored,
+            "Gives an apCV context of this client once more.",
+            scope="context",
+        ),
+        Method(
+            "context.release", ContextRelease, ContextReleased, "Ends an apCV context of this client.", scope="context"
+        ),
         Method("clients.add", ClientsAdd, ClientAdded, "Pairs a client.", scope="admin"),
         Method("clients.list", Empty, ClientsListed, "The paired clients.", scope="admin"),
         Method("clients.revoke", ClientsRevoke, ClientsRevoked, "Revokes a client.", scope="admin"),

@@ -31,6 +31,7 @@ __all__ = [
     "TYPE",
     "Check",
     "Claims",
+    "ContextClaim",
     "Evidence",
     "ReaderClaim",
     "Seen",
@@ -93,8 +94,20 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
+class ContextClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """An apCV context, as the service gave it; ``date_fin_validite`` is RFC 3339 in UTC, to the second."""
+
+    identifiant: str
+    token: str
+    date_fin_validite: str
+
+
 class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The claims of WIRE, version 1. ``presented_at`` is seconds with a fraction; the other times are whole seconds."""
+    """The claims of WIRE, version 1. ``presented_at`` is seconds with a fraction; the other times are whole seconds.
+
+    ``delegate`` is who presented the application for the patient. ``payload`` is the string that was transported,
+    ``payload_b64`` the same in base64 where it is not printable text; never both.
+    """
 
     ver: int
     iss: str
@@ -112,7 +125,10 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     record: Record
     evidence: Evidence
     purpose: tuple[str, ...] | None = None
-    context: dict[str, Any] | None = None
+    context: ContextClaim | None = None
+    delegate: str | None = None
+    payload: str | None = None
+    payload_b64: str | None = None
     warnings: tuple[str, ...] = ()
 
 

@@ -5,6 +5,7 @@ import contextlib
 import datetime as dt
 import logging
 import os
+import random
 import secrets
 import sys
 import time
@@ -20,17 +21,22 @@ from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.audit import Audit
 from vitale_reader.daemon.certificates import Certificates
 from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.contexts import Contexts
+from vitale_reader.daemon.delivery import Delivery
 from vitale_reader.daemon.desk import Desk
 from vitale_reader.daemon.files import private_folder
 from vitale_reader.daemon.issuer import Issuer
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.outbox import Outbox
+from vitale_reader.daemon.replay import ReplayGuard
 from vitale_reader.daemon.service import Service
 from vitale_reader.daemon.store import Store
 from vitale_reader.daemon.supervisor import Beat, Supervisor
 from vitale_reader.daemon.transports import tls
 from vitale_reader.daemon.transports.stream import StreamLimits
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
+from vitale_reader.resolvers.guarded import GuardedResolver
+from vitale_reader.resolvers.registry import load_resolver
 from vitale_reader.version import VERSION
 
 __all__ = ["run", "running", "serve"]
@@ -73,7 +79,12 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
             clock=time.time,
             random_bytes=secrets.token_bytes,
         )
-        desk = Desk(issuer, outbox, audit, clock=time.time)
+        resolver = await _open_resolver(stack, config)
+        guard = ReplayGuard(store, keys, days=config.apcv.replay_days, clock=time.time)
+        contexts = Contexts(store, keys, resolver, clock=time.time)
+        await contexts.open()
+        delivery = Delivery(issuer, outbox, audit, guard, resolver, contexts, clock=time.time)
+        desk = Desk(delivery, clock=time.time)
         desk.supervisor = Supervisor(
             {name: config.drivers.options.get(name, {}) for name in config.drivers.enabled},
             on_report=desk.report,
@@ -87,18 +98,21 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
             desk=desk,
             access=access,
             outbox=outbox,
+            contexts=contexts,
+            resolver=resolver,
             audit=audit,
             keys=keys,
             certificates=certificates,
             clock=time.time,
         )
+        contexts.notify = service.notify_expiring
         desk.supervisor.start()
         stack.push_async_callback(desk.supervisor.stop)
         endpoints = await _listen(stack, home, config, certificates, service, limits)
         stack.push_async_callback(service.stop)
         stack.enter_context(lifecycle.published(home, endpoints))
-        cleaning = asyncio.create_task(_clean(outbox, audit), name="cleaning")
-        stack.callback(cleaning.cancel)
+        for name, work in (("cleaning", _clean(outbox, audit, guard, contexts)), ("contexts", contexts.watch())):
+            stack.callback(asyncio.create_task(work, name=name).cancel)
         logger.info("serving, station %s in mode %s", keys.station, config.station.mode)
         yield endpoints
         logger.info("stopping")
@@ -157,12 +171,20 @@ async def _listen(
     return Endpoints(pid=os.getpid(), version=VERSION, unix=unix_file, tls=tls_endpoint)
 
 
-async def _clean(outbox: Outbox, audit: Audit) -> None:
+async def _open_resolver(stack: contextlib.AsyncExitStack, config: Config) -> GuardedResolver:
+    resolver = load_resolver(config.apcv.resolver)(config.apcv.options, config.station.mode)
+    await resolver.open()
+    stack.push_async_callback(resolver.close)
+    # Jitter needs no secret randomness.
+    return GuardedResolver(resolver, limit=config.apcv.timeout, random=random.random, clock=time.monotonic)
+
+
+async def _clean(*kept: Outbox | Audit | ReplayGuard | Contexts) -> None:
     """Forgets what has expired, now and from time to time."""
     while True:
-        with contextlib.suppress(Exception):
-            await outbox.purge()
-            await audit.purge()
+        for forgetful in kept:
+            with contextlib.suppress(Exception):
+                await forgetful.purge()
         await asyncio.sleep(PURGE_INTERVAL)
 
 

@@ -12,7 +12,7 @@ import msgspec
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
 
-__all__ = ["Config", "Drivers", "Log", "Station", "Tls", "Tokens", "Unix", "load", "parse"]
+__all__ = ["Apcv", "Config", "Drivers", "Log", "Station", "Tls", "Tokens", "Unix", "load", "parse"]
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
@@ -112,6 +112,24 @@ class Drivers(Section):
     options: dict[str, dict[str, object]] = {}
 
 
+class Apcv(Section):
+    """``[apcv]``: the carte Vitale as an application of a phone.
+
+    Attributes:
+        profiles: how to read a string from a phone over NFC: paths of profile files, or ``simulator``.
+        resolver: what turns a string into a context: ``none``, ``apcv-soap``, or the name of a plug-in.
+        options: a table for the resolver, ``[apcv.options]``; each resolver checks its own.
+        timeout: seconds that a resolver has for one call, retries included.
+        replay_days: days for which a string that was used is known again.
+    """
+
+    profiles: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)], ...] = ()
+    resolver: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "none"
+    options: dict[str, object] = {}
+    timeout: Annotated[float, msgspec.Meta(ge=0.1, le=120)] = 10.0
+    replay_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 30
+
+
 class Config(Section):
     """The whole file; every table and every setting may be left out.
 
@@ -127,6 +145,7 @@ class Config(Section):
     limits: Limits = Limits()
     log: Log = Log()
     drivers: Drivers = Drivers()
+    apcv: Apcv = Apcv()
     store: Literal["sqlite"] = "sqlite"
     audit_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 365
 

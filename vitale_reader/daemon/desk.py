@@ -5,9 +5,7 @@ The hub decides and this module acts: commands to drivers, tokens to clients, no
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -25,15 +23,15 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.base import Started as DriverStarted
 from vitale_protocol.errors import (
-    InternalError,
+    Cancelled,
     MediumUnreadable,
     ShuttingDown,
     VitaleError,
     by_reason,
 )
 from vitale_protocol.events import Reader
-from vitale_protocol.methods import PresentationResult
-from vitale_reader.daemon.audit import Audit, Entry
+from vitale_reader.daemon import delivery
+from vitale_reader.daemon.delivery import Asked, Delivery
 from vitale_reader.daemon.hub import (
     Action,
     Announce,
@@ -46,19 +44,18 @@ from vitale_reader.daemon.hub import (
     Tell,
     Waiting,
 )
-from vitale_reader.daemon.issuer import Grant, Issuer
-from vitale_reader.daemon.outbox import Outbox
+from vitale_reader.daemon.issuer import Grant
 from vitale_reader.daemon.supervisor import Supervisor
 
-__all__ = ["Client", "Desk", "incident"]
+__all__ = ["Client", "Desk"]
 
 logger = logging.getLogger(__name__)
 
 RequestId = int | str
 
 
-class Client(Protocol):
-    """A session, as the desk sees it; each call goes to the other end at once, if that is still there.
+class Client(delivery.Client, Protocol):
+    """A session, as the desk sees it.
 
     Attributes:
         number: unique among the sessions of this process.
@@ -66,26 +63,8 @@ class Client(Protocol):
 
     number: int
 
-    def reply(self, request: RequestId, result: PresentationResult) -> None:
-        """The presentation that a request waited for."""
-
-    def fail(self, request: RequestId, error: VitaleError) -> None:
-        """The error that a request ended with."""
-
-    def progress(self, request: RequestId, tell: Tell) -> None:
-        """How a request gets on."""
-
     def reader_event(self, what: str, reader: Reader) -> None:
         """A reader was ``added``, ``changed`` or ``removed``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Who waits, under which id, for what."""
-
-    client: Client
-    request: RequestId
-    grant: Grant
 
 
 class Desk:
@@ -93,13 +72,12 @@ class Desk:
 
     supervisor: Supervisor
 
-    def __init__(self, issuer: Issuer, outbox: Outbox, audit: Audit, *, clock: Callable[[], float]) -> None:
+    def __init__(self, delivery: Delivery, *, clock: Callable[[], float]) -> None:
         self._hub = Hub()
-        self._issuer = issuer
-        self._outbox = outbox
-        self._audit = audit
+        self._delivery = delivery
         self._clock = clock
         self._asked: dict[Key, Asked] = {}
+        self._delivering: dict[Key, Asked] = {}
         self._watching: dict[int, Client] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
@@ -113,7 +91,7 @@ class Desk:
 
     def waiting(self, client: Client) -> int:
         """How many requests of a session wait."""
-        return sum(asked.client is client for asked in self._asked.values())
+        return sum(asked.client is client for asked in (*self._asked.values(), *self._delivering.values()))
 
     def request(
         self,
@@ -128,7 +106,7 @@ class Desk:
         """A session waits for the next presentation that matches, ``timeout`` seconds at most."""
         now = self._now()
         key = (client.number, request)
-        self._asked[key] = Asked(client, request, grant)
+        self._asked[key] = Asked(client, request, grant, asyncio.get_running_loop().create_future())
         waiting = Waiting(
             key=key,
             media=media,
@@ -140,8 +118,10 @@ class Desk:
         self._do(self._hub.ask(waiting, now))
 
     def cancel(self, client: Client, request: RequestId) -> bool:
-        """Cancels a request of a session; whether it was waiting."""
+        """Cancels a request of a session; whether it was waiting, for a medium or for the apCV service."""
         key = (client.number, request)
+        if delivered := self._delivering.get(key):
+            return delivered.give_up(Cancelled())
         waits = key in self._asked and any(waiting.key == key for waiting in self._hub.waiting)
         if waits:
             self._do(self._hub.cancel(key, self._now()))
@@ -161,6 +141,9 @@ class Desk:
         self._do(self._hub.session_ended(client.number, self._now()))
         for key in [key for key, asked in self._asked.items() if asked.client is client]:
             del self._asked[key]
+        for asked in self._delivering.values():
+            if asked.client is client:
+                asked.give_up(Cancelled("the session ended"))
 
     # ── for drivers ──
 
@@ -195,10 +178,13 @@ class Desk:
     async def stop(self) -> None:
         """Answers every request that waits, and finishes what was being delivered."""
         self._do(self._hub.refuse_all(ShuttingDown))
+        for asked in self._delivering.values():
+            asked.give_up(ShuttingDown())
         if self._alarm is not None:
             self._alarm.cancel()
         while self._tasks:
             await asyncio.gather(*self._tasks)
+        await self._delivery.stop()
 
     # ── what the hub decides ──
 
@@ -212,12 +198,13 @@ class Desk:
                     self.supervisor.send(driver, msgspec.structs.replace(arm, deadline=deadline))
                 case DisarmDriver(driver=driver):
                     self.supervisor.send(driver, Disarm())
-                case Deliver():
-                    self._spawn(self._deliver(self._asked.pop(action.request.key), action))
+                case Deliver(request=request):
+                    self._delivering[request.key] = self._asked.pop(request.key)
+                    self._spawn(self._deliver(action))
                 case Refuse(request=request, error=error):
                     asked = self._asked.pop(request.key)
                     asked.client.fail(asked.request, error)
-                    self._spawn(self._note(asked.grant, error.reason))
+                    self._spawn(self._delivery.note(asked.grant, error.reason))
                 case Tell(request=request):
                     if told := self._asked.get(request.key):
                         told.client.progress(told.request, action)
@@ -238,33 +225,12 @@ class Desk:
         self._alarm = None
         self._do(self._hub.tick(self._now()))
 
-    async def _deliver(self, asked: Asked, delivery: Deliver) -> None:
-        presentation, grant = delivery.presentation, asked.grant
+    async def _deliver(self, action: Deliver) -> None:
+        key = action.request.key
         try:
-            issued = self._issuer.issue(presentation, delivery.reader.driver, grant)
-            entry = Entry(
-                at=self._clock(),
-                action="presentation.request",
-                outcome="ok",
-                client_id=grant.client_id,
-                medium=presentation.medium,
-                reader=presentation.reader,
-                jti=issued.claims.jti,
-            )
-            # Kept before it is handed over: whatever dies from here on, the token is in the outbox.
-            await self._outbox.put(issued.token, client_id=grant.client_id, presentation=presentation.id, entry=entry)
-        except VitaleError as error:
-            asked.client.fail(asked.request, error)
-            await self._note(grant, error.reason)
-        except Exception as error:  # noqa: BLE001  an edge: evidence comes from strangers
-            asked.client.fail(asked.request, incident(error))
-            await self._note(grant, InternalError.reason)
-        else:
-            result = PresentationResult(presentation=presentation.id, token=issued.token.token, claims=issued.claims)
-            asked.client.reply(asked.request, result)
-
-    async def _note(self, grant: Grant, outcome: str) -> None:
-        await self._audit.note("presentation.request", outcome, client_id=grant.client_id)
+            await self._delivery.deliver(self._delivering[key], action)
+        finally:
+            del self._delivering[key]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -273,13 +239,6 @@ class Desk:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def incident(error: Exception) -> InternalError:
-    """Logs a fault of ours under an incident id; the wire gets the id only."""
-    number = secrets.token_hex(4)
-    logger.error("incident %s", number, exc_info=error)
-    return InternalError(f"incident {number}", data={"incident": number})
 
 
 def _told(report: Report) -> str:

@@ -1,17 +1,22 @@
 """From a presentation to a token: the reading, cut to what was asked for, in claims, signed for one client."""
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from vitale_drivers.base import Presented
 from vitale_protocol import media, tokens
-from vitale_protocol.errors import SimulatedRefused
+from vitale_protocol.errors import MixedOrigin, SimulatedRefused
 from vitale_protocol.methods import OutboxToken, StationMode
-from vitale_protocol.records import Assure, Beneficiaire, Record
+from vitale_protocol.records import Assure, Beneficiaire, Proof, Reading, Record
 from vitale_reader.daemon.keys import Keys
+from vitale_reader.resolvers.base import Resolution, claim_of
 
 __all__ = ["Grant", "Issued", "Issuer", "cut", "uuid7"]
+
+#: Seconds for which rights count as up to date: the service looks them up anew at each presentation, within a day.
+RIGHTS_FRESH = 86_400.0
 
 PartT = TypeVar("PartT", Assure, Beneficiaire)
 
@@ -115,16 +120,57 @@ class Issuer:
         self._clock = clock
         self._random_bytes = random_bytes
 
-    def issue(self, presentation: Presented, driver: str, grant: Grant) -> Issued:
-        """The token of a presentation, reported by ``driver``, for a client.
+    def interpret(self, presentation: Presented) -> Reading:
+        """What a presentation says by itself.
 
         Raises:
             SimulatedRefused: the medium is simulated and the station is not in ``simulated`` mode.
             MediumUnreadable: the evidence cannot be understood.
         """
-        if presentation.simulated and self._mode != "simulated":
-            raise SimulatedRefused(f"the station is in mode {self._mode}")
-        reading = media.interpret(presentation.medium, presentation.evidence, simulated=presentation.simulated)
+        self._refuse_simulated(simulated=presentation.simulated)
+        return media.interpret(presentation.medium, presentation.evidence, simulated=presentation.simulated)
+
+    def resolved(self, reading: Reading, resolution: Resolution) -> Reading:
+        """What a presentation says, once a service has vouched for it.
+
+        Raises:
+            MixedOrigin: the medium is simulated and the service is not, or the other way round.
+            SimulatedRefused: both are, and the station is not in ``simulated`` mode.
+        """
+        if (reading.origin == "simulated") != (resolution.origin == "simulated"):
+            raise MixedOrigin("one of the medium and the service is simulated, the other is not")
+        self._refuse_simulated(simulated=resolution.origin == "simulated")
+        warnings = reading.warnings
+        if resolution.rights_at is not None and self._clock() - resolution.rights_at.timestamp() > RIGHTS_FRESH:
+            warnings += ("rights_stale",)
+        if resolution.delegate is not None:
+            warnings += ("delegation",)
+        return Reading(
+            medium=reading.medium,
+            # Verified: the service vouches. A window: it takes a string for the time that it grants it, and once.
+            proof=Proof(method="apcv-resolved", verified=True, freshness="window"),
+            origin=resolution.origin,
+            record=resolution.record,
+            warnings=warnings,
+        )
+
+    def issue(
+        self,
+        presentation: Presented,
+        reading: Reading,
+        driver: str,
+        grant: Grant,
+        resolution: Resolution | None = None,
+    ) -> Issued:
+        """The token of a presentation, for a client.
+
+        Args:
+            presentation: what was presented, reported by ``driver``.
+            reading: what it says, by ``interpret`` and for a resolved apCV by ``resolved``.
+            driver: the name of the driver.
+            grant: what the client asked for.
+            resolution: the context behind the reading, where there is one.
+        """
         now = self._clock()
         claims = tokens.Claims(
             ver=1,
@@ -145,7 +191,36 @@ class Issuer:
             record=cut(reading.record, grant.scopes),
             evidence=tokens.Evidence(sha256=self._keys.fingerprint(presentation.evidence)),
             warnings=reading.warnings,
+            **_context_claims(resolution, grant.scopes),
+            **_payload_claims(presentation, grant.scopes),
         )
         kid, key = self._keys.signing
         token = tokens.sign(claims, key, kid)
         return Issued(OutboxToken(jti=claims.jti, exp=claims.exp, token=token), claims)
+
+    def _refuse_simulated(self, *, simulated: bool) -> None:
+        if simulated and self._mode != "simulated":
+            raise SimulatedRefused(f"the station is in mode {self._mode}")
+
+
+def _context_claims(resolution: Resolution | None, scopes: Sequence[str]) -> dict[str, Any]:
+    if resolution is None:
+        return {}
+    claims: dict[str, Any] = {}
+    if "context" in scopes:
+        claims["context"] = claim_of(resolution)
+    if resolution.delegate is not None and "identity" in scopes:
+        claims["delegate"] = resolution.delegate
+    return claims
+
+
+def _payload_claims(presentation: Presented, scopes: Sequence[str]) -> dict[str, Any]:
+    """The string of an apCV: as text where that is printable, so that it survives whatever it is pasted into."""
+    string = presentation.evidence.get("string")
+    if "payload" not in scopes or string is None:
+        return {}
+    try:
+        text = string.decode()
+    except UnicodeDecodeError:
+        text = ""
+    return {"payload": text} if text.isprintable() and text else {"payload_b64": b64encode(string).decode()}

@@ -1,4 +1,4 @@
-"""The station's own secrets: its identity, its signing keys with their rotation, and the keys of outbox and evidence.
+"""The station's own secrets: its identity, its signing keys with their rotation, and the keys of what it keeps.
 
 They live in ``state/station.json`` (0600), made at first start and written whole at each change.
 """
@@ -32,11 +32,15 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of ``station.json``."""
+    """The content of ``station.json``.
+
+    ``replay`` is empty in a file of version 0.1, and made when that is first opened.
+    """
 
     station: str
     outbox: bytes
     evidence: bytes
+    replay: bytes = b""
     signing: tuple[SigningKey, ...]
 
 
@@ -64,6 +68,7 @@ class Keys:
                 station=str(uuid.uuid4()),
                 outbox=secrets.token_bytes(32),
                 evidence=secrets.token_bytes(32),
+                replay=secrets.token_bytes(32),
                 signing=(self._make_key(),),
             )
             self._replace(made)
@@ -74,6 +79,8 @@ class Keys:
             self._use(msgspec.json.decode(content, type=Secrets))
         except (msgspec.DecodeError, ValueError, IndexError) as error:
             raise StoreUnavailable("the station's secrets are damaged", data={"file": str(self._file)}) from error
+        if not self._opened.replay:
+            self._replace(msgspec.structs.replace(self._opened, replay=secrets.token_bytes(32)))
 
     @property
     def station(self) -> str:
@@ -132,6 +139,15 @@ class Keys:
                 mac.update(len(part).to_bytes(8, "big"))
                 mac.update(part)
         return mac.hexdigest()
+
+    def replay_digest(self, kind: str, value: bytes) -> str:
+        """HMAC-SHA-256 in hex under which a used string, or the name of a context, is known again and not shown.
+
+        Args:
+            kind: what the value is; values of different kinds never share a digest.
+            value: the string itself.
+        """
+        return hmac.new(self._opened.replay, kind.encode() + b"\0" + value, hashlib.sha256).hexdigest()
 
     @property
     def _opened(self) -> Secrets:

@@ -24,8 +24,23 @@ class Outbox:
         self._keys = keys
         self._clock = clock
 
-    async def put(self, token: OutboxToken, *, client_id: str, presentation: str, entry: Entry) -> None:
+    async def put(
+        self,
+        token: OutboxToken,
+        *,
+        client_id: str,
+        presentation: str,
+        entry: Entry,
+        also: Sequence[Callable[[Connection], object]] = (),
+    ) -> None:
         """Keeps a token before it is handed over, together with its line in the audit trail.
+
+        Args:
+            token: the token.
+            client_id: whose it is.
+            presentation: what it is of.
+            entry: the line in the audit trail.
+            also: what is to be written in the same transaction, or not at all.
 
         Raises:
             IntegrityError: this presentation already gave this client a token.
@@ -43,6 +58,8 @@ class Outbox:
         def work(connection: Connection) -> None:
             connection.execute(insert(outbox), row)
             write(connection, entry)
+            for more in also:
+                more(connection)
 
         await self._store.run(work)
 

@@ -4,8 +4,9 @@ A handler returns its result, a coroutine of it, or None where the answer comes 
 """
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any, Protocol
 
 from vitale_protocol import catalogue
@@ -18,7 +19,7 @@ from vitale_protocol.errors import (
     ShuttingDown,
     VitaleError,
 )
-from vitale_protocol.events import PresentationProgress, Reader, ReaderEvent
+from vitale_protocol.events import ContextExpiring, PresentationProgress, Reader, ReaderEvent
 from vitale_protocol.methods import (
     METHODS,
     PROTOCOL_VERSION,
@@ -27,6 +28,9 @@ from vitale_protocol.methods import (
     ClientsListed,
     ClientsRevoke,
     ClientsRevoked,
+    ContextRelease,
+    ContextReleased,
+    ContextRestore,
     Done,
     Empty,
     KeysRotated,
@@ -51,11 +55,14 @@ from vitale_protocol.session import Called, Session
 from vitale_reader.daemon.access import Access, Caller, Peer
 from vitale_reader.daemon.audit import Audit
 from vitale_reader.daemon.certificates import Certificates, Issued
-from vitale_reader.daemon.desk import Desk, incident
+from vitale_reader.daemon.contexts import Contexts
+from vitale_reader.daemon.delivery import incident
+from vitale_reader.daemon.desk import Desk
 from vitale_reader.daemon.hub import PATIENT_MEDIA, Tell
 from vitale_reader.daemon.issuer import Grant
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.outbox import Outbox
+from vitale_reader.resolvers.guarded import GuardedResolver
 
 __all__ = ["Connection", "Conversation", "Service"]
 
@@ -128,6 +135,11 @@ class Conversation:
             self.connection.session.notify(f"reader.{what}", ReaderEvent(reader=reader))
             self.connection.flush()
 
+    def context_expiring(self, event: ContextExpiring) -> None:
+        """Tells of a context that ends soon."""
+        self.connection.session.notify("context.expiring", event)
+        self.connection.flush()
+
 
 class Service:
     """The daemon's answer to every method of the wire."""
@@ -140,6 +152,8 @@ class Service:
         desk: Desk,
         access: Access,
         outbox: Outbox,
+        contexts: Contexts,
+        resolver: GuardedResolver,
         audit: Audit,
         keys: Keys,
         certificates: Certificates,
@@ -150,6 +164,8 @@ class Service:
         self._desk = desk
         self._access = access
         self._outbox = outbox
+        self._contexts = contexts
+        self._resolver = resolver
         self._audit = audit
         self._keys = keys
         self._certificates = certificates
@@ -171,6 +187,8 @@ class Service:
             "presentation.cancel": self._presentation_cancel,
             "outbox.list": self._outbox_list,
             "outbox.ack": self._outbox_ack,
+            "context.restore": self._context_restore,
+            "context.release": self._context_release,
             "clients.add": self._clients_add,
             "clients.list": self._clients_list,
             "clients.revoke": self._clients_revoke,
@@ -212,6 +230,17 @@ class Service:
             elif answer is not None:
                 self._spawn(self._finish(conversation, call.id, answer))
 
+    def notify_expiring(self, client_id: str, event: ContextExpiring) -> bool:
+        """Tells every open session of a client of a context that ends soon; whether there was one."""
+        told = [
+            conversation
+            for conversation in self._conversations.values()
+            if conversation.caller is not None and conversation.caller.client_id == client_id and not conversation.ended
+        ]
+        for conversation in told:
+            conversation.context_expiring(event)
+        return bool(told)
+
     async def stop(self) -> None:
         """Answers what waits, lets what is under way finish, and ends every session."""
         self._stopping = True
@@ -249,6 +278,7 @@ class Service:
             raise
         conversation.caller = caller
         self._note("session.open", "ok", caller)
+        self._spawn(self._contexts.welcome(caller.client_id))
         return SessionOpened(
             protocol=PROTOCOL_VERSION,
             session=secrets.token_hex(8),
@@ -277,6 +307,7 @@ class Service:
             media=tuple(sorted({medium for driver in drivers for medium in driver.media})),
             drivers=drivers,
             uptime=self._clock() - self._started_at,
+            resolver=self._resolver.health,
         )
 
     def _station_keys(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
@@ -336,6 +367,22 @@ class Service:
     async def _outbox_ack(self, conversation: Conversation, _id: RequestId | None, params: OutboxAck) -> Result:
         return OutboxAcked(acked=await self._outbox.acknowledge(conversation.authenticated().client_id, params.jti))
 
+    # ── apCV contexts ──
+
+    async def _context_restore(
+        self, conversation: Conversation, _id: RequestId | None, params: ContextRestore
+    ) -> Result:
+        caller = conversation.authenticated()
+        with self._noted("context.restore", caller):
+            return await self._contexts.restore(caller.client_id, params.identifiant)
+
+    async def _context_release(
+        self, conversation: Conversation, _id: RequestId | None, params: ContextRelease
+    ) -> Result:
+        caller = conversation.authenticated()
+        with self._noted("context.release", caller):
+            return ContextReleased(released=await self._contexts.release(caller.client_id, params.identifiant))
+
     # ── administration ──
 
     async def _clients_add(self, conversation: Conversation, _id: RequestId | None, params: ClientsAdd) -> Result:
@@ -384,6 +431,16 @@ class Service:
         kid = self._keys.rotate()
         self._note("keys.rotate", "ok", conversation.authenticated())
         return KeysRotated(kid=kid)
+
+    @contextlib.contextmanager
+    def _noted(self, action: str, caller: Caller) -> Generator[None]:
+        """A line in the audit trail about what is done within, with its outcome."""
+        try:
+            yield
+        except VitaleError as error:
+            self._note(action, error.reason, caller)
+            raise
+        self._note(action, "ok", caller)
 
     def _note(self, action: str, outcome: str, caller: Caller | None = None) -> None:
         self._spawn(self._audit.note(action, outcome, client_id=caller.client_id if caller else None))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Connection,
     Float,
@@ -31,7 +32,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
 
 from vitale_protocol.errors import StoreUnavailable
 
-__all__ = ["Store", "audit", "clients", "metadata", "outbox"]
+__all__ = ["Store", "audit", "clients", "contexts", "metadata", "outbox", "seen"]
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,29 @@ outbox = Table(
     UniqueConstraint("presentation", "client_id"),
     Index("outbox_client", "client_id", "exp"),
     Index("outbox_exp", "exp"),
+)
+
+#: Strings of apCVs that were used, by their keyed digest: ``reserved`` before they are resolved, ``used`` with a token.
+seen = Table(
+    "seen",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("state", String(10), nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Index("seen_expires_at", "expires_at"),
+)
+
+#: apCV contexts that clients hold, sealed, by the keyed digest of their names.
+contexts = Table(
+    "contexts",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("client_id", String(100), nullable=False),
+    Column("notice_at", Float, nullable=False),
+    Column("noticed", Boolean, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("contexts_ends_at", "ends_at"),
 )
 
 #: Who asked for what, when, with which outcome; never about whom.

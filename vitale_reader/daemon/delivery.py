@@ -1,0 +1,258 @@
+"""From a presentation that answers a request to its reply: read, guarded, resolved, signed, kept, handed over.
+
+Each delivery is a task of its own, and waits for nobody else's. The order of its steps is what its promises rest on:
+
+1. A string is reserved before it is sent anywhere, so that it counts once.
+2. The client's former contexts are released before it gets a new one.
+3. While the service is asked, the client may cancel, go away, or run out of time. It is answered at once; the service
+   is heard to its end, and a context that comes then is released.
+4. The token, the mark of the string, the context and the audit line are kept in one transaction, before the reply.
+   Where that fails, the context is released.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from vitale_drivers.base import Presented
+from vitale_protocol.errors import (
+    InternalError,
+    MediumExpired,
+    PresentationTimeout,
+    ResolverUnavailable,
+    StoreUnavailable,
+    VitaleError,
+)
+from vitale_protocol.methods import PresentationResult
+from vitale_protocol.records import Reading
+from vitale_reader.daemon.audit import Audit, Entry
+from vitale_reader.daemon.contexts import Contexts, Held
+from vitale_reader.daemon.hub import Deliver, Tell
+from vitale_reader.daemon.issuer import Grant, Issued, Issuer
+from vitale_reader.daemon.outbox import Outbox
+from vitale_reader.daemon.replay import ReplayGuard
+from vitale_reader.resolvers.base import Resolution
+from vitale_reader.resolvers.guarded import GuardedResolver
+
+__all__ = ["Asked", "Client", "Delivery", "incident"]
+
+logger = logging.getLogger(__name__)
+
+RequestId = int | str
+Write = Callable[[Connection], object]
+
+
+class Client(Protocol):
+    """A session, as a delivery sees it; each call goes to the other end at once, if that is still there."""
+
+    def reply(self, request: RequestId, result: PresentationResult) -> None:
+        """The presentation that a request waited for."""
+
+    def fail(self, request: RequestId, error: VitaleError) -> None:
+        """The error that a request ended with."""
+
+    def progress(self, request: RequestId, tell: Tell) -> None:
+        """How a request gets on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who waits, under which id, for what; ``given_up`` gets the error with which the request is to end early."""
+
+    client: Client
+    request: RequestId
+    grant: Grant
+    given_up: asyncio.Future[VitaleError]
+
+    def give_up(self, error: VitaleError) -> bool:
+        """Ends the request early; whether this was the first word of that."""
+        if self.given_up.done():
+            return False
+        self.given_up.set_result(error)
+        return True
+
+    def settle(self) -> None:
+        """From here on the request ends with its reply.
+
+        Raises:
+            VitaleError: it was given up before.
+        """
+        if self.given_up.done():
+            raise self.given_up.result()
+        self.given_up.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A reading behind which there may be a reserved string and a context."""
+
+    reading: Reading
+    digest: str | None = None
+    resolution: Resolution | None = None
+
+
+class Delivery:
+    """Makes replies of presentations."""
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        outbox: Outbox,
+        audit: Audit,
+        guard: ReplayGuard,
+        resolver: GuardedResolver,
+        contexts: Contexts,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._issuer = issuer
+        self._outbox = outbox
+        self._audit = audit
+        self._guard = guard
+        self._resolver = resolver
+        self._contexts = contexts
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def deliver(self, asked: Asked, delivery: Deliver) -> None:
+        """Answers a request, in whatever way."""
+        try:
+            result = await self._result(asked, delivery)
+        except VitaleError as error:
+            asked.client.fail(asked.request, error)
+            await self.note(asked.grant, error.reason)
+        except Exception as error:  # noqa: BLE001  an edge: evidence comes from strangers
+            asked.client.fail(asked.request, incident(error))
+            await self.note(asked.grant, InternalError.reason)
+        else:
+            asked.client.reply(asked.request, result)
+
+    async def note(self, grant: Grant, outcome: str) -> None:
+        """A line in the audit trail about a request that ended without a token."""
+        await self._audit.note("presentation.request", outcome, client_id=grant.client_id)
+
+    async def stop(self) -> None:
+        """Finishes what goes on behind the replies."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    async def _result(self, asked: Asked, delivery: Deliver) -> PresentationResult:
+        presentation, grant = delivery.presentation, asked.grant
+        resolved = await self._resolve(asked, delivery, self._issuer.interpret(presentation))
+        try:
+            asked.settle()
+            issued = self._issuer.issue(
+                presentation, resolved.reading, delivery.reader.driver, grant, resolved.resolution
+            )
+            await self._keep(presentation, grant, issued, resolved)
+        except BaseException:
+            if resolved.resolution is not None:
+                self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
+            raise
+        return PresentationResult(presentation=presentation.id, token=issued.token.token, claims=issued.claims)
+
+    async def _keep(self, presentation: Presented, grant: Grant, issued: Issued, resolved: Resolved) -> None:
+        """Kept before it is handed over: whatever dies from here on, the token is in the outbox."""
+        also: list[Write] = []
+        held: Held | None = None
+        if resolved.digest is not None:
+            also.append(self._guard.settle(resolved.digest))
+        if resolved.resolution is not None and "context" in grant.scopes:
+            held, write = self._contexts.hold(resolved.resolution, grant.client_id)
+            also.append(write)
+        entry = Entry(
+            at=self._clock(),
+            action="presentation.request",
+            outcome="ok",
+            client_id=grant.client_id,
+            medium=presentation.medium,
+            reader=presentation.reader,
+            jti=issued.claims.jti,
+        )
+        await self._outbox.put(
+            issued.token, client_id=grant.client_id, presentation=presentation.id, entry=entry, also=also
+        )
+        if held is not None:
+            self._contexts.held(held)
+        elif resolved.resolution is not None:
+            # Its client does not learn its name, so nobody could ever use it.
+            self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
+
+    # ── apCV ──
+
+    async def _resolve(self, asked: Asked, delivery: Deliver, reading: Reading) -> Resolved:
+        string = delivery.presentation.evidence.get("string")
+        digest = None if string is None else await self._guard.reserve(string)
+        former = self._contexts.take_former(asked.grant.client_id)
+        if string is None or digest is None or not self._resolver.resolves:
+            if former:
+                self._spawn(self._contexts.release_former(former))
+            return Resolved(reading, digest)
+        asked.client.progress(asked.request, Tell(delivery.request, "resolving", delivery.reader.id))
+        asking = asyncio.create_task(self._ask(string, digest, asked.grant, former))
+        resolution = await self._unless_given_up(asking, asked, delivery.request.deadline)
+        try:
+            if resolution.date_fin_validite.timestamp() <= self._clock():
+                raise MediumExpired("the service gave a context that has ended")
+            return Resolved(self._issuer.resolved(reading, resolution), digest, resolution)
+        except VitaleError:
+            self._spawn(self._contexts.let_go(resolution.identifiant))
+            raise
+
+    async def _ask(self, string: bytes, digest: str, grant: Grant, former: list[Held]) -> Resolution:
+        if former:
+            await self._contexts.release_former(former)
+        try:
+            return await self._resolver.resolve(string, nonce=grant.nonce)
+        except ResolverUnavailable as error:
+            if error.data.get("sent") is False:
+                await self._withdraw(digest)
+            raise
+
+    async def _withdraw(self, digest: str) -> None:
+        try:
+            await self._guard.withdraw(digest)
+        except StoreUnavailable as error:
+            logger.error("a string that was sent to nobody counts as used: %s", error)
+
+    async def _unless_given_up(self, asking: asyncio.Task[Resolution], asked: Asked, deadline: float) -> Resolution:
+        left = max(deadline - asyncio.get_running_loop().time(), 0.0)
+        await asyncio.wait((asking, asked.given_up), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if asking.done() and not asked.given_up.done():
+            return asking.result()
+        self._spawn(self._release_what_comes(asking))
+        if asked.given_up.done():
+            raise asked.given_up.result()
+        raise PresentationTimeout("the apCV service did not answer in the time of the request")
+
+    async def _release_what_comes(self, asking: asyncio.Task[Resolution]) -> None:
+        try:
+            resolution = await asking
+        except VitaleError as error:
+            logger.info("a request that was given up would have failed: %s", error)
+        else:
+            await self._contexts.let_go(resolution.identifiant)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_behind_the_reply(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _behind_the_reply(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001  an edge: a fault of a plug-in, and nobody waits for an answer
+        incident(error)
+
+
+def incident(error: Exception) -> InternalError:
+    """Logs a fault of ours under an incident id; the wire gets the id only."""
+    number = secrets.token_hex(4)
+    logger.error("incident %s", number, exc_info=error)
+    return InternalError(f"incident {number}", data={"incident": number})

@@ -1,0 +1,66 @@
+"""The replay guard: an apCV string counts once, at this station, across restarts.
+
+A string is reserved before it is resolved and marked as used together with its token. Whatever dies in between, it
+counts as used: nobody can know how far the service got. Kept is its keyed digest, never the string.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy.exc import IntegrityError
+
+from vitale_protocol.errors import Replayed
+from vitale_reader.daemon.keys import Keys
+from vitale_reader.daemon.store import Store, seen
+
+__all__ = ["ReplayGuard"]
+
+DAY = 86_400.0
+
+
+class ReplayGuard:
+    """The strings that were used, in the store."""
+
+    def __init__(self, store: Store, keys: Keys, *, days: int, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._keys = keys
+        self._days = days
+        self._clock = clock
+
+    async def reserve(self, string: bytes) -> str:
+        """Claims a string for one presentation; of several that race for it, one gets it. Returns its digest.
+
+        Raises:
+            Replayed: the string was used before, or is being used.
+            StoreUnavailable: it cannot be kept, so it must not be used.
+        """
+        digest = self._keys.replay_digest("string", string)
+        row = {"digest": digest, "state": "reserved", "expires_at": self._clock() + self._days * DAY}
+        try:
+            await self._store.run(lambda connection: connection.execute(insert(seen), row))
+        except IntegrityError as error:
+            raise Replayed("the string was used before") from error
+        return digest
+
+    def settle(self, digest: str) -> Callable[[Connection], object]:
+        """What marks a reserved string as used, within the transaction that keeps its token."""
+        statement = update(seen).where(seen.c.digest == digest).values(state="used")
+        return lambda connection: connection.execute(statement)
+
+    async def withdraw(self, digest: str) -> None:
+        """Gives a reserved string back: it is certain that it was sent to nobody.
+
+        Raises:
+            StoreUnavailable: the store cannot be written; the string counts as used.
+        """
+        statement = delete(seen).where(seen.c.digest == digest, seen.c.state == "reserved")
+        await self._store.run(lambda connection: connection.execute(statement))
+
+    async def purge(self) -> int:
+        """Forgets the strings whose time is over; returns how many there were.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        statement = delete(seen).where(seen.c.expires_at <= self._clock())
+        return await self._store.run(lambda connection: connection.execute(statement).rowcount)

@@ -1,0 +1,125 @@
+"""What a resolver is: the interface behind which a licensed online service turns an apCV string into a context.
+
+Rules that every resolver keeps:
+
+- A string is used once: ``resolve`` sends it at most once. Where a failure came before anything was sent, its
+  ``data.sent`` is False; then, and only then, the caller may try the same string again.
+- ``restore`` and ``release`` may be repeated without harm.
+- Time limits, retries and the circuit breaker are not its business (``guarded.py`` has them); being cancelled is.
+- What the service sends is bounded and distrusted; nothing of it is logged, or quoted in an error.
+"""
+
+import abc
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from vitale_protocol.methods import StationMode
+from vitale_protocol.records import Origin, Record
+from vitale_protocol.tokens import ContextClaim
+
+__all__ = ["Options", "Resolution", "Resolver", "claim_of", "timestamp"]
+
+Options = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Resolution:
+    """An apCV context, and what it says of the patient.
+
+    Attributes:
+        identifiant: names the context at the service.
+        token: the service's own token, for whoever bills with it (``tokenApCV``).
+        date_fin_validite: the context's end, with a time zone.
+        record: rights and people, as far as the service tells and this resolver reads them; else empty.
+        delegate: who presented the application for the patient, where it was somebody else.
+        rights_at: when the service knew the rights to be as told, where it says so.
+        origin: what kind of service vouches; ``unknown`` where nothing tells.
+    """
+
+    identifiant: str
+    token: str
+    date_fin_validite: dt.datetime
+    record: Record = field(default_factory=Record)
+    delegate: str | None = None
+    rights_at: dt.datetime | None = None
+    origin: Origin = "unknown"
+
+
+class Resolver(abc.ABC):
+    """A service that resolves apCV strings. Registered by name in the entry-point group ``vitale_reader.resolvers``.
+
+    Attributes:
+        name: as in the configuration.
+        resolves: False only for ``none``.
+    """
+
+    name: ClassVar[str]
+    resolves: ClassVar[bool] = True
+
+    def __init__(self, options: Options, mode: StationMode) -> None:
+        """Stores the options; touches nothing."""
+        self.options = options
+        self.mode: StationMode = mode
+
+    @abc.abstractmethod
+    async def open(self) -> None:
+        """Checks the options and makes ready; does not wait for the service.
+
+        Raises:
+            ConfigurationInvalid: the options cannot be used, or not in this station's mode.
+            ToolMissing: something that the resolver needs is not installed.
+        """
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """Ends what ``open`` made; the last call."""
+
+    @abc.abstractmethod
+    async def resolve(self, string: bytes, *, nonce: str) -> Resolution:
+        """The context of a string, which is used up by this.
+
+        Args:
+            string: as it was presented.
+            nonce: the client's, for services that bind their answer to one.
+
+        Raises:
+            ResolverUnavailable: the service does not answer, or not understandably; ``data.sent`` is False where
+                nothing had been sent.
+            ResolverRefused: it answered no; ``data.code`` is its own code.
+            MediumExpired: the string is too old.
+            Replayed: the string was used before.
+        """
+
+    @abc.abstractmethod
+    async def restore(self, identifiant: str) -> Resolution:
+        """A context once more.
+
+        Raises:
+            ContextUnknown: the service does not know it, or not any more.
+            ResolverUnavailable, ResolverRefused: as for ``resolve``.
+        """
+
+    @abc.abstractmethod
+    async def release(self, identifiant: str) -> None:
+        """Ends a context.
+
+        Raises:
+            ContextUnknown: the service does not know it, or not any more.
+            ResolverUnavailable, ResolverRefused: as for ``resolve``.
+        """
+
+
+def claim_of(resolution: Resolution) -> ContextClaim:
+    """A context as tokens and answers tell it."""
+    return ContextClaim(
+        identifiant=resolution.identifiant,
+        token=resolution.token,
+        date_fin_validite=timestamp(resolution.date_fin_validite),
+    )
+
+
+def timestamp(moment: dt.datetime) -> str:
+    """RFC 3339 in UTC, to the second, as on the wire."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,180 @@
+"""A resolver with a time limit, careful retries and a circuit breaker around it: what the daemon speaks to.
+
+- Each call has ``limit`` seconds, retries included.
+- ``resolve`` is tried again only where nothing had been sent: a string is used once. ``restore`` and ``release`` are
+  tried again after any ``resolver_unavailable``, since repeating them changes nothing.
+- After ``FAILURES`` failures in a row the circuit opens: for ``PAUSE`` seconds calls fail at once, so that the patient
+  is told at once to take out the card. Then one call is let through as a probe; it closes the circuit, or opens it
+  for another pause. A refusal is an answer: it closes the circuit.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from vitale_protocol.errors import ResolverUnavailable, VitaleError
+from vitale_protocol.methods import ResolverHealth
+from vitale_reader.resolvers.base import Resolution, Resolver
+
+__all__ = ["ATTEMPTS", "FAILURES", "PAUSE", "GuardedResolver"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FAILURES = 5
+PAUSE = 10.0
+#: Attempts of one call, and the longest wait before the second one; before each further one it doubles.
+ATTEMPTS = 3
+FIRST_WAIT = 0.2
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Circuit:
+    """Whether calls are let through; ``opened_at`` is None while it is closed. Times are the loop's, in seconds."""
+
+    failures: int = 0
+    opened_at: float | None = None
+    probing: bool = False
+
+    def admit(self, now: float) -> None:
+        """Lets a call through, as a probe where it is time for one.
+
+        Raises:
+            ResolverUnavailable: the circuit is open.
+        """
+        if self.opened_at is None:
+            return
+        if self.probing or now < self.opened_at + PAUSE:
+            raise ResolverUnavailable("the service failed again and again; it is left alone", data={"sent": False})
+        self.probing = True
+
+    def succeeded(self) -> None:
+        """The service answered."""
+        self.failures, self.opened_at, self.probing = 0, None, False
+
+    def failed(self, now: float) -> bool:
+        """The service did not answer; whether the circuit opened by this."""
+        self.failures += 1
+        was_open, self.probing = self.opened_at is not None, False
+        if was_open or self.failures >= FAILURES:
+            self.opened_at = now
+        return not was_open and self.opened_at is not None
+
+
+class GuardedResolver:
+    """A resolver that can be relied on to end.
+
+    Args:
+        resolver: the plug-in.
+        limit: seconds for one call.
+        random: gives numbers from 0 to 1, for the jitter.
+        clock: seconds that do not jump.
+        sleep: waits for seconds.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        *,
+        limit: float,
+        random: Callable[[], float],
+        clock: Callable[[], float],
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._resolver = resolver
+        self._limit = limit
+        self._random = random
+        self._clock = clock
+        self._sleep = sleep
+        self._circuit = Circuit()
+        self._last: VitaleError | None = None
+
+    @property
+    def resolves(self) -> bool:
+        """Whether there is a service at all."""
+        return self._resolver.resolves
+
+    @property
+    def health(self) -> ResolverHealth:
+        """The resolver as ``station.info`` shows it."""
+        return ResolverHealth(
+            name=self._resolver.name,
+            state=self._state(),
+            reason=self._last.reason if self._last else None,
+            detail=self._last.detail if self._last else None,
+        )
+
+    async def resolve(self, string: bytes, *, nonce: str) -> Resolution:
+        """As ``Resolver.resolve``, within the limit."""
+        return await self._call(lambda: self._resolver.resolve(string, nonce=nonce), _nothing_was_sent)
+
+    async def restore(self, identifiant: str) -> Resolution:
+        """As ``Resolver.restore``, within the limit."""
+        return await self._call(lambda: self._resolver.restore(identifiant), _always)
+
+    async def release(self, identifiant: str) -> None:
+        """As ``Resolver.release``, within the limit."""
+        await self._call(lambda: self._resolver.release(identifiant), _always)
+
+    def _state(self) -> Literal["none", "ready", "degraded", "open"]:
+        if not self.resolves:
+            return "none"
+        if self._circuit.opened_at is not None:
+            return "open"
+        return "degraded" if self._last else "ready"
+
+    async def _call(self, work: Callable[[], Awaitable[T]], again: Callable[[ResolverUnavailable], bool]) -> T:
+        self._circuit.admit(self._clock())
+        try:
+            result = await self._within_limit(work, again)
+        except ResolverUnavailable as error:
+            self._last = error
+            if self._circuit.failed(self._clock()):
+                logger.warning("the apCV service is left alone for %g s: %s", PAUSE, error)
+            raise
+        except VitaleError:
+            self._answered()
+            raise
+        except BaseException:
+            self._circuit.probing = False  # cancelled, or a fault of the plug-in: nothing is known of the service
+            raise
+        self._answered()
+        return result
+
+    def _answered(self) -> None:
+        self._last = None
+        self._circuit.succeeded()
+
+    async def _within_limit(self, work: Callable[[], Awaitable[T]], again: Callable[[ResolverUnavailable], bool]) -> T:
+        limit = asyncio.timeout(self._limit)
+        try:
+            async with limit:
+                return await self._attempts(work, again)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise ResolverUnavailable(f"no answer in {self._limit:g} s") from error
+
+    async def _attempts(self, work: Callable[[], Awaitable[T]], again: Callable[[ResolverUnavailable], bool]) -> T:
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return await work()
+            except ResolverUnavailable as error:
+                if not again(error):
+                    raise
+            # Full jitter: the desks of a pharmacy fail together and are not to come back together.
+            await self._sleep(self._random() * FIRST_WAIT * 2**attempt)
+        return await work()
+
+
+def _nothing_was_sent(error: ResolverUnavailable) -> bool:
+    return error.data.get("sent") is False
+
+
+def _always(_error: ResolverUnavailable) -> bool:
+    return True

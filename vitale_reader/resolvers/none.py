@@ -1,0 +1,51 @@
+"""No resolver: apCV strings are transported to whoever may ask for them, and nothing is known of what they mean."""
+
+from typing import NoReturn
+
+from vitale_protocol.errors import ConfigurationInvalid, ContextUnknown, ResolverUnavailable
+from vitale_reader.resolvers.base import Resolver
+
+__all__ = ["NoResolver"]
+
+
+class NoResolver(Resolver):
+    """The default: a token says ``apcv-transported``."""
+
+    name = "none"
+    resolves = False
+
+    async def open(self) -> None:
+        """Nothing to do.
+
+        Raises:
+            ConfigurationInvalid: there are options, which would be without effect.
+        """
+        if self.options:
+            raise ConfigurationInvalid("the resolver none has no options", data={"path": "apcv.options"})
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+    async def resolve(self, string: bytes, *, nonce: str) -> NoReturn:
+        """Never asked for.
+
+        Raises:
+            ResolverUnavailable: always.
+        """
+        raise ResolverUnavailable("no resolver is configured", data={"sent": False})
+
+    async def restore(self, identifiant: str) -> NoReturn:
+        """There are no contexts.
+
+        Raises:
+            ContextUnknown: always.
+        """
+        raise ContextUnknown("no resolver is configured")
+
+    async def release(self, identifiant: str) -> NoReturn:
+        """There are no contexts.
+
+        Raises:
+            ContextUnknown: always.
+        """
+        raise ContextUnknown("no resolver is configured")

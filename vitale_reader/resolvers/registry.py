@@ -1,0 +1,72 @@
+"""Plug-ins by name, as names of places: nothing of a resolver is imported before it is asked for.
+
+A package of somebody else adds one by an entry point, ``NAME = package.module:Class``, in one of three groups:
+``vitale_reader.resolvers``, ``vitale_reader.assertions`` (who asks) and ``vitale_reader.rights`` (what a context says).
+"""
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+from vitale_protocol.errors import ConfigurationInvalid, ToolMissing
+from vitale_reader.resolvers.base import Resolver
+from vitale_reader.resolvers.none import NoResolver
+
+__all__ = ["RESOLVERS", "available", "load", "load_resolver"]
+
+RESOLVERS = "vitale_reader.resolvers"
+
+PluginT = TypeVar("PluginT")
+
+
+def available(group: str) -> tuple[str, ...]:
+    """The names of a group, sorted; whether they can be imported is another matter."""
+    return tuple(sorted({place.name for place in entry_points(group=group)}))
+
+
+def load_resolver(name: str) -> type[Resolver]:
+    """Imports the class of a resolver.
+
+    Raises:
+        ConfigurationInvalid: as ``load``.
+        ToolMissing: as ``load``.
+    """
+    if name == NoResolver.name:
+        return NoResolver  # the default does not depend on what is installed
+    return load(RESOLVERS, name, Resolver, "apcv.resolver")  # type: ignore[type-abstract]  # python/mypy#4717
+
+
+def load(group: str, name: str, kind: type[PluginT], path: str) -> type[PluginT]:
+    """Imports the class of a plug-in.
+
+    Args:
+        group: the entry-point group.
+        name: the plug-in's name in it.
+        kind: what its class must be.
+        path: the setting that named it, for the error.
+
+    Raises:
+        ConfigurationInvalid: no plug-in has this name, two packages claim it, or the place holds something else.
+        ToolMissing: it cannot be imported; the cause is chained, and ``data.tool`` is the missing module.
+    """
+    place = _place(group, name, path)
+    try:
+        found: object = place.load()
+    except ImportError as error:
+        tool = error.name or name
+        raise ToolMissing(f"{name} needs {tool}, which cannot be imported", data={"tool": tool}) from error
+    except AttributeError as error:
+        raise ConfigurationInvalid(f"{name}: {place.value} does not exist", data={"path": path}) from error
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise ConfigurationInvalid(f"{name}: {place.value} is not a {kind.__name__}", data={"path": path})
+    return found
+
+
+def _place(group: str, name: str, path: str) -> EntryPoint:
+    # An editable install seen twice on the path declares the same place twice; that is one plug-in.
+    places = {place.value: place for place in entry_points(group=group, name=name)}
+    if not places:
+        choices = [*available(group)]
+        raise ConfigurationInvalid(f"nothing is called {name} in {group}", data={"path": path, "choices": [*choices]})
+    if len(places) > 1:
+        raise ConfigurationInvalid(f"{name} is claimed by several packages", data={"path": path})
+    return next(iter(places.values()))
