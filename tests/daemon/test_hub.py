@@ -265,6 +265,15 @@ def test_drivers_are_armed_for_what_is_wanted_and_no_more(hub: Hub) -> None:
     assert of(ArmDriver, hub.ask(ask(3, 1.0), 1.0)) == [], "nothing new to arm for"
 
 
+def test_names_that_clients_made_up_never_reach_a_driver(hub: Hub) -> None:
+    assert of(ArmDriver, hub.ask(ask(1, readers=frozenset({"made up"})), 0.0)) == []
+    (arm,) = of(ArmDriver, hub.ask(ask(2, readers=frozenset({"made up", "a"})), 0.0))
+    assert isinstance(arm, ArmDriver)
+    assert arm.arm.readers == ("a",)
+    actions = hub.reader_added(reader("made up"), 0.1)
+    assert [action.arm.readers for action in actions if isinstance(action, ArmDriver)] == [("a", "made up")]
+
+
 def test_a_driver_without_the_medium_is_left_alone(hub: Hub) -> None:
     hub.driver_up("camera", ["apcv-qr"], 0.0)
     actions = hub.ask(ask(1), 0.0)

@@ -239,7 +239,10 @@ class HubMachine(RuleBasedStateMachine):
     @invariant()
     def armed_only_for_who_waits(self) -> None:
         if self.driver is not None:
-            assert (self.driver.arm is not None) == bool(self.hub.waiting)
+            here = self.driver.medium.keys()
+            wanted = any(not request.readers or request.readers & here for request in self.hub.waiting)
+            assert (self.driver.arm is not None) == wanted
+            assert self.driver.arm is None or set(self.driver.arm.readers) <= here, "a name that clients made up"
 
     @invariant()
     def a_card_that_was_there_first_will_be_read(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import insert, select, update
 
 from vitale_protocol.errors import NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport
@@ -132,18 +132,15 @@ class Access:
         """Revokes a client; whether there was one to revoke.
 
         Raises:
-            StoreUnavailable: the store cannot be written.
+            StoreUnavailable: the store cannot be written; the client is not revoked, and the call can be repeated.
         """
         row = self._rows.get(client_id)
         if row is None or row.revoked_at is not None:
             return False
-        now = self._clock()
-
-        def work(connection: Connection) -> None:
-            connection.execute(update(clients).where(clients.c.client_id == client_id).values(revoked_at=now))
-
-        self._rows[client_id] = msgspec.structs.replace(row, revoked_at=now)
-        await self._store.run(work)
+        revoked = msgspec.structs.replace(row, revoked_at=self._clock())
+        statement = update(clients).where(clients.c.client_id == client_id).values(revoked_at=revoked.revoked_at)
+        await self._store.run(lambda connection: connection.execute(statement))
+        self._rows[client_id] = revoked
         return True
 
     @property

@@ -1,6 +1,7 @@
 """Private files of the station: written whole or not at all, readable by their owner only."""
 
 import os
+import sys
 from pathlib import Path
 
 __all__ = ["private_folder", "write_private"]
@@ -15,10 +16,26 @@ def private_folder(folder: Path) -> Path:
 
 def write_private(file: Path, content: bytes) -> None:
     """Writes a file that is complete at every instant (POSIX rename), with mode 0600 from its first byte."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
+    temporary = file.with_name(f".{file.name}.new")
+    temporary.unlink(missing_ok=True)  # of a process that died in the middle: whoever writes here holds the home
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(file.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename survive a power cut, where the platform lets folders be opened."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

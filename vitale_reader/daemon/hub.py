@@ -15,7 +15,8 @@ Rules (``tests/daemon/test_hub.py`` holds one test for each, and a stateful one 
 6.  A request without any reader waits for ``GRACE_NEW`` seconds (drivers are starting), one that lost all its readers
     for ``GRACE_LOST``; then ``no_reader`` or ``reader_gone``.
 7.  A request ends once: by a presentation, an error, its deadline, its cancellation or the end of its session.
-8.  Drivers are armed only while a matching request waits.
+8.  Drivers are armed only while a matching request waits, and only for readers that they have: names that clients
+    made up never reach a driver.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -406,7 +407,13 @@ class Hub:
                 self._without_reader[request.key] = (now + GRACE_LOST, ReaderGone)
 
     def _arming(self, driver: str, state: DriverState) -> Iterator[Action]:
-        wanted = [request for request in self._waiting.values() if not request.media.isdisjoint(state.media)]
+        mine = [slot for slot in self._slots.values() if slot.reader.driver == driver]
+        names = frozenset(slot.reader.id for slot in mine)
+        wanted = [
+            request
+            for request in self._waiting.values()
+            if not request.media.isdisjoint(state.media) and not (request.readers and request.readers.isdisjoint(names))
+        ]
         if not wanted:
             if state.armed is not None:
                 state.armed = None
@@ -415,11 +422,12 @@ class Hub:
         everywhere = any(not request.readers for request in wanted)
         arm = Arm(
             media=tuple(sorted({medium for request in wanted for medium in request.media & state.media})),
-            readers=() if everywhere else tuple(sorted({reader for request in wanted for reader in request.readers})),
+            readers=()
+            if everywhere
+            else tuple(sorted(name for name in names if any(name in request.readers for request in wanted))),
             challenge=wanted[0].challenge,
             deadline=max(request.deadline for request in wanted),
         )
-        mine = [slot for slot in self._slots.values() if slot.reader.driver == driver]
         again = tuple(slot.reader.id for slot in mine if self._reread(slot))
         if again or arm != state.armed:
             state.armed = arm

@@ -26,8 +26,7 @@ def exclusive(home: Home) -> Generator[None]:
         DaemonRunning: another process holds it; ``data.pid`` says which.
     """
     private_folder(home.run)
-    file = home.run / "daemon.lock"
-    with file.open("a+") as stream:
+    with open(home.run / "daemon.lock", "a+", opener=_private) as stream:
         if not _lock(stream.fileno()):
             stream.seek(0)
             holder = stream.read().strip()
@@ -61,6 +60,10 @@ async def until_told_to_stop() -> None:
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt in run()
             loop.add_signal_handler(number, told.set)
     await told.wait()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _lock(descriptor: int) -> bool:
