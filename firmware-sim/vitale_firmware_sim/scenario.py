@@ -1,0 +1,205 @@
+"""A scenario: the simulated phones, whose they are, and how the simulated service behaves, read from TOML.
+
+The persons and their rights are in the words of the uniform record (``assure``, ``beneficiaires`` with ``droits_amo``,
+``couvertures``, ``mutuelle``, ``amc``); the first beneficiary owns the phone, the others are dependants. Everybody in
+the shipped scenarios is invented. A phone and a service started apart understand one another by the same file.
+"""
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_args
+
+import msgspec
+
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.records import Assure, Beneficiaire, Record
+
+__all__ = [
+    "BEHAVIOURS",
+    "DEFAULT_SCENARIO",
+    "Behaviour",
+    "Delegation",
+    "PhoneSettings",
+    "Scenario",
+    "ServiceSettings",
+    "load_scenario",
+    "parse_scenario",
+    "scenario_names",
+]
+
+DEFAULT_SCENARIO = "famille"
+
+Behaviour = Literal[
+    "normal",
+    "slow",
+    "down",
+    "closed",
+    "silent",
+    "garbage",
+    "html",
+    "truncated",
+    "billion-laughs",
+    "external-entity",
+    "huge",
+    "empty-context",
+    "past-context",
+]
+BEHAVIOURS: tuple[Behaviour, ...] = get_args(Behaviour)
+"""See the table of ``service.py``."""
+
+_SHIPPED = resources.files("vitale_firmware_sim") / "scenarios"
+_MAX_BYTES = 256 * 1024
+
+_Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z")]
+_Code = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}\Z")]
+_Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+
+
+class Delegation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That the phone's owner lets another phone of the scenario present for them, for so many hours from the start."""
+
+    to: _Id
+    hours: Annotated[float, msgspec.Meta(gt=0, le=24 * 31)] = 24.0
+
+
+class PhoneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A phone.
+
+    Attributes:
+        id: its name in the scenario.
+        state: ``new`` is to be enrolled; ``active`` is enrolled and activated, with its screen locked.
+        code: the code of an active phone.
+        biometrics: whether its owner uses them.
+        account: whether its owner has an account of their own at the health insurance.
+        address_code: the code that the health insurance sent to its owner by post.
+        standing: what the service says of it; ``good`` is all that lets a string resolve.
+        rights_age_hours: how old the rights are that the service gives.
+        assure: the insured person.
+        beneficiaires: the owner of the phone, then the dependants.
+        delegations: to whom the owner delegates.
+    """
+
+    id: _Id
+    state: Literal["new", "active"] = "active"
+    code: _Code = "1597"
+    biometrics: bool = True
+    account: bool = True
+    address_code: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}\Z")] = "204816"
+    standing: Literal["good", "expired", "revoked", "suspended"] = "good"
+    rights_age_hours: Annotated[float, msgspec.Meta(ge=0, le=24 * 366)] = 0.0
+    assure: Assure
+    beneficiaires: Annotated[tuple[Beneficiaire, ...], msgspec.Meta(min_length=1, max_length=30)]
+    delegations: Annotated[tuple[Delegation, ...], msgspec.Meta(max_length=8)] = ()
+
+    @property
+    def owner(self) -> Beneficiaire:
+        """Whose phone it is."""
+        return self.beneficiaires[0]
+
+    def record(self, porteur: int = 0) -> Record:
+        """The uniform record, with one of the beneficiaries as the holder."""
+        return Record(assure=self.assure, beneficiaires=self.beneficiaires, porteur=porteur)
+
+
+class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The service: how it behaves, for how long a string and a context are good, how long ``slow`` takes (seconds)."""
+
+    behaviour: Behaviour = "normal"
+    delay: _Seconds = 5.0
+    string_life: _Seconds = 60.0
+    context_life: _Seconds = 1800.0
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A scenario; ``name`` is that of the file without its suffix, ``secret`` what its strings are sealed with."""
+
+    name: str = ""
+    description: str = ""
+    secret: Annotated[str, msgspec.Meta(min_length=8, max_length=200)]
+    phones: Annotated[tuple[PhoneSettings, ...], msgspec.Meta(min_length=1, max_length=50)]
+    service: ServiceSettings = ServiceSettings()
+
+    def phone(self, phone_id: str) -> PhoneSettings:
+        """The settings of a phone.
+
+        Raises:
+            ConfigurationInvalid: the scenario has none of this id.
+        """
+        for one in self.phones:
+            if one.id == phone_id:
+                return one
+        known = ", ".join(one.id for one in self.phones)
+        raise ConfigurationInvalid(f"no such phone in the scenario; there are {known}", data={"file": self.name})
+
+
+def scenario_names() -> tuple[str, ...]:
+    """The names of the scenarios shipped here, in order."""
+    return tuple(sorted(one.name.removesuffix(".toml") for one in _SHIPPED.iterdir() if one.name.endswith(".toml")))
+
+
+def load_scenario(name: str = DEFAULT_SCENARIO) -> Scenario:
+    """Loads a scenario.
+
+    Args:
+        name: the name of a shipped one, or the path of a file, which ends in ``.toml``.
+
+    Raises:
+        ConfigurationInvalid: no such scenario, or it cannot be used; ``data`` has ``file`` and, where known, ``path``.
+    """
+    if not name.endswith(".toml"):
+        if name not in scenario_names():
+            known = ", ".join(scenario_names())
+            raise ConfigurationInvalid(f"no scenario of this name; there are {known}", data={"file": name})
+        return parse_scenario(name, (_SHIPPED / f"{name}.toml").read_bytes())
+    path = Path(name)
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        # ValueError: a path with a NUL in it.
+        raise ConfigurationInvalid("the scenario cannot be read", data={"file": name}) from error
+    return parse_scenario(path.stem, content)
+
+
+def parse_scenario(name: str, content: bytes) -> Scenario:
+    """Reads a scenario from its TOML.
+
+    Args:
+        name: what to call it.
+        content: the TOML, in UTF-8.
+
+    Raises:
+        ConfigurationInvalid: it is not a scenario; ``data.path`` says where.
+    """
+    if len(content) > _MAX_BYTES:
+        raise ConfigurationInvalid("the scenario is too long", data={"file": name})
+    try:
+        raw = cast("dict[str, Any]", msgspec.toml.decode(content))
+        scenario = msgspec.structs.replace(msgspec.convert(raw, Scenario), name=name)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at ")
+        raise _invalid(name, reason, path.strip("`") or "$") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationInvalid("the scenario is not TOML in UTF-8", data={"file": name}) from error
+    _check(scenario, raw)
+    return scenario
+
+
+def _check(scenario: Scenario, raw: dict[str, Any]) -> None:
+    """What the shapes alone do not say."""
+    ids = [phone.id for phone in scenario.phones]
+    for at, phone in enumerate(scenario.phones):
+        place = f"$.phones[{at}]"
+        if phone.id in ids[:at]:
+            raise _invalid(scenario.name, "this id is there already", f"{place}.id")
+        for number, delegation in enumerate(phone.delegations):
+            if delegation.to not in ids or delegation.to == phone.id:
+                raise _invalid(scenario.name, "no other phone has this id", f"{place}.delegations[{number}].to")
+        # The parts of the record take what newer versions may add; a hand-written word is more often misspelt.
+        for member in ("assure", "beneficiaires"):
+            if msgspec.json.decode(msgspec.json.encode(getattr(phone, member))) != raw["phones"][at][member]:
+                raise _invalid(scenario.name, "a member is not in the uniform record", f"{place}.{member}")
+
+
+def _invalid(name: str, reason: str, path: str) -> ConfigurationInvalid:
+    return ConfigurationInvalid(f"the scenario is not valid at {path}: {reason}", data={"file": name, "path": path})

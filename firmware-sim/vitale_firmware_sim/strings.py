@@ -1,0 +1,78 @@
+"""The strings of the simulated phones: sealed for the simulated service of the same scenario, opaque to everybody else.
+
+A string is base64url text around one AES-256-GCM message; its key comes from the scenario's secret, its content has one
+length whatever it says, so that neither bytes nor length tell anything. Like the real one, it means nothing without the
+service; unlike the real one, which is not public, its making is here to be read.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+__all__ = ["Handle", "RandomBytes", "Sealer", "StringUnknown"]
+
+RandomBytes = Callable[[int], bytes]
+"""Gives so many bytes that nobody can guess: ``secrets.token_bytes``, or a seeded one in tests."""
+
+_NONCE: Final = 12
+# Two identifiers of 32 characters with the rest of a handle are less; JSON bears the spaces that fill it up.
+_CONTENT: Final = 128
+
+
+class StringUnknown(Exception):
+    """The string was not made by a phone of this scenario."""
+
+
+class Handle(msgspec.Struct, frozen=True, array_like=True):
+    """What is in a string.
+
+    Attributes:
+        owner: the phone id of the person whose rights are meant.
+        holder: the phone id that made it: the owner's own, or that of a trusted person.
+        porteur: which of the owner's beneficiaries is presented.
+        made_at: seconds since the epoch.
+        until: seconds since the epoch; when the delegation ends under which it was made, else 0.
+    """
+
+    owner: str
+    holder: str
+    porteur: int
+    made_at: float
+    until: float = 0.0
+
+
+class Sealer:
+    """Makes strings and opens them.
+
+    Args:
+        secret: the scenario's; phones and service that share it understand one another.
+    """
+
+    def __init__(self, secret: str) -> None:
+        key = hashlib.sha256(b"vitale-reader simulated apCV strings\0" + secret.encode()).digest()
+        self._cipher = AESGCM(key)
+
+    def seal(self, handle: Handle, random: RandomBytes) -> bytes:
+        """The string of a handle; never the same twice, as far as ``random`` never is."""
+        nonce = random(_NONCE)
+        content = msgspec.json.encode(handle).ljust(_CONTENT)
+        return base64.urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, content, None)).rstrip(b"=")
+
+    def open(self, string: bytes) -> Handle:
+        """The handle in a string.
+
+        Raises:
+            StringUnknown: it is not one of this scenario.
+        """
+        try:
+            sealed = base64.b64decode(string + b"=" * (-len(string) % 4), altchars=b"-_", validate=True)
+            content = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
+            return msgspec.json.decode(content, type=Handle)
+        except (binascii.Error, ValueError, InvalidTag, msgspec.DecodeError) as error:
+            raise StringUnknown from error
