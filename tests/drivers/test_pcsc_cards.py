@@ -82,6 +82,22 @@ def test_a_card_withdrawn_at_any_byte_is_told_as_removed(
     assert len(inbox.outcomes()) == 2
 
 
+@pytest.mark.parametrize("bytes_given", [0, 5, 60, 150])
+def test_a_card_put_in_at_once_for_one_withdrawn_is_read(
+    open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm, bytes_given: int
+) -> None:
+    """Faster than the service polls: it has not seen the reader empty, mostly, and would not see the next card."""
+    driver, inbox = open_driver()
+    driver.arm(arm())
+    virtual_card(image="famille", faults=f"withdrawn@{bytes_given}")
+    assert inbox.wait(Failed).reason == "medium_removed"
+    virtual_card()
+    inbox.wait(Presented)
+    states = [report.reader.state for report in inbox.reports if isinstance(report, ReaderChanged)]
+    assert states == ["present", "empty", "present"]
+    assert len(inbox.outcomes()) == 2
+
+
 @pytest.mark.parametrize("fault", ["truncated-tlv", "wrong-length"])
 def test_a_card_that_cannot_be_understood_is_told_and_shown(
     open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm, fault: str
