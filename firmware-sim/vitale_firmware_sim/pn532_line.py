@@ -1,0 +1,118 @@
+"""The pseudo-terminal as a serial line: raw bytes at both ends, and, where wanted, as slow as a wire.
+
+A wire moves ten bits for a byte. Here bytes arrive all at once; whoever reads them waits until a wire would have
+brought the last one, and what is sent arrives when its last byte would. Waits have absolute ends, so errors do not add
+up.
+"""
+
+import os
+import select
+import threading
+import time
+import tty
+from typing import Final, Literal
+
+__all__ = ["Baud", "SerialLine", "Unplugged"]
+
+Baud = int | Literal["agreed"] | None
+
+_BITS: Final = 10
+_CHUNK: Final = 4096
+
+
+class Unplugged(Exception):
+    """The line is no more."""
+
+
+class SerialLine:
+    """The device's end of a line.
+
+    Args:
+        baud: bits a second of the wire; "agreed" for what host and chip agree upon; None for no wire at all.
+    """
+
+    def __init__(self, baud: Baud = None) -> None:
+        self.agreed = 115_200
+        self._baud = baud
+        self._gone = threading.Event()
+        self._lock = threading.Lock()
+        self._received_at = 0.0
+        self._sent_at = 0.0
+        self._master, self._slave = os.openpty()
+        self._wake_read, self._wake_write = os.pipe()
+        for descriptor in (self._master, self._wake_read, self._wake_write):
+            os.set_blocking(descriptor, False)
+        # A terminal would echo, and change CR and LF. Held open here too: with nobody at the other end, reading fails.
+        tty.setraw(self._slave)
+        self.path = os.ttyname(self._slave)
+
+    def wake(self) -> None:
+        """Ends a wait of ``receive`` early; from any thread."""
+        with self._lock:
+            if not self._gone.is_set():
+                _put(self._wake_write, b"\0")
+
+    def unplug(self) -> None:
+        """Ends every wait; the thread that uses the line then closes it. From any thread."""
+        self.wake()
+        self._gone.set()
+
+    def close(self) -> None:
+        """Closes all; a program at the other end sees the device go."""
+        self._gone.set()
+        with self._lock:
+            for descriptor in (self._master, self._slave, self._wake_read, self._wake_write):
+                os.close(descriptor)
+
+    def receive(self, seconds: float | None) -> bytes:
+        """Waits for bytes from the host, or until woken, or for so many seconds; None without limit.
+
+        Raises:
+            Unplugged: the line is no more.
+        """
+        ready, _, _ = select.select([self._master, self._wake_read], [], [], seconds)
+        if self._gone.is_set():
+            raise Unplugged
+        if self._wake_read in ready:
+            os.read(self._wake_read, _CHUNK)
+        if self._master not in ready:
+            return b""
+        data = os.read(self._master, _CHUNK)
+        self._received_at = max(self._received_at, time.monotonic()) + self._duration(len(data))
+        return data
+
+    def settle(self) -> None:
+        """Waits until a wire would have brought the last byte received.
+
+        Raises:
+            Unplugged: the line is no more.
+        """
+        self._until(self._received_at)
+
+    def send(self, data: bytes) -> None:
+        """Sends bytes, which are there when this returns; bytes that nobody fetches are lost, as on a wire.
+
+        Raises:
+            Unplugged: the line is no more.
+        """
+        self._sent_at = max(self._sent_at, time.monotonic()) + self._duration(len(data))
+        self._until(self._sent_at)
+        _put(self._master, data)
+
+    def _duration(self, count: int) -> float:
+        if self._baud is None:
+            return 0.0
+        return count * _BITS / (self.agreed if self._baud == "agreed" else self._baud)
+
+    def _until(self, instant: float) -> None:
+        left = instant - time.monotonic()
+        if self._gone.wait(left) if left > 0 else self._gone.is_set():
+            raise Unplugged
+
+
+def _put(descriptor: int, data: bytes) -> None:
+    try:
+        os.write(descriptor, data)
+    except BlockingIOError:
+        # Full: whoever is to read has enough.
+        return

@@ -1,0 +1,51 @@
+"""The registers of a PN532 that programs look at: plain memory, with what the chip itself leaves in a few of them."""
+
+from typing import Final
+
+__all__ = ["MODULATION_A", "MODULATION_B", "MODULATION_F", "REQA", "Registers"]
+
+# UM0701-02 §7.2.4 and the data sheet's table of the contactless interface unit.
+_TX_MODE, _RX_MODE, _TX_CONTROL, _FIFO_DATA, _FIFO_LEVEL, _VERSION = 0x6302, 0x6303, 0x6304, 0x6339, 0x633A, 0x6327
+_FIELD: Final = 0x03
+_CRC_ON: Final = 0x80
+# What a request without any answer leaves in the FIFO: nfcpy tells "no card" from "card, but no identifier" by it.
+REQA: Final = 0x26
+
+MODULATION_A, MODULATION_F, MODULATION_B = 0b00, 0b10, 0b11
+
+
+class Registers:
+    """Sixteen bits of address, eight of value."""
+
+    def __init__(self) -> None:
+        self._values: dict[int, int] = {_TX_CONTROL: 0x80, _VERSION: 0x80, _TX_MODE: _CRC_ON, _RX_MODE: _CRC_ON}
+
+    def read(self, address: int) -> int:
+        """A register's value; one that was never written is 0."""
+        return self._values.get(address, 0)
+
+    def write(self, address: int, value: int) -> None:
+        """Sets a register."""
+        self._values[address] = value
+
+    @property
+    def field(self) -> bool:
+        """Whether the antenna drivers are on."""
+        return bool(self.read(_TX_CONTROL) & _FIELD)
+
+    def show_field(self, *, on: bool) -> None:
+        """The antenna was turned on or off by a command."""
+        self._values[_TX_CONTROL] = self.read(_TX_CONTROL) & ~_FIELD | (_FIELD if on else 0)
+
+    @property
+    def modulation(self) -> int:
+        """The framing of what is sent, as programs set it before a raw exchange."""
+        return self.read(_TX_MODE) & 0x03
+
+    def modulate(self, framing: int) -> None:
+        """A command has set type and speed, 106 kbit/s with CRC."""
+        self._values[_TX_MODE] = self._values[_RX_MODE] = _CRC_ON | framing
+
+    def leave_in_fifo(self, value: int) -> None:
+        """What the last exchange leaves behind."""
+        self._values[_FIFO_DATA], self._values[_FIFO_LEVEL] = value, 0
