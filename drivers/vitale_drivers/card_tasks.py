@@ -9,9 +9,10 @@ from vitale_drivers.base import Failed, Presented, Report, Transmit, Transmitted
 from vitale_drivers.channel import Channel
 from vitale_protocol.apdu import Response, status_name
 from vitale_protocol.errors import CardError, VitaleError
-from vitale_protocol.media import reading_script
+from vitale_protocol.media import apcv, reading_script
+from vitale_protocol.media.profile import Profile
 
-__all__ = ["Task", "reading", "transmission"]
+__all__ = ["Task", "phone_reading", "reading", "transmission"]
 
 
 @dataclass(slots=True, eq=False)
@@ -41,16 +42,36 @@ def reading(presence: int, reader: str, atr: bytes, medium: str, *, simulated: b
     def run(channel: Channel) -> Report:
         began = time.perf_counter()
         evidence = channel.run(reading_script(atr))
-        at, elapsed = time.time(), time.perf_counter() - began
-        number = str(uuid.uuid4())
-        return Presented(
-            id=number, medium=medium, reader=reader, at=at, evidence=evidence, simulated=simulated, elapsed=elapsed
-        )
+        return _presented(reader, medium, evidence, began, simulated=simulated)
 
-    def failed(error: VitaleError) -> Report:
-        return Failed(reader=reader, reason=error.reason, detail=error.detail, data=dict(error.data))
+    return Task(presence, run, lambda error: _failed(reader, error), reads=True)
 
-    return Task(presence, run, failed, reads=True)
+
+def phone_reading(presence: int, reader: str, profiles: tuple[Profile, ...], *, simulated: bool) -> Task:
+    """The task to read a phone by the first of the profiles whose application it has.
+
+    ``simulated`` tells of the reader; a profile of the simulator makes simulated whatever it reads.
+    """
+
+    def run(channel: Channel) -> Report:
+        began = time.perf_counter()
+        evidence = channel.run(apcv.reading_script(profiles))
+        origin = apcv.profile_of(evidence, profiles).origin
+        return _presented(reader, "apcv-nfc", evidence, began, simulated=simulated or origin == "simulated")
+
+    return Task(presence, run, lambda error: _failed(reader, error), reads=True)
+
+
+def _presented(reader: str, medium: str, evidence: dict[str, bytes], began: float, *, simulated: bool) -> Presented:
+    at, elapsed = time.time(), time.perf_counter() - began
+    number = str(uuid.uuid4())
+    return Presented(
+        id=number, medium=medium, reader=reader, at=at, evidence=evidence, simulated=simulated, elapsed=elapsed
+    )
+
+
+def _failed(reader: str, error: VitaleError) -> Failed:
+    return Failed(reader=reader, reason=error.reason, detail=error.detail, data=dict(error.data))
 
 
 def transmission(presence: int, command: Transmit) -> Task:

@@ -46,16 +46,19 @@ class Presence:
         self._armed = None
         self._again = False
 
-    def due(self, now: float) -> bool:
-        """Whether the medium is to be read, at ``now`` in seconds since the epoch."""
+    def wanted(self, now: float, media: frozenset[str]) -> bool:
+        """Whether one of these media would be read here, at ``now`` in seconds since the epoch."""
         armed = self._armed
         return (
             armed is not None
             and now < armed.deadline
-            and not self.media.isdisjoint(armed.media)
+            and not media.isdisjoint(armed.media)
             and (not armed.readers or self.reader in armed.readers)
-            and (not self._begun or self._again)
         )
+
+    def due(self, now: float) -> bool:
+        """Whether the medium is to be read, at ``now`` in seconds since the epoch."""
+        return self.wanted(now, self.media) and (not self._begun or self._again)
 
     def begin(self) -> None:
         """The reading that was due has begun."""
