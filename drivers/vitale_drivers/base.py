@@ -11,7 +11,9 @@ Rules that every driver keeps (``contract.py`` checks them):
 - A driver reads a medium at most once for one *presence* (from its insertion to its removal), as soon as it is both
   armed for it and present, and once more each time an ``Arm`` lists its reader in ``again``. The outcome is exactly one
   ``Presented`` or ``Failed``. This makes an ``Arm`` harmless to repeat, and closes the race between an insertion and
-  a request.
+  a request. A phone that leaves an antenna before it was read was not presented: that is a ``Progress`` (``retry``),
+  and its next tap is the next presence. So is one that is locked, for as long as it is.
+- A device that is silent unless armed (an antenna, a camera) sees nothing before; what lies there comes when it is.
 - When the system service behind the devices goes away, ``Health`` says so, the readers are removed, and they are added
   again when it is back, without a restart of the driver.
 - ``close()`` ends its threads; it is the last call.
@@ -139,7 +141,11 @@ class ReaderRemoved(Message, tag="reader_removed"):
 
 
 class Progress(Message, tag="progress"):
-    """How a presentation at a reader gets on; ``reason`` is a catalogue reason where a step has one (``retry``)."""
+    """How a presentation at a reader gets on.
+
+    ``reason`` is a catalogue reason where a step has one (``retry``), with the variant that says more of it
+    (``medium_removed.phone``), or the medium that the step is about.
+    """
 
     reader: str
     step: Step
@@ -186,7 +192,10 @@ class Transmitted(Message, tag="transmitted"):
 
 
 class Health(Message, tag="health"):
-    """The driver's own state: ``ok``, or ``degraded`` with a catalogue reason (its system service is absent …)."""
+    """The driver's own state: ``ok``, or ``degraded`` with a catalogue reason (its system service is absent …).
+
+    The reason may name its variant, as that of ``Progress`` does.
+    """
 
     state: Literal["ok", "degraded"]
     reason: str = ""

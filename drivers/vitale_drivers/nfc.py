@@ -13,7 +13,7 @@ from typing import ClassVar
 from vitale_drivers.base import Arm, Disarm, Driver, Emit, Health, Options, Report, Started, Transmit, Transmitted
 from vitale_drivers.nfc_field import MEDIUM
 from vitale_drivers.nfc_link import Bus, Place
-from vitale_drivers.nfc_reader import NfcReader
+from vitale_drivers.nfc_reader import NfcReader, reason_of
 from vitale_drivers.nfc_settings import Address, parse_options
 from vitale_protocol.errors import ReaderError, ReaderGone, ToolMissing
 
@@ -129,7 +129,7 @@ class NfcDriver(Driver):
         reader, error = next(iter(sorted(self._troubles.items())))
         holder = error.data.get("holder")
         detail = f"{reader}: {error.detail}" + (f" ({holder})" if holder else "")
-        return Health(state="degraded", reason=error.reason, detail=detail)
+        return Health(state="degraded", reason=reason_of(error), detail=detail)
 
     # ── finding ──
 

@@ -9,10 +9,11 @@ from typing import Any, get_args
 import pytest
 
 from vitale_protocol import catalogue, errors
-from vitale_protocol.catalogue import LANGUAGES, Entry, Language, reasons, step_message, steps, text, variants
+from vitale_protocol.catalogue import LANGUAGES, Entry, Language, reasons, remedy, step_message, steps, text, variants
 from vitale_protocol.errors import concrete_errors
 from vitale_protocol.events import Step
 from vitale_protocol.media import WARNINGS
+from vitale_protocol.records import Medium
 from vitale_protocol.tokens import CHECKS
 
 ERRORS = [error.reason for error in concrete_errors() if error.__module__ == errors.__name__]
@@ -55,7 +56,9 @@ def test_every_step_has_a_message_and_every_reason_of_a_message_is_an_error() ->
     plain = {step for step in steps() if "." not in step}
     assert plain == set(get_args(Step))
     assert {step.partition(".")[0] for step in steps()} == plain
-    assert {step.partition(".")[2] for step in steps() if "." in step} <= set(ERRORS)
+    about = [step.partition(".")[2].partition(".") for step in steps() if "." in step]
+    assert {reason for reason, _, _ in about} <= {*ERRORS, *get_args(Medium)}
+    assert all(variant in variants(reason) for reason, _, variant in about if variant)
 
 
 def test_every_check_of_a_token_has_its_variant() -> None:
@@ -89,6 +92,16 @@ def test_warnings_are_told_like_errors() -> None:
     assert variants("nir_missing") == frozenset()
 
 
+def test_a_reason_may_name_its_variant() -> None:
+    assert text("medium_removed.phone", "fr") == text("medium_removed", "fr", "phone") != text("medium_removed", "fr")
+
+
+def test_a_remedy_is_told_of_what_calls_for_one() -> None:
+    assert remedy("medium_removed.phone", "fr") == text("medium_removed", "fr", "phone").remedy
+    assert remedy("apcv-nfc", "fr") is None
+    assert remedy("", "fr") is None
+
+
 def test_what_is_not_in_the_catalogue_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         text("weather", "en")
@@ -101,6 +114,8 @@ def test_what_is_not_in_the_catalogue_is_a_key_error() -> None:
 def test_a_step_is_told_with_its_reason_where_there_is_one() -> None:
     assert step_message("retry", "en", "medium_mute") != step_message("retry", "en")
     assert step_message("retry", "en", "weather") == step_message("retry", "en")
+    assert step_message("retry", "en", "medium_removed.phone") != step_message("retry", "en", "medium_removed")
+    assert step_message("retry", "en", "medium_removed.weather") == step_message("retry", "en", "medium_removed")
     assert step_message("reading", "fr") == "Lecture en cours. Laissez la carte en place."
 
 

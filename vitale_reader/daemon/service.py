@@ -6,20 +6,18 @@ A handler returns its result, a coroutine of it, or None where the answer comes 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from typing import Any
 
-from vitale_protocol import catalogue
 from vitale_protocol.errors import (
     InvalidParams,
     InvalidRequest,
     LimitExceeded,
-    NotAuthenticated,
     ProtocolUnsupported,
     ShuttingDown,
     VitaleError,
 )
-from vitale_protocol.events import ContextExpiring, PresentationProgress, Reader, ReaderEvent
+from vitale_protocol.events import ContextExpiring
 from vitale_protocol.methods import (
     METHODS,
     PROTOCOL_VERSION,
@@ -51,94 +49,29 @@ from vitale_protocol.methods import (
     StationKeys,
 )
 from vitale_protocol.methods import Limits as WireLimits
-from vitale_protocol.session import Called, Session
-from vitale_reader.daemon.access import Access, Caller, Peer
+from vitale_protocol.session import Called
+from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Caller
 from vitale_reader.daemon.audit import Audit
 from vitale_reader.daemon.certificates import Certificates, Issued
 from vitale_reader.daemon.contexts import Contexts
+from vitale_reader.daemon.conversation import Connection, Conversation
 from vitale_reader.daemon.delivery import incident
 from vitale_reader.daemon.desk import Desk
-from vitale_reader.daemon.hub import PATIENT_MEDIA, Tell
+from vitale_reader.daemon.hub import PATIENT_MEDIA
 from vitale_reader.daemon.issuer import Grant
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.outbox import Outbox
 from vitale_reader.resolvers.guarded import GuardedResolver
 
-__all__ = ["Connection", "Conversation", "Service"]
+__all__ = ["Service"]
+
+#: Refused attempts to open a session: on one connection, and noted in the audit trail within a period of seconds.
+MOST_REFUSALS = 3
+MOST_REFUSALS_NOTED = 60
+REFUSALS_PERIOD = 60.0
 
 RequestId = int | str
-Answer = Result | Awaitable[Result] | None
-
-
-class Connection(Protocol):
-    """What a transport gives to a conversation."""
-
-    session: Session
-    peer: Peer
-
-    def flush(self) -> None:
-        """Sends what the session has to send."""
-
-    def close(self) -> None:
-        """Ends the connection once what was sent has gone."""
-
-
-class Conversation:
-    """One session: its connection, and who speaks on it once it is open. What the desk calls a client."""
-
-    def __init__(self, number: int, connection: Connection) -> None:
-        self.number = number
-        self.connection = connection
-        self.caller: Caller | None = None
-        self.ended = False
-
-    @property
-    def language(self) -> catalogue.Language:
-        """The session's language, ``fr`` or ``en``."""
-        return self.connection.session.language
-
-    def authenticated(self) -> Caller:
-        """Who speaks.
-
-        Raises:
-            NotAuthenticated: the session is not open.
-        """
-        if self.caller is None:
-            raise NotAuthenticated("the session is not open")
-        return self.caller
-
-    def reply(self, request: RequestId | None, result: Result) -> None:
-        """Answers a call with its result."""
-        if not self.ended:
-            self.connection.session.reply(request, result)
-            self.connection.flush()
-
-    def fail(self, request: RequestId | None, error: VitaleError) -> None:
-        """Answers a call with an error."""
-        if not self.ended:
-            self.connection.session.fail(request, error)
-            self.connection.flush()
-
-    def progress(self, request: RequestId, tell: Tell) -> None:
-        """Tells how a request gets on, in the session's language."""
-        if self.ended:
-            return
-        said = catalogue.step_message(tell.step, self.language, tell.reason)
-        remedy = catalogue.text(tell.reason, self.language).remedy if tell.reason else None
-        event = PresentationProgress(request=request, step=tell.step, message=said, reader=tell.reader, remedy=remedy)
-        self.connection.session.notify("presentation.progress", event)
-        self.connection.flush()
-
-    def reader_event(self, what: str, reader: Reader) -> None:
-        """Tells of a reader that was ``added``, ``changed`` or ``removed``."""
-        if not self.ended:
-            self.connection.session.notify(f"reader.{what}", ReaderEvent(reader=reader))
-            self.connection.flush()
-
-    def context_expiring(self, event: ContextExpiring) -> None:
-        """Tells of a context that ends soon."""
-        self.connection.session.notify("context.expiring", event)
-        self.connection.flush()
+Answer = Result | Coroutine[Any, Any, Result] | None
 
 
 class Service:
@@ -173,6 +106,8 @@ class Service:
         self._started_at = clock()
         self._conversations: dict[int, Conversation] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refusals: list[float] = []
+        self._rotating = asyncio.Lock()
         self._last_number = 0
         self._stopping = False
         self._handlers: Mapping[str, Callable[[Conversation, RequestId | None, Any], Answer]] = {
@@ -228,7 +163,7 @@ class Service:
             if isinstance(answer, Result):
                 conversation.reply(call.id, answer)
             elif answer is not None:
-                self._spawn(self._finish(conversation, call.id, answer))
+                self._answer_later(conversation, call.id, answer)
 
     def notify_expiring(self, client_id: str, event: ContextExpiring) -> bool:
         """Tells every open session of a client of a context that ends soon; whether there was one."""
@@ -246,11 +181,24 @@ class Service:
         self._stopping = True
         await self._desk.stop()
         while self._tasks:
-            await asyncio.gather(*self._tasks)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         for conversation in list(self._conversations.values()):
             conversation.connection.close()
 
-    async def _finish(self, conversation: Conversation, request: RequestId | None, answer: Awaitable[Result]) -> None:
+    def _answer_later(
+        self, conversation: Conversation, request: RequestId | None, answer: Coroutine[Any, Any, Result]
+    ) -> None:
+        """Calls without an id are not in flight as far as the session goes, but they work here all the same."""
+        if conversation.under_way >= self._limits.requests:
+            answer.close()
+            conversation.fail(request, LimitExceeded("too many calls under way", data={"limit": "requests"}))
+            return
+        conversation.under_way += 1
+        self._spawn(self._finish(conversation, request, answer))
+
+    async def _finish(
+        self, conversation: Conversation, request: RequestId | None, answer: Coroutine[Any, Any, Result]
+    ) -> None:
         try:
             result = await answer
         except VitaleError as error:
@@ -259,11 +207,18 @@ class Service:
             conversation.fail(request, incident(error))
         else:
             conversation.reply(request, result)
+        finally:
+            conversation.under_way -= 1
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            incident(error)
 
     # ── session and station ──
 
@@ -274,7 +229,7 @@ class Service:
             caller = self._access.authenticate(conversation.connection.peer, params.credential)
             self._require_room(caller)
         except VitaleError as error:
-            self._note("session.open", error.reason)
+            self._note_refusal(conversation, error)
             raise
         conversation.caller = caller
         self._note("session.open", "ok", caller)
@@ -288,6 +243,17 @@ class Service:
             jwks=self._keys.jwks,
             limits=self._limits,
         )
+
+    def _note_refusal(self, conversation: Conversation, error: VitaleError) -> None:
+        """Whoever guesses is cut off after a few tries, and cannot fill the audit trail by coming back."""
+        now = self._clock()
+        self._refusals = [at for at in self._refusals if at > now - REFUSALS_PERIOD]
+        if len(self._refusals) < MOST_REFUSALS_NOTED:
+            self._refusals.append(now)
+            self._note("session.open", error.reason)
+        conversation.refusals += 1
+        if conversation.refusals >= MOST_REFUSALS:
+            asyncio.get_running_loop().call_soon(conversation.connection.close)
 
     def _require_room(self, caller: Caller) -> None:
         same = sum(
@@ -416,19 +382,21 @@ class Service:
         return ClientsListed(clients=self._access.clients)
 
     async def _clients_revoke(self, conversation: Conversation, _id: RequestId | None, params: ClientsRevoke) -> Result:
-        revoked = await self._access.revoke(params.client_id)
+        # First, and whatever becomes of the store: who asks for this wants them gone now.
         ended = [
             other
             for other in self._conversations.values()
-            if other.caller is not None and other.caller.client_id == params.client_id
+            if other.caller is not None and other.caller.client_id == params.client_id != LOCAL_CLIENT
         ]
-        for other in ended if revoked else []:
+        for other in ended:
             other.connection.close()
+        revoked = await self._access.revoke(params.client_id)
         self._note("clients.revoke", "ok", conversation.authenticated())
-        return ClientsRevoked(revoked=revoked, sessions=len(ended) if revoked else 0)
+        return ClientsRevoked(revoked=revoked, sessions=len(ended))
 
-    def _keys_rotate(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
-        kid = self._keys.rotate()
+    async def _keys_rotate(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
+        async with self._rotating:
+            kid = await asyncio.to_thread(self._keys.rotate)
         self._note("keys.rotate", "ok", conversation.authenticated())
         return KeysRotated(kid=kid)
 

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-__all__ = ["LANGUAGES", "Entry", "Language", "reasons", "step_message", "steps", "text", "variants"]
+__all__ = ["LANGUAGES", "Entry", "Language", "reasons", "remedy", "step_message", "steps", "text", "variants"]
 
 Language = Literal["fr", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -59,7 +59,8 @@ def text(reason: str, language: Language, variant: str | None = None) -> Entry:
     """What to tell about an error or a warning.
 
     Args:
-        reason: the ``reason`` of an error class, or a warning of a token.
+        reason: the ``reason`` of an error class, or a warning of a token; with a variant where that is known as well
+            (``medium_removed.phone``).
         language: the reader's.
         variant: what is known more exactly (``vitale-1``, ``expired``, ``pcscd`` …); one that is not in the catalogue
             is as good as None.
@@ -67,6 +68,8 @@ def text(reason: str, language: Language, variant: str | None = None) -> Entry:
     Raises:
         KeyError: no such reason.
     """
+    reason, _, named = reason.partition(".")
+    variant = named or variant
     entry = load(language).entry(reason)
     better = entry.variants.get(variant, {}) if variant else {}
     return Entry(
@@ -85,20 +88,26 @@ def variants(reason: str) -> frozenset[str]:
     return frozenset(load("fr").entry(reason).variants)
 
 
+def remedy(reason: str, language: Language) -> str | None:
+    """What to do about a reason, as ``text`` takes it; None for what calls for nothing, such as a medium's name."""
+    return text(reason, language).remedy if reason.partition(".")[0] in reasons() else None
+
+
 def step_message(step: str, language: Language, reason: str = "") -> str:
     """What to show to a patient or practitioner while a presentation gets on.
 
     Args:
         step: one of ``events.Step``.
         language: the reader's.
-        reason: why the step was taken (``medium_mute`` for a ``retry``); one without a message of its own is as good
-            as none.
+        reason: why the step was taken (``medium_mute`` for a ``retry``), more exactly (``medium_removed.phone``), or
+            what it is about (``apcv-nfc``); one without a message of its own is as good as none.
 
     Raises:
         KeyError: no such step.
     """
     messages = load(language).steps
-    return messages.get(f"{step}.{reason}", messages[step]) if reason else messages[step]
+    known = (f"{step}.{reason}", f"{step}.{reason.partition('.')[0]}", step)
+    return messages[next((key for key in known if key in messages), step)]
 
 
 def reasons() -> frozenset[str]:
