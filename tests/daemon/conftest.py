@@ -1,9 +1,14 @@
-"""A daemon in the test's own process, and a client that is nothing but JSON lines on a socket."""
+"""A daemon in the test's own process, a client that is nothing but JSON lines on a socket, and phones on a reader."""
 
 import asyncio
+import dataclasses
+import datetime as dt
 import hashlib
+import itertools
 import json
 import ssl
+import time
+import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +16,18 @@ from typing import Any
 
 import pytest
 
+from vitale_drivers.base import Command, Presented, ReaderAdded, Started
+from vitale_protocol.errors import ContextUnknown
+from vitale_protocol.events import Reader
+from vitale_protocol.methods import DriverHealth
+from vitale_protocol.records import Assure, Beneficiaire, Record
+from vitale_reader.daemon import app
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import Config, parse
+from vitale_reader.daemon.contexts import Contexts
+from vitale_reader.daemon.desk import Desk
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
+from vitale_reader.resolvers.base import Resolution, Resolver
 
 WITHOUT_DRIVERS = parse('[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nport = 0')
 PATIENCE = 20.0
@@ -138,3 +152,226 @@ class Tools:
 @pytest.fixture
 def tools(tmp_path: Path) -> Tools:
     return Tools(Home.under(tmp_path))
+
+
+# ── phones ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+NFC_READER = Reader(id="nfc:counter", name="Counter", driver="nfc", media=("apcv-nfc",), state="empty", simulated=True)
+CARD_READER = Reader(
+    id="pcsc:slot", name="Slot", driver="pcsc", media=("vitale-card",), state="present", medium="vitale-card"
+)
+RECORD = Record(
+    assure=Assure(nir="2840613990412", cle_nir="46", code_regime="01"),
+    beneficiaires=(
+        Beneficiaire(nom_usuel="MERLE-ESSAI", prenom="CLAIRE", qualite="0"),
+        Beneficiaire(nom_usuel="MERLE-ESSAI", prenom="TOM", qualite="6"),
+    ),
+    porteur=0,
+)
+
+
+class ScriptedResolver(Resolver):
+    """A resolver in the test's hands: what it gives, when, and what it was asked for."""
+
+    name = "scripted"
+
+    def __init__(self) -> None:
+        super().__init__({}, "simulated")
+        self.calls: list[tuple[str, object]] = []
+        self.life = 1800.0
+        self.fault: Exception | None = None
+        self.restore_fault: Exception | None = None
+        self.release_fault: Exception | None = None
+        self.changes: dict[str, Any] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.changed = asyncio.Condition()
+        self.open_contexts: dict[str, Resolution] = {}
+        self._numbers = itertools.count(1)
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def resolve(self, string: bytes, *, nonce: str) -> Resolution:
+        await self._note("resolve", string)
+        await self.gate.wait()
+        if self.fault is not None:
+            raise self.fault
+        made = Resolution(
+            identifiant=f"ctx-{next(self._numbers)}-{string.decode(errors='replace')}",
+            token="TOKEN-OF-THE-SERVICE",
+            date_fin_validite=dt.datetime.fromtimestamp(time.time() + self.life, dt.UTC),
+            record=RECORD,
+            origin="simulated",
+        )
+        self.open_contexts[made.identifiant] = made
+        return dataclasses.replace(made, **self.changes)
+
+    async def restore(self, identifiant: str) -> Resolution:
+        await self._note("restore", identifiant)
+        if self.restore_fault is not None:
+            raise self.restore_fault
+        if identifiant not in self.open_contexts:
+            raise ContextUnknown
+        return self.open_contexts[identifiant]
+
+    async def release(self, identifiant: str) -> None:
+        await self._note("release", identifiant)
+        if self.release_fault is not None:
+            raise self.release_fault
+        if self.open_contexts.pop(identifiant, None) is None:
+            raise ContextUnknown
+
+    async def _note(self, what: str, value: object) -> None:
+        async with self.changed:
+            self.calls.append((what, value))
+            self.changed.notify_all()
+
+    def count(self, what: str) -> int:
+        return sum(call == what for call, _ in self.calls)
+
+    async def wait_for(self, what: str, count: int = 1) -> None:
+        """Until it was called so often."""
+        async with asyncio.timeout(PATIENCE), self.changed:
+            await self.changed.wait_for(lambda: self.count(what) >= count)
+
+
+class NoDrivers:
+    """A supervisor of drivers that are the test itself."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.sent: list[tuple[str, Command]] = []
+
+    health: tuple[DriverHealth, ...] = ()
+
+    def start(self) -> None:
+        pass
+
+    def send(self, driver: str, command: Command) -> None:
+        self.sent.append((driver, command))
+
+    async def stop(self) -> None:
+        pass
+
+
+class Counter:
+    """A station with one NFC reader, on which the test taps strings, and with a resolver in the test's hands."""
+
+    Resolution = Resolution
+    record = RECORD
+
+    def __init__(self, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.tools = tools
+        self.home = tools.home
+        self.resolver = ScriptedResolver()
+        self._desks: list[Desk] = []
+        self._contexts: list[Contexts] = []
+        self._monkeypatch = monkeypatch
+
+    def config(self, apcv: str = "", station: str = 'mode = "simulated"') -> Config:
+        return parse(f"[station]\n{station}\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[apcv]\n{apcv}")
+
+    def run(
+        self, work: Callable[[Line], Awaitable[None]], config: Config | None = None, *, scripted: bool = True
+    ) -> None:
+        """Runs the work of a test with an open session of the daemon's own user."""
+
+        async def main() -> None:
+            async with self.station(config, scripted=scripted) as endpoints, unix_line(endpoints) as line:
+                await line.open(language="en")
+                await work(line)
+
+        asyncio.run(main())
+
+    @asynccontextmanager
+    async def station(self, config: Config | None = None, *, scripted: bool = True) -> AsyncGenerator[Endpoints]:
+        desks, all_contexts = self._desks, self._contexts
+
+        def scripted_resolver(_name: str) -> Callable[[object, object], Resolver]:
+            return lambda _options, _mode: self.resolver
+
+        class CapturedContexts(Contexts):
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                super().__init__(*arguments, **options)
+                all_contexts.append(self)
+
+        class CapturedDesk(Desk):
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                super().__init__(*arguments, **options)
+                desks.append(self)
+
+        with self._monkeypatch.context() as patch:
+            patch.setattr(app, "Desk", CapturedDesk)
+            patch.setattr(app, "Contexts", CapturedContexts)
+            patch.setattr(app, "Supervisor", NoDrivers)
+            if scripted:
+                patch.setattr(app, "load_resolver", scripted_resolver)
+            async with running(self.home, config or self.config()) as endpoints:
+                for reader in (NFC_READER, CARD_READER):
+                    self.desk.report(reader.driver, Started(driver=reader.driver, media=reader.media))
+                self.desk.report("nfc", ReaderAdded(reader=NFC_READER))
+                yield endpoints
+
+    @property
+    def desk(self) -> Desk:
+        return self._desks[-1]
+
+    @property
+    def contexts(self) -> Contexts:
+        return self._contexts[-1]
+
+    async def ask(self, line: Line, **params: Any) -> int:
+        """A request that waits for a phone."""
+        request = line.send_call("presentation.request", {"nonce": "n" * 22, "media": ["apcv-nfc"]} | params)
+        await self.step(line, "armed", request)
+        return request
+
+    async def step(self, line: Line, step: str, request: int) -> None:
+        """Until a request is told that it got so far."""
+        while True:
+            message = await line.receive()
+            assert message is not None
+            assert "error" not in message, message
+            if message.get("method") != "presentation.progress":
+                line.notifications.append(message)
+            elif (message["params"]["step"], message["params"]["request"]) == (step, request):
+                return
+
+    def tap(self, string: bytes, *, simulated: bool = True) -> None:
+        """A phone gives its string."""
+        evidence = {"string": string, "profile": b"simulator/1"}
+        self.desk.report(
+            "nfc",
+            Presented(
+                id=str(uuid.uuid4()),
+                medium="apcv-nfc",
+                reader=NFC_READER.id,
+                at=time.time(),
+                evidence=evidence,
+                simulated=simulated,
+            ),
+        )
+
+    async def read(self, line: Line, string: bytes, **params: Any) -> Json:
+        """A request and a tap; the whole answer."""
+        request = await self.ask(line, **params)
+        self.tap(string)
+        return await line.answer(request)
+
+    async def claims(self, line: Line, string: bytes, **params: Any) -> Json:
+        answer = await self.read(line, string, **params)
+        assert "result" in answer, answer
+        return dict(answer["result"]["claims"])
+
+    async def refusal(self, line: Line, string: bytes, **params: Any) -> Json:
+        answer = await self.read(line, string, **params)
+        assert "error" in answer, "it should have been refused"
+        return dict(answer["error"]["data"])
+
+
+@pytest.fixture
+def counter(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> Counter:
+    return Counter(tools, monkeypatch)

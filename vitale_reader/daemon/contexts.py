@@ -263,7 +263,7 @@ class Contexts:
     def _open(self, held: Held) -> ContextClaim:
         return msgspec.json.decode(self._keys.unseal(held.sealed, f"context:{held.digest}"), type=ContextClaim)
 
-    async def _update(self, digest: str, **values: object) -> None:
+    async def _update(self, digest: str, /, **values: object) -> None:
         statement = update(contexts).where(contexts.c.digest == digest).values(**values)
         await self._store.run(lambda connection: connection.execute(statement))
 

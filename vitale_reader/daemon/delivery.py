@@ -24,7 +24,6 @@ from vitale_protocol.errors import (
     InternalError,
     MediumExpired,
     PresentationTimeout,
-    ResolverUnavailable,
     StoreUnavailable,
     VitaleError,
 )
@@ -209,7 +208,7 @@ class Delivery:
             await self._contexts.release_former(former)
         try:
             return await self._resolver.resolve(string, nonce=grant.nonce)
-        except ResolverUnavailable as error:
+        except VitaleError as error:
             if error.data.get("sent") is False:
                 await self._withdraw(digest)
             raise

@@ -1,0 +1,191 @@
+"""Contexts belong to their client, are sealed in the store, are told of before they end, and end."""
+
+import asyncio
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+from vitale_protocol.errors import ResolverRefused, ResolverUnavailable
+
+WANTED = ["identity", "context"]
+
+
+async def context(counter: Any, line: Any, string: bytes = b"opaque") -> dict[str, Any]:
+    return dict((await counter.claims(line, string, scopes=WANTED))["context"])
+
+
+def test_a_context_is_restored_and_released_by_its_owner(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        made = await context(counter, line)
+        named = {"identifiant": made["identifiant"]}
+        assert await line.result("context.restore", named) == made | {"confirmed": True}
+        assert await line.result("context.release", named) == {"released": True}
+        for method in ("context.restore", "context.release"):
+            assert await line.reason(method, named) == "context_unknown"
+        assert counter.resolver.open_contexts == {}
+
+    counter.run(work)
+
+
+def test_to_every_other_client_it_is_unknown(counter: Any) -> None:
+    async def main() -> None:
+        config = counter.config()
+        async with counter.station(config) as endpoints, counter.tools.unix_line(endpoints) as line:
+            await line.open()
+            made = await context(counter, line)
+            added = await line.result(
+                "clients.add", {"name": "other", "scopes": ["context", "identity"], "transports": ["unix"]}
+            )
+            async with counter.tools.unix_line(endpoints) as other:
+                await other.open(credential=added["credential"])
+                for method in ("context.restore", "context.release"):
+                    assert await other.reason(method, {"identifiant": made["identifiant"]}) == "context_unknown"
+            assert counter.resolver.count("restore") == counter.resolver.count("release") == 0
+            assert (await line.result("context.restore", {"identifiant": made["identifiant"]}))["token"]
+
+    asyncio.run(main())
+
+
+def test_contexts_need_their_scope(counter: Any) -> None:
+    async def main() -> None:
+        async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as line:
+            await line.open()
+            added = await line.result("clients.add", {"name": "x", "scopes": ["identity"], "transports": ["unix"]})
+            async with counter.tools.unix_line(endpoints) as other:
+                await other.open(credential=added["credential"])
+                assert await other.reason("context.restore", {"identifiant": "ctx"}) == "not_authorised"
+                assert await other.reason("context.release", {"identifiant": "ctx"}) == "not_authorised"
+
+    asyncio.run(main())
+
+
+def test_a_new_reading_releases_the_former_context_first(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        former = await context(counter, line, b"one")
+        await context(counter, line, b"two")
+        assert [call for call, _ in counter.resolver.calls] == ["resolve", "release", "resolve"]
+        assert ("release", former["identifiant"]) in counter.resolver.calls
+        assert await line.reason("context.restore", {"identifiant": former["identifiant"]}) == "context_unknown"
+
+    counter.run(work)
+
+
+def test_a_former_context_that_cannot_be_released_keeps_nobody_waiting(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        former = await context(counter, line, b"one")
+        counter.resolver.release_fault = ResolverRefused("no")
+        await context(counter, line, b"two")
+        assert await line.reason("context.restore", {"identifiant": former["identifiant"]}) == "context_unknown"
+
+    counter.run(work)
+
+
+def test_a_reading_that_was_refused_keeps_the_former_context(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        made = await context(counter, line, b"one")
+        assert (await counter.refusal(line, b"one"))["reason"] == "replayed"
+        assert (await line.result("context.restore", {"identifiant": made["identifiant"]}))["confirmed"]
+
+    counter.run(work)
+
+
+def test_where_the_service_does_not_answer_the_copy_is_given_and_said_to_be_one(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        made = await context(counter, line)
+        named = {"identifiant": made["identifiant"]}
+        counter.resolver.restore_fault = ResolverUnavailable("gone")
+        assert await line.result("context.restore", named) == made | {"confirmed": False}
+        counter.resolver.restore_fault = ResolverRefused("no", data={"code": "NO"})
+        assert await line.reason("context.restore", named) == "resolver_refused"
+        counter.resolver.release_fault = ResolverUnavailable("gone")
+        assert await line.reason("context.release", named) == "resolver_unavailable"
+        counter.resolver.release_fault = None
+        assert await line.result("context.release", named) == {"released": True}
+
+    counter.run(work)
+
+
+def test_a_context_that_the_service_forgot_is_forgotten(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        one = await context(counter, line, b"one")
+        counter.resolver.open_contexts.clear()
+        assert await line.reason("context.restore", {"identifiant": one["identifiant"]}) == "context_unknown"
+        assert counter.resolver.count("restore") == 1
+        assert await line.reason("context.restore", {"identifiant": one["identifiant"]}) == "context_unknown"
+        assert counter.resolver.count("restore") == 1
+        two = await context(counter, line, b"two")
+        counter.resolver.open_contexts.clear()
+        assert await line.result("context.release", {"identifiant": two["identifiant"]}) == {"released": False}
+
+    counter.run(work)
+
+
+def test_a_context_survives_a_restart_and_is_sealed(counter: Any) -> None:
+    made: dict[str, Any] = {}
+
+    async def first(line: Any) -> None:
+        made.update(await context(counter, line))
+
+    async def second(line: Any) -> None:
+        counter.resolver.restore_fault = ResolverUnavailable("gone")
+        restored = await line.result("context.restore", {"identifiant": made["identifiant"]})
+        assert restored == made | {"confirmed": False}
+
+    counter.run(first)
+    content = b"".join(file.read_bytes() for file in counter.home.state.glob("store.db*"))
+    for secret in (made["token"], made["identifiant"]):
+        assert secret.encode() not in content
+    counter.run(second)
+
+
+def test_its_end_is_told_once_and_in_time(counter: Any) -> None:
+    counter.resolver.life = 2.0
+
+    async def work(line: Any) -> None:
+        made = await context(counter, line)
+        told = await line.receive()
+        assert told["method"] == "context.expiring"
+        assert told["params"] == {name: made[name] for name in ("identifiant", "date_fin_validite")}
+        assert counter.resolver.open_contexts[made["identifiant"]].date_fin_validite > dt.datetime.now(dt.UTC)
+        async with counter.tools.unix_line(counter.home.endpoints()) as later:
+            await later.open()
+            await later.result("session.ping")
+            assert later.notifications == []
+
+    counter.run(work)
+
+
+def test_whoever_was_not_there_is_told_at_the_next_session(counter: Any) -> None:
+    async def main() -> None:
+        async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as line:
+            await line.open()
+            added = await line.result("clients.add", {"name": "x", "scopes": WANTED, "transports": ["unix"]})
+            async with counter.tools.unix_line(endpoints) as client:
+                await client.open(credential=added["credential"])
+                made = await context(counter, client)
+            (held,) = counter.contexts._held.values()
+            counter.contexts._held[held.digest] = replace(held, notice_at=0.0)
+            for expected in ([made["identifiant"]], []):
+                async with counter.tools.unix_line(endpoints) as again:
+                    await again.open(credential=added["credential"])
+                    await again.result("session.ping")
+                    await again.result("readers.list")
+                    heard = [each["params"]["identifiant"] for each in again.notifications]
+                    assert heard == expected
+
+    asyncio.run(main())
+
+
+def test_at_its_end_a_context_is_gone(counter: Any) -> None:
+    counter.resolver.life = 1.0
+
+    async def work(line: Any) -> None:
+        made = await context(counter, line)
+        assert (await line.receive())["method"] == "context.expiring"
+        async with asyncio.timeout(20):
+            while counter.contexts._held:
+                await line.result("session.ping")
+        assert await line.reason("context.restore", {"identifiant": made["identifiant"]}) == "context_unknown"
+        assert counter.resolver.count("restore") == 0
+
+    counter.run(work)

@@ -1,0 +1,142 @@
+"""An apCV string counts once: at the same desk, at several, after a restart, and whatever died in between."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from vitale_protocol.errors import Replayed, ResolverUnavailable
+from vitale_reader.daemon.keys import Keys
+from vitale_reader.daemon.replay import DAY, ReplayGuard
+from vitale_reader.daemon.store import Store
+
+STRING = b"opaque-string-of-a-phone"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_same_string_twice_is_replayed(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        await counter.claims(line, STRING)
+        told = await counter.refusal(line, STRING)
+        assert told["reason"] == "replayed"
+        assert counter.resolver.count("resolve") == 1
+        await counter.claims(line, STRING + b"-2")
+
+    counter.run(work)
+
+
+def test_also_without_a_resolver_and_after_a_restart(counter: Any) -> None:
+    async def first(line: Any) -> None:
+        await counter.claims(line, STRING)
+
+    async def second(line: Any) -> None:
+        assert (await counter.refusal(line, STRING))["reason"] == "replayed"
+
+    counter.run(first, scripted=False)
+    counter.run(second, scripted=False)
+
+
+def test_two_requests_that_race_give_exactly_one_token(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        async with counter.tools.unix_line(counter.home.endpoints()) as other:
+            await other.open()
+            requests = [(each, await counter.ask(each)) for each in (line, other)]
+            counter.tap(STRING)
+            counter.tap(STRING)
+            answers = [await each.answer(request) for each, request in requests]
+        assert sum("result" in answer for answer in answers) == 1
+        (refused,) = [answer["error"]["data"]["reason"] for answer in answers if "error" in answer]
+        assert refused == "replayed"
+        assert counter.resolver.count("resolve") == 1
+
+    counter.run(work)
+
+
+def test_a_string_whose_fate_is_not_known_counts_as_used(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        counter.resolver.fault = ResolverUnavailable("the connection broke")
+        assert (await counter.refusal(line, STRING))["reason"] == "resolver_unavailable"
+        counter.resolver.fault = None
+        assert (await counter.refusal(line, STRING))["reason"] == "replayed"
+
+    counter.run(work)
+
+
+def test_a_string_that_was_sent_to_nobody_can_be_shown_again(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        counter.resolver.fault = ResolverUnavailable("connection refused", data={"sent": False})
+        assert (await counter.refusal(line, STRING))["reason"] == "resolver_unavailable"
+        counter.resolver.fault = None
+        await counter.claims(line, STRING)
+
+    counter.run(work)
+
+
+def test_the_store_shows_no_string(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        await counter.claims(line, STRING, scopes=["identity", "payload", "context"])
+
+    counter.run(work)
+    content = b"".join(file.read_bytes() for file in counter.home.state.glob("store.db*"))
+    assert STRING not in content
+    with sqlite3.connect(counter.home.state / "store.db") as database:
+        rows = database.execute("SELECT digest, state FROM seen").fetchall()
+    database.close()
+    assert [(len(digest), state) for digest, state in rows] == [(64, "used")]
+
+
+def test_what_died_before_its_token_counts_as_used_and_is_forgotten_in_time(tmp_path: Path) -> None:
+    clock = Clock()
+    keys = Keys(tmp_path / "station.json", overlap=600, clock=clock)
+    keys.open()
+
+    @asynccontextmanager
+    async def guarding() -> AsyncGenerator[ReplayGuard]:
+        store = Store(tmp_path / "store.db")
+        await store.open()
+        yield ReplayGuard(store, keys, days=2, clock=clock)
+        await store.close()
+
+    async def main() -> None:
+        async with guarding() as guard:
+            await guard.reserve(STRING)
+        async with guarding() as guard:
+            assert await guard.purge() == 0
+            with pytest.raises(Replayed):
+                await guard.reserve(STRING)
+            clock.now += 2 * DAY
+            assert await guard.purge() == 1
+            await guard.reserve(STRING)
+
+    asyncio.run(main())
+
+
+def test_a_station_of_version_0_1_gets_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "station.json"
+    keys = Keys(file, overlap=600, clock=lambda: 1.0)
+    keys.open()
+    content = msgspec.json.decode(file.read_bytes())
+    del content["replay"]
+    file.write_bytes(msgspec.json.encode(content))
+
+    again = Keys(file, overlap=600, clock=lambda: 1.0)
+    again.open()
+    digest = again.replay_digest("string", STRING)
+    assert again.station == keys.station
+    assert digest != keys.replay_digest("string", STRING)
+    third = Keys(file, overlap=600, clock=lambda: 1.0)
+    third.open()
+    assert third.replay_digest("string", STRING) == digest
+    assert third.replay_digest("context", STRING) != digest

@@ -1,0 +1,279 @@
+"""The resolver ``apcv-soap``: the apCV authentication service of the GIE SESAM-Vitale, in the shape that is public.
+
+It was never tried against the real service: that needs a CPS, a referenced software (IDAM) and a licence, which the
+site brings. What is public of the service is its actions, its namespaces and the members of its context; what is not
+(its fault codes, how rights travel) is configured, or read by a plug-in.
+
+``[apcv.options]``::
+
+    url = "https://…"                        # https; http for this machine only (the simulated service)
+    assertion = "NAME"                       # a plug-in of vitale_reader.assertions: a CPS signs
+    assertion_options = {}                   # for it
+    rights = "NAME"                          # a plug-in of vitale_reader.rights; without it the record stays empty
+    rights_options = {}                      # for it
+    identifiant_facturation = "123456789"    # of the practitioner, with its key
+    code_specialite = "50"                   # code spécialité AMO
+    emetteur = "…"                           # of ContexteLPS
+    idam = "…"                               # the IDAM number of the software
+    lps_nom = "…"                            # its name, its version and the instance of it
+    lps_version = "…"
+    lps_instance = "…"
+    origin = "production"                    # or "test": what kind of service this is; "unknown" if not told
+    donnees = "text"                         # or "base64": how the string is written into Donnees
+    ca_file = "/path"                        # trusted instead of the system's authorities
+    codes = { CODE = "expired" }             # the service's fault codes: expired, used, context, assertion, revoked,
+                                             # unavailable; what is not listed is refused
+"""
+
+import base64
+import datetime as dt
+import ipaddress
+import ssl
+import uuid
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from vitale_protocol.errors import (
+    ConfigurationInvalid,
+    ContextUnknown,
+    MediumExpired,
+    PayloadInvalid,
+    Replayed,
+    ResolverRefused,
+    ResolverUnavailable,
+    VitaleError,
+)
+from vitale_protocol.records import Origin
+from vitale_reader.resolvers import envelope, simulator_rights
+from vitale_reader.resolvers.base import Resolution, Resolver
+from vitale_reader.resolvers.exchange import post
+from vitale_reader.resolvers.plugins import ASSERTIONS, RIGHTS, AssertionProvider, Rights, RightsReader
+from vitale_reader.resolvers.registry import load_class
+
+__all__ = ["ApcvSoapResolver", "Settings"]
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Meaning = Literal["expired", "used", "context", "assertion", "revoked", "refused", "unavailable"]
+
+#: Seconds to reach the service. Shorter than a call may take, so that a call that never got there is known as such.
+CONNECT = 4.0
+#: A context that lived longer would be no context: half an hour is what is known of them.
+LONGEST_LIFE = dt.timedelta(days=1)
+
+#: The codes of the project's own simulated service. Those of the real one are not public.
+SIMULATOR_CODES: dict[str, Meaning] = {
+    "ASSERTION_MISSING": "assertion",
+    "STRING_EXPIRED": "expired",
+    "STRING_USED": "used",
+    "APPLICATION_REVOKED": "revoked",
+    "CONTEXT_UNKNOWN": "context",
+}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[apcv.options]``, as this module documents it."""
+
+    url: Annotated[str, msgspec.Meta(min_length=8, max_length=2_000)]
+    assertion: Text
+    assertion_options: dict[str, object] = {}
+    rights: Text | None = None
+    rights_options: dict[str, object] = {}
+    identifiant_facturation: Text
+    code_specialite: Text
+    emetteur: Text
+    idam: Text
+    lps_nom: Text
+    lps_version: Text
+    lps_instance: Text
+    origin: Literal["production", "test", "unknown"] = "unknown"
+    donnees: Literal["text", "base64"] = "text"
+    ca_file: str | None = None
+    codes: dict[str, Meaning] = {}
+
+
+class ApcvSoapResolver(Resolver):
+    """Resolves by SOAP."""
+
+    name = "apcv-soap"
+
+    _settings: Settings
+    _client: httpx.AsyncClient
+    _assertions: AssertionProvider
+    _rights: RightsReader | None
+
+    async def open(self) -> None:
+        """Checks the options and loads the plug-ins.
+
+        Raises:
+            ConfigurationInvalid: an option cannot be used, or not in this station's mode.
+            ToolMissing: a plug-in cannot be imported.
+        """
+        self._settings = settings = _settings(self.options)
+        _require_safe(settings.url)
+        self._assertions = _provider(settings)
+        self._rights = _rights_reader(settings)
+        simulated = [self._assertions.simulated, self._rights is not None and self._rights.simulated]
+        if self.mode == "production" and (any(simulated) or settings.origin == "test"):
+            raise ConfigurationInvalid(
+                "a plug-in of a simulated service, or a test service, in production", data={"path": "apcv.options"}
+            )
+        self._client = httpx.AsyncClient(
+            verify=_trust(settings),
+            timeout=httpx.Timeout(None, connect=CONNECT),
+            follow_redirects=False,
+            # Neither proxies nor passwords (netrc) from the environment.
+            trust_env=False,
+            # No connection is kept: one that the service has closed meanwhile fails after the string was sent.
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        await self._client.aclose()
+
+    async def resolve(self, string: bytes, *, nonce: str) -> Resolution:
+        """``authentifierUtilisateurProximite``; the service knows no nonce."""
+        return self._resolution(await self._call(envelope.AUTHENTICATE, self._donnees(string)))
+
+    async def restore(self, identifiant: str) -> Resolution:
+        """``restituerContexteApCV``."""
+        return self._resolution(await self._call(envelope.RESTORE, identifiant))
+
+    async def release(self, identifiant: str) -> None:
+        """``detruireContexteApCV``."""
+        await self._call(envelope.RELEASE, identifiant)
+
+    async def _call(self, operation: str, value: str) -> envelope.Answer:
+        settings = self._settings
+        try:
+            assertion = await self._assertions.assertion()
+        except VitaleError as error:
+            error.data.setdefault("sent", False)
+            raise
+        message_id = f"urn:uuid:{uuid.uuid4()}"
+        request = envelope.Request(
+            operation=operation, value=value, message_id=message_id, at=dt.datetime.now(dt.UTC), url=settings.url
+        )
+        content = envelope.build(request, _sender(settings), assertion)
+        answer = envelope.parse(
+            await post(self._client, settings.url, content, envelope.ACTION + operation), message_id
+        )
+        if isinstance(answer, envelope.Fault):
+            raise _refusal(answer, SIMULATOR_CODES | settings.codes)
+        return answer
+
+    def _donnees(self, string: bytes) -> str:
+        if self._settings.donnees == "base64":
+            return base64.b64encode(string).decode()
+        try:
+            return string.decode()
+        except UnicodeDecodeError:
+            pass  # its text quotes the string
+        raise PayloadInvalid("the string is not text; see the option donnees", data={"sent": False})
+
+    def _resolution(self, answer: envelope.Answer) -> Resolution:
+        ends = answer.date_fin_validite
+        if ends is None:
+            raise ResolverUnavailable("an answer without a context", data={"fault": "unreadable"})
+        if ends > dt.datetime.now(dt.UTC) + LONGEST_LIFE:
+            raise ResolverUnavailable("a context that would never end", data={"fault": "unreadable"})
+        rights = self._rights.read(answer.body) if self._rights else Rights()
+        return Resolution(
+            identifiant=answer.identifiant,
+            token=answer.token,
+            date_fin_validite=ends,
+            record=rights.record,
+            delegate=rights.delegate,
+            rights_at=rights.rights_at,
+            origin=self._origin(answer, rights),
+        )
+
+    def _origin(self, answer: envelope.Answer, rights: Rights) -> Origin:
+        """What the service is: simulated by its own word, whatever is configured; else by the configuration."""
+        if rights.origin == "simulated" or answer.body.find(f".//{{{simulator_rights.NAMESPACE}}}*") is not None:
+            return "simulated"
+        return rights.origin if rights.origin != "unknown" else self._settings.origin
+
+
+def _settings(options: object) -> Settings:
+    try:
+        return msgspec.convert(options, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationInvalid(f"apcv.options: {error}", data={"path": "apcv.options"}) from error
+
+
+def _require_safe(url: str) -> None:
+    """Strings and contexts travel encrypted, unless they do not leave the machine.
+
+    Raises:
+        ConfigurationInvalid: they would.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not host or parts.username or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+        raise ConfigurationInvalid("the service is reached by https", data={"path": "apcv.options.url"})
+
+
+def _trust(settings: Settings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationInvalid("the authorities cannot be read", data={"path": "apcv.options.ca_file"}) from error
+
+
+def _provider(settings: Settings) -> AssertionProvider:
+    path = "apcv.options.assertion"
+    found = load_class(ASSERTIONS, settings.assertion, path)
+    made: AssertionProvider = found(settings.assertion_options)
+    if not callable(getattr(made, "assertion", None)) or not isinstance(getattr(made, "simulated", None), bool):
+        raise ConfigurationInvalid(f"{settings.assertion} is not an assertion provider", data={"path": path})
+    return made
+
+
+def _rights_reader(settings: Settings) -> RightsReader | None:
+    if settings.rights is None:
+        return None
+    path = "apcv.options.rights"
+    found = load_class(RIGHTS, settings.rights, path)
+    made = found(settings.rights_options)
+    if not isinstance(made, RightsReader):
+        raise ConfigurationInvalid(f"{settings.rights} reads no rights", data={"path": path})
+    return made
+
+
+def _sender(settings: Settings) -> envelope.Sender:
+    return envelope.Sender(
+        identifiant_facturation=settings.identifiant_facturation,
+        code_specialite=settings.code_specialite,
+        emetteur=settings.emetteur,
+        idam=settings.idam,
+        lps_nom=settings.lps_nom,
+        lps_version=settings.lps_version,
+        lps_instance=settings.lps_instance,
+    )
+
+
+def _refusal(fault: envelope.Fault, codes: dict[str, Meaning]) -> VitaleError:
+    """The error that a fault means."""
+    meaning = codes.get(fault.code, "unavailable" if fault.receiver else "refused")
+    detail = f"the service answers {fault.code}"
+    match meaning:
+        case "expired":
+            return MediumExpired(detail, data={"code": fault.code})
+        case "used":
+            return Replayed(detail, data={"code": fault.code})
+        case "context":
+            return ContextUnknown(detail, data={"code": fault.code})
+        case "unavailable":
+            return ResolverUnavailable(detail, data={"code": fault.code})
+        case "refused":
+            return ResolverRefused(detail, data={"code": fault.code})
+        case "assertion" | "revoked":
+            return ResolverRefused(detail, data={"code": fault.code, "fault": meaning})
