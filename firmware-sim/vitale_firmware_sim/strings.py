@@ -62,7 +62,7 @@ class Sealer:
         """The string of a handle; never the same twice, as far as ``random`` never is."""
         nonce = random(_NONCE)
         content = msgspec.json.encode(handle).ljust(_CONTENT)
-        return base64.urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, content, None)).rstrip(b"=")
+        return _text(nonce + self._cipher.encrypt(nonce, content, None))
 
     def open(self, string: bytes) -> Handle:
         """The handle in a string.
@@ -72,7 +72,14 @@ class Sealer:
         """
         try:
             sealed = base64.b64decode(string + b"=" * (-len(string) % 4), altchars=b"-_", validate=True)
+            if _text(sealed) != string:
+                # Another writing of the same bytes would be another string to whoever remembers the used ones.
+                raise StringUnknown
             content = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
             return msgspec.json.decode(content, type=Handle)
         except (binascii.Error, ValueError, InvalidTag, msgspec.DecodeError) as error:
             raise StringUnknown from error
+
+
+def _text(sealed: bytes) -> bytes:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=")
