@@ -28,6 +28,7 @@ from vitale_reader.daemon.files import private_folder
 from vitale_reader.daemon.issuer import Issuer
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.outbox import Outbox
+from vitale_reader.daemon.profiles import read_profiles
 from vitale_reader.daemon.replay import ReplayGuard
 from vitale_reader.daemon.service import Service
 from vitale_reader.daemon.store import Store
@@ -72,12 +73,14 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         outbox = Outbox(store, keys, clock=time.time)
         access = Access(store, clock=time.time)
         await access.open()
+        profiles = read_profiles(config.apcv.profiles, config.station.mode)
         issuer = Issuer(
             keys,
             mode=config.station.mode,
             lifetime=config.tokens.lifetime,
             clock=time.time,
             random_bytes=secrets.token_bytes,
+            simulated_profiles=profiles.simulated,
         )
         resolver = await _open_resolver(stack, config)
         guard = ReplayGuard(store, keys, days=config.apcv.replay_days, clock=time.time)
@@ -86,7 +89,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         delivery = Delivery(issuer, outbox, audit, guard, resolver, contexts, clock=time.time)
         desk = Desk(delivery, clock=time.time)
         desk.supervisor = Supervisor(
-            {name: config.drivers.options.get(name, {}) for name in config.drivers.enabled},
+            {name: profiles.options(name, config.drivers.options.get(name, {})) for name in config.drivers.enabled},
             on_report=desk.report,
             on_end=desk.driver_ended,
             beat=beat or Beat(),

@@ -113,12 +113,14 @@ class Issuer:
         lifetime: int,
         clock: Callable[[], float],
         random_bytes: Callable[[int], bytes],
+        simulated_profiles: frozenset[bytes] = frozenset(),
     ) -> None:
         self._keys = keys
         self._mode = mode
         self._lifetime = lifetime
         self._clock = clock
         self._random_bytes = random_bytes
+        self._simulated_profiles = simulated_profiles
 
     def interpret(self, presentation: Presented) -> Reading:
         """What a presentation says by itself.
@@ -127,8 +129,10 @@ class Issuer:
             SimulatedRefused: the medium is simulated and the station is not in ``simulated`` mode.
             MediumUnreadable: the evidence cannot be understood.
         """
-        self._refuse_simulated(simulated=presentation.simulated)
-        return media.interpret(presentation.medium, presentation.evidence, simulated=presentation.simulated)
+        # What was read by a simulated profile is simulated, whatever the driver says of it.
+        simulated = presentation.simulated or presentation.evidence.get("profile") in self._simulated_profiles
+        self._refuse_simulated(simulated=simulated)
+        return media.interpret(presentation.medium, presentation.evidence, simulated=simulated)
 
     def resolved(self, reading: Reading, resolution: Resolution) -> Reading:
         """What a presentation says, once a service has vouched for it.

@@ -1,0 +1,83 @@
+"""The profiles of the configuration: read and checked at start, and handed to the drivers that read phones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.media.profile import Profile, parse_profile
+from vitale_protocol.methods import StationMode
+
+__all__ = ["DRIVERS", "Profiles", "read_profiles"]
+
+#: The drivers that read phones by profiles, as their option ``profiles``.
+DRIVERS = ("nfc", "pcsc")
+
+_MOST_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """The profiles of a station; ``texts`` are their TOML."""
+
+    texts: tuple[str, ...] = ()
+    parsed: tuple[Profile, ...] = ()
+
+    @property
+    def simulated(self) -> frozenset[bytes]:
+        """The labels of those whose readings are simulated."""
+        return frozenset(profile.label.encode() for profile in self.parsed if profile.origin == "simulated")
+
+    def options(self, driver: str, options: Mapping[str, object]) -> Mapping[str, object]:
+        """A driver's options, with the profiles where it reads phones.
+
+        Raises:
+            ConfigurationInvalid: the driver's own table has profiles, which would not have been checked.
+        """
+        if driver not in DRIVERS:
+            return options
+        if "profiles" in options:
+            raise ConfigurationInvalid(
+                "profiles are told in [apcv]", data={"path": f"drivers.options.{driver}.profiles"}
+            )
+        return {**options, "profiles": [*self.texts]} if self.texts else options
+
+
+def read_profiles(names: Sequence[str], mode: StationMode) -> Profiles:
+    """Reads profiles.
+
+    Args:
+        names: paths of files, which end in ``.toml``, or names of the simulator's own.
+        mode: the station's; in production a simulated profile is refused.
+
+    Raises:
+        ConfigurationInvalid: a profile cannot be read or used, or not in this mode; ``data.file`` names it.
+    """
+    texts = tuple(_text(name) for name in names)
+    parsed = tuple(parse_profile(text, source=name) for name, text in zip(names, texts, strict=True))
+    for name, profile in zip(names, parsed, strict=True):
+        if profile.origin == "simulated" and mode != "simulated":
+            raise ConfigurationInvalid(
+                f"a simulated profile, and the station is in mode {mode}", data={"path": "apcv.profiles", "file": name}
+            )
+    labels = [profile.label for profile in parsed]
+    if len(set(labels)) < len(labels):
+        raise ConfigurationInvalid("two profiles have the same name and version", data={"path": "apcv.profiles"})
+    return Profiles(texts, parsed)
+
+
+def _text(name: str) -> str:
+    if not name.endswith(".toml"):
+        from vitale_firmware_sim.profiles import profile_text  # noqa: PLC0415  not needed in production
+
+        return profile_text(name)
+    try:
+        with Path(name).open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ConfigurationInvalid("the profile is too long", data={"path": "apcv.profiles", "file": name})
+        return content.decode()
+    except (OSError, ValueError) as error:  # UnicodeDecodeError; a path with a NUL in it
+        raise ConfigurationInvalid(
+            "the profile cannot be read", data={"path": "apcv.profiles", "file": name}
+        ) from error
