@@ -151,18 +151,24 @@ class Session:
 
     def receive_data(self, data: bytes) -> list[Event]:
         """What the other end's bytes say. Never raises; afterwards ``data_to_send`` may have something."""
-        found: list[Event] = []
+        return list(self.incoming(data))
+
+    def incoming(self, data: bytes) -> Iterator[Event]:
+        """The same one by one, to be taken to the end: each message is read after the event before was dealt with.
+
+        A server that answers in between does not depend on how the bytes were cut: what a call changes (the session is
+        open, an answer made room) holds for the next call, even where both came at once.
+        """
         receive = self._receive_at_server if self.role == "server" else self._receive_at_client
         for message in self._framing.receive(data):
             if self.state is State.CLOSED:
-                return found
-            found += receive(message)
+                return
+            yield from receive(message)
         if self._framing.exceeded and self.state is not State.CLOSED:
             error = LimitExceeded("the message is too long", data={"limit": "message_bytes"})
             if self.role == "server":
                 self._reject(None, error)
-            found.append(self._end(error))
-        return found
+            yield self._end(error)
 
     def receive_eof(self) -> list[Event]:
         """The other end has closed the connection."""

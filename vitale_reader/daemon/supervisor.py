@@ -38,6 +38,12 @@ logger = logging.getLogger(__name__)
 
 READ_BYTES = 65_536
 
+#: Bytes of commands that a worker has not read. A command takes a few hundred.
+MOST_UNREAD = 1 << 20
+
+#: Exit statuses of a worker that will not do better the next time (sysexits.h EX_UNAVAILABLE and EX_CONFIG).
+HOPELESS = frozenset({69, 78})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
@@ -82,6 +88,7 @@ class Worker:
     reason: str = ""
     detail: str = ""
     _process: asyncio.subprocess.Process | None = None
+    _status: int = 0
     _stopping: bool = False
     _pinged: int = 0
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -108,16 +115,21 @@ class Worker:
         """Keeps a process of the driver alive until ``stop``."""
         quick_deaths = 0
         loop = asyncio.get_running_loop()
-        while self._wanted():
+        while True:
             began = loop.time()
-            why = await self._live()
-            if not self._wanted():
+            why = "it was not started" if self._stopping else await self._live()
+            if self._stopping:
                 break
-            self.state, self.reason, self.detail = "restarting", ReaderUnavailable.reason, why
+            # What the worker itself said of its end says more than its exit status.
+            if self.state != "degraded":
+                self.reason, self.detail = ReaderUnavailable.reason, why
+            self.state = "restarting"
             logger.warning("driver %s: %s", self.name, why)
             self._end_of_process()
             if loop.time() - began >= self.beat.settled:
                 quick_deaths = 0
+            if self._status in HOPELESS:
+                quick_deaths = len(self.beat.backoff)
             await asyncio.sleep(self.beat.backoff[min(quick_deaths, len(self.beat.backoff) - 1)])
             quick_deaths += 1
             self.restarts += 1
@@ -127,8 +139,12 @@ class Worker:
     def send(self, command: Command) -> None:
         """Sends a command to the process; without one it is dropped, since the hub arms each new process again."""
         process = self._process
-        if process is not None and process.stdin is not None and not process.stdin.is_closing():
-            process.stdin.write(encode(command))
+        if process is None or process.stdin is None or process.stdin.is_closing():
+            return
+        process.stdin.write(encode(command))
+        if process.stdin.transport.get_write_buffer_size() > MOST_UNREAD:
+            logger.error("driver %s does not read its commands; killed", self.name)
+            _kill(process)
 
     async def transmit(self, reader: str, apdus: tuple[bytes, ...]) -> Transmitted:
         """Exchanges raw APDUs with the medium in a reader.
@@ -178,9 +194,9 @@ class Worker:
                 await heart
             if process.stdin is not None:
                 process.stdin.close()
-            status = await self._bury(process)
+            self._status = await self._bury(process)
             self._process = None
-        return fault or _ending(status)
+        return fault or _ending(self._status)
 
     async def _listen(self, process: asyncio.subprocess.Process) -> str:
         """Takes the reports of a process until its stream ends; returns a fault of the stream, or nothing."""
@@ -192,8 +208,12 @@ class Worker:
                 reports = decoder.receive(data)
             except StreamError as error:
                 return f"it said something that is not a report ({error})"
-            for report in reports:
-                self._take(report)
+            try:
+                for report in reports:
+                    self._take(report)
+            except Exception as error:
+                logger.error("driver %s: a report could not be used", self.name, exc_info=error)
+                return "it reported what could not be used"
         return ""
 
     def _take(self, report: Report) -> None:
@@ -206,7 +226,8 @@ class Worker:
             case Log(level=level, logger=name, text=text):
                 logging.getLogger(name).log(level, "%s", text)
             case Transmitted(id=number):
-                if future := self._transmissions.pop(number, None):
+                future = self._transmissions.pop(number, None)
+                if future is not None and not future.done():
                     future.set_result(report)
             case Started():
                 self.state, self.media, self.version = "ready", report.media, report.version
@@ -234,9 +255,6 @@ class Worker:
             self._answered.clear()
             self._pinged += 1
             self.send(Ping(id=self._pinged))
-
-    def _wanted(self) -> bool:
-        return not self._stopping
 
     async def _bury(self, process: asyncio.subprocess.Process) -> int:
         """The exit status of a process that was told to end or closed its output; killed if it takes its time."""
@@ -280,7 +298,9 @@ class Supervisor:
     async def stop(self) -> None:
         """Ends them all, at the same time."""
         await asyncio.gather(*(worker.stop() for worker in self.workers.values()))
-        await asyncio.gather(*self._tasks)
+        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                logger.error("a driver's supervision had ended by a fault", exc_info=outcome)
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

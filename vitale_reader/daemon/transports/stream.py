@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from vitale_protocol.framing import LineFraming
 from vitale_protocol.session import Called, Ended, Limits, Session
 from vitale_reader.daemon.access import Peer
-from vitale_reader.daemon.service import Conversation, Service
+from vitale_reader.daemon.conversation import Conversation
+from vitale_reader.daemon.service import Service
 
 __all__ = ["StreamConnection", "StreamLimits", "TooMany"]
 
 logger = logging.getLogger(__name__)
+
+#: Seconds for a client to read what it was sent before its end.
+FAREWELL = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +96,8 @@ class StreamConnection(asyncio.Protocol):
         conversation = self._conversation
         if conversation is None:
             return
-        for event in self.session.receive_data(data):
+        # One by one: what a call changes holds for the next, however the bytes were cut.
+        for event in self.session.incoming(data):
             match event:
                 case Called():
                     self._service.called(conversation, event)
@@ -112,9 +117,7 @@ class StreamConnection(asyncio.Protocol):
             self._deadline.cancel()
         if self._entered:
             self._room.leave()
-        if self._conversation is not None:
-            conversation, self._conversation = self._conversation, None
-            self._service.disconnected(conversation)
+        self._leave()
 
     # ── service.Connection ──
 
@@ -130,10 +133,18 @@ class StreamConnection(asyncio.Protocol):
                 transport.abort()
 
     def close(self) -> None:
-        """Ends the connection once what was sent has gone."""
+        """Ends the session now, and the connection once what was sent has gone or nobody reads it."""
         self.flush()
-        if self._transport is not None:
+        self.session.close()
+        self._leave()
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
+            asyncio.get_running_loop().call_later(FAREWELL, self._transport.abort)
+
+    def _leave(self) -> None:
+        if self._conversation is not None:
+            conversation, self._conversation = self._conversation, None
+            self._service.disconnected(conversation)
 
     def _not_opened(self) -> None:
         if self._conversation is not None and self._conversation.caller is None:

@@ -1,0 +1,98 @@
+"""One session at the daemon: its connection, who speaks on it, and what is said to them."""
+
+from typing import Protocol
+
+from vitale_protocol import catalogue
+from vitale_protocol.errors import LocalError, NotAuthenticated, VitaleError
+from vitale_protocol.events import ContextExpiring, PresentationProgress, Reader, ReaderEvent
+from vitale_protocol.methods import Result
+from vitale_protocol.session import Session
+from vitale_reader.daemon.access import Caller, Peer
+from vitale_reader.daemon.delivery import incident
+from vitale_reader.daemon.hub import Tell
+
+__all__ = ["Connection", "Conversation"]
+
+RequestId = int | str
+
+
+class Connection(Protocol):
+    """What a transport gives to a conversation."""
+
+    session: Session
+    peer: Peer
+
+    def flush(self) -> None:
+        """Sends what the session has to send."""
+
+    def close(self) -> None:
+        """Ends the connection once what was sent has gone."""
+
+
+class Conversation:
+    """One session: its connection, and who speaks on it once it is open. What the desk calls a client.
+
+    Attributes:
+        number: unique among the sessions of this process.
+        caller: who speaks, once the session is open.
+        ended: nothing is said any more.
+        refusals: attempts to open it that were refused.
+        under_way: calls that tasks of their own are answering.
+    """
+
+    def __init__(self, number: int, connection: Connection) -> None:
+        self.number = number
+        self.connection = connection
+        self.caller: Caller | None = None
+        self.ended = False
+        self.refusals = 0
+        self.under_way = 0
+
+    @property
+    def language(self) -> catalogue.Language:
+        """The session's language, ``fr`` or ``en``."""
+        return self.connection.session.language
+
+    def authenticated(self) -> Caller:
+        """Who speaks.
+
+        Raises:
+            NotAuthenticated: the session is not open.
+        """
+        if self.caller is None:
+            raise NotAuthenticated("the session is not open")
+        return self.caller
+
+    def reply(self, request: RequestId | None, result: Result) -> None:
+        """Answers a call with its result."""
+        if not self.ended:
+            self.connection.session.reply(request, result)
+            self.connection.flush()
+
+    def fail(self, request: RequestId | None, error: VitaleError) -> None:
+        """Answers a call with an error; one that is ours alone is told as an incident."""
+        if not self.ended:
+            self.connection.session.fail(request, incident(error) if isinstance(error, LocalError) else error)
+            self.connection.flush()
+
+    def progress(self, request: RequestId, tell: Tell) -> None:
+        """Tells how a request gets on, in the session's language."""
+        if self.ended:
+            return
+        said = catalogue.step_message(tell.step, self.language, tell.reason)
+        remedy = catalogue.remedy(tell.reason, self.language)
+        event = PresentationProgress(request=request, step=tell.step, message=said, reader=tell.reader, remedy=remedy)
+        self.connection.session.notify("presentation.progress", event)
+        self.connection.flush()
+
+    def reader_event(self, what: str, reader: Reader) -> None:
+        """Tells of a reader that was ``added``, ``changed`` or ``removed``."""
+        if not self.ended:
+            self.connection.session.notify(f"reader.{what}", ReaderEvent(reader=reader))
+            self.connection.flush()
+
+    def context_expiring(self, event: ContextExpiring) -> None:
+        """Tells of a context that ends soon."""
+        if not self.ended:
+            self.connection.session.notify("context.expiring", event)
+            self.connection.flush()
