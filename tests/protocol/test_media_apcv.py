@@ -1,0 +1,99 @@
+"""The apCV as a medium: its string is transported and nothing is said of it."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vitale_protocol.apdu import Response
+from vitale_protocol.errors import MediumUnreadable, MediumUnsupported
+from vitale_protocol.media import apcv, interpret
+from vitale_protocol.media.profile import Profile, parse_profile
+from vitale_protocol.records import Proof, Record
+from vitale_protocol.wire_errors import to_wire
+
+
+def profile(name: str, aid: str) -> Profile:
+    return parse_profile(
+        f'name = "{name}"\nversion = "1"\norigin = "test"\naids = ["{aid}"]\n[[commands]]\napdu = "00 CA 00 5E 00"\n'
+    )
+
+
+ONE, OTHER = profile("un", "A0 00 00 09 01"), profile("deux", "A0 00 00 09 02")
+
+
+@pytest.mark.parametrize(("simulated", "origin"), [(True, "simulated"), (False, "unknown")])
+@pytest.mark.parametrize("string", [b"x", b"\x00\xff" * 2048])
+def test_a_string_is_transported(string: bytes, simulated: bool, origin: str) -> None:
+    reading = interpret("apcv-nfc", {"string": string, "profile": b"un/1"}, simulated=simulated)
+
+    assert reading.medium == "apcv-nfc"
+    assert reading.proof == Proof(method="apcv-transported", verified=False, freshness="none")
+    assert reading.origin == origin
+    assert reading.record == Record()
+    assert reading.warnings == ()
+
+
+@given(st.binary(min_size=1, max_size=4096), st.booleans())
+def test_nothing_of_the_string_is_in_the_reading(string: bytes, simulated: bool) -> None:
+    evidence = {"string": string, "profile": b"un/1"}
+
+    assert interpret("apcv-nfc", evidence, simulated=simulated) == interpret(
+        "apcv-nfc", {**evidence, "string": b"other"}, simulated=simulated
+    )
+
+
+@pytest.mark.parametrize("evidence", [{}, {"string": b""}, {"string": bytes(4097)}, {"identity": b"x"}])
+def test_no_string_and_too_long_a_string(evidence: dict[str, bytes]) -> None:
+    with pytest.raises(MediumUnreadable):
+        interpret("apcv-nfc", evidence, simulated=False)
+
+
+class TestSeveralProfiles:
+    def test_the_first_whose_application_is_there_reads(self) -> None:
+        script = apcv.reading_script((ONE, OTHER))
+        assert next(script).data.hex() == "a000000901"
+        assert script.send(Response(b"", 0x6A82)).data.hex() == "a000000902"
+        script.send(Response(b"", 0x9000))
+        with pytest.raises(StopIteration) as end:
+            script.send(Response(b"opaque", 0x9000))
+
+        assert end.value.value == {"string": b"opaque", "profile": b"deux/1"}
+        assert apcv.profile_of(end.value.value, (ONE, OTHER)) is OTHER
+
+    def test_none_is_there(self) -> None:
+        script = apcv.reading_script((ONE, OTHER))
+        next(script)
+        script.send(Response(b"", 0x6A82))
+        with pytest.raises(MediumUnsupported) as unsupported:
+            script.send(Response(b"", 0x6A82))
+
+        assert "application carte Vitale" in to_wire(unsupported.value, "fr")["data"]["remedy"].__str__()
+
+    def test_without_profiles_there_is_nothing_to_read(self) -> None:
+        with pytest.raises(MediumUnsupported):
+            next(apcv.reading_script(()))
+
+    def test_a_phone_that_refuses_is_not_asked_by_the_next(self) -> None:
+        script = apcv.reading_script((ONE, OTHER))
+        next(script)
+        with pytest.raises(MediumUnreadable):
+            script.send(Response(b"", 0x6985))
+
+    @pytest.mark.parametrize("evidence", [{}, {"profile": b"trois/1"}, {"profile": b"un/2"}])
+    def test_a_profile_that_is_not_known(self, evidence: dict[str, bytes]) -> None:
+        with pytest.raises(MediumUnreadable):
+            apcv.profile_of(evidence, (ONE, OTHER))
+
+
+@pytest.mark.parametrize(("state", "title"), [("phone-locked", "Téléphone verrouillé"), ("", "Téléphone illisible")])
+def test_the_catalogue_speaks_of_a_phone(state: str, title: str) -> None:
+    error = MediumUnreadable(data={"medium": "apcv-nfc", **({"state": state} if state else {})})
+
+    assert to_wire(error, "fr")["message"] == title
+
+
+def test_a_reading_survives_the_wire() -> None:
+    reading = interpret("apcv-nfc", {"string": b"x"}, simulated=True)
+
+    assert msgspec.json.decode(msgspec.json.encode(reading), type=type(reading)) == reading
