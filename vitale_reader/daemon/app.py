@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
-from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.methods import Station
 from vitale_protocol.session import Limits as SessionLimits
@@ -58,7 +58,8 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         StoreUnavailable: the state folder cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(lifecycle.exclusive(home))
+        lifecycle.raise_file_limit()
+        stack.enter_context(lifecycle.exclusive(home, open_to_others=bool(config.unix.users)))
         private_folder(home.state)
         keys = Keys(home.state / "station.json", overlap=config.tokens.key_overlap, clock=time.time)
         keys.open()
@@ -111,8 +112,9 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         contexts.notify = service.notify_expiring
         desk.supervisor.start()
         stack.push_async_callback(desk.supervisor.stop)
-        endpoints = await _listen(stack, home, config, certificates, service, limits)
+        # Stopped after the listeners: nobody comes in while the sessions are ended.
         stack.push_async_callback(service.stop)
+        endpoints = await _listen(stack, home, config, certificates, service, limits)
         stack.enter_context(lifecycle.published(home, endpoints))
         for name, work in (("cleaning", _clean(outbox, audit, guard, contexts)), ("contexts", contexts.watch())):
             stack.callback(asyncio.create_task(work, name=name).cancel)
@@ -159,10 +161,9 @@ async def _listen(
     tls_endpoint = None
     if config.tls.enabled:
         tls.require_loopback(config.tls.host, lan=config.tls.lan)
+        context = certificates.server_context()
         try:
-            tls_server = await tls.listen(
-                config.tls.host, config.tls.port, certificates.server_context(), service, limits
-            )
+            tls_server = await tls.listen(config.tls.host, config.tls.port, context, service, limits)
         except OSError as error:
             raise ConfigurationInvalid(
                 f"cannot listen on {config.tls.host}:{config.tls.port}: {os.strerror(error.errno or 0)}",
@@ -186,14 +187,18 @@ async def _clean(*kept: Outbox | Audit | ReplayGuard | Contexts) -> None:
     """Forgets what has expired, now and from time to time."""
     while True:
         for forgetful in kept:
-            with contextlib.suppress(Exception):
+            try:
                 await forgetful.purge()
+            except StoreUnavailable as error:
+                logger.error("what has expired could not be cleared: %s", error)
         await asyncio.sleep(PURGE_INTERVAL)
 
 
 def _limits(config: Config) -> StreamLimits:
     return StreamLimits(
-        session=SessionLimits(),
+        # Waiting requests, and room for the calls that are answered at once beside them.
+        session=SessionLimits(requests=config.limits.requests + 32),
+        connections=lifecycle.file_limit() // 4,
         open_seconds=config.limits.open_seconds,
         send_buffer_bytes=config.limits.send_buffer_bytes,
     )

@@ -15,17 +15,48 @@ from vitale_protocol.errors import DaemonRunning
 from vitale_reader.daemon.files import private_folder, write_private
 from vitale_reader.home import Endpoints, Home
 
-__all__ = ["exclusive", "published", "until_told_to_stop"]
+__all__ = ["exclusive", "file_limit", "published", "raise_file_limit", "until_told_to_stop"]
+
+#: Files that this daemon can make use of: four thousand clients and what else it needs.
+MOST_FILES = 8_192
+
+
+def file_limit() -> int:
+    """How many files and sockets this process may have open."""
+    if sys.platform == "win32":
+        return 8_192
+    import resource  # noqa: PLC0415  does not exist on Windows
+
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MOST_FILES if soft == resource.RLIM_INFINITY else min(soft, MOST_FILES)
+
+
+def raise_file_limit() -> None:
+    """Takes what the system allows: the usual 1024 is a number that one stranger can fill."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415  does not exist on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextmanager
-def exclusive(home: Home) -> Generator[None]:
+def exclusive(home: Home, *, open_to_others: bool = False) -> Generator[None]:
     """Holds the home for this process; the kernel lets go of it when the process dies, however it dies.
+
+    Args:
+        home: the home.
+        open_to_others: other users of the machine may pass through its run folder to the socket, and see nothing.
 
     Raises:
         DaemonRunning: another process holds it; ``data.pid`` says which.
     """
     private_folder(home.run)
+    if open_to_others:
+        home.run.chmod(0o711)
     with open(home.run / "daemon.lock", "a+", opener=_private) as stream:
         if not _lock(stream.fileno()):
             stream.seek(0)

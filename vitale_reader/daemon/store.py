@@ -5,7 +5,9 @@ cut can undo the last commits, never tear one (docs/adr/0005). One schema and on
 """
 
 import asyncio
+import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -152,15 +154,19 @@ class Store:
                 raise StoreUnavailable(f"cannot open the store: {type(error.orig).__name__}") from error
             self._set_aside()
             self._create()
+        except OSError as error:
+            raise StoreUnavailable(f"cannot make the store: {error.strerror}") from error
 
     def _create(self) -> None:
+        # Its journal files take over the mode of the database.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         self._connection = self._engine.connect()
         with self._connection.begin():
             metadata.create_all(self._connection)
             result = self._connection.execute(text("PRAGMA quick_check(1)")).scalar()
         if result != "ok":
             raise DatabaseError("quick_check", None, Exception("malformed"))
-        self._file.chmod(0o600)
 
     def _set_aside(self) -> None:
         aside = self._file.with_name(f"{self._file.name}.corrupt-{int(time.time())}")

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 #: Seconds for a client to read what it was sent before its end.
 FAREWELL = 1.0
 
+#: Bytes kept of a client that speaks before its connection is made; a ``session.open`` takes some hundred.
+MOST_EARLY = 65_536
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamLimits:
@@ -74,6 +77,8 @@ class StreamConnection(asyncio.Protocol):
         self._conversation: Conversation | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._entered = False
+        self._lost = False
+        self._early = b""
 
     # ── asyncio.Protocol ──
 
@@ -82,6 +87,9 @@ class StreamConnection(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("a stream transport is needed")
         self._transport = transport
+        if self._lost:
+            transport.abort()
+            return
         self._entered = True
         peer = self._identify(transport) if self._room.enter() else None
         if peer is None:
@@ -90,11 +98,16 @@ class StreamConnection(asyncio.Protocol):
         self.peer = peer
         self._conversation = self._service.connected(self)
         self._deadline = asyncio.get_running_loop().call_later(self._limits.open_seconds, self._not_opened)
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         conversation = self._conversation
         if conversation is None:
+            # After a TLS handshake the first bytes can be quicker than the word that the connection is made.
+            self._early = (self._early + data)[:MOST_EARLY] if self._transport is None else b""
             return
         # One by one: what a call changes holds for the next, however the bytes were cut.
         for event in self.session.incoming(data):
@@ -113,6 +126,7 @@ class StreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
+        self._lost = True
         if self._deadline is not None:
             self._deadline.cancel()
         if self._entered:

@@ -1,8 +1,14 @@
-"""TLS 1.3 with a client certificate made at pairing; the client pins the daemon's certificate."""
+"""TLS 1.3 with a client certificate made at pairing; the client pins the daemon's certificate.
+
+A connection is counted when it is accepted, before its handshake, and the handshake has little time: whoever only
+knocks fills the places of this transport for a moment, and those of the others never.
+"""
 
 import asyncio
+import contextlib
 import hashlib
 import ipaddress
+import logging
 import ssl
 
 from vitale_protocol.errors import ConfigurationInvalid
@@ -11,6 +17,12 @@ from vitale_reader.daemon.service import Service
 from vitale_reader.daemon.transports.stream import StreamConnection, StreamLimits, TooMany
 
 __all__ = ["listen", "require_loopback"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for a handshake, which takes milliseconds, and for the parting words of TLS.
+HANDSHAKE = 3.0
+SHUTDOWN = 1.0
 
 
 async def listen(
@@ -21,15 +33,8 @@ async def listen(
     Raises:
         OSError: the address cannot be used.
     """
-    room = TooMany(limits.connections)
-    return await asyncio.get_running_loop().create_server(
-        lambda: StreamConnection(service, limits, room, _identify),
-        host,
-        port,
-        ssl=context,
-        ssl_handshake_timeout=limits.open_seconds,
-        ssl_shutdown_timeout=1.0,
-    )
+    doors = Doors(service, limits, context)
+    return await asyncio.get_running_loop().create_server(lambda: Doorstep(doors), host, port)
 
 
 def require_loopback(host: str, *, lan: bool) -> None:
@@ -48,6 +53,62 @@ def require_loopback(host: str, *, lan: bool) -> None:
         raise ConfigurationInvalid(
             f"{host} is not a loopback address, and tls.lan is not set", data={"path": "tls.host"}
         )
+
+
+class Doors:
+    """Lets accepted connections through their handshake, and no more of them at a time than there is room for."""
+
+    def __init__(self, service: Service, limits: StreamLimits, context: ssl.SSLContext) -> None:
+        self._service = service
+        self._limits = limits
+        self._context = context
+        self._knocking = TooMany(limits.connections)
+        self._inside = TooMany(limits.connections)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def knock(self, transport: asyncio.Transport) -> None:
+        """A connection was accepted."""
+        if not self._knocking.enter():
+            self._knocking.leave()
+            transport.abort()
+            return
+        task = asyncio.get_running_loop().create_task(self._let_in(transport))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _let_in(self, transport: asyncio.Transport) -> None:
+        connection = StreamConnection(self._service, self._limits, self._inside, _identify)
+        try:
+            secured = await asyncio.get_running_loop().start_tls(
+                transport,
+                connection,
+                self._context,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE,
+                ssl_shutdown_timeout=SHUTDOWN,
+            )
+        except (OSError, ssl.SSLError) as error:  # strangers, port scanners, certificates of other stations
+            logger.debug("no TLS with a client: %s", type(error).__name__)
+            transport.abort()
+        else:
+            if secured is not None:
+                connection.connection_made(secured)
+        finally:
+            self._knocking.leave()
+
+
+class Doorstep(asyncio.Protocol):
+    """An accepted connection until its handshake begins, which is at once."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody knocks; nothing is read before TLS does."""
+        if isinstance(transport, asyncio.Transport):
+            with contextlib.suppress(RuntimeError):  # not every transport can wait before it has begun
+                transport.pause_reading()
+            self._doors.knock(transport)
 
 
 def _identify(transport: asyncio.Transport) -> Peer | None:
