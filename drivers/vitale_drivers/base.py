@@ -26,6 +26,7 @@ from typing import ClassVar, Literal, dataclass_transform
 import msgspec
 
 from vitale_protocol.events import Reader, Step
+from vitale_protocol.privacy import concealed
 
 __all__ = [
     "Arm",
@@ -93,6 +94,8 @@ class Disarm(Message, tag="disarm"):
 
 class Transmit(Message, tag="transmit"):
     """Raw command APDUs for the medium in ``reader``, in one transaction; answered by ``Transmitted``."""
+
+    __repr__ = concealed
 
     id: int
     reader: str
@@ -164,6 +167,8 @@ class Presented(Message, tag="presented"):
         elapsed: seconds from the start of the reading to its end (the APDU time).
     """
 
+    __repr__ = concealed
+
     id: str
     medium: str
     reader: str
@@ -184,6 +189,8 @@ class Failed(Message, tag="failed"):
 
 class Transmitted(Message, tag="transmitted"):
     """The responses to ``Transmit`` so far; ``reason`` is set where it stopped early, at number ``len(responses)``."""
+
+    __repr__ = concealed
 
     id: int
     responses: tuple[bytes, ...]

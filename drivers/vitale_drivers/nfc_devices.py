@@ -21,8 +21,9 @@ from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGon
 
 __all__ = ["NfcpyBus"]
 
-# nfcpy's traces hold every byte of every frame, those of patients' phones among them.
-logging.getLogger("nfc").setLevel(logging.ERROR)
+# nfcpy's traces hold every byte of every frame, those of patients' phones among them; and what it logs as errors is
+# raised as well, so that it is told here, once.
+logging.getLogger("nfc").setLevel(logging.CRITICAL)
 
 _HIGH_SPEED = 921_600
 _START_SPEED = 115_200

@@ -197,8 +197,8 @@ class NfcReader:
                 self._shown = None
                 self._report(ReaderRemoved(reader=self.id))
             return
-        self._supervisor.trouble(self.id, error)
         new = self._show(msgspec.structs.replace(self._reader, state="unavailable", error=error.reason))
+        self._supervisor.trouble(self.id, error)
         if (new or armed) and self._presence.wanted(time.time(), _MEDIA):
             self._report(Progress(reader=self.id, step="retry", reason=reason_of(error)))
 

@@ -155,6 +155,11 @@ class RfCard:
         self.phase = Phase.ACTIVE
         return self._moves(len(self.target.uid) + 1)
 
+    def pass_over(self) -> None:
+        """SELECT with the identifier of another card: §6.3.4, this one is back where it was."""
+        if self.phase is Phase.READY:
+            self.phase = Phase.HALTED if self._halted else Phase.IDLE
+
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, frame: bytes) -> Answer:

@@ -132,6 +132,9 @@ class Targets:
         if not wanted or any(card.faults.collision for card in answering):
             return None
         card = max(wanted, key=_identifier)
+        for other in answering:
+            if other is not card:
+                other.pass_over()
         self._let_go()
         return self._activated(card) if card.select() else None
 

@@ -23,10 +23,7 @@ class NfcBench:
         self.reader = Pn532Reader(link=link)
         self._phone = PhoneCard(lambda: b"an opaque string of the simulator")
         self.reader.open()
-
-    @property
-    def threads(self) -> frozenset[str]:
-        return frozenset({f"pn532-{self.reader.path}", "nfc-card"})
+        self.threads = frozenset({f"pn532-{self.reader.path}", "nfc-card"})
 
     def driver(self) -> Driver:
         return NfcDriver({"devices": [str(self._link)], "profiles": [profile_text("simulator")]})
