@@ -38,6 +38,8 @@ TABLE: Final[Mapping[tuple[PhoneState, Event], PhoneState]] = {
     ("accepted", "activate"): "locked",
     ("locked", "unlock"): "unlocked",
     ("locked", "block"): "blocked",
+    ("unlocked", "unlock"): "unlocked",
+    ("unlocked", "block"): "blocked",
     ("unlocked", "lock"): "locked",
     ("blocked", "identify"): "identified",
     ("blocked", "france_identite"): "accepted",

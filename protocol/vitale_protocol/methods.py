@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, dataclass_transform
 import msgspec
 
 from vitale_protocol.events import Reader
-from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Medium
 from vitale_protocol.tokens import Claims
 
@@ -99,8 +98,6 @@ class Identity(Params):
 
 class SessionOpen(Params):
     """``session.open``: always the first message."""
-
-    __repr__ = concealed
 
     protocol: Annotated[tuple[int, ...], msgspec.Meta(min_length=1, max_length=16)]
     client: Identity
@@ -215,8 +212,6 @@ class PresentationRequest(Params):
 class PresentationResult(Result):
     """The answer to ``presentation.request``: ``claims`` is what ``token`` says, decoded for convenience."""
 
-    __repr__ = concealed
-
     presentation: str
     token: str
     claims: Claims
@@ -236,8 +231,6 @@ class PresentationCancelled(Result):
 
 class OutboxToken(Result):
     """A token not yet acknowledged."""
-
-    __repr__ = concealed
 
     jti: str
     exp: int
@@ -275,8 +268,6 @@ class ContextRestored(Result):
     just now; without it, the service did not answer and this is the copy that the daemon holds.
     """
 
-    __repr__ = concealed
-
     identifiant: str
     token: str
     date_fin_validite: str
@@ -311,8 +302,6 @@ class ClientAdded(Result):
     daemon's certificate in DER, to be pinned; ``credential`` is the secret for ``session.open`` where no certificate
     speaks for the client.
     """
-
-    __repr__ = concealed
 
     client_id: str
     credential: str | None = None

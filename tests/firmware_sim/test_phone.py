@@ -149,6 +149,13 @@ class TestLocking:
         assert claire.state(NOW + UNLOCKED_FOR - 0.1) == "unlocked"
         assert claire.state(NOW + UNLOCKED_FOR) == "locked"
 
+    def test_unlocking_again_begins_the_while_again(self, claire: Phone) -> None:
+        claire.unlock("4821", NOW + UNLOCKED_FOR - 1)
+        assert claire.state(NOW + UNLOCKED_FOR) == "unlocked"
+        for _ in range(3):
+            assert refused(lambda: claire.unlock("0000", NOW + UNLOCKED_FOR))["why"] == "code_wrong"
+        assert claire.state(NOW + UNLOCKED_FOR) == "blocked"
+
     def test_locked_at_once(self, claire: Phone) -> None:
         claire.lock(NOW)
         assert claire.state(NOW) == "locked"

@@ -9,12 +9,14 @@ import click
 from vitale_protocol.errors import ConfigurationInvalid, MediumUnreadable
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Group, as_json, command
+from vitale_reader.cli.sim_phone import phone
+from vitale_reader.cli.sim_service import service
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
     from vitale_firmware_sim.card import VirtualCard
 
-__all__ = ["sim"]
+__all__ = ["BREATH", "Shown", "host_and_port", "sim"]
 
 # vsmartcard's first slot, as Debian's package sets it up.
 DEFAULT_ADDRESS = "127.0.0.1:35963"
@@ -73,6 +75,8 @@ def card(image: str, address: str, fault: str, only_list: bool, as_json: bool) -
 
 
 sim.add_command(card)
+sim.add_command(phone)
+sim.add_command(service)
 
 
 def _list(*, as_json: bool) -> None:
@@ -95,7 +99,7 @@ def _insert(image: str, address: str, fault: str, *, as_json: bool) -> None:
     from vitale_firmware_sim.images import load_image
     from vitale_firmware_sim.vpcd import VpcdLink
 
-    host, port = _host_and_port(address)
+    host, port = host_and_port(address)
     shown = Shown(FaultyCard(Card(load_image(image)), parse_faults(fault)), as_json=as_json)
     with VpcdLink(shown, host, port) as link:
         try:
@@ -123,7 +127,12 @@ def _tell(image: str, address: str, *, connected: bool) -> None:
         )
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
+def host_and_port(address: str) -> tuple[str, int]:
+    """The two parts of ``HOST:PORT``.
+
+    Raises:
+        ConfigurationInvalid: it is not that.
+    """
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise ConfigurationInvalid("--vpcd is HOST:PORT", data={"path": "--vpcd"})

@@ -20,7 +20,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 
-__all__ = ["BROKEN_PIPE", "DONE", "INTERRUPTED", "NO_DAEMON", "OTHER", "exit_status"]
+__all__ = ["BROKEN_PIPE", "DONE", "INTERRUPTED", "NO_DAEMON", "OTHER", "REFUSED", "exit_status"]
 
 DONE, OTHER, USAGE, NO_DAEMON, NOTHING_PRESENTED, REFUSED, DEVICE = 0, 1, 2, 3, 4, 5, 6
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it

@@ -1,0 +1,218 @@
+"""``vitale-reader sim phone``: a phone with the apCV in software, on a contactless PC/SC reader or its string alone."""
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from vitale_reader.cli import output
+from vitale_reader.cli.command import as_json, command
+from vitale_reader.cli.status import REFUSED
+from vitale_reader.cli.text import t
+
+if TYPE_CHECKING:
+    from vitale_firmware_sim.hand import Hand
+    from vitale_firmware_sim.scenario import Scenario
+
+__all__ = ["phone"]
+
+
+@command(
+    "phone",
+    help=t(
+        "Pose un téléphone simulé sur un lecteur virtuel sans contact (vsmartcard-vpcd), jusqu'à Ctrl-C, "
+        "et montre les commandes qu'il reçoit, sans leurs données.",
+        "Lays a simulated phone on a virtual contactless reader (vsmartcard-vpcd), until Ctrl-C, "
+        "and shows the commands that it receives, without their data.",
+    ),
+)
+@click.option(
+    "--scenario",
+    default="famille",
+    show_default=True,
+    metavar=t("NOM|FICHIER", "NAME|FILE"),
+    help=t("Le scénario : un nom de --list, ou un fichier TOML.", "The scenario: a name of --list, or a TOML file."),
+)
+@click.option(
+    "--phone",
+    "phone_id",
+    default="",
+    metavar="ID",
+    help=t("Le téléphone du scénario ; par défaut le premier.", "The phone of the scenario; the first one by default."),
+)
+@click.option(
+    "--porteur",
+    default=0,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help=t(
+        "La personne présentée : 0 pour le titulaire, sinon le rang de l'ayant droit.",
+        "The person presented: 0 for the owner, else the place of a dependant.",
+    ),
+)
+@click.option(
+    "--for",
+    "present_for",
+    default="",
+    metavar="ID",
+    help=t(
+        "Présente la carte d'un autre, qui a donné délégation à ce téléphone.",
+        "Presents somebody else's card, who delegated to this phone.",
+    ),
+)
+@click.option("--locked", is_flag=True, help=t("Laisse le téléphone verrouillé.", "Leaves the phone locked."))
+@click.option(
+    "--enrol",
+    is_flag=True,
+    help=t(
+        "Inscrit et active d'abord un téléphone neuf, en temps simulé.",
+        "First enrols and activates a new phone, in simulated time.",
+    ),
+)
+@click.option(
+    "--vpcd",
+    "address",
+    default="127.0.0.1:35963",
+    show_default=True,
+    metavar=t("HÔTE:PORT", "HOST:PORT"),
+    help=t("L'emplacement du lecteur virtuel.", "The slot of the virtual reader."),
+)
+@click.option(
+    "--string",
+    "only_string",
+    is_flag=True,
+    help=t(
+        "Écrit seulement une chaîne opaque, valable une fois et peu de temps.",
+        "Only writes an opaque string, good once and for a short time.",
+    ),
+)
+@click.option(
+    "--list",
+    "only_list",
+    is_flag=True,
+    help=t("Liste les scénarios et leurs téléphones.", "Lists scenarios and phones."),
+)
+@as_json
+def phone(
+    scenario: str,
+    phone_id: str,
+    porteur: int,
+    present_for: str,
+    locked: bool,
+    enrol: bool,
+    address: str,
+    only_string: bool,
+    only_list: bool,
+    as_json: bool,
+) -> None:
+    """The command."""
+    if only_list:
+        _list(as_json=as_json)
+        return
+    from vitale_firmware_sim.hand import Hand
+    from vitale_firmware_sim.phone_card import PhoneRefusal
+    from vitale_firmware_sim.scenario import load_scenario
+
+    hand = Hand(
+        load_scenario(scenario),
+        phone_id,
+        clock=time.time,
+        random=secrets.token_bytes,
+        locked=locked,
+        porteur=porteur,
+        present_for=present_for,
+    )
+    try:
+        if enrol:
+            _enrol(hand)
+        if not locked:
+            # What the phone refuses is said here, and not as a status word to the first reader.
+            hand.unlock()
+        if only_string:
+            _string(hand, as_json=as_json)
+            return
+    except PhoneRefusal as refusal:
+        raise Refused(_told(str(refusal.data.get("why")), str(refusal.data.get("state")))) from refusal
+    _lay(hand, address, as_json=as_json)
+
+
+class Refused(click.ClickException):
+    """The phone does not do it."""
+
+    exit_code = REFUSED
+
+
+def _told(why: str, state: str) -> str:
+    sentences = {
+        "too_young": t("l'appli est réservée aux plus de 16 ans", "the application is for people over 16"),
+        "no_account": t("il faut un compte ameli à soi", "an account of one's own is needed"),
+        "nobody": t("personne n'a ce rang", "nobody has this place"),
+        "delegation_unknown": t("aucune délégation de ce téléphone", "no delegation from this phone"),
+        "delegation_ended": t("la délégation a pris fin", "the delegation has ended"),
+    }
+    return sentences.get(why) or t(f"pas dans cet état ({state})", f"not in this state ({state})")
+
+
+def _list(*, as_json: bool) -> None:
+    from vitale_firmware_sim.scenario import load_scenario, scenario_names
+
+    scenarios = [load_scenario(name) for name in scenario_names()]
+    if as_json:
+        output.print_json({"scenarios": [_described(one) for one in scenarios]})
+        return
+    output.table(
+        (t("Scénario", "Scenario"), t("Description", "Description"), t("Téléphones", "Phones")),
+        [(one.name, one.description, ", ".join(phone.id for phone in one.phones)) for one in scenarios],
+    )
+
+
+def _described(scenario: "Scenario") -> dict[str, object]:
+    phones = [{"id": one.id, "state": one.state, "standing": one.standing} for one in scenario.phones]
+    return {"name": scenario.name, "description": scenario.description, "phones": phones}
+
+
+def _enrol(hand: "Hand") -> None:
+    for at, state in hand.enrol():
+        output.note(f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(at))}  {state}")
+
+
+def _string(hand: "Hand", *, as_json: bool) -> None:
+    string = hand.tap().decode("ascii")
+    if as_json:
+        output.print_json({"phone": hand.settings.id, "string": string})
+    else:
+        click.echo(string)
+
+
+def _lay(hand: "Hand", address: str, *, as_json: bool) -> None:
+    from vitale_firmware_sim.phone_card import PhoneCard
+    from vitale_firmware_sim.vpcd import VpcdLink
+    from vitale_reader.cli.sim import BREATH, Shown, host_and_port
+
+    host, port = host_and_port(address)
+    with VpcdLink(Shown(PhoneCard(hand.tap), as_json=as_json), host, port) as link:
+        try:
+            link.insert()
+            _tell(hand.settings.id, address, connected=link.connected.wait(BREATH))
+            while not link.wait_removed(BREATH):
+                pass
+        except KeyboardInterrupt:
+            # The way to end it, not an interruption of it.
+            output.note("")
+
+
+def _tell(phone_id: str, address: str, *, connected: bool) -> None:
+    output.note(
+        t(
+            f"Téléphone « {phone_id} » vers {address} ; Ctrl-C le retire.",
+            f"Phone {phone_id} to {address}; Ctrl-C removes it.",
+        )
+    )
+    if not connected:
+        output.note(
+            t(
+                "Aucun lecteur virtuel n'écoute encore à cette adresse ; le téléphone attend.",
+                "No virtual reader listens at this address yet; the phone waits.",
+            )
+        )
