@@ -13,6 +13,7 @@ from typing import Literal
 
 from vitale_reader.connection import Connection, Presentation, Settings
 from vitale_reader.home import Home
+from vitale_reader.link import OnExpiring
 from vitale_reader.pairing import Pairing
 
 __all__ = ["Connection", "Presentation", "connect"]
@@ -28,6 +29,7 @@ def connect(
     version: str = "",
     connect_timeout: float = 5.0,
     call_timeout: float = 10.0,
+    on_context_expiring: OnExpiring | None = None,
 ) -> Connection:
     """A connection to the daemon, opened by ``async with``.
 
@@ -40,6 +42,7 @@ def connect(
         version: its version.
         connect_timeout: seconds to go on trying where no daemon answers, the first time and after a loss.
         call_timeout: seconds for the daemon to answer a call that does not wait for a medium.
+        on_context_expiring: told once of each apCV context that ends soon, in time to act; called in the event loop.
 
     Raises:
         LocalMisuse: the pairing file cannot be used.
@@ -54,5 +57,6 @@ def connect(
             version=version,
             connect_timeout=connect_timeout,
             call_timeout=call_timeout,
+            on_context_expiring=on_context_expiring,
         )
     )

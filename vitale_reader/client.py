@@ -24,6 +24,7 @@ from vitale_protocol.methods import (
     ClientAdded,
     ClientsRevoked,
     ClientSummary,
+    ContextRestored,
     OutboxToken,
     Purpose,
     Scope,
@@ -35,6 +36,7 @@ from vitale_protocol.records import Medium
 from vitale_reader import connection, presentation
 from vitale_reader.connection import Settings
 from vitale_reader.home import Home
+from vitale_reader.link import OnExpiring
 from vitale_reader.pairing import Pairing
 from vitale_reader.presentation import ReaderChange
 
@@ -190,6 +192,28 @@ class Connection:
         """Acknowledges tokens by their identifiers; returns how many the daemon still held."""
         return self._run(self._open()[0].acknowledge(*jti))
 
+    # ── apCV contexts ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def restore_context(self, identifiant: str) -> ContextRestored:
+        """An apCV context of this client once more. Needs the scope ``context``.
+
+        ``confirmed`` is False where the service did not answer and this is the daemon's copy.
+
+        Raises:
+            ContextUnknown: not a context of this client, or not any more.
+            ResolverRefused: the service answered no.
+        """
+        return self._run(self._open()[0].restore_context(identifiant))
+
+    def release_context(self, identifiant: str) -> bool:
+        """Ends an apCV context of this client; whether the service still knew it. Needs the scope ``context``.
+
+        Raises:
+            ContextUnknown: not a context of this client, or not any more.
+            ResolverUnavailable: the service did not answer; the context is held still.
+        """
+        return self._run(self._open()[0].release_context(identifiant))
+
     # ── readers and station ──────────────────────────────────────────────────────────────────────────────────────
 
     def readers(self) -> tuple[Reader, ...]:
@@ -286,6 +310,7 @@ def connect(
     version: str = "",
     connect_timeout: float = 5.0,
     call_timeout: float = 10.0,
+    on_context_expiring: OnExpiring | None = None,
 ) -> Connection:
     """A connection to the daemon, opened by ``with``.
 
@@ -298,6 +323,8 @@ def connect(
         version: its version.
         connect_timeout: seconds to go on trying where no daemon answers, the first time and after a loss.
         call_timeout: seconds for the daemon to answer a call that does not wait for a medium.
+        on_context_expiring: told once of each apCV context that ends soon, in time to act. It is called in the SDK's
+            own thread, and must not call this connection there.
 
     Raises:
         LocalMisuse: the pairing file cannot be used.
@@ -312,6 +339,7 @@ def connect(
             version=version,
             connect_timeout=connect_timeout,
             call_timeout=call_timeout,
+            on_context_expiring=on_context_expiring,
         )
     )
 

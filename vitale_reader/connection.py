@@ -31,6 +31,10 @@ from vitale_protocol.methods import (
     ClientsRevoke,
     ClientsRevoked,
     ClientSummary,
+    ContextRelease,
+    ContextReleased,
+    ContextRestore,
+    ContextRestored,
     Done,
     Empty,
     Identity,
@@ -59,7 +63,7 @@ from vitale_protocol.tokens import Claims
 from vitale_reader import presentation
 from vitale_reader.address import TlsAddress, resolve
 from vitale_reader.home import Home
-from vitale_reader.link import Link, open_link, typed
+from vitale_reader.link import Link, OnExpiring, open_link, typed
 from vitale_reader.pairing import Pairing
 from vitale_reader.verification import SeenTokens, verify
 from vitale_reader.watching import Watch, Watchers
@@ -73,6 +77,8 @@ OnProgress = Callable[[PresentationProgress], None]
 SHORTEST, LONGEST = 1.0, 600.0
 # A daemon answers `timeout` by itself; this much later it is the daemon that is at fault.
 GRACE = 5.0
+# apcv.timeout is 120 s at most.
+SERVICE_TIMEOUT = 125.0
 FIRST_DELAY, LONGEST_DELAY = 0.01, 0.5
 
 
@@ -88,6 +94,7 @@ class Settings:
     version: str = ""
     connect_timeout: float = 5.0
     call_timeout: float = 10.0
+    on_context_expiring: OnExpiring | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -210,6 +217,29 @@ class Connection:
     async def acknowledge(self, *jti: str) -> int:
         """Acknowledges tokens by their identifiers; returns how many the daemon still held."""
         return (await self._ask("outbox.ack", OutboxAck(jti=jti), OutboxAcked)).acked if jti else 0
+
+    # ── apCV contexts ────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def restore_context(self, identifiant: str) -> ContextRestored:
+        """An apCV context of this client once more. Needs the scope ``context``.
+
+        ``confirmed`` is False where the service did not answer and this is the daemon's copy.
+
+        Raises:
+            ContextUnknown: not a context of this client, or not any more.
+            ResolverRefused: the service answered no.
+        """
+        return await self._ask_service("context.restore", ContextRestore(identifiant=identifiant), ContextRestored)
+
+    async def release_context(self, identifiant: str) -> bool:
+        """Ends an apCV context of this client; whether the service still knew it. Needs the scope ``context``.
+
+        Raises:
+            ContextUnknown: not a context of this client, or not any more.
+            ResolverUnavailable: the service did not answer; the context is held still.
+        """
+        wish = ContextRelease(identifiant=identifiant)
+        return (await self._ask_service("context.release", wish, ContextReleased)).released
 
     # ── readers and station ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -386,6 +416,11 @@ class Connection:
             link, _ = await self._open_link()
         return await link.ask(method, params, result, within=self._settings.call_timeout)
 
+    async def _ask_service(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
+        """A call that the daemon answers when the apCV service has: it has its own time limit for that."""
+        link, _ = await self._open_link()
+        return await link.ask(method, params, result, within=SERVICE_TIMEOUT)
+
     async def _open_link(self, *, within: float | None = None) -> tuple[Link, SessionOpened]:
         async with self._opening:
             if self._closed:
@@ -420,7 +455,7 @@ class Connection:
         )
         try:
             async with asyncio.timeout(within):
-                link = await open_link(address, settings.pairing, self._watchers.hear)
+                link = await open_link(address, settings.pairing, self._watchers.hear, settings.on_context_expiring)
         except TimeoutError as error:
             raise DaemonUnreachable(f"{address}: no answer in {within:g} s") from error
         try:

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from vitale_protocol.errors import DaemonUnreachable, DaemonUntrusted, NotAuthenticated
-from vitale_protocol.events import PresentationProgress, ReaderEvent
+from vitale_protocol.events import ContextExpiring, PresentationProgress, ReaderEvent
 from vitale_protocol.framing import LineFraming
 from vitale_protocol.methods import Params, PresentationCancel, Result
 from vitale_protocol.session import Called, Ended, Notified, Refused, Returned, Session, State
 from vitale_reader.address import Address, TlsAddress, UnixAddress, check_pin, tls_context
 from vitale_reader.pairing import Pairing
 
-__all__ = ["Call", "Link", "open_link", "typed"]
+__all__ = ["Call", "Link", "OnExpiring", "open_link", "typed"]
 
 ResultT = TypeVar("ResultT", bound=Result)
 OnProgress = Callable[[PresentationProgress], None]
 OnReader = Callable[[str, ReaderEvent | None], None]
+OnExpiring = Callable[[ContextExpiring], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,14 @@ class Link(asyncio.Protocol):
 
     Args:
         on_reader: hears every reader event by its name, and ``("lost", None)`` when the link is lost.
+        on_expiring: hears of every context that ends soon.
     """
 
-    def __init__(self, on_reader: OnReader) -> None:
+    def __init__(self, on_reader: OnReader, on_expiring: OnExpiring | None = None) -> None:
         self._session = Session("client", LineFraming())
         self._calls: dict[int | str, Call] = {}
         self._on_reader = on_reader
+        self._on_expiring = on_expiring
         self._transport: asyncio.Transport | None = None
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -141,6 +144,10 @@ class Link(asyncio.Protocol):
                     call.on_progress(progress)
             case Notified(name=name, event=ReaderEvent() as change):
                 self._on_reader(name, change)
+            case Notified(event=ContextExpiring() as expiring):
+                if self._on_expiring is not None:
+                    # Not within the reading of the bytes: what it raises is its own, and ends no connection.
+                    asyncio.get_running_loop().call_soon(self._on_expiring, expiring)
             case Called() | Ended():
                 self.abort()  # a daemon calls nobody; and what is no JSON-RPC is no daemon of ours
             case _:
@@ -172,7 +179,9 @@ def _loss(cause: Exception | None) -> Exception:
     return error
 
 
-async def open_link(address: Address, pairing: Pairing | None, on_reader: OnReader) -> Link:
+async def open_link(
+    address: Address, pairing: Pairing | None, on_reader: OnReader, on_expiring: OnExpiring | None = None
+) -> Link:
     """Connects; over TLS, checks the pin before anything is said.
 
     Raises:
@@ -183,19 +192,19 @@ async def open_link(address: Address, pairing: Pairing | None, on_reader: OnRead
     loop = asyncio.get_running_loop()
     try:
         if isinstance(address, UnixAddress):
-            _, link = await loop.create_unix_connection(lambda: Link(on_reader), address.path)
+            _, link = await loop.create_unix_connection(lambda: Link(on_reader, on_expiring), address.path)
             return link
-        return await _open_tls(address, pairing or Pairing(client_id=""), on_reader)
+        return await _open_tls(address, pairing or Pairing(client_id=""), lambda: Link(on_reader, on_expiring))
     except ssl.SSLCertVerificationError as error:
         raise DaemonUntrusted("the certificate is not the one of the pairing") from error
     except OSError as error:
         raise DaemonUnreachable(f"{address}: {error.strerror or type(error).__name__}") from error
 
 
-async def _open_tls(address: TlsAddress, pairing: Pairing, on_reader: OnReader) -> Link:
+async def _open_tls(address: TlsAddress, pairing: Pairing, make_link: Callable[[], Link]) -> Link:
     loop = asyncio.get_running_loop()
     transport, link = await loop.create_connection(
-        lambda: Link(on_reader), address.host, address.port, ssl=tls_context(pairing), server_hostname=""
+        make_link, address.host, address.port, ssl=tls_context(pairing), server_hostname=""
     )
     try:
         secured: ssl.SSLObject = transport.get_extra_info("ssl_object")

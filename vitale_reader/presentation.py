@@ -5,7 +5,7 @@ from typing import Literal
 
 from vitale_protocol.events import Reader
 from vitale_protocol.records import Beneficiaire, Medium, Origin, Proof
-from vitale_protocol.tokens import Claims
+from vitale_protocol.tokens import Claims, ContextClaim
 
 __all__ = ["Presentation", "ReaderChange"]
 
@@ -50,6 +50,16 @@ class Presentation:
     def warnings(self) -> tuple[str, ...]:
         """Catalogue reasons that did not prevent the token, such as ``nir_key_mismatch``."""
         return self.claims.warnings
+
+    @property
+    def context(self) -> ContextClaim | None:
+        """The apCV context behind it; None for other media, without a resolver, or without the scope ``context``."""
+        return self.claims.context
+
+    @property
+    def delegate(self) -> str | None:
+        """Who presented the application for the patient; None where that was the patient."""
+        return self.claims.delegate
 
     @property
     def beneficiaries(self) -> tuple[Beneficiaire, ...]:

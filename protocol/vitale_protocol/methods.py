@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, dataclass_transform
 import msgspec
 
 from vitale_protocol.events import Reader
+from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Medium
 from vitale_protocol.tokens import Claims
 
@@ -98,6 +99,8 @@ class Identity(Params):
 
 class SessionOpen(Params):
     """``session.open``: always the first message."""
+
+    __repr__ = concealed
 
     protocol: Annotated[tuple[int, ...], msgspec.Meta(min_length=1, max_length=16)]
     client: Identity
@@ -212,6 +215,8 @@ class PresentationRequest(Params):
 class PresentationResult(Result):
     """The answer to ``presentation.request``: ``claims`` is what ``token`` says, decoded for convenience."""
 
+    __repr__ = concealed
+
     presentation: str
     token: str
     claims: Claims
@@ -231,6 +236,8 @@ class PresentationCancelled(Result):
 
 class OutboxToken(Result):
     """A token not yet acknowledged."""
+
+    __repr__ = concealed
 
     jti: str
     exp: int
@@ -268,6 +275,8 @@ class ContextRestored(Result):
     just now; without it, the service did not answer and this is the copy that the daemon holds.
     """
 
+    __repr__ = concealed
+
     identifiant: str
     token: str
     date_fin_validite: str
@@ -302,6 +311,8 @@ class ClientAdded(Result):
     daemon's certificate in DER, to be pinned; ``credential`` is the secret for ``session.open`` where no certificate
     speaks for the client.
     """
+
+    __repr__ = concealed
 
     client_id: str
     credential: str | None = None

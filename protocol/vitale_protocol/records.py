@@ -8,6 +8,8 @@ from typing import Literal, dataclass_transform
 
 import msgspec
 
+from vitale_protocol.privacy import concealed
+
 __all__ = [
     "Amc",
     "Assure",
@@ -32,7 +34,9 @@ Origin = Literal["production", "test", "demo", "simulated", "unknown"]
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A part of the record: immutable, unknown members left out."""
+    """A part of the record: immutable, unknown members left out; ``repr`` says nothing of the person."""
+
+    __repr__ = concealed
 
 
 class Period(Part):

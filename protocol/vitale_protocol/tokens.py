@@ -20,6 +20,7 @@ from joserfc.util import urlsafe_b64decode
 
 from vitale_protocol import jsonrpc
 from vitale_protocol.errors import LimitExceeded, LocalMisuse, ParseError, TokenInvalid
+from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Medium, Origin, Proof, Record
 
 __all__ = [
@@ -97,6 +98,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 class ContextClaim(msgspec.Struct, frozen=True, kw_only=True):
     """An apCV context, as the service gave it; ``date_fin_validite`` is RFC 3339 in UTC, to the second."""
 
+    __repr__ = concealed
+
     identifiant: str
     token: str
     date_fin_validite: str
@@ -108,6 +111,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``delegate`` is who presented the application for the patient. ``payload`` is the string that was transported,
     ``payload_b64`` the same in base64 where it is not printable text; never both.
     """
+
+    __repr__ = concealed
 
     ver: int
     iss: str

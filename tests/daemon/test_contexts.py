@@ -5,7 +5,11 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-from vitale_protocol.errors import ResolverRefused, ResolverUnavailable
+import pytest
+
+import vitale_reader
+from vitale_protocol.errors import ContextUnknown, ResolverRefused, ResolverUnavailable
+from vitale_protocol.events import ContextExpiring, PresentationProgress
 
 WANTED = ["identity", "context"]
 
@@ -189,3 +193,32 @@ def test_at_its_end_a_context_is_gone(counter: Any) -> None:
         assert counter.resolver.count("restore") == 0
 
     counter.run(work)
+
+
+def test_by_the_sdk(counter: Any) -> None:
+    counter.resolver.life = 4.0
+
+    async def main() -> None:
+        heard: asyncio.Queue[ContextExpiring] = asyncio.Queue()
+        async with (
+            counter.station(),
+            vitale_reader.aio.connect(home=counter.home.config.parent, on_context_expiring=heard.put_nowait) as reader,
+        ):
+
+            def tap(step: PresentationProgress) -> None:
+                if step.step == "armed":
+                    counter.tap(b"opaque")
+
+            found = await reader.read(media=["apcv-nfc"], scopes=["identity", "context"], on_progress=tap)
+            assert found.context is not None
+            assert found.delegate is None
+            restored = await reader.restore_context(found.context.identifiant)
+            assert (restored.token, restored.confirmed) == (found.context.token, True)
+            async with asyncio.timeout(20):
+                assert (await heard.get()).identifiant == found.context.identifiant
+            assert await reader.release_context(found.context.identifiant) is True
+            with pytest.raises(ContextUnknown):
+                await reader.release_context(found.context.identifiant)
+            assert heard.empty()
+
+    asyncio.run(main())

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from vitale_protocol.records import Beneficiaire
+from vitale_protocol.records import Assure, Beneficiaire, Record
 from vitale_protocol.tokens import Claims
 from vitale_reader.cli.output import warning_text
 from vitale_reader.cli.text import t
 
-__all__ = ["claims_lines", "local_time", "medium_name", "origin_name", "person", "proof_name"]
+__all__ = ["claims_lines", "local_time", "medium_name", "origin_name", "person", "proof_name", "rights_lines"]
 
 
 def person(someone: Beneficiaire) -> str:
@@ -60,6 +60,23 @@ def local_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def rights_lines(record: Record) -> Iterator[tuple[str, str]]:
+    """The rights, as far as they are told: fund, periods, mutuelle and complementary insurer."""
+    assure = record.assure or Assure()
+    fund = (assure.code_regime, assure.caisse_gestionnaire, assure.centre_gestionnaire)
+    if any(fund):
+        yield t("Régime, caisse, centre", "Régime, caisse, centre"), " ".join(part or "?" for part in fund)
+    people = record.beneficiaires or ()
+    for someone in people:
+        whose = f" ({someone.prenom})" if someone.prenom and len(people) > 1 else ""
+        for period in someone.droits_amo or ():
+            yield t("Droits AMO", "AMO rights") + whose, f"{period.debut or '?'} – {period.fin or '?'}"
+        if someone.mutuelle is not None and someone.mutuelle.identification:
+            yield t("Mutuelle", "Mutuelle") + whose, someone.mutuelle.identification
+        if someone.amc is not None and someone.amc.numero_b2:
+            yield t("AMC", "AMC") + whose, someone.amc.numero_b2
+
+
 def claims_lines(claims: Claims) -> Iterator[tuple[str, str]]:
     """What a token says, as names and values."""
     people = claims.record.beneficiaires or ()
@@ -71,11 +88,20 @@ def claims_lines(claims: Claims) -> Iterator[tuple[str, str]]:
     assure = claims.record.assure
     if assure is not None and assure.nir:
         yield t("NIR de l'assuré", "NIR of the insured"), f"{assure.nir} {assure.cle_nir or ''}".rstrip()
+    if claims.delegate is not None:
+        yield t("Présentée par", "Presented by"), claims.delegate
+    yield from rights_lines(claims.record)
     yield t("Support", "Medium"), medium_name(claims.medium)
     yield t("Preuve", "Proof"), proof_name(claims)
     yield t("Origine", "Origin"), origin_name(claims.origin)
     yield t("Lecteur", "Reader"), f"{claims.reader.id} ({claims.reader.driver})"
     yield t("Présentée le", "Presented at"), local_time(claims.presented_at)
     yield t("Jeton", "Token"), f"{claims.jti}, {t('valable jusqu’au', 'valid until')} {local_time(claims.exp)}"
+    if claims.context is not None:
+        yield t("Contexte apCV", "apCV context"), claims.context.identifiant
+        ends = datetime.fromisoformat(claims.context.date_fin_validite).timestamp()
+        yield t("Fin du contexte", "End of the context"), local_time(ends)
+    if claims.payload is not None or claims.payload_b64 is not None:
+        yield t("Contenu transmis", "Content handed on"), claims.payload or f"base64:{claims.payload_b64}"
     for reason in claims.warnings:
         yield t("Attention", "Warning"), warning_text(reason)

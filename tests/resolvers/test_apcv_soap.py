@@ -1,0 +1,332 @@
+"""apcv-soap with the simulated service in all its manners, and with servers that are worse: bounded, and said."""
+
+import asyncio
+import gzip
+import threading
+import tracemalloc
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+
+from vitale_firmware_sim.scenario import Behaviour, load_scenario
+from vitale_firmware_sim.service import ApcvService
+from vitale_protocol.errors import (
+    ConfigurationInvalid,
+    ContextUnknown,
+    MediumExpired,
+    PayloadInvalid,
+    Replayed,
+    ResolverRefused,
+    ResolverUnavailable,
+    VitaleError,
+)
+from vitale_reader.resolvers.exchange import MOST_BYTES
+
+PATIENCE = 20.0
+Show = Callable[..., bytes]
+SOAP_TYPE = b"Content-Type: application/soap+xml\r\n"
+
+
+def run(work: Awaitable[None]) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await work
+
+    asyncio.run(main())
+
+
+def test_a_phone_becomes_a_context_that_is_restored_and_released(soap: Any, show: Show) -> None:
+    async def work(service: ApcvService) -> None:
+        async with soap.open(service.url) as resolver:
+            made = await resolver.resolve(show("claire"), nonce="n")
+            assert made.origin == "simulated"
+            assert made.delegate is None
+            assert made.rights_at is not None
+            assert made.record.assure.code_regime == "01"
+            assert [person.prenom for person in made.record.beneficiaires] == ["CLAIRE", "LÉA", "TOM"]
+            assert made.record.beneficiaires[0].droits_amo
+            assert made.record.beneficiaires[0].mutuelle.identification == "62013354"
+            assert made.record.beneficiaires[0].amc.numero_b2 == "62013354"
+            again = await resolver.restore(made.identifiant)
+            assert (again.identifiant, again.token) == (made.identifiant, made.token)
+            assert again.date_fin_validite == made.date_fin_validite
+            await resolver.release(made.identifiant)
+            for call in (resolver.restore, resolver.release):
+                with pytest.raises(ContextUnknown):
+                    await call(made.identifiant)
+        assert service.actions[:3] == (
+            "authentifierUtilisateurProximite",
+            "restituerContexteApCV",
+            "detruireContexteApCV",
+        )
+
+    with ApcvService(load_scenario("famille")) as service:
+        run(work(service))
+
+
+def test_a_dependant_and_a_delegate(soap: Any, show: Show) -> None:
+    async def work(url: str) -> None:
+        async with soap.open(url) as resolver:
+            made = await resolver.resolve(show("claire", holder="paul", porteur=2), nonce="n")
+            assert made.delegate == "PAUL MERLE-ESSAI"
+            assert made.record.porteur == 2
+
+    with ApcvService(load_scenario("famille")) as service:
+        run(work(service.url))
+
+
+@pytest.mark.parametrize(
+    ("owner", "age", "error", "data"),
+    [
+        ("en-regle", 120.0, MediumExpired, {"code": "STRING_EXPIRED"}),
+        ("expire", 0.0, MediumExpired, {"code": "STRING_EXPIRED"}),
+        ("revoque", 0.0, ResolverRefused, {"code": "APPLICATION_REVOKED", "fault": "revoked"}),
+        ("suspendu", 0.0, ResolverRefused, {"code": "RIGHTS_SUSPENDED"}),
+    ],
+)
+def test_refusals_have_their_own_errors(
+    soap: Any, show: Show, owner: str, age: float, error: type[VitaleError], data: dict[str, str]
+) -> None:
+    async def work(url: str) -> None:
+        async with soap.open(url) as resolver:
+            with pytest.raises(error) as raised:
+                await resolver.resolve(show(owner, scenario="incidents", age=age), nonce="n")
+            assert raised.value.data == data
+
+    with ApcvService(load_scenario("incidents")) as service:
+        run(work(service.url))
+
+
+def test_a_string_twice_an_unknown_one_and_one_that_is_not_text(soap: Any, show: Show) -> None:
+    async def work(url: str) -> None:
+        async with soap.open(url) as resolver:
+            string = show("claire")
+            await resolver.resolve(string, nonce="n")
+            with pytest.raises(Replayed):
+                await resolver.resolve(string, nonce="n")
+            with pytest.raises(ResolverRefused) as raised:
+                await resolver.resolve(b"nobody's string", nonce="n")
+            assert raised.value.data == {"code": "STRING_UNKNOWN"}
+            for string in (b"\xff\xfe", b"nul \x00 inside"):
+                with pytest.raises(PayloadInvalid) as refused:
+                    await resolver.resolve(string, nonce="n")
+                assert refused.value.data == {"sent": False}
+        async with soap.open(url, donnees="base64") as resolver:
+            with pytest.raises(ResolverRefused):
+                await resolver.resolve(b"\xff\xfe", nonce="n")
+
+    with ApcvService(load_scenario("famille")) as service:
+        run(work(service.url))
+
+
+def test_what_the_codes_mean_is_for_the_site_to_say(soap: Any, show: Show) -> None:
+    async def work(url: str) -> None:
+        async with soap.open(url, codes={"STRING_UNKNOWN": "unavailable"}) as resolver:
+            with pytest.raises(ResolverUnavailable):
+                await resolver.resolve(b"nobody's string", nonce="n")
+
+    with ApcvService(load_scenario("famille")) as service:
+        run(work(service.url))
+
+
+def test_without_a_reader_of_rights_a_simulated_service_is_known_all_the_same(soap: Any, show: Show) -> None:
+    async def work(url: str) -> None:
+        async with soap.open(url, rights=None, origin="production") as resolver:
+            made = await resolver.resolve(show("claire"), nonce="n")
+            assert made.origin == "simulated"
+            assert made.record.beneficiaires is None
+
+    with ApcvService(load_scenario("famille")) as service:
+        run(work(service.url))
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "fault"),
+    [
+        ("down", None),
+        ("closed", None),
+        ("truncated", None),
+        ("html", "unreadable"),
+        ("garbage", "unreadable"),
+        ("billion-laughs", "unreadable"),
+        ("external-entity", "unreadable"),
+        ("huge", "unreadable"),
+        ("empty-context", "unreadable"),
+    ],
+)
+def test_bad_manners_are_bounded_and_said(soap: Any, show: Show, behaviour: Behaviour, fault: str | None) -> None:
+    async def work(url: str) -> None:
+        async with soap.open(url) as resolver:
+            with pytest.raises(ResolverUnavailable) as raised:
+                await resolver.resolve(show("claire"), nonce="n")
+            assert raised.value.data.get("fault") == fault
+            assert "sent" not in raised.value.data
+
+    with ApcvService(load_scenario("famille")) as service:
+        service.behave(behaviour)
+        tracemalloc.start()
+        try:
+            run(work(service.url))
+            assert tracemalloc.get_traced_memory()[1] < 16_000_000
+        finally:
+            tracemalloc.stop()
+
+
+@pytest.mark.parametrize("behaviour", ["slow", "silent"])
+def test_a_call_can_be_ended_by_whoever_waits_for_it(soap: Any, show: Show, behaviour: str) -> None:
+    async def work(service: ApcvService) -> None:
+        async with soap.open(service.url) as resolver:
+            call = asyncio.create_task(resolver.resolve(show("claire"), nonce="n"))
+            assert await asyncio.to_thread(service.wait_for_actions, 1, PATIENCE)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+    with ApcvService(load_scenario("famille")) as service:
+        service.behave(cast("Behaviour", behaviour))
+        run(work(service))
+
+
+def test_nobody_there_means_nothing_was_sent(soap: Any, show: Show) -> None:
+    with ApcvService(load_scenario("famille")) as service:
+        url = service.url
+
+    async def work() -> None:
+        async with soap.open(url) as resolver:
+            with pytest.raises(ResolverUnavailable) as raised:
+                await resolver.resolve(show("claire"), nonce="n")
+            assert raised.value.data == {"sent": False}
+
+    run(work())
+
+
+# ── servers that are worse ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def server(*answers: bytes) -> AsyncGenerator[tuple[str, list[bytes]]]:
+    """A server that sends given bytes, and the requests that came."""
+    requests: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        (length,) = (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+        requests.append(head + await reader.readexactly(length))
+        writer.writelines(answers)
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/apcv", requests
+
+
+def http(status: str, headers: bytes = SOAP_TYPE, body: bytes = b"") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n".encode() + headers + b"\r\n" + body
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "data"),
+    [
+        (http("307 Elsewhere", b"Location: /elsewhere\r\n"), ResolverUnavailable, {}),
+        (http("200 OK", b"Content-Type: text/html\r\n", b"<p>"), ResolverUnavailable, {"fault": "unreadable"}),
+        (http("200 OK", b"", b"<p>"), ResolverUnavailable, {"fault": "unreadable"}),
+        (http("403 No", b"Content-Type: text/html\r\n"), ResolverRefused, {"code": "HTTP-403", "fault": "assertion"}),
+        (http("404 No"), ResolverUnavailable, {}),
+        (http("500 Broken", b"Content-Type: text/html\r\n", b"<p>"), ResolverUnavailable, {}),
+        (
+            http("200 OK", SOAP_TYPE + b"Content-Encoding: gzip\r\n", gzip.compress(b"\0" * 50_000_000)),
+            ResolverUnavailable,
+            {"fault": "unreadable"},
+        ),
+        (http("200 OK", SOAP_TYPE + b"X: " + b"x" * 200_000 + b"\r\n"), ResolverUnavailable, {}),
+        (b"SSH-2.0-OpenSSH\r\n", ResolverUnavailable, {}),
+        (b"", ResolverUnavailable, {}),
+    ],
+    ids=["redirect", "html", "untyped", "forbidden", "absent", "broken", "compressed", "long header", "ssh", "nothing"],
+)
+def test_what_is_not_an_answer(soap: Any, answer: bytes, error: type[VitaleError], data: dict[str, str]) -> None:
+    async def work() -> None:
+        async with server(answer) as (url, requests), soap.open(url) as resolver:
+            with pytest.raises(error) as raised:
+                await resolver.resolve(b"opaque", nonce="n")
+            assert raised.value.data == data
+            assert len(requests) == 1, "once, and nowhere else"
+
+    run(work())
+
+
+def test_an_endless_answer_is_cut_off(soap: Any) -> None:
+    head = b"HTTP/1.1 200 OK\r\n" + SOAP_TYPE + b"Transfer-Encoding: chunked\r\n\r\n"
+    chunk = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+
+    async def work() -> None:
+        async with server(head, *[chunk] * (MOST_BYTES // 65_536 + 2)) as (url, _), soap.open(url) as resolver:
+            with pytest.raises(ResolverUnavailable) as raised:
+                await resolver.resolve(b"opaque", nonce="n")
+            assert raised.value.data == {"fault": "unreadable"}
+
+    run(work())
+
+
+def test_nothing_of_the_environment_gets_into_the_request(
+    soap: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+
+    async def work() -> None:
+        async with server(http("404 No")) as (url, requests), soap.open(url) as resolver:
+            with pytest.raises(ResolverUnavailable):
+                await resolver.resolve(b"opaque", nonce="n")
+            assert b"authorization" not in requests[0].lower()
+            assert b"Accept-Encoding: identity" in requests[0]
+            assert b'action="urn:ApCV_AUTH:1.0.0:authentifierUtilisateurProximite"' in requests[0]
+
+    run(work())
+
+
+# ── options ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"url": "http://service.example/apcv"},
+        {"url": "ftp://127.0.0.1/"},
+        {"url": "https://user:secret@service.example/"},
+        {"url": "https:///apcv"},
+        {"assertion": "nobody"},
+        {"rights": "nothing"},
+        {"ca_file": "/nonexistent.pem"},
+        {"origin": "simulated"},
+        {"codes": {"X": "weather"}},
+        {"misspelt": 1},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_options_are_checked_when_it_opens(soap: Any, changes: dict[str, Any]) -> None:
+    async def work() -> None:
+        with pytest.raises(ConfigurationInvalid) as raised:
+            await soap.resolver(**{"url": "https://service.example/apcv", **changes}).open()
+        assert str(raised.value.data["path"]).startswith("apcv.options")
+        assert "secret" not in str(raised.value)
+
+    run(work())
+
+
+def test_what_is_simulated_is_refused_in_production(soap: Any) -> None:
+    async def work() -> None:
+        for changes in ({}, {"rights": None}):
+            with pytest.raises(ConfigurationInvalid):
+                await soap.resolver("https://service.example/", "production", **changes).open()
+
+    run(work())
+
+
+def test_threads_end_with_the_service() -> None:
+    with ApcvService(load_scenario("famille")):
+        pass
+    assert [thread.name for thread in threading.enumerate() if thread.name == "apcv-service"] == []

@@ -1,0 +1,163 @@
+"""Envelopes: what is published is in them, what comes back is distrusted, and nothing of either is quoted."""
+
+import contextlib
+import datetime as dt
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from vitale_protocol.errors import ConfigurationInvalid, PayloadInvalid, ResolverUnavailable
+from vitale_reader.resolvers.envelope import AUTHENTICATE, RESTORE, Answer, Fault, Request, Sender, build, parse
+
+NS = {
+    "s": "http://www.w3.org/2003/05/soap-envelope",
+    "a": "http://www.w3.org/2005/08/addressing",
+    "w": "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd",
+    "l": "urn:siram:lps:ctxlps",
+    "v": "http://www.sesam-vitale.fr/apcv/auth/1/0",
+    "saml": "urn:oasis:names:tc:SAML:2.0:assertion",
+}
+ASSERTION = b'<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_1"/>'
+SENDER = Sender(
+    identifiant_facturation="123456782",
+    code_specialite="50",
+    emetteur="E",
+    idam="IDAM-1",
+    lps_nom="N",
+    lps_version="1.2",
+    lps_instance="I",
+)
+ID = "urn:uuid:0b1f6c1e-6d0c-4a44-9d0e-3f8d2f5e7a10"
+
+
+def request(operation: str = AUTHENTICATE, value: str = "<opaque> & é") -> Request:
+    at = dt.datetime(2026, 11, 22, 1, 2, 3, tzinfo=dt.UTC)
+    return Request(operation=operation, value=value, message_id=ID, at=at, url="https://service.example/")
+
+
+def test_a_request_has_what_is_published() -> None:
+    root: Any = etree.fromstring(build(request(), SENDER, ASSERTION))
+
+    def text(path: str) -> str | None:
+        found: str | None = root.findtext(path, namespaces=NS)
+        return found
+
+    assert text("s:Header/a:Action") == "urn:ApCV_AUTH:1.0.0:authentifierUtilisateurProximite"
+    assert text("s:Header/a:MessageID") == ID
+    assert root.find("s:Header/w:Security/saml:Assertion", NS).get("ID") == "_1"
+    assert root.find("s:Header/l:ContexteLPS", NS).attrib == {"Nature": "CTXLPS", "Version": "01_00"}
+    assert text("s:Header/l:ContexteLPS/l:Temps") == "2026-11-22T01:02:03Z"
+    assert text("s:Header/l:ContexteLPS/l:Emetteur") == "E"
+    assert text("s:Header/l:ContexteLPS/l:LPS/l:IDAM") == "IDAM-1"
+    assert root.find("s:Header/l:ContexteLPS/l:LPS/l:IDAM", NS).get("R") == "4"
+    assert [text(f"s:Header/l:ContexteLPS/l:LPS/l:{name}") for name in ("Version", "Instance", "Nom")] == [
+        "1.2",
+        "I",
+        "N",
+    ]
+    assert text("s:Body/*/v:ProfessionnelSante/v:IdentifiantFacturation") == "123456782"
+    assert text("s:Body/*/v:ProfessionnelSante/v:CodeSpecialiteAMO") == "50"
+    assert text("s:Body/*/v:Donnees") == "<opaque> & é"
+
+
+def test_a_context_is_asked_for_by_its_name() -> None:
+    root: Any = etree.fromstring(build(request(RESTORE, "ctx"), SENDER, ASSERTION))
+    assert root.findtext("s:Body/*/v:Identifiant", namespaces=NS) == "ctx"
+    assert root.find("s:Body/*/v:Donnees", NS) is None
+
+
+def test_what_cannot_be_sent_is_told() -> None:
+    with pytest.raises(PayloadInvalid) as raised:
+        build(request(value="nul \0"), SENDER, ASSERTION)
+    assert raised.value.data == {"sent": False}
+    with pytest.raises(ConfigurationInvalid):
+        build(request(), SENDER, b"not xml")
+
+
+def answer(members: str, relates: str = ID, extra: str = "") -> bytes:
+    return (
+        f'<s:Envelope xmlns:s="{NS["s"]}" xmlns:a="{NS["a"]}" xmlns:v="{NS["v"]}">'
+        f"<s:Header><a:RelatesTo>{relates}</a:RelatesTo></s:Header><s:Body>{members}</s:Body>{extra}</s:Envelope>"
+    ).encode()
+
+
+def members(identifiant: str = "ctx", apcv: str = "SECRET", ends: str = "2026-11-22T02:00:00Z") -> str:
+    return (
+        f"<v:rep><v:dateFinValidite>{ends}</v:dateFinValidite><v:identifiant>{identifiant}</v:identifiant>"
+        f"<v:tokenApCV>{apcv}</v:tokenApCV></v:rep>"
+    )
+
+
+def test_a_context_is_read() -> None:
+    found = parse(answer(members()), ID)
+    assert isinstance(found, Answer)
+    assert (found.identifiant, found.token) == ("ctx", "SECRET")
+    assert found.date_fin_validite == dt.datetime(2026, 11, 22, 2, tzinfo=dt.UTC)
+
+
+def test_other_zones_and_none() -> None:
+    found = parse(answer(members(ends="2026-11-22T03:00:00+01:00")), ID)
+    assert isinstance(found, Answer)
+    assert found.date_fin_validite == dt.datetime(2026, 11, 22, 2, tzinfo=dt.UTC)
+    local = parse(answer(members(ends="2026-11-22T03:00:00")), ID)
+    assert isinstance(local, Answer)
+    assert local.date_fin_validite == dt.datetime(2026, 11, 22, 3).astimezone(dt.UTC)
+
+
+def test_an_answer_to_a_release_has_no_context() -> None:
+    found = parse(answer("<v:done/>"), ID)
+    assert isinstance(found, Answer)
+    assert found.date_fin_validite is None
+
+
+@pytest.mark.parametrize(
+    ("value", "subcode", "expected"),
+    [
+        ("s:Sender", "x:STRING_USED", Fault("STRING_USED", receiver=False)),
+        ("s:Receiver", "", Fault("Receiver", receiver=True)),
+        ("s:Sender", "MERLE-ESSAI CLAIRE 2840613990412", Fault("unreadable", receiver=False)),
+        ("s:Sender", "x" * 100, Fault("unreadable", receiver=False)),
+        ("", "", Fault("unreadable", receiver=False)),
+    ],
+)
+def test_faults(value: str, subcode: str, expected: Fault) -> None:
+    sub = f"<s:Subcode><s:Value>{subcode}</s:Value></s:Subcode>" if subcode else ""
+    fault = f"<s:Fault><s:Code><s:Value>{value}</s:Value>{sub}</s:Code></s:Fault>"
+    assert parse(answer(fault), ID) == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<",
+        b"<a/>",
+        b"\xff\xfe\x00",
+        answer(members(), relates="urn:uuid:another"),
+        answer(members(identifiant="")),
+        answer(members(apcv="")),
+        answer(members(identifiant="x" * 201)),
+        answer(members(apcv="x" * 40_000)),
+        answer(members(ends="")),
+        answer(members(ends="soon")),
+        answer(members(ends="9999-12-31T23:59:59-23:59")),
+        b"<!DOCTYPE x [<!ENTITY e 'v'>]>" + answer(members()),
+        answer("<deep>" * 2000 + "</deep>" * 2000),
+    ],
+    ids=range(14),
+)
+def test_what_is_no_answer_is_refused_without_being_quoted(content: bytes) -> None:
+    with pytest.raises(ResolverUnavailable) as raised:
+        parse(content, ID)
+    assert raised.value.data == {"fault": "unreadable"}
+    assert raised.value.__cause__ is None
+    assert "SECRET" not in str(raised.value)
+
+
+@given(st.binary(max_size=300) | st.text(max_size=200).map(answer))
+def test_whatever_comes_only_documented_errors(content: bytes) -> None:
+    with contextlib.suppress(ResolverUnavailable):
+        parse(content, ID)

@@ -1,0 +1,222 @@
+"""A resolver that can be relied on to end: limits, retries where they are safe, and a circuit that opens and closes."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import pytest
+
+from vitale_protocol.errors import ContextUnknown, ResolverRefused, ResolverUnavailable, VitaleError
+from vitale_reader.resolvers.base import Resolution, Resolver
+from vitale_reader.resolvers.guarded import ATTEMPTS, FAILURES, FIRST_WAIT, PAUSE, GuardedResolver
+
+CONTEXT = Resolution(identifiant="ctx", token="t", date_fin_validite=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+DOWN = ResolverUnavailable("down")
+UNREACHED = ResolverUnavailable("refused", data={"sent": False})
+NO = ResolverRefused("no")
+
+
+class Listed(Resolver):
+    """Gives what is on its list, in order; the last for ever."""
+
+    name = "listed"
+
+    def __init__(self, outcomes: Iterable[Exception | Resolution]) -> None:
+        super().__init__({}, "simulated")
+        self.outcomes = list(outcomes)
+        self.calls: list[str] = []
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def resolve(self, string: bytes, *, nonce: str) -> Resolution:
+        return await self._next("resolve")
+
+    async def restore(self, identifiant: str) -> Resolution:
+        return await self._next("restore")
+
+    async def release(self, identifiant: str) -> None:
+        await self._next("release")
+
+    async def _next(self, what: str) -> Resolution:
+        self.calls.append(what)
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class World:
+    """A guarded resolver, with a clock and waits that the test sees."""
+
+    def __init__(self, *outcomes: Exception | Resolution, limit: float = 10.0) -> None:
+        self.now = 1000.0
+        self.waits: list[float] = []
+        self.listed = Listed(outcomes)
+        self.guarded = GuardedResolver(
+            self.listed, limit=limit, random=lambda: 0.5, clock=lambda: self.now, sleep=self.sleep
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    @property
+    def state(self) -> str:
+        return self.guarded.health.state
+
+    async def fails(self, error: type[VitaleError] = ResolverUnavailable) -> VitaleError:
+        with pytest.raises(error) as raised:
+            await self.guarded.resolve(b"s", nonce="n")
+        return raised.value
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await work()
+
+    asyncio.run(main())
+
+
+def test_an_answer_is_handed_on() -> None:
+    world = World(CONTEXT)
+
+    async def work() -> None:
+        assert await world.guarded.resolve(b"s", nonce="n") is CONTEXT
+        assert await world.guarded.restore("ctx") is CONTEXT
+        await world.guarded.release("ctx")
+        assert world.listed.calls == ["resolve", "restore", "release"]
+        assert world.waits == []
+        assert world.guarded.health.name == "listed"
+
+    run(work)
+
+
+def test_a_string_that_may_have_been_sent_is_not_sent_again() -> None:
+    world = World(DOWN, CONTEXT)
+
+    async def work() -> None:
+        await world.fails()
+        assert world.listed.calls == ["resolve"]
+
+    run(work)
+
+
+def test_a_string_that_was_not_sent_is_tried_again_with_jitter() -> None:
+    world = World(UNREACHED, UNREACHED, CONTEXT)
+
+    async def work() -> None:
+        assert await world.guarded.resolve(b"s", nonce="n") is CONTEXT
+        assert world.waits == [0.5 * FIRST_WAIT, 0.5 * FIRST_WAIT * 2]
+
+    run(work)
+
+
+def test_not_for_ever() -> None:
+    world = World(UNREACHED)
+
+    async def work() -> None:
+        assert (await world.fails()).data == {"sent": False}
+        assert world.listed.calls == ["resolve"] * ATTEMPTS
+
+    run(work)
+
+
+@pytest.mark.parametrize("call", ["restore", "release"])
+def test_what_changes_nothing_is_repeated(call: str) -> None:
+    world = World(DOWN, DOWN, CONTEXT)
+
+    async def work() -> None:
+        await getattr(world.guarded, call)("ctx")
+        assert world.listed.calls == [call] * 3
+
+    run(work)
+
+
+@pytest.mark.parametrize("error", [NO, ContextUnknown("gone")], ids=lambda error: error.reason)
+def test_a_refusal_is_an_answer(error: VitaleError) -> None:
+    world = World(error)
+
+    async def work() -> None:
+        for _ in range(FAILURES + 1):
+            with pytest.raises(type(error)):
+                await world.guarded.restore("ctx")
+        assert world.listed.calls == ["restore"] * (FAILURES + 1)
+        assert world.state == "ready"
+
+    run(work)
+
+
+def test_the_limit_ends_whatever_takes_too_long() -> None:
+    world = World(CONTEXT, limit=0.02)
+    never = asyncio.Event()
+
+    async def hang(*_: object, **__: object) -> Any:
+        await never.wait()
+
+    async def work() -> None:
+        world.listed.resolve = hang  # type: ignore[method-assign]  # a resolver that hangs
+        assert "sent" not in (await world.fails()).data
+        assert world.state == "degraded"
+
+    run(work)
+
+
+def test_a_time_out_of_the_plug_ins_own_is_its_fault() -> None:
+    world = World(TimeoutError("of a lock in the plug-in"))
+
+    async def work() -> None:
+        with pytest.raises(TimeoutError):
+            await world.guarded.resolve(b"s", nonce="n")
+        assert world.state == "ready"
+
+    run(work)
+
+
+def test_the_circuit_opens_and_a_probe_closes_it() -> None:
+    world = World(*[DOWN] * (FAILURES + 1), CONTEXT)
+
+    async def work() -> None:
+        for number in range(FAILURES):
+            assert world.state == ("degraded" if number else "ready")
+            await world.fails()
+        assert world.state == "open"
+        assert (await world.fails()).data == {"sent": False}
+        assert len(world.listed.calls) == FAILURES, "nothing is sent while it is open"
+        world.now += PAUSE
+        await world.fails()
+        assert len(world.listed.calls) == FAILURES + 1, "one probe"
+        await world.fails()
+        assert len(world.listed.calls) == FAILURES + 1, "which opened it for another pause"
+        world.now += PAUSE
+        assert await world.guarded.resolve(b"s", nonce="n") is CONTEXT
+        assert world.state == "ready"
+
+    run(work)
+
+
+def test_only_one_call_is_the_probe_and_a_cancelled_one_is_none() -> None:
+    world = World(*[DOWN] * FAILURES, CONTEXT)
+    asked, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow(string: bytes, *, nonce: str) -> Resolution:
+        asked.set()
+        await gate.wait()
+        return CONTEXT
+
+    async def work() -> None:
+        for _ in range(FAILURES):
+            await world.fails()
+        world.now += PAUSE
+        world.listed.resolve = slow  # type: ignore[method-assign]  # a resolver that takes its time
+        probe = asyncio.create_task(world.guarded.resolve(b"s", nonce="n"))
+        await asked.wait()
+        await world.fails()
+        probe.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await probe
+        gate.set()
+        assert await world.guarded.resolve(b"s", nonce="n") is CONTEXT
+
+    run(work)
