@@ -1,8 +1,8 @@
 """The pseudo-terminal as a serial line: raw bytes at both ends, and, where wanted, as slow as a wire.
 
 A wire moves ten bits for a byte. Here bytes arrive all at once; whoever reads them waits until a wire would have
-brought the last one, and what is sent arrives when its last byte would. Waits have absolute ends, so errors do not add
-up.
+brought the last one, and what is sent arrives when its last byte would. A wait that ends late is made up for by the
+next one, so errors do not add up.
 """
 
 import os
@@ -38,6 +38,7 @@ class SerialLine:
         self._lock = threading.Lock()
         self._received_at = 0.0
         self._sent_at = 0.0
+        self._late = 0.0
         self._master, self._slave = os.openpty()
         self._wake_read, self._wake_write = os.pipe()
         for descriptor in (self._master, self._wake_read, self._wake_write):
@@ -54,8 +55,10 @@ class SerialLine:
 
     def unplug(self) -> None:
         """Ends every wait; the thread that uses the line then closes it. From any thread."""
-        self.wake()
-        self._gone.set()
+        with self._lock:
+            # In this order: a thread that is woken must find it gone, or it would wait again, for good.
+            self._gone.set()
+            _put(self._wake_write, b"\0")
 
     def close(self) -> None:
         """Closes all; a program at the other end sees the device go."""
@@ -87,7 +90,9 @@ class SerialLine:
         Raises:
             Unplugged: the line is no more.
         """
-        self._until(self._received_at)
+        self._late = 0.0
+        if self._received_at > time.monotonic():
+            self._until(self._received_at)
 
     def send(self, data: bytes) -> None:
         """Sends bytes, which are there when this returns; bytes that nobody fetches are lost, as on a wire.
@@ -95,19 +100,19 @@ class SerialLine:
         Raises:
             Unplugged: the line is no more.
         """
-        self._sent_at = max(self._sent_at, time.monotonic()) + self._duration(len(data))
+        self._sent_at = max(self._sent_at, time.monotonic() - self._late) + self._duration(len(data))
         self._until(self._sent_at)
         _put(self._master, data)
 
     def _duration(self, count: int) -> float:
-        if self._baud is None:
-            return 0.0
-        return count * _BITS / (self.agreed if self._baud == "agreed" else self._baud)
+        baud = self.agreed if isinstance(self._baud, str) else self._baud
+        return 0.0 if baud is None else count * _BITS / baud
 
     def _until(self, instant: float) -> None:
         left = instant - time.monotonic()
         if self._gone.wait(left) if left > 0 else self._gone.is_set():
             raise Unplugged
+        self._late = max(time.monotonic() - instant, 0.0)
 
 
 def _put(descriptor: int, data: bytes) -> None:

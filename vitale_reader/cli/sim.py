@@ -10,6 +10,7 @@ from vitale_protocol.errors import ConfigurationInvalid, MediumUnreadable
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Group, as_json, command
 from vitale_reader.cli.sim_phone import phone
+from vitale_reader.cli.sim_reader import reader
 from vitale_reader.cli.sim_service import service
 from vitale_reader.cli.text import t
 
@@ -76,6 +77,7 @@ def card(image: str, address: str, fault: str, only_list: bool, as_json: bool) -
 
 sim.add_command(card)
 sim.add_command(phone)
+sim.add_command(reader)
 sim.add_command(service)
 
 
