@@ -2,17 +2,25 @@
 
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from vitale_drivers.base import Failed, Presented, Report, Transmit, Transmitted
 from vitale_drivers.channel import Channel
 from vitale_protocol.apdu import Response, status_name
-from vitale_protocol.errors import CardError, VitaleError
+from vitale_protocol.errors import CardError, MediumRemoved, VitaleError
 from vitale_protocol.media import apcv, reading_script
 from vitale_protocol.media.profile import Profile
 
-__all__ = ["Task", "phone_reading", "reading", "transmission"]
+__all__ = ["LOCKED", "PHONE", "TORN", "Task", "is_locked", "phone_reading", "reading", "transmission"]
+
+PHONE = "apcv-nfc"
+
+TORN = "medium_removed.phone"
+"""Reason of a ``retry``: the phone left before it was read."""
+
+LOCKED = "medium_unreadable.phone-locked"
+"""Reason of a ``retry``: the phone is locked."""
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +32,7 @@ class Task:
         run: does the work over a channel, in a transaction.
         failed: what to report of an error instead.
         reads: whether this is the reading of a presentation, whose progress is told.
+        phone: whether it is that of a phone.
         granted: whether the transaction was obtained.
         ended: whether the report was made.
     """
@@ -32,6 +41,7 @@ class Task:
     run: Callable[[Channel], Report]
     failed: Callable[[VitaleError], Report]
     reads: bool
+    phone: bool = False
     granted: bool = field(default=False, init=False)
     ended: bool = field(default=False, init=False)
 
@@ -47,19 +57,38 @@ def reading(presence: int, reader: str, atr: bytes, medium: str, *, simulated: b
     return Task(presence, run, lambda error: _failed(reader, error), reads=True)
 
 
-def phone_reading(presence: int, reader: str, profiles: tuple[Profile, ...], *, simulated: bool) -> Task:
+def phone_reading(
+    presence: int, reader: str, profiles: tuple[Profile, ...], *, simulated: bool, silent_when_gone: bool = False
+) -> Task:
     """The task to read a phone by the first of the profiles whose application it has.
 
-    ``simulated`` tells of the reader; a profile of the simulator makes simulated whatever it reads.
+    Args:
+        presence: the number of the presence.
+        reader: the reader's id.
+        profiles: what to read it by.
+        simulated: whether the reader is; a profile of the simulator makes simulated whatever it reads.
+        silent_when_gone: whether an answer of no bytes is what the connection gives of a phone that has left.
     """
 
     def run(channel: Channel) -> Report:
         began = time.perf_counter()
-        evidence = channel.run(apcv.reading_script(profiles))
-        origin = apcv.profile_of(evidence, profiles).origin
-        return _presented(reader, "apcv-nfc", evidence, began, simulated=simulated or origin == "simulated")
 
-    return Task(presence, run, lambda error: _failed(reader, error), reads=True)
+        def transmit(apdu: bytes) -> bytes:
+            answer = channel.transmit(apdu)
+            if not answer and silent_when_gone:
+                raise MediumRemoved("the phone gives no answer")
+            return answer
+
+        evidence = replace(channel, transmit=transmit).run(apcv.reading_script(profiles))
+        origin = apcv.profile_of(evidence, profiles).origin
+        return _presented(reader, PHONE, evidence, began, simulated=simulated or origin == "simulated")
+
+    return Task(presence, run, lambda error: _failed(reader, error), reads=True, phone=True)
+
+
+def is_locked(data: Mapping[str, object]) -> bool:
+    """Whether a reading failed since the phone is locked, by the data of its error."""
+    return data.get("state") == "phone-locked"
 
 
 def _presented(reader: str, medium: str, evidence: dict[str, bytes], began: float, *, simulated: bool) -> Presented:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import msgspec
 
 from vitale_drivers.base import Emit, Failed, Presented, Progress, ReaderChanged, Report
-from vitale_drivers.card_tasks import Task, phone_reading
+from vitale_drivers.card_tasks import LOCKED, PHONE, TORN, Task, is_locked, phone_reading
 from vitale_drivers.channel import Channel
 from vitale_drivers.nfc_link import Link, Target
 from vitale_drivers.nfc_settings import Settings
@@ -32,12 +32,10 @@ from vitale_protocol.errors import (
 from vitale_protocol.events import Reader, Step
 from vitale_protocol.media.profile import Profile
 
-__all__ = ["LOCKED", "MEDIUM", "SEVERAL", "TORN", "Field"]
+__all__ = ["MEDIUM", "SEVERAL", "Field"]
 
-MEDIUM = "apcv-nfc"
+MEDIUM = PHONE
 
-TORN = "medium_removed.phone"
-LOCKED = "medium_unreadable.phone-locked"
 SEVERAL = "ambiguous_medium.phones"
 
 _MEDIA = frozenset({MEDIUM})
@@ -228,7 +226,7 @@ class Field:
         self._end()
 
     def _unreadable(self, task: Task, error: MediumUnreadable) -> None:
-        if error.data.get("state") != "phone-locked":
+        if not is_locked(error.data):
             self._answer(task.failed(error))
         elif not self._locked:
             self._locked = True

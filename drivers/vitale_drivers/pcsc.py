@@ -1,8 +1,9 @@
-"""Driver ``pcsc``: chip cards in PC/SC readers. Here the parts are put together; each says its own rules.
+"""Driver ``pcsc``: chip cards in PC/SC readers, and phones on those with an antenna.
 
-``pcsc_monitor`` watches the service; for each reader a ``pcsc_slot`` decides what is to be done, ``pcsc_access`` gets
-at the card, ``card_tasks`` works with it; ``pcsc_names`` gives ids that last, ``pcsc_state`` is what PC/SC says of a
-reader; ``pcsc_api`` alone calls the binding.
+Here the parts are put together; each says its own rules. ``pcsc_monitor`` watches the service; for each reader a
+``pcsc_slot`` decides what is to be done, ``pcsc_access`` gets at the card, ``card_tasks`` works with it; ``pcsc_names``
+gives ids that last, ``pcsc_state`` is what PC/SC says of a reader, ``pcsc_contactless`` tells what may be a phone;
+``pcsc_api`` alone calls the binding.
 """
 
 import threading
@@ -13,6 +14,7 @@ from importlib.metadata import version
 import msgspec
 
 from vitale_drivers.base import Arm, Driver, Emit, Health, Options, Report, Started, Transmit, Transmitted
+from vitale_drivers.card_tasks import PHONE
 from vitale_drivers.pcsc_api import Context, Pcsc, PcscLibrary
 from vitale_drivers.pcsc_monitor import Monitor
 from vitale_drivers.pcsc_names import StableIds, is_simulated, parse_name
@@ -20,6 +22,7 @@ from vitale_drivers.pcsc_slot import MEDIA, Settings, Slot
 from vitale_drivers.pcsc_state import ReaderState
 from vitale_protocol.errors import ConfigurationInvalid, ReaderGone, ReaderUnavailable, VitaleError
 from vitale_protocol.events import Reader
+from vitale_protocol.media.profile import parse_profile
 
 __all__ = ["PcscDriver"]
 
@@ -44,6 +47,9 @@ class PcscDriver(Driver):
             self._settings = msgspec.convert(dict(options), Settings)
         except msgspec.ValidationError as error:
             raise ConfigurationInvalid(f"options of driver pcsc: {error}", data={"path": "drivers.pcsc"}) from error
+        texts = enumerate(self._settings.profiles, 1)
+        self._profiles = tuple(parse_profile(text, source=f"profile {at}") for at, text in texts)
+        self._media = (*MEDIA, PHONE) if self._profiles else MEDIA
         self._pcsc = pcsc or PcscLibrary()
         self._lock = threading.Lock()
         self._closed = False
@@ -59,7 +65,7 @@ class PcscDriver(Driver):
     def open(self, emit: Emit) -> None:
         """Starts to watch; the readers are told as they are found."""
         self._emit_to = emit
-        self._emit(Started(driver=self.name, media=self.media, version=f"pyscard {version('pyscard')}"))
+        self._emit(Started(driver=self.name, media=self._media, version=f"pyscard {version('pyscard')}"))
         self._monitor.start()
 
     def arm(self, command: Arm) -> None:
@@ -132,11 +138,11 @@ class PcscDriver(Driver):
             id=self._ids.assign(name),
             name=name.full,
             driver=self.name,
-            media=self.media,
+            media=self._media,
             state="empty",
             simulated=is_simulated(name.full),
         )
-        slot = Slot(state.name, reader, self._settings, self._pcsc, self._emit, self._monitor.look)
+        slot = Slot(state.name, reader, self._settings, self._pcsc, self._emit, self._monitor.look, self._profiles)
         with self._lock:  # to the end: an order to arm that comes now must not be overtaken by the one before it
             self._slots[state.name] = slot
             slot.start(state, self._armed)

@@ -19,9 +19,10 @@ from dataclasses import replace
 import msgspec
 
 from vitale_drivers.base import Arm, Emit, Failed, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report, Transmit
-from vitale_drivers.card_tasks import Task, reading, transmission
+from vitale_drivers.card_tasks import LOCKED, PHONE, TORN, Task, is_locked, phone_reading, reading, transmission
 from vitale_drivers.pcsc_access import Access
 from vitale_drivers.pcsc_api import Pcsc
+from vitale_drivers.pcsc_contactless import may_be_phone
 from vitale_drivers.pcsc_holders import programs_using_pcsc
 from vitale_drivers.pcsc_state import ReaderState
 from vitale_drivers.presence import Presence
@@ -37,6 +38,7 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.events import Reader
 from vitale_protocol.media import recognise
+from vitale_protocol.media.profile import Profile
 
 __all__ = ["MEDIA", "Settings", "Slot"]
 
@@ -50,14 +52,18 @@ LOOK = 0.1
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The options of the driver, in seconds.
+    """The options of the driver; times in seconds.
 
     Attributes:
+        profiles: the TOML texts of the profiles that phones on contactless readers are read by; none are read without.
+        unlock: pause between two attempts to read a phone that is locked.
         busy_notice: how long access to a card is waited for before the reader is shown as busy.
         busy_timeout: how long in all, before ``reader_busy``.
         transmit_limit: how long one exchange may take before the driver calls itself stuck.
     """
 
+    profiles: tuple[str, ...] = ()
+    unlock: float = 0.5
     busy_notice: float = 0.3
     busy_timeout: float = 8.0
     transmit_limit: float = 10.0
@@ -68,15 +74,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             ConfigurationInvalid: a time is not positive, or the notice is not before the end.
         """
-        if not 0 < self.busy_notice < self.busy_timeout or self.transmit_limit <= 0:
-            raise ConfigurationInvalid("0 < busy_notice < busy_timeout and 0 < transmit_limit are needed")
+        if not 0 < self.busy_notice < self.busy_timeout or min(self.transmit_limit, self.unlock) <= 0:
+            raise ConfigurationInvalid("0 < busy_notice < busy_timeout, 0 < transmit_limit and 0 < unlock are needed")
 
 
 class Slot:
     """A reader that is plugged, from ``start`` to ``remove``."""
 
     def __init__(
-        self, name: str, reader: Reader, settings: Settings, pcsc: Pcsc, emit: Emit, look: Callable[[], None]
+        self,
+        name: str,
+        reader: Reader,
+        settings: Settings,
+        pcsc: Pcsc,
+        emit: Emit,
+        look: Callable[[], None],
+        profiles: tuple[Profile, ...] = (),
     ) -> None:
         """Stores; ``name`` is that of PC/SC, ``reader`` what clients know it as; ``look`` has PC/SC asked at once."""
         self.name = name
@@ -84,6 +97,9 @@ class Slot:
         self._settings = settings
         self._emit = emit
         self._look = look
+        self._profiles = profiles
+        self._medium: str | None = None
+        self._locked = False
         self._changed = threading.Condition()
         self._state = ReaderState(name)
         self._presence = Presence(reader.id)
@@ -173,8 +189,8 @@ class Slot:
             self._publish()
             if task.ended:
                 return False
-            if task.reads and not task.granted:
-                self._emit(Progress(reader=self.id, step="reading"))
+            if task.reads and not task.granted and not self._locked:
+                self._emit(Progress(reader=self.id, step="reading", reason=PHONE if task.phone else ""))
             task.granted = True
             return True
 
@@ -185,6 +201,8 @@ class Slot:
                 return
             task.ended = True
             self._drop_timer(task)
+            if task.phone and self._take_phone(task, report):
+                return
             self._emit(report)
             if task.reads and task.presence == self._presence.number:
                 self._error = report.reason if isinstance(report, Failed) and report.reason in LASTING else None
@@ -254,8 +272,62 @@ class Slot:
             self._leave(unseen=now is not None)
         self._state = state
         if before != now and now is not None:
-            self._presence.came(*(MEDIA if state.mute else (recognise(state.atr).medium,)))
-            self._error = MediumMute.reason if state.mute else None
+            self._come(state)
+
+    def _come(self, state: ReaderState) -> None:
+        self._error = MediumMute.reason if state.mute else None
+        self._medium = None if state.mute else recognise(state.atr).medium
+        self._locked = False
+        if self._medium == "unknown-card" and self._profiles and may_be_phone(state.atr, self._reader.name):
+            # Which it is, only its applications tell, and nobody has asked yet.
+            self._medium = None
+            self._presence.came(PHONE)
+        else:
+            self._presence.came(*(MEDIA if self._medium is None else (self._medium,)))
+
+    def _take_phone(self, task: Task, report: Report) -> bool:
+        """Takes what came of reading a phone; whether that was no outcome, so that it is not to be reported."""
+        here = task.presence == self._presence.number
+        match report:
+            case Failed(reason=MediumUnsupported.reason):
+                if here:
+                    self._medium = "unknown-card"
+                    self._presence.media = frozenset({"unknown-card"})
+                    self._publish()
+                return True
+            case Failed(reason=MediumRemoved.reason):
+                self._emit(Progress(reader=self.id, step="retry", reason=TORN))
+                return True
+            case Failed(data=data) if is_locked(data):
+                if here and not self._locked:
+                    self._locked = True
+                    self._emit(Progress(reader=self.id, step="retry", reason=LOCKED))
+                self._set_timer(task, self._settings.unlock, self._try_again)
+                return True
+            case _:
+                # It has the application, or something that answers in its name.
+                self._medium = PHONE if here else self._medium
+                self._publish()
+                return False
+
+    def _try_again(self, task: Task) -> None:
+        """Time to look whether the phone of a task is still locked."""
+        with self._changed:
+            self._timers.pop(task, None)
+            if not self._gone and task.presence == self._presence.number:
+                if self._presence.wanted(time.time(), frozenset({PHONE})):
+                    self._add(self._phone_task())
+                else:
+                    self._presence.renew()
+
+    def _phone_task(self) -> Task:
+        return phone_reading(
+            self._presence.number,
+            self.id,
+            self._profiles,
+            simulated=self._reader.simulated,
+            silent_when_gone=True,
+        )
 
     def _leave(self, *, unseen: bool) -> None:
         for task in self._open_tasks():
@@ -263,7 +335,7 @@ class Slot:
             if not task.granted:
                 self.finish(task, task.failed(MediumRemoved("the card was removed before it could be read")))
         self._presence.left()
-        self._error = None
+        self._error = self._medium = None
         if unseen:  # another card followed before anybody looked: clients are told of both
             self._state = ReaderState(self.name)
             self._publish()
@@ -279,7 +351,7 @@ class Slot:
         return msgspec.structs.replace(
             self._reader,
             state="busy" if self._busy or state.exclusive else "present",
-            medium=recognise(state.atr).medium if state.atr else None,
+            medium=self._medium if state.atr else None,
             error=self._error,
         )
 
@@ -295,10 +367,13 @@ class Slot:
         if not self._presence.due(time.time()):
             return
         self._presence.begin()
-        self._emit(Progress(reader=self.id, step="detected"))
+        self._emit(Progress(reader=self.id, step="detected", reason=PHONE if PHONE in self._presence.media else ""))
         atr = self._state.atr
         medium = recognise(atr).medium
-        task = reading(self._presence.number, self.id, atr, medium, simulated=self._reader.simulated)
+        if PHONE in self._presence.media:
+            task = self._phone_task()
+        else:
+            task = reading(self._presence.number, self.id, atr, medium, simulated=self._reader.simulated)
         if self._state.mute:
             self.finish(task, task.failed(MediumMute("the card gives no answer to reset")))
         else:

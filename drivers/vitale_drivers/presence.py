@@ -60,6 +60,10 @@ class Presence:
         """Whether the medium is to be read, at ``now`` in seconds since the epoch."""
         return self.wanted(now, self.media) and (not self._begun or self._again)
 
+    def renew(self) -> None:
+        """The reading that had begun gave nothing, and is to begin anew when it is wanted again."""
+        self._begun = False
+
     def begin(self) -> None:
         """The reading that was due has begun."""
         self._begun = True

@@ -1,0 +1,152 @@
+"""Phones on PC/SC readers: the driver ``pcsc`` on the real service, a simulated phone behind the virtual reader."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from vitale_drivers.base import Arm, Presented, Progress, ReaderAdded, ReaderChanged, Started
+from vitale_drivers.contract import Inbox
+from vitale_drivers.pcsc import PcscDriver
+from vitale_drivers.pcsc_contactless import may_be_phone
+from vitale_firmware_sim.card import VirtualCard
+from vitale_firmware_sim.faults import FaultyCard, parse_faults
+from vitale_firmware_sim.pcscd import PcscService
+from vitale_firmware_sim.phone_card import PhoneCard, PhoneRefusal, contactless_atr
+from vitale_firmware_sim.profiles import profile_text
+from vitale_firmware_sim.vpcd import VpcdLink
+from vitale_protocol.errors import ConfigurationInvalid
+
+STRING = b"an opaque string of the simulator"
+
+Tap = Callable[[VirtualCard], VpcdLink]
+
+
+@pytest.fixture
+def phones(pcsc_service: PcscService) -> Iterator[tuple[PcscDriver, Inbox]]:
+    driver, inbox = PcscDriver({"profiles": [profile_text("simulator")], "unlock": 0.05}), Inbox()
+    driver.open(inbox)
+    assert inbox.wait(Started).media == ("vitale-card", "cps-card", "apcv-nfc")
+    for _ in range(2):
+        assert "apcv-nfc" in inbox.wait(ReaderAdded).reader.media
+    driver.arm(Arm(media=("apcv-nfc", "vitale-card"), deadline=time.time() + 600))
+    yield driver, inbox
+    driver.close()
+
+
+@pytest.fixture
+def tap(pcsc_service: PcscService) -> Iterator[Tap]:
+    links: list[VpcdLink] = []
+
+    def put(card: VirtualCard) -> VpcdLink:
+        link = VpcdLink(card, port=pcsc_service.ports[0])
+        links.append(link)
+        link.insert()
+        return link
+
+    yield put
+    for link in links:
+        link.close()
+
+
+@pytest.mark.pcscd
+@pytest.mark.parametrize("block", [256, 17])
+def test_a_phone_is_read(phones: tuple[PcscDriver, Inbox], tap: Tap, block: int) -> None:
+    _, inbox = phones
+    tap(PhoneCard(lambda: STRING * 9, block=block))
+    presented = inbox.wait(Presented)
+    assert presented.medium == "apcv-nfc"
+    assert presented.evidence == {"string": STRING * 9, "profile": b"simulator/1"}
+    assert presented.simulated
+    shown = [report.reader.medium for report in inbox.reports if isinstance(report, ReaderChanged)]
+    assert shown == [None, "apcv-nfc"]
+    assert [(report.step, report.reason) for report in inbox.reports if isinstance(report, Progress)] == [
+        ("detected", "apcv-nfc"),
+        ("reading", "apcv-nfc"),
+    ]
+
+
+class Stranger(PhoneCard):
+    def transmit(self, apdu: bytes) -> bytes:
+        return b"\x6a\x82"
+
+
+@pytest.mark.pcscd
+def test_a_contactless_card_without_the_application_is_an_unknown_card(
+    phones: tuple[PcscDriver, Inbox], tap: Tap
+) -> None:
+    _, inbox = phones
+    tap(Stranger(lambda: STRING))
+    inbox.wait(ReaderChanged, lambda report: report.reader.medium == "unknown-card")
+    assert inbox.outcomes() == []
+
+
+@pytest.mark.pcscd
+def test_a_locked_phone_is_tried_until_it_is_unlocked(phones: tuple[PcscDriver, Inbox], tap: Tap) -> None:
+    _, inbox = phones
+    unlocked, tried = threading.Event(), threading.Semaphore(0)
+
+    def string() -> bytes:
+        tried.release()
+        if not unlocked.is_set():
+            raise PhoneRefusal("the phone is locked")
+        return STRING
+
+    tap(PhoneCard(string))
+    inbox.wait(Progress, lambda report: report.reason == "medium_unreadable.phone-locked")
+    for _ in range(3):
+        assert tried.acquire(timeout=10)
+    unlocked.set()
+    presented = inbox.wait(Presented)
+    assert inbox.outcomes() == [presented]
+    retries = [report for report in inbox.reports if isinstance(report, Progress) and report.step == "retry"]
+    assert len(retries) == 1
+
+
+@pytest.mark.pcscd
+def test_a_phone_taken_away_amid_its_reading_is_told_to_hold_still(phones: tuple[PcscDriver, Inbox], tap: Tap) -> None:
+    _, inbox = phones
+    tap(FaultyCard(PhoneCard(lambda: STRING), parse_faults("withdrawn@40")))
+    inbox.wait(Progress, lambda report: report.reason == "medium_removed.phone")
+    assert inbox.outcomes() == []
+
+
+@pytest.mark.pcscd
+def test_without_profiles_a_phone_is_an_unknown_card(pcsc_service: PcscService, tap: Tap) -> None:
+    driver, inbox = PcscDriver({}), Inbox()
+    driver.open(inbox)
+    assert inbox.wait(Started).media == ("vitale-card", "cps-card")
+    inbox.wait(ReaderAdded)
+    tap(PhoneCard(lambda: STRING))
+    assert inbox.wait(ReaderChanged).reader.medium == "unknown-card"
+    driver.close()
+
+
+@pytest.mark.parametrize("text", ["", "name = 1", "not TOML"])
+def test_a_profile_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationInvalid):
+        PcscDriver({"profiles": [text]})
+
+
+PHONE_ATR = contactless_atr(bytes.fromhex("807180"))
+
+
+@pytest.mark.parametrize(
+    ("atr", "reader", "expected"),
+    [
+        (PHONE_ATR, "ACS ACR1252 Dual Reader PICC 00 00", True),
+        (PHONE_ATR, "SCM Microsystems Inc. SDI010 Contactless Reader", True),
+        (PHONE_ATR, "Virtual PCD", True),
+        (contactless_atr(b""), "Virtual PCD", True),
+        (PHONE_ATR, "ACS ACR1281 1S Dual Reader ICC", False),
+        (PHONE_ATR, "ACS ACR1281 1S Dual Reader SAM", False),
+        # A memory card (PC/SC part 3, §3.1.3.2.3.2): MIFARE Classic 1K.
+        (bytes.fromhex("3B8F8001804F0CA000000306030001000000006A"), "ACS ACR122U", False),
+        (bytes.fromhex("3B751300009C02020102"), "Virtual PCD", False),
+        (PHONE_ATR[:-2], "Virtual PCD", False),
+        (b"", "Virtual PCD", False),
+    ],
+)
+def test_contactless_is_told_from_contact(atr: bytes, reader: str, expected: bool) -> None:
+    assert may_be_phone(atr, reader) == expected
