@@ -121,7 +121,10 @@ class TestWheelChecker:
     GOOD = (
         "vitale_drivers/py.typed",
         *(f"vitale_firmware_sim/images/{number}.toml" for number in range(5)),
+        "vitale_firmware_sim/profiles/simulator.toml",
         "vitale_firmware_sim/py.typed",
+        "vitale_firmware_sim/scenarios/famille.toml",
+        "vitale_firmware_sim/scenarios/incidents.toml",
         "vitale_protocol/catalogue/en.toml",
         "vitale_protocol/catalogue/fr.toml",
         "vitale_protocol/py.typed",

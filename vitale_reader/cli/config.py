@@ -52,9 +52,11 @@ def show(as_json: bool, home: Path | None) -> None:
 def check(as_json: bool, home: Path | None) -> None:
     """The command."""
     from vitale_reader.daemon.config import load
+    from vitale_reader.daemon.profiles import read_profiles
 
     file = _home(home).config
-    load(file)
+    settings = load(file)
+    read_profiles(settings.apcv.profiles, settings.station.mode)
     if as_json:
         output.print_json({"path": str(file), "exists": file.exists(), "valid": True})
     elif file.exists():
