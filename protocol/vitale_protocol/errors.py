@@ -366,7 +366,10 @@ class ResolverError(VitaleError):
 
 
 class ResolverUnavailable(ResolverError):
-    """The resolver does not answer."""
+    """The resolver does not answer, or not understandably (``data.fault`` is then ``unreadable``).
+
+    Where ``data.sent`` is false nothing was sent to it: the same code may be shown again.
+    """
 
     code = 1301
     reason = "resolver_unavailable"
@@ -374,7 +377,10 @@ class ResolverUnavailable(ResolverError):
 
 
 class ResolverRefused(ResolverError):
-    """The resolver answered no."""
+    """The resolver answered no; ``data.code`` is its own code, ``data.fault`` what is known of it.
+
+    ``fault`` is ``assertion`` (who asks was not accepted) or ``revoked`` (the application was).
+    """
 
     code = 1302
     reason = "resolver_refused"

@@ -298,6 +298,7 @@ def test_nothing_of_the_environment_gets_into_the_request(
         {"url": "ftp://127.0.0.1/"},
         {"url": "https://user:secret@service.example/"},
         {"url": "https:///apcv"},
+        {"url": "https://service.example:port/"},
         {"assertion": "nobody"},
         {"rights": "nothing"},
         {"ca_file": "/nonexistent.pem"},
@@ -317,11 +318,12 @@ def test_options_are_checked_when_it_opens(soap: Any, changes: dict[str, Any]) -
     run(work())
 
 
-def test_what_is_simulated_is_refused_in_production(soap: Any) -> None:
+@pytest.mark.parametrize("mode", ["production", "test"])
+def test_what_is_simulated_is_for_simulated_stations_only(soap: Any, mode: str) -> None:
     async def work() -> None:
         for changes in ({}, {"rights": None}):
             with pytest.raises(ConfigurationInvalid):
-                await soap.resolver("https://service.example/", "production", **changes).open()
+                await soap.resolver("https://service.example/", mode, **changes).open()
 
     run(work())
 

@@ -42,6 +42,9 @@ __all__ = ["Asked", "Client", "Delivery", "incident"]
 
 logger = logging.getLogger(__name__)
 
+#: Seconds that a new reading waits for the release of the former contexts; it goes on behind its back.
+FORMER = 2.0
+
 RequestId = int | str
 Write = Callable[[Connection], object]
 
@@ -205,7 +208,9 @@ class Delivery:
 
     async def _ask(self, string: bytes, digest: str, grant: Grant, former: list[Held]) -> Resolution:
         if former:
-            await self._contexts.release_former(former)
+            releasing = self._spawn(self._contexts.release_former(former))
+            # A service that is slow to release does not keep the next patient waiting twice.
+            await asyncio.wait((releasing,), timeout=FORMER)
         try:
             return await self._resolver.resolve(string, nonce=grant.nonce)
         except VitaleError as error:
@@ -237,10 +242,11 @@ class Delivery:
         else:
             await self._contexts.let_go(resolution.identifiant)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(_behind_the_reply(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 async def _behind_the_reply(work: Coroutine[Any, Any, None]) -> None:

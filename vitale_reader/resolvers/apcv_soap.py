@@ -31,7 +31,6 @@ import ipaddress
 import ssl
 import uuid
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -116,10 +115,13 @@ class ApcvSoapResolver(Resolver):
         self._assertions = _provider(settings)
         self._rights = _rights_reader(settings)
         simulated = [self._assertions.simulated, self._rights is not None and self._rights.simulated]
-        if self.mode == "production" and (any(simulated) or settings.origin == "test"):
+        if any(simulated) and self.mode != "simulated":
             raise ConfigurationInvalid(
-                "a plug-in of a simulated service, or a test service, in production", data={"path": "apcv.options"}
+                f"a plug-in of the simulated service, and the station is in mode {self.mode}",
+                data={"path": "apcv.options"},
             )
+        if settings.origin == "test" and self.mode == "production":
+            raise ConfigurationInvalid("a test service in production", data={"path": "apcv.options.origin"})
         self._client = httpx.AsyncClient(
             verify=_trust(settings),
             timeout=httpx.Timeout(None, connect=CONNECT),
@@ -211,14 +213,20 @@ def _require_safe(url: str) -> None:
     Raises:
         ConfigurationInvalid: they would.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
     try:
-        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if not host or parts.username or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ConfigurationInvalid("this is not a URL", data={"path": "apcv.options.url"}) from error
+    safe = parsed.scheme == "https" or (parsed.scheme == "http" and _is_local(parsed.host))
+    if not parsed.host or parsed.userinfo or not safe:
         raise ConfigurationInvalid("the service is reached by https", data={"path": "apcv.options.url"})
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _trust(settings: Settings) -> ssl.SSLContext:
