@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from vitale_protocol import tlv
 from vitale_protocol.apdu import MAX_SHORT, Command, Response, StatusWord
-from vitale_protocol.errors import LocalMisuse, MediumUnreadable
+from vitale_protocol.errors import LocalError, LocalMisuse, MediumUnreadable
 from vitale_protocol.media.profile import SIMULATOR_AID
 
 __all__ = ["AtsVariant", "PhoneCard", "PhoneRefusal", "contactless_atr"]
@@ -39,8 +39,11 @@ _SFI: Final = 0x81
 _TAG: Final = 0x5E
 
 
-class PhoneRefusal(LocalMisuse):
-    """The phone does not do what was asked of it; ``data.state`` is its state, ``data.why`` a word of ``phone.py``."""
+class PhoneRefusal(LocalError):
+    """The phone does not do what was asked of it; ``data.state`` is its state, ``data.why`` a word of ``phone.py``.
+
+    Without a reason of its own: it is the simulator's, and not in the catalogue.
+    """
 
 
 class _Refused(Exception):
