@@ -18,6 +18,9 @@ by ``behave`` while it runs:
 ``empty-context``     a context without identifiant and token
 ``past-context``      a context that has ended already
 ====================  =============================================================================
+
+``down``, ``closed``, ``garbage`` and ``html`` stand for something in front of the service, and use no string up; in all
+others the service has done its part, whatever became of its answer.
 """
 
 import itertools

@@ -1,5 +1,6 @@
 """The simulated apCV service: the published shape over HTTP, its refusals, and its bad manners."""
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -14,7 +15,7 @@ from lxml import etree
 
 from vitale_firmware_sim import soap
 from vitale_firmware_sim.contexts import Contexts, ServiceRefusal
-from vitale_firmware_sim.scenario import Scenario, load_scenario
+from vitale_firmware_sim.scenario import Behaviour, Scenario, load_scenario
 from vitale_firmware_sim.service import ApcvService
 from vitale_firmware_sim.strings import Handle, Sealer
 from vitale_protocol.records import Record
@@ -314,3 +315,16 @@ def test_only_the_loopback_is_listened_to(service: ApcvService) -> None:
 def test_a_service_that_does_not_run_has_no_address(scenario: Scenario) -> None:
     with pytest.raises(RuntimeError):
         _ = ApcvService(scenario).url
+
+
+@pytest.mark.parametrize(("behaviour", "status"), [("html", 200), ("garbage", 200), ("down", 200), ("truncated", 400)])
+def test_what_stands_in_front_of_the_service_uses_no_string_up(
+    behaviour: Behaviour, status: int, service: ApcvService, scenario: Scenario
+) -> None:
+    asked = envelope(soap.AUTHENTICATE, string(scenario))
+    service.behave(behaviour)
+    with contextlib.suppress(http.client.IncompleteRead):
+        post(service, asked)
+    service.behave("normal")
+
+    assert post(service, asked)[0] == status
