@@ -168,6 +168,30 @@ def test_kill_and_restart_keep_contexts_and_used_strings(counter: Counter, start
             client.restore_context(context.identifiant)
 
 
+def test_a_string_that_was_being_resolved_when_the_daemon_died_counts_as_used(
+    counter: Counter, service: ApcvService, start_daemon: Any
+) -> None:
+    daemon = start_daemon(driver="nfc", options=counter.options)
+    string = hand("claire").tap()
+    phone = PhoneCard(lambda: string)
+    steps: list[str] = []
+
+    def follow(step: PresentationProgress) -> None:
+        steps.append(step.step)
+        if steps == ["armed"]:
+            counter.reader.field.put(phone)
+        if step.step == "resolving":
+            daemon.kill()
+            service.behave("normal")
+            daemon.start()
+
+    service.behave("silent")
+    with daemon.connect() as client, pytest.raises(Replayed):
+        client.read(media=["apcv-nfc"], scopes=ALL, timeout=PATIENCE, on_progress=follow)
+    assert steps.count("resolving") == 1, "nobody was asked a second time"
+    counter.reader.field.remove()
+
+
 @pytest.mark.parametrize("behaviour", ["down", "closed", "silent", "garbage", "billion-laughs", "huge"])
 def test_a_service_that_fails_is_told_in_time_and_comes_back(
     behaviour: Any, counter: Counter, service: ApcvService, start_daemon: Any
