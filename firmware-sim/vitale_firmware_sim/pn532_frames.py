@@ -120,7 +120,8 @@ class FrameReader:
             if isinstance(event, Data):
                 # One byte of preamble belongs to the frame.
                 event = Data(event.content, max(self._skipped - 1, 0))
-            self._skipped = 0
+            # The postamble is skipped with what follows, and counts for nothing.
+            self._skipped = -1
             yield event
 
     def _to_start(self) -> bool:

@@ -25,7 +25,7 @@ class _Aborted(Exception):
 
 
 class Pn532Reader:
-    """A reader on a serial line, from ``with`` or ``open`` to ``unplug`` or the end of ``with``.
+    """A reader on a serial line, from ``with`` or ``open`` to ``unplug``; the end of ``with`` also empties the field.
 
     Args:
         field: what lies on the reader; an empty field by default.

@@ -78,6 +78,7 @@ class Targets:
         """InListPassiveTarget: what is told of each card found, in the order of their numbers."""
         self.forget()
         self._registers.modulate({0: MODULATION_A, 3: MODULATION_B}.get(kind, MODULATION_F))
+        self._registers.leave_in_fifo(REQA)
         tries = quiet = 0
         while not self._search(most, kind, data):
             tries += 1
@@ -127,7 +128,8 @@ class Targets:
 
     def _find_a(self, uid: bytes) -> _Known | None:
         answering = [card for card in self._field.cards if not isinstance(card.target, TargetB) and card.request()]
-        self._registers.leave_in_fifo(0x00 if answering else REQA)
+        if answering:
+            self._registers.leave_in_fifo(0x00)
         wanted = [card for card in answering if _wanted(card, uid)]
         if not wanted or any(card.faults.collision for card in answering):
             return None

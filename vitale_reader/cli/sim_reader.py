@@ -97,20 +97,21 @@ def reader(
         if target is not None:
             made.field.put(target, faults)
         _tell(made, link, as_json=as_json)
-        _wait(made, left=target is None)
+        _wait(made, laid=target is not None)
 
 
-def _wait(made: "Pn532Reader", *, left: bool) -> None:
-    """Stays until Ctrl-C, or until the phone tears itself away."""
+def _wait(made: "Pn532Reader", *, laid: bool) -> None:
+    """Stays until Ctrl-C, also when the phone tore itself away: the reader is still there."""
     try:
-        while left or not made.field.wait_empty(BREATH):
-            if left:
-                time.sleep(BREATH)
+        while laid and not made.field.wait_empty(BREATH):
+            pass
+        if laid:
+            output.note(t("Le téléphone s'est retiré, comme demandé par --fault.", "The phone left, as --fault asks."))
+        while True:
+            time.sleep(BREATH)
     except KeyboardInterrupt:
         # The way to end it, not an interruption of it.
         output.note("")
-        return
-    output.note(t("Le téléphone s'est retiré, comme demandé par --fault.", "The phone left, as --fault asks."))
 
 
 def _tell(made: "Pn532Reader", link: Path | None, *, as_json: bool) -> None:
