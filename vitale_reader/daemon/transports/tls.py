@@ -90,6 +90,9 @@ class Doors:
         except (OSError, ssl.SSLError) as error:  # strangers, port scanners, certificates of other stations
             logger.debug("no TLS with a client: %s", type(error).__name__)
             transport.abort()
+        except asyncio.CancelledError:  # the daemon stops
+            transport.abort()
+            raise
         else:
             if secured is not None:
                 connection.connection_made(secured)
