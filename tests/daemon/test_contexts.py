@@ -50,6 +50,21 @@ def test_to_every_other_client_it_is_unknown(counter: Any) -> None:
     asyncio.run(main())
 
 
+def test_the_contexts_of_a_revoked_client_are_released(counter: Any) -> None:
+    async def main() -> None:
+        async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as line:
+            await line.open()
+            added = await line.result("clients.add", {"name": "x", "scopes": WANTED, "transports": ["unix"]})
+            async with counter.tools.unix_line(endpoints) as client:
+                await client.open(credential=added["credential"])
+                await context(counter, client)
+                await line.result("clients.revoke", {"client_id": added["client_id"]})
+                await counter.resolver.wait_for("release")
+                assert counter.resolver.open_contexts == {}
+
+    asyncio.run(main())
+
+
 def test_contexts_need_their_scope(counter: Any) -> None:
     async def main() -> None:
         async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as line:

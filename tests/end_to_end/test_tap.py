@@ -1,5 +1,6 @@
 """A phone tapped on a reader: PN532 firmware, nfcpy, daemon, apCV service, token; verified by PyJWT."""
 
+import json
 import secrets
 import subprocess
 import sys
@@ -90,6 +91,15 @@ class Counter:
             return client.read(media=["apcv-nfc"], scopes=scopes, timeout=PATIENCE, on_progress=lay, **wishes)
         finally:
             self.reader.field.remove()
+
+
+def diagnosis(daemon: Any) -> list[tuple[str, str]]:
+    """What ``vitale-reader doctor`` finds."""
+    arguments = ["--json", "--home", str(daemon.home.config.parent)]
+    answer = subprocess.run(
+        [*LAUNCH[:-1], "doctor", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    return [(finding["subject"], finding["state"]) for finding in json.loads(answer.stdout)["findings"]]
 
 
 @pytest.fixture
@@ -203,8 +213,10 @@ def test_a_service_that_fails_is_told_in_time_and_comes_back(
         with pytest.raises(ResolverUnavailable):
             counter.tap(client, hand("claire").tap)
         assert time.monotonic() - began < 10
+        assert ("resolver", "wrong") in diagnosis(daemon)
         service.behave("normal")
         assert counter.tap(client, hand("claire").tap).proof.verified
+        assert ("resolver", "ok") in diagnosis(daemon)
 
 
 @pytest.mark.parametrize(

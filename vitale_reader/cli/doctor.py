@@ -11,8 +11,14 @@ import click
 import msgspec
 
 from vitale_protocol import catalogue
-from vitale_protocol.errors import ConfigurationInvalid, DaemonUnreachable, ReaderUnavailable, VitaleError
-from vitale_protocol.methods import DriverHealth, StationInfo
+from vitale_protocol.errors import (
+    ConfigurationInvalid,
+    DaemonUnreachable,
+    ReaderUnavailable,
+    ResolverUnavailable,
+    VitaleError,
+)
+from vitale_protocol.methods import DriverHealth, ResolverHealth, StationInfo
 from vitale_reader.cli import output
 from vitale_reader.cli.command import as_json, command, home_option, to_daemon
 from vitale_reader.cli.readers import describe
@@ -30,14 +36,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was looked at.
 
     Attributes:
-        subject: what: ``configuration``, ``pcscd``, ``daemon``, ``driver`` or ``reader``.
+        subject: what: ``configuration``, ``pcscd``, ``daemon``, ``driver``, ``resolver`` or ``reader``.
         state: ``ok``, ``note`` for what may be as it should, ``wrong``.
         said: in words, in the language in use.
         remedy: what to do, or empty.
         status: the exit status that this calls for.
     """
 
-    subject: Literal["configuration", "pcscd", "daemon", "driver", "reader"]
+    subject: Literal["configuration", "pcscd", "daemon", "driver", "resolver", "reader"]
     state: Literal["ok", "note", "wrong"]
     said: str
     remedy: str = ""
@@ -80,6 +86,8 @@ def _look(home: Path | None) -> Iterator[Finding]:
     yield Finding(subject="daemon", state="ok", said=_running(station))
     for driver in station.drivers:
         yield _driver(driver)
+    if station.resolver is not None and station.resolver.state != "none":
+        yield _resolver(station.resolver)
     for reader in readers:
         said = f"{t('Lecteur', 'Reader')} {reader.name} : {describe(reader)}"
         if reader.error:
@@ -131,11 +139,18 @@ def _driver(driver: DriverHealth) -> Finding:
     return Finding(subject="driver", state="wrong", said=said, status=DEVICE)
 
 
+def _resolver(resolver: ResolverHealth) -> Finding:
+    if resolver.state == "ready":
+        said = t(f"Service apCV {resolver.name} : ready", f"apCV service {resolver.name}: ready")
+        return Finding(subject="resolver", state="ok", said=said)
+    return _wrong("resolver", ResolverUnavailable(f"{resolver.name}, {resolver.state}: {resolver.detail or ''}"))
+
+
 def _running(station: StationInfo) -> str:
     return f"{t('Service', 'Daemon')} {station.station.version}, mode {station.station.mode}, {station.uptime:.0f} s"
 
 
-def _wrong(subject: Literal["configuration", "daemon", "reader"], error: VitaleError) -> Finding:
+def _wrong(subject: Literal["configuration", "daemon", "resolver", "reader"], error: VitaleError) -> Finding:
     entry = catalogue.text(error.reason, language())
     said = f"{entry.title} ({error.detail})" if error.detail else entry.title
     remedy = entry.remedy
