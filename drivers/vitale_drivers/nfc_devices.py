@@ -40,6 +40,9 @@ _OPEN_ERRORS: dict[int, type[ReaderError]] = {errno.EBUSY: ReaderBusy, errno.ENO
 class NfcpyBus:
     """Readers on USB, on serial lines, and nfcpy's stand-in for one."""
 
+    def __init__(self) -> None:
+        self._serial: dict[str, Place] = {}
+
     def places(self, address: Address) -> tuple[Place, ...]:
         """The readers at an address now."""
         if address.kind == "usb":
@@ -48,9 +51,13 @@ class NfcpyBus:
             return (Place(f"nfc:udp:{address.path}", f"NFC (udp {address.path})", address, simulated=True),)
         path = Path(address.path)
         if address.path.startswith("/") and not path.exists():
+            self._serial.pop(address.path, None)
             return ()
-        simulated = bool(_PSEUDO_TERMINAL.match(str(path.resolve())))
-        return (Place(_serial_id(address.path), f"PN532 ({address.path})", address, simulated),)
+        if address.path not in self._serial:  # once for each plugging: asking all ports for their names is not cheap
+            simulated = bool(_PSEUDO_TERMINAL.match(str(path.resolve())))
+            name = f"PN532 ({address.path})"
+            self._serial[address.path] = Place(_serial_id(address.path), name, address, simulated)
+        return (self._serial[address.path],)
 
     def open(self, place: Place) -> Link:
         """Opens a reader."""

@@ -1,0 +1,222 @@
+"""What ``bench`` measures of a tap: from the phone in the field to its string, the driver ``nfc`` beside bare nfcpy.
+
+All ways run in one run and in turns, each in a process of its own, on the same simulated firmware with the wire
+modelled at the speeds of real ones. Bare nfcpy is ``vitale_drivers.nfc_floor``; ours is the worker that the daemon
+runs.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from vitale_drivers.base import Arm, Command, Disarm, Presented, ReaderAdded, ReaderChanged, Report, Start, Stop
+from vitale_drivers.stream import Decoder, encode
+from vitale_firmware_sim.phone_card import PhoneCard
+from vitale_firmware_sim.pn532_reader import Pn532Reader
+from vitale_firmware_sim.profiles import profile_text
+from vitale_protocol.errors import ReaderUnavailable
+from vitale_protocol.media.profile import SIMULATOR_AID
+from vitale_reader.cli.text import t
+
+__all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "measure_idle", "measure_taps"]
+
+BAUD_RATES = (921_600, 115_200)
+WAYS = ("connect", "connect-20", "chip", "driver")
+STRING = b"an opaque string of the simulator, as long as real ones may be. " * 3
+
+_PHASES = 0.5
+"""Seconds over which the moments of the taps are spread: what nfcpy pauses by default between two looks."""
+
+
+class TapTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds from the phone in the field to its string, in the order in which they were taken.
+
+    Attributes:
+        way: one of ``WAYS``.
+        baud: the speed of the wire.
+        seconds: one for each tap.
+    """
+
+    way: str
+    baud: int
+    seconds: tuple[float, ...]
+
+
+class IdleLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """The share of one core that the driver's process takes with nothing in the field."""
+
+    armed: float
+    disarmed: float
+
+
+def measure_taps(
+    taps: int,
+    say: Callable[[str], None] = lambda _: None,
+    ways: Sequence[str] = WAYS,
+    bauds: Sequence[int] = BAUD_RATES,
+) -> list[TapTimes]:
+    """Taps a phone so many times for each way and each speed.
+
+    Raises:
+        ReaderUnavailable: a way did not read a phone.
+    """
+    found: list[TapTimes] = []
+    for baud in bauds:
+        for way in ways:
+            say(t(f"Téléphone posé → chaîne lue : {way}, {baud} bauds…", f"Tap → string: {way}, {baud} baud…"))
+            found.append(TapTimes(way=way, baud=baud, seconds=_taps(way, baud, taps)))
+    return found
+
+
+def measure_idle(seconds: float) -> IdleLoad:
+    """How busy the driver's process is with an empty field, armed and not, for so many seconds each.
+
+    Raises:
+        ReaderUnavailable: the driver did not find its reader.
+    """
+    with Pn532Reader() as reader, _worker(reader.path) as worker:
+        worker.disarm()
+        disarmed = _load(worker.pid, seconds)
+        worker.arm()
+        return IdleLoad(armed=_load(worker.pid, seconds), disarmed=disarmed)
+
+
+# ── the ways ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Way(ABC):
+    """A process that reads phones, and says when."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @abstractmethod
+    def wait(self, what: str) -> None:
+        """Waits until it is ``ready``, has ``read`` a phone, or noticed that it is ``gone``."""
+
+    def _bytes(self) -> bytes:
+        assert self._process.stdout is not None  # noqa: S101 - for the type checkers: it was asked for
+        data = os.read(self._process.stdout.fileno(), 1 << 16)
+        if not data:
+            raise ReaderUnavailable("the process that is measured has ended")
+        return data
+
+
+class _Floor(_Way):
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        super().__init__(process)
+        self._said = b""
+
+    def wait(self, what: str) -> None:
+        while f"{what}\n".encode() not in self._said:
+            self._said += self._bytes()
+        self._said = b""
+
+
+class _Worker(_Way):
+    def __init__(self, process: "subprocess.Popen[bytes]", path: str) -> None:
+        super().__init__(process)
+        self._decoder = Decoder[Report](Report)
+        self._send(Start(options={"devices": [path], "profiles": [profile_text("simulator")]}))
+
+    def arm(self) -> None:
+        self._send(Arm(media=("apcv-nfc",), deadline=time.time() + 86_400))
+
+    def disarm(self) -> None:
+        self._send(Disarm())
+
+    def stop(self) -> None:
+        self._send(Stop())
+
+    def wait(self, what: str) -> None:
+        while not any(_means(report, what) for report in self._decoder.receive(self._bytes())):
+            pass
+
+    def _send(self, command: Command) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - for the type checkers: it was asked for
+        self._process.stdin.write(encode(command))
+        self._process.stdin.flush()
+
+
+def _means(report: Report, what: str) -> bool:
+    match report:
+        case ReaderAdded(reader=reader):
+            return what == "ready" and reader.state == "empty"
+        case Presented():
+            return what == "read"
+        case ReaderChanged(reader=reader):
+            return what == "gone" and reader.state == "empty"
+        case _:
+            return False
+
+
+@contextmanager
+def _floor(way: str, path: str) -> Generator[_Floor]:
+    program = (sys.executable, "-m", "vitale_drivers.nfc_floor", way, path, SIMULATOR_AID.hex())
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as process:
+        try:
+            floor = _Floor(process)
+            floor.wait("ready")
+            yield floor
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _worker(path: str) -> Generator[_Worker]:
+    program = (sys.executable, "-m", "vitale_drivers.worker", "nfc")
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            worker = _Worker(process, path)
+            worker.wait("ready")
+            worker.arm()
+            yield worker
+            worker.stop()
+            process.wait(10)
+        finally:
+            process.kill()
+
+
+# ── taking the time ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _taps(way: str, baud: int, taps: int) -> tuple[float, ...]:
+    seconds: list[float] = []
+    with Pn532Reader(baud=baud) as reader, _started(way, reader.path) as reading:
+        for tap in range(taps + 1):
+            # Spread evenly, and in no order that a poller could fall in with (the golden ratio).
+            time.sleep(tap * 0.618_034 % 1 * _PHASES)
+            phone = PhoneCard(lambda: STRING)
+            began = time.perf_counter()
+            reader.field.put(phone)
+            reading.wait("read")
+            seconds.append(time.perf_counter() - began)
+            reader.field.remove(phone)
+            reading.wait("gone")
+    return tuple(seconds[1:])  # without the first, in which much is done for the first time
+
+
+def _started(way: str, path: str) -> AbstractContextManager[_Way]:
+    return _worker(path) if way == "driver" else _floor(way, path)
+
+
+def _load(pid: int, seconds: float) -> float:
+    before = _cpu_seconds(pid)
+    time.sleep(seconds)
+    return (_cpu_seconds(pid) - before) / seconds
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
