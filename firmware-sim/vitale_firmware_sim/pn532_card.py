@@ -108,7 +108,8 @@ class RfCard:
         self._halted = False
         self._dep: IsoDepCard | None = None
         self._waiting_time = frame_waiting_time(4)
-        self._result: bytes | None = None
+        # What was asked before the field went off is nobody's answer now: each answer has the number of its question.
+        self._result: tuple[int, bytes] | None = None
         self._turn = 0
         self._moved = 0
         self._answers = 0
@@ -188,13 +189,14 @@ class RfCard:
 
     def done(self) -> bool:
         """Whether the wait for a card at work is over: it has an answer, or it is gone."""
-        return self.gone or (self._result is not None and not self.faults.endless_wtx)
+        result = self._result
+        return self.gone or (result is not None and result[0] == self._turn and not self.faults.endless_wtx)
 
     def finish(self) -> Answer:
         """The first block of the answer; call it when ``done``."""
         if self.gone or self._dep is None or self._result is None:
             return _SILENCE
-        response, self._result = self._spoilt(self._result), None
+        response = self._spoilt(self._result[1])
         return self._sent(self._dep.finish(response, endless=self.faults.endless_chaining))
 
     def extend(self) -> Answer:
@@ -251,7 +253,6 @@ class RfCard:
         self.target.reset()
 
     def _begin(self, apdu: bytes) -> None:
-        self._result = None
         self._turn += 1
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="nfc-card", daemon=True)
@@ -270,10 +271,8 @@ class RfCard:
             return
         if self.faults.slow:
             self._released.wait(self.faults.slow)
-        # What was asked before the field went off is nobody's answer now.
-        if turn == self._turn:
-            self._result = response
-            self._wake()
+        self._result = turn, response
+        self._wake()
 
     # ── faults ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -12,8 +12,8 @@ __all__ = ["CRC", "OVERFLOW", "TIMEOUT", "RfError", "RfField", "Wait"]
 
 # UM0701-02 §7.1: the errors that an exchange over the air can end with.
 TIMEOUT, CRC, OVERFLOW = 0x01, 0x02, 0x07
-# What fits into the chip's buffer for one frame.
-_FRAME_MAX = 264
+# What fits into a response to the host, after D5, the command's code and the status.
+_FRAME_MAX = 262
 
 
 class RfError(Exception):

@@ -7,7 +7,7 @@ from typing import Final
 from vitale_firmware_sim.iso_dep import ats_frame_index, ats_waiting_index, frame_waiting_time
 from vitale_firmware_sim.pn532_card import Phase, RfCard, TargetB
 from vitale_firmware_sim.pn532_field import RfError, RfField, Wait
-from vitale_firmware_sim.pn532_initiator import IsoDepInitiator
+from vitale_firmware_sim.pn532_initiator import READER_FRAME_SIZE, IsoDepInitiator
 from vitale_firmware_sim.pn532_registers import MODULATION_A, MODULATION_B, MODULATION_F, REQA, Registers
 
 __all__ = ["Settings", "Targets"]
@@ -157,7 +157,7 @@ class Targets:
             return _Known(card, told, None)
         exchange = partial(self._to, card)
         ats = exchange(_RATS, self._seconds(0x0B))
-        if ats[0] != len(ats):
+        if ats[0] != len(ats) or len(ats) > READER_FRAME_SIZE:
             raise RfError(_FORMAT_ERROR)
         return _Known(
             card,

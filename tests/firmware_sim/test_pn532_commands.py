@@ -1,10 +1,13 @@
 """Each command of the PN532 against the manual's answer, without a line and without time passing."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vitale_firmware_sim.phone_card import PhoneCard
 from vitale_firmware_sim.pn532 import Pn532Firmware, SyntaxRefused
@@ -25,6 +28,18 @@ class CardB(PhoneCard):
     atqb = bytes.fromhex("50 11223344 00000000 00 81 71")
 
 
+# The codes of commands that do something with cards.
+_CODES = bytes.fromhex("0006081232404244464A4E525460")
+
+
+def _join(code: int, rest: bytes) -> bytes:
+    return bytes((code,)) + rest
+
+
+class _Stopped(Exception):
+    """The host has had enough."""
+
+
 _fields = list[RfField]()
 
 
@@ -39,7 +54,8 @@ def empty_fields() -> Iterator[None]:
 class Chip:
     """A chip whose waits are over at once, unless a card is at work: for that one it waits indeed."""
 
-    def __init__(self, *targets: Target | TargetB, faults: NfcFaults = NO_FAULTS) -> None:
+    def __init__(self, *targets: Target | TargetB, faults: NfcFaults = NO_FAULTS, limit: int = 1000) -> None:
+        self._limit = limit
         self.field = RfField()
         _fields.append(self.field)
         for target in targets:
@@ -60,6 +76,8 @@ class Chip:
             self._woken.clear()
         if not ready():
             self.waited.append(seconds)
+            if len(self.waited) > self._limit:
+                raise _Stopped
         return ready()
 
 
@@ -315,6 +333,23 @@ def test_timeouts_are_those_that_were_set() -> None:
     chip.waited.clear()
     chip.send("42 E080")
     assert chip.waited == [pytest.approx(0.0016)]
+
+
+@given(
+    commands=st.lists(
+        st.one_of(st.binary(max_size=264), st.builds(_join, st.sampled_from(_CODES), st.binary(max_size=30)))
+    ),
+    faults=st.sampled_from(["", "noise=3", "short", "giant=600", "wrong-length", "endless-chaining", "tear@50"]),
+)
+def test_whatever_the_host_sends_it_gets_an_answer_that_fits(commands: list[bytes], faults: str) -> None:
+    chip = Chip(phone(), CardB(lambda: STRING), faults=parse_nfc_faults(faults), limit=20)
+    try:
+        for command in commands:
+            chip.waited.clear()
+            with contextlib.suppress(SyntaxRefused, _Stopped):
+                assert 1 <= len(chip.firmware.execute(command)) <= 264
+    finally:
+        chip.field.remove()
 
 
 # ── faults ───────────────────────────────────────────────────────────────────────────────────────────────────────
