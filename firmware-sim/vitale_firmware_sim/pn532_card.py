@@ -300,8 +300,9 @@ class RfCard:
         if self.faults.short:
             return response[:1]
         if self.faults.giant:
-            return response[:-2].ljust(max(self.faults.giant - 2, 0), b"\xa5")[: self.faults.giant - 2] + response[-2:]
+            room = max(self.faults.giant - 2, 0)
+            return response[:-2].ljust(room, b"\xa5")[:room] + response[-2:]
         return response
 
     def _spoilt_ats(self, ats: bytes) -> bytes:
-        return bytes((ats[0] + 5,)) + ats[1:] if self.faults.wrong_length else ats
+        return bytes((ats[0] + 5 & 0xFF,)) + ats[1:] if self.faults.wrong_length else ats
