@@ -71,6 +71,9 @@ def test_every_check_of_a_token_has_its_variant() -> None:
         ("medium_unsupported", "vitale-1"),
         ("medium_unsupported", "cps-card"),
         ("reader_unavailable", "pcsc"),
+        ("resolver_unavailable", "unreadable"),
+        ("resolver_refused", "assertion"),
+        ("resolver_refused", "revoked"),
         ("limit_exceeded", "message_bytes"),
     ],
 )

@@ -18,6 +18,7 @@ from vitale_protocol.errors import (
     ReaderError,
     ReaderUnavailable,
     RemoteError,
+    ResolverRefused,
     VitaleError,
     concrete_errors,
 )
@@ -79,6 +80,8 @@ def test_the_data_of_an_error_cannot_replace_what_the_wire_says() -> None:
         (MediumUnsupported(), None),
         (ReaderUnavailable(data={"service": "pcsc"}), "pcsc"),
         (ReaderUnavailable(data={"service": ["pcsc"]}), None),
+        (ResolverRefused(data={"code": "X", "fault": "revoked"}), "revoked"),
+        (ResolverRefused(data={"code": "X"}), None),
     ],
     ids=repr,
 )
