@@ -15,7 +15,7 @@ from vitale_drivers.nfc_field import MEDIUM
 from vitale_drivers.nfc_link import Bus, Place
 from vitale_drivers.nfc_reader import NfcReader, reason_of
 from vitale_drivers.nfc_settings import Address, parse_options
-from vitale_protocol.errors import ReaderError, ReaderGone, ToolMissing
+from vitale_protocol.errors import ConfigurationInvalid, ReaderError, ReaderGone, ToolMissing
 
 __all__ = ["NfcDriver"]
 
@@ -61,8 +61,9 @@ class NfcDriver(Driver):
         if self._bus is None:
             self._bus = _nfcpy_bus()
         self._emit_to = emit
-        self._emit(Started(driver=self.name, media=self.media, version=f"nfcpy {version('nfcpy')}"))
-        self._emit(Health(state="ok"))
+        media = self.media if self._profiles else ()
+        self._emit(Started(driver=self.name, media=media, version=f"nfcpy {version('nfcpy')}"))
+        self._emit(self._health())
         self._look(self._bus)
         self._finder.start()
 
@@ -124,6 +125,9 @@ class NfcDriver(Driver):
             self._emit(after)
 
     def _health(self) -> Health:
+        if not self._profiles:
+            detail = "without a profile no phone can be read"
+            return Health(state="degraded", reason=ConfigurationInvalid.reason, detail=detail)
         if not self._troubles:
             return Health(state="ok")
         reader, error = next(iter(sorted(self._troubles.items())))

@@ -81,7 +81,7 @@ class Field:
             ReaderGone: the reader does not answer any more.
             ReaderUnavailable: likewise.
         """
-        wanted = self._presence.wanted(time.time(), _MEDIA)
+        wanted = bool(self._profiles) and self._presence.wanted(time.monotonic(), _MEDIA)
         if self._target is not None:
             return self._attend(wanted)
         if wanted or self._lost_at is not None:
@@ -160,7 +160,7 @@ class Field:
         now = self._clock()
         if wanted:
             self._unwanted_since = None
-        if self._presence.due(time.time()):
+        if self._presence.due(time.monotonic()):
             self._presence.begin()
             self._tell("detected", MEDIUM)
             self._read(now)

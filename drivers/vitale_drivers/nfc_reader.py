@@ -199,7 +199,7 @@ class NfcReader:
             return
         new = self._show(msgspec.structs.replace(self._reader, state="unavailable", error=error.reason))
         self._supervisor.trouble(self.id, error)
-        if (new or armed) and self._presence.wanted(time.time(), _MEDIA):
+        if (new or armed) and self._presence.wanted(time.monotonic(), _MEDIA):
             self._report(Progress(reader=self.id, step="retry", reason=reason_of(error)))
 
     def _is_gone(self, error: ReaderError) -> bool:
