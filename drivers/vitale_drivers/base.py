@@ -78,7 +78,8 @@ class Arm(Message, tag="arm", kw_only=True):
         readers: the readers wanted; empty means all.
         again: readers whose medium, though read before in this presence, is to be read once more.
         challenge: bytes for media that can answer a challenge.
-        deadline: seconds since the epoch; the driver disarms itself then.
+        deadline: the driver disarms itself then; seconds of ``time.monotonic()``, which all processes of a machine
+            share and no setting of the clock moves.
     """
 
     media: tuple[str, ...]

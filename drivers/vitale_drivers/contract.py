@@ -146,7 +146,7 @@ def _opened(bench: Bench) -> Generator[tuple[Driver, Inbox]]:
 
 
 def _arm(*media: str, readers: tuple[str, ...] = (), again: tuple[str, ...] = (), ends_in: float = 600.0) -> Arm:
-    return Arm(media=media, readers=readers, again=again, deadline=time.time() + ends_in)
+    return Arm(media=media, readers=readers, again=again, deadline=time.monotonic() + ends_in)
 
 
 def _present(report: ReaderAdded | ReaderChanged) -> bool:

@@ -315,7 +315,7 @@ class Slot:
         with self._changed:
             self._timers.pop(task, None)
             if not self._gone and task.presence == self._presence.number:
-                if self._presence.wanted(time.time(), frozenset({PHONE})):
+                if self._presence.wanted(time.monotonic(), frozenset({PHONE})):
                     self._add(self._phone_task())
                 else:
                     self._presence.renew()
@@ -364,7 +364,7 @@ class Slot:
     def _wake(self) -> None:
         """Has the thread look again, and begins the reading that may have become due."""
         self._changed.notify_all()
-        if not self._presence.due(time.time()):
+        if not self._presence.due(time.monotonic()):
             return
         self._presence.begin()
         self._emit(Progress(reader=self.id, step="detected", reason=PHONE if PHONE in self._presence.media else ""))

@@ -176,7 +176,7 @@ class SimulatedReader:
         self._publish()
 
     def _read_if_due(self) -> None:
-        if not self._plugged or not self._presence.due(time.time()):
+        if not self._plugged or not self._presence.due(time.monotonic()):
             return
         self._presence.begin()
         self._emit(Progress(reader=self._reader.id, step="detected"))

@@ -301,7 +301,7 @@ class ClientsAdd(Params):
     name: Name
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)]
     transports: Annotated[tuple[Transport, ...], msgspec.Meta(min_length=1, max_length=4)]
-    origins: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=300)], ...], msgspec.Meta(max_length=32)] = ()
+    origins: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=200)], ...], msgspec.Meta(max_length=8)] = ()
 
 
 class ClientAdded(Result):

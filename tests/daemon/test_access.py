@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vitale_protocol.errors import NotAuthenticated, NotAuthorised
+from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES
 from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Peer
 from vitale_reader.daemon.store import Store
@@ -109,6 +109,20 @@ def test_a_revoked_client_stays_revoked(tmp_path: Path) -> None:
 
     with_access(tmp_path, revoke)
     with_access(tmp_path, later)
+
+
+def test_the_living_are_listed_first_and_there_is_an_end_of_pairing(tmp_path: Path) -> None:
+    async def work(access: Access) -> None:
+        first, _ = await access.add("A", scopes=["identity"], transports=["unix"])
+        second, _ = await access.add("B", scopes=["identity"], transports=["unix"])
+        await access.revoke(first)
+        assert [client.client_id for client in access.clients] == [second, first]
+        with pytest.MonkeyPatch.context() as few:
+            few.setattr("vitale_reader.daemon.access.MOST_CLIENTS", 1)
+            with pytest.raises(LimitExceeded):
+                await access.add("C", scopes=["identity"], transports=["unix"])
+
+    with_access(tmp_path, work)
 
 
 def test_administration_is_not_given_away(tmp_path: Path) -> None:

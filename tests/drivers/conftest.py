@@ -16,7 +16,7 @@ OpenDriver = Callable[..., tuple[PcscDriver, Inbox]]
 @pytest.fixture
 def arm() -> Callable[..., Arm]:
     def make(*again: str, media: tuple[str, ...] = ("vitale-card",)) -> Arm:
-        return Arm(media=media, again=again, deadline=time.time() + 600)
+        return Arm(media=media, again=again, deadline=time.monotonic() + 600)
 
     return make
 

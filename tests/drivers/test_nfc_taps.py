@@ -44,7 +44,7 @@ class Desk:
     id: str
 
     def arm(self, *again: str) -> None:
-        self.driver.arm(Arm(media=("apcv-nfc",), again=again, deadline=time.time() + 600))
+        self.driver.arm(Arm(media=("apcv-nfc",), again=again, deadline=time.monotonic() + 600))
 
     def tap(self, phone: PhoneCard | None = None, faults: str | NfcFaults = "") -> None:
         parsed = parse_nfc_faults(faults) if isinstance(faults, str) else faults

@@ -207,7 +207,7 @@ def opening(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
     def start() -> Opened:
         driver.open(inbox)
-        driver.arm(Arm(media=("vitale-card",), deadline=time.time() + 600))
+        driver.arm(Arm(media=("vitale-card",), deadline=time.monotonic() + 600))
         return driver, inbox
 
     yield start
@@ -450,7 +450,7 @@ def test_a_reader_is_shown_as_empty_before_its_card_is_told_as_torn_out(torn: Se
     torn.card(TWIN_A, count=1)
     inbox.wait(Failed)
     assert shown(inbox) == ["empty"]
-    driver.arm(Arm(media=("vitale-card",), again=("pcsc:twin",), deadline=time.time() + 600))
+    driver.arm(Arm(media=("vitale-card",), again=("pcsc:twin",), deadline=time.monotonic() + 600))
     torn.set(TWIN_A, EMPTY, count=2)
     torn.card(TWIN_A, count=3)
     inbox.wait(Presented)
@@ -465,7 +465,7 @@ def test_a_reader_that_stays_empty_is_left_in_peace(torn: Service, opened: Opene
         assert torn.changed.wait_for(lambda: torn.roused == len(pcsc_access.PROBES), 10)
         assert not torn.changed.wait_for(lambda: torn.roused > len(pcsc_access.PROBES), 0.2), "nobody waits for a card"
     torn.overlooked = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
-    driver.arm(Arm(media=("vitale-card",), deadline=time.time() + 600))
+    driver.arm(Arm(media=("vitale-card",), deadline=time.monotonic() + 600))
     inbox.wait(Presented)
 
 

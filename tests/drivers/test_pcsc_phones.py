@@ -30,7 +30,7 @@ def phones(pcsc_service: PcscService) -> Iterator[tuple[PcscDriver, Inbox]]:
     assert inbox.wait(Started).media == ("vitale-card", "cps-card", "apcv-nfc")
     for _ in range(2):
         assert "apcv-nfc" in inbox.wait(ReaderAdded).reader.media
-    driver.arm(Arm(media=("apcv-nfc", "vitale-card"), deadline=time.time() + 600))
+    driver.arm(Arm(media=("apcv-nfc", "vitale-card"), deadline=time.monotonic() + 600))
     yield driver, inbox
     driver.close()
 

@@ -47,7 +47,7 @@ class Desk:
                 return report
 
     def arm(self) -> None:
-        self.driver.arm(Arm(media=ALL, deadline=time.time() + 60))
+        self.driver.arm(Arm(media=ALL, deadline=time.monotonic() + 60))
 
     def outcome(self) -> Presented | Failed:
         report = self.next(Presented, Failed)

@@ -131,7 +131,7 @@ class _Worker(_Way):
         self._send(Start(options={"devices": [path], "profiles": [profile_text("simulator")]}))
 
     def arm(self) -> None:
-        self._send(Arm(media=("apcv-nfc",), deadline=time.time() + 86_400))
+        self._send(Arm(media=("apcv-nfc",), deadline=time.monotonic() + 86_400))
 
     def disarm(self) -> None:
         self._send(Disarm())

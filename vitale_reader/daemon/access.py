@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import insert, select, update
 
-from vitale_protocol.errors import NotAuthenticated, NotAuthorised
+from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport
 from vitale_reader.daemon.store import Store, clients
 
@@ -18,6 +18,9 @@ __all__ = ["LOCAL_CLIENT", "Access", "Caller", "Peer"]
 LOCAL_CLIENT = "local"
 
 CREDENTIAL_BYTES = 32
+
+#: Clients of one station that may speak: some programs on a desk, and each of them once a desk of a site.
+MOST_CLIENTS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +111,11 @@ class Access:
 
         Raises:
             NotAuthorised: ``admin`` for anything else than the daemon's own user.
+            LimitExceeded: ``MOST_CLIENTS`` are paired already.
             StoreUnavailable: the store cannot be written.
         """
+        if sum(row.revoked_at is None for row in self._rows.values()) >= MOST_CLIENTS:
+            raise LimitExceeded("too many paired clients", data={"limit": "clients"})
         if "admin" in scopes:
             raise NotAuthorised("administration is for the daemon's own user", data={"scopes": ["admin"]})
         client_id = f"client-{secrets.token_hex(8)}"
@@ -145,8 +151,9 @@ class Access:
 
     @property
     def clients(self) -> tuple[ClientSummary, ...]:
-        """The clients, in the order of their pairing."""
-        return tuple(row.summary for row in sorted(self._rows.values(), key=lambda row: row.created_at))
+        """The clients: those that may speak before those that may not any more, each in the order of their pairing."""
+        rows = sorted(self._rows.values(), key=lambda row: (row.revoked_at is not None, row.created_at))
+        return tuple(row.summary for row in rows)
 
     def _by(self, column: str, value: str) -> "ClientRow | None":
         return next(

@@ -88,7 +88,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         contexts = Contexts(store, keys, resolver, clock=time.time)
         await contexts.open()
         delivery = Delivery(issuer, outbox, audit, guard, resolver, contexts, clock=time.time)
-        desk = Desk(delivery, clock=time.time)
+        desk = Desk(delivery)
         desk.supervisor = Supervisor(
             {name: profiles.options(name, config.drivers.options.get(name, {})) for name in config.drivers.enabled},
             on_report=desk.report,

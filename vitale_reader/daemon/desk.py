@@ -5,7 +5,7 @@ The hub decides and this module acts: commands to drivers, tokens to clients, no
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 import msgspec
@@ -72,10 +72,9 @@ class Desk:
 
     supervisor: Supervisor
 
-    def __init__(self, delivery: Delivery, *, clock: Callable[[], float]) -> None:
+    def __init__(self, delivery: Delivery) -> None:
         self._hub = Hub()
         self._delivery = delivery
-        self._clock = clock
         self._asked: dict[Key, Asked] = {}
         self._delivering: dict[Key, Asked] = {}
         self._watching: dict[int, Client] = {}
@@ -208,9 +207,7 @@ class Desk:
         match action:
             case ArmDriver(driver=driver, arm=arm):
                 logger.debug("%s: armed for %s at %s, again %s", driver, arm.media, arm.readers, arm.again)
-                # The hub's clock does not jump; the driver's is the epoch, which both processes share.
-                deadline = self._clock() + (arm.deadline - self._now())
-                self.supervisor.send(driver, msgspec.structs.replace(arm, deadline=deadline))
+                self.supervisor.send(driver, arm)
             case DisarmDriver(driver=driver):
                 self.supervisor.send(driver, Disarm())
             case Deliver(request=request):

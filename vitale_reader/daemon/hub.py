@@ -98,7 +98,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class ArmDriver:
-    """Arm a driver; ``arm.deadline`` is in hub time."""
+    """Arm a driver. Hub time is that of ``time.monotonic()``, so its deadline holds for the driver as it is."""
 
     driver: str
     arm: Arm

@@ -5,9 +5,12 @@ A handler returns its result, a coroutine of it, or None where the answer comes 
 
 import asyncio
 import contextlib
+import itertools
 import secrets
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any
+
+import msgspec
 
 from vitale_protocol.errors import (
     InvalidParams,
@@ -60,7 +63,7 @@ from vitale_reader.daemon.desk import Desk
 from vitale_reader.daemon.hub import PATIENT_MEDIA
 from vitale_reader.daemon.issuer import Grant
 from vitale_reader.daemon.keys import Keys
-from vitale_reader.daemon.outbox import Outbox
+from vitale_reader.daemon.outbox import MOST_LISTED, Outbox
 from vitale_reader.resolvers.guarded import GuardedResolver
 
 __all__ = ["Service"]
@@ -379,7 +382,10 @@ class Service:
         )
 
     def _clients_list(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
-        return ClientsListed(clients=self._access.clients)
+        # What one message can hold; the clients that may speak come first.
+        sizes = itertools.accumulate(len(msgspec.json.encode(client)) for client in self._access.clients)
+        fits = itertools.takewhile(lambda pair: pair[1] <= MOST_LISTED, zip(self._access.clients, sizes, strict=True))
+        return ClientsListed(clients=tuple(client for client, _ in fits))
 
     async def _clients_revoke(self, conversation: Conversation, _id: RequestId | None, params: ClientsRevoke) -> Result:
         # First, and whatever becomes of the store: who asks for this wants them gone now.
