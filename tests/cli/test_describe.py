@@ -2,7 +2,7 @@
 
 import pytest
 
-from vitale_protocol.records import Amc, Assure, Beneficiaire, Mutuelle, Origin, Period, Proof, Record
+from vitale_protocol.records import Amc, Assure, Beneficiaire, Couverture, Mutuelle, Origin, Period, Proof, Record
 from vitale_protocol.tokens import Claims, ContextClaim, Evidence, ReaderClaim
 from vitale_reader.cli.describe import claims_lines, rights_lines
 
@@ -12,6 +12,7 @@ RIGHTS = Record(
         Beneficiaire(
             prenom="CLAIRE",
             droits_amo=(Period(debut="20260101", fin="20271231"),),
+            couvertures=(Couverture(debut="20260101", code_ald="0", code_situation="0100"),),
             mutuelle=Mutuelle(identification="62013354"),
             amc=Amc(numero_b2="62013354"),
         ),
@@ -47,11 +48,12 @@ def test_rights_are_told_person_by_person() -> None:
     assert [value for _, value in rights_lines(RIGHTS)] == [
         "01 349 ?",
         "20260101 – 20271231",
+        "ALD 0, situation 0100, 20260101 – ?",
         "62013354",
         "62013354",
         "20260101 – ?",
     ]
-    assert [name.partition("(")[2] for name, _ in rights_lines(RIGHTS)] == ["", "CLAIRE)", "CLAIRE)", "CLAIRE)", "TOM)"]
+    assert [name.partition("(")[2] for name, _ in rights_lines(RIGHTS)] == ["", *["CLAIRE)"] * 4, "TOM)"]
     assert list(rights_lines(Record())) == []
 
 

@@ -1,4 +1,4 @@
-"""What the demonstration does: cards read over Unix socket and TLS, each token verified, and each forgery refused."""
+"""What the demonstration does: cards and phones read over Unix socket and TLS, tokens verified, forgeries refused."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
@@ -15,30 +16,43 @@ from vitale_protocol.methods import Scope
 from vitale_protocol.tokens import Claims
 from vitale_reader import aio
 from vitale_reader.address import TlsAddress
+from vitale_reader.cli.demo_phone import Taps
 from vitale_reader.cli.stage import Stage
 from vitale_reader.cli.text import language
 from vitale_reader.pairing import Pairing
 from vitale_reader.verification import SeenTokens, verify
 
-__all__ = ["SCENES", "Result", "Scene", "play", "sound"]
+__all__ = ["SCENES", "Place", "Result", "Scene", "play", "scenes", "sound"]
 
 # A noisy machine is given time; a working one needs a second or two in all.
 PATIENCE = 30.0
 
+Place = Literal["slot", "nfc", "contactless"]
+"""A card's slot, an NFC reader, and a contactless PC/SC reader."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A card, the way its token takes, and what the token may say."""
+    """What is presented and where, the way its token takes, and what the token may say.
 
-    image: str
+    Attributes:
+        name: an image of a card, or the owner of a phone.
+        present_for: who delegated to the phone's owner; empty for nobody.
+    """
+
+    name: str
+    place: Place
     transport: str
     scopes: tuple[Scope, ...]
+    present_for: str = ""
 
 
 SCENES = (
-    Scene("adulte", "unix", ("identity", "nir")),
-    Scene("famille", "tls", ("identity", "nir", "dependants")),
-    Scene("date-fictive", "unix", ("identity",)),
+    Scene("adulte", "slot", "unix", ("identity", "nir")),
+    Scene("famille", "slot", "tls", ("identity", "nir", "dependants")),
+    Scene("date-fictive", "slot", "unix", ("identity",)),
+    Scene("claire", "nfc", "tls", ("identity", "nir", "rights", "context")),
+    Scene("paul", "contactless", "unix", ("identity", "rights"), present_for="claire"),
 )
 
 
@@ -46,12 +60,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a scene.
 
     Attributes:
-        detected_ms: from the daemon's word that a card is there to the verified token in this program.
-        again_ms: from a request, the card being there, to the verified token: the median of ``again`` times.
-        checks: what a verifier said, ``accepted`` or the check that refused, of the token and of what it must refuse.
+        name: the image of the card, or the owner of the phone.
+        detected_ms: from the daemon's word that a medium is there to the verified token in this program.
+        again_ms: to the verified token, the median of ``again`` times: for a card that is there, from the request;
+            for a phone, from its being laid on the reader.
+        checks: what a verifier said, ``accepted`` or the check that refused, of the token and of what it must refuse;
+            for a phone also what the daemon said to a string that was used before.
     """
 
-    image: str
+    name: str
+    place: Place
     transport: str
     token: str
     claims: Claims
@@ -62,67 +80,109 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def play(scenery: Stage, repeat: int, show: Callable[[Result], None]) -> list[Result]:
-    """Plays every scene, and shows the result of each."""
+    """Plays every scene for which there is a place, and shows the result of each."""
     results: list[Result] = []
     async with aio.connect(home=scenery.home, language=language(), name="demo") as local:
         pairing = await _pair(local, scenery)
         async with aio.connect(home=scenery.home, pairing=pairing, language=language(), name="demo") as paired:
             connections = {"unix": local, "tls": paired}
-            for scene in SCENES if scenery.slot is not None else SCENES[:2]:
-                results.append(await _scene(connections[scene.transport], scene, scenery, repeat))
+            for scene in scenes(scenery):
+                reader = connections[scene.transport]
+                played = _card if scene.place == "slot" else _phone
+                results.append(await played(reader, scene, scenery, repeat))
                 show(results[-1])
     return results
 
 
+def scenes(scenery: Stage) -> tuple[Scene, ...]:
+    """Those for which the stage has a place; a card that cannot be changed is read twice."""
+    cards = tuple(scene for scene in SCENES if scene.place == "slot")
+    found = cards if scenery.slot is not None else cards[:2]
+    if scenery.phones is None:
+        return found
+    there = {"nfc": scenery.phones.reader is not None, "contactless": scenery.contactless is not None}
+    return found + tuple(scene for scene in SCENES if there.get(scene.place, False))
+
+
+PAIRED: tuple[Scope, ...] = ("identity", "nir", "dependants", "rights", "context")
+
+
 async def _pair(local: aio.Connection, scenery: Stage) -> Pairing:
-    added = await local.add_client("demo", scopes=("identity", "nir", "dependants"), transports=("tls",))
+    added = await local.add_client("demo", scopes=PAIRED, transports=("tls",))
     tls = scenery.endpoints.tls
     return Pairing.of(added, address=None if tls is None else str(TlsAddress(tls.host, tls.port)))
 
 
-async def _scene(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: int) -> Result:
+async def _card(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: int) -> Result:
     detected: list[float] = []
 
     def on_progress(told: PresentationProgress) -> None:
         if told.step == "detected" and not detected:
             detected.append(time.perf_counter())
 
-    await _until_there_is_a_reader(reader)
-    waiting = asyncio.ensure_future(reader.read(scopes=scene.scopes, timeout=PATIENCE, on_progress=on_progress))
+    await _until_there_is_a_reader(reader, scenery.driver)
+    waiting = asyncio.ensure_future(
+        reader.read(media=["vitale-card"], scopes=scene.scopes, timeout=PATIENCE, on_progress=on_progress)
+    )
     if scenery.slot is not None:
-        scenery.slot.insert(scene.image)
+        scenery.slot.insert(scene.name)
     found = await waiting
     finished = time.perf_counter()
     times = [await _timed(reader, scene) for _ in range(repeat)]
-    result = Result(
-        image=scene.image,
+    checks = await _checks(reader, found)
+    if scenery.slot is not None:
+        scenery.slot.remove()
+        await reader.wait_until_empty(found.claims.reader.id)
+    return _result(scene, found, (detected, finished), times, checks)
+
+
+async def _phone(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: int) -> Result:
+    taps = Taps.at(reader, scenery, scene.place, scene.scopes, PATIENCE)
+    await _until_there_is_a_reader(reader, taps.driver)
+    phone = taps.phones.phone(scene.name, scene.present_for)
+    found = await taps.tap(phone)
+    detected, finished = taps.detected, taps.finished
+    used = phone.last
+    times = await taps.repeated(phone, repeat)
+    checks = {**await _checks(reader, found), "same_string": await taps.refusal(taps.phones.copy(used))}
+    return _result(scene, found, (detected, finished), times, checks)
+
+
+def _result(
+    scene: Scene,
+    found: aio.Presentation,
+    moments: tuple[Sequence[float], float],
+    times: Sequence[float],
+    checks: dict[str, str],
+) -> Result:
+    detected, finished = moments
+    return Result(
+        name=scene.name,
+        place=scene.place,
         transport=scene.transport,
         token=found.token,
         claims=found.claims,
         detected_ms=(finished - detected[0]) * 1000 if detected else None,
         again_ms=statistics.median(times) * 1000,
-        again=repeat,
-        checks=await _checks(reader, found),
+        again=len(times),
+        checks=checks,
     )
-    if scenery.slot is not None:
-        scenery.slot.remove()
-        await reader.wait_until_empty(found.claims.reader.id)
-    return result
 
 
-async def _until_there_is_a_reader(reader: aio.Connection) -> None:
+async def _until_there_is_a_reader(reader: aio.Connection, driver: str) -> None:
     try:
         async with asyncio.timeout(PATIENCE), contextlib.aclosing(reader.watch()) as changes:
             async for change in changes:
-                if change.kind != "removed" and change.reader.state != "unavailable":
+                there = change.kind != "removed" and change.reader.state != "unavailable"
+                if there and change.reader.driver == driver:
                     return
     except TimeoutError as error:
-        raise ReaderUnavailable(f"no reader within {PATIENCE:g} s") from error
+        raise ReaderUnavailable(f"no reader of {driver} within {PATIENCE:g} s") from error
 
 
 async def _timed(reader: aio.Connection, scene: Scene) -> float:
     before = time.perf_counter()
-    await reader.read(scopes=scene.scopes, timeout=PATIENCE)
+    await reader.read(media=["vitale-card"], scopes=scene.scopes, timeout=PATIENCE)
     return time.perf_counter() - before
 
 

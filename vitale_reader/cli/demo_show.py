@@ -1,8 +1,9 @@
-"""What the demonstration prints: its setting, each card as it is read, the decoded token, and what it all proves."""
+"""What the demonstration prints: its setting, each medium as it is read, a decoded token, and what it all proves."""
 
 import base64
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -13,13 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from vitale_reader.cli import output
-from vitale_reader.cli.describe import medium_name, origin_name, person, proof_name
+from vitale_reader.cli.describe import local_time, medium_name, origin_name, person, proof_name, rights_lines
 from vitale_reader.cli.output import warning_text
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
     from vitale_reader.cli.demo_play import Result
     from vitale_reader.cli.stage import Stage
+    from vitale_reader.cli.stage_phone import PhoneStage
 
 __all__ = ["as_json", "closing", "opening", "result"]
 
@@ -29,7 +31,13 @@ LEAST_WIDTH = 100
 
 def as_json(scenery: "Stage", results: "Sequence[Result]") -> None:
     """Everything, as one document."""
-    output.print_json({"driver": scenery.driver, "why_not_pcsc": scenery.why or None, "results": results})
+    told = {
+        "driver": scenery.driver,
+        "why_not_pcsc": scenery.why or None,
+        "why_not_nfc": (scenery.phones.why or None) if scenery.phones else None,
+        "results": results,
+    }
+    output.print_json(told)
 
 
 def opening(scenery: "Stage") -> None:
@@ -45,6 +53,10 @@ def opening(scenery: "Stage") -> None:
     else:
         without = t("sans pcscd ni vpcd : pilote « simulated-card »", "without pcscd or vpcd: driver “simulated-card”")
         lines.add_row("PC/SC", f"{without} ({scenery.why})" if scenery.why else without)
+    if scenery.phones is not None:
+        lines.add_row("NFC", _nfc(scenery.phones))
+        service = t("un service apCV simulé, en SOAP 1.2", "a simulated apCV service, in SOAP 1.2")
+        lines.add_row("apCV", f"{service}, {scenery.phones.service.url}")
     lines.add_row(t("Service", "Daemon"), f"{scenery.endpoints.version}, mode simulated, pid {scenery.endpoints.pid}")
     lines.add_row("unix", str(scenery.endpoints.unix))
     if scenery.endpoints.tls is not None:
@@ -52,14 +64,25 @@ def opening(scenery: "Stage") -> None:
         pinned = t("certificat client, service épinglé", "client certificate, daemon pinned")
         lines.add_row("TLS 1.3", f"{tls.host}:{tls.port}, {pinned} {tls.sha256[:16]}…")
     title = t(
-        "vitale-reader — une carte Vitale devient un jeton signé",
-        "vitale-reader — a carte Vitale becomes a signed token",
+        "vitale-reader — une carte Vitale, ou un téléphone, devient un jeton signé",
+        "vitale-reader — a carte Vitale, or a phone, becomes a signed token",
     )
     _console().print(Panel(lines, title=title, title_align="left", border_style="cyan"))
 
 
+def _nfc(phones: "PhoneStage") -> str:
+    if phones.reader is None:
+        none = t("pas de lecteur NFC simulé ici, donc pas de téléphone", "no simulated NFC reader here, hence no phone")
+        return f"{none} ({phones.why})"
+    real = t(
+        "de vrais nfcpy et pyserial ; la puce PN532 est un programme, sur",
+        "real nfcpy and pyserial; the PN532 chip is a program, on",
+    )
+    return f"{real} {phones.reader.path}"
+
+
 def result(one: "Result") -> None:
-    """A card that was read."""
+    """A card or a phone that was read."""
     claims = one.claims
     people = claims.record.beneficiaires or ()
     holder = people[claims.record.porteur] if claims.record.porteur is not None else None
@@ -73,33 +96,41 @@ def result(one: "Result") -> None:
     for someone in people:
         if someone is not holder:
             lines.add_row(t("Ayant droit", "Dependant"), Text(person(someone)))
+    if claims.delegate is not None:
+        lines.add_row(t("Présentée par", "Presented by"), Text(f"{claims.delegate}  ({t('inventé', 'invented')})"))
+    for name, value in rights_lines(claims.record):
+        lines.add_row(name, Text(value))
+    if claims.context is not None:
+        ends = local_time(datetime.fromisoformat(claims.context.date_fin_validite).timestamp())
+        until = t("ouvert, valable jusqu’au", "open, valid until")
+        lines.add_row(t("Contexte apCV", "apCV context"), Text(f"{until} {ends}"))
     lines.add_row(t("Preuve", "Proof"), Text(proof_name(claims)))
     lines.add_row(t("Origine", "Origin"), Text(origin_name(claims.origin), style="yellow"))
     for reason in claims.warnings:
         lines.add_row(t("Attention", "Warning"), Text(warning_text(reason), style="yellow"))
     lines.add_row(t("Jeton", "Token"), _verdicts(one))
     lines.add_row(t("Temps", "Times"), _times(one))
-    title = f"{medium_name(claims.medium)} « {one.image} » → {one.transport}"
+    title = f"{medium_name(claims.medium)} « {one.name} » → {claims.reader.driver} → {one.transport}"
     _console().print(Panel(lines, title=title, title_align="left", border_style="green"))
 
 
 def closing(results: "Sequence[Result]") -> None:
-    """The first token decoded, and the table of all."""
+    """A token decoded, the phone's where there is one, and the table of all."""
     console = _console()
-    first = results[0]
+    shown = next((one for one in results if one.place == "nfc"), results[0])
     decoded = Group(
         Text(t("en-tête", "header"), style="dim"),
-        JSON(json.dumps(_part(first.token, 0), ensure_ascii=False), indent=2),
+        JSON(json.dumps(_part(shown.token, 0), ensure_ascii=False), indent=2),
         Text(t("contenu", "claims"), style="dim"),
-        JSON(json.dumps(_part(first.token, 1), ensure_ascii=False), indent=2),
+        JSON(json.dumps(_part(shown.token, 1), ensure_ascii=False), indent=2),
     )
-    title = t("Le premier jeton, décodé", "The first token, decoded")
+    title = t(f"Le jeton de « {shown.name} », décodé", f"The token of “{shown.name}”, decoded")
     console.print(Panel(decoded, title=title, title_align="left", border_style="blue"))
     console.print(_summary(results))
     console.print(
         t(
-            "Tout est simulé, et marqué comme tel du lecteur au jeton ; un service en production refuse ces cartes.",
-            "All of it is simulated, and marked so from reader to token; a daemon in production refuses these cards.",
+            "Tout est simulé, et marqué comme tel du lecteur au jeton ; une station en production le refuse.",
+            "All of it is simulated, and marked so from reader to token; a station in production refuses it.",
         ),
         style="yellow",
     )
@@ -110,28 +141,23 @@ def closing(results: "Sequence[Result]") -> None:
 
 def _summary(results: "Sequence[Result]") -> Table:
     table = Table(box=box.ROUNDED, header_style="bold")
-    for column in (
-        t("Carte", "Card"),
-        t("Porteur", "Holder"),
-        "Transport",
-        t("Preuve", "Proof"),
-        t("Origine", "Origin"),
-    ):
-        table.add_column(column)
-    table.add_column(t("Jeton", "Token"), justify="center")
-    table.add_column(t("présente → jeton, p50", "present → token, p50"), justify="right")
+    table.add_column(t("Support", "Medium"), no_wrap=True)
+    table.add_column(t("Porteur", "Holder"), no_wrap=True, overflow="ellipsis")
+    table.add_column(t("Voie", "Way"), no_wrap=True)
+    table.add_column(t("Preuve", "Proof"), no_wrap=True)
+    table.add_column(t("Origine", "Origin"), no_wrap=True)
+    table.add_column(t("Jeton, p50", "Token, p50"), justify="right", no_wrap=True)
     for one in results:
         people, index = one.claims.record.beneficiaires or (), one.claims.record.porteur
         name = person(people[index]).split(",")[0] if index is not None else "—"
         accepted = one.checks.get("token") == "accepted"
         table.add_row(
-            one.image,
+            t("carte", "card") if one.place == "slot" else f"{t('téléphone', 'phone')} {one.claims.reader.driver}",
             Text(name),
             one.transport,
-            one.claims.proof.method,
+            Text(one.claims.proof.method, style="green" if one.claims.proof.verified else ""),
             one.claims.origin,
-            Text("✓", style="green") if accepted else Text("✗", style="red"),
-            _milliseconds(one.again_ms),
+            Text(f"{'✓' if accepted else '✗'} {_milliseconds(one.again_ms)}", style="green" if accepted else "red"),
         )
     return table
 
@@ -143,13 +169,14 @@ def _verdicts(one: "Result") -> Text:
         "other_audience": t("autre destinataire", "other audience"),
         "other_nonce": t("autre nonce", "other nonce"),
         "next_day": t("le lendemain", "next day"),
+        "same_string": t("même chaîne", "same string"),
     }
     said = Text()
     if one.checks.get("token") == "accepted":
         said.append(t("ES256 vérifié ✓", "ES256 verified ✓"), style="green")
     else:
         said.append(t("REFUSÉ ✗", "REFUSED ✗"), style="bold red")
-    refused = [name for key, name in names.items() if one.checks.get(key) != "accepted"]
+    refused = [name for key, name in names.items() if one.checks.get(key, "accepted") != "accepted"]
     wrong = [name for key, name in names.items() if one.checks.get(key) == "accepted"]
     said.append(f" ; {t('refusé si', 'refused if')} {', '.join(refused)}" if refused else "")
     said.append(f" ; {t('ACCEPTÉ À TORT', 'WRONGLY ACCEPTED')} : {', '.join(wrong)}" if wrong else "", style="bold red")
@@ -157,13 +184,21 @@ def _verdicts(one: "Result") -> Text:
 
 
 def _times(one: "Result") -> str:
-    again = t(
-        f"carte présente → jeton {_milliseconds(one.again_ms)}", f"card present → token {_milliseconds(one.again_ms)}"
-    )
-    again += f" ({t('médiane de', 'median of')} {one.again})"
+    taken = _milliseconds(one.again_ms)
+    if one.place == "slot":
+        again = t(f"carte présente → jeton {taken}", f"card present → token {taken}")
+    else:
+        again = t(f"téléphone posé → jeton {taken}", f"phone laid → token {taken}")
+    again += f" ({t('médiane de', 'median of')} {one.again})" if one.again > 2 else ""
+    if one.place == "contactless":
+        # The PCSCLITE_STATUS_POLL_RATE of a reader driver that cannot wait for cards by itself.
+        again += t(
+            ", dont jusqu'à 400 ms que met pcscd à voir un lecteur virtuel",
+            ", of which pcscd takes up to 400 ms to look at a virtual reader",
+        )
     if one.detected_ms is None:
         return again
-    first = t("carte détectée → premier jeton", "card detected → first token")
+    first = t("support détecté → premier jeton", "medium detected → first token")
     return f"{first} {_milliseconds(one.detected_ms)} ; {again}"
 
 

@@ -71,6 +71,9 @@ def rights_lines(record: Record) -> Iterator[tuple[str, str]]:
         whose = f" ({someone.prenom})" if someone.prenom and len(people) > 1 else ""
         for period in someone.droits_amo or ():
             yield t("Droits AMO", "AMO rights") + whose, f"{period.debut or '?'} – {period.fin or '?'}"
+        for cover in someone.couvertures or ():
+            codes = f"ALD {cover.code_ald or '?'}, {t('situation', 'situation')} {cover.code_situation or '?'}"
+            yield t("Couverture", "Coverage") + whose, f"{codes}, {cover.debut or '?'} – {cover.fin or '?'}"
         if someone.mutuelle is not None and someone.mutuelle.identification:
             yield t("Mutuelle", "Mutuelle") + whose, someone.mutuelle.identification
         if someone.amc is not None and someone.amc.numero_b2:

@@ -1,4 +1,4 @@
-"""The setting of the demonstration: a station of its own in a temporary home, and a slot for its cards."""
+"""The setting of the demonstration: a station of its own in a temporary home, a slot for cards, a place for phones."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,13 @@ from typing import Protocol
 
 import msgspec
 
-from vitale_firmware_sim.card import Card
+from vitale_firmware_sim.card import Card, VirtualCard
 from vitale_firmware_sim.control import control
 from vitale_firmware_sim.images import DEFAULT_IMAGE, load_image
 from vitale_firmware_sim.pcscd import PcscService
 from vitale_firmware_sim.vpcd import VpcdLink
 from vitale_protocol.errors import DaemonUnreachable, ReaderUnavailable, ToolMissing
+from vitale_reader.cli.stage_phone import PhoneStage, phone_stage
 from vitale_reader.home import Endpoints
 
 __all__ = ["Slot", "Stage", "stage"]
@@ -53,6 +54,8 @@ class Stage:
         driver: the driver that reads.
         why: why it is not the real PC/SC service, or empty.
         service: the private PC/SC service, or None where there is none.
+        phones: where phones can be laid, or None where none were wanted.
+        contactless: the slot of the PC/SC service, as a contactless reader; or None.
     """
 
     home: Path
@@ -61,6 +64,8 @@ class Stage:
     driver: str
     why: str = ""
     service: PcscService | None = None
+    phones: PhoneStage | None = None
+    contactless: "VpcdSlot | None" = None
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -77,7 +82,11 @@ class VpcdSlot:
 
     def insert(self, image: str) -> None:
         """Puts a card in."""
-        self._link.insert(Card(load_image(image)))
+        self.lay(Card(load_image(image)))
+
+    def lay(self, card: VirtualCard) -> None:
+        """Puts in, or lays upon, what is a card to the reader."""
+        self._link.insert(card)
 
     def remove(self) -> None:
         """Takes it out."""
@@ -120,11 +129,12 @@ class ControlSlot:
 
 
 @contextmanager
-def stage(*, simulated_driver: bool = False) -> Generator[Stage, None, None]:
+def stage(*, simulated_driver: bool = False, phones: bool = False) -> Generator[Stage, None, None]:
     """A daemon in mode ``simulated``, with a real pcscd where there is one.
 
     Args:
         simulated_driver: does without the PC/SC service, even where there is one.
+        phones: with the driver ``nfc`` and its reader too, and an apCV service.
 
     Raises:
         DaemonUnreachable: the daemon did not start.
@@ -132,6 +142,7 @@ def stage(*, simulated_driver: bool = False) -> Generator[Stage, None, None]:
     with ExitStack() as stack:
         # A short path: a Unix socket's is bounded to some 100 bytes.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitale-demo-")))
+        shown = stack.enter_context(phone_stage()) if phones else None
         why = ""
         if not simulated_driver:
             try:
@@ -139,20 +150,29 @@ def stage(*, simulated_driver: bool = False) -> Generator[Stage, None, None]:
             except (ToolMissing, ReaderUnavailable) as error:
                 why = error.detail
             else:
-                link = stack.enter_context(VpcdLink(Card(load_image(DEFAULT_IMAGE)), port=service.ports[0]))
-                endpoints = stack.enter_context(_daemon(folder, "pcsc", service.environment))
-                yield Stage(folder / "home", endpoints, VpcdSlot(link), "pcsc", service=service)
+                slot = VpcdSlot(stack.enter_context(VpcdLink(Card(load_image(DEFAULT_IMAGE)), port=service.ports[0])))
+                _configure(folder, "", shown)
+                endpoints = stack.enter_context(_daemon(folder, _drivers("pcsc", shown), service.environment))
+                yield Stage(folder / "home", endpoints, slot, "pcsc", "", service, shown, slot)
                 return
-        place = _made(folder / "home") / "control"
+        place = folder / "home" / "control"
         # Windows has no control socket: there, the one card lies in the reader from the start.
         by_hand = hasattr(socket, "AF_UNIX")
         options = f"control = {json.dumps(str(place))}\npresent = false" if by_hand else "present = true"
-        (folder / "home" / "config.toml").write_text(f"[drivers.options.simulated-card]\n{options}\n", "utf-8")
-        endpoints = stack.enter_context(_daemon(folder, "simulated-card", {}))
-        slot = ControlSlot(place) if by_hand else None
-        if slot is not None:
-            slot.wait()
-        yield Stage(folder / "home", endpoints, slot, "simulated-card", why)
+        _configure(folder, f"[drivers.options.simulated-card]\n{options}\n", shown)
+        endpoints = stack.enter_context(_daemon(folder, _drivers("simulated-card", shown), {}))
+        control_slot = ControlSlot(place) if by_hand else None
+        if control_slot is not None:
+            control_slot.wait()
+        yield Stage(folder / "home", endpoints, control_slot, "simulated-card", why, phones=shown)
+
+
+def _drivers(first: str, phones: PhoneStage | None) -> tuple[str, ...]:
+    return (first, *(() if phones is None else phones.drivers))
+
+
+def _configure(folder: Path, text: str, phones: PhoneStage | None) -> None:
+    (_made(folder / "home") / "config.toml").write_text(text + (phones.configuration if phones else ""), "utf-8")
 
 
 def _made(folder: Path) -> Path:
@@ -161,8 +181,9 @@ def _made(folder: Path) -> Path:
 
 
 @contextmanager
-def _daemon(folder: Path, driver: str, environment: Mapping[str, str]) -> Generator[Endpoints, None, None]:
-    options = ("--json", "--mode", "simulated", "--driver", driver, "--tls-port", "0", "--home", str(folder / "home"))
+def _daemon(folder: Path, drivers: Sequence[str], environment: Mapping[str, str]) -> Generator[Endpoints, None, None]:
+    enabled = [option for driver in drivers for option in ("--driver", driver)]
+    options = ("--json", "--mode", "simulated", *enabled, "--tls-port", "0", "--home", str(folder / "home"))
     log = folder / "daemon.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
