@@ -9,7 +9,7 @@ from vitale_reader.cli.command import as_json, command
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
-    from vitale_reader.cli.bench_measures import Measure
+    from vitale_reader.cli.bench_lines import Measure
 
 __all__ = ["bench"]
 
@@ -17,8 +17,10 @@ __all__ = ["bench"]
 @command(
     "bench",
     help=t(
-        "Mesure sur cette machine, carte simulée derrière un vrai pcscd, chaque promesse à côté de sa référence.",
-        "Measures on this machine, a simulated card behind a real pcscd, each promise beside its baseline.",
+        "Mesure sur cette machine, carte simulée derrière un vrai pcscd et téléphone simulé derrière de vrais nfcpy "
+        "et pyserial, chaque promesse à côté de sa référence.",
+        "Measures on this machine, a simulated card behind a real pcscd and a simulated phone behind real nfcpy and "
+        "pyserial, each promise beside its baseline.",
     ),
 )
 @click.option(
@@ -35,13 +37,20 @@ __all__ = ["bench"]
     show_default=True,
     help=t("Secondes de repos pour la charge au repos.", "Seconds of rest for the idle load."),
 )
+@click.option(
+    "--taps",
+    type=click.IntRange(2, 1_000),
+    default=30,
+    show_default=True,
+    help=t("Poses du téléphone par voie et par vitesse.", "Taps of the phone for each way and each speed."),
+)
 @as_json
-def bench(readings: int, idle: int, as_json: bool) -> None:
+def bench(readings: int, idle: int, taps: int, as_json: bool) -> None:
     """The command."""
     from vitale_reader.cli.bench_measures import measure_all
 
     with output.progress(t("Mesures en cours…", "Measuring…")) as say:
-        measures = measure_all(readings, idle, say)
+        measures = measure_all(readings, idle, taps, say)
     if as_json:
         output.print_json(measures)
         return

@@ -3,48 +3,32 @@
 import asyncio
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing, VitaleError
 from vitale_reader import aio
-from vitale_reader.cli import bench_echo
+from vitale_reader.cli import bench_echo, bench_phone
+from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
 from vitale_reader.cli.stage import Stage, stage
 from vitale_reader.cli.text import t
 from vitale_reader.pairing import Pairing
 
-__all__ = ["Measure", "measure_all"]
+__all__ = ["measure_all"]
 
 ROUNDS = 5
 PATIENCE = 60.0
-MILLISECONDS = 1_000.0
 MEBIBYTE = 1_048_576
 IMAGE = "adulte"
 
 
-class Measure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line: figures in ``unit``; ``kept`` is None where the architecture promises nothing."""
-
-    name: str
-    unit: str
-    ours: str
-    p50: float
-    p95: float | None = None
-    baseline: str = ""
-    baseline_p50: float | None = None
-    baseline_p95: float | None = None
-    promise: str = ""
-    kept: bool | None = None
-
-
-def measure_all(readings: int, idle: int, say: Callable[[str], None]) -> list[Measure]:
+def measure_all(readings: int, idle: int, taps: int, say: Callable[[str], None]) -> list[Measure]:
     """Everything, in the order in which it disturbs least.
 
     Raises:
@@ -62,21 +46,12 @@ def measure_all(readings: int, idle: int, say: Callable[[str], None]) -> list[Me
         measures += _memory(scenery)
         say(t("Reprise…", "Recovery…"))
         measures += asyncio.run(_recovery(scenery))
+    measures += bench_phone.lines(taps, idle, say)
     say(t("Signature…", "Signing…"))
     measures.append(bench_echo.signatures(Measure))
     say(t("Démarrages…", "Start-ups…"))
     measures += [*_start(), _help()]
     return measures
-
-
-def p50(values: Sequence[float]) -> float:
-    """The median."""
-    return statistics.median(values)
-
-
-def p95(values: Sequence[float]) -> float:
-    """The 95th percentile."""
-    return statistics.quantiles(values, n=20)[-1]
 
 
 # ── card present → token ─────────────────────────────────────────────────────────────────────────────────────────

@@ -25,8 +25,9 @@ class Taps:
     Attributes:
         phones: the phones there are.
         driver: the driver that reads there.
-        detected: when the daemon said that a phone is there, of the last tap; as ``time.perf_counter`` has it.
-        finished: when the verified token of the last tap was here.
+        laid: when the phone of the last tap was laid there; this and the others as ``time.perf_counter`` has it.
+        steps: when each step of its progress was first told.
+        finished: when its verified token was here.
     """
 
     def __init__(
@@ -39,12 +40,12 @@ class Taps:
     ) -> None:
         self.phones = phones
         self.driver = driver
-        self.detected: list[float] = []
+        self.laid = 0.0
+        self.steps: dict[str, float] = {}
         self.finished = 0.0
         self._reader = reader
         self._lay, self._take = hand
         self._scopes, self._timeout = wish
-        self._laid = 0.0
 
     @classmethod
     def at(cls, reader: aio.Connection, scenery: Stage, place: str, scopes: tuple[Scope, ...], timeout: float) -> Self:
@@ -63,15 +64,13 @@ class Taps:
 
     async def tap(self, phone: PhoneCard) -> aio.Presentation:
         """One tap, to the verified token and until the reader is empty again."""
-        self.detected = []
-        self._laid = 0.0
+        self.steps = {}
 
         def follow(told: PresentationProgress) -> None:
-            if told.step == "armed" and not self._laid:
-                self._laid = time.perf_counter()
+            if told.step == "armed" and "armed" not in self.steps:
+                self.laid = time.perf_counter()
                 self._lay(phone)
-            if told.step == "detected" and not self.detected:
-                self.detected.append(time.perf_counter())
+            self.steps.setdefault(told.step, time.perf_counter())
 
         try:
             found = await self._reader.read(
@@ -89,7 +88,7 @@ class Taps:
         began = time.perf_counter()
         while not taken or (len(taken) < times and time.perf_counter() - began < ENOUGH):
             await self.tap(phone)
-            taken.append(self.finished - self._laid)
+            taken.append(self.finished - self.laid)
         return taken
 
     async def refusal(self, phone: PhoneCard) -> str:

@@ -133,7 +133,7 @@ async def _card(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: in
     if scenery.slot is not None:
         scenery.slot.remove()
         await reader.wait_until_empty(found.claims.reader.id)
-    return _result(scene, found, (detected, finished), times, checks)
+    return _result(scene, found, (detected[0] if detected else None, finished), times, checks)
 
 
 async def _phone(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: int) -> Result:
@@ -141,17 +141,17 @@ async def _phone(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: i
     await _until_there_is_a_reader(reader, taps.driver)
     phone = taps.phones.phone(scene.name, scene.present_for)
     found = await taps.tap(phone)
-    detected, finished = taps.detected, taps.finished
+    moments = taps.steps.get("detected"), taps.finished
     used = phone.last
     times = await taps.repeated(phone, repeat)
     checks = {**await _checks(reader, found), "same_string": await taps.refusal(taps.phones.copy(used))}
-    return _result(scene, found, (detected, finished), times, checks)
+    return _result(scene, found, moments, times, checks)
 
 
 def _result(
     scene: Scene,
     found: aio.Presentation,
-    moments: tuple[Sequence[float], float],
+    moments: tuple[float | None, float],
     times: Sequence[float],
     checks: dict[str, str],
 ) -> Result:
@@ -162,7 +162,7 @@ def _result(
         transport=scene.transport,
         token=found.token,
         claims=found.claims,
-        detected_ms=(finished - detected[0]) * 1000 if detected else None,
+        detected_ms=None if detected is None else (finished - detected) * 1000,
         again_ms=statistics.median(times) * 1000,
         again=len(times),
         checks=checks,

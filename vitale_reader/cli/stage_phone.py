@@ -125,7 +125,8 @@ def _reader() -> "Pn532Reader":
     try:
         from vitale_firmware_sim.pn532_reader import Pn532Reader
 
-        reader = Pn532Reader()
+        # As quick as the wire on which driver and chip agree.
+        reader = Pn532Reader(baud="agreed")
         reader.open()
     except (ImportError, OSError) as error:  # tty and termios are of POSIX; a bare container may lack /dev/pts
         raise ToolMissing("there are no pseudo-terminals here", data={"tool": "openpty"}) from error
