@@ -234,12 +234,17 @@ class Connection:
             if self._inner is inner:
                 self._run(stream.aclose())
 
-    def wait_until_empty(self, reader: str) -> None:
+    def wait_until_empty(self, reader: str, *, once_watching: Callable[[], object] | None = None) -> None:
         """Returns when nothing lies in the reader any more, or when it is gone; at once where that is so already.
 
         A medium that stays in its reader answers the next ``read()`` again: a counter waits until it is withdrawn.
+
+        Args:
+            reader: its id.
+            once_watching: called once, in the SDK's own thread, when nothing that happens from then on can be missed:
+                the place to ask for the withdrawal.
         """
-        self._run(self._open()[0].wait_until_empty(reader))
+        self._run(self._open()[0].wait_until_empty(reader, once_watching=once_watching))
 
     def station(self) -> StationInfo:
         """The station, its drivers and their health."""

@@ -260,14 +260,22 @@ class Connection:
                 while (heard := await watch.next()) is not None:
                     yield heard
 
-    async def wait_until_empty(self, reader: str) -> None:
+    async def wait_until_empty(self, reader: str, *, once_watching: Callable[[], object] | None = None) -> None:
         """Returns when nothing lies in the reader any more, or when it is gone; at once where that is so already.
 
         A medium that stays in its reader answers the next ``read()`` again: a counter waits until it is withdrawn.
+
+        Args:
+            reader: its id.
+            once_watching: called once, when nothing that happens from then on can be missed: the place to ask for the
+                withdrawal, since a quick hand may have changed the medium before this call looks.
         """
         async with self._watching() as watch:
             while not self._closed:
                 watch.settle((await self._ask("readers.watch", Empty(), ReadersListed)).readers)
+                if once_watching is not None:
+                    once_watching()
+                    once_watching = None
                 while watch.occupied(reader):
                     if await watch.next() is None:
                         break

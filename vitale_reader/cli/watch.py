@@ -1,5 +1,6 @@
 """``vitale-reader watch``: every presentation at this desk, one after the other."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -69,8 +70,9 @@ def _next(daemon: "Connection", scopes: tuple[Scope, ...], *, as_json: bool) -> 
         reader = error.data.get("reader")
         if not isinstance(reader, str):
             raise
-        output.report(error, as_json=as_json, pretty=False)
-        daemon.wait_until_empty(reader)
+        # Said once nothing can be missed any more: whoever is told to take the card out may be quick.
+        report = partial(output.report, error, as_json=as_json, pretty=False)
+        daemon.wait_until_empty(reader, once_watching=report)
         return None
     if as_json:
         show(found, as_json=True, with_token=False, pretty=False)
