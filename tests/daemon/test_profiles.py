@@ -26,15 +26,24 @@ def test_profiles_by_name_and_by_path(licensed: Path) -> None:
     profiles = read_profiles(["simulator", str(licensed)], "simulated")
     assert profiles.texts == (SIMULATOR, licensed.read_text())
     assert [profile.origin for profile in profiles.parsed] == ["simulated", "production"]
-    assert profiles.simulated == {profiles.parsed[0].label.encode()}
+    labels = [profile.label.encode() for profile in profiles.parsed]
+    assert profiles.origins == dict(zip(labels, ("simulated", "production"), strict=True))
 
 
 @pytest.mark.parametrize("mode", ["production", "test"])
 def test_a_simulated_profile_is_for_simulated_stations_only(mode: Any, licensed: Path) -> None:
-    assert read_profiles([str(licensed)], mode).simulated == frozenset()
+    assert list(read_profiles([str(licensed)], mode).origins.values()) == ["production"]
     with pytest.raises(ConfigurationInvalid) as told:
         read_profiles([str(licensed), "simulator"], mode)
     assert told.value.data == {"path": "apcv.profiles", "file": "simulator"}
+
+
+@pytest.mark.parametrize("origin", ["test", "demo"])
+def test_a_profile_of_test_is_not_for_production(origin: str, licensed: Path) -> None:
+    licensed.write_text(licensed.read_text().replace('"production"', f'"{origin}"'))
+    assert list(read_profiles([str(licensed)], "test").origins.values()) == [origin]
+    with pytest.raises(ConfigurationInvalid):
+        read_profiles([str(licensed)], "production")
 
 
 def test_the_drivers_that_read_phones_get_the_texts() -> None:

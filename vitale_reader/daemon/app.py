@@ -81,7 +81,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
             lifetime=config.tokens.lifetime,
             clock=time.time,
             random_bytes=secrets.token_bytes,
-            simulated_profiles=profiles.simulated,
+            profile_origins=profiles.origins,
         )
         resolver = await _open_resolver(stack, config)
         guard = ReplayGuard(store, keys, days=config.apcv.replay_days, clock=time.time)

@@ -1,15 +1,17 @@
 """From a presentation to a token: the reading, cut to what was asked for, in claims, signed for one client."""
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import msgspec
 
 from vitale_drivers.base import Presented
 from vitale_protocol import media, tokens
 from vitale_protocol.errors import MixedOrigin, SimulatedRefused
 from vitale_protocol.methods import OutboxToken, StationMode
-from vitale_protocol.records import Assure, Beneficiaire, Proof, Reading, Record
+from vitale_protocol.records import Assure, Beneficiaire, Origin, Proof, Reading, Record
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.resolvers.base import Resolution, claim_of
 
@@ -113,37 +115,43 @@ class Issuer:
         lifetime: int,
         clock: Callable[[], float],
         random_bytes: Callable[[int], bytes],
-        simulated_profiles: frozenset[bytes] = frozenset(),
+        profile_origins: Mapping[bytes, Origin] | None = None,
     ) -> None:
         self._keys = keys
         self._mode = mode
         self._lifetime = lifetime
         self._clock = clock
         self._random_bytes = random_bytes
-        self._simulated_profiles = simulated_profiles
+        self._profile_origins = profile_origins or {}
 
     def interpret(self, presentation: Presented) -> Reading:
         """What a presentation says by itself.
 
         Raises:
             SimulatedRefused: the medium is simulated and the station is not in ``simulated`` mode.
+            MixedOrigin: it is of test or demonstration and the station is in production.
             MediumUnreadable: the evidence cannot be understood.
         """
         # What was read by a simulated profile is simulated, whatever the driver says of it.
-        simulated = presentation.simulated or presentation.evidence.get("profile") in self._simulated_profiles
-        self._refuse_simulated(simulated=simulated)
-        return media.interpret(presentation.medium, presentation.evidence, simulated=simulated)
+        origin = self._profile_origins.get(presentation.evidence.get("profile", b""), "unknown")
+        simulated = presentation.simulated or origin == "simulated"
+        reading = media.interpret(presentation.medium, presentation.evidence, simulated=simulated)
+        if not simulated and origin != "unknown":
+            reading = msgspec.structs.replace(reading, origin=origin)
+        self._refuse(reading.origin)
+        return reading
 
     def resolved(self, reading: Reading, resolution: Resolution) -> Reading:
         """What a presentation says, once a service has vouched for it.
 
         Raises:
-            MixedOrigin: the medium is simulated and the service is not, or the other way round.
-            SimulatedRefused: both are, and the station is not in ``simulated`` mode.
+            MixedOrigin: the medium and the service are not of the same origin, or not of one for this station.
+            SimulatedRefused: both are simulated, and the station is not in ``simulated`` mode.
         """
-        if (reading.origin == "simulated") != (resolution.origin == "simulated"):
-            raise MixedOrigin("one of the medium and the service is simulated, the other is not")
-        self._refuse_simulated(simulated=resolution.origin == "simulated")
+        origins = {reading.origin, resolution.origin}
+        if ("simulated" in origins and len(origins) > 1) or len(origins - {"unknown"}) > 1:
+            raise MixedOrigin(f"the medium is of origin {reading.origin}, the service of {resolution.origin}")
+        self._refuse(resolution.origin)
         warnings = reading.warnings
         if resolution.rights_at is not None and self._clock() - resolution.rights_at.timestamp() > RIGHTS_FRESH:
             warnings += ("rights_stale",)
@@ -202,9 +210,11 @@ class Issuer:
         token = tokens.sign(claims, key, kid)
         return Issued(OutboxToken(jti=claims.jti, exp=claims.exp, token=token), claims)
 
-    def _refuse_simulated(self, *, simulated: bool) -> None:
-        if simulated and self._mode != "simulated":
+    def _refuse(self, origin: Origin) -> None:
+        if origin == "simulated" and self._mode != "simulated":
             raise SimulatedRefused(f"the station is in mode {self._mode}")
+        if origin in {"test", "demo"} and self._mode == "production":
+            raise MixedOrigin(f"something of origin {origin}, and the station is in mode production")
 
 
 def _context_claims(resolution: Resolution | None, scopes: Sequence[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.media.profile import Profile, parse_profile
 from vitale_protocol.methods import StationMode
+from vitale_protocol.records import Origin
 
 __all__ = ["DRIVERS", "Profiles", "read_profiles"]
 
@@ -24,9 +25,9 @@ class Profiles:
     parsed: tuple[Profile, ...] = ()
 
     @property
-    def simulated(self) -> frozenset[bytes]:
-        """The labels of those whose readings are simulated."""
-        return frozenset(profile.label.encode() for profile in self.parsed if profile.origin == "simulated")
+    def origins(self) -> dict[bytes, Origin]:
+        """Where what each of them reads comes from, by its label."""
+        return {profile.label.encode(): profile.origin for profile in self.parsed}
 
     def options(self, driver: str, options: Mapping[str, object]) -> Mapping[str, object]:
         """A driver's options, with the profiles where it reads phones.
@@ -48,7 +49,7 @@ def read_profiles(names: Sequence[str], mode: StationMode) -> Profiles:
 
     Args:
         names: paths of files, which end in ``.toml``, or names of the simulator's own.
-        mode: the station's; in production a simulated profile is refused.
+        mode: the station's; in production only profiles of production are taken, in test none of a simulator.
 
     Raises:
         ConfigurationInvalid: a profile cannot be read or used, or not in this mode; ``data.file`` names it.
@@ -56,9 +57,11 @@ def read_profiles(names: Sequence[str], mode: StationMode) -> Profiles:
     texts = tuple(_text(name) for name in names)
     parsed = tuple(parse_profile(text, source=name) for name, text in zip(names, texts, strict=True))
     for name, profile in zip(names, parsed, strict=True):
-        if profile.origin == "simulated" and mode != "simulated":
+        simulated = profile.origin == "simulated" and mode != "simulated"
+        if simulated or (mode == "production" and profile.origin != "production"):
             raise ConfigurationInvalid(
-                f"a simulated profile, and the station is in mode {mode}", data={"path": "apcv.profiles", "file": name}
+                f"a profile of origin {profile.origin}, and the station is in mode {mode}",
+                data={"path": "apcv.profiles", "file": name},
             )
     labels = [profile.label for profile in parsed]
     if len(set(labels)) < len(labels):
