@@ -29,6 +29,8 @@ _ACTIVATION_LIMIT = 0.05
 _PRESENCE_LIMIT = 1.0
 _WAY = 0.004
 """Seconds that a block takes on its way, beside the phone's waiting time; as nfcpy reckons."""
+_MALFORMED = (IndexError, TypeError, ValueError)
+"""What nfcpy's ISO-DEP could raise of a block that it did not expect; faults of the reader never come this far."""
 
 
 class Activation(NamedTuple):
@@ -102,6 +104,8 @@ class GenericLink(Link):
             raise MediumRemoved("the phone left the field") from error
         except nfc.clf.CommunicationError as error:
             raise MediumRemoved("the phone left the field") from error
+        except _MALFORMED as error:
+            raise MediumUnreadable("the phone gives blocks that are none") from error
 
     def present(self) -> bool:
         """Has the phone acknowledge an empty block."""
@@ -110,7 +114,7 @@ class GenericLink(Link):
         self._end, self._room = time.monotonic() + _PRESENCE_LIMIT, MAX_ANSWER
         try:
             self._protocol.exchange(None)
-        except (nfc.clf.CommunicationError, tt4.Type4TagCommandError, MediumUnreadable):
+        except (nfc.clf.CommunicationError, tt4.Type4TagCommandError, MediumUnreadable, *_MALFORMED):
             return False
         return True
 
@@ -148,6 +152,9 @@ class GenericLink(Link):
             raise
         except CHIP_FAULTS as error:
             raise ReaderUnavailable("the reader does not answer any more") from error
+        if not answer and data[0] & _WTX_MASK == _WTX:
+            # nfcpy takes an empty block for a disturbance everywhere but here, where it looks for the first byte.
+            raise MediumUnreadable("the phone asks for time and then says nothing")
         if answer and answer[0] & _WTX_MASK == _WTX and len(answer) != 2:
             raise MediumUnreadable("the phone asks for time in no way that there is")
         self._room -= len(answer)

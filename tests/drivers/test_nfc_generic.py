@@ -5,6 +5,7 @@ from collections.abc import Callable
 import nfc.clf
 import pytest
 from nfc.clf import device as nfcpy
+from nfc.tag import tt4
 
 from vitale_drivers.channel import Channel
 from vitale_drivers.nfc_generic import GenericLink, parse_ats, parse_attributes
@@ -133,6 +134,27 @@ def test_waiting_time_without_end_is_bounded(wtx: bytes) -> None:
     link.find()
     with pytest.raises(MediumUnreadable):
         read(link, limit=0.2)
+
+
+def test_a_request_for_time_with_nothing_behind_it_is_an_outcome() -> None:
+    blocks = iter([b"\xf2\x01", b""])
+    link = GenericLink(Device(spoil=lambda _: next(blocks)))
+    link.find()
+    with pytest.raises(MediumUnreadable):
+        link.transmit(bytes(5), 2.0)
+
+
+@pytest.mark.parametrize("fault", [IndexError, TypeError, ValueError])
+def test_a_block_that_trips_the_binding_is_an_outcome(monkeypatch: pytest.MonkeyPatch, fault: type[Exception]) -> None:
+    def trip(*_: object) -> None:
+        raise fault
+
+    link = GenericLink(Device())
+    link.find()
+    monkeypatch.setattr(tt4.IsoDepInitiator, "exchange", trip)
+    with pytest.raises(MediumUnreadable):
+        link.transmit(bytes(5), 2.0)
+    assert not link.present()
 
 
 def test_chaining_without_end_is_bounded() -> None:
