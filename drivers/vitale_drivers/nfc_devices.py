@@ -21,6 +21,8 @@ from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGon
 
 __all__ = ["NfcpyBus"]
 
+logger = logging.getLogger(__name__)
+
 # nfcpy's traces hold every byte of every frame, those of patients' phones among them; and what it logs as errors is
 # raised as well, so that it is told here, once.
 logging.getLogger("nfc").setLevel(logging.CRITICAL)
@@ -42,11 +44,13 @@ class NfcpyBus:
 
     def __init__(self) -> None:
         self._serial: dict[str, Place] = {}
+        self._usb: dict[Address, tuple[Place, ...]] = {}
+        self._usb_fault = ""
 
     def places(self, address: Address) -> tuple[Place, ...]:
         """The readers at an address now."""
         if address.kind == "usb":
-            return _usb_places(address)
+            return self._usb_places(address)
         if address.kind == "udp":
             return (Place(f"nfc:udp:{address.path}", f"NFC (udp {address.path})", address, simulated=True),)
         path = Path(address.path)
@@ -58,6 +62,18 @@ class NfcpyBus:
             name = f"PN532 ({address.path})"
             self._serial[address.path] = Place(_serial_id(address.path), name, address, simulated)
         return (self._serial[address.path],)
+
+    def _usb_places(self, address: Address) -> tuple[Place, ...]:
+        """Where libusb cannot look, that says nothing of what is there: it is what was there before."""
+        try:
+            self._usb[address] = _usb_places(address)
+        except usb1.USBError as error:
+            if str(error) != self._usb_fault:
+                self._usb_fault = str(error)
+                logger.warning("libusb cannot look for readers: %s", error)
+        else:
+            self._usb_fault = ""
+        return self._usb.get(address, ())
 
     def open(self, place: Place) -> Link:
         """Opens a reader."""
@@ -131,7 +147,8 @@ def _usb_places(address: Address) -> tuple[Place, ...]:
             if (vid, pid) not in nfcpy.usb_device_map:
                 continue
             if address.vid in {None, vid} and address.pid in {None, pid}:
-                found.append(_usb_place(device, address, vid, pid))
+                with suppress(usb1.USBError):  # unplugged meanwhile
+                    found.append(_usb_place(device, address, vid, pid))
     return tuple(found)
 
 

@@ -3,7 +3,8 @@
 import struct
 import sys
 
-from nfc.clf import pn53x
+import usb1
+from nfc.clf import pn53x, rcs380
 
 __all__ = ["CHIP_FAULTS"]
 
@@ -18,8 +19,11 @@ def _of_the_platform() -> tuple[type[Exception], ...]:
 
 
 CHIP_FAULTS: tuple[type[Exception], ...] = (
-    OSError,  # pyserial's and libusb's errors among them
+    OSError,  # pyserial's errors among them, and those of libusb that nfcpy translates
+    usb1.USBError,  # the others
     pn53x.Chipset.Error,
+    rcs380.CommunicationError,
+    rcs380.StatusError,
     IndexError,  # nfcpy indexes into frames without looking how long they are
     ValueError,
     TypeError,  # the same, where there is no frame at all

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+import usb1
 from nfc.clf import pn532, transport
 
 from vitale_drivers import nfc_devices
@@ -105,6 +106,49 @@ def test_a_usb_reader_is_called_by_its_socket_and_others_are_left_alone(monkeypa
     assert not place.simulated
     assert NfcpyBus().places(parse_address("usb:054c:06c1")) != ()
     assert NfcpyBus().places(parse_address("usb:072f")) == ()
+
+
+class DeafContext(FakeContext):
+    def __enter__(self) -> Self:
+        raise usb1.USBErrorOther(-99)
+
+
+def test_where_libusb_cannot_look_what_was_there_still_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus, reader = NfcpyBus(), FakeUsbDevice(0x054C, 0x06C1, 1, 9, [2])
+    monkeypatch.setattr("vitale_drivers.nfc_devices.usb1.USBContext", DeafContext())
+    assert bus.places(USB) == bus.places(USB) == ()
+    assert len(caplog.records) == 1
+    monkeypatch.setattr("vitale_drivers.nfc_devices.usb1.USBContext", FakeContext(reader))
+    found = bus.places(USB)
+    assert len(found) == 1
+    monkeypatch.setattr("vitale_drivers.nfc_devices.usb1.USBContext", DeafContext())
+    assert bus.places(USB) == found
+    monkeypatch.setattr("vitale_drivers.nfc_devices.usb1.USBContext", FakeContext())
+    assert bus.places(USB) == ()
+
+
+def test_a_reader_that_is_unplugged_while_it_is_looked_at_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Leaving(FakeUsbDevice):
+        def getPortNumberList(self) -> list[int]:  # noqa: N802
+            raise usb1.USBErrorNoDevice(-4)
+
+    devices = (Leaving(0x054C, 0x06C1, 1, 9, []), FakeUsbDevice(0x04E6, 0x5591, 1, 3, [1]))
+    monkeypatch.setattr("vitale_drivers.nfc_devices.usb1.USBContext", FakeContext(*devices))
+    assert [place.id for place in NfcpyBus().places(USB)] == ["nfc:04e6:5591:1-1"]
+
+
+@pytest.mark.parametrize("fault", [usb1.USBErrorNotSupported(-12), usb1.USBErrorPipe(-9)])
+def test_an_error_of_libusb_that_nfcpy_lets_through_is_told_as_the_reader_s(
+    monkeypatch: pytest.MonkeyPatch, fault: usb1.USBError
+) -> None:
+    def refuse(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("vitale_drivers.nfc_devices.transport.USB", refuse)
+    with pytest.raises(ReaderUnavailable):
+        NfcpyBus().open(SCL3711)
 
 
 def test_a_reader_plugged_again_into_the_same_socket_keeps_its_id(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import nfc.clf
 import pytest
+import usb1
 from nfc.clf import device as nfcpy
+from nfc.clf import rcs380
 from nfc.tag import tt4
 
 from vitale_drivers.channel import Channel
@@ -173,7 +175,9 @@ def test_blocks_that_are_none_raise_what_is_documented(block: bytes) -> None:
         read(link, limit=0.5)
 
 
-@pytest.mark.parametrize("fault", [OSError(5, "EIO"), IndexError(), AttributeError()])
+@pytest.mark.parametrize(
+    "fault", [OSError(5, "EIO"), IndexError(), AttributeError(), usb1.USBErrorPipe(-9), rcs380.StatusError(0x01)]
+)
 def test_a_reader_that_fails_is_told(fault: Exception) -> None:
     device = Device()
     link = GenericLink(device)
