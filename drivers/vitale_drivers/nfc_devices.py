@@ -3,8 +3,11 @@
 import errno
 import importlib
 import logging
+import os
 import re
+import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import usb1
@@ -30,6 +33,8 @@ logging.getLogger("nfc").setLevel(logging.CRITICAL)
 _HIGH_SPEED = 921_600
 _START_SPEED = 115_200
 _PSEUDO_TERMINAL = re.compile(r"/dev/(pts/\d+|ttys\d+)\Z")
+_PSEUDO_TERMINAL_MAJORS = range(136, 144)
+"""Linux, Documentation/admin-guide/devices.txt: Unix98 PTY slaves."""
 _MODULES = Path("/proc/modules")
 _KERNEL_DRIVERS = ("pn533_usb", "port100", "pn533", "pn532_uart")
 """Linux modules that take NFC readers as soon as they are plugged."""
@@ -58,10 +63,8 @@ class NfcpyBus:
             self._serial.pop(address.path, None)
             return ()
         if address.path not in self._serial:  # once for each plugging: asking all ports for their names is not cheap
-            simulated = bool(_PSEUDO_TERMINAL.match(str(path.resolve())))
-            name = f"PN532 ({address.path})"
-            self._serial[address.path] = Place(_serial_id(address.path), name, address, simulated)
-        return (self._serial[address.path],)
+            self._serial[address.path] = Place(_serial_id(address.path), f"PN532 ({address.path})", address)
+        return (replace(self._serial[address.path], simulated=_is_pseudo_terminal(path)),)
 
     def _usb_places(self, address: Address) -> tuple[Place, ...]:
         """Where libusb cannot look, that says nothing of what is there: it is what was there before."""
@@ -81,9 +84,15 @@ class NfcpyBus:
             device = _open(place)
         except CHIP_FAULTS as error:
             raise _explained(error, place) from error
-        if isinstance(device, pn532.Device | pn533.Device) and type(device.chipset) in {pn532.Chipset, pn533.Chipset}:
-            return Pn53xLink(device)
-        return GenericLink(device)
+        link = _link(device)
+        link.simulated = place.simulated or _is_behind_pseudo_terminal(device)
+        return link
+
+
+def _link(device: nfcpy.Device) -> Link:
+    if isinstance(device, pn532.Device | pn533.Device) and type(device.chipset) in {pn532.Chipset, pn533.Chipset}:
+        return Pn53xLink(device)
+    return GenericLink(device)
 
 
 def _open(place: Place) -> nfcpy.Device:
@@ -129,6 +138,26 @@ def _slow_down(path: str) -> None:
     finally:
         with suppress(*CHIP_FAULTS):
             tty.close()
+
+
+def _is_behind_pseudo_terminal(device: nfcpy.Device) -> bool:
+    """By the line that is open: what its path leads to may be another one by now."""
+    if sys.platform == "win32" or not isinstance(device, pn532.Device):
+        return False
+    wire = device.chipset.transport
+    return isinstance(wire, transport.TTY) and wire.tty is not None and _is_pseudo_terminal(wire.tty.fileno())
+
+
+def _is_pseudo_terminal(which: Path | int) -> bool:
+    """Of a path or an open line; by its name, and by its device, which may have any name."""
+    with suppress(OSError):
+        name = os.ttyname(which) if isinstance(which, int) else str(which.resolve())
+        if _PSEUDO_TERMINAL.match(name):
+            return True
+    with suppress(OSError):
+        status = os.fstat(which) if isinstance(which, int) else which.stat()
+        return sys.platform == "linux" and os.major(status.st_rdev) in _PSEUDO_TERMINAL_MAJORS
+    return False
 
 
 def _initialise(binding: str, *arguments: object) -> nfcpy.Device:

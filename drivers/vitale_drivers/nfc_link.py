@@ -60,7 +60,13 @@ class Link(abc.ABC):
 
     Whatever a call does takes a bounded time. ``ReaderGone`` or ``ReaderUnavailable`` from any of them means that the
     reader does not answer any more: it is to be closed.
+
+    Attributes:
+        simulated: whether what was opened is a program, which its place may not have shown: a path may lead elsewhere
+            from one moment to the next.
     """
+
+    simulated: bool = False
 
     @abc.abstractmethod
     def find(self) -> tuple[Target, ...]:

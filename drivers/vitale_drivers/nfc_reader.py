@@ -135,9 +135,13 @@ class NfcReader:
             raise ReaderGone("the reader is not there")
         self._since = time.monotonic()
         try:
-            return self._bus.open(place)
+            link = self._bus.open(place)
         finally:
             self._since = None
+        # Only what was opened tells; and what was simulated once, its clients are never told to be real.
+        simulated = self._reader.simulated or place.simulated or link.simulated
+        self._reader = msgspec.structs.replace(self._reader, simulated=simulated)
+        return link
 
     def _serve(self, link: Link) -> None:
         self._keep(link)

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import sys
 import time
 from pathlib import Path
 from typing import Self
@@ -176,6 +178,31 @@ def test_a_pseudo_terminal_is_simulated_and_a_path_that_is_not_there_is_nothing(
     with Pn532Reader(link=link):
         assert [place.simulated for place in bus.places(Address("serial", str(link)))] == [True]
     assert bus.places(Address("serial", str(link))) == ()
+
+
+def test_a_path_that_leads_to_a_pseudo_terminal_now_is_simulated_now(tmp_path: Path) -> None:
+    bus, link = NfcpyBus(), tmp_path / "reader"
+    link.symlink_to(os.devnull)
+    assert [place.simulated for place in bus.places(Address("serial", str(link)))] == [False]
+    with Pn532Reader() as reader:
+        other = tmp_path / "other"
+        other.symlink_to(reader.path)
+        other.replace(link)
+        assert [place.simulated for place in bus.places(Address("serial", str(link)))] == [True]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the numbers of devices are those of Linux")
+def test_a_pseudo_terminal_by_any_name_is_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nfc_devices, "_PSEUDO_TERMINAL", re.compile(r"no name\Z"))
+    with Pn532Reader() as reader:
+        assert [place.simulated for place in NfcpyBus().places(Address("serial", reader.path))] == [True]
+
+
+def test_what_was_opened_is_simulated_whatever_its_place_was_taken_for() -> None:
+    with Pn532Reader() as reader:
+        link = NfcpyBus().open(Place("nfc:p", "p", Address("serial", reader.path), simulated=False))
+        assert link.simulated
+        link.close()
 
 
 SCL3711 = Place("nfc:x", "x", USB, where=(0x04E6, 0x5591, 1, 1))

@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from vitale_drivers import nfc
-from vitale_drivers.base import Arm, Failed, Health, Presented, Progress, ReaderAdded, ReaderChanged, Started
+from vitale_drivers.base import (
+    Arm,
+    Failed,
+    Health,
+    Presented,
+    Progress,
+    ReaderAdded,
+    ReaderChanged,
+    ReaderRemoved,
+    Started,
+)
 from vitale_drivers.contract import Inbox
 from vitale_drivers.nfc import NfcDriver
 from vitale_drivers.nfc_field import Field
@@ -138,6 +148,22 @@ def test_a_reader_that_something_else_holds_is_shown_with_the_remedy_until_it_is
     bus.refusal = None
     assert inbox.wait(ReaderChanged).reader.state == "empty"
     assert inbox.wait(Health).state == "ok"
+
+
+def test_a_reader_that_turns_out_to_be_a_program_is_shown_as_one_for_good(open_driver: Open) -> None:
+    bus = FakeBus(FIRST)
+    bus.refusal = ReaderBusy("something else has the reader")
+    _, inbox = open_driver(bus)
+    assert not inbox.wait(ReaderAdded).reader.simulated
+    bus.links[FIRST.id].simulated = True
+    bus.refusal = None
+    shown = inbox.wait(ReaderChanged).reader
+    assert (shown.state, shown.simulated) == ("empty", True)
+    bus.links[FIRST.id].simulated = False
+    bus.there.clear()
+    inbox.wait(ReaderRemoved)
+    bus.there.append(FIRST)
+    assert inbox.wait(ReaderAdded).reader.simulated
 
 
 def test_a_reader_that_falls_silent_while_it_reads_fails_that_reading(open_driver: Open) -> None:
