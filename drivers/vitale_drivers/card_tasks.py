@@ -1,5 +1,6 @@
 """What is done with a card once it is there: reading it, or passing raw APDUs; and the report that each ends with."""
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from vitale_drivers.base import Failed, Presented, Report, Transmit, Transmitted
 from vitale_drivers.channel import Channel
 from vitale_protocol.apdu import Response, status_name
-from vitale_protocol.errors import CardError, MediumRemoved, VitaleError
+from vitale_protocol.errors import CardError, MediumRemoved, MediumUnreadable, VitaleError
 from vitale_protocol.media import apcv, reading_script
 from vitale_protocol.media.profile import Profile
 
@@ -58,7 +59,13 @@ def reading(presence: int, reader: str, atr: bytes, medium: str, *, simulated: b
 
 
 def phone_reading(
-    presence: int, reader: str, profiles: tuple[Profile, ...], *, simulated: bool, silent_when_gone: bool = False
+    presence: int,
+    reader: str,
+    profiles: tuple[Profile, ...],
+    *,
+    simulated: bool,
+    silent_when_gone: bool = False,
+    limit: float = math.inf,
 ) -> Task:
     """The task to read a phone by the first of the profiles whose application it has.
 
@@ -68,12 +75,18 @@ def phone_reading(
         profiles: what to read it by.
         simulated: whether the reader is; a profile of the simulator makes simulated whatever it reads.
         silent_when_gone: whether an answer of no bytes is what the connection gives of a phone that has left.
+        limit: seconds from the first exchange after which none is begun any more, also where the task is run again.
     """
+    end = math.inf
 
     def run(channel: Channel) -> Report:
+        nonlocal end
         began = time.perf_counter()
+        end = min(end, time.monotonic() + limit)
 
         def transmit(apdu: bytes) -> bytes:
+            if time.monotonic() >= end:
+                raise MediumUnreadable("the reading takes longer than it may")
             answer = channel.transmit(apdu)
             if not answer and silent_when_gone:
                 raise MediumRemoved("the phone gives no answer")

@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         profiles: the TOML texts of the profiles that phones on contactless readers are read by; none are read without.
         unlock: pause between two attempts to read a phone that is locked.
+        reading_limit: after which no exchange of the reading of a phone is begun any more.
         busy_notice: how long access to a card is waited for before the reader is shown as busy.
         busy_timeout: how long in all, before ``reader_busy``.
         transmit_limit: how long one exchange may take before the driver calls itself stuck.
@@ -64,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     profiles: tuple[str, ...] = ()
     unlock: float = 0.5
+    reading_limit: float = 10.0
     busy_notice: float = 0.3
     busy_timeout: float = 8.0
     transmit_limit: float = 10.0
@@ -74,8 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             ConfigurationInvalid: a time is not positive, or the notice is not before the end.
         """
-        if not 0 < self.busy_notice < self.busy_timeout or min(self.transmit_limit, self.unlock) <= 0:
-            raise ConfigurationInvalid("0 < busy_notice < busy_timeout, 0 < transmit_limit and 0 < unlock are needed")
+        others = (self.transmit_limit, self.reading_limit, self.unlock)
+        if not 0 < self.busy_notice < self.busy_timeout or min(others) <= 0:
+            raise ConfigurationInvalid("0 < busy_notice < busy_timeout, and all other times above 0, are needed")
 
 
 class Slot:
@@ -327,6 +330,7 @@ class Slot:
             self._profiles,
             simulated=self._reader.simulated,
             silent_when_gone=True,
+            limit=self._settings.reading_limit,
         )
 
     def _leave(self, *, unseen: bool) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from vitale_drivers.base import Arm, Presented, Progress, ReaderAdded, ReaderChanged, Started
+from vitale_drivers.base import Arm, Failed, Presented, Progress, ReaderAdded, ReaderChanged, Started
+from vitale_drivers.card_tasks import phone_reading
+from vitale_drivers.channel import Channel
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc import PcscDriver
+from vitale_drivers.pcsc_api import CardReset
 from vitale_drivers.pcsc_contactless import may_be_phone
 from vitale_firmware_sim.card import VirtualCard
 from vitale_firmware_sim.faults import FaultyCard, parse_faults
@@ -16,7 +19,8 @@ from vitale_firmware_sim.pcscd import PcscService
 from vitale_firmware_sim.phone_card import PhoneCard, PhoneRefusal, contactless_atr
 from vitale_firmware_sim.profiles import profile_text
 from vitale_firmware_sim.vpcd import VpcdLink
-from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.errors import ConfigurationInvalid, MediumUnreadable
+from vitale_protocol.media.profile import parse_profile
 
 STRING = b"an opaque string of the simulator"
 
@@ -110,6 +114,47 @@ def test_a_phone_taken_away_amid_its_reading_is_told_to_hold_still(phones: tuple
     tap(FaultyCard(PhoneCard(lambda: STRING), parse_faults("withdrawn@40")))
     inbox.wait(Progress, lambda report: report.reason == "medium_removed.phone")
     assert inbox.outcomes() == []
+
+
+@pytest.mark.pcscd
+def test_a_phone_that_never_comes_to_an_end_is_given_up(pcsc_service: PcscService, tap: Tap) -> None:
+    options = {"profiles": [profile_text("simulator")], "reading_limit": 0.3}
+    driver, inbox = PcscDriver(options), Inbox()
+    driver.open(inbox)
+    try:
+        for _ in range(2):
+            inbox.wait(ReaderAdded)
+        driver.arm(Arm(media=("apcv-nfc",), deadline=time.monotonic() + 600))
+        tap(FaultyCard(PhoneCard(lambda: STRING * 9, block=2), parse_faults("slow=20")))
+        failed = inbox.wait(Failed)
+        assert (failed.reason, inbox.outcomes()) == ("medium_unreadable", [failed])
+    finally:
+        driver.close()
+
+
+def test_a_phone_is_given_its_time_once_however_often_its_reading_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("vitale_drivers.card_tasks.time.monotonic", lambda: now)
+    profiles = (parse_profile(profile_text("simulator")),)
+    task = phone_reading(1, "pcsc:x", profiles, simulated=True, limit=10.0)
+
+    def reset(_: bytes) -> bytes:
+        raise CardReset("another program has reset the card")
+
+    with pytest.raises(CardReset):
+        task.run(Channel(reset))
+    now += 9.9
+    with pytest.raises(CardReset):
+        task.run(Channel(reset))
+    now += 0.1
+    with pytest.raises(MediumUnreadable):
+        task.run(Channel(reset))
+
+
+@pytest.mark.parametrize("limit", [0, -1.0])
+def test_a_limit_that_is_none_is_refused(limit: float) -> None:
+    with pytest.raises(ConfigurationInvalid):
+        PcscDriver({"reading_limit": limit})
 
 
 @pytest.mark.pcscd
