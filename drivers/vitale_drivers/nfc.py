@@ -1,8 +1,8 @@
 """Driver ``nfc``: phones on NFC readers, by nfcpy. Here the parts are put together; each says its own rules.
 
 ``nfc_settings`` are the options; ``nfc_devices`` finds and opens the readers of the machine, ``nfc_pn53x`` and
-``nfc_generic`` work them, behind the interface of ``nfc_link``; for each reader ``nfc_reader`` is its thread, and
-``nfc_field`` decides what is done with what is in its field.
+``nfc_generic`` work them, behind the interface of ``nfc_link``; for each reader ``nfc_reader`` is its thread,
+``nfc_watch`` times its calls, and ``nfc_field`` decides what is done with what is in its field.
 """
 
 import threading

@@ -16,6 +16,7 @@ from vitale_drivers.card_tasks import Task, transmission
 from vitale_drivers.nfc_field import MEDIUM, Field
 from vitale_drivers.nfc_link import Bus, Link, Place
 from vitale_drivers.nfc_settings import Settings
+from vitale_drivers.nfc_watch import CallTimer, TimedLink
 from vitale_drivers.presence import Presence
 from vitale_protocol.errors import ReaderError, ReaderGone
 from vitale_protocol.events import Reader
@@ -60,7 +61,7 @@ class NfcReader:
         self._tasks: deque[Task] = deque()
         self._closed = False
         self._link: Link | None = None
-        self._since: float | None = None
+        self._timer = CallTimer()
         self._presence = Presence(place.id)
         self._reader = Reader(
             id=place.id,
@@ -90,8 +91,7 @@ class NfcReader:
 
     def busy_for(self, now: float) -> float:
         """Seconds of the monotonic clock for which the reader has been in one call; 0 where it is in none."""
-        since = self._since
-        return 0.0 if since is None else now - since
+        return self._timer.elapsed(now)
 
     def end(self) -> None:
         """Has the thread end; nothing is reported any more."""
@@ -133,15 +133,12 @@ class NfcReader:
         place = next((one for one in self._bus.places(self._place.address) if one.id == self._place.id), None)
         if place is None:
             raise ReaderGone("the reader is not there")
-        self._since = time.monotonic()
-        try:
+        with self._timer.call():
             link = self._bus.open(place)
-        finally:
-            self._since = None
         # Only what was opened tells; and what was simulated once, its clients are never told to be real.
         simulated = self._reader.simulated or place.simulated or link.simulated
         self._reader = msgspec.structs.replace(self._reader, simulated=simulated)
-        return link
+        return TimedLink(link, self._timer)
 
     def _serve(self, link: Link) -> None:
         self._keep(link)
@@ -151,13 +148,9 @@ class NfcReader:
         try:
             while not self._closed:
                 self._take_orders()
-                self._since = time.monotonic()
                 field.perform(self._tasks)
-                pause = field.step()
-                self._since = None
-                self._rest(self._still_there(pause))
+                self._rest(self._still_there(field.step()))
         finally:
-            self._since = None
             field.leave()
 
     def _still_there(self, pause: float | None) -> float:

@@ -22,6 +22,7 @@ from vitale_drivers.contract import Inbox
 from vitale_drivers.nfc import NfcDriver
 from vitale_drivers.nfc_field import Field
 from vitale_drivers.nfc_link import Link, Place, Target
+from vitale_drivers.nfc_reader import NfcReader
 from vitale_drivers.nfc_settings import Address, Settings
 from vitale_drivers.presence import Presence
 from vitale_firmware_sim.phone_card import PhoneCard
@@ -212,6 +213,37 @@ def test_a_reader_that_does_not_return_is_named(open_driver: Open, monkeypatch: 
     assert called.wait(10)
     assert driver.stuck() == f"call to {FIRST.id}"
     go.set()
+
+
+def test_the_exchanges_of_one_reading_are_not_one_long_call(open_driver: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: list[NfcReader] = []
+    begun: list[float] = []
+    before: list[float] = []
+
+    class Noted(NfcReader):
+        def start(self) -> None:
+            readers.append(self)
+            super().start()
+
+    class NotingLink(FakeLink):
+        def transmit(self, apdu: bytes, limit: float) -> bytes:
+            now = time.monotonic()
+            assert readers[0].busy_for(now) >= 0
+            if begun:
+                before.append(readers[0].busy_for(begun[-1]))
+            begun.append(now)
+            return super().transmit(apdu, limit)
+
+    monkeypatch.setattr(nfc, "NfcReader", Noted)
+    bus = FakeBus(FIRST)
+    bus.links[FIRST.id] = NotingLink()
+    bus.links[FIRST.id].field = [PhoneCard(lambda: STRING, block=4)]
+    driver, inbox = open_driver(bus)
+    driver.arm(arm())
+    inbox.wait(Presented)
+    # A call that began after the one before it had was not yet there when that one began.
+    assert len(before) > 3
+    assert max(before) < 0
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
