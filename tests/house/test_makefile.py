@@ -104,7 +104,8 @@ def test_only_what_is_missing_is_installed(machine: Path) -> None:
 
     assert answer.returncode == 0, answer.stderr
     installed = (machine / "apt-get.log").read_text(encoding="utf-8")
-    assert installed == "-q install -y --no-install-recommends pcscd vsmartcard-vpcd libpcsclite-dev libusb-1.0-0 swig libc6-dev\n"
+    packages = "pcscd vsmartcard-vpcd libpcsclite-dev libusb-1.0-0 swig libc6-dev"
+    assert installed == f"-q install -y --no-install-recommends {packages}\n"
     assert "--editable ." in (machine / "installed").read_text(encoding="utf-8")
 
 
@@ -150,8 +151,8 @@ def test_without_rights_setup_says_exactly_what_to_run(machine: Path) -> None:
     answer = run_setup(machine)
 
     assert answer.returncode == 1
-    command = "sudo apt-get install --no-install-recommends pcscd vsmartcard-vpcd libpcsclite-dev libusb-1.0-0 swig libc6-dev\n"
-    assert command in answer.stderr
+    packages = "pcscd vsmartcard-vpcd libpcsclite-dev libusb-1.0-0 swig libc6-dev"
+    assert f"sudo apt-get install --no-install-recommends {packages}\n" in answer.stderr
     assert not (machine / ".venv").exists()
 
 
