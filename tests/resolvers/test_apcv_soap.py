@@ -270,6 +270,19 @@ def test_an_endless_answer_is_cut_off(soap: Any) -> None:
     run(work())
 
 
+def test_cookies_are_refused(soap: Any) -> None:
+    async def work() -> None:
+        answer = http("404 No", b"Set-Cookie: patient=1; Path=/\r\n")
+        async with server(answer) as (url, requests), soap.open(url) as resolver:
+            for _ in range(2):
+                with pytest.raises(ResolverUnavailable):
+                    await resolver.resolve(b"opaque", nonce="n")
+            assert len(requests) == 2
+            assert b"cookie" not in requests[1].lower()
+
+    run(work())
+
+
 def test_nothing_of_the_environment_gets_into_the_request(
     soap: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from vitale_protocol.errors import ContextUnknown, ResolverRefused, ResolverUnavailable, VitaleError
+from vitale_protocol.records import Beneficiaire, Record
 from vitale_reader.resolvers.base import Resolution, Resolver
 from vitale_reader.resolvers.guarded import ATTEMPTS, FAILURES, FIRST_WAIT, PAUSE, GuardedResolver
 
@@ -218,5 +221,90 @@ def test_only_one_call_is_the_probe_and_a_cancelled_one_is_none() -> None:
             await probe
         gate.set()
         assert await world.guarded.resolve(b"s", nonce="n") is CONTEXT
+
+    run(work)
+
+
+class BlackHole(Listed):
+    """A service that swallows what comes, and a plug-in that gives up reaching it in time; scaled down by 20."""
+
+    reach = 4.0 / 20
+
+    async def _next(self, what: str) -> Resolution:
+        self.calls.append(what)
+        try:
+            async with asyncio.timeout(self.reach):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            pass
+        raise UNREACHED
+
+
+def test_a_service_that_cannot_be_reached_uses_up_no_string() -> None:
+    hole = BlackHole([UNREACHED])
+    guarded = GuardedResolver(hole, limit=10.0 / 20, random=lambda: 0.05, clock=time.monotonic)
+
+    async def work() -> None:
+        with pytest.raises(ResolverUnavailable) as raised:
+            await guarded.resolve(b"s", nonce="n")
+        assert raised.value.data == {"sent": False}
+        assert hole.calls == ["resolve"] * 2
+
+    run(work)
+
+
+def test_a_release_is_never_the_probe() -> None:
+    world = World(*[DOWN] * FAILURES, CONTEXT)
+
+    async def work() -> None:
+        for _ in range(FAILURES):
+            await world.fails()
+        world.now += PAUSE
+        with pytest.raises(ResolverUnavailable):
+            await world.guarded.release("ctx")
+        assert "release" not in world.listed.calls
+        assert await world.guarded.resolve(b"s", nonce="n") is CONTEXT
+        await world.guarded.release("ctx")
+
+    run(work)
+
+
+def test_another_context_than_was_asked_for_is_unreadable() -> None:
+    world = World(CONTEXT)
+
+    async def work() -> None:
+        with pytest.raises(ResolverUnavailable) as raised:
+            await world.guarded.restore("another")
+        assert raised.value.data == {"fault": "unreadable"}
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"record": Record(beneficiaires=(Beneficiaire(prenom="TOM"),) * 31)},
+        {"record": Record(beneficiaires=(Beneficiaire(prenom="T" * 40_000),))},
+        {"delegate": "P" * 201},
+    ],
+    ids=["people", "bytes", "delegate"],
+)
+def test_what_is_too_large_is_unreadable(changes: dict[str, Any]) -> None:
+    world = World(replace(CONTEXT, **changes))
+
+    async def work() -> None:
+        assert (await world.fails()).data == {"fault": "unreadable"}
+        with pytest.raises(ResolverUnavailable):
+            await world.guarded.restore("ctx")
+
+    run(work)
+
+
+def test_the_largest_family_is_not() -> None:
+    largest = replace(CONTEXT, record=Record(beneficiaires=(Beneficiaire(prenom="T" * 900),) * 30))
+    world = World(largest)
+
+    async def work() -> None:
+        assert await world.guarded.resolve(b"s", nonce="n") is largest
 
     run(work)

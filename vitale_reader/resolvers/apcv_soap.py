@@ -27,6 +27,7 @@ site brings. What is public of the service is its actions, its namespaces and th
 
 import base64
 import datetime as dt
+import http.cookiejar
 import ipaddress
 import ssl
 import uuid
@@ -97,6 +98,7 @@ class ApcvSoapResolver(Resolver):
     """Resolves by SOAP."""
 
     name = "apcv-soap"
+    reach = CONNECT
 
     _settings: Settings
     _client: httpx.AsyncClient
@@ -128,6 +130,8 @@ class ApcvSoapResolver(Resolver):
             follow_redirects=False,
             # Neither proxies nor passwords (netrc) from the environment.
             trust_env=False,
+            # Cookies would tie the calls about one patient to those about the next.
+            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=())),
             # No connection is kept: one that the service has closed meanwhile fails after the string was sent.
             limits=httpx.Limits(max_keepalive_connections=0),
         )

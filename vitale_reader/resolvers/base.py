@@ -53,10 +53,12 @@ class Resolver(abc.ABC):
     Attributes:
         name: as in the configuration.
         resolves: False only for ``none``.
+        reach: seconds within which it finds out that the service cannot be reached, so that nothing was sent.
     """
 
     name: ClassVar[str]
     resolves: ClassVar[bool] = True
+    reach: ClassVar[float] = 4.0
 
     def __init__(self, options: Options, mode: StationMode) -> None:
         """Stores the options; touches nothing."""

@@ -17,7 +17,7 @@ async def post(client: httpx.AsyncClient, url: str, content: bytes, action: str)
     """What a service answers to a SOAP 1.2 request.
 
     Args:
-        client: follows no redirects and keeps no connections.
+        client: follows no redirects, keeps no connections and takes no cookies.
         url: where to.
         content: the envelope.
         action: goes into the content type, as SOAP 1.2 has it.

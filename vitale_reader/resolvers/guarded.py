@@ -2,10 +2,13 @@
 
 - Each call has ``limit`` seconds, retries included.
 - ``resolve`` is tried again only where nothing had been sent: a string is used once. ``restore`` and ``release`` are
-  tried again after any ``resolver_unavailable``, since repeating them changes nothing.
+  tried again after any ``resolver_unavailable``, since repeating them changes nothing. No attempt begins in the last
+  ``reach`` seconds of the limit: it could be cut off while it is still unknown whether anything was sent.
 - After ``FAILURES`` failures in a row the circuit opens: for ``PAUSE`` seconds calls fail at once, so that the patient
   is told at once to take out the card. Then one call is let through as a probe; it closes the circuit, or opens it
-  for another pause. A refusal is an answer: it closes the circuit.
+  for another pause. A refusal is an answer: it closes the circuit. ``release`` is never the probe: a patient may wait
+  for the next call.
+- What comes is distrusted: a record larger than any family's, or another context than was asked for, is unreadable.
 """
 
 import asyncio
@@ -13,6 +16,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
+
+import msgspec
 
 from vitale_protocol.errors import ResolverUnavailable, VitaleError
 from vitale_protocol.methods import ResolverHealth
@@ -30,6 +35,12 @@ PAUSE = 10.0
 ATTEMPTS = 3
 FIRST_WAIT = 0.2
 
+#: The largest record: people (a Vitale card has room for 19), and bytes of its JSON, which go into a token beside the
+#: service's own. The delegate's name, in characters.
+MOST_PEOPLE = 30
+MOST_RECORD_BYTES = 32_768
+MOST_DELEGATE_CHARACTERS = 200
+
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -41,15 +52,15 @@ class Circuit:
     opened_at: float | None = None
     probing: bool = False
 
-    def admit(self, now: float) -> None:
-        """Lets a call through, as a probe where it is time for one.
+    def admit(self, now: float, *, may_probe: bool) -> None:
+        """Lets a call through, as a probe where it is time for one and the call may be it.
 
         Raises:
             ResolverUnavailable: the circuit is open.
         """
         if self.opened_at is None:
             return
-        if self.probing or now < self.opened_at + PAUSE:
+        if self.probing or not may_probe or now < self.opened_at + PAUSE:
             raise ResolverUnavailable("the service failed again and again; it is left alone", data={"sent": False})
         self.probing = True
 
@@ -111,15 +122,26 @@ class GuardedResolver:
 
     async def resolve(self, string: bytes, *, nonce: str) -> Resolution:
         """As ``Resolver.resolve``, within the limit."""
-        return await self._call(lambda: self._resolver.resolve(string, nonce=nonce), _nothing_was_sent)
+
+        async def work() -> Resolution:
+            return _bounded(await self._resolver.resolve(string, nonce=nonce))
+
+        return await self._call(work, _nothing_was_sent)
 
     async def restore(self, identifiant: str) -> Resolution:
-        """As ``Resolver.restore``, within the limit."""
-        return await self._call(lambda: self._resolver.restore(identifiant), _always)
+        """As ``Resolver.restore``, within the limit; the context has the name that was asked for."""
+
+        async def work() -> Resolution:
+            resolution = _bounded(await self._resolver.restore(identifiant))
+            if resolution.identifiant != identifiant:
+                raise ResolverUnavailable("another context than was asked for", data={"fault": "unreadable"})
+            return resolution
+
+        return await self._call(work, _always)
 
     async def release(self, identifiant: str) -> None:
         """As ``Resolver.release``, within the limit."""
-        await self._call(lambda: self._resolver.release(identifiant), _always)
+        await self._call(lambda: self._resolver.release(identifiant), _always, may_probe=False)
 
     def _state(self) -> Literal["none", "ready", "degraded", "open"]:
         if not self.resolves:
@@ -128,8 +150,10 @@ class GuardedResolver:
             return "open"
         return "degraded" if self._last else "ready"
 
-    async def _call(self, work: Callable[[], Awaitable[T]], again: Callable[[ResolverUnavailable], bool]) -> T:
-        self._circuit.admit(self._clock())
+    async def _call(
+        self, work: Callable[[], Awaitable[T]], again: Callable[[ResolverUnavailable], bool], *, may_probe: bool = True
+    ) -> T:
+        self._circuit.admit(self._clock(), may_probe=may_probe)
         try:
             result = await self._within_limit(work, again)
         except ResolverUnavailable as error:
@@ -161,15 +185,28 @@ class GuardedResolver:
             raise ResolverUnavailable(f"no answer in {self._limit:g} s") from error
 
     async def _attempts(self, work: Callable[[], Awaitable[T]], again: Callable[[ResolverUnavailable], bool]) -> T:
+        ends = self._clock() + self._limit
         for attempt in range(ATTEMPTS - 1):
+            # Full jitter: the desks of a pharmacy fail together and are not to come back together.
+            wait = self._random() * FIRST_WAIT * 2**attempt
             try:
                 return await work()
             except ResolverUnavailable as error:
-                if not again(error):
+                if not again(error) or self._clock() + wait + self._resolver.reach > ends:
                     raise
-            # Full jitter: the desks of a pharmacy fail together and are not to come back together.
-            await self._sleep(self._random() * FIRST_WAIT * 2**attempt)
+            await self._sleep(wait)
         return await work()
+
+
+def _bounded(resolution: Resolution) -> Resolution:
+    record = resolution.record
+    if (
+        len(record.beneficiaires or ()) > MOST_PEOPLE
+        or len(msgspec.json.encode(record)) > MOST_RECORD_BYTES
+        or len(resolution.delegate or "") > MOST_DELEGATE_CHARACTERS
+    ):
+        raise ResolverUnavailable("more than could be about a family", data={"fault": "unreadable"})
+    return resolution
 
 
 def _nothing_was_sent(error: ResolverUnavailable) -> bool:
