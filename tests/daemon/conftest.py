@@ -315,6 +315,27 @@ class Counter:
                 self.desk.report("nfc", ReaderAdded(reader=NFC_READER))
                 yield endpoints
 
+    async def paired(self, line: Line) -> Json:
+        """Another client that may hold contexts: its id and its credential."""
+        params = {"name": "other", "scopes": ["identity", "context"], "transports": ["unix"]}
+        return dict(await line.result("clients.add", params))
+
+    def put_card(self) -> None:
+        """A Vitale card stands in the card reader."""
+        self.desk.report("pcsc", ReaderAdded(reader=CARD_READER))
+
+    def give_card(self, evidence: dict[str, bytes]) -> None:
+        """What the card in the card reader said."""
+        presented = Presented(
+            id=str(uuid.uuid4()),
+            medium="vitale-card",
+            reader=CARD_READER.id,
+            at=time.time(),
+            evidence=evidence,
+            simulated=True,
+        )
+        self.desk.report("pcsc", presented)
+
     @property
     def desk(self) -> Desk:
         return self._desks[-1]

@@ -10,6 +10,7 @@ import pytest
 import vitale_reader
 from vitale_protocol.errors import ContextUnknown, ResolverRefused, ResolverUnavailable
 from vitale_protocol.events import ContextExpiring, PresentationProgress
+from vitale_reader.daemon.outbox import Outbox
 
 WANTED = ["identity", "context"]
 
@@ -235,5 +236,167 @@ def test_by_the_sdk(counter: Any) -> None:
             with pytest.raises(ContextUnknown):
                 await reader.release_context(found.context.identifiant)
             assert heard.empty()
+
+    asyncio.run(main())
+
+
+def test_what_is_released_while_others_are_told_stays_released(counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_: object, **__: object) -> None:
+        writing.set()
+        await gate.wait()
+
+    async def main() -> None:
+        async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as line:
+            await line.open()
+            added = await counter.paired(line)
+            async with counter.tools.unix_line(endpoints) as other:
+                await other.open(credential=added["credential"])
+                await context(counter, line, b"first")
+                second = {"identifiant": (await context(counter, other, b"second"))["identifiant"]}
+                held = counter.contexts._held
+                held.update({digest: replace(each, notice_at=0.0) for digest, each in held.items()})
+                monkeypatch.setattr(counter.contexts, "_update", slow)
+                telling = asyncio.create_task(counter.contexts._attend())
+                await writing.wait()
+                assert await other.result("context.release", second) == {"released": True}
+                gate.set()
+                await telling
+                counter.resolver.restore_fault = ResolverUnavailable("gone")
+                assert await other.reason("context.restore", second) == "context_unknown"
+                assert [each for each in other.notifications if each["method"] == "context.expiring"] == []
+                assert len(held) == 1
+
+    asyncio.run(main())
+
+
+def test_two_restores_at_once_and_a_notice_between_do_not_disturb_each_other(
+    counter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(line: Any) -> None:
+        named = {"identifiant": (await context(counter, line))["identifiant"]}
+        restore, gate = counter.resolver.restore, asyncio.Event()
+
+        async def slow(identifiant: str) -> Any:
+            answer = await restore(identifiant)
+            await gate.wait()
+            return answer
+
+        monkeypatch.setattr(counter.resolver, "restore", slow)
+        calls = [line.send_call("context.restore", named) for _ in range(2)]
+        await counter.resolver.wait_for("restore", 2)
+        (held,) = counter.contexts._held.values()
+        counter.contexts._held[held.digest] = replace(held, notice_at=0.0)
+        await counter.contexts._attend()
+        gate.set()
+        answers = {message["id"]: message for message in [await answer_of(line), await answer_of(line)]}
+        assert all(answers[call]["result"]["confirmed"] for call in calls)
+        assert [each["method"] for each in line.notifications].count("context.expiring") == 1
+
+    counter.run(work)
+
+
+async def answer_of(line: Any) -> Any:
+    """The next message that is an answer; notifications on the way are kept."""
+    while "method" in (message := await line.receive()):
+        line.notifications.append(message)
+    return message
+
+
+def test_a_context_that_is_released_while_it_is_restored_is_unknown(
+    counter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(line: Any) -> None:
+        named = {"identifiant": (await context(counter, line))["identifiant"]}
+        gate = asyncio.Event()
+
+        async def slow(identifiant: str) -> Any:
+            await counter.resolver._note("restore", identifiant)
+            await gate.wait()
+            raise ResolverUnavailable("gone")
+
+        monkeypatch.setattr(counter.resolver, "restore", slow)
+        restoring = line.send_call("context.restore", named)
+        await counter.resolver.wait_for("restore")
+        assert await line.result("context.release", named) == {"released": True}
+        gate.set()
+        assert (await line.answer(restoring))["error"]["data"]["reason"] == "context_unknown"
+
+    counter.run(work, counter.config("timeout = 2.0"))
+
+
+def test_where_nothing_comes_of_a_new_reading_the_former_context_is_held_on(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        former = await context(counter, line, b"one")
+        counter.resolver.fault = counter.resolver.release_fault = ResolverRefused("no")
+        assert (await counter.refusal(line, b"two"))["reason"] == "resolver_refused"
+        named = {"identifiant": former["identifiant"]}
+        assert await line.result("context.restore", named) == former | {"confirmed": True}
+
+    counter.run(work)
+
+
+def test_a_context_that_comes_back_under_another_name_is_none(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        made = await context(counter, line)
+        known = counter.resolver.open_contexts
+        known[made["identifiant"]] = replace(known[made["identifiant"]], identifiant="another", token="OF-ANOTHER")
+        named = {"identifiant": made["identifiant"]}
+        assert await line.result("context.restore", named) == made | {"confirmed": False}
+        assert (await line.result("station.info"))["resolver"]["reason"] == "resolver_unavailable"
+
+    counter.run(work)
+
+
+def test_a_simulated_context_does_not_become_a_real_one(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        made = await context(counter, line)
+        known = counter.resolver.open_contexts
+        known[made["identifiant"]] = replace(known[made["identifiant"]], origin="production", token="REAL")
+        named = {"identifiant": made["identifiant"]}
+        assert await line.reason("context.restore", named) == "mixed_origin"
+
+    counter.run(work)
+
+
+def test_a_simulated_context_is_unknown_once_the_station_is_in_production(counter: Any) -> None:
+    made: dict[str, Any] = {}
+
+    async def first(line: Any) -> None:
+        made.update(await context(counter, line))
+
+    async def second(line: Any) -> None:
+        assert await line.reason("context.restore", {"identifiant": made["identifiant"]}) == "context_unknown"
+
+    counter.run(first)
+    counter.run(second, counter.config(station='mode = "production"'))
+
+
+def test_a_client_that_is_revoked_while_its_context_is_kept_holds_none(
+    counter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, keeping, gate = Outbox.put, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any, **options: Any) -> None:
+        keeping.set()
+        await gate.wait()
+        await put(*arguments, **options)
+
+    monkeypatch.setattr(Outbox, "put", slow)
+
+    async def main() -> None:
+        async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as line:
+            await line.open()
+            added = await counter.paired(line)
+            async with counter.tools.unix_line(endpoints) as client:
+                await client.open(credential=added["credential"])
+                await counter.ask(client, scopes=WANTED)
+                counter.tap(b"opaque")
+                await keeping.wait()
+                await line.result("clients.revoke", {"client_id": added["client_id"]})
+            gate.set()
+            await counter.resolver.wait_for("release")
+            assert counter.resolver.open_contexts == counter.contexts._held == {}
 
     asyncio.run(main())

@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
+from vitale_protocol import tlv
 from vitale_protocol.errors import MediumExpired, ResolverRefused, ResolverUnavailable, StoreUnavailable
+from vitale_reader.daemon.issuer import Issuer
 from vitale_reader.daemon.outbox import Outbox
+from vitale_reader.daemon.replay import ReplayGuard
 
 ALL = ["identity", "nir", "rights", "context"]
+CARD_EVIDENCE = {
+    "identity": tlv.encode(0x65, [tlv.encode(0x80, b"ESSAI"), tlv.encode(0x81, b"ANNE"), tlv.encode(0x82, b"19850714")])
+}
 
 
 def test_without_a_resolver_a_string_is_transported(counter: Any) -> None:
@@ -268,3 +274,100 @@ def test_the_daemon_stops_while_the_service_is_asked(counter: Any) -> None:
             assert (await line.answer(request))["error"]["data"]["reason"] == "shutting_down"
 
     asyncio.run(main())
+
+
+def test_a_card_is_answered_while_the_service_is_asked_about_a_phone(counter: Any) -> None:
+    counter.resolver.gate.clear()
+
+    async def work(line: Any) -> None:
+        phone = await counter.ask(line)
+        counter.tap(b"slow")
+        await counter.step(line, "resolving", phone)
+        counter.put_card()
+        card = line.send_call("presentation.request", {"nonce": "n" * 22, "media": ["vitale-card"]})
+        await counter.step(line, "armed", card)
+        counter.give_card(CARD_EVIDENCE)
+        claims = (await line.answer(card))["result"]["claims"]
+        assert (claims["medium"], claims["proof"]["method"]) == ("vitale-card", "card-clear-read")
+        assert not counter.resolver.gate.is_set(), "the service had not answered"
+        counter.resolver.gate.set()
+        assert "result" in await line.answer(phone)
+
+    counter.run(work)
+
+
+@pytest.mark.parametrize("scripted", [True, False], ids=["resolver", "none"])
+def test_a_string_is_not_sent_for_a_request_that_was_cancelled_before(
+    counter: Any, monkeypatch: pytest.MonkeyPatch, *, scripted: bool
+) -> None:
+    reserve, reserved, gate = ReplayGuard.reserve, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any) -> str:
+        digest = await reserve(*arguments)
+        reserved.set()
+        await gate.wait()
+        return digest
+
+    monkeypatch.setattr(ReplayGuard, "reserve", slow)
+
+    async def work(line: Any) -> None:
+        request = await counter.ask(line)
+        counter.tap(b"opaque")
+        await reserved.wait()
+        assert await line.result("presentation.cancel", {"request": request}) == {"cancelled": True}
+        gate.set()
+        assert (await line.answer(request))["error"]["data"]["reason"] == "cancelled"
+        assert counter.resolver.calls == []
+        assert "result" in await counter.read(line, b"opaque"), "it was not used up"
+
+    counter.run(work, scripted=scripted)
+
+
+def test_a_string_is_not_sent_once_its_request_was_cancelled_during_the_release(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        await counter.claims(line, b"former", scopes=ALL)
+        release, gate = counter.resolver.release, asyncio.Event()
+
+        async def slow(identifiant: str) -> None:
+            await release(identifiant)
+            await gate.wait()
+
+        counter.resolver.release = slow
+        request = await counter.ask(line)
+        counter.tap(b"opaque")
+        await counter.resolver.wait_for("release")
+        line.send_call("presentation.cancel", {"request": request})
+        assert (await line.answer(request))["error"]["data"]["reason"] == "cancelled"
+        gate.set()
+        assert "result" in await counter.read(line, b"another")
+        assert ("resolve", b"opaque") not in counter.resolver.calls
+        assert "result" in await counter.read(line, b"opaque"), "it was not used up"
+
+    counter.run(work)
+
+
+def test_a_fault_after_the_service_answered_leaves_no_context_behind(
+    counter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Issuer, "resolved", broken)
+
+    async def work(line: Any) -> None:
+        assert (await counter.refusal(line, b"opaque", scopes=ALL))["reason"] == "internal_error"
+        await counter.resolver.wait_for("release")
+        assert counter.resolver.open_contexts == {}
+
+    counter.run(work)
+
+
+def test_a_record_larger_than_any_familys_is_an_unreadable_answer(counter: Any) -> None:
+    person = counter.record.beneficiaires[0]
+    counter.resolver.changes = {"record": type(counter.record)(beneficiaires=(person,) * 31, porteur=0)}
+
+    async def work(line: Any) -> None:
+        told = await counter.refusal(line, b"opaque", scopes=["identity", "dependants"])
+        assert (told["reason"], told["fault"]) == ("resolver_unavailable", "unreadable")
+
+    counter.run(work)

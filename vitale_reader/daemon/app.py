@@ -85,7 +85,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         )
         resolver = await _open_resolver(stack, config)
         guard = ReplayGuard(store, keys, days=config.apcv.replay_days, clock=time.time)
-        contexts = Contexts(store, keys, resolver, clock=time.time)
+        contexts = Contexts(store, keys, resolver, mode=config.station.mode, clock=time.time)
         await contexts.open()
         delivery = Delivery(issuer, outbox, audit, guard, resolver, contexts, clock=time.time)
         desk = Desk(delivery)

@@ -1,7 +1,8 @@
 """apCV contexts that clients hold: kept sealed, given back to their owner only, ended at ``date_fin_validite``.
 
 - A context belongs to the client whose token told it; to every other it is unknown.
-- A new reading at a client releases its former contexts.
+- A new reading at a client releases its former contexts. Where nothing comes of it, those that the service did not
+  release are held on.
 - Its owner is told once that it ends soon: ``NOTICE`` seconds before, or after three quarters of a shorter life. If no
   session of the owner is open then, the first one that opens is told.
 - At its end a context is forgotten. What lives is known across restarts.
@@ -16,9 +17,10 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, delete, insert, select, update
 
-from vitale_protocol.errors import ContextUnknown, ResolverUnavailable, StoreUnavailable, VitaleError
+from vitale_protocol.errors import ContextUnknown, MixedOrigin, ResolverUnavailable, StoreUnavailable, VitaleError
 from vitale_protocol.events import ContextExpiring
-from vitale_protocol.methods import ContextRestored
+from vitale_protocol.methods import ContextRestored, StationMode
+from vitale_protocol.records import Origin
 from vitale_protocol.tokens import ContextClaim
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.store import Store, contexts
@@ -51,17 +53,27 @@ class Held:
     sealed: bytes
 
 
+class Kept(ContextClaim, frozen=True, kw_only=True):
+    """What is sealed of a context: what its client was told, and what kind of service vouched for it."""
+
+    origin: Origin = "unknown"
+
+
 class Contexts:
     """The contexts of a station; ``notify`` is set by whoever composes the daemon."""
 
     notify: Notify
 
-    def __init__(self, store: Store, keys: Keys, resolver: GuardedResolver, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, keys: Keys, resolver: GuardedResolver, *, mode: StationMode, clock: Callable[[], float]
+    ) -> None:
         self._store = store
         self._keys = keys
         self._resolver = resolver
+        self._mode = mode
         self._clock = clock
         self._held: dict[str, Held] = {}
+        self._revoked: set[str] = set()
         self._changed = asyncio.Event()
         self.notify = lambda _client, _event: False
 
@@ -81,8 +93,7 @@ class Contexts:
 
     def hold(self, resolution: Resolution, client_id: str) -> tuple[Held, Callable[[Connection], object]]:
         """A context for a client, and what keeps it within the transaction that keeps its token."""
-        claim = claim_of(resolution)
-        digest = self._digest(claim.identifiant)
+        digest = self._digest(resolution.identifiant)
         now, ends_at = self._clock(), resolution.date_fin_validite.timestamp()
         held = Held(
             digest=digest,
@@ -90,7 +101,7 @@ class Contexts:
             notice_at=ends_at - min(NOTICE, (ends_at - now) / 4),
             noticed=False,
             ends_at=ends_at,
-            sealed=self._seal(claim, digest),
+            sealed=self._seal(resolution, digest),
         )
         row = {name: getattr(held, name) for name in Held.__slots__}
 
@@ -101,33 +112,50 @@ class Contexts:
 
         return held, write
 
-    def held(self, context: Held) -> None:
-        """A context was kept in the store: it counts from now on."""
+    def held(self, context: Held) -> bool:
+        """A context was kept in the store: it counts from now on; not where its client was revoked meanwhile."""
+        if context.client_id in self._revoked:
+            return False
         self._held[context.digest] = context
         self._changed.set()
+        return True
 
-    def take_former(self, client_id: str) -> list[Held]:
-        """The contexts of a client, which from now on are unknown to it; each is given to one caller only."""
-        former = [held for held in self._held.values() if held.client_id == client_id]
-        for held in former:
-            del self._held[held.digest]
-        return former
+    def of_client(self, client_id: str) -> tuple[Held, ...]:
+        """What a client holds."""
+        return tuple(held for held in self._held.values() if held.client_id == client_id)
+
+    def revoke(self, client_id: str) -> tuple[Held, ...]:
+        """A client is no more: it holds nothing from now on. Gives what it held, for ``release_taken``."""
+        self._revoked.add(client_id)
+        return self.take(self.of_client(client_id))
+
+    def take(self, former: Iterable[Held]) -> tuple[Held, ...]:
+        """Those that are held still; from now on they are unknown to their client. Each is given to one caller only."""
+        return tuple(held for held in former if self._held.pop(held.digest, None) is not None)
 
     async def release_former(self, former: Iterable[Held]) -> None:
-        """Releases what ``take_former`` gave, as well as can be: what the service does not hear ends by itself."""
+        """Releases contexts before others take their place; what the service does not release stays held."""
         for held in former:
-            await self.let_go(self._open(held).identifiant)
-            try:
-                await self._forget([held.digest])
-            except StoreUnavailable as error:
-                logger.error("a context that was released stays in the store until its end: %s", error)
+            if await self.let_go(self._open(held).identifiant):
+                self._held.pop(held.digest, None)
+                await self._forget_released(held)
 
-    async def let_go(self, identifiant: str) -> None:
-        """Releases a context that nobody holds, as well as can be."""
+    async def release_taken(self, taken: Iterable[Held]) -> None:
+        """Releases what nobody holds any more, as well as can be: what the service does not hear ends by itself."""
+        for held in taken:
+            await self.let_go(self._open(held).identifiant)
+            await self._forget_released(held)
+
+    async def let_go(self, identifiant: str) -> bool:
+        """Releases a context that nobody waits for, as well as can be; whether the service has it no more."""
         try:
             await self._resolver.release(identifiant)
+        except ContextUnknown:
+            return True
         except VitaleError as error:
             logger.info("a context was not released, and ends by itself: %s", error)
+            return False
+        return True
 
     # ── the client's calls ──
 
@@ -137,19 +165,22 @@ class Contexts:
         Raises:
             ContextUnknown: not a context of this client, or not any more.
             ResolverRefused: the service answered no.
+            MixedOrigin: one of the context and the service is simulated, the other is not.
             StoreUnavailable: what the service gave cannot be kept.
         """
         held = self._of(client_id, identifiant)
         try:
             resolution = await self._resolver.restore(identifiant)
         except ResolverUnavailable:
-            return _restored(self._open(held), confirmed=False)
+            return _restored(self._open(self._of(client_id, identifiant)), confirmed=False)
         except ContextUnknown:
             await self._drop(held.digest)
             raise
-        if self._held.get(held.digest) is not held:
-            raise ContextUnknown("the context was released meanwhile")
-        await self._renew(held, replace(resolution, identifiant=identifiant))
+        # Once more: it may have been released meanwhile, restored by another call, or told to end soon.
+        held = self._of(client_id, identifiant)
+        if (self._open(held).origin == "simulated") != (resolution.origin == "simulated"):
+            raise MixedOrigin("one of the context and the service is simulated, the other is not")
+        await self._renew(held, resolution)
         return _restored(claim_of(resolution), confirmed=True)
 
     async def release(self, client_id: str, identifiant: str) -> bool:
@@ -219,7 +250,11 @@ class Contexts:
         return [held for held in self._held.values() if not held.noticed and held.notice_at <= now < held.ends_at]
 
     async def _tell(self, due: Iterable[Held]) -> None:
-        for held in due:
+        for each in due:
+            # Looked up again: while others were told, it may have been released, or told of by another call.
+            held = self._held.get(each.digest)
+            if held is None or held.noticed:
+                continue
             claim = self._open(held)
             event = ContextExpiring(identifiant=claim.identifiant, date_fin_validite=claim.date_fin_validite)
             if not self.notify(held.client_id, event):
@@ -237,16 +272,17 @@ class Contexts:
         # The owner of a context that ends when it was to end has been told of it, or will be.
         if again.ends_at == held.ends_at:
             again = replace(again, notice_at=held.notice_at, noticed=held.noticed)
-        self.held(again)
+        self._held[held.digest] = again
+        self._changed.set()
         await self._update(held.digest, **{name: getattr(again, name) for name in Held.__slots__})
 
     def _opens(self, held: Held) -> bool:
-        """Whether it was sealed with the keys that the station has now."""
+        """Whether it was sealed with the keys that the station has now, and may be used in its mode of now."""
         try:
-            self._open(held)
+            kept = self._open(held)
         except InvalidTag:
             return False
-        return True
+        return kept.origin != "simulated" or self._mode == "simulated"
 
     def _digest(self, identifiant: str) -> str:
         return self._keys.replay_digest("context", identifiant.encode())
@@ -257,11 +293,12 @@ class Contexts:
             raise ContextUnknown("not a context of this client, or not any more")
         return held
 
-    def _seal(self, claim: ContextClaim, digest: str) -> bytes:
-        return self._keys.seal(msgspec.json.encode(claim), f"context:{digest}")
+    def _seal(self, resolution: Resolution, digest: str) -> bytes:
+        kept = Kept(**msgspec.structs.asdict(claim_of(resolution)), origin=resolution.origin)
+        return self._keys.seal(msgspec.json.encode(kept), f"context:{digest}")
 
-    def _open(self, held: Held) -> ContextClaim:
-        return msgspec.json.decode(self._keys.unseal(held.sealed, f"context:{held.digest}"), type=ContextClaim)
+    def _open(self, held: Held) -> Kept:
+        return msgspec.json.decode(self._keys.unseal(held.sealed, f"context:{held.digest}"), type=Kept)
 
     async def _update(self, digest: str, /, **values: object) -> None:
         statement = update(contexts).where(contexts.c.digest == digest).values(**values)
@@ -270,6 +307,12 @@ class Contexts:
     async def _drop(self, digest: str) -> None:
         self._held.pop(digest, None)
         await self._forget([digest])
+
+    async def _forget_released(self, held: Held) -> None:
+        try:
+            await self._forget([held.digest])
+        except StoreUnavailable as error:
+            logger.error("a context that was released stays in the store until its end: %s", error)
 
     async def _forget(self, digests: list[str]) -> None:
         statement = delete(contexts).where(contexts.c.digest.in_(digests))

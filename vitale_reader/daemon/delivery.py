@@ -3,7 +3,8 @@
 Each delivery is a task of its own, and waits for nobody else's. The order of its steps is what its promises rest on:
 
 1. A string is reserved before it is sent anywhere, so that it counts once.
-2. The client's former contexts are released before it gets a new one.
+2. The client's former contexts are released before it gets a new one. Where it gets none, it keeps those that the
+   service did not release.
 3. While the service is asked, the client may cancel, go away, or run out of time. It is answered at once; the service
    is heard to its end, and a context that comes then is released.
 4. The token, the mark of the string, the context and the audit line are kept in one transaction, before the reply.
@@ -96,6 +97,7 @@ class Resolved:
     reading: Reading
     digest: str | None = None
     resolution: Resolution | None = None
+    former: tuple[Held, ...] = ()
 
 
 class Delivery:
@@ -179,8 +181,12 @@ class Delivery:
         await self._outbox.put(
             issued.token, client_id=grant.client_id, presentation=presentation.id, entry=entry, also=also
         )
+        replaced = self._contexts.take(each for each in resolved.former if held is None or each.digest != held.digest)
+        if replaced:
+            self._spawn(self._contexts.release_taken(replaced))
         if held is not None:
-            self._contexts.held(held)
+            if not self._contexts.held(held):
+                self._spawn(self._contexts.release_taken((held,)))
         elif resolved.resolution is not None:
             # Its client does not learn its name, so nobody could ever use it.
             self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
@@ -190,29 +196,36 @@ class Delivery:
     async def _resolve(self, asked: Asked, delivery: Deliver, reading: Reading) -> Resolved:
         string = delivery.presentation.evidence.get("string")
         digest = None if string is None else await self._guard.reserve(string)
-        former = self._contexts.take_former(asked.grant.client_id)
+        if digest is not None:
+            await self._require_wanted(asked, digest)
+        former = self._contexts.of_client(asked.grant.client_id)
         if string is None or digest is None or not self._resolver.resolves:
-            if former:
-                self._spawn(self._contexts.release_former(former))
-            return Resolved(reading, digest)
+            return Resolved(reading, digest, former=former)
         asked.client.progress(asked.request, Tell(delivery.request, "resolving", delivery.reader.id))
-        asking = asyncio.create_task(self._ask(string, digest, asked.grant, former))
+        asking = asyncio.create_task(self._ask(asked, string, digest, former))
         resolution = await self._unless_given_up(asking, asked, delivery.request.deadline)
         try:
             if resolution.date_fin_validite.timestamp() <= self._clock():
                 raise MediumExpired("the service gave a context that has ended")
-            return Resolved(self._issuer.resolved(reading, resolution), digest, resolution)
-        except VitaleError:
+            return Resolved(self._issuer.resolved(reading, resolution), digest, resolution, former)
+        except BaseException:
             self._spawn(self._contexts.let_go(resolution.identifiant))
             raise
 
-    async def _ask(self, string: bytes, digest: str, grant: Grant, former: list[Held]) -> Resolution:
+    async def _require_wanted(self, asked: Asked, digest: str) -> None:
+        """A string that nobody waits for any more is not sent, and not used up."""
+        if asked.given_up.done():
+            await self._withdraw(digest)
+            raise asked.given_up.result()
+
+    async def _ask(self, asked: Asked, string: bytes, digest: str, former: tuple[Held, ...]) -> Resolution:
         if former:
             releasing = self._spawn(self._contexts.release_former(former))
             # A service that is slow to release does not keep the next patient waiting twice.
             await asyncio.wait((releasing,), timeout=FORMER)
+        await self._require_wanted(asked, digest)
         try:
-            return await self._resolver.resolve(string, nonce=grant.nonce)
+            return await self._resolver.resolve(string, nonce=asked.grant.nonce)
         except VitaleError as error:
             if error.data.get("sent") is False:
                 await self._withdraw(digest)
@@ -230,9 +243,8 @@ class Delivery:
         if asking.done() and not asked.given_up.done():
             return asking.result()
         self._spawn(self._release_what_comes(asking))
-        if asked.given_up.done():
-            raise asked.given_up.result()
-        raise PresentationTimeout("the apCV service did not answer in the time of the request")
+        asked.give_up(PresentationTimeout("the apCV service did not answer in the time of the request"))
+        raise asked.given_up.result()
 
     async def _release_what_comes(self, asking: asyncio.Task[Resolution]) -> None:
         try:
@@ -242,14 +254,14 @@ class Delivery:
         else:
             await self._contexts.let_go(resolution.identifiant)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
         task = asyncio.create_task(_behind_the_reply(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
 
-async def _behind_the_reply(work: Coroutine[Any, Any, None]) -> None:
+async def _behind_the_reply(work: Coroutine[Any, Any, object]) -> None:
     try:
         await work
     except Exception as error:  # noqa: BLE001  an edge: a fault of a plug-in, and nobody waits for an answer

@@ -397,8 +397,9 @@ class Service:
         for other in ended:
             other.connection.close()
         revoked = await self._access.revoke(params.client_id)
-        # What it held is of no more use to anybody.
-        self._spawn(self._contexts.release_former(self._contexts.take_former(params.client_id)))
+        if revoked:
+            # What it held is of no more use to anybody.
+            self._spawn(self._contexts.release_taken(self._contexts.revoke(params.client_id)))
         self._note("clients.revoke", "ok", conversation.authenticated())
         return ClientsRevoked(revoked=revoked, sessions=len(ended))
 
