@@ -4,7 +4,8 @@ import struct
 import sys
 
 import usb1
-from nfc.clf import pn53x, rcs380
+from nfc.clf import pn53x
+from nfc.clf.rcs380 import CommunicationError, StatusError
 
 __all__ = ["CHIP_FAULTS"]
 
@@ -22,8 +23,8 @@ CHIP_FAULTS: tuple[type[Exception], ...] = (
     OSError,  # pyserial's errors among them, and those of libusb that nfcpy translates
     usb1.USBError,  # the others
     pn53x.Chipset.Error,
-    rcs380.CommunicationError,
-    rcs380.StatusError,
+    CommunicationError,  # of the RC-S380, like the next; not those of nfc.clf
+    StatusError,
     IndexError,  # nfcpy indexes into frames without looking how long they are
     ValueError,
     TypeError,  # the same, where there is no frame at all

@@ -6,7 +6,7 @@ import nfc.clf
 import pytest
 import usb1
 from nfc.clf import device as nfcpy
-from nfc.clf import rcs380
+from nfc.clf.rcs380 import StatusError
 from nfc.tag import tt4
 
 from vitale_drivers.channel import Channel
@@ -176,7 +176,7 @@ def test_blocks_that_are_none_raise_what_is_documented(block: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [OSError(5, "EIO"), IndexError(), AttributeError(), usb1.USBErrorPipe(-9), rcs380.StatusError(0x01)]
+    "fault", [OSError(5, "EIO"), IndexError(), AttributeError(), usb1.USBErrorPipe(-9), StatusError(0x01)]
 )
 def test_a_reader_that_fails_is_told(fault: Exception) -> None:
     device = Device()
