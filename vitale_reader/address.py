@@ -72,7 +72,7 @@ def resolve(home: Home, address: str | None, pairing: Pairing | None) -> Address
     if address is not None:
         found = parse(address)
         if isinstance(found, TlsAddress) and pairing is None:
-            raise LocalMisuse("TLS needs a pairing: vitale-reader clients add NAME --tls")
+            raise LocalMisuse("TLS needs a pairing: vitale-reader clients add NAME")
         return found
     endpoints = home.endpoints()
     if pairing is not None and pairing.certificate and endpoints.tls is not None:

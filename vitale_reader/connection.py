@@ -190,7 +190,7 @@ class Connection:
         if not SHORTEST <= timeout <= LONGEST:
             raise LocalMisuse("timeout is from 1 to 600 seconds")
         wish = PresentationRequest(
-            nonce=nonce or secrets.token_urlsafe(24),
+            nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
             media=None if media is None else tuple(media),
             readers=None if readers is None else tuple(readers),
             scopes=tuple(scopes),

@@ -78,4 +78,6 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(text)
         except OSError as error:
+            if not isinstance(error, FileExistsError):
+                file.unlink(missing_ok=True)  # half a file would stand in the way of the next try
             raise LocalMisuse(f"{file}: {error.strerror}", data={"file": str(file)}) from error

@@ -170,7 +170,7 @@ def test_clients_are_paired_used_and_revoked(card: Stage, tmp_path: Path) -> Non
     again = run(card.home, "clients", "add", "Essai", "--output", str(file))
     assert (again.status, "existe déjà" in again.err) == (1, True)
     assert run(card.home, "clients", "revoke", added["client_id"], "--json").json["revoked"] is True
-    assert run(card.home, "clients", "revoke", added["client_id"]).status == 5
+    assert run(card.home, "clients", "revoke", added["client_id"]).status == 2
     assert run(tmp_path, "read", "--pairing", str(file)).status == 5
 
 
@@ -295,3 +295,32 @@ def test_config(tmp_path: Path) -> None:
     assert run(tmp_path, "serve").status == 2
     file.write_bytes(b"\xff")
     assert run(tmp_path, "config", "show").status == 2
+
+
+def test_an_empty_audience_or_nonce_is_compared_and_not_left_out(card: Stage) -> None:
+    token = run(card.home, "read", "--show-token", "--json").json["token"]
+    assert run(card.home, "verify", token).status == 0
+    assert run(card.home, "verify", token, "--audience", "").status == 5
+    assert run(card.home, "verify", token, "--nonce", "").status == 5
+    assert run(card.home, "read", "--nonce", "").status == 2
+
+
+def test_a_pairing_that_cannot_be_kept_leaves_no_client(card: Stage) -> None:
+    before = run(card.home, "clients", "list", "--json").json["clients"]
+    assert run(card.home, "clients", "add", "Perdu", "--output", "/nonexistent/pairing.json").status == 2
+    after = run(card.home, "clients", "list", "--json").json["clients"]
+    assert [one["name"] for one in after if "revoked_at" not in one] == [
+        one["name"] for one in before if "revoked_at" not in one
+    ]
+
+
+def test_bytes_that_are_no_text_are_no_crash(card: Stage) -> None:
+    told = subprocess.run(
+        (sys.executable, "-m", "vitale_reader", "verify", "-"),
+        input=b"\xff\xfe\x00" * 100,
+        env={**os.environ, "VITALE_READER_HOME": str(card.home), "PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+        check=False,
+    )
+    assert told.returncode == 5
+    assert b"Traceback" not in told.stderr

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from vitale_drivers.base import Presented, Transmit, Transmitted
-from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_protocol.methods import ClientAdded, OutboxToken, PresentationResult, SessionOpen
 from vitale_protocol.records import Assure, Beneficiaire, Record
 from vitale_protocol.tokens import Claims
@@ -169,6 +169,21 @@ def test_why_a_driver_cannot_start_is_told(tools: Any) -> None:
             assert "misspelt" in driver["detail"]
 
     tools.run(work, config)
+
+
+def test_a_daemon_that_cannot_listen_says_so_and_ends(tools: Any, tmp_path: Path) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            config = parse(f"[drivers]\nenabled = ['simulated-card']\n[tls]\nport = {port}")
+            for number in range(3):
+                async with asyncio.timeout(30):
+                    with pytest.raises(ConfigurationInvalid) as told:
+                        async with running(Home.under(tmp_path / str(number)), config):
+                            pytest.fail("it cannot have started")
+                assert str(port) in str(told.value)
+
+    asyncio.run(main())
 
 
 def test_every_file_is_for_its_owner_only(tools: Any) -> None:

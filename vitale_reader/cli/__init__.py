@@ -1,5 +1,6 @@
 """The command line: one file a group of commands, nothing imported before it is used."""
 
+import io
 import sys
 
 __all__ = ["main"]
@@ -8,6 +9,10 @@ __all__ = ["main"]
 def main() -> None:
     """The installed command ``vitale-reader``."""
     from vitale_reader.cli import text
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an old code page has no tick and no arrow
 
     text.use(text.choose(sys.argv[1:]))
     from vitale_reader.cli.root import root

@@ -6,7 +6,7 @@ from typing import cast, get_args
 
 import click
 
-from vitale_protocol.errors import NotAuthorised
+from vitale_protocol.errors import LocalMisuse
 from vitale_protocol.methods import SCOPES, Scope, Transport
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Group, as_json, command, daemon_options, home_option, to_daemon
@@ -76,7 +76,11 @@ def add(
             transports=cast("tuple[Transport, ...]", transports),
             origins=origins,
         )
-    Pairing.of(added, address=_tls_address(home) if added.certificate else None).save(file)
+        try:
+            Pairing.of(added, address=_tls_address(home) if added.certificate else None).save(file)
+        except LocalMisuse:
+            daemon.revoke_client(added.client_id)  # nobody would ever have its key
+            raise
     if as_json:
         output.print_json({"client_id": added.client_id, "name": name, "scopes": scopes, "pairing": str(file)})
         return
@@ -133,7 +137,10 @@ def revoke(client_id: str, as_json: bool, home: Path | None, address: str | None
     with to_daemon(home, address, pairing) as daemon:
         done = daemon.revoke_client(client_id)
     if not done.revoked:
-        raise NotAuthorised("no such client, or revoked already")
+        raise LocalMisuse(
+            t("aucun logiciel appairé n’a cet identifiant", "no paired client has this id"),
+            data={"client_id": client_id},
+        )
     if as_json:
         output.print_json(done)
         return

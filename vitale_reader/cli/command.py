@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vitale_protocol.errors import VitaleError
+from vitale_protocol.errors import LocalMisuse, VitaleError
 from vitale_reader.cli import output
-from vitale_reader.cli.status import BROKEN_PIPE, INTERRUPTED, OTHER, exit_status
+from vitale_reader.cli.status import BROKEN_PIPE, INTERRUPTED, OTHER, USAGE, exit_status
 from vitale_reader.cli.text import language, t, use
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ class Command(click.Command):
         except BrokenPipeError:
             output.discard_output()
             ctx.exit(BROKEN_PIPE)
+        except (UnicodeError, RecursionError) as error:
+            # Something given is no text, or nested beyond sense; its content is not repeated.
+            output.report(LocalMisuse(type(error).__name__), as_json=bool(ctx.params.get("as_json")))
+            ctx.exit(USAGE)
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             click.echo(click.style(f"{error.strerror or type(error).__name__}{where}", fg="red"), err=True)

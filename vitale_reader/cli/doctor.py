@@ -133,9 +133,8 @@ def _driver(driver: DriverHealth) -> Finding:
         return Finding(subject="driver", state="ok", said=said)
     if driver.reason:
         entry = catalogue.text(driver.reason, language())
-        return Finding(
-            subject="driver", state="wrong", said=f"{said} — {entry.title}", remedy=entry.remedy, status=DEVICE
-        )
+        title = f"{entry.title} ({driver.detail})" if driver.detail else entry.title
+        return Finding(subject="driver", state="wrong", said=f"{said} — {title}", remedy=entry.remedy, status=DEVICE)
     return Finding(subject="driver", state="wrong", said=said, status=DEVICE)
 
 

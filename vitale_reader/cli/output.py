@@ -68,7 +68,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str =
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(*columns, title=title or None, title_justify="left", box=box.ROUNDED, header_style="bold")
+    made = Table(title=title or None, title_justify="left", box=box.ROUNDED, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")  # an id that is cut cannot be copied
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     console().print(made)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -140,6 +141,7 @@ def stage(*, simulated_driver: bool = False, phones: bool = False) -> Generator[
         DaemonUnreachable: the daemon did not start.
     """
     with ExitStack() as stack:
+        stack.enter_context(_ending_in_good_order())
         # A short path: a Unix socket's is bounded to some 100 bytes.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitale-demo-")))
         shown = stack.enter_context(phone_stage()) if phones else None
@@ -173,6 +175,24 @@ def _drivers(first: str, phones: PhoneStage | None) -> tuple[str, ...]:
 
 def _configure(folder: Path, text: str, phones: PhoneStage | None) -> None:
     (_made(folder / "home") / "config.toml").write_text(text + (phones.configuration if phones else ""), "utf-8")
+
+
+@contextmanager
+def _ending_in_good_order() -> Generator[None, None, None]:
+    """A closed terminal or a kill ends the stage as Ctrl-C does: its processes and keys go with it."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # handlers are the main thread's business
+    former = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _made(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from vitale_protocol.errors import (
     ConfigurationInvalid,
     DaemonUnreachable,
     DaemonUntrusted,
+    InvalidParams,
     LeaseError,
     LocalMisuse,
     MediumExpired,
@@ -20,7 +21,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 
-__all__ = ["BROKEN_PIPE", "DONE", "INTERRUPTED", "NO_DAEMON", "OTHER", "REFUSED", "exit_status"]
+__all__ = ["BROKEN_PIPE", "DONE", "INTERRUPTED", "NO_DAEMON", "OTHER", "REFUSED", "USAGE", "exit_status"]
 
 DONE, OTHER, USAGE, NO_DAEMON, NOTHING_PRESENTED, REFUSED, DEVICE = 0, 1, 2, 3, 4, 5, 6
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -31,6 +32,7 @@ STATUSES: tuple[tuple[type[VitaleError], int], ...] = (
     (DaemonUnreachable, NO_DAEMON),
     (PresentationTimeout, NOTHING_PRESENTED),
     (LocalMisuse, USAGE),
+    (InvalidParams, USAGE),
     (ConfigurationInvalid, USAGE),
     (DaemonUntrusted, REFUSED),
     (AccessError, REFUSED),

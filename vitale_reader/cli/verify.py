@@ -59,7 +59,9 @@ def verify(
     """The command."""
     from vitale_reader.verification import verify as verify_token
 
-    token = (sys.stdin.read(LONGEST) if token == "-" else token).strip()  # noqa: S105  not a secret but a place
+    if token == "-":  # noqa: S105  not a secret but a place
+        token = sys.stdin.buffer.read(LONGEST).decode("ascii", "replace")
+    token = token.strip()
     addressed = _peek(token)
     if jwks is not None:
         keys = _load(jwks)
@@ -67,12 +69,15 @@ def verify(
         with to_daemon(home, address, pairing) as daemon:
             keys = daemon.keys()
     claims = verify_token(
-        token, jwks=keys, audience=audience or addressed.aud, nonce=nonce if nonce is not None else addressed.nonce
+        token,
+        jwks=keys,
+        audience=addressed.aud if audience is None else audience,
+        nonce=addressed.nonce if nonce is None else nonce,
     )
     checks = {
         "signature": "ok",
         "expiry": "ok",
-        "audience": "ok" if audience else "not_compared",
+        "audience": "ok" if audience is not None else "not_compared",
         "nonce": "ok" if nonce is not None else "not_compared",
     }
     if as_json:

@@ -185,6 +185,8 @@ class Worker:
         self._process, self.state = process, "starting"
         self._answered.clear()
         self.send(Start(options=dict(self.options)))
+        if self._stopping:  # told so while the process was being made
+            self.send(Stop())
         heart = asyncio.create_task(self._beat(process), name=f"heartbeat {self.name}")
         try:
             fault = await self._listen(process)
