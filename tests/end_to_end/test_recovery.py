@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from vitale_firmware_sim.control import control
 from vitale_firmware_sim.pcscd import PcscService
 from vitale_protocol.errors import (
     MediumMute,
@@ -156,7 +158,7 @@ def test_a_reader_that_goes_and_comes_back_keeps_its_name(
 
 @pytest.mark.parametrize("byte", [0, 1, 2, 3, 40, 120, 140, 160])
 def test_a_card_withdrawn_in_the_middle(daemon: Any, virtual_card: Callable[..., Any], byte: int) -> None:
-    """A sample over the real stack; every byte is tried over the simulated one, and here in ``make soak``."""
+    """A sample over the real stack; every byte is tried by the next test, without pcscd's slow polling."""
     card = virtual_card("adulte", faults=f"withdrawn@{byte}")
     with daemon.connect() as reader:
         with contextlib.suppress(*RIGHT_ERRORS):
@@ -164,6 +166,29 @@ def test_a_card_withdrawn_in_the_middle(daemon: Any, virtual_card: Callable[...,
         card.remove()
         until(reader, lambda readers: not present(readers))
         virtual_card("famille")
+        assert reader.read(timeout=PATIENCE).holder is not None
+    assert "Traceback" not in daemon.log
+
+
+def test_a_card_withdrawn_at_every_byte(start_daemon: Any, tmp_path: Path) -> None:
+    place = tmp_path / "control"
+    daemon = start_daemon("simulated-card", f'control = "{place}"\npresent = false')
+    tokens, errors, byte = 0, 0, 0
+    with daemon.connect() as reader:
+        until(reader, lambda readers: len(readers) == 1)
+        slot = control(place, "readers").split()[0]
+        while not tokens:
+            control(place, f"insert {slot} adulte withdrawn@{byte}")
+            try:
+                assert reader.read(timeout=PATIENCE).medium == "vitale-card"
+                tokens += 1
+            except RIGHT_ERRORS:
+                errors += 1
+            control(place, f"remove {slot}")
+            until(reader, lambda readers: not present(readers))
+            byte += 1
+        assert errors > 100, "the whole of a reading is longer than that"
+        control(place, f"insert {slot} famille")
         assert reader.read(timeout=PATIENCE).holder is not None
     assert "Traceback" not in daemon.log
 
