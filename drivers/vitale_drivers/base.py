@@ -41,6 +41,8 @@ __all__ = [
     "Ping",
     "Pong",
     "Presented",
+    "Preview",
+    "PreviewFrame",
     "Progress",
     "ReaderAdded",
     "ReaderChanged",
@@ -103,6 +105,18 @@ class Transmit(Message, tag="transmit"):
     apdus: tuple[bytes, ...]
 
 
+class Preview(Message, tag="preview"):
+    """Pictures of what a camera sees, one each ``every`` seconds, for as long as it is armed; 0 ends it.
+
+    Nothing is opened for a preview: a camera that is not armed gives none. ``until`` is of ``time.monotonic()``, as
+    ``Arm.deadline``; the driver ends the preview then.
+    """
+
+    reader: str
+    every: float
+    until: float
+
+
 class Ping(Message, tag="ping"):
     """Answered by ``Pong`` from the worker's own loop."""
 
@@ -113,7 +127,7 @@ class Stop(Message, tag="stop"):
     """Close the driver and end the process."""
 
 
-Command = Start | Arm | Disarm | Transmit | Ping | Stop
+Command = Start | Arm | Disarm | Transmit | Preview | Ping | Stop
 
 # ── reports: worker → supervisor ─────────────────────────────────────────────────────────────────────────────────
 
@@ -199,6 +213,16 @@ class Transmitted(Message, tag="transmitted"):
     data: dict[str, object] = {}
 
 
+class PreviewFrame(Message, tag="preview_frame"):
+    """A picture of what a camera sees: ``jpeg``, at most 640 pixels wide, taken at ``at``, seconds since the epoch."""
+
+    __repr__ = concealed
+
+    reader: str
+    at: float
+    jpeg: bytes
+
+
 class Health(Message, tag="health"):
     """The driver's own state: ``ok``, or ``degraded`` with a catalogue reason (its system service is absent …).
 
@@ -234,6 +258,7 @@ Report = (
     | Presented
     | Failed
     | Transmitted
+    | PreviewFrame
     | Health
     | Pong
     | Log
@@ -271,6 +296,9 @@ class Driver(abc.ABC):
     @abc.abstractmethod
     def transmit(self, command: Transmit) -> None:
         """Exchanges raw APDUs; emits one ``Transmitted``."""
+
+    def preview(self, command: Preview) -> None:  # noqa: B027 - most drivers are no cameras
+        """Gives pictures of what a camera sees; what is no camera gives none."""
 
     def stuck(self) -> str:
         """Names an operation that exceeded its own time limit, so that the worker can be replaced; else empty."""

@@ -23,7 +23,21 @@ import uuid
 from collections.abc import Mapping
 from typing import NoReturn
 
-from vitale_drivers.base import Arm, Command, Disarm, Driver, Health, Log, Ping, Pong, Report, Start, Stop, Transmit
+from vitale_drivers.base import (
+    Arm,
+    Command,
+    Disarm,
+    Driver,
+    Health,
+    Log,
+    Ping,
+    Pong,
+    Preview,
+    Report,
+    Start,
+    Stop,
+    Transmit,
+)
 from vitale_drivers.redaction import RedactingFormatter, redact_exception
 from vitale_drivers.registry import load
 from vitale_drivers.stream import Decoder, StreamError, encode
@@ -134,6 +148,8 @@ class Worker:
                 driver.disarm()
             case Transmit(), Driver() as driver:
                 driver.transmit(command)
+            case Preview(), Driver() as driver:
+                driver.preview(command)
             case _:
                 raise StreamError("a driver is started once, and first")
 
