@@ -1,8 +1,9 @@
 """The strings of the simulated phones: sealed for the simulated service of the same scenario, opaque to everybody else.
 
-A string is base64url text around one AES-256-GCM message; its key comes from the scenario's secret, its content has one
-length whatever it says, so that neither bytes nor length tell anything. Like the real one, it means nothing without the
-service; unlike the real one, which is not public, its making is here to be read.
+A string is ``VITALESIM.`` and base64url text around one AES-256-GCM message; its key comes from the scenario's secret,
+its content has one length whatever it says, so that neither bytes nor length tell anything. Like the real one, it means
+nothing without the service; unlike the real one, which is not public, its making is here to be read, and it says itself
+that it is simulated.
 """
 
 import base64
@@ -14,6 +15,8 @@ from typing import Final
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from vitale_protocol.media.apcv import SIMULATED_PREFIX
 
 __all__ = ["Handle", "RandomBytes", "Sealer", "StringUnknown"]
 
@@ -71,7 +74,8 @@ class Sealer:
             StringUnknown: it is not one of this scenario.
         """
         try:
-            sealed = base64.b64decode(string + b"=" * (-len(string) % 4), altchars=b"-_", validate=True)
+            text = string.removeprefix(SIMULATED_PREFIX)
+            sealed = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
             if _text(sealed) != string:
                 # Another writing of the same bytes would be another string to whoever remembers the used ones.
                 raise StringUnknown
@@ -82,4 +86,4 @@ class Sealer:
 
 
 def _text(sealed: bytes) -> bytes:
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=")
+    return SIMULATED_PREFIX + base64.urlsafe_b64encode(sealed).rstrip(b"=")

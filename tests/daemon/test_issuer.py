@@ -8,6 +8,7 @@ import pytest
 
 from vitale_drivers.base import Presented
 from vitale_protocol.errors import MixedOrigin, SimulatedRefused, VitaleError
+from vitale_protocol.media import apcv
 from vitale_protocol.records import Record
 from vitale_reader.daemon.issuer import Grant, Issuer, uuid7
 from vitale_reader.daemon.keys import Keys
@@ -24,8 +25,8 @@ def issuer(folder: Path, mode: Any) -> Issuer:
     return Issuer(keys, mode=mode, lifetime=120, clock=lambda: NOW, random_bytes=bytes, profile_origins=ORIGINS)
 
 
-def tap(profile: bytes, *, simulated: bool = False) -> Presented:
-    evidence = {"string": b"opaque", "profile": profile}
+def tap(profile: bytes, *, simulated: bool = False, string: bytes = b"opaque") -> Presented:
+    evidence = {"string": string, "profile": profile}
     return Presented(id="1", medium="apcv-nfc", reader="r", at=NOW - 0.1, evidence=evidence, simulated=simulated)
 
 
@@ -58,6 +59,15 @@ def test_the_origin_of_a_string_is_that_of_its_profile_and_reader(
     except VitaleError as error:
         told = type(error)
     assert told == outcome
+
+
+@pytest.mark.parametrize("profile", [b"real/1", b"white/1", b"toy/1", b"unlisted/1"])
+def test_a_string_of_the_simulated_phone_is_simulated_whatever_profile_read_it(tmp_path: Path, profile: bytes) -> None:
+    shown = tap(profile, string=apcv.SIMULATED_PREFIX + b"abc")
+
+    with pytest.raises(SimulatedRefused):
+        issuer(tmp_path, "production").interpret(shown)
+    assert issuer(tmp_path, "simulated").interpret(shown).origin == "simulated"
 
 
 @pytest.mark.parametrize(

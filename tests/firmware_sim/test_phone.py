@@ -203,7 +203,7 @@ class TestPresenting:
         claire.choose(1, NOW)
         one, other = claire.tap(NOW), every["paul"].tap(NOW)
 
-        assert len(one) == len(other) == 208
+        assert len(one) == len(other) == 218
         assert one.isascii()
         assert b"claire" not in one
 

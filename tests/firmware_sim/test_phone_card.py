@@ -186,7 +186,7 @@ class TestProfile:
 
         evidence = Channel(transmit).run(profile.reading_script())
         assert len(sent) == 2
-        assert len(evidence["string"]) == 208
+        assert len(evidence["string"]) == 218
 
     def test_a_locked_phone_is_told_from_a_stranger(self, profile: Profile) -> None:
         with pytest.raises(MediumUnreadable) as refused:

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitale_protocol.apdu import Response
-from vitale_protocol.errors import MediumUnreadable, MediumUnsupported
+from vitale_protocol.errors import MediumUnreadable, MediumUnsupported, PayloadInvalid
 from vitale_protocol.media import apcv, interpret
 from vitale_protocol.media.profile import Profile, parse_profile
-from vitale_protocol.records import Proof, Record
+from vitale_protocol.records import Proof, Reading, Record
 from vitale_protocol.wire_errors import to_wire
 
 
@@ -47,6 +47,30 @@ def test_nothing_of_the_string_is_in_the_reading(string: bytes, simulated: bool)
 def test_no_string_and_too_long_a_string(evidence: dict[str, bytes]) -> None:
     with pytest.raises(MediumUnreadable):
         interpret("apcv-nfc", evidence, simulated=False)
+
+
+@pytest.mark.parametrize("evidence", [{}, {"string": b""}, {"string": bytes(4097)}, {"code": b"x"}])
+def test_a_qr_code_without_a_string(evidence: dict[str, bytes]) -> None:
+    with pytest.raises(PayloadInvalid):
+        interpret("apcv-qr", evidence, simulated=False)
+
+
+def test_a_qr_code_is_transported() -> None:
+    reading = interpret("apcv-qr", {"string": b"https://example.org/", "symbology": b"qr"}, simulated=False)
+
+    assert reading == Reading(
+        medium="apcv-qr",
+        proof=Proof(method="apcv-transported", verified=False, freshness="none"),
+        origin="unknown",
+        record=Record(),
+    )
+
+
+@pytest.mark.parametrize("medium", ["apcv-nfc", "apcv-qr"])
+def test_a_string_of_the_simulated_phone_is_simulated_whatever_read_it(medium: str) -> None:
+    shown = {"string": apcv.SIMULATED_PREFIX + b"abc", "profile": b"un/1"}
+
+    assert interpret(medium, shown, simulated=False).origin == "simulated"
 
 
 class TestSeveralProfiles:

@@ -136,7 +136,7 @@ class Issuer:
         origin = self._profile_origins.get(presentation.evidence.get("profile", b""), "unknown")
         simulated = presentation.simulated or origin == "simulated"
         reading = media.interpret(presentation.medium, presentation.evidence, simulated=simulated)
-        if not simulated and origin != "unknown":
+        if reading.origin == "unknown" and origin != "unknown":
             reading = msgspec.structs.replace(reading, origin=origin)
         self._refuse(reading.origin)
         return reading

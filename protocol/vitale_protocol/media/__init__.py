@@ -5,6 +5,7 @@ new module here, and one line in the tables below.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from vitale_protocol.apdu import ReadingScript
 from vitale_protocol.errors import MediumUnsupported
@@ -15,7 +16,11 @@ from vitale_protocol.records import Reading
 __all__ = ["WARNINGS", "Evidence", "Recognised", "interpret", "reading_script", "recognise"]
 
 _CARDS: Mapping[str, CardModule] = {"vitale-card": vitale2, "cps-card": cps}
-_INTERPRETERS: Mapping[str, Interpreter] = {"vitale-card": vitale2.interpret, "apcv-nfc": apcv.interpret}
+_INTERPRETERS: Mapping[str, Interpreter] = {
+    "vitale-card": vitale2.interpret,
+    "apcv-nfc": apcv.interpret,
+    "apcv-qr": partial(apcv.interpret, medium="apcv-qr"),
+}
 
 
 def recognise(atr: bytes) -> Recognised:
@@ -47,7 +52,8 @@ def interpret(medium: str, evidence: Evidence, *, simulated: bool) -> Reading:
         simulated: whether the reader or the medium is simulated.
 
     Raises:
-        MediumUnreadable: the evidence cannot be understood.
+        MediumUnreadable: the evidence of a card or a phone cannot be understood.
+        PayloadInvalid: that of a code cannot.
         MediumUnsupported: nothing here interprets this medium.
     """
     interpreter = _INTERPRETERS.get(medium)

@@ -1,18 +1,25 @@
 """The apCV, the carte Vitale as an application of a phone: its string is transported, never decoded or guessed at.
 
-Evidence: ``string``, the opaque bytes as the phone gave them; ``profile``, ``name/version`` of the profile that read
-them. What the string says, only the service of the GIE SESAM-Vitale knows: a reading has an empty record.
+Evidence: ``string``, the opaque bytes as the phone gave or showed them; over NFC ``profile``, ``name/version`` of the
+profile that read them; of a QR code ``symbology``, where that is known. What the string says, only the service of the
+GIE SESAM-Vitale knows: a reading has an empty record.
+
+Strings of the simulated phone begin with ``SIMULATED_PREFIX``, so that nobody's camera or reader takes them for real.
 """
 
 from collections.abc import Sequence
+from typing import Final, Literal
 
 from vitale_protocol.apdu import ReadingScript
-from vitale_protocol.errors import MediumUnreadable, MediumUnsupported
+from vitale_protocol.errors import MediumUnreadable, MediumUnsupported, PayloadInvalid
 from vitale_protocol.media.medium import Evidence
 from vitale_protocol.media.profile import MAX_STRING, Profile
 from vitale_protocol.records import Proof, Reading, Record
 
-__all__ = ["interpret", "profile_of", "reading_script"]
+__all__ = ["SIMULATED_PREFIX", "interpret", "profile_of", "reading_script"]
+
+SIMULATED_PREFIX: Final = b"VITALESIM."
+"""How every string of the simulated phone begins; a reading of one is simulated, whatever read it."""
 
 
 def reading_script(profiles: Sequence[Profile]) -> ReadingScript[dict[str, bytes]]:
@@ -45,21 +52,26 @@ def profile_of(evidence: Evidence, profiles: Sequence[Profile]) -> Profile:
     raise MediumUnreadable("the string was read by a profile that is not known here", data={"medium": "apcv-nfc"})
 
 
-def interpret(evidence: Evidence, *, simulated: bool) -> Reading:
-    """Says that a string was presented over NFC, and nothing of what it means.
+def interpret(evidence: Evidence, *, simulated: bool, medium: Literal["apcv-nfc", "apcv-qr"] = "apcv-nfc") -> Reading:
+    """Says that a string was presented, and nothing of what it means.
 
     Args:
-        evidence: ``string``, 1 to 4096 bytes, and ``profile``.
-        simulated: whether the reader, the phone or the profile is simulated.
+        evidence: ``string``, 1 to 4096 bytes, and ``profile`` or ``symbology``.
+        simulated: whether the reader, the phone or the profile is simulated; a string of the simulated phone is so
+            in any case.
+        medium: how it was presented.
 
     Raises:
-        MediumUnreadable: there is no string, or it is too long.
+        MediumUnreadable: a phone on a reader gave no string, or one that is too long.
+        PayloadInvalid: so did a QR code.
     """
-    if not 1 <= len(evidence.get("string", b"")) <= MAX_STRING:
-        raise MediumUnreadable(f"an apCV string has 1 to {MAX_STRING} bytes", data={"medium": "apcv-nfc"})
+    string = evidence.get("string", b"")
+    if not 1 <= len(string) <= MAX_STRING:
+        refusal = MediumUnreadable if medium == "apcv-nfc" else PayloadInvalid
+        raise refusal(f"an apCV string has 1 to {MAX_STRING} bytes", data={"medium": medium})
     return Reading(
-        medium="apcv-nfc",
+        medium=medium,
         proof=Proof(method="apcv-transported", verified=False, freshness="none"),
-        origin="simulated" if simulated else "unknown",
+        origin="simulated" if simulated or string.startswith(SIMULATED_PREFIX) else "unknown",
         record=Record(),
     )

@@ -76,6 +76,7 @@ class Interpreter(Protocol):
         """Says what the evidence says.
 
         Raises:
-            MediumUnreadable: the evidence cannot be understood.
+            MediumUnreadable: the evidence of a card or a phone cannot be understood.
+            PayloadInvalid: that of a code cannot.
         """
         ...

@@ -1,0 +1,111 @@
+"""What a scanned code is, told from its bytes and its symbology: pure, and nothing in it is followed or decoded.
+
+Rules, the first that fits:
+
+- longer than 4096 bytes: ``too-long``; empty: ``other``;
+- ``IS``, a version and 22 zeros: the INS Datamatrix; ``DC01`` to ``DC04`` and a 2D-Doc header: a 2D-Doc. Both in
+  whatever symbology, since imagers without AIM identifiers do not tell it, and both are printed as QR codes as well;
+- a NIR that somebody typed or that is printed as a bar code; a wallet's ``mdoc:`` or OpenID4VP address;
+- any other symbology than a QR code's: ``other``. So is, where the symbology is unknown, what is plainly an article
+  number or a medicine's GS1 content;
+- all that is left is an apCV candidate: what the real one looks like is not public, and so it is opaque, bounded and
+  transported, also where it looks like an address.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from vitale_protocol.errors import JsonValue
+from vitale_protocol.media.profile import MAX_STRING
+from vitale_protocol.records import Medium
+
+__all__ = ["QR_SYMBOLOGIES", "Code", "Kind", "classify"]
+
+Kind: TypeAlias = Literal["apcv-qr", "ins-datamatrix", "2d-doc", "nir", "mdoc", "openid4vp", "other", "too-long"]
+"""What a code is; the first three are media."""
+
+QR_SYMBOLOGIES: Final = frozenset({"qr", "micro-qr", "rmqr"})
+
+# ANS, "Format datamatrix INS" v2.2 §3: IS, two digits of version, 22 characters kept free as zeros.
+_INS = re.compile(rb"IS[0-9]{2}0{22}")
+# ANTS, "Spécifications techniques des codes à barres 2D-Doc": CA, certificate, two dates (hexadecimal days), type.
+_TWO_D_DOC = re.compile(rb"DC0[1-4][0-9A-Z]{4}[0-9A-Z]{4}[0-9A-Fa-f]{8}[0-9A-Z]{2}")
+# Without its key only where it begins as a NIR in use does: other bar codes of 13 digits are article numbers.
+_NIR = re.compile(rb"(?:[1-478][0-9]{4}(?:[0-9]{2}|2[ABab])[0-9]{8}|[12][0-9]{4}(?:[0-9]{2}|2[ABab])[0-9]{6})")
+# ISO/IEC 18013-5 §8.2.2.3, and the schemes of OpenID4VP wallets: its own, HAIP's, the mdoc profile's and the EUDI's.
+_MDOC = re.compile(rb"mdoc:", re.IGNORECASE)
+_OPENID4VP = re.compile(rb"(?:[a-z]+-)?(?:openid4vp|haip|haip-vp):(?://)?", re.IGNORECASE)
+# GS1 General Specifications: AI 01, a GTIN, and then an end or one of the AIs of a medicine's box.
+_GS1 = re.compile(rb"(?:\x1d|\]d2|\]C1|\]Q3)?01([0-9]{14})(?:\Z|\x1d|(?:11|17)[0-9]{6}|10|21|71[0-9])", re.DOTALL)
+_GTIN = re.compile(rb"[0-9]{8}|[0-9]{12,14}")
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a code is.
+
+    Attributes:
+        kind: a word for it; a medium's name where it is one.
+        medium: as what it can be presented, or None.
+        evidence: for ``media.interpret``; empty without a medium.
+        reason: without a medium, the catalogue's reason why it cannot be presented; empty with one.
+        data: what goes with the reason.
+    """
+
+    kind: Kind
+    medium: Medium | None = None
+    evidence: dict[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
+    reason: str = ""
+    data: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+
+
+def classify(data: bytes, symbology: str = "") -> Code:
+    """Says what a code is.
+
+    Args:
+        data: the content as it was decoded, without an AIM identifier and without the imager's terminator.
+        symbology: ``qr``, ``micro-qr``, ``rmqr``, ``datamatrix``, ``aztec``, ``pdf417``, ``code128`` …; empty when it
+            is not known.
+    """
+    if len(data) > MAX_STRING:
+        return Code("too-long", reason="payload_invalid", data={"fault": "too-long"})
+    if not data:
+        return Code("other", reason="payload_invalid", data={"fault": "empty"})
+    if _INS.match(data):
+        return Code("ins-datamatrix", "ins-datamatrix", _evidence("code", data, symbology))
+    if _TWO_D_DOC.match(data):
+        return Code("2d-doc", "2d-doc", _evidence("code", data, symbology))
+    if kind := _named(data, symbology):
+        return Code(kind, reason="medium_unsupported", data={"medium": kind})
+    return Code("apcv-qr", "apcv-qr", _evidence("string", data, symbology))
+
+
+def _evidence(name: str, data: bytes, symbology: str) -> dict[str, bytes]:
+    return {name: data, **({"symbology": symbology.encode()} if symbology else {})}
+
+
+def _named(data: bytes, symbology: str) -> Kind | None:
+    """What is known and no medium; None for a candidate."""
+    two_dimensional_only = not symbology or symbology in QR_SYMBOLOGIES
+    if two_dimensional_only and _MDOC.match(data):
+        return "mdoc"
+    if two_dimensional_only and _OPENID4VP.match(data):
+        return "openid4vp"
+    if _NIR.fullmatch(data.replace(b" ", b"")) and not symbology.startswith(("ean", "upc")):
+        return "nir"
+    if not two_dimensional_only or (not symbology and _is_article(data)):
+        return "other"
+    return None
+
+
+def _is_article(data: bytes) -> bool:
+    gs1 = _GS1.match(data)
+    number = gs1[1] if gs1 else data
+    return _GTIN.fullmatch(number) is not None and _gtin_key_agrees(number)
+
+
+def _gtin_key_agrees(number: bytes) -> bool:
+    """GS1 General Specifications §7.9: weights 3 and 1 from the right, to a multiple of ten."""
+    digits = [one - 0x30 for one in reversed(number)]
+    return (sum(digits[::2]) + 3 * sum(digits[1::2])) % 10 == 0

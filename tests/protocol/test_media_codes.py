@@ -1,0 +1,152 @@
+"""What a scanned code is: every kind by its own example, and any bytes at all by a rule."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vitale_protocol import catalogue
+from vitale_protocol.media import interpret
+from vitale_protocol.media.codes import QR_SYMBOLOGIES, Code, Kind, classify
+
+INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.10\x1dS3SARAH\x1dS4GARCIA\x1dS5FS601-01-1977S701154"
+TWO_D_DOC = b"DC02FR000001125E125B0126FR247500010MME/SPECIMEN/NATACHA\x1d\x1fABCD"
+SYMBOLOGIES = ("", "qr", "micro-qr", "rmqr", "datamatrix", "aztec", "pdf417", "code128", "ean13")
+
+
+@pytest.mark.parametrize("symbology", SYMBOLOGIES)
+@pytest.mark.parametrize(("data", "kind"), [(INS, "ins-datamatrix"), (TWO_D_DOC, "2d-doc")])
+def test_printed_codes_are_known_in_any_symbology(data: bytes, kind: Kind, symbology: str) -> None:
+    code = classify(data, symbology)
+
+    told = {"symbology": symbology.encode()} if symbology else {}
+    assert code == Code(kind, kind, {"code": data, **told})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("symbology", ["", "qr", "micro-qr", "rmqr"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"VITALESIM.c29tZXRoaW5n",
+        b"https://example.org/?a=b",
+        b"\x00\xff\x80 anything",
+        b"x" * 4096,
+        b"IS01 and no zeros",
+        b"DC04 is a direct current",
+        b" ",
+        b"WIFI:S:salle;;",
+    ],
+)
+def test_what_nothing_else_is_may_be_an_apcv(data: bytes, symbology: str) -> None:
+    code = classify(data, symbology)
+
+    told = {"symbology": symbology.encode()} if symbology else {}
+    assert code == Code("apcv-qr", "apcv-qr", {"string": data, **told})
+
+
+@pytest.mark.parametrize("data", [b"277010115400329", b"2 77 01 01 154 003 29", b"253072A073004 43", b"2770101154003"])
+@pytest.mark.parametrize("symbology", ["", "qr", "code128"])
+def test_a_nir_that_was_typed(data: bytes, symbology: str) -> None:
+    assert classify(data, symbology) == Code("nir", reason="medium_unsupported", data={"medium": "nir"})
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"mdoc:owBjMS4wAYIB2BhYS6QBAiABIVgg", "mdoc"),
+        (b"MDOC:owBjMS4w", "mdoc"),
+        (b"openid4vp://?client_id=x&request_uri=y", "openid4vp"),
+        (b"haip://?request_uri=y", "openid4vp"),
+        (b"haip-vp://?request_uri=y", "openid4vp"),
+        (b"mdoc-openid4vp://?request_uri=y", "openid4vp"),
+        (b"eudi-openid4vp://?request_uri=y", "openid4vp"),
+    ],
+)
+@pytest.mark.parametrize("symbology", ["", "qr"])
+def test_wallets_are_named(data: bytes, kind: Kind, symbology: str) -> None:
+    assert classify(data, symbology) == Code(kind, reason="medium_unsupported", data={"medium": kind})
+
+
+@pytest.mark.parametrize(
+    ("data", "symbology"),
+    [
+        (b"0103400930000120172512311012345", "datamatrix"),
+        (b"anything", "pdf417"),
+        (b"VITALESIM.c29tZXRoaW5n", "aztec"),
+        (b"3400930000120", "ean13"),
+        (b"2770101154003", "ean13"),
+    ],
+)
+def test_another_symbology_is_no_code_of_a_patient(data: bytes, symbology: str) -> None:
+    assert classify(data, symbology) == Code("other", reason="medium_unsupported", data={"medium": "other"})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"3400930000120",
+        b"96385074",
+        b"0103400930000120172512311012345",
+        b"\x1d01034009300001201725123110AB\x1d21X",
+        b"]d20103400930000120",
+    ],
+)
+def test_a_box_of_medicine_without_symbology(data: bytes) -> None:
+    assert classify(data) == Code("other", reason="medium_unsupported", data={"medium": "other"})
+    assert classify(data, "qr").kind == "apcv-qr", "a QR code may say anything"
+
+
+@pytest.mark.parametrize("data", [b"3400930000121", b"0103400930000121172512311012345", b"0103400930000120 and more"])
+def test_digits_that_are_no_article_number(data: bytes) -> None:
+    assert classify(data).kind == "apcv-qr"
+
+
+@pytest.mark.parametrize(("data", "kind", "fault"), [(b"", "other", "empty"), (bytes(4097), "too-long", "too-long")])
+@pytest.mark.parametrize("symbology", SYMBOLOGIES)
+def test_nothing_and_too_much(data: bytes, kind: Kind, fault: str, symbology: str) -> None:
+    assert classify(data, symbology) == Code(kind, reason="payload_invalid", data={"fault": fault})
+
+
+@given(st.binary(max_size=4200), st.sampled_from(SYMBOLOGIES))
+def test_any_bytes_are_of_one_kind(data: bytes, symbology: str) -> None:
+    code = classify(data, symbology)
+
+    assert (code.medium is None) == (code.evidence == {}) == bool(code.reason)
+    assert code.medium in {None, code.kind}
+    if code.medium == "apcv-qr":
+        assert symbology in {"", *QR_SYMBOLOGIES}
+        assert code.evidence["string"] == data
+
+
+@given(st.binary(min_size=1, max_size=200))
+def test_a_code_does_not_show_what_it_says(data: bytes) -> None:
+    shown = repr(classify(b"VITALESIM." + data, "qr"))
+
+    assert "VITALESIM" not in shown
+
+
+@pytest.mark.parametrize("kind", ["nir", "mdoc", "openid4vp", "other"])
+@pytest.mark.parametrize("language", catalogue.LANGUAGES)
+def test_what_is_no_medium_has_its_own_text(kind: str, language: catalogue.Language) -> None:
+    assert catalogue.text("medium_unsupported", language, kind) != catalogue.text("medium_unsupported", language)
+    plain = catalogue.step_message("retry", language, "medium_unsupported")
+    assert catalogue.step_message("retry", language, f"medium_unsupported.{kind}") != plain
+
+
+@pytest.mark.parametrize("fault", ["too-long", "empty"])
+def test_faults_have_their_own_text(fault: str) -> None:
+    assert catalogue.text("payload_invalid", "en", fault) != catalogue.text("payload_invalid", "en")
+
+
+def test_a_candidate_is_interpreted() -> None:
+    code = classify(b"VITALESIM.c29tZXRoaW5n", "qr")
+    assert code.medium == "apcv-qr"
+
+    assert interpret(code.medium, code.evidence, simulated=False).origin == "simulated"
+
+
+def test_the_catalogue_does_not_speak_of_cards_where_a_code_was_shown() -> None:
+    for kind in ("nir", "mdoc", "openid4vp", "other"):
+        told = catalogue.text("medium_unsupported", "en", kind)
+        assert not re.search(r"\binsert\b", told.remedy, re.IGNORECASE)
