@@ -14,7 +14,7 @@ from vitale_protocol.session import Called, Ended, Notified, Refused, Returned, 
 from vitale_reader.address import Address, TlsAddress, UnixAddress, check_pin, tls_context
 from vitale_reader.pairing import Pairing
 
-__all__ = ["Call", "Link", "OnExpiring", "open_link", "typed"]
+__all__ = ["Call", "Link", "OnExpiring", "OnProgress", "OnReader", "open_link", "typed"]
 
 ResultT = TypeVar("ResultT", bound=Result)
 OnProgress = Callable[[PresentationProgress], None]

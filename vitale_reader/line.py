@@ -1,0 +1,137 @@
+"""The SDK's way to the daemon: a link that is opened when it is needed, and again when it was lost."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from vitale_protocol.errors import DaemonUnreachable, LimitExceeded, LocalMisuse, NotAuthenticated, ShuttingDown
+from vitale_protocol.methods import PROTOCOL_VERSION, Identity, Params, Result, SessionOpen, SessionOpened
+from vitale_reader.address import TlsAddress, resolve
+from vitale_reader.home import Home
+from vitale_reader.link import Link, OnExpiring, OnReader, open_link
+from vitale_reader.pairing import Pairing
+
+__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "Line", "Settings"]
+
+ResultT = TypeVar("ResultT", bound=Result)
+
+# apcv.timeout is 120 s at most.
+SERVICE_TIMEOUT = 125.0
+FIRST_DELAY, LONGEST_DELAY = 0.01, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to reach the daemon; ``connect()`` documents each."""
+
+    home: Home
+    address: str | None = None
+    pairing: Pairing | None = None
+    language: Literal["fr", "en"] = "fr"
+    name: str = "vitale-reader-sdk"
+    version: str = ""
+    connect_timeout: float = 5.0
+    call_timeout: float = 10.0
+    on_context_expiring: OnExpiring | None = None
+
+
+class Line:
+    """The link there is, or the next one.
+
+    Args:
+        settings: how to reach the daemon.
+        on_reader: hears the reader events of every link, as ``Link`` tells them.
+    """
+
+    def __init__(self, settings: Settings, on_reader: OnReader) -> None:
+        self._settings = settings
+        self._on_reader = on_reader
+        self._link: Link | None = None
+        self._opened: SessionOpened | None = None
+        self._opening = asyncio.Lock()
+        self.closed = False
+
+    async def close(self) -> None:
+        """Ends the link; there will be no other."""
+        self.closed = True
+        if self._link is not None:
+            await self._link.close()
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no link now."""
+        return self._link is None or self._link.lost
+
+    async def ask(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
+        """A call that is harmless to repeat: made again, once, where the link turns out to be lost."""
+        link, _ = await self.open()
+        try:
+            return await link.ask(method, params, result, within=self._settings.call_timeout)
+        except DaemonUnreachable:
+            return await self.ask_once(method, params, result)
+
+    async def ask_once(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
+        """A call that is not repeated after a loss: the daemon may have done it already."""
+        link, _ = await self.open()
+        return await link.ask(method, params, result, within=self._settings.call_timeout)
+
+    async def ask_service(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
+        """A call that the daemon answers when the apCV service has: it has its own time limit for that."""
+        link, _ = await self.open()
+        return await link.ask(method, params, result, within=SERVICE_TIMEOUT)
+
+    async def open(self, *, within: float | None = None) -> tuple[Link, SessionOpened]:
+        """The link, and what the daemon said when it was opened.
+
+        Raises:
+            DaemonUnreachable: no daemon answers ``within`` seconds (the setting's by default).
+            DaemonUntrusted, NotAuthenticated: it is not the right one, or this is not one of its clients.
+            LocalMisuse: the line was closed.
+        """
+        async with self._opening:
+            if self.closed:
+                raise LocalMisuse("the connection is closed")
+            if self._link is None or self._opened is None or self._link.lost:
+                self._link, self._opened = await self._retry_open(
+                    time.monotonic() + (self._settings.connect_timeout if within is None else within)
+                )
+            return self._link, self._opened
+
+    async def _retry_open(self, deadline: float) -> tuple[Link, SessionOpened]:
+        delay = FIRST_DELAY
+        while True:
+            try:
+                return await self._open_once(max(deadline - time.monotonic(), 1.0))
+            except (DaemonUnreachable, ShuttingDown, LimitExceeded) as error:
+                if time.monotonic() + delay > deadline:
+                    if error.data.get("ended") == "opening":
+                        raise NotAuthenticated(error.detail) from error
+                    raise
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)
+
+    async def _open_once(self, within: float) -> tuple[Link, SessionOpened]:
+        settings = self._settings
+        address = resolve(settings.home, settings.address, settings.pairing)
+        greeting = SessionOpen(
+            protocol=(PROTOCOL_VERSION,),
+            client=Identity(name=settings.name, version=settings.version),
+            credential=settings.pairing.credential if settings.pairing else None,
+            language=settings.language,
+        )
+        try:
+            async with asyncio.timeout(within):
+                link = await open_link(address, settings.pairing, self._on_reader, settings.on_context_expiring)
+        except TimeoutError as error:
+            raise DaemonUnreachable(f"{address}: no answer in {within:g} s") from error
+        try:
+            return link, await link.ask("session.open", greeting, SessionOpened, within=within)
+        except BaseException as error:
+            link.abort()
+            if isinstance(error, DaemonUnreachable) and isinstance(address, TlsAddress):
+                # TLS 1.3 refuses a client's certificate after the client's own handshake, and asyncio does so without
+                # a word. A daemon that was just killed looks the same: it is a refusal only where it goes on.
+                told = "the daemon ends the connection at its opening; it may not know this client's certificate"
+                raise DaemonUnreachable(told, data={"ended": "opening"}) from error
+            raise

@@ -1,0 +1,143 @@
+"""One token for one request: the reads that wait on a connection, each across losses of it."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from vitale_protocol.errors import (
+    Cancelled,
+    DaemonUnreachable,
+    PresentationError,
+    ReaderError,
+    ShuttingDown,
+    TokenInvalid,
+)
+from vitale_protocol.events import PresentationProgress
+from vitale_protocol.methods import Empty, OutboxListed, PresentationRequest, PresentationResult, StationKeys
+from vitale_protocol.tokens import Claims
+from vitale_reader.line import FIRST_DELAY, LONGEST_DELAY, Line, Settings
+from vitale_reader.link import Link, OnProgress, typed
+from vitale_reader.verification import SeenTokens, verify
+
+__all__ = ["Reads"]
+
+# WIRE: timeout_ms is 1 000 at least.
+SHORTEST_MS = 1_000
+# A daemon answers `timeout` by itself; this much later it is the daemon that is at fault.
+GRACE = 5.0
+
+
+class Reads:
+    """The reads of a connection that wait."""
+
+    def __init__(self, line: Line, settings: Settings) -> None:
+        self._line = line
+        self._settings = settings
+        self._seen = SeenTokens()
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    async def obtain(self, wish: PresentationRequest, on_progress: OnProgress | None) -> tuple[str, Claims]:
+        """The token that answers a request, and what it says.
+
+        Raises:
+            Cancelled: ``cancel()`` was called.
+            TokenInvalid: the daemon's token does not verify.
+            DaemonUnreachable: the daemon went away and did not come back.
+            VitaleError: what the daemon answered.
+        """
+        return await self._unless_cancelled(self._obtain(wish, on_progress))
+
+    def cancel(self) -> None:
+        """Cancels every read that waits."""
+        for waiting in tuple(self._waiting):
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def _unless_cancelled(self, work: Coroutine[Any, Any, tuple[str, Claims]]) -> tuple[str, Claims]:
+        task = asyncio.ensure_future(work)
+        stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(stop)
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Cancelled("cancelled by this client")
+            return task.result()
+        finally:
+            self._waiting.discard(stop)
+            stop.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
+
+    async def _obtain(self, wish: PresentationRequest, on_progress: OnProgress | None) -> tuple[str, Claims]:
+        deadline = time.monotonic() + wish.timeout_ms / 1000
+        link, _ = await self._line.open()
+        delay, lost = 0.0, False
+        while True:
+            try:
+                if lost and (found := await self._recover(wish.nonce)) is not None:
+                    return found
+                token = await self._request(link, wish, deadline - time.monotonic(), on_progress)
+                return token, await self._verify(token, wish.nonce)
+            except (DaemonUnreachable, ShuttingDown):
+                link.abort()
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(delay)  # a daemon that falls again and again is not to be hammered
+            delay, lost = min(delay * 2 or FIRST_DELAY, LONGEST_DELAY), True
+            link, _ = await self._line.open(within=min(self._settings.connect_timeout, deadline - time.monotonic()))
+
+    async def _request(self, link: Link, wish: PresentationRequest, left: float, on_progress: OnProgress | None) -> str:
+        params = PresentationRequest(
+            nonce=wish.nonce,
+            media=wish.media,
+            readers=wish.readers,
+            scopes=wish.scopes,
+            purpose=wish.purpose,
+            timeout_ms=max(round(left * 1000), SHORTEST_MS),
+        )
+        # Progress goes through a queue, so that what the callback raises ends this read and not the connection.
+        updates: asyncio.Queue[PresentationProgress | None] = asyncio.Queue()
+        call = link.call("presentation.request", params, updates.put_nowait)
+        call.future.add_done_callback(lambda _: updates.put_nowait(None))
+        where: str | None = None
+        try:
+            async with asyncio.timeout(params.timeout_ms / 1000 + GRACE):
+                while (update := await updates.get()) is not None:
+                    where = update.reader or where
+                    if on_progress is not None:
+                        on_progress(update)
+        except TimeoutError as error:
+            link.abort()
+            raise DaemonUnreachable("the daemon lets a request wait beyond its time") from error
+        finally:
+            if not call.future.done():
+                link.cancel(call)
+                call.future.cancel()
+        try:
+            return typed(call.future.result(), PresentationResult).token
+        except (PresentationError, ReaderError) as error:
+            # Where it happened, so that a counter can wait until that card is withdrawn.
+            if where is not None:
+                error.data.setdefault("reader", where)
+            raise
+
+    async def _recover(self, nonce: str) -> tuple[str, Claims] | None:
+        # A token with our nonce was issued before the loss and kept in the outbox.
+        for waiting in (await self._line.ask("outbox.list", Empty(), OutboxListed)).tokens:
+            with contextlib.suppress(TokenInvalid):  # another request's
+                return waiting.token, await self._verify(waiting.token, nonce)
+        return None
+
+    async def _verify(self, token: str, nonce: str) -> Claims:
+        _, opened = await self._line.open()
+        try:
+            return verify(token, jwks=opened.jwks, audience=opened.client_id, nonce=nonce, seen=self._seen)
+        except TokenInvalid as error:
+            if error.data.get("check") != "key":
+                raise
+        # The station's key was rotated since the session was opened.
+        keys = (await self._line.ask("station.keys", Empty(), StationKeys)).jwks
+        return verify(token, jwks=keys, audience=opened.client_id, nonce=nonce, seen=self._seen)
