@@ -16,20 +16,18 @@ from vitale_protocol.errors import (
     ShuttingDown,
 )
 from vitale_protocol.events import Reader
-from vitale_reader.daemon.hub import (
-    GRACE_LOST,
-    GRACE_NEW,
+from vitale_reader.daemon.decisions import (
     PATIENT_MEDIA,
     Action,
     Announce,
     ArmDriver,
     Deliver,
     DisarmDriver,
-    Hub,
     Refuse,
     Tell,
     Waiting,
 )
+from vitale_reader.daemon.hub import GRACE_LOST, GRACE_NEW, Hub
 
 CARD = frozenset({"vitale-card"})
 

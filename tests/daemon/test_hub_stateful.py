@@ -11,16 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, consumes, initialize, inv
 from vitale_drivers.base import Arm, Presented
 from vitale_protocol.errors import MediumMute, ReaderUnavailable
 from vitale_protocol.events import Reader
-from vitale_reader.daemon.hub import (
-    Action,
-    ArmDriver,
-    Deliver,
-    DisarmDriver,
-    Hub,
-    Key,
-    Refuse,
-    Waiting,
-)
+from vitale_reader.daemon.decisions import Action, ArmDriver, Deliver, DisarmDriver, Key, Refuse, Waiting
+from vitale_reader.daemon.hub import Hub
 
 READERS = ("a", "b", "c")
 MEDIA = ("vitale-card", "cps-card")

@@ -8,8 +8,8 @@ from vitale_protocol.events import ContextExpiring, PresentationProgress, Reader
 from vitale_protocol.methods import Result
 from vitale_protocol.session import Session
 from vitale_reader.daemon.access import Caller, Peer
+from vitale_reader.daemon.decisions import Tell
 from vitale_reader.daemon.delivery import incident
-from vitale_reader.daemon.hub import Tell
 
 __all__ = ["Connection", "Conversation"]
 

@@ -32,7 +32,7 @@ from vitale_protocol.methods import PresentationResult
 from vitale_protocol.records import Reading
 from vitale_reader.daemon.audit import Audit, Entry
 from vitale_reader.daemon.contexts import Contexts, Held
-from vitale_reader.daemon.hub import Deliver, Tell
+from vitale_reader.daemon.decisions import Deliver, Tell
 from vitale_reader.daemon.issuer import Grant, Issued, Issuer
 from vitale_reader.daemon.outbox import Outbox
 from vitale_reader.daemon.replay import ReplayGuard

@@ -31,19 +31,19 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.events import Reader
 from vitale_reader.daemon import delivery
-from vitale_reader.daemon.delivery import Asked, Delivery, incident
-from vitale_reader.daemon.hub import (
+from vitale_reader.daemon.decisions import (
     Action,
     Announce,
     ArmDriver,
     Deliver,
     DisarmDriver,
-    Hub,
     Key,
     Refuse,
     Tell,
     Waiting,
 )
+from vitale_reader.daemon.delivery import Asked, Delivery, incident
+from vitale_reader.daemon.hub import Hub
 from vitale_reader.daemon.issuer import Grant
 from vitale_reader.daemon.supervisor import Supervisor
 

@@ -36,26 +36,20 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 from vitale_protocol.events import Reader, Step
+from vitale_reader.daemon.decisions import (
+    Action,
+    Announce,
+    ArmDriver,
+    Deliver,
+    DisarmDriver,
+    Key,
+    Refuse,
+    Tell,
+    Waiting,
+)
+from vitale_reader.daemon.slots import DriverState, Slot
 
-__all__ = [
-    "GRACE_LOST",
-    "GRACE_NEW",
-    "PATIENT_MEDIA",
-    "Action",
-    "Announce",
-    "ArmDriver",
-    "Deliver",
-    "DisarmDriver",
-    "Hub",
-    "Key",
-    "Refuse",
-    "Tell",
-    "Waiting",
-]
-
-#: What a request gets when it names no media: what patients present. A practitioner's CPS lies in the second slot all
-#: day; if it counted, every request would be ambiguous.
-PATIENT_MEDIA = frozenset({"vitale-card", "apcv-nfc", "apcv-qr", "ins-datamatrix", "2d-doc"})
+__all__ = ["GRACE_LOST", "GRACE_NEW", "Hub"]
 
 #: Seconds. A worker opens its driver in well under a second; a PC/SC service is back within two of its restart.
 GRACE_NEW = 2.0
@@ -63,127 +57,6 @@ GRACE_LOST = 5.0
 
 #: Failures of the reader, not of what was presented: the same medium will be read when the reader is back.
 DELAYS = frozenset({ReaderGone.reason, ReaderUnavailable.reason})
-
-#: The number of a session, and the id of a request in it.
-Key = tuple[int, int | str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A request that waits for a presentation.
-
-    Attributes:
-        key: names the request, unique among those that wait; the request ends with its session.
-        media: the media wanted, all of them in ``vitale_protocol.records.Medium``.
-        readers: ids of the readers wanted; empty means all.
-        challenge: for media that can answer one.
-        asked_at: hub time, seconds.
-        deadline: hub time, seconds.
-    """
-
-    key: Key
-    media: frozenset[str]
-    readers: frozenset[str] = frozenset()
-    challenge: bytes = b""
-    asked_at: float
-    deadline: float
-
-    def fits(self, reader: Reader) -> bool:
-        """Whether a presentation at this reader could answer the request."""
-        return not self.media.isdisjoint(reader.media) and (not self.readers or reader.id in self.readers)
-
-
-# ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class ArmDriver:
-    """Arm a driver. Hub time is that of ``time.monotonic()``, so its deadline holds for the driver as it is."""
-
-    driver: str
-    arm: Arm
-
-
-@dataclass(frozen=True, slots=True)
-class DisarmDriver:
-    """Disarm a driver."""
-
-    driver: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """This presentation answers this request."""
-
-    request: Waiting
-    presentation: Presented
-    reader: Reader
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """This error answers this request."""
-
-    request: Waiting
-    error: VitaleError
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """How this request gets on; ``reason`` is a catalogue reason where the step has one."""
-
-    request: Waiting
-    step: Step
-    reader: str | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Announce:
-    """A reader was ``added``, ``changed`` or ``removed``: for everyone who watches."""
-
-    what: str
-    reader: Reader
-
-
-Action = ArmDriver | DisarmDriver | Deliver | Refuse | Tell | Announce
-
-# ── state ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(slots=True)
-class Slot:
-    """A reader and what the hub knows of the medium in it.
-
-    ``since`` is when this presence began; ``answered`` whether the driver has reported an outcome for it; ``again``
-    whether one more reading was ordered whose outcome is still to come. ``broken``: the reader failed in a reading, and
-    is of no use until its driver says something new of it.
-    """
-
-    reader: Reader
-    since: float
-    answered: bool = False
-    again: bool = False
-    broken: bool = False
-
-    @property
-    def occupied(self) -> bool:
-        """Whether something lies there."""
-        return self.reader.state in {"present", "busy", "leased"}
-
-    @property
-    def usable(self) -> bool:
-        """Whether a presentation can be hoped for here."""
-        return not self.broken and self.reader.state != "unavailable"
-
-
-@dataclass(slots=True)
-class DriverState:
-    """A driver: what it can read, what it is armed for, and the catalogue reason of what is wrong with it."""
-
-    media: frozenset[str]
-    armed: Arm | None = None
-    trouble: str = ""
 
 
 @dataclass(slots=True)

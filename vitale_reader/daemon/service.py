@@ -58,9 +58,9 @@ from vitale_reader.daemon.audit import Audit
 from vitale_reader.daemon.certificates import Certificates, Issued
 from vitale_reader.daemon.contexts import Contexts
 from vitale_reader.daemon.conversation import Connection, Conversation
+from vitale_reader.daemon.decisions import PATIENT_MEDIA
 from vitale_reader.daemon.delivery import incident
 from vitale_reader.daemon.desk import Desk
-from vitale_reader.daemon.hub import PATIENT_MEDIA
 from vitale_reader.daemon.issuer import Grant
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.outbox import MOST_LISTED, Outbox
