@@ -114,7 +114,7 @@ def test_who_waited_before_the_card_came_is_told_to_have_it_removed(hub: Hub) ->
     hub.ask(ask(2), 0.0)
     hub.reader_changed(present(), 1.0)
     actions = hub.presented(presented(), 1.1)
-    assert of(Tell, actions) == [Tell(ask(2), "remove_card", "a")]
+    assert of(Tell, actions) == [Tell(ask(2), "remove_card", "a", "vitale-card")]
     assert arms(actions) in ([], [()])
     hub.reader_changed(reader(), 2.0)
     hub.reader_changed(present(), 3.0)

@@ -17,6 +17,10 @@ Rules (``tests/daemon/test_hub.py`` holds one test for each, and a stateful one 
 7.  A request ends once: by a presentation, an error, its deadline, its cancellation or the end of its session.
 8.  Drivers are armed only while a matching request waits, and only for readers that they have: names that clients
     made up never reach a driver.
+9.  A one-time code (``apcv-qr``) answers one request. While it still lies there, or is shown again at the same reader,
+    it is no choice, is not ordered once more, and whoever waits is told to have a new one shown (``retry``,
+    ``replayed``); the new one is a presentation like any other. One that was given back, because it was sent to nobody,
+    counts as if it had not been presented.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +37,7 @@ from vitale_protocol.errors import (
     PresentationTimeout,
     ReaderGone,
     ReaderUnavailable,
+    Replayed,
     VitaleError,
 )
 from vitale_protocol.events import Reader, Step
@@ -47,7 +52,7 @@ from vitale_reader.daemon.decisions import (
     Tell,
     Waiting,
 )
-from vitale_reader.daemon.slots import DriverState, Slot
+from vitale_reader.daemon.slots import DriverState, Slot, fingerprint
 
 __all__ = ["GRACE_LOST", "GRACE_NEW", "Hub"]
 
@@ -121,7 +126,7 @@ class Hub:
             return []
         was_occupied, slot.reader, slot.broken = slot.occupied, reader, False
         if not slot.occupied or not was_occupied:
-            slot.since, slot.answered, slot.again = now, False, False
+            slot.begins(now)
         actions: list[Action] = [Announce("changed", reader)]
         if not was_occupied:
             actions += self._strange(reader)
@@ -139,7 +144,14 @@ class Hub:
         if choices := self._ambiguous(request):
             return [Refuse(request, choices)]
         self._waiting[request.key] = request
-        return self._settle(now, [Tell(request, "armed")])
+        actions: list[Action] = [Tell(request, "armed")]
+        if not self._present(request):
+            actions += [
+                Tell(request, "retry", slot.reader.id, Replayed.reason)
+                for slot in self._slots.values()
+                if slot.spent and self._lies_for(request, slot)
+            ]
+        return self._settle(now, actions)
 
     def cancel(self, key: Key, now: float) -> list[Action]:
         """The client gives up a request; no action if it does not wait (any more)."""
@@ -169,15 +181,25 @@ class Hub:
         slot = self._slots.get(presentation.reader)
         if slot is None:
             return []  # its reader's removal overtook it: what is no longer there is not told
-        slot.answered, slot.again = True, False
+        slot.answered, slot.again, slot.shown = True, False, fingerprint(presentation)
         request = next(self._matching(slot.reader, presentation.medium), None)
         if request is None:
             return self._settle(now, [])
+        if slot.spent:
+            return self._settle(now, self._have_renewed(slot, presentation.medium))
         self._end(request.key)
-        if choices := self._ambiguous(request):
+        if choices := self._ambiguous(request, slot):
             return self._settle(now, [Refuse(request, choices)])
-        actions: list[Action] = [Deliver(request, presentation, slot.reader)]
-        return self._settle(now, actions + self._have_removed(slot))
+        slot.used = slot.shown or slot.used
+        others = self._have_renewed(slot, presentation.medium) if slot.shown else self._have_removed(slot)
+        return self._settle(now, [Deliver(request, presentation, slot.reader), *others])
+
+    def given_back(self, presentation: Presented, now: float) -> list[Action]:
+        """A one-time code was delivered, and not used: it may be presented again."""
+        slot = self._slots.get(presentation.reader)
+        if slot is not None and slot.used == fingerprint(presentation):
+            slot.used = b""
+        return self._settle(now, [])
 
     def failed(self, reader_id: str, error: VitaleError, now: float) -> list[Action]:
         """A presentation gave no reading."""
@@ -185,7 +207,9 @@ class Hub:
         if slot is None:
             return []
         slot.answered, slot.again = True, False
-        request = next(self._matching(slot.reader, slot.reader.medium), None)
+        # What could not be read may have no name that a request knows.
+        medium = slot.reader.medium if slot.reader.medium in slot.reader.media else None
+        request = next(self._matching(slot.reader, medium), None)
         if request is None:
             return self._settle(now, [])
         if error.reason in DELAYS:
@@ -225,15 +249,20 @@ class Hub:
             if request.fits(reader) and (medium is None or medium in request.media)
         )
 
-    def _present(self, request: Waiting) -> list[Slot]:
+    def _lies_for(self, request: Waiting, slot: Slot) -> bool:
+        """Whether what lies there is of a medium that the request wants, at a reader that it wants."""
+        return slot.occupied and slot.reader.medium in request.media and request.fits(slot.reader)
+
+    def _present(self, request: Waiting, besides: Slot | None = None) -> list[Slot]:
+        """Where something lies that could answer the request; ``besides`` is where that is known already."""
         return [
             slot
             for slot in self._slots.values()
-            if slot.occupied and slot.reader.medium in request.media and request.fits(slot.reader)
+            if slot is besides or (self._lies_for(request, slot) and not slot.spent)
         ]
 
-    def _ambiguous(self, request: Waiting) -> AmbiguousMedium | None:
-        present = sorted(self._present(request), key=lambda slot: slot.reader.id)
+    def _ambiguous(self, request: Waiting, besides: Slot | None = None) -> AmbiguousMedium | None:
+        present = sorted(self._present(request, besides), key=lambda slot: slot.reader.id)
         if len(present) <= 1:
             return None
         return AmbiguousMedium(
@@ -257,9 +286,15 @@ class Hub:
         if not slot.occupied:
             return []
         return [
-            Tell(request, "remove_card", slot.reader.id)
+            Tell(request, "remove_card", slot.reader.id, slot.reader.medium or "")
             for request in self._matching(slot.reader, slot.reader.medium)
             if request.asked_at < slot.since
+        ]
+
+    def _have_renewed(self, slot: Slot, medium: str) -> list[Action]:
+        """Rule 9: whoever waits needs another code than the one that was used."""
+        return [
+            Tell(request, "retry", slot.reader.id, Replayed.reason) for request in self._matching(slot.reader, medium)
         ]
 
     def _settle(self, now: float, actions: list[Action]) -> list[Action]:
@@ -308,7 +343,7 @@ class Hub:
 
     def _reread(self, slot: Slot) -> bool:
         """Rule 2: whether a request came after a medium that was already read, and is to have it read once more."""
-        if slot.occupied and slot.answered and slot.usable and not slot.again:
+        if slot.occupied and slot.answered and slot.usable and not slot.again and not slot.spent:
             matching = self._matching(slot.reader, slot.reader.medium)
             slot.again = any(request.asked_at >= slot.since for request in matching)
             return slot.again

@@ -1,11 +1,15 @@
 """What the hub knows of readers and drivers, and of what lies there."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 
-from vitale_drivers.base import Arm
+from vitale_drivers.base import Arm, Presented
 from vitale_protocol.events import Reader
 
-__all__ = ["DriverState", "Slot"]
+__all__ = ["DriverState", "Slot", "fingerprint"]
+
+#: Media whose content counts once: what was used is of no use to the next request, until the phone shows a new one.
+ONE_TIME = frozenset({"apcv-qr"})
 
 
 @dataclass(slots=True)
@@ -15,6 +19,9 @@ class Slot:
     ``since`` is when this presence began; ``answered`` whether the driver has reported an outcome for it; ``again``
     whether one more reading was ordered whose outcome is still to come. ``broken``: the reader failed in a reading, and
     is of no use until its driver says something new of it.
+
+    ``shown`` is the fingerprint of the one-time code that was read in this presence, empty where it was none; ``used``
+    that of the last one that was read at this reader and answered a request.
     """
 
     reader: Reader
@@ -22,6 +29,17 @@ class Slot:
     answered: bool = False
     again: bool = False
     broken: bool = False
+    shown: bytes = b""
+    used: bytes = b""
+
+    def begins(self, now: float) -> None:
+        """Something new lies there, or nothing any more."""
+        self.since, self.answered, self.again, self.shown = now, False, False, b""
+
+    @property
+    def spent(self) -> bool:
+        """Whether what lies there is a one-time code that has answered a request already."""
+        return self.shown != b"" and self.shown == self.used
 
     @property
     def occupied(self) -> bool:
@@ -41,3 +59,10 @@ class DriverState:
     media: frozenset[str]
     armed: Arm | None = None
     trouble: str = ""
+
+
+def fingerprint(presentation: Presented) -> bytes:
+    """What a one-time code is known again by, so that its string need not be kept; empty for every other medium."""
+    if presentation.medium not in ONE_TIME:
+        return b""
+    return sha256(presentation.evidence.get("string", b"")).digest()
