@@ -13,8 +13,9 @@ from typing import ClassVar
 from vitale_drivers.base import Arm, Disarm, Driver, Emit, Health, Options, Report, Started, Transmit, Transmitted
 from vitale_drivers.nfc_field import MEDIUM
 from vitale_drivers.nfc_link import Bus, Place
-from vitale_drivers.nfc_reader import NfcReader, reason_of
+from vitale_drivers.nfc_reader import NfcReader
 from vitale_drivers.nfc_settings import Address, parse_options
+from vitale_drivers.reasons import reason_of
 from vitale_protocol.errors import ConfigurationInvalid, ReaderError, ReaderGone, ToolMissing
 
 __all__ = ["NfcDriver"]

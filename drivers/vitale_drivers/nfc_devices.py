@@ -3,8 +3,6 @@
 import errno
 import importlib
 import logging
-import os
-import re
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +18,7 @@ from vitale_drivers.nfc_generic import GenericLink
 from vitale_drivers.nfc_link import Link, Place
 from vitale_drivers.nfc_pn53x import Pn53xLink
 from vitale_drivers.nfc_settings import Address
+from vitale_drivers.serial_ports import is_pseudo_terminal
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 __all__ = ["NfcpyBus"]
@@ -32,9 +31,6 @@ logging.getLogger("nfc").setLevel(logging.CRITICAL)
 
 _HIGH_SPEED = 921_600
 _START_SPEED = 115_200
-_PSEUDO_TERMINAL = re.compile(r"/dev/(pts/\d+|ttys\d+)\Z")
-_PSEUDO_TERMINAL_MAJORS = range(136, 144)
-"""Linux, Documentation/admin-guide/devices.txt: Unix98 PTY slaves."""
 _MODULES = Path("/proc/modules")
 _KERNEL_DRIVERS = ("pn533_usb", "port100", "pn533", "pn532_uart")
 """Linux modules that take NFC readers as soon as they are plugged."""
@@ -64,7 +60,7 @@ class NfcpyBus:
             return ()
         if address.path not in self._serial:  # once for each plugging: asking all ports for their names is not cheap
             self._serial[address.path] = Place(_serial_id(address.path), f"PN532 ({address.path})", address)
-        return (replace(self._serial[address.path], simulated=_is_pseudo_terminal(path)),)
+        return (replace(self._serial[address.path], simulated=is_pseudo_terminal(path)),)
 
     def _usb_places(self, address: Address) -> tuple[Place, ...]:
         """Where libusb cannot look, that says nothing of what is there: it is what was there before."""
@@ -145,19 +141,7 @@ def _is_behind_pseudo_terminal(device: nfcpy.Device) -> bool:
     if sys.platform == "win32" or not isinstance(device, pn532.Device):
         return False
     wire = device.chipset.transport
-    return isinstance(wire, transport.TTY) and wire.tty is not None and _is_pseudo_terminal(wire.tty.fileno())
-
-
-def _is_pseudo_terminal(which: Path | int) -> bool:
-    """Of a path or an open line; by its name, and by its device, which may have any name."""
-    with suppress(OSError):
-        name = os.ttyname(which) if isinstance(which, int) else str(which.resolve())
-        if _PSEUDO_TERMINAL.match(name):
-            return True
-    with suppress(OSError):
-        status = os.fstat(which) if isinstance(which, int) else which.stat()
-        return sys.platform == "linux" and os.major(status.st_rdev) in _PSEUDO_TERMINAL_MAJORS
-    return False
+    return isinstance(wire, transport.TTY) and wire.tty is not None and is_pseudo_terminal(wire.tty.fileno())
 
 
 def _initialise(binding: str, *arguments: object) -> nfcpy.Device:

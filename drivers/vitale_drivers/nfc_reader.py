@@ -12,17 +12,19 @@ from typing import Protocol
 import msgspec
 
 from vitale_drivers.base import Arm, Disarm, Emit, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report, Transmit
+from vitale_drivers.call_timer import CallTimer
 from vitale_drivers.card_tasks import Task, transmission
 from vitale_drivers.nfc_field import MEDIUM, Field
 from vitale_drivers.nfc_link import Bus, Link, Place
 from vitale_drivers.nfc_settings import Settings
-from vitale_drivers.nfc_watch import CallTimer, TimedLink
+from vitale_drivers.nfc_watch import TimedLink
 from vitale_drivers.presence import Presence
+from vitale_drivers.reasons import reason_of
 from vitale_protocol.errors import ReaderError, ReaderGone
 from vitale_protocol.events import Reader
 from vitale_protocol.media.profile import Profile
 
-__all__ = ["NfcReader", "Supervisor", "reason_of"]
+__all__ = ["NfcReader", "Supervisor"]
 
 Order = Arm | Disarm | Transmit
 
@@ -217,9 +219,3 @@ class NfcReader:
             if isinstance(report, ReaderChanged):
                 self._shown = report.reader
             self._emit_to(report)
-
-
-def reason_of(error: ReaderError) -> str:
-    """The reason of an error, with the variant of the catalogue's entry that says more of it: ``reader_busy.pn533``."""
-    more = error.data.get("service")
-    return f"{error.reason}.{more}" if isinstance(more, str) else error.reason

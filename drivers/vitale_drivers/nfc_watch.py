@@ -1,33 +1,9 @@
 """A reader whose calls are timed one by one, so that one that does not return is seen from another thread."""
 
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
-
+from vitale_drivers.call_timer import CallTimer
 from vitale_drivers.nfc_link import Link, Target
 
-__all__ = ["CallTimer", "TimedLink"]
-
-
-class CallTimer:
-    """Since when the thread of a reader has been in a call of the binding."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-
-    def elapsed(self, now: float) -> float:
-        """Seconds of the monotonic clock since the call began; 0 where there is none."""
-        since = self._since
-        return 0.0 if since is None else now - since
-
-    @contextmanager
-    def call(self) -> Generator[None]:
-        """Encloses one call."""
-        self._since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._since = None
+__all__ = ["TimedLink"]
 
 
 class TimedLink(Link):

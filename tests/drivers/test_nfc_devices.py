@@ -12,11 +12,11 @@ import pytest
 import usb1
 from nfc.clf import pn532, transport
 
-from vitale_drivers import nfc_devices
+from vitale_drivers import nfc_devices, serial_ports
 from vitale_drivers.nfc_devices import NfcpyBus
 from vitale_drivers.nfc_link import Place
-from vitale_drivers.nfc_reader import reason_of
 from vitale_drivers.nfc_settings import Address, parse_address, parse_options
+from vitale_drivers.reasons import reason_of
 from vitale_firmware_sim.pn532_reader import Pn532Reader
 from vitale_protocol.catalogue import variants
 from vitale_protocol.errors import ConfigurationInvalid, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
@@ -193,7 +193,7 @@ def test_a_path_that_leads_to_a_pseudo_terminal_now_is_simulated_now(tmp_path: P
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the numbers of devices are those of Linux")
 def test_a_pseudo_terminal_by_any_name_is_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nfc_devices, "_PSEUDO_TERMINAL", re.compile(r"no name\Z"))
+    monkeypatch.setattr(serial_ports, "_PSEUDO_TERMINAL", re.compile(r"no name\Z"))
     with Pn532Reader() as reader:
         assert [place.simulated for place in NfcpyBus().places(Address("serial", reader.path))] == [True]
 

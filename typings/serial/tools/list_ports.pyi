@@ -3,5 +3,7 @@ class ListPortInfo:
     vid: int | None
     pid: int | None
     serial_number: str | None
+    location: str | None
+    product: str | None
 
 def comports(include_links: bool = False) -> list[ListPortInfo]: ...

@@ -1,0 +1,91 @@
+"""``serial_ports``: which serial ports there are, which are programs, and who has them open."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vitale_drivers import serial_ports
+from vitale_drivers.serial_ports import PortList, UsbPort, is_pseudo_terminal, programs_using
+from vitale_firmware_sim.pn532_line import SerialLine
+
+
+class FakePort:
+    def __init__(self, device: str, vid: int | None, location: str | None, serial_number: str | None = None) -> None:
+        self.device, self.vid, self.pid = device, vid, None if vid is None else 0x0B6A
+        self.location, self.serial_number, self.product = location, serial_number, None
+
+
+def test_ports_of_usb_devices_in_the_order_of_their_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = [
+        FakePort("/dev/ttyS0", None, None),
+        FakePort("/dev/ttyACM0", 0x0C2E, "1-4:1.0", "S1"),
+        FakePort("/dev/ttyACM1", 0x0C2E, "1-2.4:1.0"),
+    ]
+    monkeypatch.setattr("vitale_drivers.serial_ports.list_ports.comports", lambda: ports)
+    assert PortList().usb() == (
+        UsbPort("/dev/ttyACM1", 0x0C2E, 0x0B6A, "", "1-2.4"),
+        UsbPort("/dev/ttyACM0", 0x0C2E, 0x0B6A, "S1", "1-4"),
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system is asked each time")
+def test_the_system_is_asked_again_only_when_a_device_came_or_went(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[int] = []
+
+    def comports() -> list[FakePort]:
+        asked.append(1)
+        return []
+
+    monkeypatch.setattr("vitale_drivers.serial_ports.list_ports.comports", comports)
+    monkeypatch.setattr(serial_ports, "_NODES", tmp_path)
+    ports = PortList()
+    long_ago = time.time() - 60
+    os.utime(tmp_path, (long_ago, long_ago))
+    for _ in range(3):
+        ports.usb()
+    assert len(asked) == 1
+    (tmp_path / "ttyACM0").touch()
+    for _ in range(3):
+        ports.usb()
+    assert len(asked) == 4, "what came a moment ago may not have said everything of itself yet"
+
+
+def test_a_pseudo_terminal_is_a_program_by_path_by_link_and_open(tmp_path: Path) -> None:
+    line = SerialLine()
+    link = tmp_path / "imager"
+    link.symlink_to(line.path)
+    opened = os.open(line.path, os.O_RDWR | os.O_NOCTTY)
+    try:
+        assert is_pseudo_terminal(Path(line.path))
+        assert is_pseudo_terminal(link)
+        assert is_pseudo_terminal(opened)
+        assert not is_pseudo_terminal(Path(os.devnull))
+        assert not is_pseudo_terminal(tmp_path / "nothing")
+    finally:
+        os.close(opened)
+        line.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell")
+def test_the_programs_that_have_a_device_open_are_named(tmp_path: Path) -> None:
+    device = tmp_path / "ttyACM0"
+    device.touch()
+    for number, name in (("7", "lgo\n"), ("8", "other\n"), ("9", "gone\n")):
+        (tmp_path / number / "fd").mkdir(parents=True)
+        (tmp_path / number / "comm").write_text(name)
+    (tmp_path / "7" / "fd" / "3").symlink_to(device)
+    (tmp_path / "8" / "fd" / "3").symlink_to(os.devnull)
+    (tmp_path / "9" / "fd" / "3").write_text("no link at all")
+    link = tmp_path / "by-id"
+    link.symlink_to(device)
+    assert programs_using(str(link), proc=tmp_path) == ("lgo",)
+
+
+def test_where_nobody_can_tell_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert programs_using("COM3") == ()
