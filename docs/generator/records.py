@@ -24,7 +24,8 @@ proof `card-clear-read`.
 
 The NIR of a patient is `nir_certifie` where there is one; else, if `qualite` is `0`, the insured's `nir` and `cle_nir`;
 for any other `qualite` the insured's NIR is **not** the patient's. Nothing vouches for the member `nir` of a
-beneficiary: it is what the clear zone shows in the same place as the names.
+beneficiary: it is what the clear zone, or a printed code, shows in the same place as the names. `sexe` and
+`code_lieu_naissance` are traits of the INS, which only printed codes show.
 """
 
 #: Structs of the record in the order of the page, with the SSV group and field of each member.
@@ -51,6 +52,8 @@ SSV: dict[type[msgspec.Struct], dict[str, str]] = {
         "rang_gemellaire": "104/13",
         "qualite": "104/14",
         "nationalite": "—",
+        "sexe": "—",
+        "code_lieu_naissance": "—",
         "nir": "—",
         "cle_nir": "—",
         "nir_certifie": "104/9",

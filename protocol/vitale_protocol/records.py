@@ -27,7 +27,9 @@ __all__ = [
 ]
 
 Medium = Literal["vitale-card", "apcv-nfc", "apcv-qr", "ins-datamatrix", "2d-doc", "cps-card"]
-ProofMethod = Literal["card-clear-read", "apcv-transported", "apcv-resolved", "seal-signature", "device-signature"]
+ProofMethod = Literal[
+    "card-clear-read", "code-clear-read", "apcv-transported", "apcv-resolved", "seal-signature", "device-signature"
+]
 Freshness = Literal["challenge", "window", "none"]
 Origin = Literal["production", "test", "demo", "simulated", "unknown"]
 
@@ -104,7 +106,8 @@ class Beneficiaire(Part):
 
     ``date_naissance`` is the raw string of the medium; ``date_naissance_iso`` (``AAAA-MM-JJ``) is there only when it
     is a day of the calendar. ``nir`` is what the medium shows beside this person's names and nothing vouches for it;
-    ``nir_certifie`` (104/9) is filled only by sources that say that it is certified.
+    ``nir_certifie`` (104/9) is filled only by sources that say that it is certified. ``sexe`` is ``M`` or ``F``, and
+    ``code_lieu_naissance`` the five characters of INSEE's code of the place of birth: traits of the INS.
     """
 
     nom_usuel: str | None = None
@@ -115,6 +118,8 @@ class Beneficiaire(Part):
     rang_gemellaire: str | None = None
     qualite: str | None = None
     nationalite: str | None = None
+    sexe: str | None = None
+    code_lieu_naissance: str | None = None
     nir: str | None = None
     cle_nir: str | None = None
     nir_certifie: str | None = None

@@ -25,6 +25,8 @@ def medium_name(medium: str) -> str:
         "cps-card": t("carte de professionnel (CPS)", "professional's card (CPS)"),
         "apcv-nfc": t("appli carte Vitale, sans contact", "carte Vitale app, contactless"),
         "apcv-qr": t("appli carte Vitale, QR code", "carte Vitale app, QR code"),
+        "ins-datamatrix": t("Datamatrix INS", "INS Datamatrix"),
+        "2d-doc": t("code 2D-Doc", "2D-Doc code"),
     }
     return names.get(medium, medium)
 
@@ -33,6 +35,7 @@ def proof_name(claims: Claims) -> str:
     """How we know, and what that is worth."""
     methods = {
         "card-clear-read": t("zone en clair de la carte", "the card's clear zone"),
+        "code-clear-read": t("code imprimé, non signé", "a printed code, not signed"),
         "apcv-transported": t("contenu transmis tel quel", "content handed on as it is"),
         "apcv-resolved": t("contexte rendu par le service en ligne", "context given by the online service"),
         "seal-signature": t("cachet signé", "signed seal"),

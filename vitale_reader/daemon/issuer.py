@@ -63,6 +63,8 @@ BENEFICIAIRE_SCOPES: dict[str, str] = {
     "rang_gemellaire": "identity",
     "qualite": "identity",
     "nationalite": "identity",
+    "sexe": "identity",
+    "code_lieu_naissance": "identity",
     "nir": "nir",
     "cle_nir": "nir",
     "nir_certifie": "nir",

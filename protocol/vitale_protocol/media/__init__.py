@@ -9,7 +9,7 @@ from functools import partial
 
 from vitale_protocol.apdu import ReadingScript
 from vitale_protocol.errors import MediumUnsupported
-from vitale_protocol.media import apcv, cps, vitale2
+from vitale_protocol.media import apcv, cps, ins_datamatrix, vitale2
 from vitale_protocol.media.medium import WARNINGS, CardModule, Evidence, Interpreter, Recognised
 from vitale_protocol.records import Reading
 
@@ -20,6 +20,7 @@ _INTERPRETERS: Mapping[str, Interpreter] = {
     "vitale-card": vitale2.interpret,
     "apcv-nfc": apcv.interpret,
     "apcv-qr": partial(apcv.interpret, medium="apcv-qr"),
+    "ins-datamatrix": ins_datamatrix.interpret,
 }
 
 

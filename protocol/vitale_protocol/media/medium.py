@@ -8,11 +8,13 @@ from vitale_protocol.apdu import ReadingScript
 from vitale_protocol.records import Reading
 
 __all__ = [
+    "BIRTH_DATE_MISSING",
     "BIRTH_DATE_NOT_CALENDAR",
     "NAMES_AND_NIRS_DIFFER",
     "NIR_KEY_MISMATCH",
     "NIR_MISSING",
     "NIR_UNUSUAL",
+    "OID_UNUSUAL",
     "TEXT_UNUSUAL",
     "WARNINGS",
     "CardMedium",
@@ -30,17 +32,21 @@ Evidence: TypeAlias = Mapping[str, bytes]
 NIR_KEY_MISMATCH = "nir_key_mismatch"
 NIR_UNUSUAL = "nir_unusual"
 NIR_MISSING = "nir_missing"
+BIRTH_DATE_MISSING = "birth_date_missing"
 BIRTH_DATE_NOT_CALENDAR = "birth_date_not_calendar"
 NAMES_AND_NIRS_DIFFER = "names_and_nirs_differ"
 TEXT_UNUSUAL = "text_unusual"
+OID_UNUSUAL = "oid_unusual"
 
 WARNINGS: tuple[str, ...] = (
     NIR_KEY_MISMATCH,
     NIR_UNUSUAL,
     NIR_MISSING,
+    BIRTH_DATE_MISSING,
     BIRTH_DATE_NOT_CALENDAR,
     NAMES_AND_NIRS_DIFFER,
     TEXT_UNUSUAL,
+    OID_UNUSUAL,
 )
 """Every warning that a module of this package gives; the catalogue has a text for each."""
 

@@ -9,7 +9,6 @@ Sources of the facts: pcsc-tools (ATRs), cardpeek (applications, files, tags), R
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import date
 
 from vitale_protocol import tlv
 from vitale_protocol.apdu import Command, ReadingScript, Response, StatusWord
@@ -18,11 +17,11 @@ from vitale_protocol.media.medium import (
     BIRTH_DATE_NOT_CALENDAR,
     NAMES_AND_NIRS_DIFFER,
     NIR_MISSING,
-    TEXT_UNUSUAL,
     Evidence,
     Recognised,
 )
 from vitale_protocol.media.nir import read_nir
+from vitale_protocol.media.shown import calendar_day, shown_text
 from vitale_protocol.records import Assure, Beneficiaire, Proof, Reading, Record
 
 __all__ = [
@@ -65,7 +64,6 @@ _END_OF_FILE = frozenset({StatusWord.WRONG_OFFSET, StatusWord.END_OF_FILE_REACHE
 _READABLE = frozenset({StatusWord.OK, StatusWord.END_OF_FILE_REACHED})
 
 _PADDING = " \0\xff"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def recognise(atr: bytes) -> Recognised | None:
@@ -276,24 +274,10 @@ def _person(template: tlv.Tlv, nir: tlv.Tlv | None, warnings: list[str]) -> Bene
 
 
 def _text(one: tlv.Tlv | None, warnings: list[str]) -> str | None:
-    """The text of a field without its padding, or None where it is absent or nothing but padding.
-
-    Control characters have no place in a name and could steer a terminal: each becomes U+FFFD, with a warning.
-    """
-    if one is None:
-        return None
-    text = one.value.decode("latin-1").strip(_PADDING)
-    safe = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-    if safe != text:
-        warnings.append(TEXT_UNUSUAL)
-    return safe or None
+    """The text of a field without its padding, or None where it is absent or nothing but padding."""
+    return None if one is None else shown_text(one.value.decode("latin-1").strip(_PADDING), warnings)
 
 
 def _calendar_day(raw: str | None) -> str | None:
     """``AAAAMMJJ`` as ``AAAA-MM-JJ`` where it is a day of the calendar; six digits are not: they tell no century."""
-    if raw is None or not re.fullmatch(r"\d{8}", raw, re.ASCII):
-        return None
-    try:
-        return date(int(raw[:4]), int(raw[4:6]), int(raw[6:])).isoformat()
-    except ValueError:
-        return None
+    return None if raw is None or len(raw) != 8 else calendar_day(raw[:4], raw[4:6], raw[6:])

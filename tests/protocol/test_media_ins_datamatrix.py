@@ -1,0 +1,149 @@
+"""The INS Datamatrix: published examples and our own, what imagers make of them, and any bytes at all."""
+
+import contextlib
+import string
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vitale_protocol.errors import PayloadInvalid
+from vitale_protocol.media import codes, interpret, separators
+from vitale_protocol.media.ins_datamatrix import HEADER, OID_DEMO, OID_NIR, OID_TEST, InsDatamatrix, parse
+from vitale_protocol.records import Proof
+from vitale_protocol.wire_errors import to_wire
+
+VECTORS = tomllib.loads(Path(__file__).with_name("vectors").joinpath("ins_datamatrix.toml").read_text("utf-8"))
+VALID: list[dict[str, Any]] = VECTORS["valid"]
+INVALID: list[dict[str, str]] = VECTORS["invalid"]
+
+MEMBERS = (
+    "nom_patronymique",
+    "prenom",
+    "date_naissance",
+    "date_naissance_iso",
+    "sexe",
+    "code_lieu_naissance",
+    "nir",
+    "cle_nir",
+)
+
+valid = pytest.mark.parametrize("vector", VALID, ids=[one["name"] for one in VALID])
+
+
+def person(code: bytes) -> dict[str, Any]:
+    reading = interpret("ins-datamatrix", {"code": code}, simulated=False)
+    assert reading.record.porteur == 0
+    assert reading.record.assure is None
+    assert reading.record.beneficiaires is not None
+    (one,) = reading.record.beneficiaires
+    said: dict[str, Any] = msgspec.to_builtins(one)
+    return said
+
+
+@valid
+def test_the_vectors(vector: dict[str, Any]) -> None:
+    reading = interpret("ins-datamatrix", {"code": vector["code"].encode()}, simulated=False)
+
+    assert person(vector["code"].encode()) == {name: vector[name] for name in MEMBERS if name in vector}
+    assert reading.origin == vector["origin"]
+    assert reading.warnings == tuple(vector.get("warnings", ()))
+    assert reading.proof == Proof(method="code-clear-read", verified=False, freshness="none")
+    assert codes.classify(vector["code"].encode()).medium == "ins-datamatrix"
+
+
+@pytest.mark.parametrize("vector", INVALID, ids=[one["name"] for one in INVALID])
+def test_what_is_none(vector: dict[str, str]) -> None:
+    with pytest.raises(PayloadInvalid) as refused:
+        interpret("ins-datamatrix", {"code": vector["code"].encode()}, simulated=False)
+
+    assert to_wire(refused.value, "fr")["message"] == "Pas un Datamatrix INS"
+
+
+WAYS_TO_WRITE_GS = [written for written, sign in separators.WRITTEN.items() if sign == separators.GS]
+
+
+@valid
+@pytest.mark.parametrize("written", [b"", separators.GS, *WAYS_TO_WRITE_GS])
+@pytest.mark.parametrize("end", [b"", b"\r\n"])
+def test_what_imagers_make_of_separators(vector: dict[str, Any], written: bytes, end: bytes) -> None:
+    code = vector["code"].encode()
+
+    assert person(code.replace(separators.GS, written) + written + end) == person(code)
+
+
+@pytest.mark.parametrize(("oid", "origin"), [(OID_NIR, "unknown"), (OID_TEST, "test"), (OID_DEMO, "demo")])
+def test_the_origin_is_that_of_the_oid(oid: str, origin: str) -> None:
+    code = InsDatamatrix(matricule="277010115400329", oid=oid, nom="D'ESSAI").encode()
+
+    assert interpret("ins-datamatrix", {"code": code}, simulated=False).origin == origin
+    assert interpret("ins-datamatrix", {"code": code}, simulated=True).origin == "simulated"
+
+
+def test_nothing_vouches_for_the_number() -> None:
+    code = InsDatamatrix(matricule="277010115400329", oid=OID_NIR, nom="D'ESSAI").encode()
+
+    assert "nir_certifie" not in person(code)
+
+
+def test_accents_in_latin_1() -> None:
+    assert person(HEADER + "S4MÜLLER\x1dS3ÉLODIE".encode("latin-1"))["prenom"] == "ÉLODIE"
+
+
+@pytest.mark.parametrize("evidence", [{}, {"string": b"x"}, {"code": b""}, {"code": HEADER + b"S4" + b"A" * 2000}])
+def test_no_code_and_too_long_a_code(evidence: dict[str, bytes]) -> None:
+    with pytest.raises(PayloadInvalid):
+        interpret("ins-datamatrix", evidence, simulated=False)
+
+
+def test_what_was_parsed_says_nothing_of_the_person() -> None:
+    assert repr(parse(VALID[0]["code"].encode())) == "<InsDatamatrix>"
+
+
+NAMES = st.text(string.ascii_uppercase + " -'", min_size=1, max_size=100).map(str.strip).filter(bool)
+CODES = st.builds(
+    InsDatamatrix,
+    matricule=st.from_regex(r"[1-8][0-9]{14}", fullmatch=True),
+    oid=st.sampled_from([OID_NIR, OID_TEST, OID_DEMO]),
+    prenoms=NAMES,
+    nom=NAMES,
+    sexe=st.sampled_from("MF"),
+    date_naissance=st.from_regex(r"[0-9]{2}-[0-9]{2}-[0-9]{4}", fullmatch=True),
+    code_lieu_naissance=st.from_regex(r"[0-9][0-9AB][0-9]{3}", fullmatch=True),
+)
+
+
+@given(CODES)
+def test_what_is_encoded_is_parsed_with_separators_and_without(code: InsDatamatrix) -> None:
+    encoded = code.encode()
+
+    assert parse(encoded) == code
+    assert parse(encoded.replace(separators.GS, b"")) == code
+
+
+@given(st.binary(max_size=1100), st.booleans())
+def test_any_bytes_are_a_reading_or_no_ins_datamatrix(content: bytes, headed: bool) -> None:
+    with contextlib.suppress(PayloadInvalid):
+        reading = interpret("ins-datamatrix", {"code": HEADER + content if headed else content}, simulated=False)
+        assert reading.proof.verified is False
+
+
+@given(CODES, st.data())
+def test_a_code_that_was_touched_never_breaks_the_reader(code: InsDatamatrix, data: st.DataObject) -> None:
+    touched = bytearray(code.encode())
+    touched[data.draw(st.integers(26, len(touched) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(PayloadInvalid):
+        parse(bytes(touched))
+
+
+@pytest.mark.parametrize("vector", INVALID, ids=[one["name"] for one in INVALID])
+def test_a_refusal_says_nothing_of_the_person(vector: dict[str, str]) -> None:
+    with pytest.raises(PayloadInvalid) as refused:
+        parse(vector["code"].encode())
+
+    assert refused.value.data == {"medium": "ins-datamatrix", "fault": "ins-format"}
+    assert not {"277010115400329", "D'ESSAI", "SPECIMEN"} & set(str(refused.value).split())
