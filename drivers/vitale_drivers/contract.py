@@ -162,9 +162,12 @@ class DriverContract:
 
     Attributes:
         silent_unless_armed: whether the device sees nothing before it is armed, as an antenna or a camera.
+        momentary: whether what is presented is an event, and is over once it was read, as a scan; ``remove`` may then
+            do nothing, for the event passes by itself.
     """
 
     silent_unless_armed: ClassVar[bool] = False
+    momentary: ClassVar[bool] = False
 
     def test_its_name_is_that_of_its_entry_point(self, bench: Bench) -> None:
         driver = bench.driver()
@@ -221,6 +224,7 @@ class DriverContract:
             assert inbox.outcomes() == [presented]
 
     def test_it_is_read_once_more_each_time_this_is_asked(self, bench: Bench) -> None:
+        _need(not self.momentary, "what is presented is an event, and is over once it was read")
         with _opened(bench) as (driver, inbox):
             reader = inbox.wait(ReaderAdded).reader
             bench.insert()
@@ -233,6 +237,20 @@ class DriverContract:
             assert all(presented.evidence == seen[0].evidence for presented in seen)
             _let_it_go(bench, inbox)
             assert inbox.outcomes() == seen
+
+    def test_an_event_is_over_once_it_was_read(self, bench: Bench) -> None:
+        _need(self.momentary, "what is presented lies there until it is taken away")
+        with _opened(bench) as (driver, inbox):
+            reader = inbox.wait(ReaderAdded).reader
+            driver.arm(_arm(bench.medium))
+            bench.insert()
+            first = inbox.wait(Presented)
+            inbox.wait(ReaderChanged, _empty)
+            driver.arm(_arm(bench.medium, again=(reader.id,)))
+            assert inbox.outcomes() == [first]
+            bench.insert()
+            second = inbox.wait(Presented)
+            assert inbox.outcomes() == [first, second]
 
     def test_the_next_presence_is_read_too(self, bench: Bench) -> None:
         with _opened(bench) as (driver, inbox):

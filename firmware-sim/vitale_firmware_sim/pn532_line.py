@@ -18,6 +18,7 @@ Baud = int | Literal["agreed"] | None
 
 _BITS: Final = 10
 _CHUNK: Final = 4096
+_LOOK: Final = 0.001
 
 
 class Unplugged(Exception):
@@ -104,6 +105,21 @@ class SerialLine:
         self._until(self._sent_at)
         _put(self._master, data)
 
+    def fetched(self, seconds: float) -> bool:
+        """Waits until the host has read all that was sent, for so many seconds at most; whether it has.
+
+        Raises:
+            Unplugged: the line is no more.
+        """
+        end = time.monotonic() + seconds
+        while _unread(self._slave):
+            # A terminal tells its reader when bytes come, and nobody when they are taken.
+            if time.monotonic() >= end:
+                return False
+            if self._gone.wait(_LOOK):
+                raise Unplugged
+        return True
+
     def _duration(self, count: int) -> float:
         baud = self.agreed if isinstance(self._baud, str) else self._baud
         return 0.0 if baud is None else count * _BITS / baud
@@ -113,6 +129,10 @@ class SerialLine:
         if self._gone.wait(left) if left > 0 else self._gone.is_set():
             raise Unplugged
         self._late = max(time.monotonic() - instant, 0.0)
+
+
+def _unread(slave: int) -> bool:
+    return bool(select.select([slave], [], [], 0)[0])
 
 
 def _put(descriptor: int, data: bytes) -> None:

@@ -1,0 +1,55 @@
+r"""What an imager says before a code: the AIM identifier, and the escapes that it may announce; pure.
+
+An identifier is ``]``, a letter for the symbology and a modifier (ISO/IEC 15424; the same tables are in the manuals of
+all makers). A modifier of the extended channel says that what follows is escaped: ``\NNNNNN`` names a character set,
+and a backslash of the code is sent twice.
+"""
+
+import re
+
+__all__ = ["split_identifier"]
+
+_SYMBOLOGIES = {
+    b"A": "code39",
+    b"C": "code128",
+    b"E": "ean",
+    b"F": "codabar",
+    b"G": "code93",
+    b"H": "code11",
+    b"I": "itf",
+    b"L": "pdf417",
+    b"M": "msi",
+    b"Q": "qr",
+    b"R": "straight-2of5",
+    b"S": "2of5",
+    b"U": "maxicode",
+    b"X": "other",
+    b"d": "datamatrix",
+    b"e": "databar",
+    b"h": "hanxin",
+    b"z": "aztec",
+}
+
+# Modifiers under which the ECI protocol is in force, by symbology.
+_ESCAPED = {
+    b"Q": b"246",
+    b"d": b"456",
+    b"L": b"1",
+    b"U": b"23",
+    b"h": b"13",
+    b"z": b"3456789",
+}
+
+_IDENTIFIER = re.compile(rb"\](?P<letter>[ACEFGHILMQRSUXdehz])(?P<modifier>[0-9A-Za-z])")
+_ESCAPE = re.compile(rb"\\(?:(\\)|[0-9]{6})")
+
+
+def split_identifier(line: bytes) -> tuple[str, bytes]:
+    """The symbology, empty where the line begins with no identifier, and the content of the code."""
+    found = _IDENTIFIER.match(line)
+    if found is None:
+        return "", line
+    letter, content = found["letter"], line[found.end() :]
+    if found["modifier"] in _ESCAPED.get(letter, b""):
+        content = _ESCAPE.sub(lambda escape: escape[1] or b"", content)
+    return _SYMBOLOGIES[letter], content
