@@ -1,0 +1,123 @@
+"""Codes in several parts (structured append, ISO/IEC 18004 §8): the parts are collected over pictures and joined; pure.
+
+Rules:
+
+- What is collected is bounded: a few series at a time, of 16 parts each, and none for longer than ``collect`` seconds
+  after its latest part.
+- A part that says something else than before begins its series anew: it is another code's.
+- Parts that do not fit by the parity that each of them carries are not joined; they are forgotten.
+"""
+
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import xor
+from typing import Protocol
+
+__all__ = ["Box", "Part", "Seen", "Series"]
+
+Box = tuple[float, float, float, float]
+
+_MOST_PARTS = 16
+"""ISO/IEC 18004 §8.1: four bits say how many there are."""
+
+_MOST_SERIES = 4
+
+
+class Part(Protocol):
+    """Which part of which series a symbol is: its place from 0, how many there are, and the mark they share."""
+
+    @property
+    def index(self) -> int:
+        """Its place, from 0."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """What the parts of a series share: of a QR code the parity of the whole, in decimal."""
+        ...
+
+
+class Seen(Protocol):
+    """A symbol in a picture, as ``vitale_drivers.decoding`` gives it."""
+
+    @property
+    def data(self) -> bytes:
+        """The content."""
+        ...
+
+    @property
+    def symbology(self) -> str:
+        """Such as ``qr``."""
+        ...
+
+    @property
+    def corners(self) -> tuple[tuple[float, float], ...]:
+        """Where it is."""
+        ...
+
+    @property
+    def sequence(self) -> Part | None:
+        """Which part it is, if it is not the whole."""
+        ...
+
+
+@dataclass(slots=True)
+class _Collected:
+    last: float
+    parts: dict[int, bytes] = field(default_factory=dict[int, bytes])
+
+
+class Series:
+    """The series that are being collected, or are complete and still in view."""
+
+    def __init__(self, collect: float) -> None:
+        """``collect``: seconds for which a part is kept while no other comes."""
+        self._collect = collect
+        self._series: dict[tuple[str, str, int], _Collected] = {}
+
+    def whole(self, symbol: Seen, now: float) -> bytes | None:
+        """The content of the whole code that the symbol is, or is a part of; None as long as parts are missing."""
+        part = symbol.sequence
+        if part is None:
+            return symbol.data
+        if not (2 <= part.count <= _MOST_PARTS and 0 <= part.index < part.count):
+            return None
+        key = (symbol.symbology, part.id, part.count)
+        collected = self._collected(key, now)
+        if collected.parts.get(part.index, symbol.data) != symbol.data:
+            collected.parts.clear()
+        collected.parts[part.index] = symbol.data
+        if len(collected.parts) < part.count:
+            return None
+        joined = b"".join(collected.parts[index] for index in range(part.count))
+        if not _fits(joined, part.id):
+            del self._series[key]
+            return None
+        return joined
+
+    def forget(self, now: float) -> None:
+        """Drops what was not seen for too long."""
+        for key in [key for key, one in self._series.items() if now - one.last > self._collect]:
+            del self._series[key]
+
+    def clear(self) -> None:
+        """Drops everything."""
+        self._series.clear()
+
+    def _collected(self, key: tuple[str, str, int], now: float) -> _Collected:
+        self.forget(now)
+        if key not in self._series and len(self._series) >= _MOST_SERIES:
+            del self._series[min(self._series, key=lambda one: self._series[one].last)]
+        collected = self._series.setdefault(key, _Collected(now))
+        collected.last = now
+        return collected
+
+
+def _fits(joined: bytes, mark: str) -> bool:
+    """ISO/IEC 18004 §8.3: the parity is all bytes of the whole, XORed. A mark that is none says nothing of that."""
+    return not (mark.isdecimal() and int(mark) < 256) or reduce(xor, joined, 0) == int(mark)

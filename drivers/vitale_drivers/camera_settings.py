@@ -1,0 +1,121 @@
+"""The options of the driver ``camera``, and the addresses of its cameras; checked once, at the edge."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from vitale_drivers.base import Options
+from vitale_protocol.errors import ConfigurationInvalid
+
+__all__ = ["Address", "Settings", "parse_address", "parse_options"]
+
+_Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
+_Pause = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+_Pixels = Annotated[int, msgspec.Meta(ge=160, le=7680)]
+_Address = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+
+_NODE = re.compile(r"/dev/(?:video[0-9]{1,3}|v4l/by-(?:id|path)/[A-Za-z0-9_.:@+-]+)\Z")
+_INDEX = re.compile(r"index:([0-9]{1,2})\Z")
+_SCHEMES = frozenset({"http", "https", "rtsp", "rtsps"})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where cameras are looked for.
+
+    Attributes:
+        kind: ``auto`` may be several cameras, whatever the system has; ``node`` is a device of Video4Linux; ``index``
+            the place in the order of a system that has no other name for a camera; ``file`` a video; ``url`` a stream.
+        where: the path, the number or the URL; empty for ``auto``.
+    """
+
+    kind: Literal["auto", "node", "index", "file", "url"]
+    where: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options; all times are seconds.
+
+    Attributes:
+        devices: addresses: ``auto``; ``/dev/v4l/by-id/…``, ``/dev/video0`` (Linux); ``index:0`` (Windows, macOS); the
+            path of a video file; an ``http``, ``https`` or ``rtsp`` URL of a stream.
+        width: pixels that the camera is asked for; it takes what it has next to it.
+        height: likewise.
+        fps: pictures a second, likewise.
+        loop: whether a video file begins again when it has ended.
+        warm: how long a camera stays open after it was needed, so that the next reading need not wait for it; true is
+            for ever and from the start. Nothing is looked at meanwhile.
+        settle: a code that was not seen for so long has left.
+        linger: how long a code that was read is watched after disarming.
+        collect: how long the parts of a code in several parts may take to come.
+        open_limit: the longest that opening a camera may take, its first picture included.
+        frame_limit: the longest that any other picture may take.
+        still: a real camera whose picture does not change in the least for so long has stopped.
+        dark: how long the picture is black before that is told.
+        look: pause between two looks for cameras, and between two attempts to open one that does not work.
+    """
+
+    devices: Annotated[tuple[_Address, ...], msgspec.Meta(min_length=1, max_length=16)] = ("auto",)
+    width: _Pixels = 1280
+    height: _Pixels = 720
+    fps: Annotated[int, msgspec.Meta(ge=1, le=120)] = 30
+    loop: bool = False
+    warm: bool | _Pause = False
+    settle: _Seconds = 1.0
+    linger: _Seconds = 5.0
+    collect: _Seconds = 5.0
+    open_limit: _Seconds = 10.0
+    frame_limit: _Seconds = 2.0
+    still: _Seconds = 1.0
+    dark: _Seconds = 2.0
+    look: _Seconds = 0.5
+
+
+def parse_options(options: Options) -> tuple[Settings, tuple[Address, ...]]:
+    """Checks the options.
+
+    Raises:
+        ConfigurationInvalid: an option or an address cannot be used.
+    """
+    try:
+        settings = msgspec.convert(dict(options), Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationInvalid(f"options of driver camera: {error}", data={"path": "drivers.camera"}) from error
+    return settings, tuple(dict.fromkeys(parse_address(text) for text in settings.devices))
+
+
+def parse_address(text: str) -> Address:
+    """Reads the address of a camera.
+
+    Raises:
+        ConfigurationInvalid: it is none.
+    """
+    if text == "auto":
+        return Address("auto")
+    if _NODE.match(text):
+        return Address("node", text)
+    if found := _INDEX.match(text):
+        return Address("index", str(int(found[1])))
+    if _is_stream(text):
+        return Address("url", text)
+    if _is_file(text):
+        return Address("file", text)
+    raise ConfigurationInvalid("this is not the address of a camera", data={"path": "drivers.camera.devices"})
+
+
+def _is_stream(text: str) -> bool:
+    try:
+        parts: SplitResult = urlsplit(text)
+        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0 and text.isprintable()
+    except ValueError:
+        return False
+
+
+def _is_file(text: str) -> bool:
+    absolute = PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
+    # OpenCV takes a % in a path for the number of a picture in a series, and finds nothing.
+    return absolute and text.isprintable() and "%" not in text and not text.startswith("/dev/")
