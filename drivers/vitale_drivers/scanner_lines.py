@@ -98,6 +98,11 @@ class LineReader:
         """Whether a line has begun that has not ended."""
         return bool(self._buffer) or self._skipping or self._noise or (self._inside and bool(self._framing.prefix))
 
+    @property
+    def kept(self) -> int:
+        """How many bytes are kept: never more than the longest line, its marks and one piece."""
+        return len(self._buffer)
+
     def receive(self, data: bytes, now: float) -> list[LineEvent]:
         """Takes bytes; what they complete."""
         events: list[LineEvent] = []

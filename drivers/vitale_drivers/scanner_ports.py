@@ -15,7 +15,7 @@ from vitale_drivers.scanner_settings import Address, Settings
 from vitale_drivers.serial_ports import PortList, UsbPort, is_pseudo_terminal, programs_using
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
-__all__ = ["PortFaults", "SerialBus", "SerialLine"]
+__all__ = ["PortFaults", "SerialBus", "SerialLine", "keep_others_out"]
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class SerialLine:
         self._seconds: float | None = None
         self.simulated = sys.platform != "win32" and is_pseudo_terminal(self._serial.fileno())
         if not self.simulated:
-            _keep_others_out(self._serial)
+            keep_others_out(self._serial)
 
     def read(self, seconds: float | None) -> bytes:
         """Waits for bytes."""
@@ -147,7 +147,7 @@ class SerialLine:
             self._serial.close()
 
 
-def _keep_others_out(port: serial.Serial) -> None:
+def keep_others_out(port: serial.Serial) -> None:
     """Also those who do not ask for a lock, as far as the system can.
 
     Not on pseudo-terminals: the simulator keeps its end open, and so the mark would outlive this program.

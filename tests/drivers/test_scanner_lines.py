@@ -93,7 +93,8 @@ def test_the_time_that_a_scan_took() -> None:
     (first, second) = lines.receive(b" more\rtwo\r", 10.2)
     assert isinstance(first, Scan)
     assert isinstance(second, Scan)
-    assert (first.elapsed, second.elapsed) == (pytest.approx(0.2), 0.0)
+    assert first.elapsed == pytest.approx(0.2)
+    assert second.elapsed == 0.0
     assert "more" not in repr(first), "what patients show does not reach a log"
 
 
@@ -114,7 +115,7 @@ def test_a_line_that_never_ends_is_bounded_told_once_and_over_at_its_end() -> No
     events: list[LineEvent] = []
     for turn in range(10_000):
         events += lines.receive(b"QWERTY" * 10, 0.01 * turn)
-        assert len(lines._buffer) <= MOST + 64
+        assert lines.kept <= MOST + 64
     assert events == [Dropped("too-long")]
     assert said(lines.receive(b"tail\rnext\r", 100.0)) == [(b"next", "")]
 

@@ -21,6 +21,9 @@ from vitale_firmware_sim.imager import Imager
 from vitale_protocol.catalogue import variants
 from vitale_protocol.errors import ConfigurationInvalid, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
+TIOCGEXCL = 0x80045440
+"""Linux, asm-generic/ioctls.h: whether TIOCEXCL is set; Python has no name for it."""
+
 HONEYWELL = UsbPort("/dev/ttyACM3", 0x0C2E, 0x0B6A, "15215B0A2C", "1-4", "Xenon 1900")
 
 
@@ -108,8 +111,7 @@ def test_a_usb_imager_is_called_by_its_serial_number_wherever_it_is_plugged(monk
     for port in (HONEYWELL, again):
         (place,) = bus(monkeypatch, port).places(parse_address("usb"))
         assert (place.id, place.device) == ("scanner:0c2e:0b6a:15215B0A2C", port.device)
-        assert not place.simulated
-    assert place.name == "Xenon 1900 (USB 2-1)"
+        assert (place.simulated, place.name) == (False, f"Xenon 1900 (USB {port.socket})")
 
 
 @pytest.mark.parametrize("serial_number", ["", "000000", "0123456789ABCDEF", "1234567890"])
@@ -207,23 +209,32 @@ def test_a_line_reads_waits_is_cancelled_and_ends() -> None:
             line.read(0.01)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the mark is looked at as Linux has it")
+def never(_: object) -> bool:
+    return False
+
+
 def test_other_programs_are_kept_out_of_a_real_port_only(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    real = fcntl.ioctl
 
-    def ioctl(number: int, request: int, *more: bytes) -> object:
-        if request == termios.TIOCEXCL:
-            return asked.append(number)
-        return real(number, request, *more)
+    def note(port: serial.Serial) -> None:
+        asked.append(port.fileno())
 
-    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    monkeypatch.setattr(scanner_ports, "keep_others_out", note)
     with Imager() as imager:
         SerialLine(imager.path, Settings()).close()
         assert asked == []
-        monkeypatch.setattr(scanner_ports, "is_pseudo_terminal", lambda which: False)
+        monkeypatch.setattr(scanner_ports, "is_pseudo_terminal", never)
         SerialLine(imager.path, Settings()).close()
         assert len(asked) == 1
+
+
+def test_who_opens_the_port_a_second_time_is_refused() -> None:
+    with Imager() as imager:
+        port = serial.Serial(imager.path)
+        scanner_ports.keep_others_out(port)
+        asked = fcntl.ioctl(port.fileno(), TIOCGEXCL, bytes(4))
+        port.close()
+        assert int.from_bytes(asked, sys.byteorder) == 1
 
 
 # ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -268,7 +279,10 @@ def test_why_a_port_cannot_be_opened(
 def test_a_port_that_another_program_reads_without_a_lock_is_busy_and_says_whose(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scanner_ports, "programs_using", lambda device: ("lgo", "minicom"))
+    def holders(_: str) -> tuple[str, ...]:
+        return ("lgo", "minicom")
+
+    monkeypatch.setattr(scanner_ports, "programs_using", holders)
     with pytest.raises(ReaderBusy) as caught:
         SerialBus(Settings()).open(PLACE)
     assert caught.value.data["holder"] == "lgo, minicom"
