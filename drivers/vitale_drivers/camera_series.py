@@ -9,8 +9,6 @@ Rules:
 """
 
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import xor
 from typing import Protocol
 
 __all__ = ["Box", "Part", "Seen", "Series"]
@@ -120,4 +118,7 @@ class Series:
 
 def _fits(joined: bytes, mark: str) -> bool:
     """ISO/IEC 18004 §8.3: the parity is all bytes of the whole, XORed. A mark that is none says nothing of that."""
-    return not (mark.isdecimal() and int(mark) < 256) or reduce(xor, joined, 0) == int(mark)
+    parity = 0
+    for one in joined:
+        parity ^= one
+    return not (mark.isdecimal() and int(mark) < 256) or parity == int(mark)
