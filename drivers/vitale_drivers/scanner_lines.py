@@ -20,7 +20,8 @@ from vitale_drivers.scanner_aim import split_identifier
 __all__ = ["Dropped", "Framing", "LineEvent", "LineReader", "Scan"]
 
 _IDENTIFIER: Final = 3
-_PRINTABLE: Final = 0x21
+_BETWEEN: Final = b"\t\n\r "
+"""What may stand between scans, and after one, without meaning anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +167,8 @@ class LineReader:
         return False
 
     def _is_told(self, noise: bytes | bytearray) -> bool:
-        """Whether bytes outside a frame are worth telling: those that end a line are not."""
-        return any(byte >= _PRINTABLE for byte in noise)
+        """Whether bytes that are no scan are worth telling."""
+        return bool(noise.strip(_BETWEEN))
 
     def _find_end(self) -> tuple[int, bytes]:
         start = max(0, self._searched - self._longest + 1)

@@ -10,6 +10,8 @@ Rules, beside those of ``base``:
 - A code that comes again within ``repeat`` seconds is the same scan: imagers in a stand go on telling what they see.
 - What is certainly no code of a patient is told (``failed``) to who waits, and otherwise ignored. So is a line that was
   too long; one that did not end is told as a ``retry``, since to scan it again may well succeed.
+- An opaque string that is no text is an apCV's only where the imager says that it is a QR code; otherwise it is what a
+  wrong speed makes of one. The real strings can be typed by imagers in keyboard mode: they are text.
 """
 
 import hashlib
@@ -33,6 +35,7 @@ __all__ = ["MEDIA", "Scans"]
 MEDIA = ("apcv-qr", "ins-datamatrix", "2d-doc")
 
 INCOMPLETE = f"{PayloadInvalid.reason}.incomplete"
+GARBLED = f"{PayloadInvalid.reason}.garbled"
 
 _MEDIA = frozenset(MEDIA)
 
@@ -117,7 +120,7 @@ class Scans:
             case Dropped(why="too-long"):
                 self._fail(PayloadInvalid.reason, "the line is too long", {"fault": "too-long"})
             case Dropped():
-                self._tell_incomplete()
+                self._retry(INCOMPLETE)
 
     def expire(self) -> None:
         """Time has passed: forgets what lay there for long enough."""
@@ -128,6 +131,9 @@ class Scans:
 
     def _take(self, scan: Scan) -> None:
         code = classify(scan.data, scan.symbology)
+        if code.kind == "apcv-qr" and not scan.symbology and not _is_text(scan.data):
+            self._retry(GARBLED)
+            return
         if self._is_repeated(scan):
             if self._held is not None:
                 self._held = self._prolonged(self._held)
@@ -175,9 +181,9 @@ class Scans:
         self._emit(Failed(reader=self._reader.id, reason=reason, detail=detail, data=data))
         return True
 
-    def _tell_incomplete(self) -> None:
+    def _retry(self, reason: str) -> None:
         if self.wanted:
-            self._emit(Progress(reader=self._reader.id, step="retry", reason=INCOMPLETE))
+            self._emit(Progress(reader=self._reader.id, step="retry", reason=reason))
 
     # ── the same again ──
 
@@ -200,3 +206,10 @@ class Scans:
     def _show(self, *, state: str, medium: str | None) -> None:
         self._reader = msgspec.structs.replace(self._reader, state=state, medium=medium)
         self._emit(ReaderChanged(reader=self._reader))
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return "\0" not in data.decode()
+    except UnicodeDecodeError:
+        return False

@@ -251,3 +251,22 @@ def test_a_line_that_did_not_end_is_a_reason_to_scan_again(desk: Desk) -> None:
     desk.scans.take(Dropped("incomplete"))
     assert desk.told == ["retry payload_invalid.incomplete"]
     assert "incomplete" in variants("payload_invalid")
+
+
+@pytest.mark.parametrize("data", [b"\x9f\x9f\xbd\x9e-", b"an opaque string\x00", "é".encode("latin-1")])
+def test_a_string_that_is_no_text_is_an_apcv_only_where_the_imager_says_qr(desk: Desk, data: bytes) -> None:
+    desk.scan(data)
+    assert desk.told == []
+    desk.arm()
+    desk.scan(data)
+    assert desk.told == ["retry payload_invalid.garbled"]
+    assert "garbled" in variants("payload_invalid")
+    desk.scan(data, "qr")
+    assert [report.evidence["string"] for report in desk.reports if isinstance(report, Presented)] == [data]
+
+
+@pytest.mark.parametrize("data", ["é€".encode(), b"a\x1db\x1ec\x1fd", b"\t"])
+def test_text_is_whatever_is_text(desk: Desk, data: bytes) -> None:
+    desk.arm()
+    desk.scan(data)
+    assert [report.evidence["string"] for report in desk.reports if isinstance(report, Presented)] == [data]
