@@ -125,6 +125,11 @@ class TestACodeThatWasUsed:
         card = Presented(id="card", medium="vitale-card", reader="slot", at=0.0, evidence={}, simulated=False)
         assert delivered(used.presented(card, 3.1)) == [2]
 
+    def test_that_gives_way_to_a_paper_says_nothing_of_that(self, used: Hub) -> None:
+        used.reader_changed(optical("camera", "2d-doc"), 2.0)
+        assert of(Tell, used.ask(ask(2, 2.1), 2.1)) == [Tell(ask(2, 2.1), "armed")]
+        assert delivered(used.presented(code("camera", b"DC04", "2d-doc"), 2.2)) == [2]
+
     def test_is_known_again_after_another_medium_at_the_same_reader(self, used: Hub) -> None:
         used.ask(ask(2, 2.0), 2.0)
         assert delivered(used.presented(code("camera", b"IS01", "ins-datamatrix"), 2.1)) == [2]

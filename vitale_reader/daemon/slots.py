@@ -39,7 +39,7 @@ class Slot:
     @property
     def spent(self) -> bool:
         """Whether what lies there is a one-time code that has answered a request already."""
-        return self.shown != b"" and self.shown == self.used
+        return self.reader.medium in ONE_TIME and self.shown != b"" and self.shown == self.used
 
     @property
     def occupied(self) -> bool:
