@@ -5,7 +5,7 @@ Rules:
 - What is collected is bounded: a few series at a time, of 16 parts each, and none for longer than ``collect`` seconds
   after its latest part.
 - A part that says something else than before begins its series anew: it is another code's.
-- Parts that do not fit by the parity that each of them carries are not joined; they are forgotten.
+- Parts that do not fit by the parity that each of them carries (§8.3) are not joined; they are forgotten.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _MOST_SERIES = 4
 
 
 class Part(Protocol):
-    """Which part of which series a symbol is: its place from 0, how many there are, and the mark they share."""
+    """Which part of which series a symbol is; ``vitale_drivers.decoding.Sequence``."""
 
     @property
     def index(self) -> int:
@@ -35,8 +35,8 @@ class Part(Protocol):
         ...
 
     @property
-    def id(self) -> str:
-        """What the parts of a series share: of a QR code the parity of the whole, in decimal."""
+    def parity(self) -> int:
+        """What all share: the exclusive or of the bytes of the whole."""
         ...
 
 
@@ -76,7 +76,7 @@ class Series:
     def __init__(self, collect: float) -> None:
         """``collect``: seconds for which a part is kept while no other comes."""
         self._collect = collect
-        self._series: dict[tuple[str, str, int], _Collected] = {}
+        self._series: dict[tuple[str, int, int], _Collected] = {}
 
     def whole(self, symbol: Seen, now: float) -> bytes | None:
         """The content of the whole code that the symbol is, or is a part of; None as long as parts are missing."""
@@ -85,7 +85,7 @@ class Series:
             return symbol.data
         if not (2 <= part.count <= _MOST_PARTS and 0 <= part.index < part.count):
             return None
-        key = (symbol.symbology, part.id, part.count)
+        key = (symbol.symbology, part.parity, part.count)
         collected = self._collected(key, now)
         if collected.parts.get(part.index, symbol.data) != symbol.data:
             collected.parts.clear()
@@ -93,7 +93,7 @@ class Series:
         if len(collected.parts) < part.count:
             return None
         joined = b"".join(collected.parts[index] for index in range(part.count))
-        if not _fits(joined, part.id):
+        if _parity(joined) != part.parity:
             del self._series[key]
             return None
         return joined
@@ -107,7 +107,7 @@ class Series:
         """Drops everything."""
         self._series.clear()
 
-    def _collected(self, key: tuple[str, str, int], now: float) -> _Collected:
+    def _collected(self, key: tuple[str, int, int], now: float) -> _Collected:
         self.forget(now)
         if key not in self._series and len(self._series) >= _MOST_SERIES:
             del self._series[min(self._series, key=lambda one: self._series[one].last)]
@@ -116,9 +116,8 @@ class Series:
         return collected
 
 
-def _fits(joined: bytes, mark: str) -> bool:
-    """ISO/IEC 18004 §8.3: the parity is all bytes of the whole, XORed. A mark that is none says nothing of that."""
+def _parity(joined: bytes) -> int:
     parity = 0
     for one in joined:
         parity ^= one
-    return not (mark.isdecimal() and int(mark) < 256) or parity == int(mark)
+    return parity

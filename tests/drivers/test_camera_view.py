@@ -26,7 +26,7 @@ MEDICINE = b"\x1d010340093000001417280800104F21B"
 class Part:
     index: int
     count: int
-    id: str
+    parity: int
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def parts(data: bytes, count: int, mark: int | None = None) -> list[Symbol]:
         parity ^= one
     size = -(-len(data) // count)
     return [
-        Symbol(data[at * size : (at + 1) * size], sequence=Part(at, count, str(parity if mark is None else mark)))
+        Symbol(data[at * size : (at + 1) * size], sequence=Part(at, count, parity if mark is None else mark))
         for at in range(count)
     ]
 
@@ -333,7 +333,7 @@ def test_parts_of_different_codes_are_not_joined(scene: Scene) -> None:
 
 def test_a_part_that_cannot_be_is_ignored(scene: Scene) -> None:
     scene.arm()
-    for part in (Part(0, 1, "0"), Part(5, 3, "0"), Part(-1, 3, "0"), Part(0, 40, "0")):
+    for part in (Part(0, 1, 0), Part(5, 3, 0), Part(-1, 3, 0), Part(0, 40, 0)):
         scene.show(Symbol(FIRST, sequence=part))
     assert scene.reports == []
 
