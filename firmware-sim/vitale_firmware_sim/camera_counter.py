@@ -21,6 +21,13 @@ _WORDS: Final = (
     "Voie orale", "Avant le repas", "Au sec et au frais", "500 mg", "Lot 4F21B", "EXP 08/2027", "EN SUS",
 )  # fmt: skip
 Colour = tuple[int, int, int]
+_LAMINATES: Final[tuple[Colour, ...]] = (
+    (206, 186, 158),
+    (188, 190, 192),
+    (214, 212, 206),
+    (168, 140, 112),
+    (150, 158, 162),
+)
 
 
 def counter(number: int, size: tuple[int, int], mode: Literal["L", "RGB"] = "RGB") -> Image.Image:
@@ -44,7 +51,7 @@ class _View:
         self._unit = self._height / 100
 
     def made(self) -> Image.Image:
-        image = Image.new("RGB", (self._width, self._height), self._colour(150, 210))
+        image = Image.new("RGB", (self._width, self._height), self._colour(160, 215))
         if self._horizon:
             self._shelves(ImageDraw.Draw(image))
             self._person(ImageDraw.Draw(image))
@@ -63,7 +70,9 @@ class _View:
         return int(self._random.integers(low, high))
 
     def _colour(self, low: int, high: int) -> Colour:
-        red, green, blue = (self._whole(low, high) for _ in range(3))
+        """A colour between grey and gaudy, as print has them."""
+        grey = self._whole(low, high)
+        red, green, blue = ((self._whole(low, high) + 2 * grey) // 3 for _ in range(3))
         return red, green, blue
 
     def _word(self) -> str:
@@ -100,7 +109,7 @@ class _View:
         streaks = self._random.normal(0, 5, (height // 3 + 1, 12))
         grain = Image.fromarray(streaks.astype(np.float32)).resize((self._width, height), Image.Resampling.BICUBIC)
         slope = np.linspace(-18, 14, self._width)[None, :] * self._between(-1, 1)
-        base = np.array(self._colour(150, 215), dtype=np.float32)
+        base = np.array(_LAMINATES[self._whole(0, len(_LAMINATES))], dtype=np.float32)
         values = base + (np.asarray(grain) + slope)[..., None]
         image.paste(Image.fromarray(np.clip(values, 0, 255).astype(np.uint8)), (0, self._horizon))
 

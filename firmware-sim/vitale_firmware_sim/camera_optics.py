@@ -57,6 +57,7 @@ def spread(values: Values, kernel: Kernel) -> Values:
 
 
 def _shifted(by: int, length: int) -> tuple[slice, slice]:
+    by = min(max(by, -length), length)
     return slice(max(by, 0), length + min(by, 0)), slice(max(-by, 0), length - max(by, 0))
 
 

@@ -35,12 +35,14 @@ class Frame:
         payload: what the code in it says; None where there is none.
         corners: of the code without quiet zone: top left, top right, bottom right, bottom left of the code itself.
         at: seconds since the sequence began; 0 where there is none.
+        clear: whether the code is at rest, sharp and whole, so that a good decoder has no excuse.
     """
 
     picture: Picture = field(repr=False)
     payload: bytes | None = field(default=None, repr=False)
     corners: Corners | None = None
     at: float = 0.0
+    clear: bool = True
 
 
 def render(scene: Scene, *, size: tuple[int, int] = SIZE, seed: int = 0, colour: bool = False) -> Picture:
