@@ -9,6 +9,7 @@ import click
 from vitale_protocol.errors import ConfigurationInvalid, MediumUnreadable
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Group, as_json, command
+from vitale_reader.cli.sim_imager import imager
 from vitale_reader.cli.sim_phone import phone
 from vitale_reader.cli.sim_reader import reader
 from vitale_reader.cli.sim_service import service
@@ -76,6 +77,7 @@ def card(image: str, address: str, fault: str, only_list: bool, as_json: bool) -
 
 
 sim.add_command(card)
+sim.add_command(imager)
 sim.add_command(phone)
 sim.add_command(reader)
 sim.add_command(service)
