@@ -6,12 +6,16 @@ new module here, and one line in the tables below.
 
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from vitale_protocol.apdu import ReadingScript
 from vitale_protocol.errors import MediumUnsupported
 from vitale_protocol.media import apcv, cps, ins_datamatrix, vitale2
 from vitale_protocol.media.medium import WARNINGS, CardModule, Evidence, Interpreter, Recognised
 from vitale_protocol.records import Reading
+
+if TYPE_CHECKING:
+    from vitale_protocol.media.trust import TrustList
 
 __all__ = ["WARNINGS", "Evidence", "Recognised", "interpret", "reading_script", "recognise"]
 
@@ -44,19 +48,24 @@ def reading_script(atr: bytes) -> ReadingScript[dict[str, bytes]]:
     return _CARDS[card.medium].reading_script(card)
 
 
-def interpret(medium: str, evidence: Evidence, *, simulated: bool) -> Reading:
+def interpret(medium: str, evidence: Evidence, *, simulated: bool, trust: "TrustList | None" = None) -> Reading:
     """Says what the evidence of a presentation says, in the uniform record.
 
     Args:
         medium: one of ``vitale_protocol.records.Medium``.
         evidence: the named raw bytes, as the medium's module documents them.
         simulated: whether the reader or the medium is simulated.
+        trust: whose seals the site trusts; None where it has no list. Only a 2D-Doc has one.
 
     Raises:
         MediumUnreadable: the evidence of a card or a phone cannot be understood.
         PayloadInvalid: that of a code cannot.
         MediumUnsupported: nothing here interprets this medium.
     """
+    if medium == "2d-doc":
+        from vitale_protocol.media import two_d_doc_reading  # noqa: PLC0415  cryptography, for those who verify
+
+        return two_d_doc_reading.interpret(evidence, simulated=simulated, trust=trust)
     interpreter = _INTERPRETERS.get(medium)
     if interpreter is None:
         raise MediumUnsupported("no interpreter for this medium", data={"medium": medium, "generation": ""})

@@ -10,11 +10,16 @@ from vitale_protocol.records import Reading
 __all__ = [
     "BIRTH_DATE_MISSING",
     "BIRTH_DATE_NOT_CALENDAR",
+    "IDENTITY_MISSING",
     "NAMES_AND_NIRS_DIFFER",
     "NIR_KEY_MISMATCH",
     "NIR_MISSING",
     "NIR_UNUSUAL",
     "OID_UNUSUAL",
+    "SEAL_CERTIFICATE_DATES",
+    "SEAL_NOT_VERIFIED",
+    "SEAL_SIGNER_UNKNOWN",
+    "TEXT_TRUNCATED",
     "TEXT_UNUSUAL",
     "WARNINGS",
     "CardMedium",
@@ -37,6 +42,11 @@ BIRTH_DATE_NOT_CALENDAR = "birth_date_not_calendar"
 NAMES_AND_NIRS_DIFFER = "names_and_nirs_differ"
 TEXT_UNUSUAL = "text_unusual"
 OID_UNUSUAL = "oid_unusual"
+IDENTITY_MISSING = "identity_missing"
+SEAL_CERTIFICATE_DATES = "seal_certificate_dates"
+SEAL_NOT_VERIFIED = "seal_not_verified"
+SEAL_SIGNER_UNKNOWN = "seal_signer_unknown"
+TEXT_TRUNCATED = "text_truncated"
 
 WARNINGS: tuple[str, ...] = (
     NIR_KEY_MISMATCH,
@@ -47,6 +57,11 @@ WARNINGS: tuple[str, ...] = (
     NAMES_AND_NIRS_DIFFER,
     TEXT_UNUSUAL,
     OID_UNUSUAL,
+    IDENTITY_MISSING,
+    SEAL_CERTIFICATE_DATES,
+    SEAL_NOT_VERIFIED,
+    SEAL_SIGNER_UNKNOWN,
+    TEXT_TRUNCATED,
 )
 """Every warning that a module of this package gives; the catalogue has a text for each."""
 
