@@ -251,7 +251,7 @@ class CameraReader:
         symbols: Sequence[Seen] = ()
         if self._eye.is_sure:
             self._is_well()
-            symbols = self._eye.decode(grey)
+            symbols = self._eye.decode(grey, simple=self._view.simple)
         # What was ordered meanwhile is obeyed: who has disarmed wants nothing to be presented any more.
         self._take_orders()
         if self._feeds.current is not None:

@@ -96,6 +96,11 @@ class View:
         """Whether there is a presence."""
         return self._current is not None
 
+    @property
+    def simple(self) -> bool:
+        """Whether what is presented is all that was in view lately."""
+        return self.occupied and len(self._codes) == 1
+
     def saw(self, symbols: Iterable[Seen], moment: Moment) -> list[Report]:
         """A picture showed these symbols, and no others."""
         seen = self._note(symbols, moment.now)

@@ -22,6 +22,7 @@ class Symbol:
     data: bytes
     symbology: str = "qr"
     corners: tuple[tuple[float, float], ...] = ((0.0, 0.0), (100.0, 0.0), (100.0, 100.0), (0.0, 100.0))
+    stage: str = "whole"
     sequence: None = None
 
 

@@ -35,6 +35,7 @@ class Symbol:
     symbology: str = "qr"
     x: float = 0.0
     sequence: Part | None = None
+    stage: str = "whole"
 
     @property
     def corners(self) -> tuple[tuple[float, float], ...]:

@@ -1,4 +1,4 @@
-"""The contract of all drivers, kept by ``camera`` on cameras that can be unplugged, made of arrays."""
+"""The contract of all drivers, kept by ``camera``: on arrays that can be unplugged, and on a stream through OpenCV."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,7 @@ from tests.drivers.camera_fakes import FIRST, STRING, FakeBus, FakeDecoder
 from vitale_drivers.base import Driver
 from vitale_drivers.camera import CameraDriver
 from vitale_drivers.contract import Bench, DriverContract
+from vitale_firmware_sim.camera import LiveCamera
 
 
 class ArrayBench:
@@ -50,3 +51,57 @@ class TestCameraOfArrays(DriverContract):
         bench = ArrayBench()
         yield bench
         bench.remove()
+
+
+class _Connections(frozenset[str]):
+    """The threads of the simulated camera's connections, which end a frame later than those."""
+
+    def __contains__(self, name: object) -> bool:
+        return "process_request_thread" in str(name)
+
+
+class LiveBench:
+    medium = "apcv-qr"
+    has_service = False
+    has_plug = False  # what is at an address is not known to be plugged
+
+    def __init__(self, camera: LiveCamera) -> None:
+        self._camera = camera
+        self.threads: frozenset[str] = _Connections()
+
+    def driver(self) -> Driver:
+        return CameraDriver({"devices": [self._camera.url], "settle": 0.3})
+
+    def insert(self) -> None:
+        self._camera.show(STRING)
+
+    def remove(self) -> None:
+        self._camera.clear()
+
+    def stop_service(self) -> None:
+        raise NotImplementedError
+
+    def start_service(self) -> None:
+        raise NotImplementedError
+
+    def unplug(self) -> None:
+        raise NotImplementedError
+
+    def plug(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def live_camera() -> Iterator[LiveCamera]:
+    with LiveCamera() as camera:
+        camera.prepare(STRING)
+        yield camera
+
+
+class TestLiveCamera(DriverContract):
+    silent_unless_armed = True
+
+    @pytest.fixture
+    def bench(self, live_camera: LiveCamera) -> Bench:
+        live_camera.clear()
+        return LiveBench(live_camera)
