@@ -60,6 +60,12 @@ CLAIMS = {
     },
     "evidence": {"sha256": "5d0f…"},
 }
+SUBMITTED = CLAIMS | {
+    "medium": "apcv-qr",
+    "proof": {"method": "apcv-transported", "verified": False, "freshness": "none"},
+    "reader": {"id": "submitted", "driver": "submit"},
+    "record": {},
+}
 
 #: Parameters and result of each method.
 REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -108,6 +114,14 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "presentation.request": (
         {"nonce": NONCE, "media": ["vitale-card"], "scopes": ["identity"], "timeout_ms": 60000},
         {"presentation": "0d9c6a5e-51e8-4f7b-8f0a-6a1c7a1de111", "token": "eyJ0eXAiOiJ2aXRhbGUt…", "claims": CLAIMS},
+    ),
+    "presentation.submit": (
+        {"nonce": NONCE, "payload": "VITALESIM.…", "scopes": ["identity"]},
+        {
+            "presentation": "0d9c6a5e-51e8-4f7b-8f0a-6a1c7a1de112",
+            "token": "eyJ0eXAiOiJ2aXRhbGUt…",
+            "claims": SUBMITTED,
+        },
     ),
     "presentation.cancel": ({"request": 7}, {"cancelled": True}),
     "outbox.list": ({}, {"tokens": [{"jti": JTI, "exp": 1793520120, "token": "eyJ0eXAiOiJ2aXRhbGUt…"}]}),

@@ -44,6 +44,7 @@ __all__ = [
     "PresentationCancelled",
     "PresentationRequest",
     "PresentationResult",
+    "PresentationSubmit",
     "Purpose",
     "ReadersListed",
     "ResolverHealth",
@@ -74,6 +75,10 @@ ReaderId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Identifiant = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 TimeoutMs = Annotated[int, msgspec.Meta(ge=1_000, le=600_000)]
 RequestId = int | str
+
+# Characters: twice the longest string of an apCV, which has 4096 bytes: 5 464 in base64, and typed text may carry what
+# keyboards add. What is too long for a string, but not for this, is answered with `payload_invalid`.
+MOST_TYPED = 8_192
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
@@ -212,8 +217,25 @@ class PresentationRequest(Params):
     timeout_ms: TimeoutMs = 60_000
 
 
+class PresentationSubmit(Params):
+    """``presentation.submit``: a code that the application read itself, as exactly one of text and bytes.
+
+    ``payload`` is what a keyboard-wedge imager typed, or what was pasted; what keyboards do to it is undone where that
+    is certain. ``payload_b64`` is the code's bytes in base64 (RFC 4648, standard alphabet, padded), taken as they are.
+    A code of a patient has 4096 bytes at most.
+    """
+
+    __repr__ = concealed
+
+    nonce: Nonce
+    payload: Annotated[str, msgspec.Meta(max_length=MOST_TYPED)] | None = None
+    payload_b64: Annotated[str, msgspec.Meta(max_length=MOST_TYPED)] | None = None
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)] = ("identity",)
+    purpose: Annotated[tuple[Purpose, ...], msgspec.Meta(min_length=1, max_length=4)] | Purpose | None = None
+
+
 class PresentationResult(Result):
-    """The answer to ``presentation.request``: ``claims`` is what ``token`` says, decoded for convenience."""
+    """The token of a presentation; ``claims`` is what ``token`` says, decoded for convenience."""
 
     __repr__ = concealed
 
@@ -223,7 +245,7 @@ class PresentationResult(Result):
 
 
 class PresentationCancel(Params):
-    """``presentation.cancel``: ``request`` is the JSON-RPC id of the waiting call."""
+    """``presentation.cancel``: ``request`` is the JSON-RPC id of the call that waits."""
 
     request: RequestId
 
@@ -390,6 +412,12 @@ METHODS: dict[str, Method] = {
             PresentationRequest,
             PresentationResult,
             "Waits for the next presentation that matches and gives its token.",
+        ),
+        Method(
+            "presentation.submit",
+            PresentationSubmit,
+            PresentationResult,
+            "Presents a code that the application read itself and gives its token.",
         ),
         Method("presentation.cancel", PresentationCancel, PresentationCancelled, "Cancels a waiting request."),
         Method("outbox.list", Empty, OutboxListed, "The tokens that this client has not acknowledged."),

@@ -271,8 +271,8 @@ class Counter:
         self._contexts: list[Contexts] = []
         self._monkeypatch = monkeypatch
 
-    def config(self, apcv: str = "", station: str = 'mode = "simulated"') -> Config:
-        return parse(f"[station]\n{station}\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[apcv]\n{apcv}")
+    def config(self, apcv: str = "", station: str = 'mode = "simulated"', rest: str = "") -> Config:
+        return parse(f"[station]\n{station}\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[apcv]\n{apcv}\n{rest}")
 
     def run(
         self, work: Callable[[Line], Awaitable[None]], config: Config | None = None, *, scripted: bool = True

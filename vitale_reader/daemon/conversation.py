@@ -4,11 +4,10 @@ from typing import Protocol
 
 from vitale_protocol import catalogue
 from vitale_protocol.errors import LocalError, NotAuthenticated, VitaleError
-from vitale_protocol.events import ContextExpiring, PresentationProgress, Reader, ReaderEvent
+from vitale_protocol.events import ContextExpiring, PresentationProgress, Reader, ReaderEvent, Step
 from vitale_protocol.methods import Result
 from vitale_protocol.session import Session
 from vitale_reader.daemon.access import Caller, Peer
-from vitale_reader.daemon.decisions import Tell
 from vitale_reader.daemon.delivery import incident
 
 __all__ = ["Connection", "Conversation"]
@@ -75,13 +74,13 @@ class Conversation:
             self.connection.session.fail(request, incident(error) if isinstance(error, LocalError) else error)
             self.connection.flush()
 
-    def progress(self, request: RequestId, tell: Tell) -> None:
+    def progress(self, request: RequestId, step: Step, reader: str | None, reason: str) -> None:
         """Tells how a request gets on, in the session's language."""
         if self.ended:
             return
-        said = catalogue.step_message(tell.step, self.language, tell.reason)
-        remedy = catalogue.remedy(tell.reason, self.language)
-        event = PresentationProgress(request=request, step=tell.step, message=said, reader=tell.reader, remedy=remedy)
+        said = catalogue.step_message(step, self.language, reason)
+        remedy = catalogue.remedy(reason, self.language)
+        event = PresentationProgress(request=request, step=step, message=said, reader=reader, remedy=remedy)
         self.connection.session.notify("presentation.progress", event)
         self.connection.flush()
 

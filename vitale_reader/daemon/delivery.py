@@ -1,4 +1,6 @@
-"""From a presentation that answers a request to its reply: read, guarded, resolved, signed, kept, handed over.
+"""From a presentation to the reply to whoever asked: read, guarded, resolved, signed, kept, handed over.
+
+Whether the hub gave it to the request, or a client submitted it itself, is all the same here.
 
 Each delivery is a task of its own, and waits for nobody else's. The order of its steps is what its promises rest on:
 
@@ -28,11 +30,11 @@ from vitale_protocol.errors import (
     StoreUnavailable,
     VitaleError,
 )
+from vitale_protocol.events import Step
 from vitale_protocol.methods import PresentationResult
 from vitale_protocol.records import Reading
 from vitale_reader.daemon.audit import Audit, Entry
 from vitale_reader.daemon.contexts import Contexts, Held
-from vitale_reader.daemon.decisions import Deliver, Tell
 from vitale_reader.daemon.issuer import Grant, Issued, Issuer
 from vitale_reader.daemon.outbox import Outbox
 from vitale_reader.daemon.replay import ReplayGuard
@@ -59,18 +61,29 @@ class Client(Protocol):
     def fail(self, request: RequestId, error: VitaleError) -> None:
         """The error that a request ended with."""
 
-    def progress(self, request: RequestId, tell: Tell) -> None:
-        """How a request gets on."""
+    def progress(self, request: RequestId, step: Step, reader: str | None, reason: str) -> None:
+        """How a request gets on; ``reason`` is a catalogue reason where the step has one, else empty."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Who waits, under which id, for what; ``given_up`` gets the error with which the request is to end early."""
+    """Who waits for what.
+
+    Attributes:
+        client: the session.
+        request: the id of its call.
+        grant: what it asked for and may have.
+        deadline: when its time is over, of the loop's clock.
+        given_up: gets the error with which the request is to end early.
+        action: the method, for the audit trail.
+    """
 
     client: Client
     request: RequestId
     grant: Grant
+    deadline: float
     given_up: asyncio.Future[VitaleError]
+    action: str = "presentation.request"
 
     def give_up(self, error: VitaleError) -> bool:
         """Ends the request early; whether this was the first word of that."""
@@ -123,45 +136,45 @@ class Delivery:
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def deliver(self, asked: Asked, delivery: Deliver) -> None:
-        """Answers a request, in whatever way."""
+    async def deliver(self, asked: Asked, presentation: Presented, driver: str) -> bool:
+        """Answers a request, in whatever way; whether what was presented may still answer another one."""
         try:
-            result = await self._result(asked, delivery)
+            result = await self._result(asked, presentation, driver)
         except VitaleError as error:
             asked.client.fail(asked.request, error)
-            await self.note(asked.grant, error.reason)
+            await self.note(asked, error.reason)
         except Exception as error:  # noqa: BLE001  an edge: evidence comes from strangers
             asked.client.fail(asked.request, incident(error))
-            await self.note(asked.grant, InternalError.reason)
+            await self.note(asked, InternalError.reason)
         else:
             asked.client.reply(asked.request, result)
+            return False
+        return await self._unused(presentation)
 
-    async def note(self, grant: Grant, outcome: str) -> None:
+    async def note(self, asked: Asked, outcome: str) -> None:
         """A line in the audit trail about a request that ended without a token."""
-        await self._audit.note("presentation.request", outcome, client_id=grant.client_id)
+        await self._audit.note(asked.action, outcome, client_id=asked.grant.client_id)
 
     async def stop(self) -> None:
         """Finishes what goes on behind the replies."""
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
-    async def _result(self, asked: Asked, delivery: Deliver) -> PresentationResult:
-        presentation, grant = delivery.presentation, asked.grant
-        resolved = await self._resolve(asked, delivery, self._issuer.interpret(presentation))
+    async def _result(self, asked: Asked, presentation: Presented, driver: str) -> PresentationResult:
+        resolved = await self._resolve(asked, presentation, self._issuer.interpret(presentation))
         try:
             asked.settle()
-            issued = self._issuer.issue(
-                presentation, resolved.reading, delivery.reader.driver, grant, resolved.resolution
-            )
-            await self._keep(presentation, grant, issued, resolved)
+            issued = self._issuer.issue(presentation, resolved.reading, driver, asked.grant, resolved.resolution)
+            await self._keep(presentation, asked, issued, resolved)
         except BaseException:
             if resolved.resolution is not None:
                 self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
             raise
         return PresentationResult(presentation=presentation.id, token=issued.token.token, claims=issued.claims)
 
-    async def _keep(self, presentation: Presented, grant: Grant, issued: Issued, resolved: Resolved) -> None:
+    async def _keep(self, presentation: Presented, asked: Asked, issued: Issued, resolved: Resolved) -> None:
         """Kept before it is handed over: whatever dies from here on, the token is in the outbox."""
+        grant = asked.grant
         also: list[Write] = []
         held: Held | None = None
         if resolved.digest is not None:
@@ -171,7 +184,7 @@ class Delivery:
             also.append(write)
         entry = Entry(
             at=self._clock(),
-            action="presentation.request",
+            action=asked.action,
             outcome="ok",
             client_id=grant.client_id,
             medium=presentation.medium,
@@ -193,17 +206,17 @@ class Delivery:
 
     # ── apCV ──
 
-    async def _resolve(self, asked: Asked, delivery: Deliver, reading: Reading) -> Resolved:
-        string = delivery.presentation.evidence.get("string")
+    async def _resolve(self, asked: Asked, presentation: Presented, reading: Reading) -> Resolved:
+        string = presentation.evidence.get("string")
         digest = None if string is None else await self._guard.reserve(string)
         if digest is not None:
             await self._require_wanted(asked, digest)
         former = self._contexts.of_client(asked.grant.client_id)
         if string is None or digest is None or not self._resolver.resolves:
             return Resolved(reading, digest, former=former)
-        asked.client.progress(asked.request, Tell(delivery.request, "resolving", delivery.reader.id))
+        asked.client.progress(asked.request, "resolving", presentation.reader, "")
         asking = asyncio.create_task(self._ask(asked, string, digest, former))
-        resolution = await self._unless_given_up(asking, asked, delivery.request.deadline)
+        resolution = await self._unless_given_up(asking, asked)
         try:
             if resolution.date_fin_validite.timestamp() <= self._clock():
                 raise MediumExpired("the service gave a context that has ended")
@@ -231,14 +244,21 @@ class Delivery:
                 await self._withdraw(digest)
             raise
 
+    async def _unused(self, presentation: Presented) -> bool:
+        string = presentation.evidence.get("string")
+        try:
+            return string is None or not await self._guard.knows(string)
+        except StoreUnavailable:
+            return True  # the next one will be told so as well
+
     async def _withdraw(self, digest: str) -> None:
         try:
             await self._guard.withdraw(digest)
         except StoreUnavailable as error:
             logger.error("a string that was sent to nobody counts as used: %s", error)
 
-    async def _unless_given_up(self, asking: asyncio.Task[Resolution], asked: Asked, deadline: float) -> Resolution:
-        left = max(deadline - asyncio.get_running_loop().time(), 0.0)
+    async def _unless_given_up(self, asking: asyncio.Task[Resolution], asked: Asked) -> Resolution:
+        left = max(asked.deadline - asyncio.get_running_loop().time(), 0.0)
         await asyncio.wait((asking, asked.given_up), timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if asking.done() and not asked.given_up.done():
             return asking.result()

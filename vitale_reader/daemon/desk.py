@@ -78,7 +78,7 @@ class Desk:
         self._asked: dict[Key, Asked] = {}
         self._delivering: dict[Key, Asked] = {}
         self._watching: dict[int, Client] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._alarm: asyncio.TimerHandle | None = None
 
     # ── for sessions ──
@@ -105,7 +105,13 @@ class Desk:
         """A session waits for the next presentation that matches, ``timeout`` seconds at most."""
         now = self._now()
         key = (client.number, request)
-        self._asked[key] = Asked(client, request, grant, asyncio.get_running_loop().create_future())
+        self._asked[key] = Asked(
+            client=client,
+            request=request,
+            grant=grant,
+            deadline=now + timeout,
+            given_up=asyncio.get_running_loop().create_future(),
+        )
         waiting = Waiting(
             key=key,
             media=media,
@@ -115,6 +121,21 @@ class Desk:
             deadline=now + timeout,
         )
         self._do(self._hub.ask(waiting, now))
+
+    def submit(
+        self, client: Client, request: RequestId, grant: Grant, presentation: Presented, *, driver: str, timeout: float
+    ) -> None:
+        """A session presents what its application read itself: no reader and nobody else's turn come into it."""
+        key = (client.number, request)
+        self._delivering[key] = Asked(
+            client=client,
+            request=request,
+            grant=grant,
+            deadline=self._now() + timeout,
+            given_up=asyncio.get_running_loop().create_future(),
+            action="presentation.submit",
+        )
+        self._spawn(self._deliver(key, presentation, driver))
 
     def cancel(self, client: Client, request: RequestId) -> bool:
         """Cancels a request of a session; whether it was waiting, for a medium or for the apCV service."""
@@ -210,16 +231,16 @@ class Desk:
                 self.supervisor.send(driver, arm)
             case DisarmDriver(driver=driver):
                 self.supervisor.send(driver, Disarm())
-            case Deliver(request=request):
+            case Deliver(request=request, presentation=presentation, reader=reader):
                 self._delivering[request.key] = self._asked.pop(request.key)
-                self._spawn(self._deliver(action))
+                self._spawn(self._deliver_to_waiting(request.key, presentation, reader.driver))
             case Refuse(request=request, error=error):
                 asked = self._asked.pop(request.key)
-                self._spawn(self._delivery.note(asked.grant, error.reason))
+                self._spawn(self._delivery.note(asked, error.reason))
                 asked.client.fail(asked.request, error)
-            case Tell(request=request):
+            case Tell(request=request, step=step, reader=reader_id, reason=reason):
                 if told := self._asked.get(request.key):
-                    told.client.progress(told.request, action)
+                    told.client.progress(told.request, step, reader_id, reason)
             case Announce(what=what, reader=reader):
                 for client in list(self._watching.values()):
                     client.reader_event(what, reader)
@@ -236,19 +257,22 @@ class Desk:
         self._alarm = None
         self._do(self._hub.tick(self._now()))
 
-    async def _deliver(self, action: Deliver) -> None:
-        key = action.request.key
+    async def _deliver_to_waiting(self, key: Key, presentation: Presented, driver: str) -> None:
+        if await self._deliver(key, presentation, driver):
+            self._do(self._hub.given_back(presentation, self._now()))
+
+    async def _deliver(self, key: Key, presentation: Presented, driver: str) -> bool:
         try:
-            await self._delivery.deliver(self._delivering[key], action)
+            return await self._delivery.deliver(self._delivering[key], presentation, driver)
         finally:
             del self._delivering[key]
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _finished(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             incident(error)

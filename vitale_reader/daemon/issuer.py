@@ -231,8 +231,8 @@ def _context_claims(resolution: Resolution | None, scopes: Sequence[str]) -> dic
 
 
 def _payload_claims(presentation: Presented, scopes: Sequence[str]) -> dict[str, Any]:
-    """The string of an apCV: as text where that is printable, so that it survives whatever it is pasted into."""
-    string = presentation.evidence.get("string")
+    """What a phone or a code said: as text where that is printable, so that it survives whatever it is pasted into."""
+    string = presentation.evidence.get("string") or presentation.evidence.get("code")
     if "payload" not in scopes or string is None:
         return {}
     try:

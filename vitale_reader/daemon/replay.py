@@ -6,7 +6,7 @@ counts as used: nobody can know how far the service got. Kept is its keyed diges
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
@@ -41,6 +41,15 @@ class ReplayGuard:
         except IntegrityError as error:
             raise Replayed("the string was used before") from error
         return digest
+
+    async def knows(self, string: bytes) -> bool:
+        """Whether a string was used, or is being used.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        query = select(seen.c.digest).where(seen.c.digest == self._keys.replay_digest("string", string))
+        return await self._store.run(lambda connection: connection.execute(query).first()) is not None
 
     def settle(self, digest: str) -> Callable[[Connection], object]:
         """What marks a reserved string as used, within the transaction that keeps its token."""

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import secrets
+import uuid
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from vitale_protocol.errors import (
     InvalidParams,
     InvalidRequest,
     LimitExceeded,
+    MediumUnsupported,
+    PayloadInvalid,
     ProtocolUnsupported,
     ShuttingDown,
     VitaleError,
@@ -41,6 +44,7 @@ from vitale_protocol.methods import (
     PresentationCancel,
     PresentationCancelled,
     PresentationRequest,
+    PresentationSubmit,
     ReadersListed,
     Result,
     SessionOpen,
@@ -64,6 +68,7 @@ from vitale_reader.daemon.desk import Desk
 from vitale_reader.daemon.issuer import Grant
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.outbox import MOST_LISTED, Outbox
+from vitale_reader.daemon.submission import DRIVER, presentation_of
 from vitale_reader.resolvers.guarded import GuardedResolver
 
 __all__ = ["Service"]
@@ -72,6 +77,9 @@ __all__ = ["Service"]
 MOST_REFUSALS = 3
 MOST_REFUSALS_NOTED = 60
 REFUSALS_PERIOD = 60.0
+
+#: Seconds for a submitted code to become a token. Only the apCV service takes time, and apcv.timeout is 120 at most.
+SUBMISSION = 125.0
 
 RequestId = int | str
 Answer = Result | Coroutine[Any, Any, Result] | None
@@ -122,6 +130,7 @@ class Service:
             "readers.watch": self._readers_watch,
             "readers.unwatch": self._readers_unwatch,
             "presentation.request": self._presentation_request,
+            "presentation.submit": self._presentation_submit,
             "presentation.cancel": self._presentation_cancel,
             "outbox.list": self._outbox_list,
             "outbox.ack": self._outbox_ack,
@@ -300,28 +309,48 @@ class Service:
     def _presentation_request(
         self, conversation: Conversation, request: RequestId | None, params: PresentationRequest
     ) -> Answer:
-        caller = conversation.authenticated()
-        caller.require(params.scopes)
-        if request is None:
-            raise InvalidRequest("a request for a presentation needs an id, or its token would have nowhere to go")
-        if self._desk.waiting(conversation) >= self._limits.requests:
-            raise LimitExceeded("too many waiting requests in this session", data={"limit": "requests"})
-        purpose = (params.purpose,) if isinstance(params.purpose, str) else params.purpose
-        grant = Grant(
-            client_id=caller.client_id,
-            nonce=params.nonce,
-            scopes=tuple(dict.fromkeys(params.scopes)),
-            purpose=tuple(dict.fromkeys(purpose)) if purpose else None,
-        )
+        grant = self._granted(conversation, params)
         self._desk.request(
             conversation,
-            request,
+            self._expected(conversation, request),
             grant,
             media=frozenset(params.media) if params.media else PATIENT_MEDIA,
             readers=frozenset(params.readers or ()),
             timeout=params.timeout_ms / 1000,
         )
         return None
+
+    def _presentation_submit(
+        self, conversation: Conversation, request: RequestId | None, params: PresentationSubmit
+    ) -> Answer:
+        grant = self._granted(conversation, params)
+        expected = self._expected(conversation, request)
+        try:
+            presentation = presentation_of(params, presentation_id=str(uuid.uuid4()), at=self._clock())
+        except (MediumUnsupported, PayloadInvalid) as error:
+            self._note("presentation.submit", error.reason, conversation.authenticated())
+            raise
+        self._desk.submit(conversation, expected, grant, presentation, driver=DRIVER, timeout=SUBMISSION)
+        return None
+
+    def _granted(self, conversation: Conversation, params: PresentationRequest | PresentationSubmit) -> Grant:
+        caller = conversation.authenticated()
+        caller.require(params.scopes)
+        purpose = (params.purpose,) if isinstance(params.purpose, str) else params.purpose
+        return Grant(
+            client_id=caller.client_id,
+            nonce=params.nonce,
+            scopes=tuple(dict.fromkeys(params.scopes)),
+            purpose=tuple(dict.fromkeys(purpose)) if purpose else None,
+        )
+
+    def _expected(self, conversation: Conversation, request: RequestId | None) -> RequestId:
+        """The id under which a token is to be handed over, where there is room for one more."""
+        if request is None:
+            raise InvalidRequest("a call for a token needs an id, or its token would have nowhere to go")
+        if self._desk.waiting(conversation) >= self._limits.requests:
+            raise LimitExceeded("too many waiting requests in this session", data={"limit": "requests"})
+        return request
 
     def _presentation_cancel(
         self, conversation: Conversation, _id: RequestId | None, params: PresentationCancel

@@ -1,0 +1,61 @@
+"""What an application read itself, as a presentation: a keyboard-wedge imager's text, or the bytes of a code.
+
+The reader of such a presentation is none of the station's: its token says ``{"id": "submitted", "driver": "submit"}``.
+That it was presented here and now is the application's word, and not the station's observation.
+"""
+
+from base64 import b64decode, b64encode
+
+from vitale_drivers.base import Presented
+from vitale_protocol.errors import InvalidParams, MediumUnsupported, PayloadInvalid, VitaleError
+from vitale_protocol.media.codes import classify
+from vitale_protocol.methods import PresentationSubmit
+
+__all__ = ["DRIVER", "READER", "presentation_of"]
+
+READER = "submitted"
+DRIVER = "submit"
+
+#: What a code can be refused for.
+REFUSALS: dict[str, type[VitaleError]] = {error.reason: error for error in (MediumUnsupported, PayloadInvalid)}
+
+
+def presentation_of(params: PresentationSubmit, *, presentation_id: str, at: float) -> Presented:
+    """The presentation that a client submits.
+
+    Args:
+        params: what it said.
+        presentation_id: a UUID.
+        at: seconds since the epoch.
+
+    Raises:
+        InvalidParams: not exactly one of text and bytes, or not base64.
+        PayloadInvalid: nobody's code looks like that.
+        MediumUnsupported: a code, but not one of a medium; ``data.medium`` says which.
+    """
+    code = classify(_content(params))
+    if code.medium is None:
+        raise REFUSALS.get(code.reason, PayloadInvalid)("not a code that can be presented", data=code.data)
+    return Presented(
+        id=presentation_id, medium=code.medium, reader=READER, at=at, evidence=code.evidence, simulated=False
+    )
+
+
+def _content(params: PresentationSubmit) -> bytes:
+    match params.payload, params.payload_b64:
+        case str(text), None:
+            return text.rstrip("\r\n").encode()
+        case None, str(encoded):
+            return _decoded(encoded)
+        case _:
+            raise InvalidParams("one of payload and payload_b64 is needed, and not both", data={"path": "$"})
+
+
+def _decoded(encoded: str) -> bytes:
+    try:
+        content = b64decode(encoded, validate=True)
+    except ValueError as error:  # binascii.Error; characters beyond ASCII
+        raise InvalidParams("not base64", data={"path": "$.payload_b64"}) from error
+    if b64encode(content).decode() != encoded:
+        raise InvalidParams("base64 with bits to spare", data={"path": "$.payload_b64"})
+    return content
