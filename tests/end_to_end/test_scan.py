@@ -1,0 +1,192 @@
+"""A code scanned with a handheld imager: imager firmware, pyserial, daemon, apCV service, token; verified by PyJWT."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from vitale_firmware_sim.hand import Hand
+from vitale_firmware_sim.imager import Imager
+from vitale_firmware_sim.imager_faults import ImagerFaults, Manners
+from vitale_firmware_sim.scenario import load_scenario
+from vitale_firmware_sim.service import ApcvService
+from vitale_protocol.errors import MediumUnsupported, PayloadInvalid, PresentationTimeout
+from vitale_protocol.events import PresentationProgress
+from vitale_protocol.methods import Scope
+from vitale_protocol.records import Medium
+from vitale_reader import Connection, Presentation
+
+ALL: tuple[Scope, ...] = ("identity", "nir", "rights", "dependants", "context")
+MEDIA: tuple[Medium, ...] = ("apcv-qr", "ins-datamatrix")
+PATIENCE = 30.0
+SHORTEST = 1.0
+INS = (
+    b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.10\x1dS3SARAH-LOU ANNA\x1dS4GARCIA-HAMMADI\x1d"
+    b"S5FS601-01-1977S701154"
+)
+
+
+def screen(phone: str) -> bytes:
+    """The code that a phone of the scenario shows now."""
+    hand = Hand(load_scenario("famille"), phone, clock=time.time, random=secrets.token_bytes)
+    hand.unlock()
+    return hand.phone.qr(time.time()).string
+
+
+class Counter:
+    """An imager on a pseudo-terminal, a service, and the configuration of a daemon for both."""
+
+    def __init__(self, folder: Path, service: ApcvService) -> None:
+        self.link = folder / "imager"
+        self.imager = Imager(Manners(aim=True), link=self.link)
+        self.service = service
+
+    def options(self, **more: float) -> str:
+        """For the driver scanner, and the tables that follow."""
+        lines = [f'devices = ["{self.link}"]', *(f"{name} = {value}" for name, value in more.items())]
+        lines += [
+            "[apcv]",
+            'resolver = "apcv-soap"',
+            "[apcv.options]",
+            f'url = "{self.service.url}"',
+            'assertion = "simulator"',
+            'rights = "simulator"',
+            'identifiant_facturation = "123456782"',
+            'code_specialite = "50"',
+            'emetteur = "officine-essai"',
+            'idam = "IDAM-0000"',
+            'lps_nom = "vitale-reader"',
+            'lps_version = "0.2"',
+            'lps_instance = "comptoir-1"',
+        ]
+        return "\n".join(lines)
+
+    def read(self, client: Connection, act: Callable[[], None], timeout: float = PATIENCE) -> Presentation:
+        """Asks, and acts once the daemon is armed."""
+        wait_for(client, "empty")
+        acted: list[str] = []
+
+        def follow(step: PresentationProgress) -> None:
+            if step.step == "armed" and not acted:
+                acted.append(step.step)
+                act()
+
+        return client.read(media=MEDIA, scopes=ALL, timeout=timeout, on_progress=follow, nonce="n" * 22)
+
+    def scan(self, client: Connection, code: bytes, symbology: str = "qr") -> Presentation:
+        """Asks, and scans a code once the daemon is armed."""
+        return self.read(client, lambda: self.imager.scan(code, symbology))
+
+
+@pytest.fixture
+def counter(tmp_path: Path) -> Iterator[Counter]:
+    with ApcvService(load_scenario("famille")) as service:
+        made = Counter(tmp_path, service)
+        with made.imager:
+            yield made
+
+
+def wait_for(client: Connection, wanted: str) -> None:
+    """Waits until the imager is there and shows a state: what is scanned before it is opened is lost."""
+    end, pause = time.monotonic() + PATIENCE, threading.Event()
+    while [reader.state for reader in client.readers()] != [wanted]:
+        assert time.monotonic() < end
+        pause.wait(0.01)
+
+
+def test_a_scan_becomes_a_token(counter: Counter, start_daemon: Any) -> None:
+    daemon = start_daemon(driver="scanner", options=counter.options())
+    with daemon.connect() as client:
+        code = screen("claire")
+        found = counter.scan(client, code)
+        (jwk,) = jwt.PyJWKSet.from_dict(client.keys()).keys
+        claims = jwt.decode(found.token, jwk, algorithms=["ES256"], audience="local")
+        assert claims["nonce"] == "n" * 22
+        assert claims["medium"] == "apcv-qr"
+        assert claims["proof"] == {"method": "apcv-resolved", "verified": True, "freshness": "window"}
+        assert claims["origin"] == "simulated"
+        assert claims["reader"] == {"id": f"scanner:{counter.link}", "driver": "scanner"}
+        people = claims["record"]["beneficiaires"]
+        assert [person["prenom"] for person in people] == ["CLAIRE", "LÉA", "TOM"]
+    assert code.decode() not in daemon.log
+    assert people[0]["nir_certifie"] not in daemon.log
+
+
+def test_an_ins_datamatrix_becomes_a_token(counter: Counter, start_daemon: Any) -> None:
+    daemon = start_daemon(driver="scanner", options=counter.options())
+    with daemon.connect() as client:
+        found = counter.scan(client, INS, "datamatrix")
+        assert found.claims.medium == "ins-datamatrix"
+        assert [person.nom_patronymique for person in found.beneficiaries] == ["GARCIA-HAMMADI"]
+    assert "GARCIA" not in daemon.log
+
+
+def test_a_scan_before_the_request_is_used_once(counter: Counter, start_daemon: Any) -> None:
+    daemon = start_daemon(driver="scanner", options=counter.options(grace=20.0))
+    with daemon.connect() as client:
+        wait_for(client, "empty")
+        counter.imager.scan(screen("claire"))
+        wait_for(client, "present")
+        found = client.read(media=MEDIA, scopes=ALL, timeout=PATIENCE)
+        assert found.beneficiaries[0].prenom == "CLAIRE"
+        wait_for(client, "empty")
+        with pytest.raises(PresentationTimeout):
+            client.read(media=MEDIA, scopes=ALL, timeout=SHORTEST)
+
+
+def test_a_scan_that_nobody_asked_for_is_forgotten(counter: Counter, start_daemon: Any) -> None:
+    daemon = start_daemon(driver="scanner", options=counter.options(grace=0.3))
+    with daemon.connect() as client:
+        wait_for(client, "empty")
+        counter.imager.scan(screen("claire"))
+        wait_for(client, "present")
+        wait_for(client, "empty")
+        with pytest.raises(PresentationTimeout):
+            client.read(media=MEDIA, scopes=ALL, timeout=SHORTEST)
+        assert counter.scan(client, screen("paul")).beneficiaries[0].prenom == "PAUL"
+
+
+def test_what_is_no_code_of_a_patient_is_told_as_such(counter: Counter, start_daemon: Any) -> None:
+    daemon = start_daemon(driver="scanner", options=counter.options())
+    with daemon.connect() as client:
+        with pytest.raises(MediumUnsupported):
+            counter.scan(client, b"3400930000120", "ean")
+        with pytest.raises(PayloadInvalid):
+            counter.scan(client, b"x" * 5000)
+        assert counter.scan(client, screen("claire")).proof.verified
+
+
+def test_an_imager_torn_out_while_it_sends_is_told_and_reads_when_it_is_back(
+    counter: Counter, start_daemon: Any
+) -> None:
+    daemon = start_daemon(driver="scanner", options=counter.options())
+    steps: list[tuple[str, str]] = []
+
+    def follow(step: PresentationProgress) -> None:
+        steps.append((step.step, step.message))
+        if len(steps) == 1:
+            counter.imager.faults = ImagerFaults(tear_after=40)
+            counter.imager.scan(screen("paul"))
+        elif step.step == "retry":
+            counter.imager.open()
+
+    def scan_when_back() -> None:
+        with daemon.connect() as other:
+            end, pause = time.monotonic() + PATIENCE, threading.Event()
+            while not (len(steps) > 1 and other.readers()) and time.monotonic() < end:
+                pause.wait(0.01)
+        counter.imager.scan(screen("claire"))
+
+    with daemon.connect() as client:
+        hand = threading.Thread(target=scan_when_back)
+        hand.start()
+        found = client.read(media=MEDIA, scopes=ALL, timeout=PATIENCE, on_progress=follow)
+        hand.join()
+    assert found.beneficiaries[0].prenom == "CLAIRE"
+    assert [step for step, _ in steps][:2] == ["armed", "retry"]
+    assert "disconnected" in steps[1][1]
