@@ -1,0 +1,162 @@
+"""A code before a webcam: rendered, sent as a network camera would, OpenCV, zxing-cpp, daemon, token; read by PyJWT."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jwt
+import pytest
+
+from vitale_firmware_sim.camera import LiveCamera
+from vitale_firmware_sim.hand import Hand
+from vitale_firmware_sim.scenario import load_scenario
+from vitale_firmware_sim.service import ApcvService
+from vitale_protocol.errors import Replayed
+from vitale_protocol.events import PresentationProgress
+from vitale_protocol.methods import Scope
+from vitale_reader import Connection, Presentation
+
+PATIENCE = 30.0
+PAYLOAD: tuple[Scope, ...] = ("payload",)
+
+
+@pytest.fixture
+def hand() -> Hand:
+    return Hand(load_scenario("famille"), "claire", clock=time.time, random=secrets.token_bytes)
+
+
+@pytest.fixture
+def camera() -> Iterator[LiveCamera]:
+    with LiveCamera() as camera:
+        yield camera
+
+
+def options(camera: LiveCamera, *tables: str) -> str:
+    return "\n".join([f'devices = ["{camera.url}"]', *tables])
+
+
+def glance(
+    client: Connection, act: Callable[[], object], step: str = "armed", scopes: tuple[Scope, ...] = PAYLOAD
+) -> tuple[Presentation, list[tuple[str, str]]]:
+    """Asks, acts once when that step is told, and returns what came and what was told."""
+    told: list[tuple[str, str]] = []
+
+    def follow(progress: PresentationProgress) -> None:
+        told.append((progress.step, progress.message))
+        if [one for one, _ in told].count(step) == 1 and progress.step == step:
+            act()
+
+    return client.read(media=["apcv-qr"], scopes=scopes, timeout=PATIENCE, on_progress=follow), told
+
+
+def test_a_code_becomes_a_token(camera: LiveCamera, hand: Hand, start_daemon: Any) -> None:
+    string = hand.tap()
+    camera.prepare(string)
+    daemon = start_daemon(driver="camera", options=options(camera))
+    with daemon.connect() as client:
+        assert camera.connections == 0, "nobody asked"
+        found, _ = glance(client, lambda: camera.show(string))
+        (jwk,) = jwt.PyJWKSet.from_dict(client.keys()).keys
+        claims = jwt.decode(found.token, jwk, algorithms=["ES256"], audience="local")
+    assert (claims["medium"], claims["origin"]) == ("apcv-qr", "simulated")
+    assert claims["proof"] == {"method": "apcv-transported", "verified": False, "freshness": "none"}
+    assert claims["reader"] == {"id": f"camera:{camera.url}", "driver": "camera"}
+    assert claims["payload"] == string.decode()
+    assert string.decode() not in daemon.log
+
+
+def test_a_code_counts_once_and_each_renewed_one_again(camera: LiveCamera, hand: Hand, start_daemon: Any) -> None:
+    first, second, third = hand.tap(), hand.tap(), hand.tap()
+    for string in (first, second, third):
+        camera.prepare(string)
+    daemon = start_daemon(driver="camera", options=options(camera))
+    with daemon.connect() as client:
+        found, _ = glance(client, lambda: camera.show(first))
+        assert found.claims.payload == first.decode()
+        assert camera.wait_frames(30, PATIENCE)
+        # It still lies there: whoever asks next is told so, and gets the next one.
+        found, told = glance(client, lambda: camera.show(second), step="retry")
+        assert found.claims.payload == second.decode()
+        assert [step for step, _ in told][:2] == ["armed", "retry"]
+        assert "already" in dict(told)["retry"]
+        camera.clear()
+        with pytest.raises(Replayed):
+            glance(client, lambda: camera.show(first))
+        camera.clear()
+        found, _ = glance(client, lambda: camera.show(third))
+        assert found.claims.payload == third.decode()
+
+
+def test_with_a_service_the_code_becomes_a_context(camera: LiveCamera, hand: Hand, start_daemon: Any) -> None:
+    string = hand.tap()
+    camera.prepare(string)
+    with ApcvService(load_scenario("famille")) as service:
+        tables = (
+            "[apcv]",
+            'resolver = "apcv-soap"',
+            "[apcv.options]",
+            f'url = "{service.url}"',
+            'assertion = "simulator"',
+            'rights = "simulator"',
+            'identifiant_facturation = "123456782"',
+            'code_specialite = "50"',
+            'emetteur = "officine-essai"',
+            'idam = "IDAM-0000"',
+            'lps_nom = "vitale-reader"',
+            'lps_version = "0.2"',
+            'lps_instance = "comptoir-1"',
+        )
+        daemon = start_daemon(driver="camera", options=options(camera, *tables))
+        with daemon.connect() as client:
+            found, _ = glance(client, lambda: camera.show(string), scopes=("identity", "context", "dependants"))
+    assert found.proof.method == "apcv-resolved"
+    assert [person.prenom for person in found.beneficiaries] == ["CLAIRE", "LÉA", "TOM"]
+
+
+def test_a_camera_that_goes_and_comes_back_needs_no_restart(camera: LiveCamera, hand: Hand, start_daemon: Any) -> None:
+    string = hand.tap()
+    camera.prepare(string)
+    daemon = start_daemon(driver="camera", options=options(camera, "frame_limit = 0.5", "look = 0.2"))
+    back: list[float] = []
+
+    def leave_and_return() -> None:
+        camera.come_back()
+        camera.show(string)
+        back.append(time.monotonic())
+
+    camera.vanish()
+    with daemon.connect() as client:
+        found, told = glance(client, leave_and_return, step="retry")
+        took = time.monotonic() - back[0]
+    assert found.claims.payload == string.decode()
+    assert dict(told)["retry"] == "The camera gives no pictures. Please check that it is connected."
+    assert took < 2
+
+
+def test_a_camera_that_falls_silent_is_told_and_recovers(camera: LiveCamera, hand: Hand, start_daemon: Any) -> None:
+    string = hand.tap()
+    camera.prepare(string)
+    daemon = start_daemon(driver="camera", options=options(camera, "frame_limit = 0.5", "look = 0.2"))
+    back: list[float] = []
+
+    def fall_silent() -> None:
+        assert camera.wait_frames(5, PATIENCE)
+        camera.block()
+
+    def wake() -> None:
+        camera.come_back()
+        camera.show(string)
+        back.append(time.monotonic())
+
+    def follow(progress: PresentationProgress) -> None:
+        if progress.step == "armed":
+            fall_silent()
+        elif progress.step == "retry" and not back:
+            wake()
+
+    with daemon.connect() as client:
+        found = client.read(media=["apcv-qr"], scopes=PAYLOAD, timeout=PATIENCE, on_progress=follow)
+        took = time.monotonic() - back[0]
+    assert found.claims.payload == string.decode()
+    assert took < 2
