@@ -6,9 +6,17 @@ import msgspec
 import msgspec.inspect as mi
 
 from docs.generator.markdown import GENERATED, attributes, default, members, prose, table, type_in_words
+from vitale_drivers import camera_settings, nfc_settings, scanner_settings
 from vitale_reader.daemon import config
 
-__all__ = ["page", "settings"]
+__all__ = ["DRIVERS", "page", "settings"]
+
+DRIVERS: dict[str, type[msgspec.Struct]] = {
+    "camera": camera_settings.Settings,
+    "nfc": nfc_settings.Settings,
+    "scanner": scanner_settings.Settings,
+}
+"""The options of the drivers that have a struct of them."""
 
 INTRODUCTION = """
 The daemon reads `config.toml` once, at start. Where the file is, and which settings apply, is told by
@@ -48,5 +56,6 @@ def page() -> str:
     tables = [
         section(field.name, field.type.cls) for field in members(config.Config) if isinstance(field.type, mi.StructType)
     ]
-    parts = [GENERATED, "# Configuration", INTRODUCTION.strip(), section("", config.Config), *tables]
+    drivers = [section(f"drivers.options.{name}", struct) for name, struct in DRIVERS.items()]
+    parts = [GENERATED, "# Configuration", INTRODUCTION.strip(), section("", config.Config), *tables, *drivers]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"

@@ -110,6 +110,13 @@ class TestEverythingIsDocumented:
         for setting in found:
             assert f"| `{setting.rpartition('.')[2]}` |" in page
 
+    def test_each_option_of_a_driver(self) -> None:
+        page = reference("configuration.md")
+        for name, struct in configuration.DRIVERS.items():
+            section = page.split(f"## `[drivers.options.{name}]`\n")[1].split("\n## ")[0]
+            for member in msgspec.structs.fields(struct):
+                assert f"| `{member.name}` |" in section, f"{name}: {member.name}"
+
     def test_each_command_and_option(self) -> None:
         page = reference("cli.md")
         for command, definition in commands(command_line()):
