@@ -104,7 +104,7 @@ class Drivers(Section):
     """``[drivers]``: which drivers run, and their options.
 
     Attributes:
-        enabled: names of drivers: ``pcsc``, ``nfc``, ``simulated-card``, or that of a plug-in.
+        enabled: names of drivers: ``pcsc``, ``nfc``, ``camera``, ``scanner``, ``simulated-card``, or that of a plug-in.
         options: a table a driver, ``[drivers.options.pcsc]``; each driver checks its own.
     """
 
