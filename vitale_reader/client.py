@@ -64,6 +64,25 @@ class Presentation(presentation.Presentation):
         self.connection.acknowledge(self.jti)
 
 
+class Updates:
+    """The progress of one read, on its way from the SDK's thread to the caller's; None is its end."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[PresentationProgress | None] = queue.SimpleQueue()
+
+    def put(self, update: PresentationProgress | None) -> None:
+        """From the SDK's thread."""
+        self._queue.put(update)
+
+    def take(self) -> PresentationProgress | None:
+        """The next one, in the caller's thread."""
+        while True:
+            try:
+                return self._queue.get(timeout=SLICE)
+            except queue.Empty:
+                continue
+
+
 class Connection:
     """A connection to the daemon; made by ``vitale_reader.connect()``.
 
@@ -156,8 +175,8 @@ class Connection:
             DaemonUnreachable: the daemon went away and did not come back.
             VitaleError: any other of the catalogue; ``data["reader"]`` is the reader's id, where a medium was at one.
         """
-        inner, loop = self._open()
-        updates: queue.SimpleQueue[PresentationProgress | None] = queue.SimpleQueue()
+        inner, _ = self._open()
+        updates = Updates()
         work = inner.read(
             media=media,
             readers=readers,
@@ -168,10 +187,66 @@ class Connection:
             nonce=nonce,
             acknowledge=acknowledge,
         )
+        return self._follow(work, updates, on_progress)
+
+    def submit(
+        self,
+        payload: str | bytes,
+        *,
+        scopes: Iterable[Scope] = ("identity",),
+        purpose: Purpose | Iterable[Purpose] | None = None,
+        on_progress: OnProgress | None = None,
+        nonce: str | None = None,
+        acknowledge: bool = True,
+    ) -> Presentation:
+        """Presents a code that this program read itself, and returns its verified token.
+
+        For imagers that type like a keyboard, and for pasted text. The token's reader is ``submitted``. Ctrl-C, and an
+        exception of ``on_progress``, cancel it.
+
+        Args:
+            payload: the text as it was typed, or the bytes of the code where they are known.
+            scopes: what the token may say.
+            purpose: what it is for, as the token will tell.
+            on_progress: called in this thread for each step, with a message that is fit to be shown.
+            nonce: 22 to 128 characters of base64url, when another program's challenge is to be answered.
+            acknowledge: whether the daemon may forget the token once this returns; with False, call
+                ``acknowledge()`` when the token is in good hands.
+
+        Raises:
+            MediumUnsupported: a code, but not one of a patient's media; the error says which.
+            PayloadInvalid: nothing that a patient presents looks like that.
+            Replayed: the code of a phone was used before. It is also the answer where the daemon died while it was
+                used, for nobody knows how far that got.
+            Cancelled: ``cancel()`` was called by another thread.
+            TokenInvalid: the daemon's token does not verify.
+            DaemonUnreachable: the daemon went away and did not come back.
+            LocalMisuse: text with half characters in it: submit its bytes.
+            VitaleError: any other of the catalogue.
+        """
+        inner, _ = self._open()
+        updates = Updates()
+        work = inner.submit(
+            payload,
+            scopes=scopes,
+            purpose=purpose,
+            on_progress=updates.put,
+            nonce=nonce,
+            acknowledge=acknowledge,
+        )
+        return self._follow(work, updates, on_progress)
+
+    def _follow(
+        self,
+        work: Coroutine[Any, Any, connection.Presentation],
+        updates: "Updates",
+        on_progress: OnProgress | None,
+    ) -> Presentation:
+        _, loop = self._open()
         future = asyncio.run_coroutine_threadsafe(work, loop)
         future.add_done_callback(lambda _: updates.put(None))
         try:
-            while (update := _take(updates)) is not None:
+            while (update := updates.take()) is not None:
                 if on_progress is not None:
                     on_progress(update)
             found = future.result()
@@ -180,7 +255,7 @@ class Connection:
         return Presentation(token=found.token, claims=found.claims, connection=self)
 
     def cancel(self) -> None:
-        """Cancels every ``read()`` of this connection that is waiting; from any thread, or from a signal handler."""
+        """Cancels each ``read()`` and ``submit()`` that waits here; from any thread, or from a signal handler."""
         inner, loop = self._open()
         loop.call_soon_threadsafe(inner.cancel)
 
@@ -361,11 +436,3 @@ async def _close(inner: connection.Connection | None) -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-
-
-def _take(updates: "queue.SimpleQueue[PresentationProgress | None]") -> PresentationProgress | None:
-    while True:
-        try:
-            return updates.get(timeout=SLICE)
-        except queue.Empty:
-            continue

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import base64
 import contextlib
 import secrets
 import time
@@ -36,6 +37,7 @@ from vitale_protocol.methods import (
     OutboxListed,
     OutboxToken,
     PresentationRequest,
+    PresentationSubmit,
     Purpose,
     ReadersListed,
     Scope,
@@ -153,6 +155,54 @@ class Connection:
             purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
             timeout_ms=round(timeout * 1000),
         )
+        return await self._obtain(wish, on_progress, acknowledge=acknowledge)
+
+    async def submit(
+        self,
+        payload: str | bytes,
+        *,
+        scopes: Iterable[Scope] = ("identity",),
+        purpose: Purpose | Iterable[Purpose] | None = None,
+        on_progress: OnProgress | None = None,
+        nonce: str | None = None,
+        acknowledge: bool = True,
+    ) -> Presentation:
+        """Presents a code that this program read itself, and returns its verified token.
+
+        For imagers that type like a keyboard, and for pasted text. The token's reader is ``submitted``.
+
+        Args:
+            payload: the text as it was typed, or the bytes of the code where they are known.
+            scopes: what the token may say.
+            purpose: what it is for, as the token will tell.
+            on_progress: called for each step, with a message that is fit to be shown.
+            nonce: 22 to 128 characters of base64url, when another program's challenge is to be answered.
+            acknowledge: whether the daemon may forget the token once this returns; with False, call
+                ``acknowledge()`` when the token is in good hands.
+
+        Raises:
+            MediumUnsupported: a code, but not one of a patient's media; the error says which.
+            PayloadInvalid: nothing that a patient presents looks like that.
+            Replayed: the code of a phone was used before. It is also the answer where the daemon died while it was
+                used, for nobody knows how far that got.
+            Cancelled: ``cancel()`` was called.
+            TokenInvalid: the daemon's token does not verify.
+            DaemonUnreachable: the daemon went away and did not come back.
+            LocalMisuse: text with half characters in it: submit its bytes.
+            VitaleError: any other of the catalogue.
+        """
+        wish = PresentationSubmit(
+            nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
+            payload=_text(payload) if isinstance(payload, str) else None,
+            payload_b64=None if isinstance(payload, str) else base64.b64encode(payload).decode(),
+            scopes=tuple(scopes),
+            purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
+        )
+        return await self._obtain(wish, on_progress, acknowledge=acknowledge)
+
+    async def _obtain(
+        self, wish: PresentationRequest | PresentationSubmit, on_progress: OnProgress | None, *, acknowledge: bool
+    ) -> Presentation:
         token, claims = await self._reads.obtain(wish, on_progress)
         if acknowledge:
             # In the background: the caller need not wait for the daemon's disk. A loss of it costs nothing but
@@ -161,7 +211,7 @@ class Connection:
         return Presentation(token=token, claims=claims, connection=self)
 
     def cancel(self) -> None:
-        """Cancels every ``read()`` of this connection that is waiting; each raises ``Cancelled``."""
+        """Cancels every ``read()`` and ``submit()`` of this connection that is waiting; each raises ``Cancelled``."""
         self._reads.cancel()
 
     async def pending(self) -> tuple[OutboxToken, ...]:
@@ -301,3 +351,10 @@ class Connection:
         if not self._line.lost:
             with contextlib.suppress(DaemonUnreachable, LocalMisuse):
                 await self._line.ask_once("readers.unwatch", Empty(), Done)
+
+
+def _text(payload: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in payload):
+        # Told here: the error of the codec would carry the payload with it.
+        raise LocalMisuse("the payload is no text that can be sent; submit its bytes")
+    return payload

@@ -12,7 +12,7 @@ from vitale_reader.home import Home
 from vitale_reader.link import Link, OnExpiring, OnReader, open_link
 from vitale_reader.pairing import Pairing
 
-__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "Line", "Settings"]
+__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "SERVICE_TIMEOUT", "Line", "Settings"]
 
 ResultT = TypeVar("ResultT", bound=Result)
 

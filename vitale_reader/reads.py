@@ -6,6 +6,8 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+import msgspec
+
 from vitale_protocol.errors import (
     Cancelled,
     DaemonUnreachable,
@@ -15,16 +17,25 @@ from vitale_protocol.errors import (
     TokenInvalid,
 )
 from vitale_protocol.events import PresentationProgress
-from vitale_protocol.methods import Empty, OutboxListed, PresentationRequest, PresentationResult, StationKeys
+from vitale_protocol.methods import (
+    Empty,
+    OutboxListed,
+    PresentationRequest,
+    PresentationResult,
+    PresentationSubmit,
+    StationKeys,
+)
 from vitale_protocol.tokens import Claims
-from vitale_reader.line import FIRST_DELAY, LONGEST_DELAY, Line, Settings
-from vitale_reader.link import Link, OnProgress, typed
+from vitale_reader.line import FIRST_DELAY, LONGEST_DELAY, SERVICE_TIMEOUT, Line, Settings
+from vitale_reader.link import Call, Link, OnProgress, typed
 from vitale_reader.verification import SeenTokens, verify
 
 __all__ = ["Reads"]
 
+Wish = PresentationRequest | PresentationSubmit
+
 # WIRE: timeout_ms is 1 000 at least.
-SHORTEST_MS = 1_000
+SHORTEST = 1.0
 # A daemon answers `timeout` by itself; this much later it is the daemon that is at fault.
 GRACE = 5.0
 
@@ -38,7 +49,7 @@ class Reads:
         self._seen = SeenTokens()
         self._waiting: set[asyncio.Future[None]] = set()
 
-    async def obtain(self, wish: PresentationRequest, on_progress: OnProgress | None) -> tuple[str, Claims]:
+    async def obtain(self, wish: Wish, on_progress: OnProgress | None) -> tuple[str, Claims]:
         """The token that answers a request, and what it says.
 
         Raises:
@@ -71,8 +82,8 @@ class Reads:
                 task.cancel()
                 await asyncio.wait((task,))
 
-    async def _obtain(self, wish: PresentationRequest, on_progress: OnProgress | None) -> tuple[str, Claims]:
-        deadline = time.monotonic() + wish.timeout_ms / 1000
+    async def _obtain(self, wish: Wish, on_progress: OnProgress | None) -> tuple[str, Claims]:
+        deadline = time.monotonic() + _limit(wish)
         link, _ = await self._line.open()
         delay, lost = 0.0, False
         while True:
@@ -89,22 +100,14 @@ class Reads:
             delay, lost = min(delay * 2 or FIRST_DELAY, LONGEST_DELAY), True
             link, _ = await self._line.open(within=min(self._settings.connect_timeout, deadline - time.monotonic()))
 
-    async def _request(self, link: Link, wish: PresentationRequest, left: float, on_progress: OnProgress | None) -> str:
-        params = PresentationRequest(
-            nonce=wish.nonce,
-            media=wish.media,
-            readers=wish.readers,
-            scopes=wish.scopes,
-            purpose=wish.purpose,
-            timeout_ms=max(round(left * 1000), SHORTEST_MS),
-        )
+    async def _request(self, link: Link, wish: Wish, left: float, on_progress: OnProgress | None) -> str:
         # Progress goes through a queue, so that what the callback raises ends this read and not the connection.
         updates: asyncio.Queue[PresentationProgress | None] = asyncio.Queue()
-        call = link.call("presentation.request", params, updates.put_nowait)
+        call = _call(link, wish, left, updates.put_nowait)
         call.future.add_done_callback(lambda _: updates.put_nowait(None))
         where: str | None = None
         try:
-            async with asyncio.timeout(params.timeout_ms / 1000 + GRACE):
+            async with asyncio.timeout(max(left, SHORTEST) + GRACE):
                 while (update := await updates.get()) is not None:
                     where = update.reader or where
                     if on_progress is not None:
@@ -141,3 +144,15 @@ class Reads:
         # The station's key was rotated since the session was opened.
         keys = (await self._line.ask("station.keys", Empty(), StationKeys)).jwks
         return verify(token, jwks=keys, audience=opened.client_id, nonce=nonce, seen=self._seen)
+
+
+def _limit(wish: Wish) -> float:
+    """Seconds that the daemon has for an answer; a submitted code waits for nobody but the apCV service."""
+    return wish.timeout_ms / 1000 if isinstance(wish, PresentationRequest) else SERVICE_TIMEOUT
+
+
+def _call(link: Link, wish: Wish, left: float, on_progress: OnProgress) -> Call:
+    if isinstance(wish, PresentationSubmit):
+        return link.call("presentation.submit", wish, on_progress)
+    timeout_ms = round(max(left, SHORTEST) * 1000)
+    return link.call("presentation.request", msgspec.structs.replace(wish, timeout_ms=timeout_ms), on_progress)

@@ -30,6 +30,7 @@ from vitale_protocol.methods import (
     PresentationCancelled,
     PresentationRequest,
     PresentationResult,
+    PresentationSubmit,
     ReadersListed,
     Result,
     SessionOpen,
@@ -244,6 +245,12 @@ def _request(talk: Talk, call: Called) -> Result:
     return talk.daemon.issue(call.params.nonce)
 
 
+def _submit(talk: Talk, call: Called) -> Result:
+    assert isinstance(call.params, PresentationSubmit)
+    reader = ReaderClaim(id="submitted", driver="submit")
+    return talk.daemon.issue(call.params.nonce, medium="apcv-qr", reader=reader, record=Record())
+
+
 def _cancel(talk: Talk, call: Called) -> Result:
     from vitale_protocol.errors import Cancelled
 
@@ -275,6 +282,7 @@ DEFAULTS: dict[str, Handler] = {
     "readers.watch": lambda talk, _: ReadersListed(readers=talk.daemon.readers),
     "readers.unwatch": lambda _, __: Done(),
     "presentation.request": _request,
+    "presentation.submit": _submit,
     "presentation.cancel": _cancel,
     "outbox.list": _pending,
     "outbox.ack": _ack,

@@ -1,8 +1,12 @@
-"""``vitale-reader read``: waits for a medium and shows what its verified token says."""
+"""``vitale-reader read``: waits for a medium and shows what its verified token says.
+
+With ``--submit`` nothing is waited for: what was scanned already comes from a file or standard input. Never from the
+command line, which every user of the machine can read.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, BinaryIO, cast, get_args
 
 import click
 
@@ -19,13 +23,25 @@ if TYPE_CHECKING:
 
 __all__ = ["on_progress", "read", "show"]
 
+# One byte more than any code may have, and its line end: what is longer is refused as that by the daemon.
+MOST_SCANNED = 4096 + 3
+
 # What a token may say; the other scopes open methods.
-TELLING: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope not in {"apdu", "admin"})
+TELLING: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope not in {"apdu", "preview", "admin"})
 
 
 @command(
     "read",
     help=t("Attend une carte et affiche ce que dit son jeton.", "Waits for a card and shows what its token says."),
+)
+@click.option(
+    "--submit",
+    type=click.File("rb"),
+    metavar="FILE",
+    help=t(
+        "N'attend pas : présente le code déjà lu que contient ce fichier (- : entrée standard).",
+        "Does not wait: presents the code in this file, which was scanned already (-: standard input).",
+    ),
 )
 @click.option(
     "--media", multiple=True, type=click.Choice(get_args(Medium)), help=t("Supports admis.", "Media accepted.")
@@ -57,6 +73,7 @@ TELLING: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope not in {"a
 @as_json
 @daemon_options
 def read(
+    submit: BinaryIO | None,
     media: tuple[str, ...],
     readers: tuple[str, ...],
     scopes: tuple[str, ...],
@@ -70,20 +87,42 @@ def read(
     pairing: Path | None,
 ) -> None:
     """The command."""
+    if submit is not None and (media or readers):
+        raise click.UsageError(t("--submit n'attend aucun lecteur.", "--submit waits for no reader."))
     with to_daemon(home, address, pairing) as daemon:
-        with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as tell:
-            found = daemon.read(
-                media=cast("tuple[Medium, ...]", media) or None,
-                readers=readers or None,
-                scopes=cast("tuple[Scope, ...]", scopes),
-                purpose=cast("tuple[Purpose, ...]", purpose) or None,
-                timeout=timeout,
-                nonce=nonce,
-                on_progress=on_progress(tell),
-                acknowledge=False,
-            )
+        if submit is not None:
+            with output.progress(t("Présentation du code…", "Presenting the code…")) as tell:
+                found = daemon.submit(
+                    scanned(submit),
+                    scopes=cast("tuple[Scope, ...]", scopes),
+                    purpose=cast("tuple[Purpose, ...]", purpose) or None,
+                    nonce=nonce,
+                    on_progress=on_progress(tell),
+                    acknowledge=False,
+                )
+        else:
+            with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as tell:
+                found = daemon.read(
+                    media=cast("tuple[Medium, ...]", media) or None,
+                    readers=readers or None,
+                    scopes=cast("tuple[Scope, ...]", scopes),
+                    purpose=cast("tuple[Purpose, ...]", purpose) or None,
+                    timeout=timeout,
+                    nonce=nonce,
+                    on_progress=on_progress(tell),
+                    acknowledge=False,
+                )
         show(found, as_json=as_json, with_token=show_token)
         found.acknowledge()
+
+
+def scanned(stream: BinaryIO) -> str | bytes:
+    """What was scanned: one line where somebody types, or an imager does; else all there is. Text where it is text."""
+    content = stream.readline(MOST_SCANNED) if output.interactive(stream) else stream.read(MOST_SCANNED)
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
 
 
 def on_progress(tell: Callable[[str], None]) -> Callable[[PresentationProgress], None]:
