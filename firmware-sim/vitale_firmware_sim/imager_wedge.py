@@ -17,6 +17,7 @@ _US_SHIFT: Final = '~!@#$%^&*()_+QWERTYUIOP{}|ASDFGHJKL:"ZXCVBNM<>? '
 _FR_PLAIN: Final = "²&é\"'(-è_çà)=azertyuiop^$*qsdfghjklmùwxcvbn,;:! "
 _FR_SHIFT: Final = "\0" + "1234567890°+AZERTYUIOP¨£µQSDFGHJKLM%WXCVBN?./§ "
 _NOTHING: Final = "\0"
+_SEPARATORS: Final = "\x1d\x1e\x1f"
 
 # With caps lock the French board gives shift to letters and to the row of digits, the American one to letters only.
 _FR_LOCKED: Final = frozenset("²&é\"'(-è_çà)=^$*ù,;:!")
@@ -27,18 +28,24 @@ _DEAD: Final = {
 }
 
 
-def typed(data: bytes, layout: Layout = "fr", *, caps_lock: bool = False, enter: bool = True) -> str:
+def typed(
+    data: bytes, layout: Layout = "fr", *, caps_lock: bool = False, separators: bool = False, enter: bool = True
+) -> str:
     """The text in the field that has the focus when a code is scanned.
 
     Args:
         data: the content of the code.
         layout: what the machine takes the keyboard for.
         caps_lock: whether somebody left it on.
+        separators: whether GS, RS and US, which such imagers type with Ctrl, reach the field; in most they do not.
         enter: whether the imager ends with the Enter key.
     """
-    keys = [_key(chr(byte)) for byte in data]
-    text = "".join(_on(layout, at, shift=shift, caps_lock=caps_lock) for at, shift in filter(None, keys))
-    text = text.replace(_NOTHING, "")
+    text = ""
+    for character in map(chr, data):
+        if key := _key(character):
+            text += _on(layout, *key, caps_lock=caps_lock).replace(_NOTHING, "")
+        elif separators and character in _SEPARATORS:
+            text += character
     return (_composed(text) if layout == "fr" else text) + ("\n" if enter else "")
 
 
@@ -49,7 +56,7 @@ def _key(character: str) -> tuple[int, bool] | None:
     return (at, True) if (at := _US_SHIFT.find(character)) >= 0 else None
 
 
-def _on(layout: Layout, at: int, *, shift: bool, caps_lock: bool) -> str:
+def _on(layout: Layout, at: int, shift: bool, *, caps_lock: bool) -> str:
     plain, shifted = (_US_PLAIN, _US_SHIFT) if layout == "us" else (_FR_PLAIN, _FR_SHIFT)
     locked = caps_lock and (plain[at].isalpha() if layout == "us" else plain[at].isalpha() or plain[at] in _FR_LOCKED)
     return (shifted if shift != locked else plain)[at]
