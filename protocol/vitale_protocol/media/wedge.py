@@ -1,0 +1,189 @@
+"""Text from an imager that types like a keyboard: what a wrong keyboard language did to it, undone where it is certain.
+
+Such an imager (HID, "keyboard wedge") presses keys, not characters. It presses those of the keyboard language that it
+is set to, and the machine reads them in its own: ``IS01`` from an imager set to English becomes ``ISà&`` on a French
+machine. Caps lock adds to it: it turns letters over, and on Windows with the French layout every key.
+
+A repair is made only where exactly one of the known manglings leads back to something that is known: an INS Datamatrix
+with its fields in order, a 2D-Doc with a signature, a string of the simulated phone, a NIR, or else a text in
+base64url. What shows the signs of a mangling and is none of these is refused, for passing it on would make an opaque
+string a wrong one. All other text is left as it is: it is opaque.
+
+The tables are those of Windows' layouts "États-Unis" and "Français (traditionnel, AZERTY)", on which Linux' ``us`` and
+``fr`` agree for these keys. Other layouts, and dead keys (``[`` and ``{`` on a French machine), are not undone.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from vitale_protocol.errors import PayloadInvalid
+from vitale_protocol.media import ins_datamatrix, two_d_doc
+from vitale_protocol.media.apcv import SIMULATED_PREFIX
+from vitale_protocol.media.profile import MAX_STRING
+
+__all__ = ["MANGLINGS", "Mangling", "repair"]
+
+# One key a column: what it writes in English and in French, without and with shift.
+_US: Final = "`1234567890-=" + "qwertyuiop]" + "asdfghjkl;'\\" + "zxcvbnm,./"
+_FR: Final = "²&é\"'(-è_çà)=" + "azertyuiop$" + "qsdfghjklmù*" + "wxcvbn,;:!"
+_US_SHIFT: Final = "!@#$%^&*()_+" + "QWERTYUIOP}" + 'ASDFGHJKL:"|' + "ZXCVBNM<>?"
+_FR_SHIFT: Final = "1234567890°+" + "AZERTYUIOP£" + "QSDFGHJKLM%µ" + "WXCVBN?./§"
+
+
+def _table(one: str, other: str) -> Mapping[str, str]:
+    return dict(zip(one, other, strict=True))
+
+
+_US_TO_FR: Final = _table(_US + _US_SHIFT, _FR + _FR_SHIFT)
+_FR_TO_US: Final = _table(_FR + _FR_SHIFT, _US + _US_SHIFT)
+# ² has no second character in French; all other keys obey caps lock there.
+_FR_SHIFTED: Final = _table(_FR[1:] + _FR_SHIFT, _FR_SHIFT + _FR[1:])
+
+
+def _by(table: Mapping[str, str]) -> Callable[[str], str | None]:
+    """Writes a text by a table; None where it has characters that no key of the table writes."""
+
+    def written(text: str) -> str | None:
+        # The blank and what Ctrl makes are the same keys everywhere.
+        found = [one if one <= " " else table.get(one) for one in text]
+        return None if None in found else "".join(one for one in found if one)
+
+    return written
+
+
+def _turned(text: str) -> str | None:
+    return text.swapcase()
+
+
+@dataclass(frozen=True, slots=True)
+class Mangling:
+    """One way in which a text is spoilt.
+
+    Attributes:
+        name: imager and machine, and what was locked.
+        steps: what happens to a text, one after the other; each gives None for what it cannot happen to.
+        undone: the way back.
+        seen: whether it can be seen in a text of which nothing is known: caps lock alone cannot.
+    """
+
+    name: str
+    steps: tuple[Callable[[str], str | None], ...]
+    undone: tuple[Callable[[str], str | None], ...]
+    seen: bool = True
+
+    def mangle(self, text: str) -> str | None:
+        """What a machine reads of a text; None where the keys are not in the tables."""
+        return _through(self.steps, text)
+
+    def undo(self, text: str) -> str | None:
+        """What a machine was meant to read; None where this mangling cannot have made the text."""
+        return _through(self.undone, text)
+
+
+def _through(steps: tuple[Callable[[str], str | None], ...], text: str | None) -> str | None:
+    for step in steps:
+        text = None if text is None else step(text)
+    return text
+
+
+_to_fr, _to_us, _shifted = _by(_US_TO_FR), _by(_FR_TO_US), _by(_FR_SHIFTED)
+
+MANGLINGS: Final = (
+    Mangling("us-on-fr", (_to_fr,), (_to_us,)),
+    Mangling("fr-on-us", (_to_us,), (_to_fr,)),
+    # Letters only, as caps lock does on an English machine, and on Linux.
+    Mangling("caps-lock", (_turned,), (_turned,), seen=False),
+    Mangling("us-on-fr, caps-lock", (_to_fr, _turned), (_turned, _to_us)),
+    Mangling("fr-on-us, caps-lock", (_to_us, _turned), (_turned, _to_fr), seen=False),
+    # Every key, as caps lock does on a French Windows.
+    Mangling("shift-lock", (_shifted,), (_shifted,)),
+    Mangling("us-on-fr, shift-lock", (_to_fr, _shifted), (_shifted, _to_us), seen=False),
+)
+"""All that are undone, by the names that ``repair`` gives them."""
+
+_NIR = re.compile(r"[1-478][0-9]{4}(?:[0-9]{2}|2[AB])[0-9]{8}")
+_OPAQUE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){0,4}")
+# What becomes of figures in a text that is too long for a word: on a French machine, where 6 and 8 may have been - and
+# _, and on an English one, where so much else is typed with the same signs that there have to be some of them.
+_FRENCH_SIGNS = re.compile(r"(?=.*[éèçàÉÈÇÀ°])(?=(?:[^éèçàÉÈÇÀ°&\"'(]*[éèçàÉÈÇÀ°&\"'(]){4})[^0-579 ]{24,}", re.DOTALL)
+_ENGLISH_SIGNS = re.compile(r"(?=(?:[^!@#$%^*]*[!@#$%^*]){4})[A-Za-z!@#$%^&*()68<;:]{24,}")
+# How mangled codes begin once they are undone; a text in hexadecimal may well begin with dc02 by itself.
+_BEGINNINGS = re.compile(r"IS010{6}|DC0[1-4][A-Z]{2}[0-9A-Z]{6}[0-9A-F]{8}|VITALESIM\.")
+_BEGINNING: Final = 20
+_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
+
+
+def repair(text: str) -> tuple[bytes, str]:
+    """The bytes of a scanned code from the text that an imager typed.
+
+    Args:
+        text: as typed; what ends it, Enter or Tab, does not belong to it.
+
+    Returns:
+        The bytes, and the name of the mangling that was undone; an empty one where the text was taken as it is.
+
+    Raises:
+        PayloadInvalid: the text was mangled in a way that is not known, or that is known and cannot be told from
+            another; ``data.fault`` is ``wedge-layout``.
+    """
+    text = text.rstrip("\r\n\t")
+    if len(text) > MAX_STRING or _is_known(text):
+        return _bytes(text), ""
+    ways = {undone: one for one in reversed(MANGLINGS) if (undone := one.undo(text)) is not None}
+    known = {undone: one for undone, one in ways.items() if _is_known(undone)}
+    if not known and _is_spoilt(text):
+        known = {undone: one for undone, one in ways.items() if one.seen and _OPAQUE.fullmatch(undone)}
+    if len(known) == 1:
+        ((undone, mangling),) = known.items()
+        return _bytes(undone), mangling.name
+    if known or _FRENCH_SIGNS.fullmatch(text) or _begins_mangled(text):
+        raise PayloadInvalid("the text was mangled by a keyboard's language", data={"fault": "wedge-layout"})
+    return _bytes(text), ""
+
+
+def _is_known(text: str) -> bool:
+    if text.startswith("IS01"):
+        return _is_ins(text)
+    if text.startswith("DC0"):
+        return _is_two_d_doc(text)
+    if text.startswith(SIMULATED_PREFIX.decode()):
+        return _OPAQUE.fullmatch(text) is not None
+    return _NIR.fullmatch(text) is not None
+
+
+def _is_ins(text: str) -> bool:
+    """Whether it can be parsed and nothing in it is out of place, as it is after a wrong repair."""
+    try:
+        code = ins_datamatrix.parse(_bytes(text))
+    except PayloadInvalid:
+        return False
+    return (
+        re.fullmatch(r"[0-9.]*", code.oid or "") is not None
+        and re.fullmatch(r"(?:[0-9]{2}-[0-9]{2}-[0-9]{4})?", code.date_naissance or "") is not None
+        and (code.sexe or "M") in "MFI"
+    )
+
+
+def _is_two_d_doc(text: str) -> bool:
+    try:
+        two_d_doc.parse(_bytes(text))
+    except PayloadInvalid:
+        return False
+    return True
+
+
+def _is_spoilt(text: str) -> bool:
+    return bool(_FRENCH_SIGNS.fullmatch(text) or _ENGLISH_SIGNS.fullmatch(text))
+
+
+def _begins_mangled(text: str) -> bool:
+    """Whether it begins as a known code does once it is mangled, whatever became of the rest."""
+    begun = [undone for one in MANGLINGS if (undone := one.undo(text[:_BEGINNING])) is not None]
+    return not _HEXADECIMAL.fullmatch(text) and any(_BEGINNINGS.match(undone) for undone in begun)
+
+
+def _bytes(text: str) -> bytes:
+    # JSON may carry halves of characters; whoever reads the code has to refuse them, not the encoder.
+    return text.encode("utf-8", "surrogatepass")
