@@ -10,7 +10,7 @@ from vitale_drivers.contract import Bench, DriverContract
 from vitale_drivers.scanner import ScannerDriver
 from vitale_firmware_sim.imager import Imager
 
-GRACE = 0.5
+GRACE = 1.0
 
 
 class ScannerBench:

@@ -200,7 +200,7 @@ def test_raw_commands_are_answered(desk: Desk) -> None:
 
 
 def test_an_imager_that_sends_no_end_is_told_and_the_next_scan_is_not_joined(make_desk: MakeDesk) -> None:
-    desk = make_desk(faults="no-suffix", line_timeout=0.1)
+    desk = make_desk(faults="no-suffix", line_timeout=0.3)
     desk.arm()
     for _ in range(2):
         desk.imager.scan(STRING)
@@ -233,7 +233,7 @@ def test_separators_that_the_imager_drops_are_missed_by_nobody_but_the_record(ma
 
 @pytest.mark.parametrize("heard", [1200, 4800, 19_200, 115_200])
 def test_a_wrong_speed_ends_in_a_word_about_it_and_the_right_one_is_read(make_desk: MakeDesk, heard: int) -> None:
-    desk = make_desk(faults=f"misread={heard}", line_timeout=0.1)
+    desk = make_desk(faults=f"misread={heard}", line_timeout=0.3)
     desk.arm()
     desk.imager.scan(STRING)
     desk.inbox.wait(Progress, lambda report: report.reason.startswith("payload_invalid."))
@@ -246,7 +246,7 @@ def test_a_wrong_speed_ends_in_a_word_about_it_and_the_right_one_is_read(make_de
 
 
 def test_any_bytes_at_all_leave_the_driver_alive(make_desk: MakeDesk) -> None:
-    desk = make_desk(line_timeout=0.05)
+    desk = make_desk(line_timeout=0.3)
     desk.arm()
     for _ in range(20):
         desk.imager.send(os.urandom(500))
