@@ -5,7 +5,8 @@ Rules:
 - What is collected is bounded: a few series at a time, of 16 parts each, and none for longer than ``collect`` seconds
   after its latest part.
 - A part that says something else than before begins its series anew: it is another code's.
-- Parts that do not fit by the parity that each of them carries (§8.3) are not joined; they are forgotten.
+- Parts belong together if they carry the same parity (§8.3). Whether it is that of their bytes is not asked: some
+  makers of codes calculate it otherwise, segno for bytes among them, and the parts are right all the same.
 """
 
 from dataclasses import dataclass, field
@@ -97,11 +98,7 @@ class Series:
         collected.parts[part.index] = symbol.data
         if len(collected.parts) < part.count:
             return None
-        joined = b"".join(collected.parts[index] for index in range(part.count))
-        if _parity(joined) != part.parity:
-            del self._series[key]
-            return None
-        return joined
+        return b"".join(collected.parts[index] for index in range(part.count))
 
     def forget(self, now: float) -> None:
         """Drops what was not seen for too long."""
@@ -119,10 +116,3 @@ class Series:
         collected = self._series.setdefault(key, _Collected(now))
         collected.last = now
         return collected
-
-
-def _parity(joined: bytes) -> int:
-    parity = 0
-    for one in joined:
-        parity ^= one
-    return parity

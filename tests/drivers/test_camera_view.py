@@ -326,10 +326,21 @@ def test_parts_that_take_too_long_are_forgotten(scene: Scene) -> None:
 
 def test_parts_of_different_codes_are_not_joined(scene: Scene) -> None:
     scene.arm()
-    mine, other = parts(FIRST, 2, mark=7), parts(SECOND, 2, mark=7)
+    mine, other = parts(FIRST, 2), parts(SECOND, 2)
+    assert mine[0].sequence != other[0].sequence
     scene.show(mine[0], other[1], pictures=3)
-    scene.show(other[0], mine[1], pictures=3)
     assert scene.presented == []
+    scene.show(mine[1])
+    assert scene.presented == [FIRST]
+
+
+def test_a_part_that_says_something_else_than_before_begins_anew(scene: Scene) -> None:
+    scene.arm()
+    mine, other = parts(FIRST, 2, mark=7), parts(SECOND, 2, mark=7)
+    scene.show(mine[0])
+    scene.show(other[0])
+    scene.show(other[1])
+    assert scene.presented == [SECOND]
 
 
 def test_a_part_that_cannot_be_is_ignored(scene: Scene) -> None:
