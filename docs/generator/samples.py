@@ -66,6 +66,7 @@ SUBMITTED = CLAIMS | {
     "reader": {"id": "submitted", "driver": "submit"},
     "record": {},
 }
+CAMERA = "camera:046d-0825-a1b2c3d4"
 
 #: Parameters and result of each method.
 REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -124,6 +125,8 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     "presentation.cancel": ({"request": 7}, {"cancelled": True}),
+    "preview.start": ({"reader": CAMERA, "every_ms": 200}, {"reader": CAMERA, "every_ms": 200}),
+    "preview.stop": ({"reader": CAMERA}, {}),
     "outbox.list": ({}, {"tokens": [{"jti": JTI, "exp": 1793520120, "token": "eyJ0eXAiOiJ2aXRhbGUt…"}]}),
     "outbox.ack": ({"jti": [JTI]}, {"acked": 1}),
     "context.restore": ({"identifiant": CONTEXT["identifiant"]}, CONTEXT | {"confirmed": True}),
@@ -170,6 +173,7 @@ NOTIFICATIONS: dict[str, dict[str, Any]] = {
         "identifiant": CONTEXT["identifiant"],
         "date_fin_validite": CONTEXT["date_fin_validite"],
     },
+    "preview.frame": {"reader": CAMERA, "at": 1793519999.71, "jpeg_b64": "/9j/4AAQSkZJRg…"},
 }
 
 

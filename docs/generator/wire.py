@@ -8,7 +8,8 @@ import msgspec.inspect as mi
 from docs.generator.markdown import GENERATED, anchor, default, members, prose, sentence, table, type_in_words
 from docs.generator.samples import exchange, notification
 from vitale_protocol.events import EVENTS
-from vitale_protocol.methods import METHODS, PROTOCOL_VERSION, Method
+from vitale_protocol.methods import METHODS, PROTOCOL_VERSION, Method, Scope
+from vitale_protocol.methods import SCOPES as METHOD_SCOPES
 from vitale_protocol.records import Record
 
 __all__ = ["page", "structs"]
@@ -31,6 +32,18 @@ TRANSPORTS = table(
     ),
 )
 
+SCOPES: dict[Scope, str] = {
+    "identity": "names, birth date, rang and qualité of who is on the medium",
+    "nir": "the NIR",
+    "dependants": "every beneficiary on the medium; without it only the holder",
+    "rights": "régime, caisse, centre, address, periods of rights, mutuelle",
+    "context": "the apCV context, and the methods that restore and release it",
+    "payload": "the string of a phone, or the content of a printed code, as it was read",
+    "preview": "pictures of what a camera sees",
+    "apdu": "leases on a reader (not in this version)",
+    "admin": "administration; for the daemon's own user, and never paired",
+}
+
 INTRODUCTION = f"""
 Protocol version {PROTOCOL_VERSION}: JSON-RPC 2.0 (requests, notifications both ways, batches), UTF-8 JSON, members in
 snake_case, the same over every transport. Machines read the same in the package's `vitale_protocol/schema/`
@@ -44,6 +57,10 @@ The first message of a session is [`session.open`](#{anchor("session.open")}); a
 
 `RUN/endpoints.json` tells the addresses in use. `RUN` is `$VITALE_READER_HOME/run` if that is set, else
 `$XDG_RUNTIME_DIR/vitale-reader`, else `run` in the folder where the platform keeps a user's state.
+What a client may ask for, and what its tokens may say, is a matter of scopes, which its pairing names:
+
+{table(("scope", "what it opens"), [(f"`{scope}`", SCOPES[scope]) for scope in METHOD_SCOPES])}
+
 Limits: 1 MiB a message, 32 levels of nesting, 50 messages in a batch; the others are told by `session.open`.
 """
 

@@ -4,11 +4,14 @@ from typing import Literal, dataclass_transform
 
 import msgspec
 
+from vitale_protocol.privacy import concealed
+
 __all__ = [
     "EVENTS",
     "ContextExpiring",
     "Event",
     "PresentationProgress",
+    "PreviewFrame",
     "Reader",
     "ReaderEvent",
     "ReaderState",
@@ -71,10 +74,25 @@ class ContextExpiring(Event):
     date_fin_validite: str
 
 
+class PreviewFrame(Event):
+    """``preview.frame``: what a camera sees now, for the session that asked.
+
+    ``at`` is seconds since the epoch; ``jpeg_b64`` is a JPEG, at most 640 pixels across, in base64. Frames are dropped
+    for a client that has not read the one before.
+    """
+
+    __repr__ = concealed
+
+    reader: str
+    at: float
+    jpeg_b64: str
+
+
 EVENTS: dict[str, type[Event]] = {
     "reader.added": ReaderEvent,
     "reader.changed": ReaderEvent,
     "reader.removed": ReaderEvent,
     "presentation.progress": PresentationProgress,
     "context.expiring": ContextExpiring,
+    "preview.frame": PreviewFrame,
 }

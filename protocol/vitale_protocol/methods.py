@@ -45,6 +45,9 @@ __all__ = [
     "PresentationRequest",
     "PresentationResult",
     "PresentationSubmit",
+    "PreviewStart",
+    "PreviewStarted",
+    "PreviewStop",
     "Purpose",
     "ReadersListed",
     "ResolverHealth",
@@ -62,8 +65,18 @@ __all__ = [
 
 PROTOCOL_VERSION = 1
 
-Scope = Literal["identity", "nir", "dependants", "rights", "context", "payload", "apdu", "admin"]
-SCOPES: tuple[Scope, ...] = ("identity", "nir", "dependants", "rights", "context", "payload", "apdu", "admin")
+Scope = Literal["identity", "nir", "dependants", "rights", "context", "payload", "preview", "apdu", "admin"]
+SCOPES: tuple[Scope, ...] = (
+    "identity",
+    "nir",
+    "dependants",
+    "rights",
+    "context",
+    "payload",
+    "preview",
+    "apdu",
+    "admin",
+)
 Purpose = Literal["fse", "teleservices", "dp", "identity"]
 StationMode = Literal["production", "test", "simulated"]
 Transport = Literal["unix", "tls", "websocket", "stdio"]
@@ -256,6 +269,26 @@ class PresentationCancelled(Result):
     cancelled: bool
 
 
+class PreviewStart(Params):
+    """``preview.start``: pictures of what a camera sees; asked for again, they go on at the new pace."""
+
+    reader: ReaderId
+    every_ms: Annotated[int, msgspec.Meta(ge=100, le=10_000)] = 200
+
+
+class PreviewStarted(Result):
+    """What will be shown; nothing is, until the camera is open because somebody waits for a code."""
+
+    reader: str
+    every_ms: int
+
+
+class PreviewStop(Params):
+    """``preview.stop``: no more pictures of a reader."""
+
+    reader: ReaderId
+
+
 class OutboxToken(Result):
     """A token not yet acknowledged."""
 
@@ -420,6 +453,14 @@ METHODS: dict[str, Method] = {
             "Presents a code that the application read itself and gives its token.",
         ),
         Method("presentation.cancel", PresentationCancel, PresentationCancelled, "Cancels a waiting request."),
+        Method(
+            "preview.start",
+            PreviewStart,
+            PreviewStarted,
+            "Pictures of what a camera sees, for as long as it is open for a presentation.",
+            scope="preview",
+        ),
+        Method("preview.stop", PreviewStop, Done, "Ends the pictures; no error if there were none.", scope="preview"),
         Method("outbox.list", Empty, OutboxListed, "The tokens that this client has not acknowledged."),
         Method("outbox.ack", OutboxAck, OutboxAcked, "Acknowledges tokens; the daemon forgets them."),
         Method(

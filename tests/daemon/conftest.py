@@ -14,9 +14,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from vitale_drivers.base import Command, Presented, ReaderAdded, Started
+from vitale_drivers.base import Command, Presented, ReaderAdded, ReaderChanged, Started
 from vitale_protocol.errors import ContextUnknown
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import DriverHealth
@@ -160,6 +161,9 @@ NFC_READER = Reader(id="nfc:counter", name="Counter", driver="nfc", media=("apcv
 CARD_READER = Reader(
     id="pcsc:slot", name="Slot", driver="pcsc", media=("vitale-card",), state="present", medium="vitale-card"
 )
+CODES = ("apcv-qr", "ins-datamatrix", "2d-doc")
+CAMERA_READER = Reader(id="camera:desk", name="Camera", driver="camera", media=CODES, state="empty")
+SCANNER_READER = Reader(id="scanner:desk", name="Scanner", driver="scanner", media=CODES, state="empty")
 RECORD = Record(
     assure=Assure(nir="2840613990412", cle_nir="46", code_regime="01"),
     beneficiaires=(
@@ -335,6 +339,42 @@ class Counter:
             simulated=True,
         )
         self.desk.report("pcsc", presented)
+
+    def put_optics(self) -> None:
+        """A camera and a scanner stand on the desk."""
+        for reader in (CAMERA_READER, SCANNER_READER):
+            self.desk.report(reader.driver, Started(driver=reader.driver, media=reader.media))
+            self.desk.report(reader.driver, ReaderAdded(reader=reader))
+
+    def show(self, string: bytes, medium: str = "apcv-qr") -> None:
+        """A code comes before the camera, and stays there."""
+        self._see(CAMERA_READER, None)
+        self._see(CAMERA_READER, medium)
+        self._read_code(CAMERA_READER, medium, string)
+
+    def scan(self, string: bytes, medium: str = "apcv-qr") -> None:
+        """A code is scanned, while the scanner is armed."""
+        self._see(SCANNER_READER, medium)
+        self._read_code(SCANNER_READER, medium, string)
+        self._see(SCANNER_READER, None)
+
+    def _see(self, reader: Reader, medium: str | None) -> None:
+        changed = msgspec.structs.replace(reader, state="present" if medium else "empty", medium=medium)
+        self.desk.report(reader.driver, ReaderChanged(reader=changed))
+
+    def _read_code(self, reader: Reader, medium: str, string: bytes) -> None:
+        evidence = {"string" if medium == "apcv-qr" else "code": string, "symbology": b"qr"}
+        presented = Presented(
+            id=str(uuid.uuid4()), medium=medium, reader=reader.id, at=time.time(), evidence=evidence, simulated=False
+        )
+        self.desk.report(reader.driver, presented)
+
+    @property
+    def sent(self) -> list[tuple[str, Command]]:
+        """The commands to drivers so far."""
+        supervisor = self.desk.supervisor
+        assert isinstance(supervisor, NoDrivers)
+        return supervisor.sent
 
     @property
     def desk(self) -> Desk:

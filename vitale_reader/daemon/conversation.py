@@ -4,7 +4,7 @@ from typing import Protocol
 
 from vitale_protocol import catalogue
 from vitale_protocol.errors import LocalError, NotAuthenticated, VitaleError
-from vitale_protocol.events import ContextExpiring, PresentationProgress, Reader, ReaderEvent, Step
+from vitale_protocol.events import ContextExpiring, PresentationProgress, PreviewFrame, Reader, ReaderEvent, Step
 from vitale_protocol.methods import Result
 from vitale_protocol.session import Session
 from vitale_reader.daemon.access import Caller, Peer
@@ -26,6 +26,11 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """Ends the connection once what was sent has gone."""
+
+    @property
+    def has_read_all(self) -> bool:
+        """Whether all that was sent has gone, as far as can be seen from here."""
+        ...
 
 
 class Conversation:
@@ -94,4 +99,15 @@ class Conversation:
         """Tells of a context that ends soon."""
         if not self.ended:
             self.connection.session.notify("context.expiring", event)
+            self.connection.flush()
+
+    @property
+    def has_read_all(self) -> bool:
+        """Whether nothing that was said is waiting still to be read."""
+        return self.connection.has_read_all
+
+    def preview_frame(self, event: PreviewFrame) -> None:
+        """Shows what a camera sees."""
+        if not self.ended:
+            self.connection.session.notify("preview.frame", event)
             self.connection.flush()

@@ -15,6 +15,8 @@ from vitale_drivers.base import (
     Failed,
     Health,
     Presented,
+    Preview,
+    PreviewFrame,
     Progress,
     ReaderAdded,
     ReaderChanged,
@@ -25,6 +27,7 @@ from vitale_drivers.base import Started as DriverStarted
 from vitale_protocol.errors import (
     Cancelled,
     MediumUnreadable,
+    NoReader,
     ShuttingDown,
     VitaleError,
     by_reason,
@@ -45,6 +48,7 @@ from vitale_reader.daemon.decisions import (
 from vitale_reader.daemon.delivery import Asked, Delivery, incident
 from vitale_reader.daemon.hub import Hub
 from vitale_reader.daemon.issuer import Grant
+from vitale_reader.daemon.previews import Previews, Viewer
 from vitale_reader.daemon.supervisor import Supervisor
 
 __all__ = ["Client", "Desk"]
@@ -54,7 +58,7 @@ logger = logging.getLogger(__name__)
 RequestId = int | str
 
 
-class Client(delivery.Client, Protocol):
+class Client(delivery.Client, Viewer, Protocol):
     """A session, as the desk sees it.
 
     Attributes:
@@ -78,6 +82,7 @@ class Desk:
         self._asked: dict[Key, Asked] = {}
         self._delivering: dict[Key, Asked] = {}
         self._watching: dict[int, Client] = {}
+        self._previews = Previews(self._order_preview)
         self._tasks: set[asyncio.Task[object]] = set()
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -155,9 +160,25 @@ class Desk:
         """A session has heard enough of readers."""
         self._watching.pop(client.number, None)
 
+    def preview(self, client: Client, reader: str, every: float) -> None:
+        """A session wants pictures of what a camera sees, ``every`` so many seconds.
+
+        Raises:
+            NoReader: there is no such reader.
+        """
+        known = next((known for known in self._hub.readers if known.id == reader), None)
+        if known is None:
+            raise NoReader("no reader of this name")
+        self._previews.start(client, known, every, self._now())
+
+    def end_preview(self, client: Client, reader: str) -> None:
+        """A session has seen enough of a camera's pictures."""
+        self._previews.stop(client, reader, self._now())
+
     def leave(self, client: Client) -> None:
         """A session ended."""
         self.unwatch(client)
+        self._previews.leave(client, self._now())
         self._do(self._hub.session_ended(client.number, self._now()))
         for key in [key for key, asked in self._asked.items() if asked.client is client]:
             del self._asked[key]
@@ -170,7 +191,8 @@ class Desk:
     def report(self, driver: str, report: Report) -> None:
         """A driver reports; what it says of another driver's readers is not heard."""
         now = self._now()
-        logger.debug("%s: %s", driver, _told(report))
+        if not isinstance(report, PreviewFrame):
+            logger.debug("%s: %s", driver, _told(report))
         name = _reader_of(report)
         known = next((reader for reader in self._hub.readers if reader.id == name), None)
         if known is not None and known.driver != driver:
@@ -195,6 +217,8 @@ class Desk:
                 self._do(self._hub.presented(msgspec.structs.replace(report, simulated=simulated), now))
             case Failed():
                 self._do(self._hub.failed(report.reader, _error_of(report), now))
+            case PreviewFrame():
+                self._previews.hand_on(report, now)
             case _:
                 logger.warning("driver %s: nothing to do for %s", driver, type(report).__name__)
 
@@ -229,6 +253,7 @@ class Desk:
             case ArmDriver(driver=driver, arm=arm):
                 logger.debug("%s: armed for %s at %s, again %s", driver, arm.media, arm.readers, arm.again)
                 self.supervisor.send(driver, arm)
+                self._previews.armed(driver, self._now())
             case DisarmDriver(driver=driver):
                 self.supervisor.send(driver, Disarm())
             case Deliver(request=request, presentation=presentation, reader=reader):
@@ -242,8 +267,13 @@ class Desk:
                 if told := self._asked.get(request.key):
                     told.client.progress(told.request, step, reader_id, reason)
             case Announce(what=what, reader=reader):
+                if what == "removed":
+                    self._previews.removed(reader.id)
                 for client in list(self._watching.values()):
                     client.reader_event(what, reader)
+
+    def _order_preview(self, driver: str, command: Preview) -> None:
+        self.supervisor.send(driver, command)
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:
@@ -285,7 +315,13 @@ def _reader_of(report: Report) -> str | None:
     match report:
         case ReaderAdded(reader=reader) | ReaderChanged(reader=reader):
             return reader.id
-        case ReaderRemoved(reader=name) | Progress(reader=name) | Presented(reader=name) | Failed(reader=name):
+        case (
+            ReaderRemoved(reader=name)
+            | Progress(reader=name)
+            | Presented(reader=name)
+            | Failed(reader=name)
+            | PreviewFrame(reader=name)
+        ):
             return name
         case _:
             return None

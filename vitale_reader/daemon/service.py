@@ -45,6 +45,9 @@ from vitale_protocol.methods import (
     PresentationCancelled,
     PresentationRequest,
     PresentationSubmit,
+    PreviewStart,
+    PreviewStarted,
+    PreviewStop,
     ReadersListed,
     Result,
     SessionOpen,
@@ -132,6 +135,8 @@ class Service:
             "presentation.request": self._presentation_request,
             "presentation.submit": self._presentation_submit,
             "presentation.cancel": self._presentation_cancel,
+            "preview.start": self._preview_start,
+            "preview.stop": self._preview_stop,
             "outbox.list": self._outbox_list,
             "outbox.ack": self._outbox_ack,
             "context.restore": self._context_restore,
@@ -356,6 +361,16 @@ class Service:
         self, conversation: Conversation, _id: RequestId | None, params: PresentationCancel
     ) -> Answer:
         return PresentationCancelled(cancelled=self._desk.cancel(conversation, params.request))
+
+    # ── previews ──
+
+    def _preview_start(self, conversation: Conversation, _id: RequestId | None, params: PreviewStart) -> Answer:
+        self._desk.preview(conversation, params.reader, params.every_ms / 1000)
+        return PreviewStarted(reader=params.reader, every_ms=params.every_ms)
+
+    def _preview_stop(self, conversation: Conversation, _id: RequestId | None, params: PreviewStop) -> Answer:
+        self._desk.end_preview(conversation, params.reader)
+        return Done()
 
     # ── outbox ──
 

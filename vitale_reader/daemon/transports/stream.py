@@ -146,6 +146,11 @@ class StreamConnection(asyncio.Protocol):
                 logger.warning("a client does not read what it is sent; cut off")
                 transport.abort()
 
+    @property
+    def has_read_all(self) -> bool:
+        """Whether all that was sent has left this process."""
+        return self._transport is not None and self._transport.get_write_buffer_size() == 0
+
     def close(self) -> None:
         """Ends the session now, and the connection once what was sent has gone or nobody reads it."""
         self.flush()
