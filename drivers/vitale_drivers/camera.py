@@ -25,8 +25,9 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.camera_capture import Bus, Place
 from vitale_drivers.camera_eye import Decoder
-from vitale_drivers.camera_reader import CameraReader, Found, reason_of
+from vitale_drivers.camera_reader import CameraReader, Found
 from vitale_drivers.camera_settings import Settings, parse_options
+from vitale_drivers.camera_standing import reason_of
 from vitale_drivers.camera_view import MEDIA
 from vitale_protocol.errors import MediumUnsupported, ReaderError, ReaderGone, ToolMissing
 

@@ -11,45 +11,27 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import msgspec
 
-from vitale_drivers.base import (
-    Arm,
-    Disarm,
-    Emit,
-    Preview,
-    Progress,
-    ReaderAdded,
-    ReaderChanged,
-    ReaderRemoved,
-    Report,
-)
+from vitale_drivers.base import Arm, Disarm, Emit, Preview, Report
 from vitale_drivers.camera_capture import Bus, Feed, Place, Shot
 from vitale_drivers.camera_eye import Decoder, Eye
 from vitale_drivers.camera_feeds import Feeds
 from vitale_drivers.camera_series import Seen
 from vitale_drivers.camera_settings import Settings
+from vitale_drivers.camera_standing import Standing, Supervisor
 from vitale_drivers.camera_view import MEDIA, Moment, View
 from vitale_drivers.presence import Presence
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
 from vitale_protocol.events import Reader
 
-__all__ = ["CameraReader", "Found", "Supervisor", "reason_of"]
+__all__ = ["CameraReader", "Found"]
 
 _ALL = frozenset(MEDIA)
 
 _TICK = 0.1
 """Seconds: how often it is looked whether what was in view has left, when no pictures come that would show it."""
-
-
-class Supervisor(Protocol):
-    """Who is told how a camera is."""
-
-    def trouble(self, reader: str, error: ReaderError | None) -> None:
-        """A camera is there and cannot be used; None: it is well, or gone."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +62,6 @@ class CameraReader:
         self._bus = bus
         self._settings = settings
         self._emit_to = emit
-        self._supervisor = supervisor
         self._changed = threading.Condition()
         self._orders: deque[Order] = deque()
         self._closed = False
@@ -91,8 +72,7 @@ class CameraReader:
         self._view = View(
             reader, self._presence, lambda: str(uuid.uuid4()), settle=settings.settle, collect=settings.collect
         )
-        self._shown: Reader | None = None
-        self._trouble: ReaderError | None = None
+        self._standing = Standing(place.id, self._emit, supervisor)
         self._feeds = Feeds(bus, settings, self._changed)
         self._number = 0
         self._eye = Eye(place.id, decoder, self._presence, settings)
@@ -118,7 +98,7 @@ class CameraReader:
     @property
     def is_ill(self) -> bool:
         """Whether the camera is gone or cannot be used, so that what becomes of it is to be told."""
-        return self._place is None or self._trouble is not None
+        return self._place is None or self._standing.trouble is not None
 
     def end(self) -> None:
         """Has the threads end; nothing is reported any more."""
@@ -150,8 +130,8 @@ class CameraReader:
                 case Arm() as order:
                     self._presence.arm(order)
                     self._eye.told_dark = False
-                    if self._trouble is not None:
-                        self._tell_trouble(self._trouble)
+                    if self._wanted(time.monotonic()):
+                        self._standing.remind()
                 case Disarm():
                     self._presence.disarm()
                 case Preview() as order:
@@ -234,9 +214,9 @@ class CameraReader:
         if not self._looks(now):
             self._forget_view()
             if shot is not None:
-                self._is_well()
+                self._standing.well(self._view.reader)
         elif shot is None:
-            self._report_all(self._view.passed(now))
+            self._tell(self._view.passed(now))
         else:
             self._look(shot)
 
@@ -250,14 +230,14 @@ class CameraReader:
             return
         symbols: Sequence[Seen] = ()
         if self._eye.is_sure:
-            self._is_well()
+            self._standing.well(self._view.reader)
             symbols = self._eye.decode(grey, simple=self._view.simple)
         # What was ordered meanwhile is obeyed: who has disarmed wants nothing to be presented any more.
         self._take_orders()
         if self._feeds.current is not None:
             now = time.monotonic()
-            self._report_all(self._view.saw(symbols, Moment(now=now, at=time.time(), elapsed=now - shot.at)))
-            self._report_all(self._eye.pictures(shot, time.time(), now))
+            self._tell(self._view.saw(symbols, Moment(now=now, at=time.time(), elapsed=now - shot.at)))
+            self._tell(self._eye.pictures(shot, time.time(), now))
 
     # ── how the camera is ──
 
@@ -267,78 +247,44 @@ class CameraReader:
         self._retry_at = 0.0
         refusal = None if self._place is None else self._bus.refused(self._place)
         if refusal is None:
-            self._is_well()
-        elif self._trouble is None or reason_of(self._trouble) != reason_of(refusal):
-            self._is_in_trouble(refusal)
+            self._standing.well(self._view.reader)
+        else:
+            self._standing.ill(self._view.reader, refusal, wanted=False)
 
     def _forget_view(self) -> None:
-        self._report_all(self._view.leave())
-
-    def _is_well(self) -> None:
-        if self._trouble is not None:
-            self._trouble = None
-            self._supervisor.trouble(self.id, None)
-        self._show(self._view.reader)
-
-    def _is_in_trouble(self, error: ReaderError) -> None:
-        new = self._trouble is None or reason_of(self._trouble) != reason_of(error)
-        self._trouble = error
-        self._show(msgspec.structs.replace(self._view.reader, state="unavailable", error=error.reason))
-        self._supervisor.trouble(self.id, error)
-        if new:
-            self._tell_trouble(error)
-
-    def _tell_trouble(self, error: ReaderError) -> None:
-        if self._wanted(time.monotonic()):
-            self._report(Progress(reader=self.id, step="retry", reason=reason_of(error)))
+        self._tell(self._view.leave())
 
     def _fail(self, error: ReaderError) -> None:
         """The feed has ended, or is given up."""
         self._close()
         self._view.leave()
-        self._retry_at = time.monotonic() + self._settings.look
+        now = time.monotonic()
+        self._retry_at = now + self._settings.look
         if isinstance(error, ReaderGone):
             self._move(None)
         else:
-            self._is_in_trouble(error)
+            self._standing.ill(self._view.reader, error, wanted=self._wanted(now))
 
     def _move(self, place: Place | None) -> None:
         """The camera is somewhere, or nowhere any more."""
-        if place is not None:
-            self._place, came_back = place, self._place is None
-            # What was simulated once, its clients are never told to be real.
-            simulated = self._view.reader.simulated or place.simulated
-            self._view.reader = msgspec.structs.replace(self._view.reader, simulated=simulated)
-            if came_back:
-                self._retry_at = 0.0
-                self._show(self._view.reader)
+        if place is None:
+            self._close()
+            self._view.leave()
+            self._place = None
+            self._standing.gone()
             return
-        self._close()
-        self._view.leave()
-        self._place = self._trouble = None
-        self._supervisor.trouble(self.id, None)
-        if self._shown is not None:
-            self._shown = None
-            self._report(ReaderRemoved(reader=self.id))
+        came_back, self._place = self._place is None, place
+        # What was simulated once, its clients are never told to be real.
+        simulated = self._view.reader.simulated or place.simulated
+        self._view.reader = msgspec.structs.replace(self._view.reader, simulated=simulated)
+        if came_back:
+            self._retry_at = 0.0
+            self._standing.show(self._view.reader)
 
-    def _show(self, reader: Reader) -> None:
-        """Tells what the camera is like now, if that is new."""
-        if reader != self._shown:
-            self._report(ReaderAdded(reader=reader) if self._shown is None else ReaderChanged(reader=reader))
-            self._shown = reader
-
-    def _report_all(self, reports: Sequence[Report]) -> None:
+    def _tell(self, reports: Sequence[Report]) -> None:
         for report in reports:
-            self._report(report)
+            self._standing.tell(report)
 
-    def _report(self, report: Report) -> None:
+    def _emit(self, report: Report) -> None:
         if not self._closed:
-            if isinstance(report, ReaderChanged):
-                self._shown = report.reader
             self._emit_to(report)
-
-
-def reason_of(error: ReaderError) -> str:
-    """The reason of an error, with the variant of the catalogue's entry that says more of it."""
-    more = error.data.get("service")
-    return f"{error.reason}.{more}" if isinstance(more, str) else error.reason
