@@ -1,4 +1,4 @@
-"""``vitale-reader sim phone``: a phone with the apCV in software, on a contactless PC/SC reader or its string alone."""
+"""``vitale-reader sim phone``: a phone in software: on a contactless PC/SC reader, on a screen, or its string alone."""
 
 import secrets
 import time
@@ -14,6 +14,7 @@ from vitale_reader.cli.text import t
 if TYPE_CHECKING:
     from vitale_firmware_sim.hand import Hand
     from vitale_firmware_sim.scenario import Scenario
+    from vitale_protocol.records import Beneficiaire
 
 __all__ = ["phone"]
 
@@ -22,9 +23,9 @@ __all__ = ["phone"]
     "phone",
     help=t(
         "Pose un téléphone simulé sur un lecteur virtuel sans contact (vsmartcard-vpcd), jusqu'à Ctrl-C, "
-        "et montre les commandes qu'il reçoit, sans leurs données.",
+        "et montre les commandes qu'il reçoit, sans leurs données ; ou en affiche l'écran (--screen).",
         "Lays a simulated phone on a virtual contactless reader (vsmartcard-vpcd), until Ctrl-C, "
-        "and shows the commands that it receives, without their data.",
+        "and shows the commands that it receives, without their data; or shows its screen (--screen).",
     ),
 )
 @click.option(
@@ -88,6 +89,29 @@ __all__ = ["phone"]
     ),
 )
 @click.option(
+    "--screen",
+    "on_screen",
+    is_flag=True,
+    help=t(
+        "Montre l'écran du téléphone dans une page web de ce poste : un code QR qui se renouvelle.",
+        "Shows the screen of the phone as a web page on this machine: a QR code that renews itself.",
+    ),
+)
+@click.option(
+    "--port",
+    default=0,
+    type=click.IntRange(0, 65_535),
+    help=t("Pour --screen : le port ; par défaut un port libre.", "For --screen: the port; any free one by default."),
+)
+@click.option(
+    "--lan",
+    metavar=t("ADRESSE", "ADDRESS"),
+    help=t(
+        "Pour --screen : écoute à cette adresse du réseau local, pour qu'un vrai téléphone affiche la page.",
+        "For --screen: listens at this address of the local network, so that a real phone can show the page.",
+    ),
+)
+@click.option(
     "--list",
     "only_list",
     is_flag=True,
@@ -103,6 +127,9 @@ def phone(
     enrol: bool,
     address: str,
     only_string: bool,
+    on_screen: bool,
+    port: int,
+    lan: str | None,
     only_list: bool,
     as_json: bool,
 ) -> None:
@@ -114,8 +141,9 @@ def phone(
     from vitale_firmware_sim.phone_card import PhoneRefusal
     from vitale_firmware_sim.scenario import load_scenario
 
+    loaded = load_scenario(scenario)
     hand = Hand(
-        load_scenario(scenario),
+        loaded,
         phone_id,
         clock=time.time,
         random=secrets.token_bytes,
@@ -134,7 +162,19 @@ def phone(
             return
     except PhoneRefusal as refusal:
         raise Refused(_told(str(refusal.data.get("why")), str(refusal.data.get("state")))) from refusal
+    if on_screen:
+        from vitale_reader.cli.sim_screen import serve_screen
+
+        shown = loaded.phone(present_for).owner if present_for else _person(hand, porteur)
+        serve_screen(hand, shown, locked=locked, port=port, lan=lan, as_json=as_json)
+        return
     _lay(hand, address, as_json=as_json)
+
+
+def _person(hand: "Hand", porteur: int) -> "Beneficiaire":
+    people = hand.settings.beneficiaires
+    # A phone that is left locked was not asked whether there is such a person.
+    return people[porteur] if porteur < len(people) else hand.settings.owner
 
 
 class Refused(click.ClickException):
