@@ -9,6 +9,7 @@ PACKAGES = {"vitale_drivers", "vitale_firmware_sim", "vitale_protocol", "vitale_
 DATA = {
     "vitale_drivers/py.typed": 1,
     "vitale_firmware_sim/images/*.toml": 5,
+    "vitale_firmware_sim/pages/phone.*": 4,
     "vitale_firmware_sim/profiles/*.toml": 1,
     "vitale_firmware_sim/py.typed": 1,
     "vitale_firmware_sim/scenarios/*.toml": 2,

@@ -121,6 +121,7 @@ class TestWheelChecker:
     GOOD = (
         "vitale_drivers/py.typed",
         *(f"vitale_firmware_sim/images/{number}.toml" for number in range(5)),
+        *(f"vitale_firmware_sim/pages/phone.{ending}" for ending in ("css", "html", "js", "svg")),
         "vitale_firmware_sim/profiles/simulator.toml",
         "vitale_firmware_sim/py.typed",
         "vitale_firmware_sim/scenarios/famille.toml",
