@@ -89,9 +89,9 @@ Identifiant = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 TimeoutMs = Annotated[int, msgspec.Meta(ge=1_000, le=600_000)]
 RequestId = int | str
 
-# Characters: twice the longest string of an apCV, which has 4096 bytes: 5 464 in base64, and typed text may carry what
-# keyboards add. What is too long for a string, but not for this, is answered with `payload_invalid`.
-MOST_TYPED = 8_192
+# Characters. The largest QR code holds 7 089 digits, 9 452 characters in base64: whatever a code can hold is answered
+# by what is wrong with it (a string of an apCV has 4096 bytes at most; what is longer is `payload_invalid`).
+MOST_TYPED = 10_000
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))

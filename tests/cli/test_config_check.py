@@ -1,10 +1,11 @@
-"""``vitale-reader config check`` looks into the profiles that the configuration names, as the daemon's start does."""
+"""``vitale-reader config check`` looks into the files that the configuration names, as the daemon's start does."""
 
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.protocol.seal_office import Office
 from vitale_firmware_sim.profiles import profile_text
 from vitale_reader.cli.config import config
 
@@ -35,3 +36,19 @@ def test_a_profile_that_does_not(old: str, new: str, told: str, tmp_path: Path) 
 @pytest.mark.parametrize("profile", ["simulator", "/nowhere/profil.toml"])
 def test_a_profile_that_may_not_be_or_is_not_there(profile: str, tmp_path: Path) -> None:
     assert check(tmp_path, f'[station]\nmode = "production"\n[apcv]\nprofiles = ["{profile}"]\n')[0] == 2
+
+
+def test_a_trust_list_that_holds_and_one_that_does_not(tmp_path: Path) -> None:
+    signers = tmp_path / "signers.pem"
+    signers.write_bytes(Office().signer().pem)
+    settings = f"[seals]\ntrust_list = ['{signers}']\n"
+    assert check(tmp_path, settings)[0] == 0
+
+    signers.write_text("no certificate", "utf-8")
+    status, said = check(tmp_path, settings)
+    assert status == 2
+    assert "trust_list" in said
+
+
+def test_a_trust_list_that_is_not_there(tmp_path: Path) -> None:
+    assert check(tmp_path, "[seals]\ntrust_list = ['/nowhere/list.xml']\n")[0] == 2

@@ -67,6 +67,18 @@ class Line:
                 return dict(message)
         raise AssertionError(f"the connection ended before the answer to {request}")
 
+    async def answers(self, *requests: int) -> list[Json]:
+        """The answers to several calls, in whatever order they come."""
+        found: dict[int | str | None, Json] = {}
+        while not found.keys() >= {*requests}:
+            message = await self.receive()
+            assert message is not None, "the connection ended before all the answers"
+            if "method" in message:
+                self.notifications.append(message)
+            else:
+                found[message["id"]] = message
+        return [found[request] for request in requests]
+
     async def call(self, method: str, params: Json | None = None) -> Json:
         """The whole answer to a call."""
         return await self.answer(self.send_call(method, params))
@@ -350,6 +362,10 @@ class Counter:
         """A code comes before the camera, and stays there."""
         self._see(CAMERA_READER, None)
         self._see(CAMERA_READER, medium)
+        self._read_code(CAMERA_READER, medium, string)
+
+    def read_again(self, string: bytes, medium: str = "apcv-qr") -> None:
+        """The code that stays before the camera is read once more."""
         self._read_code(CAMERA_READER, medium, string)
 
     def scan(self, string: bytes, medium: str = "apcv-qr") -> None:

@@ -272,7 +272,7 @@ def test_a_client_that_does_not_read_holds_one_picture_and_is_not_cut_off(
                 await asyncio.sleep(0)
             picture(counter, at=1000.0, jpeg=b"\xff" * 100_000)
             line.reader._transport.resume_reading()
-            seen = []
+            seen: list[float] = []
             request = line.send_call("session.ping")
             while (message := await line.receive()).get("id") != request:
                 seen.append(message["params"]["at"])

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from vitale_protocol.errors import ResolverUnavailable
+from vitale_protocol.media.wedge import MANGLINGS
 from vitale_protocol.methods import MOST_TYPED, PresentationSubmit
 from vitale_reader.daemon.submission import presentation_of
 
@@ -102,6 +103,22 @@ class TestATokenOfASubmittedCode:
 
         counter.run(work, scripted=False)
 
+    def test_is_of_what_was_meant_where_a_keyboard_typed_something_else(
+        self, counter: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        typed = "277010115400329"
+        code = "IS010000000000000000000000S1" + typed + "S21.2.250.1.213.1.4.8S3SARAHS4GARCIAS5FS625-01-1977S701154"
+        mangled = next(mangling for mangling in MANGLINGS if mangling.name == "us-on-fr").mangle(code)
+        assert mangled is not None
+
+        async def work(line: Any) -> None:
+            claims = await submit(line, mangled, scopes=["identity", "payload"])
+            assert (claims["medium"], claims["payload"]) == ("ins-datamatrix", code)
+
+        counter.run(work, scripted=False)
+        assert "(us-on-fr)" in caplog.text
+        assert "SARAH" not in caplog.text
+
     def test_of_a_simulated_phone_says_so_and_is_none_in_production(self, counter: Any) -> None:
         async def work(line: Any) -> None:
             assert (await submit(line, PHONE))["origin"] == "simulated"
@@ -178,6 +195,7 @@ class TestACallThatIsNotTaken:
         ("mdoc:owBjMS4w", "medium_unsupported", "mdoc"),
         ("openid4vp://authorize?client_id=x", "medium_unsupported", "openid4vp"),
         ("x" * 4097, "payload_invalid", None),
+        ("qbcdefghijkl&é\"'(-è_çàrstuvx", "payload_invalid", None),
     ],
 )
 def test_what_is_no_medium_is_refused_with_a_remedy(

@@ -53,10 +53,12 @@ def check(as_json: bool, home: Path | None) -> None:
     """The command."""
     from vitale_reader.daemon.config import load
     from vitale_reader.daemon.profiles import read_profiles
+    from vitale_reader.daemon.seals import read_trust_list
 
     file = _home(home).config
     settings = load(file)
     read_profiles(settings.apcv.profiles, settings.station.mode)
+    read_trust_list(settings.seals.trust_list)
     if as_json:
         output.print_json({"path": str(file), "exists": file.exists(), "valid": True})
     elif file.exists():

@@ -30,6 +30,7 @@ from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.outbox import Outbox
 from vitale_reader.daemon.profiles import read_profiles
 from vitale_reader.daemon.replay import ReplayGuard
+from vitale_reader.daemon.seals import read_trust_list
 from vitale_reader.daemon.service import Service
 from vitale_reader.daemon.store import Store
 from vitale_reader.daemon.supervisor import Beat, Supervisor
@@ -82,6 +83,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
             clock=time.time,
             random_bytes=secrets.token_bytes,
             profile_origins=profiles.origins,
+            trust=read_trust_list(config.seals.trust_list),
         )
         resolver = await _open_resolver(stack, config)
         guard = ReplayGuard(store, keys, days=config.apcv.replay_days, clock=time.time)

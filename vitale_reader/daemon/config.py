@@ -12,7 +12,7 @@ import msgspec
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
 
-__all__ = ["Apcv", "Config", "Drivers", "Log", "Station", "Tls", "Tokens", "Unix", "load", "parse"]
+__all__ = ["Apcv", "Config", "Drivers", "Log", "Seals", "Station", "Tls", "Tokens", "Unix", "load", "parse"]
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
@@ -130,6 +130,17 @@ class Apcv(Section):
     replay_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 30
 
 
+class Seals(Section):
+    """``[seals]``: whose signatures on printed codes (2D-Doc) this site believes.
+
+    Attributes:
+        trust_list: paths of files: the trusted list of the ANTS in XML, certificates of signers in PEM or DER. Without
+            any, a seal proves nothing here. Read at start.
+    """
+
+    trust_list: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)], ...] = ()
+
+
 class Config(Section):
     """The whole file; every table and every setting may be left out.
 
@@ -146,6 +157,7 @@ class Config(Section):
     log: Log = Log()
     drivers: Drivers = Drivers()
     apcv: Apcv = Apcv()
+    seals: Seals = Seals()
     store: Literal["sqlite"] = "sqlite"
     audit_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 365
 

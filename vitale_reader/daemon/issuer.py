@@ -10,6 +10,7 @@ import msgspec
 from vitale_drivers.base import Presented
 from vitale_protocol import media, tokens
 from vitale_protocol.errors import MixedOrigin, SimulatedRefused
+from vitale_protocol.media.trust import TrustList
 from vitale_protocol.methods import OutboxToken, StationMode
 from vitale_protocol.records import Assure, Beneficiaire, Origin, Proof, Reading, Record
 from vitale_reader.daemon.keys import Keys
@@ -118,6 +119,7 @@ class Issuer:
         clock: Callable[[], float],
         random_bytes: Callable[[int], bytes],
         profile_origins: Mapping[bytes, Origin] | None = None,
+        trust: TrustList | None = None,
     ) -> None:
         self._keys = keys
         self._mode = mode
@@ -125,6 +127,7 @@ class Issuer:
         self._clock = clock
         self._random_bytes = random_bytes
         self._profile_origins = profile_origins or {}
+        self._trust = trust
 
     def interpret(self, presentation: Presented) -> Reading:
         """What a presentation says by itself.
@@ -132,12 +135,12 @@ class Issuer:
         Raises:
             SimulatedRefused: the medium is simulated and the station is not in ``simulated`` mode.
             MixedOrigin: it is of test or demonstration and the station is in production.
-            MediumUnreadable: the evidence cannot be understood.
+            MediumUnreadable, PayloadInvalid: the evidence cannot be understood.
         """
         # What was read by a simulated profile is simulated, whatever the driver says of it.
         origin = self._profile_origins.get(presentation.evidence.get("profile", b""), "unknown")
         simulated = presentation.simulated or origin == "simulated"
-        reading = media.interpret(presentation.medium, presentation.evidence, simulated=simulated)
+        reading = media.interpret(presentation.medium, presentation.evidence, simulated=simulated, trust=self._trust)
         if reading.origin == "unknown" and origin != "unknown":
             reading = msgspec.structs.replace(reading, origin=origin)
         self._refuse(reading.origin)

@@ -4,14 +4,18 @@ The reader of such a presentation is none of the station's: its token says ``{"i
 That it was presented here and now is the application's word, and not the station's observation.
 """
 
+import logging
 from base64 import b64decode, b64encode
 
 from vitale_drivers.base import Presented
 from vitale_protocol.errors import InvalidParams, MediumUnsupported, PayloadInvalid, VitaleError
 from vitale_protocol.media.codes import classify
+from vitale_protocol.media.wedge import repair
 from vitale_protocol.methods import PresentationSubmit
 
 __all__ = ["DRIVER", "READER", "presentation_of"]
+
+logger = logging.getLogger(__name__)
 
 READER = "submitted"
 DRIVER = "submit"
@@ -30,7 +34,7 @@ def presentation_of(params: PresentationSubmit, *, presentation_id: str, at: flo
 
     Raises:
         InvalidParams: not exactly one of text and bytes, or not base64.
-        PayloadInvalid: nobody's code looks like that.
+        PayloadInvalid: nobody's code looks like that, or the text was mangled beyond repair.
         MediumUnsupported: a code, but not one of a medium; ``data.medium`` says which.
     """
     code = classify(_content(params))
@@ -44,11 +48,19 @@ def presentation_of(params: PresentationSubmit, *, presentation_id: str, at: flo
 def _content(params: PresentationSubmit) -> bytes:
     match params.payload, params.payload_b64:
         case str(text), None:
-            return text.rstrip("\r\n").encode()
+            return _typed(text)
         case None, str(encoded):
             return _decoded(encoded)
         case _:
             raise InvalidParams("one of payload and payload_b64 is needed, and not both", data={"path": "$"})
+
+
+def _typed(text: str) -> bytes:
+    content, mangling = repair(text)
+    if mangling:
+        # A setting of the imager or of the machine that somebody should mend; the text itself is nobody's business.
+        logger.warning("a submitted code was typed in another keyboard language (%s), and put right", mangling)
+    return content
 
 
 def _decoded(encoded: str) -> bytes:
