@@ -15,7 +15,7 @@ from typing import Final, Literal, Self
 import numpy as np
 
 from vitale_firmware_sim.camera_picture import SIZE, Frame, render
-from vitale_firmware_sim.camera_scene import Scene, scene
+from vitale_firmware_sim.camera_scene import Scene, fitted, scene
 from vitale_firmware_sim.camera_sequence import FPS
 from vitale_firmware_sim.camera_stream import MjpegServer
 from vitale_firmware_sim.camera_video import jpeg
@@ -160,8 +160,7 @@ class LiveCamera:
     def _scene(self, what: bytes | Scene) -> Scene:
         if isinstance(what, Scene):
             return what
-        made = scene("plain", seed=self._seed, payload=what)
-        return replace(made, module=made.module * self._size[0] / SIZE[0])
+        return fitted(scene("plain", seed=self._seed, payload=what), self._size[0])
 
     def _shots_of(self, made: Scene) -> tuple[_Shot, ...]:
         with self._changed:

@@ -33,7 +33,7 @@ import numpy as np
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
 
-__all__ = ["COMBINED", "KINDS", "SEVERITIES", "Scene", "Severity", "opaque_string", "scene"]
+__all__ = ["COMBINED", "KINDS", "SEVERITIES", "Scene", "Severity", "fitted", "opaque_string", "scene"]
 
 Severity = Literal["light", "medium", "hard"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("light", "medium", "hard")
@@ -106,6 +106,7 @@ class Scene:
     hand: int = 0
 
 
+_WIDTH: Final = 1280
 Range = tuple[float, float]
 
 # For each kind and member: the ranges of light, medium and hard.
@@ -183,6 +184,18 @@ def scene(kind: str, severity: Severity = "medium", seed: int = 0, payload: byte
     for name in names:
         made = replace(made, **_drawn(name, SEVERITIES.index(severity), random))
     return made
+
+
+def fitted(made: Scene, width: int) -> Scene:
+    """A scene that was made for frames 1280 wide, as a camera of another resolution sees it."""
+    share = width / _WIDTH
+    return replace(
+        made,
+        module=made.module * share,
+        motion=made.motion * share,
+        defocus=made.defocus * share,
+        blur=made.blur * share,
+    )
 
 
 def _ordinary(random: np.random.Generator, payload: bytes) -> Scene:

@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 
 from vitale_firmware_sim.camera_picture import SIZE, Frame, corners, render
-from vitale_firmware_sim.camera_scene import Scene, Severity, opaque_string, scene
+from vitale_firmware_sim.camera_scene import Scene, Severity, fitted, opaque_string, scene
 from vitale_protocol.errors import ConfigurationInvalid
 
 __all__ = ["FPS", "SEQUENCES", "Codes", "Showing", "sequence"]
@@ -101,8 +101,7 @@ def sequence(
             raise ConfigurationInvalid("a sequence is one of " + ", ".join(SEQUENCES), data={"path": "sequence"})
         showing = SEQUENCES[showing]
     film = _Film(showing, seed, codes or _renewing(showing, seed), size)
-    for number in range(round(showing.seconds * FPS)):
-        yield film.frame(number, colour=colour)
+    return (film.frame(number, colour=colour) for number in range(round(showing.seconds * FPS)))
 
 
 def _renewing(showing: Showing, seed: int) -> Codes:
@@ -121,7 +120,7 @@ class _Film:
         self._seed = seed
         self._codes = codes
         self._size = size
-        self._scene = scene(showing.kind, showing.severity, seed)
+        self._scene = fitted(scene(showing.kind, showing.severity, seed), size[0])
         random = np.random.default_rng((3030, seed))
         # A hand strays as a sum of slow waves and a tremor of 8 to 12 Hz.
         self._waves = [
@@ -148,7 +147,7 @@ class _Film:
         return replace(
             self._scene,
             payload=self._codes(at),
-            module=self._scene.module * self._size[0] / SIZE[0] * (1 - 0.25 * self._away(at)),
+            module=self._scene.module * (1 - 0.25 * self._away(at)),
             at=(x, y),
             roll=self._scene.roll + 25 * self._away(at),
             motion=math.hypot(moved_x, moved_y) + self._scene.motion,

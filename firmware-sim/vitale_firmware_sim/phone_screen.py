@@ -25,7 +25,7 @@ from vitale_firmware_sim.phone import QR_RENEWS_EVERY, QrCode
 from vitale_firmware_sim.phone_card import PhoneRefusal
 from vitale_protocol.errors import ConfigurationInvalid
 
-__all__ = ["PhoneScreen", "Showing", "lan_address"]
+__all__ = ["PhoneScreen", "Showing", "lan_address", "screen_code"]
 
 _PAGES: Final = resources.files("vitale_firmware_sim") / "pages"
 _FILES: Final[Mapping[str, str]] = {
@@ -45,6 +45,21 @@ _HEADERS: Final[Mapping[str, str]] = {
 }
 _QUIET: Final = 4  # ISO/IEC 18004 §9.1
 _PATIENCE: Final = 30.0
+
+
+def screen_code(hand: Hand, now: float) -> QrCode:
+    """The code on a phone's screen; its hand unlocks it where it has locked itself.
+
+    Args:
+        hand: holds the phone.
+        now: seconds since the epoch, as the hand's clock has it.
+
+    Raises:
+        PhoneRefusal: the phone is not active, there is nobody to be shown, or a delegation has ended.
+    """
+    if hand.phone.state(now) != "unlocked":
+        hand.unlock()
+    return hand.phone.qr(now)
 
 
 class Showing(msgspec.Struct, frozen=True):
@@ -139,9 +154,7 @@ class PhoneScreen:
         with self._lock:
             now = self._clock()
             try:
-                if self._hand.phone.state(now) != "unlocked":
-                    self._hand.unlock()
-                code = self._hand.phone.qr(now)
+                code = screen_code(self._hand, now)
             except PhoneRefusal:
                 return Showing("locked")
             if code != self._code:

@@ -64,7 +64,9 @@ def test_each_named_sequence_begins(name: str) -> None:
 
 def test_there_is_no_such_sequence() -> None:
     with pytest.raises(ConfigurationInvalid, match="a sequence is one of"):
-        next(sequence("upside down"))
+        sequence("upside down")
+    with pytest.raises(ConfigurationInvalid, match="a kind is one of"):
+        sequence(Showing(kind="fog"))
 
 
 @pytest.mark.parametrize("colour", [False, True])

@@ -9,6 +9,7 @@ import click
 from vitale_protocol.errors import ConfigurationInvalid, MediumUnreadable
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Group, as_json, command
+from vitale_reader.cli.sim_camera import camera
 from vitale_reader.cli.sim_imager import imager
 from vitale_reader.cli.sim_phone import phone
 from vitale_reader.cli.sim_reader import reader
@@ -76,6 +77,7 @@ def card(image: str, address: str, fault: str, only_list: bool, as_json: bool) -
         _insert(image, address, fault, as_json=as_json)
 
 
+sim.add_command(camera)
 sim.add_command(card)
 sim.add_command(imager)
 sim.add_command(phone)
