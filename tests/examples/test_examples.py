@@ -23,9 +23,10 @@ def station() -> Iterator[Stage]:
         yield running
 
 
-def run(station: Stage, *command: str) -> str:
+def run(station: Stage, *command: str, given: str = "") -> str:
     done = subprocess.run(
         command,
+        input=given,
         env={**os.environ, "VITALE_READER_HOME": str(station.home), "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         encoding="utf-8",
@@ -63,6 +64,17 @@ def test_plain_socket(station: Stage) -> None:
     assert HOLDER in said
     assert "signature not verified by this program" in said
     assert "proof card-clear-read, verified: False, origin: simulated" in said
+
+
+def test_keyboard_imager(station: Stage) -> None:
+    ins = "IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8S3SARAHS4GARCIAS5FS625-01-1977S701154"
+    typed = "\n".join(("VITALESIM.typed", "VITALESIM.typed", ins, "277010115400329"))
+    said = run(station, sys.executable, str(EXAMPLES / "keyboard_imager.py"), given=typed)
+    assert "contenu transporté, non lu\n  apcv-qr, jeton vérifié ; contenu non authentifié" in said
+    assert "origine simulated" in said
+    assert "déjà" in said, "the second time"
+    assert "GARCIA SARAH" in said
+    assert len(said.splitlines()) >= 8
 
 
 def test_node(station: Stage) -> None:
