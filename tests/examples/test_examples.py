@@ -68,7 +68,7 @@ def test_plain_socket(station: Stage) -> None:
 
 def test_keyboard_imager(station: Stage) -> None:
     ins = "IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8S3SARAHS4GARCIAS5FS625-01-1977S701154"
-    typed = "\n".join(("VITALESIM.typed", "VITALESIM.typed", ins, "277010115400329"))
+    typed = f"VITALESIM.typed\nVITALESIM.typed\n{ins}\n277010115400329"
     said = run(station, sys.executable, str(EXAMPLES / "keyboard_imager.py"), given=typed)
     assert "contenu transporté, non lu\n  apcv-qr, jeton vérifié ; contenu non authentifié" in said
     assert "origine simulated" in said
