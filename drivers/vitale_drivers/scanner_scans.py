@@ -8,8 +8,9 @@ Rules, beside those of ``base``:
 - Two scans that arrive together are two: each is dealt with like one that came by itself, in their order. So the first
   goes to who asked first, and the second to who waits next, if anybody does.
 - A code that comes again within ``repeat`` seconds is the same scan: imagers in a stand go on telling what they see.
-- What is certainly no code of a patient is told (``failed``) to who waits, and otherwise ignored. So is a line that was
-  too long; one that did not end is told as a ``retry``, since to scan it again may well succeed.
+- What is certainly no code of a patient is told (``failed``) to who waits, or asks in the next half second, since an
+  order to arm takes its time; otherwise it is ignored. So is a line that was too long; one that did not end is told as
+  a ``retry``, since to scan it again may well succeed.
 - An opaque string that is no text is an apCV's only where the imager says that it is a QR code; otherwise it is what a
   wrong speed makes of one. The real strings can be typed by imagers in keyboard mode: they are text.
 """
@@ -38,6 +39,9 @@ INCOMPLETE = f"{PayloadInvalid.reason}.incomplete"
 GARBLED = f"{PayloadInvalid.reason}.garbled"
 
 _MEDIA = frozenset(MEDIA)
+
+_SHORTLY = 0.5
+"""Seconds: longer than an order to arm is under way, and shorter than anybody takes to scan and then to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Scans:
         self._wall = wall
         self._presence = Presence(reader.id)
         self._held: _Held | None = None
+        self._refused: tuple[Failed, float] | None = None
         self._key = os.urandom(32)
         self._last = b""
         self._last_at = 0.0
@@ -99,7 +104,8 @@ class Scans:
 
     def leave(self) -> None:
         """The reader is gone, and what lay there with it."""
-        self._held, self._last = None, b""
+        self._held = self._refused = None
+        self._last = b""
         self._presence.left()
 
     def arm(self, command: Arm) -> None:
@@ -107,6 +113,7 @@ class Scans:
         self._presence.arm(command)
         self.expire()
         self._offer()
+        self._tell_refused()
 
     def disarm(self) -> None:
         """Ends the effect of ``arm``."""
@@ -140,7 +147,9 @@ class Scans:
             return
         self._end()
         if code.medium is None:
-            if self._fail(code.reason, f"the code is {code.kind}", dict(code.data)):
+            self._fail(code.reason, f"the code is {code.kind}", dict(code.data))
+            if self._refused is None:
+                # Told. What nobody was told of is no repetition when it comes again.
                 self._remember(scan)
             return
         self._remember(scan)
@@ -168,18 +177,23 @@ class Scans:
         self._end()
 
     def _end(self) -> None:
+        self._refused = None
         if self._held is not None:
             self._held = None
             self._presence.left()
             self._show(state="empty", medium=None)
 
-    def _fail(self, reason: str, detail: str, data: dict[str, object]) -> bool:
-        """Tells whoever waits that what was scanned is of no use; whether anybody did."""
+    def _fail(self, reason: str, detail: str, data: dict[str, object]) -> None:
+        """What was scanned is of no use."""
         self._end()
-        if not self.wanted:
-            return False
-        self._emit(Failed(reader=self._reader.id, reason=reason, detail=detail, data=data))
-        return True
+        self._refused = Failed(reader=self._reader.id, reason=reason, detail=detail, data=data), self._clock()
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        if self._refused is not None and self.wanted:
+            (failed, at), self._refused = self._refused, None
+            if self._clock() - at < _SHORTLY:
+                self._emit(failed)
 
     def _retry(self, reason: str) -> None:
         if self.wanted:

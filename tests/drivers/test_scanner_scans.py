@@ -222,8 +222,9 @@ def test_what_is_no_code_of_a_patient_is_told_to_who_waits(
     desk: Desk, data: bytes, symbology: str, reason: str, more: dict[str, object]
 ) -> None:
     desk.scan(data, symbology)
-    assert desk.told == []
+    desk.after(REPEAT - 0.3)
     desk.arm()
+    assert desk.told == []
     desk.scan(data, symbology)
     (failed,) = desk.reports
     assert isinstance(failed, Failed)
@@ -233,10 +234,27 @@ def test_what_is_no_code_of_a_patient_is_told_to_who_waits(
     assert len(desk.reports) == 1, "an imager in its stand repeats that, too"
 
 
-def test_a_line_that_is_too_long_is_told_to_who_waits(desk: Desk) -> None:
-    desk.scans.take(Dropped("too-long"))
+def test_it_is_told_to_who_asks_at_that_moment_once(desk: Desk) -> None:
+    desk.scan(b"3400930000120", "ean")
+    desk.after(0.4)
     assert desk.told == []
     desk.arm()
+    desk.arm()
+    assert desk.told == ["failed medium_unsupported"]
+
+
+def test_what_is_scanned_afterwards_counts_instead(desk: Desk) -> None:
+    desk.scan(b"3400930000120", "ean")
+    desk.scan(INS)
+    desk.arm()
+    assert desk.told == ["present ins-datamatrix", "presented ins-datamatrix", "empty None"]
+
+
+def test_a_line_that_is_too_long_is_told_to_who_waits(desk: Desk) -> None:
+    desk.scans.take(Dropped("too-long"))
+    desk.after(1.0)
+    desk.arm()
+    assert desk.told == []
     desk.scans.take(Dropped("too-long"))
     (failed,) = desk.reports
     assert isinstance(failed, Failed)

@@ -166,6 +166,7 @@ def test_an_imager_torn_out_while_it_sends_is_told_and_reads_when_it_is_back(
 ) -> None:
     daemon = start_daemon(driver="scanner", options=counter.options())
     steps: list[tuple[str, str]] = []
+    plugged, read = threading.Event(), threading.Event()
 
     def follow(step: PresentationProgress) -> None:
         steps.append((step.step, step.message))
@@ -174,19 +175,24 @@ def test_an_imager_torn_out_while_it_sends_is_told_and_reads_when_it_is_back(
             counter.imager.scan(screen("paul"))
         elif step.step == "retry":
             counter.imager.open()
+            plugged.set()
 
     def scan_when_back() -> None:
-        with daemon.connect() as other:
-            end, pause = time.monotonic() + PATIENCE, threading.Event()
-            while not (len(steps) > 1 and other.readers()) and time.monotonic() < end:
-                pause.wait(0.01)
-        counter.imager.scan(screen("claire"))
+        assert plugged.wait(PATIENCE)
+        code = screen("claire")
+        while not read.wait(0.2):
+            # Lost for as long as the daemon has not opened the port again, and the same scan for a second afterwards.
+            counter.imager.scan(code)
 
     with daemon.connect() as client:
+        wait_for(client, "empty")
         hand = threading.Thread(target=scan_when_back)
         hand.start()
-        found = client.read(media=MEDIA, scopes=ALL, timeout=PATIENCE, on_progress=follow)
-        hand.join()
+        try:
+            found = client.read(media=MEDIA, scopes=ALL, timeout=PATIENCE, on_progress=follow)
+        finally:
+            read.set()
+            hand.join()
     assert found.beneficiaries[0].prenom == "CLAIRE"
     assert [step for step, _ in steps][:2] == ["armed", "retry"]
     assert "disconnected" in steps[1][1]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import serial
@@ -27,8 +28,9 @@ from vitale_firmware_sim.imager_faults import (
     misread,
     parse_imager_faults,
 )
-from vitale_firmware_sim.imager_wedge import typed
+from vitale_firmware_sim.imager_wedge import Layout, typed
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
+from vitale_protocol.media.wedge import repair
 
 STRING = b"VITALESIM.an opaque string"
 INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU\x1dS4GARCIA"
@@ -233,6 +235,10 @@ def test_the_terminal_of_pyserial_reads_it() -> None:
 
 # ── as a keyboard ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+INS_WHOLE = (
+    b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU\x1dS4GARCIA\x1dS5FS601-01-1977S701154"
+)
+STRING_OF_PHONE = b"VITALESIM.op0xkNpLHZcprGQD5Qwhfid2n0mAeGune0jhDdna2xsqq2KLAtuprtPgSO1_Ycf9ZmTBeJaFZrY1yMQIypmW-_0"
 ASCII = bytes(range(0x20, 0x7F))
 
 
@@ -253,6 +259,14 @@ def test_what_becomes_of_a_code_on_a_french_keyboard(data: bytes, expected: str)
 def test_caps_lock_turns_letters_and_on_a_french_keyboard_digits() -> None:
     assert typed(b"Ab1", "us", caps_lock=True) == "aB1\n"
     assert typed(b"Ab1!", "fr", caps_lock=True, enter=False) == "qB1&"
+
+
+@pytest.mark.parametrize("layout", get_args(Layout))
+@pytest.mark.parametrize("caps_lock", [False, True])
+@pytest.mark.parametrize("code", [INS_WHOLE, STRING_OF_PHONE, b"277010115400329"])
+def test_what_was_typed_on_either_keyboard_is_repaired(code: bytes, layout: Layout, caps_lock: bool) -> None:
+    text = typed(code, layout, caps_lock=caps_lock, separators=True)
+    assert repair(text)[0] == code
 
 
 def test_an_american_keyboard_types_what_was_scanned() -> None:
