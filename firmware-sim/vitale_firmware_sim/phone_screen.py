@@ -25,7 +25,7 @@ from vitale_firmware_sim.phone import QR_RENEWS_EVERY, QrCode
 from vitale_firmware_sim.phone_card import PhoneRefusal
 from vitale_protocol.errors import ConfigurationInvalid
 
-__all__ = ["PhoneScreen", "Showing", "lan_address", "screen_code"]
+__all__ = ["PhoneScreen", "ScreenState", "lan_address", "screen_code"]
 
 _PAGES: Final = resources.files("vitale_firmware_sim") / "pages"
 _FILES: Final[Mapping[str, str]] = {
@@ -62,7 +62,7 @@ def screen_code(hand: Hand, now: float) -> QrCode:
     return hand.phone.qr(now)
 
 
-class Showing(msgspec.Struct, frozen=True):
+class ScreenState(msgspec.Struct, frozen=True):
     """What the page is told.
 
     Attributes:
@@ -147,21 +147,21 @@ class PhoneScreen:
         """Where the page is."""
         return f"http://{self._hosts[0]}{self._base}"
 
-    def showing(self) -> Showing:
+    def showing(self) -> ScreenState:
         """What the phone shows now; a phone that refuses, because a delegation has ended, is shown locked."""
         if self._locked:
-            return Showing("locked")
+            return ScreenState("locked")
         with self._lock:
             now = self._clock()
             try:
                 code = screen_code(self._hand, now)
             except PhoneRefusal:
-                return Showing("locked")
+                return ScreenState("locked")
             if code != self._code:
                 self._code, self._number = code, self._number + 1
                 self._drawn = segno.make(code.string, error="m", micro=False, boost_error=False)
             wide = int(self._drawn.symbol_size(border=_QUIET)[0])
-            return Showing("shown", self._name, self._number, wide, round(code.renews_at - now, 3))
+            return ScreenState("shown", self._name, self._number, wide, round(code.renews_at - now, 3))
 
     def code(self, number: int) -> bytes | None:
         """The picture of the code of that number, as SVG; None where it is not shown any more."""
