@@ -28,17 +28,11 @@ _FASTEST = 0.1
 """Seconds between two pictures for people: to make one takes as long as to read one."""
 
 
-_WHERE_IT_WAS = "where-it-was"
-
-_LOOK_AROUND = 5
-"""Pictures: every which one is looked at wholly, where one code is in view and nothing speaks for a second."""
-
-
 class Decoder(Protocol):
     """Finds the codes in consecutive pictures of one camera; ``vitale_drivers.decoding.StreamDecoder``."""
 
-    def see(self, frame: Pixels, /) -> Sequence[Seen]:
-        """The codes in one picture, grey."""
+    def see(self, frame: Pixels, /, *, around: bool) -> Sequence[Seen]:
+        """The codes in one picture, grey; ``around``: wherever they are, not only where one was before."""
         ...
 
 
@@ -63,7 +57,6 @@ class Eye:
         self._watch = Watch(settings.still, settings.dark)
         self._dark = False
         self._damaged = 0
-        self._pictures = 0
         self._preview: Preview | None = None
         self._preview_at = 0.0
 
@@ -101,18 +94,10 @@ class Eye:
     def decode(self, grey: Pixels, *, simple: bool) -> Sequence[Seen]:
         """The codes in a picture; ``simple``: there was but one lately, and that is what is presented.
 
-        A decoder that finds a code where it was does not look elsewhere. Beside that there may be another one, which
-        makes it ambiguous; or it is a poster, and the phone is beside it.
+        Otherwise there may be another one beside it, which makes it ambiguous; or it is a poster, and the phone is
+        beside it.
         """
-        if self._decoder is None:
-            return ()
-        found = self._decoder.see(grey)
-        self._pictures += 1
-        if any(one.stage == _WHERE_IT_WAS for one in found) and not (simple and self._pictures % _LOOK_AROUND):
-            known = {(one.symbology, one.data) for one in found}
-            around = self._make_decoder().see(grey)
-            return [*found, *(one for one in around if (one.symbology, one.data) not in known)]
-        return found
+        return () if self._decoder is None else self._decoder.see(grey, around=not simple)
 
     def preview(self, order: Preview) -> None:
         """Takes an order for pictures, which replaces the one before."""

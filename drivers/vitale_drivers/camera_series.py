@@ -60,11 +60,6 @@ class Seen(Protocol):
         ...
 
     @property
-    def stage(self) -> str:
-        """How it was found; ``where-it-was`` says that it was not looked elsewhere."""
-        ...
-
-    @property
     def sequence(self) -> Part | None:
         """Which part it is, if it is not the whole."""
         ...

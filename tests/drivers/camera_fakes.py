@@ -146,6 +146,6 @@ class FakeDecoder:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
 
-    def see(self, frame: Pixels, /) -> Sequence[Symbol]:
+    def see(self, frame: Pixels, /, *, around: bool) -> Sequence[Symbol]:
         assert frame.ndim == 2
         return self._scene.codes

@@ -35,7 +35,6 @@ class Symbol:
     symbology: str = "qr"
     x: float = 0.0
     sequence: Part | None = None
-    stage: str = "whole"
 
     @property
     def corners(self) -> tuple[tuple[float, float], ...]:

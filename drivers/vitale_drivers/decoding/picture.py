@@ -1,0 +1,109 @@
+"""A picture on its way through the stages: grey, with what several of them need made once.
+
+A *view* is a part of the picture at some scale. Its stages differ in what they do to it before it is read.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vitale_drivers.decoding.regions import SIDE, Region, find_regions, halved
+
+__all__ = ["Grey", "Picture", "View", "grey_of"]
+
+Grey = npt.NDArray[np.uint8]
+"""Height × width, one byte a pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Pixels, and how to get from a point in them to one in the picture: ``point / scale + (left, top)``."""
+
+    pixels: Grey
+    scale: float = 1.0
+    left: float = 0.0
+    top: float = 0.0
+
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """The point of the picture that is at (x, y) here."""
+        return x / self.scale + self.left, y / self.scale + self.top
+
+
+@dataclass
+class Picture:
+    """A grey picture, its half, its regions and the views of these."""
+
+    grey: Grey
+    _views: dict[tuple[int, int], View] = field(default_factory=dict[tuple[int, int], View])
+
+    @property
+    def whole(self) -> View:
+        """All of it."""
+        return View(self.grey)
+
+    @cached_property
+    def half(self) -> View:
+        """All of it at half its size."""
+        return View(halved(self.grey), 0.5)
+
+    @cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """Where a code may be, the likeliest first."""
+        return find_regions(self.half.pixels, 2) if min(self.grey.shape) >= 2 * SIDE else find_regions(self.grey)
+
+    def region(self, number: int, side: int) -> View | None:
+        """The view of a region, so that its longer side has so many pixels; None where there is no such region."""
+        if number >= len(self.regions):
+            return None
+        view = self._views.get((number, side))
+        if view is None:
+            view = self._views[number, side] = self.cut(self.regions[number], side)
+        return view
+
+    def cut(self, region: Region, side: int) -> View:
+        """A part of the picture, so that its longer side has so many pixels."""
+        level = self._level(region, side)
+        near = cv2.INTER_CUBIC if side > region.side * level.scale else cv2.INTER_LINEAR
+        left, top, right, bottom = (round(edge * level.scale) for edge in region.edges)
+        part = level.pixels[top:bottom, left:right]
+        scale = side / max(part.shape)
+        size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
+        pixels = np.asarray(cv2.resize(part, size, interpolation=near), dtype=np.uint8)
+        return View(pixels, scale * level.scale, left / level.scale, top / level.scale)
+
+    def _level(self, region: Region, side: int) -> View:
+        """The smallest copy of the picture in which a region still has so many pixels.
+
+        From there it is less than halved, which interpolation does well, and several times quicker than a mean.
+        """
+        return self.half if region.side / 2 >= side else self.whole
+
+
+def grey_of(image: npt.NDArray[np.uint8]) -> Grey:
+    """A picture of any size as grey.
+
+    Args:
+        image: bytes, height × width (grey), × 1, × 3 (BGR) or × 4 (BGRA).
+
+    Raises:
+        ValueError: it is no picture.
+    """
+    if image.dtype != np.uint8 or image.ndim not in {2, 3} or 0 in image.shape:
+        raise ValueError("a picture is an array of bytes, height × width, or × 3 in BGR")
+    if image.ndim == 2:
+        return np.ascontiguousarray(image)
+    channels = image.shape[2]
+    if channels == 1:
+        return np.ascontiguousarray(image[:, :, 0])
+    if channels == 3:
+        return _as_grey(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    if channels == 4:
+        return _as_grey(cv2.cvtColor(image, cv2.COLOR_BGRA2GRAY))
+    raise ValueError("a picture has 1, 3 or 4 channels")
+
+
+def _as_grey(pixels: npt.NDArray[np.generic]) -> Grey:
+    return np.asarray(pixels, dtype=np.uint8)

@@ -1,0 +1,66 @@
+"""The one place where zxing-cpp is called: from the pixels of a view to symbols.
+
+Formats are restricted to what a patient may show, which is the biggest lever on speed. ``QRCodeModel2``, not the family
+``QRCode``: Micro QR and rMQR are so small that textures pass for them. For the same reason a Datamatrix of fewer than
+``LEAST_BYTES`` counts for nothing; those of INS and 2D-Doc have a hundred and more.
+"""
+
+import zxingcpp
+from zxingcpp import BarcodeFormat, BarcodeFormats, Binarizer, TextMode
+
+from vitale_drivers.decoding.appended import sequence_of
+from vitale_drivers.decoding.picture import View
+from vitale_drivers.decoding.symbol import Corners, Symbol
+
+__all__ = ["DATAMATRIX", "GLOBAL", "LOCAL", "QR", "READY", "read"]
+
+QR = BarcodeFormat.QRCodeModel2
+DATAMATRIX = BarcodeFormat.DataMatrix
+
+GLOBAL = Binarizer.GlobalHistogram
+LOCAL = Binarizer.LocalAverage
+READY = Binarizer.BoolCast
+"""For pixels that are black and white already."""
+
+LEAST_BYTES = 12
+
+_NAMES = {QR: "qr", BarcodeFormat.QRCode: "qr", DATAMATRIX: "datamatrix"}
+
+
+def read(
+    view: View,
+    stage: str,
+    binarizer: Binarizer,
+    *,
+    formats: BarcodeFormat = QR,
+    thorough: bool = True,
+) -> list[Symbol]:
+    """The symbols in a view.
+
+    Args:
+        view: where to look.
+        stage: said of what is found.
+        binarizer: how to tell black from white.
+        formats: what to look for.
+        thorough: whether to try other directions and a smaller picture too.
+    """
+    found = zxingcpp.read_barcodes(
+        view.pixels,
+        formats=BarcodeFormats(formats),
+        binarizer=binarizer,
+        try_rotate=thorough,
+        try_downscale=thorough,
+        try_invert=True,
+        text_mode=TextMode.Plain,
+    )
+    return [_symbol(one, view, stage) for one in found if formats == QR or len(one.bytes) >= LEAST_BYTES]
+
+
+def _symbol(found: zxingcpp.Barcode, view: View, stage: str) -> Symbol:
+    place = found.position
+    points = (place.top_left, place.top_right, place.bottom_right, place.bottom_left)
+    first, second, third, fourth = (view.point(point.x, point.y) for point in points)
+    corners: Corners = (first, second, third, fourth)
+    name = _NAMES[found.format]
+    sequence = sequence_of(found) if name == "qr" else None
+    return Symbol(found.bytes, found.text, name, corners, stage, sequence)

@@ -1,0 +1,120 @@
+"""Where in a picture a code may be: where much changes from pixel to pixel, across as well as down.
+
+A two-dimensional code is the one thing in most pictures that is dense in edges of both directions. Text has fewer, bar
+codes and the borders of things have one direction. Edges count by the contrast around them, so that a code on a dimmed
+screen is as strong as one in full light. What is found may be wrong: it only says where to look harder.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["SIDE", "Region", "find_regions", "halved"]
+
+SIDE = 170
+"""Pixels that the shorter side has at least where edges are looked for: a code of a sixteenth of it keeps its edges."""
+
+BLUR = 11
+"""Pixels over which edges are counted: larger than the gap between two modules, smaller than a code."""
+
+AROUND = 25
+"""Pixels over which contrast is taken."""
+
+FLAT = 10.0
+"""Steps of grey that are added to it: below, there is noise and nothing else."""
+
+STRONG = 40.0
+"""Steps of grey that a contrast of 1 becomes."""
+
+SPECK = np.ones((5, 5), np.uint8)
+"""What is smaller than this is no code, and no bridge to one."""
+
+LEAST = 11
+"""Pixels of the smallest region there."""
+
+MARGIN = 0.08
+"""Of its longer side, that a region is widened by: what has no edge, as the quiet zone, belongs to it."""
+
+MOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle in pixels; right and bottom are the first that are outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def edges(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
+
+    @property
+    def side(self) -> int:
+        """Pixels of its longer side."""
+        return max(self.right - self.left, self.bottom - self.top)
+
+    def widened(self, share: float, width: int, height: int) -> "Region":
+        """Larger on each side by a share of its longer side, within a picture of this size."""
+        more = round(self.side * share)
+        return Region(
+            max(0, self.left - more),
+            max(0, self.top - more),
+            min(width, self.right + more),
+            min(height, self.bottom + more),
+        )
+
+
+def halved(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Half as high and half as wide; each pixel is the mean of four."""
+    rows, columns = grey.shape[0] // 2, grey.shape[1] // 2
+    even = grey[: rows * 2, : columns * 2]
+    return np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def find_regions(grey: npt.NDArray[np.uint8], factor: int = 1) -> tuple[Region, ...]:
+    """The regions of a picture, the likeliest first, ``MOST`` at most.
+
+    Args:
+        grey: the picture, or a smaller copy of it.
+        factor: how many times smaller.
+    """
+    height, width = grey.shape[0] * factor, grey.shape[1] * factor
+    small = grey
+    while min(small.shape) >= 2 * SIDE:
+        # Halved again and again: cv2 has a quick path for just that.
+        small, factor = halved(small), factor * 2
+    even = _evened(small)
+    across = cv2.blur(cv2.convertScaleAbs(cv2.Sobel(even, cv2.CV_16S, 1, 0)), (BLUR, BLUR))
+    down = cv2.blur(cv2.convertScaleAbs(cv2.Sobel(even, cv2.CV_16S, 0, 1)), (BLUR, BLUR))
+    both = cv2.min(across, down)
+    _, busy = cv2.threshold(both, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    busy = cv2.morphologyEx(busy, cv2.MORPH_OPEN, SPECK)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(busy)
+    found: list[tuple[float, Region]] = []
+    for number in range(1, count):
+        left, top, wide, high, area = (int(value) for value in boxes[number])
+        if min(wide, high) < LEAST:
+            continue
+        part = (slice(top, top + high), slice(left, left + wide))
+        strength = float(both[part][labels[part] == number].mean())
+        # A code is about as wide as high, and all of it is busy.
+        likeness = area * strength * min(wide, high) / max(wide, high) * area / (wide * high)
+        box = Region(left * factor, top * factor, (left + wide) * factor, (top + high) * factor)
+        found.append((likeness, box.widened(MARGIN, width, height)))
+    found.sort(key=lambda entry: -entry[0])
+    return tuple(region for _, region in found[:MOST])
+
+
+def _evened(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The picture with the same brightness and contrast everywhere."""
+    light = grey.astype(np.float32)
+    mean = cv2.blur(light, (AROUND, AROUND))
+    squares = cv2.blur(cv2.multiply(light, light), (AROUND, AROUND))
+    contrast = np.sqrt(np.maximum(squares - mean * mean, 0)) + FLAT
+    return np.clip(128 + (light - mean) / contrast * STRONG, 0, 255).astype(np.uint8)

@@ -1,0 +1,69 @@
+"""What makes a picture readable again: each repair is a function from pixels to pixels, for one kind of damage."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vitale_drivers.decoding.picture import Grey
+
+__all__ = ["deblurred", "sharpened", "smoothed", "thresholded"]
+
+EDGE = 16
+"""Pixels around what is deblurred, so that its opposite edges, neighbours to a Fourier transform, do not mix."""
+
+NOISE = 0.005
+"""Of the picture's power: below, deblurring would bring out noise and nothing else."""
+
+
+def sharpened(pixels: Grey, radius: float, amount: float) -> Grey:
+    """Against blur, defocus and motion: what differs from its surroundings differs more.
+
+    Args:
+        pixels: the picture.
+        radius: of the surroundings, in pixels: about half a module.
+        amount: how much more; 5 and above leave little but black and white, which is what is wanted here.
+    """
+    blurred = cv2.GaussianBlur(pixels, (0, 0), radius)
+    return np.asarray(cv2.addWeighted(pixels, 1 + amount, blurred, -amount, 0), dtype=np.uint8)
+
+
+def thresholded(pixels: Grey, parts: int, offset: int) -> Grey:
+    """Against low contrast, glare and bands: black is what is darker than the mean around it.
+
+    Args:
+        pixels: the picture.
+        parts: how many such surroundings lie along its longer side.
+        offset: how much darker it has to be.
+    """
+    block = max(3, max(pixels.shape) // parts) | 1
+    done = cv2.adaptiveThreshold(pixels, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, block, offset)
+    return np.asarray(done, dtype=np.uint8)
+
+
+def smoothed(pixels: Grey) -> Grey:
+    """Against noise and the grid of a screen."""
+    return np.asarray(cv2.GaussianBlur(pixels, (3, 3), 0), dtype=np.uint8)
+
+
+def deblurred(pixels: Grey, radius: float) -> Grey:
+    """Against strong blur: undoes a Gaussian of this standard deviation, as far as noise lets it (Wiener's filter)."""
+    height, width = pixels.shape
+    side = cv2.getOptimalDFTSize(max(height, width) + 2 * EDGE)
+    below, right = side - height - EDGE, side - width - EDGE
+    wide = cv2.copyMakeBorder(pixels, EDGE, below, EDGE, right, cv2.BORDER_REPLICATE)
+    spectrum = cv2.dft(wide.astype(np.float32), flags=cv2.DFT_COMPLEX_OUTPUT)
+    sharp = cv2.idft(cv2.multiply(spectrum, _gain(side, radius)), flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE)
+    inner = sharp[EDGE : EDGE + height, EDGE : EDGE + width]
+    return np.clip(inner, 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _gain(side: int, radius: float) -> npt.NDArray[np.float32]:
+    """How much each frequency is amplified, for both parts of its complex number."""
+    frequencies = np.fft.fftfreq(side)
+    squares = frequencies[:, None] ** 2 + frequencies[None, :] ** 2
+    passed = np.exp(-2 * (np.pi * radius) ** 2 * squares)
+    gain = passed / (passed**2 + NOISE)
+    return np.repeat(gain[:, :, None], 2, axis=2).astype(np.float32)

