@@ -82,15 +82,19 @@ def machine(tmp_path: Path, root: Path) -> Path:
     return tmp_path
 
 
+# As on Debian 13; before, libglib2.0-0.
+PACKAGES = "pcscd vsmartcard-vpcd libpcsclite-dev libusb-1.0-0 libgl1 libglib2.0-0t64 swig libc6-dev"
+
+
 def program(machine: Path, name: str, body: str) -> None:
     file = machine / "bin" / name
     file.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
     file.chmod(0o755)
 
 
-def run_setup(machine: Path) -> subprocess.CompletedProcess[str]:
+def run_setup(machine: Path, purpose: str = "run") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [machine / ".ci/setup", "run"],
+        [machine / ".ci/setup", purpose],
         env={"PATH": str(machine / "bin"), "HOME": str(machine)},
         capture_output=True,
         text=True,
@@ -104,9 +108,37 @@ def test_only_what_is_missing_is_installed(machine: Path) -> None:
 
     assert answer.returncode == 0, answer.stderr
     installed = (machine / "apt-get.log").read_text(encoding="utf-8")
-    packages = "pcscd vsmartcard-vpcd libpcsclite-dev libusb-1.0-0 swig libc6-dev"
-    assert installed == f"-q install -y --no-install-recommends {packages}\n"
+    assert installed == f"-q install -y --no-install-recommends {PACKAGES}\n"
     assert "--editable ." in (machine / "installed").read_text(encoding="utf-8")
+
+
+def test_packages_are_called_what_the_release_calls_them(machine: Path) -> None:
+    program(machine, "apt-cache", 'case "$2" in *t64) exit 100 ;; esac')
+
+    run_setup(machine, "test")
+
+    installed = (machine / "apt-get.log").read_text(encoding="utf-8").split()
+    assert {"libglib2.0-0", "libzbar0"} <= set(installed)
+    assert not [name for name in installed if "t64" in name or "|" in name]
+
+
+@pytest.mark.parametrize("name", ["libglib2.0-0", "libglib2.0-0t64"])
+def test_a_package_that_is_there_under_either_name_is_not_asked_for(machine: Path, name: str) -> None:
+    program(machine, "dpkg-query", f'[ "$4" = {name} ] && printf installed')
+
+    run_setup(machine)
+
+    assert "libglib2.0-0" not in (machine / "apt-get.log").read_text(encoding="utf-8")
+
+
+def test_names_are_chosen_again_once_there_are_lists(machine: Path) -> None:
+    program(machine, "apt-cache", '[ -e "$HOME/lists" ]')
+    program(machine, "apt-get", 'echo "$@" >>"$HOME/apt-get.log"; [ "$2" != update ] || echo >"$HOME/lists"')
+
+    run_setup(machine)
+
+    calls = (machine / "apt-get.log").read_text(encoding="utf-8").splitlines()
+    assert calls == ["-q update", f"-q install -y --no-install-recommends {PACKAGES}"]
 
 
 def test_lists_are_fetched_when_there_are_none(machine: Path) -> None:
@@ -151,8 +183,7 @@ def test_without_rights_setup_says_exactly_what_to_run(machine: Path) -> None:
     answer = run_setup(machine)
 
     assert answer.returncode == 1
-    packages = "pcscd vsmartcard-vpcd libpcsclite-dev libusb-1.0-0 swig libc6-dev"
-    assert f"sudo apt-get install --no-install-recommends {packages}\n" in answer.stderr
+    assert f"sudo apt-get install --no-install-recommends {PACKAGES}\n" in answer.stderr
     assert not (machine / ".venv").exists()
 
 
