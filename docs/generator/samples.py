@@ -32,6 +32,8 @@ CONTEXT = {
     "token": "PHNhbWw6QXNzZXJ0aW9u…",
     "date_fin_validite": "2026-11-01T09:30:00Z",
 }
+SUBSCRIPTION = "sub-7f3a91c2e0b44d18"
+LEASE = "kq2XbVw1t0yP8sDfGh3JmA"
 CLIENT_ID = "logiciel-de-facturation-7f3a"
 CLAIMS = {
     "ver": 1,
@@ -125,12 +127,21 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     "presentation.cancel": ({"request": 7}, {"cancelled": True}),
+    "presentations.subscribe": ({"nonce": NONCE, "media": ["vitale-card"]}, {"subscription": SUBSCRIPTION}),
+    "presentations.unsubscribe": ({"subscription": SUBSCRIPTION}, {}),
     "preview.start": ({"reader": CAMERA, "every_ms": 200}, {"reader": CAMERA, "every_ms": 200}),
     "preview.stop": ({"reader": CAMERA}, {}),
     "outbox.list": ({}, {"tokens": [{"jti": JTI, "exp": 1793520120, "token": "eyJ0eXAiOiJ2aXRhbGUt…"}]}),
     "outbox.ack": ({"jti": [JTI]}, {"acked": 1}),
     "context.restore": ({"identifiant": CONTEXT["identifiant"]}, CONTEXT | {"confirmed": True}),
     "context.release": ({"identifiant": CONTEXT["identifiant"]}, {"released": True}),
+    "lease.acquire": (
+        {"reader": READER["id"], "previous": None, "ttl_ms": 5000},
+        {"lease": LEASE, "atr": "3B7513000044093EA620", "expires_at": 1793520005.0},
+    ),
+    "lease.renew": ({"lease": LEASE, "ttl_ms": 5000}, {"expires_at": 1793520008.2}),
+    "lease.release": ({"lease": LEASE}, {"released": True}),
+    "card.transmit": ({"lease": LEASE, "apdus": ["00A40000023F00"]}, {"responses": ["9000"]}),
     "clients.add": (
         {"name": "Logiciel de facturation", "scopes": ["identity", "nir"], "transports": ["tls"]},
         {
@@ -169,6 +180,20 @@ NOTIFICATIONS: dict[str, dict[str, Any]] = {
         "step": "armed",
         "message": "Insérez la carte Vitale.",
     },
+    "presentation.token": {
+        "subscription": SUBSCRIPTION,
+        "presentation": "0d9c6a5e-51e8-4f7b-8f0a-6a1c7a1de113",
+        "token": "eyJ0eXAiOiJ2aXRhbGUt…",
+        "claims": CLAIMS,
+    },
+    "presentation.failed": {
+        "subscription": SUBSCRIPTION,
+        "reason": "medium_mute",
+        "message": "La carte ne répond pas",
+        "remedy": "Réinsérez la carte, puce en avant et vers le haut.",
+        "reader": READER["id"],
+    },
+    "lease.ended": {"lease": LEASE, "why": "card"},
     "context.expiring": {
         "identifiant": CONTEXT["identifiant"],
         "date_fin_validite": CONTEXT["date_fin_validite"],

@@ -40,7 +40,7 @@ SCOPES: dict[Scope, str] = {
     "context": "the apCV context, and the methods that restore and release it",
     "payload": "the string of a phone, or the content of a printed code, as it was read",
     "preview": "pictures of what a camera sees",
-    "apdu": "leases on a reader (not in this version)",
+    "apdu": "leases: the card in a reader for one session's own APDUs",
     "admin": "administration; for the daemon's own user, and never paired",
 }
 

@@ -398,7 +398,7 @@ class LeaseError(VitaleError):
 
 
 class LeaseConflict(LeaseError):
-    """The lease that the caller believes current is not."""
+    """The lease that the caller believes current, or uses, is not; this tells no more than that."""
 
     code = 1401
     reason = "lease_conflict"
@@ -406,14 +406,14 @@ class LeaseConflict(LeaseError):
 
 
 class LeaseExpired(LeaseError):
-    """The lease has ended; ``data.cause`` says how."""
+    """The lease has ended; ``data.why`` says how: ``released ttl card reader client replaced``."""
 
     code = 1402
     reason = "lease_expired"
 
 
 class CardError(LeaseError):
-    """The card answered with an error; ``data.sw`` is its status word in hex."""
+    """The card answered with an error: ``data.sw`` is its status word in hex, ``data.index`` which APDU it answered."""
 
     code = 1403
     reason = "card_error"

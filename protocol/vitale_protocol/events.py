@@ -4,13 +4,18 @@ from typing import Literal, dataclass_transform
 
 import msgspec
 
+from vitale_protocol.claims import Claims
 from vitale_protocol.privacy import concealed
 
 __all__ = [
     "EVENTS",
     "ContextExpiring",
     "Event",
+    "LeaseEnded",
+    "LeaseWhy",
+    "PresentationFailed",
     "PresentationProgress",
+    "PresentationToken",
     "PreviewFrame",
     "Reader",
     "ReaderEvent",
@@ -20,6 +25,7 @@ __all__ = [
 
 ReaderState = Literal["empty", "present", "busy", "leased", "unavailable"]
 Step = Literal["armed", "detected", "reading", "retry", "remove_card", "ambiguous", "resolving"]
+LeaseWhy = Literal["released", "ttl", "card", "reader", "client", "replaced"]
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,16 +58,53 @@ class ReaderEvent(Event):
 
 
 class PresentationProgress(Event):
-    """``presentation.progress``: how a waiting request gets on.
+    """``presentation.progress``: how a waiting request, or a subscription, gets on.
 
-    ``request`` is the JSON-RPC id of the call; ``message`` is in the session's language, fit to be shown.
+    ``request`` is the JSON-RPC id of the call; for a subscription its name is in ``subscription`` instead. ``message``
+    is in the session's language, fit to be shown.
     """
 
-    request: int | str
     step: Step
     message: str
+    request: int | str | None = None
+    subscription: str | None = None
     reader: str | None = None
     remedy: str | None = None
+
+
+class PresentationToken(Event):
+    """``presentation.token``: a presentation that no request claimed, for the one subscription that it went to."""
+
+    __repr__ = concealed
+
+    subscription: str
+    presentation: str
+    token: str
+    claims: Claims
+
+
+class PresentationFailed(Event):
+    """``presentation.failed``: a presentation that a subscription would have got gave no token.
+
+    ``reason``, ``message`` and ``remedy`` are those of the error that a request would have been answered with.
+    """
+
+    subscription: str
+    reason: str
+    message: str
+    remedy: str | None = None
+    reader: str | None = None
+
+
+class LeaseEnded(Event):
+    """``lease.ended``: a lease of this session ended otherwise than by ``lease.release``.
+
+    ``why``: ``ttl`` (its time was over), ``card`` (withdrawn, exchanged, or it failed), ``reader`` (the reader or its
+    driver went), ``replaced`` (by another lease of the same client).
+    """
+
+    lease: str
+    why: LeaseWhy
 
 
 class ContextExpiring(Event):
@@ -93,6 +136,9 @@ EVENTS: dict[str, type[Event]] = {
     "reader.changed": ReaderEvent,
     "reader.removed": ReaderEvent,
     "presentation.progress": PresentationProgress,
+    "presentation.token": PresentationToken,
+    "presentation.failed": PresentationFailed,
+    "lease.ended": LeaseEnded,
     "context.expiring": ContextExpiring,
     "preview.frame": PreviewFrame,
 }

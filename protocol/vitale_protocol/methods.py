@@ -10,15 +10,18 @@ from typing import Annotated, Any, Literal, dataclass_transform
 
 import msgspec
 
+from vitale_protocol.claims import Claims
 from vitale_protocol.events import Reader
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Medium
-from vitale_protocol.tokens import Claims
 
 __all__ = [
     "METHODS",
+    "MOST_APDUS",
     "PROTOCOL_VERSION",
     "SCOPES",
+    "CardTransmit",
+    "CardTransmitted",
     "ClientAdded",
     "ClientSummary",
     "ClientsAdd",
@@ -34,6 +37,12 @@ __all__ = [
     "Empty",
     "Identity",
     "KeysRotated",
+    "LeaseAcquire",
+    "LeaseAcquired",
+    "LeaseRelease",
+    "LeaseReleased",
+    "LeaseRenew",
+    "LeaseRenewed",
     "Limits",
     "Method",
     "OutboxAck",
@@ -45,6 +54,9 @@ __all__ = [
     "PresentationRequest",
     "PresentationResult",
     "PresentationSubmit",
+    "PresentationsSubscribe",
+    "PresentationsSubscribed",
+    "PresentationsUnsubscribe",
     "PreviewStart",
     "PreviewStarted",
     "PreviewStop",
@@ -87,11 +99,18 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 ReaderId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Identifiant = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 TimeoutMs = Annotated[int, msgspec.Meta(ge=1_000, le=600_000)]
+TtlMs = Annotated[int, msgspec.Meta(ge=100, le=60_000)]
+LeaseId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+# Two digits a byte: four bytes at least, and no more than an extended APDU can have (ISO/IEC 7816-4 §5.2).
+Apdu = Annotated[str, msgspec.Meta(min_length=8, max_length=131_088, pattern=r"^([0-9A-Fa-f]{2})+(?![\s\S])")]
 RequestId = int | str
 
 # Characters. The largest QR code holds 7 089 digits, 9 452 characters in base64: whatever a code can hold is answered
 # by what is wrong with it (a string of an apCV has 4096 bytes at most; what is longer is `payload_invalid`).
 MOST_TYPED = 10_000
+
+# APDUs of one ``card.transmit``. What answers do not fit into one message is `limit_exceeded`; the card was used then.
+MOST_APDUS = 256
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
@@ -269,6 +288,31 @@ class PresentationCancelled(Result):
     cancelled: bool
 
 
+class PresentationsSubscribe(Params):
+    """``presentations.subscribe``: every presentation from now on that no request claims.
+
+    The nonce is in each token of the subscription: it says for which one a token was made, not when.
+    """
+
+    nonce: Nonce
+    media: Annotated[tuple[Medium, ...], msgspec.Meta(min_length=1, max_length=16)] | None = None
+    readers: Annotated[tuple[ReaderId, ...], msgspec.Meta(min_length=1, max_length=64)] | None = None
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)] = ("identity",)
+    purpose: Annotated[tuple[Purpose, ...], msgspec.Meta(min_length=1, max_length=4)] | Purpose | None = None
+
+
+class PresentationsSubscribed(Result):
+    """The name of the subscription, for its notifications; it ends with its session."""
+
+    subscription: str
+
+
+class PresentationsUnsubscribe(Params):
+    """``presentations.unsubscribe``: a token that is being made still comes."""
+
+    subscription: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
 class PreviewStart(Params):
     """``preview.start``: pictures of what a camera sees; asked for again, they go on at the new pace."""
 
@@ -348,6 +392,71 @@ class ContextReleased(Result):
     """Whether the service still knew the context; in either case it is gone now."""
 
     released: bool
+
+
+class LeaseAcquire(Params):
+    """``lease.acquire``: the card in a reader for this session alone, for raw APDUs.
+
+    ``previous`` is the lease that the caller believes current there: null for none, or its own that it replaces.
+    ``ttl_ms`` is counted from the moment at which the card is held.
+    """
+
+    reader: ReaderId
+    previous: LeaseId | None
+    ttl_ms: TtlMs
+
+
+class LeaseAcquired(Result):
+    """The lease; ``atr`` in hex, ``expires_at`` in seconds since the epoch."""
+
+    lease: str
+    atr: str
+    expires_at: float
+
+
+class LeaseRenew(Params):
+    """``lease.renew``: ``ttl_ms`` from now on, whatever was left."""
+
+    lease: LeaseId
+    ttl_ms: TtlMs
+
+
+class LeaseRenewed(Result):
+    """When the lease ends now, in seconds since the epoch."""
+
+    expires_at: float
+
+
+class LeaseRelease(Params):
+    """``lease.release``: the card is reset, and is the others' again."""
+
+    lease: LeaseId
+
+
+class LeaseReleased(Result):
+    """Whether the lease was held still."""
+
+    released: bool
+
+
+class CardTransmit(Params):
+    """``card.transmit``: command APDUs in hex, one after the other, as they are.
+
+    ``61xx`` and ``6Cxx`` are the caller's to handle.
+    """
+
+    __repr__ = concealed
+
+    lease: LeaseId
+    apdus: Annotated[tuple[Apdu, ...], msgspec.Meta(min_length=1, max_length=MOST_APDUS)]
+
+
+class CardTransmitted(Result):
+    """The response APDUs in hex, with their status words."""
+
+    __repr__ = concealed
+
+    responses: tuple[str, ...]
 
 
 class ClientsAdd(Params):
@@ -454,6 +563,18 @@ METHODS: dict[str, Method] = {
         ),
         Method("presentation.cancel", PresentationCancel, PresentationCancelled, "Cancels a waiting request."),
         Method(
+            "presentations.subscribe",
+            PresentationsSubscribe,
+            PresentationsSubscribed,
+            "Gives the tokens of all presentations that no request claims, as notifications.",
+        ),
+        Method(
+            "presentations.unsubscribe",
+            PresentationsUnsubscribe,
+            Done,
+            "Ends a subscription, if there is one.",
+        ),
+        Method(
             "preview.start",
             PreviewStart,
             PreviewStarted,
@@ -473,6 +594,16 @@ METHODS: dict[str, Method] = {
         Method(
             "context.release", ContextRelease, ContextReleased, "Ends an apCV context of this client.", scope="context"
         ),
+        Method(
+            "lease.acquire",
+            LeaseAcquire,
+            LeaseAcquired,
+            "Holds the card in a reader for this session alone.",
+            scope="apdu",
+        ),
+        Method("lease.renew", LeaseRenew, LeaseRenewed, "Prolongs a lease.", scope="apdu"),
+        Method("lease.release", LeaseRelease, LeaseReleased, "Ends a lease.", scope="apdu"),
+        Method("card.transmit", CardTransmit, CardTransmitted, "Exchanges APDUs with a leased card.", scope="apdu"),
         Method("clients.add", ClientsAdd, ClientAdded, "Pairs a client.", scope="admin"),
         Method("clients.list", Empty, ClientsListed, "The paired clients.", scope="admin"),
         Method("clients.revoke", ClientsRevoke, ClientsRevoked, "Revokes a client.", scope="admin"),

@@ -10,7 +10,14 @@ from jsonschema import Draft202012Validator
 
 from vitale_protocol import methods, schemas
 from vitale_protocol.errors import concrete_errors
-from vitale_protocol.events import EVENTS, PresentationProgress, Reader, ReaderEvent
+from vitale_protocol.events import (
+    EVENTS,
+    LeaseEnded,
+    PresentationProgress,
+    PresentationToken,
+    Reader,
+    ReaderEvent,
+)
 from vitale_protocol.methods import METHODS, SessionOpened
 from vitale_protocol.records import Assure, Beneficiaire, Period, Proof, Record
 from vitale_protocol.tokens import Claims, Evidence, ReaderClaim
@@ -89,7 +96,14 @@ def test_every_message_has_its_schema() -> None:
         methods.OutboxAck(jti=("j",)),
         methods.ReadersListed(readers=(READER,)),
         methods.ClientsAdd(name="essai", scopes=("nir",), transports=("tls",)),
+        methods.PresentationsSubscribe(nonce="n" * 22, media=("vitale-card",)),
+        methods.LeaseAcquire(reader="pcsc:a", previous=None, ttl_ms=100),
+        methods.LeaseAcquired(lease="l", atr="3B00", expires_at=1.5),
+        methods.CardTransmit(lease="l", apdus=("00A40000023F00",)),
+        methods.CardTransmitted(responses=("9000",)),
         methods.Done(),
+        PresentationToken(subscription="s", presentation="p", token="a.b.c", claims=CLAIMS),
+        LeaseEnded(lease="l", why="card"),
         ReaderEvent(reader=READER),
         PresentationProgress(request=1, step="armed", message="Insérez la carte."),
     ],

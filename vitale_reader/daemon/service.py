@@ -137,6 +137,12 @@ class Service:
             "presentation.cancel": self._presentation_cancel,
             "preview.start": self._preview_start,
             "preview.stop": self._preview_stop,
+            "presentations.subscribe": self._not_yet,
+            "presentations.unsubscribe": self._not_yet,
+            "lease.acquire": self._not_yet,
+            "lease.renew": self._not_yet,
+            "lease.release": self._not_yet,
+            "card.transmit": self._not_yet,
             "outbox.list": self._outbox_list,
             "outbox.ack": self._outbox_ack,
             "context.restore": self._context_restore,
@@ -148,6 +154,9 @@ class Service:
         }
         if self._handlers.keys() != METHODS.keys():
             raise RuntimeError(f"methods without handler: {sorted(METHODS.keys() ^ self._handlers.keys())}")
+
+    def _not_yet(self, _conversation: Conversation, _id: RequestId | None, _params: object) -> Answer:
+        raise VitaleError("not in this version")
 
     # ── for transports ──
 

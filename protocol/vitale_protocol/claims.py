@@ -1,0 +1,63 @@
+"""What a token says, as types alone: whoever only hands tokens on loads no cryptography for it."""
+
+import msgspec
+
+from vitale_protocol.privacy import concealed
+from vitale_protocol.records import Medium, Origin, Proof, Record
+
+__all__ = ["Claims", "ContextClaim", "Evidence", "ReaderClaim"]
+
+
+class ReaderClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """The reader that the medium was presented to."""
+
+    id: str
+    driver: str
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """HMAC-SHA-256 in hex of the raw evidence, keyed by the station so that it does not reveal a NIR by search."""
+
+    sha256: str
+
+
+class ContextClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """An apCV context, as the service gave it; ``date_fin_validite`` is RFC 3339 in UTC, to the second."""
+
+    __repr__ = concealed
+
+    identifiant: str
+    token: str
+    date_fin_validite: str
+
+
+class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The claims of WIRE, version 1. ``presented_at`` is seconds with a fraction; the other times are whole seconds.
+
+    ``delegate`` is who presented the application for the patient. ``payload`` is the string that was transported,
+    ``payload_b64`` the same in base64 where it is not printable text; never both.
+    """
+
+    __repr__ = concealed
+
+    ver: int
+    iss: str
+    aud: str
+    iat: int
+    exp: int
+    jti: str
+    nonce: str
+    presented_at: float
+    medium: Medium
+    proof: Proof
+    origin: Origin
+    reader: ReaderClaim
+    scopes: tuple[str, ...]
+    record: Record
+    evidence: Evidence
+    purpose: tuple[str, ...] | None = None
+    context: ContextClaim | None = None
+    delegate: str | None = None
+    payload: str | None = None
+    payload_b64: str | None = None
+    warnings: tuple[str, ...] = ()
