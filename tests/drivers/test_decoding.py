@@ -1,7 +1,10 @@
 """Decoding as a function of a picture: what is read, with its bytes as they are, and nothing where nothing is."""
 
 import json
+import math
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +17,17 @@ import zxingcpp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vitale_drivers.decoding import Sequence, Symbol, decode
+from vitale_drivers import decoding
+from vitale_drivers.decoding import Sequence, Symbol, cascade
 from vitale_drivers.decoding.repairs import deblurred, sharpened, smoothed, thresholded
 from vitale_drivers.decoding.stages import STAGES
 from vitale_firmware_sim.camera_picture import empty_scene, render
 from vitale_firmware_sim.camera_scene import KINDS, scene
 
 Grey = npt.NDArray[np.uint8]
+
+#: With all its stages, however busy the machine is that runs the tests.
+decode = partial(decoding.decode, budget_ms=math.inf)
 
 INS = b"IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU ANNA\x1dS4GARCIA-HAMMADI\x1dS5F"
 
@@ -203,6 +210,17 @@ class TestNothing:
 
 
 class TestBudget:
+    def test_by_default_it_grows_with_the_picture(self) -> None:
+        hard = blurred(on_a_desk(drawn(qr("VITALESIM." + "x" * 150), 4), at=(300, 100)))
+        seconds = iter([0.0, *[cascade.MILLISECONDS / 1000 - 0.001] * 99])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(time, "perf_counter", lambda: next(seconds))
+            assert decoding.decode(hard) != []
+            seconds = iter([0.0, *[cascade.MILLISECONDS / 1000] * 99])
+            assert decoding.decode(hard) == []
+            seconds = iter([0.0, *[cascade.MILLISECONDS / 1000] * 99])
+            assert decoding.decode(np.repeat(np.repeat(hard, 2, axis=0), 2, axis=1)) != []
+
     def test_without_time_only_the_first_stage_looks(self) -> None:
         hard = blurred(on_a_desk(drawn(qr("VITALESIM." + "x" * 150), 4), at=(300, 100)))
         assert decode(hard, budget_ms=0) == []

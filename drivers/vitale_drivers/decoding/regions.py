@@ -22,10 +22,10 @@ BLUR = 11
 AROUND = 25
 """Pixels over which contrast is taken."""
 
-FLAT = 10.0
+FLAT = 8
 """Steps of grey that are added to it: below, there is noise and nothing else."""
 
-STRONG = 40.0
+STRONG = 32.0
 """Steps of grey that a contrast of 1 becomes."""
 
 SPECK = np.ones((5, 5), np.uint8)
@@ -95,26 +95,27 @@ def find_regions(grey: npt.NDArray[np.uint8], factor: int = 1) -> tuple[Region, 
     both = cv2.min(across, down)
     _, busy = cv2.threshold(both, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     busy = cv2.morphologyEx(busy, cv2.MORPH_OPEN, SPECK)
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(busy)
+    # Their outlines, not their pixels: a tenth of the time of labelling.
+    outlines, _ = cv2.findContours(busy, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     found: list[tuple[float, Region]] = []
-    for number in range(1, count):
-        left, top, wide, high, area = (int(value) for value in boxes[number])
+    for outline in outlines:
+        left, top, wide, high = cv2.boundingRect(outline)
         if min(wide, high) < LEAST:
             continue
-        part = (slice(top, top + high), slice(left, left + wide))
-        strength = float(both[part][labels[part] == number].mean())
         # A code is about as wide as high, and all of it is busy.
-        likeness = area * strength * min(wide, high) / max(wide, high) * area / (wide * high)
+        filled = cv2.contourArea(outline) / max(wide, high)
+        part = (slice(top, top + high), slice(left, left + wide))
+        likeness = filled * filled * cv2.mean(both[part], busy[part])[0]
         box = Region(left * factor, top * factor, (left + wide) * factor, (top + high) * factor)
         found.append((likeness, box.widened(MARGIN, width, height)))
     found.sort(key=lambda entry: -entry[0])
     return tuple(region for _, region in found[:MOST])
 
 
-def _evened(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The picture with the same brightness and contrast everywhere."""
-    light = grey.astype(np.float32)
-    mean = cv2.blur(light, (AROUND, AROUND))
-    squares = cv2.blur(cv2.multiply(light, light), (AROUND, AROUND))
-    contrast = np.sqrt(np.maximum(squares - mean * mean, 0)) + FLAT
-    return np.clip(128 + (light - mean) / contrast * STRONG, 0, 255).astype(np.uint8)
+def _evened(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
+    """How much brighter or darker each pixel is than its surroundings, by their contrast."""
+    mean = cv2.blur(grey, (AROUND, AROUND))
+    contrast = cv2.blur(cv2.absdiff(grey, mean), (AROUND, AROUND))
+    difference = cv2.subtract(grey, mean, dtype=cv2.CV_16S)
+    floor = contrast.astype(np.int16) + FLAT
+    return np.asarray(cv2.divide(difference, floor, scale=STRONG, dtype=cv2.CV_16S), dtype=np.int16)

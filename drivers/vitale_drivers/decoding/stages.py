@@ -85,8 +85,8 @@ def _threshold(parts: int, offset: int) -> Repair:
     return lambda pixels: thresholded(pixels, parts, offset)
 
 
-def _smooth_threshold(pixels: Grey) -> Grey:
-    return thresholded(smoothed(pixels), 12, 0)
+def _smooth_threshold(parts: int) -> Repair:
+    return lambda pixels: thresholded(smoothed(pixels), parts, 0)
 
 
 def _deblur(radius: float) -> Repair:
@@ -96,28 +96,27 @@ def _deblur(radius: float) -> Repair:
 EASY_STAGES = (
     Stage(name="half-global", where="half", binarizer=GLOBAL),
     Stage(name="global", where="whole", binarizer=GLOBAL, smaller=1000),
-    Stage(name="region", side=320),
-    Stage(name="region-global", side=320, binarizer=GLOBAL),
+    Stage(name="region", side=200),
 )
 """For what nothing is wrong with: 8 in 10 codes at a millisecond or two, on frames with and without a code alike."""
 
 HARD_STAGES = (
-    Stage(name="sharp", side=256, repair=_sharp(1.6, 8), binarizer=GLOBAL),
-    Stage(name="threshold", side=200, repair=_threshold(24, 0), binarizer=READY),
-    Stage(name="large-sharp", side=320, repair=_sharp(1.6, 5)),
+    Stage(name="threshold", side=200, repair=_threshold(24, 2), binarizer=READY),
+    Stage(name="sharp", side=256, repair=_sharp(1.6, 5)),
+    Stage(name="second-region", region=1, side=256),
+    Stage(name="smooth-threshold", side=256, repair=_smooth_threshold(20), binarizer=READY),
     Stage(name="local", where="whole", smaller=1000),
-    Stage(name="half-local", where="half"),
-    Stage(name="second-region", region=1, side=320),
-    Stage(name="second-sharp", region=1, side=256, repair=_sharp(1.6, 8), binarizer=GLOBAL),
-    Stage(name="second-threshold", region=1, side=200, repair=_threshold(24, 0), binarizer=READY),
-    Stage(name="third-region", region=2, side=320),
-    Stage(name="datamatrix", side=320, formats=DATAMATRIX, thorough=True),
-    Stage(name="whole-global", where="whole", binarizer=GLOBAL, larger=1000),
     Stage(name="deblur", side=256, repair=_deblur(2.0)),
-    Stage(name="smooth-threshold", side=256, repair=_smooth_threshold, binarizer=READY),
-    Stage(name="fine-threshold", side=256, repair=_threshold(24, 2), binarizer=READY),
+    Stage(name="whole-global", where="whole", binarizer=GLOBAL, larger=1000),
     Stage(name="finest-threshold", side=400, repair=_threshold(40, 2), binarizer=READY),
-    Stage(name="small-sharp", side=200, repair=_sharp(1.6, 8)),
+    Stage(name="small-sharp", side=200, repair=_sharp(2.5, 5)),
+    Stage(name="coarse-threshold", side=256, repair=_smooth_threshold(12), binarizer=READY),
+    Stage(name="region-global", side=320, binarizer=GLOBAL),
+    Stage(name="second-threshold", region=1, side=256, repair=_smooth_threshold(16), binarizer=READY),
+    Stage(name="third-region", region=2, side=256),
+    Stage(name="datamatrix", side=320, formats=DATAMATRIX, thorough=True),
+    Stage(name="large-sharp", side=400, repair=_sharp(1.6, 5)),
+    Stage(name="deblur-more", side=256, repair=_deblur(2.45)),
     Stage(name="thorough", where="whole", smaller=1000, thorough=True),
 )
 """For the rest; what reads most for its time comes first."""
