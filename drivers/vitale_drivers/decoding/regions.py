@@ -37,7 +37,7 @@ LEAST = 11
 MARGIN = 0.08
 """Of its longer side, that a region is widened by: what has no edge, as the quiet zone, belongs to it."""
 
-MOST = 3
+MOST = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ MOST = 4
 class StreamDecoder:
     """Reads one camera's frames; not for several threads at once."""
 
-    def __init__(self, budget_ms: float = 12.0) -> None:
+    def __init__(self, budget_ms: float = 16.0) -> None:
         """A decoder that spends so many milliseconds on a frame in which nothing is found."""
         self._budget = budget_ms / 1000
         self._turn = 0
