@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres_server import PostgresServer
 from vitale_firmware_sim.card import Card
 from vitale_firmware_sim.faults import FaultyCard, parse_faults
 from vitale_firmware_sim.images import DEFAULT_IMAGE, load_image
@@ -67,3 +68,28 @@ def virtual_card(pcsc_service: PcscService) -> Iterator[InsertCard]:
     yield insert
     for link in links:
         link.close()
+
+
+# ── the database of a site ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL, running; a test that stops it starts it again."""
+    programs = PostgresServer.installed()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    server = PostgresServer(programs)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def site_database(postgres: PostgresServer) -> Iterator[str]:
+    """An empty database of a site: its URL, with the password in it."""
+    name = postgres.create_database()
+    yield postgres.url(name)
+    postgres.drop_database(name)

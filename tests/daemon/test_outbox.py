@@ -17,7 +17,8 @@ from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.audit import Audit, Entry
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.outbox import MOST_LISTED, Outbox
-from vitale_reader.daemon.store import Store, audit
+from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.tables import audit
 
 NOW = 1_800_000_000.0
 ENTRY = Entry(at=NOW, action="presentation.request", outcome="ok", client_id="c", medium="vitale-card", reader="r")
@@ -38,7 +39,7 @@ class World:
         store = Store(self.file)
         await store.open()
         try:
-            yield Outbox(store, self.keys, clock=lambda: self.now), store
+            yield Outbox(store, self.keys.vault, clock=lambda: self.now), store
         finally:
             await store.close()
 

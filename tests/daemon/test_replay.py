@@ -106,7 +106,7 @@ def test_what_died_before_its_token_counts_as_used_and_is_forgotten_in_time(tmp_
     async def guarding() -> AsyncGenerator[ReplayGuard]:
         store = Store(tmp_path / "store.db")
         await store.open()
-        yield ReplayGuard(store, keys, days=2, clock=clock)
+        yield ReplayGuard(store, keys.vault, days=2, clock=clock)
         await store.close()
 
     async def main() -> None:
@@ -133,10 +133,10 @@ def test_a_station_of_version_0_1_gets_its_key(tmp_path: Path) -> None:
 
     again = Keys(file, overlap=600, clock=lambda: 1.0)
     again.open()
-    digest = again.replay_digest("string", STRING)
+    digest = again.vault.digest("string", STRING)
     assert again.station == keys.station
-    assert digest != keys.replay_digest("string", STRING)
+    assert digest != keys.vault.digest("string", STRING)
     third = Keys(file, overlap=600, clock=lambda: 1.0)
     third.open()
-    assert third.replay_digest("string", STRING) == digest
-    assert third.replay_digest("context", STRING) != digest
+    assert third.vault.digest("string", STRING) == digest
+    assert third.vault.digest("context", STRING) != digest

@@ -78,6 +78,7 @@ def machine(tmp_path: Path, root: Path) -> Path:
     program(tmp_path, "dpkg-query", '[ "$4" = gcc ] && printf installed')
     program(tmp_path, "apt-cache", "exit 0")
     program(tmp_path, "apt-get", 'echo "$@" >>"$HOME/apt-get.log"')
+    program(tmp_path, "install", 'echo "$@" >>"$HOME/written"; cat >>"$HOME/written"')
     program(tmp_path, "id", "echo 0")
     return tmp_path
 
@@ -110,6 +111,26 @@ def test_only_what_is_missing_is_installed(machine: Path) -> None:
     installed = (machine / "apt-get.log").read_text(encoding="utf-8")
     assert installed == f"-q install -y --no-install-recommends {PACKAGES}\n"
     assert "--editable ." in (machine / "installed").read_text(encoding="utf-8")
+
+
+def test_the_tests_get_the_programs_of_postgresql_and_the_machine_no_server(machine: Path) -> None:
+    run_setup(machine, "test")
+
+    installed = (machine / "apt-get.log").read_text(encoding="utf-8").split()
+    assert "postgresql" in installed
+    assert "Dpkg::Options::=--force-confold" in installed
+    written = (machine / "written").read_text(encoding="utf-8")
+    assert "/etc/postgresql-common/createcluster.conf" in written
+    assert "create_main_cluster = false" in written
+
+
+def test_a_postgresql_that_is_there_is_left_alone(machine: Path) -> None:
+    program(machine, "dpkg-query", 'case "$4" in postgresql*) printf installed ;; esac')
+
+    run_setup(machine, "test")
+
+    assert "postgresql" not in (machine / "apt-get.log").read_text(encoding="utf-8")
+    assert not (machine / "written").exists()
 
 
 def test_packages_are_called_what_the_release_calls_them(machine: Path) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy import insert, select, update
 
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport
-from vitale_reader.daemon.store import Store, clients
+from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.tables import clients
 
 __all__ = ["LOCAL_CLIENT", "Access", "Caller", "Peer"]
 

@@ -32,7 +32,7 @@ from vitale_reader.daemon.profiles import read_profiles
 from vitale_reader.daemon.replay import ReplayGuard
 from vitale_reader.daemon.seals import read_trust_list
 from vitale_reader.daemon.service import Service
-from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.supervisor import Beat, Supervisor
 from vitale_reader.daemon.transports import tls
 from vitale_reader.daemon.transports.stream import StreamLimits
@@ -68,11 +68,9 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
             home.state / "tls", station=keys.station, host=config.tls.host, now=dt.datetime.now(dt.UTC)
         )
         certificates.open()
-        store = Store(home.state / "store.db")
-        await store.open()
-        stack.push_async_callback(store.close)
+        store, vault = await open_store(stack, home, config, keys)
         audit = Audit(store, days=config.audit_days, clock=time.time)
-        outbox = Outbox(store, keys, clock=time.time)
+        outbox = Outbox(store, vault, clock=time.time)
         access = Access(store, clock=time.time)
         await access.open()
         profiles = read_profiles(config.apcv.profiles, config.station.mode)
@@ -86,8 +84,8 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
             trust=read_trust_list(config.seals.trust_list),
         )
         resolver = await _open_resolver(stack, config)
-        guard = ReplayGuard(store, keys, days=config.apcv.replay_days, clock=time.time)
-        contexts = Contexts(store, keys, resolver, mode=config.station.mode, clock=time.time)
+        guard = ReplayGuard(store, vault, days=config.apcv.replay_days, clock=time.time)
+        contexts = Contexts(store, vault, resolver, station=keys.station, mode=config.station.mode, clock=time.time)
         await contexts.open()
         delivery = Delivery(issuer, outbox, audit, guard, resolver, contexts, clock=time.time)
         desk = Desk(delivery)

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, delete, insert
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.store import Store, audit
+from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.tables import audit
 
 __all__ = ["Audit", "Entry", "write"]
 

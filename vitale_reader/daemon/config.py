@@ -12,7 +12,7 @@ import msgspec
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
 
-__all__ = ["Apcv", "Config", "Drivers", "Log", "Seals", "Station", "Tls", "Tokens", "Unix", "load", "parse"]
+__all__ = ["Apcv", "Config", "Drivers", "Log", "Seals", "Site", "Station", "Tls", "Tokens", "Unix", "load", "parse"]
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
@@ -141,11 +141,23 @@ class Seals(Section):
     trust_list: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)], ...] = ()
 
 
+class Site(Section):
+    """``[site]``: several desks on one PostgreSQL.
+
+    Attributes:
+        key_file: the file of the key that all the desks share (0600); ``state/site.key`` by default, made at the first
+            desk and copied to the others. What is in the database can be read with it only.
+    """
+
+    key_file: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] | None = None
+
+
 class Config(Section):
     """The whole file; every table and every setting may be left out.
 
     Attributes:
-        store: ``sqlite`` keeps the state in ``state/store.db``.
+        store: ``sqlite`` keeps the state in ``state/store.db``; ``postgresql://user@host/database`` in the database
+            that the desks of a site share.
         audit_days: days for which the audit trail is kept.
     """
 
@@ -158,7 +170,8 @@ class Config(Section):
     drivers: Drivers = Drivers()
     apcv: Apcv = Apcv()
     seals: Seals = Seals()
-    store: Literal["sqlite"] = "sqlite"
+    site: Site = Site()
+    store: Annotated[str, msgspec.Meta(pattern="^(sqlite|postgresql://.+)$")] = "sqlite"
     audit_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 365
 
 

@@ -22,8 +22,9 @@ from vitale_protocol.events import ContextExpiring
 from vitale_protocol.methods import ContextRestored, StationMode
 from vitale_protocol.records import Origin
 from vitale_protocol.tokens import ContextClaim
-from vitale_reader.daemon.keys import Keys
-from vitale_reader.daemon.store import Store, contexts
+from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.tables import contexts
+from vitale_reader.daemon.vault import Vault
 from vitale_reader.resolvers.base import Resolution, claim_of
 from vitale_reader.resolvers.guarded import GuardedResolver
 
@@ -65,11 +66,19 @@ class Contexts:
     notify: Notify
 
     def __init__(
-        self, store: Store, keys: Keys, resolver: GuardedResolver, *, mode: StationMode, clock: Callable[[], float]
+        self,
+        store: Store,
+        vault: Vault,
+        resolver: GuardedResolver,
+        *,
+        station: str,
+        mode: StationMode,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
-        self._keys = keys
+        self._vault = vault
         self._resolver = resolver
+        self._station = station
         self._mode = mode
         self._clock = clock
         self._held: dict[str, Held] = {}
@@ -84,7 +93,9 @@ class Contexts:
             StoreUnavailable: the store cannot be read.
         """
         names = ("digest", "client_id", "notice_at", "noticed", "ends_at", "sealed")
-        query = select(*(contexts.c[name] for name in names)).where(contexts.c.ends_at > self._clock())
+        # Those of the other stations of a site are theirs; version 0.1 did not say whose they are, and had one station.
+        ours = contexts.c.station.is_(None) | (contexts.c.station == self._station)
+        query = select(*(contexts.c[name] for name in names)).where(ours, contexts.c.ends_at > self._clock())
         rows = await self._store.run(lambda connection: connection.execute(query).all())
         found = [Held(**dict(zip(names, row, strict=True))) for row in rows]
         self._held = {held.digest: held for held in found if self._opens(held)}
@@ -103,7 +114,7 @@ class Contexts:
             ends_at=ends_at,
             sealed=self._seal(resolution, digest),
         )
-        row = {name: getattr(held, name) for name in Held.__slots__}
+        row = {name: getattr(held, name) for name in Held.__slots__} | {"station": self._station}
 
         def write(connection: Connection) -> None:
             # A service may give the context that it gave before.
@@ -285,7 +296,7 @@ class Contexts:
         return kept.origin != "simulated" or self._mode == "simulated"
 
     def _digest(self, identifiant: str) -> str:
-        return self._keys.replay_digest("context", identifiant.encode())
+        return self._vault.digest("context", identifiant.encode())
 
     def _of(self, client_id: str, identifiant: str) -> Held:
         held = self._held.get(self._digest(identifiant))
@@ -295,10 +306,10 @@ class Contexts:
 
     def _seal(self, resolution: Resolution, digest: str) -> bytes:
         kept = Kept(**msgspec.structs.asdict(claim_of(resolution)), origin=resolution.origin)
-        return self._keys.seal(msgspec.json.encode(kept), f"context:{digest}")
+        return self._vault.seal(msgspec.json.encode(kept), f"context:{digest}")
 
     def _open(self, held: Held) -> Kept:
-        return msgspec.json.decode(self._keys.unseal(held.sealed, f"context:{held.digest}"), type=Kept)
+        return msgspec.json.decode(self._vault.unseal(held.sealed, f"context:{held.digest}"), type=Kept)
 
     async def _update(self, digest: str, /, **values: object) -> None:
         statement = update(contexts).where(contexts.c.digest == digest).values(**values)

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from joserfc.jwk import ECKey
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.files import write_private
+from vitale_reader.daemon.vault import Vault
 
 __all__ = ["Keys"]
-
-NONCE_BYTES = 12  # AES-GCM, NIST SP 800-38D section 5.2.1.1
 
 
 class SigningKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -115,18 +113,10 @@ class Keys:
         self._replace(msgspec.structs.replace(self._opened, signing=(*kept, retired, self._make_key())))
         return self.signing[0]
 
-    def seal(self, plain: bytes, bound_to: str) -> bytes:
-        """Encrypts for the store (AES-256-GCM); it opens only under the same ``bound_to``."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + AESGCM(self._opened.outbox).encrypt(nonce, plain, bound_to.encode())
-
-    def unseal(self, sealed: bytes, bound_to: str) -> bytes:
-        """Decrypts what ``seal`` made.
-
-        Raises:
-            cryptography.exceptions.InvalidTag: made with another key, bound to something else, or damaged.
-        """
-        return AESGCM(self._opened.outbox).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
+    @property
+    def vault(self) -> Vault:
+        """The keys of a store that is this station's own."""
+        return Vault.of_station(sealing=self._opened.outbox, digests=self._opened.replay)
 
     def fingerprint(self, evidence: dict[str, bytes]) -> str:
         """HMAC-SHA-256 in hex of raw evidence, parts in the order of their names, each behind its length.
@@ -139,15 +129,6 @@ class Keys:
                 mac.update(len(part).to_bytes(8, "big"))
                 mac.update(part)
         return mac.hexdigest()
-
-    def replay_digest(self, kind: str, value: bytes) -> str:
-        """HMAC-SHA-256 in hex under which a used string, or the name of a context, is known again and not shown.
-
-        Args:
-            kind: what the value is; values of different kinds never share a digest.
-            value: the string itself.
-        """
-        return hmac.new(self._opened.replay, kind.encode() + b"\0" + value, hashlib.sha256).hexdigest()
 
     @property
     def _opened(self) -> Secrets:

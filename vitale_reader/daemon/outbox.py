@@ -7,8 +7,9 @@ from sqlalchemy import Connection, delete, insert, select
 
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.audit import Entry, write
-from vitale_reader.daemon.keys import Keys
-from vitale_reader.daemon.store import Store, outbox
+from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.tables import outbox
+from vitale_reader.daemon.vault import Vault
 
 __all__ = ["MOST_LISTED", "Outbox"]
 
@@ -19,9 +20,9 @@ MOST_LISTED = 786_432
 class Outbox:
     """The tokens of this station that are not acknowledged; every method is one transaction."""
 
-    def __init__(self, store: Store, keys: Keys, *, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, vault: Vault, *, clock: Callable[[], float]) -> None:
         self._store = store
-        self._keys = keys
+        self._vault = vault
         self._clock = clock
 
     async def put(
@@ -46,7 +47,7 @@ class Outbox:
             IntegrityError: this presentation already gave this client a token.
             StoreUnavailable: it could not be kept, so it must not be handed over.
         """
-        sealed = self._keys.seal(token.token.encode(), token.jti)
+        sealed = self._vault.seal(token.token.encode(), token.jti)
         row = {
             "jti": token.jti,
             "client_id": client_id,
@@ -80,7 +81,7 @@ class Outbox:
         sizes = itertools.accumulate(len(sealed) for _, _, sealed in rows)
         listed = itertools.takewhile(lambda pair: pair[1] <= MOST_LISTED, zip(rows, sizes, strict=True))
         return tuple(
-            OutboxToken(jti=jti, exp=exp, token=self._keys.unseal(sealed, jti).decode())
+            OutboxToken(jti=jti, exp=exp, token=self._vault.unseal(sealed, jti).decode())
             for (jti, exp, sealed), _ in listed
         )
 

@@ -1,17 +1,19 @@
-"""The replay guard: an apCV string counts once, at this station, across restarts.
+"""The replay guard: an apCV string counts once, at all the stations of a store, across restarts.
 
 A string is reserved before it is resolved and marked as used together with its token. Whatever dies in between, it
 counts as used: nobody can know how far the service got. Kept is its keyed digest, never the string.
 """
 
+import secrets
 from collections.abc import Callable
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
-from vitale_reader.daemon.keys import Keys
-from vitale_reader.daemon.store import Store, seen
+from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.tables import seen
+from vitale_reader.daemon.vault import Vault
 
 __all__ = ["ReplayGuard"]
 
@@ -21,9 +23,9 @@ DAY = 86_400.0
 class ReplayGuard:
     """The strings that were used, in the store."""
 
-    def __init__(self, store: Store, keys: Keys, *, days: int, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, vault: Vault, *, days: int, clock: Callable[[], float]) -> None:
         self._store = store
-        self._keys = keys
+        self._vault = vault
         self._days = days
         self._clock = clock
 
@@ -34,8 +36,9 @@ class ReplayGuard:
             Replayed: the string was used before, or is being used.
             StoreUnavailable: it cannot be kept, so it must not be used.
         """
-        digest = self._keys.replay_digest("string", string)
-        row = {"digest": digest, "state": "reserved", "expires_at": self._clock() + self._days * DAY}
+        digest = self._vault.digest("string", string)
+        expires_at = self._clock() + self._days * DAY
+        row = {"digest": digest, "state": "reserved", "expires_at": expires_at, "claim": secrets.token_hex(16)}
         try:
             await self._store.run(lambda connection: connection.execute(insert(seen), row))
         except IntegrityError as error:
@@ -48,7 +51,7 @@ class ReplayGuard:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        query = select(seen.c.digest).where(seen.c.digest == self._keys.replay_digest("string", string))
+        query = select(seen.c.digest).where(seen.c.digest == self._vault.digest("string", string))
         return await self._store.run(lambda connection: connection.execute(query).first()) is not None
 
     def settle(self, digest: str) -> Callable[[Connection], object]:

@@ -1,7 +1,11 @@
-"""The station's database: its tables, and one thread that does all the work on it.
+"""The station's database, a SQLite file of its own or the PostgreSQL of a site: opening it, and work in transactions.
 
-SQLite in WAL mode with ``synchronous=NORMAL``: a commit survives the death of the process at any instruction; a power
-cut can undo the last commits, never tear one (docs/adr/0005). One schema and one code path, through SQLAlchemy Core.
+One schema and one code path, through SQLAlchemy Core; no work runs in the event loop's thread.
+
+- SQLite: one thread, one connection, WAL mode with ``synchronous=NORMAL``: a commit survives the death of the process
+  at any instruction; a power cut can undo the last commits, never tear one (docs/adr/0005).
+- PostgreSQL: a few connections. Whoever does not answer within the limits here is away: callers are told at once, and
+  for ``RECONNECT`` seconds nobody tries again (docs/adr/0015).
 """
 
 import asyncio
@@ -14,194 +18,216 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Connection,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    UniqueConstraint,
-    create_engine,
-    event,
-    text,
-)
-from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable, ToolMissing
+from vitale_reader.daemon.schema import prepare
 
-__all__ = ["Store", "audit", "clients", "contexts", "metadata", "outbox", "seen"]
+__all__ = ["Store"]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-metadata = MetaData()
+#: Connections of one daemon to the PostgreSQL of its site: each is a process of the server.
+CONNECTIONS = 4
 
-#: Paired clients. Secrets are kept as digests only.
-clients = Table(
-    "clients",
-    metadata,
-    Column("client_id", String(100), primary_key=True),
-    Column("name", String(100), nullable=False),
-    Column("scopes", String(500), nullable=False),
-    Column("transports", String(200), nullable=False),
-    Column("origins", String(10_000), nullable=False),
-    Column("certificate_sha256", String(64), unique=True),
-    Column("credential_sha256", String(64), unique=True),
-    Column("created_at", Float, nullable=False),
-    Column("revoked_at", Float),
-)
+#: Seconds to reach the server, milliseconds for a statement and for a lock, seconds that a caller waits in all.
+CONNECT, STATEMENT, LOCK, PATIENCE = 2, 2_000, 1_500, 5.0
 
-#: Tokens that their client has not acknowledged, sealed. At most one token for one presentation and client.
-outbox = Table(
-    "outbox",
-    metadata,
-    Column("jti", String(36), primary_key=True),
-    Column("client_id", String(100), nullable=False),
-    Column("presentation", String(36), nullable=False),
-    Column("exp", Integer, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
-    UniqueConstraint("presentation", "client_id"),
-    Index("outbox_client", "client_id", "exp"),
-    Index("outbox_exp", "exp"),
-)
+#: Seconds that a new version may take to change the tables of a site.
+MIGRATION = 300.0
 
-#: Strings of apCVs that were used, by their keyed digest: ``reserved`` before they are resolved, ``used`` with a token.
-seen = Table(
-    "seen",
-    metadata,
-    Column("digest", String(64), primary_key=True),
-    Column("state", String(10), nullable=False),
-    Column("expires_at", Float, nullable=False),
-    Index("seen_expires_at", "expires_at"),
-)
+#: Seconds for which a server that was away is not asked again.
+RECONNECT = 1.0
 
-#: apCV contexts that clients hold, sealed, by the keyed digest of their names.
-contexts = Table(
-    "contexts",
-    metadata,
-    Column("digest", String(64), primary_key=True),
-    Column("client_id", String(100), nullable=False),
-    Column("notice_at", Float, nullable=False),
-    Column("noticed", Boolean, nullable=False),
-    Column("ends_at", Float, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
-    Index("contexts_ends_at", "ends_at"),
-)
-
-#: Who asked for what, when, with which outcome; never about whom.
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("at", Float, nullable=False),
-    Column("client_id", String(100)),
-    Column("action", String(50), nullable=False),
-    Column("outcome", String(50), nullable=False),
-    Column("medium", String(30)),
-    Column("reader", String(200)),
-    Column("jti", String(36)),
-    Index("audit_at", "at"),
-)
+#: How often a transaction is begun anew that the server ended in favour of another one (PostgreSQL, appendix A).
+TRIES = 5
+YIELDED = {"40001", "40P01"}
 
 
 class Store:
-    """The database behind one thread; ``open`` and ``close`` act, ``run`` does a piece of work in a transaction."""
+    """The database; ``open`` and ``close`` act, ``run`` does a piece of work in a transaction.
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._engine = create_engine(f"sqlite:///{file}", hide_parameters=True)
-        event.listen(self._engine, "connect", _prepare)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._connection: Connection | None = None
+    Args:
+        place: the file of SQLite, or the URL of PostgreSQL.
+        reading: only to look: the work of others, in other processes, is not held up.
+    """
+
+    def __init__(self, place: Path | str, *, reading: bool = False) -> None:
+        self._file = place if isinstance(place, Path) else None
+        self._engine = _sqlite(place, reading=reading) if isinstance(place, Path) else _postgresql(place)
+        self._threads = ThreadPoolExecutor(1 if self._file else CONNECTIONS, thread_name_prefix="store")
+        self._away_until = 0.0
+
+    @property
+    def shared(self) -> bool:
+        """Whether other stations use it as well."""
+        return self._file is None
 
     async def open(self) -> None:
-        """Opens or creates the database; one that is corrupt is set aside, and said so in the log.
+        """Opens or creates the database; a SQLite file that is corrupt is set aside, and said so in the log.
 
         Raises:
             StoreUnavailable: it cannot be opened or created.
         """
-        await self._in_thread(self._open)
+        file = self._file
+        if file is None:
+            await self._in_thread(lambda: self._transact(prepare), MIGRATION)
+        else:
+            await self._in_thread(lambda: self._open_file(file))
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        """Does ``work`` in one transaction, in the store's thread; all of it or nothing.
+        """Does ``work`` in one transaction; all of it or nothing. It may be begun more than once.
 
         Raises:
-            StoreUnavailable: the database does not take it.
+            StoreUnavailable: the database does not take it, or is not there.
             IntegrityError: a constraint of the tables refuses it.
         """
         return await self._in_thread(lambda: self._transact(work))
 
     async def close(self) -> None:
         """Closes the database; work begun before is done first."""
-        await self._in_thread(self._close)
-        self._thread.shutdown()
+        await asyncio.to_thread(self._threads.shutdown)
+        self._engine.dispose()
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    def _open(self) -> None:
+    async def _in_thread(self, work: Callable[[], T], patience: float = PATIENCE) -> T:
+        doing = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        if self._file is not None:
+            return await doing
         try:
-            self._create()
+            async with asyncio.timeout(patience):
+                return await doing
+        except TimeoutError as error:
+            raise StoreUnavailable("the database does not answer in time") from error
+
+    # ── in a thread of the store ──
+
+    def _open_file(self, file: Path) -> None:
+        try:
+            # Its journal files take over the mode of the database.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            try:
+                self._create()
+            except DatabaseError as error:
+                self._engine.dispose()
+                if not _is_corrupt(error):
+                    raise
+                _set_aside(file)
+                os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+                self._create()
         except DatabaseError as error:
-            self._close()
-            if not self._file.exists() or not _is_corrupt(error):
-                raise StoreUnavailable(f"cannot open the store: {type(error.orig).__name__}") from error
-            self._set_aside()
-            self._create()
+            raise StoreUnavailable(f"cannot open the store: {type(error.orig).__name__}") from error
         except OSError as error:
             raise StoreUnavailable(f"cannot make the store: {error.strerror}") from error
 
     def _create(self) -> None:
-        # Its journal files take over the mode of the database.
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        self._connection = self._engine.connect()
-        with self._connection.begin():
-            metadata.create_all(self._connection)
-            result = self._connection.execute(text("PRAGMA quick_check(1)")).scalar()
-        if result != "ok":
-            raise DatabaseError("quick_check", None, Exception("malformed"))
-
-    def _set_aside(self) -> None:
-        aside = self._file.with_name(f"{self._file.name}.corrupt-{int(time.time())}")
-        self._file.rename(aside)
-        for suffix in ("-wal", "-shm"):
-            self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
-        logger.error("the store was corrupt; it is set aside as %s and a new one is begun", aside.name)
+        with self._engine.begin() as connection:
+            if connection.execute(text("PRAGMA quick_check(1)")).scalar() != "ok":
+                raise DatabaseError("quick_check", None, Exception("malformed"))
+            prepare(connection)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
-        try:
-            if self._connection is None:
-                self._connection = self._engine.connect()
-            with self._connection.begin():
-                return work(self._connection)
-        except IntegrityError:
-            raise
-        except SQLAlchemyError as error:
-            self._close()
-            raise StoreUnavailable(type(error).__name__) from error
+        if time.monotonic() < self._away_until:
+            raise StoreUnavailable("the database is away")
+        for left in reversed(range(TRIES)):
+            try:
+                with self._engine.begin() as connection:
+                    return work(connection)
+            except IntegrityError:
+                raise
+            except SQLAlchemyError as error:
+                if not (left and _yielded(error)):
+                    self._note_failure(error)
+                    raise StoreUnavailable(type(error).__name__) from error
+        raise AssertionError("the last try returns or raises")
 
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        self._engine.dispose()
+    def _note_failure(self, error: SQLAlchemyError) -> None:
+        if self._file is not None:
+            self._engine.dispose()  # the next work opens the file anew: its disk may have come back
+        elif not isinstance(error, DBAPIError) or error.connection_invalidated or _sqlstate(error) is None:
+            self._away_until = time.monotonic() + RECONNECT
 
 
-def _prepare(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _sqlite(file: Path, *, reading: bool) -> Engine:
+    engine = create_engine(f"sqlite:///{file}", hide_parameters=True, pool_size=1, max_overflow=0)
+    begin = "BEGIN" if reading else "BEGIN IMMEDIATE"  # what is read in a transaction that writes must hold to its end
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # sqlite3 begins no transaction by itself, and so none too late
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgresql(place: str) -> Engine:
+    url = _url(place)
+    try:
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=PATIENCE,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": CONNECT,
+                "tcp_user_timeout": CONNECT * 1_000,  # of a network that swallows what it is given
+                "application_name": "vitale-reader",
+            },
+        )
+    except ImportError as error:
+        remedy = 'pip install "vitale-reader[postgresql]"'
+        raise ToolMissing("PostgreSQL needs psycopg", data={"tool": "psycopg", "remedy": remedy}) from error
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            for setting, value in (
+                ("statement_timeout", STATEMENT),
+                ("lock_timeout", LOCK),
+                ("idle_in_transaction_session_timeout", STATEMENT),
+            ):
+                cursor.execute(f"SET {setting} = {value}")
+        connection.commit()
+
+    return engine
+
+
+def _url(place: str) -> URL:
+    try:
+        return make_url(place).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        # Not chained: the text of the error repeats the URL, and with it the password.
+        raise ConfigurationInvalid("store is no URL of PostgreSQL", data={"path": "store"}) from None
+
+
+def _set_aside(file: Path) -> None:
+    aside = file.with_name(f"{file.name}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    file.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            file.with_name(file.name + suffix).rename(aside.with_name(aside.name + suffix))
+    logger.error("the store was corrupt; it is set aside as %s and a new one is begun", aside.name)
 
 
 def _is_corrupt(error: DatabaseError) -> bool:
-    """SQLITE_CORRUPT and SQLITE_NOTADB, by the words of sqlite3 (no code before Python 3.11's ``sqlite_errorcode``)."""
+    """SQLITE_CORRUPT and SQLITE_NOTADB, by the words of sqlite3."""
     said = str(error.orig)
     return any(words in said for words in ("malformed", "not a database"))
+
+
+def _yielded(error: SQLAlchemyError) -> bool:
+    return isinstance(error, DBAPIError) and _sqlstate(error) in YIELDED
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)

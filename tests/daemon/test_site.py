@@ -1,0 +1,87 @@
+"""Several desks on one PostgreSQL: what one has seen, paired or kept, all know."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitale_reader.home import Home
+
+STRING = b"opaque-string-of-a-phone"
+
+
+class Site:
+    """Desks of one site, each with a daemon, a reader for phones and an open session."""
+
+    def __init__(self, counter: Any, monkeypatch: pytest.MonkeyPatch, folder: Path, url: str) -> None:
+        self._counter: Any = type(counter)
+        self._tools: Any = type(counter.tools)
+        self._monkeypatch = monkeypatch
+        self._folder = folder
+        self.url = url
+        self.key_file = folder / "site.key"
+        self.rest = ""
+
+    def desk(self, name: str) -> Any:
+        """The desk of a name, whose daemon may be started again and again."""
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        return self._counter(self._tools(Home.under(folder)), self._monkeypatch)
+
+    @asynccontextmanager
+    async def open(self, desk: Any) -> AsyncGenerator[Any]:
+        """The daemon of a desk, and a session of its own user there."""
+        # Settings at the top of the file come before its tables.
+        config = desk.config(rest=f'[site]\nkey_file = "{self.key_file}"\n{self.rest}')
+        config = type(config)(
+            **{name: getattr(config, name) for name in config.__struct_fields__} | {"store": self.url}
+        )
+        async with desk.station(config) as endpoints, desk.tools.unix_line(endpoints) as line:
+            await line.open(language="en")
+            yield line
+
+
+@pytest.fixture
+def site(counter: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str) -> Site:
+    return Site(counter, monkeypatch, tmp_path, site_database)
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(1_000, marks=[pytest.mark.soak, pytest.mark.timeout(1_800)])])
+def test_one_string_at_two_desks_at_once_gives_one_token(site: Site, rounds: int) -> None:
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            desks = [site.desk(name) for name in ("left", "right")]
+            lines = [await stack.enter_async_context(site.open(desk)) for desk in desks]
+            for number in range(rounds):
+                string = STRING + str(number).encode()
+                requests = [await desk.ask(line) for desk, line in zip(desks, lines, strict=True)]
+                for desk in desks:
+                    desk.tap(string)
+                answers = [await line.answer(request) for line, request in zip(lines, requests, strict=True)]
+                assert sum("result" in answer for answer in answers) == 1
+                (refused,) = [answer["error"]["data"]["reason"] for answer in answers if "error" in answer]
+                assert refused == "replayed"
+                assert sum(desk.resolver.count("resolve") for desk in desks) == number + 1
+
+    asyncio.run(main())
+
+
+def test_a_token_that_was_made_at_one_desk_waits_at_all(site: Site) -> None:
+    async def main() -> None:
+        async with site.open(site.desk("left")) as left, site.open(site.desk("right")) as right:
+            added = await left.result("clients.add", {"name": "c", "scopes": ["identity"], "transports": ["unix"]})
+            assert added["client_id"]
+            desk = site.desk("third")
+            async with site.open(desk) as third:
+                claims = await desk.claims(third, STRING)
+            for line in (left, right):
+                listed = (await line.result("outbox.list"))["tokens"]
+                assert [token["jti"] for token in listed] == [claims["jti"]]
+            assert (await right.result("outbox.ack", {"jti": [claims["jti"]]})) == {"acked": 1}
+            assert (await left.result("outbox.list"))["tokens"] == []
+
+    asyncio.run(main())

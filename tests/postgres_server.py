@@ -1,0 +1,116 @@
+"""A PostgreSQL of the test run's own: in a short folder of its own, on a Unix socket only, gone at the end."""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+#: It stands in every URL that the tests give to a daemon; nothing that the daemon writes may hold it.
+PASSWORD = "canary-of-the-database"
+FAST = ("fsync=off", "full_page_writes=off", "max_connections=120", "shared_buffers=16MB")
+PATIENCE = 30.0
+
+
+class PostgresServer:
+    """The server; ``start`` and ``stop`` as often as a test likes."""
+
+    def __init__(self, programs: Path) -> None:
+        self._programs = programs
+        self.folder = Path(tempfile.mkdtemp(prefix="vitale-pg-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        # PostgreSQL refuses to run as root.
+        self._user = pwd.getpwnam("nobody") if os.getuid() == 0 else None
+        if self._user is not None:
+            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
+        self._make()
+
+    @staticmethod
+    def installed() -> Path | None:
+        """Where the newest programs of the server are: Debian keeps them out of the path."""
+        beside_path = shutil.which("initdb")
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: float(file.parts[4]))
+        return found[-1].parent if found else Path(beside_path).parent if beside_path else None
+
+    def url(self, database: str) -> str:
+        """What a daemon is given as ``store``."""
+        return f"postgresql://desk:{PASSWORD}@/{database}?host={self.folder}"
+
+    def start(self) -> None:
+        """Starts it, and returns when it serves."""
+        command: list[str | Path] = [
+            self._programs / "postgres",
+            "-D",
+            self.folder / "data",
+            "-k",
+            self.folder,
+            "-h",
+            "",
+        ]
+        for setting in FAST:
+            command += ["-c", setting]
+        with (self.folder / "log").open("ab") as log:
+            self._process = self._start(command, log)
+        pause = threading.Event()
+        for _ in range(int(PATIENCE / 0.02)):
+            assert self._process.poll() is None, (self.folder / "log").read_text()
+            ready = self._programs / "pg_isready"
+            if not subprocess.run([ready, "-q", "-h", self.folder, "-U", "desk"], check=False).returncode:
+                return
+            pause.wait(0.02)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """Ends it with all its connections; SIGQUIT is its immediate shutdown, the least kind one."""
+        process, self._process = self._process, None
+        if process is not None:
+            os.kill(process.pid, how)
+            process.wait(PATIENCE)
+
+    def remove(self) -> None:
+        """Ends it, and leaves nothing behind."""
+        self.stop()
+        shutil.rmtree(self.folder)
+
+    def execute(self, statement: str, database: str = "postgres") -> str:
+        """Runs SQL as the administrator; what it answers."""
+        command = (self._programs / "psql", "-q", "-A", "-t", "-X", "-d", self.url(database), "-c", statement)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+        return answer.stdout.strip()
+
+    def create_database(self) -> str:
+        """An empty database; its name."""
+        name = f"site_{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Removes it, whoever is connected."""
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _make(self) -> None:
+        password = self.folder / "password"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)
+        command: list[str | Path] = [
+            self._programs / "initdb",
+            "-D",
+            self.folder / "data",
+            "-U",
+            "desk",
+            "--pwfile",
+            password,
+        ]
+        command += ["-A", "scram-sha-256", "--no-sync", "-E", "UTF8", "--locale=C"]
+        with (self.folder / "log").open("ab") as log:
+            assert self._start(command, log).wait(PATIENCE) == 0, (self.folder / "log").read_text()
+
+    def _start(self, command: list[str | Path], log: object) -> subprocess.Popen[bytes]:
+        who: dict[str, object] = (
+            {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+        )
+        return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **who)  # type: ignore[call-overload, no-any-return]  # a bag of options

@@ -1,0 +1,108 @@
+"""Where a station keeps its things: in a file of its own, or in the database of its site, under the key of the site.
+
+The desks of a site share one key. It is made at the first desk and carried to the others by whoever installs them: the
+database knows a keyed digest of it, so that a desk with another key is refused at its start, and does not keep what the
+others cannot read, nor let pass what the others have seen.
+"""
+
+import logging
+import secrets
+import stat
+import sys
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
+from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.files import write_private
+from vitale_reader.daemon.keys import Keys
+from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.tables import site
+from vitale_reader.daemon.vault import KEY_BYTES, Vault
+from vitale_reader.home import Home
+
+__all__ = ["open_store", "site_key_file"]
+
+logger = logging.getLogger(__name__)
+
+
+async def open_store(stack: AsyncExitStack, home: Home, config: Config, keys: Keys) -> tuple[Store, Vault]:
+    """The store of a station, open until the stack is closed, and the keys of what is in it.
+
+    Raises:
+        ConfigurationInvalid: the key of the site cannot be used, or is not that of this database.
+        StoreUnavailable: the store cannot be opened.
+    """
+    if config.store == "sqlite":
+        return await _opened(stack, Store(home.state / "store.db")), keys.vault
+    store = await _opened(stack, Store(config.store))
+    file = site_key_file(home, config)
+    made = not file.exists()
+    vault = Vault.of_site(_make(file) if made else _read(file))
+    try:
+        await _agree(store, vault, file)
+    except ConfigurationInvalid:
+        if made:
+            file.unlink()
+        raise
+    if made:
+        logger.warning("the key of the site was made: every other desk needs a copy of %s", file)
+    return store, vault
+
+
+def site_key_file(home: Home, config: Config) -> Path:
+    """Where the key of the site is."""
+    return home.state / "site.key" if config.site.key_file is None else Path(config.site.key_file).expanduser()
+
+
+async def _opened(stack: AsyncExitStack, store: Store) -> Store:
+    stack.push_async_callback(store.close)
+    await store.open()
+    return store
+
+
+async def _agree(store: Store, vault: Vault, file: Path) -> None:
+    mine = {"name": "key", "value": vault.digest("site", b"key")}
+
+    def work(connection: Connection) -> str | None:
+        return connection.execute(select(site.c.value).where(site.c.name == "key")).scalar()
+
+    found = await store.run(work)
+    if found is None:
+        try:
+            await store.run(lambda connection: connection.execute(insert(site), mine))
+        except IntegrityError:  # another desk, at this very moment
+            found = await store.run(work)
+        else:
+            return
+    if found != mine["value"]:
+        raise ConfigurationInvalid(
+            "the database is of another site key: copy the one of the first desk",
+            data={"path": "site.key_file", "file": str(file)},
+        )
+
+
+def _make(file: Path) -> bytes:
+    key = secrets.token_bytes(KEY_BYTES)
+    try:
+        write_private(file, urlsafe_b64encode(key) + b"\n")
+    except OSError as error:
+        raise StoreUnavailable("the key of the site cannot be written", data={"file": str(file)}) from error
+    return key
+
+
+def _read(file: Path) -> bytes:
+    where = {"path": "site.key_file", "file": str(file)}
+    try:
+        if sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
+            raise ConfigurationInvalid("others can read the key of the site: chmod 600", data=where)
+        key = urlsafe_b64decode(file.read_bytes().strip())
+    except (OSError, ValueError) as error:
+        raise ConfigurationInvalid("the key of the site cannot be read", data=where) from error
+    if len(key) != KEY_BYTES:
+        raise ConfigurationInvalid(f"the key of the site is not {KEY_BYTES} bytes", data=where)
+    return key

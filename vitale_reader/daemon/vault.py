@@ -1,0 +1,77 @@
+"""The keys of what the store keeps: sealed tokens, keyed digests, keyed chains.
+
+A station that keeps its store to itself has keys of its own (``state/station.json``); the stations of a site derive the
+same ones from the key that they share, so that each opens what the other sealed and knows what the other has seen.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+__all__ = ["KEY_BYTES", "Vault", "derive"]
+
+KEY_BYTES = 32
+NONCE_BYTES = 12  # AES-GCM, NIST SP 800-38D section 5.2.1.1
+
+
+def derive(key: bytes, purpose: str) -> bytes:
+    """A key for one purpose from a uniformly random one: one block of HKDF-Expand (RFC 5869 section 2.3)."""
+    return hmac.new(key, f"vitale-reader {purpose}".encode() + b"\x01", hashlib.sha256).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Vault:
+    """Seals and digests with the keys of one store."""
+
+    sealing: bytes
+    digests: bytes
+    chain: bytes
+    serials: bytes
+
+    @classmethod
+    def of_station(cls, *, sealing: bytes, digests: bytes) -> "Vault":
+        """The vault of a station, whose two keys are older than the others."""
+        return cls(sealing=sealing, digests=digests, chain=derive(digests, "chain"), serials=derive(digests, "serials"))
+
+    @classmethod
+    def of_site(cls, key: bytes) -> "Vault":
+        """The vault of all the stations that hold the key of a site."""
+        return cls(
+            sealing=derive(key, "sealing"),
+            digests=derive(key, "digests"),
+            chain=derive(key, "chain"),
+            serials=derive(key, "serials"),
+        )
+
+    def seal(self, plain: bytes, bound_to: str) -> bytes:
+        """Encrypts for the store (AES-256-GCM); it opens only under the same ``bound_to``."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + AESGCM(self.sealing).encrypt(nonce, plain, bound_to.encode())
+
+    def unseal(self, sealed: bytes, bound_to: str) -> bytes:
+        """Decrypts what ``seal`` made.
+
+        Raises:
+            cryptography.exceptions.InvalidTag: made with another key, bound to something else, or damaged.
+        """
+        return AESGCM(self.sealing).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
+
+    def digest(self, kind: str, value: bytes) -> str:
+        """HMAC-SHA-256 in hex under which a used string, or the name of a context, is known again and not shown.
+
+        Args:
+            kind: what the value is; values of different kinds never share a digest.
+            value: the string itself.
+        """
+        return hmac.new(self.digests, kind.encode() + b"\0" + value, hashlib.sha256).hexdigest()
+
+    def link(self, before: bytes, content: bytes) -> bytes:
+        """HMAC-SHA-256 of a row of the audit trail and of the link before it."""
+        return hmac.new(self.chain, before + content, hashlib.sha256).digest()
+
+    def serial(self, value: bytes) -> bytes:
+        """HMAC-SHA-256 of the serial of a card."""
+        return hmac.new(self.serials, value, hashlib.sha256).digest()
