@@ -1,8 +1,9 @@
-"""The demonstration: what a newcomer sees first has to work, with pcscd and without."""
+"""The demonstration: what a newcomer sees first has to work, with pcscd, NFC, cameras and imagers, and without."""
 
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +12,9 @@ import pytest
 from vitale_firmware_sim.pcscd import virtual_reader_library
 from vitale_protocol.errors import ToolMissing
 from vitale_reader.cli.demo_play import Result, scenes, sound
-from vitale_reader.cli.stage import stage
+from vitale_reader.cli.stage import Stage, stage
+from vitale_reader.cli.stage_codes import code_stage
+from vitale_reader.home import Endpoints
 
 
 def demo(*options: str) -> "subprocess.CompletedProcess[str]":
@@ -27,28 +30,45 @@ def demo(*options: str) -> "subprocess.CompletedProcess[str]":
     return done
 
 
+@pytest.fixture(scope="module")
+def told() -> Any:
+    """What one demonstration without pcscd tells programs."""
+    return json.loads(demo("--no-pcscd", "--json").stdout)
+
+
 CARDS = ["adulte", "famille", "date-fictive"]
 CARD_PROOF = {"method": "card-clear-read", "verified": False, "freshness": "none"}
 PHONE_PROOF = {"method": "apcv-resolved", "verified": True, "freshness": "window"}
+PAPER_PROOF = {"method": "code-clear-read", "verified": False, "freshness": "none"}
+CODES = ("camera", "imager", "imager")
+PROOFS = {"vitale-card": CARD_PROOF, "apcv-nfc": PHONE_PROOF, "apcv-qr": PHONE_PROOF, "ins-datamatrix": PAPER_PROOF}
 
 
 def check(told: Any, phones: tuple[str, ...] = ("nfc",)) -> None:
     assert [one["name"] for one in told["results"] if one["place"] == "slot"] == CARDS
-    assert tuple(one["place"] for one in told["results"] if one["place"] != "slot") == phones
-    assert told["why_not_nfc"] is None
+    assert tuple(one["place"] for one in told["results"] if one["place"] != "slot") == phones + CODES
+    assert [told[f"why_not_{what}"] for what in ("nfc", "camera", "imager")] == [None, None, None]
     assert {one["transport"] for one in told["results"]} == {"unix", "tls"}
     for one in told["results"]:
         assert one["claims"]["origin"] == "simulated"
-        assert one["claims"]["proof"] == (CARD_PROOF if one["place"] == "slot" else PHONE_PROOF)
-        assert one["checks"].pop("token") == "accepted"
-        assert "accepted" not in one["checks"].values()
+        assert one["claims"]["proof"] == PROOFS[one["claims"]["medium"]]
+        assert {name for name, said in one["checks"].items() if said == "accepted"} == {"token"}
+        assert one["checks"].get("same_string") == ("replayed" if "apcv" in one["claims"]["medium"] else None)
         assert one["again_ms"] > 0
 
 
-def test_without_pcscd() -> None:
-    told = json.loads(demo("--no-pcscd", "--json").stdout)
+def test_without_pcscd(told: Any) -> None:
     assert told["driver"] == "simulated-card"
     check(told)
+
+
+def test_codes(told: Any) -> None:
+    camera, imager, paper = told["results"][-3:]
+    assert [one["claims"]["medium"] for one in (camera, imager, paper)] == ["apcv-qr", "apcv-qr", "ins-datamatrix"]
+    assert [one["claims"]["reader"]["driver"] for one in (camera, imager, paper)] == ["camera", "scanner", "scanner"]
+    assert camera["claims"]["context"]["identifiant"]
+    assert imager["claims"]["record"]["beneficiaires"][0]["droits_amo"]
+    assert paper["claims"]["record"]["beneficiaires"][0]["nom_patronymique"] == "ESSAI"
 
 
 @pytest.mark.pcscd
@@ -60,7 +80,7 @@ def test_with_a_real_pcscd() -> None:
     told = json.loads(demo("--json").stdout)
     assert told["driver"] == "pcsc"
     check(told, ("nfc", "contactless"))
-    phone, delegated = told["results"][3:]
+    phone, delegated = told["results"][3:5]
     assert phone["checks"]["same_string"] == delegated["checks"]["same_string"] == "replayed"
     assert phone["claims"]["record"]["assure"]["code_regime"] == "01"
     assert phone["claims"]["record"]["beneficiaires"][0]["couvertures"][0]["code_situation"] == "0100"
@@ -73,24 +93,26 @@ def test_with_a_real_pcscd() -> None:
 def test_for_people() -> None:
     said = demo("--no-pcscd").stdout
     words = ("EXEMPLE-MARCHAND CLAIRE", "NON authentifié", "SIMULÉE", "ES256 vérifié ✓", "card-clear-read", " ms")
-    for word in (*words, "MERLE-ESSAI CLAIRE", "Régime, caisse, centre", "même chaîne", "apcv-resolved"):
+    for word in (*words, "MERLE-ESSAI CLAIRE", "Régime, caisse, centre", "apcv-resolved"):
+        assert word in said
+    codes = ("OpenCV", "QR code « claire » → camera → tls", "Datamatrix INS « claire » → scanner", "code visible")
+    for word in (*codes, "la même chaîne, présentée de nouveau, est refusée ✓ (replayed)"):
         assert word in said
     assert "ACCEPTÉ À TORT" not in said
 
 
-def test_a_forgery_that_was_accepted_would_be_seen() -> None:
-    told = json.loads(demo("--no-pcscd", "--json").stdout)["results"]
-    results = msgspec.convert(told, list[Result])
+def test_a_forgery_that_was_accepted_would_be_seen(told: Any) -> None:
+    results = msgspec.convert(told["results"], list[Result])
     assert sound(results)
     assert not sound([msgspec.structs.replace(results[0], checks={"token": "accepted", "altered": "accepted"})])
     assert not sound([msgspec.structs.replace(results[0], checks={"token": "signature"})])
 
 
-def test_a_string_that_counted_twice_would_be_seen() -> None:
-    told = json.loads(demo("--no-pcscd", "--json").stdout)["results"]
-    phone = msgspec.convert(told, list[Result])[-1]
-    assert phone.place == "nfc"
-    assert not sound([msgspec.structs.replace(phone, checks={**phone.checks, "same_string": "accepted"})])
+def test_a_string_that_counted_twice_would_be_seen(told: Any) -> None:
+    results = msgspec.convert(told["results"], list[Result])
+    for one in results:
+        if "same_string" in one.checks:
+            assert not sound([msgspec.structs.replace(one, checks={**one.checks, "same_string": "accepted"})])
 
 
 @pytest.mark.parametrize("module", ["vitale_drivers.nfc_devices", "vitale_firmware_sim.pn532_reader"])
@@ -101,3 +123,24 @@ def test_without_a_reader_for_phones_it_says_so_and_goes_on(module: str, monkeyp
         assert scenery.phones.reader is None
         assert scenery.phones.why
         assert {scene.place for scene in scenes(scenery)} == {"slot"}
+
+
+@pytest.mark.parametrize(
+    ("module", "missing"),
+    [
+        ("vitale_drivers.camera_opencv", "camera"),
+        ("vitale_drivers.decoding", "camera"),
+        ("vitale_drivers.scanner_ports", "imager"),
+        ("vitale_firmware_sim.imager", "imager"),
+    ],
+)
+def test_without_what_reads_codes_it_says_so_and_goes_on(
+    module: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with code_stage() as codes:
+        assert set(codes.places) == {"camera", "imager"} - {missing}
+        assert {"camera": codes.why_camera, "imager": codes.why_imager}[missing]
+        assert len(codes.drivers) == 1
+        stage_without = Stage(Path(), Endpoints(pid=1, version=""), None, "simulated-card", codes=codes)
+        assert missing not in {scene.place for scene in scenes(stage_without)}

@@ -1,4 +1,4 @@
-"""``vitale-reader demo``: a daemon of its own, simulated cards and phones, checks and times."""
+"""``vitale-reader demo``: a daemon of its own, simulated cards, phones and codes, checks and times."""
 
 import click
 
@@ -12,8 +12,8 @@ __all__ = ["demo"]
 @command(
     "demo",
     help=t(
-        "Montre tout avec une carte et un téléphone simulés : un service à part, des lectures, des jetons vérifiés.",
-        "Shows everything with a simulated card and phone: a daemon of its own, readings, verified tokens.",
+        "Montre tout : carte, téléphone et QR code simulés, un service à part, des lectures, des jetons vérifiés.",
+        "Shows everything: simulated card, phone and QR code, a daemon of its own, readings, verified tokens.",
     ),
 )
 @click.option(
@@ -21,7 +21,7 @@ __all__ = ["demo"]
     type=click.IntRange(1, 1000),
     default=20,
     show_default=True,
-    help=t("Lectures par carte ou téléphone, pour la médiane.", "Readings of each card or phone, for the median."),
+    help=t("Lectures de chaque support, pour la médiane.", "Readings of each medium, for the median."),
 )
 @click.option(
     "--no-pcscd",
@@ -37,7 +37,7 @@ def demo(repeat: int, no_pcscd: bool, as_json: bool) -> None:
     from vitale_reader.cli.demo_play import play, sound
     from vitale_reader.cli.stage import stage
 
-    with stage(simulated_driver=no_pcscd, phones=True) as scenery:
+    with stage(simulated_driver=no_pcscd, phones=True, codes=True) as scenery:
         if not as_json:
             demo_show.opening(scenery)
         results = asyncio.run(play(scenery, repeat, (lambda _: None) if as_json else demo_show.result))

@@ -1,10 +1,10 @@
-"""What the demonstration does: cards and phones read over Unix socket and TLS, tokens verified, forgeries refused."""
+"""What the demonstration does: cards, phones and codes read over Unix socket and TLS, tokens and forgeries verified."""
 
 import asyncio
 import contextlib
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from vitale_protocol.methods import Scope
 from vitale_protocol.tokens import Claims
 from vitale_reader import aio
 from vitale_reader.address import TlsAddress
+from vitale_reader.cli.demo_codes import Glances
 from vitale_reader.cli.demo_phone import Taps
 from vitale_reader.cli.stage import Stage
 from vitale_reader.cli.text import language
@@ -27,8 +28,8 @@ __all__ = ["SCENES", "Place", "Result", "Scene", "play", "scenes", "sound"]
 # A noisy machine is given time; a working one needs a second or two in all.
 PATIENCE = 30.0
 
-Place = Literal["slot", "nfc", "contactless"]
-"""A card's slot, an NFC reader, and a contactless PC/SC reader."""
+Place = Literal["slot", "nfc", "contactless", "camera", "imager"]
+"""A card's slot, an NFC reader, a contactless PC/SC reader, a webcam, and a handheld imager."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,9 @@ class Scene:
     """What is presented and where, the way its token takes, and what the token may say.
 
     Attributes:
-        name: an image of a card, or the owner of a phone.
+        name: an image of a card, or the owner of a phone or of a paper.
         present_for: who delegated to the phone's owner; empty for nobody.
+        paper: whether the code is on a paper, and not on the screen of a phone.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Scene:
     transport: str
     scopes: tuple[Scope, ...]
     present_for: str = ""
+    paper: bool = False
 
 
 SCENES = (
@@ -53,6 +56,9 @@ SCENES = (
     Scene("date-fictive", "slot", "unix", ("identity",)),
     Scene("claire", "nfc", "tls", ("identity", "nir", "rights", "context")),
     Scene("paul", "contactless", "unix", ("identity", "rights"), present_for="claire"),
+    Scene("claire", "camera", "tls", ("identity", "context")),
+    Scene("paul", "imager", "unix", ("identity", "rights")),
+    Scene("claire", "imager", "unix", ("identity", "nir"), paper=True),
 )
 
 
@@ -60,12 +66,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a scene.
 
     Attributes:
-        name: the image of the card, or the owner of the phone.
+        name: the image of the card, or the owner of the phone or of the paper.
         detected_ms: from the daemon's word that a medium is there to the verified token in this program.
         again_ms: to the verified token, the median of ``again`` times: for a card that is there, from the request;
-            for a phone, from its being laid on the reader.
+            for a phone, from its being laid on the reader; for a code, from its being shown.
         checks: what a verifier said, ``accepted`` or the check that refused, of the token and of what it must refuse;
-            for a phone also what the daemon said to a string that was used before.
+            for a phone and its code also what the daemon said to a string that was used before.
     """
 
     name: str
@@ -88,8 +94,7 @@ async def play(scenery: Stage, repeat: int, show: Callable[[Result], None]) -> l
             connections = {"unix": local, "tls": paired}
             for scene in scenes(scenery):
                 reader = connections[scene.transport]
-                played = _card if scene.place == "slot" else _phone
-                results.append(await played(reader, scene, scenery, repeat))
+                results.append(await PLAYED[scene.place](reader, scene, scenery, repeat))
                 show(results[-1])
     return results
 
@@ -98,10 +103,11 @@ def scenes(scenery: Stage) -> tuple[Scene, ...]:
     """Those for which the stage has a place; a card that cannot be changed is read twice."""
     cards = tuple(scene for scene in SCENES if scene.place == "slot")
     found = cards if scenery.slot is not None else cards[:2]
-    if scenery.phones is None:
-        return found
-    there = {"nfc": scenery.phones.reader is not None, "contactless": scenery.contactless is not None}
-    return found + tuple(scene for scene in SCENES if there.get(scene.place, False))
+    there = set(scenery.codes.places if scenery.codes else ())
+    if scenery.phones is not None:
+        there |= {"nfc"} if scenery.phones.reader is not None else set()
+        there |= {"contactless"} if scenery.contactless is not None else set()
+    return found + tuple(scene for scene in SCENES if scene.place in there)
 
 
 PAIRED: tuple[Scope, ...] = ("identity", "nir", "dependants", "rights", "context")
@@ -146,6 +152,35 @@ async def _phone(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: i
     times = await taps.repeated(phone, repeat)
     checks = {**await _checks(reader, found), "same_string": await taps.refusal(taps.phones.copy(used))}
     return _result(scene, found, moments, times, checks)
+
+
+async def _code(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: int) -> Result:
+    if scenery.codes is None:
+        raise ReaderUnavailable("the stage has no codes")
+    symbology = "datamatrix" if scene.paper else "qr"
+    glances = Glances.at(reader, scenery, scene.place, symbology, (scene.scopes, PATIENCE))
+    await _until_there_is_a_reader(reader, glances.driver)
+    paper = scenery.codes.paper(scene.name)
+    following: Callable[[], bytes] = (lambda: paper) if scene.paper else scenery.codes.screen(scene.name).renewed
+    used = following()
+    found = await glances.read(used)
+    moments = glances.steps.get("detected"), glances.finished
+    times = await glances.repeated(following, repeat)
+    checks = await _checks(reader, found)
+    if not scene.paper:
+        # A paper may be shown as often as one likes: it proves nothing the first time either.
+        checks["same_string"] = await glances.refusal(used)
+    await glances.clear()
+    return _result(scene, found, moments, times, checks)
+
+
+PLAYED: Mapping[Place, Callable[[aio.Connection, Scene, Stage, int], Awaitable[Result]]] = {
+    "slot": _card,
+    "nfc": _phone,
+    "contactless": _phone,
+    "camera": _code,
+    "imager": _code,
+}
 
 
 def _result(

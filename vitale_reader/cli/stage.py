@@ -1,4 +1,4 @@
-"""The setting of the demonstration: a station of its own in a temporary home, a slot for cards, a place for phones."""
+"""The setting of the demonstration: a station of its own in a temporary home, where cards, phones and codes go."""
 
 import json
 import os
@@ -23,6 +23,7 @@ from vitale_firmware_sim.images import DEFAULT_IMAGE, load_image
 from vitale_firmware_sim.pcscd import PcscService
 from vitale_firmware_sim.vpcd import VpcdLink
 from vitale_protocol.errors import DaemonUnreachable, ReaderUnavailable, ToolMissing
+from vitale_reader.cli.stage_codes import CodeStage, code_stage
 from vitale_reader.cli.stage_phone import PhoneStage, phone_stage
 from vitale_reader.home import Endpoints
 
@@ -56,6 +57,7 @@ class Stage:
         why: why it is not the real PC/SC service, or empty.
         service: the private PC/SC service, or None where there is none.
         phones: where phones can be laid, or None where none were wanted.
+        codes: where codes can be shown, or None where none were wanted.
         contactless: the slot of the PC/SC service, as a contactless reader; or None.
     """
 
@@ -66,6 +68,7 @@ class Stage:
     why: str = ""
     service: PcscService | None = None
     phones: PhoneStage | None = None
+    codes: CodeStage | None = None
     contactless: "VpcdSlot | None" = None
 
 
@@ -129,13 +132,30 @@ class ControlSlot:
         return control(self._path, "readers").split()[0]
 
 
+@dataclass(frozen=True)
+class _Besides:
+    """What there is beside the slot for cards."""
+
+    phones: PhoneStage | None
+    codes: CodeStage | None
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        return tuple(driver for each in (self.phones, self.codes) if each is not None for driver in each.drivers)
+
+    @property
+    def configuration(self) -> str:
+        return "".join(each.configuration for each in (self.codes, self.phones) if each is not None)
+
+
 @contextmanager
-def stage(*, simulated_driver: bool = False, phones: bool = False) -> Generator[Stage, None, None]:
+def stage(*, simulated_driver: bool = False, phones: bool = False, codes: bool = False) -> Generator[Stage, None, None]:
     """A daemon in mode ``simulated``, with a real pcscd where there is one.
 
     Args:
         simulated_driver: does without the PC/SC service, even where there is one.
         phones: with the driver ``nfc`` and its reader too, and an apCV service.
+        codes: with the drivers ``camera`` and ``scanner`` too, and what they read with.
 
     Raises:
         DaemonUnreachable: the daemon did not start.
@@ -144,7 +164,10 @@ def stage(*, simulated_driver: bool = False, phones: bool = False) -> Generator[
         stack.enter_context(_ending_in_good_order())
         # A short path: a Unix socket's is bounded to some 100 bytes.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitale-demo-")))
-        shown = stack.enter_context(phone_stage()) if phones else None
+        besides = _Besides(
+            stack.enter_context(phone_stage()) if phones else None,
+            stack.enter_context(code_stage()) if codes else None,
+        )
         why = ""
         if not simulated_driver:
             try:
@@ -153,28 +176,26 @@ def stage(*, simulated_driver: bool = False, phones: bool = False) -> Generator[
                 why = error.detail
             else:
                 slot = VpcdSlot(stack.enter_context(VpcdLink(Card(load_image(DEFAULT_IMAGE)), port=service.ports[0])))
-                _configure(folder, "", shown)
-                endpoints = stack.enter_context(_daemon(folder, _drivers("pcsc", shown), service.environment))
-                yield Stage(folder / "home", endpoints, slot, "pcsc", "", service, shown, slot)
+                _configure(folder, besides.configuration)
+                endpoints = stack.enter_context(_daemon(folder, ("pcsc", *besides.drivers), service.environment))
+                yield Stage(folder / "home", endpoints, slot, "pcsc", "", service, besides.phones, besides.codes, slot)
                 return
         place = folder / "home" / "control"
         # Windows has no control socket: there, the one card lies in the reader from the start.
         by_hand = hasattr(socket, "AF_UNIX")
         options = f"control = {json.dumps(str(place))}\npresent = false" if by_hand else "present = true"
-        _configure(folder, f"[drivers.options.simulated-card]\n{options}\n", shown)
-        endpoints = stack.enter_context(_daemon(folder, _drivers("simulated-card", shown), {}))
+        _configure(folder, f"[drivers.options.simulated-card]\n{options}\n{besides.configuration}")
+        endpoints = stack.enter_context(_daemon(folder, ("simulated-card", *besides.drivers), {}))
         control_slot = ControlSlot(place) if by_hand else None
         if control_slot is not None:
             control_slot.wait()
-        yield Stage(folder / "home", endpoints, control_slot, "simulated-card", why, phones=shown)
+        yield Stage(
+            folder / "home", endpoints, control_slot, "simulated-card", why, phones=besides.phones, codes=besides.codes
+        )
 
 
-def _drivers(first: str, phones: PhoneStage | None) -> tuple[str, ...]:
-    return (first, *(() if phones is None else phones.drivers))
-
-
-def _configure(folder: Path, text: str, phones: PhoneStage | None) -> None:
-    (_made(folder / "home") / "config.toml").write_text(text + (phones.configuration if phones else ""), "utf-8")
+def _configure(folder: Path, text: str) -> None:
+    (_made(folder / "home") / "config.toml").write_text(text, "utf-8")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from vitale_reader.version import VERSION
 if TYPE_CHECKING:
     from vitale_firmware_sim.pn532_reader import Pn532Reader
 
-__all__ = ["HeldPhone", "PhoneStage", "phone_stage"]
+__all__ = ["SCENARIO", "HeldPhone", "PhoneStage", "phone_stage"]
 
 SCENARIO = "famille"
 
