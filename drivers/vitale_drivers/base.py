@@ -1,18 +1,21 @@
 """What a driver is: the interface, and the messages that cross the boundary of its process.
 
 A driver owns one kind of device and knows nothing of clients or tokens. It reports readers coming and going and, when
-armed, presentations; nothing comes down to it but *arm*, *disarm* and *transmit*.
+armed, presentations; nothing comes down to it but *arm*, *disarm*, *lease* and *transmit*.
 
 Rules that every driver keeps (``contract.py`` checks them):
 
-- A constructor stores its options; ``open()`` acts. ``open``, ``arm``, ``disarm``, ``transmit`` return promptly: the
-  device's work is done in the driver's own threads and reported by ``emit``, which any thread may call.
+- A constructor stores its options; ``open()`` acts. ``open``, ``arm``, ``disarm``, ``lease``, ``transmit`` return
+  promptly: the device's work is done in the driver's own threads and reported by ``emit``, which any thread may call.
 - A reader's ``id`` is the same after replugging and after a restart, and never an index.
 - A driver reads a medium at most once for one *presence* (from its insertion to its removal), as soon as it is both
   armed for it and present, and once more each time an ``Arm`` lists its reader in ``again``. The outcome is exactly one
   ``Presented`` or ``Failed``. This makes an ``Arm`` harmless to repeat, and closes the race between an insertion and
   a request. A phone that leaves an antenna before it was read was not presented: that is a ``Progress`` (``retry``),
   and its next tap is the next presence. So is one that is locked, for as long as it is.
+- Where cards can be leased, no other program and no reading comes between from ``Leased`` to ``Unleased``, and the
+  reader is shown as ``leased``. Each ``Lease`` is answered by one ``Leased``; one that was held ends with one
+  ``Unleased``, and then with a reset of the card, however it ends. What was to be read meanwhile is read afterwards.
 - A device that is silent unless armed (an antenna, a camera) sees nothing before; what lies there comes when it is.
 - When the system service behind the devices goes away, ``Health`` says so, the readers are removed, and they are added
   again when it is back, without a restart of the driver.
@@ -25,7 +28,8 @@ from typing import ClassVar, Literal, dataclass_transform
 
 import msgspec
 
-from vitale_protocol.events import Reader, Step
+from vitale_protocol.errors import MediumUnsupported
+from vitale_protocol.events import LeaseWhy, Reader, Step
 from vitale_protocol.privacy import concealed
 
 __all__ = [
@@ -36,6 +40,8 @@ __all__ = [
     "Emit",
     "Failed",
     "Health",
+    "Lease",
+    "Leased",
     "Log",
     "Options",
     "Ping",
@@ -53,6 +59,8 @@ __all__ = [
     "Stop",
     "Transmit",
     "Transmitted",
+    "Unlease",
+    "Unleased",
 ]
 
 Options = Mapping[str, object]
@@ -81,7 +89,7 @@ class Arm(Message, tag="arm", kw_only=True):
         again: readers whose medium, though read before in this presence, is to be read once more.
         challenge: bytes for media that can answer a challenge.
         deadline: the driver disarms itself then; seconds of ``time.monotonic()``, which all processes of a machine
-            share and no setting of the clock moves.
+            share and no setting of the clock moves. Infinite where somebody waits without a limit.
     """
 
     media: tuple[str, ...]
@@ -96,13 +104,35 @@ class Disarm(Message, tag="disarm"):
 
 
 class Transmit(Message, tag="transmit"):
-    """Raw command APDUs for the medium in ``reader``, in one transaction; answered by ``Transmitted``."""
+    """Raw command APDUs for the medium in ``reader``, in one transaction; answered by ``Transmitted``.
+
+    ``lease`` is the lease in whose transaction they are exchanged, or 0 for none; without it they wait for its end.
+    """
 
     __repr__ = concealed
 
     id: int
     reader: str
     apdus: tuple[bytes, ...]
+    lease: int = 0
+
+
+class Lease(Message, tag="lease"):
+    """Hold the card that lies in ``reader`` until ``until``, of ``time.monotonic()``; answered by ``Leased``.
+
+    With the ``id`` of a lease that is held, it is prolonged or shortened, and nothing is answered.
+    """
+
+    id: int
+    reader: str
+    until: float
+
+
+class Unlease(Message, tag="unlease"):
+    """End a lease; nothing if it has ended. What is being exchanged is exchanged to its end."""
+
+    id: int
+    reader: str
 
 
 class Preview(Message, tag="preview"):
@@ -127,7 +157,7 @@ class Stop(Message, tag="stop"):
     """Close the driver and end the process."""
 
 
-Command = Start | Arm | Disarm | Transmit | Preview | Ping | Stop
+Command = Start | Arm | Disarm | Transmit | Lease | Unlease | Preview | Ping | Stop
 
 # ── reports: worker → supervisor ─────────────────────────────────────────────────────────────────────────────────
 
@@ -213,6 +243,22 @@ class Transmitted(Message, tag="transmitted"):
     data: dict[str, object] = {}
 
 
+class Leased(Message, tag="leased"):
+    """The card is held; or it is not, and ``reason`` and ``data`` are those of an error class."""
+
+    id: int
+    atr: bytes = b""
+    reason: str = ""
+    data: dict[str, object] = {}
+
+
+class Unleased(Message, tag="unleased"):
+    """A lease that was held has ended."""
+
+    id: int
+    why: LeaseWhy
+
+
 class PreviewFrame(Message, tag="preview_frame"):
     """A picture of what a camera sees: ``jpeg``, at most 640 pixels wide, taken at ``at``, seconds since the epoch."""
 
@@ -258,6 +304,8 @@ Report = (
     | Presented
     | Failed
     | Transmitted
+    | Leased
+    | Unleased
     | PreviewFrame
     | Health
     | Pong
@@ -296,6 +344,17 @@ class Driver(abc.ABC):
     @abc.abstractmethod
     def transmit(self, command: Transmit) -> None:
         """Exchanges raw APDUs; emits one ``Transmitted``."""
+
+    def lease(self, command: Lease) -> None:
+        """Holds a card for its holder's commands alone; emits one ``Leased``.
+
+        Raises:
+            MediumUnsupported: this kind of device has nothing that could be held.
+        """
+        raise MediumUnsupported("nothing can be leased here", data={"medium": "lease"})
+
+    def unlease(self, command: Unlease) -> None:  # noqa: B027 - most drivers lease nothing
+        """Ends a lease."""
 
     def preview(self, command: Preview) -> None:  # noqa: B027 - most drivers are no cameras
         """Gives pictures of what a camera sees; what is no camera gives none."""

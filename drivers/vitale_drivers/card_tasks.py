@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from vitale_drivers.base import Failed, Presented, Report, Transmit, Transmitted
 from vitale_drivers.channel import Channel
@@ -12,6 +13,9 @@ from vitale_protocol.apdu import Response, status_name
 from vitale_protocol.errors import CardError, MediumRemoved, MediumUnreadable, VitaleError
 from vitale_protocol.media import apcv, reading_script
 from vitale_protocol.media.profile import Profile
+
+if TYPE_CHECKING:
+    from vitale_drivers.card_lease import CardLease
 
 __all__ = ["LOCKED", "PHONE", "TORN", "Task", "is_locked", "phone_reading", "reading", "transmission"]
 
@@ -34,6 +38,7 @@ class Task:
         failed: what to report of an error instead.
         reads: whether this is the reading of a presentation, whose progress is told.
         phone: whether it is that of a phone.
+        lease: the lease that it holds the card for; the card is reset at its end.
         granted: whether the transaction was obtained.
         ended: whether the report was made.
     """
@@ -43,6 +48,7 @@ class Task:
     failed: Callable[[VitaleError], Report]
     reads: bool
     phone: bool = False
+    lease: "CardLease | None" = None
     granted: bool = field(default=False, init=False)
     ended: bool = field(default=False, init=False)
 

@@ -20,6 +20,8 @@ from vitale_drivers.base import (
     Driver,
     Failed,
     Health,
+    Lease,
+    Leased,
     Presented,
     ReaderAdded,
     ReaderChanged,
@@ -28,9 +30,12 @@ from vitale_drivers.base import (
     Started,
     Transmit,
     Transmitted,
+    Unlease,
+    Unleased,
 )
 from vitale_drivers.registry import load
 from vitale_drivers.stream import encode
+from vitale_protocol.errors import MediumUnsupported
 
 __all__ = ["Bench", "DriverContract", "Inbox", "Outcome"]
 
@@ -162,12 +167,14 @@ class DriverContract:
 
     Attributes:
         silent_unless_armed: whether the device sees nothing before it is armed, as an antenna or a camera.
+        leases: whether what lies there can be leased.
         momentary: whether what is presented is an event, and is over once it was read, as a scan; ``remove`` may then
             do nothing, for the event passes by itself.
     """
 
     silent_unless_armed: ClassVar[bool] = False
     momentary: ClassVar[bool] = False
+    leases: ClassVar[bool] = False
 
     def test_its_name_is_that_of_its_entry_point(self, bench: Bench) -> None:
         driver = bench.driver()
@@ -309,6 +316,51 @@ class DriverContract:
         with _opened(bench) as (driver, inbox):
             driver.transmit(Transmit(id=7, reader="no-such-reader", apdus=(bytes(5),)))
             assert inbox.wait(Transmitted) == Transmitted(id=7, responses=(), reason="reader_gone")
+
+    def test_where_nothing_can_be_leased_this_is_said(self, bench: Bench) -> None:
+        import pytest
+
+        _need(not self.leases, "what lies there can be leased")
+        with _opened(bench) as (driver, inbox):
+            reader = inbox.wait(ReaderAdded).reader
+            with pytest.raises(MediumUnsupported):
+                driver.lease(Lease(id=1, reader=reader.id, until=time.monotonic() + TIMEOUT))
+
+    def test_a_lease_of_a_reader_that_is_not_there_is_answered(self, bench: Bench) -> None:
+        _need(self.leases, "nothing can be leased here")
+        with _opened(bench) as (driver, inbox):
+            driver.lease(Lease(id=7, reader="no-such-reader", until=time.monotonic() + TIMEOUT))
+            assert inbox.wait(Leased) == Leased(id=7, reason="reader_gone")
+
+    def test_what_is_leased_is_read_when_the_lease_has_ended(self, bench: Bench) -> None:
+        _need(self.leases, "nothing can be leased here")
+        with _opened(bench) as (driver, inbox):
+            reader = inbox.wait(ReaderAdded).reader
+            self._insert(bench, inbox)
+            driver.lease(Lease(id=7, reader=reader.id, until=time.monotonic() + TIMEOUT))
+            inbox.wait(ReaderChanged, lambda report: report.reader.state == "leased")
+            assert inbox.wait(Leased).reason == ""
+            driver.arm(_arm(bench.medium))
+            for number in range(3):
+                driver.transmit(Transmit(id=number, reader=reader.id, apdus=(bytes(5),), lease=7))
+                assert inbox.wait(Transmitted).id == number
+            assert inbox.outcomes() == []
+            driver.unlease(Unlease(id=7, reader=reader.id))
+            assert inbox.wait(Unleased) == Unleased(id=7, why="released")
+            inbox.wait(Presented)
+
+    def test_a_lease_ends_with_its_time_and_with_what_was_leased(self, bench: Bench) -> None:
+        _need(self.leases, "nothing can be leased here")
+        with _opened(bench) as (driver, inbox):
+            reader = inbox.wait(ReaderAdded).reader
+            self._insert(bench, inbox)
+            driver.lease(Lease(id=1, reader=reader.id, until=time.monotonic() + TIMEOUT))
+            driver.lease(Lease(id=1, reader=reader.id, until=time.monotonic()))
+            assert inbox.wait(Unleased) == Unleased(id=1, why="ttl")
+            driver.lease(Lease(id=2, reader=reader.id, until=time.monotonic() + TIMEOUT))
+            inbox.wait(Leased, lambda report: report.id == 2)
+            bench.remove()
+            assert inbox.wait(Unleased) == Unleased(id=2, why="card")
 
     def test_a_reader_has_the_same_id_in_the_next_life(self, bench: Bench) -> None:
         with _opened(bench) as (_, inbox):

@@ -13,7 +13,20 @@ from importlib.metadata import version
 
 import msgspec
 
-from vitale_drivers.base import Arm, Driver, Emit, Health, Options, Report, Started, Transmit, Transmitted
+from vitale_drivers.base import (
+    Arm,
+    Driver,
+    Emit,
+    Health,
+    Lease,
+    Leased,
+    Options,
+    Report,
+    Started,
+    Transmit,
+    Transmitted,
+    Unlease,
+)
 from vitale_drivers.card_tasks import PHONE
 from vitale_drivers.pcsc_api import Context, Pcsc, PcscLibrary
 from vitale_drivers.pcsc_monitor import Monitor
@@ -87,12 +100,22 @@ class PcscDriver(Driver):
 
     def transmit(self, command: Transmit) -> None:
         """Passes raw APDUs; ``61xx`` and ``6Cxx`` are the caller's to handle."""
-        with self._lock:
-            slot = next((slot for slot in self._slots.values() if slot.id == command.reader), None)
-        if slot is None:
+        if (slot := self._slot(command.reader)) is None:
             self._emit(Transmitted(id=command.id, responses=(), reason=ReaderGone.reason))
         else:
             slot.transmit(command)
+
+    def lease(self, command: Lease) -> None:
+        """Holds the card in a reader; the transaction lasts as long as the lease."""
+        if (slot := self._slot(command.reader)) is None:
+            self._emit(Leased(id=command.id, reason=ReaderGone.reason))
+        else:
+            slot.lease(command)
+
+    def unlease(self, command: Unlease) -> None:
+        """Ends a lease."""
+        if slot := self._slot(command.reader):
+            slot.unlease(command)
 
     def stuck(self) -> str:
         """Names an exchange that takes longer than ``transmit_limit``."""
@@ -159,6 +182,10 @@ class PcscDriver(Driver):
         with self._lock:
             slot = self._slots[state.name]
         slot.observe(state)
+
+    def _slot(self, reader: str) -> Slot | None:
+        with self._lock:
+            return next((slot for slot in self._slots.values() if slot.id == reader), None)
 
     def _emit(self, report: Report) -> None:
         if self._emit_to is not None and not self._closed:

@@ -132,7 +132,8 @@ class Access:
                 if self._desk.grant(task):
                     self._work(task, card)
             finally:
-                card.release()
+                # Whoever had the card for itself leaves it to the others as if it had just been put in.
+                card.release(reset=task.lease is not None and task.granted)
         except (ReaderGone, ReaderUnavailable):
             self.close()  # a context whose service went answers with errors for ever
             raise

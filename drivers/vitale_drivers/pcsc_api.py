@@ -89,8 +89,11 @@ class Card(Protocol):
         """
         ...
 
-    def release(self) -> None:
-        """Ends transaction and connection; whatever goes wrong in it is of no consequence."""
+    def release(self, *, reset: bool = False) -> None:
+        """Ends transaction and connection, the card left as it is or reset before anybody else can get at it.
+
+        Whatever goes wrong in it is of no consequence.
+        """
         ...
 
 
@@ -260,9 +263,10 @@ class _Card:
         _check("SCardReconnect", code)
         self.protocol = protocol
 
-    def release(self) -> None:
+    def release(self, *, reset: bool = False) -> None:
         if self.begun:
-            scard.SCardEndTransaction(self.handle, scard.SCARD_LEAVE_CARD)
+            # Reset by the end of the transaction: a disconnection that resets comes after it, when others may be in.
+            scard.SCardEndTransaction(self.handle, scard.SCARD_RESET_CARD if reset else scard.SCARD_LEAVE_CARD)
         # Left as it is: a reset would take away the state that other software on the desk relies on.
         scard.SCardDisconnect(self.handle, scard.SCARD_LEAVE_CARD)
 

@@ -18,7 +18,21 @@ from dataclasses import replace
 
 import msgspec
 
-from vitale_drivers.base import Arm, Emit, Failed, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report, Transmit
+from vitale_drivers.base import (
+    Arm,
+    Emit,
+    Failed,
+    Lease,
+    Progress,
+    ReaderAdded,
+    ReaderChanged,
+    ReaderRemoved,
+    Report,
+    Transmit,
+    Transmitted,
+    Unlease,
+)
+from vitale_drivers.card_lease import CardLease
 from vitale_drivers.card_tasks import LOCKED, PHONE, TORN, Task, is_locked, phone_reading, reading, transmission
 from vitale_drivers.pcsc_access import Access
 from vitale_drivers.pcsc_api import Pcsc
@@ -28,6 +42,7 @@ from vitale_drivers.pcsc_state import ReaderState
 from vitale_drivers.presence import Presence
 from vitale_protocol.errors import (
     ConfigurationInvalid,
+    LeaseExpired,
     MediumMute,
     MediumRemoved,
     MediumUnreadable,
@@ -114,6 +129,7 @@ class Slot:
         self._tasks: deque[Task] = deque()
         self._task: Task | None = None
         self._timers: dict[Task, threading.Timer] = {}
+        self._leases: dict[int, CardLease] = {}
         self._access = Access(name, pcsc, self)
         self._thread = threading.Thread(target=self._run, name=f"card in {reader.id}", daemon=True)
 
@@ -156,19 +172,52 @@ class Slot:
             self._presence.disarm()
 
     def transmit(self, command: Transmit) -> None:
-        """Passes raw APDUs to the card."""
+        """Passes raw APDUs to the card, in the transaction of their lease or in one of their own."""
         with self._changed:
+            if command.lease:
+                self._transmit_leased(command)
+                return
             task = transmission(self._presence.number, command)
             if self._state.present:
                 self._add(task)
             else:
                 self.finish(task, task.failed(MediumRemoved("there is no card")))
 
+    def _transmit_leased(self, command: Transmit) -> None:
+        if lease := self._leases.get(command.lease):
+            lease.add(command)
+        else:
+            self._emit(Transmitted(id=command.id, responses=(), reason=LeaseExpired.reason))
+
+    def lease(self, command: Lease) -> None:
+        """Holds the card for the commands of one holder, or does so for longer."""
+        with self._changed:
+            if known := self._leases.get(command.id):
+                known.extend(command.until)
+                return
+            lease = CardLease(command, self._emit)
+            task = lease.task(self._presence.number, lambda: self._state.atr)
+            self._leases[lease.id] = lease
+            if self._state.present and not self._state.mute:
+                self._add(task)
+            else:
+                self.finish(task, task.failed(MediumMute() if self._state.present else MediumRemoved()))
+
+    def unlease(self, command: Unlease) -> None:
+        """Ends a lease."""
+        with self._changed:
+            if lease := self._leases.get(command.id):
+                lease.end("released")
+                for task in self._open_tasks():
+                    if task.lease is lease and not task.granted:
+                        self.finish(task, task.failed(LeaseExpired("ended before the card was held")))
+
     def remove(self, error: VitaleError) -> None:
         """The reader went, and takes what was to be done with it along."""
         with self._changed:
-            for task in self._open_tasks():
-                self.finish(task, task.failed(error))
+            while tasks := self._open_tasks():  # the end of a lease begins the reading that waited for it
+                for task in tasks:
+                    self.finish(task, task.failed(error))
             self._gone = True
             self._emit(ReaderRemoved(reader=self.id))
             self._changed.notify_all()
@@ -195,6 +244,7 @@ class Slot:
             if task.reads and not task.granted and not self._locked:
                 self._emit(Progress(reader=self.id, step="reading", reason=PHONE if task.phone else ""))
             task.granted = True
+            self._publish()
             return True
 
     def finish(self, task: Task, report: Report) -> None:
@@ -207,6 +257,9 @@ class Slot:
             if task.phone and self._take_phone(task, report):
                 return
             self._emit(report)
+            if task.lease is not None:
+                del self._leases[task.lease.id]
+                self._wake()
             if task.reads and task.presence == self._presence.number:
                 self._error = report.reason if isinstance(report, Failed) and report.reason in LASTING else None
                 self._publish()
@@ -318,7 +371,7 @@ class Slot:
         with self._changed:
             self._timers.pop(task, None)
             if not self._gone and task.presence == self._presence.number:
-                if self._presence.wanted(time.monotonic(), frozenset({PHONE})):
+                if not self._leases and self._presence.wanted(time.monotonic(), frozenset({PHONE})):
                     self._add(self._phone_task())
                 else:
                     self._presence.renew()
@@ -338,6 +391,8 @@ class Slot:
             # One that has the card learns it from the card, and may still get the last byte out of it.
             if not task.granted:
                 self.finish(task, task.failed(MediumRemoved("the card was removed before it could be read")))
+            elif task.lease is not None:
+                task.lease.end("card")
         self._presence.left()
         self._error = self._medium = None
         if unseen:  # another card followed before anybody looked: clients are told of both
@@ -352,9 +407,10 @@ class Slot:
             )
         if not state.present:
             return msgspec.structs.replace(self._reader, state="empty", medium=None, error=None)
+        leased = self._task is not None and self._task.lease is not None and self._task.granted
         return msgspec.structs.replace(
             self._reader,
-            state="busy" if self._busy or state.exclusive else "present",
+            state="leased" if leased else "busy" if self._busy or state.exclusive else "present",
             medium=self._medium if state.atr else None,
             error=self._error,
         )
@@ -368,7 +424,8 @@ class Slot:
     def _wake(self) -> None:
         """Has the thread look again, and begins the reading that may have become due."""
         self._changed.notify_all()
-        if not self._presence.due(time.monotonic()):
+        # What is due while the card is leased is read afterwards.
+        if self._leases or not self._presence.due(time.monotonic()):
             return
         self._presence.begin()
         self._emit(Progress(reader=self.id, step="detected", reason=PHONE if PHONE in self._presence.media else ""))

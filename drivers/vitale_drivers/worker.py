@@ -29,6 +29,8 @@ from vitale_drivers.base import (
     Disarm,
     Driver,
     Health,
+    Lease,
+    Leased,
     Log,
     Ping,
     Pong,
@@ -37,11 +39,12 @@ from vitale_drivers.base import (
     Start,
     Stop,
     Transmit,
+    Unlease,
 )
 from vitale_drivers.redaction import RedactingFormatter, redact_exception
 from vitale_drivers.registry import load
 from vitale_drivers.stream import Decoder, StreamError, encode
-from vitale_protocol.errors import ConfigurationInvalid, LocalError, ToolMissing
+from vitale_protocol.errors import ConfigurationInvalid, LocalError, MediumUnsupported, ToolMissing
 
 __all__ = ["CLOSE_LIMIT", "Pipe", "ReportHandler", "Worker", "main"]
 
@@ -148,10 +151,20 @@ class Worker:
                 driver.disarm()
             case Transmit(), Driver() as driver:
                 driver.transmit(command)
+            case Lease(), Driver() as driver:
+                self._lease(driver, command)
+            case Unlease(), Driver() as driver:
+                driver.unlease(command)
             case Preview(), Driver() as driver:
                 driver.preview(command)
             case _:
                 raise StreamError("a driver is started once, and first")
+
+    def _lease(self, driver: Driver, command: Lease) -> None:
+        try:
+            driver.lease(command)
+        except MediumUnsupported as error:
+            self._pipe.send(Leased(id=command.id, reason=error.reason, data=dict(error.data)))
 
     def _start(self, options: Mapping[str, object]) -> None:
         driver = load(self._name)(options)

@@ -109,12 +109,12 @@ def test_a_worker_that_talks_nonsense_is_replaced(tmp_path: Path) -> None:
 def test_raw_apdus_are_answered_or_the_reader_is_gone(tmp_path: Path) -> None:
     async def answered(witness: Witness) -> None:
         await witness.expect(Started)
-        assert (await witness.worker.transmit("fake:1", (b"\x00\xa4",))).responses == (b"\x90\x00",)
+        assert (await witness.worker.transmit("fake:1", (b"\x00\xa4",), lease=1)).responses == (b"\x90\x00",)
 
     async def gone(witness: Witness) -> None:
         await witness.expect(Started)
         with pytest.raises(ReaderGone):
-            await witness.worker.transmit("fake:1", (b"\x00\xa4",))
+            await witness.worker.transmit("fake:1", (b"\x00\xa4",), lease=1)
 
     with_worker("good", tmp_path, answered)
     with_worker("dies in transmit", tmp_path, gone)

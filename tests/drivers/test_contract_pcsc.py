@@ -52,6 +52,8 @@ class PcscBench:
 
 
 class TestPcsc(DriverContract):
+    leases = True
+
     @pytest.fixture
     def bench(self, pcsc_service: PcscService) -> Iterator[Bench]:
         bench = PcscBench(pcsc_service)

@@ -55,7 +55,7 @@ class FakeCard:
         if self.service.reset_fault is not None:
             raise self.service.reset_fault
 
-    def release(self) -> None:
+    def release(self, *, reset: bool = False) -> None:
         self.service.released += 1
 
 

@@ -146,8 +146,8 @@ class Worker:
             logger.error("driver %s does not read its commands; killed", self.name)
             _kill(process)
 
-    async def transmit(self, reader: str, apdus: tuple[bytes, ...]) -> Transmitted:
-        """Exchanges raw APDUs with the medium in a reader.
+    async def transmit(self, reader: str, apdus: tuple[bytes, ...], *, lease: int) -> Transmitted:
+        """Exchanges raw APDUs with the medium in a reader, in the transaction of a lease.
 
         Raises:
             ReaderGone: the driver's process ended before it answered.
@@ -157,7 +157,7 @@ class Worker:
         self._last_transmission += 1
         future: asyncio.Future[Transmitted] = asyncio.get_running_loop().create_future()
         self._transmissions[self._last_transmission] = future
-        self.send(Transmit(id=self._last_transmission, reader=reader, apdus=apdus))
+        self.send(Transmit(id=self._last_transmission, reader=reader, apdus=apdus, lease=lease))
         return await future
 
     async def stop(self) -> None:
@@ -291,6 +291,14 @@ class Supervisor:
     def send(self, driver: str, command: Command) -> None:
         """Sends a command to a driver."""
         self.workers[driver].send(command)
+
+    async def transmit(self, driver: str, reader: str, apdus: tuple[bytes, ...], *, lease: int) -> Transmitted:
+        """Exchanges raw APDUs with a leased medium.
+
+        Raises:
+            ReaderGone: the driver's process ended before it answered.
+        """
+        return await self.workers[driver].transmit(reader, apdus, lease=lease)
 
     @property
     def health(self) -> tuple[DriverHealth, ...]:
