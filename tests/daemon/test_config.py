@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.daemon.config import Config, load, parse
+from vitale_reader.daemon.config import Config, load, parse, shown
 
 
 def test_everything_may_be_left_out(tmp_path: Path) -> None:
@@ -44,11 +44,13 @@ def test_a_whole_file() -> None:
         "unknown = 1",
         "[station",
         "store = 'mysql'",
+        "store = 'postgres:secret'",
     ],
 )
 def test_a_wrong_setting_is_told(text: str) -> None:
     with pytest.raises(ConfigurationInvalid) as told:
         parse(text, source="here.toml")
+    assert "secret" not in repr(told.value) + str(told.value.data)
     assert told.value.data["file"] == "here.toml"
 
 
@@ -58,3 +60,23 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         load(tmp_path / "config.toml")
     with pytest.raises(ConfigurationInvalid):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("store", "seen"),
+    [
+        ("sqlite", "sqlite"),
+        ("postgresql://desk@db/site", "postgresql://desk@db/site"),
+        ("postgresql://desk@db:5432/site", "postgresql://desk@db:5432/site"),
+        ("postgresql://desk:secret@db:5432/site", "postgresql://desk:***@db:5432/site"),
+        ("postgresql://desk:secret@se/cret@db/site?host=/run", "postgresql://desk:***@db/site?host=/run"),
+        ("postgresql://:secret@db/site", "postgresql://:***@db/site"),
+        ("postgresql://db/site?user=d&password=secret&x=1", "postgresql://db/site?user=d&password=***&x=1"),
+        ("postgresql://db/site?sslpassword=secret", "postgresql://db/site?sslpassword=***"),
+    ],
+)
+def test_the_password_of_the_database_is_not_shown(store: str, seen: str) -> None:
+    config = parse(f"store = '{store}'")
+    assert config.store == store
+    assert shown(config)["store"] == seen
+    assert "secret" not in repr(config)

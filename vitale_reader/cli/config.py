@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
-import msgspec
 
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Group, as_json, command, home_option
@@ -37,9 +36,9 @@ def path(as_json: bool, home: Path | None) -> None:
 @home_option
 def show(as_json: bool, home: Path | None) -> None:
     """The command."""
-    from vitale_reader.daemon.config import load
+    from vitale_reader.daemon.config import load, shown
 
-    settings = msgspec.to_builtins(load(_home(home).config))
+    settings = shown(load(_home(home).config))
     if as_json:
         output.print_json(settings)
     else:

@@ -3,16 +3,31 @@
 A setting that is not known is refused, so that a misspelt one cannot be silently without effect.
 """
 
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, dataclass_transform
+from typing import Annotated, Any, Literal, dataclass_transform
 
 import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
 
-__all__ = ["Apcv", "Config", "Drivers", "Log", "Seals", "Site", "Station", "Tls", "Tokens", "Unix", "load", "parse"]
+__all__ = [
+    "Apcv",
+    "Config",
+    "Drivers",
+    "Log",
+    "Seals",
+    "Site",
+    "Station",
+    "Tls",
+    "Tokens",
+    "Unix",
+    "load",
+    "parse",
+    "shown",
+]
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
@@ -171,8 +186,30 @@ class Config(Section):
     apcv: Apcv = Apcv()
     seals: Seals = Seals()
     site: Site = Site()
-    store: Annotated[str, msgspec.Meta(pattern="^(sqlite|postgresql://.+)$")] = "sqlite"
+    store: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] = "sqlite"
     audit_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 365
+
+    def __post_init__(self) -> None:
+        """Refuses a store that is neither, without repeating what may hold a password."""
+        if self.store != "sqlite" and not self.store.startswith("postgresql://"):
+            raise ValueError("store is neither sqlite nor a URL postgresql://…")
+
+    def __repr__(self) -> str:
+        """For logs and failing tests."""
+        return f"Config({shown(self)})"
+
+
+def shown(config: Config) -> dict[str, Any]:
+    """The settings as plain values, fit to be shown: without the password of the database."""
+    settings: dict[str, Any] = msgspec.to_builtins(config)
+    # To the last @, in case somebody did not escape theirs.
+    scheme, _, rest = config.store.partition("://")
+    who, at, where = rest.rpartition("@")
+    user, colon, _ = who.partition(":")
+    if colon:
+        settings["store"] = f"{scheme}://{user}:***{at}{where}"
+    settings["store"] = re.sub(r"(?<=[?&])(\w*password)=[^&]*", r"\1=***", settings["store"])
+    return settings
 
 
 def parse(text: str, *, source: str = "config.toml") -> Config:
