@@ -138,8 +138,8 @@ class Link(asyncio.Protocol):
                 call.future.set_result(result)
             case Refused(id=id_, error=error) if (call := self._calls.get(id_)) and not call.future.done():
                 call.future.set_exception(error)
-            case Notified(event=PresentationProgress() as progress):
-                call = self._calls.get(progress.request)
+            case Notified(event=PresentationProgress(request=int() | str() as request) as progress):
+                call = self._calls.get(request)
                 if call is not None and call.on_progress is not None and not call.future.done():
                     call.on_progress(progress)
             case Notified(name=name, event=ReaderEvent() as change):

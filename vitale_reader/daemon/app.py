@@ -25,6 +25,7 @@ from vitale_reader.daemon.contexts import Contexts
 from vitale_reader.daemon.delivery import Delivery
 from vitale_reader.daemon.desk import Desk
 from vitale_reader.daemon.files import private_folder
+from vitale_reader.daemon.handlers.parts import Parts
 from vitale_reader.daemon.issuer import Issuer
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.outbox import Outbox
@@ -96,7 +97,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
             beat=beat or Beat(),
         )
         limits = _limits(config)
-        service = Service(
+        parts = Parts(
             station=Station(id=keys.station, name=config.station.name, version=VERSION, mode=config.station.mode),
             limits=_wire_limits(config, limits),
             desk=desk,
@@ -109,6 +110,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
             certificates=certificates,
             clock=time.time,
         )
+        service = Service(parts)
         contexts.notify = service.notify_expiring
         desk.supervisor.start()
         stack.push_async_callback(desk.supervisor.stop)

@@ -4,9 +4,21 @@ from typing import Protocol
 
 from vitale_protocol import catalogue
 from vitale_protocol.errors import LocalError, NotAuthenticated, VitaleError
-from vitale_protocol.events import ContextExpiring, PresentationProgress, PreviewFrame, Reader, ReaderEvent, Step
+from vitale_protocol.events import (
+    ContextExpiring,
+    Event,
+    LeaseEnded,
+    PresentationFailed,
+    PresentationProgress,
+    PresentationToken,
+    PreviewFrame,
+    Reader,
+    ReaderEvent,
+    Step,
+)
 from vitale_protocol.methods import Result
 from vitale_protocol.session import Session
+from vitale_protocol.wire_errors import to_wire
 from vitale_reader.daemon.access import Caller, Peer
 from vitale_reader.daemon.delivery import incident
 
@@ -81,25 +93,49 @@ class Conversation:
 
     def progress(self, request: RequestId, step: Step, reader: str | None, reason: str) -> None:
         """Tells how a request gets on, in the session's language."""
-        if self.ended:
-            return
-        said = catalogue.step_message(step, self.language, reason)
-        remedy = catalogue.remedy(reason, self.language)
-        event = PresentationProgress(request=request, step=step, message=said, reader=reader, remedy=remedy)
-        self.connection.session.notify("presentation.progress", event)
-        self.connection.flush()
+        said, remedy = self._said(step, reason)
+        self._notify(
+            "presentation.progress",
+            PresentationProgress(request=request, step=step, message=said, reader=reader, remedy=remedy),
+        )
+
+    def subscription_progress(self, subscription: str, step: Step, reader: str | None, reason: str) -> None:
+        """Tells how a presentation for a subscription gets on, in the session's language."""
+        said, remedy = self._said(step, reason)
+        self._notify(
+            "presentation.progress",
+            PresentationProgress(subscription=subscription, step=step, message=said, reader=reader, remedy=remedy),
+        )
+
+    def presentation_token(self, event: PresentationToken) -> None:
+        """Gives the token of a presentation to a subscription."""
+        self._notify("presentation.token", event)
+
+    def presentation_failed(self, subscription: str, error: VitaleError, reader: str | None) -> None:
+        """Tells a subscription of a presentation that gave no token, in the session's language."""
+        told = to_wire(error, self.language)
+        self._notify(
+            "presentation.failed",
+            PresentationFailed(
+                subscription=subscription,
+                reason=str(told["data"]["reason"]),
+                message=told["message"],
+                remedy=str(told["data"]["remedy"]),
+                reader=reader,
+            ),
+        )
+
+    def lease_ended(self, event: LeaseEnded) -> None:
+        """Tells that a lease of this session has ended."""
+        self._notify("lease.ended", event)
 
     def reader_event(self, what: str, reader: Reader) -> None:
         """Tells of a reader that was ``added``, ``changed`` or ``removed``."""
-        if not self.ended:
-            self.connection.session.notify(f"reader.{what}", ReaderEvent(reader=reader))
-            self.connection.flush()
+        self._notify(f"reader.{what}", ReaderEvent(reader=reader))
 
     def context_expiring(self, event: ContextExpiring) -> None:
         """Tells of a context that ends soon."""
-        if not self.ended:
-            self.connection.session.notify("context.expiring", event)
-            self.connection.flush()
+        self._notify("context.expiring", event)
 
     @property
     def has_read_all(self) -> bool:
@@ -108,6 +144,12 @@ class Conversation:
 
     def preview_frame(self, event: PreviewFrame) -> None:
         """Shows what a camera sees."""
+        self._notify("preview.frame", event)
+
+    def _said(self, step: Step, reason: str) -> tuple[str, str | None]:
+        return catalogue.step_message(step, self.language, reason), catalogue.remedy(reason, self.language)
+
+    def _notify(self, name: str, event: Event) -> None:
         if not self.ended:
-            self.connection.session.notify("preview.frame", event)
+            self.connection.session.notify(name, event)
             self.connection.flush()

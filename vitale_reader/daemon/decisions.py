@@ -1,4 +1,4 @@
-"""The words between the hub and the desk: the requests that go in, and the actions that come out."""
+"""The words between the hub and the desk: the wishes that go in, and the actions that come out."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,11 @@ __all__ = [
     "DisarmDriver",
     "Key",
     "Refuse",
+    "Subscribed",
     "Tell",
+    "Unread",
     "Waiting",
+    "Wish",
 ]
 
 #: What a request gets when it names no media: what patients present. A practitioner's CPS lies in the second slot all
@@ -28,28 +31,42 @@ Key = tuple[int, int | str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A request that waits for a presentation.
+class Wish:
+    """What is waited for.
 
     Attributes:
-        key: names the request, unique among those that wait; the request ends with its session.
+        key: names the wish, unique among those of its kind; it ends with its session.
         media: the media wanted, all of them in ``vitale_protocol.records.Medium``.
         readers: ids of the readers wanted; empty means all.
-        challenge: for media that can answer one.
-        asked_at: hub time, seconds.
-        deadline: hub time, seconds.
     """
 
     key: Key
     media: frozenset[str]
     readers: frozenset[str] = frozenset()
+
+    def fits(self, reader: Reader) -> bool:
+        """Whether a presentation at this reader could fulfil it."""
+        return not self.media.isdisjoint(reader.media) and (not self.readers or reader.id in self.readers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Wish):
+    """A request that waits for a presentation.
+
+    Attributes:
+        challenge: for media that can answer one.
+        asked_at: hub time, seconds.
+        deadline: hub time, seconds.
+    """
+
     challenge: bytes = b""
     asked_at: float
     deadline: float
 
-    def fits(self, reader: Reader) -> bool:
-        """Whether a presentation at this reader could answer the request."""
-        return not self.media.isdisjoint(reader.media) and (not self.readers or reader.id in self.readers)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribed(Wish):
+    """A subscription, which waits for whatever no request claims; its key holds its own name."""
 
 
 # ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -72,9 +89,9 @@ class DisarmDriver:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """This presentation answers this request."""
+    """This presentation answers this request, or goes to this subscription."""
 
-    request: Waiting
+    request: Wish
     presentation: Presented
     reader: Reader
 
@@ -88,10 +105,19 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """How this request gets on; ``reason`` is a catalogue reason where the step has one."""
+class Unread:
+    """A presentation that this subscription would have got gave this error."""
 
-    request: Waiting
+    subscription: Subscribed
+    error: VitaleError
+    reader: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """How this request or subscription gets on; ``reason`` is a catalogue reason where the step has one."""
+
+    request: Wish
     step: Step
     reader: str | None = None
     reason: str = ""
@@ -105,4 +131,4 @@ class Announce:
     reader: Reader
 
 
-Action = ArmDriver | DisarmDriver | Deliver | Refuse | Tell | Announce
+Action = ArmDriver | DisarmDriver | Deliver | Refuse | Unread | Tell | Announce

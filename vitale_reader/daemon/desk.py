@@ -1,38 +1,40 @@
-"""The desk: feeds the hub with requests and drivers' reports, and carries out what it decides.
+"""The desk: feeds the hub with wishes and drivers' reports, and carries out what it decides.
 
 The hub decides and this module acts: commands to drivers, tokens to clients, notifications to whoever asked for them.
 """
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Coroutine
+from dataclasses import replace
+from math import inf
 from typing import Any, Protocol
 
 import msgspec
 
 from vitale_drivers.base import (
+    Command,
     Disarm,
     Failed,
     Health,
+    Leased,
     Presented,
-    Preview,
     PreviewFrame,
     Progress,
     ReaderAdded,
     ReaderChanged,
     ReaderRemoved,
     Report,
+    Unleased,
 )
 from vitale_drivers.base import Started as DriverStarted
 from vitale_protocol.errors import (
     Cancelled,
-    MediumUnreadable,
     NoReader,
     ShuttingDown,
-    VitaleError,
-    by_reason,
 )
-from vitale_protocol.events import Reader
+from vitale_protocol.events import Reader, Step
 from vitale_reader.daemon import delivery
 from vitale_reader.daemon.decisions import (
     Action,
@@ -42,23 +44,34 @@ from vitale_reader.daemon.decisions import (
     DisarmDriver,
     Key,
     Refuse,
+    Subscribed,
     Tell,
+    Unread,
     Waiting,
+    Wish,
 )
 from vitale_reader.daemon.delivery import Asked, Delivery, incident
 from vitale_reader.daemon.hub import Hub
 from vitale_reader.daemon.issuer import Grant
+from vitale_reader.daemon.lease_desk import LeaseDesk
+from vitale_reader.daemon.leases import Holder
 from vitale_reader.daemon.previews import Previews, Viewer
+from vitale_reader.daemon.reports import error_of, reader_of, told
+from vitale_reader.daemon.subscriptions import Subscriber, Subscription
 from vitale_reader.daemon.supervisor import Supervisor
 
 __all__ = ["Client", "Desk"]
 
 logger = logging.getLogger(__name__)
 
+#: Seconds for a presentation to become the token of a subscription. Only the apCV service takes time, and apcv.timeout
+#: is 120 at most.
+UNASKED = 125.0
+
 RequestId = int | str
 
 
-class Client(delivery.Client, Viewer, Protocol):
+class Client(delivery.Client, Viewer, Subscriber, Holder, Protocol):
     """A session, as the desk sees it.
 
     Attributes:
@@ -82,7 +95,10 @@ class Desk:
         self._asked: dict[Key, Asked] = {}
         self._delivering: dict[Key, Asked] = {}
         self._watching: dict[int, Client] = {}
-        self._previews = Previews(self._order_preview)
+        self._subscriptions: dict[Key, Subscription] = {}
+        self._unasked: dict[Asked, Subscription] = {}
+        self._previews = Previews(self._order)
+        self.leases = LeaseDesk(self._order, self._known)
         self._tasks: set[asyncio.Task[object]] = set()
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -93,9 +109,11 @@ class Desk:
         """The readers now."""
         return self._hub.readers
 
-    def waiting(self, client: Client) -> int:
-        """How many requests of a session wait."""
-        return sum(asked.client is client for asked in (*self._asked.values(), *self._delivering.values()))
+    def load(self, client: Client) -> int:
+        """How many requests, subscriptions and leases of a session there are."""
+        requests = sum(asked.client is client for asked in (*self._asked.values(), *self._delivering.values()))
+        subscriptions = sum(session == client.number for session, _ in self._subscriptions)
+        return requests + subscriptions + self.leases.of(client)
 
     def request(
         self,
@@ -152,6 +170,19 @@ class Desk:
             self._do(self._hub.cancel(key, self._now()))
         return waits
 
+    def subscribe(self, client: Client, grant: Grant, *, media: frozenset[str], readers: frozenset[str]) -> str:
+        """A session wants whatever no request claims; gives the name of the subscription."""
+        name = f"sub-{secrets.token_hex(8)}"
+        key = (client.number, name)
+        self._subscriptions[key] = Subscription(client, name, grant)
+        self._do(self._hub.subscribe(Subscribed(key=key, media=media, readers=readers), self._now()))
+        return name
+
+    def unsubscribe(self, client: Client, name: str) -> None:
+        """A session wants no more of it; what is being delivered is delivered."""
+        if self._subscriptions.pop((client.number, name), None):
+            self._do(self._hub.unsubscribe((client.number, name), self._now()))
+
     def watch(self, client: Client) -> None:
         """A session wants to hear of readers."""
         self._watching[client.number] = client
@@ -166,10 +197,7 @@ class Desk:
         Raises:
             NoReader: there is no such reader.
         """
-        known = next((known for known in self._hub.readers if known.id == reader), None)
-        if known is None:
-            raise NoReader("no reader of this name")
-        self._previews.start(client, known, every, self._now())
+        self._previews.start(client, self._known(reader), every, self._now())
 
     def end_preview(self, client: Client, reader: str) -> None:
         """A session has seen enough of a camera's pictures."""
@@ -179,6 +207,12 @@ class Desk:
         """A session ended."""
         self.unwatch(client)
         self._previews.leave(client, self._now())
+        self.leases.leave(client)
+        for key in [key for key in self._subscriptions if key[0] == client.number]:
+            del self._subscriptions[key]
+        for asked, subscription in self._unasked.items():
+            if subscription.subscriber is client:
+                asked.give_up(Cancelled("the session ended"))
         self._do(self._hub.session_ended(client.number, self._now()))
         for key in [key for key, asked in self._asked.items() if asked.client is client]:
             del self._asked[key]
@@ -192,8 +226,8 @@ class Desk:
         """A driver reports; what it says of another driver's readers is not heard."""
         now = self._now()
         if not isinstance(report, PreviewFrame):
-            logger.debug("%s: %s", driver, _told(report))
-        name = _reader_of(report)
+            logger.debug("%s: %s", driver, told(report))
+        name = reader_of(report)
         known = next((reader for reader in self._hub.readers if reader.id == name), None)
         if known is not None and known.driver != driver:
             logger.error("driver %s speaks of a reader of driver %s; not heard", driver, known.driver)
@@ -209,18 +243,25 @@ class Desk:
                 self._do(self._hub.reader_changed(msgspec.structs.replace(reader, driver=driver), now))
             case ReaderRemoved(reader=reader_id):
                 self._do(self._hub.reader_removed(reader_id, now))
-            case Progress():
-                self._do(self._hub.progress(report.reader, report.step, report.reason))
-            case Presented(simulated=simulated):
-                # A simulated reader makes a simulated presentation, whatever its driver says of that.
-                simulated = simulated or (known is not None and known.simulated)
-                self._do(self._hub.presented(msgspec.structs.replace(report, simulated=simulated), now))
-            case Failed():
-                self._do(self._hub.failed(report.reader, _error_of(report), now))
             case PreviewFrame():
                 self._previews.hand_on(report, now)
+            case Leased() | Unleased():
+                self.leases.report(driver, report)
+            case Progress() | Presented() | Failed():
+                self._presentation(report, now, simulated=known is not None and known.simulated)
             case _:
                 logger.warning("driver %s: nothing to do for %s", driver, type(report).__name__)
+
+    def _presentation(self, report: Progress | Presented | Failed, now: float, *, simulated: bool) -> None:
+        match report:
+            case Progress():
+                self._do(self._hub.progress(report.reader, report.step, report.reason))
+            case Presented():
+                # A simulated reader makes a simulated presentation, whatever its driver says of that.
+                simulated = simulated or report.simulated
+                self._do(self._hub.presented(msgspec.structs.replace(report, simulated=simulated), now))
+            case Failed():
+                self._do(self._hub.failed(report.reader, error_of(report), now))
 
     def driver_ended(self, driver: str, reason: str) -> None:
         """A driver's process ended."""
@@ -229,8 +270,9 @@ class Desk:
     async def stop(self) -> None:
         """Answers every request that waits, and finishes what was being delivered."""
         self._do(self._hub.refuse_all(ShuttingDown))
-        for asked in self._delivering.values():
+        for asked in (*self._delivering.values(), *self._unasked):
             asked.give_up(ShuttingDown())
+        self.leases.stop()
         if self._alarm is not None:
             self._alarm.cancel()
         while self._tasks:
@@ -256,23 +298,59 @@ class Desk:
                 self._previews.armed(driver, self._now())
             case DisarmDriver(driver=driver):
                 self.supervisor.send(driver, Disarm())
+            case Deliver(request=Subscribed() as subscribed, presentation=presentation, reader=reader):
+                self._hand_out(self._subscriptions[subscribed.key], presentation, reader.driver)
             case Deliver(request=request, presentation=presentation, reader=reader):
                 self._delivering[request.key] = self._asked.pop(request.key)
                 self._spawn(self._deliver_to_waiting(request.key, presentation, reader.driver))
+            case Unread(subscription=subscribed, error=error, reader=reader_id):
+                replace(self._subscriptions[subscribed.key], reader=reader_id).fail("", error)
             case Refuse(request=request, error=error):
                 asked = self._asked.pop(request.key)
                 self._spawn(self._delivery.note(asked, error.reason))
                 asked.client.fail(asked.request, error)
             case Tell(request=request, step=step, reader=reader_id, reason=reason):
-                if told := self._asked.get(request.key):
-                    told.client.progress(told.request, step, reader_id, reason)
+                self._tell(request, step, reader_id, reason)
             case Announce(what=what, reader=reader):
                 if what == "removed":
                     self._previews.removed(reader.id)
+                    self.leases.removed(reader.id)
                 for client in list(self._watching.values()):
                     client.reader_event(what, reader)
 
-    def _order_preview(self, driver: str, command: Preview) -> None:
+    def _tell(self, wish: Wish, step: Step, reader: str | None, reason: str) -> None:
+        if isinstance(wish, Subscribed):
+            self._subscriptions[wish.key].progress("", step, reader, reason)
+        elif asked := self._asked.get(wish.key):
+            asked.client.progress(asked.request, step, reader, reason)
+
+    def _hand_out(self, subscription: Subscription, presentation: Presented, driver: str) -> None:
+        asked = Asked(
+            client=replace(subscription, reader=presentation.reader),
+            request=presentation.id,
+            grant=subscription.grant,
+            deadline=self._now() + UNASKED,
+            given_up=asyncio.get_running_loop().create_future(),
+            action="presentations.subscribe",
+        )
+        self._unasked[asked] = subscription
+        self._spawn(self._deliver_unasked(asked, presentation, driver))
+
+    async def _deliver_unasked(self, asked: Asked, presentation: Presented, driver: str) -> None:
+        try:
+            unused = await self._delivery.deliver(asked, presentation, driver)
+        finally:
+            del self._unasked[asked]
+        if unused:
+            self._do(self._hub.given_back(presentation, self._now()))
+
+    def _known(self, reader: str) -> Reader:
+        for known in self._hub.readers:
+            if known.id == reader:
+                return known
+        raise NoReader("no reader of this name")
+
+    def _order(self, driver: str, command: Command) -> None:
         self.supervisor.send(driver, command)
 
     def _set_alarm(self) -> None:
@@ -280,7 +358,7 @@ class Desk:
             self._alarm.cancel()
             self._alarm = None
         end = self._hub.next_deadline
-        if end is not None and end != float("inf"):
+        if end is not None and end != inf:
             self._alarm = asyncio.get_running_loop().call_at(end, self._tick)
 
     def _tick(self) -> None:
@@ -309,43 +387,3 @@ class Desk:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _reader_of(report: Report) -> str | None:
-    match report:
-        case ReaderAdded(reader=reader) | ReaderChanged(reader=reader):
-            return reader.id
-        case (
-            ReaderRemoved(reader=name)
-            | Progress(reader=name)
-            | Presented(reader=name)
-            | Failed(reader=name)
-            | PreviewFrame(reader=name)
-        ):
-            return name
-        case _:
-            return None
-
-
-def _told(report: Report) -> str:
-    """A report in a few words for the log, without anything that was read."""
-    match report:
-        case ReaderAdded(reader=reader) | ReaderChanged(reader=reader):
-            said = f"{reader.id} {reader.state} {reader.medium or ''} {reader.error or ''}"
-        case ReaderRemoved(reader=reader_id) | Presented(reader=reader_id):
-            said = reader_id
-        case Progress():
-            said = f"{report.reader} {report.step} {report.reason}"
-        case Failed():
-            said = f"{report.reader} {report.reason}: {report.detail}"
-        case Health():
-            said = f"{report.state} {report.reason} {report.detail}"
-        case _:
-            said = ""
-    return f"{type(report).__name__} {said}".rstrip()
-
-
-def _error_of(report: Failed) -> VitaleError:
-    error = by_reason(report.reason) or MediumUnreadable
-    data: dict[str, Any] = dict(report.data)
-    return error(report.detail, data=data)

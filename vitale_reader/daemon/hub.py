@@ -1,10 +1,11 @@
-"""Arbitration: which waiting request gets which presentation, as a pure state machine.
+"""Arbitration: which client gets which presentation, as a pure state machine.
 
 Events go in, with the time; actions come out. No socket, no process, no clock: everything can be tested exhaustively.
 
-Rules (``tests/daemon/test_hub.py`` holds one test for each, and a stateful one for all of them together):
+Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful one is for all of them together):
 
-1.  A presentation goes to exactly one request: the oldest waiting one that matches its medium and its reader.
+1.  A presentation goes to at most one client: to the oldest waiting request that matches its medium and its reader,
+    and where no request does, to a subscription.
 2.  A card that was in the slot before the request answers at once: it is read once more for each such request.
 3.  A request that was already waiting when the card came, and was not the oldest, is told to have the card removed and
     presented again.
@@ -21,6 +22,12 @@ Rules (``tests/daemon/test_hub.py`` holds one test for each, and a stateful one 
     it is no choice, is not ordered once more, and whoever waits is told to have a new one shown (``retry``,
     ``replayed``); the new one is a presentation like any other. One that was given back, because it was sent to nobody,
     counts as if it had not been presented.
+10. Subscriptions are served in turns: a presentation goes to the one that matches and was served longest ago.
+11. A subscription takes what comes: nothing is read once more for it, two media are two presentations, a failure is
+    told (to the one whose turn it would have been) and ends nothing, and it waits without a limit, with readers or
+    without, until it is ended or its session is.
+12. What lies in a leased reader is read when the lease has ended. Until then whoever waits for it is told so
+    (``retry``, ``reader_busy``).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -29,18 +36,20 @@ from math import inf
 
 import msgspec
 
-from vitale_drivers.base import Arm, Presented
+from vitale_drivers.base import Presented
 from vitale_protocol.errors import (
     AmbiguousMedium,
     Cancelled,
     NoReader,
     PresentationTimeout,
+    ReaderBusy,
     ReaderGone,
     ReaderUnavailable,
     Replayed,
     VitaleError,
 )
 from vitale_protocol.events import Reader, Step
+from vitale_reader.daemon.arming import arm_for
 from vitale_reader.daemon.decisions import (
     Action,
     Announce,
@@ -49,10 +58,14 @@ from vitale_reader.daemon.decisions import (
     DisarmDriver,
     Key,
     Refuse,
+    Subscribed,
     Tell,
+    Unread,
     Waiting,
+    Wish,
 )
 from vitale_reader.daemon.slots import DriverState, Slot, fingerprint
+from vitale_reader.daemon.wishes import Wishes
 
 __all__ = ["GRACE_LOST", "GRACE_NEW", "Hub"]
 
@@ -70,7 +83,7 @@ class Hub:
 
     _drivers: dict[str, DriverState] = field(default_factory=dict[str, DriverState])
     _slots: dict[str, Slot] = field(default_factory=dict[str, Slot])
-    _waiting: dict[Key, Waiting] = field(default_factory=dict[Key, Waiting])
+    _wishes: Wishes = field(default_factory=Wishes)
     _without_reader: dict[Key, tuple[float, type[NoReader | ReaderGone]]] = field(
         default_factory=dict[Key, tuple[float, type[NoReader | ReaderGone]]]
     )
@@ -85,12 +98,17 @@ class Hub:
     @property
     def waiting(self) -> tuple[Waiting, ...]:
         """The requests that wait, oldest first."""
-        return tuple(self._waiting.values())
+        return tuple(self._wishes.waiting.values())
+
+    @property
+    def subscribed(self) -> tuple[Subscribed, ...]:
+        """The subscriptions, the one whose turn it is first."""
+        return tuple(self._wishes.subscribed.values())
 
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do, in hub time."""
-        ends = [request.deadline for request in self._waiting.values()]
+        ends = [request.deadline for request in self._wishes.waiting.values()]
         return min([*ends, *(end for end, _ in self._without_reader.values())], default=None)
 
     # ── drivers and readers ──
@@ -124,12 +142,18 @@ class Hub:
             return self.reader_added(reader, now)
         if slot.reader == reader:
             return []
-        was_occupied, slot.reader, slot.broken = slot.occupied, reader, False
+        was_occupied, was_leased, slot.reader, slot.broken = slot.occupied, slot.leased, reader, False
         if not slot.occupied or not was_occupied:
             slot.begins(now)
         actions: list[Action] = [Announce("changed", reader)]
         if not was_occupied:
             actions += self._strange(reader)
+        if slot.leased and not was_leased:
+            actions += [
+                self._tell_leased(request, slot)
+                for request in self._wishes.requests(reader)
+                if self._lies_for(request, slot)
+            ]
         return self._settle(now, actions)
 
     def reader_removed(self, reader_id: str, now: float) -> list[Action]:
@@ -143,7 +167,7 @@ class Hub:
         """A client asks for the next presentation that matches."""
         if choices := self._ambiguous(request):
             return [Refuse(request, choices)]
-        self._waiting[request.key] = request
+        self._wishes.waiting[request.key] = request
         actions: list[Action] = [Tell(request, "armed")]
         if not self._present(request):
             actions += [
@@ -151,7 +175,22 @@ class Hub:
                 for slot in self._slots.values()
                 if slot.spent and self._lies_for(request, slot)
             ]
+        actions += [
+            self._tell_leased(request, slot)
+            for slot in self._slots.values()
+            if slot.leased and self._lies_for(request, slot)
+        ]
         return self._settle(now, actions)
+
+    def subscribe(self, subscription: Subscribed, now: float) -> list[Action]:
+        """A client wants every presentation that matches and that no request claims."""
+        self._wishes.subscribed[subscription.key] = subscription
+        return self._settle(now, [])
+
+    def unsubscribe(self, key: Key, now: float) -> list[Action]:
+        """A client has had enough; nothing if there is no such subscription."""
+        self._wishes.subscribed.pop(key, None)
+        return self._settle(now, [])
 
     def cancel(self, key: Key, now: float) -> list[Action]:
         """The client gives up a request; no action if it does not wait (any more)."""
@@ -159,22 +198,24 @@ class Hub:
         return self._settle(now, [Refuse(request, Cancelled())]) if request else []
 
     def session_ended(self, session: int, now: float) -> list[Action]:
-        """A session ended: its requests end with it, unanswered."""
-        for key in [key for key in self._waiting if key[0] == session]:
+        """A session ended: its requests end with it, unanswered, and its subscriptions."""
+        for key in [key for key in self._wishes.waiting if key[0] == session]:
             self._end(key)
+        for key in [key for key in self._wishes.subscribed if key[0] == session]:
+            del self._wishes.subscribed[key]
         return self._settle(now, [])
 
     def refuse_all(self, make_error: Callable[[], VitaleError]) -> list[Action]:
-        """The daemon stops: every request is answered."""
-        return [Refuse(request, make_error()) for key in list(self._waiting) if (request := self._end(key))]
+        """The daemon stops: every request is answered; subscriptions end with their sessions."""
+        return [Refuse(request, make_error()) for key in list(self._wishes.waiting) if (request := self._end(key))]
 
     # ── presentations ──
 
     def progress(self, reader_id: str, step: Step, reason: str = "") -> list[Action]:
-        """A driver says how a presentation gets on: told to the request that it would answer."""
+        """A driver says how a presentation gets on: told to whom it would go."""
         slot = self._slots.get(reader_id)
-        request = next(self._matching(slot.reader), None) if slot else None
-        return [Tell(request, step, reader_id, reason)] if request else []
+        wish = self._wishes.claimant(slot.reader) if slot else None
+        return [Tell(wish, step, reader_id, reason)] if wish else []
 
     def presented(self, presentation: Presented, now: float) -> list[Action]:
         """A driver read a medium."""
@@ -182,17 +223,26 @@ class Hub:
         if slot is None:
             return []  # its reader's removal overtook it: what is no longer there is not told
         slot.answered, slot.again, slot.shown = True, False, fingerprint(presentation)
-        request = next(self._matching(slot.reader, presentation.medium), None)
-        if request is None:
+        wish = self._wishes.claimant(slot.reader, presentation.medium)
+        if wish is None:
             return self._settle(now, [])
         if slot.spent:
-            return self._settle(now, self._have_renewed(slot, presentation.medium))
-        self._end(request.key)
-        if choices := self._ambiguous(request, slot):
-            return self._settle(now, [Refuse(request, choices)])
+            concerned = self._wishes.concerned(slot.reader, presentation.medium)
+            return self._settle(now, [self._tell_renewed(other, slot) for other in concerned])
+        if isinstance(wish, Waiting):
+            self._end(wish.key)
+            if choices := self._ambiguous(wish, slot):
+                return self._settle(now, [Refuse(wish, choices)])
+        elif isinstance(wish, Subscribed):
+            self._wishes.served(wish)
         slot.used = slot.shown or slot.used
-        others = self._have_renewed(slot, presentation.medium) if slot.shown else self._have_removed(slot)
-        return self._settle(now, [Deliver(request, presentation, slot.reader), *others])
+        actions: list[Action] = [Deliver(wish, presentation, slot.reader)]
+        if slot.shown:
+            requests = self._wishes.requests(slot.reader, presentation.medium)
+            actions += [self._tell_renewed(request, slot) for request in requests]
+        else:
+            actions += self._have_removed(slot)
+        return self._settle(now, actions)
 
     def given_back(self, presentation: Presented, now: float) -> list[Action]:
         """A one-time code was delivered, and not used: it may be presented again."""
@@ -209,19 +259,21 @@ class Hub:
         slot.answered, slot.again = True, False
         # What could not be read may have no name that a request knows.
         medium = slot.reader.medium if slot.reader.medium in slot.reader.media else None
-        request = next(self._matching(slot.reader, medium), None)
-        if request is None:
+        wish = self._wishes.claimant(slot.reader, medium)
+        if wish is None:
             return self._settle(now, [])
         if error.reason in DELAYS:
             slot.broken = True
-            return self._settle(now, [Tell(request, "retry", reader_id, error.reason)])
-        self._end(request.key)
-        return self._settle(now, [Refuse(request, error), *self._have_removed(slot)])
+            return self._settle(now, [Tell(wish, "retry", reader_id, error.reason)])
+        if isinstance(wish, Subscribed):
+            return self._settle(now, [Unread(wish, error, reader_id)])
+        ended = self._end(wish.key)
+        return self._settle(now, [*([Refuse(ended, error)] if ended else []), *self._have_removed(slot)])
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""
         actions: list[Action] = []
-        for request in list(self._waiting.values()):
+        for request in list(self._wishes.waiting.values()):
             if request.deadline <= now:
                 self._end(request.key)
                 actions.append(Refuse(request, PresentationTimeout()))
@@ -235,19 +287,11 @@ class Hub:
 
     def _end(self, key: Key) -> Waiting | None:
         self._without_reader.pop(key, None)
-        return self._waiting.pop(key, None)
+        return self._wishes.waiting.pop(key, None)
 
     def _remove(self, reader: Reader) -> list[Action]:
         del self._slots[reader.id]
         return [Announce("removed", reader)]
-
-    def _matching(self, reader: Reader, medium: str | None = None) -> Iterator[Waiting]:
-        """The requests that a presentation at a reader could answer, oldest first; any medium of the reader if None."""
-        return (
-            request
-            for request in self._waiting.values()
-            if request.fits(reader) and (medium is None or medium in request.media)
-        )
 
     def _lies_for(self, request: Waiting, slot: Slot) -> bool:
         """Whether what lies there is of a medium that the request wants, at a reader that it wants."""
@@ -279,7 +323,8 @@ class Hub:
         """Rule of courtesy: whoever waits for this reader learns that what lies there is not what is wanted."""
         if reader.medium != "unknown-card":
             return []
-        return [Tell(request, "remove_card", reader.id, "medium_unsupported") for request in self._matching(reader)]
+        concerned = self._wishes.concerned(reader)
+        return [Tell(wish, "remove_card", reader.id, "medium_unsupported") for wish in concerned]
 
     def _have_removed(self, slot: Slot) -> list[Action]:
         """Rule 3: those who waited before the medium came need it to come again."""
@@ -287,15 +332,17 @@ class Hub:
             return []
         return [
             Tell(request, "remove_card", slot.reader.id, slot.reader.medium or "")
-            for request in self._matching(slot.reader, slot.reader.medium)
+            for request in self._wishes.requests(slot.reader, slot.reader.medium)
             if request.asked_at < slot.since
         ]
 
-    def _have_renewed(self, slot: Slot, medium: str) -> list[Action]:
+    def _tell_renewed(self, wish: Wish, slot: Slot) -> Action:
         """Rule 9: whoever waits needs another code than the one that was used."""
-        return [
-            Tell(request, "retry", slot.reader.id, Replayed.reason) for request in self._matching(slot.reader, medium)
-        ]
+        return Tell(wish, "retry", slot.reader.id, Replayed.reason)
+
+    def _tell_leased(self, request: Waiting, slot: Slot) -> Action:
+        """Rule 12."""
+        return Tell(request, "retry", slot.reader.id, ReaderBusy.reason)
 
     def _settle(self, now: float, actions: list[Action]) -> list[Action]:
         """What follows from the new state: who has no reader, and what each driver must be armed for."""
@@ -305,7 +352,7 @@ class Hub:
         return actions
 
     def _watch_readers(self, now: float) -> None:
-        for request in self._waiting.values():
+        for request in self._wishes.waiting.values():
             known = self._without_reader.get(request.key)
             if any(slot.usable and request.fits(slot.reader) for slot in self._slots.values()):
                 self._without_reader[request.key] = (inf, ReaderGone)
@@ -316,26 +363,12 @@ class Hub:
 
     def _arming(self, driver: str, state: DriverState) -> Iterator[Action]:
         mine = [slot for slot in self._slots.values() if slot.reader.driver == driver]
-        names = frozenset(slot.reader.id for slot in mine)
-        wanted = [
-            request
-            for request in self._waiting.values()
-            if not request.media.isdisjoint(state.media) and not (request.readers and request.readers.isdisjoint(names))
-        ]
-        if not wanted:
+        arm = arm_for(self._wishes, state.media, frozenset(slot.reader.id for slot in mine))
+        if arm is None:
             if state.armed is not None:
                 state.armed = None
                 yield DisarmDriver(driver)
             return
-        everywhere = any(not request.readers for request in wanted)
-        arm = Arm(
-            media=tuple(sorted({medium for request in wanted for medium in request.media & state.media})),
-            readers=()
-            if everywhere
-            else tuple(sorted(name for name in names if any(name in request.readers for request in wanted))),
-            challenge=wanted[0].challenge,
-            deadline=max(request.deadline for request in wanted),
-        )
         again = tuple(slot.reader.id for slot in mine if self._reread(slot))
         if again or arm != state.armed:
             state.armed = arm
@@ -344,7 +377,7 @@ class Hub:
     def _reread(self, slot: Slot) -> bool:
         """Rule 2: whether a request came after a medium that was already read, and is to have it read once more."""
         if slot.occupied and slot.answered and slot.usable and not slot.again and not slot.spent:
-            matching = self._matching(slot.reader, slot.reader.medium)
-            slot.again = any(request.asked_at >= slot.since for request in matching)
+            requests = self._wishes.requests(slot.reader, slot.reader.medium)
+            slot.again = any(request.asked_at >= slot.since for request in requests)
             return slot.again
         return False

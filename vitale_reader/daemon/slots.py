@@ -47,6 +47,11 @@ class Slot:
         return self.reader.state in {"present", "busy", "leased"}
 
     @property
+    def leased(self) -> bool:
+        """Whether a client has what lies there for its own commands."""
+        return self.reader.state == "leased"
+
+    @property
     def usable(self) -> bool:
         """Whether a presentation can be hoped for here."""
         return not self.broken and self.reader.state != "unavailable"

@@ -1,0 +1,1 @@
+"""What each call of the wire does, by topic; ``vitale_reader.daemon.service`` puts the tables together."""

@@ -1,0 +1,96 @@
+"""Calls of the station's administration."""
+
+import asyncio
+import itertools
+
+import msgspec
+
+from vitale_protocol.errors import InvalidParams
+from vitale_protocol.methods import (
+    ClientAdded,
+    ClientsAdd,
+    ClientsListed,
+    ClientsRevoke,
+    ClientsRevoked,
+    Empty,
+    KeysRotated,
+    Result,
+)
+from vitale_reader.daemon.access import LOCAL_CLIENT
+from vitale_reader.daemon.certificates import Issued
+from vitale_reader.daemon.conversation import Conversation
+from vitale_reader.daemon.handlers.parts import Answer, Handlers, Parts, RequestId
+from vitale_reader.daemon.outbox import MOST_LISTED
+
+__all__ = ["AdministrationCalls"]
+
+
+class AdministrationCalls:
+    """``clients.*`` and ``keys.*``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._rotating = asyncio.Lock()
+        self.handlers: Handlers = {
+            "clients.add": self._clients_add,
+            "clients.list": self._clients_list,
+            "clients.revoke": self._clients_revoke,
+            "keys.rotate": self._keys_rotate,
+        }
+
+    async def _clients_add(self, conversation: Conversation, _id: RequestId | None, params: ClientsAdd) -> Result:
+        issued: list[Issued] = []
+
+        def certificate(client_id: str) -> str:
+            issued.append(self._parts.certificates.issue_client(client_id))
+            return issued[0].sha256
+
+        if params.origins and "websocket" not in params.transports:
+            raise InvalidParams("origins are for the websocket transport", data={"path": "$.origins"})
+        with_tls = "tls" in params.transports
+        client_id, credential = await self._parts.access.add(
+            params.name,
+            scopes=params.scopes,
+            transports=params.transports,
+            origins=params.origins,
+            certificate=certificate if with_tls else None,
+        )
+        self._parts.note("clients.add", "ok", conversation.authenticated())
+        return ClientAdded(
+            client_id=client_id,
+            credential=credential,
+            certificate=issued[0].certificate if issued else None,
+            private_key=issued[0].private_key if issued else None,
+            daemon_certificate=self._parts.certificates.daemon_certificate if with_tls else None,
+            daemon_certificate_sha256=self._parts.certificates.daemon_sha256 if with_tls else None,
+        )
+
+    def _clients_list(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
+        # What one message can hold; the clients that may speak come first.
+        sizes = itertools.accumulate(len(msgspec.json.encode(client)) for client in self._parts.access.clients)
+        fits = itertools.takewhile(
+            lambda pair: pair[1] <= MOST_LISTED, zip(self._parts.access.clients, sizes, strict=True)
+        )
+        return ClientsListed(clients=tuple(client for client, _ in fits))
+
+    async def _clients_revoke(self, conversation: Conversation, _id: RequestId | None, params: ClientsRevoke) -> Result:
+        # First, and whatever becomes of the store: who asks for this wants them gone now.
+        ended = [
+            other
+            for other in self._parts.conversations.values()
+            if other.caller is not None and other.caller.client_id == params.client_id != LOCAL_CLIENT
+        ]
+        for other in ended:
+            other.connection.close()
+        revoked = await self._parts.access.revoke(params.client_id)
+        if revoked:
+            # What it held is of no more use to anybody.
+            self._parts.spawn(self._parts.contexts.release_taken(self._parts.contexts.revoke(params.client_id)))
+        self._parts.note("clients.revoke", "ok", conversation.authenticated())
+        return ClientsRevoked(revoked=revoked, sessions=len(ended))
+
+    async def _keys_rotate(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
+        async with self._rotating:
+            kid = await asyncio.to_thread(self._parts.keys.rotate)
+        self._parts.note("keys.rotate", "ok", conversation.authenticated())
+        return KeysRotated(kid=kid)

@@ -1,0 +1,98 @@
+"""Calls about the session and the station."""
+
+import asyncio
+import secrets
+
+from vitale_protocol.errors import LimitExceeded, ProtocolUnsupported, VitaleError
+from vitale_protocol.methods import (
+    PROTOCOL_VERSION,
+    Empty,
+    SessionOpen,
+    SessionOpened,
+    SessionPing,
+    SessionPonged,
+    StationInfo,
+    StationKeys,
+)
+from vitale_reader.daemon.access import Caller
+from vitale_reader.daemon.conversation import Conversation
+from vitale_reader.daemon.handlers.parts import Answer, Handlers, Parts, RequestId
+
+__all__ = ["SessionCalls"]
+
+#: Refused attempts to open a session: on one connection, and noted in the audit trail within a period of seconds.
+MOST_REFUSALS = 3
+MOST_REFUSALS_NOTED = 60
+REFUSALS_PERIOD = 60.0
+
+
+class SessionCalls:
+    """``session.*`` and ``station.*``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._started_at = parts.clock()
+        self._refusals: list[float] = []
+        self.handlers: Handlers = {
+            "session.open": self._session_open,
+            "session.ping": self._session_ping,
+            "station.info": self._station_info,
+            "station.keys": self._station_keys,
+        }
+
+    def _session_open(self, conversation: Conversation, _id: RequestId | None, params: SessionOpen) -> Answer:
+        if PROTOCOL_VERSION not in params.protocol:
+            raise ProtocolUnsupported("no version in common", data={"supported": [PROTOCOL_VERSION]})
+        try:
+            caller = self._parts.access.authenticate(conversation.connection.peer, params.credential)
+            self._require_room(caller)
+        except VitaleError as error:
+            self._note_refusal(conversation, error)
+            raise
+        conversation.caller = caller
+        self._parts.note("session.open", "ok", caller)
+        self._parts.spawn(self._parts.contexts.welcome(caller.client_id))
+        return SessionOpened(
+            protocol=PROTOCOL_VERSION,
+            session=secrets.token_hex(8),
+            client_id=caller.client_id,
+            scopes=tuple(sorted(caller.scopes)),
+            station=self._parts.station,
+            jwks=self._parts.keys.jwks,
+            limits=self._parts.limits,
+        )
+
+    def _note_refusal(self, conversation: Conversation, error: VitaleError) -> None:
+        """Whoever guesses is cut off after a few tries, and cannot fill the audit trail by coming back."""
+        now = self._parts.clock()
+        self._refusals = [at for at in self._refusals if at > now - REFUSALS_PERIOD]
+        if len(self._refusals) < MOST_REFUSALS_NOTED:
+            self._refusals.append(now)
+            self._parts.note("session.open", error.reason)
+        conversation.refusals += 1
+        if conversation.refusals >= MOST_REFUSALS:
+            asyncio.get_running_loop().call_soon(conversation.connection.close)
+
+    def _require_room(self, caller: Caller) -> None:
+        same = sum(
+            other.caller is not None and other.caller.client_id == caller.client_id
+            for other in self._parts.conversations.values()
+        )
+        if same >= self._parts.limits.sessions:
+            raise LimitExceeded("too many sessions of this client", data={"limit": "sessions"})
+
+    def _session_ping(self, _conversation: Conversation, _id: RequestId | None, _params: SessionPing) -> Answer:
+        return SessionPonged(time=self._parts.clock())
+
+    def _station_info(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
+        drivers = self._parts.desk.supervisor.health
+        return StationInfo(
+            station=self._parts.station,
+            media=tuple(sorted({medium for driver in drivers for medium in driver.media})),
+            drivers=drivers,
+            uptime=self._parts.clock() - self._started_at,
+            resolver=self._parts.resolver.health,
+        )
+
+    def _station_keys(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
+        return StationKeys(jwks=self._parts.keys.jwks)

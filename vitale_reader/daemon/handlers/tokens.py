@@ -1,0 +1,51 @@
+"""Calls about what was issued: tokens that are not acknowledged, and apCV contexts."""
+
+from vitale_protocol.methods import (
+    ContextRelease,
+    ContextReleased,
+    ContextRestore,
+    Empty,
+    OutboxAck,
+    OutboxAcked,
+    OutboxListed,
+    Result,
+)
+from vitale_reader.daemon.conversation import Conversation
+from vitale_reader.daemon.handlers.parts import Handlers, Parts, RequestId
+
+__all__ = ["TokenCalls"]
+
+
+class TokenCalls:
+    """``outbox.*`` and ``context.*``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.handlers: Handlers = {
+            "outbox.list": self._outbox_list,
+            "outbox.ack": self._outbox_ack,
+            "context.restore": self._context_restore,
+            "context.release": self._context_release,
+        }
+
+    async def _outbox_list(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
+        return OutboxListed(tokens=await self._parts.outbox.list(conversation.authenticated().client_id))
+
+    async def _outbox_ack(self, conversation: Conversation, _id: RequestId | None, params: OutboxAck) -> Result:
+        return OutboxAcked(
+            acked=await self._parts.outbox.acknowledge(conversation.authenticated().client_id, params.jti)
+        )
+
+    async def _context_restore(
+        self, conversation: Conversation, _id: RequestId | None, params: ContextRestore
+    ) -> Result:
+        caller = conversation.authenticated()
+        with self._parts.noted("context.restore", caller):
+            return await self._parts.contexts.restore(caller.client_id, params.identifiant)
+
+    async def _context_release(
+        self, conversation: Conversation, _id: RequestId | None, params: ContextRelease
+    ) -> Result:
+        caller = conversation.authenticated()
+        with self._parts.noted("context.release", caller):
+            return ContextReleased(released=await self._parts.contexts.release(caller.client_id, params.identifiant))

@@ -1,0 +1,240 @@
+"""Leases: which session has the card in a reader for its own APDUs; pure.
+
+Rules (``docs/explanation/arbitration.md`` names the test of each):
+
+1.  A reader has one lease at most. Whoever acquires names the one that it believes current, or none; if that is not so,
+    the answer is ``lease_conflict``, which tells no more than that.
+2.  A lease is replaced by another session of the same client only: its name is of no use to other clients.
+3.  The time of a lease begins when the card is held, and can be renewed. A lease that is not renewed ends.
+4.  A lease ends with its session, with its card and with its reader, and is not taken up again by any of them.
+5.  An end is told to the holder once (``lease.ended``), but one that it asked for itself; to every later use of the
+    lease by this client the answer is ``lease_expired`` with the reason of the end, and to anybody else
+    ``lease_conflict``.
+6.  A driver that holds a card for nobody is told to let it go.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Protocol
+
+from vitale_drivers.base import Command, Leased, Unlease, Unleased
+from vitale_drivers.base import Lease as LeaseCommand
+from vitale_protocol.errors import LeaseConflict, LeaseExpired, MediumUnreadable, ReaderBusy, VitaleError, by_reason
+from vitale_protocol.events import LeaseEnded, LeaseWhy, Reader
+
+__all__ = ["Holder", "Lease", "Leases", "expired"]
+
+#: Seconds for a driver to get at the card; ``busy_timeout`` of ``pcsc`` is 8.
+ACCESS = 30.0
+
+#: Ends that are remembered, so that the next call of their holder can be told why.
+MOST_ENDED = 1_000
+
+
+class Holder(Protocol):
+    """A session, as a lease sees it.
+
+    Attributes:
+        number: unique among the sessions of this process.
+    """
+
+    number: int
+
+    def lease_ended(self, event: LeaseEnded) -> None:
+        """A lease of the session ended."""
+
+
+#: Gets the lease once the card is held, or the error that it was not.
+Answer = Callable[["Lease | VitaleError"], None]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Lease:
+    """A lease; ``number`` is what the driver knows it as.
+
+    ``answer`` is there until the card is held. ``ends`` is of the loop's clock: until then the end of the patience.
+    """
+
+    id: str
+    number: int
+    holder: Holder
+    client_id: str
+    reader: str
+    driver: str
+    ttl: float
+    answer: Answer | None
+    ends: float
+    atr: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is remembered of a lease that ended."""
+
+    client_id: str
+    why: LeaseWhy
+
+
+class Leases:
+    """Who holds what.
+
+    Args:
+        send: tells a driver something.
+        name: makes names that nobody can guess.
+    """
+
+    def __init__(self, send: Callable[[str, Command], None], name: Callable[[], str]) -> None:
+        self._send = send
+        self._name = name
+        self._current: dict[str, Lease] = {}
+        self._ended: OrderedDict[str, Ended] = OrderedDict()
+        self._last_number = 0
+
+    # ── for sessions ──
+
+    def acquire(
+        self,
+        holder: Holder,
+        client_id: str,
+        reader: Reader,
+        *,
+        previous: str | None,
+        ttl: float,
+        now: float,
+        answer: Answer,
+    ) -> None:
+        """A session wants the card in a reader for ``ttl`` seconds; ``answer`` is called once, maybe before the return.
+
+        Raises:
+            LeaseConflict: ``previous`` is not the lease of that reader.
+        """
+        current = self._current.get(reader.id)
+        if (current.id if current else None) != previous or (current and current.client_id != client_id):
+            raise LeaseConflict("the reader is not leased as the caller believes")
+        if current is not None:
+            self._let_go(current, "replaced")
+        self._last_number += 1
+        lease = Lease(
+            id=self._name(),
+            number=self._last_number,
+            holder=holder,
+            client_id=client_id,
+            reader=reader.id,
+            driver=reader.driver,
+            ttl=ttl,
+            answer=answer,
+            ends=now + ACCESS,
+        )
+        self._current[reader.id] = lease
+        self._send(lease.driver, LeaseCommand(id=lease.number, reader=lease.reader, until=now + ttl + ACCESS))
+
+    def held(self, holder: Holder, client_id: str, name: str) -> Lease:
+        """The lease of this name, for its holder to use.
+
+        Raises:
+            LeaseExpired: it has ended; ``data.why`` says how.
+            LeaseConflict: it is not this session's.
+        """
+        lease = next((lease for lease in self._current.values() if lease.id == name and lease.answer is None), None)
+        if lease is not None and lease.holder is holder:
+            return lease
+        ended = self._ended.get(name)
+        if ended is not None and ended.client_id == client_id:
+            raise expired(ended.why)
+        raise LeaseConflict("not a lease of this session")
+
+    def renew(self, lease: Lease, ttl: float, now: float) -> None:
+        """It lasts ``ttl`` seconds from now on."""
+        lease.ttl, lease.ends = ttl, now + ttl
+        self._send(lease.driver, LeaseCommand(id=lease.number, reader=lease.reader, until=lease.ends))
+
+    def release(self, lease: Lease) -> None:
+        """Its holder needs it no more."""
+        self._let_go(lease, "released")
+
+    def of(self, holder: Holder) -> int:
+        """How many leases a session has, or waits for."""
+        return sum(lease.holder is holder for lease in self._current.values())
+
+    def why(self, name: str) -> LeaseWhy | None:
+        """How a lease ended, if it did."""
+        ended = self._ended.get(name)
+        return ended.why if ended else None
+
+    def leave(self, holder: Holder) -> None:
+        """A session ended."""
+        for lease in [lease for lease in self._current.values() if lease.holder is holder]:
+            self._let_go(lease, "client")
+
+    def stop(self) -> None:
+        """The daemon stops: every lease ends as if its session had."""
+        for lease in list(self._current.values()):
+            self._let_go(lease, "client")
+
+    # ── for drivers ──
+
+    def leased(self, driver: str, report: Leased, now: float) -> None:
+        """A driver holds a card, or could not."""
+        lease = self._by_number(driver, report.id)
+        if lease is None or lease.answer is None:
+            return  # it was given up meanwhile, and the driver told so
+        answer, lease.answer = lease.answer, None
+        if report.reason:
+            del self._current[lease.reader]
+            data: dict[str, Any] = dict(report.data)
+            answer((by_reason(report.reason) or MediumUnreadable)(data=data))
+            return
+        lease.atr = report.atr
+        self.renew(lease, lease.ttl, now)
+        answer(lease)
+
+    def unleased(self, driver: str, report: Unleased) -> None:
+        """A driver has let a card go."""
+        if lease := self._by_number(driver, report.id):
+            self._end(lease, report.why)
+
+    def removed(self, reader: str) -> None:
+        """A reader went."""
+        if lease := self._current.get(reader):
+            self._end(lease, "reader")
+
+    # ── time ──
+
+    @property
+    def next_end(self) -> float:
+        """When ``tick`` has something to do."""
+        return min((lease.ends for lease in self._current.values()), default=inf)
+
+    def tick(self, now: float) -> None:
+        """Time has passed."""
+        for lease in [lease for lease in self._current.values() if lease.ends <= now]:
+            self._let_go(lease, "ttl")
+
+    # ── inside ──
+
+    def _let_go(self, lease: Lease, why: LeaseWhy) -> None:
+        self._send(lease.driver, Unlease(id=lease.number, reader=lease.reader))
+        self._end(lease, why)
+
+    def _end(self, lease: Lease, why: LeaseWhy) -> None:
+        del self._current[lease.reader]
+        self._ended[lease.id] = Ended(lease.client_id, why)
+        while len(self._ended) > MOST_ENDED:
+            self._ended.popitem(last=False)
+        if lease.answer is not None:
+            answer, lease.answer = lease.answer, None
+            answer(ReaderBusy("the card could not be held in time") if why == "ttl" else expired(why))
+        elif why not in {"released", "client"}:
+            lease.holder.lease_ended(LeaseEnded(lease=lease.id, why=why))
+
+    def _by_number(self, driver: str, number: int) -> Lease | None:
+        return next(
+            (lease for lease in self._current.values() if lease.number == number and lease.driver == driver), None
+        )
+
+
+def expired(why: LeaseWhy) -> LeaseExpired:
+    """What the use of a lease is answered with that has ended so."""
+    return LeaseExpired(f"the lease has ended: {why}", data={"why": why})
