@@ -2,6 +2,7 @@
 
 import click
 
+from vitale_reader.cli import output
 from vitale_reader.cli.command import as_json, command
 from vitale_reader.cli.status import OTHER
 from vitale_reader.cli.text import t
@@ -32,12 +33,16 @@ __all__ = ["demo"]
 def demo(repeat: int, no_pcscd: bool, as_json: bool) -> None:
     """The command."""
     import asyncio
+    from contextlib import ExitStack, nullcontext
 
     from vitale_reader.cli import demo_show
     from vitale_reader.cli.demo_play import play, sound
     from vitale_reader.cli.stage import stage
 
-    with stage(simulated_driver=no_pcscd, phones=True, codes=True) as scenery:
+    with ExitStack() as stack:
+        starting = t("Les lecteurs simulés et le service démarrent…", "The simulated readers and the daemon start…")
+        with nullcontext() if as_json else output.progress(starting):
+            scenery = stack.enter_context(stage(simulated_driver=no_pcscd, phones=True, codes=True))
         if not as_json:
             demo_show.opening(scenery)
         results = asyncio.run(play(scenery, repeat, (lambda _: None) if as_json else demo_show.result))

@@ -14,8 +14,9 @@ from vitale_reader.cli.stage_codes import CodePlace
 
 __all__ = ["Glances"]
 
-# Codes are shown as often as was asked for, but none is begun later than so many seconds after the first one: a scene
-# for a camera is rendered before it is shown.
+# Codes are shown as often as was asked for, but after so many none is begun later than so many seconds after the first
+# one: a scene for a camera is rendered before it is shown.
+LEAST = 5
 ENOUGH = 0.7
 
 
@@ -81,10 +82,10 @@ class Glances:
         return found
 
     async def repeated(self, following: Callable[[], bytes], times: int) -> list[float]:
-        """Shows code after code; the seconds from a code that can be read to the verified token, at least once."""
+        """Shows code after code; the seconds from a code that can be read to the verified token, of each."""
         taken: list[float] = []
         began = time.perf_counter()
-        while not taken or (len(taken) < times and time.perf_counter() - began < ENOUGH):
+        while len(taken) < min(times, LEAST) or (len(taken) < times and time.perf_counter() - began < ENOUGH):
             await self.read(following())
             taken.append(self.finished - self.shown)
         return taken

@@ -216,6 +216,9 @@ def _known(one: "Result") -> str:
     said += [t(f"{len(people)} personnes", f"{len(people)} people")] if len(people) > 1 else []
     said += [t("droits", "rights")] if any(someone.droits_amo for someone in people) else []
     said += [t("contexte", "context")] if one.claims.context is not None else []
+    if one.claims.warnings:
+        count = len(one.claims.warnings)
+        said.append(t(f"{count} avertissement{'s' * (count > 1)}", f"{count} warning{'s' * (count > 1)}"))
     first = (holder.prenom if holder is not None else None) or "—"
     return ", ".join([first, *said])
 
