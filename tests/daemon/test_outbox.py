@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.audit import Audit, Entry
+from vitale_reader.daemon.chain import Chain, Entry
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.outbox import MOST_LISTED, Outbox
 from vitale_reader.daemon.store import Store
@@ -33,13 +33,14 @@ class World:
         self.file = folder / "store.db"
         self.keys = Keys(folder / "station.json", overlap=600, clock=lambda: self.now)
         self.keys.open()
+        self.chain = Chain(self.keys.vault, self.keys.station)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[tuple[Outbox, Store]]:
         store = Store(self.file)
         await store.open()
         try:
-            yield Outbox(store, self.keys.vault, clock=lambda: self.now), store
+            yield Outbox(store, self.keys.vault, self.chain, clock=lambda: self.now), store
         finally:
             await store.close()
 
@@ -170,27 +171,3 @@ def test_a_folder_that_is_a_file_gives_store_unavailable(tmp_path: Path) -> None
         await store.close()
 
     run(work)
-
-
-def test_the_audit_trail_is_kept_for_its_days(world: World) -> None:
-    async def work() -> None:
-        async with world.open() as (_, store):
-            trail = Audit(store, days=1, clock=lambda: world.now)
-            await trail.note("session.open", "ok", client_id="c")
-            world.now += 86_401
-            await trail.note("session.open", "not_authenticated")
-            assert await trail.purge() == 1
-            lines = await store.run(lambda connection: connection.execute(select(audit.c.outcome)).scalars().all())
-            assert lines == ["not_authenticated"]
-
-    run(work)
-
-
-def test_an_audit_line_that_is_lost_is_said_so(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    async def work() -> None:
-        async with world.open() as (_, store):
-            await store.run(lambda connection: connection.exec_driver_sql("DROP TABLE audit"))
-            await Audit(store, days=1, clock=lambda: world.now).note("session.open", "ok")
-
-    run(work)
-    assert "audit trail is lost" in caplog.text

@@ -33,6 +33,7 @@ COMMANDS = {
     "verify": Entry("verify:verify", "Vérifie un jeton.", "Verifies a token."),
     "clients": Entry("clients:clients", "Appaire et révoque les logiciels.", "Pairs and revokes client programs."),
     "keys": Entry("keys:keys", "Montre et renouvelle les clés de signature.", "Shows and rotates the signing keys."),
+    "audit": Entry("audit:audit", "Contrôle et exporte le journal d'audit.", "Verifies and exports the audit trail."),
     "config": Entry("config:config", "Montre et contrôle la configuration.", "Shows and checks the configuration."),
     "doctor": Entry(
         "doctor:doctor", "Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do."

@@ -20,6 +20,7 @@ from vitale_reader.daemon import journal, lifecycle
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.audit import Audit
 from vitale_reader.daemon.certificates import Certificates
+from vitale_reader.daemon.chain import Chain
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.contexts import Contexts
 from vitale_reader.daemon.delivery import Delivery
@@ -33,7 +34,7 @@ from vitale_reader.daemon.profiles import read_profiles
 from vitale_reader.daemon.replay import ReplayGuard
 from vitale_reader.daemon.seals import read_trust_list
 from vitale_reader.daemon.service import Service
-from vitale_reader.daemon.site import open_store
+from vitale_reader.daemon.site import anchor_file, open_store
 from vitale_reader.daemon.supervisor import Beat, Supervisor
 from vitale_reader.daemon.transports import tls
 from vitale_reader.daemon.transports.stream import StreamLimits
@@ -70,8 +71,11 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         )
         certificates.open()
         store, vault = await open_store(stack, home, config, keys)
-        audit = Audit(store, days=config.audit_days, clock=time.time)
-        outbox = Outbox(store, vault, clock=time.time)
+        chain = Chain(vault, keys.station)
+        audit = Audit(store, chain, anchor=anchor_file(home, config), days=config.audit_days, clock=time.time)
+        await audit.open()
+        stack.push_async_callback(audit.close)
+        outbox = Outbox(store, vault, chain, clock=time.time)
         access = Access(store, clock=time.time)
         await access.open()
         profiles = read_profiles(config.apcv.profiles, config.station.mode)

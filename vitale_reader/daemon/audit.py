@@ -1,47 +1,53 @@
-"""The audit trail: who asked for what, when, with which outcome; never about whom."""
+"""The audit trail: who asked for what, when, with which outcome; never about whom.
+
+Its rows are a chain (``chain``). The end of it is written down in the station's own folder as well, from time to time:
+a database that was put back to what it was is seen by that.
+"""
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert
+import msgspec
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.chain import Anchor, Chain, Entry
+from vitale_reader.daemon.files import write_private
 from vitale_reader.daemon.store import Store
-from vitale_reader.daemon.tables import audit
 
-__all__ = ["Audit", "Entry", "write"]
+__all__ = ["Audit", "Entry", "read_anchor"]
 
 logger = logging.getLogger(__name__)
 
 DAY = 86_400.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One line: ``action`` is a method of the wire, ``outcome`` ``ok`` or a catalogue reason; ``at`` epoch seconds."""
-
-    at: float
-    action: str
-    outcome: str
-    client_id: str | None = None
-    medium: str | None = None
-    reader: str | None = None
-    jti: str | None = None
-
-
-def write(connection: Connection, entry: Entry) -> None:
-    """Writes one line within a transaction that does something else as well."""
-    connection.execute(insert(audit), asdict(entry))
-
-
 class Audit:
-    """The audit trail in the store."""
+    """The audit trail in the store.
 
-    def __init__(self, store: Store, *, days: int, clock: Callable[[], float]) -> None:
+    Args:
+        store: the store.
+        chain: what its rows are linked with.
+        anchor: the file of the anchor.
+        days: for how long it is kept.
+        clock: epoch seconds.
+    """
+
+    def __init__(self, store: Store, chain: Chain, *, anchor: Path, days: int, clock: Callable[[], float]) -> None:
         self._store = store
+        self._chain = chain
+        self._anchor = anchor
         self._days = days
         self._clock = clock
+
+    async def open(self) -> None:
+        """Begins the chain, or finds it.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        anchored, now = self._anchor.exists(), self._clock()
+        await self._store.run(lambda connection: self._chain.begin(connection, anchored=anchored, at=now))
 
     async def note(
         self,
@@ -57,15 +63,52 @@ class Audit:
             at=self._clock(), action=action, outcome=outcome, client_id=client_id, medium=medium, reader=reader
         )
         try:
-            await self._store.run(lambda connection: write(connection, entry))
+            await self._store.run(lambda connection: self._chain.append(connection, entry))
         except StoreUnavailable as error:
             logger.error("a line of the audit trail is lost (%s, %s): %s", action, outcome, error)
 
     async def purge(self) -> int:
-        """Forgets the lines that are older than the retention; returns how many there were.
+        """Forgets the lines that are older than the retention, and drops the anchor; returns how many there were.
 
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        statement = delete(audit).where(audit.c.at < self._clock() - self._days * DAY)
-        return await self._store.run(lambda connection: connection.execute(statement).rowcount)
+        count = await self._store.run(
+            lambda connection: self._chain.purge(connection, self._clock() - self._days * DAY)
+        )
+        await self.drop_anchor()
+        return count
+
+    async def close(self) -> None:
+        """Drops the anchor a last time, as well as can be."""
+        try:
+            await self.drop_anchor()
+        except StoreUnavailable as error:
+            logger.error("where the audit trail ends could not be looked up: %s", error)
+
+    async def drop_anchor(self) -> None:
+        """Writes down where the chain ends now.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        anchor = await self._store.run(self._chain.anchor)
+        try:
+            if anchor is not None:
+                write_private(self._anchor, msgspec.json.encode(anchor))
+        except OSError as error:
+            logger.error("where the audit trail ends could not be written down: %s", error.strerror)
+
+
+def read_anchor(file: Path) -> Anchor | None:
+    """What a station knows of the end of its chain; None where it has written nothing down.
+
+    Raises:
+        StoreUnavailable: the file is damaged.
+    """
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Anchor)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise StoreUnavailable("the anchor of the audit trail cannot be read", data={"file": str(file)}) from error

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, delete, insert, select
 
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.audit import Entry, write
+from vitale_reader.daemon.chain import Chain, Entry
 from vitale_reader.daemon.store import Store
 from vitale_reader.daemon.tables import outbox
 from vitale_reader.daemon.vault import Vault
@@ -20,9 +20,10 @@ MOST_LISTED = 786_432
 class Outbox:
     """The tokens of this station that are not acknowledged; every method is one transaction."""
 
-    def __init__(self, store: Store, vault: Vault, *, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, vault: Vault, chain: Chain, *, clock: Callable[[], float]) -> None:
         self._store = store
         self._vault = vault
+        self._chain = chain
         self._clock = clock
 
     async def put(
@@ -58,9 +59,9 @@ class Outbox:
 
         def work(connection: Connection) -> None:
             connection.execute(insert(outbox), row)
-            write(connection, entry)
             for more in also:
                 more(connection)
+            self._chain.append(connection, entry)
 
         await self._store.run(work)
 

@@ -25,7 +25,7 @@ from vitale_reader.daemon.tables import site
 from vitale_reader.daemon.vault import KEY_BYTES, Vault
 from vitale_reader.home import Home
 
-__all__ = ["open_store", "site_key_file"]
+__all__ = ["anchor_file", "look_into", "open_store", "site_key_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,26 @@ async def open_store(stack: AsyncExitStack, home: Home, config: Config, keys: Ke
 def site_key_file(home: Home, config: Config) -> Path:
     """Where the key of the site is."""
     return home.state / "site.key" if config.site.key_file is None else Path(config.site.key_file).expanduser()
+
+
+def anchor_file(home: Home, config: Config) -> Path:
+    """Where the station writes down the end of its chain in the audit trail: one file for each of the two stores."""
+    return home.state / ("audit.anchor" if config.store == "sqlite" else "audit-site.anchor")
+
+
+def look_into(home: Home, config: Config, keys: Keys) -> tuple[Store, Vault]:
+    """The store of a station and the keys of what is in it, for a look beside the daemon; nothing is made.
+
+    Raises:
+        ConfigurationInvalid: the key of the site cannot be used.
+        StoreUnavailable: there is no store.
+    """
+    if config.store != "sqlite":
+        return Store(config.store, reading=True), Vault.of_site(_read(site_key_file(home, config)))
+    file = home.state / "store.db"
+    if not file.exists():
+        raise StoreUnavailable("there is no store yet", data={"file": str(file)})
+    return Store(file, reading=True), keys.vault
 
 
 async def _opened(stack: AsyncExitStack, store: Store) -> Store:

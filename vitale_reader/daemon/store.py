@@ -52,12 +52,15 @@ class Store:
 
     Args:
         place: the file of SQLite, or the URL of PostgreSQL.
-        reading: only to look: the work of others, in other processes, is not held up.
+        reading: only to look, for as long as it takes: the work of others, in other processes, is not held up.
     """
 
     def __init__(self, place: Path | str, *, reading: bool = False) -> None:
         self._file = place if isinstance(place, Path) else None
-        self._engine = _sqlite(place, reading=reading) if isinstance(place, Path) else _postgresql(place)
+        self._reading = reading
+        self._engine = (
+            _sqlite(place, reading=reading) if isinstance(place, Path) else _postgresql(place, reading=reading)
+        )
         self._threads = ThreadPoolExecutor(1 if self._file else CONNECTIONS, thread_name_prefix="store")
         self._away_until = 0.0
 
@@ -94,7 +97,7 @@ class Store:
 
     async def _in_thread(self, work: Callable[[], T], patience: float = PATIENCE) -> T:
         doing = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        if self._file is not None:
+        if self._file is not None or self._reading:
             return await doing
         try:
             async with asyncio.timeout(patience):
@@ -168,7 +171,7 @@ def _sqlite(file: Path, *, reading: bool) -> Engine:
     return engine
 
 
-def _postgresql(place: str) -> Engine:
+def _postgresql(place: str, *, reading: bool) -> Engine:
     url = _url(place)
     try:
         engine = create_engine(
@@ -178,6 +181,7 @@ def _postgresql(place: str) -> Engine:
             max_overflow=0,
             pool_timeout=PATIENCE,
             pool_pre_ping=True,
+            isolation_level="REPEATABLE READ" if reading else "READ COMMITTED",
             connect_args={
                 "connect_timeout": CONNECT,
                 "tcp_user_timeout": CONNECT * 1_000,  # of a network that swallows what it is given
@@ -192,7 +196,7 @@ def _postgresql(place: str) -> Engine:
     def connected(connection: Any, _record: object) -> None:
         with connection.cursor() as cursor:
             for setting, value in (
-                ("statement_timeout", STATEMENT),
+                ("statement_timeout", 0 if reading else STATEMENT),
                 ("lock_timeout", LOCK),
                 ("idle_in_transaction_session_timeout", STATEMENT),
             ):

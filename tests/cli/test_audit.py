@@ -1,0 +1,87 @@
+"""``vitale-reader audit`` beside a station that has written something, in French and in English."""
+
+import asyncio
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from vitale_reader.cli.audit import audit
+from vitale_reader.daemon.app import running
+from vitale_reader.daemon.config import parse
+from vitale_reader.home import Home
+
+SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A station whose daemon opened a session, and was stopped."""
+
+    async def main() -> None:
+        async with running(Home.under(tmp_path), parse(SETTINGS)) as endpoints:
+            assert endpoints.unix is not None
+            reader, writer = await asyncio.open_unix_connection(endpoints.unix)
+            call = {"protocol": [1], "client": {"name": "test", "version": "1"}}
+            writer.write(
+                json.dumps({"jsonrpc": "2.0", "id": 1, "method": "session.open", "params": call}).encode() + b"\n"
+            )
+            assert b"result" in await reader.readline()
+            writer.close()
+            await writer.wait_closed()
+
+    (tmp_path / "config.toml").write_text(SETTINGS, "utf-8")
+    asyncio.run(main())
+    return tmp_path
+
+
+def invoke(home: Path, *arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(audit, [*arguments, "--home", str(home)])
+    return done.exit_code, done.output
+
+
+def change(home: Path, statement: str) -> None:
+    database = sqlite3.connect(home / "state" / "store.db")
+    with database:
+        database.execute(statement)
+    database.close()
+
+
+def test_a_trail_that_is_whole(home: Path) -> None:
+    status, said = invoke(home, "verify", "--json")
+    answer: dict[str, Any] = json.loads(said)
+    assert (status, answer["whole"]) == (0, True)
+    assert answer["chains"][0]["rows"] >= 1
+    assert invoke(home, "verify", "--language", "en")[1].strip().endswith("whole")
+
+
+def test_a_trail_that_was_changed(home: Path) -> None:
+    change(home, "UPDATE audit SET outcome = 'x' WHERE number = 1")
+    status, said = invoke(home, "verify", "--json")
+    assert (status, json.loads(said)["chains"][0]["broken"]) == (5, {"number": 1, "why": "changed"})
+    assert "row 1: changed" in invoke(home, "verify", "--language", "en")[1]
+
+
+def test_a_trail_whose_end_was_cut_off(home: Path) -> None:
+    change(home, "DELETE FROM audit")
+    change(home, "DELETE FROM audit_heads")
+    status, said = invoke(home, "verify", "--json")
+    assert (status, json.loads(said)["chains"][0]["broken"]["why"]) == (5, "missing")
+
+
+def test_an_export_is_lines_of_json(home: Path) -> None:
+    status, said = invoke(home, "export")
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert status == 0
+    assert {"at", "action", "outcome", "station", "number", "mac"} <= lines[0].keys()
+    assert "session.open" in {line["action"] for line in lines}
+    assert invoke(home, "export", "--station", lines[0]["station"])[1] == said
+    assert invoke(home, "export", "--station", "nobody") == (0, "")
+
+
+def test_where_there_is_no_station_none_is_made(tmp_path: Path) -> None:
+    assert invoke(tmp_path, "verify")[0] == 1
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,109 @@
+"""``vitale-reader audit``: whether the audit trail is whole, and what it says; beside the daemon or without it."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.cli import output
+from vitale_reader.cli.command import Group, as_json, command, home_option
+from vitale_reader.cli.status import REFUSED
+from vitale_reader.cli.text import t
+from vitale_reader.home import Home
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, RowMapping
+
+    from vitale_reader.daemon.chain import Anchor, Broken, Chain, Verified
+
+__all__ = ["audit"]
+
+T = TypeVar("T")
+
+audit = Group("audit", help=t("Contrôle et exporte le journal d'audit.", "Verifies and exports the audit trail."))
+
+
+@command("verify", help=t("Contrôle la chaîne du journal.", "Verifies the chain of the trail."))
+@as_json
+@home_option
+def verify(as_json: bool, home: Path | None) -> None:
+    """The command."""
+    found = _look(home, lambda chain, anchor, connection: chain.verify(connection, anchor))
+    whole = all(one.broken is None for one in found)
+    if as_json:
+        output.print_json({"whole": whole, "chains": found})
+    else:
+        output.table(
+            (t("Poste", "Station"), t("Lignes", "Rows"), t("Chaîne", "Chain")),
+            [(one.station or "—", str(one.rows), _state(one)) for one in found],
+            empty=t("Le journal est vide.", "The trail is empty."),
+        )
+    click.get_current_context().exit(0 if whole else REFUSED)
+
+
+@command("export", help=t("Écrit le journal, une ligne JSON par acte.", "Writes the trail, one line of JSON an act."))
+@click.option("--station", help=t("D'un seul poste (son UUID).", "Of one station only (its UUID)."))
+@home_option
+def export(station: str | None, home: Path | None) -> None:
+    """The command."""
+
+    def work(chain: "Chain", _anchor: "Anchor | None", connection: "Connection") -> None:
+        for row in chain.rows(connection, station):
+            output.print_json(_line(row), pretty=False)
+
+    _look(home, work)
+
+
+def _line(row: "RowMapping") -> dict[str, object]:
+    values = {name: value for name, value in row.items() if value is not None}
+    mac = values.pop("mac", b"")
+    return values | ({"mac": mac.hex()} if isinstance(mac, bytes) and mac else {})
+
+
+def _state(one: "Verified") -> str:
+    return t("intacte", "whole") if one.broken is None else _told(one.broken)
+
+
+def _told(broken: "Broken") -> str:
+    row = t(f"ligne {broken.number}", f"row {broken.number}")
+    words = {
+        "changed": t("modifiée", "changed"),
+        "missing": t("manquante", "missing"),
+        "unchained": t("étrangère à toute chaîne", "not of any chain"),
+        "head": t("début ou fin de chaîne modifiés", "beginning or end of the chain changed"),
+        "resumed": t("journal antérieur perdu", "the trail before it was lost"),
+    }
+    return f"{row} : {words[broken.why]}" if t("fr", "en") == "fr" else f"{row}: {words[broken.why]}"
+
+
+def _look(home: Path | None, work: "Callable[[Chain, Anchor | None, Connection], T]") -> T:
+    from vitale_reader.daemon.audit import read_anchor
+    from vitale_reader.daemon.chain import Chain
+    from vitale_reader.daemon.config import load
+    from vitale_reader.daemon.keys import Keys
+    from vitale_reader.daemon.site import anchor_file, look_into
+
+    place = Home.locate() if home is None else Home.under(home)
+    config = load(place.config)
+    secrets_file = place.state / "station.json"
+    if not secrets_file.exists():
+        raise StoreUnavailable(t("aucun poste ici", "no station here"), data={"file": str(secrets_file)})
+    keys = Keys(secrets_file, overlap=config.tokens.key_overlap, clock=lambda: 0.0)
+    keys.open()
+    anchor = read_anchor(anchor_file(place, config))
+
+    async def main() -> T:
+        store, vault = look_into(place, config, keys)
+        try:
+            return await store.run(lambda connection: work(Chain(vault, keys.station), anchor, connection))
+        finally:
+            await store.close()
+
+    return asyncio.run(main())
+
+
+for entry in (verify, export):
+    audit.add_command(entry)
