@@ -32,9 +32,16 @@ lint:            ## style, types, import contracts
 	.venv/bin/pyright --pythonpath .venv/bin/python
 	.venv/bin/lint-imports
 
-bench:           ## the promises of the architecture, measured
+# Photographs to compare decoders on, and an interpreter with OpenCV's WeChat detector: left out where they are not.
+PHOTOS = ../shared/data/qr-photos
+WECHAT = .venv-wechat/bin/python
+
+bench:           ## the promises of the architecture, measured; decoders of codes beside ours
 	@.ci/setup test
 	@.venv/bin/vitale-reader bench
+	@test -x $(WECHAT) || .ci/wechat || echo "bench: without the WeChat detector" >&2
+	@.venv/bin/vitale-reader bench --codes 2 $(addprefix --photos ,$(wildcard $(PHOTOS))) \
+	    $(addprefix --wechat ,$(wildcard $(WECHAT)))
 
 soak:            ## the slow faults: kill -9 under load, long runs
 	@.ci/setup test
@@ -52,6 +59,6 @@ reference:       ## writes docs/reference/ and the schema again from the code
 	@.venv/bin/python -m docs.generator
 
 clean:           ## everything that can be made again
-	rm -rf .venv build dist *.egg-info docs/_build .coverage* htmlcov \
+	rm -rf .venv .venv-wechat build dist *.egg-info docs/_build .coverage* htmlcov \
 	    .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,5 +1,6 @@
 """``vitale-reader bench``: the promises of the architecture, measured here and now beside their baselines."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ from vitale_reader.cli.command import as_json, command
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
+    from vitale_reader.cli.bench_codes import Codes
     from vitale_reader.cli.bench_lines import Measure
 
 __all__ = ["bench"]
@@ -44,9 +46,39 @@ __all__ = ["bench"]
     show_default=True,
     help=t("Poses du téléphone par voie et par vitesse.", "Taps of the phone for each way and each speed."),
 )
+@click.option(
+    "--codes",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help=t(
+        "Compare les décodeurs de codes, et rien d'autre : N images de chaque difficulté et sévérité.",
+        "Compares decoders of codes, and nothing else: N pictures of each difficulty and severity.",
+    ),
+)
+@click.option(
+    "--photos",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help=t(
+        "Avec --codes : un dossier de photographies et leur manifest.json.",
+        "With --codes: a folder of photographs with its manifest.json.",
+    ),
+)
+@click.option(
+    "--wechat",
+    metavar="PYTHON",
+    help=t(
+        "Avec --codes : un interpréteur qui a le détecteur WeChat d'OpenCV et ses modèles.",
+        "With --codes: an interpreter that has OpenCV's WeChat detector and its models.",
+    ),
+)
 @as_json
-def bench(readings: int, idle: int, taps: int, as_json: bool) -> None:
+def bench(
+    readings: int, idle: int, taps: int, codes: int | None, photos: Path | None, wechat: str | None, as_json: bool
+) -> None:
     """The command."""
+    if codes is not None:
+        _compare(codes, photos, wechat, as_json=as_json)
+        return
     from vitale_reader.cli.bench_measures import measure_all
 
     with output.progress(t("Mesures en cours…", "Measuring…")) as say:
@@ -85,4 +117,67 @@ def _row(measure: "Measure") -> tuple[str, ...]:
         show(measure.p95),
         measure.promise,
         kept,
+    )
+
+
+def _compare(count: int, photos: Path | None, wechat: str | None, *, as_json: bool) -> None:
+    from vitale_reader.cli.bench_codes import measure_codes
+
+    with output.progress(t("Mesures en cours…", "Measuring…")) as say:
+        codes = measure_codes(count, photos, wechat, say)
+    if as_json:
+        output.print_json(codes)
+        return
+    output.table(
+        (t("Images", "Pictures"), t("Décodeur", "Decoder"), t("Lues", "Read"), t("Fausses", "Wrong"), "ms", "p95"),
+        [
+            (
+                one.pictures,
+                one.engine,
+                f"{one.read / one.count:.1%}",
+                str(one.wrong),
+                f"{one.mean_ms:.1f}",
+                f"{one.p95_ms:.1f}",
+            )
+            for one in codes.readings
+        ],
+        title=t("Décodeurs, sur les mêmes images", "Decoders, on the same pictures"),
+    )
+    _by_kind(codes)
+    output.table(
+        (t("Décodeur", "Decoder"), t("Films lus", "Films read"), t("médiane", "median"), t("moyenne", "mean")),
+        [
+            (
+                one.engine,
+                f"{one.read}/{one.count}",
+                "" if one.median_ms is None else f"{one.median_ms:.0f} ms",
+                "" if one.mean_ms is None else f"{one.mean_ms:.0f} ms",
+            )
+            for one in codes.films
+        ],
+        title=t(
+            "Du code visible au code lu, 30 images par seconde", "From code visible to code read, 30 frames a second"
+        ),
+    )
+    for engine, why in codes.left_out.items():
+        output.note(t(f"Sans {engine} : {why}", f"Without {engine}: {why}"))
+
+
+def _by_kind(codes: "Codes") -> None:
+    """What ours and the best of the others read of each kind, at the size in the middle."""
+    sets = [one.pictures for one in codes.readings if one.kinds and one.engine == "ours"]
+    if not sets:
+        return
+    chosen = sets[len(sets) // 2]
+    rows = {one.engine: one for one in codes.readings if one.pictures == chosen}
+    ours = rows.pop("ours")
+    each = ours.count // len(ours.kinds)
+    best = {kind: max(rows.values(), key=lambda one: one.kinds[kind], default=ours) for kind in ours.kinds}
+    output.table(
+        (t("Difficulté", "Difficulty"), t("Ici", "Ours"), t("Meilleur autre", "Best other"), ""),
+        [
+            (kind, f"{read}/{each}", f"{best[kind].kinds[kind]}/{each}", best[kind].engine)
+            for kind, read in ours.kinds.items()
+        ],
+        title=t(f"Par difficulté, {chosen}", f"By difficulty, {chosen}"),
     )

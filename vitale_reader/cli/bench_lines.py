@@ -31,5 +31,5 @@ def p50(values: Sequence[float]) -> float:
 
 
 def p95(values: Sequence[float]) -> float:
-    """The 95th percentile."""
-    return statistics.quantiles(values, n=20)[-1]
+    """The 95th percentile; of a single value, that."""
+    return values[0] if len(values) == 1 else statistics.quantiles(values, n=20)[-1]

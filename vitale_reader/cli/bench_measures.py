@@ -14,8 +14,9 @@ import msgspec
 
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing, VitaleError
 from vitale_reader import aio
-from vitale_reader.cli import bench_echo, bench_phone
+from vitale_reader.cli import bench_echo, bench_glance, bench_phone
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
+from vitale_reader.cli.bench_tap import cpu_seconds
 from vitale_reader.cli.stage import Stage, stage
 from vitale_reader.cli.text import t
 from vitale_reader.pairing import Pairing
@@ -47,6 +48,7 @@ def measure_all(readings: int, idle: int, taps: int, say: Callable[[str], None])
         say(t("Reprise…", "Recovery…"))
         measures += asyncio.run(_recovery(scenery))
     measures += bench_phone.lines(taps, idle, say)
+    measures += bench_glance.lines(taps, idle, say)
     say(t("Signature…", "Signing…"))
     measures.append(bench_echo.signatures(Measure))
     say(t("Démarrages…", "Start-ups…"))
@@ -156,9 +158,9 @@ def _processes(scenery: Stage) -> list[tuple[str, int]]:
 
 def _idle(scenery: Stage, seconds: int) -> list[Measure]:
     processes = _processes(scenery)
-    before = [_cpu_seconds(pid) for _, pid in processes]
+    before = [cpu_seconds(pid) for _, pid in processes]
     time.sleep(seconds)
-    after = [_cpu_seconds(pid) for _, pid in processes]
+    after = [cpu_seconds(pid) for _, pid in processes]
     total = sum(after) - sum(before)
     lines = [
         Measure(
@@ -179,11 +181,6 @@ def _idle(scenery: Stage, seconds: int) -> list[Measure]:
         kept=whole < 0.5,
     )
     return [*lines, everything]
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(scenery: Stage) -> list[Measure]:

@@ -25,7 +25,7 @@ from vitale_protocol.errors import ReaderUnavailable
 from vitale_protocol.media.profile import SIMULATOR_AID
 from vitale_reader.cli.text import t
 
-__all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "measure_idle", "measure_taps"]
+__all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "cpu_seconds", "measure_idle", "measure_taps"]
 
 BAUD_RATES = (921_600, 115_200)
 WAYS = ("connect", "connect-20", "chip", "driver")
@@ -212,11 +212,12 @@ def _started(way: str, path: str) -> AbstractContextManager[_Way]:
 
 
 def _load(pid: int, seconds: float) -> float:
-    before = _cpu_seconds(pid)
+    before = cpu_seconds(pid)
     time.sleep(seconds)
-    return (_cpu_seconds(pid) - before) / seconds
+    return (cpu_seconds(pid) - before) / seconds
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """The time that a process has had of all cores so far."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
