@@ -7,8 +7,8 @@
 - A station whose head is gone begins again, and says so in a row ``RESUMED`` for as long as that is kept.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -228,12 +228,12 @@ class Chain:
         row = connection.execute(query.with_for_update() if for_update else query).mappings().first()
         return None if row is None else _head_of(row)
 
-    def _move(self, connection: Connection, head: Head, **changes: object) -> None:
-        moved = Head(**asdict(head) | changes)
+    def _move(self, connection: Connection, head: Head, **changes: Any) -> None:
+        moved = replace(head, **changes)
         statement = update(audit_heads).where(audit_heads.c.station == head.station)
         connection.execute(statement.values(**moved.sealed(self._vault)))
 
-    def _link(self, before: bytes, row: RowMapping | dict[str, object]) -> bytes:
+    def _link(self, before: bytes, row: Mapping[Any, Any]) -> bytes:
         return self._vault.link(before, msgspec.json.encode([row[name] for name in COLUMNS]))
 
 
