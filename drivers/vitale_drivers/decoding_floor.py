@@ -4,7 +4,8 @@
 width) one by one, in the order of their names, and says of each on standard output, as a line of JSON, its ``name``,
 the ``ms`` that the engine took and the ``texts`` that it read. ``--film`` takes them for the frames of one camera, 30 a
 second, of which an engine gets the newest whenever it is done with the last: its ``at`` is then the instant, in
-milliseconds from the first frame, when the engine was done.
+milliseconds from the first frame, when the engine was done. ``--stages`` has each stage of ours look at each picture,
+whether those before it read it or not; ``stage`` is its name then.
 
 This file may be run by another interpreter, which has other libraries; so each engine imports its own, when it is used.
 """
@@ -37,10 +38,27 @@ def main(arguments: list[str]) -> None:
     engine = (FILM_ENGINES if film else {}).get(name, ENGINES[name])()
     for picture in pictures[:WARM_UP]:
         engine(picture)  # what is done for the first time, and never again
+    if "--stages" in options:
+        _by_stages(names, pictures)
+        return
     for number, texts, took, at in (_film if film else _one_by_one)(engine, pictures):
         said = {"name": names[number].stem, "ms": took, "texts": texts, "at": at}
         sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
+
+
+def _by_stages(names: list[Path], pictures: list[Grey]) -> None:
+    from vitale_drivers.decoding.picture import Picture  # noqa: PLC0415
+    from vitale_drivers.decoding.stages import STAGES  # noqa: PLC0415
+
+    for name, pixels in zip(names, pictures, strict=True):
+        picture = Picture(pixels)
+        _ = (picture.half, picture.regions)  # made once, for all of them
+        for stage in STAGES:
+            began = time.perf_counter()
+            texts = [symbol.text for symbol in stage.symbols(picture)]
+            took = (time.perf_counter() - began) * 1000
+            sys.stdout.write(json.dumps({"name": name.stem, "ms": took, "texts": texts, "stage": stage.name}) + "\n")
 
 
 def _one_by_one(engine: Engine, pictures: list[Grey]) -> Iterator[tuple[int, list[str], float, float]]:
@@ -135,7 +153,7 @@ def _opencv(detector: str) -> Callable[[], Engine]:
 
         def read(picture: Grey) -> list[str]:
             try:
-                return [text for text in chosen.detectAndDecodeMulti(picture)[1] if text]
+                return [text for text in (chosen.detectAndDecode(picture)[0],) if text]
             except (cv2.error, UnicodeDecodeError):
                 return []  # it fails on some pictures, and on text that is not UTF-8
 

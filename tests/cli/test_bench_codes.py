@@ -56,6 +56,13 @@ def test_films_are_read(codes: Codes) -> None:
         assert 0 < one.median_ms < 2_000
 
 
+def test_each_stage_says_what_it_adds(codes: Codes) -> None:
+    read = next(one.read for one in codes.readings if one.engine == "ours" and one.kinds)
+    assert sum(one.added for one in codes.stages) >= read
+    assert codes.stages[0].added == codes.stages[0].read
+    assert all(0 <= one.added <= one.read for one in codes.stages)
+
+
 def test_who_cannot_run_is_named(codes: Codes) -> None:
     assert codes.left_out.keys() == {"wechat"}
 

@@ -159,6 +159,11 @@ def _compare(count: int, photos: Path | None, wechat: str | None, *, as_json: bo
             "Du code visible au code lu, 30 images par seconde", "From code visible to code read, 30 frames a second"
         ),
     )
+    output.table(
+        (t("Étape", "Stage"), t("Lit", "Reads"), t("Ajoute", "Adds"), "ms"),
+        [(one.stage, str(one.read), str(one.added), f"{one.mean_ms:.2f}") for one in codes.stages],
+        title=t("Ce que vaut chaque étape, dans l'ordre", "What each stage is worth, in their order"),
+    )
     for engine, why in codes.left_out.items():
         output.note(t(f"Sans {engine} : {why}", f"Without {engine}: {why}"))
 

@@ -20,7 +20,7 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.bench_lines import p95
 from vitale_reader.cli.text import t
 
-__all__ = ["ENGINES", "Codes", "Film", "Reading", "measure_codes"]
+__all__ = ["ENGINES", "Codes", "Film", "Reading", "StageReading", "measure_codes"]
 
 ENGINES = (
     "pyzbar",
@@ -85,11 +85,28 @@ class Film(msgspec.Struct, frozen=True, kw_only=True):
     mean_ms: float | None
 
 
+class StageReading(msgspec.Struct, frozen=True, kw_only=True):
+    """What one stage of ours is worth, on all pictures with a code.
+
+    Attributes:
+        stage: the stage.
+        read: how many pictures it reads, of all.
+        added: how many that no stage before it reads.
+        mean_ms: milliseconds a picture.
+    """
+
+    stage: str
+    read: int
+    added: int
+    mean_ms: float
+
+
 class Codes(msgspec.Struct, frozen=True, kw_only=True):
     """All of it; ``left_out`` says of an engine why it did not run."""
 
     readings: tuple[Reading, ...]
     films: tuple[Film, ...]
+    stages: tuple[StageReading, ...]
     left_out: dict[str, str]
 
 
@@ -97,7 +114,8 @@ class _Said(msgspec.Struct, frozen=True):
     name: str
     ms: float
     texts: list[str]
-    at: float
+    at: float = 0.0
+    stage: str = ""
 
 
 def measure_codes(
@@ -122,6 +140,7 @@ def measure_codes(
     """
     readings: list[Reading] = []
     left_out: dict[str, str] = {}
+    worth = _Worth()
     run = _Runner(wechat, left_out)
     with tempfile.TemporaryDirectory(prefix="vitale-bench-") as folder:
         for name, made in _sets(count, photographs):
@@ -132,9 +151,11 @@ def measure_codes(
                 say(t(f"{name} : {engine}…", f"{name}: {engine}…"))
                 if said := run(engine, place):
                     readings.append(_reading(name, engine, said, expected))
+            if any(expected.values()) and "ours" in engines:
+                worth.add(run("ours", place, "--stages"), expected)
             _emptied(place)
         films = _films(Path(folder), count, [engine for engine in FILMED if engine in engines], run, say)
-    return Codes(readings=tuple(readings), films=films, left_out=left_out)
+    return Codes(readings=tuple(readings), films=films, stages=worth.table, left_out=left_out)
 
 
 class _Runner:
@@ -159,6 +180,34 @@ class _Runner:
             self._left_out[engine] = said[-1] if said else f"status {answer.returncode}"
             return []
         return [msgspec.json.decode(line, type=_Said) for line in answer.stdout.splitlines()]
+
+
+class _Worth:
+    """What each stage is worth, over several sets."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, list[float]] = {}
+        self._read: dict[str, int] = {}
+        self._added: dict[str, int] = {}
+
+    def add(self, said: Sequence[_Said], expected: Mapping[str, Sequence[str]]) -> None:
+        """Takes what all stages read in the pictures of a set, in their order."""
+        done: set[str] = set()
+        for one in said:
+            right = bool(set(one.texts) & set(expected[one.name]))
+            self._times.setdefault(one.stage, []).append(one.ms)
+            self._read[one.stage] = self._read.get(one.stage, 0) + right
+            self._added[one.stage] = self._added.get(one.stage, 0) + (right and one.name not in done)
+            if right:
+                done.add(one.name)
+
+    @property
+    def table(self) -> tuple[StageReading, ...]:
+        """A line for each stage, in their order."""
+        return tuple(
+            StageReading(stage=stage, read=self._read[stage], added=self._added[stage], mean_ms=statistics.fmean(times))
+            for stage, times in self._times.items()
+        )
 
 
 # ── pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
