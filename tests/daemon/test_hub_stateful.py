@@ -1,4 +1,4 @@
-"""All the rules of the hub together: thousands of interleavings of clients, cards, codes, readers and drivers.
+"""All the rules of the hub together: thousands of interleavings of clients, cards, codes, leases, readers and drivers.
 
 Two drivers: ``pcsc`` with slots, which comes and goes, and ``optics`` with a camera, which sees only while it is armed,
 and a scanner, whose presences are over when they were read.
@@ -7,15 +7,36 @@ and a scanner, whose presences are over when they were read.
 import itertools
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle as HypothesisBundle
-from hypothesis.stateful import RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from vitale_drivers.base import Arm, Presented
 from vitale_protocol.errors import MediumMute, ReaderUnavailable
 from vitale_protocol.events import Reader
-from vitale_reader.daemon.decisions import Action, ArmDriver, Deliver, DisarmDriver, Key, Refuse, Waiting
+from vitale_reader.daemon.decisions import (
+    Action,
+    ArmDriver,
+    Deliver,
+    DisarmDriver,
+    Key,
+    Refuse,
+    Subscribed,
+    Tell,
+    Unread,
+    Waiting,
+    Wish,
+)
 from vitale_reader.daemon.hub import Hub
 
 READERS = ("a", "b", "c")
@@ -31,6 +52,7 @@ class ModelDriver:
     def __init__(self) -> None:
         self.medium: dict[str, str | None] = {}
         self.unread: set[str] = set()
+        self.leased: set[str] = set()
         self.arm: Arm | None = None
 
     def armed(self, arm: Arm) -> None:
@@ -43,6 +65,10 @@ class ModelDriver:
 
     def due(self) -> list[str]:
         """The readers whose medium is to be read now."""
+        return [name for name in self.owed() if name not in self.leased]
+
+    def owed(self) -> list[str]:
+        """The readers whose medium is to be read now, or when its lease has ended."""
         return sorted(name for name in self.unread if self.wants(name, self.medium[name]))
 
     def came(self, name: str, medium: str) -> None:
@@ -52,6 +78,7 @@ class ModelDriver:
     def left(self, name: str) -> None:
         self.medium[name] = None
         self.unread.discard(name)
+        self.leased.discard(name)
 
 
 class ModelOptics(ModelDriver):
@@ -89,6 +116,7 @@ class HubMachine(RuleBasedStateMachine):
         self.asked: dict[Key, Waiting] = {}
         self.ended: dict[Key, str] = {}
         self.presentations: dict[str, Key] = {}
+        self.subscribed: list[Subscribed] = []  # the one that was served longest ago first
 
     def do(self, actions: list[Action]) -> None:
         for action in actions:
@@ -97,8 +125,15 @@ class HubMachine(RuleBasedStateMachine):
                     self.model(driver).armed(arm)
                 case DisarmDriver(driver=driver):
                     self.model(driver).arm = None
-                case Deliver(request=request, presentation=presentation):
+                case Deliver(request=Waiting() as request, presentation=presentation):
                     self.deliver(request, presentation)
+                case Deliver(request=Subscribed() as subscription, presentation=presentation):
+                    self.hand_out(subscription, presentation)
+                case Unread(subscription=subscription, reader=reader):
+                    assert subscription in self.subscribed
+                    assert not self.who_waits(reader, None), "a failure that a request was owed"
+                case Tell(request=wish):
+                    self.is_there(wish)
                 case Refuse(request=request, error=error):
                     if error.reason == "ambiguous_medium":
                         assert len(self.candidates(request)) > 1, "there was no choice to be made"
@@ -114,17 +149,49 @@ class HubMachine(RuleBasedStateMachine):
         return found
 
     def deliver(self, request: Waiting, presentation: Presented) -> None:
+        assert self.candidates(request) == [presentation.reader], "one of two media was taken by luck"
+        self.note_delivery(request, presentation)
+        self.end(request.key, "delivered")
+
+    def hand_out(self, subscription: Subscribed, presentation: Presented) -> None:
+        assert not self.who_waits(presentation.reader, presentation.medium), "a request was passed over"
+        turn = next(each for each in self.subscribed if self.matches(each, presentation.reader, presentation.medium))
+        assert subscription == turn, "it was another one's turn"
+        self.note_delivery(subscription, presentation)
+        self.subscribed.remove(subscription)
+        self.subscribed.append(subscription)
+
+    def note_delivery(self, wish: Wish, presentation: Presented) -> None:
         reader = presentation.reader
-        assert presentation.id not in self.presentations, "a presentation went to two requests"
-        self.presentations[presentation.id] = request.key
-        assert presentation.medium in request.media
-        assert not request.readers or reader in request.readers
-        assert self.candidates(request) == [reader], "one of two media was taken by luck"
+        assert presentation.id not in self.presentations, "a presentation went to two clients"
+        assert reader not in (self.driver.leased if self.driver is not None else ()), "what is leased was given away"
+        self.presentations[presentation.id] = wish.key
+        self.is_there(wish)
+        assert presentation.medium in wish.media
+        assert not wish.readers or reader in wish.readers
         if presentation.medium == "apcv-qr":
             string = presentation.evidence["string"]
-            assert self.used.get(reader) != string, "a one-time code answered two requests"
+            assert self.used.get(reader) != string, "a one-time code answered twice"
             self.used[reader] = string
-        self.end(request.key, "delivered")
+
+    def is_there(self, wish: Wish) -> None:
+        """Nothing is said to one that did not ask, or does not wait any more."""
+        if isinstance(wish, Subscribed):
+            assert wish in self.subscribed
+        else:
+            assert wish.key in self.asked
+            assert wish.key not in self.ended
+
+    def matches(self, wish: Wish, name: str, medium: str | None) -> bool:
+        media = CODES if name in self.optics.medium else MEDIA
+        wanted = wish.media & ({medium} if medium else set(media))
+        return bool(wanted) and (not wish.readers or name in wish.readers)
+
+    def who_waits(self, name: str, medium: str | None) -> list[Key]:
+        """The requests that a presentation would answer, oldest first."""
+        return [
+            key for key, request in self.asked.items() if key not in self.ended and self.matches(request, name, medium)
+        ]
 
     def end(self, key: Key, how: str) -> None:
         assert key not in self.ended, f"request {key} ended twice: {self.ended.get(key)}, {how}"
@@ -134,9 +201,12 @@ class HubMachine(RuleBasedStateMachine):
     def reader(self, name: str) -> Reader:
         optical = name in self.optics.medium
         medium = self.model("optics" if optical else "pcsc").medium[name]
-        state: Any = "present" if medium else "empty"
+        state: Any = "leased" if name in self.model(self.owner(name)).leased else "present" if medium else "empty"
         driver, media = ("optics", CODES) if optical else ("pcsc", MEDIA)
         return Reader(id=name, name=name, driver=driver, media=media, state=state, medium=medium)
+
+    def owner(self, name: str) -> str:
+        return "optics" if name in self.optics.medium else "pcsc"
 
     def candidates(self, request: Waiting) -> list[str]:
         """The readers where something lies that could answer a request."""
@@ -185,6 +255,7 @@ class HubMachine(RuleBasedStateMachine):
         else:
             del self.driver.medium[name]
             self.driver.unread.discard(name)
+            self.driver.leased.discard(name)
             self.do(self.hub.reader_removed(name, self.now))
 
     @rule(
@@ -203,6 +274,15 @@ class HubMachine(RuleBasedStateMachine):
         self.do(self.hub.reader_changed(self.reader(name), self.now))
         while at_once and self.driver.due():
             self.read(None)
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.driver is not None and any(self.driver.medium.values()))
+    def lease_or_end_it(self, data: st.DataObject) -> None:
+        """A client has what lies there for its own commands, or no more; nothing is read meanwhile."""
+        assert self.driver is not None
+        name = data.draw(st.sampled_from(sorted(name for name, medium in self.driver.medium.items() if medium)))
+        self.driver.leased ^= {name}
+        self.do(self.hub.reader_changed(self.reader(name), self.now))
 
     # A phone shows one string until it shows the next one; there may be two phones, and papers.
     codes = st.tuples(st.sampled_from(("apcv-qr", "apcv-qr", "2d-doc")), st.sampled_from((b"1", b"1", b"2")))
@@ -295,16 +375,9 @@ class HubMachine(RuleBasedStateMachine):
 
     def present(self, name: str, medium: str) -> None:
         string = self.optics.strings.get(name, b"")
-        oldest = next(
-            (
-                key
-                for key, request in self.asked.items()
-                if key not in self.ended
-                and medium in request.media
-                and (not request.readers or name in request.readers)
-            ),
-            None,
-        )
+        oldest = next(iter(self.who_waits(name, medium)), None)
+        subscribed = any(self.matches(each, name, medium) for each in self.subscribed)
+        given = len(self.presentations)
         if medium == "apcv-qr":
             self.shown[name] = string
         else:
@@ -316,6 +389,10 @@ class HubMachine(RuleBasedStateMachine):
         elif oldest is not None:
             assert self.ended.get(oldest) in {"delivered", "ambiguous_medium"}, (
                 "the oldest matching request was passed over"
+            )
+        else:
+            assert len(self.presentations) - given == (subscribed and not spent), (
+                "what nobody claimed is a subscription's"
             )
 
     # ── the clients ──
@@ -351,12 +428,31 @@ class HubMachine(RuleBasedStateMachine):
             self.do(self.hub.cancel(key, self.now))
             assert key in self.ended
 
+    @rule(
+        session=st.integers(1, 3),
+        media=st.sampled_from([{"vitale-card"}, {"apcv-qr"}, {"vitale-card", *CODES}]),
+        readers=st.sampled_from([set[str](), set[str](), {"a", CAMERA}]),
+    )
+    def subscribe(self, session: int, media: set[str], readers: set[str]) -> None:
+        key = (session, f"sub-{next(self.numbers)}")
+        subscription = Subscribed(key=key, media=frozenset(media), readers=frozenset(readers))
+        self.subscribed.append(subscription)
+        self.do(self.hub.subscribe(subscription, self.now))
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.subscribed)
+    def unsubscribe(self, data: st.DataObject) -> None:
+        subscription = data.draw(st.sampled_from(self.subscribed))
+        self.subscribed.remove(subscription)
+        self.do(self.hub.unsubscribe(subscription.key, self.now))
+
     @rule(session=st.sampled_from([1, 9, 9, 9]))
     def leave(self, session: int) -> None:
         self.do(self.hub.session_ended(session, self.now))
         for key in self.asked:
             if key[0] == session and key not in self.ended:
                 self.ended[key] = "left"
+        self.subscribed = [each for each in self.subscribed if each.key[0] != session]
 
     @rule(seconds=st.sampled_from([0.1, 0.5, 0.5, 3.0, 59.0]))
     def time_passes(self, seconds: float) -> None:
@@ -369,6 +465,10 @@ class HubMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_is_forgotten(self) -> None:
         assert {request.key for request in self.hub.waiting} == self.asked.keys() - self.ended.keys()
+
+    @invariant()
+    def turns_are_kept(self) -> None:
+        assert [*self.hub.subscribed] == self.subscribed
 
     @invariant()
     def whoever_waits_has_an_end(self) -> None:
@@ -384,7 +484,7 @@ class HubMachine(RuleBasedStateMachine):
             here = driver.medium.keys()
             wanted = any(
                 not request.media.isdisjoint(media) and (not request.readers or request.readers & here)
-                for request in self.hub.waiting
+                for request in (*self.hub.waiting, *self.subscribed)
             )
             assert (driver.arm is not None) == wanted
             assert driver.arm is None or set(driver.arm.readers) <= here, "a name that clients made up"
@@ -395,9 +495,16 @@ class HubMachine(RuleBasedStateMachine):
         for request in self.hub.waiting:
             slots = [self.hub._slots[name] for name in self.candidates(request)]  # pyright: ignore[reportPrivateUsage] - a look inside
             if any(request.asked_at >= slot.since and slot.usable for slot in slots):
-                due = [*self.optics.due(), *(self.driver.due() if self.driver is not None else ())]
+                due = [*self.optics.due(), *(self.driver.owed() if self.driver is not None else ())]
                 assert due, f"{request.key} waits for what nobody will read"
 
 
 TestHub = HubMachine.TestCase
-TestHub.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
+TestHub.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+def test_thousands_of_interleavings() -> None:
+    thorough = settings(max_examples=5_000, stateful_step_count=120, deadline=None)
+    run_state_machine_as_test(HubMachine, settings=thorough)

@@ -16,7 +16,7 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
 6.  A request without any reader waits for ``GRACE_NEW`` seconds (drivers are starting), one that lost all its readers
     for ``GRACE_LOST``; then ``no_reader`` or ``reader_gone``.
 7.  A request ends once: by a presentation, an error, its deadline, its cancellation or the end of its session.
-8.  Drivers are armed only while a matching request waits, and only for readers that they have: names that clients
+8.  Drivers are armed only while a wish that matches is there, and only for readers that they have: names that clients
     made up never reach a driver.
 9.  A one-time code (``apcv-qr``) answers one request. While it still lies there, or is shown again at the same reader,
     it is no choice, is not ordered once more, and whoever waits is told to have a new one shown (``retry``,
