@@ -12,7 +12,8 @@ __all__ = ["commands", "page", "root"]
 
 INTRODUCTION = """
 The installed command is `vitale-reader`; in a checkout without installation, `python cli.py` is the same. Every command
-that prints data has `--json`; people get tables and progress. `--help` explains each command.
+that prints data has `--json`, and with it prints its mistakes as JSON too, an object `error`; people get tables and
+progress. `--help` explains each command, in French where the system is French or `--language fr` says so.
 
 Exit status: 0 done · 2 usage · 3 no daemon · 4 nothing presented in time · 5 refused · 6 device trouble ·
 1 anything else.

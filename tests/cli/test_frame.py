@@ -1,5 +1,6 @@
 """The table of commands, help, language, exit statuses and the demonstration's verdict."""
 
+import json
 import tomllib
 from importlib import import_module
 from typing import Any
@@ -100,3 +101,30 @@ def test_no_error_ends_with_success() -> None:
 def test_settings_as_toml_are_toml() -> None:
     settings = {"store": 'sq"l\\ité', "n": 3, "tls": {"lan": True, "users": ["a", "b"], "deep": {"a b": {"x": 1.5}}}}
     assert tomllib.loads("\n".join(toml(settings))) == settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "detail"),
+    [
+        (("read", "--tout", "--json"), 2, "--tout"),
+        (("read", "--json", "--timeout", "0"), 2, "range"),
+        (("sim", "camera", "--json"), 2, "--file"),
+        (("sim", "phone", "--json", "--port", "5"), 2, "--screen"),
+        (("sim", "phone", "--json", "--string", "--screen"), 2, "--screen"),
+        (("sim", "phone", "--json", "--screen", "--phone", "nobody"), 2, "claire"),
+        (("sim", "phone", "--json", "--screen", "--phone", "lina"), 5, "new"),
+        (("sim", "imager", "--json", "--symbology", "letters"), 2, "datamatrix"),
+        (("sim", "camera", "--json", "--grey", "--file", "/nowhere/at/all.avi"), 1, "/nowhere/at/all.avi"),
+    ],
+)
+def test_a_program_is_told_of_every_mistake_as_json(arguments: tuple[str, ...], status: int, detail: str) -> None:
+    done = invoke("--language", "en", *arguments)
+    told = json.loads(done.stdout)["error"]
+    assert (done.exit_code, told["reason"]) == (status, "local_misuse")
+    assert detail in told["detail"]
+
+
+def test_a_mistake_on_the_command_line_is_no_mistake_in_a_file() -> None:
+    told = invoke("--language", "en", "sim", "imager", "--every", "1").output
+    assert "--every needs --phone" in told
+    assert "config check" not in told

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vitale_protocol.errors import LocalMisuse, VitaleError
+from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, VitaleError
 from vitale_reader.cli import output
 from vitale_reader.cli.status import BROKEN_PIPE, INTERRUPTED, OTHER, USAGE, exit_status
 from vitale_reader.cli.text import language, t, use
@@ -15,7 +15,7 @@ from vitale_reader.cli.text import language, t, use
 if TYPE_CHECKING:
     from vitale_reader.client import Connection
 
-__all__ = ["Command", "Group", "as_json", "command", "daemon_options", "home_option", "to_daemon"]
+__all__ = ["Command", "Group", "Simulation", "as_json", "command", "daemon_options", "home_option", "to_daemon"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,13 +26,35 @@ CONNECT_TIMEOUT = 1.0
 class Command(click.Command):
     """A command that ends with a status and a sentence, never with a traceback for what was foreseen."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command."""
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Reads what was given; what it cannot be is told as any other error, where ``--json`` is among it."""
+        as_json = "--json" in args
         try:
-            return super().invoke(ctx)
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            if not as_json:
+                raise
+            output.report(LocalMisuse(error.format_message()), as_json=True)
+            raise click.exceptions.Exit(error.exit_code) from error
+
+    def run(self, ctx: click.Context) -> Any:
+        """Runs the command proper."""
+        return super().invoke(ctx)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command, and ends it as it has to end."""
+        try:
+            return self.run(ctx)
         except VitaleError as error:
             output.report(error, as_json=bool(ctx.params.get("as_json")))
             ctx.exit(exit_status(error))
+        except click.ClickException as error:
+            if not ctx.params.get("as_json"):
+                raise
+            output.report(LocalMisuse(error.format_message()), as_json=True)
+            ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo(err=True)
             ctx.exit(INTERRUPTED)
@@ -44,9 +66,23 @@ class Command(click.Command):
             output.report(LocalMisuse(type(error).__name__), as_json=bool(ctx.params.get("as_json")))
             ctx.exit(USAGE)
         except OSError as error:
-            where = f": {error.filename}" if error.filename else ""
-            click.echo(click.style(f"{error.strerror or type(error).__name__}{where}", fg="red"), err=True)
+            told = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
+            if ctx.params.get("as_json"):
+                output.report(LocalMisuse(told), as_json=True)
+            else:
+                click.echo(click.style(told, fg="red"), err=True)
             ctx.exit(OTHER)
+
+
+class Simulation(Command):
+    """A command that no configuration concerns: what is not valid was given on its command line."""
+
+    def run(self, ctx: click.Context) -> Any:
+        """Runs the command proper."""
+        try:
+            return super().run(ctx)
+        except ConfigurationInvalid as error:
+            raise LocalMisuse(error.detail, data=error.data) from error
 
 
 class Group(click.Group):
@@ -55,11 +91,16 @@ class Group(click.Group):
     command_class = Command
 
 
-def command(name: str, *, help: str) -> Callable[[Callable[..., Any]], Command]:  # noqa: A002  click's own word
+def command(
+    name: str,
+    *,
+    help: str,  # noqa: A002  click's own word
+    cls: type[Command] = Command,
+) -> Callable[[Callable[..., Any]], Command]:
     """Declares a command with the options that all have."""
 
     def declare(function: Callable[..., Any]) -> Command:
-        return click.command(name, cls=Command, help=help)(language_option(function))
+        return click.command(name, cls=cls, help=help)(language_option(function))
 
     return declare
 

@@ -32,7 +32,10 @@ TELLING: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope not in {"a
 
 @command(
     "read",
-    help=t("Attend une carte et affiche ce que dit son jeton.", "Waits for a card and shows what its token says."),
+    help=t(
+        "Attend une carte, un téléphone ou un code, et affiche ce que dit son jeton.",
+        "Waits for a card, a phone or a code, and shows what its token says.",
+    ),
 )
 @click.option(
     "--submit",

@@ -5,10 +5,14 @@ from importlib import import_module
 
 import click
 
+from vitale_reader.cli.french import speak
 from vitale_reader.cli.text import t, use
 from vitale_reader.version import VERSION
 
 __all__ = ["COMMANDS", "Entry", "root"]
+
+
+speak()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +25,22 @@ class Entry:
 
 
 COMMANDS = {
-    "demo": Entry("demo:demo", "Montre tout, avec une carte simulée.", "Shows everything, with a simulated card."),
+    "demo": Entry("demo:demo", "Montre tout, sur des lecteurs simulés.", "Shows everything, at simulated readers."),
     "serve": Entry("serve:serve", "Lance le service au premier plan.", "Runs the daemon in the foreground."),
     "readers": Entry("readers:readers", "Liste les lecteurs, ou les suit.", "Lists the readers, or follows them."),
     "read": Entry(
         "read:read",
-        "Attend une carte et affiche ce que dit son jeton.",
-        "Waits for a card and shows what its token says.",
+        "Attend une carte, un téléphone ou un code, et affiche ce que dit son jeton.",
+        "Waits for a card, a phone or a code, and shows what its token says.",
     ),
     "watch": Entry("watch:watch", "Affiche chaque présentation.", "Shows every presentation."),
     "verify": Entry("verify:verify", "Vérifie un jeton.", "Verifies a token."),
     "clients": Entry("clients:clients", "Appaire et révoque les logiciels.", "Pairs and revokes client programs."),
     "keys": Entry("keys:keys", "Montre et renouvelle les clés de signature.", "Shows and rotates the signing keys."),
     "audit": Entry("audit:audit", "Contrôle et exporte le journal d'audit.", "Verifies and exports the audit trail."),
+    "opposition": Entry(
+        "opposition:opposition", "Tient les listes d'opposition du site.", "Keeps the opposition lists of the site."
+    ),
     "config": Entry("config:config", "Montre et contrôle la configuration.", "Shows and checks the configuration."),
     "doctor": Entry(
         "doctor:doctor", "Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do."
@@ -66,7 +73,7 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table, without loading anything."""
-        with formatter.section(t("Commandes", "Commands")):
+        with formatter.section(t("Commandes\N{NO-BREAK SPACE}", "Commands")):
             formatter.write_dl([(name, t(entry.fr, entry.en)) for name, entry in COMMANDS.items()])
 
 

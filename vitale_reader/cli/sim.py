@@ -8,7 +8,7 @@ import click
 
 from vitale_protocol.errors import ConfigurationInvalid, MediumUnreadable
 from vitale_reader.cli import output
-from vitale_reader.cli.command import Group, as_json, command
+from vitale_reader.cli.command import Group, Simulation, as_json, command
 from vitale_reader.cli.sim_camera import camera
 from vitale_reader.cli.sim_imager import imager
 from vitale_reader.cli.sim_phone import phone
@@ -34,6 +34,7 @@ def sim() -> None:
 
 @command(
     "card",
+    cls=Simulation,
     help=t(
         "Insère une carte simulée dans un lecteur virtuel (vsmartcard-vpcd), jusqu'à Ctrl-C, "
         "et montre les commandes qu'elle reçoit, sans leurs données.",

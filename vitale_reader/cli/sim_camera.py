@@ -9,7 +9,7 @@ import click
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli import output
-from vitale_reader.cli.command import as_json, command
+from vitale_reader.cli.command import Simulation, as_json, command
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ SEVERITIES = ("light", "medium", "hard")
 
 @command(
     "camera",
+    cls=Simulation,
     help=t(
         "Montre un téléphone simulé à une webcam simulée : vidéo (--file) ou caméra réseau (--serve).",
         "Shows a simulated phone to a simulated webcam: a video (--file) or a network camera (--serve).",

@@ -13,7 +13,7 @@ import click
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli import output
-from vitale_reader.cli.command import as_json, command
+from vitale_reader.cli.command import Simulation, as_json, command
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ PREFIXES = {"none": b"", "stx": b"\x02"}
 
 @command(
     "imager",
+    cls=Simulation,
     help=t(
         "Simule une douchette 2D sur un port série, jusqu'à Ctrl-C. Chaque ligne de l'entrée standard est un code "
         "scanné ; avec --phone, chaque ligne, même vide, scanne l'écran du téléphone suivant.",

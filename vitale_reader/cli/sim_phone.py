@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vitale_reader.cli import output
-from vitale_reader.cli.command import as_json, command
+from vitale_reader.cli.command import Simulation, as_json, command
 from vitale_reader.cli.status import REFUSED
 from vitale_reader.cli.text import t
 
@@ -21,6 +21,7 @@ __all__ = ["phone"]
 
 @command(
     "phone",
+    cls=Simulation,
     help=t(
         "Pose un téléphone simulé sur un lecteur virtuel sans contact (vsmartcard-vpcd), jusqu'à Ctrl-C, "
         "et montre les commandes qu'il reçoit, sans leurs données ; ou en affiche l'écran (--screen).",
@@ -99,7 +100,6 @@ __all__ = ["phone"]
 )
 @click.option(
     "--port",
-    default=0,
     type=click.IntRange(0, 65_535),
     help=t("Pour --screen : le port ; par défaut un port libre.", "For --screen: the port; any free one by default."),
 )
@@ -128,7 +128,7 @@ def phone(
     address: str,
     only_string: bool,
     on_screen: bool,
-    port: int,
+    port: int | None,
     lan: str | None,
     only_list: bool,
     as_json: bool,
@@ -137,6 +137,10 @@ def phone(
     if only_list:
         _list(as_json=as_json)
         return
+    if only_string and on_screen:
+        raise click.UsageError(t("--string ou --screen, l'un des deux.", "Either --string or --screen."))
+    if (port is not None or lan) and not on_screen:
+        raise click.UsageError(t("--port et --lan vont avec --screen.", "--port and --lan go with --screen."))
     from vitale_firmware_sim.hand import Hand
     from vitale_firmware_sim.phone_card import PhoneRefusal
     from vitale_firmware_sim.scenario import load_scenario
@@ -166,7 +170,7 @@ def phone(
         from vitale_reader.cli.sim_screen import serve_screen
 
         shown = loaded.phone(present_for).owner if present_for else _person(hand, porteur)
-        serve_screen(hand, shown, locked=locked, port=port, lan=lan, as_json=as_json)
+        serve_screen(hand, shown, locked=locked, port=port or 0, lan=lan, as_json=as_json)
         return
     _lay(hand, address, as_json=as_json)
 

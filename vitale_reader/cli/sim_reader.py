@@ -9,7 +9,7 @@ import click
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli import output
-from vitale_reader.cli.command import as_json, command
+from vitale_reader.cli.command import Simulation, as_json, command
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ BREATH = 1.0
 
 @command(
     "reader",
+    cls=Simulation,
     help=t(
         "Simule un lecteur sans contact (puce PN532) sur un port série, avec un téléphone posé dessus, jusqu'à Ctrl-C, "
         "et montre les commandes que reçoit le téléphone, sans leurs données.",

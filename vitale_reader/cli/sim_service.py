@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vitale_reader.cli import output
-from vitale_reader.cli.command import as_json, command
+from vitale_reader.cli.command import Simulation, as_json, command
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ BREATH = 1.0
 
 @command(
     "service",
+    cls=Simulation,
     help=t(
         "Simule le service en ligne de l'apCV (SOAP 1.2) pour les téléphones d'un scénario, jusqu'à Ctrl-C.",
         "Simulates the online service of the apCV (SOAP 1.2) for the phones of a scenario, until Ctrl-C.",
