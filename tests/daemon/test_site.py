@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
 
+from vitale_reader.daemon import news
 from vitale_reader.home import Home
 
 STRING = b"opaque-string-of-a-phone"
@@ -83,5 +86,69 @@ def test_a_token_that_was_made_at_one_desk_waits_at_all(site: Site) -> None:
                 assert [token["jti"] for token in listed] == [claims["jti"]]
             assert (await right.result("outbox.ack", {"jti": [claims["jti"]]})) == {"acked": 1}
             assert (await left.result("outbox.list"))["tokens"] == []
+
+    asyncio.run(main())
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Until something that another desk is to notice has come about."""
+    async with asyncio.timeout(10):
+        while not await condition():
+            pass
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Desks that look for news all the time."""
+    monkeypatch.setattr(news, "LOOK", 0.02)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_client_that_is_paired_or_revoked_at_one_desk_is_so_at_all(site: Site) -> None:
+    async def main() -> None:
+        left, right = site.desk("left"), site.desk("right")
+        async with site.open(left) as here, site.open(right) as there:
+            pairing = {"name": "c", "scopes": ["identity"], "transports": ["unix"]}
+            added = await here.result("clients.add", pairing)
+
+            async def known() -> bool:
+                listed = (await there.result("clients.list"))["clients"]
+                return any(one["client_id"] == added["client_id"] for one in listed)
+
+            await until(known)
+            async with right.tools.unix_line(right.home.endpoints()) as line:
+                opened = await line.open(credential=added["credential"])
+                assert opened["client_id"] == added["client_id"]
+                assert await here.result("clients.revoke", {"client_id": added["client_id"]})
+                assert await line.ended(), "its sessions end at every desk"
+            async with right.tools.unix_line(right.home.endpoints()) as line:
+                params = {"protocol": [1], "client": {"name": "t", "version": "1"}, "credential": added["credential"]}
+                assert await line.reason("session.open", params) == "not_authenticated"
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("quick")
+def test_tokens_of_one_desk_are_verified_at_all(site: Site) -> None:
+    async def main() -> None:
+        left, right = site.desk("left"), site.desk("right")
+        async with site.open(left) as here, site.open(right) as there:
+
+            async def agree() -> bool:
+                sets = [(await line.result("station.keys"))["jwks"]["keys"] for line in (here, there)]
+                return {key["kid"] for key in sets[0]} == {key["kid"] for key in sets[1]} and len(sets[0]) > 1
+
+            await until(agree)
+            rotated = (await here.result("keys.rotate"))["kid"]
+
+            async def heard() -> bool:
+                return rotated in {key["kid"] for key in (await there.result("station.keys"))["jwks"]["keys"]}
+
+            await until(heard)
+            claims = await left.claims(here, STRING)
+            (waiting,) = (await there.result("outbox.list"))["tokens"]
+            keys = KeySet.import_key_set((await there.result("station.keys"))["jwks"])
+            decoded = jwt.decode(waiting["token"], keys, algorithms=["ES256"])
+            assert decoded.claims["jti"] == claims["jti"]
 
     asyncio.run(main())

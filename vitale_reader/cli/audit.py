@@ -1,27 +1,23 @@
 """``vitale-reader audit``: whether the audit trail is whole, and what it says; beside the daemon or without it."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.cli import output
+from vitale_reader.cli.beside import Opened, beside
 from vitale_reader.cli.command import Group, as_json, command, home_option
 from vitale_reader.cli.status import REFUSED
 from vitale_reader.cli.text import t
-from vitale_reader.home import Home
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
-    from vitale_reader.daemon.chain import Anchor, Broken, Chain, Verified
+    from vitale_reader.daemon.chain import Broken, Verified
 
 __all__ = ["audit"]
-
-T = TypeVar("T")
 
 audit = Group("audit", help=t("Contrôle et exporte le journal d'audit.", "Verifies and exports the audit trail."))
 
@@ -31,7 +27,11 @@ audit = Group("audit", help=t("Contrôle et exporte le journal d'audit.", "Verif
 @home_option
 def verify(as_json: bool, home: Path | None) -> None:
     """The command."""
-    found = _look(home, lambda chain, anchor, connection: chain.verify(connection, anchor))
+    from vitale_reader.daemon.chain import Chain
+
+    found = beside(
+        home, lambda opened: lambda connection: Chain(opened.vault, opened.station).verify(connection, opened.anchor)
+    )
     whole = all(one.broken is None for one in found)
     if as_json:
         output.print_json({"whole": whole, "chains": found})
@@ -49,12 +49,16 @@ def verify(as_json: bool, home: Path | None) -> None:
 @home_option
 def export(station: str | None, home: Path | None) -> None:
     """The command."""
+    from vitale_reader.daemon.chain import Chain
 
-    def work(chain: "Chain", _anchor: "Anchor | None", connection: "Connection") -> None:
-        for row in chain.rows(connection, station):
-            output.print_json(_line(row), pretty=False)
+    def work(opened: Opened) -> "Callable[[Connection], None]":
+        def write(connection: "Connection") -> None:
+            for row in Chain(opened.vault, opened.station).rows(connection, station):
+                output.print_json(_line(row), pretty=False)
 
-    _look(home, work)
+        return write
+
+    beside(home, work)
 
 
 def _line(row: "RowMapping") -> dict[str, object]:
@@ -77,32 +81,6 @@ def _told(broken: "Broken") -> str:
         "resumed": t("journal antérieur perdu", "the trail before it was lost"),
     }
     return f"{row} : {words[broken.why]}" if t("fr", "en") == "fr" else f"{row}: {words[broken.why]}"
-
-
-def _look(home: Path | None, work: "Callable[[Chain, Anchor | None, Connection], T]") -> T:
-    from vitale_reader.daemon.audit import read_anchor
-    from vitale_reader.daemon.chain import Chain
-    from vitale_reader.daemon.config import load
-    from vitale_reader.daemon.keys import Keys
-    from vitale_reader.daemon.site import anchor_file, look_into
-
-    place = Home.locate() if home is None else Home.under(home)
-    config = load(place.config)
-    secrets_file = place.state / "station.json"
-    if not secrets_file.exists():
-        raise StoreUnavailable(t("aucun poste ici", "no station here"), data={"file": str(secrets_file)})
-    keys = Keys(secrets_file, overlap=config.tokens.key_overlap, clock=lambda: 0.0)
-    keys.open()
-    anchor = read_anchor(anchor_file(place, config))
-
-    async def main() -> T:
-        store, vault = look_into(place, config, keys)
-        try:
-            return await store.run(lambda connection: work(Chain(vault, keys.station), anchor, connection))
-        finally:
-            await store.close()
-
-    return asyncio.run(main())
 
 
 for entry in (verify, export):

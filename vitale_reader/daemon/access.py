@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport
@@ -59,12 +59,13 @@ class Caller:
 
 
 class Access:
-    """The registry of clients. The few clients of a station are kept in memory; the store is the truth at start."""
+    """The registry of clients. They are few, and kept in memory; of what is written elsewhere ``refresh`` hears."""
 
     def __init__(self, store: Store, *, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
         self._rows: dict[str, ClientRow] = {}
+        self._stamp: tuple[object, ...] = ()
 
     async def open(self) -> None:
         """Reads the registry.
@@ -72,11 +73,28 @@ class Access:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
+        await self.refresh()
+
+    async def refresh(self) -> tuple[str, ...]:
+        """Reads what other stations wrote into the registry; gives the clients that are revoked since the last time.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
         names = ClientRow.__struct_fields__
         query = select(*(clients.c[name] for name in names))
-        found = await self._store.run(lambda connection: connection.execute(query).all())
-        rows = [ClientRow(**dict(zip(names, values, strict=True))) for values in found]
-        self._rows = {row.client_id: row for row in rows}
+        # Rows are added and revoked, and nothing else ever.
+        stamp = select(func.count(), func.max(clients.c.created_at), func.max(clients.c.revoked_at))
+
+        def work(connection: Connection) -> tuple[tuple[object, ...], list[ClientRow]]:
+            now = tuple(connection.execute(stamp).one())
+            found = [] if now == self._stamp else connection.execute(query).all()
+            return now, [ClientRow(**dict(zip(names, values, strict=True))) for values in found]
+
+        self._stamp, rows = await self._store.run(work)
+        revoked = [row.client_id for row in rows if row.revoked_at is not None and self._speaks(row.client_id)]
+        self._rows |= {row.client_id: row for row in rows}
+        return tuple(revoked)
 
     def authenticate(self, peer: Peer, credential: str | None) -> Caller:
         """The client behind a peer: by its certificate, by the credential that it shows, or by the kernel's word.
@@ -155,6 +173,10 @@ class Access:
         """The clients: those that may speak before those that may not any more, each in the order of their pairing."""
         rows = sorted(self._rows.values(), key=lambda row: (row.revoked_at is not None, row.created_at))
         return tuple(row.summary for row in rows)
+
+    def _speaks(self, client_id: str) -> bool:
+        row = self._rows.get(client_id)
+        return row is not None and row.revoked_at is None
 
     def _by(self, column: str, value: str) -> "ClientRow | None":
         return next(

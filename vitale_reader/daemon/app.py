@@ -29,12 +29,15 @@ from vitale_reader.daemon.files import private_folder
 from vitale_reader.daemon.handlers.parts import Parts
 from vitale_reader.daemon.issuer import Issuer
 from vitale_reader.daemon.keys import Keys
+from vitale_reader.daemon.news import News
+from vitale_reader.daemon.opposition import Opposition
 from vitale_reader.daemon.outbox import Outbox
 from vitale_reader.daemon.profiles import read_profiles
 from vitale_reader.daemon.replay import ReplayGuard
 from vitale_reader.daemon.seals import read_trust_list
 from vitale_reader.daemon.service import Service
 from vitale_reader.daemon.site import anchor_file, open_store
+from vitale_reader.daemon.stations import Stations
 from vitale_reader.daemon.supervisor import Beat, Supervisor
 from vitale_reader.daemon.transports import tls
 from vitale_reader.daemon.transports.stream import StreamLimits
@@ -92,7 +95,8 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         guard = ReplayGuard(store, vault, days=config.apcv.replay_days, clock=time.time)
         contexts = Contexts(store, vault, resolver, station=keys.station, mode=config.station.mode, clock=time.time)
         await contexts.open()
-        delivery = Delivery(issuer, outbox, audit, guard, resolver, contexts, clock=time.time)
+        opposition = Opposition(store, vault)
+        delivery = Delivery(issuer, outbox, audit, guard, resolver, contexts, opposition, clock=time.time)
         desk = Desk(delivery)
         desk.supervisor = Supervisor(
             {name: profiles.options(name, config.drivers.options.get(name, {})) for name in config.drivers.enabled},
@@ -120,9 +124,16 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         stack.push_async_callback(desk.supervisor.stop)
         # Stopped after the listeners: nobody comes in while the sessions are ended.
         stack.push_async_callback(service.stop)
+        stations = Stations(store, vault, keys, certificates, name=config.station.name) if store.shared else None
+        news = News(access, opposition, stations, revoked=parts.revoked)
+        await news.try_to_look()
         endpoints = await _listen(stack, home, config, certificates, service, limits)
         stack.enter_context(lifecycle.published(home, endpoints))
-        for name, work in (("cleaning", _clean(outbox, audit, guard, contexts)), ("contexts", contexts.watch())):
+        for name, work in (
+            ("cleaning", _clean(outbox, audit, guard, contexts)),
+            ("contexts", contexts.watch()),
+            ("news", news.watch()),
+        ):
             stack.callback(asyncio.create_task(work, name=name).cancel)
         logger.info("serving, station %s in mode %s", keys.station, config.station.mode)
         yield endpoints

@@ -45,6 +45,8 @@ class Certificates:
         self._station = station
         self._host = host
         self._now = now
+        self._context: ssl.SSLContext | None = None
+        self._trusted: set[str] = set()
 
     def open(self) -> None:
         """Makes the authority and the daemon's certificate where they are missing.
@@ -67,6 +69,11 @@ class Certificates:
         return self._file("daemon.pem").read_text()
 
     @property
+    def authority(self) -> str:
+        """The certificate of the authority, PEM."""
+        return self._file("authority.pem").read_text()
+
+    @property
     def daemon_sha256(self) -> str:
         """The digest that clients pin: SHA-256 of the daemon's certificate in DER, hex."""
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.daemon_certificate)).hexdigest()
@@ -83,7 +90,18 @@ class Certificates:
         context.load_verify_locations(self._file("authority.pem"))
         context.verify_mode = ssl.CERT_REQUIRED
         context.num_tickets = 0  # a resumed session would outlive the revocation of its certificate
+        for authority in self._trusted:
+            context.load_verify_locations(cadata=authority)
+        self._context = context
         return context
+
+    def trust(self, authority: str) -> None:
+        """Accepts the clients of another station's authority (PEM) from now on, as far as they are registered."""
+        if authority in self._trusted:
+            return
+        self._trusted.add(authority)
+        if self._context is not None:
+            self._context.load_verify_locations(cadata=authority)
 
     def _file(self, name: str) -> Path:
         return self._folder / name

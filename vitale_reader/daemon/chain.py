@@ -81,7 +81,7 @@ class Head:
     last: int
     mac: bytes
 
-    def sealed(self, vault: Vault) -> dict[str, object]:
+    def sealed(self, vault: Vault) -> dict[str, Any]:
         """The row with its seal."""
         return asdict(self) | {"seal": self.seal(vault)}
 

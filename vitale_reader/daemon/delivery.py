@@ -26,6 +26,7 @@ from vitale_drivers.base import Presented
 from vitale_protocol.errors import (
     InternalError,
     MediumExpired,
+    Opposed,
     PresentationTimeout,
     StoreUnavailable,
     VitaleError,
@@ -36,6 +37,7 @@ from vitale_protocol.records import Reading
 from vitale_reader.daemon.audit import Audit, Entry
 from vitale_reader.daemon.contexts import Contexts, Held
 from vitale_reader.daemon.issuer import Grant, Issued, Issuer
+from vitale_reader.daemon.opposition import Opposition
 from vitale_reader.daemon.outbox import Outbox
 from vitale_reader.daemon.replay import ReplayGuard
 from vitale_reader.resolvers.base import Resolution
@@ -124,6 +126,7 @@ class Delivery:
         guard: ReplayGuard,
         resolver: GuardedResolver,
         contexts: Contexts,
+        opposition: Opposition,
         *,
         clock: Callable[[], float],
     ) -> None:
@@ -133,6 +136,7 @@ class Delivery:
         self._guard = guard
         self._resolver = resolver
         self._contexts = contexts
+        self._opposition = opposition
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -163,6 +167,7 @@ class Delivery:
     async def _result(self, asked: Asked, presentation: Presented, driver: str) -> PresentationResult:
         resolved = await self._resolve(asked, presentation, self._issuer.interpret(presentation))
         try:
+            self._refuse_opposed(resolved.reading)
             asked.settle()
             issued = self._issuer.issue(presentation, resolved.reading, driver, asked.grant, resolved.resolution)
             await self._keep(presentation, asked, issued, resolved)
@@ -203,6 +208,11 @@ class Delivery:
         elif resolved.resolution is not None:
             # Its client does not learn its name, so nobody could ever use it.
             self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
+
+    def _refuse_opposed(self, reading: Reading) -> None:
+        record = reading.record
+        if self._opposition.lists(record.assure.numero_serie if record.assure else None):
+            raise Opposed("the card is on the site's opposition list")
 
     # ── apCV ──
 

@@ -43,7 +43,11 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keys:
-    """The station's secrets; ``open`` reads or makes them."""
+    """The station's secrets; ``open`` reads or makes them.
+
+    Attributes:
+        of_others: public keys of the other stations of the site, as ``stations`` finds them.
+    """
 
     def __init__(self, file: Path, *, overlap: float, clock: Callable[[], float]) -> None:
         self._file = file
@@ -51,6 +55,7 @@ class Keys:
         self._clock = clock
         self._secrets: Secrets | None = None
         self._current: tuple[str, ECKey] | None = None
+        self.of_others: tuple[dict[str, Any], ...] = ()
 
     def open(self) -> None:
         """Reads the secrets, or makes them where there are none yet.
@@ -99,6 +104,11 @@ class Keys:
 
     @property
     def jwks(self) -> dict[str, Any]:
+        """The JWK Set that verifies the tokens of this station, and of the others of its site."""
+        return {"keys": [*self.own_jwks["keys"], *self.of_others]}
+
+    @property
+    def own_jwks(self) -> dict[str, Any]:
         """The JWK Set that verifies this station's tokens: the current key first, then those of the overlap."""
         now = self._clock()
         living = [key for key in self._opened.signing if self._lives(key, now)]

@@ -64,19 +64,19 @@ def anchor_file(home: Home, config: Config) -> Path:
     return home.state / ("audit.anchor" if config.store == "sqlite" else "audit-site.anchor")
 
 
-def look_into(home: Home, config: Config, keys: Keys) -> tuple[Store, Vault]:
-    """The store of a station and the keys of what is in it, for a look beside the daemon; nothing is made.
+def look_into(home: Home, config: Config, keys: Keys, *, reading: bool) -> tuple[Store, Vault]:
+    """The store of a station and the keys of what is in it, for work beside the daemon; nothing is made.
 
     Raises:
         ConfigurationInvalid: the key of the site cannot be used.
         StoreUnavailable: there is no store.
     """
     if config.store != "sqlite":
-        return Store(config.store, reading=True), Vault.of_site(_read(site_key_file(home, config)))
+        return Store(config.store, reading=reading), Vault.of_site(_read(site_key_file(home, config)))
     file = home.state / "store.db"
     if not file.exists():
         raise StoreUnavailable("there is no store yet", data={"file": str(file)})
-    return Store(file, reading=True), keys.vault
+    return Store(file, reading=reading), keys.vault
 
 
 async def _opened(stack: AsyncExitStack, store: Store) -> Store:

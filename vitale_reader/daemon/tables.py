@@ -38,15 +38,14 @@ site = Table(
     Column("value", String(200), nullable=False),
 )
 
-#: The stations that share the store: the public keys that sign their tokens (a JWK Set), and the certificate of the
-#: authority of the clients they pair, in PEM.
+#: The stations that share the store. Sealed are the public keys of their tokens, and the certificate of the authority
+#: of the clients they pair: whoever can write to the database only cannot add one that is believed.
 stations = Table(
     "stations",
     metadata,
     Column("station", String(36), primary_key=True),
     Column("name", String(100), nullable=False),
-    Column("jwks", String(20_000), nullable=False),
-    Column("authority", String(10_000), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
 )
 
 #: Paired clients. Secrets are kept as digests only.

@@ -9,6 +9,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 __all__ = ["KEY_BYTES", "Vault", "derive"]
@@ -57,6 +58,8 @@ class Vault:
         Raises:
             cryptography.exceptions.InvalidTag: made with another key, bound to something else, or damaged.
         """
+        if len(sealed) <= NONCE_BYTES:
+            raise InvalidTag
         return AESGCM(self.sealing).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
 
     def digest(self, kind: str, value: bytes) -> str:
@@ -70,8 +73,8 @@ class Vault:
 
     def link(self, before: bytes, content: bytes) -> bytes:
         """HMAC-SHA-256 of a row of the audit trail and of the link before it."""
-        return hmac.new(self.chain, before + content, hashlib.sha256).digest()
+        return hmac.digest(self.chain, before + content, "sha256")
 
     def serial(self, value: bytes) -> bytes:
         """HMAC-SHA-256 of the serial of a card."""
-        return hmac.new(self.serials, value, hashlib.sha256).digest()
+        return hmac.digest(self.serials, value, "sha256")

@@ -16,7 +16,6 @@ from vitale_protocol.methods import (
     KeysRotated,
     Result,
 )
-from vitale_reader.daemon.access import LOCAL_CLIENT
 from vitale_reader.daemon.certificates import Issued
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.parts import Answer, Handlers, Parts, RequestId
@@ -75,19 +74,12 @@ class AdministrationCalls:
 
     async def _clients_revoke(self, conversation: Conversation, _id: RequestId | None, params: ClientsRevoke) -> Result:
         # First, and whatever becomes of the store: who asks for this wants them gone now.
-        ended = [
-            other
-            for other in self._parts.conversations.values()
-            if other.caller is not None and other.caller.client_id == params.client_id != LOCAL_CLIENT
-        ]
-        for other in ended:
-            other.connection.close()
+        ended = self._parts.expel(params.client_id)
         revoked = await self._parts.access.revoke(params.client_id)
         if revoked:
-            # What it held is of no more use to anybody.
-            self._parts.spawn(self._parts.contexts.release_taken(self._parts.contexts.revoke(params.client_id)))
+            self._parts.revoked(params.client_id)
         self._parts.note("clients.revoke", "ok", conversation.authenticated())
-        return ClientsRevoked(revoked=revoked, sessions=len(ended))
+        return ClientsRevoked(revoked=revoked, sessions=ended)
 
     async def _keys_rotate(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
         async with self._rotating:

@@ -8,7 +8,7 @@ from typing import Any
 
 from vitale_protocol.errors import LimitExceeded, VitaleError
 from vitale_protocol.methods import Limits, Result, Station
-from vitale_reader.daemon.access import Access, Caller
+from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Caller
 from vitale_reader.daemon.audit import Audit
 from vitale_reader.daemon.certificates import Certificates
 from vitale_reader.daemon.contexts import Contexts
@@ -56,6 +56,22 @@ class Parts:
         if self.desk.load(conversation) >= self.limits.requests:
             told = "too many requests, subscriptions and leases in this session"
             raise LimitExceeded(told, data={"limit": "requests"})
+
+    def expel(self, client_id: str) -> int:
+        """Ends the sessions of a client; how many there were."""
+        ended = [
+            conversation
+            for conversation in self.conversations.values()
+            if conversation.caller is not None and conversation.caller.client_id == client_id != LOCAL_CLIENT
+        ]
+        for conversation in ended:
+            conversation.connection.close()
+        return len(ended)
+
+    def revoked(self, client_id: str) -> None:
+        """A client is revoked: what it held is of no more use to anybody."""
+        self.expel(client_id)
+        self.spawn(self.contexts.release_taken(self.contexts.revoke(client_id)))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Has something done by a task of its own; a fault in it becomes an incident."""

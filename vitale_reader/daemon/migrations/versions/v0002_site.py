@@ -36,8 +36,7 @@ def upgrade() -> None:
         "stations",
         sa.Column("station", sa.String(36), primary_key=True),
         sa.Column("name", sa.String(100), nullable=False),
-        sa.Column("jwks", sa.String(20_000), nullable=False),
-        sa.Column("authority", sa.String(10_000), nullable=False),
+        sa.Column("sealed", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "opposition_lists",

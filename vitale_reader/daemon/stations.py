@@ -1,0 +1,72 @@
+"""The stations of a site as they know one another: whose tokens are genuine, and whose clients.
+
+A token that was made at one desk may be fetched and verified at another; a client that was paired at one desk may show
+its certificate at another. Each station tells the others its public keys and its authority, sealed with the key of the
+site.
+"""
+
+import logging
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from sqlalchemy import Connection, delete, insert, select
+
+from vitale_reader.daemon.certificates import Certificates
+from vitale_reader.daemon.keys import Keys
+from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.tables import stations
+from vitale_reader.daemon.vault import Vault
+
+__all__ = ["Stations"]
+
+logger = logging.getLogger(__name__)
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What a station tells: the keys of a JWK Set, a certificate in PEM."""
+
+    keys: list[dict[str, Any]]
+    authority: str
+
+
+class Stations:
+    """The stations of the site of ``store``; ``refresh`` tells and hears."""
+
+    def __init__(self, store: Store, vault: Vault, keys: Keys, certificates: Certificates, *, name: str) -> None:
+        self._store = store
+        self._vault = vault
+        self._keys = keys
+        self._certificates = certificates
+        self._name = name
+        self._told: Told | None = None
+
+    async def refresh(self) -> None:
+        """Tells what is new here, and takes over what is new elsewhere.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        told = Told(keys=self._keys.own_jwks["keys"], authority=self._certificates.authority)
+        if told != self._told:
+            await self._store.run(lambda connection: self._tell(connection, told))
+            self._told = told
+        query = select(stations.c.station, stations.c.sealed).where(stations.c.station != self._keys.station)
+        rows = await self._store.run(lambda connection: connection.execute(query.order_by("station")).all())
+        others = [heard for station, sealed in rows if (heard := self._open(station, sealed)) is not None]
+        self._keys.of_others = tuple(key for other in others for key in other.keys)
+        for other in others:
+            self._certificates.trust(other.authority)
+
+    def _tell(self, connection: Connection, told: Told) -> None:
+        station = self._keys.station
+        sealed = self._vault.seal(msgspec.json.encode(told), f"station:{station}")
+        connection.execute(delete(stations).where(stations.c.station == station))
+        connection.execute(insert(stations), {"station": station, "name": self._name, "sealed": sealed})
+
+    def _open(self, station: str, sealed: bytes) -> Told | None:
+        try:
+            return msgspec.json.decode(self._vault.unseal(sealed, f"station:{station}"), type=Told)
+        except (InvalidTag, msgspec.DecodeError):
+            logger.error("station %s is not of this site: somebody without the key of the site wrote it", station)
+            return None
