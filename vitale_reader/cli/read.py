@@ -68,7 +68,7 @@ TELLING: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope not in {"a
     type=click.FloatRange(1, 600),
     default=60.0,
     show_default=True,
-    metavar="S",
+    metavar=t("SECONDES", "SECONDS"),
     help=t("Attente, en secondes.", "Time to wait, in seconds."),
 )
 @click.option("--nonce", metavar="TEXT", help=t("Nonce à reprendre dans le jeton.", "Nonce for the token to answer."))
