@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vitale_protocol.errors import VitaleError
-    from vitale_protocol.events import PresentationProgress, Reader
+    from vitale_protocol.events import PresentationFailed, PresentationProgress, Reader
     from vitale_protocol.methods import Purpose, Scope
     from vitale_protocol.tokens import Claims
     from vitale_reader import aio, errors
-    from vitale_reader.client import Connection, Presentation, connect
+    from vitale_reader.client import Connection, Lease, Presentation, connect
     from vitale_reader.pairing import Pairing
     from vitale_reader.presentation import ReaderChange
     from vitale_reader.verification import SeenTokens, verify
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Claims",
     "Connection",
+    "Lease",
     "Pairing",
     "Presentation",
+    "PresentationFailed",
     "PresentationProgress",
     "Purpose",
     "Reader",
@@ -47,8 +49,10 @@ __all__ = [
 _PLACES = {
     "Claims": "vitale_protocol.tokens",
     "Connection": "vitale_reader.client",
+    "Lease": "vitale_reader.client",
     "Pairing": "vitale_reader.pairing",
     "Presentation": "vitale_reader.client",
+    "PresentationFailed": "vitale_protocol.events",
     "PresentationProgress": "vitale_protocol.events",
     "Purpose": "vitale_protocol.methods",
     "Reader": "vitale_protocol.events",

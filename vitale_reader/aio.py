@@ -13,10 +13,11 @@ from typing import Literal
 
 from vitale_reader.connection import Connection, Presentation, Settings
 from vitale_reader.home import Home
+from vitale_reader.leasing import Lease
 from vitale_reader.link import OnExpiring
 from vitale_reader.pairing import Pairing
 
-__all__ = ["Connection", "Presentation", "connect"]
+__all__ = ["Connection", "Lease", "Presentation", "connect"]
 
 
 def connect(

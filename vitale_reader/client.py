@@ -10,6 +10,7 @@ Example:
 
 import asyncio
 import concurrent.futures
+import contextlib
 import queue
 import sys
 import threading
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from vitale_protocol.errors import LocalMisuse
-from vitale_protocol.events import PresentationProgress, Reader
+from vitale_protocol.events import LeaseWhy, PresentationProgress, Reader
 from vitale_protocol.methods import (
     ClientAdded,
     ClientsRevoked,
@@ -33,14 +34,15 @@ from vitale_protocol.methods import (
     Transport,
 )
 from vitale_protocol.records import Medium
-from vitale_reader import connection, presentation
+from vitale_reader import connection, leasing, presentation
 from vitale_reader.connection import Settings
 from vitale_reader.home import Home
 from vitale_reader.link import OnExpiring
 from vitale_reader.pairing import Pairing
 from vitale_reader.presentation import ReaderChange
+from vitale_reader.subscribing import OnFailure
 
-__all__ = ["Connection", "Presentation", "connect"]
+__all__ = ["Connection", "Lease", "Presentation", "connect"]
 
 T = TypeVar("T")
 OnProgress = Callable[[PresentationProgress], None]
@@ -81,6 +83,62 @@ class Updates:
                 return self._queue.get(timeout=SLICE)
             except queue.Empty:
                 continue
+
+
+class Lease:
+    """A card that is held, for a blocking program; its members are those of ``vitale_reader.leasing.Lease``."""
+
+    def __init__(self, inner: leasing.Lease, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+        self._inner = inner
+        self._run = run
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return self._inner.id
+
+    @property
+    def reader(self) -> str:
+        """The reader's id."""
+        return self._inner.reader
+
+    @property
+    def atr(self) -> bytes:
+        """Of the card."""
+        return self._inner.atr
+
+    @property
+    def expires_at(self) -> float:
+        """When it ends unless it is renewed, seconds since the epoch, by the daemon's clock."""
+        return self._inner.expires_at
+
+    @property
+    def ended(self) -> LeaseWhy | None:
+        """Why it ended, once the daemon has told; None as long as it is held, as far as is known."""
+        return self._inner.ended
+
+    def transmit(self, *apdus: bytes) -> tuple[bytes, ...]:
+        """Exchanges command APDUs one after the other; returns the responses with their status words.
+
+        ``61xx`` and ``6Cxx`` are for the caller to handle.
+
+        Raises:
+            CardError: the card answered one of them with an error, at which the series stopped: ``data["sw"]`` is the
+                status word, ``data["index"]`` which of them it was.
+            LeaseExpired: the lease has ended; ``data["why"]`` says how.
+            DaemonUnreachable: the connection was lost, and the lease with it.
+        """
+        responses: tuple[bytes, ...] = self._run(self._inner.transmit(*apdus))
+        return responses
+
+    def renew(self, ttl: float) -> float:
+        """It lasts ``ttl`` seconds from now on; returns when it ends, as ``expires_at``.
+
+        Raises:
+            LeaseExpired: the lease has ended.
+        """
+        expires_at: float = self._run(self._inner.renew(ttl))
+        return expires_at
 
 
 class Connection:
@@ -254,6 +312,87 @@ class Connection:
             future.cancel()
         return Presentation(token=found.token, claims=found.claims, connection=self)
 
+    def subscribe(
+        self,
+        *,
+        media: Iterable[Medium] | None = None,
+        readers: Iterable[str] | None = None,
+        scopes: Iterable[Scope] = ("identity",),
+        purpose: Purpose | Iterable[Purpose] | None = None,
+        on_progress: OnProgress | None = None,
+        on_failure: OnFailure | None = None,
+        nonce: str | None = None,
+        acknowledge: bool = True,
+    ) -> Generator[Presentation, None, None]:
+        """Every presentation that no ``read()`` of any program claims, each with its verified token.
+
+        Several subscriptions, of this program or of others, are served in turns. If the daemon goes away meanwhile,
+        the connection is opened again, and tokens that were issued but not delivered are recovered. Ends when the
+        connection is closed by another thread.
+
+        Args:
+            media: the media accepted; by default all that patients present. A camera is open as long as its codes are.
+            readers: ids of the readers to use; all by default.
+            scopes: what the tokens may say.
+            purpose: what they are for, as they will tell.
+            on_progress: called for each step in the SDK's own thread, with a message that is fit to be shown.
+            on_failure: called there for each presentation that gave no token, with what to do about it.
+            nonce: 22 to 128 characters of base64url; in every token of the subscription.
+            acknowledge: whether the daemon may forget a token once it is given; with False, call ``acknowledge()``
+                when the token is in good hands.
+
+        Raises:
+            TokenInvalid: a token of the daemon does not verify.
+            DaemonUnreachable: the daemon went away and did not come back.
+            VitaleError: the daemon refused the subscription.
+        """
+        inner, _ = self._open()
+        stream = inner.subscribe(
+            media=media,
+            readers=readers,
+            scopes=scopes,
+            purpose=purpose,
+            on_progress=on_progress,
+            on_failure=on_failure,
+            nonce=nonce,
+            acknowledge=acknowledge,
+        )
+        try:
+            while (found := self._run(anext(stream, None))) is not None:
+                yield Presentation(token=found.token, claims=found.claims, connection=self)
+        finally:
+            if self._inner is inner:
+                self._run(stream.aclose())
+
+    @contextlib.contextmanager
+    def lease(self, reader: str, *, ttl: float = 5.0, previous: str | None = None) -> Generator[Lease, None, None]:
+        """The card in a reader for this program's own commands, for ``with``. Needs the scope ``apdu``.
+
+        No other program of the desk comes between, whether it uses this daemon or PC/SC. Presentations at that reader
+        wait. The card is reset when the lease ends, and that it does with the context, with its time, with this
+        connection, with the card or with the reader.
+
+        Args:
+            reader: its id.
+            ttl: seconds from the moment at which the card is held, from 0.1 to 60; ``renew()`` prolongs it.
+            previous: the name of a lease of this client on that reader which this one is to replace.
+
+        Raises:
+            LeaseConflict: the reader is leased; or it is not, and ``previous`` was given.
+            NoReader, ReaderGone: there is no such reader.
+            MediumRemoved, MediumMute: there is no card, or it does not answer.
+            ReaderBusy: another program does not let the card go.
+            MediumUnsupported: nothing can be leased at this kind of reader.
+        """
+        inner, _ = self._open()
+        context = inner.lease(reader, ttl=ttl, previous=previous)
+        lease = Lease(self._run(context.__aenter__()), self._run)
+        try:
+            yield lease
+        finally:
+            if self._inner is inner:
+                self._run(_leave(context))
+
     def cancel(self) -> None:
         """Cancels each ``read()`` and ``submit()`` that waits here; from any thread, or from a signal handler."""
         inner, loop = self._open()
@@ -426,6 +565,10 @@ def connect(
 
 async def _open(settings: Settings) -> connection.Connection:
     return await connection.Connection(settings).__aenter__()
+
+
+async def _leave(context: contextlib.AbstractAsyncContextManager[leasing.Lease]) -> None:
+    await context.__aexit__(None, None, None)
 
 
 async def _close(inner: connection.Connection | None) -> None:

@@ -17,7 +17,7 @@ from vitale_protocol.errors import (
     LocalMisuse,
     ShuttingDown,
 )
-from vitale_protocol.events import Reader
+from vitale_protocol.events import Event, Reader
 from vitale_protocol.methods import (
     ClientAdded,
     ClientsAdd,
@@ -37,6 +37,7 @@ from vitale_protocol.methods import (
     OutboxListed,
     OutboxToken,
     PresentationRequest,
+    PresentationsSubscribe,
     PresentationSubmit,
     Purpose,
     ReadersListed,
@@ -49,10 +50,13 @@ from vitale_protocol.methods import (
     Transport,
 )
 from vitale_protocol.records import Medium
+from vitale_protocol.tokens import Claims
 from vitale_reader import presentation
+from vitale_reader.leasing import Lease, Leases
 from vitale_reader.line import Line, Settings
 from vitale_reader.link import OnProgress
 from vitale_reader.reads import Reads
+from vitale_reader.subscribing import OnFailure, Subscriptions
 from vitale_reader.watching import Watch, Watchers
 
 __all__ = ["Connection", "Presentation", "Settings"]
@@ -84,8 +88,10 @@ class Connection:
 
     def __init__(self, settings: Settings) -> None:
         self._watchers = Watchers()
-        self._line = Line(settings, self._watchers.hear)
+        self._line = Line(settings, self._hear)
         self._reads = Reads(self._line, settings)
+        self._subscriptions = Subscriptions(self._line, self._reads)
+        self._leases = Leases(self._line)
         self._chores: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -105,7 +111,13 @@ class Connection:
             await asyncio.wait(self._chores, timeout=1.0)
         self._line.closed = True
         self._watchers.close()
+        self._subscriptions.close()
         await self._line.close()
+
+    def _hear(self, name: str, event: Event | None) -> None:
+        self._watchers.hear(name, event)
+        self._subscriptions.hear(event)
+        self._leases.hear(event)
 
     # ── presentations ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -204,11 +216,82 @@ class Connection:
         self, wish: PresentationRequest | PresentationSubmit, on_progress: OnProgress | None, *, acknowledge: bool
     ) -> Presentation:
         token, claims = await self._reads.obtain(wish, on_progress)
+        return self._presentation(token, claims, acknowledge=acknowledge)
+
+    def _presentation(self, token: str, claims: Claims, *, acknowledge: bool) -> Presentation:
         if acknowledge:
             # In the background: the caller need not wait for the daemon's disk. A loss of it costs nothing but
             # a token that stays in the outbox until it expires.
             self._spawn(self._acknowledge_quietly(claims.jti))
         return Presentation(token=token, claims=claims, connection=self)
+
+    async def subscribe(
+        self,
+        *,
+        media: Iterable[Medium] | None = None,
+        readers: Iterable[str] | None = None,
+        scopes: Iterable[Scope] = ("identity",),
+        purpose: Purpose | Iterable[Purpose] | None = None,
+        on_progress: OnProgress | None = None,
+        on_failure: OnFailure | None = None,
+        nonce: str | None = None,
+        acknowledge: bool = True,
+    ) -> AsyncGenerator[Presentation, None]:
+        """Every presentation that no ``read()`` of any program claims, each with its verified token.
+
+        Several subscriptions, of this program or of others, are served in turns. If the daemon goes away meanwhile,
+        the connection is opened again, and tokens that were issued but not delivered are recovered. Ends when the
+        connection is closed. Use ``contextlib.aclosing`` where the loop may be left early.
+
+        Args:
+            media: the media accepted; by default all that patients present. A camera is open as long as its codes are.
+            readers: ids of the readers to use; all by default.
+            scopes: what the tokens may say.
+            purpose: what they are for, as they will tell.
+            on_progress: called for each step, with a message that is fit to be shown.
+            on_failure: called for each presentation that gave no token, with what to do about it.
+            nonce: 22 to 128 characters of base64url; in every token of the subscription.
+            acknowledge: whether the daemon may forget a token once it is given; with False, call ``acknowledge()``
+                when the token is in good hands.
+
+        Raises:
+            TokenInvalid: a token of the daemon does not verify.
+            DaemonUnreachable: the daemon went away and did not come back.
+            VitaleError: the daemon refused the subscription.
+        """
+        wish = PresentationsSubscribe(
+            nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
+            media=None if media is None else tuple(media),
+            readers=None if readers is None else tuple(readers),
+            scopes=tuple(scopes),
+            purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
+        )
+        async with contextlib.aclosing(self._subscriptions.tokens(wish, on_progress, on_failure)) as tokens:
+            async for token, claims in tokens:
+                yield self._presentation(token, claims, acknowledge=acknowledge)
+
+    def lease(
+        self, reader: str, *, ttl: float = 5.0, previous: str | None = None
+    ) -> contextlib.AbstractAsyncContextManager[Lease]:
+        """The card in a reader for this program's own commands, for ``async with``. Needs the scope ``apdu``.
+
+        No other program of the desk comes between, whether it uses this daemon or PC/SC. Presentations at that reader
+        wait. The card is reset when the lease ends, and that it does with the context, with its time, with this
+        connection, with the card or with the reader.
+
+        Args:
+            reader: its id.
+            ttl: seconds from the moment at which the card is held, from 0.1 to 60; ``renew()`` prolongs it.
+            previous: the name of a lease of this client on that reader which this one is to replace.
+
+        Raises:
+            LeaseConflict: the reader is leased; or it is not, and ``previous`` was given.
+            NoReader, ReaderGone: there is no such reader.
+            MediumRemoved, MediumMute: there is no card, or it does not answer.
+            ReaderBusy: another program does not let the card go.
+            MediumUnsupported: nothing can be leased at this kind of reader.
+        """
+        return self._leases.hold(reader, ttl, previous)
 
     def cancel(self) -> None:
         """Cancels every ``read()`` and ``submit()`` of this connection that is waiting; each raises ``Cancelled``."""

@@ -9,7 +9,7 @@ from vitale_protocol.errors import DaemonUnreachable, LimitExceeded, LocalMisuse
 from vitale_protocol.methods import PROTOCOL_VERSION, Identity, Params, Result, SessionOpen, SessionOpened
 from vitale_reader.address import TlsAddress, resolve
 from vitale_reader.home import Home
-from vitale_reader.link import Link, OnExpiring, OnReader, open_link
+from vitale_reader.link import Link, OnEvent, OnExpiring, open_link
 from vitale_reader.pairing import Pairing
 
 __all__ = ["FIRST_DELAY", "LONGEST_DELAY", "SERVICE_TIMEOUT", "Line", "Settings"]
@@ -41,12 +41,12 @@ class Line:
 
     Args:
         settings: how to reach the daemon.
-        on_reader: hears the reader events of every link, as ``Link`` tells them.
+        on_event: hears the events of every link, as ``Link`` tells them.
     """
 
-    def __init__(self, settings: Settings, on_reader: OnReader) -> None:
+    def __init__(self, settings: Settings, on_event: OnEvent) -> None:
         self._settings = settings
-        self._on_reader = on_reader
+        self._on_event = on_event
         self._link: Link | None = None
         self._opened: SessionOpened | None = None
         self._opening = asyncio.Lock()
@@ -77,7 +77,7 @@ class Line:
         return await link.ask(method, params, result, within=self._settings.call_timeout)
 
     async def ask_service(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
-        """A call that the daemon answers when the apCV service has: it has its own time limit for that."""
+        """A call that the daemon answers when the apCV service or a card has: it has its own time limits for that."""
         link, _ = await self.open()
         return await link.ask(method, params, result, within=SERVICE_TIMEOUT)
 
@@ -122,7 +122,7 @@ class Line:
         )
         try:
             async with asyncio.timeout(within):
-                link = await open_link(address, settings.pairing, self._on_reader, settings.on_context_expiring)
+                link = await open_link(address, settings.pairing, self._on_event, settings.on_context_expiring)
         except TimeoutError as error:
             raise DaemonUnreachable(f"{address}: no answer in {within:g} s") from error
         try:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from vitale_protocol.errors import DaemonUnreachable, DaemonUntrusted, NotAuthenticated
-from vitale_protocol.events import ContextExpiring, PresentationProgress, ReaderEvent
+from vitale_protocol.events import ContextExpiring, Event, PresentationProgress
 from vitale_protocol.framing import LineFraming
 from vitale_protocol.methods import Params, PresentationCancel, Result
 from vitale_protocol.session import Called, Ended, Notified, Refused, Returned, Session, State
 from vitale_reader.address import Address, TlsAddress, UnixAddress, check_pin, tls_context
 from vitale_reader.pairing import Pairing
 
-__all__ = ["Call", "Link", "OnExpiring", "OnProgress", "OnReader", "open_link", "typed"]
+__all__ = ["Call", "Link", "OnEvent", "OnExpiring", "OnProgress", "open_link", "typed"]
 
 ResultT = TypeVar("ResultT", bound=Result)
 OnProgress = Callable[[PresentationProgress], None]
-OnReader = Callable[[str, ReaderEvent | None], None]
+OnEvent = Callable[[str, Event | None], None]
 OnExpiring = Callable[[ContextExpiring], None]
 
 
@@ -35,14 +35,14 @@ class Link(asyncio.Protocol):
     """A session over one transport. Once lost it stays lost; its waiting calls then raise ``DaemonUnreachable``.
 
     Args:
-        on_reader: hears every reader event by its name, and ``("lost", None)`` when the link is lost.
+        on_event: hears by its name every event that is not about one call; the link's loss is ``("lost", None)``.
         on_expiring: hears of every context that ends soon.
     """
 
-    def __init__(self, on_reader: OnReader, on_expiring: OnExpiring | None = None) -> None:
+    def __init__(self, on_event: OnEvent, on_expiring: OnExpiring | None = None) -> None:
         self._session = Session("client", LineFraming())
         self._calls: dict[int | str, Call] = {}
-        self._on_reader = on_reader
+        self._on_event = on_event
         self._on_expiring = on_expiring
         self._transport: asyncio.Transport | None = None
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -128,7 +128,7 @@ class Link(asyncio.Protocol):
             if not call.future.done():
                 call.future.set_exception(_loss(exc))
                 call.future.exception()  # a call may have been abandoned before
-        self._on_reader("lost", None)
+        self._on_event("lost", None)
 
     # ── events of the session ────────────────────────────────────────────────────────────────────────────────────
 
@@ -142,16 +142,16 @@ class Link(asyncio.Protocol):
                 call = self._calls.get(request)
                 if call is not None and call.on_progress is not None and not call.future.done():
                     call.on_progress(progress)
-            case Notified(name=name, event=ReaderEvent() as change):
-                self._on_reader(name, change)
             case Notified(event=ContextExpiring() as expiring):
                 if self._on_expiring is not None:
                     # Not within the reading of the bytes: what it raises is its own, and ends no connection.
                     asyncio.get_running_loop().call_soon(self._on_expiring, expiring)
+            case Notified(name=name, event=happened):
+                self._on_event(name, happened)
             case Called() | Ended():
                 self.abort()  # a daemon calls nobody; and what is no JSON-RPC is no daemon of ours
             case _:
-                pass  # an event of a newer daemon, or the answer to a call that was given up
+                pass  # the answer to a call that was given up
 
     def _flush(self) -> None:
         if self._transport is not None and (data := self._session.data_to_send()):
@@ -180,7 +180,7 @@ def _loss(cause: Exception | None) -> Exception:
 
 
 async def open_link(
-    address: Address, pairing: Pairing | None, on_reader: OnReader, on_expiring: OnExpiring | None = None
+    address: Address, pairing: Pairing | None, on_event: OnEvent, on_expiring: OnExpiring | None = None
 ) -> Link:
     """Connects; over TLS, checks the pin before anything is said.
 
@@ -192,9 +192,9 @@ async def open_link(
     loop = asyncio.get_running_loop()
     try:
         if isinstance(address, UnixAddress):
-            _, link = await loop.create_unix_connection(lambda: Link(on_reader, on_expiring), address.path)
+            _, link = await loop.create_unix_connection(lambda: Link(on_event, on_expiring), address.path)
             return link
-        return await _open_tls(address, pairing or Pairing(client_id=""), lambda: Link(on_reader, on_expiring))
+        return await _open_tls(address, pairing or Pairing(client_id=""), lambda: Link(on_event, on_expiring))
     except ssl.SSLCertVerificationError as error:
         raise DaemonUntrusted("the certificate is not the one of the pairing") from error
     except OSError as error:

@@ -91,7 +91,7 @@ class Reads:
                 if lost and (found := await self._recover(wish.nonce)) is not None:
                     return found
                 token = await self._request(link, wish, deadline - time.monotonic(), on_progress)
-                return token, await self._verify(token, wish.nonce)
+                return token, await self.verify(token, wish.nonce)
             except (DaemonUnreachable, ShuttingDown):
                 link.abort()
                 if time.monotonic() >= deadline:
@@ -131,10 +131,23 @@ class Reads:
         # A token with our nonce was issued before the loss and kept in the outbox.
         for waiting in (await self._line.ask("outbox.list", Empty(), OutboxListed)).tokens:
             with contextlib.suppress(TokenInvalid):  # another request's
-                return waiting.token, await self._verify(waiting.token, nonce)
+                return waiting.token, await self.verify(waiting.token, nonce)
         return None
 
-    async def _verify(self, token: str, nonce: str) -> Claims:
+    async def recover_all(self, nonce: str) -> list[tuple[str, Claims]]:
+        """The tokens with this nonce that were issued, not acknowledged, and not seen here before."""
+        found: list[tuple[str, Claims]] = []
+        for waiting in (await self._line.ask("outbox.list", Empty(), OutboxListed)).tokens:
+            with contextlib.suppress(TokenInvalid):  # another request's, or one that was seen
+                found.append((waiting.token, await self.verify(waiting.token, nonce)))
+        return found
+
+    async def verify(self, token: str, nonce: str) -> Claims:
+        """What a token says.
+
+        Raises:
+            TokenInvalid: it does not verify, or was seen before.
+        """
         _, opened = await self._line.open()
         try:
             return verify(token, jwks=opened.jwks, audience=opened.client_id, nonce=nonce, seen=self._seen)

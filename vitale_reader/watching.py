@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Generator
 
-from vitale_protocol.events import Reader, ReaderEvent
+from vitale_protocol.events import Event, Reader, ReaderEvent
 from vitale_reader.presentation import ReaderChange
 
 __all__ = ["Watch", "Watchers"]
@@ -81,18 +81,20 @@ class Watchers:
         finally:
             self._watches.remove(watch)
 
-    def hear(self, name: str, event: ReaderEvent | None) -> None:
-        """A reader event of the link's by its wire name, or its loss."""
+    def hear(self, name: str, event: Event | None) -> None:
+        """An event of the link's by its wire name, or its loss."""
         for watch in self._watches:
-            match name:
-                case "reader.added" if event is not None:
-                    watch.hear(ReaderChange("added", event.reader))
-                case "reader.changed" if event is not None:
-                    watch.hear(ReaderChange("changed", event.reader))
-                case "reader.removed" if event is not None:
-                    watch.hear(ReaderChange("removed", event.reader))
-                case _:
+            match name, event:
+                case "reader.added", ReaderEvent(reader=reader):
+                    watch.hear(ReaderChange("added", reader))
+                case "reader.changed", ReaderEvent(reader=reader):
+                    watch.hear(ReaderChange("changed", reader))
+                case "reader.removed", ReaderEvent(reader=reader):
+                    watch.hear(ReaderChange("removed", reader))
+                case _, None:
                     watch.interrupt()
+                case _:
+                    pass  # about something else
 
     def close(self) -> None:
         """Wakes every watch, so that it ends."""

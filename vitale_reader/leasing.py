@@ -1,0 +1,118 @@
+"""A lease, as its holder uses it: the card in a reader for this program's own commands."""
+
+import contextlib
+from collections.abc import AsyncGenerator
+
+from vitale_protocol.errors import DaemonUnreachable, LocalMisuse, ShuttingDown, VitaleError
+from vitale_protocol.events import Event, LeaseEnded, LeaseWhy
+from vitale_protocol.methods import (
+    CardTransmit,
+    CardTransmitted,
+    LeaseAcquire,
+    LeaseAcquired,
+    LeaseRelease,
+    LeaseReleased,
+    LeaseRenew,
+    LeaseRenewed,
+)
+from vitale_reader.line import Line
+
+__all__ = ["Lease", "Leases"]
+
+# WIRE: ttl_ms is 100 to 60 000.
+SHORTEST, LONGEST = 0.1, 60.0
+
+
+class Lease:
+    """A card that is held.
+
+    Attributes:
+        id: its name.
+        reader: the reader's id.
+        atr: of the card.
+        expires_at: when it ends unless it is renewed, seconds since the epoch, by the daemon's clock.
+        ended: why it ended, once the daemon has told; None as long as it is held, as far as is known.
+    """
+
+    def __init__(self, line: Line, reader: str, acquired: LeaseAcquired) -> None:
+        self._line = line
+        self.id = acquired.lease
+        self.reader = reader
+        self.atr = bytes.fromhex(acquired.atr)
+        self.expires_at = acquired.expires_at
+        self.ended: LeaseWhy | None = None
+
+    async def transmit(self, *apdus: bytes) -> tuple[bytes, ...]:
+        """Exchanges command APDUs one after the other; returns the responses with their status words.
+
+        ``61xx`` and ``6Cxx`` are for the caller to handle.
+
+        Raises:
+            CardError: the card answered one of them with an error, at which the series stopped: ``data["sw"]`` is the
+                status word, ``data["index"]`` which of them it was.
+            LeaseExpired: the lease has ended; ``data["why"]`` says how.
+            DaemonUnreachable: the connection was lost, and the lease with it.
+        """
+        wish = CardTransmit(lease=self.id, apdus=tuple(apdu.hex() for apdu in apdus))
+        done = await self._line.ask_service("card.transmit", wish, CardTransmitted)
+        return tuple(bytes.fromhex(response) for response in done.responses)
+
+    async def renew(self, ttl: float) -> float:
+        """It lasts ``ttl`` seconds from now on; returns when it ends, as ``expires_at``.
+
+        Raises:
+            LeaseExpired: the lease has ended.
+        """
+        wish = LeaseRenew(lease=self.id, ttl_ms=_milliseconds(ttl))
+        self.expires_at = (await self._line.ask_once("lease.renew", wish, LeaseRenewed)).expires_at
+        return self.expires_at
+
+    async def release(self) -> None:
+        """Gives the card back; harmless to repeat, and where there is nothing to give back any more."""
+        if not self._line.closed and not self._line.lost:
+            with contextlib.suppress(DaemonUnreachable, LocalMisuse, ShuttingDown, VitaleError):
+                await self._line.ask_once("lease.release", LeaseRelease(lease=self.id), LeaseReleased)
+        self.ended = self.ended or "released"
+
+
+class Leases:
+    """The leases of a connection."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._held: dict[str, Lease] = {}
+
+    def hear(self, event: Event | None) -> None:
+        """The end of a lease, or None for the loss of the link, which ends them all."""
+        if event is None:
+            for lease in self._held.values():
+                lease.ended = lease.ended or "client"
+        elif isinstance(event, LeaseEnded) and (ended := self._held.get(event.lease)):
+            ended.ended = event.why
+
+    @contextlib.asynccontextmanager
+    async def hold(self, reader: str, ttl: float, previous: str | None) -> AsyncGenerator[Lease, None]:
+        """A lease for as long as the context lasts, at most."""
+        lease = await self.acquire(reader, ttl, previous)
+        try:
+            yield lease
+        finally:
+            await self.give_back(lease)
+
+    async def acquire(self, reader: str, ttl: float, previous: str | None) -> Lease:
+        """A lease; it must be given back."""
+        wish = LeaseAcquire(reader=reader, previous=previous, ttl_ms=_milliseconds(ttl))
+        lease = Lease(self._line, reader, await self._line.ask_service("lease.acquire", wish, LeaseAcquired))
+        self._held[lease.id] = lease
+        return lease
+
+    async def give_back(self, lease: Lease) -> None:
+        """The end of a lease."""
+        self._held.pop(lease.id, None)
+        await lease.release()
+
+
+def _milliseconds(ttl: float) -> int:
+    if not SHORTEST <= ttl <= LONGEST:
+        raise LocalMisuse("a lease is for 0.1 to 60 seconds at a time")
+    return round(ttl * 1000)

@@ -1,0 +1,119 @@
+"""What comes for subscriptions: each token once, also across losses of the connection."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+
+from vitale_protocol.errors import DaemonUnreachable, LocalMisuse, ShuttingDown, TokenInvalid
+from vitale_protocol.events import Event, PresentationFailed, PresentationProgress, PresentationToken
+from vitale_protocol.methods import Done, PresentationsSubscribe, PresentationsSubscribed, PresentationsUnsubscribe
+from vitale_protocol.tokens import Claims
+from vitale_reader.line import FIRST_DELAY, LONGEST_DELAY, Line
+from vitale_reader.reads import Reads
+
+__all__ = ["OnFailure", "Subscriptions"]
+
+OnFailure = Callable[[PresentationFailed], None]
+OnProgress = Callable[[PresentationProgress], None]
+Heard = PresentationToken | PresentationFailed | PresentationProgress
+
+
+class Subscriptions:
+    """The subscriptions of a connection."""
+
+    def __init__(self, line: Line, reads: Reads) -> None:
+        self._line = line
+        self._reads = reads
+        # What comes for a name may come before the answer that tells the name.
+        self._heard: dict[str, asyncio.Queue[Heard | None]] = {}
+        self._over: set[str] = set()
+
+    def hear(self, event: Event | None) -> None:
+        """An event for a subscription, or None for the loss of the link."""
+        if event is None:
+            for queue in self._heard.values():
+                queue.put_nowait(None)
+            self._over.clear()
+            return
+        if isinstance(event, Heard) and event.subscription is not None and event.subscription not in self._over:
+            self._heard.setdefault(event.subscription, asyncio.Queue()).put_nowait(event)
+
+    def close(self) -> None:
+        """Ends every subscription."""
+        self.hear(None)
+
+    async def tokens(
+        self, wish: PresentationsSubscribe, on_progress: OnProgress | None, on_failure: OnFailure | None
+    ) -> AsyncGenerator[tuple[str, Claims], None]:
+        """The tokens of a subscription and what they say, until the line is closed.
+
+        After a loss it subscribes anew, with the same nonce: what was issued meanwhile is in the outbox.
+
+        Raises:
+            TokenInvalid: a token does not verify.
+            DaemonUnreachable: the daemon went away and did not come back.
+            VitaleError: the daemon refused the subscription.
+        """
+        lost, delay = False, FIRST_DELAY
+        while not self._line.closed:
+            try:
+                subscribed = await self._line.ask_once("presentations.subscribe", wish, PresentationsSubscribed)
+                name = subscribed.subscription
+            except (DaemonUnreachable, ShuttingDown):
+                if not lost:
+                    raise
+                # Whether it comes back is for the opening of the line to say, which has its own time limit.
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, LONGEST_DELAY)
+                await self._line.open()
+                continue
+            queue = self._heard.setdefault(name, asyncio.Queue())
+            if self._line.lost:
+                queue.put_nowait(None)
+            try:
+                if lost:
+                    for recovered in await self._reads.recover_all(wish.nonce):
+                        yield recovered
+                async for token in _follow(queue, on_progress, on_failure):
+                    with contextlib.suppress(AlreadyGiven):
+                        yield await self._verified(token, wish.nonce)
+            except (DaemonUnreachable, ShuttingDown):
+                pass
+            finally:
+                await self._unsubscribe(name)
+            lost, delay = True, FIRST_DELAY
+
+    async def _verified(self, token: str, nonce: str) -> tuple[str, Claims]:
+        try:
+            return token, await self._reads.verify(token, nonce)
+        except TokenInvalid as error:
+            if error.data.get("check") == "replayed":
+                raise AlreadyGiven from error
+            raise
+
+    async def _unsubscribe(self, name: str) -> None:
+        self._heard.pop(name, None)
+        if self._line.closed or self._line.lost:
+            return
+        self._over.add(name)
+        with contextlib.suppress(DaemonUnreachable, LocalMisuse, ShuttingDown):
+            await self._line.ask_once("presentations.unsubscribe", PresentationsUnsubscribe(subscription=name), Done)
+
+
+class AlreadyGiven(Exception):
+    """A token that was yielded already."""
+
+
+async def _follow(
+    queue: "asyncio.Queue[Heard | None]", on_progress: OnProgress | None, on_failure: OnFailure | None
+) -> AsyncGenerator[str, None]:
+    while (event := await queue.get()) is not None:
+        match event:
+            case PresentationToken():
+                yield event.token
+            case PresentationFailed():
+                if on_failure is not None:
+                    on_failure(event)
+            case PresentationProgress():
+                if on_progress is not None:
+                    on_progress(event)
