@@ -156,8 +156,8 @@ def test_any_file_gives_serials_or_one_error(lines: list[str]) -> None:
 @given(st.sets(st.integers(0, 2**64 - 1), max_size=30), st.integers(0, 2**64 - 1))
 def test_a_look_up_finds_what_is_there_and_nothing_else(digests: set[int], other: int) -> None:
     listed = array("Q", sorted(digests))
-    assert all(opposition._holds(listed, digest) for digest in digests)
-    assert opposition._holds(listed, other) == (other in digests)
+    assert all(opposition.holds(listed, digest) for digest in digests)
+    assert opposition.holds(listed, other) == (other in digests)
 
 
 # ── the daemon ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -61,8 +61,8 @@ def export(station: str | None, home: Path | None) -> None:
     beside(home, work)
 
 
-def _line(row: "RowMapping") -> dict[str, object]:
-    values = {name: value for name, value in row.items() if value is not None}
+def _line(row: "RowMapping") -> dict[str, Any]:
+    values: dict[str, Any] = {name: value for name, value in row.items() if value is not None}
     mac = values.pop("mac", b"")
     return values | ({"mac": mac.hex()} if isinstance(mac, bytes) and mac else {})
 

@@ -88,8 +88,9 @@ class Access:
 
         def work(connection: Connection) -> tuple[tuple[object, ...], list[ClientRow]]:
             now = tuple(connection.execute(stamp).one())
-            found = [] if now == self._stamp else connection.execute(query).all()
-            return now, [ClientRow(**dict(zip(names, values, strict=True))) for values in found]
+            if now == self._stamp:
+                return now, []
+            return now, [ClientRow(**dict(zip(names, values, strict=True))) for values in connection.execute(query)]
 
         self._stamp, rows = await self._store.run(work)
         revoked = [row.client_id for row in rows if row.revoked_at is not None and self._speaks(row.client_id)]

@@ -24,7 +24,7 @@ from vitale_reader.daemon.store import Store
 from vitale_reader.daemon.tables import opposition_lists, opposition_parts
 from vitale_reader.daemon.vault import Vault
 
-__all__ = ["ListSummary", "Opposition", "clear", "replace", "serials_of", "summaries"]
+__all__ = ["ListSummary", "Opposition", "clear", "holds", "replace", "serials_of", "summaries"]
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Opposition:
         if self._unknown:
             raise StoreUnavailable("the opposition lists could not be read")
         digest = _digest(self._vault, _plain(serial))
-        return any(_holds(listed, digest) for listed in self._lists.values())
+        return any(holds(listed, digest) for listed in self._lists.values())
 
     async def _fetch(self, generation: str) -> "array[int]":
         of_list = opposition_lists.c.generation == generation
@@ -176,7 +176,8 @@ def _digest(vault: Vault, serial: str) -> int:
     return int.from_bytes(vault.serial(serial.encode())[:8], "big")
 
 
-def _holds(digests: "array[int]", digest: int) -> bool:
+def holds(digests: "array[int]", digest: int) -> bool:
+    """Whether a digest is in a sorted array of them."""
     place = bisect_left(digests, digest)
     return place < len(digests) and digests[place] == digest
 
