@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from vitale_drivers.base import Command, Presented, ReaderAdded, ReaderChanged, Started
+from vitale_drivers.base import Command, Leased, Presented, ReaderAdded, ReaderChanged, Started, Transmitted
+from vitale_drivers.base import Lease as LeaseCommand
 from vitale_protocol.errors import ContextUnknown
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import DriverHealth
@@ -269,6 +270,14 @@ class NoDrivers:
     def send(self, driver: str, command: Command) -> None:
         self.sent.append((driver, command))
 
+    async def transmit(self, driver: str, reader: str, apdus: tuple[bytes, ...], *, lease: int) -> Transmitted:
+        """A card that answers each command with itself and 9000, and 00FF… with 6D00."""
+        assert (driver, reader) == (CARD_READER.driver, CARD_READER.id)
+        responses = tuple(itertools.takewhile(bool, (b"" if apdu[1] == 0xFF else apdu + b"\x90\x00" for apdu in apdus)))
+        if len(responses) < len(apdus):
+            return Transmitted(id=lease, responses=responses, reason="card_error", data={"sw": "6D00"})
+        return Transmitted(id=lease, responses=responses)
+
     async def stop(self) -> None:
         pass
 
@@ -339,6 +348,13 @@ class Counter:
     def put_card(self) -> None:
         """A Vitale card stands in the card reader."""
         self.desk.report("pcsc", ReaderAdded(reader=CARD_READER))
+
+    def hold(self, reason: str = "") -> int:
+        """The driver holds the card that it was last told to hold, or says why not; the number of the lease."""
+        command = self.sent[-1][1]
+        assert isinstance(command, LeaseCommand)
+        self.desk.report("pcsc", Leased(id=command.id, atr=b"" if reason else b"\x3b\x00", reason=reason))
+        return command.id
 
     def give_card(self, evidence: dict[str, bytes]) -> None:
         """What the card in the card reader said."""

@@ -1,0 +1,169 @@
+"""Leases over the wire: what the holder gets, what others are told, and that no APDU is written down."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from vitale_drivers.base import ReaderChanged, ReaderRemoved, Unlease, Unleased
+from vitale_protocol.events import Reader
+
+READER = "pcsc:slot"
+SECRET = "00B0000042"
+
+
+async def acquire(counter: Any, line: Any, previous: str | None = None, ttl_ms: int = 5000) -> dict[str, Any]:
+    request = line.send_call("lease.acquire", {"reader": READER, "previous": previous, "ttl_ms": ttl_ms})
+    await line.result("session.ping")
+    counter.hold()
+    answer = await line.answer(request)
+    assert "result" in answer, answer
+    return dict(answer["result"])
+
+
+async def data(line: Any, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    answer = await line.call(method, params)
+    assert "error" in answer, answer
+    return dict(answer["error"]["data"])
+
+
+def test_a_holder_exchanges_apdus(counter: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def work(line: Any) -> None:
+        counter.put_card()
+        held = await acquire(counter, line)
+        assert held["atr"] == "3B00"
+        lease = held["lease"]
+        done = await line.result("card.transmit", {"lease": lease, "apdus": [SECRET, "00a40000023f00"]})
+        assert done == {"responses": [SECRET + "9000", "00A40000023F009000"]}
+        failed = await data(line, "card.transmit", {"lease": lease, "apdus": [SECRET, "00FF0000", SECRET]})
+        assert (failed["reason"], failed["sw"], failed["index"]) == ("card_error", "6D00", 1)
+        renewed = await line.result("lease.renew", {"lease": lease, "ttl_ms": 60_000})
+        assert renewed["expires_at"] > held["expires_at"] + 50
+        assert await line.result("lease.release", {"lease": lease}) == {"released": True}
+        assert isinstance(counter.sent[-1][1], Unlease)
+        assert await line.result("lease.release", {"lease": lease}) == {"released": False}
+        ended = await data(line, "card.transmit", {"lease": lease, "apdus": [SECRET]})
+        assert (ended["reason"], ended["why"]) == ("lease_expired", "released")
+        assert line.notifications == []
+
+    counter.run(work)
+    assert SECRET not in caplog.text
+    assert SECRET.lower() not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"apdus": []},
+        {"apdus": ["00A4"]},
+        {"apdus": ["00A40000023F0"]},
+        {"apdus": ["zz" * 5]},
+        {"apdus": ["00A4000002\n"]},
+        {"apdus": ["00" * 65_545]},
+        {"apdus": ["00000000"] * 257},
+        {"apdus": ["00000000"], "x": 1},
+    ],
+)
+def test_what_is_no_apdu_is_refused_before_anything_is_done(counter: Any, params: dict[str, Any]) -> None:
+    async def work(line: Any) -> None:
+        assert await line.reason("card.transmit", {"lease": "l", **params}) == "invalid_params"
+
+    counter.run(work)
+
+
+@pytest.mark.parametrize("ttl_ms", [99, 60_001])
+def test_times_have_limits(counter: Any, ttl_ms: int) -> None:
+    async def work(line: Any) -> None:
+        wish = {"reader": READER, "previous": None, "ttl_ms": ttl_ms}
+        assert await line.reason("lease.acquire", wish) == "invalid_params"
+
+    counter.run(work)
+
+
+def test_others_learn_nothing_but_that_it_is_leased(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        counter.put_card()
+        async with counter.tools.unix_line(counter.home.endpoints()) as other:
+            await other.open(language="en")
+            lease = (await acquire(counter, line))["lease"]
+            wish = {"reader": READER, "previous": None, "ttl_ms": 1000}
+            for method, params in (
+                ("lease.acquire", wish),
+                ("lease.acquire", wish | {"previous": "guess"}),
+                ("lease.renew", {"lease": lease, "ttl_ms": 1000}),
+                ("lease.release", {"lease": lease}),
+                ("card.transmit", {"lease": lease, "apdus": [SECRET]}),
+            ):
+                told = await data(other, method, params)
+                assert told.keys() == {"reason", "retryable", "cause", "remedy", "detail"}
+                assert told["reason"] == "lease_conflict"
+                assert lease not in str(told)
+            leased = Reader(
+                id=READER, name="Slot", driver="pcsc", media=("vitale-card",), state="leased", medium="vitale-card"
+            )
+            counter.desk.report("pcsc", ReaderChanged(reader=leased))
+            request = other.send_call("presentation.request", {"nonce": "n" * 22, "media": ["vitale-card"]})
+            await counter.step(other, "retry", request)
+            assert await line.reason("lease.acquire", wish | {"reader": "pcsc:none"}) == "no_reader"
+
+    counter.run(work)
+
+
+def test_an_end_that_nobody_asked_for_is_told_to_the_holder(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        counter.put_card()
+        for why in ("card", "reader", "ttl"):
+            lease = (await acquire(counter, line, ttl_ms=100 if why == "ttl" else 5000))["lease"]
+            if why == "card":
+                number = counter.sent[-1][1].id
+                counter.desk.report("pcsc", Unleased(id=number, why="card"))
+            elif why == "reader":
+                counter.desk.report("pcsc", ReaderRemoved(reader=READER))
+                counter.put_card()
+            ended = await line.receive()
+            assert (ended["method"], ended["params"]) == ("lease.ended", {"lease": lease, "why": why})
+            answer = await data(line, "lease.renew", {"lease": lease, "ttl_ms": 1000})
+            assert (answer["reason"], answer["why"]) == ("lease_expired", why)
+
+    counter.run(work)
+
+
+def test_a_session_that_ends_lets_the_card_go_and_its_client_learns_why(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        counter.put_card()
+        async with counter.tools.unix_line(counter.home.endpoints()) as other:
+            await other.open()
+            lease = (await acquire(counter, other))["lease"]
+        while not isinstance(counter.sent[-1][1], Unlease):
+            await line.result("session.ping")
+        answer = await data(line, "card.transmit", {"lease": lease, "apdus": [SECRET]})
+        assert (answer["reason"], answer["why"]) == ("lease_expired", "client")
+        assert (await acquire(counter, line))["lease"] != lease
+
+    counter.run(work)
+
+
+def test_a_card_that_cannot_be_held_is_the_answer(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        counter.put_card()
+        request = line.send_call("lease.acquire", {"reader": READER, "previous": None, "ttl_ms": 1000})
+        await line.result("session.ping")
+        counter.hold(reason="reader_busy")
+        assert (await line.answer(request))["error"]["data"]["reason"] == "reader_busy"
+        await acquire(counter, line)
+
+    counter.run(work)
+
+
+def test_a_daemon_that_stops_answers_whoever_waits_for_a_lease(counter: Any) -> None:
+    waits: list[Any] = []
+
+    async def work(line: Any) -> None:
+        counter.put_card()
+        waits.append(line.send_call("lease.acquire", {"reader": READER, "previous": None, "ttl_ms": 1000}))
+        await line.result("session.ping")
+
+    counter.run(work)
+    assert isinstance(counter.sent[-1][1], Unlease)
