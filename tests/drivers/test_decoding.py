@@ -149,6 +149,21 @@ class TestStructuredAppend:
         assert [place.index for place in places if place] == list(range(len(parts)))
         assert len({(place.count, place.parity) for place in places if place}) == 1
 
+    @pytest.mark.parametrize("turns", range(4))
+    @pytest.mark.parametrize(("version", "error"), [(2, "l"), (6, "q"), (7, "h"), (14, "l")])
+    def test_each_part_tells_its_place_in_a_mirror_too(self, version: int, error: str, turns: int) -> None:
+        content = "abcdef0123_" * (8 * version)
+        part = segno.make_sequence(content, version=version, error=error, boost_error=False)[1]
+        upright, mirrored = drawn(part, 3), np.rot90(drawn(part, 3)[:, ::-1], turns)
+
+        assert only(decode(mirrored)).sequence == only(decode(upright)).sequence is not None
+
+    @pytest.mark.parametrize("mask", range(8))
+    def test_a_whole_code_in_a_mirror_is_no_part(self, mask: int) -> None:
+        for number in range(8):
+            code = segno.make(f"{number}" * 20, mask=mask, micro=False)
+            assert only(decode(drawn(code)[:, ::-1])).sequence is None
+
     def test_the_parity_is_that_of_the_whole_message(self) -> None:
         content = "the message that is told in parts, each of them a symbol of its own"
         parts = [only(decode(drawn(part))) for part in segno.make_sequence(content, symbol_count=4)]

@@ -8,6 +8,7 @@ class EC(NamedTuple):
 
 ECC: Mapping[int, Mapping[int, tuple[EC, ...]]]
 ALIGNMENT_POS: tuple[tuple[int, ...], ...]
+FORMAT_INFO: tuple[int, ...]
 ERROR_LEVEL_L: int
 ERROR_LEVEL_M: int
 ERROR_LEVEL_Q: int

@@ -43,6 +43,13 @@ _LEVELS: Mapping[str, int] = {
     "H": consts.ERROR_LEVEL_H,
 }
 
+# Table 12, and figure 25: where the level and the mask are told, from the first bit to the last.
+_LEVEL_BITS: Mapping[str, int] = {"L": 0b01, "M": 0b00, "Q": 0b11, "H": 0b10}
+_FORMAT_PLACES = (
+    *((8, column) for column in (0, 1, 2, 3, 4, 5, 7, 8)),
+    *((row, 8) for row in (7, 5, 4, 3, 2, 1, 0)),
+)
+
 
 class _Extra(msgspec.Struct, frozen=True, rename="pascal"):
     """What zxing-cpp says of a QR code besides."""
@@ -56,12 +63,21 @@ def sequence_of(symbol: zxingcpp.Barcode) -> Sequence | None:
     """The place of a QR code (model 2) among several, or None where it stands alone."""
     extra = msgspec.convert(symbol.extra, _Extra)
     version = int(extra.version)
-    drawn = np.asarray(symbol.to_image(scale=1, add_quiet_zones=False))
+    modules = _upright(np.asarray(symbol.to_image(scale=1, add_quiet_zones=False)) < 128, extra)
     blocks = sum(group.num_blocks for group in consts.ECC[version][_LEVELS[extra.level]])
-    head = _bits(drawn < 128, version, _MASKS[extra.data_mask], blocks)
+    head = _bits(modules, version, _MASKS[extra.data_mask], blocks)
     if head >> 16 != _APPENDED:
         return None
     return Sequence(index=head >> 12 & 0xF, count=(head >> 8 & 0xF) + 1, parity=head & 0xFF)
+
+
+def _upright(modules: Modules, extra: _Extra) -> Modules:
+    """A symbol that was seen in a mirror is drawn as it was seen: its format reads from the other end then."""
+    told = 0
+    for row, column in _FORMAT_PLACES:
+        told = told << 1 | bool(modules[row, column])
+    meant = consts.FORMAT_INFO[_LEVEL_BITS[extra.level] << 3 | extra.data_mask]
+    return modules if told == meant else modules.T
 
 
 def _bits(modules: Modules, version: int, mask: _Mask, blocks: int) -> int:
