@@ -101,6 +101,7 @@ def test_no_error_ends_with_success() -> None:
 def test_settings_as_toml_are_toml() -> None:
     settings = {"store": 'sq"l\\ité', "n": 3, "tls": {"lan": True, "users": ["a", "b"], "deep": {"a b": {"x": 1.5}}}}
     assert tomllib.loads("\n".join(toml(settings))) == settings
+    assert tomllib.loads("\n".join(toml({**settings, "key_file": None}))) == settings
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,9 @@ def toml(settings: dict[str, Any], within: str = "") -> Iterator[str]:
     """Settings as TOML, plain values before tables; every string, number and list of JSON is one of TOML too."""
     tables = {name: cast("dict[str, Any]", value) for name, value in settings.items() if isinstance(value, dict)}
     for name, value in settings.items():
-        if name not in tables:
+        if value is None:
+            yield f"# {_key(name)} = …"  # TOML has no word for nothing
+        elif name not in tables:
             yield f"{_key(name)} = {json.dumps(value, ensure_ascii=False)}"
     for name, table in tables.items():
         place = f"{within}{_key(name)}"
