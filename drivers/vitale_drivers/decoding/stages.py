@@ -110,6 +110,7 @@ HARD_STAGES = (
     Stage(name="local", where="whole", smaller=1000),
     Stage(name="deblur", side=256, repair=_deblur(2.0)),
     Stage(name="whole-global", where="whole", binarizer=GLOBAL, larger=1000),
+    Stage(name="half-local", where="half"),
     Stage(name="finest-threshold", side=400, repair=_threshold(40, 2), binarizer=READY),
     Stage(name="small-sharp", side=200, repair=_sharp(2.5, 5)),
     Stage(name="coarse-threshold", side=256, repair=_smooth_threshold(12), binarizer=READY),
@@ -118,6 +119,7 @@ HARD_STAGES = (
     Stage(name="large-sharp", side=400, repair=_sharp(1.6, 5)),
     Stage(name="deblur-more", side=256, repair=_deblur(2.45)),
     Stage(name="thorough", where="whole", smaller=1000, thorough=True),
+    Stage(name="thorough-large", where="whole", larger=1400, thorough=True),
 )
 """For the rest; what reads most for its time comes first."""
 
