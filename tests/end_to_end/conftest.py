@@ -24,11 +24,11 @@ CONFIGURATION = (
 class Daemon:
     """A daemon in a home of its own; what it writes to standard error is kept in ``log``."""
 
-    def __init__(self, folder: Path, driver: str = "pcsc", options: str = "") -> None:
+    def __init__(self, folder: Path, driver: str = "pcsc", options: str = "", rest: str = "") -> None:
         self.home = Home.under(folder)
         self.log_file = folder / "daemon.log"
         folder.mkdir(parents=True, exist_ok=True)
-        text = CONFIGURATION.format(driver=driver)
+        text = CONFIGURATION.format(driver=driver) + rest + "\n"
         self.home.config.write_text(f"{text}[drivers.options.{driver}]\n{options}\n" if options else text)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -80,11 +80,11 @@ StartDaemon = Callable[..., Daemon]
 
 @pytest.fixture
 def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
-    """Starts daemons: ``start_daemon(driver="pcsc", options="busy_timeout = 1.0")``."""
+    """Starts daemons: ``start_daemon(driver="pcsc", options="busy_timeout = 1.0", rest="[tokens]…")``."""
     started: list[Daemon] = []
 
-    def start(driver: str = "pcsc", options: str = "") -> Daemon:
-        daemon = Daemon(tmp_path / f"home{len(started)}", driver, options)
+    def start(driver: str = "pcsc", options: str = "", rest: str = "") -> Daemon:
+        daemon = Daemon(tmp_path / f"home{len(started)}", driver, options, rest)
         started.append(daemon)
         return daemon.start()
 

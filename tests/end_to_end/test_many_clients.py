@@ -1,0 +1,84 @@
+"""Dozens of client processes on one daemon and one card: seconds in the suite, ten minutes in ``make soak``."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.swarm import Swarm
+
+pytestmark = pytest.mark.pcscd
+
+READER = "pcsc:virtual-pcd"
+MEBIBYTE = 1 << 20
+
+#: Bytes that the daemon may grow by once it is warm: allocators keep some, a leak does not stop.
+GROWTH = 16 * MEBIBYTE
+
+
+@contextmanager
+def a_hand(link: Any) -> Iterator[None]:
+    """A card that is put in and taken out, over and over."""
+    stop = threading.Event()
+
+    def move() -> None:
+        while not stop.wait(0.9):
+            link.remove()
+            stop.wait(0.5)
+            link.insert()
+
+    hand = threading.Thread(target=move)
+    hand.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        hand.join(20)
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def stored(state: Path) -> set[str]:
+    """The tokens that were ever stored: each was written down in the audit trail, in the same transaction."""
+    with sqlite3.connect(f"file:{state / 'store.db'}?mode=ro", uri=True) as store:
+        return {jti for (jti,) in store.execute("SELECT jti FROM audit WHERE jti IS NOT NULL")}
+
+
+@pytest.mark.parametrize(
+    ("clients", "seconds"), [(16, 5.0), pytest.param(64, 600.0, marks=pytest.mark.soak)], ids=["16", "64"]
+)
+@pytest.mark.timeout(1_200)
+def test_nothing_is_given_twice_and_nothing_is_lost(
+    start_daemon: Any, pcsc_service: Any, virtual_card: Callable[..., Any], clients: int, seconds: float
+) -> None:
+    assert pcsc_service.pid is not None
+    daemon = start_daemon(rest="[tokens]\nlifetime = 600\n[limits]\nsessions = 200")
+    socket = daemon.endpoints.unix
+    link = virtual_card()
+    with a_hand(link), Swarm([socket], clients=clients, seconds=seconds, reader=READER) as swarm:
+        threading.Event().wait(seconds / 4)
+        warm = resident(daemon.endpoints.pid)
+        harvest = swarm.harvest()
+    assert resident(daemon.endpoints.pid) - warm < GROWTH
+    harvest.check()
+    assert harvest.outcomes["delivered"] > clients
+    assert harvest.outcomes["handed over"] > 0
+    assert harvest.outcomes["leased"] > 0
+    with daemon.connect() as reader:
+        pending = {token.jti for token in reader.pending()}
+        assert not pending & harvest.acknowledged
+        assert all(one.state in {"present", "empty"} for one in reader.readers()), "a lease outlived its client"
+    daemon.stop()
+    issued = stored(daemon.home.state)
+    assert harvest.jtis <= issued, "given, and never stored"
+    # What was handed over to a client that had hung up is in the outbox until it expires.
+    if seconds < 600:
+        assert issued - harvest.jtis <= pending, "stored, and neither given nor kept"
