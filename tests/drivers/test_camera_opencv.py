@@ -1,6 +1,7 @@
 """Pictures in the forms that cameras deliver, and video files and streams, through OpenCV itself."""
 
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -75,6 +76,14 @@ def test_a_picture_that_is_damaged_is_none(data: bytes) -> None:
     assert picture.grey() is None
     assert picture.jpeg() is None
     assert CvPicture("yuyv", np.frombuffer(data, np.uint8)).grey() is None
+
+
+def test_a_picture_that_says_it_is_huge_takes_no_memory() -> None:
+    _, encoded = cv2.imencode(".jpg", np.zeros((8, 8), np.uint8))
+    data = bytearray(encoded.tobytes())
+    size = data.index(b"\xff\xc0") + 5
+    data[size : size + 4] = struct.pack(">HH", 65_000, 16_000)
+    assert CvPicture("mjpg", np.frombuffer(data, np.uint8)).grey() is None
 
 
 def test_a_picture_is_in_no_repr() -> None:
