@@ -78,11 +78,11 @@ class Swarm:
         clients: how many processes.
         seconds: how long they live.
         seed: the same one gives the same choices, though not the same interleaving.
-        reader: the reader that they lease, or empty for no leases.
+        readers: where they ask and lease, and where they only subscribe; all of them, and no leases, by default.
     """
 
     def __init__(
-        self, sockets: Sequence[str], *, clients: int, seconds: float, seed: int = 7816, reader: str = ""
+        self, sockets: Sequence[str], *, clients: int, seconds: float, seed: int = 7816, readers: Sequence[str] = ()
     ) -> None:
         self._seconds = seconds
         self._processes = [
@@ -95,7 +95,7 @@ class Swarm:
                     sockets[number % len(sockets)],
                     str(seed + number),
                     str(seconds),
-                    reader,
+                    *readers,
                 ],
                 stdout=subprocess.PIPE,
             )

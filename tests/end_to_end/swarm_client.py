@@ -1,6 +1,7 @@
 """One client of the swarm: asks, cancels, subscribes, leases and hangs up at random, with the standard library alone.
 
-``python swarm_client.py SOCKET SEED SECONDS READER``: at the end it prints one JSON object, what it was given and what
+``python swarm_client.py SOCKET SEED SECONDS [READER [READER]]``: it asks and leases at the first reader, and subscribes
+to both. At the end it prints one JSON object, what it was given and what
 it was answered. A breach of the protocol that it sees itself is in ``faults``.
 """
 
@@ -29,9 +30,9 @@ class Client:
 
     connection: socket.socket
 
-    def __init__(self, path: str, seed: int, seconds: float, reader: str) -> None:
+    def __init__(self, path: str, seed: int, seconds: float, readers: list[str]) -> None:
         self.path = path
-        self.reader = reader
+        self.readers = readers
         self.chance = random.Random(seed)
         self.end = time.monotonic() + seconds
         self.given: list[tuple[str, str]] = []
@@ -64,7 +65,7 @@ class Client:
                 if time.monotonic() >= self.end:
                     return
                 acts = (self.ask, self.cancel, self.leave, self.subscribe, self.lease)
-                (act,) = self.chance.choices(acts, (40, 15, 10, 20, 15 * bool(self.reader)))
+                (act,) = self.chance.choices(acts, (40, 15, 10, 20, 15 * bool(self.readers)))
                 if not act():
                     return
 
@@ -98,7 +99,7 @@ class Client:
 
     def lease(self) -> bool:
         ttl = self.chance.choice((100, 1000))
-        wish = {"reader": self.reader, "previous": None, "ttl_ms": ttl}
+        wish = {"reader": self.readers[0], "previous": None, "ttl_ms": ttl}
         answer = self.call_and_wait("lease.acquire", wish, 45)
         self.note(answer, "leased")
         if "result" not in answer:
@@ -157,6 +158,8 @@ class Client:
 
     def request(self, timeout: float) -> int:
         wish = {"nonce": self.nonce(), "media": ["vitale-card"], "timeout_ms": int(timeout * 1000)}
+        if self.readers:
+            wish["readers"] = self.readers[:1]
         return self.call("presentation.request", wish)
 
     def call(self, method: str, params: Json) -> int:
@@ -206,8 +209,8 @@ class Client:
             self.hear(message)
 
 
-def main(path: str, seed: str, seconds: str, reader: str) -> None:
-    client = Client(path, int(seed), float(seconds), reader)
+def main(path: str, seed: str, seconds: str, *readers: str) -> None:
+    client = Client(path, int(seed), float(seconds), [*readers])
     client.run()
     json.dump(
         {
