@@ -12,7 +12,19 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from vitale_drivers.base import Arm, Driver, Emit, Health, Options, Started, Transmit, Transmitted
+from vitale_drivers.base import (
+    Arm,
+    Driver,
+    Emit,
+    Health,
+    Lease,
+    Leased,
+    Options,
+    Started,
+    Transmit,
+    Transmitted,
+    Unlease,
+)
 from vitale_firmware_sim.card import Card
 from vitale_firmware_sim.control import ControlSocket
 from vitale_firmware_sim.faults import FaultyCard, parse_faults
@@ -91,11 +103,22 @@ class SimulatedCardDriver(Driver):
 
     def transmit(self, command: Transmit) -> None:
         """Exchanges raw APDUs; emits one ``Transmitted``."""
-        reader = next((one for name, one in self._readers.items() if _id(name) == command.reader), None)
-        if reader is not None:
+        if reader := self._by_id(command.reader):
             reader.transmit(command)
         elif self._emit is not None:
             self._emit(Transmitted(id=command.id, responses=(), reason=ReaderGone.reason))
+
+    def lease(self, command: Lease) -> None:
+        """Holds a card for its holder's commands; emits one ``Leased``."""
+        if reader := self._by_id(command.reader):
+            reader.lease(command)
+        elif self._emit is not None:
+            self._emit(Leased(id=command.id, reason=ReaderGone.reason))
+
+    def unlease(self, command: Unlease) -> None:
+        """Ends a lease."""
+        if reader := self._by_id(command.reader):
+            reader.unlease(command)
 
     def stuck(self) -> str:
         """Names a reader whose card has been at work for longer than ``transmit_limit``."""
@@ -151,6 +174,9 @@ class SimulatedCardDriver(Driver):
             ConfigurationInvalid: no such reader.
         """
         self._reader(reader).unplug()
+
+    def _by_id(self, reader: str) -> SimulatedReader | None:
+        return next((one for name, one in self._readers.items() if _id(name) == reader), None)
 
     def _reader(self, name: str) -> SimulatedReader:
         if name not in self._readers:

@@ -10,13 +10,27 @@ from collections import deque
 
 import msgspec
 
-from vitale_drivers.base import Arm, Emit, Failed, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report, Transmit
+from vitale_drivers.base import (
+    Arm,
+    Emit,
+    Failed,
+    Lease,
+    Progress,
+    ReaderAdded,
+    ReaderChanged,
+    ReaderRemoved,
+    Report,
+    Transmit,
+    Transmitted,
+    Unlease,
+)
+from vitale_drivers.card_lease import CardLease
 from vitale_drivers.card_tasks import Task, reading, transmission
 from vitale_drivers.channel import Channel
 from vitale_drivers.presence import Presence
 from vitale_firmware_sim.card import VirtualCard
-from vitale_protocol.errors import MediumMute, MediumRemoved, ReaderGone, VitaleError
-from vitale_protocol.events import Reader
+from vitale_protocol.errors import LeaseExpired, MediumMute, MediumRemoved, ReaderGone, VitaleError
+from vitale_protocol.events import LeaseWhy, Reader, ReaderState
 from vitale_protocol.media import recognise
 
 __all__ = ["MEDIA", "SimulatedReader"]
@@ -39,6 +53,8 @@ class SimulatedReader:
         self._plugged = False
         self._closed = False
         self._tasks: deque[Task] = deque()
+        self._task: Task | None = None
+        self._leases: dict[int, CardLease] = {}
         self._since: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"card in {reader.id}", daemon=True)
 
@@ -57,6 +73,7 @@ class SimulatedReader:
         """The reader goes, and takes what is in it along."""
         with self._changed:
             if self._plugged:
+                self._end_leases("reader")
                 self._fail_waiting(ReaderGone("the simulated reader was unplugged"))
                 self._presence.left()
                 self._plugged = False
@@ -95,17 +112,42 @@ class SimulatedReader:
             self._presence.disarm()
 
     def transmit(self, command: Transmit) -> None:
-        """Passes raw APDUs to the card."""
+        """Passes raw APDUs to the card, for the holder of a lease or for nobody."""
         with self._changed:
-            task = transmission(self._presence.number, command)
-            if not self._plugged:
-                self._finish(task, task.failed(ReaderGone("the simulated reader is not plugged")))
-            elif self._card is None:
-                self._finish(task, task.failed(MediumRemoved("there is no card")))
-            elif not self._atr:
-                self._finish(task, task.failed(MediumMute("the card gives no answer to reset")))
-            else:
-                self._add(task)
+            if not command.lease:
+                self._try(transmission(self._presence.number, command))
+            elif lease := self._leases.get(command.lease):
+                lease.add(command)
+            elif not self._closed:
+                self._emit(Transmitted(id=command.id, responses=(), reason=LeaseExpired.reason))
+
+    def lease(self, command: Lease) -> None:
+        """Holds the card for the commands of one holder, or does so for longer."""
+        with self._changed:
+            if known := self._leases.get(command.id):
+                known.extend(command.until)
+                return
+            self._leases[command.id] = lease = CardLease(command, self._emit_open)
+            self._try(lease.task(self._presence.number, lambda: self._atr))
+
+    def unlease(self, command: Unlease) -> None:
+        """Ends a lease."""
+        with self._changed:
+            if lease := self._leases.get(command.id):
+                lease.end("released")
+                for task in [task for task in self._tasks if task.lease is lease]:
+                    self._tasks.remove(task)
+                    self._finish(task, task.failed(LeaseExpired("ended before the card was held")))
+
+    def _try(self, task: Task) -> None:
+        if not self._plugged:
+            self._finish(task, task.failed(ReaderGone("the simulated reader is not plugged")))
+        elif self._card is None:
+            self._finish(task, task.failed(MediumRemoved("there is no card")))
+        elif not self._atr:
+            self._finish(task, task.failed(MediumMute("the card gives no answer to reset")))
+        else:
+            self._add(task)
 
     def busy_for(self, now: float) -> float:
         """Seconds of the monotonic clock for which the card has been at work; 0 where it is not."""
@@ -116,6 +158,7 @@ class SimulatedReader:
         """Ends the thread; nothing is emitted afterwards."""
         with self._changed:
             self._closed = True
+            self._end_leases("reader")
             self._changed.notify_all()
             card = self._card
         if card is not None:
@@ -129,7 +172,9 @@ class SimulatedReader:
         while (task := self._next()) is not None:
             report, removed = self._perform(task)
             with self._changed:
-                self._since = None
+                self._since = self._task = None
+                if task.lease is not None and task.presence == self._presence.number and self._card is not None:
+                    self._card.reset()
                 self._finish(task, report)
                 if removed and task.presence == self._presence.number:
                     self._leave()
@@ -139,8 +184,10 @@ class SimulatedReader:
             self._changed.wait_for(lambda: self._closed or self._tasks)
             if self._closed:
                 return None
-            task = self._tasks.popleft()
-            self._since = time.monotonic()
+            self._task = task = self._tasks.popleft()
+            # Whoever has a lease takes its time; what is watched then is each exchange.
+            self._since = time.monotonic() if task.lease is None else None
+            self._publish()
             if task.reads:
                 self._emit(Progress(reader=self._reader.id, step="reading"))
             return task
@@ -151,7 +198,13 @@ class SimulatedReader:
         def transmit(apdu: bytes) -> bytes:
             if card is None or task.presence != self._presence.number:
                 raise MediumRemoved("the card was taken out")
-            return card.transmit(apdu)
+            if task.lease is None:
+                return card.transmit(apdu)
+            self._since = time.monotonic()
+            try:
+                return card.transmit(apdu)
+            finally:
+                self._since = None
 
         try:
             return task.run(Channel(transmit, t0=True)), False
@@ -168,6 +221,7 @@ class SimulatedReader:
             self._read_if_due()
 
     def _leave(self) -> None:
+        self._end_leases("card")
         self._fail_waiting(MediumRemoved("the card was taken out before it was read"))
         self._card = None
         self._atr = b""
@@ -176,7 +230,8 @@ class SimulatedReader:
         self._publish()
 
     def _read_if_due(self) -> None:
-        if not self._plugged or not self._presence.due(time.monotonic()):
+        # What is due while the card is leased is read afterwards.
+        if self._leases or not self._plugged or not self._presence.due(time.monotonic()):
             return
         self._presence.begin()
         self._emit(Progress(reader=self._reader.id, step="detected"))
@@ -191,6 +246,10 @@ class SimulatedReader:
         self._tasks.append(task)
         self._changed.notify_all()
 
+    def _end_leases(self, why: LeaseWhy) -> None:
+        for lease in self._leases.values():
+            lease.end(why)
+
     def _fail_waiting(self, error: VitaleError) -> None:
         while self._tasks:
             task = self._tasks.popleft()
@@ -200,6 +259,10 @@ class SimulatedReader:
         if self._closed:
             return
         self._emit(report)
+        if task.lease is not None:
+            del self._leases[task.lease.id]
+            self._publish()
+            self._read_if_due()
         if task.reads and task.presence == self._presence.number:
             lasting = isinstance(report, Failed) and report.reason != MediumRemoved.reason
             self._error = report.reason if isinstance(report, Failed) and lasting else None
@@ -215,4 +278,11 @@ class SimulatedReader:
         if self._card is None:
             return msgspec.structs.replace(self._reader, state="empty", medium=None, error=None)
         medium = recognise(self._atr).medium if self._atr else None
-        return msgspec.structs.replace(self._reader, state="present", medium=medium, error=self._error)
+        leased = self._task is not None and self._task.lease is not None
+        state: ReaderState = "leased" if leased else "present"
+        return msgspec.structs.replace(self._reader, state=state, medium=medium, error=self._error)
+
+    def _emit_open(self, report: Report) -> None:
+        with self._changed:
+            if not self._closed:
+                self._emit(report)

@@ -45,6 +45,8 @@ class SimulatedBench:
 
 
 class TestSimulatedCard(DriverContract):
+    leases = True
+
     @pytest.fixture
     def bench(self) -> Bench:
         return SimulatedBench()
