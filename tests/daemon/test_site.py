@@ -11,7 +11,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from vitale_reader.daemon import news
+from tests.postgres_server import PASSWORD, PostgresServer
+from vitale_reader.daemon import news, spool
 from vitale_reader.home import Home
 
 STRING = b"opaque-string-of-a-phone"
@@ -24,14 +25,14 @@ class Site:
         self._counter: Any = type(counter)
         self._tools: Any = type(counter.tools)
         self._monkeypatch = monkeypatch
-        self._folder = folder
+        self.folder = folder
         self.url = url
         self.key_file = folder / "site.key"
         self.rest = ""
 
     def desk(self, name: str) -> Any:
         """The desk of a name, whose daemon may be started again and again."""
-        folder = self._folder / name
+        folder = self.folder / name
         folder.mkdir(exist_ok=True)
         return self._counter(self._tools(Home.under(folder)), self._monkeypatch)
 
@@ -152,3 +153,44 @@ def test_tokens_of_one_desk_are_verified_at_all(site: Site) -> None:
             assert decoded.claims["jti"] == claims["jti"]
 
     asyncio.run(main())
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("when_away", ["strict", "degraded"])
+def test_a_desk_whose_database_is_away(
+    site: Site, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, when_away: str
+) -> None:
+    monkeypatch.setattr(spool, "RETRY", 0.05)
+    site.rest = f'when_away = "{when_away}"'
+
+    async def main() -> None:
+        desk = site.desk("left")
+        async with site.open(desk) as line:
+            assert "warnings" not in await desk.claims(line, STRING)
+            postgres.stop()
+            try:
+                async with asyncio.timeout(5):
+                    if when_away == "strict":
+                        assert (await desk.refusal(line, STRING + b"-2"))["reason"] == "store_unavailable"
+                    else:
+                        claims = await desk.claims(line, STRING + b"-2")
+                        assert claims["warnings"] == ["store_degraded"]
+                        assert (await desk.refusal(line, STRING + b"-2"))["reason"] == "replayed"
+            finally:
+                postgres.start()
+
+            async def back() -> bool:
+                return len((await line.result("outbox.list"))["tokens"]) == (2 if when_away == "degraded" else 1)
+
+            await until(back)
+
+            async def taken() -> bool:
+                answer = await desk.read(line, STRING + b"-3")
+                return "result" in answer and "warnings" not in answer["result"]["claims"]
+
+            await until(taken)
+            assert (await desk.refusal(line, STRING))["reason"] == "replayed"
+
+    asyncio.run(main())
+    content = b"".join(file.read_bytes() for file in (site.folder / "left").rglob("*") if file.is_file())
+    assert PASSWORD.encode() not in content

@@ -18,7 +18,7 @@ from vitale_protocol.tokens import CHECKS
 
 ERRORS = [error.reason for error in concrete_errors() if error.__module__ == errors.__name__]
 # Warnings of media to come, which WIRE names already.
-ANNOUNCED = ("rights_stale", "delegation")
+ANNOUNCED = ("rights_stale", "delegation", "store_degraded")
 
 
 def source(language: Language) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport
-from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.store import Database, Need
 from vitale_reader.daemon.tables import clients
 
 __all__ = ["LOCAL_CLIENT", "Access", "Caller", "Peer"]
@@ -61,7 +61,7 @@ class Caller:
 class Access:
     """The registry of clients. They are few, and kept in memory; of what is written elsewhere ``refresh`` hears."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Database, *, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
         self._rows: dict[str, ClientRow] = {}
@@ -73,9 +73,9 @@ class Access:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        await self.refresh()
+        await self.refresh(needs="any")
 
-    async def refresh(self) -> tuple[str, ...]:
+    async def refresh(self, *, needs: Need = "site") -> tuple[str, ...]:
         """Reads what other stations wrote into the registry; gives the clients that are revoked since the last time.
 
         Raises:
@@ -92,7 +92,9 @@ class Access:
                 return now, []
             return now, [ClientRow(**dict(zip(names, values, strict=True))) for values in connection.execute(query)]
 
-        self._stamp, rows = await self._store.run(work)
+        self._stamp, rows = await self._store.run(work, needs=needs)
+        if rows:
+            await self._store.mirror(lambda connection: _copy(connection, rows))
         revoked = [row.client_id for row in rows if row.revoked_at is not None and self._speaks(row.client_id)]
         self._rows |= {row.client_id: row for row in rows}
         return tuple(revoked)
@@ -150,7 +152,8 @@ class Access:
             credential_sha256=_digest(credential),
             created_at=self._clock(),
         )
-        await self._store.run(lambda connection: connection.execute(insert(clients), msgspec.structs.asdict(row)))
+        values = msgspec.structs.asdict(row)
+        await self._store.run(lambda connection: connection.execute(insert(clients), values), needs="site")
         self._rows[client_id] = row
         return client_id, credential
 
@@ -165,7 +168,7 @@ class Access:
             return False
         revoked = msgspec.structs.replace(row, revoked_at=self._clock())
         statement = update(clients).where(clients.c.client_id == client_id).values(revoked_at=revoked.revoked_at)
-        await self._store.run(lambda connection: connection.execute(statement))
+        await self._store.run(lambda connection: connection.execute(statement), needs="site")
         self._rows[client_id] = revoked
         return True
 
@@ -174,6 +177,10 @@ class Access:
         """The clients: those that may speak before those that may not any more, each in the order of their pairing."""
         rows = sorted(self._rows.values(), key=lambda row: (row.revoked_at is not None, row.created_at))
         return tuple(row.summary for row in rows)
+
+    def speaks(self, client_id: str) -> bool:
+        """Whether a client may speak, here or at another desk of the site."""
+        return client_id == LOCAL_CLIENT or self._speaks(client_id)
 
     def _speaks(self, client_id: str) -> bool:
         row = self._rows.get(client_id)
@@ -217,6 +224,11 @@ class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
             created_at=self.created_at,
             revoked_at=self.revoked_at,
         )
+
+
+def _copy(connection: Connection, rows: "list[ClientRow]") -> None:
+    connection.execute(delete(clients))
+    connection.execute(insert(clients), [msgspec.structs.asdict(row) for row in rows])
 
 
 def _digest(secret: str) -> str:

@@ -13,7 +13,7 @@ import msgspec
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.chain import Anchor, Chain, Entry
 from vitale_reader.daemon.files import write_private
-from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.store import Database
 
 __all__ = ["Audit", "Entry", "read_anchor"]
 
@@ -33,7 +33,7 @@ class Audit:
         clock: epoch seconds.
     """
 
-    def __init__(self, store: Store, chain: Chain, *, anchor: Path, days: int, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Database, chain: Chain, *, anchor: Path, days: int, clock: Callable[[], float]) -> None:
         self._store = store
         self._chain = chain
         self._anchor = anchor
@@ -74,7 +74,7 @@ class Audit:
             StoreUnavailable: the store cannot be written.
         """
         count = await self._store.run(
-            lambda connection: self._chain.purge(connection, self._clock() - self._days * DAY)
+            lambda connection: self._chain.purge(connection, self._clock() - self._days * DAY), needs="site"
         )
         await self.drop_anchor()
         return count
@@ -92,7 +92,7 @@ class Audit:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        anchor = await self._store.run(self._chain.anchor)
+        anchor = await self._store.run(self._chain.anchor, needs="site")
         try:
             if anchor is not None:
                 write_private(self._anchor, msgspec.json.encode(anchor))

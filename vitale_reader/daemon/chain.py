@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import msgspec
@@ -130,6 +130,22 @@ class Chain:
         """Forgets, of each station, the rows older than ``before`` up to the first that is not; how many there were."""
         stations = select(audit_heads.c.station).order_by(audit_heads.c.station)
         return sum(self._purge(connection, station, before) for station in connection.execute(stations).scalars().all())
+
+    def take(self, connection: Connection, most: int) -> list[tuple[int, Entry]]:
+        """The first rows of this station's chain, with their numbers, to be moved to another store."""
+        names = tuple(each.name for each in fields(Entry))
+        query = select(audit).where(audit.c.station == self.station).order_by(audit.c.number).limit(most)
+        rows = connection.execute(query).mappings().all()
+        return [(row["number"], Entry(**{name: row[name] for name in names})) for row in rows]
+
+    def drop(self, connection: Connection, last: int) -> None:
+        """Forgets the rows up to a number, which are in another store now."""
+        head = self._head(connection, for_update=True)
+        of_station = audit.c.station == self.station
+        link = connection.execute(select(audit.c.mac).where(of_station, audit.c.number == last)).scalar()
+        if head is not None and link is not None:
+            connection.execute(delete(audit).where(of_station, audit.c.number <= last))
+            self._move(connection, head, first=last + 1, before=link)
 
     def anchor(self, connection: Connection) -> Anchor | None:
         """The end of this station's chain."""

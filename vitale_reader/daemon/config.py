@@ -162,9 +162,13 @@ class Site(Section):
     Attributes:
         key_file: the file of the key that all the desks share (0600); ``state/site.key`` by default, made at the first
             desk and copied to the others. What is in the database can be read with it only.
+        when_away: while the database does not answer, ``strict`` refuses apCVs, since another desk may have taken the
+            same string; ``degraded`` takes them. Cards and printed codes go on in both, kept at the station until the
+            database is back, with the warning ``store_degraded``.
     """
 
     key_file: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] | None = None
+    when_away: Literal["strict", "degraded"] = "strict"
 
 
 class Config(Section):

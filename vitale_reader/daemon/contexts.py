@@ -22,7 +22,7 @@ from vitale_protocol.events import ContextExpiring
 from vitale_protocol.methods import ContextRestored, StationMode
 from vitale_protocol.records import Origin
 from vitale_protocol.tokens import ContextClaim
-from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.store import Database
 from vitale_reader.daemon.tables import contexts
 from vitale_reader.daemon.vault import Vault
 from vitale_reader.resolvers.base import Resolution, claim_of
@@ -67,7 +67,7 @@ class Contexts:
 
     def __init__(
         self,
-        store: Store,
+        store: Database,
         vault: Vault,
         resolver: GuardedResolver,
         *,

@@ -20,6 +20,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 from sqlalchemy import Connection
 
 from vitale_drivers.base import Presented
@@ -40,10 +41,11 @@ from vitale_reader.daemon.issuer import Grant, Issued, Issuer
 from vitale_reader.daemon.opposition import Opposition
 from vitale_reader.daemon.outbox import Outbox
 from vitale_reader.daemon.replay import ReplayGuard
+from vitale_reader.daemon.store import Need
 from vitale_reader.resolvers.base import Resolution
 from vitale_reader.resolvers.guarded import GuardedResolver
 
-__all__ = ["Asked", "Client", "Delivery", "incident"]
+__all__ = ["Asked", "Claim", "Client", "Delivery", "incident"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,22 @@ class Client(Protocol):
         """How a request gets on; ``reason`` is a catalogue reason where the step has one, else empty."""
 
 
+class Claim(Protocol):
+    """What a delivery does besides, for a request of another desk of the site."""
+
+    async def take(self) -> None:
+        """Makes it this desk's alone, before anything is done for it.
+
+        Raises:
+            Cancelled: it is over, or another desk has it.
+            StoreUnavailable: that cannot be known.
+        """
+
+    def answer(self, result: PresentationResult) -> Write:
+        """What answers it, in the transaction that keeps its token."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """Who waits for what.
@@ -78,6 +96,7 @@ class Asked:
         deadline: when its time is over, of the loop's clock.
         given_up: gets the error with which the request is to end early.
         action: the method, for the audit trail.
+        claim: for a request of another desk.
     """
 
     client: Client
@@ -86,6 +105,7 @@ class Asked:
     deadline: float
     given_up: asyncio.Future[VitaleError]
     action: str = "presentation.request"
+    claim: Claim | None = None
 
     def give_up(self, error: VitaleError) -> bool:
         """Ends the request early; whether this was the first word of that."""
@@ -165,19 +185,35 @@ class Delivery:
             await asyncio.gather(*self._tasks)
 
     async def _result(self, asked: Asked, presentation: Presented, driver: str) -> PresentationResult:
+        if asked.claim is not None:
+            await asked.claim.take()
         resolved = await self._resolve(asked, presentation, self._issuer.interpret(presentation))
         try:
             self._refuse_opposed(resolved.reading)
             asked.settle()
-            issued = self._issuer.issue(presentation, resolved.reading, driver, asked.grant, resolved.resolution)
-            await self._keep(presentation, asked, issued, resolved)
+            issued = await self._issue_and_keep(presentation, asked, driver, resolved)
         except BaseException:
             if resolved.resolution is not None:
                 self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
             raise
-        return PresentationResult(presentation=presentation.id, token=issued.token.token, claims=issued.claims)
+        return _result_of(presentation, issued)
 
-    async def _keep(self, presentation: Presented, asked: Asked, issued: Issued, resolved: Resolved) -> None:
+    async def _issue_and_keep(self, presentation: Presented, asked: Asked, driver: str, resolved: Resolved) -> Issued:
+        degraded = self._outbox.degraded
+        warnings = resolved.reading.warnings + (("store_degraded",) if degraded else ())
+        reading = msgspec.structs.replace(resolved.reading, warnings=warnings)
+        issued = self._issuer.issue(presentation, reading, driver, asked.grant, resolved.resolution)
+        try:
+            await self._keep(presentation, asked, issued, resolved, needs="any" if degraded else "site")
+        except StoreUnavailable:
+            if degraded or not self._outbox.degraded:
+                raise
+            return await self._issue_and_keep(presentation, asked, driver, resolved)  # it is away since a moment ago
+        return issued
+
+    async def _keep(
+        self, presentation: Presented, asked: Asked, issued: Issued, resolved: Resolved, *, needs: Need
+    ) -> None:
         """Kept before it is handed over: whatever dies from here on, the token is in the outbox."""
         grant = asked.grant
         also: list[Write] = []
@@ -187,6 +223,8 @@ class Delivery:
         if resolved.resolution is not None and "context" in grant.scopes:
             held, write = self._contexts.hold(resolved.resolution, grant.client_id)
             also.append(write)
+        if asked.claim is not None:
+            also.append(asked.claim.answer(_result_of(presentation, issued)))
         entry = Entry(
             at=self._clock(),
             action=asked.action,
@@ -197,7 +235,7 @@ class Delivery:
             jti=issued.claims.jti,
         )
         await self._outbox.put(
-            issued.token, client_id=grant.client_id, presentation=presentation.id, entry=entry, also=also
+            issued.token, client_id=grant.client_id, presentation=presentation.id, entry=entry, also=also, needs=needs
         )
         replaced = self._contexts.take(each for each in resolved.former if held is None or each.digest != held.digest)
         if replaced:
@@ -289,6 +327,10 @@ class Delivery:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _result_of(presentation: Presented, issued: Issued) -> PresentationResult:
+    return PresentationResult(presentation=presentation.id, token=issued.token.token, claims=issued.claims)
 
 
 async def _behind_the_reply(work: Coroutine[Any, Any, object]) -> None:

@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, delete, insert, select
 
 from vitale_protocol.errors import LocalMisuse, StoreUnavailable
-from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.store import Database
 from vitale_reader.daemon.tables import opposition_lists, opposition_parts
 from vitale_reader.daemon.vault import Vault
 
@@ -47,7 +47,7 @@ class ListSummary:
 class Opposition:
     """The lists as this daemon holds them; ``refresh`` fetches what has changed."""
 
-    def __init__(self, store: Store, vault: Vault) -> None:
+    def __init__(self, store: Database, vault: Vault) -> None:
         self._store = store
         self._vault = vault
         self._lists: dict[str, array[int]] = {}  # by generation
@@ -60,7 +60,7 @@ class Opposition:
             StoreUnavailable: it cannot be read; what was held is held on.
         """
         generations = select(opposition_lists.c.generation)
-        found = await self._store.run(lambda connection: connection.execute(generations).scalars().all())
+        found = await self._store.run(lambda connection: connection.execute(generations).scalars().all(), needs="site")
         if set(found) == self._lists.keys() and not self._unknown:
             return
         try:
@@ -98,7 +98,7 @@ class Opposition:
                 sealed = connection.execute(select(opposition_parts.c.sealed).where(key)).scalar() or b""
                 found.frombytes(self._vault.unseal(sealed, _place(generation, part, count)))
 
-        await self._store.run(work)
+        await self._store.run(work, needs="site")
         return _swapped(found)
 
 

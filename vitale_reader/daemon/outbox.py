@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.chain import Chain, Entry
-from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.store import Database, Need
 from vitale_reader.daemon.tables import outbox
 from vitale_reader.daemon.vault import Vault
 
@@ -20,11 +20,16 @@ MOST_LISTED = 786_432
 class Outbox:
     """The tokens of this station that are not acknowledged; every method is one transaction."""
 
-    def __init__(self, store: Store, vault: Vault, chain: Chain, *, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Database, vault: Vault, chain: Chain, *, clock: Callable[[], float]) -> None:
         self._store = store
         self._vault = vault
         self._chain = chain
         self._clock = clock
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a token that is kept now is kept at this station only, because the database of the site is away."""
+        return self._store.degraded
 
     async def put(
         self,
@@ -34,6 +39,7 @@ class Outbox:
         presentation: str,
         entry: Entry,
         also: Sequence[Callable[[Connection], object]] = (),
+        needs: Need = "any",
     ) -> None:
         """Keeps a token before it is handed over, together with its line in the audit trail.
 
@@ -43,6 +49,7 @@ class Outbox:
             presentation: what it is of.
             entry: the line in the audit trail.
             also: what is to be written in the same transaction, or not at all.
+            needs: where it may be kept.
 
         Raises:
             IntegrityError: this presentation already gave this client a token.
@@ -63,7 +70,7 @@ class Outbox:
                 more(connection)
             self._chain.append(connection, entry)
 
-        await self._store.run(work)
+        await self._store.run(work, needs=needs)
 
     async def list(self, client_id: str) -> tuple[OutboxToken, ...]:
         """The tokens of a client that neither were acknowledged nor expired, oldest first.

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
-from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.store import Database
 from vitale_reader.daemon.tables import seen
 from vitale_reader.daemon.vault import Vault
 
@@ -23,7 +23,7 @@ DAY = 86_400.0
 class ReplayGuard:
     """The strings that were used, in the store."""
 
-    def __init__(self, store: Store, vault: Vault, *, days: int, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Database, vault: Vault, *, days: int, clock: Callable[[], float]) -> None:
         self._store = store
         self._vault = vault
         self._days = days
@@ -40,7 +40,7 @@ class ReplayGuard:
         expires_at = self._clock() + self._days * DAY
         row = {"digest": digest, "state": "reserved", "expires_at": expires_at, "claim": secrets.token_hex(16)}
         try:
-            await self._store.run(lambda connection: connection.execute(insert(seen), row))
+            await self._store.run(lambda connection: connection.execute(insert(seen), row), needs="guard")
         except IntegrityError as error:
             raise Replayed("the string was used before") from error
         return digest
@@ -52,7 +52,7 @@ class ReplayGuard:
             StoreUnavailable: the store cannot be read.
         """
         query = select(seen.c.digest).where(seen.c.digest == self._vault.digest("string", string))
-        return await self._store.run(lambda connection: connection.execute(query).first()) is not None
+        return await self._store.run(lambda connection: connection.execute(query).first(), needs="guard") is not None
 
     def settle(self, digest: str) -> Callable[[Connection], object]:
         """What marks a reserved string as used, within the transaction that keeps its token."""

@@ -9,6 +9,7 @@ import logging
 import secrets
 import stat
 import sys
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,10 +18,13 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
+from vitale_reader.daemon.chain import Chain
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.files import write_private
 from vitale_reader.daemon.keys import Keys
-from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.reconcile import bring
+from vitale_reader.daemon.spool import SpooledStore
+from vitale_reader.daemon.store import Database, Store
 from vitale_reader.daemon.tables import site
 from vitale_reader.daemon.vault import KEY_BYTES, Vault
 from vitale_reader.home import Home
@@ -30,7 +34,7 @@ __all__ = ["anchor_file", "look_into", "open_store", "site_key_file"]
 logger = logging.getLogger(__name__)
 
 
-async def open_store(stack: AsyncExitStack, home: Home, config: Config, keys: Keys) -> tuple[Store, Vault]:
+async def open_store(stack: AsyncExitStack, home: Home, config: Config, keys: Keys) -> tuple[Database, Vault]:
     """The store of a station, open until the stack is closed, and the keys of what is in it.
 
     Raises:
@@ -38,18 +42,39 @@ async def open_store(stack: AsyncExitStack, home: Home, config: Config, keys: Ke
         StoreUnavailable: the store cannot be opened.
     """
     if config.store == "sqlite":
-        return await _opened(stack, Store(home.state / "store.db")), keys.vault
-    store = await _opened(stack, Store(config.store))
+        own = Store(home.state / "store.db")
+        stack.push_async_callback(own.close)
+        await own.open()
+        return own, keys.vault
     file = site_key_file(home, config)
     made = not file.exists()
     vault = Vault.of_site(_make(file) if made else _read(file))
-    try:
+    chain = Chain(vault, keys.station)
+
+    async def join(store: Store) -> None:
         await _agree(store, vault, file)
+
+    async def brought(spool: Store, site_store: Store) -> bool:
+        return await bring(spool, site_store, chain, clock=time.time)
+
+    store = SpooledStore(
+        Store(config.store),
+        Store(home.state / "spool.db"),
+        join=join,
+        bring=brought,
+        strict=config.site.when_away == "strict",
+    )
+    stack.push_async_callback(store.close)
+    try:
+        await store.open()
     except ConfigurationInvalid:
         if made:
             file.unlink()
         raise
     if made:
+        if store.degraded:
+            file.unlink()
+            raise StoreUnavailable("the database of the site is away, and this desk has not joined it yet")
         logger.warning("the key of the site was made: every other desk needs a copy of %s", file)
     return store, vault
 
@@ -77,12 +102,6 @@ def look_into(home: Home, config: Config, keys: Keys, *, reading: bool) -> tuple
     if not file.exists():
         raise StoreUnavailable("there is no store yet", data={"file": str(file)})
     return Store(file, reading=reading), keys.vault
-
-
-async def _opened(stack: AsyncExitStack, store: Store) -> Store:
-    stack.push_async_callback(store.close)
-    await store.open()
-    return store
 
 
 async def _agree(store: Store, vault: Vault, file: Path) -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError, SQLAlchemyError
@@ -24,7 +24,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityEr
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable, ToolMissing
 from vitale_reader.daemon.schema import prepare
 
-__all__ = ["Store"]
+__all__ = ["Database", "Need", "Store"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,38 @@ RECONNECT = 1.0
 #: How often a transaction is begun anew that the server ended in favour of another one (PostgreSQL, appendix A).
 TRIES = 5
 YIELDED = {"40001", "40P01"}
+
+
+#: Where a piece of work may be done while the database of a site is away: in the station's spool, there only if the
+#: site is not strict about what guards against replay, or nowhere.
+Need = Literal["any", "guard", "site"]
+
+
+class Database(Protocol):
+    """A store, as those who keep something in it see it."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other stations use it as well."""
+        ...
+
+    @property
+    def degraded(self) -> bool:
+        """Whether what is kept now is not known to the other stations of the site."""
+        ...
+
+    async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
+        """Does ``work`` in one transaction; all of it or nothing. It may be begun more than once.
+
+        Raises:
+            StoreUnavailable: the database does not take it, or is not there.
+            IntegrityError: a constraint of the tables refuses it.
+        """
+        ...
+
+    async def mirror(self, work: Callable[[Connection], object]) -> None:
+        """Writes down at the station, too, what it is to know while the database of its site is away."""
+        ...
 
 
 class Store:
@@ -81,14 +113,22 @@ class Store:
         else:
             await self._in_thread(lambda: self._open_file(file))
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """Does ``work`` in one transaction; all of it or nothing. It may be begun more than once.
+    @property
+    def degraded(self) -> bool:
+        """Never: it is there, or it takes nothing."""
+        return False
 
-        Raises:
-            StoreUnavailable: the database does not take it, or is not there.
-            IntegrityError: a constraint of the tables refuses it.
-        """
+    @property
+    def away(self) -> bool:
+        """Whether it did not answer a moment ago."""
+        return time.monotonic() < self._away_until
+
+    async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
+        """See ``Database``."""
         return await self._in_thread(lambda: self._transact(work))
+
+    async def mirror(self, work: Callable[[Connection], object]) -> None:
+        """There is no other place."""
 
     async def close(self) -> None:
         """Closes the database; work begun before is done first."""
@@ -103,6 +143,7 @@ class Store:
             async with asyncio.timeout(patience):
                 return await doing
         except TimeoutError as error:
+            self._away_until = time.monotonic() + RECONNECT
             raise StoreUnavailable("the database does not answer in time") from error
 
     # ── in a thread of the store ──
@@ -133,7 +174,7 @@ class Store:
             prepare(connection)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
-        if time.monotonic() < self._away_until:
+        if self.away:
             raise StoreUnavailable("the database is away")
         for left in reversed(range(TRIES)):
             try:
