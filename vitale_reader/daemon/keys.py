@@ -1,6 +1,7 @@
 """The station's own secrets: its identity, its signing keys with their rotation, and the keys of what it keeps.
 
-They live in ``state/station.json`` (0600), made at first start and written whole at each change.
+They live in ``state/station.json`` (0600), made at first start and written whole at each change; under a key of the
+operating system's keyring, if the station is configured so.
 """
 
 import hashlib
@@ -16,7 +17,8 @@ from joserfc.jwk import ECKey
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.files import write_private
-from vitale_reader.daemon.vault import Vault
+from vitale_reader.daemon.keyring_box import KeyringBox, Sealed
+from vitale_reader.daemon.vault import Vault, derive
 
 __all__ = ["Keys"]
 
@@ -49,8 +51,11 @@ class Keys:
         of_others: public keys of the other stations of the site, as ``stations`` finds them.
     """
 
-    def __init__(self, file: Path, *, overlap: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, file: Path, *, overlap: float, clock: Callable[[], float], box: KeyringBox | None = None
+    ) -> None:
         self._file = file
+        self._box = box
         self._overlap = overlap
         self._clock = clock
         self._secrets: Secrets | None = None
@@ -79,11 +84,14 @@ class Keys:
         except OSError as error:
             raise StoreUnavailable("the station's secrets cannot be read", data={"file": str(self._file)}) from error
         try:
-            self._use(msgspec.json.decode(content, type=Secrets))
+            sealed = msgspec.json.decode(content, type=Sealed).sealed
+            self._use(msgspec.json.decode(content if sealed is None else self._unsealed(sealed), type=Secrets))
         except (msgspec.DecodeError, ValueError, IndexError) as error:
             raise StoreUnavailable("the station's secrets are damaged", data={"file": str(self._file)}) from error
         if not self._opened.replay:
             self._replace(msgspec.structs.replace(self._opened, replay=secrets.token_bytes(32)))
+        elif self._box is not None and sealed is None:
+            self._replace(self._opened)  # the keyring has been configured since
 
     @property
     def station(self) -> str:
@@ -128,6 +136,11 @@ class Keys:
         """The keys of a store that is this station's own."""
         return Vault.of_station(sealing=self._opened.outbox, digests=self._opened.replay)
 
+    @property
+    def agreement(self) -> bytes:
+        """The X25519 key for what the other stations of a site seal for this one."""
+        return derive(self._opened.outbox, "agreement")
+
     def fingerprint(self, evidence: dict[str, bytes]) -> str:
         """HMAC-SHA-256 in hex of raw evidence, parts in the order of their names, each behind its length.
 
@@ -155,10 +168,17 @@ class Keys:
 
     def _replace(self, secrets_: Secrets) -> None:
         try:
-            write_private(self._file, msgspec.json.encode(secrets_))
+            content = msgspec.json.encode(secrets_)
+            write_private(self._file, content if self._box is None else self._box.seal(content))
         except OSError as error:
             raise StoreUnavailable("the station's secrets cannot be written", data={"file": str(self._file)}) from error
         self._use(secrets_)
+
+    def _unsealed(self, sealed: bytes) -> bytes:
+        if self._box is None:
+            told = "the station's secrets are under a key of the keyring: keys.keyring"
+            raise StoreUnavailable(told, data={"file": str(self._file)})
+        return self._box.open(sealed)
 
     def _use(self, secrets_: Secrets) -> None:
         current = ECKey.import_key(secrets_.signing[-1].jwk)
