@@ -11,6 +11,7 @@ Rules:
   begins a new one. What was torn out in the middle is never joined to what comes next.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
@@ -20,6 +21,7 @@ from vitale_drivers.scanner_aim import split_identifier
 __all__ = ["Dropped", "Framing", "LineEvent", "LineReader", "Scan"]
 
 _IDENTIFIER: Final = 3
+_NEVER: Final = b"(?!)"
 _BETWEEN: Final = b"\t\n\r "
 """What may stand between scans, and after one, without meaning anything."""
 
@@ -78,6 +80,8 @@ class LineReader:
         self._framing = framing
         self._max_bytes = max_bytes
         self._max_line = max_bytes + (_IDENTIFIER if framing.aim else 0)
+        # All at once, for the nearest: a search for each, to the end, would be long where lines are short.
+        self._suffix = re.compile(b"|".join(map(re.escape, framing.suffixes)) or _NEVER)
         self._longest = max((len(suffix) for suffix in framing.suffixes), default=1)
         self._pause = line_timeout if framing.suffixes else min(idle_gap, line_timeout)
         self._timeout = line_timeout
@@ -128,7 +132,8 @@ class LineReader:
             events.append(self._ended(bytes(self._buffer)))
         elif self._noise or (self._buffer and self._is_told(self._buffer)):
             events.append(Dropped("incomplete"))
-        self._begin_anew(b"", now)
+        self._buffer.clear()
+        self._begin_anew(now)
         return events
 
     # ── inside ──
@@ -143,11 +148,11 @@ class LineReader:
                     self._skip()
                 return
             line, skipped = bytes(self._buffer[:end]), self._skipping
-            rest = bytes(self._buffer[end + len(suffix) :])
+            del self._buffer[: end + len(suffix)]
             if line and not skipped:
                 yield self._ended(line)
-            self._begin_anew(rest, now)
-            if not rest:
+            self._begin_anew(now)
+            if not self._buffer:
                 return
 
     def _find_beginning(self) -> bool:
@@ -172,9 +177,9 @@ class LineReader:
 
     def _find_end(self) -> tuple[int, bytes]:
         start = max(0, self._searched - self._longest + 1)
-        found = [(at, suffix) for suffix in self._framing.suffixes if (at := self._buffer.find(suffix, start)) >= 0]
+        found = self._suffix.search(self._buffer, start)
         self._searched = len(self._buffer)
-        return min(found, default=(-1, b""))
+        return (-1, b"") if found is None else (found.start(), found[0])
 
     def _skip(self) -> None:
         """Forgets a line that is too long, but for what may be the beginning of its suffix."""
@@ -183,8 +188,7 @@ class LineReader:
         del self._buffer[: len(self._buffer) - keep]
         self._searched = len(self._buffer)
 
-    def _begin_anew(self, rest: bytes, now: float) -> None:
-        self._buffer = bytearray(rest)
+    def _begin_anew(self, now: float) -> None:
         self._searched = 0
         self._inside = not self._framing.prefix
         self._skipping = self._noise = False

@@ -11,6 +11,8 @@ Rules, beside those of ``base``:
 - What is certainly no code of a patient is told (``failed``) to who waits, or asks in the next half second, since an
   order to arm takes its time; otherwise it is ignored. So is a line that was too long; one that did not end is told as
   a ``retry``, since to scan it again may well succeed.
+- More scans in a second than any hand makes are the noise of something broken: they are told once as garbled, and
+  dropped, so that nobody else is held up by them.
 - An opaque string that is no text is an apCV's only where the imager says that it is a QR code; otherwise it is what a
   wrong speed makes of one. The real strings can be typed by imagers in keyboard mode: they are text.
 """
@@ -42,6 +44,9 @@ _MEDIA = frozenset(MEDIA)
 
 _SHORTLY = 0.5
 """Seconds: longer than an order to arm is under way, and shorter than anybody takes to scan and then to ask."""
+
+_MOST = 100
+"""Scans in a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,8 @@ class Scans:
         self._key = os.urandom(32)
         self._last = b""
         self._last_at = 0.0
+        self._second = 0.0
+        self._taken = 0
 
     @property
     def due(self) -> float | None:
@@ -121,6 +128,8 @@ class Scans:
 
     def take(self, event: LineEvent) -> None:
         """Something came from the imager."""
+        if self._is_noise():
+            return
         match event:
             case Scan():
                 self._take(event)
@@ -135,6 +144,15 @@ class Scans:
             self._end()
 
     # ── inside ──
+
+    def _is_noise(self) -> bool:
+        now = self._clock()
+        if now - self._second >= 1.0:
+            self._second, self._taken = now, 0
+        self._taken += 1
+        if self._taken == _MOST + 1:
+            self._retry(GARBLED)
+        return self._taken > _MOST
 
     def _take(self, scan: Scan) -> None:
         code = classify(scan.data, scan.symbology)

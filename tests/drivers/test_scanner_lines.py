@@ -1,5 +1,6 @@
 """``scanner_lines`` and ``scanner_aim``: scans out of bytes, whatever way these come."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -118,6 +119,17 @@ def test_a_line_that_never_ends_is_bounded_told_once_and_over_at_its_end() -> No
         assert lines.kept <= MOST + 64
     assert events == [Dropped("too-long")]
     assert said(lines.receive(b"tail\rnext\r", 100.0)) == [(b"next", "")]
+
+
+@pytest.mark.parametrize("line", [b"\r", b"a\r", b"ab\n"])
+def test_many_short_lines_at_once_take_no_longer_than_one_by_one(line: bytes) -> None:
+    def seconds(at_once: int) -> float:
+        lines, began = reader(), time.process_time()
+        for _ in range(60_000 // at_once):
+            lines.receive(line * at_once, 100.0)
+        return time.process_time() - began
+
+    assert seconds(60_000) < 3 * seconds(1)
 
 
 def test_an_endless_line_that_stops_is_over() -> None:

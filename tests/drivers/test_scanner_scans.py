@@ -288,3 +288,19 @@ def test_text_is_whatever_is_text(desk: Desk, data: bytes) -> None:
     desk.arm()
     desk.scan(data)
     assert [report.evidence["string"] for report in desk.reports if isinstance(report, Presented)] == [data]
+
+
+# ── noise ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_more_scans_than_any_hand_makes_are_told_once_and_dropped(desk: Desk) -> None:
+    desk.arm()
+    for second in range(3):
+        for number in range(5_000):
+            desk.scan(b"scan %d of second %d" % (number, second))
+        told = desk.told
+        assert told.count("presented apcv-qr") == 100
+        assert [one for one in told if one.startswith("retry")] == ["retry payload_invalid.garbled"]
+        desk.after(1.0)
+    desk.scan(b"by hand")
+    assert "presented apcv-qr" in desk.told
