@@ -1,12 +1,18 @@
 """The station's secrets: made once, kept private, rotated with an overlap."""
 
 import stat
+import sys
 from pathlib import Path
 
+import keyring.core
+import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
 
-from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.errors import StoreUnavailable, ToolMissing
+from vitale_reader.daemon.keyring_box import KeyringBox
 from vitale_reader.daemon.keys import Keys
 
 OVERLAP = 1_000.0
@@ -104,3 +110,85 @@ def test_damaged_secrets_are_told_and_never_replaced(tmp_path: Path, clock: Cloc
 def test_secrets_that_cannot_be_written_are_told(tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(StoreUnavailable):
         Keys(tmp_path / "no such folder" / "station.json", overlap=OVERLAP, clock=clock).open()
+
+
+# ── under a key of the keyring ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Memory(KeyringBackend):
+    """A keyring that is a dictionary, and can be locked."""
+
+    priority = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # of the package
+        self.kept: dict[tuple[str, str], str] = {}
+        self.locked = False
+
+    def get_password(self, service: str, username: str) -> str | None:
+        if self.locked:
+            raise KeyringLocked
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        if self.locked:
+            raise KeyringLocked
+        self.kept[service, username] = password
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
+    made = Memory()
+    monkeypatch.setattr(keyring.core, "_keyring_backend", made)
+    return made
+
+
+def boxed(folder: Path, clock: Clock, *, box: bool = True) -> Keys:
+    made = Keys(folder / "station.json", overlap=OVERLAP, clock=clock, box=KeyringBox(folder) if box else None)
+    made.open()
+    return made
+
+
+def test_secrets_under_a_key_of_the_keyring(tmp_path: Path, clock: Clock, memory: Memory) -> None:
+    keys = boxed(tmp_path, clock)
+    content = (tmp_path / "station.json").read_bytes()
+    assert list(msgspec.json.decode(content)) == ["sealed"]
+    assert keys.station.encode() not in content
+    assert [service for service, _ in memory.kept] == ["vitale-reader"]
+    rotated = keys.rotate()
+    again = boxed(tmp_path, clock)
+    assert (again.station, again.signing[0]) == (keys.station, rotated)
+
+
+def test_a_station_is_brought_under_the_keyring_with_its_secrets(
+    keys: Keys, tmp_path: Path, clock: Clock, memory: Memory
+) -> None:
+    assert boxed(tmp_path, clock).station == keys.station
+    assert list(msgspec.json.decode((tmp_path / "station.json").read_bytes())) == ["sealed"]
+    with pytest.raises(StoreUnavailable):
+        boxed(tmp_path, clock, box=False)
+
+
+@pytest.mark.parametrize("fault", ["locked", "forgotten", "another"])
+def test_a_keyring_that_does_not_help_is_told_and_nothing_is_replaced(
+    tmp_path: Path, clock: Clock, memory: Memory, fault: str
+) -> None:
+    boxed(tmp_path, clock)
+    content = (tmp_path / "station.json").read_bytes()
+    (place,) = memory.kept
+    if fault == "locked":
+        memory.locked = True
+    elif fault == "forgotten":
+        del memory.kept[place]
+    else:
+        memory.kept[place] = "AAAA" * 11
+    with pytest.raises(StoreUnavailable):
+        boxed(tmp_path, clock)
+    assert (tmp_path / "station.json").read_bytes() == content
+
+
+def test_a_package_that_is_missing_is_named(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ToolMissing) as caught:
+        boxed(tmp_path, clock)
+    assert "vitale-reader[keyring]" in str(caught.value.data["remedy"])

@@ -39,16 +39,14 @@ def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T
     """
     from vitale_reader.daemon.audit import read_anchor
     from vitale_reader.daemon.config import load
-    from vitale_reader.daemon.keys import Keys
-    from vitale_reader.daemon.site import anchor_file, look_into
+    from vitale_reader.daemon.site import anchor_file, look_into, open_keys
 
     place = Home.locate() if home is None else Home.under(home)
     config = load(place.config)
     secrets_file = place.state / "station.json"
     if not secrets_file.exists():
         raise StoreUnavailable(t("aucun poste ici", "no station here"), data={"file": str(secrets_file)})
-    keys = Keys(secrets_file, overlap=config.tokens.key_overlap, clock=lambda: 0.0)
-    keys.open()
+    keys = open_keys(place, config, clock=lambda: 0.0)
     store, vault = look_into(place, config, keys, reading=not writing)
     opened = Opened(vault=vault, station=keys.station, anchor=read_anchor(anchor_file(place, config)))
 

@@ -28,7 +28,6 @@ from vitale_reader.daemon.desk import Desk
 from vitale_reader.daemon.files import private_folder
 from vitale_reader.daemon.handlers.parts import Parts
 from vitale_reader.daemon.issuer import Issuer
-from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.news import News
 from vitale_reader.daemon.opposition import Opposition
 from vitale_reader.daemon.outbox import Outbox
@@ -36,7 +35,7 @@ from vitale_reader.daemon.profiles import read_profiles
 from vitale_reader.daemon.replay import ReplayGuard
 from vitale_reader.daemon.seals import read_trust_list
 from vitale_reader.daemon.service import Service
-from vitale_reader.daemon.site import anchor_file, open_store
+from vitale_reader.daemon.site import anchor_file, open_keys, open_store
 from vitale_reader.daemon.stations import Stations
 from vitale_reader.daemon.supervisor import Beat, Supervisor
 from vitale_reader.daemon.transports import tls
@@ -67,8 +66,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         lifecycle.raise_file_limit()
         stack.enter_context(lifecycle.exclusive(home, open_to_others=bool(config.unix.users)))
         private_folder(home.state)
-        keys = Keys(home.state / "station.json", overlap=config.tokens.key_overlap, clock=time.time)
-        keys.open()
+        keys = open_keys(home, config, clock=time.time)
         certificates = Certificates(
             home.state / "tls", station=keys.station, host=config.tls.host, now=dt.datetime.now(dt.UTC)
         )

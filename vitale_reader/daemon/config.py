@@ -21,6 +21,7 @@ __all__ = [
     "Seals",
     "Site",
     "Station",
+    "StationKeys",
     "Tls",
     "Tokens",
     "Unix",
@@ -156,6 +157,17 @@ class Seals(Section):
     trust_list: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)], ...] = ()
 
 
+class StationKeys(Section):
+    """``[keys]``: where the station's secrets are.
+
+    Attributes:
+        keyring: set to true to keep ``state/station.json`` under a key that the keyring of the operating system holds,
+            instead of by its mode (0600) only. Needs the extra ``[keyring]``, and a keyring that is open at start.
+    """
+
+    keyring: bool = False
+
+
 class Site(Section):
     """``[site]``: several desks on one PostgreSQL.
 
@@ -189,6 +201,7 @@ class Config(Section):
     drivers: Drivers = Drivers()
     apcv: Apcv = Apcv()
     seals: Seals = Seals()
+    keys: StationKeys = StationKeys()
     site: Site = Site()
     store: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] = "sqlite"
     audit_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 365

@@ -11,6 +11,7 @@ import stat
 import sys
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.chain import Chain
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.files import write_private
+from vitale_reader.daemon.keyring_box import KeyringBox
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.reconcile import bring
 from vitale_reader.daemon.spool import SpooledStore
@@ -29,9 +31,22 @@ from vitale_reader.daemon.tables import site
 from vitale_reader.daemon.vault import KEY_BYTES, Vault
 from vitale_reader.home import Home
 
-__all__ = ["anchor_file", "look_into", "open_store", "site_key_file"]
+__all__ = ["anchor_file", "look_into", "open_keys", "open_store", "site_key_file"]
 
 logger = logging.getLogger(__name__)
+
+
+def open_keys(home: Home, config: Config, *, clock: Callable[[], float]) -> Keys:
+    """The station's secrets, made where there are none yet.
+
+    Raises:
+        StoreUnavailable: they cannot be read or made.
+        ToolMissing: they are under a key of the keyring, whose package is not installed.
+    """
+    box = KeyringBox(home.state) if config.keys.keyring else None
+    keys = Keys(home.state / "station.json", overlap=config.tokens.key_overlap, clock=clock, box=box)
+    keys.open()
+    return keys
 
 
 async def open_store(stack: AsyncExitStack, home: Home, config: Config, keys: Keys) -> tuple[Database, Vault]:
