@@ -3,15 +3,20 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from vitale_firmware_sim.pcscd import virtual_reader_library
 from vitale_protocol.errors import ToolMissing
+from vitale_reader.cli import text
 from vitale_reader.cli.demo_play import Result, scenes, sound
+from vitale_reader.cli.root import root
 from vitale_reader.cli.stage import Stage, stage
 from vitale_reader.cli.stage_codes import code_stage
 from vitale_reader.home import Endpoints
@@ -26,7 +31,7 @@ def demo(*options: str) -> "subprocess.CompletedProcess[str]":
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.output
     return done
 
 
@@ -90,15 +95,55 @@ def test_with_a_real_pcscd() -> None:
     assert [one["claims"]["reader"]["driver"] for one in (phone, delegated)] == ["nfc", "pcsc"]
 
 
-def test_for_people() -> None:
-    said = demo("--no-pcscd").stdout
+def test_for_people(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = msgspec.convert(told["results"], list[Result])
+
+    async def played(_scenery: Stage, _repeat: int, show: Callable[[Result], None]) -> list[Result]:
+        for one in results:
+            show(one)
+        return results
+
+    @contextmanager
+    def set_up(**_wishes: bool) -> Iterator[Stage]:
+        with code_stage() as codes:
+            yield Stage(Path(), Endpoints(pid=1, version=""), None, "simulated-card", "no pcscd", codes=codes)
+
+    monkeypatch.setattr("vitale_reader.cli.demo_play.play", played)
+    monkeypatch.setattr("vitale_reader.cli.stage.stage", set_up)
+    before = text.language()
+    try:
+        done = CliRunner().invoke(root, ["--language", "fr", "demo"])
+    finally:
+        text.use(before)
+    assert done.exit_code == 0
     words = ("EXEMPLE-MARCHAND CLAIRE", "NON authentifié", "SIMULÉE", "ES256 vérifié ✓", "card-clear-read", " ms")
-    for word in (*words, "MERLE-ESSAI CLAIRE", "Régime, caisse, centre", "apcv-resolved"):
-        assert word in said
+    for word in (*words, "MERLE-ESSAI CLAIRE", "Régime, caisse, centre", "apcv-resolved", "no pcscd"):
+        assert word in done.stdout
     codes = ("OpenCV", "QR code « claire » → camera → tls", "Datamatrix INS « claire » → scanner", "code visible")
     for word in (*codes, "la même chaîne, présentée de nouveau, est refusée ✓ (replayed)"):
-        assert word in said
-    assert "ACCEPTÉ À TORT" not in said
+        assert word in done.stdout
+    assert "ACCEPTÉ À TORT" not in done.stdout
+    assert "démarrent" in done.output
+
+
+def test_an_unsound_demonstration_fails(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = msgspec.convert(told["results"], list[Result])[0]
+    wrong = msgspec.structs.replace(one, checks={**one.checks, "altered": "accepted", "same_string": "accepted"})
+
+    async def played(_scenery: Stage, _repeat: int, show: Callable[[Result], None]) -> list[Result]:
+        show(wrong)
+        return [wrong]
+
+    @contextmanager
+    def set_up(**_wishes: bool) -> Iterator[Stage]:
+        yield Stage(Path(), Endpoints(pid=1, version=""), None, "simulated-card")
+
+    monkeypatch.setattr("vitale_reader.cli.demo_play.play", played)
+    monkeypatch.setattr("vitale_reader.cli.stage.stage", set_up)
+    done = CliRunner().invoke(root, ["--language", "en", "demo"])
+    assert done.exit_code == 1
+    assert "the same string is WRONGLY ACCEPTED ✗" in done.output
+    assert "; WRONGLY" in done.output
 
 
 def test_a_forgery_that_was_accepted_would_be_seen(told: Any) -> None:
