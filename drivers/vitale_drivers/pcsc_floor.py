@@ -3,6 +3,9 @@
 ``python -m vitale_drivers.pcsc_floor READER COUNT`` prints one JSON list, the seconds of each reading. It is what a
 programmer writes in an afternoon from the published sequence (SELECT the master file, READ BINARY by short file
 identifier, SELECT VITALE, READ BINARY): connect, exchange, disconnect.
+
+With ``exchange`` as a third argument it is the seconds of each of so many exchanges (SELECT the master file) over one
+connection, which is the floor under a lease.
 """
 
 import json
@@ -12,7 +15,7 @@ import time
 from smartcard.CardConnection import CardConnection
 from smartcard.System import readers
 
-__all__ = ["main", "read_once"]
+__all__ = ["exchange", "main", "read_once"]
 
 SELECT_MASTER_FILE = [0x00, 0xA4, 0x00, 0x00, 0x02, 0x3F, 0x00]
 SELECT_VITALE = [0x00, 0xA4, 0x04, 0x00, 0x0B, *b"\xd2\x50\x00\x00\x02VITALE"]
@@ -36,9 +39,24 @@ def read_once(connection: CardConnection) -> int:
     return total
 
 
-def main(reader: str, count: int) -> None:
-    """Reads ``count`` times and prints the seconds of each."""
+def exchange(connection: CardConnection, count: int) -> list[float]:
+    """Exchanges one command ``count`` times; returns the seconds of each."""
+    connection.connect(CardConnection.T0_protocol)
+    seconds: list[float] = []
+    for _ in range(count):
+        before = time.perf_counter()
+        connection.transmit(SELECT_MASTER_FILE)
+        seconds.append(time.perf_counter() - before)
+    connection.disconnect()
+    return seconds
+
+
+def main(reader: str, count: int, what: str = "read") -> None:
+    """Reads or exchanges ``count`` times and prints the seconds of each."""
     found = next(one for one in readers() if str(one) == reader)
+    if what == "exchange":
+        json.dump(exchange(found.createConnection(), count), sys.stdout)
+        return
     seconds: list[float] = []
     for _ in range(count):
         connection = found.createConnection()
@@ -49,4 +67,4 @@ def main(reader: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

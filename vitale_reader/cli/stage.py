@@ -149,13 +149,16 @@ class _Besides:
 
 
 @contextmanager
-def stage(*, simulated_driver: bool = False, phones: bool = False, codes: bool = False) -> Generator[Stage, None, None]:
+def stage(
+    *, simulated_driver: bool = False, phones: bool = False, codes: bool = False, configuration: str = ""
+) -> Generator[Stage, None, None]:
     """A daemon in mode ``simulated``, with a real pcscd where there is one.
 
     Args:
         simulated_driver: does without the PC/SC service, even where there is one.
         phones: with the driver ``nfc`` and its reader too, and an apCV service.
         codes: with the drivers ``camera`` and ``scanner`` too, and what they read with.
+        configuration: more tables of the daemon's configuration.
 
     Raises:
         DaemonUnreachable: the daemon did not start.
@@ -176,7 +179,7 @@ def stage(*, simulated_driver: bool = False, phones: bool = False, codes: bool =
                 why = error.detail
             else:
                 slot = VpcdSlot(stack.enter_context(VpcdLink(Card(load_image(DEFAULT_IMAGE)), port=service.ports[0])))
-                _configure(folder, besides.configuration)
+                _configure(folder, f"{besides.configuration}{configuration}")
                 endpoints = stack.enter_context(_daemon(folder, ("pcsc", *besides.drivers), service.environment))
                 yield Stage(folder / "home", endpoints, slot, "pcsc", "", service, besides.phones, besides.codes, slot)
                 return
@@ -184,7 +187,7 @@ def stage(*, simulated_driver: bool = False, phones: bool = False, codes: bool =
         # Windows has no control socket: there, the one card lies in the reader from the start.
         by_hand = hasattr(socket, "AF_UNIX")
         options = f"control = {json.dumps(str(place))}\npresent = false" if by_hand else "present = true"
-        _configure(folder, f"[drivers.options.simulated-card]\n{options}\n{besides.configuration}")
+        _configure(folder, f"[drivers.options.simulated-card]\n{options}\n{besides.configuration}{configuration}")
         endpoints = stack.enter_context(_daemon(folder, ("simulated-card", *besides.drivers), {}))
         control_slot = ControlSlot(place) if by_hand else None
         if control_slot is not None:

@@ -1,0 +1,239 @@
+"""What ``bench`` says of many clients: round trips among idle, waiting and busy ones, what a session costs, and leases.
+
+Each baseline is a bare asyncio echo that as many clients of the same kind talk to, and pyscard on the same card.
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from vitale_protocol.errors import ReaderUnavailable, ToolMissing
+from vitale_reader import aio
+from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
+from vitale_reader.cli.bench_tap import cpu_seconds
+from vitale_reader.cli.stage import Stage, stage
+from vitale_reader.cli.text import t
+
+__all__ = ["lines"]
+
+CROWDS = (1, 16, 256)
+SESSIONS = 1_000
+KIBIBYTE = 1_024
+PATIENCE = 60.0
+
+#: Sessions of one client, on a station for this alone.
+CONFIGURATION = "[limits]\nsessions = 2000\n"
+
+OPEN = b'{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"protocol":[1],"client":{"name":"bench"}}}\n'
+PING = b'{"jsonrpc":"2.0","id":2,"method":"session.ping","params":{}}\n'
+SELECT_MASTER_FILE = bytes.fromhex("00A40000023F00")
+
+#: Line in, line out, as a process of its own.
+ECHO = """
+import asyncio, sys
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport = transport
+    def data_received(self, data):
+        self.transport.write(data)
+
+async def main(path):
+    await asyncio.get_running_loop().create_unix_server(Echo, path)
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+def lines(trips: int, idle: int, say: Callable[[str], None]) -> list[Measure]:
+    """Everything about clients.
+
+    Args:
+        trips: round trips and exchanges for each figure.
+        idle: seconds over which the load of waiting sessions is taken.
+        say: what is being done, for people.
+
+    Raises:
+        ToolMissing: there is no pcscd with virtual readers on this machine.
+    """
+    with stage(configuration=CONFIGURATION) as scenery:
+        if scenery.service is None or scenery.slot is None:
+            raise ToolMissing(scenery.why, data={"tool": "pcscd"})
+        say(t("Beaucoup de clients…", "Many clients…"))
+        found = asyncio.run(_crowds(scenery, trips))
+        say(t(f"{SESSIONS} sessions en attente, {idle} s…", f"{SESSIONS} waiting sessions, {idle} s…"))
+        found += asyncio.run(_waiting(scenery, idle))
+        say(t("Échanges sous réservation…", "Exchanges with a lease…"))
+        scenery.slot.insert("adulte")
+        return [*found, asyncio.run(_leased(scenery, trips))]
+
+
+# ── crowds ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _crowds(scenery: Stage, trips: int) -> list[Measure]:
+    found: list[Measure] = []
+    async with _echo(scenery.home.parent / "crowd") as echo:
+        ours = scenery.endpoints.unix or ""
+        for crowd, busy in itertools.product(CROWDS, (False, True)):
+            bare = await _round_trips(echo, crowd, trips, busy=busy)
+            times = await _round_trips(ours, crowd, trips, busy=busy)
+            kind = t("actifs", "busy") if busy else t("au repos", "idle")
+            found.append(
+                Measure(
+                    name=t(f"session.ping, {crowd} clients {kind}", f"session.ping, {crowd} clients {kind}"),
+                    unit="ms",
+                    baseline=t("écho asyncio nu, autant", "bare asyncio echo, as many"),
+                    baseline_p50=p50(bare) * MILLISECONDS,
+                    baseline_p95=p95(bare) * MILLISECONDS,
+                    ours="unix",
+                    p50=p50(times) * MILLISECONDS,
+                    p95=p95(times) * MILLISECONDS,
+                )
+            )
+    return found
+
+
+async def _round_trips(path: str, crowd: int, trips: int, *, busy: bool) -> list[float]:
+    """The seconds of each round trip of one client among a crowd, which does nothing or the same."""
+    async with _sessions(path, crowd) as sessions:
+        stop = asyncio.Event()
+
+        async def trip_on(streams: Streams) -> None:
+            while not stop.is_set():
+                await _trip(streams, PING)
+
+        others = [asyncio.create_task(trip_on(streams)) for streams in sessions[1:]] if busy else []
+        times = [await _trip(sessions[0], PING) for _ in range(trips)]
+        stop.set()
+        await asyncio.gather(*others)
+        return times
+
+
+# ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _waiting(scenery: Stage, idle: int) -> list[Measure]:
+    """What sessions cost that wait for a card."""
+    core = scenery.endpoints.pid
+    before = _resident(core)
+    async with _sessions(scenery.endpoints.unix or "", SESSIONS) as sessions:
+        began = time.perf_counter()
+        for number, (reader, writer) in enumerate(sessions):
+            writer.write(_request(number))
+            await reader.readline()  # it is told that it is armed
+        asked = time.perf_counter() - began
+        grown = (_resident(core) - before) / SESSIONS
+        used = cpu_seconds(core)
+        await asyncio.sleep(idle)
+        load = (cpu_seconds(core) - used) / idle
+        times = [await _trip(sessions[0], PING) for _ in range(100)]
+    what = t(f"{SESSIONS} sessions en attente", f"{SESSIONS} waiting sessions")
+    return [
+        Measure(name=what, unit="KiB", ours=t("mémoire par session", "memory of a session"), p50=grown / KIBIBYTE),
+        Measure(name=what, unit="%", ours=t("charge du noyau", "load of the core"), p50=load * 100),
+        Measure(name=what, unit="ms", ours=t("demande → armé", "request → armed"), p50=asked / SESSIONS * MILLISECONDS),
+        Measure(
+            name=what,
+            unit="ms",
+            ours="session.ping",
+            p50=p50(times) * MILLISECONDS,
+            p95=p95(times) * MILLISECONDS,
+        ),
+    ]
+
+
+def _request(number: int) -> bytes:
+    params = {"nonce": f"{number:022}", "media": ["vitale-card"], "timeout_ms": 600_000}
+    call = {"jsonrpc": "2.0", "id": 3, "method": "presentation.request", "params": params}
+    return json.dumps(call).encode() + b"\n"
+
+
+# ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _leased(scenery: Stage, exchanges: int) -> Measure:
+    async with aio.connect(home=scenery.home, name="bench") as local:
+        await local.read(timeout=PATIENCE)
+        slot = next((reader for reader in await local.readers() if reader.state == "present"), None)
+        if slot is None:
+            raise ReaderUnavailable("the card is not there")
+        bare = await asyncio.to_thread(_bare_exchanges, scenery, slot.name, exchanges)
+        times: list[float] = []
+        async with local.lease(slot.id, ttl=PATIENCE) as lease:
+            for _ in range(exchanges):
+                before = time.perf_counter()
+                await lease.transmit(SELECT_MASTER_FILE)
+                times.append(time.perf_counter() - before)
+    return Measure(
+        name=t("un APDU sous réservation", "one APDU with a lease"),
+        unit="ms",
+        baseline=t("pyscard seul, même carte", "bare pyscard, same card"),
+        baseline_p50=p50(bare) * MILLISECONDS,
+        baseline_p95=p95(bare) * MILLISECONDS,
+        ours="card.transmit",
+        p50=p50(times) * MILLISECONDS,
+        p95=p95(times) * MILLISECONDS,
+    )
+
+
+def _bare_exchanges(scenery: Stage, reader: str, count: int) -> Sequence[float]:
+    environment = os.environ | (scenery.service.environment if scenery.service else {})
+    command = (sys.executable, "-m", "vitale_drivers.pcsc_floor", reader, str(count), "exchange")
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    return msgspec.json.decode(done.stdout, type=list[float])
+
+
+# ── lines to the daemon and to the echo ──────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def _sessions(path: str, count: int) -> AsyncGenerator[list[Streams]]:
+    """So many connections, each opened as a session; an echo takes that as well."""
+    made: list[Streams] = []
+    try:
+        for _ in range(count):
+            made.append(await asyncio.open_unix_connection(path))
+            await _trip(made[-1], OPEN)
+        yield made
+    finally:
+        for _, writer in made:
+            writer.close()
+
+
+@asynccontextmanager
+async def _echo(path: Path) -> AsyncGenerator[str]:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", ECHO, str(path), stdout=subprocess.PIPE)
+    try:
+        if process.stdout is not None:
+            await process.stdout.readline()
+        yield str(path)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _trip(streams: Streams, line: bytes) -> float:
+    reader, writer = streams
+    before = time.perf_counter()
+    writer.write(line)
+    await reader.readline()
+    return time.perf_counter() - before
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
