@@ -31,7 +31,7 @@ def demo(*options: str) -> "subprocess.CompletedProcess[str]":
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Traceback" not in done.output
+    assert "Traceback" not in done.stderr
     return done
 
 
