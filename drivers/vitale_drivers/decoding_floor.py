@@ -2,10 +2,10 @@
 
 ``python -m vitale_drivers.decoding_floor ENGINE FOLDER`` reads the pictures ``*.npy`` of a folder (bytes, height ×
 width) one by one, in the order of their names, and says of each on standard output, as a line of JSON, its ``name``,
-the ``ms`` that the engine took and the ``texts`` that it read. ``--film`` takes them for the frames of one camera, 30 a
-second, of which an engine gets the newest whenever it is done with the last: its ``at`` is then the instant, in
-milliseconds from the first frame, when the engine was done. ``--stages`` has each stage of ours look at each picture,
-whether those before it read it or not; ``stage`` is its name then.
+the ``ms`` of the processor that the engine took and the ``texts`` that it read. ``--film`` takes them for the frames of
+one camera, 30 a second, of which an engine gets the newest whenever it is done with the last: its ``at`` is then the
+instant, in milliseconds from the first frame, when the engine was done. ``--stages`` has each stage of ours look at each
+picture, whether those before it read it or not; ``stage`` is its name then.
 
 This file may be run by another interpreter, which has other libraries; so each engine imports its own, when it is used.
 """
@@ -55,9 +55,9 @@ def _by_stages(names: list[Path], pictures: list[Grey]) -> None:
         picture = Picture(pixels)
         _ = (picture.half, picture.regions)  # made once, for all of them
         for stage in STAGES:
-            began = time.perf_counter()
+            began = time.process_time()
             texts = [symbol.text for symbol in stage.symbols(picture)]
-            took = (time.perf_counter() - began) * 1000
+            took = (time.process_time() - began) * 1000
             sys.stdout.write(json.dumps({"name": name.stem, "ms": took, "texts": texts, "stage": stage.name}) + "\n")
 
 
@@ -77,9 +77,9 @@ def _film(engine: Engine, pictures: list[Grey]) -> Iterator[tuple[int, list[str]
 
 
 def _timed(engine: Engine, picture: Grey) -> tuple[list[str], float]:
-    began = time.perf_counter()
+    began = time.process_time()
     texts = engine(picture)
-    return texts, (time.perf_counter() - began) * 1000
+    return texts, (time.process_time() - began) * 1000
 
 
 # ── the engines ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -52,7 +52,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         count: how many pictures there are.
         read: how many were read.
         wrong: of how many something else was read than what is there.
-        mean_ms: milliseconds a picture.
+        mean_ms: milliseconds of the processor for a picture, which other programs do not lengthen.
         p95_ms: and of the slowest but one in twenty.
         kinds: how many were read of each kind and severity, ``kind/severity``.
     """

@@ -42,7 +42,7 @@ class StreamDecoder:
     """Reads one camera's frames; not for several threads at once."""
 
     def __init__(self, budget_ms: float = 16.0) -> None:
-        """A decoder that spends so many milliseconds on a frame in which nothing is found."""
+        """A decoder that spends so many milliseconds of the processor on a frame in which nothing is found."""
         self._budget = budget_ms / 1000
         self._turn = 0
         self._frames = 0
@@ -59,7 +59,7 @@ class StreamDecoder:
         Raises:
             ValueError: it is no picture.
         """
-        end = time.perf_counter() + self._budget
+        end = time.thread_time() + self._budget
         picture = Picture(grey_of(frame))
         self._frames += 1
         found = _distinct(symbol for place in self._places for symbol in _where_it_was(place, picture))
@@ -79,7 +79,7 @@ class StreamDecoder:
             if found := stage.symbols(picture):
                 return found
             self._turn = (self._turn + 1) % len(HARD_STAGES)
-            if time.perf_counter() >= end:
+            if time.thread_time() >= end:
                 break
         return []
 
