@@ -4,7 +4,7 @@
 width) one by one, in the order of their names, and says of each on standard output, as a line of JSON, its ``name``,
 the ``ms`` of the processor that the engine took and the ``texts`` that it read. ``--film`` takes them for the frames of
 one camera, 30 a second, of which an engine gets the newest whenever it is done with the last: its ``at`` is then the
-instant, in milliseconds from the first frame, when the engine was done. ``--stages`` has each stage of ours look at each
+instant, in milliseconds from the first frame, when it was done. ``--stages`` has each stage of ours look at each
 picture, whether those before it read it or not; ``stage`` is its name then.
 
 This file may be run by another interpreter, which has other libraries; so each engine imports its own, when it is used.
