@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def test_for_people(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         return results
 
     @contextmanager
-    def set_up(**_wishes: bool) -> Iterator[Stage]:
+    def set_up(**_wishes: bool) -> Generator[Stage, None, None]:
         with code_stage() as codes:
             yield Stage(Path(), Endpoints(pid=1, version=""), None, "simulated-card", "no pcscd", codes=codes)
 
@@ -135,7 +135,7 @@ def test_an_unsound_demonstration_fails(told: Any, monkeypatch: pytest.MonkeyPat
         return [wrong]
 
     @contextmanager
-    def set_up(**_wishes: bool) -> Iterator[Stage]:
+    def set_up(**_wishes: bool) -> Generator[Stage, None, None]:
         yield Stage(Path(), Endpoints(pid=1, version=""), None, "simulated-card")
 
     monkeypatch.setattr("vitale_reader.cli.demo_play.play", played)
