@@ -8,8 +8,9 @@ from vitale_drivers.camera_settings import Settings
 
 __all__ = ["Feeds"]
 
-_PATIENCE = 2.0
-"""Seconds that a call may go on beyond its limit before the worker is given up for it."""
+_PATIENCE = 1.0
+"""Seconds that a call may go on beyond its limit before the worker is given up for it: so that there is a new one
+before whoever waits is told that the reader is gone."""
 
 _MOST_ENDING = 2
 """Feeds whose calls do not return; where opening the camera anew does not help once, it will not help twice."""

@@ -1,20 +1,26 @@
 """A code before a webcam: rendered, sent as a network camera would, OpenCV, zxing-cpp, daemon, token; read by PyJWT."""
 
+import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jwt
+import numpy as np
 import pytest
+import segno
 
 from vitale_firmware_sim.camera import LiveCamera
+from vitale_firmware_sim.camera_video import AviWriter
 from vitale_firmware_sim.hand import Hand
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_firmware_sim.service import ApcvService
-from vitale_protocol.errors import Replayed
+from vitale_protocol.errors import PresentationTimeout, Replayed
 from vitale_protocol.events import PresentationProgress
-from vitale_protocol.methods import Scope
+from vitale_protocol.methods import DriverHealth, Scope
 from vitale_reader import Connection, Presentation
 
 PATIENCE = 30.0
@@ -36,11 +42,27 @@ def options(camera: LiveCamera, *tables: str) -> str:
     return "\n".join([f'devices = ["{camera.url}"]', *tables])
 
 
+def wait_for_camera(client: Connection, *, restarts: int = 0) -> DriverHealth:
+    """Waits until the camera is there, in a process that was replaced so many times; to load OpenCV takes its time."""
+    end, pause = time.monotonic() + PATIENCE, threading.Event()
+    while True:
+        (driver,) = client.station().drivers
+        if driver.restarts == restarts and client.readers():
+            return driver
+        assert time.monotonic() < end
+        pause.wait(0.02)
+
+
 def glance(
-    client: Connection, act: Callable[[], object], step: str = "armed", scopes: tuple[Scope, ...] = PAYLOAD
+    client: Connection,
+    act: Callable[[], object],
+    step: str = "armed",
+    scopes: tuple[Scope, ...] = PAYLOAD,
+    restarts: int = 0,
 ) -> tuple[Presentation, list[tuple[str, str]]]:
     """Asks, acts once when that step is told, and returns what came and what was told."""
     told: list[tuple[str, str]] = []
+    wait_for_camera(client, restarts=restarts)
 
     def follow(progress: PresentationProgress) -> None:
         told.append((progress.step, progress.message))
@@ -156,7 +178,41 @@ def test_a_camera_that_falls_silent_is_told_and_recovers(camera: LiveCamera, han
             wake()
 
     with daemon.connect() as client:
+        wait_for_camera(client)
         found = client.read(media=["apcv-qr"], scopes=PAYLOAD, timeout=PATIENCE, on_progress=follow)
         took = time.monotonic() - back[0]
     assert found.claims.payload == string.decode()
     assert took < 2
+
+
+def film(video: Path, string: bytes) -> None:
+    """A second of a code."""
+    modules = segno.make(string, micro=False).matrix_iter(scale=4, border=8)
+    picture = np.where(np.array([list(row) for row in modules]) > 0, 0, 255).astype(np.uint8)
+    with AviWriter(video, (picture.shape[1], picture.shape[0])) as writer:
+        for _ in range(30):
+            writer.write(picture)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
+def test_a_call_that_never_returns_costs_a_process_and_is_over(tmp_path: Path, hand: Hand, start_daemon: Any) -> None:
+    video, string = tmp_path / "camera.avi", hand.tap()
+    film(video, string)
+    # It looks for cameras at its start, and not again while the test lasts.
+    daemon = start_daemon(driver="camera", options=f'devices = ["{video}"]\nlook = 600\nopen_limit = 0.2')
+    with daemon.connect() as client:
+        before = wait_for_camera(client)
+        # Nobody writes into the pipe: whoever opens it waits in the system, and no call ends that.
+        video.unlink()
+        os.mkfifo(video)
+        told: list[str] = []
+        with pytest.raises(PresentationTimeout):
+            client.read(media=["apcv-qr"], timeout=1, on_progress=lambda progress: told.append(progress.message))
+        assert "The camera gives no pictures. Please check that it is connected." in told
+        video.unlink()
+        film(video, string)
+        after = wait_for_camera(client, restarts=1)
+        assert before.pid != after.pid
+        found, _ = glance(client, lambda: None, restarts=1)
+    assert found.claims.payload == string.decode()
+    assert f"driver camera is stuck in call to camera:{video}; killed" in daemon.log
