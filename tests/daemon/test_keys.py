@@ -118,7 +118,7 @@ def test_secrets_that_cannot_be_written_are_told(tmp_path: Path, clock: Clock) -
 class Memory(KeyringBackend):
     """A keyring that is a dictionary, and can be locked."""
 
-    priority = 1.0
+    priority = 1.0  # pyright: ignore[reportAssignmentType]  # as its own backends do
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # of the package

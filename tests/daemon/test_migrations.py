@@ -133,7 +133,7 @@ def test_what_a_station_of_version_0_1_kept_is_there(tmp_path: Path) -> None:
     (verified,) = on(home.state / "store.db", chain.verify)
     assert (verified.rows, verified.broken) == (3, None), "old lines are the beginning of the chain"
     kept = on(
-        home.state / "store.db", lambda connection: connection.execute(text("SELECT sealed FROM outbox")).scalar()
+        home.state / "store.db", lambda connection: connection.execute(text("SELECT sealed FROM outbox")).scalar_one()
     )
     assert keys.vault.unseal(kept, "j") == b"the token"
     assert on(

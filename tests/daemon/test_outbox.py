@@ -171,3 +171,38 @@ def test_a_folder_that_is_a_file_gives_store_unavailable(tmp_path: Path) -> None
         await store.close()
 
     run(work)
+
+
+@pytest.mark.parametrize("fault", ["PRAGMA max_page_count = 1", "PRAGMA query_only = 1"])
+def test_a_disk_that_is_full_or_read_only_takes_no_token_and_recovers(world: World, fault: str) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, store):
+            await outbox.put(token(1), client_id="c", presentation="p1", entry=ENTRY)
+            await store.run(lambda connection: connection.exec_driver_sql(fault))
+            big = msgspec.structs.replace(token(2), token="x" * 1_000_000)
+            with pytest.raises(StoreUnavailable) as caught:
+                await outbox.put(big, client_id="c", presentation="p2", entry=ENTRY)
+            assert "xxx" not in str(caught.value) + str(caught.value.__cause__)
+            assert await outbox.list("c") == (token(1),)
+            await outbox.put(token(2), client_id="c", presentation="p2", entry=ENTRY)
+            (verified,) = await store.run(world.chain.verify)
+            assert (verified.rows, verified.broken) == (2, None)
+
+    run(work)
+
+
+def test_a_store_that_is_damaged_in_its_middle_is_set_aside_whole(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, _):
+            for number in range(9):
+                big = msgspec.structs.replace(token(number), token="x" * 20_000)
+                await outbox.put(big, client_id="c", presentation=f"p{number}", entry=ENTRY)
+        content = bytearray(world.file.read_bytes())
+        content[len(content) // 3 : len(content) // 3 * 2] = b"\xa5" * (len(content) // 3)
+        world.file.write_bytes(content)
+        async with world.open() as (outbox, _):
+            await outbox.put(token(1), client_id="c", presentation="p1", entry=ENTRY)
+        (aside,) = world.file.parent.glob("store.db.corrupt-*Z")
+        assert aside.read_bytes() == bytes(content), "whoever mends such files wants it as it was"
+
+    run(work)

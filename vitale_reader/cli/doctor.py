@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
@@ -20,11 +20,15 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.methods import DriverHealth, ResolverHealth, StationInfo
 from vitale_reader.cli import output
+from vitale_reader.cli.beside import beside
 from vitale_reader.cli.command import as_json, command, home_option, to_daemon
 from vitale_reader.cli.readers import describe
-from vitale_reader.cli.status import DEVICE, DONE, exit_status
+from vitale_reader.cli.status import DEVICE, DONE, OTHER, exit_status
 from vitale_reader.cli.text import language, t
 from vitale_reader.home import Home
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 __all__ = ["Finding", "doctor"]
 
@@ -36,14 +40,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was looked at.
 
     Attributes:
-        subject: what: ``configuration``, ``pcscd``, ``daemon``, ``driver``, ``resolver`` or ``reader``.
+        subject: what: ``configuration``, ``store``, ``pcscd``, ``daemon``, ``driver``, ``resolver`` or ``reader``.
         state: ``ok``, ``note`` for what may be as it should, ``wrong``.
         said: in words, in the language in use.
         remedy: what to do, or empty.
         status: the exit status that this calls for.
     """
 
-    subject: Literal["configuration", "pcscd", "daemon", "driver", "resolver", "reader"]
+    subject: Literal["configuration", "store", "pcscd", "daemon", "driver", "resolver", "reader"]
     state: Literal["ok", "note", "wrong"]
     said: str
     remedy: str = ""
@@ -74,7 +78,9 @@ def doctor(as_json: bool, home: Path | None) -> None:
 
 
 def _look(home: Path | None) -> Iterator[Finding]:
-    yield _configuration(Home.locate() if home is None else Home.under(home))
+    place = Home.locate() if home is None else Home.under(home)
+    yield _configuration(place)
+    yield from _store(place, home)
     if sys.platform == "linux":
         yield _pcscd()
     try:
@@ -109,6 +115,33 @@ def _configuration(home: Home) -> Finding:
         return _wrong("configuration", error)
     exists = t("valeurs par défaut", "defaults") if not home.config.exists() else str(home.config)
     return Finding(subject="configuration", state="ok", said=f"{t('Configuration', 'Configuration')} : {exists}")
+
+
+def _store(place: Home, home: Path | None) -> Iterator[Finding]:
+    from vitale_reader.daemon.config import load
+
+    for aside in sorted(place.state.glob("*.corrupt-*Z")):
+        said = t(f"Une base abîmée a été mise de côté : {aside}", f"A damaged store was set aside: {aside}")
+        remedy = t(
+            "Appairez de nouveau les logiciels ; supprimez ou archivez ce fichier.",
+            "Pair the programs again; remove the file, or keep it elsewhere.",
+        )
+        yield Finding(subject="store", state="wrong", said=said, remedy=remedy, status=OTHER)
+    try:
+        if load(place.config).store == "sqlite":
+            return
+        beside(home, lambda _: _touch)
+    except ConfigurationInvalid:
+        return  # told already
+    except VitaleError as error:
+        yield _wrong("store", error)
+    else:
+        said = t("La base de données du site répond", "The database of the site answers")
+        yield Finding(subject="store", state="ok", said=said)
+
+
+def _touch(connection: "Connection") -> None:
+    connection.exec_driver_sql("SELECT 1")
 
 
 def _pcscd() -> Finding:
@@ -149,7 +182,7 @@ def _running(station: StationInfo) -> str:
     return f"{t('Service', 'Daemon')} {station.station.version}, mode {station.station.mode}, {station.uptime:.0f} s"
 
 
-def _wrong(subject: Literal["configuration", "daemon", "resolver", "reader"], error: VitaleError) -> Finding:
+def _wrong(subject: Literal["configuration", "store", "daemon", "resolver", "reader"], error: VitaleError) -> Finding:
     entry = catalogue.text(error.reason, language())
     said = f"{entry.title} ({error.detail})" if error.detail else entry.title
     remedy = entry.remedy

@@ -78,7 +78,6 @@ class KeyringBox:
 def _keyring() -> "ModuleType":
     try:
         import keyring  # noqa: PLC0415  loaded only where it is configured
-        import keyring.errors  # noqa: PLC0415
     except ImportError as error:
         remedy = 'pip install "vitale-reader[keyring]"'
         raise ToolMissing("the keyring needs a package", data={"tool": "keyring", "remedy": remedy}) from error

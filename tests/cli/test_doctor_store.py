@@ -1,0 +1,51 @@
+"""What ``vitale-reader doctor`` says of the store: what was set aside, and whether the database of the site answers."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from tests.postgres_server import PASSWORD
+from vitale_reader.cli.doctor import doctor
+from vitale_reader.daemon.app import running
+from vitale_reader.daemon.config import parse
+from vitale_reader.home import Home
+
+SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
+
+
+def start_once(home: Path, settings: str) -> None:
+    async def main() -> None:
+        async with running(Home.under(home), parse(settings)):
+            pass
+
+    home.mkdir(exist_ok=True)
+    (home / "config.toml").write_text(settings, "utf-8")
+    asyncio.run(main())
+
+
+def findings(home: Path) -> list[dict[str, Any]]:
+    done = CliRunner().invoke(doctor, ["--json", "--language", "en", "--home", str(home)])
+    assert PASSWORD not in done.output
+    return [one for one in json.loads(done.output)["findings"] if one["subject"] == "store"]
+
+
+def test_a_store_that_was_set_aside_is_told_until_somebody_takes_it_away(tmp_path: Path) -> None:
+    start_once(tmp_path, SETTINGS)
+    assert findings(tmp_path) == []
+    (tmp_path / "state" / "store.db").write_bytes(b"no database at all" * 1_000)
+    start_once(tmp_path, SETTINGS)
+    (found,) = findings(tmp_path)
+    assert (found["state"], found["status"]) == ("wrong", 1)
+    assert "store.db.corrupt-" in found["said"]
+
+
+def test_whether_the_database_of_a_site_answers(tmp_path: Path, site_database: str) -> None:
+    start_once(tmp_path / "desk", f'store = "{site_database}"\n{SETTINGS}')
+    assert [one["state"] for one in findings(tmp_path / "desk")] == ["ok"]
+    (tmp_path / "desk" / "config.toml").write_text(
+        f'store = "postgresql://desk:{PASSWORD}@/no?host=/nowhere"\n{SETTINGS}'
+    )
+    assert [one["state"] for one in findings(tmp_path / "desk")] == ["wrong"]
