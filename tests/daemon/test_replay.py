@@ -1,6 +1,7 @@
 """An apCV string counts once: at the same desk, at several, after a restart, and whatever died in between."""
 
 import asyncio
+import base64
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -10,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from vitale_protocol.errors import Replayed, ResolverUnavailable
+from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailable
+from vitale_reader.daemon.delivery import Delivery
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.replay import DAY, ReplayGuard
 from vitale_reader.daemon.store import Store
@@ -140,3 +142,39 @@ def test_a_station_of_version_0_1_gets_its_key(tmp_path: Path) -> None:
     third.open()
     assert third.vault.digest("string", STRING) == digest
     assert third.vault.digest("context", STRING) != digest
+
+
+# ── what is on paper ─────────────────────────────────────────────────────────────────────────────────────────────
+
+INS = (
+    b"IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU ANNA\x1dS4GARCIA-HAMMADI\x1d"
+    b"S5FS625-01-1977S701154"
+)
+
+
+async def submit(line: Any, payload: bytes = INS, **params: Any) -> str:
+    encoded = base64.b64encode(payload).decode()
+    answer = await line.call("presentation.submit", {"nonce": "n" * 22, "payload_b64": encoded} | params)
+    return "token" if "result" in answer else str(answer["error"]["data"]["reason"])
+
+
+def test_a_printed_code_is_shown_again_and_again(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        assert [await submit(line) for _ in range(3)] == ["token"] * 3
+
+    counter.run(work, counter.config("", 'mode = "test"'))
+
+
+def test_a_site_may_let_printed_codes_count_once(counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(line: Any) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Delivery, "_issue_and_keep", broken)
+            assert await submit(line) == "store_unavailable"
+        assert await submit(line) == "token", "what came to nothing did not use it up"
+        assert await submit(line) == "replayed"
+        assert await submit(line, INS.replace(b"ANNA", b"ANNE")) == "token"
+
+    async def broken(*_: object) -> None:
+        raise StoreUnavailable
+
+    counter.run(work, counter.config("", 'mode = "test"', "[seals]\nonce = true"))

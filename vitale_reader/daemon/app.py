@@ -90,7 +90,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
             trust=read_trust_list(config.seals.trust_list),
         )
         resolver = await _open_resolver(stack, config)
-        guard = ReplayGuard(store, vault, days=config.apcv.replay_days, clock=time.time)
+        guard = ReplayGuard(store, vault, days=config.apcv.replay_days, printed=config.seals.once, clock=time.time)
         contexts = Contexts(store, vault, resolver, station=keys.station, mode=config.station.mode, clock=time.time)
         await contexts.open()
         opposition = Opposition(store, vault)

@@ -152,9 +152,12 @@ class Seals(Section):
     Attributes:
         trust_list: paths of files: the trusted list of the ANTS in XML, certificates of signers in PEM or DER. Without
             any, a seal proves nothing here. Read at start.
+        once: set to true to let each printed code (2D-Doc, INS Datamatrix) count once within ``apcv.replay_days``, at
+            every desk of the site. Such codes are on paper that patients show again and again, and rightly so.
     """
 
     trust_list: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)], ...] = ()
+    once: bool = False
 
 
 class StationKeys(Section):

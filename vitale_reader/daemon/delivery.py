@@ -195,6 +195,8 @@ class Delivery:
         except BaseException:
             if resolved.resolution is not None:
                 self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
+            elif resolved.digest is not None and "code" in presentation.evidence:
+                self._spawn(self._withdraw(resolved.digest))  # paper was sent nowhere
             raise
         return _result_of(presentation, issued)
 
@@ -256,8 +258,9 @@ class Delivery:
 
     async def _resolve(self, asked: Asked, presentation: Presented, reading: Reading) -> Resolved:
         string = presentation.evidence.get("string")
-        digest = None if string is None else await self._guard.reserve(string)
+        digest = self._guard.digest(presentation.evidence)
         if digest is not None:
+            await self._guard.claim(digest)
             await self._require_wanted(asked, digest)
         former = self._contexts.of_client(asked.grant.client_id)
         if string is None or digest is None or not self._resolver.resolves:
@@ -293,9 +296,9 @@ class Delivery:
             raise
 
     async def _unused(self, presentation: Presented) -> bool:
-        string = presentation.evidence.get("string")
+        digest = self._guard.digest(presentation.evidence)
         try:
-            return string is None or not await self._guard.knows(string)
+            return digest is None or not await self._guard.knows(digest)
         except StoreUnavailable:
             return True  # the next one will be told so as well
 

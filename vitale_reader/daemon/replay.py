@@ -5,7 +5,7 @@ counts as used: nobody can know how far the service got. Kept is its keyed diges
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -23,35 +23,54 @@ DAY = 86_400.0
 class ReplayGuard:
     """The strings that were used, in the store."""
 
-    def __init__(self, store: Database, vault: Vault, *, days: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Database, vault: Vault, *, days: int, printed: bool = False, clock: Callable[[], float]
+    ) -> None:
         self._store = store
+        self._printed = printed
         self._vault = vault
         self._days = days
         self._clock = clock
 
+    def digest(self, evidence: Mapping[str, bytes]) -> str | None:
+        """What evidence is known again by; None where it may be presented as often as somebody likes.
+
+        The string of an apCV counts once. A printed code is shown again and again, unless the site wants otherwise; a
+        card is read, not replayed.
+        """
+        if (string := evidence.get("string")) is not None:
+            return self._vault.digest("string", string)
+        if self._printed and (code := evidence.get("code")) is not None:
+            return self._vault.digest("code", code)
+        return None
+
     async def reserve(self, string: bytes) -> str:
-        """Claims a string for one presentation; of several that race for it, one gets it. Returns its digest.
+        """Claims the string of an apCV; see ``claim``."""
+        digest = self._vault.digest("string", string)
+        await self.claim(digest)
+        return digest
+
+    async def claim(self, digest: str) -> None:
+        """Claims what is known by a digest for one presentation; of several that race for it, one gets it.
 
         Raises:
             Replayed: the string was used before, or is being used.
             StoreUnavailable: it cannot be kept, so it must not be used.
         """
-        digest = self._vault.digest("string", string)
         expires_at = self._clock() + self._days * DAY
         row = {"digest": digest, "state": "reserved", "expires_at": expires_at, "claim": secrets.token_hex(16)}
         try:
             await self._store.run(lambda connection: connection.execute(insert(seen), row), needs="guard")
         except IntegrityError as error:
-            raise Replayed("the string was used before") from error
-        return digest
+            raise Replayed("it was used before") from error
 
-    async def knows(self, string: bytes) -> bool:
-        """Whether a string was used, or is being used.
+    async def knows(self, digest: str) -> bool:
+        """Whether what is known by a digest was used, or is being used.
 
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        query = select(seen.c.digest).where(seen.c.digest == self._vault.digest("string", string))
+        query = select(seen.c.digest).where(seen.c.digest == digest)
         return await self._store.run(lambda connection: connection.execute(query).first(), needs="guard") is not None
 
     def settle(self, digest: str) -> Callable[[Connection], object]:
