@@ -6,6 +6,7 @@ others cannot read, nor let pass what the others have seen.
 """
 
 import logging
+import os
 import secrets
 import stat
 import sys
@@ -21,7 +22,6 @@ from sqlalchemy.exc import IntegrityError
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.chain import Chain
 from vitale_reader.daemon.config import Config
-from vitale_reader.daemon.files import write_private
 from vitale_reader.daemon.keyring_box import KeyringBox
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.reconcile import bring
@@ -62,8 +62,8 @@ async def open_store(stack: AsyncExitStack, home: Home, config: Config, keys: Ke
         await own.open()
         return own, keys.vault
     file = site_key_file(home, config)
-    made = not file.exists()
-    vault = Vault.of_site(_make(file) if made else _read(file))
+    made = _make(file)
+    vault = Vault.of_site(_read(file))
     chain = Chain(vault, keys.station)
 
     async def join(store: Store) -> None:
@@ -140,13 +140,18 @@ async def _agree(store: Store, vault: Vault, file: Path) -> None:
         )
 
 
-def _make(file: Path) -> bytes:
-    key = secrets.token_bytes(KEY_BYTES)
+def _make(file: Path) -> bool:
+    """Makes a key where there is none; whether there was none. Of several that share the file, one makes it."""
     try:
-        write_private(file, urlsafe_b64encode(key) + b"\n")
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+    except FileExistsError:
+        return False
     except OSError as error:
         raise StoreUnavailable("the key of the site cannot be written", data={"file": str(file)}) from error
-    return key
+    return True
 
 
 def _read(file: Path) -> bytes:
