@@ -1,5 +1,7 @@
 """Rules 10 to 12 of the hub: subscriptions take what no request claims, in turns; what is leased waits."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from vitale_drivers.base import Presented
@@ -206,3 +208,22 @@ def test_a_lease_that_begins_is_told_to_who_waits_already(hub: Hub) -> None:
     hub.reader_changed(present(), 1.0)
     assert of(Tell, hub.reader_changed(leased(), 1.1)) == [Tell(request, "retry", "a", "reader_busy")]
     assert of(Tell, hub.reader_changed(present(), 1.2)) == []
+
+
+def test_a_thousand_that_wait_and_go_take_no_time(hub: Hub) -> None:
+    """No event looks at each of them more than once: with all pairs this is a million steps, and takes seconds."""
+    steps = 0
+
+    class Counted(frozenset[str]):
+        def isdisjoint(self, other: Iterable[object]) -> bool:
+            nonlocal steps
+            steps += 1
+            return super().isdisjoint(other)
+
+    media = Counted({"vitale-card"})
+    for session in range(1_000):
+        hub.ask(Waiting(key=(session, 1), media=media, asked_at=1.0, deadline=60.0), 1.0)
+    for session in range(1_000):
+        hub.session_ended(session, 2.0)
+    assert hub.waiting == ()
+    assert steps < 20_000

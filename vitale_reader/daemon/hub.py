@@ -122,7 +122,7 @@ class Hub:
         """A driver's worker ended: its readers go, its requests stay."""
         self._drivers[driver] = DriverState(frozenset(), trouble=reason)
         gone = [slot.reader for slot in self._slots.values() if slot.reader.driver == driver]
-        return self._settle(now, [action for reader in gone for action in self._remove(reader)])
+        return self._settle(now, [action for reader in gone for action in self._remove(reader)], readers=True)
 
     def driver_health(self, driver: str, reason: str, now: float) -> list[Action]:
         """A driver says that it is well (empty reason) or why it is not."""
@@ -133,7 +133,7 @@ class Hub:
     def reader_added(self, reader: Reader, now: float) -> list[Action]:
         """A reader came."""
         self._slots[reader.id] = Slot(reader, now)
-        return self._settle(now, [Announce("added", reader), *self._strange(reader)])
+        return self._settle(now, [Announce("added", reader), *self._strange(reader)], readers=True)
 
     def reader_changed(self, reader: Reader, now: float) -> list[Action]:
         """A reader's state or medium changed; a change of a reader that is not known is an addition."""
@@ -154,12 +154,12 @@ class Hub:
                 for request in self._wishes.requests(reader)
                 if self._lies_for(request, slot)
             ]
-        return self._settle(now, actions)
+        return self._settle(now, actions, readers=True)
 
     def reader_removed(self, reader_id: str, now: float) -> list[Action]:
         """A reader went."""
         slot = self._slots.get(reader_id)
-        return self._settle(now, self._remove(slot.reader)) if slot else []
+        return self._settle(now, self._remove(slot.reader), readers=True) if slot else []
 
     # ── requests ──
 
@@ -167,7 +167,8 @@ class Hub:
         """A client asks for the next presentation that matches."""
         if choices := self._ambiguous(request):
             return [Refuse(request, choices)]
-        self._wishes.waiting[request.key] = request
+        self._wishes.add(request)
+        self._watch_readers([request], now)
         actions: list[Action] = [Tell(request, "armed")]
         if not self._present(request):
             actions += [
@@ -264,7 +265,7 @@ class Hub:
             return self._settle(now, [])
         if error.reason in DELAYS:
             slot.broken = True
-            return self._settle(now, [Tell(wish, "retry", reader_id, error.reason)])
+            return self._settle(now, [Tell(wish, "retry", reader_id, error.reason)], readers=True)
         if isinstance(wish, Subscribed):
             return self._settle(now, [Unread(wish, error, reader_id)])
         ended = self._end(wish.key)
@@ -287,7 +288,7 @@ class Hub:
 
     def _end(self, key: Key) -> Waiting | None:
         self._without_reader.pop(key, None)
-        return self._wishes.waiting.pop(key, None)
+        return self._wishes.end(key)
 
     def _remove(self, reader: Reader) -> list[Action]:
         del self._slots[reader.id]
@@ -344,15 +345,16 @@ class Hub:
         """Rule 12."""
         return Tell(request, "retry", slot.reader.id, ReaderBusy.reason)
 
-    def _settle(self, now: float, actions: list[Action]) -> list[Action]:
-        """What follows from the new state: who has no reader, and what each driver must be armed for."""
-        self._watch_readers(now)
+    def _settle(self, now: float, actions: list[Action], *, readers: bool = False) -> list[Action]:
+        """What follows from the new state: who has no reader, if ``readers`` changed, and what to arm drivers for."""
+        if readers:
+            self._watch_readers(self._wishes.waiting.values(), now)
         for name, state in self._drivers.items():
             actions += self._arming(name, state)
         return actions
 
-    def _watch_readers(self, now: float) -> None:
-        for request in self._wishes.waiting.values():
+    def _watch_readers(self, requests: Iterable[Waiting], now: float) -> None:
+        for request in requests:
             known = self._without_reader.get(request.key)
             if any(slot.usable and request.fits(slot.reader) for slot in self._slots.values()):
                 self._without_reader[request.key] = (inf, ReaderGone)
@@ -377,7 +379,6 @@ class Hub:
     def _reread(self, slot: Slot) -> bool:
         """Rule 2: whether a request came after a medium that was already read, and is to have it read once more."""
         if slot.occupied and slot.answered and slot.usable and not slot.again and not slot.spent:
-            requests = self._wishes.requests(slot.reader, slot.reader.medium)
-            slot.again = any(request.asked_at >= slot.since for request in requests)
+            slot.again = self._wishes.any_since(slot.since, slot.reader, slot.reader.medium)
             return slot.again
         return False
