@@ -17,18 +17,25 @@ from vitale_reader.home import Endpoints, Home
 
 LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "serve", "--json")
 CONFIGURATION = (
-    '[station]\nmode = "simulated"\n[tls]\nport = 0\n[log]\nlevel = "debug"\n[drivers]\nenabled = ["{driver}"]\n'
+    '[station]\nmode = "simulated"\n[tls]\nport = 0\n[log]\nlevel = "debug"\n[drivers]\nenabled = {drivers}\n'
 )
 
 
 class Daemon:
-    """A daemon in a home of its own; what it writes to standard error is kept in ``log``."""
+    """A daemon in a home of its own; what it writes to standard error is kept in ``log``.
+
+    Args:
+        folder: the home.
+        driver: the driver that ``options`` are for; several names, with blanks between them, where they are none's.
+        options: lines of the driver's table.
+        rest: other tables.
+    """
 
     def __init__(self, folder: Path, driver: str = "pcsc", options: str = "", rest: str = "") -> None:
         self.home = Home.under(folder)
         self.log_file = folder / "daemon.log"
         folder.mkdir(parents=True, exist_ok=True)
-        text = CONFIGURATION.format(driver=driver) + rest + "\n"
+        text = CONFIGURATION.format(drivers=json.dumps(driver.split())) + rest + "\n"
         self.home.config.write_text(f"{text}[drivers.options.{driver}]\n{options}\n" if options else text)
         self.process: subprocess.Popen[bytes] | None = None
 

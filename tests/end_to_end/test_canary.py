@@ -4,17 +4,28 @@ The canaries are the names, NIRs and birth dates of the card images, every token
 the answers to whoever asked, and nowhere else.
 """
 
+import base64
 import json
+import secrets
 import socket
+import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from vitale_firmware_sim.camera import LiveCamera
+from vitale_firmware_sim.hand import Hand
+from vitale_firmware_sim.imager import Imager
+from vitale_firmware_sim.imager_wedge import typed
 from vitale_firmware_sim.images import load_image
+from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.errors import VitaleError
-from vitale_reader import PresentationProgress
+from vitale_protocol.methods import Scope
+from vitale_reader import Connection, Presentation, PresentationProgress
 
 IMAGES = ("adulte", "famille", "date-fictive")
 
@@ -84,3 +95,113 @@ def test_nothing_about_a_person_is_written_anywhere(
 
 def test_the_search_would_find_a_leak() -> None:
     assert any(text in "le patient EXEMPLE-MARCHAND est là" for text in canaries_of("adulte"))
+
+
+# ── codes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+INS = (
+    b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.10\x1dS3SARAH-LOU ANNA\x1dS4GARCIA-HAMMADI\x1d"
+    b"S5FS601-01-1977S701154"
+)
+#: What is scanned, and refused or told to be scanned again. (An opaque string is a presentation, whatever it says.)
+REFUSED = (
+    b"2770101154003",  # a NIR that was typed
+    b"]d2010340093574412821CANARY-BOX\x1d17270101",
+    b"mdoc:CANARY-WALLET",
+    b"CANARY-LONG" * 500,
+    INS[:60] + b"\xff\xfe",
+)
+SCOPES: tuple[Scope, ...] = ("identity", "payload")
+OPAQUE = (b"https://127.0.0.1:1/?CANARY-ADDRESS", b"CANARY %s %n {0} \x1b[2J <script>", "CANARY 😀 \u202e".encode())
+
+
+def spellings(secret: bytes) -> set[str]:
+    """How bytes look in a log, a repr or a file; of what is long, its beginning is enough."""
+    part = secret[:40]
+    whole = len(part) // 3 * 3
+    return {
+        part.decode("latin-1"),
+        part.decode("utf-8", "replace"),
+        part.hex(),
+        part.hex(" "),
+        repr(part)[2:-1],
+        base64.b64encode(part[:whole]).decode(),
+    }
+
+
+class Optics:
+    """A client of a daemon with a camera and an imager; all that was told to it is kept."""
+
+    def __init__(self, client: Connection, imager: Imager, camera: LiveCamera) -> None:
+        self.client = client
+        self.imager = imager
+        self.camera = camera
+        self.told: list[str] = []
+        self.tokens: set[str] = set()
+
+    def wait(self) -> None:
+        end, pause = time.monotonic() + 30, threading.Event()
+        while {reader.driver for reader in self.client.readers()} != {"camera", "scanner"}:
+            assert time.monotonic() < end
+            pause.wait(0.02)
+
+    def read(self, reader: str, act: Callable[[], None]) -> None:
+        """Asks for what is shown to a reader, and shows it once the daemon waits."""
+
+        def follow(progress: PresentationProgress) -> None:
+            self.told.append(f"{progress.message} {progress.remedy} {progress.reader}")
+            if progress.step == "armed":
+                act()
+
+        self._keep(lambda: self.client.read(readers=[reader], scopes=SCOPES, timeout=20, on_progress=follow))
+
+    def submit(self, payload: str | bytes) -> None:
+        self._keep(lambda: self.client.submit(payload, scopes=SCOPES))
+
+    def _keep(self, present: Callable[[], Presentation]) -> None:
+        try:
+            found = present()
+        except VitaleError as error:
+            self.told.append(f"{error!r} {error} {error.data}")
+        else:
+            self.told.append(repr(found))
+            self.tokens |= set(found.token.split(".")[1:])
+
+
+def test_nothing_of_a_code_is_written_anywhere(
+    start_daemon: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hand = Hand(load_scenario("famille"), "claire", clock=time.time, random=secrets.token_bytes)
+    shown, scanned, submitted = hand.tap(), hand.tap(), hand.tap()
+    link = tmp_path / "imager"
+    with LiveCamera() as camera, Imager(link=link) as imager:
+        camera.prepare(shown)
+        daemon = start_daemon(
+            "camera scanner",
+            rest=f'[drivers.options.camera]\ndevices = ["{camera.url}"]\n'
+            f'[drivers.options.scanner]\ndevices = ["{link}"]\nrepeat = 0',
+        )
+        with daemon.connect() as client:
+            optics = Optics(client, imager, camera)
+            optics.wait()
+            for code in (scanned, INS, *REFUSED[:-1], *OPAQUE):
+                optics.read(f"scanner:{link}", partial(imager.scan, code))
+            optics.read(f"camera:{camera.url}", partial(camera.show, shown))
+            for payload in (submitted, scanned, INS, *REFUSED, *OPAQUE):
+                optics.submit(payload)
+            for code in (hand.tap(), INS):
+                optics.submit(typed(code, "fr"))
+    assert daemon.stop() == 0
+    assert len(optics.tokens) >= 2 * 10, "what is opaque is read, and refused by nobody"
+    canaries = {"CANARY", "SARAH-LOU", "GARCIA-HAMMADI", "277010115400", *optics.tokens}.union(
+        *(spellings(code) for code in (shown, scanned, submitted, INS, *REFUSED, *OPAQUE))
+    )
+    output = capfd.readouterr()
+    written = {"told": "\n".join(optics.told), "standard output": output.out, "standard error": output.err}
+    for file in (path for path in tmp_path.rglob("*") if path.is_file() and path.suffix not in {".pem", ".key"}):
+        written[file.name] = file.read_bytes().decode("latin-1")
+    assert {"daemon.log", "store.db"} <= written.keys()
+    leaks = {(where, secret[:8]) for where, text in written.items() for secret in canaries if secret in text}
+    assert not leaks
+    assert "Presented scanner:" in daemon.log
+    assert "Presented camera:" in daemon.log
