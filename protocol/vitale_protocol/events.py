@@ -20,6 +20,7 @@ __all__ = [
     "Reader",
     "ReaderEvent",
     "ReaderState",
+    "ReaderStation",
     "Step",
 ]
 
@@ -28,12 +29,19 @@ Step = Literal["armed", "detected", "reading", "retry", "remove_card", "ambiguou
 LeaseWhy = Literal["released", "ttl", "card", "reader", "client", "replaced"]
 
 
+class ReaderStation(msgspec.Struct, frozen=True, kw_only=True):
+    """The station of a site at which a reader is; ``id`` is that in the ``iss`` of its tokens."""
+
+    id: str
+    name: str
+
+
 class Reader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reader as clients see it.
 
     ``id`` is stable across replugging and restarts of the daemon; ``medium`` is what lies there (``vitale-card``,
     ``cps-card``, ``unknown-card``), never whose; ``error`` is a catalogue reason, where the reader or what lies there
-    cannot be used.
+    cannot be used; ``station`` is where it is, if not at the desk that was asked.
     """
 
     id: str
@@ -44,6 +52,7 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     medium: str | None = None
     simulated: bool = False
     error: str | None = None
+    station: ReaderStation | None = None
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))

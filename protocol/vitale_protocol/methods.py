@@ -239,7 +239,11 @@ class ReadersListed(Result):
 
 
 class PresentationRequest(Params):
-    """``presentation.request``: the next presentation that matches."""
+    """``presentation.request``: the next presentation that matches.
+
+    ``readers`` are ids of ``readers.list``, which also has those of the other desks of a site, and ``group:NAME`` for
+    all readers of the desks in a group. Without it, any reader of this desk will do, and none of another one.
+    """
 
     nonce: Nonce
     media: Annotated[tuple[Medium, ...], msgspec.Meta(min_length=1, max_length=16)] | None = None

@@ -28,6 +28,8 @@ from vitale_reader.daemon.desk import Desk
 from vitale_reader.daemon.files import private_folder
 from vitale_reader.daemon.handlers.parts import Parts
 from vitale_reader.daemon.issuer import Issuer
+from vitale_reader.daemon.keys import Keys
+from vitale_reader.daemon.neighbours import Neighbours
 from vitale_reader.daemon.news import News
 from vitale_reader.daemon.opposition import Opposition
 from vitale_reader.daemon.outbox import Outbox
@@ -37,9 +39,11 @@ from vitale_reader.daemon.seals import read_trust_list
 from vitale_reader.daemon.service import Service
 from vitale_reader.daemon.site import anchor_file, open_keys, open_store
 from vitale_reader.daemon.stations import Stations
+from vitale_reader.daemon.store import Database
 from vitale_reader.daemon.supervisor import Beat, Supervisor
 from vitale_reader.daemon.transports import tls
 from vitale_reader.daemon.transports.stream import StreamLimits
+from vitale_reader.daemon.vault import Vault
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.resolvers.guarded import GuardedResolver
 from vitale_reader.resolvers.registry import load_resolver
@@ -102,9 +106,14 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
             on_end=desk.driver_ended,
             beat=beat or Beat(),
         )
+        stations = Stations(store, vault, keys, certificates, name=config.station.name) if store.shared else None
+        station = Station(id=keys.station, name=config.station.name, version=VERSION, mode=config.station.mode)
+        neighbours = (
+            _neighbours(config, store, vault, station, desk, access, keys, stations, audit) if stations else None
+        )
         limits = _limits(config)
         parts = Parts(
-            station=Station(id=keys.station, name=config.station.name, version=VERSION, mode=config.station.mode),
+            station=station,
             limits=_wire_limits(config, limits),
             desk=desk,
             access=access,
@@ -114,6 +123,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
             audit=audit,
             keys=keys,
             certificates=certificates,
+            neighbours=neighbours,
             clock=time.time,
         )
         service = Service(parts)
@@ -122,9 +132,10 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         stack.push_async_callback(desk.supervisor.stop)
         # Stopped after the listeners: nobody comes in while the sessions are ended.
         stack.push_async_callback(service.stop)
-        stations = Stations(store, vault, keys, certificates, name=config.station.name) if store.shared else None
         news = News(access, opposition, stations, revoked=parts.revoked)
         await news.try_to_look()
+        if neighbours is not None:
+            await neighbours.start()
         endpoints = await _listen(stack, home, config, certificates, service, limits)
         stack.enter_context(lifecycle.published(home, endpoints))
         for name, work in (
@@ -136,6 +147,34 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         logger.info("serving, station %s in mode %s", keys.station, config.station.mode)
         yield endpoints
         logger.info("stopping")
+
+
+def _neighbours(
+    config: Config,
+    store: Database,
+    vault: Vault,
+    station: Station,
+    desk: Desk,
+    access: Access,
+    keys: Keys,
+    stations: Stations,
+    audit: Audit,
+) -> Neighbours:
+    async def note(client_id: str, outcome: str) -> None:
+        await audit.note("presentation.request", outcome, client_id=client_id)
+
+    return Neighbours(
+        url=config.store,
+        store=store,
+        vault=vault,
+        station=station,
+        groups=config.station.groups,
+        desk=desk,
+        access=access,
+        keys=keys,
+        stations=stations,
+        note=note,
+    )
 
 
 async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:

@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Group = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,50}(?![\s\S])")]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
@@ -44,10 +45,12 @@ class Station(Section):
     Attributes:
         name: shown to clients; free text.
         mode: ``production`` refuses whatever is simulated; only ``simulated`` issues tokens from simulated devices.
+        groups: names under which the desks of a site ask for the readers of this one, as ``group:NAME``.
     """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "vitale-reader"
     mode: StationMode = "production"
+    groups: Annotated[tuple[Group, ...], msgspec.Meta(max_length=50)] = ()
 
 
 class Unix(Section):

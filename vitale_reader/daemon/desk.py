@@ -50,7 +50,7 @@ from vitale_reader.daemon.decisions import (
     Waiting,
     Wish,
 )
-from vitale_reader.daemon.delivery import Asked, Delivery, incident
+from vitale_reader.daemon.delivery import Asked, Claim, Delivery, incident
 from vitale_reader.daemon.hub import Hub
 from vitale_reader.daemon.issuer import Grant
 from vitale_reader.daemon.lease_desk import LeaseDesk
@@ -60,7 +60,7 @@ from vitale_reader.daemon.reports import error_of, reader_of, told
 from vitale_reader.daemon.subscriptions import Subscriber, Subscription
 from vitale_reader.daemon.supervisor import Supervisor
 
-__all__ = ["Client", "Desk"]
+__all__ = ["Asker", "Client", "Desk", "Watcher"]
 
 logger = logging.getLogger(__name__)
 
@@ -71,17 +71,33 @@ UNASKED = 125.0
 RequestId = int | str
 
 
-class Client(delivery.Client, Viewer, Subscriber, Holder, Protocol):
-    """A session, as the desk sees it.
+class Asker(delivery.Client, Protocol):
+    """A session, or a request of another desk, as its requests see it.
 
     Attributes:
-        number: unique among the sessions of this process.
+        number: unique among those of this process.
+    """
+
+    number: int
+
+
+class Watcher(Protocol):
+    """Who hears of readers.
+
+    Attributes:
+        number: as above.
     """
 
     number: int
 
     def reader_event(self, what: str, reader: Reader) -> None:
         """A reader was ``added``, ``changed`` or ``removed``."""
+
+
+class Client(Asker, Watcher, Viewer, Subscriber, Holder, Protocol):
+    """A session, as the desk sees it."""
+
+    number: int
 
 
 class Desk:
@@ -94,7 +110,7 @@ class Desk:
         self._delivery = delivery
         self._asked: dict[Key, Asked] = {}
         self._delivering: dict[Key, Asked] = {}
-        self._watching: dict[int, Client] = {}
+        self._watching: dict[int, Watcher] = {}
         self._subscriptions: dict[Key, Subscription] = {}
         self._unasked: dict[Asked, Subscription] = {}
         self._previews = Previews(self._order)
@@ -117,13 +133,14 @@ class Desk:
 
     def request(
         self,
-        client: Client,
+        client: Asker,
         request: RequestId,
         grant: Grant,
         *,
         media: frozenset[str],
         readers: frozenset[str],
         timeout: float,
+        claim: Claim | None = None,
     ) -> None:
         """A session waits for the next presentation that matches, ``timeout`` seconds at most."""
         now = self._now()
@@ -134,6 +151,7 @@ class Desk:
             grant=grant,
             deadline=now + timeout,
             given_up=asyncio.get_running_loop().create_future(),
+            claim=claim,
         )
         waiting = Waiting(
             key=key,
@@ -183,13 +201,18 @@ class Desk:
         if self._subscriptions.pop((client.number, name), None):
             self._do(self._hub.unsubscribe((client.number, name), self._now()))
 
-    def watch(self, client: Client) -> None:
+    def watch(self, client: Watcher) -> None:
         """A session wants to hear of readers."""
         self._watching[client.number] = client
 
-    def unwatch(self, client: Client) -> None:
+    def unwatch(self, client: Watcher) -> None:
         """A session has heard enough of readers."""
         self._watching.pop(client.number, None)
+
+    def announce(self, what: str, reader: Reader) -> None:
+        """A reader was ``added``, ``changed`` or ``removed``, here or at another desk: for everyone who watches."""
+        for client in list(self._watching.values()):
+            client.reader_event(what, reader)
 
     def preview(self, client: Client, reader: str, every: float) -> None:
         """A session wants pictures of what a camera sees, ``every`` so many seconds.
@@ -213,6 +236,10 @@ class Desk:
         for asked, subscription in self._unasked.items():
             if subscription.subscriber is client:
                 asked.give_up(Cancelled("the session ended"))
+        self.withdraw(client)
+
+    def withdraw(self, client: Asker) -> None:
+        """The requests of a session end, and are not answered."""
         self._do(self._hub.session_ended(client.number, self._now()))
         for key in [key for key, asked in self._asked.items() if asked.client is client]:
             del self._asked[key]
@@ -315,8 +342,7 @@ class Desk:
                 if what == "removed":
                     self._previews.removed(reader.id)
                     self.leases.removed(reader.id)
-                for client in list(self._watching.values()):
-                    client.reader_event(what, reader)
+                self.announce(what, reader)
 
     def _tell(self, wish: Wish, step: Step, reader: str | None, reason: str) -> None:
         if isinstance(wish, Subscribed):

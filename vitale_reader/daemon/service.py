@@ -53,6 +53,8 @@ class Service:
         conversation.ended = True
         self._parts.conversations.pop(conversation.number, None)
         self._parts.desk.leave(conversation)
+        if self._parts.neighbours is not None:
+            self._parts.neighbours.leave(conversation)
 
     def called(self, conversation: Conversation, call: Called) -> None:
         """A call came: answered now, or by a task, or later."""
@@ -86,6 +88,8 @@ class Service:
     async def stop(self) -> None:
         """Answers what waits, lets what is under way finish, and ends every session."""
         self._stopping = True
+        if self._parts.neighbours is not None:
+            await self._parts.neighbours.stop()
         await self._parts.desk.stop()
         while self._parts.tasks:
             await asyncio.gather(*self._parts.tasks, return_exceptions=True)

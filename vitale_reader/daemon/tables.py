@@ -4,7 +4,19 @@ Whoever changes them writes a migration (``vitale_reader/daemon/migrations``) an
 what the migrations make with what is declared here.
 """
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 __all__ = [
     "REVISION",
@@ -19,11 +31,14 @@ __all__ = [
     "revision",
     "seen",
     "site",
+    "site_desks",
+    "site_requests",
+    "site_steps",
     "stations",
 ]
 
 #: The revision of the migrations that makes these tables.
-REVISION = "0002"
+REVISION = "0003"
 
 metadata = MetaData()
 
@@ -153,4 +168,39 @@ opposition_parts = Table(
     Column("generation", String(32), primary_key=True),
     Column("part", Integer, primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
+)
+
+#: The desks that serve now: when they last said so, by the database's clock. Sealed is what they are and have.
+site_desks = Table(
+    "site_desks",
+    metadata,
+    Column("station", String(36), primary_key=True),
+    Column("incarnation", String(32), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("beat_at", Float, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+#: Requests for readers of other desks, from when they are asked until their answer has arrived. ``asked_by`` and
+#: ``taken_by`` are incarnations of desks; ``answer`` is sealed for the one that asked.
+site_requests = Table(
+    "site_requests",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("asked_by", String(32), nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("taken_by", String(32)),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("answer", LargeBinary),
+)
+
+#: How such requests get on, until whoever asked has read it.
+site_steps = Table(
+    "site_steps",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("request", String(36), ForeignKey("site_requests.id", ondelete="CASCADE"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("site_steps_request", "request"),
 )

@@ -16,6 +16,7 @@ from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.delivery import incident
 from vitale_reader.daemon.desk import Desk
 from vitale_reader.daemon.keys import Keys
+from vitale_reader.daemon.neighbours import Neighbours
 from vitale_reader.daemon.outbox import Outbox
 from vitale_reader.resolvers.guarded import GuardedResolver
 
@@ -43,6 +44,7 @@ class Parts:
     audit: Audit
     keys: Keys
     certificates: Certificates
+    neighbours: Neighbours | None
     clock: Callable[[], float]
     conversations: dict[int, Conversation] = field(default_factory=dict[int, Conversation])
     tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
@@ -53,7 +55,8 @@ class Parts:
         Raises:
             LimitExceeded: no room for one more.
         """
-        if self.desk.load(conversation) >= self.limits.requests:
+        elsewhere = 0 if self.neighbours is None else self.neighbours.load(conversation)
+        if self.desk.load(conversation) + elsewhere >= self.limits.requests:
             told = "too many requests, subscriptions and leases in this session"
             raise LimitExceeded(told, data={"limit": "requests"})
 

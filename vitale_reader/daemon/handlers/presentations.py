@@ -2,7 +2,7 @@
 
 import uuid
 
-from vitale_protocol.errors import InvalidRequest, MediumUnsupported, PayloadInvalid
+from vitale_protocol.errors import InvalidRequest, MediumUnsupported, NoReader, PayloadInvalid
 from vitale_protocol.methods import (
     Done,
     PresentationCancel,
@@ -12,11 +12,13 @@ from vitale_protocol.methods import (
     PresentationsSubscribed,
     PresentationSubmit,
     PresentationsUnsubscribe,
+    Result,
 )
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.decisions import PATIENT_MEDIA
 from vitale_reader.daemon.handlers.parts import Answer, Handlers, Parts, RequestId
 from vitale_reader.daemon.issuer import Grant
+from vitale_reader.daemon.neighbours import Neighbours
 from vitale_reader.daemon.submission import DRIVER, presentation_of
 
 __all__ = ["PresentationCalls"]
@@ -42,14 +44,16 @@ class PresentationCalls:
         self, conversation: Conversation, request: RequestId | None, params: PresentationRequest
     ) -> Answer:
         grant = self._granted(conversation, params)
-        self._parts.desk.request(
-            conversation,
-            self._expected(conversation, request),
-            grant,
-            media=frozenset(params.media) if params.media else PATIENT_MEDIA,
-            readers=frozenset(params.readers or ()),
-            timeout=params.timeout_ms / 1000,
-        )
+        expected = self._expected(conversation, request)
+        media = frozenset(params.media) if params.media else PATIENT_MEDIA
+        readers, timeout = frozenset(params.readers or ()), params.timeout_ms / 1000
+        if (neighbours := self._parts.neighbours) is not None:
+            names = neighbours.names(readers)
+            if neighbours.beyond(names):
+                neighbours.request(conversation, expected, grant, media=media, names=names, timeout=timeout)
+                return None
+            readers = neighbours.own(names)
+        self._parts.desk.request(conversation, expected, grant, media=media, readers=readers, timeout=timeout)
         return None
 
     def _presentation_submit(
@@ -88,7 +92,15 @@ class PresentationCalls:
     def _presentation_cancel(
         self, conversation: Conversation, _id: RequestId | None, params: PresentationCancel
     ) -> Answer:
-        return PresentationCancelled(cancelled=self._parts.desk.cancel(conversation, params.request))
+        cancelled = self._parts.desk.cancel(conversation, params.request)
+        if cancelled or self._parts.neighbours is None:
+            return PresentationCancelled(cancelled=cancelled)
+        return self._cancel_elsewhere(self._parts.neighbours, conversation, params)
+
+    async def _cancel_elsewhere(
+        self, neighbours: Neighbours, conversation: Conversation, params: PresentationCancel
+    ) -> Result:
+        return PresentationCancelled(cancelled=await neighbours.cancel(conversation, params.request))
 
     def _presentations_subscribe(
         self, conversation: Conversation, _id: RequestId | None, params: PresentationsSubscribe
@@ -97,11 +109,17 @@ class PresentationCalls:
             raise InvalidRequest("a subscription needs an id, or its name would have nowhere to go")
         grant = self._granted(conversation, params)
         self._parts.require_room(conversation)
+        readers = frozenset(params.readers or ())
+        if (neighbours := self._parts.neighbours) is not None:
+            names = neighbours.names(readers)
+            if neighbours.beyond(names):
+                raise NoReader("subscriptions are for the readers of this desk")
+            readers = neighbours.own(names)
         name = self._parts.desk.subscribe(
             conversation,
             grant,
             media=frozenset(params.media) if params.media else PATIENT_MEDIA,
-            readers=frozenset(params.readers or ()),
+            readers=readers,
         )
         return PresentationsSubscribed(subscription=name)
 

@@ -1,5 +1,6 @@
 """Calls about readers, and about what cameras see."""
 
+from vitale_protocol.events import Reader
 from vitale_protocol.methods import Done, Empty, PreviewStart, PreviewStarted, PreviewStop, ReadersListed
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.parts import Answer, Handlers, Parts, RequestId
@@ -20,12 +21,18 @@ class ReaderCalls:
             "preview.stop": self._preview_stop,
         }
 
+    @property
+    def _readers(self) -> tuple[Reader, ...]:
+        """Those of this desk, then those of the others of its site."""
+        neighbours = self._parts.neighbours
+        return self._parts.desk.readers + (() if neighbours is None else neighbours.readers)
+
     def _readers_list(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
-        return ReadersListed(readers=self._parts.desk.readers)
+        return ReadersListed(readers=self._readers)
 
     def _readers_watch(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
         self._parts.desk.watch(conversation)
-        return ReadersListed(readers=self._parts.desk.readers)
+        return ReadersListed(readers=self._readers)
 
     def _readers_unwatch(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
         self._parts.desk.unwatch(conversation)

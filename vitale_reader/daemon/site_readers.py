@@ -1,0 +1,122 @@
+"""What the other desks of a site have: their readers under names that hold for the whole site, and whom a name means.
+
+Pure: what was heard goes in, what has to be announced comes out.
+
+- A reader of another desk is named ``<its id there>@<the station's id>``: ids of readers are those of devices, and two
+  desks may have the same one. One's own readers may be named so as well.
+- ``group:<name>`` means every reader of every desk that is in the group, whenever it comes.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from vitale_protocol.events import Reader, ReaderStation
+from vitale_protocol.methods import StationMode
+
+__all__ = ["DeskTold", "Names", "SiteReaders", "named", "site_name"]
+
+GROUP = "group:"
+ELSEWHERE = re.compile(r"(?P<reader>.+)@(?P<station>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.DOTALL)
+
+
+class DeskTold(msgspec.Struct, frozen=True, kw_only=True):
+    """What a desk tells the others of itself."""
+
+    name: str
+    mode: StationMode
+    groups: tuple[str, ...]
+    readers: tuple[Reader, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """The readers that a request names, apart: by the station's id and the reader's id there, and by group."""
+
+    readers: tuple[tuple[str, str], ...]
+    groups: tuple[str, ...]
+
+    def own(self, station: str) -> frozenset[str]:
+        """Those of a station, by their ids there."""
+        return frozenset(reader for where, reader in self.readers if where == station)
+
+    def beyond(self, station: str) -> bool:
+        """Whether others than those of this station are meant."""
+        return bool(self.groups) or any(where != station for where, _ in self.readers)
+
+    def mean(self, station: str, groups: Iterable[str], reader: Reader) -> bool:
+        """Whether a reader of a station in these groups is meant."""
+        return not set(self.groups).isdisjoint(groups) or (station, reader.id) in self.readers
+
+
+def named(names: Iterable[str], station: str) -> Names:
+    """Takes the names of a request apart, that was made at a station."""
+    readers: set[tuple[str, str]] = set()
+    groups: set[str] = set()
+    for name in names:
+        if name.startswith(GROUP):
+            groups.add(name.removeprefix(GROUP))
+        elif found := ELSEWHERE.fullmatch(name):
+            readers.add((found["station"], found["reader"]))
+        else:
+            readers.add((station, name))
+    return Names(readers=tuple(sorted(readers)), groups=tuple(sorted(groups)))
+
+
+def site_name(reader: str, station: str) -> str:
+    """The name of a reader that holds for the whole site."""
+    return f"{reader}@{station}"
+
+
+class SiteReaders:
+    """The readers of the other desks of ``station``'s site; those in another mode are not seen."""
+
+    def __init__(self, station: str, mode: StationMode) -> None:
+        self._station = station
+        self._mode: StationMode = mode
+        self._desks: dict[str, DeskTold] = {}
+        self._shown: dict[str, Reader] = {}
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """The readers, in the order of their names."""
+        return tuple(self._shown[name] for name in sorted(self._shown))
+
+    def hear(self, desks: Mapping[str, DeskTold]) -> list[tuple[str, Reader]]:
+        """Takes over which desks there are and what they have; gives what is ``added``, ``changed`` or ``removed``."""
+        self._desks = {
+            station: told for station, told in desks.items() if station != self._station and told.mode == self._mode
+        }
+        before, self._shown = (
+            self._shown,
+            {
+                reader.id: reader
+                for station, told in self._desks.items()
+                for reader in (_shown(each, station, told.name) for each in told.readers)
+            },
+        )
+        news = [("removed", before[name]) for name in sorted(before.keys() - self._shown.keys())]
+        for name, reader in sorted(self._shown.items()):
+            if name not in before:
+                news.append(("added", reader))
+            elif reader != before[name]:
+                news.append(("changed", reader))
+        return news
+
+    def hoped_for(self, names: Names, media: frozenset[str]) -> bool:
+        """Whether a reader of another desk may give what is asked for."""
+        return any(
+            reader.state != "unavailable"
+            and not media.isdisjoint(reader.media)
+            and names.mean(station, told.groups, reader)
+            for station, told in self._desks.items()
+            for reader in told.readers
+        )
+
+
+def _shown(reader: Reader, station: str, name: str) -> Reader:
+    return msgspec.structs.replace(
+        reader, id=site_name(reader.id, station), station=ReaderStation(id=station, name=name)
+    )
