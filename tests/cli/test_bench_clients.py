@@ -12,6 +12,7 @@ from vitale_reader.cli import bench_clients
 def test_everything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_clients, "CROWDS", (1, 3))
     monkeypatch.setattr(bench_clients, "SESSIONS", 5)
+    monkeypatch.setattr(bench_clients, "SETTLING", 0.0)
     said: list[str] = []
     try:
         found = bench_clients.lines(20, 1, said.append)

@@ -30,6 +30,9 @@ SESSIONS = 1_000
 KIBIBYTE = 1_024
 PATIENCE = 60.0
 
+#: Seconds for the audit trail to have written down a thousand openings.
+SETTLING = 3.0
+
 #: Sessions of one client, on a station for this alone.
 CONFIGURATION = "[limits]\nsessions = 2000\n"
 
@@ -72,10 +75,11 @@ def lines(trips: int, idle: int, say: Callable[[str], None]) -> list[Measure]:
     with stage(configuration=CONFIGURATION) as scenery:
         if scenery.service is None or scenery.slot is None:
             raise ToolMissing(scenery.why, data={"tool": "pcscd"})
-        say(t("Beaucoup de clients…", "Many clients…"))
-        found = asyncio.run(_crowds(scenery, trips))
+        # First, while what the daemon holds of memory is what it needs.
         say(t(f"{SESSIONS} sessions en attente, {idle} s…", f"{SESSIONS} waiting sessions, {idle} s…"))
-        found += asyncio.run(_waiting(scenery, idle))
+        waiting = asyncio.run(_waiting(scenery, idle))
+        say(t("Beaucoup de clients…", "Many clients…"))
+        found = [*asyncio.run(_crowds(scenery, trips)), *waiting]
         say(t("Échanges sous réservation…", "Exchanges with a lease…"))
         scenery.slot.insert("adulte")
         return [*found, asyncio.run(_leased(scenery, trips))]
@@ -137,6 +141,7 @@ async def _waiting(scenery: Stage, idle: int) -> list[Measure]:
             await reader.readline()  # it is told that it is armed
         asked = time.perf_counter() - began
         grown = (_resident(core) - before) / SESSIONS
+        await asyncio.sleep(SETTLING)
         used = cpu_seconds(core)
         await asyncio.sleep(idle)
         load = (cpu_seconds(core) - used) / idle
