@@ -68,7 +68,7 @@ class Seen(Protocol):
 @dataclass(slots=True)
 class _Collected:
     last: float
-    parts: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    parts: dict[int, bytes] = field(default_factory=dict[int, bytes], repr=False)
 
 
 class Series:

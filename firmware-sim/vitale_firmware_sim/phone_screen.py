@@ -45,6 +45,8 @@ _HEADERS: Final[Mapping[str, str]] = {
 }
 _QUIET: Final = 4  # ISO/IEC 18004 §9.1
 _PATIENCE: Final = 30.0
+# Connections at a time; each has a thread, and a browser makes six.
+_MOST: Final = 32
 
 
 def screen_code(hand: Hand, now: float) -> QrCode:
@@ -225,6 +227,21 @@ def _number(name: str) -> int:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+
+    def __init__(self, *of_the_parent: Any) -> None:
+        self._free = threading.BoundedSemaphore(_MOST)
+        super().__init__(*of_the_parent)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether there is room for a connection more; it is closed otherwise."""
+        return self._free.acquire(blocking=False)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answers a connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that leaves in the middle of an answer is nothing to tell."""

@@ -183,6 +183,14 @@ def test_files_come_and_go_and_are_simulated(tmp_path: Path) -> None:
     assert (place.id, place.simulated) == (f"camera:{path}", True)
 
 
+def test_at_a_path_that_may_not_be_asked_is_no_camera() -> None:
+    path = f"/{'a' * 290}.avi"
+    assert Devices().places(parse_address(path)) == ()
+    with pytest.raises(OSError, match="too long"):
+        Path(path).is_file()
+    assert not is_there(Place("camera:1", "first", parse_address(path), where=path))
+
+
 def test_of_a_stream_nothing_secret_is_shown(tmp_path: Path) -> None:
     address = parse_address("rtsp://user:secret@camera.lan:554/1?key=secret")
     (place,) = Devices().places(address)

@@ -174,6 +174,13 @@ def test_a_port_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [place.id for place in made.places(parse_address("COM1"))] == ["scanner:COM1"]
 
 
+def test_at_a_path_that_may_not_be_asked_is_no_imager() -> None:
+    path = f"/{'a' * 198}"
+    assert SerialBus(Settings()).places(parse_address(path)) == ()
+    path = f"/{'a' * 290}"
+    assert SerialBus(Settings()).places(Address("port", path)) == ()
+
+
 def test_a_pseudo_terminal_is_simulated_also_when_its_path_did_not_show_it(tmp_path: Path) -> None:
     made, link = SerialBus(Settings()), tmp_path / "imager"
     address = Address("port", str(link))

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +201,29 @@ def test_a_browser_that_hangs_up_is_nothing_to_tell(capfd: pytest.CaptureFixture
             connection.close()
         assert state(screen)["screen"] == "shown"
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_connections_that_say_nothing_take_a_bounded_number_of_threads() -> None:
+    with screen_at(Clock()) as screen:
+        address = ("127.0.0.1", int(screen.url.split(":")[2].rstrip("/")))
+        before = threading.active_count()
+        silent = [socket.create_connection(address) for _ in range(100)]
+        # Those that are one too many are closed at once; the last of all is.
+        silent[-1].settimeout(10)
+        assert silent[-1].recv(1) == b""
+        assert threading.active_count() - before <= 32
+        for connection in silent:
+            connection.close()
+        assert state_in_the_end(screen)["screen"] == "shown"
+
+
+def state_in_the_end(screen: PhoneScreen) -> dict[str, object]:
+    """The state, once there is room again."""
+    while True:
+        try:
+            return state(screen)
+        except (OSError, http.client.HTTPException):
+            continue
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium or Chrome, to look at the page")
