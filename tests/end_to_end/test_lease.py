@@ -7,7 +7,7 @@ would be noticed.
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,7 +76,7 @@ class OtherProgram:
 
 
 @contextmanager
-def another_program() -> Iterator[OtherProgram]:
+def another_program() -> Generator[OtherProgram]:
     with subprocess.Popen(
         [sys.executable, "-c", OTHER, SELECT_VITALE.hex()],
         stdin=subprocess.PIPE,

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ GROWTH = 16 * MEBIBYTE
 
 
 @contextmanager
-def a_hand(*links: Any) -> Iterator[None]:
+def a_hand(*links: Any) -> Generator[None]:
     """Cards that are put in and taken out, over and over."""
     stop = threading.Event()
 

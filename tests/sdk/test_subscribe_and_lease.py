@@ -86,7 +86,8 @@ def test_after_a_loss_it_goes_on_with_what_was_not_delivered(subscribed: FakeDae
             assert first.jti not in {found.jti for found in later}
 
     asyncio.run(work())
-    nonces = {call.params.nonce for call in subscribed.named("presentations.subscribe")}  # type: ignore[attr-defined]  # of these
+    wishes = [call.params for call in subscribed.named("presentations.subscribe")]
+    nonces = {wish.nonce for wish in wishes if isinstance(wish, PresentationsSubscribe)}
     assert len(nonces) == 1, "one subscription, one nonce"
 
 
