@@ -85,7 +85,9 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path, behaviour: str, beat: B
     with_worker(behaviour, tmp_path, work, beat)
 
 
-def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_is_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     async def work(witness: Witness) -> None:
         await witness.expect(Started)
         witness.worker.send(Arm(media=("vitale-card",), deadline=0.0))
@@ -95,6 +97,9 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
         assert (witness.worker.restarts, witness.worker.health.state) == (1, "ready")
 
     with_worker("good", tmp_path, work)
+    assert "driver fake printed last: last words" in caplog.messages
+    assert caplog.text.count("Corrupt") < 30, "what it prints is told in small doses"
+    assert capfd.readouterr().err == "", "and nowhere else"
 
 
 def test_a_worker_that_talks_nonsense_is_replaced(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def main(behaviour: str, counter: Path) -> None:
                         os.kill(os.getpid(), signal.SIGSEGV)
                     send(Transmitted(id=number, responses=(b"\x90\x00",)))
                 case Arm():
+                    os.write(2, b"Corrupt JPEG data\n" * 20_000 + b"last words\n")
                     os.kill(os.getpid(), signal.SIGKILL)
                 case _:
                     if behaviour == "never starts" and generation == 0:

@@ -31,12 +31,16 @@ from vitale_drivers.base import (
 from vitale_drivers.stream import Decoder, StreamError, encode
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable
 from vitale_protocol.methods import DriverHealth
+from vitale_reader.daemon.overheard import Overheard
 
 __all__ = ["Beat", "Supervisor", "Worker"]
 
 logger = logging.getLogger(__name__)
 
 READ_BYTES = 65_536
+
+#: Seconds that the end of what a process printed may take to come; somebody whom it started may hold it open.
+LAST_WORDS = 1.0
 
 #: Bytes of commands that a worker has not read. A command takes a few hundred.
 MOST_UNREAD = 1 << 20
@@ -178,6 +182,7 @@ class Worker:
                 *self.arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
             )
         except OSError as error:
@@ -188,6 +193,7 @@ class Worker:
         if self._stopping:  # told so while the process was being made
             self.send(Stop())
         heart = asyncio.create_task(self._beat(process), name=f"heartbeat {self.name}")
+        overheard = asyncio.create_task(self._overhear(process), name=f"printed by {self.name}")
         try:
             fault = await self._listen(process)
         finally:
@@ -198,6 +204,9 @@ class Worker:
                 process.stdin.close()
             self._status = await self._bury(process)
             self._process = None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS):
+                    await overheard
         return fault or _ending(self._status)
 
     async def _listen(self, process: asyncio.subprocess.Process) -> str:
@@ -257,6 +266,16 @@ class Worker:
             self._answered.clear()
             self._pinged += 1
             self.send(Ping(id=self._pinged))
+
+    async def _overhear(self, process: asyncio.subprocess.Process) -> None:
+        """Takes what native libraries print; tells the last of it where the process was not asked to end."""
+        if process.stderr is None:
+            return
+        overheard = Overheard(self.name)
+        await overheard.listen(process.stderr)
+        if not self._stopping:
+            for line in overheard.last:
+                logger.warning("driver %s printed last: %s", self.name, line)
 
     async def _bury(self, process: asyncio.subprocess.Process) -> int:
         """The exit status of a process that was told to end or closed its output; killed if it takes its time."""

@@ -1,0 +1,71 @@
+"""What native libraries print in a driver's process: a little of it reaches the log, through its formatter.
+
+Some print a line for each damaged picture, thirty a second (libjpeg: ``Corrupt JPEG data``, which many webcams cause
+all day long); others print why they are about to take the process down. So some lines a minute are told at debug, and
+the last ones are kept for the end of the process. The pipe is always emptied, or the printing would block.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+
+__all__ = ["Overheard"]
+
+logger = logging.getLogger(__name__)
+
+READ_BYTES = 65_536
+
+#: Characters of a line.
+LONGEST = 300
+
+#: Lines a minute.
+MOST = 20
+
+#: Lines that are kept for the end: an assertion and where it failed.
+LAST = 3
+
+
+class Overheard:
+    """What one process prints, from its start to its end.
+
+    Args:
+        driver: its name.
+        clock: monotonic seconds.
+
+    Attributes:
+        last: the latest lines, as they may be logged.
+    """
+
+    def __init__(self, driver: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.last: deque[str] = deque(maxlen=LAST)
+        self._driver = driver
+        self._clock = clock
+        self._minute = 0.0
+        self._told = 0
+
+    async def listen(self, stream: asyncio.StreamReader) -> None:
+        """Takes all that is printed until the stream ends."""
+        rest = b""
+        while data := await stream.read(READ_BYTES):
+            *lines, rest = (rest + data).split(b"\n")
+            rest = rest[: 4 * LONGEST]
+            for line in lines:
+                self.hear(line)
+        self.hear(rest)
+
+    def hear(self, line: bytes) -> None:
+        """Takes a line."""
+        text = "".join(one if one.isprintable() else " " for one in line.decode(errors="replace")).strip()[:LONGEST]
+        if not text:
+            return
+        self.last.append(text)
+        now = self._clock()
+        if now - self._minute >= 60:
+            self._minute, self._told = now, 0
+        self._told += 1
+        if self._told <= MOST:
+            logger.debug("driver %s printed: %s", self._driver, text)
+        elif self._told == MOST + 1:
+            logger.debug("driver %s prints more than is told", self._driver)
