@@ -29,13 +29,14 @@ class Daemon:
         driver: the driver that ``options`` are for; several names, with blanks between them, where they are none's.
         options: lines of the driver's table.
         rest: other tables.
+        top: settings that are in no table.
     """
 
-    def __init__(self, folder: Path, driver: str = "pcsc", options: str = "", rest: str = "") -> None:
+    def __init__(self, folder: Path, driver: str = "pcsc", options: str = "", rest: str = "", top: str = "") -> None:
         self.home = Home.under(folder)
         self.log_file = folder / "daemon.log"
         folder.mkdir(parents=True, exist_ok=True)
-        text = CONFIGURATION.format(drivers=json.dumps(driver.split())) + rest + "\n"
+        text = top + "\n" + CONFIGURATION.format(drivers=json.dumps(driver.split())) + rest + "\n"
         self.home.config.write_text(f"{text}[drivers.options.{driver}]\n{options}\n" if options else text)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -90,8 +91,8 @@ def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
     """Starts daemons: ``start_daemon(driver="pcsc", options="busy_timeout = 1.0", rest="[tokens]…")``."""
     started: list[Daemon] = []
 
-    def start(driver: str = "pcsc", options: str = "", rest: str = "") -> Daemon:
-        daemon = Daemon(tmp_path / f"home{len(started)}", driver, options, rest)
+    def start(driver: str = "pcsc", options: str = "", rest: str = "", top: str = "") -> Daemon:
+        daemon = Daemon(tmp_path / f"home{len(started)}", driver, options, rest, top)
         started.append(daemon)
         return daemon.start()
 
