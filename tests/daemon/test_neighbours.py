@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.postgres_server import PostgresServer
-from vitale_reader.daemon import hub, site_news, site_rows, spool
+from vitale_reader.daemon import hub, news, site_news, site_rows, spool
 from vitale_reader.daemon.access import Access
+from vitale_reader.daemon.site_rows import SiteRows
 from vitale_reader.home import Home
 
 STRING = b"opaque-string-of-a-phone"
@@ -302,6 +303,58 @@ def test_desks_in_another_mode_are_not_seen(site: Site, monkeypatch: pytest.Monk
         assert await here.reason("presentation.request", params) == "no_reader"
 
     site.run(work, 'mode = "test"')
+
+
+# ── desks that die ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_desk_that_is_silent_is_gone_and_whoever_waits_for_it_is_told(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leave(_rows: SiteRows) -> None:
+        """It dies without a word."""
+
+    monkeypatch.setattr(SiteRows, "leave", leave)
+    monkeypatch.setattr(site_rows, "LOST", 1.0)
+    monkeypatch.setattr(hub, "GRACE_LOST", 0.3)
+
+    async def main() -> None:
+        left, right = site.desk("left"), site.desk("right")
+        async with site.open(left) as here:
+            async with site.open(right) as there:
+                await until_shown(here, phones(there))
+                request = await ask(here, phones(there))
+            await until_shown(here)
+            assert (await here.answer(request))["error"]["data"]["reason"] == "reader_gone"
+
+    asyncio.run(main())
+
+
+def test_a_request_whose_desk_died_at_it_is_not_given_to_another(site: Site, postgres: PostgresServer) -> None:
+    async def work(here: Any, there: Any) -> None:
+        await until_shown(here, phones(there))
+        request = await ask(here, "group:counters")
+        postgres.execute("UPDATE site_requests SET taken_by = 'dead'", str(make_url(site.url).database))
+        assert (await here.answer(request))["error"]["data"]["reason"] == "reader_gone"
+
+    site.run(work, 'groups = ["counters"]', 'groups = ["counters"]')
+
+
+def test_a_key_that_is_new_at_another_desk_is_known_before_its_first_token_comes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(news, "LOOK", 60.0)
+
+    async def work(here: Any, there: Any) -> None:
+        await until_shown(here, phones(there))
+        rotated = (await there.result("keys.rotate"))["kid"]
+        request = await ask(here, phones(there))
+        there.desk.tap(STRING)
+        token = (await here.answer(request))["result"]["token"]
+        assert jwt.get_unverified_header(token)["kid"] == rotated
+        assert rotated in {key["kid"] for key in (await here.result("station.keys"))["jwks"]["keys"]}
+
+    site.run(work)
 
 
 # ── what strangers find, and what they can do ────────────────────────────────────────────────────────────────────

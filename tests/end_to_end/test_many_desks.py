@@ -94,7 +94,7 @@ def misfortune(desks: list[Any], postgres: PostgresServer, folder: Path, seed: i
 
     def strike() -> None:
         while not stop.wait(chance.uniform(3, 8)):
-            if chance.random() < 0.25:
+            if len(happened) % 4 == 1:
                 happened.append("database")
                 postgres.stop()
                 stop.wait(chance.uniform(0.1, 3))
