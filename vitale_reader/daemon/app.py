@@ -132,7 +132,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         stack.push_async_callback(desk.supervisor.stop)
         # Stopped after the listeners: nobody comes in while the sessions are ended.
         stack.push_async_callback(service.stop)
-        news = News(access, opposition, stations, revoked=parts.revoked)
+        news = News(store, access, opposition, stations, revoked=parts.revoked)
         await news.try_to_look()
         if neighbours is not None:
             await neighbours.start()

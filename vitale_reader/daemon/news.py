@@ -4,23 +4,31 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from sqlalchemy import Connection, Executable, func, select
+
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.opposition import Opposition
 from vitale_reader.daemon.stations import Stations
+from vitale_reader.daemon.store import Database
+from vitale_reader.daemon.tables import clients, opposition_lists
+from vitale_reader.daemon.tables import stations as stations_table
 
 __all__ = ["LOOK", "News"]
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks: a query or two that find nothing.
+#: Seconds between two looks.
 LOOK = 2.0
+
+Seen = tuple[tuple[tuple[object, ...], ...], ...]
 
 
 class News:
     """Looks from time to time.
 
     Args:
+        store: where it is written.
         access: hears of clients.
         opposition: hears of opposition lists.
         stations: hears of other stations; None where there are none.
@@ -28,12 +36,20 @@ class News:
     """
 
     def __init__(
-        self, access: Access, opposition: Opposition, stations: Stations | None, *, revoked: Callable[[str], None]
+        self,
+        store: Database,
+        access: Access,
+        opposition: Opposition,
+        stations: Stations | None,
+        *,
+        revoked: Callable[[str], None],
     ) -> None:
+        self._store = store
         self._access = access
         self._opposition = opposition
         self._stations = stations
         self._revoked = revoked
+        self._seen: Seen = ()
         self._away = False
 
     async def look(self) -> None:
@@ -42,11 +58,25 @@ class News:
         Raises:
             StoreUnavailable: the store does not answer.
         """
+        if self._stations is not None:
+            await self._stations.tell()
+        seen = await self._store.run(self._glance, needs="site")
+        if seen == self._seen:
+            return
         await self._opposition.refresh()
         if self._stations is not None:
             for client_id in await self._access.refresh():
                 self._revoked(client_id)
             await self._stations.refresh()
+        self._seen = seen
+
+    def _glance(self, connection: Connection) -> Seen:
+        """What differs where there is news; one round to a database that has none."""
+        queries: list[Executable] = [select(opposition_lists.c.generation).order_by(opposition_lists.c.generation)]
+        if self._stations is not None:
+            queries.append(select(func.count(), func.max(clients.c.created_at), func.max(clients.c.revoked_at)))
+            queries.append(select(stations_table.c.station, stations_table.c.sealed).order_by("station"))
+        return tuple(tuple(map(tuple, connection.execute(query))) for query in queries)
 
     async def watch(self) -> None:
         """Looks until it is cancelled; that the store does not answer is said once."""
