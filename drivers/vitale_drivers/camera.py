@@ -27,9 +27,9 @@ from vitale_drivers.camera_capture import Bus, Place
 from vitale_drivers.camera_eye import Decoder
 from vitale_drivers.camera_reader import CameraReader, Found
 from vitale_drivers.camera_settings import Settings, parse_options
-from vitale_drivers.camera_standing import reason_of
 from vitale_drivers.camera_view import MEDIA
-from vitale_protocol.errors import MediumUnsupported, ReaderError, ReaderGone, ToolMissing
+from vitale_drivers.troubles import Troubles
+from vitale_protocol.errors import MediumUnsupported, ReaderGone, ToolMissing
 
 __all__ = ["CameraDriver", "missing"]
 
@@ -61,7 +61,7 @@ class CameraDriver(Driver):
         self._armed: Arm | None = None
         self._readers: dict[str, CameraReader] = {}
         self._places: dict[str, Place] = {}
-        self._troubles: dict[str, ReaderError] = {}
+        self._troubles = Troubles(self._emit)
         self._emit_to: Emit | None = None
         self._finder = threading.Thread(target=self._find, name="cameras", daemon=True)
 
@@ -133,28 +133,6 @@ class CameraDriver(Driver):
         if self._finder.ident is not None:
             self._finder.join(max(0.0, end - time.monotonic()))
 
-    # ── told by the cameras: the interface Supervisor ──
-
-    def trouble(self, reader: str, error: ReaderError | None) -> None:
-        """A camera is there and cannot be used; None: it is well, or gone."""
-        with self._lock:
-            before = self._health()
-            if error is None:
-                self._troubles.pop(reader, None)
-            else:
-                self._troubles[reader] = error
-            after = self._health()
-        if after != before:
-            self._emit(after)
-
-    def _health(self) -> Health:
-        if not self._troubles:
-            return Health(state="ok")
-        reader, error = next(iter(sorted(self._troubles.items())))
-        holder = error.data.get("holder")
-        detail = f"{reader}: {error.detail}" + (f" ({holder})" if holder else "")
-        return Health(state="degraded", reason=reason_of(error), detail=detail)
-
     # ── finding ──
 
     def _find(self) -> None:
@@ -179,7 +157,7 @@ class CameraDriver(Driver):
         with self._lock:
             if place.id in self._readers or self._closed.is_set():
                 return
-            reader = CameraReader(place, bus, decoder, self._settings, self._emit, self)
+            reader = CameraReader(place, bus, decoder, self._settings, self._emit, self._troubles)
             self._readers[place.id] = reader
             if self._armed is not None:
                 reader.order(self._armed)

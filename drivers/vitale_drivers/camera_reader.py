@@ -20,9 +20,10 @@ from vitale_drivers.camera_eye import Decoder, Eye
 from vitale_drivers.camera_feeds import Feeds
 from vitale_drivers.camera_series import Seen
 from vitale_drivers.camera_settings import Settings
-from vitale_drivers.camera_standing import Standing, Supervisor
+from vitale_drivers.camera_standing import Standing
 from vitale_drivers.camera_view import MEDIA, Moment, View
 from vitale_drivers.presence import Presence
+from vitale_drivers.troubles import Troubles
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
 from vitale_protocol.events import Reader
 
@@ -54,7 +55,7 @@ class CameraReader:
         decoder: Callable[[], Decoder],
         settings: Settings,
         emit: Emit,
-        supervisor: Supervisor,
+        troubles: Troubles,
     ) -> None:
         """Stores; nothing is touched."""
         self.id = place.id
@@ -72,7 +73,7 @@ class CameraReader:
         self._view = View(
             reader, self._presence, lambda: str(uuid.uuid4()), settle=settings.settle, collect=settings.collect
         )
-        self._standing = Standing(place.id, self._emit, supervisor)
+        self._standing = Standing(place.id, self._emit, troubles)
         self._feeds = Feeds(bus, settings, self._changed)
         self._number = 0
         self._eye = Eye(place.id, decoder, self._presence, settings)

@@ -1,23 +1,16 @@
 """What is told of one camera itself: that it came, went, works or does not, and why; each once, when it is new."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
 from vitale_drivers.base import Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report
+from vitale_drivers.reasons import reason_of
+from vitale_drivers.troubles import Troubles
 from vitale_protocol.errors import ReaderError
 from vitale_protocol.events import Reader
 
-__all__ = ["Standing", "Supervisor", "reason_of"]
-
-
-class Supervisor(Protocol):
-    """Who is told how a camera is."""
-
-    def trouble(self, reader: str, error: ReaderError | None) -> None:
-        """A camera is there and cannot be used; None: it is well, or gone."""
-        ...
+__all__ = ["Standing"]
 
 
 class Standing:
@@ -27,12 +20,12 @@ class Standing:
         trouble: why it cannot be used, or None.
     """
 
-    def __init__(self, reader: str, emit: Callable[[Report], None], supervisor: Supervisor) -> None:
+    def __init__(self, reader: str, emit: Callable[[Report], None], troubles: Troubles) -> None:
         """Stores; nothing is told yet."""
         self.trouble: ReaderError | None = None
         self._reader = reader
         self._emit = emit
-        self._supervisor = supervisor
+        self._troubles = troubles
         self._shown: Reader | None = None
 
     def show(self, reader: Reader) -> None:
@@ -52,7 +45,7 @@ class Standing:
         """It works."""
         if self.trouble is not None:
             self.trouble = None
-            self._supervisor.trouble(self._reader, None)
+            self._troubles.tell(self._reader, None)
         self.show(reader)
 
     def ill(self, reader: Reader, error: ReaderError, *, wanted: bool) -> None:
@@ -60,7 +53,7 @@ class Standing:
         new = self.trouble is None or reason_of(self.trouble) != reason_of(error)
         self.trouble = error
         self.show(msgspec.structs.replace(reader, state="unavailable", error=error.reason))
-        self._supervisor.trouble(self._reader, error)
+        self._troubles.tell(self._reader, error)
         if new and wanted:
             self.remind()
 
@@ -72,13 +65,7 @@ class Standing:
     def gone(self) -> None:
         """It is not there any more."""
         self.trouble = None
-        self._supervisor.trouble(self._reader, None)
+        self._troubles.tell(self._reader, None)
         if self._shown is not None:
             self._shown = None
             self._emit(ReaderRemoved(reader=self._reader))
-
-
-def reason_of(error: ReaderError) -> str:
-    """The reason of an error, with the variant of the catalogue's entry that says more of it."""
-    more = error.data.get("service")
-    return f"{error.reason}.{more}" if isinstance(more, str) else error.reason

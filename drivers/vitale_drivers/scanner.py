@@ -11,12 +11,12 @@ from importlib.metadata import version
 from typing import ClassVar
 
 from vitale_drivers.base import Arm, Driver, Emit, Health, Options, Report, Started, Transmit, Transmitted
-from vitale_drivers.reasons import reason_of
 from vitale_drivers.scanner_link import Bus, Place
 from vitale_drivers.scanner_reader import ScannerReader
 from vitale_drivers.scanner_scans import MEDIA
 from vitale_drivers.scanner_settings import parse_options
-from vitale_protocol.errors import MediumUnsupported, ReaderError, ReaderGone, ToolMissing
+from vitale_drivers.troubles import Troubles
+from vitale_protocol.errors import MediumUnsupported, ReaderGone, ToolMissing
 
 __all__ = ["ScannerDriver"]
 
@@ -46,7 +46,7 @@ class ScannerDriver(Driver):
         self._closed = threading.Event()
         self._armed: Arm | None = None
         self._readers: dict[str, ScannerReader] = {}
-        self._troubles: dict[str, ReaderError] = {}
+        self._troubles = Troubles(self._emit)
         self._emit_to: Emit | None = None
         self._finder = threading.Thread(target=self._find, name="imagers", daemon=True)
 
@@ -62,7 +62,7 @@ class ScannerDriver(Driver):
             self._bus = self._serial_bus()
         self._emit_to = emit
         self._emit(Started(driver=self.name, media=self.media, version=f"pyserial {version('pyserial')}"))
-        self._emit(self._health())
+        self._emit(Health(state="ok"))
         self._look(self._bus)
         self._finder.start()
 
@@ -108,28 +108,6 @@ class ScannerDriver(Driver):
         if self._finder.ident is not None:
             self._finder.join(max(0.0, end - time.monotonic()))
 
-    # ── told by the readers: the interface Supervisor ──
-
-    def trouble(self, reader: str, error: ReaderError | None) -> None:
-        """A reader is there and cannot be used; None: it is well, or gone."""
-        with self._lock:
-            before = self._health()
-            if error is None:
-                self._troubles.pop(reader, None)
-            else:
-                self._troubles[reader] = error
-            after = self._health()
-        if after != before:
-            self._emit(after)
-
-    def _health(self) -> Health:
-        if not self._troubles:
-            return Health(state="ok")
-        reader, error = min(self._troubles.items())
-        holder = error.data.get("holder")
-        detail = f"{reader}: {error.detail}" + (f" ({holder})" if holder else "")
-        return Health(state="degraded", reason=reason_of(error), detail=detail)
-
     # ── finding ──
 
     def _serial_bus(self) -> Bus:
@@ -154,7 +132,7 @@ class ScannerDriver(Driver):
         with self._lock:
             if place.id in self._readers or self._closed.is_set():
                 return
-            reader = ScannerReader(place, bus, self._settings, self._framing, self._emit, self)
+            reader = ScannerReader(place, bus, self._settings, self._framing, self._emit, self._troubles)
             self._readers[place.id] = reader
             if self._armed is not None:
                 reader.arm(self._armed)

@@ -6,7 +6,6 @@ lock that the thread takes for each piece that it has read.
 
 import threading
 import time
-from typing import Protocol
 
 import msgspec
 
@@ -17,28 +16,21 @@ from vitale_drivers.scanner_lines import Framing, LineReader
 from vitale_drivers.scanner_link import Bus, Line, Place
 from vitale_drivers.scanner_scans import MEDIA, Scans
 from vitale_drivers.scanner_settings import Settings
+from vitale_drivers.troubles import Troubles
 from vitale_protocol.errors import ReaderError, ReaderGone
 from vitale_protocol.events import Reader
 
-__all__ = ["ScannerReader", "Supervisor"]
+__all__ = ["ScannerReader"]
 
 _BREATH = 0.05
 """Seconds between two attempts to end a read that had not yet begun when it was cancelled."""
-
-
-class Supervisor(Protocol):
-    """Who is told how a reader is."""
-
-    def trouble(self, reader: str, error: ReaderError | None) -> None:
-        """A reader is there and cannot be used; None: it is well, or gone."""
-        ...
 
 
 class ScannerReader:
     """An imager, from ``start`` to ``end``."""
 
     def __init__(
-        self, place: Place, bus: Bus, settings: Settings, framing: Framing, emit: Emit, supervisor: Supervisor
+        self, place: Place, bus: Bus, settings: Settings, framing: Framing, emit: Emit, troubles: Troubles
     ) -> None:
         """Stores; nothing is touched."""
         self._place = place
@@ -46,7 +38,7 @@ class ScannerReader:
         self._settings = settings
         self._framing = framing
         self._emit_to = emit
-        self._supervisor = supervisor
+        self._troubles = troubles
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._line: Line | None = None
@@ -139,7 +131,7 @@ class ScannerReader:
         settings = self._settings
         lines = LineReader(self._framing, settings.max_bytes, settings.idle_gap, settings.line_timeout)
         self._keep(line)
-        self._supervisor.trouble(self.id, None)
+        self._troubles.tell(self.id, None)
         with self._lock:
             self._error = None
             self._scans.appear(self._reader)
@@ -178,7 +170,7 @@ class ScannerReader:
                 msgspec.structs.replace(self._reader, state="unavailable", error=error.reason)
             ):
                 self._tell_trouble(error)
-        self._supervisor.trouble(self.id, None if gone else error)
+        self._troubles.tell(self.id, None if gone else error)
 
     def _is_there(self) -> bool:
         return any(one.id == self.id for one in self._bus.places(self._place.address))
