@@ -52,3 +52,27 @@ def test_a_trust_list_that_holds_and_one_that_does_not(tmp_path: Path) -> None:
 
 def test_a_trust_list_that_is_not_there(tmp_path: Path) -> None:
     assert check(tmp_path, "[seals]\ntrust_list = ['/nowhere/list.xml']\n")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ('store = "postgresql://desk@db/site"\n', 0),
+        ('store = "postgresql://desk:secret@db:port/site"\n', 2),
+        ('store = "mysql://desk:secret@db/site"\n', 2),
+        ('store = "postgresql://desk:secret@db/site"\n[site]\nkey_file = "{folder}/short.key"\n', 2),
+        ('store = "postgresql://desk:secret@db/site"\n[site]\nwhen_away = "careless"\n', 2),
+    ],
+)
+def test_the_database_of_a_site_as_far_as_it_can_be_seen_from_here(tmp_path: Path, settings: str, status: int) -> None:
+    (tmp_path / "short.key").write_text("AAAA")
+    (tmp_path / "short.key").chmod(0o600)
+    found, said = check(tmp_path, settings.replace("{folder}", str(tmp_path)))
+    assert (found, "secret" in said) == (status, False), said
+
+
+def test_the_settings_are_shown_without_the_password(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('store = "postgresql://desk:secret@db/site"\n', "utf-8")
+    for arguments in (["show"], ["show", "--json"]):
+        done = CliRunner().invoke(config, [*arguments, "--home", str(tmp_path)])
+        assert ("desk:***@db" in done.output, "secret" in done.output) == (True, False)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -158,8 +159,13 @@ def test_tokens_of_one_desk_are_verified_at_all(site: Site) -> None:
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("when_away", ["strict", "degraded"])
 def test_a_desk_whose_database_is_away(
-    site: Site, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, when_away: str
+    site: Site,
+    postgres: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    when_away: str,
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(spool, "RETRY", 0.05)
     site.rest = f'when_away = "{when_away}"'
 
@@ -194,3 +200,5 @@ def test_a_desk_whose_database_is_away(
     asyncio.run(main())
     content = b"".join(file.read_bytes() for file in (site.folder / "left").rglob("*") if file.is_file())
     assert PASSWORD.encode() not in content
+    assert PASSWORD not in caplog.text
+    assert "the database of the site is away" in caplog.text

@@ -50,12 +50,15 @@ def show(as_json: bool, home: Path | None) -> None:
 @home_option
 def check(as_json: bool, home: Path | None) -> None:
     """The command."""
+    from vitale_reader.daemon import site
     from vitale_reader.daemon.config import load
     from vitale_reader.daemon.profiles import read_profiles
     from vitale_reader.daemon.seals import read_trust_list
 
-    file = _home(home).config
+    place = _home(home)
+    file = place.config
     settings = load(file)
+    site.check(place, settings)
     read_profiles(settings.apcv.profiles, settings.station.mode)
     read_trust_list(settings.seals.trust_list)
     if as_json:

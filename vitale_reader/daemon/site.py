@@ -31,7 +31,7 @@ from vitale_reader.daemon.tables import site
 from vitale_reader.daemon.vault import KEY_BYTES, Vault
 from vitale_reader.home import Home
 
-__all__ = ["anchor_file", "look_into", "open_keys", "open_store", "site_key_file"]
+__all__ = ["anchor_file", "check", "look_into", "open_keys", "open_store", "site_key_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +92,19 @@ async def open_store(stack: AsyncExitStack, home: Home, config: Config, keys: Ke
             raise StoreUnavailable("the database of the site is away, and this desk has not joined it yet")
         logger.warning("the key of the site was made: every other desk needs a copy of %s", file)
     return store, vault
+
+
+def check(home: Home, config: Config) -> None:
+    """Looks at what can be looked at without a database: its URL, its driver, and the key of the site if there is one.
+
+    Raises:
+        ConfigurationInvalid: one of them cannot be used.
+        ToolMissing: the package for PostgreSQL is not installed.
+    """
+    if config.store != "sqlite":
+        Store(config.store)
+        if (file := site_key_file(home, config)).exists():
+            _read(file)
 
 
 def site_key_file(home: Home, config: Config) -> Path:
