@@ -349,6 +349,24 @@ def test_a_part_that_cannot_be_is_ignored(scene: Scene) -> None:
     assert scene.reports == []
 
 
+def test_thousands_of_series_that_never_end_take_no_memory(scene: Scene) -> None:
+    scene.arm()
+    scene.show(*(Symbol(b"part of %d" % number, sequence=Part(0, 16, number)) for number in range(5_000)))
+    kept = pickle.dumps(vars(scene.view)["_series"])
+    assert kept.count(b"part of ") <= 4
+    mine = parts(FIRST, 2)
+    scene.show(*mine)
+    assert scene.presented == [FIRST], "nor are they in anybody's way"
+
+
+def test_a_picture_full_of_codes_takes_no_memory(scene: Scene) -> None:
+    scene.arm()
+    for picture in range(20):
+        scene.show(*(Symbol(b"code %d of %d" % (number, picture)) for number in range(1_000)))
+    assert scene.presented == []
+    assert len(pickle.dumps(vars(scene.view)["_codes"])) < 20_000
+
+
 def test_when_the_camera_closes_nothing_is_in_view(scene: Scene) -> None:
     scene.arm()
     scene.show(Symbol(FIRST))
