@@ -468,3 +468,9 @@ class Counter:
 @pytest.fixture
 def counter(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> Counter:
     return Counter(tools, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def kinds() -> tuple[type[Counter], type[Tools]]:
+    """For fixtures that live longer than a test."""
+    return Counter, Tools

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import itertools
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,9 +31,8 @@ Work = Callable[[Any, Any], Awaitable[None]]
 class Site:
     """Desks of one site in one process, each with a reader for phones, and an open session at each."""
 
-    def __init__(self, counter: Any, monkeypatch: pytest.MonkeyPatch, folder: Path, url: str) -> None:
-        self._counter: Any = type(counter)
-        self._tools: Any = type(counter.tools)
+    def __init__(self, kinds: Any, monkeypatch: pytest.MonkeyPatch, folder: Path, url: str) -> None:
+        self._counter, self._tools = kinds
         self._monkeypatch = monkeypatch
         self._folder = folder
         self.url = url
@@ -69,12 +70,79 @@ class Site:
         asyncio.run(main())
 
 
-@pytest.fixture
-def site(counter: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str) -> Site:
-    # Two and a half beats, as in earnest: a desk that is late is not gone.
+class Pair:
+    """Two desks that serve from the first test of this file to the last, on a loop of their own."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._stack = contextlib.AsyncExitStack()
+        self.desks = [site.desk(name) for name in ("left", "right")]
+        for desk in self.desks:
+            self._run(self._stack.enter_async_context(site.open(desk, 'groups = ["counters"]')))
+
+    @property
+    def database(self) -> str:
+        return str(make_url(self._site.url).database)
+
+    def run(self, work: Work) -> None:
+        """Runs the work of a test with a new session at each desk, and nothing in the outbox."""
+        self._run(self._with_sessions(work))
+
+    def close(self) -> None:
+        self._run(self._stack.aclose())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _with_sessions(self, work: Work) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            lines: list[Any] = []
+            for desk in self.desks:
+                line = await stack.enter_async_context(desk.tools.unix_line(desk.home.endpoints()))
+                line.station = (await line.open(language="en"))["station"]["id"]
+                line.desk = desk
+                lines.append(line)
+            kept = (await lines[0].result("outbox.list"))["tokens"]
+            if kept:
+                await lines[0].result("outbox.ack", {"jti": [token["jti"] for token in kept]})
+            await work(*lines)
+
+    def _run(self, work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+
+def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A desk that is late is not gone, as in earnest."""
     monkeypatch.setattr(site_news, "BEAT", 0.2)
     monkeypatch.setattr(site_rows, "LOST", 2.0)
-    return Site(counter, monkeypatch, tmp_path, site_database)
+
+
+@pytest.fixture
+def site(kinds: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str) -> Site:
+    quicken(monkeypatch)
+    return Site(kinds, monkeypatch, tmp_path, site_database)
+
+
+@pytest.fixture(scope="module")
+def pair(kinds: Any, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    name = postgres.create_database()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        quicken(monkeypatch)
+        made = Pair(Site(kinds, monkeypatch, tmp_path_factory.mktemp("pair"), postgres.url(name)))
+        yield made
+        made.close()
+    postgres.drop_database(name)
+
+
+_numbers = itertools.count()
+
+
+def phone() -> bytes:
+    """The string of a phone, which was never shown before."""
+    return STRING + b"-%d" % next(_numbers)
 
 
 async def until_shown(line: Any, *names: str) -> None:
@@ -111,7 +179,7 @@ async def step(line: Any, wanted: str, request: int) -> Any:
             line.notifications.append(message)
 
 
-def test_readers_of_other_desks_are_shown_with_their_station(site: Site) -> None:
+def test_readers_of_other_desks_are_shown_with_their_station(pair: Pair) -> None:
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))
         await until_shown(there, phones(here))
@@ -120,7 +188,7 @@ def test_readers_of_other_desks_are_shown_with_their_station(site: Site) -> None
         assert "station" not in own
         assert other["station"] == {"id": there.station, "name": "right"}
 
-    site.run(work)
+    pair.run(work)
 
 
 def test_a_desk_that_stops_takes_its_readers_away_and_brings_them_back(site: Site) -> None:
@@ -138,11 +206,11 @@ def test_a_desk_that_stops_takes_its_readers_away_and_brings_them_back(site: Sit
     asyncio.run(main())
 
 
-def test_a_reader_of_another_desk_gives_a_token_of_that_desk(site: Site) -> None:
+def test_a_reader_of_another_desk_gives_a_token_of_that_desk(pair: Pair) -> None:
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))
         request = await ask(here, phones(there))
-        there.desk.tap(STRING)
+        there.desk.tap(phone())
         assert (await step(here, "resolving", request))["reader"] == phones(there)
         result = (await here.answer(request))["result"]
         keys = jwt.PyJWKSet.from_dict((await here.result("station.keys"))["jwks"])
@@ -155,48 +223,48 @@ def test_a_reader_of_another_desk_gives_a_token_of_that_desk(site: Site) -> None
         waiting = (await here.result("outbox.list"))["tokens"]
         assert [one["jti"] for one in waiting] == [claims["jti"]]
 
-    site.run(work)
+    pair.run(work)
 
 
-def test_without_names_a_request_is_for_this_desk(site: Site) -> None:
+def test_without_names_a_request_is_for_this_desk(pair: Pair) -> None:
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))
         request = await here.desk.ask(here)
-        there.desk.tap(STRING + b"-there")
-        here.desk.tap(STRING)
+        there.desk.tap(phone())
+        here.desk.tap(phone())
         claims = (await here.answer(request))["result"]["claims"]
         assert claims["iss"] == f"urn:vitale-reader:{here.station}"
         named = await ask(here, f"nfc:counter@{here.station}")
-        here.desk.tap(STRING + b"-again")
+        here.desk.tap(phone())
         claims = (await here.answer(named))["result"]["claims"]
         assert claims["iss"] == f"urn:vitale-reader:{here.station}"
 
-    site.run(work)
+    pair.run(work)
 
 
 @pytest.mark.parametrize("at", ["left", "right"])
-def test_a_group_is_every_reader_of_its_desks(site: Site, at: str) -> None:
+def test_a_group_is_every_reader_of_its_desks(pair: Pair, at: str) -> None:
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))
         request = await ask(here, "group:counters")
-        (here if at == "left" else there).desk.tap(STRING)
+        (here if at == "left" else there).desk.tap(phone())
         claims = (await here.answer(request))["result"]["claims"]
         assert claims["iss"] == f"urn:vitale-reader:{(here if at == 'left' else there).station}"
 
-    site.run(work, 'groups = ["counters"]', 'groups = ["counters", "others"]')
+    pair.run(work)
 
 
-def test_two_desks_that_read_for_one_request_give_one_token(site: Site) -> None:
+def test_two_desks_that_read_for_one_request_give_one_token(pair: Pair) -> None:
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))
         for number in range(3):
             request = await ask(here, "group:counters")
             for desk in (here.desk, there.desk):
-                desk.tap(STRING + f"{number}-{id(desk)}".encode())
+                desk.tap(phone())
             assert "result" in await here.answer(request)
             assert len((await here.result("outbox.list"))["tokens"]) == number + 1
 
-    site.run(work, 'groups = ["counters"]', 'groups = ["counters"]')
+    pair.run(work)
 
 
 def test_whoever_asked_first_at_any_desk_is_served_first(site: Site) -> None:
@@ -210,7 +278,7 @@ def test_whoever_asked_first_at_any_desk_is_served_first(site: Site) -> None:
             lines = [first, second, there]
             requests = [await ask(line, phones(there)) for line in lines]
             for number, (line, request) in enumerate(zip(lines, requests, strict=True)):
-                desks[1].tap(STRING + str(number).encode())
+                desks[1].tap(phone())
                 assert "result" in await line.answer(request)
                 tokens = (await there.result("outbox.list"))["tokens"]
                 assert len(tokens) == number + 1
@@ -218,7 +286,7 @@ def test_whoever_asked_first_at_any_desk_is_served_first(site: Site) -> None:
     asyncio.run(main())
 
 
-def test_a_request_is_cancelled_at_the_desk_that_would_have_read_for_it(site: Site) -> None:
+def test_a_request_is_cancelled_at_the_desk_that_would_have_read_for_it(pair: Pair) -> None:
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))
         request = await ask(here, phones(there))
@@ -228,14 +296,14 @@ def test_a_request_is_cancelled_at_the_desk_that_would_have_read_for_it(site: Si
         assert cancelled["result"] == {"cancelled": True}
         assert await here.result("presentation.cancel", {"request": request}) == {"cancelled": False}
         after = await there.desk.ask(there)
-        there.desk.tap(STRING)
+        there.desk.tap(phone())
         assert "result" in await there.answer(after)
         assert len((await here.result("outbox.list"))["tokens"]) == 1
 
-    site.run(work)
+    pair.run(work)
 
 
-def test_a_session_that_ends_takes_its_requests_away(site: Site) -> None:
+def test_a_session_that_ends_takes_its_requests_away(pair: Pair) -> None:
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))
         async with here.desk.tools.unix_line(here.desk.home.endpoints()) as line:
@@ -244,19 +312,19 @@ def test_a_session_that_ends_takes_its_requests_away(site: Site) -> None:
         async with asyncio.timeout(PATIENCE):
             while there.desk.desk._hub.waiting:
                 await here.result("session.ping")
-        there.desk.tap(STRING)
+        there.desk.tap(phone())
         assert (await here.result("outbox.list"))["tokens"] == []
 
-    site.run(work)
+    pair.run(work)
 
 
-def test_time_passes_for_a_request_as_it_does_at_home(site: Site) -> None:
+def test_time_passes_for_a_request_as_it_does_at_home(pair: Pair) -> None:
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))
         params = {"nonce": NONCE, "media": ["apcv-nfc"], "readers": [phones(there)], "timeout_ms": 1_000}
         assert await here.reason("presentation.request", params) == "timeout"
 
-    site.run(work)
+    pair.run(work)
 
 
 def test_what_cannot_be_read_is_told_to_whoever_asked(site: Site) -> None:
@@ -272,7 +340,7 @@ def test_what_cannot_be_read_is_told_to_whoever_asked(site: Site) -> None:
     site.run(work)
 
 
-def test_readers_that_nobody_has_are_no_readers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readers_that_nobody_has_are_no_readers(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "GRACE_NEW", 0.3)
 
     async def work(here: Any, there: Any) -> None:
@@ -283,15 +351,15 @@ def test_readers_that_nobody_has_are_no_readers(site: Site, monkeypatch: pytest.
         params = {"nonce": NONCE, "readers": [phones(there)]}
         assert await here.reason("presentations.subscribe", params) == "no_reader"
 
-    site.run(work)
+    pair.run(work)
 
 
-def test_the_context_of_an_apcv_stays_at_the_desk_that_read_it(site: Site) -> None:
+def test_the_context_of_an_apcv_stays_at_the_desk_that_read_it(pair: Pair) -> None:
     async def work(here: Any, there: Any) -> None:
         params = {"nonce": NONCE, "readers": [phones(there)], "scopes": ["identity", "context"]}
         assert await here.reason("presentation.request", params) == "invalid_params"
 
-    site.run(work)
+    pair.run(work)
 
 
 def test_desks_in_another_mode_are_not_seen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,14 +398,14 @@ def test_a_desk_that_is_silent_is_gone_and_whoever_waits_for_it_is_told(
     asyncio.run(main())
 
 
-def test_a_request_whose_desk_died_at_it_is_not_given_to_another(site: Site, postgres: PostgresServer) -> None:
+def test_a_request_whose_desk_died_at_it_is_not_given_to_another(pair: Pair, postgres: PostgresServer) -> None:
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))
         request = await ask(here, "group:counters")
-        postgres.execute("UPDATE site_requests SET taken_by = 'dead'", str(make_url(site.url).database))
+        postgres.execute("UPDATE site_requests SET taken_by = 'dead'", pair.database)
         assert (await here.answer(request))["error"]["data"]["reason"] == "reader_gone"
 
-    site.run(work, 'groups = ["counters"]', 'groups = ["counters"]')
+    pair.run(work)
 
 
 def test_a_key_that_is_new_at_another_desk_is_known_before_its_first_token_comes(
@@ -349,7 +417,7 @@ def test_a_key_that_is_new_at_another_desk_is_known_before_its_first_token_comes
         await until_shown(here, phones(there))
         rotated = (await there.result("keys.rotate"))["kid"]
         request = await ask(here, phones(there))
-        there.desk.tap(STRING)
+        there.desk.tap(phone())
         token = (await here.answer(request))["result"]["token"]
         assert jwt.get_unverified_header(token)["kid"] == rotated
         assert rotated in {key["kid"] for key in (await here.result("station.keys"))["jwks"]["keys"]}
@@ -360,8 +428,8 @@ def test_a_key_that_is_new_at_another_desk_is_known_before_its_first_token_comes
 # ── what strangers find, and what they can do ────────────────────────────────────────────────────────────────────
 
 
-def test_nothing_that_is_read_stands_in_clear_in_the_database(site: Site, postgres: PostgresServer) -> None:
-    database = str(make_url(site.url).database)
+def test_nothing_that_is_read_stands_in_clear_in_the_database(pair: Pair, postgres: PostgresServer) -> None:
+    database = pair.database
     # What a copy of the database would show, and what was there before it was taken away again.
     keep = "CREATE TABLE kept (row text); CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
     keep += "INSERT INTO kept VALUES (NEW::text); RETURN NEW; END $$;"
@@ -372,10 +440,10 @@ def test_nothing_that_is_read_stands_in_clear_in_the_database(site: Site, postgr
             postgres.execute(f"{keep if table == 'site_desks' else ''} CREATE TRIGGER keep {when}", database)
         await until_shown(here, phones(there))
         request = await ask(here, phones(there), scopes=["identity", "nir"])
-        there.desk.tap(STRING)
+        there.desk.tap(phone())
         assert "result" in await here.answer(request)
 
-    site.run(work)
+    pair.run(work)
     kept = postgres.execute("SELECT row FROM kept", database)
     assert kept.count("\n") >= 3
     words = [NONCE, NIR, NAME, STRING.decode(), "eyJ", "nfc:counter"]
@@ -384,8 +452,8 @@ def test_nothing_that_is_read_stands_in_clear_in_the_database(site: Site, postgr
         assert word.encode().hex() not in kept
 
 
-def test_a_row_that_no_desk_of_the_site_wrote_is_not_served(site: Site, postgres: PostgresServer) -> None:
-    database = str(make_url(site.url).database)
+def test_a_row_that_no_desk_of_the_site_wrote_is_not_served(pair: Pair, postgres: PostgresServer) -> None:
+    database = pair.database
 
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))
@@ -396,13 +464,13 @@ def test_a_row_that_no_desk_of_the_site_wrote_is_not_served(site: Site, postgres
         postgres.execute(copied.format("'copy'", "asked_by") + " LIMIT 1", database)
         other = "(SELECT incarnation FROM site_desks WHERE incarnation <> asked_by AND length(sealed) > 4)"
         postgres.execute(copied.format("'other'", other) + " LIMIT 1", database)
-        there.desk.tap(STRING)
+        there.desk.tap(phone())
         assert "result" in await here.answer(waits)
-        there.desk.tap(STRING + b"-2")
+        there.desk.tap(phone())
         await until_shown(here, phones(there))
         assert len((await here.result("outbox.list"))["tokens"]) == 1
 
-    site.run(work)
+    pair.run(work)
 
 
 def test_a_client_that_is_not_of_the_registry_is_not_served(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -415,7 +483,7 @@ def test_a_client_that_is_not_of_the_registry_is_not_served(site: Site, monkeypa
         await until_shown(here, phones(there))
         params = {"nonce": NONCE, "media": ["apcv-nfc"], "readers": [phones(there)], "timeout_ms": 1_000}
         request = here.send_call("presentation.request", params)
-        there.desk.tap(STRING)
+        there.desk.tap(phone())
         assert (await here.answer(request))["error"]["data"]["reason"] == "timeout"
         assert here.notifications == []
 
@@ -453,7 +521,7 @@ def test_without_the_database_a_desk_has_its_own_readers_and_finds_the_others_ag
         async with asyncio.timeout(PATIENCE):
             while not there.desk.desk._hub.waiting:
                 await here.result("session.ping")
-        there.desk.tap(STRING)
+        there.desk.tap(phone())
         assert "result" in await here.answer(request)
 
     site.run(work)
