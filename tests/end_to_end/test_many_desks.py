@@ -41,7 +41,7 @@ def start_desk(site_database: str, tmp_path: Path, start_daemon: Any) -> StartDe
 
 def shown(line: Any, station: str, *, within: float = 20.0) -> str:
     """The name of the reader of another desk, which is waited for."""
-    return wait_for(lambda: next((one.id for one in line.readers() if at(one) == station), ""), within)
+    return str(wait_for(lambda: next((one.id for one in line.readers() if at(one) == station), ""), within))
 
 
 def at(reader: Any) -> str:

@@ -13,7 +13,7 @@ from vitale_reader.cli.text import t
 if TYPE_CHECKING:
     from vitale_reader.client import Connection
 
-__all__ = ["describe", "readers"]
+__all__ = ["describe", "named", "readers"]
 
 
 def describe(reader: Reader) -> str:
@@ -26,6 +26,11 @@ def describe(reader: Reader) -> str:
         "unavailable": t("indisponible", "unavailable"),
     }
     return f"{states[reader.state]} ({reader.medium})" if reader.medium else states[reader.state]
+
+
+def named(reader: Reader) -> str:
+    """The name of a reader, and of its station where that is another one."""
+    return reader.name if reader.station is None else f"{reader.name} · {reader.station.name}"
 
 
 @command("readers", help=t("Liste les lecteurs, ou les suit.", "Lists the readers, or follows them."))
@@ -44,7 +49,7 @@ def readers(watch: bool, as_json: bool, home: Path | None, address: str | None, 
         return
     output.table(
         (t("Lecteur", "Reader"), t("État", "State"), t("Pilote", "Driver"), t("Identifiant", "Id")),
-        [(reader.name, describe(reader), _driver(reader), reader.id) for reader in found],
+        [(named(reader), describe(reader), _driver(reader), reader.id) for reader in found],
         empty=t("Aucun lecteur.", "No reader."),
     )
 
@@ -55,7 +60,7 @@ def _follow(daemon: "Connection", *, as_json: bool) -> None:
         if as_json:
             output.print_json({"event": f"reader.{change.kind}", "reader": change.reader}, pretty=False)
         else:
-            echo(f"{kinds[change.kind]}\t{change.reader.name}\t{describe(change.reader)}")
+            echo(f"{kinds[change.kind]}\t{named(change.reader)}\t{describe(change.reader)}")
 
 
 def _driver(reader: Reader) -> str:

@@ -46,7 +46,7 @@ class Subscription:
 
     # ── delivery.Client ──
 
-    def reply(self, _request: int | str, result: PresentationResult) -> None:
+    def reply(self, request: int | str, result: PresentationResult) -> None:
         """A presentation gave a token."""
         self.subscriber.presentation_token(
             PresentationToken(
@@ -54,10 +54,10 @@ class Subscription:
             )
         )
 
-    def fail(self, _request: int | str, error: VitaleError) -> None:
+    def fail(self, request: int | str, error: VitaleError) -> None:
         """A presentation gave none."""
         self.subscriber.presentation_failed(self.name, error, self.reader)
 
-    def progress(self, _request: int | str, step: Step, reader: str | None, reason: str) -> None:
+    def progress(self, request: int | str, step: Step, reader: str | None, reason: str) -> None:
         """How a presentation gets on."""
         self.subscriber.subscription_progress(self.name, step, reader, reason)
