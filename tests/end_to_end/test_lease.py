@@ -7,6 +7,7 @@ would be noticed.
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -94,6 +95,18 @@ def another_program() -> Generator[OtherProgram]:
             other.end()
 
 
+def until_the_card_is_there(reader: Any) -> None:
+    """Drivers are slow to start on a machine that is busy."""
+    next(change for change in reader.watch() if change.reader.id == READER and change.reader.state == "present")
+
+
+def until_more(count: Callable[[], int], before: int, stop: threading.Event) -> None:
+    end = time.monotonic() + 60
+    while count() <= before:
+        assert not stop.wait(0.005)
+        assert time.monotonic() < end, "somebody was never served"
+
+
 def read_file(lease: Any) -> bytes:
     """The short file 2 of whatever is selected, each exchange a call of its own."""
     (answer,) = lease.transmit(READ_SHORT_FILE_2)
@@ -110,15 +123,16 @@ def test_three_programs_are_served_in_turn_and_none_sees_anothers(
     virtual_card(image="adulte")
     tokens: list[Any] = []
     steps: list[Any] = []
+    next_one = threading.Semaphore(0)
     stop = threading.Event()
 
     def wait_for_tokens() -> None:
         with daemon.connect() as reader:
-            while not stop.is_set():
+            while next_one.acquire() and not stop.is_set():
                 tokens.append(reader.read(timeout=60, on_progress=steps.append))
 
     with daemon.connect() as holder:
-        holder.read(timeout=30)
+        until_the_card_is_there(holder)
         with holder.lease(READER, ttl=20) as lease:
             lease.transmit(SELECT_MASTER_FILE)
             expected = read_file(lease)
@@ -130,17 +144,20 @@ def test_three_programs_are_served_in_turn_and_none_sees_anothers(
                 with holder.lease(READER, ttl=20) as lease:
                     lease.transmit(SELECT_MASTER_FILE)
                     had = other.turns
+                    next_one.release()
                     for _ in range(6):
                         assert read_file(lease) == expected, "somebody came between"
+                    assert len(tokens) == before
                     assert other.turns <= had + 1, "its line may have been on the way"
-                while len(tokens) == before:
-                    assert not stop.wait(0.005)
-            assert other.turns > 8
+                until_more(lambda: len(tokens), before, stop)
+                # pcsc-lite lets whoever waits for a transaction look every 0.1 s; nobody asks for one meanwhile.
+                until_more(lambda: other.turns, had, stop)
             stop.set()
+            next_one.release()
             waits.join(60)
             assert not waits.is_alive()
-    assert len(tokens) >= 8
-    assert "reader_busy" not in {step.step for step in steps}
+    assert len(tokens) == 8
+    assert "retry" in {step.step for step in steps}, "it is told that it has to wait"
     assert expected[:-2].hex().upper() not in daemon.log.upper()
     assert not any(word in str(steps) for word in (expected.hex(), lease.id))
 
@@ -152,7 +169,7 @@ def test_a_holder_that_dies_lets_the_card_go(daemon: Any, virtual_card: Callable
         "from pathlib import Path\n"
         "reader = vitale_reader.connect(home=Path(sys.argv[1]))\n"
         "reader.open()\n"
-        "reader.read(timeout=30)\n"
+        f"next(change for change in reader.watch() if change.reader.medium and change.reader.id == {READER!r})\n"
         f"with reader.lease({READER!r}, ttl=60) as lease:\n"
         "    print(lease.id, flush=True)\n"
         "    sys.stdin.readline()\n"
@@ -177,7 +194,7 @@ def test_a_holder_that_dies_lets_the_card_go(daemon: Any, virtual_card: Callable
 def test_what_becomes_of_a_lease_is_known_by_its_holder(daemon: Any, virtual_card: Callable[..., Any]) -> None:
     link = virtual_card()
     with daemon.connect() as reader:
-        reader.read(timeout=30)
+        until_the_card_is_there(reader)
         with reader.lease(READER, ttl=0.3) as lease:
             with pytest.raises(CardError) as refused:
                 lease.transmit(SELECT_VITALE, SELECT_NOTHING, SELECT_VITALE)
@@ -198,7 +215,7 @@ def test_what_becomes_of_a_lease_is_known_by_its_holder(daemon: Any, virtual_car
 def test_a_driver_that_dies_ends_the_lease(daemon: Any, virtual_card: Callable[..., Any]) -> None:
     virtual_card()
     with daemon.connect() as reader:
-        reader.read(timeout=30)
+        until_the_card_is_there(reader)
         with reader.lease(READER, ttl=30) as lease:
             (pid,) = [driver.pid for driver in reader.station().drivers]
             subprocess.run(["kill", "-9", str(pid)], check=True)
