@@ -22,7 +22,7 @@ from vitale_protocol.methods import DriverHealth, ResolverHealth, StationInfo
 from vitale_reader.cli import output
 from vitale_reader.cli.beside import beside
 from vitale_reader.cli.command import as_json, command, home_option, to_daemon
-from vitale_reader.cli.readers import describe, named
+from vitale_reader.cli.readers import describe
 from vitale_reader.cli.status import DEVICE, DONE, OTHER, exit_status
 from vitale_reader.cli.text import language, t
 from vitale_reader.home import Home
@@ -85,7 +85,7 @@ def _look(home: Path | None) -> Iterator[Finding]:
         yield _pcscd()
     try:
         with to_daemon(home, None, None) as daemon:
-            station, readers = daemon.station(), daemon.readers()
+            station, readers = daemon.station(), [one for one in daemon.readers() if one.station is None]
     except VitaleError as error:
         yield _wrong("daemon", error)
         return
@@ -95,7 +95,7 @@ def _look(home: Path | None) -> Iterator[Finding]:
     if station.resolver is not None and station.resolver.state != "none":
         yield _resolver(station.resolver)
     for reader in readers:
-        said = f"{t('Lecteur', 'Reader')} {named(reader)} : {describe(reader)}"
+        said = f"{t('Lecteur', 'Reader')} {reader.name} : {describe(reader)}"
         if reader.error:
             entry = catalogue.text(reader.error, language())
             said, remedy = f"{said} — {entry.title}", entry.remedy
