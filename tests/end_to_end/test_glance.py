@@ -206,8 +206,12 @@ def test_a_call_that_never_returns_costs_a_process_and_is_over(tmp_path: Path, h
         video.unlink()
         os.mkfifo(video)
         told: list[str] = []
+
+        def follow(progress: PresentationProgress) -> None:
+            told.append(progress.message)
+
         with pytest.raises(PresentationTimeout):
-            client.read(media=["apcv-qr"], timeout=1, on_progress=lambda progress: told.append(progress.message))
+            client.read(media=["apcv-qr"], timeout=1, on_progress=follow)
         assert "The camera gives no pictures. Please check that it is connected." in told
         video.unlink()
         film(video, string)

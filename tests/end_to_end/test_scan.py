@@ -15,7 +15,7 @@ from vitale_firmware_sim.imager import Imager
 from vitale_firmware_sim.imager_faults import ImagerFaults, Manners
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_firmware_sim.service import ApcvService
-from vitale_protocol.errors import MediumUnsupported, PayloadInvalid, PresentationTimeout
+from vitale_protocol.errors import MediumExpired, MediumUnsupported, PayloadInvalid, PresentationTimeout
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import Scope
 from vitale_protocol.records import Medium
@@ -31,11 +31,12 @@ INS = (
 )
 
 
-def screen(phone: str) -> bytes:
-    """The code that a phone of the scenario shows now."""
-    hand = Hand(load_scenario("famille"), phone, clock=time.time, random=secrets.token_bytes)
+def screen(phone: str, ago: float = 0.0) -> bytes:
+    """The code that a phone of the scenario shows now, or showed so many seconds ago."""
+    then = time.time() - ago
+    hand = Hand(load_scenario("famille"), phone, clock=lambda: then, random=secrets.token_bytes)
     hand.unlock()
-    return hand.phone.qr(time.time()).string
+    return hand.phone.qr(then).string
 
 
 class Counter:
@@ -159,6 +160,16 @@ def test_what_is_no_code_of_a_patient_is_told_as_such(counter: Counter, start_da
         with pytest.raises(PayloadInvalid):
             counter.scan(client, b"x" * 5000)
         assert counter.scan(client, screen("claire")).proof.verified
+
+
+def test_a_photograph_of_an_old_screen_is_refused_as_old(counter: Counter, start_daemon: Any) -> None:
+    daemon = start_daemon(driver="scanner", options=counter.options())
+    with daemon.connect() as client:
+        old = screen("claire", ago=300)
+        with pytest.raises(MediumExpired):
+            counter.scan(client, old)
+        assert counter.scan(client, screen("claire")).proof.verified
+    assert old.decode() not in daemon.log
 
 
 def test_an_imager_torn_out_while_it_sends_is_told_and_reads_when_it_is_back(
