@@ -6,11 +6,20 @@ from typing import Any
 
 import jwt
 import pytest
+from click.testing import CliRunner
 
 from vitale_protocol.errors import LocalError, VitaleError
+from vitale_reader.cli.audit import audit
 
-#: A few rounds in the suite; ``make soak`` plays two hundred.
-ROUNDS = pytest.mark.parametrize("rounds", [6, pytest.param(200, marks=pytest.mark.soak)])
+#: A few rounds in the suite; ``make soak`` plays two hundred, on either database.
+ROUNDS = pytest.mark.parametrize(
+    ("kind", "rounds"),
+    [
+        ("sqlite", 6),
+        pytest.param("sqlite", 200, marks=pytest.mark.soak),
+        pytest.param("postgresql", 200, marks=pytest.mark.soak),
+    ],
+)
 
 #: Seconds of load before the kill; long enough for several tokens, short enough to hit a start-up as well.
 SHORTEST, LONGEST = 0.05, 1.2
@@ -19,8 +28,9 @@ SHORTEST, LONGEST = 0.05, 1.2
 class Desk(threading.Thread):
     """A client that reads as fast as it can until the daemon dies, and acknowledges every second token."""
 
-    def __init__(self, daemon: Any) -> None:
+    def __init__(self, daemon: Any, busy: threading.Event) -> None:
         super().__init__()
+        self.busy = busy
         self.daemon_process = daemon
         self.handed_over: dict[str, str] = {}
         self.acknowledged: set[str] = set()
@@ -32,6 +42,7 @@ class Desk(threading.Thread):
                 while True:
                     found = reader.read(timeout=5, acknowledge=False)
                     self.handed_over[found.jti] = found.token
+                    self.busy.set()
                     if len(self.handed_over) % 2:
                         self.uncertain.add(found.jti)
                         reader.acknowledge(found.jti)
@@ -45,17 +56,23 @@ class Desk(threading.Thread):
 
 @ROUNDS
 @pytest.mark.timeout(1_800)
-def test_kill_dash_nine_loses_and_doubles_nothing(start_daemon: Any, rounds: int) -> None:
+def test_kill_dash_nine_loses_and_doubles_nothing(
+    start_daemon: Any, kind: str, rounds: int, request: pytest.FixtureRequest
+) -> None:
     chance = random.Random(7816)
-    daemon = start_daemon(driver="simulated-card")
+    top = "" if kind == "sqlite" else f'store = "{request.getfixturevalue("site_database")}"'
+    daemon = start_daemon(driver="simulated-card", top=top)
     handed_over: dict[str, str] = {}
     acknowledged: set[str] = set()
     uncertain: set[str] = set()
     nonces: dict[str, str] = {}
-    for _ in range(rounds):
-        desks = [Desk(daemon) for _ in range(3)]
+    for number in range(rounds):
+        busy = threading.Event()
+        desks = [Desk(daemon, busy) for _ in range(3)]
         for desk in desks:
             desk.start()
+        if number % 2:
+            busy.wait(30)  # every other round hits readings for certain, however slow the machine starts
         threading.Event().wait(chance.uniform(SHORTEST, LONGEST))
         daemon.kill()
         for desk in desks:
@@ -81,3 +98,5 @@ def test_kill_dash_nine_loses_and_doubles_nothing(start_daemon: Any, rounds: int
                 acknowledged |= pending.keys()
     assert len(handed_over) > rounds, "there was no load"
     assert daemon.log.count("Traceback") == 0
+    trail = CliRunner().invoke(audit, ["verify", "--home", str(daemon.home.config.parent)])
+    assert trail.exit_code == 0, trail.output
