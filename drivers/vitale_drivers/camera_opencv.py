@@ -18,10 +18,6 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "5")
 # A JPEG of a few hundred bytes may say that it has a thousand million pixels; the largest that can be asked for has 59.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
-# A stream is to be shown as it comes: nothing of it is held back to study it, or to be put in order.
-os.environ.setdefault(
-    "OPENCV_FFMPEG_CAPTURE_OPTIONS", "fflags;nobuffer|flags;low_delay|probesize;65536|analyzeduration;0"
-)
 
 import cv2
 import numpy as np
