@@ -70,19 +70,19 @@ class Client:
                     return
 
     def ask(self) -> bool:
-        timeout = self.chance.choice((1.0, 2.0, 3.0))
+        timeout = self.chance.choice((1.0, 1.5))
         self.note(self.wait(self.request(timeout), timeout + GRACE))
         return True
 
     def cancel(self) -> bool:
-        request = self.request(3.0)
+        request = self.request(2.0)
         self.listen(self.chance.uniform(0, 0.2))
         self.call_and_wait("presentation.cancel", {"request": request}, GRACE)
         self.note(self.wait(request, GRACE))
         return True
 
     def leave(self) -> bool:
-        self.request(3.0)
+        self.request(2.0)
         self.listen(self.chance.uniform(0, 0.1))
         self.outcomes["left"] += 1
         return False
@@ -90,7 +90,7 @@ class Client:
     def subscribe(self) -> bool:
         answer = self.call_and_wait("presentations.subscribe", {"nonce": self.nonce(), "media": ["vitale-card"]}, GRACE)
         name = answer["result"]["subscription"]
-        self.listen(self.chance.uniform(0.1, 1.5))
+        self.listen(self.chance.uniform(0.1, 1.0))
         if self.chance.random() < 0.2:
             return False
         self.call_and_wait("presentations.unsubscribe", {"subscription": name}, GRACE)

@@ -55,7 +55,7 @@ def stored(state: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("clients", "seconds"), [(16, 5.0), pytest.param(64, 600.0, marks=pytest.mark.soak)], ids=["16", "64"]
+    ("clients", "seconds"), [(16, 3.0), pytest.param(64, 600.0, marks=pytest.mark.soak)], ids=["16", "64"]
 )
 @pytest.mark.timeout(1_200)
 def test_nothing_is_given_twice_and_nothing_is_lost(
