@@ -23,7 +23,7 @@ __all__ = ["BEAT", "SiteNews"]
 logger = logging.getLogger(__name__)
 
 #: Seconds between two looks, at each of which a desk says that it is there.
-BEAT = 1.0
+BEAT = 1.5
 
 #: Seconds until the connection is made anew.
 RECONNECT = 1.0

@@ -35,10 +35,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 CHANNEL = "vitale_reader_site"
 
 #: Seconds after its last beat from which a desk counts as gone: it may miss two.
-LOST = 4.0
+LOST = 4.5
 
-#: Seconds after its end from which anybody clears a request away.
-LEFT_BEHIND = 60.0
+#: Seconds after its end from which anybody clears a request away, and beats between two clearings.
+LEFT_BEHIND, CLEARING = 30.0, 10
 
 #: Rows of strangers that are told once each.
 MOST_STRANGE = 100
@@ -110,6 +110,7 @@ class SiteRows:
         self._station = station
         self._desks: dict[str, DeskRow] = {}
         self._strange: set[str] = set()
+        self._beats = 0
         self.incarnation = incarnation
 
     # ── desks ──
@@ -276,8 +277,9 @@ class SiteRows:
     # ── within a transaction ──
 
     def _beat(self, connection: Connection) -> bool:
-        left = site_requests.c.ends_at < NOW - LEFT_BEHIND
-        connection.execute(delete(site_requests).where(left))
+        self._beats += 1
+        if self._beats % CLEARING == 0:
+            connection.execute(delete(site_requests).where(site_requests.c.ends_at < NOW - LEFT_BEHIND))
         mine = site_desks.c.incarnation == self.incarnation
         return connection.execute(update(site_desks).where(mine).values(beat_at=NOW)).rowcount == 1
 
