@@ -253,7 +253,7 @@ def test_a_damaged_anchor_is_told(tmp_path: Path) -> None:
 COLUMNS = ("at", "client_id", "action", "outcome", "medium", "reader", "jti", "station", "number", "mac")
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     row=st.integers(1, 5), column=st.sampled_from(COLUMNS), value=st.sampled_from(["", "z", "0", None, 7, 1.5, b"m"])
 )

@@ -30,7 +30,7 @@ DESKS = 8
 SOME_AND_ALL = pytest.mark.parametrize(
     ("place", "stride"),
     [
-        ("sqlite", 6),
+        ("sqlite", 13),
         pytest.param("sqlite", 1, marks=[pytest.mark.soak, pytest.mark.timeout(600)]),
         pytest.param("postgresql", 1, marks=[pytest.mark.soak, pytest.mark.timeout(600)]),
     ],
@@ -130,7 +130,7 @@ def column(query: Select[tuple[Any]], connection: Connection) -> list[Any]:
 @pytest.mark.parametrize(
     ("place", "rounds"),
     [
-        ("postgresql", 5),
+        ("postgresql", 3),
         pytest.param("sqlite", 200, marks=[pytest.mark.soak, pytest.mark.timeout(1_800)]),
         pytest.param("postgresql", 1_000, marks=[pytest.mark.soak, pytest.mark.timeout(1_800)]),
     ],
