@@ -340,6 +340,20 @@ def test_what_cannot_be_read_is_told_to_whoever_asked(site: Site) -> None:
     site.run(work)
 
 
+def test_choices_are_named_so_that_they_can_be_asked_for(site: Site) -> None:
+    async def work(here: Any, there: Any) -> None:
+        there.desk.put_card()
+        there.desk.put_optics()
+        there.desk.show(phone())
+        card, camera = (f"{name}@{there.station}" for name in ("pcsc:slot", "camera:desk"))
+        await until_shown(here, card, camera, phones(there), f"scanner:desk@{there.station}")
+        answer = await here.call("presentation.request", {"nonce": NONCE, "readers": [card, camera]})
+        assert answer["error"]["data"]["reason"] == "ambiguous_medium"
+        assert [each["reader"] for each in answer["error"]["data"]["choices"]] == [camera, card]
+
+    site.run(work)
+
+
 def test_readers_that_nobody_has_are_no_readers(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "GRACE_NEW", 0.3)
 

@@ -189,8 +189,6 @@ class Neighbours:
         self._asking.watch_readers()
         await self._answering.hear(seen)
         await self._asking.clear()
-        if not there:
-            self._news.wake()
 
     async def _tell(self) -> None:
         self._changed = False

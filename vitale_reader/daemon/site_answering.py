@@ -11,6 +11,7 @@ one may.
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Coroutine
@@ -145,6 +146,8 @@ class Answering:
             self._send_away(self._visitors[name])
         for name in self._wanted.keys() - names:
             del self._wanted[name]
+        for name in self._owed.keys() - {row.id for row in seen.requests}:
+            del self._owed[name]
         for row in opened:
             if row.id not in self._visitors and row.taken_by is None:
                 await self._consider(row)
@@ -201,8 +204,9 @@ class Answering:
 
     async def _pay(self) -> None:
         for name, (visitor, error) in list(self._owed.items()):
-            await self._answer(visitor, error)
-            del self._owed[name]
+            with contextlib.suppress(StoreUnavailable):  # still owed
+                await self._answer(visitor, error)
+                del self._owed[name]
 
     # ── for visitors ──
 
@@ -251,11 +255,19 @@ class Answering:
             self._owed[visitor.id] = (visitor, error)
 
     async def _answer(self, visitor: Visitor, error: VitaleError) -> None:
-        answer = Answer(reason=error.reason, detail=error.detail, data=error.data)
+        answer = Answer(reason=error.reason, detail=error.detail, data=self._told_elsewhere(error.data))
         try:
             await self._rows.answer_alone(visitor.id, self._sealed(visitor, answer), taken=visitor.taken)
         except Cancelled:
             logger.debug("a request of another desk was over before it failed here")
+
+    def _told_elsewhere(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The choices of ``ambiguous_medium`` are readers here, and are named so that they can be asked for there."""
+        if "choices" not in data:
+            return data
+        return data | {
+            "choices": [each | {"reader": site_name(each["reader"], self._station)} for each in data["choices"]]
+        }
 
     async def _tell_steps(self) -> None:
         while self._steps:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.delivery import incident
 from vitale_reader.daemon.site_rows import CHANNEL
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class SiteNews:
                 logger.error("the other desks of the site cannot be seen: %s", error)
             self._away = True
             self._is_away()
+        except Exception as error:  # noqa: BLE001  an edge: whatever stands in a row, the next look is taken
+            incident(error)
         else:
             self._away = False
 

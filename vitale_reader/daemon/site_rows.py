@@ -16,8 +16,9 @@ from typing import TypeVar
 import msgspec
 from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, delete, extract, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from vitale_protocol.errors import Cancelled
+from vitale_protocol.errors import Cancelled, StoreUnavailable
 from vitale_protocol.events import Step
 from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
@@ -116,7 +117,11 @@ class SiteRows:
     # ── desks ──
 
     async def tell(self, told: DeskTold, version: int) -> None:
-        """Says what this desk is and has."""
+        """Says what this desk is and has.
+
+        Raises:
+            StoreUnavailable: it cannot be said.
+        """
         row = {
             "station": self._station,
             "incarnation": self.incarnation,
@@ -129,7 +134,10 @@ class SiteRows:
             connection.execute(insert(site_desks).values(**row, beat_at=NOW))
             _notify(connection, "desk", self._station)
 
-        await self._store.run(work, needs="site")
+        try:
+            await self._store.run(work, needs="site")
+        except IntegrityError as error:
+            raise StoreUnavailable("another daemon speaks as this station: is its home a copy?") from error
 
     async def leave(self) -> None:
         """Says that this desk is no more."""
