@@ -14,7 +14,7 @@ import msgspec
 
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing, VitaleError
 from vitale_reader import aio
-from vitale_reader.cli import bench_echo, bench_glance, bench_phone
+from vitale_reader.cli import bench_clients, bench_echo, bench_glance, bench_phone
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
 from vitale_reader.cli.bench_tap import cpu_seconds
 from vitale_reader.cli.stage import Stage, stage
@@ -49,6 +49,7 @@ def measure_all(readings: int, idle: int, taps: int, say: Callable[[str], None])
         measures += asyncio.run(_recovery(scenery))
     measures += bench_phone.lines(taps, idle, say)
     measures += bench_glance.lines(taps, idle, say)
+    measures += bench_clients.lines(readings, idle, say)
     say(t("Signature…", "Signing…"))
     measures.append(bench_echo.signatures(Measure))
     say(t("Démarrages…", "Start-ups…"))
