@@ -3,10 +3,10 @@
 import errno
 import os
 import struct
-from contextlib import suppress
 from pathlib import Path
 
 from vitale_drivers.camera_capture import Place
+from vitale_drivers.device_holders import programs_using
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 __all__ = ["explain", "is_there", "refused"]
@@ -36,8 +36,9 @@ def explain(place: Place, proc: Path = Path("/proc")) -> ReaderError:
         if number in {errno.EACCES, errno.EPERM}:
             return _forbidden()
         if number == errno.EBUSY:
-            holder = _holder(place.where, proc)
-            data: dict[str, JsonValue] = {"service": "camera", **({"holder": holder} if holder else {})}
+            data: dict[str, JsonValue] = {"service": "camera"}
+            if holders := programs_using(place.where, proc):
+                data["holder"] = ", ".join(holders)
             return ReaderBusy("something else uses the camera", data=data)
         if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
             return ReaderGone("the camera is not there any more")
@@ -68,18 +69,3 @@ def _refusal(node: str) -> int:
         return 0
     finally:
         os.close(descriptor)
-
-
-def _holder(node: str, proc: Path) -> str:
-    """The program that has a node open; those of other users are seen by root only."""
-    with suppress(OSError):
-        for process in proc.iterdir():
-            if process.name.isdecimal() and int(process.name) != os.getpid() and _has_open(process, node):
-                return (process / "comm").read_text(errors="replace").strip()
-    return ""
-
-
-def _has_open(process: Path, node: str) -> bool:
-    with suppress(OSError):
-        return any(os.path.realpath(entry) == node for entry in (process / "fd").iterdir())
-    return False

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import serial
 
+from vitale_drivers.device_holders import programs_using
 from vitale_drivers.scanner_link import Line, Place
 from vitale_drivers.scanner_settings import Address, Settings
-from vitale_drivers.serial_ports import PortList, UsbPort, is_pseudo_terminal, programs_using
+from vitale_drivers.serial_ports import PortList, UsbPort, is_pseudo_terminal
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 __all__ = ["PortFaults", "SerialBus", "SerialLine", "keep_others_out"]

@@ -1,4 +1,4 @@
-"""The serial ports of this machine: which there are, what they are called for life, which are programs, who has them.
+"""The serial ports of this machine: which there are, what they are called for life, which are programs.
 
 For every driver with devices on serial lines.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from serial.tools import list_ports
 
-__all__ = ["PortList", "UsbPort", "is_pseudo_terminal", "programs_using"]
+__all__ = ["PortList", "UsbPort", "is_pseudo_terminal"]
 
 _PSEUDO_TERMINAL = re.compile(r"/dev/(pts/\d+|ttys\d+)\Z")
 _PSEUDO_TERMINAL_MAJORS = range(136, 144)
@@ -97,28 +97,3 @@ def _usb_ports() -> tuple[UsbPort, ...]:
         if port.vid is not None and port.pid is not None
     ]
     return tuple(sorted(found, key=lambda port: (port.socket, port.device)))
-
-
-def programs_using(device: str, proc: Path = Path("/proc")) -> tuple[str, ...]:
-    """The names of the other programs that have a device open, sorted.
-
-    Programs of other users are seen by root only; on other systems than Linux the answer is empty.
-    """
-    if not sys.platform.startswith("linux"):
-        return ()
-    real = os.path.realpath(device)
-    names: set[str] = set()
-    for process in proc.iterdir():
-        if process.name.isdecimal() and int(process.name) != os.getpid() and _has_open(process, real):
-            with suppress(OSError):
-                names.add((process / "comm").read_text(errors="replace").strip())
-    return tuple(sorted(names))
-
-
-def _has_open(process: Path, device: str) -> bool:
-    with suppress(OSError):  # it ended, or is another user's
-        for descriptor in (process / "fd").iterdir():
-            with suppress(OSError):
-                if str(descriptor.readlink()) == device:
-                    return True
-    return False

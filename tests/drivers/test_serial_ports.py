@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vitale_drivers import serial_ports
-from vitale_drivers.serial_ports import PortList, UsbPort, is_pseudo_terminal, programs_using
+from vitale_drivers.serial_ports import PortList, UsbPort, is_pseudo_terminal
 from vitale_firmware_sim.pn532_line import SerialLine
 
 
@@ -69,23 +69,3 @@ def test_a_pseudo_terminal_is_a_program_by_path_by_link_and_open(tmp_path: Path)
     finally:
         os.close(opened)
         line.close()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell")
-def test_the_programs_that_have_a_device_open_are_named(tmp_path: Path) -> None:
-    device = tmp_path / "ttyACM0"
-    device.touch()
-    for number, name in (("7", "lgo\n"), ("8", "other\n"), ("9", "gone\n")):
-        (tmp_path / number / "fd").mkdir(parents=True)
-        (tmp_path / number / "comm").write_text(name)
-    (tmp_path / "7" / "fd" / "3").symlink_to(device)
-    (tmp_path / "8" / "fd" / "3").symlink_to(os.devnull)
-    (tmp_path / "9" / "fd" / "3").write_text("no link at all")
-    link = tmp_path / "by-id"
-    link.symlink_to(device)
-    assert programs_using(str(link), proc=tmp_path) == ("lgo",)
-
-
-def test_where_nobody_can_tell_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "win32")
-    assert programs_using("COM3") == ()
