@@ -69,8 +69,9 @@ from vitale_reader.daemon.wishes import Wishes
 
 __all__ = ["GRACE_LOST", "GRACE_NEW", "Hub"]
 
-#: Seconds. A worker opens its driver in well under a second; a PC/SC service is back within two of its restart.
-GRACE_NEW = 2.0
+#: Seconds. A worker opens its driver in well under a second, one with OpenCV in it within three on a busy machine; a
+#: PC/SC service is back within two of its restart.
+GRACE_NEW = 4.0
 GRACE_LOST = 5.0
 
 #: Failures of the reader, not of what was presented: the same medium will be read when the reader is back.
