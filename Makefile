@@ -13,9 +13,12 @@ demo:            ## a virtual carte Vitale behind a real pcscd, the daemon, a cl
 	@.ci/setup run
 	@.venv/bin/vitale-reader demo
 
+# Two at a time: most tests wait for a process or a device. A file stays together, for what its tests share.
+AT_A_TIME = -n 2 --dist loadfile
+
 test:            ## the whole suite
 	@.ci/setup test
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest $(AT_A_TIME)
 
 coverage:        ## the same, and what it did not reach
 	@.ci/setup test
