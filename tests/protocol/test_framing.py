@@ -78,7 +78,9 @@ def test_a_message_framing_keeps_messages_as_they_are() -> None:
     assert framing.receive(b"{}") == []
 
 
-@pytest.mark.parametrize("framing", [LineFraming(LIMIT), NativeFraming(LIMIT), MessageFraming(LIMIT)], ids=repr)
+@pytest.mark.parametrize(
+    "framing", [LineFraming(LIMIT), NativeFraming(LIMIT), MessageFraming(LIMIT)], ids=["line", "native", "message"]
+)
 def test_no_framing_sends_what_the_other_end_would_refuse(framing: Framing) -> None:
     with pytest.raises(LimitExceeded) as caught:
         framing.encode(b"x" * (LIMIT + 1))

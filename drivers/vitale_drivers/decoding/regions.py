@@ -34,10 +34,11 @@ SPECK = np.ones((5, 5), np.uint8)
 LEAST = 11
 """Pixels of the smallest region there."""
 
+MOST = 2
+"""Regions that are worth looking at."""
+
 MARGIN = 0.08
 """Of its longer side, that a region is widened by: what has no edge, as the quiet zone, belongs to it."""
-
-MOST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,12 @@ def find_regions(grey: npt.NDArray[np.uint8], factor: int = 1) -> tuple[Region, 
         left, top, wide, high = cv2.boundingRect(outline)
         if min(wide, high) < LEAST:
             continue
-        # A code is about as wide as high, and all of it is busy.
-        filled = cv2.contourArea(outline) / max(wide, high)
         part = (slice(top, top + high), slice(left, left + wide))
-        likeness = filled * filled * cv2.mean(both[part], busy[part])[0]
+        strength = cv2.mean(both[part], busy[part])[0]
+        # A code is about as wide as high, and all of it is busy. How large it is says little: a counter is full of
+        # larger things.
+        filled = cv2.contourArea(outline) / (wide * high)
+        likeness = filled**2 * min(wide, high) / max(wide, high) * strength * max(wide, high) ** 0.5
         box = Region(left * factor, top * factor, (left + wide) * factor, (top + high) * factor)
         found.append((likeness, box.widened(MARGIN, width, height)))
     found.sort(key=lambda entry: -entry[0])
