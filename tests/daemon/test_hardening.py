@@ -119,7 +119,7 @@ def test_a_revocation_that_cannot_be_written_can_be_repeated(tools: Any, monkeyp
             added = await admin.result("clients.add", {"name": "A", "scopes": ["identity"], "transports": ["unix"]})
             await client.open(credential=added["credential"])
 
-            async def full(_self: Store, _work: object) -> None:
+            async def full(_self: Store, _work: object, **_needs: object) -> None:
                 raise StoreUnavailable("the disk is full")
 
             with monkeypatch.context() as broken:

@@ -300,15 +300,14 @@ def test_a_card_is_answered_while_the_service_is_asked_about_a_phone(counter: An
 def test_a_string_is_not_sent_for_a_request_that_was_cancelled_before(
     counter: Any, monkeypatch: pytest.MonkeyPatch, *, scripted: bool
 ) -> None:
-    reserve, reserved, gate = ReplayGuard.reserve, asyncio.Event(), asyncio.Event()
+    claim, reserved, gate = ReplayGuard.claim, asyncio.Event(), asyncio.Event()
 
-    async def slow(*arguments: Any) -> str:
-        digest = await reserve(*arguments)
+    async def slow(*arguments: Any) -> None:
+        await claim(*arguments)
         reserved.set()
         await gate.wait()
-        return digest
 
-    monkeypatch.setattr(ReplayGuard, "reserve", slow)
+    monkeypatch.setattr(ReplayGuard, "claim", slow)
 
     async def work(line: Any) -> None:
         request = await counter.ask(line)
