@@ -21,7 +21,7 @@ INS = (
     "S621-01-1977S701154"
 )
 SIGNER = Office().signer()
-# One of its seals, which are never the same twice; for the one in a hundred that is not restored, see the property below.
+# One of its seals, which are never the same twice; one in a hundred is not restored: see the property below.
 SEALED = (
     "DC04FR990001FFFF20090701FR60MARIE/ANNE\x1d62D'ESSAI\x1d6921011977\x1f"
     "WIR72C2TS5FWJ6VGR3F3HNPSBW346POHQOF6VN66GOQW2XVF3OPE7WJKC2FWZ7Z2MZFNY4IUEENFXLNKJ4LQX6DERNCA3H2FIJXI3PA"
