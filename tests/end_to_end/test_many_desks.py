@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def test_a_desk_that_is_killed_takes_its_readers_away_and_brings_them_back(start
 
 
 @contextlib.contextmanager
-def misfortune(desks: list[Any], postgres: PostgresServer, folder: Path, seed: int = 7816) -> Iterator[list[str]]:
+def misfortune(desks: list[Any], postgres: PostgresServer, folder: Path, seed: int = 7816) -> Generator[list[str]]:
     """Cards move, desks are killed and start again, the database restarts; what happened."""
     stop, happened, chance = threading.Event(), list[str](), random.Random(seed)
 
