@@ -121,6 +121,34 @@ def test_who_waited_before_the_card_came_is_told_to_have_it_removed(hub: Hub) ->
     assert len(of(Deliver, hub.presented(presented(number=2), 3.1))) == 1
 
 
+def test_what_was_declined_goes_to_the_oldest_that_waited_with_it(hub: Hub) -> None:
+    hub.reader_changed(present(), 1.0)
+    for number in (1, 2, 3):
+        hub.ask(ask(number, 1.0 + number / 10), 1.0 + number / 10)
+    (first,) = of(Deliver, hub.presented(presented(), 2.0))
+    assert first == Deliver(ask(1, 1.1), presented(), present())
+    assert of(Deliver, hub.declined(presented(), 2.0, 2.1)) == [Deliver(ask(2, 1.2), presented(), present())]
+
+
+def test_what_was_declined_is_not_for_who_came_later(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.reader_changed(present(), 1.0)
+    hub.presented(presented(), 1.1)
+    hub.reader_changed(reader(), 1.2)
+    hub.ask(ask(2, 1.3), 1.3)
+    assert of(Deliver, hub.declined(presented(), 1.1, 1.4)) == []
+    assert [request.key for request in hub.waiting] == [ask(2).key]
+
+
+def test_what_was_declined_where_the_reader_is_gone_is_nothing(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.ask(ask(2, 0.1), 0.1)
+    hub.reader_changed(present(), 1.0)
+    hub.presented(presented(), 1.1)
+    hub.reader_removed("a", 1.2)
+    assert of(Deliver, hub.declined(presented(), 1.1, 1.4)) == []
+
+
 def test_two_cards_are_not_resolved_by_luck(hub: Hub) -> None:
     hub.reader_added(present("b"), 0.0)
     hub.reader_changed(present("a"), 0.0)

@@ -116,6 +116,7 @@ class HubMachine(RuleBasedStateMachine):
         self.asked: dict[Key, Waiting] = {}
         self.ended: dict[Key, str] = {}
         self.presentations: dict[str, Key] = {}
+        self.handed: list[tuple[Presented, float]] = []  # what requests got, and when
         self.subscribed: list[Subscribed] = []  # the one that was served longest ago first
 
     def do(self, actions: list[Action]) -> None:
@@ -149,8 +150,9 @@ class HubMachine(RuleBasedStateMachine):
         return found
 
     def deliver(self, request: Waiting, presentation: Presented) -> None:
-        assert self.candidates(request) == [presentation.reader], "one of two media was taken by luck"
+        assert {*self.candidates(request)} <= {presentation.reader}, "one of two media was taken by luck"
         self.note_delivery(request, presentation)
+        self.handed.append((presentation, self.now))
         self.end(request.key, "delivered")
 
     def hand_out(self, subscription: Subscribed, presentation: Presented) -> None:
@@ -347,6 +349,25 @@ class HubMachine(RuleBasedStateMachine):
         if reader in self.used:
             presentation = self.presentation(reader, "apcv-qr", self.used.pop(reader))
             self.do(self.hub.given_back(presentation, self.now))
+
+    @rule(data=st.data())
+    @precondition(lambda self: bool(self.handed))
+    def decline(self, data: st.DataObject) -> None:
+        """The request was one of another desk, and over there before anything was done for it."""
+        handed = data.draw(st.sampled_from(self.handed[-3:]))
+        self.handed.remove(handed)
+        presentation, at = handed
+        name, medium = presentation.reader, presentation.medium
+        del self.presentations[presentation.id]
+        if medium == "apcv-qr" and self.used.get(name) == presentation.evidence["string"]:
+            del self.used[name]
+        there = any(reader.id == name for reader in self.hub.readers)
+        with_it = [key for key in self.who_waits(name, medium) if self.asked[key].asked_at <= at]
+        self.do(self.hub.declined(presentation, at, self.now))
+        if there and with_it:
+            assert self.ended.get(with_it[0]) in {"delivered", "ambiguous_medium"}, "who waited with it was passed over"
+        elif not there:
+            assert presentation.id not in self.presentations
 
     @rule(failure=st.sampled_from([None, None, None, MediumMute(), ReaderUnavailable()]))
     @precondition(lambda self: self.driver is not None and self.driver.due())

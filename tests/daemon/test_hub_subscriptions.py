@@ -193,6 +193,14 @@ def test_a_code_that_was_used_by_one_subscription_is_not_given_to_the_next() -> 
     assert served(hub.presented(code, 1.3)) == [2]
 
 
+def test_what_was_declined_goes_to_a_subscription(hub: Hub) -> None:
+    hub.subscribe(subscription(1), 0.0)
+    hub.ask(ask(1), 0.1)
+    hub.reader_changed(present(), 0.5)
+    assert served(hub.presented(presented(1), 1.0)) == [9]
+    assert served(hub.declined(presented(1), 1.0, 1.1)) == [1]
+
+
 def test_what_is_leased_is_told_to_who_waits_and_is_read_afterwards(hub: Hub) -> None:
     hub.reader_changed(present(), 0.5)
     hub.reader_changed(leased(), 1.0)

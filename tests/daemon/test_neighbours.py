@@ -303,6 +303,19 @@ def test_a_request_is_cancelled_at_the_desk_that_would_have_read_for_it(pair: Pa
     pair.run(work)
 
 
+def test_a_tap_for_a_request_that_is_over_goes_to_who_waits_behind_it(pair: Pair, postgres: PostgresServer) -> None:
+    async def work(here: Any, there: Any) -> None:
+        await until_shown(here, phones(there))
+        await ask(here, phones(there))
+        behind = await there.desk.ask(there)
+        postgres.execute("DELETE FROM site_requests", pair.database)  # nobody is told
+        there.desk.tap(phone())
+        assert "result" in await there.answer(behind)
+        assert len((await here.result("outbox.list"))["tokens"]) == 1
+
+    pair.run(work)
+
+
 def test_a_session_that_ends_takes_its_requests_away(pair: Pair) -> None:
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))

@@ -77,10 +77,13 @@ class Taps:
                 media=["apcv-nfc"], scopes=self._scopes, timeout=self._timeout, on_progress=follow
             )
             self.finished = time.perf_counter()
+            return found
         finally:
             self._take()
-        await self._reader.wait_until_empty(found.claims.reader.id)
-        return found
+            # Also after a refusal: a phone that is still seen here makes the next one, elsewhere, one of two.
+            for reader in await self._reader.readers():
+                if reader.driver == self.driver:
+                    await self._reader.wait_until_empty(reader.id)
 
     async def repeated(self, phone: PhoneCard, times: int) -> list[float]:
         """Taps again and again; the seconds from the phone on the reader to the verified token, at least once."""

@@ -18,7 +18,7 @@ import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from sqlalchemy import Connection
@@ -45,7 +45,7 @@ from vitale_reader.daemon.store import Need
 from vitale_reader.resolvers.base import Resolution
 from vitale_reader.resolvers.guarded import GuardedResolver
 
-__all__ = ["Asked", "Claim", "Client", "Delivery", "incident"]
+__all__ = ["Asked", "Claim", "Client", "Delivery", "Fate", "incident"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ logger = logging.getLogger(__name__)
 FORMER = 2.0
 
 RequestId = int | str
+Fate = Literal["used", "unused", "declined"]
+"""It answered a request; or it may still answer another one; or nothing was done for it, since the request was over."""
 Write = Callable[[Connection], object]
 
 
@@ -160,8 +162,15 @@ class Delivery:
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def deliver(self, asked: Asked, presentation: Presented, driver: str) -> bool:
-        """Answers a request, in whatever way; whether what was presented may still answer another one."""
+    async def deliver(self, asked: Asked, presentation: Presented, driver: str) -> Fate:
+        """Answers a request, in whatever way; what has become of what was presented."""
+        if asked.claim is not None:
+            try:
+                await asked.claim.take()
+            except VitaleError as error:
+                asked.client.fail(asked.request, error)
+                await self.note(asked, error.reason)
+                return "declined"
         try:
             result = await self._result(asked, presentation, driver)
         except VitaleError as error:
@@ -172,8 +181,8 @@ class Delivery:
             await self.note(asked, InternalError.reason)
         else:
             asked.client.reply(asked.request, result)
-            return False
-        return await self._unused(presentation)
+            return "used"
+        return "unused" if await self._unused(presentation) else "used"
 
     async def note(self, asked: Asked, outcome: str) -> None:
         """A line in the audit trail about a request that ended without a token."""
@@ -185,8 +194,6 @@ class Delivery:
             await asyncio.gather(*self._tasks)
 
     async def _result(self, asked: Asked, presentation: Presented, driver: str) -> PresentationResult:
-        if asked.claim is not None:
-            await asked.claim.take()
         resolved = await self._resolve(asked, presentation, self._issuer.interpret(presentation))
         try:
             self._refuse_opposed(resolved.reading)

@@ -50,7 +50,7 @@ from vitale_reader.daemon.decisions import (
     Waiting,
     Wish,
 )
-from vitale_reader.daemon.delivery import Asked, Claim, Delivery, incident
+from vitale_reader.daemon.delivery import Asked, Claim, Delivery, Fate, incident
 from vitale_reader.daemon.hub import Hub
 from vitale_reader.daemon.issuer import Grant
 from vitale_reader.daemon.lease_desk import LeaseDesk
@@ -364,10 +364,10 @@ class Desk:
 
     async def _deliver_unasked(self, asked: Asked, presentation: Presented, driver: str) -> None:
         try:
-            unused = await self._delivery.deliver(asked, presentation, driver)
+            fate = await self._delivery.deliver(asked, presentation, driver)
         finally:
             del self._unasked[asked]
-        if unused:
+        if fate == "unused":
             self._do(self._hub.given_back(presentation, self._now()))
 
     def _known(self, reader: str) -> Reader:
@@ -392,10 +392,16 @@ class Desk:
         self._do(self._hub.tick(self._now()))
 
     async def _deliver_to_waiting(self, key: Key, presentation: Presented, driver: str) -> None:
-        if await self._deliver(key, presentation, driver):
-            self._do(self._hub.given_back(presentation, self._now()))
+        delivered_at = self._now()
+        match await self._deliver(key, presentation, driver):
+            case "unused":
+                self._do(self._hub.given_back(presentation, self._now()))
+            case "declined":
+                self._do(self._hub.declined(presentation, delivered_at, self._now()))
+            case "used":
+                pass
 
-    async def _deliver(self, key: Key, presentation: Presented, driver: str) -> bool:
+    async def _deliver(self, key: Key, presentation: Presented, driver: str) -> Fate:
         try:
             return await self._delivery.deliver(self._delivering[key], presentation, driver)
         finally:

@@ -28,6 +28,8 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
     without, until it is ended or its session is.
 12. What lies in a leased reader is read when the lease has ended. Until then whoever waits for it is told so
     (``retry``, ``reader_busy``).
+13. A presentation that was delivered to a request of another desk which turns out to be over goes to the oldest that
+    waited when it was delivered, or to a subscription.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -231,20 +233,36 @@ class Hub:
         if slot.spent:
             concerned = self._wishes.concerned(slot.reader, presentation.medium)
             return self._settle(now, [self._tell_renewed(other, slot) for other in concerned])
+        return self._hand(wish, presentation, slot, now)
+
+    def _hand(self, wish: Wish, presentation: Presented, slot: Slot, now: float) -> list[Action]:
         if isinstance(wish, Waiting):
             self._end(wish.key)
             if choices := self._ambiguous(wish, slot):
                 return self._settle(now, [Refuse(wish, choices)])
         elif isinstance(wish, Subscribed):
             self._wishes.served(wish)
-        slot.used = slot.shown or slot.used
+        code = fingerprint(presentation)
+        slot.used = code or slot.used
         actions: list[Action] = [Deliver(wish, presentation, slot.reader)]
-        if slot.shown:
+        if code:
             requests = self._wishes.requests(slot.reader, presentation.medium)
             actions += [self._tell_renewed(request, slot) for request in requests]
         else:
             actions += self._have_removed(slot)
         return self._settle(now, actions)
+
+    def declined(self, presentation: Presented, delivered_at: float, now: float) -> list[Action]:
+        """The request that it was delivered to was over elsewhere: the oldest that waited with it gets it instead."""
+        slot = self._slots.get(presentation.reader)
+        if slot is None:
+            return []
+        if slot.used == fingerprint(presentation):
+            slot.used = b""
+        wish = self._wishes.claimant(slot.reader, presentation.medium)
+        if wish is None or (isinstance(wish, Waiting) and wish.asked_at > delivered_at):
+            return self._settle(now, [])
+        return self._hand(wish, presentation, slot, now)
 
     def given_back(self, presentation: Presented, now: float) -> list[Action]:
         """A one-time code was delivered, and not used: it may be presented again."""
