@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +38,7 @@ class Fickle(Store):
         super().__init__(file)
         self.gone = False
         self.dies_after_commit = False
+        self.silence: asyncio.Event | None = None
 
     @property
     def away(self) -> bool:
@@ -48,6 +50,10 @@ class Fickle(Store):
         await super().open()
 
     async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
+        if (silence := self.silence) is not None:
+            self.silence = None
+            await silence.wait()
+            raise StoreUnavailable("away")
         if self.gone:
             raise StoreUnavailable("away")
         done = await super().run(work)
@@ -74,7 +80,13 @@ class Desk:
         self.joined += 1
 
     async def _bring(self, spool: Store, site: Store) -> bool:
-        return await bring(spool, site, self.chain, clock=lambda: self.now)
+        there_was_one = await bring(spool, site, self.chain, clock=lambda: self.now)
+        if not there_was_one:
+            await self.when_empty()
+        return there_was_one
+
+    async def when_empty(self) -> None:
+        """Nothing was found in the spool."""
 
     async def put(self, number: int, **options: Any) -> OutboxToken:
         token = OutboxToken(jti=f"jti-{number}", exp=int(NOW) + 100, token=f"token-{number}")
@@ -295,6 +307,60 @@ def test_work_during_the_return_is_neither_lost_nor_late(tmp_path: Path) -> None
         assert (verified.rows, verified.broken) == (60, None)
 
     on(tmp_path, work)
+
+
+def test_what_the_database_kept_waiting_until_its_return_is_not_left_in_the_spool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection dies when the spool has just been emptied, and before that is said."""
+
+    async def work(desk: Desk) -> None:
+        silence = desk.site.silence = asyncio.Event()
+        late = asyncio.create_task(desk.put(1))
+        await asyncio.sleep(0)
+        desk.site.gone = True
+        await desk.put(2)
+
+        looks = itertools.count(1)
+
+        async def the_connection_dies() -> None:
+            if next(looks) != 2:  # the second look is the one for which work has to wait
+                return
+            silence.set()
+            desk.site.gone = True
+            for _ in range(3):  # each lets what was begun before it be written
+                await desk.spool.run(lambda _: None)
+            desk.site.gone = False
+
+        monkeypatch.setattr(desk, "when_empty", the_connection_dies)
+        desk.site.gone = False
+        await late
+        await desk.back()
+        assert await desk.count(desk.spool, outbox) == 0
+        assert len(await desk.outbox.list("c")) == 2
+
+    on(tmp_path, work)
+
+
+def test_a_fault_while_the_spool_is_brought_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(desk: Desk) -> None:
+        desk.site.gone = True
+        await desk.put(1)
+
+        faults = [KeyError("a fault of ours")]
+
+        async def fault() -> None:
+            if faults:
+                raise faults.pop()
+
+        monkeypatch.setattr(desk, "when_empty", fault)
+        await desk.back()
+        assert len(await desk.outbox.list("c")) == 1
+
+    on(tmp_path, work)
+    assert "could not be brought" in caplog.text
 
 
 def test_a_context_of_the_time_without_database_is_brought(tmp_path: Path) -> None:

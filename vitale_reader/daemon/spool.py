@@ -113,6 +113,9 @@ class SpooledStore:
         await self._spool.run(work)
 
     async def _run_in_spool(self, work: Callable[[Connection], T]) -> T:
+        # Whoever waited long for the database may come here when the spool is just being emptied for good.
+        await self._open.wait()
+        self._leave()
         self._busy += 1
         self._idle.clear()
         try:
@@ -135,6 +138,8 @@ class SpooledStore:
                 await self._return()
             except (VitaleError, IntegrityError) as error:
                 logger.debug("the database of the site is away still: %s", type(error).__name__)
+            except Exception as error:  # an edge: what cannot be brought now must not end all trying
+                logger.error("the spool could not be brought to the site", exc_info=error)
 
     async def _return(self) -> None:
         if not self.degraded:
