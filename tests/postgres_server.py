@@ -1,4 +1,7 @@
-"""A PostgreSQL of the test run's own: in a short folder of its own, on a Unix socket only, gone at the end."""
+"""A PostgreSQL of the test run's own: in a short folder of its own, on a Unix socket only, gone at the end.
+
+``python -m tests.postgres_server COMMAND…`` runs a command with the URL of an empty database as one argument more.
+"""
 
 import os
 import pwd
@@ -6,6 +9,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -114,3 +118,21 @@ class PostgresServer:
             {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
         )
         return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **who)  # type: ignore[call-overload, no-any-return]  # a bag of options
+
+
+def main(command: list[str]) -> int:
+    """Runs the command beside a server; its exit code."""
+    programs = PostgresServer.installed()
+    if programs is None:
+        print("there is no PostgreSQL server on this machine", file=sys.stderr)
+        return 1
+    server = PostgresServer(programs)
+    try:
+        server.start()
+        return subprocess.run([*command, server.url(server.create_database())], check=False).returncode
+    finally:
+        server.remove()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -47,6 +47,14 @@ __all__ = ["bench"]
     help=t("Poses du téléphone par voie et par vitesse.", "Taps of the phone for each way and each speed."),
 )
 @click.option(
+    "--store",
+    metavar="URL",
+    help=t(
+        "Une base PostgreSQL vide : ce que coûte le magasin d'un site, à côté de SQLite.",
+        "An empty PostgreSQL database: what the store of a site costs, beside SQLite.",
+    ),
+)
+@click.option(
     "--codes",
     type=click.IntRange(1, 100),
     metavar="N",
@@ -73,7 +81,14 @@ __all__ = ["bench"]
 )
 @as_json
 def bench(
-    readings: int, idle: int, taps: int, codes: int | None, photos: Path | None, wechat: str | None, as_json: bool
+    readings: int,
+    idle: int,
+    taps: int,
+    store: str | None,
+    codes: int | None,
+    photos: Path | None,
+    wechat: str | None,
+    as_json: bool,
 ) -> None:
     """The command."""
     if codes is not None:
@@ -82,7 +97,7 @@ def bench(
     from vitale_reader.cli.bench_measures import measure_all
 
     with output.progress(t("Mesures en cours…", "Measuring…")) as say:
-        measures = measure_all(readings, idle, taps, say)
+        measures = measure_all(readings, idle, taps, store, say)
     if as_json:
         output.print_json(measures)
         return

@@ -23,7 +23,7 @@ from vitale_reader.cli.bench_tap import cpu_seconds
 from vitale_reader.cli.stage import Stage, stage
 from vitale_reader.cli.text import t
 
-__all__ = ["lines"]
+__all__ = ["lines", "resident"]
 
 CROWDS = (1, 16, 256)
 SESSIONS = 1_000
@@ -133,14 +133,14 @@ async def _round_trips(path: str, crowd: int, trips: int, *, busy: bool) -> list
 async def _waiting(scenery: Stage, idle: int) -> list[Measure]:
     """What sessions cost that wait for a card."""
     core = scenery.endpoints.pid
-    before = _resident(core)
+    before = resident(core)
     async with _sessions(scenery.endpoints.unix or "", SESSIONS) as sessions:
         began = time.perf_counter()
         for number, (reader, writer) in enumerate(sessions):
             writer.write(_request(number))
             await reader.readline()  # it is told that it is armed
         asked = time.perf_counter() - began
-        grown = (_resident(core) - before) / SESSIONS
+        grown = (resident(core) - before) / SESSIONS
         await asyncio.sleep(SETTLING)
         used = cpu_seconds(core)
         await asyncio.sleep(idle)
@@ -239,6 +239,6 @@ async def _trip(streams: Streams, line: bytes) -> float:
     return time.perf_counter() - before
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
     """Bytes of memory of a process."""
     return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -14,7 +14,7 @@ import msgspec
 
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing, VitaleError
 from vitale_reader import aio
-from vitale_reader.cli import bench_clients, bench_echo, bench_glance, bench_phone
+from vitale_reader.cli import bench_clients, bench_echo, bench_glance, bench_phone, bench_stores
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
 from vitale_reader.cli.bench_tap import cpu_seconds
 from vitale_reader.cli.stage import Stage, stage
@@ -29,8 +29,8 @@ MEBIBYTE = 1_048_576
 IMAGE = "adulte"
 
 
-def measure_all(readings: int, idle: int, taps: int, say: Callable[[str], None]) -> list[Measure]:
-    """Everything, in the order in which it disturbs least.
+def measure_all(readings: int, idle: int, taps: int, store: str | None, say: Callable[[str], None]) -> list[Measure]:
+    """Everything, in the order in which it disturbs least; what a site's ``store`` costs only where there is one.
 
     Raises:
         ToolMissing: there is no pcscd with virtual readers on this machine, and so nothing to measure against.
@@ -50,6 +50,8 @@ def measure_all(readings: int, idle: int, taps: int, say: Callable[[str], None])
     measures += bench_phone.lines(taps, idle, say)
     measures += bench_glance.lines(taps, idle, say)
     measures += bench_clients.lines(readings, idle, say)
+    if store is not None:
+        measures += bench_stores.lines(store, readings, idle, say)
     say(t("Signature…", "Signing…"))
     measures.append(bench_echo.signatures(Measure))
     say(t("Démarrages…", "Start-ups…"))

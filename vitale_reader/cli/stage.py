@@ -150,7 +150,12 @@ class _Besides:
 
 @contextmanager
 def stage(
-    *, simulated_driver: bool = False, phones: bool = False, codes: bool = False, configuration: str = ""
+    *,
+    simulated_driver: bool = False,
+    phones: bool = False,
+    codes: bool = False,
+    configuration: str = "",
+    store: str = "",
 ) -> Generator[Stage, None, None]:
     """A daemon in mode ``simulated``, with a real pcscd where there is one.
 
@@ -159,6 +164,7 @@ def stage(
         phones: with the driver ``nfc`` and its reader too, and an apCV service.
         codes: with the drivers ``camera`` and ``scanner`` too, and what they read with.
         configuration: more tables of the daemon's configuration.
+        store: the URL of a site's database; a SQLite file otherwise.
 
     Raises:
         DaemonUnreachable: the daemon did not start.
@@ -172,6 +178,8 @@ def stage(
             stack.enter_context(code_stage()) if codes else None,
         )
         why = ""
+        configuration = f"{besides.configuration}{configuration}"
+        top = f"store = {json.dumps(store)}\n" if store else ""
         if not simulated_driver:
             try:
                 service = stack.enter_context(PcscService(_made(folder / "pcsc")))
@@ -179,7 +187,7 @@ def stage(
                 why = error.detail
             else:
                 slot = VpcdSlot(stack.enter_context(VpcdLink(Card(load_image(DEFAULT_IMAGE)), port=service.ports[0])))
-                _configure(folder, f"{besides.configuration}{configuration}")
+                _configure(folder, f"{top}{configuration}")
                 endpoints = stack.enter_context(_daemon(folder, ("pcsc", *besides.drivers), service.environment))
                 yield Stage(folder / "home", endpoints, slot, "pcsc", "", service, besides.phones, besides.codes, slot)
                 return
@@ -187,7 +195,7 @@ def stage(
         # Windows has no control socket: there, the one card lies in the reader from the start.
         by_hand = hasattr(socket, "AF_UNIX")
         options = f"control = {json.dumps(str(place))}\npresent = false" if by_hand else "present = true"
-        _configure(folder, f"[drivers.options.simulated-card]\n{options}\n{besides.configuration}{configuration}")
+        _configure(folder, f"{top}[drivers.options.simulated-card]\n{options}\n{configuration}")
         endpoints = stack.enter_context(_daemon(folder, ("simulated-card", *besides.drivers), {}))
         control_slot = ControlSlot(place) if by_hand else None
         if control_slot is not None:

@@ -1,0 +1,224 @@
+"""What ``bench --store`` says of the store of a site: its PostgreSQL beside the SQLite file of a single station.
+
+Both daemons run at once and are asked in turns. Opposition lists are imported into both stores and looked up in memory;
+an indexed query of SQLite is what they stand beside.
+"""
+
+import asyncio
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from vitale_reader import aio
+from vitale_reader.cli.bench_clients import resident
+from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
+from vitale_reader.cli.bench_tap import cpu_seconds
+from vitale_reader.cli.stage import Stage, stage
+from vitale_reader.cli.text import t
+from vitale_reader.daemon import opposition
+from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.vault import KEY_BYTES, Vault
+
+__all__ = ["lines", "serials"]
+
+ROUNDS = 5
+PATIENCE = 60.0
+ENTRIES = 1_000_000
+LOOKUPS = 20_000
+BATCH = 100
+MEBIBYTE = 1_048_576
+MICROSECONDS = 1_000_000.0
+AT_REST = 0.005
+MOST_MEMORY = 60
+
+#: Long enough for the tables of a new database to be made.
+SETTLING = 3.0
+
+
+def lines(store: str, readings: int, idle: int, say: Callable[[str], None]) -> list[Measure]:
+    """Everything about stores.
+
+    Args:
+        store: the URL of an empty PostgreSQL database.
+        readings: presentations at each of the two.
+        idle: seconds over which the load at rest is taken.
+        say: is told what is being done.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+        ToolMissing: the package for PostgreSQL is not installed.
+    """
+    say(t("Carte présente → jeton, SQLite et PostgreSQL…", "Card present → token, SQLite and PostgreSQL…"))
+    with ExitStack() as stack:
+        sqlite = stack.enter_context(stage(simulated_driver=True))
+        site = stack.enter_context(stage(simulated_driver=True, store=store))
+        found = asyncio.run(_tokens(sqlite, site, readings))
+        say(t(f"Charge au repos, {idle} s…", f"Idle load, {idle} s…"))
+        found += asyncio.run(_at_rest(sqlite, site, idle))
+    say(t("Liste d'opposition d'un million…", "Opposition list of a million…"))
+    return [*found, *asyncio.run(_opposition(store))]
+
+
+# ── card present → token ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _tokens(sqlite: Stage, site: Stage, readings: int) -> list[Measure]:
+    times: dict[str, list[float]] = {"sqlite": [], "postgresql": []}
+    async with AsyncExitStack() as stack:
+        clients: dict[str, aio.Connection] = {}
+        for name, scenery in (("sqlite", sqlite), ("postgresql", site)):
+            clients[name] = await stack.enter_async_context(aio.connect(home=scenery.home, name="bench"))
+            if scenery.slot is not None:
+                scenery.slot.insert("adulte")
+            await clients[name].read(timeout=PATIENCE)
+        for _ in range(ROUNDS):
+            for name, client in clients.items():
+                for _ in range(readings // ROUNDS):
+                    before = time.perf_counter()
+                    await client.read(timeout=PATIENCE)
+                    times[name].append(time.perf_counter() - before)
+        for client in clients.values():
+            while kept := await client.pending():
+                await client.acknowledge(*(token.jti for token in kept))
+    return [
+        Measure(
+            name=t("carte présente → jeton vérifié, par magasin", "card present → verified token, by store"),
+            unit="ms",
+            baseline="SQLite",
+            baseline_p50=p50(times["sqlite"]) * MILLISECONDS,
+            baseline_p95=p95(times["sqlite"]) * MILLISECONDS,
+            ours="PostgreSQL",
+            p50=p50(times["postgresql"]) * MILLISECONDS,
+            p95=p95(times["postgresql"]) * MILLISECONDS,
+        )
+    ]
+
+
+async def _at_rest(sqlite: Stage, site: Stage, idle: int) -> list[Measure]:
+    await asyncio.sleep(SETTLING)
+    pids = sqlite.endpoints.pid, site.endpoints.pid
+    used = [cpu_seconds(pid) for pid in pids]
+    began = time.perf_counter()
+    await asyncio.sleep(idle)
+    taken = time.perf_counter() - began
+    loads = [(cpu_seconds(pid) - before) / taken for pid, before in zip(pids, used, strict=True)]
+    memory = [resident(pid) / MEBIBYTE for pid in pids]
+    return [
+        Measure(
+            name=t("charge au repos, noyau", "idle load, core"),
+            unit="%",
+            baseline="SQLite",
+            baseline_p50=loads[0] * 100,
+            ours="PostgreSQL",
+            p50=loads[1] * 100,
+            promise="< 0.5 %",
+            kept=loads[1] < AT_REST,
+        ),
+        Measure(
+            name=t("mémoire, noyau", "memory, core"),
+            unit="MiB",
+            baseline="SQLite",
+            baseline_p50=memory[0],
+            ours="PostgreSQL",
+            p50=memory[1],
+            promise=f"< {MOST_MEMORY} MiB",
+            kept=memory[1] < MOST_MEMORY,
+        ),
+    ]
+
+
+# ── opposition lists ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Seconds to import a list, seconds until a daemon holds it, and seconds of each look-up."""
+
+    imported: float
+    loaded: float
+    times: list[float]
+
+
+def serials() -> tuple[list[str], list[str]]:
+    """Those that are listed, and those that are looked up, of which the first half is listed."""
+    listed = [str(10_000_000 + number) for number in range(ENTRIES)]
+    return listed, [str(10_000_000 + number * ENTRIES * 2 // LOOKUPS) for number in range(LOOKUPS)]
+
+
+async def _opposition(url: str) -> list[Measure]:
+    listed, asked = serials()
+    vault = Vault.of_site(bytes(KEY_BYTES))
+    found: dict[str, _Listed] = {}
+    with tempfile.TemporaryDirectory(prefix="vitale-bench-") as folder:
+        bare = _indexed(Path(folder) / "bare.db", listed, asked)
+        for name, place in (("SQLite", Path(folder) / "store.db"), ("PostgreSQL", url)):
+            store = Store(place)
+            await store.open()
+            try:
+                found[name] = await _listed(store, vault, listed, asked)
+            finally:
+                await store.close()
+    what = t(f"opposition, {ENTRIES:,} séries".replace(",", " "), f"opposition, {ENTRIES:,} serials")
+    lookups = [
+        Measure(
+            name=what,
+            unit="µs",
+            baseline=t("SQLite, requête indexée", "SQLite, indexed query"),
+            baseline_p50=p50(bare) * MICROSECONDS,
+            baseline_p95=p95(bare) * MICROSECONDS,
+            ours=t(f"consultation, {name}", f"look-up, {name}"),
+            p50=p50(each.times) * MICROSECONDS,
+            p95=p95(each.times) * MICROSECONDS,
+        )
+        for name, each in found.items()
+    ]
+    sqlite, site = found["SQLite"], found["PostgreSQL"]
+    works = (
+        (t("importation", "import"), sqlite.imported, site.imported),
+        (t("chargement", "loading"), sqlite.loaded, site.loaded),
+    )
+    return lookups + [
+        Measure(name=f"{what}, {work}", unit="s", baseline="SQLite", baseline_p50=file, ours="PostgreSQL", p50=database)
+        for work, file, database in works
+    ]
+
+
+async def _listed(store: Store, vault: Vault, listed: Sequence[str], asked: Sequence[str]) -> _Listed:
+    before = time.perf_counter()
+    await store.run(opposition.replace(vault, "bench", listed, at=time.time()))
+    imported = time.perf_counter() - before
+    held = opposition.Opposition(store, vault)
+    before = time.perf_counter()
+    await held.refresh()
+    loaded = time.perf_counter() - before
+    times = _timed(held.lists, asked)
+    await store.run(opposition.clear("bench"))
+    return _Listed(imported, loaded, times)
+
+
+def _indexed(file: Path, listed: Sequence[str], asked: Sequence[str]) -> list[float]:
+    connection = sqlite3.connect(file)
+    try:
+        connection.execute("CREATE TABLE opposed (serial TEXT PRIMARY KEY) WITHOUT ROWID")
+        connection.executemany("INSERT INTO opposed VALUES (?)", ((serial,) for serial in listed))
+        connection.commit()
+        query = "SELECT 1 FROM opposed WHERE serial = ?"
+        return _timed(lambda serial: connection.execute(query, (serial,)).fetchone(), asked)
+    finally:
+        connection.close()
+
+
+def _timed(look_up: Callable[[str], object], asked: Sequence[str]) -> list[float]:
+    """Seconds of a look-up, each the mean of a batch: one alone is shorter than the clock is exact."""
+    times: list[float] = []
+    for start in range(0, len(asked), BATCH):
+        batch = asked[start : start + BATCH]
+        before = time.perf_counter()
+        for serial in batch:
+            look_up(serial)
+        times.append((time.perf_counter() - before) / len(batch))
+    return times
