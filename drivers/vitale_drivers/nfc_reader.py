@@ -7,7 +7,6 @@ reports. While nobody is to be read, it sleeps.
 import threading
 import time
 from collections import deque
-from typing import Protocol
 
 import msgspec
 
@@ -20,23 +19,20 @@ from vitale_drivers.nfc_settings import Settings
 from vitale_drivers.nfc_watch import TimedLink
 from vitale_drivers.presence import Presence
 from vitale_drivers.reasons import reason_of
+from vitale_drivers.troubles import Troubles
 from vitale_protocol.errors import ReaderError, ReaderGone
 from vitale_protocol.events import Reader
 from vitale_protocol.media.profile import Profile
 
-__all__ = ["NfcReader", "Supervisor"]
+__all__ = ["NfcReader"]
 
 Order = Arm | Disarm | Transmit
 
 _MEDIA = frozenset({MEDIUM})
 
 
-class Supervisor(Protocol):
-    """Who is told how a reader is."""
-
-    def trouble(self, reader: str, error: ReaderError | None) -> None:
-        """A reader is there and cannot be used; None: it is well, or gone."""
-        ...
+STUCK = 10.0
+"""Seconds in one call of the binding: far beyond what any of them may take."""
 
 
 class NfcReader:
@@ -49,7 +45,7 @@ class NfcReader:
         profiles: tuple[Profile, ...],
         settings: Settings,
         emit: Emit,
-        supervisor: Supervisor,
+        troubles: Troubles,
     ) -> None:
         """Stores; nothing is touched."""
         self._place = place
@@ -57,7 +53,7 @@ class NfcReader:
         self._profiles = profiles
         self._settings = settings
         self._emit_to = emit
-        self._supervisor = supervisor
+        self._troubles = troubles
         self._changed = threading.Condition()
         self._orders: deque[Order] = deque()
         self._tasks: deque[Task] = deque()
@@ -91,9 +87,9 @@ class NfcReader:
             self._orders.append(order)
             self._changed.notify_all()
 
-    def busy_for(self, now: float) -> float:
-        """Seconds of the monotonic clock for which the reader has been in one call; 0 where it is in none."""
-        return self._timer.elapsed(now)
+    def is_stuck(self, now: float) -> bool:
+        """Whether it has been in one call for longer than any may take."""
+        return self._timer.elapsed(now) > STUCK
 
     def end(self) -> None:
         """Has the thread end; nothing is reported any more."""
@@ -145,7 +141,7 @@ class NfcReader:
     def _serve(self, link: Link) -> None:
         self._keep(link)
         self._show(self._reader)
-        self._supervisor.trouble(self.id, None)
+        self._troubles.tell(self.id, None)
         field = Field(link, self._reader, self._presence, self._profiles, self._settings, self._report)
         try:
             while not self._closed:
@@ -191,13 +187,13 @@ class NfcReader:
         while self._tasks:
             self._report(self._tasks.popleft().failed(error))
         if self._is_gone(error):
-            self._supervisor.trouble(self.id, None)
+            self._troubles.tell(self.id, None)
             if self._shown is not None:
                 self._shown = None
                 self._report(ReaderRemoved(reader=self.id))
             return
         new = self._show(msgspec.structs.replace(self._reader, state="unavailable", error=error.reason))
-        self._supervisor.trouble(self.id, error)
+        self._troubles.tell(self.id, error)
         if (new or armed) and self._presence.wanted(time.monotonic(), _MEDIA):
             self._report(Progress(reader=self.id, step="retry", reason=reason_of(error)))
 

@@ -9,7 +9,7 @@ import time
 
 import msgspec
 
-from vitale_drivers.base import Arm, Emit, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report
+from vitale_drivers.base import Arm, Disarm, Emit, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report
 from vitale_drivers.call_timer import CallTimer
 from vitale_drivers.reasons import reason_of
 from vitale_drivers.scanner_lines import Framing, LineReader
@@ -21,6 +21,9 @@ from vitale_protocol.errors import ReaderError, ReaderGone
 from vitale_protocol.events import Reader
 
 __all__ = ["ScannerReader"]
+
+STUCK = 10.0
+"""Seconds to open or close a port in: far beyond what a port takes that works."""
 
 _BREATH = 0.05
 """Seconds between two attempts to end a read that had not yet begun when it was cancelled."""
@@ -60,21 +63,19 @@ class ScannerReader:
         """Begins to look for the imager."""
         self._thread.start()
 
-    def arm(self, command: Arm) -> None:
-        """Presents what was scanned a moment ago, and what is scanned from now on."""
+    def order(self, order: Arm | Disarm) -> None:
+        """Presents what was scanned a moment ago, and what is scanned from now on; or does so no more."""
         with self._lock:
-            self._scans.arm(command)
+            if isinstance(order, Disarm):
+                self._scans.disarm()
+                return
+            self._scans.arm(order)
             if self._error is not None:
                 self._tell_trouble(self._error)
 
-    def disarm(self) -> None:
-        """Ends the effect of ``arm``."""
-        with self._lock:
-            self._scans.disarm()
-
-    def busy_for(self, now: float) -> float:
-        """Seconds of the monotonic clock that the thread has been in a call that should return; 0 in none."""
-        return self._timer.elapsed(now)
+    def is_stuck(self, now: float) -> bool:
+        """Whether its port has been opening or closing for longer than any may take."""
+        return self._timer.elapsed(now) > STUCK
 
     def end(self) -> None:
         """Has the thread end; nothing is reported any more."""

@@ -15,29 +15,32 @@ class Troubles:
 
     Args:
         emit: is told a ``Health`` that is another one than before.
+        well: the health while nothing is the matter with any.
     """
 
-    def __init__(self, emit: Callable[[Report], None]) -> None:
+    def __init__(self, emit: Callable[[Report], None], well: Health) -> None:
         self._emit = emit
+        self._well = well
         self._lock = threading.Lock()
         self._errors: dict[str, ReaderError] = {}
 
     def tell(self, reader: str, error: ReaderError | None) -> None:
         """A reader is there and cannot be used; None: it is well, or gone."""
         with self._lock:
-            before = self._health()
+            before = self.health
             if error is None:
                 self._errors.pop(reader, None)
             else:
                 self._errors[reader] = error
-            after = self._health()
+            after = self.health
         if after != before:
             self._emit(after)
 
-    def _health(self) -> Health:
+    @property
+    def health(self) -> Health:
         """That of the first reader, for there is but one to be told."""
         if not self._errors:
-            return Health(state="ok")
+            return self._well
         reader, error = min(self._errors.items())
         holder = error.data.get("holder")
         detail = f"{reader}: {error.detail}" + (f" ({holder})" if holder else "")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.drivers.camera_fakes import FIRST, RENEWED, SECOND, STRING, FakeBus, FakeDecoder, Scene
-from vitale_drivers import camera, camera_feeds
+from vitale_drivers import camera, camera_feeds, found
 from vitale_drivers.base import (
     Arm,
     Health,
@@ -363,7 +363,7 @@ def test_a_driver_whose_camera_blocks_closes_in_time(open_driver: Open, bus: Fak
     scene.wait_opened()
     began = time.monotonic()
     driver.close()
-    assert time.monotonic() - began < camera.CLOSE_LIMIT + 1
+    assert time.monotonic() - began < found.CLOSE_LIMIT + 1
     scene.hold.set()
 
 

@@ -25,8 +25,9 @@ from vitale_drivers.base import (
     Transmitted,
 )
 from vitale_drivers.contract import Inbox
-from vitale_drivers.scanner import STUCK, ScannerDriver
+from vitale_drivers.scanner import ScannerDriver
 from vitale_drivers.scanner_link import Line, Place
+from vitale_drivers.scanner_reader import STUCK
 from vitale_drivers.scanner_scans import MEDIA
 from vitale_drivers.scanner_settings import Address
 from vitale_firmware_sim.imager import Imager

@@ -9,7 +9,7 @@ BUSY = ReaderBusy("something else has it", data={"service": "camera", "holder": 
 
 def test_health_follows_from_what_is_the_matter_with_the_readers() -> None:
     told: list[Report] = []
-    troubles = Troubles(told.append)
+    troubles = Troubles(told.append, Health(state="ok"))
     troubles.tell("camera:2", None)
     assert told == []
     troubles.tell("camera:2", BUSY)
