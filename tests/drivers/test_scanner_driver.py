@@ -395,8 +395,8 @@ def test_a_port_that_does_not_open_is_stuck(monkeypatch: pytest.MonkeyPatch) -> 
         assert not driver.stuck()
         later = time.monotonic() + STUCK + 1
         with monkeypatch.context() as clock:
-            clock.setattr("vitale_drivers.scanner.time.monotonic", lambda: later)
-            assert driver.stuck() == "port of scanner:x"
+            clock.setattr("vitale_drivers.found.time.monotonic", lambda: later)
+            assert driver.stuck() == "call to scanner:x"
     finally:
         bus.may_open.set()
         driver.close()
