@@ -6,6 +6,8 @@ Pictures for people are made only while somebody is to be read, at the pace that
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from vitale_drivers.base import Preview, PreviewFrame, Progress, Report
 from vitale_drivers.camera_capture import Pixels, Shot
 from vitale_drivers.camera_series import Seen
@@ -84,7 +86,9 @@ class Eye:
                 raise ReaderUnavailable("the camera's pictures are damaged", data={"service": "camera"})
             return None
         self._damaged = 0
-        verdict = self._watch.saw(shot.picture.pixels, dark=is_dark(grey), now=shot.at)
+        # A JPEG is compared as it came, for it is short; of what is not compressed, the light alone.
+        told = min(shot.picture.pixels, grey, key=np.size)
+        verdict = self._watch.saw(told, dark=is_dark(grey), now=shot.at)
         if verdict == "still":
             raise ReaderUnavailable("the camera's picture stands still", data={"service": "camera-still"})
         self.is_sure = verdict != "unsure"
