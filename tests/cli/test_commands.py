@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,44 @@ def test_a_watch_outlives_a_card_that_cannot_be_read(station: Stage) -> None:
         finally:
             running.kill()
     station.slot.remove()
+
+
+def test_a_watch_of_what_nobody_claims_tells_of_failures_and_tokens(station: Stage) -> None:
+    assert station.slot is not None
+    running = subprocess.Popen(
+        (sys.executable, "-m", "vitale_reader", "watch", "--unclaimed", "--count", "1", "--json"),
+        env={**os.environ, "VITALE_READER_HOME": str(station.home), "PYTHONIOENCODING": "utf-8"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+    )
+    told: list[Any] = []
+    heard = threading.Event()
+
+    def listen() -> None:
+        for line in running.stdout or ():
+            told.append(json.loads(line))
+            heard.set()
+
+    listening = threading.Thread(target=listen)
+    with running:
+        listening.start()
+        try:
+            # Nothing is read once more for a subscription: a card comes again and again until it is told of.
+            for image in ("vitale-1", "adulte"):
+                while listening.is_alive() if image == "adulte" else not told:
+                    heard.clear()
+                    station.slot.remove()
+                    station.slot.insert(image)
+                    heard.wait(0.5)
+            assert running.wait(30) == 0
+        finally:
+            running.kill()
+            listening.join()
+    station.slot.remove()
+    *failures, token = told
+    assert {failure["error"]["reason"] for failure in failures} == {"medium_unsupported"}
+    assert token["claims"]["medium"] == "vitale-card"
 
 
 def test_nothing_presented_is_4(station: Stage) -> None:

@@ -117,6 +117,7 @@ class HubMachine(RuleBasedStateMachine):
         self.ended: dict[Key, str] = {}
         self.presentations: dict[str, Key] = {}
         self.handed: list[tuple[Presented, float]] = []  # what requests got, and when
+        self.declining: tuple[str, ...] = ()  # the reader of what goes from one request to the next
         self.subscribed: list[Subscribed] = []  # the one that was served longest ago first
 
     def do(self, actions: list[Action]) -> None:
@@ -137,7 +138,7 @@ class HubMachine(RuleBasedStateMachine):
                     self.is_there(wish)
                 case Refuse(request=request, error=error):
                     if error.reason == "ambiguous_medium":
-                        assert len(self.candidates(request)) > 1, "there was no choice to be made"
+                        assert len({*self.candidates(request), *self.declining}) > 1, "there was no choice to be made"
                     self.end(request.key, error.reason)
                 case _:
                     pass
@@ -363,7 +364,9 @@ class HubMachine(RuleBasedStateMachine):
             del self.used[name]
         there = any(reader.id == name for reader in self.hub.readers)
         with_it = [key for key in self.who_waits(name, medium) if self.asked[key].asked_at <= at]
+        self.declining = (name,)
         self.do(self.hub.declined(presentation, at, self.now))
+        self.declining = ()
         if there and with_it:
             assert self.ended.get(with_it[0]) in {"delivered", "ambiguous_medium"}, "who waited with it was passed over"
         elif not there:

@@ -168,7 +168,7 @@ def with_serial(serial: str) -> dict[str, Any]:
 
 
 def test_a_listed_card_is_refused_by_a_daemon_that_runs(counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(news, "LOOK", 0.02)
+    monkeypatch.setattr(news, "SELDOM", 0.02)
 
     async def work(line: Any) -> None:
         counter.resolver.changes = with_serial(SERIAL)

@@ -14,7 +14,7 @@ from vitale_reader.daemon.supervisor import Beat, Worker
 PROGRAM = Path(__file__).with_name("worker_program.py")
 
 #: Patient enough for a busy machine, quick enough for a test.
-BEAT = Beat(interval=0.05, patience=3.0, backoff=(0.0,), farewell=2.0)
+BEAT = Beat(interval=0.05, rest=0.05, patience=3.0, backoff=(0.0,), farewell=2.0)
 
 
 class Witness:
@@ -71,8 +71,8 @@ def test_a_worker_starts_and_ends_when_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "beat"),
     [
-        ("mute", Beat(interval=0.05, patience=1.0, backoff=(0.0,))),
-        ("never starts", Beat(interval=0.05, patience=1.0, backoff=(0.0,))),
+        ("mute", Beat(interval=0.05, rest=0.05, patience=1.0, backoff=(0.0,))),
+        ("never starts", Beat(interval=0.05, rest=0.05, patience=1.0, backoff=(0.0,))),
         ("stuck", BEAT),
     ],
 )
@@ -83,6 +83,19 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path, behaviour: str, beat: B
         assert witness.worker.restarts >= 1
 
     with_worker(behaviour, tmp_path, work, beat)
+
+
+def test_a_worker_at_rest_is_asked_once_it_has_something_to_do(tmp_path: Path) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect(Started)
+        assert (await witness.worker.transmit("a", (), lease=0)).responses
+        await witness.expect("ended: reader_unavailable")
+        await witness.expect(Started)
+        assert witness.worker.restarts == 1
+
+    # Far longer at rest than the test may take.
+    beat = Beat(interval=0.05, rest=3_600.0, patience=1.0, backoff=(0.0,))
+    with_worker("mute once ordered", tmp_path, work, beat)
 
 
 def test_a_worker_that_is_killed_is_replaced(
@@ -141,6 +154,6 @@ def test_a_worker_deaf_to_stop_is_killed(tmp_path: Path) -> None:
         await witness.expect(Started)
 
     witness = with_worker(
-        "deaf to stop", tmp_path, work, Beat(interval=0.05, patience=3.0, backoff=(0.0,), farewell=0.2)
+        "deaf to stop", tmp_path, work, Beat(interval=0.05, rest=0.05, patience=3.0, backoff=(0.0,), farewell=0.2)
     )
     assert witness.worker.health.state == "stopped"

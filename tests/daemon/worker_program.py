@@ -23,6 +23,7 @@ def main(behaviour: str, counter: Path) -> None:
     generation = len(counter.read_bytes()) if counter.exists() else 0
     counter.write_bytes(b"x" * (generation + 1))
     decoder: Decoder[Command] = Decoder(Command)
+    mute = behaviour == "mute" and generation == 0
     while data := os.read(0, 65_536):
         for command in decoder.receive(data):
             match command:
@@ -30,12 +31,13 @@ def main(behaviour: str, counter: Path) -> None:
                     if behaviour != "deaf to stop":
                         return
                 case Ping(id=number):
-                    if behaviour == "mute" and generation == 0:
+                    if mute:
                         continue
                     send(Pong(id=number, stuck="SCardTransmit" if behaviour == "stuck" and generation == 0 else ""))
                 case Transmit(id=number):
                     if behaviour == "dies in transmit":
                         os.kill(os.getpid(), signal.SIGSEGV)
+                    mute = behaviour == "mute once ordered" and generation == 0
                     send(Transmitted(id=number, responses=(b"\x90\x00",)))
                 case Arm():
                     os.write(2, b"Corrupt JPEG data\n" * 20_000 + b"last words\n")

@@ -1,12 +1,15 @@
 """``vitale-reader watch``: every presentation at this desk, one after the other."""
 
+import contextlib
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
-from vitale_protocol.errors import PresentationError, PresentationTimeout, ReaderError
+from vitale_protocol.errors import InternalError, PresentationError, PresentationTimeout, ReaderError, by_reason
+from vitale_protocol.events import PresentationFailed
 from vitale_protocol.methods import Scope
 from vitale_reader.cli import output
 from vitale_reader.cli.command import as_json, command, daemon_options, to_daemon
@@ -35,28 +38,55 @@ LONGEST = 600.0
     help=t("Ce que les jetons peuvent dire ; répétable.", "What the tokens may say; repeatable."),
 )
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help=t("S'arrête après N.", "Ends after N."))
+@click.option(
+    "--unclaimed",
+    is_flag=True,
+    help=t(
+        "Seulement ce qu'aucun logiciel ne demande : rien ne lui est pris.",
+        "Only what no program asks for: nothing is taken from any.",
+    ),
+)
 @as_json
 @daemon_options
 def watch(
     scopes: tuple[str, ...],
     count: int | None,
+    unclaimed: bool,
     as_json: bool,
     home: Path | None,
     address: str | None,
     pairing: Path | None,
 ) -> None:
     """The command."""
-    shown = 0
+    chosen = cast("tuple[Scope, ...]", scopes)
     with to_daemon(home, address, pairing) as daemon:
-        while True:
-            found = _next(daemon, cast("tuple[Scope, ...]", scopes), as_json=as_json)
-            if found is None:
-                continue
-            shown += 1
-            if shown == count:
-                return
-            with output.progress(t("Retirez la carte.", "Withdraw the card.")):
-                daemon.wait_until_empty(found.claims.reader.id)
+        if unclaimed:
+            _watch_unclaimed(daemon, chosen, count, as_json=as_json)
+        else:
+            _watch(daemon, chosen, count, as_json=as_json)
+
+
+def _watch(daemon: "Connection", scopes: tuple[Scope, ...], count: int | None, *, as_json: bool) -> None:
+    shown = 0
+    while True:
+        found = _next(daemon, scopes, as_json=as_json)
+        if found is None:
+            continue
+        shown += 1
+        if shown == count:
+            return
+        with output.progress(t("Retirez la carte.", "Withdraw the card.")):
+            daemon.wait_until_empty(found.claims.reader.id)
+
+
+def _watch_unclaimed(daemon: "Connection", scopes: tuple[Scope, ...], count: int | None, *, as_json: bool) -> None:
+    def failed(told: PresentationFailed) -> None:
+        error = by_reason(told.reason) or InternalError
+        output.report(error(data={"reader": told.reader}), as_json=as_json, pretty=False)
+
+    with contextlib.closing(daemon.subscribe(scopes=scopes, on_failure=failed, acknowledge=False)) as stream:
+        for found in itertools.islice(stream, count):
+            _show(found, as_json=as_json)
 
 
 def _next(daemon: "Connection", scopes: tuple[Scope, ...], *, as_json: bool) -> "Presentation | None":
@@ -74,12 +104,16 @@ def _next(daemon: "Connection", scopes: tuple[Scope, ...], *, as_json: bool) -> 
         report = partial(output.report, error, as_json=as_json, pretty=False)
         daemon.wait_until_empty(reader, once_watching=report)
         return None
+    _show(found, as_json=as_json)
+    return found
+
+
+def _show(found: "Presentation", *, as_json: bool) -> None:
     if as_json:
         show(found, as_json=True, with_token=False, pretty=False)
     else:
         _line(found)
     found.acknowledge()
-    return found
 
 
 def _line(found: "Presentation") -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Executable, delete, func, insert, select, update
 
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport
+from vitale_reader.daemon.channel import call
 from vitale_reader.daemon.store import Database, Need
 from vitale_reader.daemon.tables import clients
 
@@ -153,7 +154,7 @@ class Access:
             created_at=self._clock(),
         )
         values = msgspec.structs.asdict(row)
-        await self._store.run(lambda connection: connection.execute(insert(clients), values), needs="site")
+        await self._write(insert(clients).values(values))
         self._rows[client_id] = row
         return client_id, credential
 
@@ -168,9 +169,16 @@ class Access:
             return False
         revoked = msgspec.structs.replace(row, revoked_at=self._clock())
         statement = update(clients).where(clients.c.client_id == client_id).values(revoked_at=revoked.revoked_at)
-        await self._store.run(lambda connection: connection.execute(statement), needs="site")
+        await self._write(statement)
         self._rows[client_id] = revoked
         return True
+
+    async def _write(self, statement: Executable) -> None:
+        def work(connection: Connection) -> None:
+            connection.execute(statement)
+            call(connection, "news")
+
+        await self._store.run(work, needs="site")
 
     @property
     def clients(self) -> tuple[ClientSummary, ...]:

@@ -132,9 +132,10 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         stack.push_async_callback(desk.supervisor.stop)
         # Stopped after the listeners: nobody comes in while the sessions are ended.
         stack.push_async_callback(service.stop)
-        news = News(store, access, opposition, stations, revoked=parts.revoked)
+        news = News(store, access, opposition, stations, revoked=parts.revoked, called=lambda: _listens(neighbours))
         await news.try_to_look()
         if neighbours is not None:
+            neighbours.on_news = news.wake
             await neighbours.start()
         endpoints = await _listen(stack, home, config, certificates, service, limits)
         stack.enter_context(lifecycle.published(home, endpoints))
@@ -175,6 +176,10 @@ def _neighbours(
         stations=stations,
         note=note,
     )
+
+
+def _listens(neighbours: Neighbours | None) -> bool:
+    return neighbours is None or neighbours.listens
 
 
 async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:

@@ -62,6 +62,8 @@ class Neighbours:
         self._stations = stations
         self._others = SiteReaders(station.id, station.mode)
         self._rows = SiteRows(store, vault, station=station.id, incarnation=secrets.token_hex(16))
+        #: Called when a client, a list or a station of the site is new; set by whoever looks for that.
+        self.on_news: Callable[[], None] = lambda: None
         self._version = 0
         self._changed = True
         self._news = SiteNews(url, look=self._look, away=self._away, concerned=self._concerned)
@@ -124,6 +126,11 @@ class Neighbours:
         """Those of this desk, as it calls them itself."""
         return names.own(self._station.id)
 
+    @property
+    def listens(self) -> bool:
+        """Whether what the others call is heard now."""
+        return self._news.listens
+
     def load(self, client: Client) -> int:
         """How many requests of a session are at other desks."""
         return self._asking.load(client)
@@ -177,6 +184,8 @@ class Neighbours:
     # ── for the rows ──
 
     async def _look(self, beat: bool) -> None:
+        if beat:
+            await self._stations.tell()  # keys are renewed from time to time
         if self._changed:
             await self._tell()
         written = self._asking.names
@@ -220,6 +229,9 @@ class Neighbours:
                 return name in self._answering.names or name in self._asking.names
             case "desk":
                 return name != self._station.id
+            case "news":
+                self.on_news()
+                return False
             case _:
                 return True
 

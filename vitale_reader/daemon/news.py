@@ -1,6 +1,7 @@
 """What other processes wrote into the store: other stations of the site, and the command line beside the daemon."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 #: Seconds between two looks.
 LOOK = 2.0
 
+#: Likewise where others call when they have written, or where only the command line writes: each look wakes a machine
+#: that is at rest.
+SELDOM = 10.0
+
 Seen = tuple[tuple[tuple[object, ...], ...], ...]
 
 
@@ -33,6 +38,7 @@ class News:
         opposition: hears of opposition lists.
         stations: hears of other stations; None where there are none.
         revoked: told of each client that was revoked elsewhere.
+        called: whether ``wake`` is called when others have written, or hardly anybody does.
     """
 
     def __init__(
@@ -43,14 +49,21 @@ class News:
         stations: Stations | None,
         *,
         revoked: Callable[[str], None],
+        called: Callable[[], bool],
     ) -> None:
         self._store = store
         self._access = access
         self._opposition = opposition
         self._stations = stations
         self._revoked = revoked
+        self._called = called
         self._seen: Seen = ()
         self._away = False
+        self._due = asyncio.Event()
+
+    def wake(self) -> None:
+        """Somebody has written."""
+        self._due.set()
 
     async def look(self) -> None:
         """Looks once.
@@ -81,8 +94,11 @@ class News:
     async def watch(self) -> None:
         """Looks until it is cancelled; that the store does not answer is said once."""
         while True:
+            self._due.clear()
             await self.try_to_look()
-            await asyncio.sleep(LOOK)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SELDOM if self._called() else LOOK):
+                    await self._due.wait()
 
     async def try_to_look(self) -> None:
         """Looks once, or logs that it cannot be done."""

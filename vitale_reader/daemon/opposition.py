@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, delete, insert, select
 
 from vitale_protocol.errors import LocalMisuse, StoreUnavailable
+from vitale_reader.daemon.channel import call
 from vitale_reader.daemon.store import Database
 from vitale_reader.daemon.tables import opposition_lists, opposition_parts
 from vitale_reader.daemon.vault import Vault
@@ -137,6 +138,7 @@ def clear(name: str | None = None) -> Callable[[Connection], int]:
         generations = connection.execute(query.with_for_update()).scalars().all()
         connection.execute(delete(opposition_parts).where(opposition_parts.c.generation.in_(generations)))
         connection.execute(delete(opposition_lists).where(opposition_lists.c.generation.in_(generations)))
+        call(connection, "news")
         return len(generations)
 
     return work

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.channel import CHANNEL
 from vitale_reader.daemon.delivery import incident
-from vitale_reader.daemon.site_rows import CHANNEL
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -40,7 +40,10 @@ class SiteNews:
         url: of the database.
         look: looks at them, with whether it is time for a beat.
         away: called when they cannot be looked at.
-        concerned: whether a notification, by its word and its id, is of interest.
+        concerned: whether a notification, by its word and its id, is a reason to look.
+
+    Attributes:
+        listens: whether notifications would be heard now.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class SiteNews:
         self._concerned = concerned
         self._due = asyncio.Event()
         self._away = False
+        self.listens = False
 
     def wake(self) -> None:
         """There is something to look at."""
@@ -105,14 +109,21 @@ class SiteNews:
             try:
                 async with await self._connected(psycopg) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
-                    self.wake()  # for what was said before
+                    self.listens = True
+                    for before in ("desk:", "news:"):  # for what was said before
+                        self._hear(before)
                     async for notification in connection.notifies():
-                        word, _, name = notification.payload.partition(":")
-                        if self._concerned(word, name):
-                            self.wake()
+                        self._hear(notification.payload)
             except (psycopg.Error, OSError) as error:
                 logger.debug("no notifications: %s", type(error).__name__)
+            finally:
+                self.listens = False
             await asyncio.sleep(RECONNECT)
+
+    def _hear(self, payload: str) -> None:
+        word, _, name = payload.partition(":")
+        if self._concerned(word, name):
+            self.wake()
 
     async def _connected(self, psycopg: ModuleType) -> "AsyncConnection[Any]":
         connecting: asyncio.Task[AsyncConnection[Any]] = asyncio.create_task(

@@ -22,18 +22,17 @@ from vitale_protocol.errors import Cancelled, StoreUnavailable
 from vitale_protocol.events import Step
 from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
+from vitale_reader.daemon.channel import call
 from vitale_reader.daemon.site_readers import DeskTold, Names
 from vitale_reader.daemon.store import Database
 from vitale_reader.daemon.tables import site_desks, site_requests, site_steps
 from vitale_reader.daemon.vault import Vault
 
-__all__ = ["CHANNEL", "LOST", "DeskRow", "RequestRow", "Seen", "SiteRows", "StepTold", "Wanted"]
+__all__ = ["LOST", "DeskRow", "RequestRow", "Seen", "SiteRows", "StepTold", "Wanted"]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=msgspec.Struct)
-
-CHANNEL = "vitale_reader_site"
 
 #: Seconds after its last beat from which a desk counts as gone: it may miss two.
 LOST = 4.5
@@ -132,7 +131,7 @@ class SiteRows:
         def work(connection: Connection) -> None:
             connection.execute(delete(site_desks).where(site_desks.c.station == self._station))
             connection.execute(insert(site_desks).values(**row, beat_at=NOW))
-            _notify(connection, "desk", self._station)
+            call(connection, "desk", self._station)
 
         try:
             await self._store.run(work, needs="site")
@@ -146,7 +145,7 @@ class SiteRows:
         def work(connection: Connection) -> None:
             connection.execute(delete(site_requests).where(site_requests.c.asked_by == self.incarnation))
             connection.execute(delete(site_desks).where(mine))
-            _notify(connection, "desk", self._station)
+            call(connection, "desk", self._station)
 
         await self._store.run(work, needs="site")
 
@@ -183,7 +182,7 @@ class SiteRows:
                     id=request, asked_by=self.incarnation, asked_at=NOW, ends_at=NOW + wanted.timeout, sealed=sealed
                 )
             )
-            _notify(connection, "asked", request)
+            call(connection, "asked", request)
 
         await self._store.run(work, needs="site")
 
@@ -204,7 +203,7 @@ class SiteRows:
         def work(connection: Connection) -> dict[str, bytes]:
             ended = connection.execute(statement).all()
             for request, _ in ended:
-                _notify(connection, "ended", request)
+                call(connection, "ended", request)
             return {request: answer for request, answer in ended if answer is not None}
 
         return await self._store.run(work, needs="site")
@@ -229,7 +228,7 @@ class SiteRows:
         def work(connection: Connection) -> None:
             if connection.execute(statement).rowcount != 1:
                 raise Cancelled("the request is over, or another desk has it")
-            _notify(connection, "ended", request)
+            call(connection, "ended", request)
 
         await self._store.run(work, needs="site")
 
@@ -252,7 +251,7 @@ class SiteRows:
         def work(connection: Connection) -> None:
             if connection.execute(statement).rowcount != 1:
                 raise Cancelled("the request is over")
-            _notify(connection, "told", request)
+            call(connection, "told", request)
 
         return work
 
@@ -278,7 +277,7 @@ class SiteRows:
             if found := [row for row in rows if row["request"] in there]:
                 connection.execute(insert(site_steps), found)
             for request in there:
-                _notify(connection, "told", request)
+                call(connection, "told", request)
 
         await self._store.run(work, needs="site")
 
@@ -349,7 +348,3 @@ class SiteRows:
                 logger.error("a row of the site was not written by one of its desks: %s", bound_to)
                 self._strange = {bound_to, *tuple(self._strange)[:MOST_STRANGE]}
             return None
-
-
-def _notify(connection: Connection, word: str, name: str) -> None:
-    connection.execute(select(func.pg_notify(CHANNEL, f"{word}:{name}")))

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.certificates import Certificates
+from vitale_reader.daemon.channel import call
 from vitale_reader.daemon.keys import Keys
 from vitale_reader.daemon.site_box import public_key
 from vitale_reader.daemon.store import Database
@@ -103,6 +104,7 @@ class Stations:
         sealed = self._vault.seal(msgspec.json.encode(told), f"station:{station}")
         connection.execute(delete(stations).where(stations.c.station == station))
         connection.execute(insert(stations), {"station": station, "name": self._name, "sealed": sealed})
+        call(connection, "news")
 
     def _open(self, station: str, sealed: bytes) -> Told | None:
         try:

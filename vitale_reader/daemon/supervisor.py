@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vitale_drivers.base import (
+    Arm,
     Command,
+    Disarm,
     Health,
     Log,
     Options,
@@ -54,7 +56,8 @@ class Beat:
     """How patient the supervisor is, in seconds.
 
     Attributes:
-        interval: between two pings.
+        interval: between two pings, while the driver has something to do.
+        rest: likewise while it has not; each ping wakes two processes.
         patience: without an answer to a ping, or to start, before the worker is killed.
         backoff: waited before the second, third … restart in a row; the last one stays.
         settled: a worker that lived this long is restarted at once again.
@@ -62,6 +65,7 @@ class Beat:
     """
 
     interval: float = 2.0
+    rest: float = 10.0
     patience: float = 5.0
     backoff: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0)
     settled: float = 30.0
@@ -96,6 +100,8 @@ class Worker:
     _stopping: bool = False
     _pinged: int = 0
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
+    _ordered: asyncio.Event = field(default_factory=asyncio.Event)
+    _armed: bool = False
     _transmissions: dict[int, asyncio.Future[Transmitted]] = field(
         default_factory=dict[int, "asyncio.Future[Transmitted]"]
     )
@@ -146,6 +152,9 @@ class Worker:
         if process is None or process.stdin is None or process.stdin.is_closing():
             return
         process.stdin.write(encode(command))
+        if not isinstance(command, Ping):
+            self._armed = isinstance(command, Arm) or (self._armed and not isinstance(command, Disarm))
+            self._ordered.set()
         if process.stdin.transport.get_write_buffer_size() > MOST_UNREAD:
             logger.error("driver %s does not read its commands; killed", self.name)
             _kill(process)
@@ -189,6 +198,7 @@ class Worker:
             return f"cannot be started: {error.strerror}"
         self._process, self.state = process, "starting"
         self._answered.clear()
+        self._armed = False
         self.send(Start(options=dict(self.options)))
         if self._stopping:  # told so while the process was being made
             self.send(Stop())
@@ -262,10 +272,19 @@ class Worker:
                 logger.error("driver %s does not answer; killed", self.name)
                 _kill(process)
                 return
-            await asyncio.sleep(self.beat.interval)
+            await self._pause()
             self._answered.clear()
             self._pinged += 1
             self.send(Ping(id=self._pinged))
+
+    async def _pause(self) -> None:
+        """Until the next ping: after a rest, ``interval`` after it was ordered to do something."""
+        if not self._armed:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(self.beat.rest - self.beat.interval, 0.0)):
+                    await self._ordered.wait()
+            self._ordered.clear()
+        await asyncio.sleep(self.beat.interval)
 
     async def _overhear(self, process: asyncio.subprocess.Process) -> None:
         """Takes what native libraries print; tells the last of it where the process was not asked to end."""
