@@ -16,7 +16,7 @@ from vitale_protocol.errors import ReaderUnavailable, ToolMissing, VitaleError
 from vitale_reader import aio
 from vitale_reader.cli import bench_clients, bench_echo, bench_glance, bench_phone, bench_stores
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
-from vitale_reader.cli.bench_tap import cpu_seconds
+from vitale_reader.cli.bench_tap import cpu_seconds, waking
 from vitale_reader.cli.stage import Stage, stage
 from vitale_reader.cli.text import t
 from vitale_reader.pairing import Pairing
@@ -25,6 +25,9 @@ __all__ = ["measure_all"]
 
 ROUNDS = 5
 PATIENCE = 60.0
+SETTLING = 3.0
+"""Seconds after a start until a daemon is at rest."""
+
 MEBIBYTE = 1_048_576
 IMAGE = "adulte"
 
@@ -161,23 +164,27 @@ def _processes(scenery: Stage) -> list[tuple[str, int]]:
 
 def _idle(scenery: Stage, seconds: int) -> list[Measure]:
     processes = _processes(scenery)
-    before = [cpu_seconds(pid) for _, pid in processes]
-    time.sleep(seconds)
-    after = [cpu_seconds(pid) for _, pid in processes]
-    total = sum(after) - sum(before)
+    with waking() as bare:
+        time.sleep(SETTLING)
+        before = [cpu_seconds(pid) for pid in (bare, *(pid for _, pid in processes))]
+        time.sleep(seconds)
+        after = [cpu_seconds(pid) for pid in (bare, *(pid for _, pid in processes))]
+    used = [(later - earlier) / seconds for earlier, later in zip(before, after, strict=True)]
     lines = [
         Measure(
             name=t("charge au repos", "idle load"),
             unit="%",
             ours=name,
-            p50=(later - earlier) / seconds * 100,
+            p50=load * 100,
         )
-        for (name, _), earlier, later in zip(processes, before, after, strict=True)
+        for (name, _), load in zip(processes, used[1:], strict=True)
     ]
-    whole = total / seconds * 100
+    whole = sum(used[1:]) * 100
     everything = Measure(
         name=t("charge au repos", "idle load"),
         unit="%",
+        baseline=t("asyncio nu, un réveil par seconde", "bare asyncio, one wake a second"),
+        baseline_p50=used[0] * 100,
         ours=t("tout le service", "the whole daemon"),
         p50=whole,
         promise=t("< 0,5 % d'un cœur", "< 0.5 % of one core"),

@@ -25,7 +25,7 @@ from vitale_protocol.errors import ReaderUnavailable
 from vitale_protocol.media.profile import SIMULATOR_AID
 from vitale_reader.cli.text import t
 
-__all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "cpu_seconds", "measure_idle", "measure_taps"]
+__all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "cpu_seconds", "measure_idle", "measure_taps", "waking"]
 
 BAUD_RATES = (921_600, 115_200)
 WAYS = ("connect", "connect-20", "chip", "driver")
@@ -221,3 +221,17 @@ def cpu_seconds(pid: int) -> float:
     """The time that a process has had of all cores so far."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+#: What wakes once a second, and does nothing else.
+WAKES = "import asyncio\nasync def main():\n    while True: await asyncio.sleep(1)\nasyncio.run(main())"
+
+
+@contextmanager
+def waking() -> Generator[int]:
+    """The process id of a bare asyncio that wakes once a second: on some machines each wake takes milliseconds."""
+    with subprocess.Popen((sys.executable, "-c", WAKES)) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()

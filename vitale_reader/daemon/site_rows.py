@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T", bound=msgspec.Struct)
 
 #: Seconds after its last beat from which a desk counts as gone: it may miss two.
-LOST = 4.5
+LOST = 7.0
 
 #: Seconds after its end from which anybody clears a request away, and beats between two clearings.
 LEFT_BEHIND, CLEARING = 30.0, 10
