@@ -13,12 +13,12 @@
 Several are joined by commas: ``slow=20,withdrawn@37``.
 """
 
-import re
 import threading
 from dataclasses import dataclass, replace
 
 from vitale_firmware_sim.card import VirtualCard
-from vitale_protocol.errors import ConfigurationInvalid, MediumRemoved
+from vitale_firmware_sim.fault_words import FaultWord, fault_words
+from vitale_protocol.errors import MediumRemoved
 
 __all__ = ["NO_FAULTS", "Faults", "FaultyCard", "parse_faults"]
 
@@ -59,37 +59,29 @@ def parse_faults(text: str) -> Faults:
         ConfigurationInvalid: a word is not in the table.
     """
     faults = NO_FAULTS
-    for word in filter(None, (part.strip() for part in text.split(","))):
+    for word in fault_words(text):
         faults = _with(faults, word)
     return faults
 
 
-def _with(faults: Faults, word: str) -> Faults:
-    match = re.fullmatch(r"([a-z-]+)(?:([@=])(\d{1,6}))?", word, re.ASCII)
-    if match is None:
-        raise _unknown(word)
-    kind, number = match[1] + (match[2] or ""), int(match[3] or 0)
-    match kind:
+def _with(faults: Faults, word: FaultWord) -> Faults:
+    match word.kind:
         case "mute":
             return replace(faults, mute=True)
         case "withdrawn@":
-            return replace(faults, withdrawn_after=number)
+            return replace(faults, withdrawn_after=word.number)
         case "stuck" | "stuck@":
-            return replace(faults, stuck_from=number)
+            return replace(faults, stuck_from=word.number)
         case "slow=":
-            return replace(faults, slow=number / 1000)
+            return replace(faults, slow=word.number / 1000)
         case "hiccup=":
-            return replace(faults, hiccups=number)
+            return replace(faults, hiccups=word.number)
         case "wrong-length":
             return replace(faults, wrong_length=True)
         case "truncated-tlv":
             return replace(faults, truncated_tlv=True)
         case _:
-            raise _unknown(word)
-
-
-def _unknown(word: str) -> ConfigurationInvalid:
-    return ConfigurationInvalid(f"no such fault: {word[:40]!r}", data={"path": "fault"})
+            raise word.unknown
 
 
 class FaultyCard:

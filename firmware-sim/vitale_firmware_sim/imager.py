@@ -8,12 +8,12 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from vitale_firmware_sim.imager_faults import NO_FAULTS, ImagerFaults, Manners, framed
-from vitale_firmware_sim.pn532_line import SerialLine, Unplugged
-from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
+from vitale_firmware_sim.serial_device import SerialDevice
+from vitale_firmware_sim.serial_line import SerialLine, Unplugged
+from vitale_protocol.errors import LocalMisuse
 
 __all__ = ["Imager"]
 
@@ -23,7 +23,7 @@ _PATIENCE: Final = 1.0
 _LETTERS: Final = b"QWERTYUIOP" * 6
 
 
-class Imager:
+class Imager(SerialDevice):
     """An imager, from ``with`` or ``open`` to ``unplug``.
 
     Args:
@@ -44,34 +44,12 @@ class Imager:
         faults: ImagerFaults = NO_FAULTS,
         link: Path | None = None,
     ) -> None:
+        super().__init__(baud, link)
         self.faults = faults
         self.scans = 0
         self._manners = manners or Manners()
-        self._baud = baud
-        self._link = link
         self._line: SerialLine | None = None
         self._sending = threading.Lock()
-        self._path = ""
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.unplug()
-
-    @property
-    def path(self) -> str:
-        """The serial device, such as ``/dev/pts/4``.
-
-        Raises:
-            LocalMisuse: the imager was never plugged in.
-        """
-        if not self._path:
-            raise LocalMisuse("the imager is not open")
-        return self._path
 
     @property
     def plugged(self) -> bool:
@@ -79,21 +57,9 @@ class Imager:
         return self._line is not None
 
     def open(self) -> None:
-        """Plugs the imager in, with a new pseudo-terminal.
-
-        Raises:
-            ConfigurationInvalid: the link cannot be made.
-        """
-        if self._line is not None:
-            return
-        line = SerialLine(self._baud)
-        if self._link is not None:
-            try:
-                self._link.symlink_to(line.path)
-            except OSError as error:
-                line.close()
-                raise ConfigurationInvalid("the link cannot be made", data={"path": "link"}) from error
-        self._line, self._path = line, line.path
+        """Plugs the imager in, with a new pseudo-terminal."""
+        if self._line is None:
+            self._line = self._line_of_its_own()
 
     def unplug(self) -> None:
         """Takes the imager away from its host, in the middle of whatever it sends."""
@@ -103,8 +69,7 @@ class Imager:
         line.unplug()
         with self._sending:
             line.close()
-        if self._link is not None:
-            self._link.unlink(missing_ok=True)
+        self._remove_link()
 
     def scan(self, data: bytes, symbology: str = "qr") -> None:
         """Reads a code, and sends it; returns when it is sent, or when the imager is unplugged.

@@ -12,12 +12,11 @@
 Several are joined by commas: ``split=3,drop-gs``.
 """
 
-import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-from vitale_protocol.errors import ConfigurationInvalid
+from vitale_firmware_sim.fault_words import FaultWord, fault_words
 
 __all__ = ["IDENTIFIERS", "NO_FAULTS", "ImagerFaults", "Manners", "framed", "misread", "parse_imager_faults"]
 
@@ -128,26 +127,20 @@ def parse_imager_faults(text: str) -> ImagerFaults:
         ConfigurationInvalid: a word is not in the table.
     """
     faults = NO_FAULTS
-    for word in filter(None, (part.strip() for part in text.split(","))):
+    for word in fault_words(text):
         faults = _with(faults, word)
     return faults
 
 
-def _with(faults: ImagerFaults, word: str) -> ImagerFaults:
-    match = re.fullmatch(r"([a-z-]+)(?:([@=])(\d{1,7}))?", word, re.ASCII)
-    if match is None:
-        raise _unknown(word)
-    kind, number = match[1] + (match[2] or ""), int(match[3] or 0)
-    if kind in _FLAGS:
-        return replace(faults, **{_FLAGS[kind]: True})
-    if kind == "tear@":
-        return replace(faults, tear_after=number)
-    if kind == "split=" and number:
-        return replace(faults, split=number)
-    if kind == "misread=" and number:
-        return replace(faults, heard_at=number)
-    raise _unknown(word)
-
-
-def _unknown(word: str) -> ConfigurationInvalid:
-    return ConfigurationInvalid(f"no such fault: {word[:40]!r}", data={"path": "fault"})
+def _with(faults: ImagerFaults, word: FaultWord) -> ImagerFaults:
+    match word.kind, word.number:
+        case kind, _ if kind in _FLAGS:
+            return replace(faults, **{_FLAGS[kind]: True})
+        case "tear@", number:
+            return replace(faults, tear_after=number)
+        case "split=", number if number:
+            return replace(faults, split=number)
+        case "misread=", number if number:
+            return replace(faults, heard_at=number)
+        case _:
+            raise word.unknown

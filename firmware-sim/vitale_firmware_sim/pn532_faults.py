@@ -17,10 +17,9 @@
 Several are joined by commas: ``slow=20,tear@37``. ``mute`` and ``garble`` are of the reader, the others of the phone.
 """
 
-import re
 from dataclasses import dataclass, replace
 
-from vitale_protocol.errors import ConfigurationInvalid
+from vitale_firmware_sim.fault_words import FaultWord, fault_words
 
 __all__ = ["NO_FAULTS", "NfcFaults", "parse_nfc_faults"]
 
@@ -71,32 +70,24 @@ def parse_nfc_faults(text: str) -> NfcFaults:
         ConfigurationInvalid: a word is not in the table.
     """
     faults = NO_FAULTS
-    for word in filter(None, (part.strip() for part in text.split(","))):
+    for word in fault_words(text):
         faults = _with(faults, word)
     return faults
 
 
-def _with(faults: NfcFaults, word: str) -> NfcFaults:
-    match = re.fullmatch(r"([a-z-]+)(?:([@=])(\d{1,6}))?", word, re.ASCII)
-    if match is None:
-        raise _unknown(word)
-    kind, number = match[1] + (match[2] or ""), int(match[3] or 0)
-    if kind in _FLAGS:
-        return replace(faults, **{_FLAGS[kind]: True})
-    match kind:
+def _with(faults: NfcFaults, word: FaultWord) -> NfcFaults:
+    if word.kind in _FLAGS:
+        return replace(faults, **{_FLAGS[word.kind]: True})
+    match word.kind:
         case "tear@":
-            return replace(faults, tear_after=number)
+            return replace(faults, tear_after=word.number)
         case "noise=":
-            return replace(faults, noise_every=number)
+            return replace(faults, noise_every=word.number)
         case "slow=":
-            return replace(faults, slow=number / 1000)
+            return replace(faults, slow=word.number / 1000)
         case "giant=":
-            return replace(faults, giant=number)
+            return replace(faults, giant=word.number)
         case "garble=":
-            return replace(faults, garble_every=number)
+            return replace(faults, garble_every=word.number)
         case _:
-            raise _unknown(word)
-
-
-def _unknown(word: str) -> ConfigurationInvalid:
-    return ConfigurationInvalid(f"no such fault: {word[:40]!r}", data={"path": "fault"})
+            raise word.unknown

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Self
 
 from vitale_firmware_sim.pn532 import Pn532Firmware, SyntaxRefused
 from vitale_firmware_sim.pn532_faults import NO_FAULTS, NfcFaults
 from vitale_firmware_sim.pn532_field import RfField
 from vitale_firmware_sim.pn532_frames import ACK, ERROR, Ack, Data, Event, FrameReader, Nack, encode
-from vitale_firmware_sim.pn532_line import Baud, SerialLine, Unplugged
-from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
+from vitale_firmware_sim.serial_device import SerialDevice
+from vitale_firmware_sim.serial_line import Baud, SerialLine, Unplugged
 
 __all__ = ["Pn532Reader"]
 
@@ -24,7 +23,7 @@ class _Aborted(Exception):
     """The host has sent an ACK, or another command, while one was at work."""
 
 
-class Pn532Reader:
+class Pn532Reader(SerialDevice):
     """A reader on a serial line, from ``with`` or ``open`` to ``unplug``; the end of ``with`` also empties the field.
 
     Args:
@@ -45,52 +44,24 @@ class Pn532Reader:
         faults: NfcFaults = NO_FAULTS,
         link: Path | None = None,
     ) -> None:
+        super().__init__(baud, link)
         self.field = field or RfField()
         self.commands = 0
-        self._baud: Baud = baud
         self._faults = faults
-        self._link = link
         self._line: SerialLine | None = None
         self._thread: threading.Thread | None = None
-        self._path = ""
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.unplug()
+        super().__exit__(kind, error, traceback)
         self.field.remove()
 
-    @property
-    def path(self) -> str:
-        """The serial device, such as ``/dev/pts/4``.
-
-        Raises:
-            LocalMisuse: the reader was never opened.
-        """
-        if not self._path:
-            raise LocalMisuse("the reader is not open")
-        return self._path
-
     def open(self) -> None:
-        """Plugs the reader in, with a new pseudo-terminal.
-
-        Raises:
-            ConfigurationInvalid: the link cannot be made.
-        """
+        """Plugs the reader in, with a new pseudo-terminal."""
         if self._thread is not None:
             return
-        line = SerialLine(self._baud)
-        if self._link is not None:
-            try:
-                self._link.symlink_to(line.path)
-            except OSError as error:
-                line.close()
-                raise ConfigurationInvalid("the link cannot be made", data={"path": "link"}) from error
-        self._line, self._path = line, line.path
+        line = self._line = self._line_of_its_own()
         chip = _Chip(line, self.field, self._faults, self._count)
         self.field.listen(line.wake)
         self._thread = threading.Thread(target=chip.run, name=f"pn532-{line.path}", daemon=True)
@@ -107,8 +78,7 @@ class Pn532Reader:
         self.field.listen(lambda: None)
         line.close()
         self.field.power(on=False)
-        if self._link is not None:
-            self._link.unlink(missing_ok=True)
+        self._remove_link()
 
     def _count(self) -> None:
         self.commands += 1

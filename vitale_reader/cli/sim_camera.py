@@ -10,6 +10,7 @@ import click
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Simulation, as_json, command
+from vitale_reader.cli.sim_options import phone_option, scenario_option
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
@@ -31,22 +32,8 @@ SEVERITIES = ("light", "medium", "hard")
         "Shows a simulated phone to a simulated webcam: a video (--file) or a network camera (--serve).",
     ),
 )
-@click.option(
-    "--scenario",
-    default="famille",
-    show_default=True,
-    metavar=t("NOM|FICHIER", "NAME|FILE"),
-    help=t(
-        "Le scénario : un nom fourni, ou un fichier TOML.", "The scenario: one that is shipped by name, or a TOML file."
-    ),
-)
-@click.option(
-    "--phone",
-    "phone_id",
-    default="",
-    metavar="ID",
-    help=t("Le téléphone du scénario ; par défaut le premier.", "The phone of the scenario; the first one by default."),
-)
+@scenario_option
+@phone_option
 @click.option(
     "--kind",
     metavar="K[+K]",

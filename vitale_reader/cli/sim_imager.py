@@ -14,6 +14,7 @@ import click
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Simulation, as_json, command
+from vitale_reader.cli.sim_options import scenario_option
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
@@ -38,15 +39,7 @@ PREFIXES = {"none": b"", "stx": b"\x02"}
         "scanned; with --phone, each line, even an empty one, scans the screen of the next phone.",
     ),
 )
-@click.option(
-    "--scenario",
-    default="famille",
-    show_default=True,
-    metavar=t("NOM|FICHIER", "NAME|FILE"),
-    help=t(
-        "Le scénario : un nom fourni, ou un fichier TOML.", "The scenario: one that is shipped by name, or a TOML file."
-    ),
-)
+@scenario_option
 @click.option(
     "--phone",
     "phones",

@@ -8,6 +8,7 @@ import click
 
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Simulation, as_json, command
+from vitale_reader.cli.sim_options import phone_option, scenario_option
 from vitale_reader.cli.status import REFUSED
 from vitale_reader.cli.text import t
 
@@ -29,20 +30,8 @@ __all__ = ["phone"]
         "and shows the commands that it receives, without their data; or shows its screen (--screen).",
     ),
 )
-@click.option(
-    "--scenario",
-    default="famille",
-    show_default=True,
-    metavar=t("NOM|FICHIER", "NAME|FILE"),
-    help=t("Le scénario : un nom de --list, ou un fichier TOML.", "The scenario: a name of --list, or a TOML file."),
-)
-@click.option(
-    "--phone",
-    "phone_id",
-    default="",
-    metavar="ID",
-    help=t("Le téléphone du scénario ; par défaut le premier.", "The phone of the scenario; the first one by default."),
-)
+@scenario_option
+@phone_option
 @click.option(
     "--porteur",
     default=0,

@@ -10,6 +10,7 @@ import click
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Simulation, as_json, command
+from vitale_reader.cli.sim_options import phone_option, scenario_option
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
@@ -32,20 +33,8 @@ BREATH = 1.0
         "and shows the commands that the phone receives, without their data.",
     ),
 )
-@click.option(
-    "--scenario",
-    default="famille",
-    show_default=True,
-    metavar=t("NOM|FICHIER", "NAME|FILE"),
-    help=t(
-        "Le scénario : un nom fourni, ou un fichier TOML.", "The scenario: one that is shipped by name, or a TOML file."
-    ),
-)
-@click.option(
-    "--phone",
-    metavar="ID",
-    help=t("Le téléphone du scénario ; par défaut le premier.", "The phone of the scenario; the first one by default."),
-)
+@scenario_option
+@phone_option
 @click.option("--locked", is_flag=True, help=t("Laisse le téléphone verrouillé.", "Leaves the phone locked."))
 @click.option("--empty", is_flag=True, help=t("Ne pose rien sur le lecteur.", "Lays nothing on the reader."))
 @click.option(
@@ -78,7 +67,7 @@ BREATH = 1.0
 @as_json
 def reader(
     scenario: str,
-    phone: str | None,
+    phone_id: str,
     locked: bool,
     empty: bool,
     link: Path | None,
@@ -93,7 +82,7 @@ def reader(
     from vitale_firmware_sim.pn532_reader import Pn532Reader
 
     faults, speed = parse_nfc_faults(fault), _speed(baud)
-    target = None if empty else Shown(_phone(scenario, phone, locked=locked), as_json=as_json)
+    target = None if empty else Shown(_phone(scenario, phone_id, locked=locked), as_json=as_json)
     with Pn532Reader(baud=speed, faults=faults, link=link) as made:
         if target is not None:
             made.field.put(target, faults)
@@ -133,13 +122,13 @@ def _speed(baud: str | None) -> int | Literal["agreed"] | None:
     return int(baud)
 
 
-def _phone(scenario: str, phone: str | None, *, locked: bool) -> "Target":
+def _phone(scenario: str, phone_id: str, *, locked: bool) -> "Target":
     from vitale_firmware_sim.phone import phones
     from vitale_firmware_sim.phone_card import PhoneCard
     from vitale_firmware_sim.scenario import load_scenario
 
     loaded = load_scenario(scenario)
-    settings = loaded.phone(phone) if phone else loaded.phones[0]
+    settings = loaded.phone(phone_id) if phone_id else loaded.phones[0]
     chosen = phones(loaded, time.time(), os.urandom)[settings.id]
 
     def tap() -> bytes:

@@ -6,6 +6,7 @@ import click
 
 from vitale_reader.cli import output
 from vitale_reader.cli.command import Simulation, as_json, command
+from vitale_reader.cli.sim_options import scenario_option
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
@@ -26,16 +27,7 @@ BREATH = 1.0
         "Simulates the online service of the apCV (SOAP 1.2) for the phones of a scenario, until Ctrl-C.",
     ),
 )
-@click.option(
-    "--scenario",
-    default="famille",
-    show_default=True,
-    metavar=t("NOM|FICHIER", "NAME|FILE"),
-    help=t(
-        "Le scénario : un nom de `sim phone --list`, ou un fichier TOML.",
-        "The scenario: a name of `sim phone --list`, or a TOML file.",
-    ),
-)
+@scenario_option
 @click.option(
     "--port",
     default=0,
