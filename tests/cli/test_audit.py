@@ -83,5 +83,5 @@ def test_an_export_is_lines_of_json(home: Path) -> None:
 
 
 def test_where_there_is_no_station_none_is_made(tmp_path: Path) -> None:
-    assert invoke(tmp_path, "verify")[0] == 1
+    assert invoke(tmp_path, "verify")[0] == 2
     assert list(tmp_path.iterdir()) == []

@@ -59,5 +59,5 @@ def test_a_file_that_is_no_list_changes_nothing(home: Path, content: bytes) -> N
 def test_where_there_is_no_station_none_is_made(tmp_path: Path) -> None:
     file = tmp_path / "list.txt"
     file.write_text("1234\n")
-    assert invoke(tmp_path / "home", "import", str(file))[0] == 1
+    assert invoke(tmp_path / "home", "import", str(file))[0] == 2
     assert [each.name for each in tmp_path.iterdir()] == ["list.txt"]

@@ -96,6 +96,10 @@ def bench(
         return
     from vitale_reader.cli.bench_measures import measure_all
 
+    if store is not None:
+        from vitale_reader.daemon.store import Store
+
+        Store(store)  # what is no URL is told before anything is measured
     with output.progress(t("Mesures en cours…", "Measuring…")) as say:
         measures = measure_all(readings, idle, taps, store, say)
     if as_json:

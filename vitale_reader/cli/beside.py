@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.errors import LocalMisuse
 from vitale_reader.cli.text import t
 from vitale_reader.home import Home
 
@@ -35,7 +35,8 @@ def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T
 
     Raises:
         ConfigurationInvalid: the station cannot be used.
-        StoreUnavailable: there is no station, or no store, or it does not answer.
+        LocalMisuse: there is no station.
+        StoreUnavailable: there is no store, or it does not answer.
     """
     from vitale_reader.daemon.audit import read_anchor
     from vitale_reader.daemon.config import load
@@ -45,7 +46,8 @@ def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T
     config = load(place.config)
     secrets_file = place.state / "station.json"
     if not secrets_file.exists():
-        raise StoreUnavailable(t("aucun poste ici", "no station here"), data={"file": str(secrets_file)})
+        why = t("aucun service n'a encore démarré dans", "no daemon was ever started in")
+        raise LocalMisuse(f"{why} {place.state}", data={"file": str(secrets_file)})
     keys = open_keys(place, config, clock=lambda: 0.0)
     store, vault = look_into(place, config, keys, reading=not writing)
     opened = Opened(vault=vault, station=keys.station, anchor=read_anchor(anchor_file(place, config)))

@@ -67,10 +67,7 @@ class Command(click.Command):
             ctx.exit(USAGE)
         except OSError as error:
             told = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
-            if ctx.params.get("as_json"):
-                output.report(LocalMisuse(told), as_json=True)
-            else:
-                click.echo(click.style(told, fg="red"), err=True)
+            output.report(LocalMisuse(told), as_json=bool(ctx.params.get("as_json")))
             ctx.exit(OTHER)
 
 
