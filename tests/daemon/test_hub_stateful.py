@@ -133,7 +133,7 @@ class HubMachine(RuleBasedStateMachine):
                     self.hand_out(subscription, presentation)
                 case Unread(subscription=subscription, reader=reader):
                     assert subscription in self.subscribed
-                    assert not self.who_waits(reader, None), "a failure that a request was owed"
+                    assert not self.who_waits(reader, self.lying(reader)), "a failure that a request was owed"
                 case Tell(request=wish):
                     self.is_there(wish)
                 case Refuse(request=request, error=error):
@@ -210,6 +210,11 @@ class HubMachine(RuleBasedStateMachine):
 
     def owner(self, name: str) -> str:
         return "optics" if name in self.optics.medium else "pcsc"
+
+    def lying(self, name: str) -> str | None:
+        """The medium that lies there, if it is one that can be asked for."""
+        medium = self.model(self.owner(name)).medium[name]
+        return medium if medium in {*MEDIA, *CODES} else None
 
     def candidates(self, request: Waiting) -> list[str]:
         """The readers where something lies that could answer a request."""
@@ -362,7 +367,7 @@ class HubMachine(RuleBasedStateMachine):
         del self.presentations[presentation.id]
         if medium == "apcv-qr" and self.used.get(name) == presentation.evidence["string"]:
             del self.used[name]
-        there = any(reader.id == name for reader in self.hub.readers)
+        there = any(reader.id == name and reader.state != "leased" for reader in self.hub.readers)
         with_it = [key for key in self.who_waits(name, medium) if self.asked[key].asked_at <= at]
         self.declining = (name,)
         self.do(self.hub.declined(presentation, at, self.now))

@@ -201,6 +201,15 @@ def test_what_was_declined_goes_to_a_subscription(hub: Hub) -> None:
     assert served(hub.declined(presented(1), 1.0, 1.1)) == [1]
 
 
+def test_what_was_declined_is_not_given_away_while_its_reader_is_leased(hub: Hub) -> None:
+    hub.subscribe(subscription(1), 0.0)
+    hub.ask(ask(1), 0.1)
+    hub.reader_changed(present(), 0.5)
+    assert served(hub.presented(presented(1), 1.0)) == [9]
+    hub.reader_changed(leased(), 1.1)
+    assert served(hub.declined(presented(1), 1.0, 1.2)) == []
+
+
 def test_what_is_leased_is_told_to_who_waits_and_is_read_afterwards(hub: Hub) -> None:
     hub.reader_changed(present(), 0.5)
     hub.reader_changed(leased(), 1.0)

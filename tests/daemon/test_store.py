@@ -112,6 +112,26 @@ def test_transactions_that_wait_for_one_another_are_begun_anew(site_database: st
     run(work)
 
 
+def test_who_only_reads_may_take_its_time_between_two_pieces(
+    site_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vitale_reader.daemon.store.STATEMENT", 50)
+
+    async def main() -> None:
+        store = Store(site_database, reading=True)
+        try:
+            assert await store.run(read_slowly) == 1
+        finally:
+            await store.close()
+
+    def read_slowly(connection: Connection) -> object:
+        connection.execute(text("SELECT 1"))
+        time.sleep(0.2)  # what it has read is looked at
+        return connection.execute(text("SELECT 1")).scalar()
+
+    asyncio.run(main())
+
+
 def test_a_server_that_goes_and_comes(site_database: str, postgres: PostgresServer) -> None:
     async def work() -> None:
         async with opened(site_database) as store:

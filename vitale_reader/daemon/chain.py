@@ -192,6 +192,8 @@ class Chain:
         of_station = select(audit).where(audit.c.station == head.station, audit.c.number.is_not(None))
         for kept in _pieces(connection, of_station, audit.c.number):
             number += 1
+            if not isinstance(kept["number"], int):  # SQLite keeps whatever somebody puts there
+                return broken(number, "changed")
             if kept["number"] != number:
                 return broken(number, "missing") if kept["number"] > number else broken(kept["number"], "changed")
             mac = self._link(mac, kept)
@@ -215,7 +217,7 @@ class Chain:
         of_station = audit.c.station == station
         keep = connection.execute(select(func.min(audit.c.number)).where(of_station, audit.c.at >= before)).scalar()
         first = head.last + 1 if keep is None else keep
-        if first <= head.first:
+        if not isinstance(first, int) or first <= head.first:
             return 0
         link = connection.execute(select(audit.c.mac).where(of_station, audit.c.number == first - 1)).scalar()
         if link is None:

@@ -259,7 +259,7 @@ class Hub:
             return []
         if slot.used == fingerprint(presentation):
             slot.used = b""
-        wish = self._wishes.claimant(slot.reader, presentation.medium)
+        wish = None if slot.leased else self._wishes.claimant(slot.reader, presentation.medium)
         if wish is None or (isinstance(wish, Waiting) and wish.asked_at > delivered_at):
             return self._settle(now, [])
         return self._hand(wish, presentation, slot, now)

@@ -239,7 +239,8 @@ def _postgresql(place: str, *, reading: bool) -> Engine:
             for setting, value in (
                 ("statement_timeout", 0 if reading else STATEMENT),
                 ("lock_timeout", LOCK),
-                ("idle_in_transaction_session_timeout", STATEMENT),
+                # What is read may be looked at for longer than that, piece by piece, in one transaction.
+                ("idle_in_transaction_session_timeout", 0 if reading else STATEMENT),
             ):
                 cursor.execute(f"SET {setting} = {value}")
         connection.commit()
