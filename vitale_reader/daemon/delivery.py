@@ -164,14 +164,11 @@ class Delivery:
 
     async def deliver(self, asked: Asked, presentation: Presented, driver: str) -> Fate:
         """Answers a request, in whatever way; what has become of what was presented."""
-        if asked.claim is not None:
-            try:
-                await asked.claim.take()
-            except VitaleError as error:
-                asked.client.fail(asked.request, error)
-                await self.note(asked, error.reason)
-                return "declined"
+        begun = False
         try:
+            if asked.claim is not None:
+                await asked.claim.take()
+            begun = True
             result = await self._result(asked, presentation, driver)
         except VitaleError as error:
             asked.client.fail(asked.request, error)
@@ -182,6 +179,8 @@ class Delivery:
         else:
             asked.client.reply(asked.request, result)
             return "used"
+        if not begun:
+            return "declined"
         return "unused" if await self._unused(presentation) else "used"
 
     async def note(self, asked: Asked, outcome: str) -> None:
