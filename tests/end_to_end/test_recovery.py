@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,9 +179,10 @@ def test_a_card_withdrawn_at_every_byte(start_daemon: Any, tmp_path: Path) -> No
         until(reader, lambda readers: len(readers) == 1)
         slot = control(place, "readers").split()[0]
         while not tokens:
-            control(place, f"insert {slot} adulte withdrawn@{byte}")
+            # Once the request is there: a card that is gone before that is nobody's.
+            insert = partial(control, place, f"insert {slot} adulte withdrawn@{byte}")
             try:
-                assert reader.read(timeout=PATIENCE).medium == "vitale-card"
+                assert reader.read(timeout=PATIENCE, on_progress=when("armed", insert)).medium == "vitale-card"
                 tokens += 1
             except RIGHT_ERRORS:
                 errors += 1
