@@ -4,6 +4,7 @@ All are served in turn. What the card answers depends on the file that was selec
 would be noticed.
 """
 
+import os
 import subprocess
 import sys
 import threading
@@ -64,8 +65,8 @@ class OtherProgram:
             if line == "turn\n":
                 self.turns += 1
                 try:
-                    self.process.stdin.write("\n")
-                    self.process.stdin.flush()
+                    # Past its buffer: what is left in that when the program is killed cannot be flushed any more.
+                    os.write(self.process.stdin.fileno(), b"\n")
                 except (BrokenPipeError, ValueError):
                     return
 
