@@ -162,7 +162,17 @@ class Hub:
     def reader_removed(self, reader_id: str, now: float) -> list[Action]:
         """A reader went."""
         slot = self._slots.get(reader_id)
-        return self._settle(now, self._remove(slot.reader), readers=True) if slot else []
+        if slot is None:
+            return []
+        actions = self._remove(slot.reader)
+        if not slot.told_gone:
+            # Its driver knew of nobody who waits; whoever has no other reader is to know what is missing.
+            actions += [
+                Tell(request, "retry", reader_id, ReaderGone.reason)
+                for request in self._wishes.requests(slot.reader)
+                if not self._may_be_read(request)
+            ]
+        return self._settle(now, actions, readers=True)
 
     # ── requests ──
 
@@ -218,7 +228,10 @@ class Hub:
     def progress(self, reader_id: str, step: Step, reason: str = "") -> list[Action]:
         """A driver says how a presentation gets on: told to whom it would go."""
         slot = self._slots.get(reader_id)
-        wish = self._wishes.claimant(slot.reader) if slot else None
+        if slot is None:
+            return []
+        slot.told_gone = step == "retry" and reason.partition(".")[0] == ReaderGone.reason
+        wish = self._wishes.claimant(slot.reader)
         return [Tell(wish, step, reader_id, reason)] if wish else []
 
     def presented(self, presentation: Presented, now: float) -> list[Action]:
@@ -372,10 +385,13 @@ class Hub:
             actions += self._arming(name, state)
         return actions
 
+    def _may_be_read(self, request: Waiting) -> bool:
+        return any(slot.usable and request.fits(slot.reader) for slot in self._slots.values())
+
     def _watch_readers(self, requests: Iterable[Waiting], now: float) -> None:
         for request in requests:
             known = self._without_reader.get(request.key)
-            if any(slot.usable and request.fits(slot.reader) for slot in self._slots.values()):
+            if self._may_be_read(request):
                 self._without_reader[request.key] = (inf, ReaderGone)
             elif known is None:
                 self._without_reader[request.key] = (now + GRACE_NEW, NoReader)
