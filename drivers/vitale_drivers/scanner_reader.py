@@ -163,8 +163,6 @@ class ScannerReader:
             self._scans.leave()
             self._error = None if gone else error
             if gone and self._shown is not None:
-                # Who waits is told why nothing comes; and what was torn out in the middle is not there any more.
-                self._tell_trouble(ReaderGone("the imager was unplugged"))
                 self._shown = None
                 self._report(ReaderRemoved(reader=self.id))
             elif not gone and self._show(

@@ -258,17 +258,12 @@ def test_a_request_that_lost_its_readers_gets_reader_gone(hub: Hub) -> None:
     assert isinstance(refusal.error, ReaderGone)
 
 
-def test_who_lost_the_last_reader_is_told_once(hub: Hub) -> None:
-    gone = Tell(ask(1), "retry", "a", "reader_gone")
+def test_who_waits_for_a_reader_that_goes_is_told(hub: Hub) -> None:
     hub.reader_added(reader("b"), 0.0)
     hub.ask(ask(1), 0.0)
-    assert of(Tell, hub.reader_removed("b", 1.0)) == [], "there is another one"
-    assert of(Tell, hub.reader_removed("a", 1.0)) == [gone]
-    hub.reader_added(reader("a"), 2.0)
-    assert of(Tell, hub.progress("a", "retry", "reader_gone.imager")) == [
-        Tell(ask(1), "retry", "a", "reader_gone.imager")
-    ]
-    assert of(Tell, hub.reader_removed("a", 3.0)) == [], "its driver has told it"
+    hub.ask(ask(2, readers=frozenset({"b"})), 0.0)
+    assert of(Tell, hub.reader_removed("a", 1.0)) == [Tell(ask(1), "retry", "a", "reader_gone")]
+    assert of(Tell, hub.reader_removed("a", 1.0)) == []
 
 
 def test_the_deadline_ends_a_request(hub: Hub) -> None:

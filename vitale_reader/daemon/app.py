@@ -132,7 +132,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         stack.push_async_callback(desk.supervisor.stop)
         # Stopped after the listeners: nobody comes in while the sessions are ended.
         stack.push_async_callback(service.stop)
-        news = News(store, access, opposition, stations, revoked=parts.revoked, called=lambda: _listens(neighbours))
+        news = News(store, access, opposition, stations, revoked=parts.revoked, called=lambda: _called(neighbours))
         await news.try_to_look()
         if neighbours is not None:
             neighbours.on_news = news.wake
@@ -178,7 +178,8 @@ def _neighbours(
     )
 
 
-def _listens(neighbours: Neighbours | None) -> bool:
+def _called(neighbours: Neighbours | None) -> bool:
+    """Whether others call when they have written, or there are none but the command line."""
     return neighbours is None or neighbours.listens
 
 

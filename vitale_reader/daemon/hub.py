@@ -29,7 +29,8 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
 12. What lies in a leased reader is read when the lease has ended. Until then whoever waits for it is told so
     (``retry``, ``reader_busy``).
 13. A presentation that was delivered to a request of another desk which turns out to be over goes to the oldest that
-    waited when it was delivered, or to a subscription.
+    waited when it was delivered, or to a subscription; not while its reader is leased.
+14. Whoever waits for a reader that goes is told so (``retry``, ``reader_gone``).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -164,15 +165,8 @@ class Hub:
         slot = self._slots.get(reader_id)
         if slot is None:
             return []
-        actions = self._remove(slot.reader)
-        if not slot.told_gone:
-            # Its driver knew of nobody who waits; whoever has no other reader is to know what is missing.
-            actions += [
-                Tell(request, "retry", reader_id, ReaderGone.reason)
-                for request in self._wishes.requests(slot.reader)
-                if not self._may_be_read(request)
-            ]
-        return self._settle(now, actions, readers=True)
+        told = [Tell(wish, "retry", reader_id, ReaderGone.reason) for wish in self._wishes.concerned(slot.reader)]
+        return self._settle(now, [*self._remove(slot.reader), *told], readers=True)
 
     # ── requests ──
 
@@ -228,10 +222,7 @@ class Hub:
     def progress(self, reader_id: str, step: Step, reason: str = "") -> list[Action]:
         """A driver says how a presentation gets on: told to whom it would go."""
         slot = self._slots.get(reader_id)
-        if slot is None:
-            return []
-        slot.told_gone = step == "retry" and reason.partition(".")[0] == ReaderGone.reason
-        wish = self._wishes.claimant(slot.reader)
+        wish = self._wishes.claimant(slot.reader) if slot else None
         return [Tell(wish, step, reader_id, reason)] if wish else []
 
     def presented(self, presentation: Presented, now: float) -> list[Action]:
@@ -385,13 +376,10 @@ class Hub:
             actions += self._arming(name, state)
         return actions
 
-    def _may_be_read(self, request: Waiting) -> bool:
-        return any(slot.usable and request.fits(slot.reader) for slot in self._slots.values())
-
     def _watch_readers(self, requests: Iterable[Waiting], now: float) -> None:
         for request in requests:
             known = self._without_reader.get(request.key)
-            if self._may_be_read(request):
+            if any(slot.usable and request.fits(slot.reader) for slot in self._slots.values()):
                 self._without_reader[request.key] = (inf, ReaderGone)
             elif known is None:
                 self._without_reader[request.key] = (now + GRACE_NEW, NoReader)

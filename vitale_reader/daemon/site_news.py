@@ -110,8 +110,8 @@ class SiteNews:
                 async with await self._connected(psycopg) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     self.listens = True
-                    for before in ("desk:", "news:"):  # for what was said before
-                        self._hear(before)
+                    self.wake()  # for what was said before
+                    self._hear("news:")
                     await self._follow(connection)
             except (psycopg.Error, OSError) as error:
                 logger.debug("no notifications: %s", type(error).__name__)

@@ -18,7 +18,7 @@ class Slot:
 
     ``since`` is when this presence began; ``answered`` whether the driver has reported an outcome for it; ``again``
     whether one more reading was ordered whose outcome is still to come. ``broken``: the reader failed in a reading, and
-    is of no use until its driver says something new of it. ``told_gone``: its driver has told who waits that it went.
+    is of no use until its driver says something new of it.
 
     ``shown`` is the fingerprint of the one-time code that was read in this presence, empty where it was none; ``used``
     that of the last one that was read at this reader and answered a request.
@@ -29,7 +29,6 @@ class Slot:
     answered: bool = False
     again: bool = False
     broken: bool = False
-    told_gone: bool = False
     shown: bytes = b""
     used: bytes = b""
 
