@@ -41,7 +41,7 @@ WECHAT = .venv-wechat/bin/python
 
 bench:           ## the promises of the architecture, measured; decoders of codes beside ours
 	@.ci/setup test
-	@.venv/bin/python -m tests.postgres_server .venv/bin/vitale-reader bench --store
+	@.venv/bin/python -m tests.postgres_server --store .venv/bin/vitale-reader bench
 	@test -x $(WECHAT) || .ci/wechat || echo "bench: without the WeChat detector" >&2
 	@.venv/bin/vitale-reader bench --codes 2 $(addprefix --photos ,$(wildcard $(PHOTOS))) \
 	    $$(test -x $(WECHAT) && echo "--wechat $(WECHAT)")

@@ -1,6 +1,7 @@
 """A PostgreSQL of the test run's own: in a short folder of its own, on a Unix socket only, gone at the end.
 
-``python -m tests.postgres_server COMMAND…`` runs a command with the URL of an empty database as one argument more.
+``python -m tests.postgres_server OPTION COMMAND…`` runs a command with this option, the URL of an empty database; where
+there is no server, without it.
 """
 
 import os
@@ -120,19 +121,19 @@ class PostgresServer:
         return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **who)  # type: ignore[call-overload, no-any-return]  # a bag of options
 
 
-def main(command: list[str]) -> int:
-    """Runs the command beside a server; its exit code."""
+def main(option: str, *command: str) -> int:
+    """Runs the command, beside a server where there is one; its exit code."""
     programs = PostgresServer.installed()
     if programs is None:
-        print("there is no PostgreSQL server on this machine", file=sys.stderr)
-        return 1
+        print(f"without {option}: there is no PostgreSQL on this machine", file=sys.stderr)
+        return subprocess.run(command, check=False).returncode
     server = PostgresServer(programs)
     try:
         server.start()
-        return subprocess.run([*command, server.url(server.create_database())], check=False).returncode
+        return subprocess.run((*command, option, server.url(server.create_database())), check=False).returncode
     finally:
         server.remove()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

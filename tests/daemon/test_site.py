@@ -130,6 +130,27 @@ def test_a_client_that_is_paired_or_revoked_at_one_desk_is_so_at_all(site: Site)
     asyncio.run(main())
 
 
+def test_each_call_is_heard_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks by himself in this test: the second call and the third are heard as the first one."""
+    monkeypatch.setattr(news, "LOOK", 3_600.0)
+    monkeypatch.setattr(news, "SELDOM", 3_600.0)
+
+    async def main() -> None:
+        left, right = site.desk("left"), site.desk("right")
+        async with site.open(left) as here, site.open(right) as there:
+            for number in range(3):
+                pairing = {"name": f"c{number}", "scopes": ["identity"], "transports": ["unix"]}
+                added = await here.result("clients.add", pairing)
+
+                async def known(client: str = added["client_id"]) -> bool:
+                    listed = (await there.result("clients.list"))["clients"]
+                    return any(one["client_id"] == client for one in listed)
+
+                await until(known)
+
+    asyncio.run(main())
+
+
 @pytest.mark.usefixtures("quick")
 def test_tokens_of_one_desk_are_verified_at_all(site: Site) -> None:
     async def main() -> None:

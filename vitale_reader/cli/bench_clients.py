@@ -19,11 +19,11 @@ import msgspec
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing
 from vitale_reader import aio
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
-from vitale_reader.cli.bench_tap import cpu_seconds
+from vitale_reader.cli.bench_processes import loads, resident
 from vitale_reader.cli.stage import Stage, stage
 from vitale_reader.cli.text import t
 
-__all__ = ["lines", "resident"]
+__all__ = ["lines"]
 
 CROWDS = (1, 16, 256)
 SESSIONS = 1_000
@@ -142,9 +142,7 @@ async def _waiting(scenery: Stage, idle: int) -> list[Measure]:
         asked = time.perf_counter() - began
         grown = (resident(core) - before) / SESSIONS
         await asyncio.sleep(SETTLING)
-        used = cpu_seconds(core)
-        await asyncio.sleep(idle)
-        load = (cpu_seconds(core) - used) / idle
+        (load,) = await asyncio.to_thread(loads, (core,), idle)
         times = [await _trip(sessions[0], PING) for _ in range(100)]
     what = t(f"{SESSIONS} sessions en attente", f"{SESSIONS} waiting sessions")
     return [
@@ -237,8 +235,3 @@ async def _trip(streams: Streams, line: bytes) -> float:
     writer.write(line)
     await reader.readline()
     return time.perf_counter() - before
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ import msgspec
 from vitale_protocol.errors import Cancelled, ReaderUnavailable, ToolMissing
 from vitale_reader import aio
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
-from vitale_reader.cli.bench_tap import cpu_seconds
+from vitale_reader.cli.bench_processes import loads
 from vitale_reader.cli.demo_codes import Glances
 from vitale_reader.cli.stage import Stage, stage
 from vitale_reader.cli.stage_codes import CodeStage
@@ -62,10 +61,10 @@ async def _measured(scenery: Stage, codes: CodeStage, count: int, idle: int, flo
         pid = next(one.pid for one in (await local.station()).drivers if one.name == "camera")
         if pid is None:
             raise ReaderUnavailable("the driver camera does not run")
-        rest = await _load(pid, idle)
+        (rest,) = await asyncio.to_thread(loads, (pid,), idle)
         async with _camera_open(local):
             glances = await _shown(scenery, codes, "camera", count, local)
-            load = await _load(pid, idle)
+            (load,) = await asyncio.to_thread(loads, (pid,), idle)
         found += [
             Measure(
                 name=t("code visible → jeton vérifié, unix", "code visible → verified token, unix"),
@@ -122,12 +121,6 @@ async def _shown(scenery: Stage, codes: CodeStage, place: str, count: int, local
         taken.append(glances.finished - glances.shown)
     await glances.clear()
     return taken[1:]  # without the first, in which much is done for the first time
-
-
-async def _load(pid: int, seconds: int) -> float:
-    before, began = cpu_seconds(pid), time.perf_counter()
-    await asyncio.sleep(seconds)
-    return (cpu_seconds(pid) - before) / (time.perf_counter() - began)
 
 
 # ── the floor ────────────────────────────────────────────────────────────────────────────────────────────────────────

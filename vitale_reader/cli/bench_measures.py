@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import msgspec
 
@@ -16,7 +15,7 @@ from vitale_protocol.errors import ReaderUnavailable, ToolMissing, VitaleError
 from vitale_reader import aio
 from vitale_reader.cli import bench_clients, bench_echo, bench_glance, bench_phone, bench_stores
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
-from vitale_reader.cli.bench_tap import cpu_seconds, waking
+from vitale_reader.cli.bench_processes import MEBIBYTE, loads, resident, waking
 from vitale_reader.cli.stage import Stage, stage
 from vitale_reader.cli.text import t
 from vitale_reader.pairing import Pairing
@@ -28,7 +27,6 @@ PATIENCE = 60.0
 SETTLING = 3.0
 """Seconds after a start until a daemon is at rest."""
 
-MEBIBYTE = 1_048_576
 IMAGE = "adulte"
 
 
@@ -166,10 +164,7 @@ def _idle(scenery: Stage, seconds: int) -> list[Measure]:
     processes = _processes(scenery)
     with waking() as bare:
         time.sleep(SETTLING)
-        before = [cpu_seconds(pid) for pid in (bare, *(pid for _, pid in processes))]
-        time.sleep(seconds)
-        after = [cpu_seconds(pid) for pid in (bare, *(pid for _, pid in processes))]
-    used = [(later - earlier) / seconds for earlier, later in zip(before, after, strict=True)]
+        baseline, *used = loads((bare, *(pid for _, pid in processes)), seconds)
     lines = [
         Measure(
             name=t("charge au repos", "idle load"),
@@ -177,14 +172,14 @@ def _idle(scenery: Stage, seconds: int) -> list[Measure]:
             ours=name,
             p50=load * 100,
         )
-        for (name, _), load in zip(processes, used[1:], strict=True)
+        for (name, _), load in zip(processes, used, strict=True)
     ]
-    whole = sum(used[1:]) * 100
+    whole = sum(used) * 100
     everything = Measure(
         name=t("charge au repos", "idle load"),
         unit="%",
         baseline=t("asyncio nu, un réveil par seconde", "bare asyncio, one wake a second"),
-        baseline_p50=used[0] * 100,
+        baseline_p50=baseline * 100,
         ours=t("tout le service", "the whole daemon"),
         p50=whole,
         promise=t("< 0,5 % d'un cœur", "< 0.5 % of one core"),
@@ -196,16 +191,15 @@ def _idle(scenery: Stage, seconds: int) -> list[Measure]:
 def _memory(scenery: Stage) -> list[Measure]:
     lines: list[Measure] = []
     for number, (name, pid) in enumerate(_processes(scenery)):
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        resident = pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
+        size = resident(pid) / MEBIBYTE
         lines.append(
             Measure(
                 name=t("mémoire résidente", "resident memory"),
                 unit="MiB",
                 ours=name,
-                p50=resident,
+                p50=size,
                 promise="" if number else t("noyau < 60 MiB", "core < 60 MiB"),
-                kept=None if number else resident < 60,
+                kept=None if number else size < 60,
             )
         )
     return lines

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitale_reader import aio
-from vitale_reader.cli.bench_clients import resident
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
-from vitale_reader.cli.bench_tap import cpu_seconds
+from vitale_reader.cli.bench_processes import MEBIBYTE, loads, resident
 from vitale_reader.cli.stage import Stage, stage
 from vitale_reader.cli.text import t
 from vitale_reader.daemon import opposition
@@ -30,7 +29,6 @@ PATIENCE = 60.0
 ENTRIES = 1_000_000
 LOOKUPS = 20_000
 BATCH = 100
-MEBIBYTE = 1_048_576
 MICROSECONDS = 1_000_000.0
 AT_REST = 0.005
 MOST_MEMORY = 60
@@ -58,7 +56,7 @@ def lines(store: str, readings: int, idle: int, say: Callable[[str], None]) -> l
         site = stack.enter_context(stage(simulated_driver=True, store=store))
         found = asyncio.run(_tokens(sqlite, site, readings))
         say(t(f"Charge au repos, {idle} s…", f"Idle load, {idle} s…"))
-        found += asyncio.run(_at_rest(sqlite, site, idle))
+        found += _at_rest(sqlite, site, idle)
     say(t("Liste d'opposition d'un million…", "Opposition list of a million…"))
     return [*found, *asyncio.run(_opposition(store))]
 
@@ -98,25 +96,21 @@ async def _tokens(sqlite: Stage, site: Stage, readings: int) -> list[Measure]:
     ]
 
 
-async def _at_rest(sqlite: Stage, site: Stage, idle: int) -> list[Measure]:
-    await asyncio.sleep(SETTLING)
+def _at_rest(sqlite: Stage, site: Stage, idle: int) -> list[Measure]:
+    time.sleep(SETTLING)
     pids = sqlite.endpoints.pid, site.endpoints.pid
-    used = [cpu_seconds(pid) for pid in pids]
-    began = time.perf_counter()
-    await asyncio.sleep(idle)
-    taken = time.perf_counter() - began
-    loads = [(cpu_seconds(pid) - before) / taken for pid, before in zip(pids, used, strict=True)]
+    own, shared = loads(pids, idle)
     memory = [resident(pid) / MEBIBYTE for pid in pids]
     return [
         Measure(
             name=t("charge au repos, noyau", "idle load, core"),
             unit="%",
             baseline="SQLite",
-            baseline_p50=loads[0] * 100,
+            baseline_p50=own * 100,
             ours="PostgreSQL",
-            p50=loads[1] * 100,
+            p50=shared * 100,
             promise="< 0.5 %",
-            kept=loads[1] < AT_REST,
+            kept=shared < AT_REST,
         ),
         Measure(
             name=t("mémoire, noyau", "memory, core"),

@@ -12,7 +12,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import msgspec
 
@@ -23,9 +22,10 @@ from vitale_firmware_sim.pn532_reader import Pn532Reader
 from vitale_firmware_sim.profiles import profile_text
 from vitale_protocol.errors import ReaderUnavailable
 from vitale_protocol.media.profile import SIMULATOR_AID
+from vitale_reader.cli.bench_processes import loads
 from vitale_reader.cli.text import t
 
-__all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "cpu_seconds", "measure_idle", "measure_taps", "waking"]
+__all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "measure_idle", "measure_taps"]
 
 BAUD_RATES = (921_600, 115_200)
 WAYS = ("connect", "connect-20", "chip", "driver")
@@ -83,9 +83,9 @@ def measure_idle(seconds: float) -> IdleLoad:
     """
     with Pn532Reader() as reader, _worker(reader.path) as worker:
         worker.disarm()
-        disarmed = _load(worker.pid, seconds)
+        disarmed = loads((worker.pid,), seconds)[0]
         worker.arm()
-        return IdleLoad(armed=_load(worker.pid, seconds), disarmed=disarmed)
+        return IdleLoad(armed=loads((worker.pid,), seconds)[0], disarmed=disarmed)
 
 
 # ── the ways ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -209,29 +209,3 @@ def _taps(way: str, baud: int, taps: int) -> tuple[float, ...]:
 
 def _started(way: str, path: str) -> AbstractContextManager[_Way]:
     return _worker(path) if way == "driver" else _floor(way, path)
-
-
-def _load(pid: int, seconds: float) -> float:
-    before = cpu_seconds(pid)
-    time.sleep(seconds)
-    return (cpu_seconds(pid) - before) / seconds
-
-
-def cpu_seconds(pid: int) -> float:
-    """The time that a process has had of all cores so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-#: What wakes once a second, and does nothing else.
-WAKES = "import asyncio\nasync def main():\n    while True: await asyncio.sleep(1)\nasyncio.run(main())"
-
-
-@contextmanager
-def waking() -> Generator[int]:
-    """The process id of a bare asyncio that wakes once a second: on some machines each wake takes milliseconds."""
-    with subprocess.Popen((sys.executable, "-c", WAKES)) as process:
-        try:
-            yield process.pid
-        finally:
-            process.kill()
