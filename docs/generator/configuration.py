@@ -6,7 +6,9 @@ import msgspec
 import msgspec.inspect as mi
 
 from docs.generator.markdown import GENERATED, attributes, default, members, prose, table, type_in_words
-from vitale_drivers import camera_settings, nfc_settings, scanner_settings
+from vitale_drivers.camera import settings as camera_settings
+from vitale_drivers.nfc import settings as nfc_settings
+from vitale_drivers.scanner import settings as scanner_settings
 from vitale_reader.daemon import config
 
 __all__ = ["DRIVERS", "page", "settings"]

@@ -33,8 +33,8 @@ from vitale_drivers.base import (
     Unlease,
     Unleased,
 )
+from vitale_drivers.host.pipe import encode
 from vitale_drivers.registry import load
-from vitale_drivers.stream import encode
 from vitale_protocol.errors import MediumUnsupported
 
 __all__ = ["Bench", "DriverContract", "Inbox", "Outcome"]

@@ -24,10 +24,10 @@ from vitale_drivers.base import (
     Transmitted,
     Unlease,
 )
-from vitale_drivers.card_lease import CardLease
-from vitale_drivers.card_tasks import Task, reading, transmission
-from vitale_drivers.channel import Channel
-from vitale_drivers.presence import Presence
+from vitale_drivers.cards.channel import Channel
+from vitale_drivers.cards.lease import CardLease
+from vitale_drivers.cards.tasks import Task, reading, transmission
+from vitale_drivers.readers.presence import Presence
 from vitale_firmware_sim.card import VirtualCard
 from vitale_protocol.errors import LeaseExpired, MediumMute, MediumRemoved, ReaderGone, VitaleError
 from vitale_protocol.events import LeaseWhy, Reader, ReaderState

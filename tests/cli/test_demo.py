@@ -160,7 +160,7 @@ def test_a_string_that_counted_twice_would_be_seen(told: Any) -> None:
             assert not sound([msgspec.structs.replace(one, checks={**one.checks, "same_string": "accepted"})])
 
 
-@pytest.mark.parametrize("module", ["vitale_drivers.nfc_devices", "vitale_firmware_sim.pn532_reader"])
+@pytest.mark.parametrize("module", ["vitale_drivers.nfc.devices", "vitale_firmware_sim.pn532_reader"])
 def test_without_a_reader_for_phones_it_says_so_and_goes_on(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)  # so that importing it raises ImportError
     with stage(simulated_driver=True, phones=True) as scenery:
@@ -173,9 +173,9 @@ def test_without_a_reader_for_phones_it_says_so_and_goes_on(module: str, monkeyp
 @pytest.mark.parametrize(
     ("module", "missing"),
     [
-        ("vitale_drivers.camera_opencv", "camera"),
+        ("vitale_drivers.camera.opencv", "camera"),
         ("vitale_drivers.decoding", "camera"),
-        ("vitale_drivers.scanner_ports", "imager"),
+        ("vitale_drivers.scanner.ports", "imager"),
         ("vitale_firmware_sim.imager", "imager"),
     ],
 )

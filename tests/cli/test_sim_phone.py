@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from smartcard import scard
 
-from vitale_drivers.channel import Channel
+from vitale_drivers.cards.channel import Channel
 from vitale_firmware_sim import soap
 from vitale_firmware_sim.contexts import Contexts
 from vitale_firmware_sim.pcscd import PcscService

@@ -1,4 +1,4 @@
-"""A worker that misbehaves on request: started by the tests in the place of ``vitale_drivers.worker``.
+"""A worker that misbehaves on request: started by the tests in the place of ``vitale_drivers.host.worker``.
 
 Its behaviour is its second argument; it speaks the messages of ``vitale_drivers.base`` on its standard streams.
 """
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from vitale_drivers.base import Arm, Command, Ping, Pong, ReaderAdded, Report, Started, Stop, Transmit, Transmitted
-from vitale_drivers.stream import Decoder, encode
+from vitale_drivers.host.pipe import Decoder, encode
 from vitale_protocol.events import Reader
 
 READER = Reader(id="fake:1", name="Fake", driver="fake", media=("vitale-card",), state="empty", simulated=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vitale_drivers import registry
-from vitale_drivers.pcsc import PcscDriver
+from vitale_drivers.pcsc.driver import PcscDriver
 from vitale_protocol.errors import ConfigurationInvalid, ToolMissing
 
 
@@ -43,7 +43,7 @@ def test_names_are_told_once_and_in_order(places: list[EntryPoint]) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_choices(places: list[EntryPoint]) -> None:
-    places.append(place("pcsc", "vitale_drivers.pcsc:PcscDriver"))
+    places.append(place("pcsc", "vitale_drivers.pcsc.driver:PcscDriver"))
     with pytest.raises(ConfigurationInvalid) as refused:
         registry.load("pcscc")
     assert refused.value.data["choices"] == ["pcsc"]
@@ -65,23 +65,23 @@ def test_a_place_without_a_driver_is_refused(places: list[EntryPoint], value: st
 
 
 def test_a_driver_under_anothers_name_is_refused(places: list[EntryPoint]) -> None:
-    places.append(place("camera", "vitale_drivers.pcsc:PcscDriver"))
+    places.append(place("camera", "vitale_drivers.pcsc.driver:PcscDriver"))
     with pytest.raises(ConfigurationInvalid):
         registry.load("camera")
 
 
 def test_a_name_that_two_packages_claim_is_refused(places: list[EntryPoint]) -> None:
-    places += [place("pcsc", "vitale_drivers.pcsc:PcscDriver"), place("pcsc", "elsewhere:PcscDriver")]
+    places += [place("pcsc", "vitale_drivers.pcsc.driver:PcscDriver"), place("pcsc", "elsewhere:PcscDriver")]
     with pytest.raises(ConfigurationInvalid):
         registry.load("pcsc")
 
 
 def test_the_same_place_declared_twice_is_one_driver(places: list[EntryPoint]) -> None:
-    places += [place("pcsc", "vitale_drivers.pcsc:PcscDriver")] * 2
+    places += [place("pcsc", "vitale_drivers.pcsc.driver:PcscDriver")] * 2
     assert registry.load("pcsc") is PcscDriver
 
 
-@pytest.mark.parametrize("module", ["vitale_drivers", "vitale_drivers.registry", "vitale_drivers.worker"])
+@pytest.mark.parametrize("module", ["vitale_drivers", "vitale_drivers.registry", "vitale_drivers.host.worker"])
 def test_no_device_library_is_imported_before_a_driver_is(module: str) -> None:
     program = f"import sys, {module}; print({{'smartcard', 'pytest', 'asyncio'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

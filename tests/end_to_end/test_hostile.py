@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from vitale_drivers.channel import Channel
+from vitale_drivers.cards.channel import Channel
 from vitale_firmware_sim.card import Card
 from vitale_firmware_sim.images import load_image
 from vitale_protocol import media

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_drivers.channel import Channel
+from vitale_drivers.cards.channel import Channel
 from vitale_firmware_sim.card import Card
 from vitale_firmware_sim.images import image_names, load_image
 from vitale_protocol import tlv

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from smartcard import scard
 
-from vitale_drivers.channel import Channel
+from vitale_drivers.cards.channel import Channel
 from vitale_firmware_sim import pcscd
 from vitale_firmware_sim.card import Card
 from vitale_firmware_sim.images import load_image

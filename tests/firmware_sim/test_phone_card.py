@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_drivers.channel import Channel
+from vitale_drivers.cards.channel import Channel
 from vitale_firmware_sim.phone import phones
 from vitale_firmware_sim.phone_card import AtsVariant, PhoneCard, PhoneRefusal, contactless_atr
 from vitale_firmware_sim.profiles import profile_names, profile_text

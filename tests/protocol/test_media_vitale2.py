@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_drivers.channel import Channel
+from vitale_drivers.cards.channel import Channel
 from vitale_firmware_sim.card import Card
 from vitale_firmware_sim.faults import FaultyCard, parse_faults
 from vitale_firmware_sim.images import load_image

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 import msgspec
 
 from vitale_drivers.base import Arm, Command, Disarm, Presented, ReaderAdded, ReaderChanged, Report, Start, Stop
-from vitale_drivers.stream import Decoder, encode
+from vitale_drivers.host.pipe import Decoder, encode
 from vitale_firmware_sim.phone_card import PhoneCard
 from vitale_firmware_sim.pn532_reader import Pn532Reader
 from vitale_firmware_sim.profiles import profile_text
@@ -175,7 +175,7 @@ def _floor(way: str, path: str) -> Generator[_Floor]:
 
 @contextmanager
 def _worker(path: str) -> Generator[_Worker]:
-    program = (sys.executable, "-m", "vitale_drivers.worker", "nfc")
+    program = (sys.executable, "-m", "vitale_drivers.host.worker", "nfc")
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             worker = _Worker(process, path)

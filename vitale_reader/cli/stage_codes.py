@@ -200,7 +200,7 @@ def code_stage() -> Generator[CodeStage, None, None]:
 
 def _camera() -> "LiveCamera":
     # The only sure way to know whether the driver will have OpenCV with the libraries that it loads, and zxing-cpp.
-    _loaded("vitale_drivers.camera_opencv", "opencv")
+    _loaded("vitale_drivers.camera.opencv", "opencv")
     _loaded("vitale_drivers.decoding", "zxing-cpp")
     _loaded("vitale_firmware_sim.camera", "numpy")
     from vitale_firmware_sim.camera import LiveCamera
@@ -209,7 +209,7 @@ def _camera() -> "LiveCamera":
 
 
 def _imager() -> "Imager":
-    _loaded("vitale_drivers.scanner_ports", "pyserial")
+    _loaded("vitale_drivers.scanner.ports", "pyserial")
     try:
         from vitale_firmware_sim.imager import Imager
         from vitale_firmware_sim.imager_faults import Manners

@@ -118,7 +118,7 @@ def phone_stage() -> Generator[PhoneStage, None, None]:
 def _reader() -> "Pn532Reader":
     try:
         # The only sure way to know whether the driver will have nfcpy, pyserial, and the libusb that nfcpy loads.
-        importlib.import_module("vitale_drivers.nfc_devices")
+        importlib.import_module("vitale_drivers.nfc.devices")
     except (ImportError, OSError) as error:
         tool = getattr(error, "name", None) or "libusb-1.0"
         raise ToolMissing(f"{tool} cannot be loaded", data={"tool": tool}) from error

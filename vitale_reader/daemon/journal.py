@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 
-from vitale_drivers.redaction import RedactingFormatter
+from vitale_drivers.host.redaction import RedactingFormatter
 
 __all__ = ["to_stderr"]
 

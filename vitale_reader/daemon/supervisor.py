@@ -30,7 +30,7 @@ from vitale_drivers.base import (
     Transmit,
     Transmitted,
 )
-from vitale_drivers.stream import Decoder, StreamError, encode
+from vitale_drivers.host.pipe import Decoder, StreamError, encode
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable
 from vitale_protocol.methods import DriverHealth
 from vitale_reader.daemon.overheard import Overheard
@@ -86,7 +86,7 @@ class Worker:
     on_report: OnReport
     on_end: OnEnd
     beat: Beat = field(default_factory=Beat)
-    command: tuple[str, ...] = (sys.executable, "-m", "vitale_drivers.worker")
+    command: tuple[str, ...] = (sys.executable, "-m", "vitale_drivers.host.worker")
     arguments: tuple[str, ...] = ()
 
     state: Literal["starting", "ready", "degraded", "restarting", "stopped"] = "starting"

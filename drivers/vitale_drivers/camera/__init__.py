@@ -1,0 +1,1 @@
+"""Driver ``camera``: codes shown to webcams, through OpenCV."""

@@ -1,0 +1,206 @@
+"""The newest picture of a camera: a thread for each that is open, over an interface with one working method.
+
+The thread reads whatever comes, as fast as it comes, so that nothing old waits in the device; who looks at pictures
+takes the newest, and the others are dropped. A call that does not return is seen by its duration, and is left to
+itself: the feed has ended for everybody else, and its thread ends when the call does, or with the process.
+"""
+
+import abc
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitale_drivers.camera.settings import Address
+from vitale_protocol.errors import ReaderError
+
+__all__ = ["Bus", "Capture", "Feed", "Picture", "Pixels", "Place", "Shot"]
+
+Pixels: TypeAlias = NDArray[np.uint8]
+
+
+class Picture(Protocol):
+    """What a camera delivered, as it delivered it."""
+
+    @property
+    def pixels(self) -> Pixels:
+        """The bytes, of whatever form; their shape says nothing."""
+        ...
+
+    def grey(self) -> Pixels | None:
+        """Rows of pixels, as decoders like them best; None where the picture is damaged."""
+        ...
+
+    def jpeg(self) -> bytes | None:
+        """A small picture for people; None where it is damaged."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture with its number in the feed and when it came, in seconds of the monotonic clock."""
+
+    number: int
+    picture: Picture
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a camera is, or may be again.
+
+    Attributes:
+        id: the reader's id for life: of its serial number or its socket, of the path or the URL.
+        name: for people.
+        address: where it was looked for.
+        simulated: whether its pictures come from a program: a file, a stream, a virtual camera.
+        where: what opens it now, such as ``/dev/video2``; changes from one plugging to the next.
+    """
+
+    id: str
+    name: str
+    address: Address
+    simulated: bool = False
+    where: str = ""
+
+
+class Capture(abc.ABC):
+    """A camera that is open. Its calls are for one thread, but for ``cancel``."""
+
+    @abc.abstractmethod
+    def read(self) -> Picture | None:
+        """Waits for the next picture; None: there are no more, as at the end of a file.
+
+        Raises:
+            ReaderGone: the camera is not there any more.
+            ReaderUnavailable: it delivers nothing.
+        """
+
+    def cancel(self) -> None:  # noqa: B027 - most cannot be cancelled
+        """Has a call that waits return soon, where that is possible; may be called from another thread."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Lets go of the camera; it may be gone already."""
+
+
+class Bus(Protocol):
+    """How cameras are found and opened; there is one for OpenCV, and tests have others."""
+
+    def places(self, address: Address) -> tuple[Place, ...]:
+        """The cameras that are at an address now; nothing is opened for it that would light a lamp."""
+        ...
+
+    def refused(self, place: Place) -> ReaderError | None:
+        """What can be told to keep this user from a camera without opening it."""
+        ...
+
+    def open(self, place: Place) -> Capture:
+        """Opens a camera, which may take seconds.
+
+        Raises:
+            ReaderGone: it is not there.
+            ReaderBusy: something else has it; ``data.holder`` says what is known.
+            ReaderUnavailable: it is there and does not work, or may not be used.
+        """
+        ...
+
+
+class Feed:
+    """The pictures of one camera from ``start`` to ``end``.
+
+    ``changed`` is notified, and its lock held, whenever a picture came or the feed ended.
+    """
+
+    def __init__(self, open_camera: Callable[[], Capture], changed: threading.Condition, name: str) -> None:
+        """Stores; nothing is opened."""
+        self._open_camera = open_camera
+        self._changed = changed
+        self._capture: Capture | None = None
+        self._shot: Shot | None = None
+        self._fault: ReaderError | None = None
+        self._ended = self._over = False
+        self._since: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"camera feed {name}", daemon=True)
+
+    def start(self) -> None:
+        """Opens the camera and reads from it, in a thread."""
+        self._since = time.monotonic()
+        self._thread.start()
+
+    def newer(self, number: int) -> Shot | None:
+        """The newest picture if it came after the one of that number; ``changed`` is to be held."""
+        return self._shot if self._shot is not None and self._shot.number > number else None
+
+    @property
+    def fault(self) -> ReaderError | None:
+        """Why no more pictures come, or None."""
+        return self._fault
+
+    @property
+    def flows(self) -> bool:
+        """Whether a picture came: what takes time now is the next one, and not the opening."""
+        return self._shot is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread has not ended."""
+        return self._thread.is_alive()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the camera may still be open."""
+        return not self._over
+
+    def busy_for(self, now: float) -> float:
+        """Seconds of the monotonic clock for which the thread has been in one call; 0 where it is in none."""
+        since = self._since
+        return 0.0 if since is None else now - since
+
+    def end(self) -> None:
+        """Has the thread let go of the camera and end, as soon as the call returns that it is in."""
+        with self._changed:
+            self._ended = True
+            capture = self._capture
+        if capture is not None:
+            capture.cancel()
+
+    def join(self, timeout: float) -> None:
+        """Waits for the thread to end."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    # ── the thread ──
+
+    def _run(self) -> None:
+        fault: ReaderError | None = None
+        try:
+            self._read_all()
+        except ReaderError as error:
+            fault = error
+        self._since = time.monotonic()
+        if self._capture is not None:
+            self._capture.close()
+        self._since = None
+        with self._changed:
+            self._fault, self._over = fault, True
+            self._changed.notify_all()
+
+    def _read_all(self) -> None:
+        capture = self._open_camera()
+        with self._changed:
+            self._capture = capture
+        while not self._ended:
+            self._since = time.monotonic()
+            picture = capture.read()
+            self._since = None
+            if picture is None:
+                return
+            with self._changed:
+                number = 1 if self._shot is None else self._shot.number + 1
+                self._shot = Shot(number, picture, time.monotonic())
+                self._changed.notify_all()

@@ -1,0 +1,204 @@
+"""The cameras of this machine and what they are called for life; nothing here opens one so that its lamp lights.
+
+On Linux, from sysfs and, once for each plugging, a question to the node (VIDIOC_QUERYCAP), for a camera has several
+nodes, and only some give pictures. A camera is named by make and serial number, or by make and socket where it has no
+serial number, or one that its likes have too. Windows and macOS tell OpenCV no names: there the place in the system's
+order is all there is, which changes when cameras are added or removed.
+"""
+
+import os
+import re
+import struct
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from vitale_drivers.camera.capture import Place
+from vitale_drivers.camera.settings import Address
+
+__all__ = ["Devices", "Node", "ask_node"]
+
+# Linux, include/uapi/linux/videodev2.h.
+_QUERYCAP = 0x80685600
+_CAPABILITY = struct.Struct("16s32s32s3I12x")
+_VIDEO_CAPTURE = 0x0000_0001
+_DEVICE_CAPS = 0x8000_0000
+_PROGRAMS = frozenset({"v4l2 loopback", "vivid", "vimc"})
+"""Kernel drivers whose pictures programs make."""
+
+_NUMBER = re.compile(r"video([0-9]+)\Z")
+_WORD = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What a node says of itself: the kernel's driver, and whether it gives pictures; None: it may not be asked."""
+
+    driver: str
+    captures: bool
+
+
+def ask_node(path: Path) -> Node | None:
+    """Asks a node of Video4Linux what it is."""
+    import fcntl  # noqa: PLC0415 - exists on these platforms only
+
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        answer = fcntl.ioctl(descriptor, _QUERYCAP, bytes(_CAPABILITY.size))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    driver, _, _, _, of_device, of_node = _CAPABILITY.unpack(answer)
+    flags = of_node if of_device & _DEVICE_CAPS else of_device
+    return Node(driver.rstrip(b"\0").decode(errors="replace"), bool(flags & _VIDEO_CAPTURE))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A node that gives pictures, with the two names that it may have."""
+
+    node: Path
+    label: str
+    serial: str
+    socket: str
+    simulated: bool
+
+
+class Devices:
+    """The cameras of the machine, asked for again and again."""
+
+    def __init__(
+        self,
+        system: Path = Path("/sys/class/video4linux"),
+        devices: Path = Path("/dev"),
+        ask: Callable[[Path], Node | None] = ask_node,
+        platform: str = sys.platform,
+    ) -> None:
+        """Takes the folders of sysfs and of the nodes, and how a node is asked; nothing is looked at."""
+        self._system = system
+        self._devices = devices
+        self._ask = ask
+        self._linux = platform.startswith("linux")
+        self._answers: dict[tuple[str, int], Node | None] = {}
+
+    def places(self, address: Address) -> tuple[Place, ...]:
+        """The cameras at an address now."""
+        match address.kind:
+            case "auto":
+                return self._all(address) if self._linux else (_indexed(Address("index", "0")),)
+            case "node":
+                return self._at(address)
+            case "index":
+                return (_indexed(address),)
+            case "file":
+                path = Path(address.where)
+                there = os.path.isfile(path)  # noqa: PTH113 - never raises, also where it may not be asked
+                return (Place(f"camera:{path}", path.name, address, simulated=True, where=str(path)),) if there else ()
+            case "url":
+                return (_stream(address),)
+
+    def _all(self, address: Address) -> tuple[Place, ...]:
+        found = self._found()
+        shared = Counter(one.serial for one in found)
+        return tuple(
+            Place(
+                # Some makers give all their cameras the same serial number.
+                f"camera:{one.serial if one.serial and shared[one.serial] == 1 else one.socket}",
+                f"{one.label} ({one.node.name})",
+                address,
+                simulated=one.simulated,
+                where=str(one.node),
+            )
+            for one in found
+        )
+
+    def _at(self, address: Address) -> tuple[Place, ...]:
+        # Links of udev, such as /dev/v4l/by-id, lead to nodes.
+        node = Path(os.path.realpath(address.where))
+        return tuple(place for place in self._all(address) if Path(place.where).name == node.name)
+
+    def _found(self) -> list[_Found]:
+        try:
+            entries = sorted(self._system.iterdir(), key=_number)
+        except OSError:
+            return []  # no camera was ever plugged in
+        nodes = [one for entry in entries if _NUMBER.match(entry.name) and (one := self._examine(entry)) is not None]
+        self._answers = {key: answer for key, answer in self._answers.items() if key[0] in {e.name for e in entries}}
+        return nodes
+
+    def _examine(self, entry: Path) -> _Found | None:
+        """A node, if it gives pictures; one that may not be asked does if it is the first of its device."""
+        device = Path(os.path.realpath(entry / "device"))
+        answer = self._asked(entry.name)
+        captures = answer.captures if answer is not None else _text(entry / "index") in {"", "0"}
+        if not captures:
+            return None
+        virtual = "virtual" in Path(os.path.realpath(entry)).parts
+        label = _text(entry / "name").partition(": ")[0] or entry.name
+        serial, socket = _usb_names(device) if (device / "bInterfaceNumber").exists() else ("", "")
+        return _Found(
+            node=self._devices / entry.name,
+            label=label,
+            serial=serial,
+            socket=socket or _other_name(device, label, virtual=virtual),
+            simulated=virtual or (answer is not None and answer.driver in _PROGRAMS),
+        )
+
+    def _asked(self, name: str) -> Node | None:
+        """What a node answered, once for each time that it came; a node that may not be asked is asked again."""
+        path = self._devices / name
+        with suppress(OSError):
+            key = (name, path.stat().st_ctime_ns)
+            if self._answers.get(key) is None:
+                self._answers[key] = self._ask(path)
+            return self._answers[key]
+        return None
+
+
+# ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _indexed(address: Address) -> Place:
+    number = int(address.where)
+    return Place(f"camera:index:{number}", f"Camera {number + 1}", address, where=str(number))
+
+
+def _stream(address: Address) -> Place:
+    """Without the name, the password and the query that may stand in a URL."""
+    parts = urlsplit(address.where)
+    host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+    shown = f"{parts.scheme}://{host}{parts.path}"
+    return Place(f"camera:{shown}", shown, address, simulated=True, where=address.where)
+
+
+def _usb_names(device: Path) -> tuple[str, str]:
+    """By make and serial number, and by make and socket; both say which camera of a device that has several it is."""
+    usb = device.parent
+    make = f"{_text(usb / 'idVendor')}:{_text(usb / 'idProduct')}"
+    number = _text(device / "bInterfaceNumber")
+    which = "" if number in {"", "00"} else f":{number}"
+    serial = _WORD.sub("_", _text(usb / "serial"))
+    return (f"{make}:{serial}{which}" if serial else ""), f"{make}:{usb.name}{which}"
+
+
+def _other_name(device: Path, label: str, *, virtual: bool) -> str:
+    return f"virtual:{_WORD.sub('_', label)}" if virtual else f"platform:{_WORD.sub('_', device.name)}"
+
+
+def _number(entry: Path) -> tuple[int, str]:
+    found = _NUMBER.match(entry.name)
+    return (int(found[1]) if found else -1), entry.name
+
+
+def _text(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text(errors="replace").strip()
+    return ""

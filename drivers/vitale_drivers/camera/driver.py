@@ -1,0 +1,119 @@
+"""Driver ``camera``: codes on screens and paper, seen by webcams. Here the parts are put together; each says its rules.
+
+``camera_settings`` are the options; ``camera_devices`` finds the cameras of the machine, ``camera_opencv`` opens them,
+behind the interface of ``camera_capture``, which keeps the newest picture; for each camera ``camera_reader`` is its
+thread, ``camera_watch`` tells whether its pictures are alive, and ``camera_view`` what in them is presented.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+from vitale_drivers.base import Emit, Options, Preview, Started, Transmit, Transmitted
+from vitale_drivers.camera.capture import Bus, Place
+from vitale_drivers.camera.frames import Decoder
+from vitale_drivers.camera.reader import CameraReader, Found
+from vitale_drivers.camera.settings import Settings, parse_options
+from vitale_drivers.camera.view import MEDIA
+from vitale_drivers.readers.discovery import FoundReaders
+from vitale_protocol.errors import MediumUnsupported, ReaderGone, ToolMissing
+
+__all__ = ["CameraDriver", "missing"]
+
+_MOVING = frozenset({"auto", "node", "file"})
+"""Kinds of addresses whose cameras come and go; what is at the others is known only when it is opened."""
+
+
+class CameraDriver(FoundReaders[CameraReader]):
+    """Webcams, video files and streams; its options are those of ``camera_settings.Settings``."""
+
+    name: ClassVar[str] = "camera"
+    media: ClassVar[tuple[str, ...]] = MEDIA
+
+    def __init__(self, options: Options, bus: Bus | None = None, decoder: Callable[[], Decoder] | None = None) -> None:
+        """Checks the options; ``bus`` finds cameras and ``decoder`` reads codes, unless a test brings its own.
+
+        Raises:
+            ConfigurationInvalid: an option cannot be used.
+        """
+        self._settings, self._addresses = parse_options(options)
+        super().__init__(options, self._settings.look)
+        self._bus = bus
+        self._decoder = decoder
+        self._places: dict[str, Place] = {}
+
+    def open(self, emit: Emit) -> None:
+        """Starts to look for cameras; none is opened.
+
+        Raises:
+            ToolMissing: OpenCV or zxing-cpp cannot be loaded.
+        """
+        version = ""
+        if self._bus is None:
+            self._bus, version = _opencv_bus(self._settings)
+        if self._decoder is None:
+            self._decoder = _zxing_decoder()
+        self.begin(emit, Started(driver=self.name, media=self.media, version=version))
+
+    def transmit(self, command: Transmit) -> None:
+        """Nothing in view of a camera takes APDUs."""
+        reason = ReaderGone.reason if self.reader(command.reader) is None else MediumUnsupported.reason
+        self.emit(Transmitted(id=command.id, responses=(), reason=reason))
+
+    def preview(self, command: Preview) -> None:
+        """Gives pictures of what a camera sees while it is armed."""
+        reader = self.reader(command.reader)
+        if reader is not None:
+            reader.order(command)
+
+    def has_to_look(self) -> bool:
+        """Whether any camera may come or go."""
+        return any(address.kind in _MOVING for address in self._addresses)
+
+    def look(self) -> None:
+        """Asks the bus where which camera is."""
+        bus, decoder = self._bus, self._decoder
+        if bus is None or decoder is None:
+            return
+        found: dict[str, Place] = {}
+        for address in self._addresses:
+            for place in bus.places(address):
+                found.setdefault(place.id, place)
+        for name, reader in tuple(self.readers.items()):
+            now = found.get(name)
+            if now != self._places.get(name) or (now is not None and reader.is_ill):
+                reader.order(Found(now))
+        self._places = found
+        for place in found.values():
+            make = partial(CameraReader, place, bus, decoder, self._settings, self.emit, self.troubles)
+            self.add(place.id, make)
+
+
+def _opencv_bus(settings: Settings) -> tuple[Bus, str]:
+    try:
+        # Late, for it takes long, and needs native libraries, where this need not.
+        from vitale_drivers.camera.opencv import VERSION, OpenCvBus  # noqa: PLC0415
+    except (ImportError, OSError) as error:
+        raise missing(error, "cv2") from error
+    return OpenCvBus(settings), VERSION
+
+
+def _zxing_decoder() -> Callable[[], Decoder]:
+    try:
+        from vitale_drivers.decoding import StreamDecoder  # noqa: PLC0415 - likewise
+    except (ImportError, OSError) as error:
+        raise missing(error, "zxingcpp") from error
+    return StreamDecoder
+
+
+_PACKAGES = {"libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0", "libglib-2.0.so.0": "libglib2.0-0"}
+"""Debian's packages of the libraries that OpenCV needs and does not bring."""
+
+
+def missing(error: ImportError | OSError, module: str) -> ToolMissing:
+    """The error that says what has to be installed for a module to be loaded."""
+    library = str(error).partition(":")[0]
+    package = _PACKAGES.get(library)
+    tool = package or getattr(error, "name", None) or module
+    why = f"{library} is not installed, Debian's package {package}" if package else f"{tool} cannot be loaded"
+    return ToolMissing(f"driver camera: {why}", data={"tool": tool})

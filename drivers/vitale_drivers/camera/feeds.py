@@ -1,0 +1,77 @@
+"""The feed of one camera, and the feeds before it that have not let go of it yet, or never will."""
+
+import threading
+import time
+
+from vitale_drivers.camera.capture import Bus, Feed, Place
+from vitale_drivers.camera.settings import Settings
+
+__all__ = ["Feeds"]
+
+_PATIENCE = 1.0
+"""Seconds that a call may go on beyond its limit before the worker is given up for it: so that there is a new one
+before whoever waits is told that the reader is gone."""
+
+_MOST_ENDING = 2
+"""Feeds whose calls do not return; where opening the camera anew does not help once, it will not help twice."""
+
+
+class Feeds:
+    """All feeds of one camera; at most one of them is looked at.
+
+    Attributes:
+        current: the one that is looked at, or None.
+    """
+
+    def __init__(self, bus: Bus, settings: Settings, changed: threading.Condition) -> None:
+        """Stores; ``changed`` is notified whenever there is something new of a feed."""
+        self.current: Feed | None = None
+        self._bus = bus
+        self._settings = settings
+        self._changed = changed
+        self._ending: list[Feed] = []
+
+    def open(self, place: Place) -> None:
+        """Begins a feed."""
+        feed = Feed(lambda: self._bus.open(place), self._changed, place.id)
+        with self._changed:
+            self.current = feed
+        feed.start()
+
+    def close(self) -> None:
+        """Ends the feed, if there is one; it may take its time, but not that of the caller."""
+        feed = self.current
+        if feed is not None:
+            with self._changed:
+                self.current = None
+                self._ending.append(feed)
+            feed.end()
+
+    def held(self, now: float) -> bool:
+        """Whether the camera is not to be opened yet, since it is still being closed; unless that never ends."""
+        with self._changed:
+            self._ending = [feed for feed in self._ending if feed.alive]
+            holding = [feed for feed in self._ending if feed.holds]
+            return any(self.overdue(feed, now) <= 0 for feed in holding) or len(holding) >= _MOST_ENDING
+
+    @property
+    def closing(self) -> bool:
+        """Whether a feed has not ended, as far as is known."""
+        return bool(self._ending)
+
+    def overdue(self, feed: Feed, now: float) -> float:
+        """Seconds for which a feed has been in one call beyond what that may take; negative if it is not."""
+        limit = self._settings.frame_limit if feed.flows else self._settings.open_limit
+        return feed.busy_for(now) - limit
+
+    def stuck(self, now: float) -> bool:
+        """Whether a call of the binding holds the camera and will not return, so that it cannot be opened anew."""
+        with self._changed:
+            flows = self.current is not None and self.current.flows
+            return not flows and any(self.overdue(feed, now) > _PATIENCE for feed in self._ending)
+
+    def join(self, timeout: float) -> None:
+        """Waits for those that are ending; one that is inside the binding ends with the process."""
+        end = time.monotonic() + timeout
+        for feed in tuple(self._ending):
+            feed.join(max(0.0, end - time.monotonic()))

@@ -1,0 +1,132 @@
+"""How the pictures of one camera are looked at: whether they are alive, what codes are in them, and who else sees them.
+
+Pictures for people are made only while somebody is to be read, at the pace that was ordered, and are not kept.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from vitale_drivers.base import Preview, PreviewFrame, Progress, Report
+from vitale_drivers.camera.capture import Pixels, Shot
+from vitale_drivers.camera.liveness import Watch, is_dark
+from vitale_drivers.camera.series import Seen
+from vitale_drivers.camera.settings import Settings
+from vitale_drivers.camera.view import MEDIA
+from vitale_drivers.readers.presence import Presence
+from vitale_protocol.errors import ReaderUnavailable
+
+__all__ = ["DARK", "Decoder", "Eye"]
+
+DARK = "reader_unavailable.camera-dark"
+
+_ALL = frozenset(MEDIA)
+
+_MOST_DAMAGED = 30
+"""Pictures in a row."""
+
+_FASTEST = 0.1
+"""Seconds between two pictures for people: to make one takes as long as to read one."""
+
+
+class Decoder(Protocol):
+    """Finds the codes in consecutive pictures of one camera; ``vitale_drivers.decoding.StreamDecoder``."""
+
+    def see(self, frame: Pixels, /, *, around: bool) -> Sequence[Seen]:
+        """The codes in one picture, grey; ``around``: wherever they are, not only where one was before."""
+        ...
+
+
+class Eye:
+    """Looks at the pictures of one camera, from each opening to its closing.
+
+    Attributes:
+        is_sure: whether the latest picture proves that the camera works. No code is believed before: the first picture
+            after an opening may be the last one of long ago.
+        told_dark: whether it was told that the picture is black.
+    """
+
+    def __init__(self, reader: str, decoder: Callable[[], Decoder], presence: Presence, settings: Settings) -> None:
+        """Stores; ``decoder`` makes one for each opening."""
+        self.is_sure = False
+        self.told_dark = False
+        self._reader = reader
+        self._make_decoder = decoder
+        self._decoder: Decoder | None = None
+        self._presence = presence
+        self._settings = settings
+        self._watch = Watch(settings.still, settings.dark)
+        self._dark = False
+        self._damaged = 0
+        self._preview: Preview | None = None
+        self._preview_at = 0.0
+
+    def open(self, *, simulated: bool) -> None:
+        """A camera opens; a program may show the same picture for as long as it likes."""
+        self._decoder = self._make_decoder()
+        self._watch = Watch(0.0 if simulated else self._settings.still, self._settings.dark)
+        self._damaged = 0
+        self.is_sure = self._dark = False
+
+    def close(self) -> None:
+        """The camera closes."""
+        self._decoder = None
+
+    def examine(self, shot: Shot) -> Pixels | None:
+        """The picture, grey; None where it is damaged.
+
+        Raises:
+            ReaderUnavailable: the camera delivers nothing that is worth looking at any more.
+        """
+        grey = shot.picture.grey()
+        if grey is None:
+            self._damaged += 1
+            if self._damaged >= _MOST_DAMAGED:
+                raise ReaderUnavailable("the camera's pictures are damaged", data={"service": "camera"})
+            return None
+        self._damaged = 0
+        # A JPEG is compared as it came, for it is short; of what is not compressed, the light alone.
+        told = min(shot.picture.pixels, grey, key=np.size)
+        verdict = self._watch.saw(told, dark=is_dark(grey), now=shot.at)
+        if verdict == "still":
+            raise ReaderUnavailable("the camera's picture stands still", data={"service": "camera-still"})
+        self.is_sure = verdict != "unsure"
+        self._dark = verdict == "dark"
+        return grey
+
+    def decode(self, grey: Pixels, *, simple: bool) -> Sequence[Seen]:
+        """The codes in a picture; ``simple``: there was but one lately, and that is what is presented.
+
+        Otherwise there may be another one beside it, which makes it ambiguous; or it is a poster, and the phone is
+        beside it.
+        """
+        return () if self._decoder is None else self._decoder.see(grey, around=not simple)
+
+    def preview(self, order: Preview) -> None:
+        """Takes an order for pictures, which replaces the one before."""
+        self._preview = order if order.every > 0 else None
+        self._preview_at = 0.0
+
+    def pictures(self, shot: Shot, at: float, now: float) -> list[Report]:
+        """What people are to see of a picture: itself, or that there is nothing to see."""
+        wanted = self._presence.wanted(now, _ALL)
+        return [*self._darkness(wanted=wanted), *self._picture(shot, at, now, wanted=wanted)]
+
+    def _darkness(self, *, wanted: bool) -> list[Report]:
+        if not self._dark:
+            self.told_dark = False
+        if not self._dark or self.told_dark or not wanted:
+            return []
+        self.told_dark = True
+        return [Progress(reader=self._reader, step="retry", reason=DARK)]
+
+    def _picture(self, shot: Shot, at: float, now: float, *, wanted: bool) -> list[Report]:
+        preview = self._preview
+        if preview is not None and now >= preview.until:
+            preview = self._preview = None
+        if preview is None or not wanted or now < self._preview_at:
+            return []
+        self._preview_at = now + max(preview.every, _FASTEST)
+        jpeg = shot.picture.jpeg()
+        return [] if jpeg is None else [PreviewFrame(reader=self._reader, at=at - (now - shot.at), jpeg=jpeg)]

@@ -1,0 +1,76 @@
+"""Whether what a camera delivers is alive: pure, fed with pictures and times.
+
+OpenCV goes on delivering the last picture of a camera that was unplugged or whose driver stopped (opencv/opencv#5221).
+A sensor has noise: two of its pictures are never the same to the last byte. One that is covered may be black all over,
+and black the same way each time; that is told apart, for it is no fault.
+"""
+
+import zlib
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from vitale_drivers.camera.capture import Pixels
+
+__all__ = ["Verdict", "Watch", "is_dark"]
+
+Verdict: TypeAlias = Literal["unsure", "alive", "dark", "still"]
+"""``unsure``: nothing is wrong so far, but nothing has moved yet."""
+
+_FEWEST_SAME = 5
+"""Pictures: at a slow rate of pictures, time alone says little."""
+
+_STEP = 16
+"""Every which row and column is looked at to tell black: there is no pattern of this size in a lid."""
+
+_DARKEST = 24
+"""Of 255: the black of limited-range video is 16, and the noise of a covered sensor a few steps above."""
+
+_SPECKS = 0.01
+"""The share of what is looked at that may be brighter: hot pixels, light at an edge of the lid."""
+
+
+def is_dark(grey: Pixels) -> bool:
+    """Whether a picture, grey, is black all over."""
+    seen = grey[::_STEP, ::_STEP]
+    return int(np.count_nonzero(seen > _DARKEST)) <= seen.size * _SPECKS
+
+
+@dataclass(slots=True)
+class Watch:
+    """What was seen of one feed.
+
+    Attributes:
+        still: seconds without any change after which the camera has stopped; 0 for what is a program, which may show
+            the same picture as long as it likes.
+        dark: seconds of black before that is told.
+    """
+
+    still: float
+    dark: float
+    _print: int = 0
+    _same: int = 0
+    _moved: bool = False
+    _same_since: float = 0.0
+    _dark_since: float | None = None
+
+    def saw(self, pixels: Pixels, *, dark: bool, now: float) -> Verdict:
+        """Takes a picture, in whatever form, and whether it is black; says what is to be thought of the camera."""
+        if self.still:
+            self._compare(zlib.crc32(np.ascontiguousarray(pixels).data), now)
+        if dark:
+            if self._dark_since is None:
+                self._dark_since = now
+            return "dark" if now - self._dark_since >= self.dark else "unsure"
+        self._dark_since = None
+        if self.still and self._same >= _FEWEST_SAME and now - self._same_since >= self.still:
+            return "still"
+        return "alive" if self._moved or not self.still else "unsure"
+
+    def _compare(self, mark: int, now: float) -> None:
+        if self._same and mark == self._print:
+            self._same += 1
+            return
+        self._moved = self._same > 0
+        self._print, self._same, self._same_since = mark, 1, now

@@ -1,0 +1,240 @@
+"""Cameras, files and streams as OpenCV opens them, and its pictures made grey: the only module that knows it.
+
+OpenCV is told to keep quiet, to use one thread, and to give up on what does not answer, before it is loaded: it reads
+its environment once.
+"""
+
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
+# Seconds that a node of Video4Linux may take for a picture; ten, unless it is told.
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "5")
+# A JPEG of a few hundred bytes may say that it has a thousand million pixels; the largest that can be asked for has 59.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
+
+import cv2
+import numpy as np
+
+from vitale_drivers.camera.capture import Capture, Pixels, Place
+from vitale_drivers.camera.devices import Devices
+from vitale_drivers.camera.faults import explain, is_there, refused
+from vitale_drivers.camera.settings import Address, Settings
+from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
+from vitale_protocol.privacy import concealed
+
+__all__ = ["VERSION", "CvPicture", "Form", "OpenCvBus"]
+
+VERSION = f"OpenCV {cv2.__version__}"
+
+# Pictures are decoded in one thread, so that a camera takes one core at most.
+cv2.setNumThreads(1)
+
+_PREVIEW_WIDTH = 640
+_PREVIEW_QUALITY = 60
+
+_MOST_MISSES = 10
+"""Pictures in a row that cannot be read, of a camera that answers: cables lose one now and then."""
+
+Form: TypeAlias = Literal["mjpg", "yuyv", "uyvy", "grey", "bgr"]
+"""A JPEG, two bytes a pixel with the light in the first or in the second, light alone, or what OpenCV makes."""
+
+_FORMS: dict[str, Form] = {"MJPG": "mjpg", "YUYV": "yuyv", "UYVY": "uyvy", "GREY": "grey"}
+"""Those of a camera's formats that are taken as they come; OpenCV makes BGR of all others."""
+
+
+# ── pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class CvPicture:
+    """A picture in one of the forms that cameras deliver."""
+
+    __repr__ = concealed
+
+    form: Form
+    pixels: Pixels
+
+    def grey(self) -> Pixels | None:
+        """Rows of pixels; None where the picture is damaged."""
+        pixels = self.pixels
+        match self.form:
+            case "mjpg":
+                return _from_jpeg(pixels, cv2.IMREAD_GRAYSCALE)
+            case "yuyv" if pixels.ndim == 3:
+                return np.ascontiguousarray(pixels[:, :, 0])
+            case "uyvy" if pixels.ndim == 3:
+                return np.ascontiguousarray(pixels[:, :, 1])
+            case "bgr" if pixels.ndim == 3:
+                return _bytes(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
+            case _:
+                return pixels if pixels.ndim == 2 else None
+
+    def jpeg(self) -> bytes | None:
+        """At most 640 pixels wide, in colour where that costs nothing; None where the picture is damaged."""
+        image = _from_jpeg(self.pixels, cv2.IMREAD_REDUCED_COLOR_2) if self.form == "mjpg" else None
+        if image is None:
+            image = self.pixels if self.form == "bgr" else self.grey()
+        if image is None:
+            return None
+        height, width = image.shape[:2]
+        if width > _PREVIEW_WIDTH:
+            size = (_PREVIEW_WIDTH, max(1, round(height * _PREVIEW_WIDTH / width)))
+            image = _bytes(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+        done, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _PREVIEW_QUALITY])
+        return jpeg.tobytes() if done else None
+
+
+def _from_jpeg(pixels: Pixels, how: int) -> Pixels | None:
+    try:
+        found = cv2.imdecode(pixels.reshape(-1), how)
+    except cv2.error:  # of no bytes, or of a size that cannot be
+        return None
+    return None if found is None else _bytes(found)
+
+
+def _bytes(pixels: object) -> Pixels:
+    """What OpenCV returns is of any type, by its own declaration."""
+    return np.asarray(pixels, dtype=np.uint8)
+
+
+# ── cameras ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class OpenCvBus:
+    """The cameras of this machine, video files and streams."""
+
+    def __init__(self, settings: Settings, devices: Devices | None = None) -> None:
+        """Takes the options; looks at nothing."""
+        self._settings = settings
+        self._devices = Devices() if devices is None else devices
+
+    def places(self, address: Address) -> tuple[Place, ...]:
+        """The cameras at an address now."""
+        return self._devices.places(address)
+
+    def refused(self, place: Place) -> ReaderError | None:
+        """What can be told to keep this user from a camera without opening it."""
+        return refused(place)
+
+    def open(self, place: Place) -> Capture:
+        """Opens a camera."""
+        match place.address.kind:
+            case "file":
+                return _File(place, _opened(place, place.where, cv2.CAP_FFMPEG, []), loop=self._settings.loop)
+            case "url":
+                return _Device(place, _opened(place, place.where, cv2.CAP_FFMPEG, _limits(self._settings)))
+            case "index":
+                backend = cv2.CAP_DSHOW if sys.platform == "win32" else cv2.CAP_ANY
+                return _Device(place, _opened(place, int(place.where), backend, _wishes(self._settings)))
+            case _:
+                source = _opened(place, place.where, cv2.CAP_V4L2, _wishes(self._settings))
+                return _Device(place, source, _raw(source))
+
+
+def _opened(place: Place, what: str | int, backend: int, parameters: list[int]) -> cv2.VideoCapture:
+    source = cv2.VideoCapture(what, backend, parameters)
+    if not source.isOpened():
+        source.release()
+        raise explain(place)
+    return source
+
+
+def _limits(settings: Settings) -> list[int]:
+    opening, reading = round(settings.open_limit * 1000), round(settings.frame_limit * 1000)
+    return [
+        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, opening),
+        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, reading),
+        *(cv2.CAP_PROP_N_THREADS, 1),  # several decode several pictures at a time, and hold each back for that
+    ]
+
+
+def _wishes(settings: Settings) -> list[int]:
+    """What a camera is asked for; exposure and focus are its own affair."""
+    return [
+        *(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),  # first, for the sizes depend on it
+        *(cv2.CAP_PROP_FRAME_WIDTH, settings.width),
+        *(cv2.CAP_PROP_FRAME_HEIGHT, settings.height),
+        *(cv2.CAP_PROP_FPS, settings.fps),
+        # One to be filled while the other is taken; with one alone, a camera skips every other picture. More would be
+        # pictures that wait, but for a thread that always takes the next.
+        *(cv2.CAP_PROP_BUFFERSIZE, 2),
+    ]
+
+
+def _raw(source: cv2.VideoCapture) -> Form:
+    """Has pictures delivered as the camera makes them, where they can be read like that."""
+    code = int(source.get(cv2.CAP_PROP_FOURCC))
+    form = _FORMS.get(code.to_bytes(4, "little", signed=code < 0).decode("latin-1"))
+    if form is None or not source.set(cv2.CAP_PROP_CONVERT_RGB, 0):
+        return "bgr"
+    return form
+
+
+class _Device(Capture):
+    """A camera or a stream: its pictures come when they come."""
+
+    def __init__(self, place: Place, source: cv2.VideoCapture, form: Form = "bgr") -> None:
+        self._place = place
+        self._source = source
+        self._form: Form = form
+
+    def read(self) -> CvPicture | None:
+        """Waits for the next picture."""
+        for _ in range(_MOST_MISSES):
+            if not self._source.grab():
+                break
+            # With a picture that is damaged, some of OpenCV's ways end in an exception.
+            with suppress(cv2.error):
+                found, pixels = self._source.retrieve()
+                if found and pixels.size:
+                    return CvPicture(self._form, _bytes(pixels))
+        if not is_there(self._place):
+            raise ReaderGone("the camera is not there any more")
+        raise ReaderUnavailable("the camera gives no pictures", data={"service": "camera"})
+
+    def close(self) -> None:
+        """Lets go of it."""
+        self._source.release()
+
+
+class _File(Capture):
+    """A video file, shown at the pace at which it was taken."""
+
+    def __init__(self, place: Place, source: cv2.VideoCapture, *, loop: bool) -> None:
+        self._place = place
+        self._source = source
+        self._loop = loop
+        self._cancelled = threading.Event()
+        self._pause = 1 / min(max(source.get(cv2.CAP_PROP_FPS), 1.0), 120.0)
+        self._due = time.monotonic()
+
+    def read(self) -> CvPicture | None:
+        """Waits until it is time for the next picture."""
+        late = time.monotonic() - self._due
+        if late > self._pause:  # what should have been seen by now is passed over
+            for _ in range(int(late / self._pause)):
+                self._source.grab()
+                self._due += self._pause
+        elif self._cancelled.wait(-late):
+            return None
+        self._due += self._pause
+        found, pixels = self._source.read()
+        if not found and self._loop:
+            self._source.set(cv2.CAP_PROP_POS_FRAMES, 0)
+            found, pixels = self._source.read()
+        return CvPicture("bgr", _bytes(pixels)) if found else None
+
+    def cancel(self) -> None:
+        """Ends the waiting."""
+        self._cancelled.set()
+
+    def close(self) -> None:
+        """Lets go of it."""
+        self._source.release()

@@ -1,0 +1,267 @@
+"""What is in view of one camera, and what is told of it: pure, symbols and times in, reports out.
+
+Rules, beside those of ``base``:
+
+- A presence is one code that stays in view: thirty pictures of it are one. It ends when the code was not seen for
+  ``settle``, or when another takes its place: a phone that renews its code presents anew.
+- It is presented in the first picture that shows it while it is wanted, and once more for each ``again``, by a picture
+  that shows it then: what is presented was in view at that instant.
+- Of two wanted codes in view at once none is presented, until one is left.
+- Posters, medicine boxes and the like are no presences. They are told (``retry``) where nothing that is wanted is seen.
+- What codes say is kept only while a code in several parts is being collected; else a digest of it is.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from vitale_drivers.base import Presented, Progress, ReaderChanged, Report
+from vitale_drivers.camera.series import Box, Seen, Series
+from vitale_drivers.readers.presence import Presence
+from vitale_protocol.events import Reader, ReaderState
+from vitale_protocol.media.codes import Code, classify
+from vitale_protocol.privacy import concealed
+
+__all__ = ["MEDIA", "SEVERAL", "Moment", "View"]
+
+MEDIA = ("apcv-qr", "ins-datamatrix", "2d-doc")
+
+_ALL = frozenset(MEDIA)
+
+SEVERAL = "ambiguous_medium.codes"
+
+_RIVAL = 0.3
+"""Seconds: a code that was not seen for so long, in pictures that show another one, is not beside that but gone."""
+
+_STRANGER = 0.5
+"""Seconds: how long a stranger's code is in view alone before it is told; a phone may be on its way before it."""
+
+_AT_ONCE = frozenset({"mdoc", "openid4vp"})
+"""Kinds that somebody shows on purpose."""
+
+_MOST = 32
+"""Codes that are followed at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a picture came.
+
+    Attributes:
+        now: seconds of the monotonic clock.
+        at: seconds since the epoch, when its codes were read.
+        elapsed: seconds from its coming to then.
+    """
+
+    now: float
+    at: float = 0.0
+    elapsed: float = 0.0
+
+
+@dataclass(slots=True)
+class _Code:
+    """A code that is in view, without what it says."""
+
+    __repr__ = concealed
+
+    kind: str
+    medium: str | None
+    reason: str
+    box: Box
+    first: float
+    last: float
+
+
+class View:
+    """What one camera sees, from its opening to its closing and on to the next."""
+
+    def __init__(
+        self, reader: Reader, presence: Presence, new_id: Callable[[], str], *, settle: float, collect: float
+    ) -> None:
+        """Stores; ``reader`` is what clients know the reader as, ``new_id`` makes the ids of presentations."""
+        self.reader = reader
+        self._presence = presence
+        self._new_id = new_id
+        self._settle = settle
+        self._series = Series(collect)
+        self._codes: dict[bytes, _Code] = {}
+        self._current: bytes | None = None
+        self._told_several = False
+        self._told: set[str] = set()
+
+    @property
+    def occupied(self) -> bool:
+        """Whether there is a presence."""
+        return self._current is not None
+
+    @property
+    def simple(self) -> bool:
+        """Whether what is presented is all that was in view lately."""
+        return self.occupied and len(self._codes) == 1
+
+    def saw(self, symbols: Iterable[Seen], moment: Moment) -> list[Report]:
+        """A picture showed these symbols, and no others."""
+        seen = self._note(symbols, moment.now)
+        self._pass_over(moment.now)
+        reports = self.passed(moment.now)
+        rivals = self._candidates(moment.now)
+        if len(rivals) > 1:
+            return reports + self._ambiguous(rivals, moment.now)
+        self._told_several = False
+        if rivals and self._current != rivals[0]:
+            reports += self._end()
+            self._arrive(rivals[0])
+        code = seen.get(self._current) if self._current is not None else None
+        if code is not None:
+            reports += self._present(code, moment)
+        return reports + self._strangers(moment.now)
+
+    def passed(self, now: float) -> list[Report]:
+        """Time has passed, whether or not there were pictures."""
+        self._series.forget(now)
+        for key in [key for key, code in self._codes.items() if now - code.last > self._settle]:
+            del self._codes[key]
+        return [] if self._current in self._codes else self._end()
+
+    def leave(self) -> list[Report]:
+        """The camera closes: nothing is in view any more."""
+        self._codes.clear()
+        self._series.clear()
+        self._told.clear()
+        self._told_several = False
+        return self._end()
+
+    # ── what is there ──
+
+    def _note(self, symbols: Iterable[Seen], now: float) -> dict[bytes, Code]:
+        """Takes down what a picture shows; returns what each code is, by its digest."""
+        seen: dict[bytes, Code] = {}
+        fresh: list[bytes] = []
+        for symbol in symbols:
+            data = self._series.whole(symbol, now)
+            if data is None:
+                continue
+            key = hashlib.sha256(symbol.symbology.encode() + b"\0" + data).digest()
+            seen[key] = classify(data, symbol.symbology)
+            known = self._codes.get(key)
+            if known is None:
+                self._codes[key] = _new(seen[key], _box(symbol.corners), now)
+                fresh.append(key)
+            else:
+                known.box, known.last = _box(symbol.corners), now
+        for key in fresh:
+            self._replace(key, now)
+        for key in sorted(self._codes, key=lambda one: self._codes[one].last)[:-_MOST]:
+            del self._codes[key]
+        return seen
+
+    def _replace(self, key: bytes, now: float) -> None:
+        """Where a code came in the place of another one, that is gone: a screen shows one at a time."""
+        new = self._codes[key]
+        for other, code in list(self._codes.items()):
+            if code.last < now and (code.medium is None) == (new.medium is None) and _overlap(code.box, new.box):
+                del self._codes[other]
+
+    def _pass_over(self, now: float) -> None:
+        """Of the candidates, those that were not seen lately are gone, if others are seen now."""
+        candidates = self._candidates(now)
+        if any(self._codes[key].last == now for key in candidates):
+            for key in candidates:
+                if now - self._codes[key].last > _RIVAL:
+                    del self._codes[key]
+
+    def _candidates(self, now: float) -> list[bytes]:
+        """The codes that may be what is presented: those wanted, or while nothing is, those that could be."""
+        wanted = self._presence.wanted
+        armed = wanted(now, _ALL)
+        return [
+            key
+            for key, code in self._codes.items()
+            if code.medium is not None and (not armed or wanted(now, frozenset({code.medium})))
+        ]
+
+    # ── what is told ──
+
+    def _arrive(self, key: bytes) -> None:
+        self._current = key
+        self._presence.came(self._codes[key].medium or "")
+
+    def _end(self) -> list[Report]:
+        """Also between two codes of one phone: whoever follows the reader learns that a presence ended."""
+        if self._current is None:
+            return []
+        self._current = None
+        self._presence.left()
+        return self._show("empty")
+
+    def _present(self, code: Code, moment: Moment) -> list[Report]:
+        reports = self._show("present", code.medium)
+        if not self._presence.due(moment.now):
+            return reports
+        self._presence.begin()
+        presented = Presented(
+            id=self._new_id(),
+            medium=code.medium or "",
+            reader=self.reader.id,
+            at=moment.at,
+            evidence=code.evidence,
+            simulated=self.reader.simulated,
+            elapsed=moment.elapsed,
+        )
+        return [*reports, presented]
+
+    def _ambiguous(self, rivals: Sequence[bytes], now: float) -> list[Report]:
+        """Told once they were in view together: one that came after the other was last seen may replace it."""
+        codes = [self._codes[key] for key in rivals]
+        together = max(code.first for code in codes) <= min(code.last for code in codes)
+        if self._told_several or not together or not self._presence.wanted(now, _ALL):
+            return []
+        self._told_several = True
+        return [Progress(reader=self.reader.id, step="ambiguous", reason=SEVERAL)]
+
+    def _strangers(self, now: float) -> list[Report]:
+        strangers = [code for code in self._codes.values() if code.medium is None]
+        self._told &= {code.reason for code in strangers}
+        if self._current is not None or not self._presence.wanted(now, _ALL):
+            return []
+        due = {
+            code.reason
+            for code in strangers
+            if code.last == now and (code.kind in _AT_ONCE or now - code.first >= _STRANGER)
+        }
+        new = sorted(due - self._told)
+        self._told.update(new)
+        return [Progress(reader=self.reader.id, step="retry", reason=reason) for reason in new]
+
+    def _show(self, state: ReaderState, medium: str | None = None) -> list[Report]:
+        shown = msgspec.structs.replace(self.reader, state=state, medium=medium)
+        if shown == self.reader:
+            return []
+        self.reader = shown
+        return [ReaderChanged(reader=shown)]
+
+
+def _new(code: Code, box: Box, now: float) -> _Code:
+    more = code.data.get("medium") or code.data.get("fault")
+    return _Code(code.kind, code.medium, f"{code.reason}.{more}" if more else code.reason, box, now, now)
+
+
+def _box(corners: Sequence[tuple[float, float]]) -> Box:
+    across = [x for x, _ in corners] or [0.0]
+    down = [y for _, y in corners] or [0.0]
+    return min(across), min(down), max(across), max(down)
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    """Whether the middle of either is in the other: codes that are beside each other are apart from edge to edge."""
+    return _holds(one, _middle(other)) or _holds(other, _middle(one))
+
+
+def _middle(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def _holds(box: Box, point: tuple[float, float]) -> bool:
+    return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]

@@ -1,0 +1,1 @@
+"""Reading cards over any transport; shared by ``pcsc`` and ``nfc``."""

@@ -1,0 +1,146 @@
+"""What is done with a card once it is there: reading it, or passing raw APDUs; and the report that each ends with."""
+
+import math
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from vitale_drivers.base import Failed, Presented, Report, Transmit, Transmitted
+from vitale_drivers.cards.channel import Channel
+from vitale_protocol.apdu import Response, status_name
+from vitale_protocol.errors import CardError, MediumRemoved, MediumUnreadable, VitaleError
+from vitale_protocol.media import apcv, reading_script
+from vitale_protocol.media.profile import Profile
+
+if TYPE_CHECKING:
+    from vitale_drivers.cards.lease import CardLease
+
+__all__ = ["LOCKED", "PHONE", "TORN", "Task", "is_locked", "phone_reading", "reading", "transmission"]
+
+PHONE = "apcv-nfc"
+
+TORN = "medium_removed.phone"
+"""Reason of a ``retry``: the phone left before it was read."""
+
+LOCKED = "medium_unreadable.phone-locked"
+"""Reason of a ``retry``: the phone is locked."""
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """Work for one card; it ends once, with one report.
+
+    Attributes:
+        presence: the number of the presence that it is for.
+        run: does the work over a channel, in a transaction.
+        failed: what to report of an error instead.
+        reads: whether this is the reading of a presentation, whose progress is told.
+        phone: whether it is that of a phone.
+        lease: the lease that it holds the card for; the card is reset at its end.
+        granted: whether the transaction was obtained.
+        ended: whether the report was made.
+    """
+
+    presence: int
+    run: Callable[[Channel], Report]
+    failed: Callable[[VitaleError], Report]
+    reads: bool
+    phone: bool = False
+    lease: "CardLease | None" = None
+    granted: bool = field(default=False, init=False)
+    ended: bool = field(default=False, init=False)
+
+
+def reading(presence: int, reader: str, atr: bytes, medium: str, *, simulated: bool) -> Task:
+    """The task to read the card that has this ATR."""
+
+    def run(channel: Channel) -> Report:
+        began = time.perf_counter()
+        evidence = channel.run(reading_script(atr))
+        return _presented(reader, medium, evidence, began, simulated=simulated)
+
+    return Task(presence, run, lambda error: _failed(reader, error), reads=True)
+
+
+def phone_reading(
+    presence: int,
+    reader: str,
+    profiles: tuple[Profile, ...],
+    *,
+    simulated: bool,
+    silent_when_gone: bool = False,
+    limit: float = math.inf,
+) -> Task:
+    """The task to read a phone by the first of the profiles whose application it has.
+
+    Args:
+        presence: the number of the presence.
+        reader: the reader's id.
+        profiles: what to read it by.
+        simulated: whether the reader is; a profile of the simulator makes simulated whatever it reads.
+        silent_when_gone: whether an answer of no bytes is what the connection gives of a phone that has left.
+        limit: seconds from the first exchange after which none is begun any more, also where the task is run again.
+    """
+    end = math.inf
+
+    def run(channel: Channel) -> Report:
+        nonlocal end
+        began = time.perf_counter()
+        end = min(end, time.monotonic() + limit)
+
+        def transmit(apdu: bytes) -> bytes:
+            if time.monotonic() >= end:
+                raise MediumUnreadable("the reading takes longer than it may")
+            answer = channel.transmit(apdu)
+            if not answer and silent_when_gone:
+                raise MediumRemoved("the phone gives no answer")
+            return answer
+
+        evidence = replace(channel, transmit=transmit).run(apcv.reading_script(profiles))
+        origin = apcv.profile_of(evidence, profiles).origin
+        return _presented(reader, PHONE, evidence, began, simulated=simulated or origin == "simulated")
+
+    return Task(presence, run, lambda error: _failed(reader, error), reads=True, phone=True)
+
+
+def is_locked(data: Mapping[str, object]) -> bool:
+    """Whether a reading failed since the phone is locked, by the data of its error."""
+    return data.get("state") == "phone-locked"
+
+
+def _presented(reader: str, medium: str, evidence: dict[str, bytes], began: float, *, simulated: bool) -> Presented:
+    at, elapsed = time.time(), time.perf_counter() - began
+    number = str(uuid.uuid4())
+    return Presented(
+        id=number, medium=medium, reader=reader, at=at, evidence=evidence, simulated=simulated, elapsed=elapsed
+    )
+
+
+def _failed(reader: str, error: VitaleError) -> Failed:
+    return Failed(reader=reader, reason=error.reason, detail=error.detail, data=dict(error.data))
+
+
+def transmission(presence: int, command: Transmit) -> Task:
+    """The task to pass raw APDUs, as they are: ``61xx`` and ``6Cxx`` are the caller's to handle.
+
+    It stops at the first response that is an error (``64xx`` to ``6Fxx`` but ``6Cxx``), with ``card_error`` and the
+    status word, because what follows in the series was meant for a card in another state.
+    """
+    responses: list[bytes] = []
+
+    def run(channel: Channel) -> Report:
+        responses.clear()  # after a reset of the card the series begins again
+        for apdu in command.apdus:
+            response = channel.transmit(apdu)
+            parsed = Response.parse(response)
+            if 0x64 <= parsed.sw1 <= 0x6F and parsed.sw1 != 0x6C:
+                raise CardError(status_name(parsed.sw), data={"sw": f"{parsed.sw:04X}"})
+            responses.append(response)
+        return Transmitted(id=command.id, responses=tuple(responses))
+
+    def failed(error: VitaleError) -> Report:
+        return Transmitted(id=command.id, responses=tuple(responses), reason=error.reason, data=dict(error.data))
+
+    return Task(presence, run, failed, reads=False)

@@ -1,0 +1,1 @@
+"""The process that one driver runs in: worker, pipe, redaction of its log."""

@@ -1,0 +1,243 @@
+"""The process that one driver runs in: ``python -m vitale_drivers.host.worker NAME [LOG LEVEL]``.
+
+Rules:
+
+- Frames of ``stream`` on standard input and output; nothing else can reach standard output, whatever a native
+  library prints: the real descriptor is taken away before the driver is imported.
+- The main thread reads commands and answers ``Ping`` at once; a driver that blocks it is a driver that is stuck.
+- The end of standard input is the end of the worker: a supervisor that died leaves no orphan.
+- A thread that ends by an exception is told in a ``Log`` with an incident id, and ends the process.
+
+Exit status (the numbers of ``sysexits.h``): 0 asked to stop · 65 the supervisor sent what is no message in its place ·
+69 the driver needs something that is not installed · 70 a fault of the driver · 78 its name or options are wrong.
+Before 69 and 78 a ``Health`` with the reason is sent.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Mapping
+from typing import NoReturn
+
+from vitale_drivers.base import (
+    Arm,
+    Command,
+    Disarm,
+    Driver,
+    Health,
+    Lease,
+    Leased,
+    Log,
+    Ping,
+    Pong,
+    Preview,
+    Report,
+    Start,
+    Stop,
+    Transmit,
+    Unlease,
+)
+from vitale_drivers.host.pipe import Decoder, StreamError, encode
+from vitale_drivers.host.redaction import RedactingFormatter, redact_exception
+from vitale_drivers.registry import load
+from vitale_protocol.errors import ConfigurationInvalid, LocalError, MediumUnsupported, ToolMissing
+
+__all__ = ["CLOSE_LIMIT", "Pipe", "ReportHandler", "Worker", "main"]
+
+CLOSE_LIMIT = 3.0
+"""Seconds that a driver may take to close before the process ends without it."""
+
+READ_SIZE = 1 << 16
+
+EX_OK = 0
+EX_DATAERR = 65
+EX_UNAVAILABLE = 69
+EX_SOFTWARE = 70
+EX_CONFIG = 78
+
+
+class Pipe:
+    """The worker's end of the pipe: commands from one descriptor, reports to another, from any thread."""
+
+    def __init__(self, source: int, sink: int) -> None:
+        """Takes the descriptors; the caller closes them."""
+        self._source = source
+        self._sink = sink
+        self._decoder = Decoder[Command](Command)
+        self._lock = threading.Lock()
+
+    def receive(self) -> list[Command]:
+        """Waits for bytes and returns the commands they complete, which may be none.
+
+        Raises:
+            EOFError: the supervisor closed its end.
+            StreamError: what came is not a command.
+        """
+        data = os.read(self._source, READ_SIZE)
+        if not data:
+            raise EOFError
+        return self._decoder.receive(data)
+
+    def send(self, report: Report) -> None:
+        """Writes one report whole; a supervisor that does not read holds the writer back, so memory stays bounded."""
+        frame = memoryview(encode(report))
+        # A supervisor that is gone is told by the end of standard input, which the main thread is reading.
+        with self._lock, contextlib.suppress(BrokenPipeError):
+            while frame:
+                frame = frame[os.write(self._sink, frame) :]
+
+
+class ReportHandler(logging.Handler):
+    """Sends log records to the supervisor, redacted."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        super().__init__()
+        self.setFormatter(RedactingFormatter())
+        self._pipe = pipe
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Sends one record."""
+        self._pipe.send(Log(level=record.levelno, logger=record.name, text=self.format(record)))
+
+
+class Worker:
+    """Carries out the supervisor's commands on one driver."""
+
+    def __init__(self, name: str, pipe: Pipe) -> None:
+        self._name = name
+        self._pipe = pipe
+        self._driver: Driver | None = None
+
+    def run(self) -> None:
+        """Serves until ``Stop`` or the end of the stream, then closes the driver.
+
+        Raises:
+            ConfigurationInvalid: the driver's name or its options are wrong.
+            ToolMissing: the driver needs something that is not installed.
+            StreamError: what came is not a command, or not one in its place.
+        """
+        try:
+            while self._serve(self._pipe.receive()):
+                pass
+        except EOFError:
+            pass
+        finally:
+            if self._driver is not None:
+                _end_after(CLOSE_LIMIT)
+                self._driver.close()
+
+    def _serve(self, commands: list[Command]) -> bool:
+        for command in commands:
+            if isinstance(command, Stop):
+                return False
+            self._carry_out(command)
+        return True
+
+    def _carry_out(self, command: Command) -> None:
+        match command, self._driver:
+            case Start(), None:
+                self._start(command.options)
+            case Ping(), None:
+                self._pipe.send(Pong(id=command.id))
+            case Ping(), Driver() as driver:
+                self._pipe.send(Pong(id=command.id, stuck=driver.stuck()))
+            case Arm(), Driver() as driver:
+                driver.arm(command)
+            case Disarm(), Driver() as driver:
+                driver.disarm()
+            case Transmit(), Driver() as driver:
+                driver.transmit(command)
+            case Lease(), Driver() as driver:
+                self._lease(driver, command)
+            case Unlease(), Driver() as driver:
+                driver.unlease(command)
+            case Preview(), Driver() as driver:
+                driver.preview(command)
+            case _:
+                raise StreamError("a driver is started once, and first")
+
+    def _lease(self, driver: Driver, command: Lease) -> None:
+        try:
+            driver.lease(command)
+        except MediumUnsupported as error:
+            self._pipe.send(Leased(id=command.id, reason=error.reason, data=dict(error.data)))
+
+    def _start(self, options: Mapping[str, object]) -> None:
+        driver = load(self._name)(options)
+        driver.open(self._pipe.send)
+        self._driver = driver
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Runs the driver that the first argument names until it is told to stop, and ends the process."""
+    pipe = Pipe(*_take_streams())
+    logging.basicConfig(level=logging.INFO, handlers=[ReportHandler(pipe)])
+    threading.excepthook = lambda fault: _end_by_fault(pipe, fault.exc_value, str(fault.thread and fault.thread.name))
+    # Ctrl-C reaches the whole foreground group; ending a worker is the supervisor's decision, told through the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        name, level = _parse(arguments)
+        logging.getLogger().setLevel(level)
+        Worker(name, pipe).run()
+        status = EX_OK
+    except (ConfigurationInvalid, ToolMissing) as error:
+        status = _refuse(pipe, error)
+    except StreamError as error:
+        logging.getLogger(__name__).error("the supervisor's stream is broken: %s", error)
+        status = EX_DATAERR
+    except BaseException as error:  # noqa: BLE001 - the top of the process: told with an incident id, then its end
+        _end_by_fault(pipe, error, threading.current_thread().name)
+    # Not sys.exit: a native library's thread that never returns must not keep a worker alive that nobody supervises.
+    os._exit(status)
+
+
+def _parse(arguments: list[str]) -> tuple[str, int]:
+    match arguments:
+        case [name]:
+            return name, logging.INFO
+        case [name, level] if level in logging.getLevelNamesMapping():
+            return name, logging.getLevelNamesMapping()[level]
+        case _:
+            raise ConfigurationInvalid("the name of a driver is needed, and at most a log level such as DEBUG after it")
+
+
+def _take_streams() -> tuple[int, int]:
+    """Keeps standard input and output for the pipe alone; in their place it leaves nothing, and standard error."""
+    source, sink = os.dup(0), os.dup(1)
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - exists on this platform only
+
+        msvcrt.setmode(source, os.O_BINARY)
+        msvcrt.setmode(sink, os.O_BINARY)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return source, sink
+
+
+def _refuse(pipe: Pipe, error: LocalError) -> int:
+    logging.getLogger(__name__).error("%s", redact_exception(error))
+    pipe.send(Health(state="degraded", reason=error.reason, detail=error.detail))
+    return EX_UNAVAILABLE if isinstance(error, ToolMissing) else EX_CONFIG
+
+
+def _end_by_fault(pipe: Pipe, error: BaseException | None, thread: str) -> NoReturn:
+    incident = uuid.uuid4().hex[:12]
+    told = redact_exception(error) if error is not None else "no exception"
+    pipe.send(Log(level=logging.CRITICAL, logger=__name__, text=f"incident {incident} in thread {thread}: {told}"))
+    os._exit(EX_SOFTWARE)
+
+
+def _end_after(seconds: float) -> None:
+    timer = threading.Timer(seconds, os._exit, (EX_SOFTWARE,))
+    timer.daemon = True
+    timer.start()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Driver ``nfc``: phones on NFC readers, through nfcpy."""

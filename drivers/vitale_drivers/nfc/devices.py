@@ -1,0 +1,209 @@
+"""The readers of this machine as nfcpy finds and opens them, and what keeps them from it."""
+
+import errno
+import importlib
+import logging
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import usb1
+from nfc.clf import device as nfcpy
+from nfc.clf import pn532, pn533, transport
+from serial.tools import list_ports
+
+from vitale_drivers.nfc.faults import CHIP_FAULTS
+from vitale_drivers.nfc.generic import GenericLink
+from vitale_drivers.nfc.pn53x import Pn53xLink
+from vitale_drivers.nfc.settings import Address
+from vitale_drivers.nfc.transport import Link, Place
+from vitale_drivers.readers.serial_ports import is_pseudo_terminal
+from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
+
+__all__ = ["NfcpyBus"]
+
+logger = logging.getLogger(__name__)
+
+# nfcpy's traces hold every byte of every frame, those of patients' phones among them; and what it logs as errors is
+# raised as well, so that it is told here, once.
+logging.getLogger("nfc").setLevel(logging.CRITICAL)
+
+_HIGH_SPEED = 921_600
+_START_SPEED = 115_200
+_MODULES = Path("/proc/modules")
+_KERNEL_DRIVERS = ("pn533_usb", "port100", "pn533", "pn532_uart")
+"""Linux modules that take NFC readers as soon as they are plugged."""
+_PCSC_PRODUCTS = frozenset({(0x072F, 0x2200)})
+"""Readers that PC/SC takes, where it runs: the ACR122U."""
+
+_OPEN_ERRORS: dict[int, type[ReaderError]] = {errno.EBUSY: ReaderBusy, errno.ENOENT: ReaderGone}
+
+
+class NfcpyBus:
+    """Readers on USB, on serial lines, and nfcpy's stand-in for one."""
+
+    def __init__(self) -> None:
+        self._serial: dict[str, Place] = {}
+        self._usb: dict[Address, tuple[Place, ...]] = {}
+        self._usb_fault = ""
+
+    def places(self, address: Address) -> tuple[Place, ...]:
+        """The readers at an address now."""
+        if address.kind == "usb":
+            return self._usb_places(address)
+        if address.kind == "udp":
+            return (Place(f"nfc:udp:{address.path}", f"NFC (udp {address.path})", address, simulated=True),)
+        path = Path(address.path)
+        if address.path.startswith("/") and not path.exists():
+            self._serial.pop(address.path, None)
+            return ()
+        if address.path not in self._serial:  # once for each plugging: asking all ports for their names is not cheap
+            self._serial[address.path] = Place(_serial_id(address.path), f"PN532 ({address.path})", address)
+        return (replace(self._serial[address.path], simulated=is_pseudo_terminal(path)),)
+
+    def _usb_places(self, address: Address) -> tuple[Place, ...]:
+        """Where libusb cannot look, that says nothing of what is there: it is what was there before."""
+        try:
+            self._usb[address] = _usb_places(address)
+        except usb1.USBError as error:
+            if str(error) != self._usb_fault:
+                self._usb_fault = str(error)
+                logger.warning("libusb cannot look for readers: %s", error)
+        else:
+            self._usb_fault = ""
+        return self._usb.get(address, ())
+
+    def open(self, place: Place) -> Link:
+        """Opens a reader."""
+        try:
+            device = _open(place)
+        except CHIP_FAULTS as error:
+            raise _explained(error, place) from error
+        link = _link(device)
+        link.simulated = place.simulated or _is_behind_pseudo_terminal(device)
+        return link
+
+
+def _link(device: nfcpy.Device) -> Link:
+    if isinstance(device, pn532.Device | pn533.Device) and type(device.chipset) in {pn532.Chipset, pn533.Chipset}:
+        return Pn53xLink(device)
+    return GenericLink(device)
+
+
+def _open(place: Place) -> nfcpy.Device:
+    address = place.address
+    if address.kind == "udp":
+        host, _, port = address.path.partition(":")
+        return _initialise("udp", host, int(port))
+    if address.kind == "usb":
+        vid, pid, bus, number = place.where
+        usb = transport.USB(bus, number)
+        try:
+            return _initialise(nfcpy.usb_device_map[vid, pid], usb)
+        except CHIP_FAULTS:
+            usb.close()
+            raise
+    try:
+        return _open_serial(address.path)
+    except OSError as error:
+        if error.errno not in {errno.ENODEV, errno.ETIMEDOUT, errno.EIO}:
+            raise
+        # Whoever had the chip last may have died with it at high speed, where it stays until it loses power.
+        _slow_down(address.path)
+        return _open_serial(address.path)
+
+
+def _open_serial(path: str) -> nfcpy.Device:
+    tty = transport.TTY(path)
+    try:
+        return pn532.init(tty)
+    except CHIP_FAULTS:
+        with suppress(*CHIP_FAULTS):
+            tty.close()
+        raise
+
+
+def _slow_down(path: str) -> None:
+    tty = transport.TTY(path)
+    try:
+        tty.baudrate = _HIGH_SPEED
+        pn532.Chipset(tty, logging.getLogger("nfc.clf.pn532")).set_serial_baudrate(_START_SPEED)
+    except CHIP_FAULTS:
+        return  # it is not that; what opening said first stands
+    finally:
+        with suppress(*CHIP_FAULTS):
+            tty.close()
+
+
+def _is_behind_pseudo_terminal(device: nfcpy.Device) -> bool:
+    """By the line that is open: what its path leads to may be another one by now."""
+    if sys.platform == "win32" or not isinstance(device, pn532.Device):
+        return False
+    wire = device.chipset.transport
+    return isinstance(wire, transport.TTY) and wire.tty is not None and is_pseudo_terminal(wire.tty.fileno())
+
+
+def _initialise(binding: str, *arguments: object) -> nfcpy.Device:
+    device: nfcpy.Device = importlib.import_module(f"nfc.clf.{binding}").init(*arguments)
+    return device
+
+
+# ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _usb_places(address: Address) -> tuple[Place, ...]:
+    found: list[Place] = []
+    with usb1.USBContext() as context:
+        for device in context.getDeviceList(skip_on_error=True):
+            vid, pid = device.getVendorID(), device.getProductID()
+            if (vid, pid) not in nfcpy.usb_device_map:
+                continue
+            if address.vid in {None, vid} and address.pid in {None, pid}:
+                with suppress(usb1.USBError):  # unplugged meanwhile
+                    found.append(_usb_place(device, address, vid, pid))
+    return tuple(found)
+
+
+def _usb_place(device: usb1.USBDevice, address: Address, vid: int, pid: int) -> Place:
+    bus, number = device.getBusNumber(), device.getDeviceAddress()
+    # The socket, not the serial number: most of these have none, and asking for it takes the device from its owner.
+    socket = "-".join((str(bus), ".".join(str(port) for port in device.getPortNumberList())))
+    model = nfcpy.usb_device_map[vid, pid].upper()
+    return Place(f"nfc:{vid:04x}:{pid:04x}:{socket}", f"{model} (USB {socket})", address, where=(vid, pid, bus, number))
+
+
+def _serial_id(path: str) -> str:
+    """The serial number of a USB serial adapter where it has one; ``ttyUSB0`` is an index, and only the last resort."""
+    for port in list_ports.comports():
+        if port.device == path and port.vid is not None and port.pid is not None and port.serial_number:
+            return f"nfc:{port.vid:04x}:{port.pid:04x}:{port.serial_number}"
+    return f"nfc:{path}"
+
+
+# ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _explained(error: Exception, place: Place) -> ReaderError:
+    """The error of the project for one of the binding's; ``data.service`` names what has the reader."""
+    number = error.errno if isinstance(error, OSError) else None
+    holder = _holder(place)
+    if number == errno.EACCES:
+        return ReaderUnavailable("this user may not use the reader", data={"service": "nfc-permission"})
+    if number == errno.EBUSY or (holder and number in {errno.EIO, errno.ENODEV, errno.ETIMEDOUT}):
+        data: dict[str, JsonValue] = {"service": holder, "holder": holder} if holder else {}
+        return ReaderBusy("something else has the reader", data=data)
+    if number is not None and number in _OPEN_ERRORS:
+        return _OPEN_ERRORS[number]("the reader is not there any more")
+    return ReaderUnavailable("the reader does not answer", data={"service": "nfc"})
+
+
+def _holder(place: Place) -> str:
+    """What is known to take readers of this kind on this machine: ``pn533``, ``pcscd``, or nothing."""
+    if place.address.kind != "usb":
+        return ""
+    with suppress(OSError):
+        loaded = {line.split(" ", 1)[0] for line in _MODULES.read_text("ascii").splitlines()}
+        if not loaded.isdisjoint(_KERNEL_DRIVERS):
+            return "pn533"
+    return "pcscd" if place.where[:2] in _PCSC_PRODUCTS else ""

@@ -1,0 +1,88 @@
+"""Driver ``nfc``: phones on NFC readers, by nfcpy. Here the parts are put together; each says its own rules.
+
+``nfc_settings`` are the options; ``nfc_devices`` finds and opens the readers of the machine, ``nfc_pn53x`` and
+``nfc_generic`` work them, behind the interface of ``nfc_link``; for each reader ``nfc_reader`` is its thread,
+``nfc_watch`` times its calls, and ``nfc_field`` decides what is done with what is in its field.
+"""
+
+from functools import partial
+from importlib.metadata import version
+from typing import ClassVar
+
+from vitale_drivers.base import Emit, Health, Options, Started, Transmit, Transmitted
+from vitale_drivers.nfc.field import MEDIUM
+from vitale_drivers.nfc.reader import NfcReader
+from vitale_drivers.nfc.settings import Address, parse_options
+from vitale_drivers.nfc.transport import Bus
+from vitale_drivers.readers.discovery import FoundReaders
+from vitale_protocol.errors import ConfigurationInvalid, ReaderGone, ToolMissing
+
+__all__ = ["NfcDriver"]
+
+WITHOUT_PROFILE = Health(
+    state="degraded", reason=ConfigurationInvalid.reason, detail="without a profile no phone can be read"
+)
+
+
+class NfcDriver(FoundReaders[NfcReader]):
+    """NFC readers; its options are those of ``nfc_settings.Settings``."""
+
+    name: ClassVar[str] = "nfc"
+    media: ClassVar[tuple[str, ...]] = (MEDIUM,)
+
+    def __init__(self, options: Options, bus: Bus | None = None) -> None:
+        """Checks the options; ``bus`` finds the readers, unless a test brings another than nfcpy's.
+
+        Raises:
+            ConfigurationInvalid: an option cannot be used.
+        """
+        self._settings, self._addresses, self._profiles = parse_options(options)
+        super().__init__(options, self._settings.look, None if self._profiles else WITHOUT_PROFILE)
+        self._bus = bus
+        self._seen: set[Address] = set()
+
+    def open(self, emit: Emit) -> None:
+        """Starts to look for readers.
+
+        Raises:
+            ToolMissing: nfcpy or libusb is not installed.
+        """
+        if self._bus is None:
+            self._bus = _nfcpy_bus()
+        media = self.media if self._profiles else ()
+        self.begin(emit, Started(driver=self.name, media=media, version=f"nfcpy {version('nfcpy')}"))
+
+    def transmit(self, command: Transmit) -> None:
+        """Passes raw APDUs; ``61xx`` and ``6Cxx`` are the caller's to handle."""
+        reader = self.reader(command.reader)
+        if reader is None:
+            self.emit(Transmitted(id=command.id, responses=(), reason=ReaderGone.reason))
+        else:
+            reader.order(command)
+
+    def has_to_look(self) -> bool:
+        """Whether an address is left: one that stands for one reader is done with once that was seen."""
+        return bool(self._open_addresses())
+
+    def look(self) -> None:
+        """Asks the bus."""
+        bus = self._bus
+        if bus is None:
+            return
+        for address in self._open_addresses():
+            for place in bus.places(address):
+                self._seen.add(address)
+                make = partial(NfcReader, place, bus, self._profiles, self._settings, self.emit, self.troubles)
+                self.add(place.id, make)
+
+    def _open_addresses(self) -> list[Address]:
+        return [address for address in self._addresses if address.kind == "usb" or address not in self._seen]
+
+
+def _nfcpy_bus() -> Bus:
+    try:
+        from vitale_drivers.nfc.devices import NfcpyBus  # noqa: PLC0415 - needs native libraries, where this need not
+    except (ImportError, OSError) as error:
+        tool = getattr(error, "name", None) or "libusb-1.0"
+        raise ToolMissing(f"driver nfc needs {tool}, which cannot be loaded", data={"tool": tool}) from error
+    return NfcpyBus()

@@ -1,0 +1,278 @@
+"""What is in the field of one reader, and what is done with it; driven step by step by the reader's thread.
+
+Rules, beside those of ``base``:
+
+- The field is on only while somebody is to be read here, or while what was read is watched until it leaves.
+- A phone that leaves before it was read was not presented: that is told (``retry``), and its next tap is a new one.
+- A phone that was read and drops out for less than ``settle`` has not left; phones do this when they are shifted.
+- Of several phones none is read.
+- A phone that is locked is tried again for as long as it stays.
+- What has no application of a profile is ``unknown-card``, as a stranger's card is in a slot.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from vitale_drivers.base import Emit, Failed, Presented, Progress, ReaderChanged, Report
+from vitale_drivers.cards.channel import Channel
+from vitale_drivers.cards.tasks import LOCKED, PHONE, TORN, Task, is_locked, phone_reading
+from vitale_drivers.nfc.settings import Settings
+from vitale_drivers.nfc.transport import Link, Target
+from vitale_drivers.readers.presence import Presence
+from vitale_protocol.errors import (
+    MediumRemoved,
+    MediumUnreadable,
+    MediumUnsupported,
+    ReaderError,
+    VitaleError,
+)
+from vitale_protocol.events import Reader, Step
+from vitale_protocol.media.profile import Profile
+
+__all__ = ["MEDIUM", "SEVERAL", "Field"]
+
+MEDIUM = PHONE
+
+SEVERAL = "ambiguous_medium.phones"
+
+_MEDIA = frozenset({MEDIUM})
+_WHILE_SEVERAL = 5
+"""Pauses of ``poll`` between two looks at several phones: each look wakes them all."""
+
+
+class Field:
+    """The field of a reader that is open."""
+
+    def __init__(
+        self,
+        link: Link,
+        reader: Reader,
+        presence: Presence,
+        profiles: tuple[Profile, ...],
+        settings: Settings,
+        emit: Emit,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Stores; ``reader`` is what clients know the reader as, empty, and was told already."""
+        self._link = link
+        self._reader = reader
+        self._presence = presence
+        self._profiles = profiles
+        self._settings = settings
+        self._emit = emit
+        self._clock = clock
+        self._target: Target | None = None
+        self._known: Target | None = None
+        self._answered = False
+        self._locked = False
+        self._several = False
+        self._lost_at: float | None = None
+        self._unwanted_since: float | None = None
+        self._watched_at = 0.0
+        self._tried_at = 0.0
+
+    def step(self) -> float | None:
+        """Does what is next, and returns for how many seconds there is nothing to do; None: until an order comes.
+
+        Raises:
+            ReaderGone: the reader does not answer any more.
+            ReaderUnavailable: likewise.
+        """
+        wanted = bool(self._profiles) and self._presence.wanted(time.monotonic(), _MEDIA)
+        if self._target is not None:
+            return self._attend(wanted)
+        if wanted or self._lost_at is not None:
+            return self._seek()
+        self._several = False
+        self._link.quiet()
+        return None
+
+    def perform(self, tasks: deque[Task]) -> None:
+        """Carries out raw exchanges with what is there.
+
+        Raises:
+            ReaderGone: the reader does not answer any more.
+            ReaderUnavailable: likewise.
+        """
+        while tasks:
+            task = tasks.popleft()
+            self._emit(self._carry_out(task))
+
+    def leave(self) -> None:
+        """The reader goes: whatever is there is there no more."""
+        self._forget()
+        self._reader = msgspec.structs.replace(self._reader, state="empty", medium=None, error=None)
+
+    # ── nothing is there ──
+
+    def _seek(self) -> float:
+        began = self._clock()
+        targets = self._link.find()
+        pause = max(0.0, self._settings.poll - (self._clock() - began))
+        if len(targets) > 1:
+            return self._ambiguous()
+        self._several = False
+        if self._lost_at is not None and not self._is_back(targets, self._lost_at):
+            return pause
+        if not targets:
+            return pause
+        if self._target is None:
+            self._arrive(targets[0])
+        return 0.0
+
+    def _ambiguous(self) -> float:
+        if not self._several:
+            self._several = True
+            self._tell("ambiguous", SEVERAL)
+        self._link.quiet()
+        return self._settings.poll * _WHILE_SEVERAL
+
+    def _is_back(self, targets: tuple[Target, ...], since: float) -> bool:
+        """Whether it is known by now what became of what was lost; it then is the target again, or gone."""
+        if targets and self._known is not None and targets[0].may_be(self._known):
+            self._lost_at = None
+            self._target = self._known = targets[0]
+            return True
+        if not targets and self._clock() - since < self._settings.settle:
+            return False
+        self._end()
+        return True
+
+    def _arrive(self, target: Target) -> None:
+        self._target = self._known = target
+        self._watched_at = self._clock()
+        if target.iso_dep:
+            self._presence.came(MEDIUM)
+        else:
+            self._is_stranger()
+
+    def _is_stranger(self) -> None:
+        self._presence.came("unknown-card")
+        self._answered = True
+        self._show(medium="unknown-card")
+
+    # ── something is there ──
+
+    def _attend(self, wanted: bool) -> float | None:
+        now = self._clock()
+        if wanted:
+            self._unwanted_since = None
+        if self._presence.due(time.monotonic()):
+            self._presence.begin()
+            self._tell("detected", MEDIUM)
+            self._read(now)
+            return 0.0
+        if self._locked and wanted and now - self._tried_at >= self._settings.unlock:
+            self._read(now)
+            return 0.0
+        if not wanted and self._may_rest(now):
+            self._end()
+            self._link.quiet()
+            return None
+        if now - self._watched_at >= self._settings.watch:
+            self._watched_at = now
+            self._look()
+        return self._settings.watch
+
+    def _may_rest(self, now: float) -> bool:
+        """Whether what is there need not be watched any longer, since nobody is to be read."""
+        if self._unwanted_since is None:
+            self._unwanted_since = now
+        return not self._answered or now - self._unwanted_since >= self._settings.linger
+
+    def _look(self) -> None:
+        if self._link.present():
+            return
+        self._link.quiet()
+        self._target = None
+        if self._answered:
+            self._lost_at = self._clock()
+        else:
+            self._end()
+
+    def _read(self, now: float) -> None:
+        self._tried_at = now
+        if not self._locked:
+            self._tell("reading", MEDIUM)
+        task = phone_reading(self._presence.number, self._reader.id, self._profiles, simulated=self._reader.simulated)
+        end = now + self._settings.reading_limit
+        try:
+            report = task.run(Channel(lambda apdu: self._transmit(apdu, end)))
+        except MediumRemoved:
+            self._torn()
+        except MediumUnsupported:
+            self._locked = False
+            self._is_stranger()
+        except MediumUnreadable as error:
+            self._unreadable(task, error)
+        except ReaderError as error:
+            self._emit(task.failed(error))
+            raise
+        else:
+            self._answer(report)
+
+    def _transmit(self, apdu: bytes, end: float) -> bytes:
+        rest = end - self._clock()
+        if rest <= 0:
+            raise MediumUnreadable("the reading takes longer than it may")
+        return self._link.transmit(apdu, min(rest, self._settings.exchange_limit))
+
+    def _torn(self) -> None:
+        self._tell("retry", TORN)
+        self._link.quiet()
+        self._end()
+
+    def _unreadable(self, task: Task, error: MediumUnreadable) -> None:
+        if not is_locked(error.data):
+            self._answer(task.failed(error))
+        elif not self._locked:
+            self._locked = True
+            self._tell("retry", LOCKED)
+
+    def _answer(self, report: Report) -> None:
+        """Ends the reading with its outcome; the reader is shown first, since an outcome is one of what lies there."""
+        self._answered, self._locked = True, False
+        match report:
+            case Presented():
+                self._show(medium=MEDIUM)
+            case Failed(reason=reason):
+                self._show(medium=None, error=reason)
+            case _:
+                pass
+        self._emit(report)
+
+    def _carry_out(self, task: Task) -> Report:
+        if self._target is None or not self._target.iso_dep:
+            return task.failed(MediumRemoved("there is no phone"))
+        try:
+            return task.run(Channel(lambda apdu: self._link.transmit(apdu, self._settings.exchange_limit)))
+        except ReaderError as error:
+            self._emit(task.failed(error))
+            raise
+        except VitaleError as error:
+            return task.failed(error)
+
+    # ── what is told ──
+
+    def _end(self) -> None:
+        """The presence is over."""
+        self._forget()
+        self._show(state="empty")
+
+    def _forget(self) -> None:
+        self._target = self._known = None
+        self._answered = self._locked = False
+        self._lost_at = self._unwanted_since = None
+        self._presence.left()
+
+    def _tell(self, step: Step, reason: str) -> None:
+        self._emit(Progress(reader=self._reader.id, step=step, reason=reason))
+
+    def _show(self, *, state: str = "present", medium: str | None = None, error: str | None = None) -> None:
+        shown = msgspec.structs.replace(self._reader, state=state, medium=medium, error=error)
+        if shown != self._reader:
+            self._reader = shown
+            self._emit(ReaderChanged(reader=shown))

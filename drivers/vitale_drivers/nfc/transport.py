@@ -1,0 +1,120 @@
+"""What the driver ``nfc`` needs of a reader: the interface between it and the binding, and the values that cross it."""
+
+import abc
+from dataclasses import dataclass
+from typing import Protocol
+
+from vitale_drivers.nfc.settings import Address
+
+__all__ = ["MAX_ANSWER", "Bus", "Link", "Place", "Target"]
+
+MAX_ANSWER = 65_538
+"""Bytes: the longest response APDU there can be (ISO/IEC 7816-4 §5.1); a phone that gives more never ends."""
+
+_RANDOM = 0x08
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something in the field.
+
+    Attributes:
+        uid: its identifier (PUPI of type B).
+        iso_dep: whether it speaks ISO/IEC 14443-4, and so takes APDUs.
+    """
+
+    uid: bytes
+    iso_dep: bool
+
+    def may_be(self, other: "Target") -> bool:
+        """Whether both may be the same thing: phones have another UID each time (ISO/IEC 14443-3 §6.5.4: 08 first)."""
+        return self.uid == other.uid or (self.random and other.random)
+
+    @property
+    def random(self) -> bool:
+        """Whether the identifier is drawn anew each time: what is not four bytes beginning with 08 is for life."""
+        return len(self.uid) == 4 and self.uid[0] == _RANDOM
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reader is, or may be again.
+
+    Attributes:
+        id: the reader's id for life: of its serial number, of its socket or of its path; never an index.
+        name: for people.
+        address: where it was looked for.
+        simulated: whether it is a program: a pseudo-terminal, or nfcpy's stand-in.
+        where: what opens it now, such as bus and device number; changes from one plugging to the next.
+    """
+
+    id: str
+    name: str
+    address: Address
+    simulated: bool = False
+    where: tuple[int, ...] = ()
+
+
+class Link(abc.ABC):
+    """A reader that is open. Its calls are for one thread.
+
+    Whatever a call does takes a bounded time. ``ReaderGone`` or ``ReaderUnavailable`` from any of them means that the
+    reader does not answer any more: it is to be closed.
+
+    Attributes:
+        simulated: whether what was opened is a program, which its place may not have shown: a path may lead elsewhere
+            from one moment to the next.
+    """
+
+    simulated: bool = False
+
+    @abc.abstractmethod
+    def find(self) -> tuple[Target, ...]:
+        """Turns the field on and looks what is in it: nothing, one, or several; one is ready for APDUs then."""
+
+    @abc.abstractmethod
+    def transmit(self, apdu: bytes, limit: float) -> bytes:
+        """Exchanges one APDU with what was found, within ``limit`` seconds.
+
+        Raises:
+            MediumRemoved: it is not in the field any more.
+            MediumUnreadable: it does not keep to its protocol, or does not end.
+        """
+
+    @abc.abstractmethod
+    def present(self) -> bool:
+        """Whether what was found is still there."""
+
+    @abc.abstractmethod
+    def quiet(self) -> None:
+        """Turns the field off; whatever was in it starts anew when it comes back on."""
+
+    @abc.abstractmethod
+    def cancel(self) -> None:
+        """Has a call that waits return soon; may be called from another thread."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Turns the field off and lets go of the reader; it may be gone already."""
+
+
+class Bus(Protocol):
+    """How readers are found and opened; there is one for nfcpy, and tests have others."""
+
+    def places(self, address: Address) -> tuple[Place, ...]:
+        """The readers that are at an address now.
+
+        Raises:
+            ToolMissing: what is needed to look is not installed.
+        """
+        ...
+
+    def open(self, place: Place) -> Link:
+        """Opens a reader; its field is off.
+
+        Raises:
+            ReaderGone: it is not there.
+            ReaderBusy: something else has it; ``data.holder`` says what is known.
+            ReaderUnavailable: it is there and does not answer, or may not be used.
+        """
+        ...

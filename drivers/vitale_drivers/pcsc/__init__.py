@@ -1,0 +1,1 @@
+"""Driver ``pcsc``: chip cards and phones on PC/SC readers, through pyscard."""

@@ -1,0 +1,180 @@
+"""Getting at a card: connection, transaction, and what to try again; never exclusive, and no longer than needed."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from vitale_drivers.base import Report
+from vitale_drivers.cards.channel import Channel
+from vitale_drivers.cards.tasks import Task
+from vitale_drivers.pcsc.api import Card, CardReset, Context, ExchangeFailed, Pcsc
+from vitale_drivers.pcsc.state import ReaderState
+from vitale_protocol.errors import (
+    MediumMute,
+    MediumRemoved,
+    MediumUnreadable,
+    ReaderBusy,
+    ReaderGone,
+    ReaderUnavailable,
+    VitaleError,
+)
+
+__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "PROBES", "SETTLE", "TRIES", "Access", "Desk"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+TRIES = 3
+"""Of a task whose exchange failed or whose card was reset; reading scripts try again by themselves on bad answers."""
+
+SETTLE = 0.7
+"""Seconds after a failure for the service to notice a removal: it looks at serial readers every 0.4 s only."""
+
+FIRST_PAUSE, LAST_PAUSE = 0.02, 0.5
+"""Seconds between attempts while a program has the card for itself alone; a change of its state ends them early."""
+
+PROBES: tuple[float, ...] = (0.1, 0.2, 0.4, 0.4)
+"""Seconds before each look into a reader in doubt: soon for who waits, the last when the service has looked itself."""
+
+
+class Desk(Protocol):
+    """The reader, as whoever works with its cards sees it."""
+
+    def grant(self, task: Task) -> bool:
+        """Tells that the transaction was obtained; returns whether the task still wants it."""
+        ...
+
+    def finish(self, task: Task, report: Report) -> None:
+        """Reports what came of a task, unless that was done before."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Waits, at most until the state of the reader changes."""
+        ...
+
+    def leaves(self, task: Task, within: float) -> bool:
+        """Waits until the card of a task is known to have left, and returns whether that came about in time."""
+        ...
+
+    def doubt(self, within: float) -> ReaderState | None:
+        """Waits for doubts to end, and returns the state that is in doubt if they did not."""
+        ...
+
+    def look(self) -> None:
+        """Has the state of the reader asked for."""
+        ...
+
+
+class Access:
+    """The way to the cards in one reader, for one thread."""
+
+    def __init__(self, name: str, pcsc: Pcsc, desk: Desk) -> None:
+        self._name = name
+        self._pcsc = pcsc
+        self._desk = desk
+        self._context: Context | None = None
+        self._operation: tuple[str, float] | None = None
+
+    def stuck(self, limit: float) -> str:
+        """Names the operation on a card that has lasted longer than ``limit`` seconds; else empty."""
+        operation = self._operation
+        return operation[0] if operation is not None and time.monotonic() - operation[1] > limit else ""
+
+    def perform(self, task: Task) -> None:
+        """Does a task, or reports why not."""
+        tries, pause = 1, FIRST_PAUSE
+        while not task.ended:
+            try:
+                self._attempt(task)
+            except ReaderBusy:
+                self._desk.pause(pause)
+                pause = min(2 * pause, LAST_PAUSE)
+            except (CardReset, ExchangeFailed, ReaderUnavailable) as error:
+                logger.info("%s: attempt %d: %s", self._name, tries, error.detail)
+                tries += 1
+                if tries > TRIES:
+                    self._desk.finish(task, task.failed(_last_word(error)))
+            except (MediumMute, MediumRemoved) as error:
+                # A card torn out amid an exchange is mute at first. And the reader is shown as empty before the failure
+                # is told: who asks again at once is to wait for the next card.
+                removed = MediumRemoved(error.detail)
+                self._desk.finish(task, task.failed(removed if self._desk.leaves(task, SETTLE) else error))
+            except VitaleError as error:
+                self._desk.finish(task, task.failed(error))
+
+    def reconcile(self) -> None:
+        """Looks into a reader whose emptiness is in doubt, a few times, until it is certain or a card is found."""
+        for pause in PROBES:
+            state = self._desk.doubt(pause)
+            if state is None:
+                return
+            try:
+                self._rouse(state)
+            except (ReaderGone, ReaderUnavailable):
+                self.close()
+            except VitaleError as error:
+                logger.debug("%s: is it empty? %s", self._name, error.detail)
+            self._desk.look()
+
+    def close(self) -> None:
+        """Gives up the context."""
+        if self._context is not None:
+            self._context.release()
+            self._context = None
+
+    def _attempt(self, task: Task) -> None:
+        try:
+            card = self._connect()
+            try:
+                card.begin()
+                if self._desk.grant(task):
+                    self._work(task, card)
+            finally:
+                # Whoever had the card for itself leaves it to the others as if it had just been put in.
+                card.release(reset=task.lease is not None and task.granted)
+        except (ReaderGone, ReaderUnavailable):
+            self.close()  # a context whose service went answers with errors for ever
+            raise
+
+    def _connect(self) -> Card:
+        return self._established().connect(self._name)
+
+    def _rouse(self, known: ReaderState) -> None:
+        context = self._established()
+        (now,) = context.wait((known,), 0)
+        # A card that the service knows of may be in use, and is not to be powered anew.
+        if not now.present and now.count == known.count:
+            self._timed("SCardReconnect", lambda: context.rouse(self._name))
+
+    def _established(self) -> Context:
+        if self._context is None:
+            self._context = self._pcsc.establish()
+        return self._context
+
+    def _work(self, task: Task, card: Card) -> None:
+        def transmit(apdu: bytes) -> bytes:
+            return self._timed("SCardTransmit", lambda: card.transmit(apdu))
+
+        try:
+            # Reported before the card is released, which some services take their time for.
+            self._desk.finish(task, task.run(Channel(transmit, t0=card.t0)))
+        except ExchangeFailed:
+            # The card is somewhere amid an exchange; nobody, we or others, can go on with it before a reset.
+            try:
+                self._timed("SCardReconnect", card.reset)
+            except ExchangeFailed as error:
+                raise MediumMute(error.detail) from error
+            raise
+
+    def _timed(self, operation: str, call: Callable[[], T]) -> T:
+        self._operation = (operation, time.monotonic())
+        try:
+            return call()
+        finally:
+            self._operation = None
+
+
+def _last_word(error: VitaleError) -> VitaleError:
+    return error if isinstance(error, ReaderUnavailable) else MediumUnreadable(error.detail)

@@ -1,0 +1,192 @@
+"""Driver ``pcsc``: chip cards in PC/SC readers, and phones on those with an antenna.
+
+Here the parts are put together; each says its own rules. ``pcsc_monitor`` watches the service; for each reader a
+``pcsc_slot`` decides what is to be done, ``pcsc_access`` gets at the card, ``card_tasks`` works with it; ``pcsc_names``
+gives ids that last, ``pcsc_state`` is what PC/SC says of a reader, ``pcsc_contactless`` tells what may be a phone;
+``pcsc_api`` alone calls the binding.
+"""
+
+import threading
+import time
+from dataclasses import replace
+from importlib.metadata import version
+
+import msgspec
+
+from vitale_drivers.base import (
+    Arm,
+    Driver,
+    Emit,
+    Health,
+    Lease,
+    Leased,
+    Options,
+    Report,
+    Started,
+    Transmit,
+    Transmitted,
+    Unlease,
+)
+from vitale_drivers.cards.tasks import PHONE
+from vitale_drivers.pcsc.api import Context, Pcsc, PcscLibrary
+from vitale_drivers.pcsc.monitor import Monitor
+from vitale_drivers.pcsc.names import StableIds, is_simulated, parse_name
+from vitale_drivers.pcsc.slot import MEDIA, Settings, Slot
+from vitale_drivers.pcsc.state import ReaderState
+from vitale_protocol.errors import ConfigurationInvalid, ReaderGone, ReaderUnavailable, VitaleError
+from vitale_protocol.events import Reader
+from vitale_protocol.media.profile import parse_profile
+
+__all__ = ["PcscDriver"]
+
+CLOSE_LIMIT = 2.0
+"""Seconds to end the threads in; one that is inside PC/SC cannot be ended, and goes with the process."""
+
+
+class PcscDriver(Driver):
+    """All PC/SC readers of the machine; its options are those of ``pcsc_slot.Settings``."""
+
+    name = "pcsc"
+    media = MEDIA
+
+    def __init__(self, options: Options, pcsc: Pcsc | None = None) -> None:
+        """Checks the options; ``pcsc`` is the library, unless a test brings another.
+
+        Raises:
+            ConfigurationInvalid: an option is unknown, or its value makes no sense.
+        """
+        super().__init__(options)
+        try:
+            self._settings = msgspec.convert(dict(options), Settings)
+        except msgspec.ValidationError as error:
+            raise ConfigurationInvalid(f"options of driver pcsc: {error}", data={"path": "drivers.pcsc"}) from error
+        texts = enumerate(self._settings.profiles, 1)
+        self._profiles = tuple(parse_profile(text, source=f"profile {at}") for at, text in texts)
+        self._media = (*MEDIA, PHONE) if self._profiles else MEDIA
+        self._pcsc = pcsc or PcscLibrary()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._armed: Arm | None = None
+        self._slots: dict[str, Slot] = {}
+        self._ids = StableIds()
+        self._well = True
+        self._emit_to: Emit | None = None
+        self._monitor = Monitor(self._pcsc, self)
+
+    # ── told by the worker ──
+
+    def open(self, emit: Emit) -> None:
+        """Starts to watch; the readers are told as they are found."""
+        self._emit_to = emit
+        self._emit(Started(driver=self.name, media=self._media, version=f"pyscard {version('pyscard')}"))
+        self._monitor.start()
+
+    def arm(self, command: Arm) -> None:
+        """Reads what is in the readers, and what comes."""
+        with self._lock:
+            # ``again`` is said once, of what lies there now.
+            self._armed = msgspec.structs.replace(command, again=())
+            slots = tuple(self._slots.values())
+        for slot in slots:
+            slot.arm(command)
+
+    def disarm(self) -> None:
+        """Reads no more."""
+        with self._lock:
+            self._armed = None
+            slots = tuple(self._slots.values())
+        for slot in slots:
+            slot.disarm()
+
+    def transmit(self, command: Transmit) -> None:
+        """Passes raw APDUs; ``61xx`` and ``6Cxx`` are the caller's to handle."""
+        if (slot := self._slot(command.reader)) is None:
+            self._emit(Transmitted(id=command.id, responses=(), reason=ReaderGone.reason))
+        else:
+            slot.transmit(command)
+
+    def lease(self, command: Lease) -> None:
+        """Holds the card in a reader; the transaction lasts as long as the lease."""
+        if (slot := self._slot(command.reader)) is None:
+            self._emit(Leased(id=command.id, reason=ReaderGone.reason))
+        else:
+            slot.lease(command)
+
+    def unlease(self, command: Unlease) -> None:
+        """Ends a lease."""
+        if slot := self._slot(command.reader):
+            slot.unlease(command)
+
+    def stuck(self) -> str:
+        """Names an exchange that takes longer than ``transmit_limit``."""
+        with self._lock:
+            slots = tuple(self._slots.values())
+        return next((operation for slot in slots if (operation := slot.stuck())), "")
+
+    def close(self) -> None:
+        """Ends the threads that can be ended."""
+        with self._lock:
+            self._closed = True
+            slots = tuple(self._slots.values())
+        end = time.monotonic() + CLOSE_LIMIT
+        if self._emit_to is not None:
+            self._monitor.close(CLOSE_LIMIT)
+        for slot in slots:
+            slot.remove(ReaderUnavailable("the driver is closing"))
+        for slot in slots:
+            slot.join(max(0.0, end - time.monotonic()))
+
+    # ── told by the monitor: the interface Watcher ──
+
+    def service_up(self) -> None:
+        """The service answers."""
+        if not self._well:
+            self._well = True
+            self._emit(Health(state="ok"))
+
+    def service_down(self, error: ReaderUnavailable) -> None:
+        """The service does not answer."""
+        if self._well:
+            self._well = False
+            self._emit(Health(state="degraded", reason=error.reason, detail=error.detail))
+
+    def plugged(self, context: Context, state: ReaderState) -> None:
+        """A reader came."""
+        name = parse_name(state.name)
+        if not name.serial and not name.complete:
+            # Not on pcsc-lite: it puts the serial number of a reader that has one into the name, and a direct
+            # connection would wait there for whoever holds a transaction.
+            name = replace(name, serial=context.serial_number(state.name))
+        reader = Reader(
+            id=self._ids.assign(name),
+            name=name.full,
+            driver=self.name,
+            media=self._media,
+            state="empty",
+            simulated=is_simulated(name.full),
+        )
+        slot = Slot(state.name, reader, self._settings, self._pcsc, self._emit, self._monitor.look, self._profiles)
+        with self._lock:  # to the end: an order to arm that comes now must not be overtaken by the one before it
+            self._slots[state.name] = slot
+            slot.start(state, self._armed)
+
+    def unplugged(self, name: str, error: VitaleError) -> None:
+        """A reader went."""
+        with self._lock:
+            slot = self._slots.pop(name)
+        self._ids.release(name)
+        slot.remove(error)
+
+    def observed(self, state: ReaderState) -> None:
+        """What a reader says changed."""
+        with self._lock:
+            slot = self._slots[state.name]
+        slot.observe(state)
+
+    def _slot(self, reader: str) -> Slot | None:
+        with self._lock:
+            return next((slot for slot in self._slots.values() if slot.id == reader), None)
+
+    def _emit(self, report: Report) -> None:
+        if self._emit_to is not None and not self._closed:
+            self._emit_to(report)

@@ -1,0 +1,150 @@
+"""Watching PC/SC: readers that come and go, cards put in and taken out, and the service itself.
+
+One thread blocks in ``SCardGetStatusChange`` over all readers and the plug-and-play pseudo-reader. It looks again by
+itself only where the platform cannot block: every ``RETRY`` seconds while there is no service to wait in, every
+``RELIST`` seconds where the pseudo-reader is not known (macOS), and once at the start and after each change of the
+list, because a reader plugged between two calls would be missed for ever.
+"""
+
+import threading
+from typing import Protocol
+
+from vitale_drivers.pcsc.api import PNP, Context, Pcsc
+from vitale_drivers.pcsc.state import ReaderState
+from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
+
+__all__ = ["RELIST", "RETRY", "Monitor", "Watcher"]
+
+RETRY = 0.5
+"""Seconds: a service that came back is found within them, a quarter of the two seconds promised for all of it."""
+
+RELIST = 1.0
+
+BREATH = 0.05
+"""Seconds: some terminal servers answer at once for ever though nothing changed, and would take a whole core."""
+
+
+class Watcher(Protocol):
+    """Who is told; all calls come from the monitor's thread."""
+
+    def service_up(self) -> None:
+        """The service answers."""
+        ...
+
+    def service_down(self, error: ReaderUnavailable) -> None:
+        """The service does not answer; told at each attempt."""
+        ...
+
+    def plugged(self, context: Context, state: ReaderState) -> None:
+        """A reader is there that was not there before."""
+        ...
+
+    def unplugged(self, name: str, error: VitaleError) -> None:
+        """A reader is not there any more; ``error`` says why."""
+        ...
+
+    def observed(self, state: ReaderState) -> None:
+        """A reader's state as it is now."""
+        ...
+
+
+class Monitor:
+    """The thread that watches."""
+
+    def __init__(self, pcsc: Pcsc, watcher: Watcher) -> None:
+        self._pcsc = pcsc
+        self._watcher = watcher
+        self._closing = threading.Event()
+        self._context: Context | None = None
+        self._states: dict[str, ReaderState] = {}
+        self._thread = threading.Thread(target=self._run, name="PC/SC monitor", daemon=True)
+
+    def start(self) -> None:
+        """Starts to watch."""
+        self._thread.start()
+
+    def look(self) -> None:
+        """Looks at once; for changes that the service does not signal.
+
+        A call that comes just before the thread begins to wait is lost: who needs an answer asks again.
+        """
+        if context := self._context:
+            context.cancel()
+
+    def close(self, timeout: float) -> None:
+        """Ends the thread, within ``timeout`` seconds if the service lets it go."""
+        self._closing.set()
+        waited = 0.0
+        while self._thread.is_alive() and waited < timeout:
+            self.look()
+            self._thread.join(BREATH)
+            waited += BREATH
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._session()
+            except ReaderUnavailable as error:
+                self._watcher.service_down(error)
+                for name in tuple(self._states):
+                    self._forget(name, error)
+                self._closing.wait(RETRY)
+
+    def _session(self) -> None:
+        """One life of the service. The context of a service that went says that it is valid, and is not."""
+        context = self._pcsc.establish()
+        try:
+            self._context = context
+            context.readers()
+            self._watcher.service_up()
+            self._watch(context)
+        finally:
+            self._context = None
+            context.release()
+
+    def _watch(self, context: Context) -> None:
+        pnp = ReaderState(PNP)
+        self._relist(context)
+        timeout: float | None = RELIST
+        while not self._closing.is_set():
+            try:
+                *readers, pnp = context.wait((*self._states.values(), pnp), timeout)
+            except ReaderGone:
+                self._closing.wait(BREATH)
+                timeout = self._relist(context)
+                continue
+            observed = [self._observe(state) for state in readers]
+            if pnp.changed or timeout is not None or any(state.unknown for state in readers):
+                timeout = self._relist(context)
+            elif not any(observed):
+                self._closing.wait(BREATH)
+            if pnp.unknown:
+                timeout = RELIST
+
+    def _observe(self, state: ReaderState) -> bool:
+        if state.unknown or state == self._states[state.name]:
+            return False
+        self._states[state.name] = state
+        self._watcher.observed(state)
+        return True
+
+    def _relist(self, context: Context) -> float | None:
+        """Compares the list with what is known; the time after which to look again, if it has just changed."""
+        names = context.readers()
+        gone = [name for name in self._states if name not in names]
+        new = [ReaderState(name) for name in sorted(names) if name not in self._states]
+        for name in gone:
+            self._forget(name, ReaderGone("the reader was unplugged"))
+        try:
+            states = context.wait(new, 0) if new else ()
+        except ReaderGone:
+            return RELIST  # unplugged before it could be looked at
+        for state in states:
+            if not state.unknown:
+                self._states[state.name] = state
+                self._watcher.plugged(context, state)
+        return RELIST if gone or new else None
+
+    def _forget(self, name: str, error: VitaleError) -> None:
+        del self._states[name]
+        self._watcher.unplugged(name, error)

@@ -1,0 +1,478 @@
+"""One PC/SC reader: what clients see of it, what is to be done there, and the thread that does it.
+
+The thread has a PC/SC context of its own: the service carries out the calls of one context one after the other, and a
+card that hangs must not blind the other readers. Another program may hold a transaction for as long as it likes, and
+PC/SC waits for it without a limit: that wait is in this thread, while a timer gives the answer.
+
+What lies in the reader is what PC/SC says, with one doubt. pcscd (1.9.9) polls serial readers every 0.4 s, but where a
+reset or an exchange fails because the card has left, it notes the reader as empty on the spot: it neither counts this
+removal nor signals it, and if another card follows before it polls, it holds the reader for empty as long as that card
+stays. So a removal that was not counted is in doubt, and is looked into: at once a few times, and at each order to arm.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
+
+from vitale_drivers.base import (
+    Arm,
+    Emit,
+    Failed,
+    Lease,
+    Progress,
+    ReaderAdded,
+    ReaderChanged,
+    ReaderRemoved,
+    Report,
+    Transmit,
+    Transmitted,
+    Unlease,
+)
+from vitale_drivers.cards.lease import CardLease
+from vitale_drivers.cards.tasks import LOCKED, PHONE, TORN, Task, is_locked, phone_reading, reading, transmission
+from vitale_drivers.pcsc.access import Access
+from vitale_drivers.pcsc.api import Pcsc
+from vitale_drivers.pcsc.contactless import may_be_phone
+from vitale_drivers.pcsc.holders import programs_using_pcsc
+from vitale_drivers.pcsc.state import ReaderState
+from vitale_drivers.readers.presence import Presence
+from vitale_protocol.errors import (
+    ConfigurationInvalid,
+    LeaseExpired,
+    MediumMute,
+    MediumRemoved,
+    MediumUnreadable,
+    MediumUnsupported,
+    ReaderBusy,
+    ReaderUnavailable,
+    VitaleError,
+)
+from vitale_protocol.events import Reader
+from vitale_protocol.media import recognise
+from vitale_protocol.media.profile import Profile
+
+__all__ = ["MEDIA", "Settings", "Slot"]
+
+MEDIA = ("vitale-card", "cps-card")
+
+LASTING = frozenset({MediumMute.reason, MediumUnreadable.reason, MediumUnsupported.reason})
+"""Reasons that stay true of what lies there, and are shown with the reader."""
+
+LOOK = 0.1
+"""Seconds between looks for a removal that is not signalled; the first is enough but for the bad luck of one lost."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options of the driver; times in seconds.
+
+    Attributes:
+        profiles: the TOML texts of the profiles that phones on contactless readers are read by; none are read without.
+        unlock: pause between two attempts to read a phone that is locked.
+        reading_limit: after which no exchange of the reading of a phone is begun any more.
+        busy_notice: how long access to a card is waited for before the reader is shown as busy.
+        busy_timeout: how long in all, before ``reader_busy``.
+        transmit_limit: how long one exchange may take before the driver calls itself stuck.
+    """
+
+    profiles: tuple[str, ...] = ()
+    unlock: float = 0.5
+    reading_limit: float = 10.0
+    busy_notice: float = 0.3
+    busy_timeout: float = 8.0
+    transmit_limit: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuses what makes no sense.
+
+        Raises:
+            ConfigurationInvalid: a time is not positive, or the notice is not before the end.
+        """
+        others = (self.transmit_limit, self.reading_limit, self.unlock)
+        if not 0 < self.busy_notice < self.busy_timeout or min(others) <= 0:
+            raise ConfigurationInvalid("0 < busy_notice < busy_timeout, and all other times above 0, are needed")
+
+
+class Slot:
+    """A reader that is plugged, from ``start`` to ``remove``."""
+
+    def __init__(
+        self,
+        name: str,
+        reader: Reader,
+        settings: Settings,
+        pcsc: Pcsc,
+        emit: Emit,
+        look: Callable[[], None],
+        profiles: tuple[Profile, ...] = (),
+    ) -> None:
+        """Stores; ``name`` is that of PC/SC, ``reader`` what clients know it as; ``look`` has PC/SC asked at once."""
+        self.name = name
+        self._reader = reader
+        self._settings = settings
+        self._emit = emit
+        self._look = look
+        self._profiles = profiles
+        self._medium: str | None = None
+        self._locked = False
+        self._changed = threading.Condition()
+        self._state = ReaderState(name)
+        self._presence = Presence(reader.id)
+        self._error: str | None = None
+        self._busy = False
+        self._gone = False
+        self._doubtful = False
+        self._reconcile = False
+        self._tasks: deque[Task] = deque()
+        self._task: Task | None = None
+        self._timers: dict[Task, threading.Timer] = {}
+        self._leases: dict[int, CardLease] = {}
+        self._access = Access(name, pcsc, self)
+        self._thread = threading.Thread(target=self._run, name=f"card in {reader.id}", daemon=True)
+
+    @property
+    def id(self) -> str:
+        """The reader's id."""
+        return self._reader.id
+
+    # ── told by the driver and its monitor ──
+
+    def start(self, state: ReaderState, armed: Arm | None) -> None:
+        """Announces the reader with what lies in it, and starts to work."""
+        with self._changed:
+            if armed is not None:
+                self._presence.arm(armed)
+            self._take(state)
+            self._reader = self._shown()
+            self._emit(ReaderAdded(reader=self._reader))
+            self._wake()
+        self._thread.start()
+
+    def observe(self, state: ReaderState) -> None:
+        """Takes what PC/SC says of the reader now."""
+        with self._changed:
+            if not self._gone:
+                self._take(state)
+                self._publish()
+                self._wake()
+
+    def arm(self, command: Arm) -> None:
+        """Reads what is there, under the rules of ``base``."""
+        with self._changed:
+            self._presence.arm(command)
+            self._reconcile = self._doubtful
+            self._wake()
+
+    def disarm(self) -> None:
+        """Reads no more; a reading that has begun is carried to its end."""
+        with self._changed:
+            self._presence.disarm()
+
+    def transmit(self, command: Transmit) -> None:
+        """Passes raw APDUs to the card, in the transaction of their lease or in one of their own."""
+        with self._changed:
+            if command.lease:
+                self._transmit_leased(command)
+                return
+            task = transmission(self._presence.number, command)
+            if self._state.present:
+                self._add(task)
+            else:
+                self.finish(task, task.failed(MediumRemoved("there is no card")))
+
+    def _transmit_leased(self, command: Transmit) -> None:
+        if lease := self._leases.get(command.lease):
+            lease.add(command)
+        else:
+            self._emit(Transmitted(id=command.id, responses=(), reason=LeaseExpired.reason))
+
+    def lease(self, command: Lease) -> None:
+        """Holds the card for the commands of one holder, or does so for longer."""
+        with self._changed:
+            if known := self._leases.get(command.id):
+                known.extend(command.until)
+                return
+            lease = CardLease(command, self._emit)
+            task = lease.task(self._presence.number, lambda: self._state.atr)
+            self._leases[lease.id] = lease
+            if self._state.present and not self._state.mute:
+                self._add(task)
+            else:
+                self.finish(task, task.failed(MediumMute() if self._state.present else MediumRemoved()))
+
+    def unlease(self, command: Unlease) -> None:
+        """Ends a lease."""
+        with self._changed:
+            if lease := self._leases.get(command.id):
+                lease.end("released")
+                for task in self._open_tasks():
+                    if task.lease is lease and not task.granted:
+                        self.finish(task, task.failed(LeaseExpired("ended before the card was held")))
+
+    def remove(self, error: VitaleError) -> None:
+        """The reader went, and takes what was to be done with it along."""
+        with self._changed:
+            while tasks := self._open_tasks():  # the end of a lease begins the reading that waited for it
+                for task in tasks:
+                    self.finish(task, task.failed(error))
+            self._gone = True
+            self._emit(ReaderRemoved(reader=self.id))
+            self._changed.notify_all()
+
+    def join(self, timeout: float) -> None:
+        """Waits for the thread; one that is inside PC/SC may stay there, and ends with the process."""
+        self._thread.join(timeout)
+
+    def stuck(self) -> str:
+        """Names an operation that exceeded its limit; else empty."""
+        operation = self._access.stuck(self._settings.transmit_limit)
+        return f"{operation} in {self.id}" if operation else ""
+
+    # ── told by the thread: the interface Desk ──
+
+    def grant(self, task: Task) -> bool:
+        """The transaction was obtained; whether the task still wants it."""
+        with self._changed:
+            self._drop_timer(task)
+            self._busy = False
+            self._publish()
+            if task.ended:
+                return False
+            if task.reads and not task.granted and not self._locked:
+                self._emit(Progress(reader=self.id, step="reading", reason=PHONE if task.phone else ""))
+            task.granted = True
+            self._publish()
+            return True
+
+    def finish(self, task: Task, report: Report) -> None:
+        """Reports what came of a task, unless that was done before."""
+        with self._changed:
+            if task.ended or self._gone:
+                return
+            task.ended = True
+            self._drop_timer(task)
+            if task.phone and self._take_phone(task, report):
+                return
+            self._emit(report)
+            if task.lease is not None:
+                del self._leases[task.lease.id]
+                self._wake()
+            if task.reads and task.presence == self._presence.number:
+                self._error = report.reason if isinstance(report, Failed) and report.reason in LASTING else None
+                self._publish()
+
+    def pause(self, seconds: float) -> None:
+        """Waits, at most until something changes."""
+        with self._changed:
+            self._changed.wait(seconds)
+
+    def leaves(self, task: Task, within: float) -> bool:
+        """Waits until the card of a task is known to have left; whether that came about in time."""
+        end = time.monotonic() + within
+        left = False
+        while not left and (rest := end - time.monotonic()) > 0:
+            self.look()
+            with self._changed:
+                left = self._changed.wait_for(
+                    lambda: self._gone or task.presence != self._presence.number, min(rest, LOOK)
+                )
+        return left
+
+    def doubt(self, within: float) -> ReaderState | None:
+        """Waits for doubts to end, and returns the state that is in doubt if they did not."""
+        with self._changed:
+            ended = self._changed.wait_for(lambda: self._gone or not self._doubtful, within)
+            return None if ended else self._state
+
+    def look(self) -> None:
+        """Has the state of the reader asked for."""
+        self._look()
+
+    def _run(self) -> None:
+        while not self._gone:
+            if task := self._next():
+                self._access.perform(task)
+                with self._changed:
+                    self._task, self._busy = None, False
+                    self._publish()
+            else:
+                self._access.reconcile()
+        self._access.close()
+
+    def _next(self) -> Task | None:
+        """Waits for something to do: a task, or none where the reader is to be looked into, or was removed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._gone or self._tasks or self._reconcile)
+            self._task = self._tasks.popleft() if self._tasks and not self._gone else None
+            self._reconcile = self._reconcile and self._task is not None
+            return self._task
+
+    # ── the state, under the lock ──
+
+    def _take(self, state: ReaderState) -> None:
+        """Takes a state; another card than before ends one presence and begins the next."""
+        known = self._state
+        if state.silenced(known):
+            self._state = replace(state, atr=known.atr)
+            self._error = MediumMute.reason if state.mute else self._error
+            return
+        if state.present or not state.uncounted(known):
+            self._doubtful = self._reconcile = False
+        elif known.present:
+            self._doubtful = self._reconcile = True
+        before, now = known.card, state.card
+        if before != now and before is not None:
+            self._leave(unseen=now is not None)
+        self._state = state
+        if before != now and now is not None:
+            self._come(state)
+
+    def _come(self, state: ReaderState) -> None:
+        self._error = MediumMute.reason if state.mute else None
+        self._medium = None if state.mute else recognise(state.atr).medium
+        self._locked = False
+        if self._medium == "unknown-card" and self._profiles and may_be_phone(state.atr, self._reader.name):
+            # Which it is, only its applications tell, and nobody has asked yet.
+            self._medium = None
+            self._presence.came(PHONE)
+        else:
+            self._presence.came(*(MEDIA if self._medium is None else (self._medium,)))
+
+    def _take_phone(self, task: Task, report: Report) -> bool:
+        """Takes what came of reading a phone; whether that was no outcome, so that it is not to be reported."""
+        here = task.presence == self._presence.number
+        match report:
+            case Failed(reason=MediumUnsupported.reason):
+                if here:
+                    self._medium = "unknown-card"
+                    self._presence.media = frozenset({"unknown-card"})
+                    self._publish()
+                return True
+            case Failed(reason=MediumRemoved.reason):
+                self._emit(Progress(reader=self.id, step="retry", reason=TORN))
+                return True
+            case Failed(data=data) if is_locked(data):
+                if here and not self._locked:
+                    self._locked = True
+                    self._emit(Progress(reader=self.id, step="retry", reason=LOCKED))
+                self._set_timer(task, self._settings.unlock, self._try_again)
+                return True
+            case _:
+                # It has the application, or something that answers in its name.
+                self._medium = PHONE if here else self._medium
+                self._publish()
+                return False
+
+    def _try_again(self, task: Task) -> None:
+        """Time to look whether the phone of a task is still locked."""
+        with self._changed:
+            self._timers.pop(task, None)
+            if not self._gone and task.presence == self._presence.number:
+                if not self._leases and self._presence.wanted(time.monotonic(), frozenset({PHONE})):
+                    self._add(self._phone_task())
+                else:
+                    self._presence.renew()
+
+    def _phone_task(self) -> Task:
+        return phone_reading(
+            self._presence.number,
+            self.id,
+            self._profiles,
+            simulated=self._reader.simulated,
+            silent_when_gone=True,
+            limit=self._settings.reading_limit,
+        )
+
+    def _leave(self, *, unseen: bool) -> None:
+        for task in self._open_tasks():
+            # One that has the card learns it from the card, and may still get the last byte out of it.
+            if not task.granted:
+                self.finish(task, task.failed(MediumRemoved("the card was removed before it could be read")))
+            elif task.lease is not None:
+                task.lease.end("card")
+        self._presence.left()
+        self._error = self._medium = None
+        if unseen:  # another card followed before anybody looked: clients are told of both
+            self._state = ReaderState(self.name)
+            self._publish()
+
+    def _shown(self) -> Reader:
+        state = self._state
+        if state.unavailable:
+            return msgspec.structs.replace(
+                self._reader, state="unavailable", medium=None, error=ReaderUnavailable.reason
+            )
+        if not state.present:
+            return msgspec.structs.replace(self._reader, state="empty", medium=None, error=None)
+        leased = self._task is not None and self._task.lease is not None and self._task.granted
+        return msgspec.structs.replace(
+            self._reader,
+            state="leased" if leased else "busy" if self._busy or state.exclusive else "present",
+            medium=self._medium if state.atr else None,
+            error=self._error,
+        )
+
+    def _publish(self) -> None:
+        shown = self._shown()
+        if shown != self._reader and not self._gone:
+            self._reader = shown
+            self._emit(ReaderChanged(reader=shown))
+
+    def _wake(self) -> None:
+        """Has the thread look again, and begins the reading that may have become due."""
+        self._changed.notify_all()
+        # What is due while the card is leased is read afterwards.
+        if self._leases or not self._presence.due(time.monotonic()):
+            return
+        self._presence.begin()
+        self._emit(Progress(reader=self.id, step="detected", reason=PHONE if PHONE in self._presence.media else ""))
+        atr = self._state.atr
+        medium = recognise(atr).medium
+        if PHONE in self._presence.media:
+            task = self._phone_task()
+        else:
+            task = reading(self._presence.number, self.id, atr, medium, simulated=self._reader.simulated)
+        if self._state.mute:
+            self.finish(task, task.failed(MediumMute("the card gives no answer to reset")))
+        else:
+            self._add(task)
+
+    def _add(self, task: Task) -> None:
+        self._tasks.append(task)
+        self._changed.notify_all()
+        self._set_timer(task, self._settings.busy_notice, self._notice)
+
+    def _open_tasks(self) -> list[Task]:
+        return [task for task in (self._task, *self._tasks) if task is not None and not task.ended]
+
+    # ── waiting for access ──
+
+    def _set_timer(self, task: Task, seconds: float, act: Callable[[Task], None]) -> None:
+        timer = threading.Timer(seconds, act, (task,))
+        timer.daemon = True
+        self._timers[task] = timer
+        timer.start()
+
+    def _drop_timer(self, task: Task) -> None:
+        if timer := self._timers.pop(task, None):
+            timer.cancel()
+
+    def _notice(self, task: Task) -> None:
+        with self._changed:
+            if task.ended or task.granted:
+                return
+            self._busy = True
+            self._publish()
+            if task.reads:
+                self._emit(Progress(reader=self.id, step="retry", reason=ReaderBusy.reason))
+            self._set_timer(task, self._settings.busy_timeout - self._settings.busy_notice, self._give_up)
+
+    def _give_up(self, task: Task) -> None:
+        holder = ", ".join(programs_using_pcsc())
+        with self._changed:
+            if not task.granted:
+                busy = ReaderBusy("another program holds the card", data={"holder": holder} if holder else None)
+                self.finish(task, task.failed(busy))

@@ -1,0 +1,1 @@
+"""Discovery, presence and health of readers; shared by all drivers."""

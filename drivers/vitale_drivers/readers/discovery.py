@@ -1,0 +1,150 @@
+"""What drivers have in common whose readers are looked for again and again, each with a thread of its own.
+
+The systems differ in how they would tell that a reader was plugged in, where they tell it at all; so they are asked.
+"""
+
+import abc
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from vitale_drivers.base import Arm, Disarm, Driver, Emit, Health, Options, Report
+from vitale_drivers.readers.health import Troubles
+
+__all__ = ["FoundReader", "FoundReaders"]
+
+CLOSE_LIMIT = 2.0
+"""Seconds to end the threads in; one that is inside the system cannot be ended, and goes with the process."""
+
+
+class FoundReader(Protocol):
+    """A reader that was found, plugged in or not any more."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    def start(self) -> None:
+        """Begins."""
+
+    def order(self, order: Arm | Disarm) -> None:
+        """Has an order carried out; returns at once."""
+
+    def is_stuck(self, now: float) -> bool:
+        """Whether a call holds it that should have returned long ago; ``now`` is of the monotonic clock."""
+        ...
+
+    def end(self) -> None:
+        """Has its threads end; nothing is reported any more."""
+
+    def join(self, timeout: float) -> None:
+        """Waits for them, so many seconds at most."""
+
+
+ReaderT = TypeVar("ReaderT", bound=FoundReader)
+
+
+class FoundReaders(Driver, Generic[ReaderT]):
+    """A driver whose readers are looked for every ``look`` seconds, and kept until it is closed.
+
+    Args:
+        options: those of the driver.
+        look: seconds between two looks.
+        well: the health to tell while nothing is the matter with any reader.
+    """
+
+    def __init__(self, options: Options, look: float, well: Health | None = None) -> None:
+        super().__init__(options)
+        self.readers: dict[str, ReaderT] = {}
+        self.troubles = Troubles(self.emit, Health(state="ok") if well is None else well)
+        self._look_every = look
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._armed: Arm | None = None
+        self._emit_to: Emit | None = None
+        self._finder = threading.Thread(target=self._find, name=f"{self.name} readers", daemon=True)
+
+    # ── for the drivers ──
+
+    @abc.abstractmethod
+    def look(self) -> None:
+        """Looks for readers; those that are new are added."""
+
+    @abc.abstractmethod
+    def has_to_look(self) -> bool:
+        """Whether a reader may come that is not known."""
+
+    def begin(self, emit: Emit, started: Report) -> None:
+        """Says that the driver is open and well, and looks for readers from now on."""
+        self._emit_to = emit
+        self.emit(started)
+        self.emit(self.troubles.health)
+        self.look()
+        if self.has_to_look():
+            self._finder.start()
+
+    def add(self, name: str, make: Callable[[], ReaderT]) -> None:
+        """A reader of this id was found; made and started unless it is known."""
+        with self._lock:
+            if name in self.readers or self._closed.is_set():
+                return
+            reader = self.readers[name] = make()
+            if self._armed is not None:
+                reader.order(self._armed)
+            reader.start()
+
+    def reader(self, name: str) -> ReaderT | None:
+        """The reader of an id."""
+        with self._lock:
+            return self.readers.get(name)
+
+    def emit(self, report: Report) -> None:
+        """Reports, until the driver is closed."""
+        if self._emit_to is not None and not self._closed.is_set():
+            self._emit_to(report)
+
+    # ── told by the worker ──
+
+    def arm(self, command: Arm) -> None:
+        """Has every reader read, also those that come later."""
+        with self._lock:
+            self._armed = command
+            self._order(command)
+
+    def disarm(self) -> None:
+        """Ends the effect of ``arm``."""
+        with self._lock:
+            self._armed = None
+            self._order(Disarm())
+
+    def stuck(self) -> str:
+        """Names a reader that has been in one call for longer than any may take."""
+        now = time.monotonic()
+        return next((f"call to {reader.id}" for reader in self._all() if reader.is_stuck(now)), "")
+
+    def close(self) -> None:
+        """Ends the threads that can be ended; the devices are closed then."""
+        self._closed.set()
+        readers, end = self._all(), time.monotonic() + CLOSE_LIMIT
+        for reader in readers:
+            reader.end()
+        for reader in readers:
+            reader.join(max(0.0, end - time.monotonic()))
+        if self._finder.ident is not None:
+            self._finder.join(max(0.0, end - time.monotonic()))
+
+    # ── inside ──
+
+    def _order(self, order: Arm | Disarm) -> None:
+        for reader in self.readers.values():
+            reader.order(order)
+
+    def _all(self) -> tuple[ReaderT, ...]:
+        with self._lock:
+            return tuple(self.readers.values())
+
+    def _find(self) -> None:
+        while self.has_to_look() and not self._closed.wait(self._look_every):
+            self.look()

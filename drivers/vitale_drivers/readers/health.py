@@ -1,0 +1,47 @@
+"""What is the matter with the readers of a driver, and the health that its driver has for it; told when it changes."""
+
+import threading
+from collections.abc import Callable
+
+from vitale_drivers.base import Health, Report
+from vitale_drivers.readers.reasons import reason_of
+from vitale_protocol.errors import ReaderError
+
+__all__ = ["Troubles"]
+
+
+class Troubles:
+    """The readers that are there and cannot be used; any thread may tell.
+
+    Args:
+        emit: is told a ``Health`` that is another one than before.
+        well: the health while nothing is the matter with any.
+    """
+
+    def __init__(self, emit: Callable[[Report], None], well: Health) -> None:
+        self._emit = emit
+        self._well = well
+        self._lock = threading.Lock()
+        self._errors: dict[str, ReaderError] = {}
+
+    def tell(self, reader: str, error: ReaderError | None) -> None:
+        """A reader is there and cannot be used; None: it is well, or gone."""
+        with self._lock:
+            before = self.health
+            if error is None:
+                self._errors.pop(reader, None)
+            else:
+                self._errors[reader] = error
+            after = self.health
+        if after != before:
+            self._emit(after)
+
+    @property
+    def health(self) -> Health:
+        """That of the first reader, for there is but one to be told."""
+        if not self._errors:
+            return self._well
+        reader, error = min(self._errors.items())
+        holder = error.data.get("holder")
+        detail = f"{reader}: {error.detail}" + (f" ({holder})" if holder else "")
+        return Health(state="degraded", reason=reason_of(error), detail=detail)

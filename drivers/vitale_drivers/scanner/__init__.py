@@ -1,0 +1,1 @@
+"""Driver ``scanner``: handheld imagers on serial ports, through pyserial."""

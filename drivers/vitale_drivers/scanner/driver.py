@@ -1,0 +1,75 @@
+"""Driver ``scanner``: handheld imagers in serial mode, by pyserial. Here the parts are put together.
+
+``scanner_settings`` are the options; ``scanner_ports`` finds and opens the ports, behind the interface of
+``scanner_link``; for each imager ``scanner_reader`` is its thread, ``scanner_lines`` and ``scanner_aim`` cut what it
+sends into scans, and ``scanner_scans`` decides what becomes of them.
+"""
+
+from functools import partial
+from importlib.metadata import version
+from typing import ClassVar
+
+from vitale_drivers.base import Emit, Options, Started, Transmit, Transmitted
+from vitale_drivers.readers.discovery import FoundReaders
+from vitale_drivers.scanner.reader import ScannerReader
+from vitale_drivers.scanner.scans import MEDIA
+from vitale_drivers.scanner.settings import Settings, parse_options
+from vitale_drivers.scanner.transport import Bus
+from vitale_protocol.errors import MediumUnsupported, ReaderGone, ToolMissing
+
+__all__ = ["ScannerDriver"]
+
+
+class ScannerDriver(FoundReaders[ScannerReader]):
+    """Imagers; its options are those of ``scanner_settings.Settings``."""
+
+    name: ClassVar[str] = "scanner"
+    media: ClassVar[tuple[str, ...]] = MEDIA
+
+    def __init__(self, options: Options, bus: Bus | None = None) -> None:
+        """Checks the options; ``bus`` finds the imagers, unless a test brings another than pyserial's.
+
+        Raises:
+            ConfigurationInvalid: an option cannot be used.
+        """
+        self._settings, self._addresses, self._framing = parse_options(options)
+        super().__init__(options, self._settings.look)
+        self._bus = bus
+
+    def open(self, emit: Emit) -> None:
+        """Starts to look for imagers.
+
+        Raises:
+            ToolMissing: pyserial is not installed.
+        """
+        if self._bus is None:
+            self._bus = _serial_bus(self._settings)
+        self.begin(emit, Started(driver=self.name, media=self.media, version=f"pyserial {version('pyserial')}"))
+
+    def transmit(self, command: Transmit) -> None:
+        """There is nothing behind an imager that takes APDUs."""
+        reason = ReaderGone.reason if self.reader(command.reader) is None else MediumUnsupported.reason
+        self.emit(Transmitted(id=command.id, responses=(), reason=reason))
+
+    def has_to_look(self) -> bool:
+        """Always: an imager may come at any time."""
+        return True
+
+    def look(self) -> None:
+        """Asks the bus."""
+        bus = self._bus
+        if bus is None:
+            return
+        for address in self._addresses:
+            for place in bus.places(address):
+                make = partial(ScannerReader, place, bus, self._settings, self._framing, self.emit, self.troubles)
+                self.add(place.id, make)
+
+
+def _serial_bus(settings: Settings) -> Bus:
+    try:
+        from vitale_drivers.scanner.ports import SerialBus  # noqa: PLC0415 - only where it is needed
+    except ImportError as error:
+        tool = error.name or "pyserial"
+        raise ToolMissing(f"driver scanner needs {tool}, which cannot be loaded", data={"tool": tool}) from error
+    return SerialBus(settings)

@@ -1,0 +1,200 @@
+"""The imagers of this machine as pyserial finds and opens them, and what keeps them from it."""
+
+import errno
+import logging
+import os
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import serial
+
+from vitale_drivers.readers.device_holders import programs_using
+from vitale_drivers.readers.serial_ports import PortList, UsbPort, is_pseudo_terminal
+from vitale_drivers.scanner.settings import Address, Settings
+from vitale_drivers.scanner.transport import Line, Place
+from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
+
+__all__ = ["PortFaults", "SerialBus", "SerialLine", "keep_others_out"]
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = 4096
+_BY_PATH = "/dev/serial/by-path/"
+# All zeros, one character only, or counted up: what is burnt into a whole series of devices names none of them.
+_NO_SERIAL = re.compile(r"(.)\1*\Z|0123456789\w*\Z|123456789\w*\Z")
+_PARITIES = {"none": "N", "even": "E", "odd": "O", "mark": "M", "space": "S"}
+_GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO})
+_BUSY = frozenset({errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM})
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    # pyserial's own are OSErrors; TypeError is what it makes of a port that was closed under it.
+    if sys.platform == "win32":
+        return (OSError, ValueError, TypeError)
+    import termios  # noqa: PLC0415 - exists on these platforms only
+
+    return (OSError, ValueError, TypeError, termios.error)
+
+
+PortFaults = _faults()
+"""Caught around calls of pyserial only."""
+
+
+class SerialBus:
+    """Imagers on USB, in serial mode, and on serial lines.
+
+    Args:
+        settings: for what is set at opening.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._ports = PortList()
+        self._told: set[str] = set()
+
+    def places(self, address: Address) -> tuple[Place, ...]:
+        """The imagers at an address now."""
+        if address.kind == "port":
+            return self._at_path(address)
+        found: dict[str, Place] = {}
+        for port in self._ports.usb():
+            if address.fits(port.vid, port.pid, port.serial_number):
+                place = _usb_place(port, address)
+                if place.id in found:
+                    self._tell_double(place.id)
+                else:
+                    found[place.id] = place
+        return tuple(found.values())
+
+    def _at_path(self, address: Address) -> tuple[Place, ...]:
+        if not address.path.startswith("/"):
+            return tuple(_usb_place(port, address) for port in self._ports.usb() if port.device == address.path)[
+                :1
+            ] or (Place(f"scanner:{address.path}", f"imager ({address.path})", address, address.path),)
+        path = Path(address.path)
+        if not os.path.exists(path):  # noqa: PTH110 - never raises, also where it may not be asked
+            return ()
+        real = os.path.realpath(path)
+        usb = next((port for port in self._ports.usb() if port.device == real), None)
+        if usb is not None and not address.path.startswith(_BY_PATH):
+            return (_usb_place(usb, address),)
+        name = f"imager ({address.path})" if usb is None or not usb.product else f"{usb.product} ({address.path})"
+        simulated = is_pseudo_terminal(path)
+        return (Place(f"scanner:{address.path}", name, address, address.path, simulated=simulated),)
+
+    def _tell_double(self, reader: str) -> None:
+        if reader not in self._told:
+            self._told.add(reader)
+            logger.warning("two devices call themselves %s: name them by /dev/serial/by-path to use both", reader)
+
+    def open(self, place: Place) -> Line:
+        """Opens the port of an imager."""
+        simulated = place.simulated
+        if not simulated and (holders := programs_using(place.device)):
+            # Without a lock both would get half of each scan.
+            raise _busy(holders)
+        try:
+            return SerialLine(place.device, self._settings)
+        except PortFaults as error:
+            raise _explained(error, place) from error
+
+
+class SerialLine:
+    """A port that is open, for this program alone.
+
+    Args:
+        device: what opens it.
+        settings: speed, bits and parity.
+
+    Raises:
+        OSError: it cannot be opened; or another one of ``PortFaults``.
+    """
+
+    def __init__(self, device: str, settings: Settings) -> None:
+        self._serial = serial.Serial(
+            device,
+            settings.speed,
+            bytesize=settings.data_bits,
+            parity=_PARITIES[settings.parity],
+            stopbits=settings.stop_bits,
+            exclusive=True,
+        )
+        self._seconds: float | None = None
+        self.simulated = sys.platform != "win32" and is_pseudo_terminal(self._serial.fileno())
+        if not self.simulated:
+            keep_others_out(self._serial)
+
+    def read(self, seconds: float | None) -> bytes:
+        """Waits for bytes."""
+        try:
+            if seconds != self._seconds:
+                self._serial.timeout = self._seconds = seconds
+            first = self._serial.read(1)
+            return first + self._serial.read(min(self._serial.in_waiting, _CHUNK)) if first else b""
+        except PortFaults as error:
+            raise ReaderGone("the port is no more") from error
+
+    def cancel(self) -> None:
+        """Has ``read`` return. On Windows one that is only about to begin is missed: the caller tries again."""
+        with suppress(*PortFaults):
+            self._serial.cancel_read()
+
+    def close(self) -> None:
+        """Lets go of the port."""
+        with suppress(*PortFaults):
+            self._serial.close()
+
+
+def keep_others_out(port: serial.Serial) -> None:
+    """Also those who do not ask for a lock, as far as the system can.
+
+    Not on pseudo-terminals: the simulator keeps its end open, and so the mark would outlive this program.
+    """
+    if sys.platform == "win32":
+        return  # a port is opened once there
+    import fcntl  # noqa: PLC0415 - exists on these platforms only
+    import termios  # noqa: PLC0415
+
+    with suppress(*PortFaults):
+        fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
+
+
+# ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _usb_place(port: UsbPort, address: Address) -> Place:
+    own = "" if _NO_SERIAL.match(port.serial_number) else re.sub(r"[^\w.+-]", "_", port.serial_number)[:64]
+    last = own or port.socket or port.device
+    return Place(
+        f"scanner:{port.vid:04x}:{port.pid:04x}:{last}",
+        f"{port.product or 'imager'} (USB {port.socket or port.device})",
+        address,
+        port.device,
+    )
+
+
+# ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _explained(error: Exception, place: Place) -> ReaderError:
+    """The error of the project for one of the binding's; ``data.service`` names the variant that tells more."""
+    number = error.errno if isinstance(error, OSError) else None
+    # On Windows pyserial puts the system's error into its text, and "access denied" is a port that is open elsewhere.
+    said = str(error) if number is None else ""
+    if number in _REFUSED:
+        return ReaderUnavailable("this user may not use the port", data={"service": "scanner-permission"})
+    if number in _BUSY or "PermissionError" in said:
+        return _busy(programs_using(place.device))
+    if number in _GONE or "FileNotFoundError" in said:
+        return ReaderGone("the imager is not there any more")
+    return ReaderUnavailable("the port cannot be used", data={"service": "scanner"})
+
+
+def _busy(holders: tuple[str, ...]) -> ReaderBusy:
+    data: dict[str, JsonValue] = {"service": "scanner"}
+    if holders:
+        data["holder"] = ", ".join(holders)
+    return ReaderBusy("another program has the port", data=data)

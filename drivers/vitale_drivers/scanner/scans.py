@@ -1,0 +1,247 @@
+"""What becomes of the scans of one imager; the reader's lock is held around each call.
+
+Rules, beside those of ``base``:
+
+- A scan is an event. When somebody is to be read here, it is presented and is over: the reader shows it and is empty.
+- When nobody is, it lies there for ``grace`` seconds and is presented once if somebody asks meanwhile; then its bytes
+  are forgotten. A scan that follows takes its place.
+- Two scans that arrive together are two: each is dealt with like one that came by itself, in their order. So the first
+  goes to who asked first, and the second to who waits next, if anybody does.
+- A code that comes again within ``repeat`` seconds is the same scan: imagers in a stand go on telling what they see.
+- What is certainly no code of a patient is told (``failed``) to who waits, or asks in the next half second, since an
+  order to arm takes its time; otherwise it is ignored. So is a line that was too long; one that did not end is told as
+  a ``retry``, since to scan it again may well succeed.
+- More scans in a second than any hand makes are the noise of something broken: they are told once as garbled, and
+  dropped, so that nobody else is held up by them.
+- An opaque string that is no text is an apCV's only where the imager says that it is a QR code; otherwise it is what a
+  wrong speed makes of one. The real strings can be typed by imagers in keyboard mode: they are text.
+"""
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from vitale_drivers.base import Arm, Emit, Failed, Presented, Progress, ReaderChanged
+from vitale_drivers.readers.presence import Presence
+from vitale_drivers.scanner.framing import Dropped, LineEvent, Scan
+from vitale_protocol.errors import PayloadInvalid
+from vitale_protocol.events import Reader
+from vitale_protocol.media.codes import Code, classify
+
+__all__ = ["MEDIA", "Scans"]
+
+MEDIA = ("apcv-qr", "ins-datamatrix", "2d-doc")
+
+INCOMPLETE = f"{PayloadInvalid.reason}.incomplete"
+GARBLED = f"{PayloadInvalid.reason}.garbled"
+
+_MEDIA = frozenset(MEDIA)
+
+_SHORTLY = 0.5
+"""Seconds: longer than an order to arm is under way, and shorter than anybody takes to scan and then to ask."""
+
+_MOST = 100
+"""Scans in a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A scan that lies there, and until when (monotonic)."""
+
+    code: Code
+    at: float
+    elapsed: float
+    until: float
+
+
+class Scans:
+    """The scans of an imager.
+
+    Args:
+        reader: what clients know it as, empty; whoever shows another one than this tells ``appear``.
+        grace: seconds that a scan lies there.
+        repeat: seconds within which the same code is the same scan.
+        emit: told under the reader's lock.
+        clock: monotonic seconds.
+        wall: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        grace: float,
+        repeat: float,
+        emit: Emit,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._reader = reader
+        self._grace = grace
+        self._repeat = repeat
+        self._emit = emit
+        self._clock = clock
+        self._wall = wall
+        self._presence = Presence(reader.id)
+        self._held: _Held | None = None
+        self._refused: tuple[Failed, float] | None = None
+        self._key = os.urandom(32)
+        self._last = b""
+        self._last_at = 0.0
+        self._second = 0.0
+        self._taken = 0
+
+    @property
+    def due(self) -> float | None:
+        """When ``expire`` has something to do."""
+        return None if self._held is None else self._held.until
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody is to be read here."""
+        return self._presence.wanted(self._clock(), _MEDIA)
+
+    def appear(self, reader: Reader) -> None:
+        """The reader is there, as was told already."""
+        self._reader = reader
+
+    def leave(self) -> None:
+        """The reader is gone, and what lay there with it."""
+        self._held = self._refused = None
+        self._last = b""
+        self._presence.left()
+
+    def arm(self, command: Arm) -> None:
+        """Presents what lies there, if it is wanted, and what comes."""
+        self._presence.arm(command)
+        self.expire()
+        self._offer()
+        self._tell_refused()
+
+    def disarm(self) -> None:
+        """Ends the effect of ``arm``."""
+        self._presence.disarm()
+
+    def take(self, event: LineEvent) -> None:
+        """Something came from the imager."""
+        if self._is_noise():
+            return
+        match event:
+            case Scan():
+                self._take(event)
+            case Dropped(why="too-long"):
+                self._fail(PayloadInvalid.reason, "the line is too long", {"fault": "too-long"})
+            case Dropped():
+                self._retry(INCOMPLETE)
+
+    def expire(self) -> None:
+        """Time has passed: forgets what lay there for long enough."""
+        if self._held is not None and self._held.until <= self._clock():
+            self._end()
+
+    # ── inside ──
+
+    def _is_noise(self) -> bool:
+        now = self._clock()
+        if now - self._second >= 1.0:
+            self._second, self._taken = now, 0
+        self._taken += 1
+        if self._taken == _MOST + 1:
+            self._retry(GARBLED)
+        return self._taken > _MOST
+
+    def _take(self, scan: Scan) -> None:
+        code = classify(scan.data, scan.symbology)
+        if code.kind == "apcv-qr" and not scan.symbology and not _is_text(scan.data):
+            self._retry(GARBLED)
+            return
+        if self._is_repeated(scan):
+            if self._held is not None:
+                self._held = self._prolonged(self._held)
+            return
+        self._end()
+        if code.medium is None:
+            self._fail(code.reason, f"the code is {code.kind}", dict(code.data))
+            if self._refused is None:
+                # Told. What nobody was told of is no repetition when it comes again.
+                self._remember(scan)
+            return
+        self._remember(scan)
+        self._held = _Held(code, self._wall(), scan.elapsed, self._clock() + self._grace)
+        self._presence.came(code.medium)
+        self._show(state="present", medium=code.medium)
+        self._offer()
+
+    def _offer(self) -> None:
+        held = self._held
+        if held is None or held.code.medium is None or not self._presence.due(self._clock()):
+            return
+        self._presence.begin()
+        self._emit(
+            Presented(
+                id=str(uuid.uuid4()),
+                medium=held.code.medium,
+                reader=self._reader.id,
+                at=held.at,
+                evidence=held.code.evidence,
+                simulated=self._reader.simulated,
+                elapsed=held.elapsed,
+            )
+        )
+        self._end()
+
+    def _end(self) -> None:
+        self._refused = None
+        if self._held is not None:
+            self._held = None
+            self._presence.left()
+            self._show(state="empty", medium=None)
+
+    def _fail(self, reason: str, detail: str, data: dict[str, object]) -> None:
+        """What was scanned is of no use."""
+        self._end()
+        self._refused = Failed(reader=self._reader.id, reason=reason, detail=detail, data=data), self._clock()
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        if self._refused is not None and self.wanted:
+            (failed, at), self._refused = self._refused, None
+            if self._clock() - at < _SHORTLY:
+                self._emit(failed)
+
+    def _retry(self, reason: str) -> None:
+        if self.wanted:
+            self._emit(Progress(reader=self._reader.id, step="retry", reason=reason))
+
+    # ── the same again ──
+
+    def _is_repeated(self, scan: Scan) -> bool:
+        """Whether this is what came a moment ago; a digest tells, so that the bytes need not be kept."""
+        if not self._last or self._clock() - self._last_at >= self._repeat or self._digest(scan) != self._last:
+            return False
+        self._last_at = self._clock()
+        return True
+
+    def _remember(self, scan: Scan) -> None:
+        self._last, self._last_at = self._digest(scan), self._clock()
+
+    def _digest(self, scan: Scan) -> bytes:
+        return hashlib.blake2b(scan.data, key=self._key, digest_size=16).digest()
+
+    def _prolonged(self, held: _Held) -> _Held:
+        return _Held(held.code, self._wall(), held.elapsed, self._clock() + self._grace)
+
+    def _show(self, *, state: str, medium: str | None) -> None:
+        self._reader = msgspec.structs.replace(self._reader, state=state, medium=medium)
+        self._emit(ReaderChanged(reader=self._reader))
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return "\0" not in data.decode()
+    except UnicodeDecodeError:
+        return False

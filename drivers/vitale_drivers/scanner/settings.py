@@ -1,0 +1,175 @@
+"""The options of the driver ``scanner``, its ready-made framings and the addresses of imagers; checked once."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+from vitale_drivers.base import Options
+from vitale_drivers.scanner.framing import Framing
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.media.profile import MAX_STRING
+
+__all__ = ["MAKERS", "PROFILES", "Address", "Profile", "Settings", "parse_address", "parse_options"]
+
+Profile: TypeAlias = Literal["line", "cr", "lf", "crlf", "etx", "stx-etx", "aim-cr", "aim-crlf", "idle"]
+
+_PATH = "drivers.options.scanner"
+_Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
+_AddressText = Annotated[str, msgspec.Meta(min_length=3, max_length=200)]
+_Mark = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
+
+_USB = re.compile(r"usb(?::([0-9a-fA-F]{4}))?(?::([0-9a-fA-F]{4}))?(?::([^\s:][^\s]{0,99}))?\Z")
+_COM = re.compile(r"(?:com:)?COM([1-9][0-9]{0,2})\Z|com:([1-9][0-9]{0,2})\Z")
+_FILE = re.compile(r"(?:pty:)?(/[^\x00-\x1f]+)\Z")
+
+PROFILES: dict[Profile, Framing] = {
+    # What fits almost every imager as it comes: CR, LF or both; identifiers where they are sent.
+    "line": Framing(suffixes=(b"\r", b"\n"), aim=True),
+    "cr": Framing(suffixes=(b"\r",)),
+    "lf": Framing(suffixes=(b"\n",)),
+    "crlf": Framing(suffixes=(b"\r\n",)),
+    "etx": Framing(suffixes=(b"\x03",)),
+    "stx-etx": Framing(prefix=b"\x02", suffixes=(b"\x03",)),
+    "aim-cr": Framing(suffixes=(b"\r",), aim=True),
+    "aim-crlf": Framing(suffixes=(b"\r\n",), aim=True),
+    "idle": Framing(),
+}
+
+MAKERS = frozenset({0x05E0, 0x05F9, 0x065A, 0x067E, 0x080C, 0x0C2E, 0x1EAB})
+"""Vendor numbers of makers of imagers: Zebra, Datalogic (two), Opticon, Intermec, Honeywell, Newland."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where imagers are looked for.
+
+    Attributes:
+        kind: ``usb`` may be several imagers, of the known makers unless ``vid`` says which; ``port`` is the one at
+            ``path``.
+        path: a path, or ``COM3``.
+        vid: the maker.
+        pid: the product.
+        serial_number: of one device.
+    """
+
+    kind: Literal["usb", "port"]
+    path: str = ""
+    vid: int | None = None
+    pid: int | None = None
+    serial_number: str = ""
+
+    def fits(self, vid: int, pid: int, serial_number: str) -> bool:
+        """Whether a USB device is meant."""
+        maker = vid in MAKERS if self.vid is None else vid == self.vid
+        return maker and self.pid in {None, pid} and self.serial_number in {"", serial_number}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options; all times are seconds.
+
+    Attributes:
+        devices: addresses: ``usb`` (serial ports of the known makers), ``usb:0c2e``, ``usb:0c2e:0b6a`` or
+            ``usb:0c2e:0b6a:SERIAL``, a path such as ``/dev/serial/by-id/…``, ``COM3``.
+        profile: how scans begin and end, ready made: ``line`` (CR, LF or both, AIM identifiers where they are sent),
+            ``cr``, ``lf``, ``crlf``, ``etx``, ``stx-etx``, ``aim-cr``, ``aim-crlf``, ``idle`` (a pause).
+        prefix: what stands before each scan, instead of the profile's.
+        suffix: what ends a scan, instead of the profile's; several where any of them does; empty: a pause.
+        aim: whether AIM identifiers (``]Q1``) are recognised, instead of what the profile says.
+        speed: bits a second; without effect on USB.
+        data_bits: of a character.
+        parity: of a character.
+        stop_bits: of a character.
+        max_bytes: the longest code.
+        grace: how long a scan that nobody asked for is kept.
+        repeat: a code that comes again within this time is the same scan; 0: each is its own.
+        line_timeout: a pause in the middle of a line after which it is given up.
+        idle_gap: a pause that ends a scan, where no suffix does.
+        look: pause between two attempts to find or open an imager that is not there or does not work.
+    """
+
+    devices: Annotated[tuple[_AddressText, ...], msgspec.Meta(min_length=1, max_length=16)] = ("usb",)
+    profile: Profile = "line"
+    prefix: Annotated[str, msgspec.Meta(max_length=20)] | None = None
+    suffix: (
+        Annotated[str, msgspec.Meta(max_length=20)]
+        | Annotated[tuple[_Mark, ...], msgspec.Meta(min_length=1, max_length=4)]
+        | None
+    ) = None
+    aim: bool | None = None
+    speed: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600
+    data_bits: Literal[7, 8] = 8
+    parity: Literal["none", "even", "odd", "mark", "space"] = "none"
+    stop_bits: Literal[1, 2] = 1
+    max_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_STRING)] = MAX_STRING
+    grace: Annotated[float, msgspec.Meta(ge=0, le=60)] = 5.0
+    repeat: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.0
+    line_timeout: _Seconds = 0.5
+    idle_gap: _Seconds = 0.1
+    look: _Seconds = 0.5
+
+    def framing(self) -> Framing:
+        """The profile, with what replaces it.
+
+        Raises:
+            ConfigurationInvalid: a mark cannot be used.
+        """
+        made = PROFILES[self.profile]
+        suffix = (self.suffix,) if isinstance(self.suffix, str) else self.suffix
+        framing = Framing(
+            prefix=made.prefix if self.prefix is None else _bytes(self.prefix),
+            suffixes=made.suffixes if suffix is None else tuple(_bytes(text) for text in suffix if text),
+            aim=made.aim if self.aim is None else self.aim,
+        )
+        for one in framing.suffixes:
+            if any(one != other and other.startswith(one) for other in framing.suffixes):
+                # The shorter one would end a scan or not, as the bytes happen to arrive.
+                raise ConfigurationInvalid("no suffix may begin with another one", data={"path": f"{_PATH}.suffix"})
+        return framing
+
+
+def parse_options(options: Options) -> tuple[Settings, tuple[Address, ...], Framing]:
+    """Checks the options.
+
+    Raises:
+        ConfigurationInvalid: an option or an address cannot be used.
+    """
+    try:
+        settings = msgspec.convert(dict(options), Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationInvalid(f"options of driver scanner: {error}", data={"path": _PATH}) from error
+    addresses = tuple(parse_address(text) for text in settings.devices)
+    return settings, addresses, settings.framing()
+
+
+def parse_address(text: str) -> Address:
+    """Reads the address of imagers.
+
+    Raises:
+        ConfigurationInvalid: it is none.
+    """
+    if found := _USB.match(text):
+        vid, pid, serial_number = found.groups()
+        if not serial_number or pid:
+            return Address(
+                "usb",
+                vid=None if vid is None else int(vid, 16),
+                pid=None if pid is None else int(pid, 16),
+                serial_number=serial_number or "",
+            )
+    if found := _COM.match(text):
+        return Address("port", f"COM{found[1] or found[2]}")
+    if found := _FILE.match(text):
+        return Address("port", found[1])
+    raise ConfigurationInvalid("this is not the address of an imager", data={"path": f"{_PATH}.devices"})
+
+
+def _bytes(text: str) -> bytes:
+    """The bytes that a mark in the configuration stands for: those of its characters, which are all below 256."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise ConfigurationInvalid(
+            "a prefix or suffix has characters that are no bytes", data={"path": _PATH}
+        ) from error

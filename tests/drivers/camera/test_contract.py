@@ -1,0 +1,107 @@
+"""The contract of all drivers, kept by ``camera``: on arrays that can be unplugged, and on a stream through OpenCV."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.drivers.camera.fakes import FIRST, STRING, FakeBus, FakeDecoder
+from vitale_drivers.base import Driver
+from vitale_drivers.camera.driver import CameraDriver
+from vitale_drivers.contract import Bench, DriverContract
+from vitale_firmware_sim.camera import LiveCamera
+
+
+class ArrayBench:
+    medium = "apcv-qr"
+    has_service = False
+    has_plug = True
+    threads: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self._bus = FakeBus(FIRST)
+        self._scene = self._bus.scenes[FIRST.id]
+
+    def driver(self) -> Driver:
+        return CameraDriver({"look": 0.02, "settle": 0.1}, self._bus, lambda: FakeDecoder(self._scene))
+
+    def insert(self) -> None:
+        self._scene.show(STRING)
+
+    def remove(self) -> None:
+        self._scene.show()
+
+    def stop_service(self) -> None:
+        raise NotImplementedError
+
+    def start_service(self) -> None:
+        raise NotImplementedError
+
+    def unplug(self) -> None:
+        self._bus.unplug(FIRST)
+
+    def plug(self) -> None:
+        self._bus.plug(FIRST)
+
+
+class TestCameraOfArrays(DriverContract):
+    silent_unless_armed = True
+
+    @pytest.fixture
+    def bench(self) -> Iterator[Bench]:
+        bench = ArrayBench()
+        yield bench
+        bench.remove()
+
+
+class _Connections(frozenset[str]):
+    """The threads of the simulated camera's connections, which end a frame later than those."""
+
+    def __contains__(self, name: object) -> bool:
+        return "process_request_thread" in str(name)
+
+
+class LiveBench:
+    medium = "apcv-qr"
+    has_service = False
+    has_plug = False  # what is at an address is not known to be plugged
+
+    def __init__(self, camera: LiveCamera) -> None:
+        self._camera = camera
+        self.threads: frozenset[str] = _Connections()
+
+    def driver(self) -> Driver:
+        return CameraDriver({"devices": [self._camera.url], "settle": 0.3})
+
+    def insert(self) -> None:
+        self._camera.show(STRING)
+
+    def remove(self) -> None:
+        self._camera.clear()
+
+    def stop_service(self) -> None:
+        raise NotImplementedError
+
+    def start_service(self) -> None:
+        raise NotImplementedError
+
+    def unplug(self) -> None:
+        raise NotImplementedError
+
+    def plug(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def live_camera() -> Iterator[LiveCamera]:
+    with LiveCamera() as camera:
+        camera.prepare(STRING)
+        yield camera
+
+
+class TestLiveCamera(DriverContract):
+    silent_unless_armed = True
+
+    @pytest.fixture
+    def bench(self, live_camera: LiveCamera) -> Bench:
+        live_camera.clear()
+        return LiveBench(live_camera)

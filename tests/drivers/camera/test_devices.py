@@ -1,0 +1,276 @@
+"""Which cameras the machine has and what they are called: on folders that look like those of Linux."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vitale_drivers.camera import faults as camera_faults
+from vitale_drivers.camera.capture import Place
+from vitale_drivers.camera.devices import Devices, Node, ask_node
+from vitale_drivers.camera.faults import explain, is_there, refused
+from vitale_drivers.camera.settings import Address, parse_address
+from vitale_protocol.errors import ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
+
+AUTO = Address("auto")
+
+
+class Machine:
+    """The folders of sysfs and of nodes, and what the nodes answer."""
+
+    def __init__(self, folder: Path) -> None:
+        self.system, self.devices, self.bus = folder / "class", folder / "dev", folder / "bus"
+        for one in (self.system, self.devices, self.bus):
+            one.mkdir()
+        self.answers: dict[str, Node | None] = {}
+        self.asked: list[str] = []
+
+    def usb(self, socket: str, make: tuple[str, str] = ("046d", "082d"), serial: str = "") -> Path:
+        device = self.bus / socket
+        device.mkdir()
+        for name, text in (("idVendor", make[0]), ("idProduct", make[1]), *((("serial", serial),) if serial else ())):
+            (device / name).write_text(text + "\n")
+        return device
+
+    def interface(self, device: Path, number: str = "00") -> Path:
+        interface = device / f"{device.name}:1.{int(number)}"
+        interface.mkdir()
+        (interface / "bInterfaceNumber").write_text(number + "\n")
+        return interface
+
+    def node(self, name: str, device: Path, label: str = "HD Webcam: HD Webcam", index: int = 0) -> None:
+        entry = device / "video4linux" / name
+        entry.mkdir(parents=True)
+        (entry / "name").write_text(label + "\n")
+        (entry / "index").write_text(f"{index}\n")
+        (entry / "device").symlink_to(device)
+        (self.system / name).symlink_to(entry)
+        (self.devices / name).write_bytes(b"")
+        self.answers[name] = Node("uvcvideo", captures=index == 0)
+
+    def unplug(self, name: str) -> None:
+        (self.devices / name).unlink()
+        shutil.rmtree((self.system / name).resolve())
+        (self.system / name).unlink()
+
+    def finder(self) -> Devices:
+        def ask(path: Path) -> Node | None:
+            self.asked.append(path.name)
+            return self.answers[path.name]
+
+        return Devices(self.system, self.devices, ask, platform="linux")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_a_camera_is_named_by_its_serial_number(machine: Machine) -> None:
+    machine.node("video0", machine.interface(machine.usb("1-2", serial="5E2F 01")))
+    (place,) = machine.finder().places(AUTO)
+    where = str(machine.devices / "video0")
+    assert place == Place("camera:046d:082d:5E2F_01", "HD Webcam (video0)", AUTO, where=where)
+
+
+def test_a_camera_without_one_is_named_by_its_socket(machine: Machine) -> None:
+    machine.node("video0", machine.interface(machine.usb("1-2.4")))
+    assert [one.id for one in machine.finder().places(AUTO)] == ["camera:046d:082d:1-2.4"]
+
+
+def test_cameras_that_share_a_serial_number_are_named_by_their_sockets(machine: Machine) -> None:
+    machine.node("video0", machine.interface(machine.usb("1-1", serial="0001")))
+    machine.node("video2", machine.interface(machine.usb("1-2", serial="0001")))
+    assert [one.id for one in machine.finder().places(AUTO)] == ["camera:046d:082d:1-1", "camera:046d:082d:1-2"]
+
+
+def test_only_nodes_that_give_pictures_are_cameras(machine: Machine) -> None:
+    camera = machine.interface(machine.usb("1-2", serial="A"))
+    machine.node("video0", camera)
+    machine.node("video1", camera, index=1)
+    assert [Path(one.where).name for one in machine.finder().places(AUTO)] == ["video0"]
+
+
+def test_the_second_camera_of_a_device_is_another_one(machine: Machine) -> None:
+    device = machine.usb("1-2", serial="A")
+    machine.node("video0", machine.interface(device))
+    machine.node("video2", machine.interface(device, "02"))
+    assert [one.id for one in machine.finder().places(AUTO)] == ["camera:046d:082d:A", "camera:046d:082d:A:02"]
+
+
+def test_a_node_that_may_not_be_asked_is_taken_by_its_place_and_asked_again(machine: Machine) -> None:
+    camera = machine.interface(machine.usb("1-2", serial="A"))
+    machine.node("video0", camera)
+    machine.node("video1", camera, index=1)
+    machine.answers = {"video0": None, "video1": None}
+    finder = machine.finder()
+    assert [Path(one.where).name for one in finder.places(AUTO)] == ["video0"]
+    machine.answers = {"video0": Node("uvcvideo", captures=False), "video1": Node("uvcvideo", captures=True)}
+    assert [Path(one.where).name for one in finder.places(AUTO)] == ["video1"]
+
+
+def test_a_node_is_asked_once_for_each_time_that_it_comes(machine: Machine) -> None:
+    camera = machine.interface(machine.usb("1-2", serial="A"))
+    machine.node("video0", camera)
+    finder = machine.finder()
+    before = finder.places(AUTO)
+    assert finder.places(AUTO) == before
+    assert machine.asked == ["video0"]
+    machine.unplug("video0")
+    assert finder.places(AUTO) == ()
+    machine.node("video0", camera)
+    assert finder.places(AUTO) == before
+    assert machine.asked == ["video0", "video0"]
+
+
+def test_a_camera_is_the_same_on_another_node(machine: Machine) -> None:
+    camera = machine.interface(machine.usb("1-2", serial="A"))
+    machine.node("video0", camera)
+    finder = machine.finder()
+    (before,) = finder.places(AUTO)
+    machine.unplug("video0")
+    machine.node("video4", camera)
+    (after,) = finder.places(AUTO)
+    assert (before.id, before.where != after.where) == (after.id, True)
+
+
+def test_a_camera_may_be_addressed_by_its_node_or_by_a_link_to_it(machine: Machine, tmp_path: Path) -> None:
+    machine.node("video0", machine.interface(machine.usb("1-1", serial="A")))
+    machine.node("video2", machine.interface(machine.usb("1-2", serial="B")))
+    link = tmp_path / "usb-camera-B"
+    link.symlink_to(machine.devices / "video2")
+    finder = machine.finder()
+    assert [one.id for one in finder.places(Address("node", str(link)))] == ["camera:046d:082d:B"]
+    assert [one.id for one in finder.places(Address("node", "/dev/video0"))] == ["camera:046d:082d:A"]
+    assert finder.places(Address("node", "/dev/video7")) == ()
+
+
+def test_cameras_that_programs_make_are_simulated(machine: Machine) -> None:
+    virtual = machine.bus / "virtual" / "video4linux"
+    virtual.mkdir(parents=True)
+    machine.node("video9", virtual, label="A phone as webcam")
+    platform = machine.bus / "vivid.0"
+    platform.mkdir()
+    machine.node("video10", platform, label="vivid")
+    machine.answers["video10"] = Node("vivid", captures=True)
+    found = machine.finder().places(AUTO)
+    assert [(one.id, one.simulated) for one in found] == [
+        ("camera:virtual:A_phone_as_webcam", True),
+        ("camera:platform:vivid.0", True),
+    ]
+
+
+def test_a_machine_that_never_had_a_camera_has_none(tmp_path: Path) -> None:
+    assert Devices(tmp_path / "class", tmp_path, platform="linux").places(AUTO) == ()
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_where_cameras_have_no_names_there_is_the_order_of_the_system(platform: str) -> None:
+    finder = Devices(platform=platform)
+    assert [one.id for one in finder.places(AUTO)] == ["camera:index:0"]
+    (second,) = finder.places(parse_address("index:1"))
+    assert (second.id, second.where, second.simulated) == ("camera:index:1", "1", False)
+
+
+def test_files_come_and_go_and_are_simulated(tmp_path: Path) -> None:
+    finder, path = Devices(), tmp_path / "claire.avi"
+    assert finder.places(Address("file", str(path))) == ()
+    path.write_bytes(b"")
+    (place,) = finder.places(Address("file", str(path)))
+    assert (place.id, place.simulated) == (f"camera:{path}", True)
+
+
+def test_at_a_path_that_may_not_be_asked_is_no_camera() -> None:
+    path = f"/{'a' * 290}.avi"
+    assert Devices().places(parse_address(path)) == ()
+    with pytest.raises(OSError, match="too long"):
+        Path(path).is_file()
+    assert not is_there(Place("camera:1", "first", parse_address(path), where=path))
+
+
+def test_of_a_stream_nothing_secret_is_shown(tmp_path: Path) -> None:
+    address = parse_address("rtsp://user:secret@camera.lan:554/1?key=secret")
+    (place,) = Devices().places(address)
+    assert (place.id, place.simulated) == ("camera:rtsp://camera.lan:554/1", True)
+    assert "secret" not in place.id + place.name
+    assert place.where == address.where
+
+
+# ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def answering(number: int) -> Callable[..., int]:
+    def answer(*_: object) -> int:
+        return number
+
+    return answer
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Place:
+    path = tmp_path / "video0"
+    path.write_bytes(b"")
+    return Place("camera:1", "first", AUTO, where=str(path))
+
+
+def test_what_is_no_camera_cannot_be_asked(node: Place, tmp_path: Path) -> None:
+    assert ask_node(Path(node.where)) is None
+    assert ask_node(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "service"),
+    [
+        (errno.EACCES, ReaderUnavailable, "camera-permission"),
+        (errno.EPERM, ReaderUnavailable, "camera-permission"),
+        (errno.EBUSY, ReaderBusy, "camera"),
+        (errno.ENODEV, ReaderGone, None),
+        (errno.ENXIO, ReaderGone, None),
+        (errno.EIO, ReaderUnavailable, "camera"),
+        (0, ReaderUnavailable, "camera"),
+    ],
+)
+def test_why_a_camera_does_not_open_is_told_by_the_system(
+    node: Place, monkeypatch: pytest.MonkeyPatch, number: int, error: type[ReaderError], service: str | None
+) -> None:
+    monkeypatch.setattr(camera_faults, "_refusal", answering(number))
+    found = explain(node)
+    assert (type(found), found.data.get("service")) == (error, service)
+
+
+def test_the_program_that_has_a_camera_is_named(node: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(camera_faults, "_refusal", answering(errno.EBUSY))
+    for number, target in (("41", "/dev/null"), ("42", node.where)):
+        opened = tmp_path / "proc" / number / "fd"
+        opened.mkdir(parents=True)
+        (opened / "7").symlink_to(target)
+        (opened.parent / "comm").write_text(f"visio{number}\n")
+    assert explain(node, tmp_path / "proc").data["holder"] == "visio42"
+    assert "holder" not in explain(node, tmp_path / "none").data
+
+
+def test_what_is_not_there_is_gone(tmp_path: Path) -> None:
+    place = Place("camera:1", "first", AUTO, where=str(tmp_path / "none"))
+    assert isinstance(explain(place), ReaderGone)
+    assert refused(place) is None
+
+
+def test_what_answers_to_nothing_is_out_of_order(node: Place) -> None:
+    # A file is no camera: it may be opened, and takes no question.
+    assert isinstance(explain(node), ReaderUnavailable)
+    stream = Place("camera:2", "stream", Address("url", "http://127.0.0.1:1/"), where="http://127.0.0.1:1/")
+    assert is_there(stream)
+    assert isinstance(explain(stream), ReaderUnavailable)
+
+
+def test_a_camera_that_this_user_may_not_open_is_known_without_opening_it(
+    node: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refused(node) is None
+    monkeypatch.setattr(os, "access", answering(0))
+    refusal = refused(node)
+    assert refusal is not None
+    assert refusal.data["service"] == "camera-permission"

@@ -1,0 +1,288 @@
+"""Pictures in the forms that cameras deliver, and video files and streams, through OpenCV itself."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import get_args
+
+import cv2
+import numpy as np
+import pytest
+
+from vitale_drivers.camera.capture import Feed, Pixels, Place
+from vitale_drivers.camera.opencv import CvPicture, Form, OpenCvBus
+from vitale_drivers.camera.settings import Address, Settings
+from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
+
+FPS = 60
+
+
+def ramp(height: int = 480, width: int = 640) -> Pixels:
+    return np.asarray(np.tile(np.linspace(40, 220, width), (height, 1)), dtype=np.uint8)
+
+
+def jpeg(grey: Pixels) -> Pixels:
+    return np.asarray(cv2.imencode(".jpg", grey)[1], dtype=np.uint8)
+
+
+# ── pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("form", get_args(Form))
+def test_every_form_becomes_the_same_grey(form: str) -> None:
+    grey = ramp()
+    colourless = np.full_like(grey, 128)
+    picture = {
+        "mjpg": lambda: CvPicture("mjpg", jpeg(grey).reshape(1, -1)),
+        "yuyv": lambda: CvPicture("yuyv", np.dstack((grey, colourless))),
+        "uyvy": lambda: CvPicture("uyvy", np.dstack((colourless, grey))),
+        "grey": lambda: CvPicture("grey", grey),
+        "bgr": lambda: CvPicture("bgr", np.dstack((grey, grey, grey))),
+    }[form]()
+    seen = picture.grey()
+    assert seen is not None
+    assert seen.flags["C_CONTIGUOUS"]
+    assert np.abs(seen.astype(int) - grey).max() <= 4
+
+
+@pytest.mark.parametrize("size", [(480, 640), (720, 1280), (1080, 1920), (90, 160)])
+@pytest.mark.parametrize("form", ["mjpg", "yuyv", "bgr"])
+def test_a_picture_for_people_is_a_small_jpeg(form: str, size: tuple[int, int]) -> None:
+    grey = ramp(*size)
+    picture = {
+        "mjpg": lambda: CvPicture("mjpg", jpeg(grey)),
+        "yuyv": lambda: CvPicture("yuyv", np.dstack((grey, grey))),
+        "bgr": lambda: CvPicture("bgr", np.dstack((grey, grey, grey))),
+    }[form]()
+    small = picture.jpeg()
+    assert small is not None
+    image = cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape[1] <= 640
+    assert abs(image.shape[1] / image.shape[0] - size[1] / size[0]) < 0.02
+    assert len(small) < 60_000
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"not a picture at all", jpeg(ramp()).tobytes()[:400]])
+def test_a_picture_that_is_damaged_is_none(data: bytes) -> None:
+    picture = CvPicture("mjpg", np.frombuffer(data, np.uint8))
+    assert picture.grey() is None
+    assert picture.jpeg() is None
+    assert CvPicture("yuyv", np.frombuffer(data, np.uint8)).grey() is None
+
+
+def test_a_picture_is_in_no_repr() -> None:
+    assert repr(CvPicture("grey", ramp())) == "<CvPicture>"
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def video(path: Path, pictures: int) -> Path:
+    """A video whose pictures are each brighter than the one before."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (320, 240))
+    assert writer.isOpened()
+    for at in range(pictures):
+        writer.write(np.full((240, 320, 3), 20 + at * 200 // pictures, np.uint8))
+    writer.release()
+    return path
+
+
+def place_of(path: Path) -> Place:
+    return Place(f"camera:{path}", path.name, Address("file", str(path)), simulated=True, where=str(path))
+
+
+def brightness(picture: CvPicture) -> float:
+    grey = picture.grey()
+    assert grey is not None
+    return float(grey.mean())
+
+
+def test_a_file_is_shown_at_its_pace_and_ends(tmp_path: Path) -> None:
+    capture = OpenCvBus(Settings()).open(place_of(video(tmp_path / "video.avi", 30)))
+    began = time.monotonic()
+    seen: list[float] = []
+    while (picture := capture.read()) is not None:
+        assert isinstance(picture, CvPicture)
+        seen.append(brightness(picture))
+    assert time.monotonic() - began > 29 / FPS - 0.05
+    assert seen == sorted(seen)
+    assert seen[-1] > 200
+    capture.close()
+
+
+def test_what_was_missed_of_a_file_is_passed_over(tmp_path: Path) -> None:
+    capture = OpenCvBus(Settings()).open(place_of(video(tmp_path / "video.avi", 30)))
+    first = capture.read()
+    threading.Event().wait(20 / FPS)
+    second = capture.read()
+    assert isinstance(first, CvPicture)
+    assert isinstance(second, CvPicture)
+    assert brightness(second) - brightness(first) > 100
+    capture.close()
+
+
+def test_a_file_may_begin_again(tmp_path: Path) -> None:
+    capture = OpenCvBus(Settings(loop=True)).open(place_of(video(tmp_path / "video.avi", 5)))
+    seen = [brightness(one) for _ in range(12) if isinstance(one := capture.read(), CvPicture)]
+    assert len(seen) == 12
+    assert seen != sorted(seen)
+    capture.close()
+
+
+def test_whoever_waits_for_a_picture_of_a_file_can_be_called_away(tmp_path: Path) -> None:
+    capture = OpenCvBus(Settings()).open(place_of(video(tmp_path / "video.avi", 5)))
+    capture.cancel()
+    assert [capture.read() for _ in range(2)][-1] is None
+    capture.close()
+
+
+def test_a_feed_of_a_file_that_has_ended_is_no_fault(tmp_path: Path) -> None:
+    place, changed = place_of(video(tmp_path / "video.avi", 3)), threading.Condition()
+    feed = Feed(lambda: OpenCvBus(Settings()).open(place), changed, "file")
+    feed.start()
+    feed.join(10)
+    assert (feed.alive, feed.fault, feed.flows) == (False, None, True)
+
+
+@pytest.mark.parametrize(("text", "error"), [(None, ReaderGone), ("no video", ReaderUnavailable)])
+def test_what_is_no_video_is_told(tmp_path: Path, text: str | None, error: type[ReaderError]) -> None:
+    path = tmp_path / "video.avi"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(error):
+        OpenCvBus(Settings()).open(place_of(path))
+
+
+# ── streams ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def stream() -> Iterator[tuple[str, threading.Event]]:
+    """The URL of pictures that come until the event is set, when the connection ends."""
+    over = threading.Event()
+    picture = jpeg(ramp()).tobytes()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+            self.end_headers()
+            while not over.wait(1 / 30):
+                head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+                try:
+                    self.wfile.write(head.encode() + picture + b"\r\n")
+                except OSError:
+                    return
+
+        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - named by the base class
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/camera", over
+    over.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def place_at(url: str) -> Place:
+    return Place("camera:stream", "stream", Address("url", url), simulated=True, where=url)
+
+
+def test_a_stream_comes_as_it_is_sent_and_its_end_is_told(stream: tuple[str, threading.Event]) -> None:
+    url, over = stream
+    began = time.monotonic()
+    capture = OpenCvBus(Settings()).open(place_at(url))
+    picture = capture.read()
+    assert time.monotonic() - began < 3, "nothing is held back to be studied"
+    assert isinstance(picture, CvPicture)
+    assert picture.form == "bgr"
+    over.set()
+    with pytest.raises(ReaderUnavailable):
+        deque(iter(capture.read, None), maxlen=0)
+    capture.close()
+
+
+def test_a_stream_that_nobody_sends_is_told(stream: tuple[str, threading.Event]) -> None:
+    with pytest.raises(ReaderUnavailable):
+        OpenCvBus(Settings()).open(place_at("http://127.0.0.1:1/camera"))
+
+
+def test_a_stream_that_falls_silent_is_told_in_time(unused_server: Callable[[], str]) -> None:
+    began = time.monotonic()
+    with pytest.raises(ReaderUnavailable):
+        OpenCvBus(Settings(open_limit=0.5)).open(place_at(unused_server()))
+    assert time.monotonic() - began < 5
+
+
+@pytest.fixture
+def unused_server() -> Iterator[Callable[[], str]]:
+    """The URL of a server that takes connections and says nothing."""
+    import socket
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    yield lambda: f"http://127.0.0.1:{listener.getsockname()[1]}/camera"
+    listener.close()
+
+
+# ── quiet ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+NOISY = """
+import sys
+from pathlib import Path
+from vitale_drivers.camera.capture import Place
+from vitale_drivers.camera.opencv import OpenCvBus
+from vitale_drivers.camera.settings import Address, Settings
+from vitale_protocol.errors import ReaderError
+for kind, where in (("file", sys.argv[1]), ("url", "http://127.0.0.1:1/"), ("node", "/dev/video987")):
+    try:
+        OpenCvBus(Settings()).open(Place("camera:1", "first", Address(kind, where), where=where))
+    except ReaderError as error:
+        print(type(error).__name__)
+import cv2
+print(cv2.getNumThreads())
+"""
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A program of its own, for OpenCV reads its environment once, when it is loaded."""
+    path = os.pathsep.join(path for path in sys.path if path)
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+
+
+def test_opencv_says_nothing_by_itself(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.avi"
+    broken.write_bytes(b"RIFF\xff\xff\xff\xffAVI LIST" + bytes(200))
+    answer = run(NOISY, str(broken))
+    assert (answer.stderr, answer.returncode) == ("", 0)
+    assert answer.stdout.split() == ["ReaderUnavailable", "ReaderUnavailable", "ReaderGone", "1"]
+
+
+HUGE = """
+import struct
+from vitale_drivers.camera.opencv import CvPicture
+import cv2
+import numpy as np
+data = bytearray(cv2.imencode(".jpg", np.zeros((8, 8), np.uint8))[1].tobytes())
+size = data.index(bytes((0xff, 0xc0))) + 5
+for height, width in ((7680, 7680), (16_000, 65_000)):
+    data[size : size + 4] = struct.pack(">HH", height, width)
+    print(CvPicture("mjpg", np.frombuffer(bytes(data), np.uint8)).grey() is None)
+"""
+
+
+def test_a_small_jpeg_that_says_it_is_huge_takes_no_memory() -> None:
+    answer = run(HUGE)
+    assert (answer.stdout.split(), answer.returncode) == (["False", "True"], 0)

@@ -1,0 +1,69 @@
+"""The codec of the pipe: any cut of the stream gives the same messages; anything else is refused."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vitale_drivers.base import Arm, Command, Failed, Log, Ping, Presented, ReaderAdded, Report, Start, Stop, Transmit
+from vitale_drivers.host.pipe import MAX_MESSAGE, Decoder, StreamError, encode
+from vitale_protocol.events import Reader
+
+COMMANDS: list[Command] = [
+    Start(options={"busy_timeout": 2.5}),
+    Arm(media=("vitale-card",), again=("r",), deadline=1.5),
+    Transmit(id=3, reader="r", apdus=(b"\x00\xa4\x00\x00", b"\x00\xb0\x82\x00\x00")),
+    Ping(id=2**40),
+    Stop(),
+]
+
+REPORTS: list[Report] = [
+    ReaderAdded(reader=Reader(id="r", name="R 00 00", driver="pcsc", media=("vitale-card",), state="empty")),
+    Presented(id="u", medium="vitale-card", reader="r", at=1.0, evidence={"a": b"\x00\xff"}, simulated=True),
+    Failed(reader="r", reason="reader_busy", data={"holder": ["x (1)"]}),
+]
+
+
+@given(cuts=st.lists(st.integers(min_value=0, max_value=400)))
+def test_any_cut_of_the_stream_gives_the_same_commands(cuts: list[int]) -> None:
+    stream = b"".join(encode(command) for command in COMMANDS)
+    decoder = Decoder[Command](Command)
+    bounds = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    received = [command for start, end in itertools.pairwise(bounds) for command in decoder.receive(stream[start:end])]
+    assert received == COMMANDS
+
+
+def test_reports_survive_the_pipe() -> None:
+    assert Decoder[Report](Report).receive(b"".join(encode(report) for report in REPORTS)) == REPORTS
+
+
+@given(data=st.binary(max_size=200))
+def test_arbitrary_bytes_raise_only_documented_errors(data: bytes) -> None:
+    try:
+        Decoder[Command](Command).receive(data)
+        Decoder[Command](Command).receive(len(data).to_bytes(4, "big") + data)
+    except StreamError:
+        pass
+
+
+def test_a_length_beyond_the_limit_is_refused_before_anything_is_kept() -> None:
+    with pytest.raises(StreamError):
+        Decoder[Command](Command).receive((MAX_MESSAGE + 1).to_bytes(4, "big"))
+
+
+def test_a_message_beyond_the_limit_is_not_sent() -> None:
+    with pytest.raises(StreamError):
+        encode(Log(level=20, logger="l", text="x" * MAX_MESSAGE))
+
+
+def test_a_report_is_no_command() -> None:
+    with pytest.raises(StreamError):
+        Decoder[Command](Command).receive(encode(REPORTS[0]))
+
+
+def test_the_text_of_the_refusal_does_not_quote_the_message() -> None:
+    body = b"\x81\xa4type\xa6DUPONT"
+    with pytest.raises(StreamError) as refused:
+        Decoder[Command](Command).receive(len(body).to_bytes(4, "big") + body)
+    assert "DUPONT" not in str(refused.value)

@@ -1,0 +1,58 @@
+"""The contract of all drivers, kept by ``nfc`` on a simulated PN532 behind real nfcpy and pyserial."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vitale_drivers.base import Driver
+from vitale_drivers.contract import Bench, DriverContract
+from vitale_drivers.nfc.driver import NfcDriver
+from vitale_firmware_sim.phone_card import PhoneCard
+from vitale_firmware_sim.pn532_reader import Pn532Reader
+from vitale_firmware_sim.profiles import profile_text
+
+
+class NfcBench:
+    medium = "apcv-nfc"
+    has_service = False
+    has_plug = True
+
+    def __init__(self, link: Path) -> None:
+        self._link = link
+        self.reader = Pn532Reader(link=link)
+        self._phone = PhoneCard(lambda: b"an opaque string of the simulator")
+        self.reader.open()
+        self.threads = frozenset({f"pn532-{self.reader.path}", "nfc-card"})
+
+    def driver(self) -> Driver:
+        return NfcDriver({"devices": [str(self._link)], "profiles": [profile_text("simulator")]})
+
+    def insert(self) -> None:
+        self.reader.field.put(self._phone)
+
+    def remove(self) -> None:
+        self.reader.field.remove()
+
+    def stop_service(self) -> None:
+        raise NotImplementedError
+
+    def start_service(self) -> None:
+        raise NotImplementedError
+
+    def unplug(self) -> None:
+        self.reader.unplug()
+
+    def plug(self) -> None:
+        self.reader.open()
+
+
+class TestNfc(DriverContract):
+    silent_unless_armed = True
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Iterator[Bench]:
+        bench = NfcBench(tmp_path / "reader")
+        yield bench
+        bench.reader.unplug()
+        bench.remove()

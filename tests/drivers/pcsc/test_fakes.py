@@ -1,0 +1,524 @@
+"""``pcsc`` on a service made of lists: what no virtual reader can be brought to do."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from vitale_drivers.base import (
+    Arm,
+    Failed,
+    Health,
+    Presented,
+    Progress,
+    ReaderAdded,
+    ReaderChanged,
+    ReaderRemoved,
+    Started,
+)
+from vitale_drivers.contract import Inbox
+from vitale_drivers.pcsc import access as pcsc_access
+from vitale_drivers.pcsc import monitor as pcsc_monitor
+from vitale_drivers.pcsc.api import PNP, Card, CardReset, Context, ExchangeFailed
+from vitale_drivers.pcsc.driver import PcscDriver
+from vitale_drivers.pcsc.state import ReaderState
+from vitale_firmware_sim.card import Card as SimulatedCard
+from vitale_firmware_sim.images import load_image
+from vitale_protocol.errors import MediumMute, MediumRemoved, ReaderGone, ReaderUnavailable, VitaleError
+
+EMPTY, PRESENT, UNAVAILABLE, UNKNOWN, EXCLUSIVE, MUTE = 0x10, 0x20, 0x08, 0x04, 0x80, 0x200
+VITALE = load_image("adulte").atr
+TWIN_A, TWIN_B = "Twin 00 00", "Twin 01 00"
+
+
+@dataclass
+class FakeCard:
+    """A simulated card behind a script of faults: each transmission takes one; None is no fault."""
+
+    service: "Service"
+    chip: SimulatedCard = field(default_factory=lambda: SimulatedCard(load_image("adulte")))
+    t0: bool = True
+
+    def begin(self) -> None:
+        self.chip.reset()
+
+    def transmit(self, apdu: bytes) -> bytes:
+        if self.service.faults and (fault := self.service.faults.pop(0)) is not None:
+            raise fault
+        return self.chip.transmit(apdu)
+
+    def reset(self) -> None:
+        self.service.resets += 1
+        if self.service.unsignalled is not None:
+            self.service.note(self.service.unsignalled)
+        if self.service.reset_fault is not None:
+            raise self.service.reset_fault
+
+    def release(self, *, reset: bool = False) -> None:
+        self.service.released += 1
+
+
+@dataclass
+class Service:
+    """PC/SC as a table of readers.
+
+    Attributes:
+        unsignalled: the state that a failing reset leaves, and that is not signalled, as with pcscd.
+        overlooked: what is in the reader in truth, which is only noticed when the reader is roused.
+    """
+
+    states: dict[str, ReaderState] = field(default_factory=dict[str, ReaderState])
+    serials: dict[str, str] = field(default_factory=dict[str, str])
+    faults: list[VitaleError | None] = field(default_factory=list["VitaleError | None"])
+    reset_fault: VitaleError | None = None
+    unsignalled: ReaderState | None = None
+    overlooked: ReaderState | None = None
+    rouse_faults: list[VitaleError] = field(default_factory=list[VitaleError])
+    roused: int = 0
+    changes: int = 0
+    connect_faults: list[VitaleError] = field(default_factory=list[VitaleError])
+    down: VitaleError | None = None
+    pnp_known: bool = True
+    pnp_deaf: bool = False
+    restless: bool = False
+    waits: int = 0
+    resets: int = 0
+    released: int = 0
+    asked_serials: list[str] = field(default_factory=list[str])
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def establish(self) -> Context:
+        if self.down is not None:
+            raise ReaderUnavailable("no service")
+        return FakeContext(self)
+
+    def set(self, name: str, bits: int, atr: bytes = b"", *, count: int = 0) -> None:
+        self.note(ReaderState(name, bits | count << 16, atr))
+        with self.changed:
+            self.changes += 1
+            self.changed.notify_all()
+
+    def note(self, state: ReaderState) -> None:
+        """Sets a state without a signal: only who looks at it anew finds it."""
+        with self.changed:
+            self.states[state.name] = state
+
+    def card(self, name: str, *, count: int = 1, more: int = 0) -> None:
+        self.set(name, PRESENT | more, VITALE, count=count)
+
+    def unplug(self, name: str) -> None:
+        with self.changed:
+            del self.states[name]
+            self.changes += 1
+            self.changed.notify_all()
+
+    def fail(self, error: VitaleError | None) -> None:
+        with self.changed:
+            self.down = error
+            self.changed.notify_all()
+
+
+@dataclass
+class FakeContext:
+    service: Service
+    cancelled: bool = False
+
+    def readers(self) -> tuple[str, ...]:
+        with self.service.changed:
+            return tuple(self.service.states)
+
+    def wait(self, known: Iterable[ReaderState], timeout: float | None) -> tuple[ReaderState, ...]:
+        service, given = self.service, tuple(known)
+        with service.changed:
+            service.waits += 1
+            service.changed.notify_all()
+            before, changes = set(service.states), service.changes
+            unlike = any(self._now(state, before).changed for state in given)
+
+            def look() -> tuple[ReaderState, ...]:
+                return tuple(self._now(state, before) for state in given)
+
+            def over() -> bool:
+                differs = unlike or (changes != service.changes and any(state.changed for state in look()))
+                return differs or self.cancelled or service.down is not None or service.restless
+
+            service.changed.wait_for(over, timeout)
+            if service.down is not None:
+                raise service.down
+            if self.cancelled:
+                self.cancelled = False
+                return given
+            return look()
+
+    def _now(self, state: ReaderState, before: set[str]) -> ReaderState:
+        if state.name == PNP:
+            if not self.service.pnp_known:
+                return ReaderState(PNP, UNKNOWN)
+            return ReaderState(PNP, changed=before != set(self.service.states) and not self.service.pnp_deaf)
+        now = self.service.states.get(state.name, ReaderState(state.name, UNKNOWN))
+        return ReaderState(now.name, now.bits, now.atr, changed=now != state)
+
+    def cancel(self) -> None:
+        with self.service.changed:
+            self.cancelled = True
+            self.service.changed.notify_all()
+
+    def connect(self, reader: str) -> Card:
+        if self.service.connect_faults:
+            raise self.service.connect_faults.pop(0)
+        return FakeCard(self.service)
+
+    def rouse(self, reader: str) -> None:
+        with self.service.changed:
+            self.service.roused += 1
+            self.service.changed.notify_all()
+            if self.service.rouse_faults:
+                raise self.service.rouse_faults.pop(0)
+            if self.service.overlooked is None:
+                raise MediumRemoved("E_NO_SMARTCARD")
+            self.service.note(self.service.overlooked)
+
+    def serial_number(self, reader: str) -> str:
+        self.service.asked_serials.append(reader)
+        return self.service.serials.get(reader, "")
+
+    def release(self) -> None:
+        return
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+Opened = tuple[PcscDriver, Inbox]
+
+
+@pytest.fixture
+def opening(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Opened]]:
+    """Opens the driver on the service, armed for cartes Vitale, with short times."""
+    monkeypatch.setattr(pcsc_access, "SETTLE", 0.2)
+    monkeypatch.setattr(pcsc_access, "PROBES", (0.02, 0.02, 0.02))
+    monkeypatch.setattr(pcsc_monitor, "RELIST", 0.05)
+    monkeypatch.setattr(pcsc_monitor, "RETRY", 0.05)
+    monkeypatch.setattr(pcsc_monitor, "BREATH", 0.02)
+    driver, inbox = PcscDriver({}, service), Inbox()
+
+    def start() -> Opened:
+        driver.open(inbox)
+        driver.arm(Arm(media=("vitale-card",), deadline=time.monotonic() + 600))
+        return driver, inbox
+
+    yield start
+    driver.close()
+
+
+@pytest.fixture
+def opened(opening: Callable[[], Opened]) -> Opened:
+    return opening()
+
+
+def test_a_reader_that_comes_back_under_another_number_has_its_id(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.set("Gemalto PC Twin Reader (70D7E2EE) 00 00", EMPTY)
+    first = inbox.wait(ReaderAdded).reader
+    service.unplug(first.name)
+    assert inbox.wait(ReaderRemoved).reader == first.id
+    service.set("Gemalto PC Twin Reader (70D7E2EE) 03 00", EMPTY)
+    assert inbox.wait(ReaderAdded).reader.id == first.id
+
+
+def test_a_twin_that_stays_keeps_its_id(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.set(TWIN_A, EMPTY)
+    assert inbox.wait(ReaderAdded).reader.id == "pcsc:twin"
+    service.set(TWIN_B, EMPTY)
+    assert inbox.wait(ReaderAdded).reader.id == "pcsc:twin~2"
+    service.unplug(TWIN_A)
+    assert inbox.wait(ReaderRemoved).reader == "pcsc:twin"
+    service.card(TWIN_B)
+    assert inbox.wait(Presented).reader == "pcsc:twin~2"
+
+
+def test_the_serial_number_is_asked_for_where_the_name_cannot_tell_it(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.serials["Gemplus USB Smart Card Reader 0"] = "AB 12"
+    service.set("Gemplus USB Smart Card Reader 0", EMPTY)
+    assert inbox.wait(ReaderAdded).reader.id == "pcsc:gemplus-usb-smart-card-reader@ab-12"
+    service.set(TWIN_A, EMPTY)
+    inbox.wait(ReaderAdded)
+    assert service.asked_serials == ["Gemplus USB Smart Card Reader 0"]
+
+
+def test_a_real_reader_is_not_simulated(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.set(TWIN_A, EMPTY)
+    assert not inbox.wait(ReaderAdded).reader.simulated
+    service.card(TWIN_A)
+    assert not inbox.wait(Presented).simulated
+
+
+def test_a_reader_plugged_between_two_calls_is_found(service: Service, opening: Callable[[], Opened]) -> None:
+    service.pnp_deaf = True
+    service.set(TWIN_A, EMPTY)
+    _, inbox = opening()
+    inbox.wait(ReaderAdded)
+    service.set(TWIN_B, EMPTY)
+    inbox.wait(ReaderAdded)
+
+
+def test_readers_are_found_where_plug_and_play_is_not_known(service: Service, opening: Callable[[], Opened]) -> None:
+    service.pnp_known = False
+    _, inbox = opening()
+    service.set("Reader", EMPTY)
+    first = inbox.wait(ReaderAdded).reader
+    with service.changed:
+        waits = service.waits
+        assert service.changed.wait_for(lambda: service.waits > waits + 2, 10), "it looks again and again"
+    service.set("Reader 01", EMPTY)
+    assert (first.id, inbox.wait(ReaderAdded).reader.id) == ("pcsc:reader", "pcsc:reader~2")
+
+
+def test_a_service_that_answers_at_once_for_ever_costs_no_core(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.set(TWIN_A, EMPTY)
+    inbox.wait(ReaderAdded)
+    with service.changed:
+        # The second looks that follow a change are over when a wait has no limit.
+        service.restless = True
+        service.changed.notify_all()
+        assert service.changed.wait_for(lambda: service.waits > 8, 10)
+        began, waits = time.monotonic(), service.waits
+        assert service.changed.wait_for(lambda: service.waits >= waits + 10, 10)
+    assert time.monotonic() - began >= 9 * pcsc_monitor.BREATH
+
+
+@pytest.mark.parametrize("code", ["SCardGetStatusChange: 0x80100013", "SCardGetStatusChange: 0x8010006A"])
+def test_a_service_that_fails_is_told_and_its_return_too(service: Service, opened: Opened, code: str) -> None:
+    _, inbox = opened
+    service.set(TWIN_A, EMPTY)
+    reader = inbox.wait(ReaderAdded).reader
+    service.fail(ReaderUnavailable(code))
+    assert inbox.wait(Health) == Health(state="degraded", reason="reader_unavailable", detail=code)
+    assert inbox.wait(ReaderRemoved).reader == reader.id
+    service.fail(None)
+    assert inbox.wait(Health) == Health(state="ok")
+    assert inbox.wait(ReaderAdded).reader == reader
+
+
+def test_a_reader_that_is_gone_before_it_was_looked_at_is_no_fault(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.set(TWIN_A, EMPTY)
+    inbox.wait(ReaderAdded)
+    service.fail(ReaderGone("SCardGetStatusChange: 0x80100009"))
+    with service.changed:
+        waits = service.waits
+        assert service.changed.wait_for(lambda: service.waits > waits + 2, 10)
+    service.fail(None)
+    service.set(TWIN_B, EMPTY)
+    inbox.wait(ReaderAdded)
+    assert {type(report) for report in inbox.reports} == {Started, ReaderAdded}
+
+
+def test_a_reader_that_does_not_work_is_shown(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.set(TWIN_A, UNAVAILABLE)
+    reader = inbox.wait(ReaderAdded).reader
+    assert (reader.state, reader.error) == ("unavailable", "reader_unavailable")
+    service.set(TWIN_A, EMPTY)
+    assert inbox.wait(ReaderChanged).reader.error is None
+
+
+def test_a_card_that_another_program_has_alone_is_shown_as_busy(service: Service, opened: Opened) -> None:
+    driver, inbox = opened
+    driver.disarm()
+    service.set(TWIN_A, EMPTY)
+    inbox.wait(ReaderAdded)
+    service.card(TWIN_A, more=EXCLUSIVE)
+    assert inbox.wait(ReaderChanged).reader.state == "busy"
+    service.card(TWIN_A)
+    assert inbox.wait(ReaderChanged).reader.state == "present"
+
+
+def test_a_card_that_followed_another_unseen_is_another_presence(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.card(TWIN_A, count=1)
+    inbox.wait(Presented)
+    service.card(TWIN_A, count=3)
+    assert [inbox.wait(ReaderChanged).reader.state for _ in range(2)] == ["empty", "present"]
+    inbox.wait(Presented)
+    assert len(inbox.outcomes()) == 2
+
+
+def test_a_card_without_answer_to_reset_yet_is_not_told_as_mute(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.set(TWIN_A, PRESENT, count=1)
+    assert inbox.wait(ReaderAdded).reader.medium is None
+    service.card(TWIN_A)
+    inbox.wait(Presented)
+    assert len(inbox.outcomes()) == 1
+
+
+@pytest.mark.parametrize("fault", [CardReset("W_RESET_CARD"), ReaderUnavailable("INVALID_HANDLE")])
+def test_a_card_that_was_reset_or_a_context_that_died_is_begun_again(
+    service: Service, opened: Opened, fault: VitaleError
+) -> None:
+    _, inbox = opened
+    service.faults = [None, None, fault]
+    service.card(TWIN_A)
+    inbox.wait(Presented)
+    steps = [report.step for report in inbox.reports if isinstance(report, Progress)]
+    assert steps == ["detected", "reading"]
+    assert (service.released, service.resets) == (2, 0)
+
+
+def test_a_failed_exchange_resets_the_card_and_is_tried_again(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.faults = [None, ExchangeFailed("E_NOT_TRANSACTED")]
+    service.card(TWIN_A)
+    inbox.wait(Presented)
+    assert service.resets == 1
+
+
+def test_exchanges_that_go_on_failing_end_in_an_unreadable_card(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.faults = [ExchangeFailed("E_NOT_TRANSACTED")] * 9
+    service.card(TWIN_A)
+    assert inbox.wait(Failed).reason == "medium_unreadable"
+    assert service.resets == pcsc_access.TRIES
+
+
+@pytest.mark.parametrize("reset_fault", [ExchangeFailed("E_NOT_TRANSACTED"), MediumMute("W_UNRESPONSIVE_CARD")])
+def test_a_card_that_cannot_be_reset_and_stays_is_mute(
+    service: Service, opened: Opened, reset_fault: VitaleError
+) -> None:
+    _, inbox = opened
+    service.faults, service.reset_fault = [ExchangeFailed("E_NOT_TRANSACTED")], reset_fault
+    service.card(TWIN_A)
+    assert inbox.wait(Failed).reason == "medium_mute"
+
+
+def test_a_card_that_cannot_be_reset_and_leaves_was_removed(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.faults, service.reset_fault = [ExchangeFailed("E_NOT_TRANSACTED")], MediumMute("W_UNRESPONSIVE_CARD")
+    pcsc_access.SETTLE = 10.0
+    service.card(TWIN_A)
+    inbox.wait(Progress, lambda report: report.step == "reading")
+    service.set(TWIN_A, EMPTY, count=2)
+    assert inbox.wait(Failed).reason == "medium_removed"
+
+
+def test_a_reader_unplugged_while_its_card_is_waited_for_is_gone(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.faults, service.reset_fault = [ExchangeFailed("E_NOT_TRANSACTED")], MediumMute("W_UNRESPONSIVE_CARD")
+    pcsc_access.SETTLE = 10.0
+    service.card(TWIN_A)
+    inbox.wait(Progress, lambda report: report.step == "reading")
+    service.unplug(TWIN_A)
+    assert inbox.wait(Failed).reason == "reader_gone"
+    inbox.wait(ReaderRemoved)
+    assert len(inbox.outcomes()) == 1
+
+
+@pytest.fixture
+def torn(service: Service) -> Service:
+    """A service whose next card is torn out in an exchange, which pcscd notes without counting or signalling it."""
+    service.faults, service.reset_fault = [None, ExchangeFailed("E_NOT_TRANSACTED")], MediumRemoved("E_NO_SMARTCARD")
+    service.unsignalled = ReaderState(TWIN_A, EMPTY | 1 << 16)
+    return service
+
+
+def shown(inbox: Inbox) -> list[str]:
+    return [report.reader.state for report in inbox.reports if isinstance(report, ReaderChanged)]
+
+
+def test_a_card_that_takes_the_place_of_one_torn_out_is_found_and_read(torn: Service, opened: Opened) -> None:
+    """pcscd polls too late to see the reader empty, and believes that it is, for as long as the next card stays."""
+    _, inbox = opened
+    torn.overlooked = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
+    torn.card(TWIN_A, count=1)
+    assert inbox.wait(Failed).reason == "medium_removed"
+    inbox.wait(Presented)
+    assert shown(inbox) == ["empty", "present"]
+    assert [type(outcome) for outcome in inbox.outcomes()] == [Failed, Presented]
+    assert torn.roused == 1, "a card that the service knows of is left alone"
+
+
+def test_a_reader_is_shown_as_empty_before_its_card_is_told_as_torn_out(torn: Service, opened: Opened) -> None:
+    driver, inbox = opened
+    torn.card(TWIN_A, count=1)
+    inbox.wait(Failed)
+    assert shown(inbox) == ["empty"]
+    driver.arm(Arm(media=("vitale-card",), again=("pcsc:twin",), deadline=time.monotonic() + 600))
+    torn.set(TWIN_A, EMPTY, count=2)
+    torn.card(TWIN_A, count=3)
+    inbox.wait(Presented)
+    assert len(inbox.outcomes()) == 2, "one failure for one card, whoever asks again"
+
+
+def test_a_reader_that_stays_empty_is_left_in_peace(torn: Service, opened: Opened) -> None:
+    driver, inbox = opened
+    torn.card(TWIN_A, count=1)
+    inbox.wait(Failed)
+    with torn.changed:
+        assert torn.changed.wait_for(lambda: torn.roused == len(pcsc_access.PROBES), 10)
+        assert not torn.changed.wait_for(lambda: torn.roused > len(pcsc_access.PROBES), 0.2), "nobody waits for a card"
+    torn.overlooked = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
+    driver.arm(Arm(media=("vitale-card",), deadline=time.monotonic() + 600))
+    inbox.wait(Presented)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (0, 0)], ids=["counted", "a platform that does not count"])
+def test_a_removal_that_cannot_be_doubted_is_not(torn: Service, opened: Opened, before: int, after: int) -> None:
+    _, inbox = opened
+    torn.unsignalled = ReaderState(TWIN_A, EMPTY | after << 16)
+    torn.card(TWIN_A, count=before)
+    inbox.wait(Failed)
+    with torn.changed:
+        assert not torn.changed.wait_for(lambda: torn.roused > 0, 0.2)
+    torn.card(TWIN_A, count=3)
+    inbox.wait(Presented)
+
+
+def test_a_card_that_the_service_knows_of_is_not_powered_anew(torn: Service, opened: Opened) -> None:
+    _, inbox = opened
+    pcsc_access.PROBES = (0.5,)
+    torn.card(TWIN_A, count=1)
+    inbox.wait(Failed)
+    torn.note(ReaderState(TWIN_A, PRESENT | 3 << 16, VITALE))
+    inbox.wait(Presented)
+    assert torn.roused == 0
+
+
+def test_a_reader_without_a_service_to_look_into_it_is_looked_into_again(torn: Service, opened: Opened) -> None:
+    driver, inbox = opened
+    torn.overlooked = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
+    torn.rouse_faults = [ReaderUnavailable("E_INVALID_HANDLE"), ReaderGone("E_READER_UNAVAILABLE")]
+    torn.card(TWIN_A, count=1)
+    inbox.wait(Presented)
+    assert torn.roused == len(pcsc_access.PROBES)
+    driver.disarm()
+
+
+def test_a_card_that_a_reset_leaves_mute_did_not_leave(service: Service, opened: Opened) -> None:
+    """It has no ATR any more, but no removal was counted either: one card, one failure, and the right one."""
+    _, inbox = opened
+    service.faults, service.reset_fault = [ExchangeFailed("E_NOT_TRANSACTED")], MediumMute("W_UNRESPONSIVE_CARD")
+    service.unsignalled = ReaderState(TWIN_A, PRESENT | MUTE | 1 << 16)
+    service.card(TWIN_A, count=1)
+    assert inbox.wait(Failed).reason == "medium_mute"
+    assert {report.reader.error for report in inbox.reports if isinstance(report, ReaderChanged)} == {"medium_mute"}
+    assert len(inbox.outcomes()) == 1
+
+
+def test_closing_is_quick_and_final(service: Service, opened: Opened) -> None:
+    driver, inbox = opened
+    service.set(TWIN_A, EMPTY)
+    inbox.wait(ReaderAdded)
+    driver.close()
+    said = len(inbox.reports)
+    service.card(TWIN_A)
+    assert len(inbox.reports) == said
+    assert not [thread for thread in threading.enumerate() if thread.name in {"PC/SC monitor", "card in pcsc:twin"}]

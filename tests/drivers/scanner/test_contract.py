@@ -1,0 +1,58 @@
+"""The contract of all drivers, kept by ``scanner`` on a simulated imager behind real pyserial."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vitale_drivers.base import Driver
+from vitale_drivers.contract import Bench, DriverContract
+from vitale_drivers.scanner.driver import ScannerDriver
+from vitale_firmware_sim.imager import Imager
+
+GRACE = 1.0
+
+
+class ScannerBench:
+    medium = "apcv-qr"
+    has_service = False
+    has_plug = True
+    threads = frozenset[str]()
+
+    def __init__(self, link: Path) -> None:
+        self._link = link
+        self._number = 0
+        self.imager = Imager(link=link)
+        self.imager.open()
+
+    def driver(self) -> Driver:
+        return ScannerDriver({"devices": [str(self._link)], "grace": GRACE})
+
+    def insert(self) -> None:
+        self._number += 1
+        self.imager.scan(b"VITALESIM.an opaque string %d" % self._number)
+
+    def remove(self) -> None:
+        """A scan passes by itself."""
+
+    def stop_service(self) -> None:
+        raise NotImplementedError
+
+    def start_service(self) -> None:
+        raise NotImplementedError
+
+    def unplug(self) -> None:
+        self.imager.unplug()
+
+    def plug(self) -> None:
+        self.imager.open()
+
+
+class TestScanner(DriverContract):
+    momentary = True
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Iterator[Bench]:
+        bench = ScannerBench(tmp_path / "imager")
+        yield bench
+        bench.imager.unplug()

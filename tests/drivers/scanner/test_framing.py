@@ -1,0 +1,279 @@
+"""``scanner_lines`` and ``scanner_aim``: scans out of bytes, whatever way these come."""
+
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vitale_drivers.scanner.aim import split_identifier
+from vitale_drivers.scanner.framing import Dropped, Framing, LineEvent, LineReader, Scan
+from vitale_drivers.scanner.settings import PROFILES
+
+GS = b"\x1d"
+INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.8" + GS + b"S3SARAH-LOU" + GS + b"S4GARCIA"
+IDLE, TIMEOUT = 0.1, 0.5
+MOST = 64
+
+
+def reader(framing: Framing | None = None, max_bytes: int = MOST) -> LineReader:
+    return LineReader(framing or PROFILES["line"], max_bytes, IDLE, TIMEOUT)
+
+
+def said(events: list[LineEvent]) -> list[tuple[bytes, str] | str]:
+    """What was told, without the times."""
+    return [(event.data, event.symbology) if isinstance(event, Scan) else event.why for event in events]
+
+
+def heard(lines: LineReader, *pieces: bytes, pause: float = 0.0) -> list[tuple[bytes, str] | str]:
+    """What becomes of pieces that come one after another, and of the silence that follows."""
+    events: list[LineEvent] = []
+    now = 100.0
+    for piece in pieces:
+        events += lines.receive(piece, now)
+        now += pause
+        events += lines.expire(now)
+    events += lines.expire(now + TIMEOUT)
+    assert lines.due is None
+    assert not lines.under_way
+    return said(events)
+
+
+# ── framings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("profile", "sent", "expected"),
+    [
+        ("line", b"one\rtwo\nthree\r\n", [(b"one", ""), (b"two", ""), (b"three", "")]),
+        ("line", b"]Q1one\r]d2two\r\n", [(b"one", "qr"), (b"two", "datamatrix")]),
+        ("cr", b"one\n\rtwo\r", [(b"one\n", ""), (b"two", "")]),
+        ("cr", b"]Q1one\r", [(b"]Q1one", "")]),
+        ("lf", b"one\r\ntwo\n", [(b"one\r", ""), (b"two", "")]),
+        ("crlf", b"o\rn\ne\r\ntwo\r\n", [(b"o\rn\ne", ""), (b"two", "")]),
+        ("etx", b"one\r\x03two\x03", [(b"one\r", ""), (b"two", "")]),
+        ("stx-etx", b"\x02one\x03\r\n\x02two\x03", [(b"one", ""), (b"two", "")]),
+        ("stx-etx", b"noise\x02one\x03", [(b"one", "")]),
+        ("aim-cr", b"]C1one\rtwo\r", [(b"one", "code128"), (b"two", "")]),
+        ("aim-crlf", b"]z0one\r\n", [(b"one", "aztec")]),
+        ("idle", b"one", [(b"one", "")]),
+        ("idle", b"one\r\n", [(b"one\r\n", "")]),
+    ],
+)
+def test_each_profile(profile: str, sent: bytes, expected: list[tuple[bytes, str]]) -> None:
+    framing = {str(name): framing for name, framing in PROFILES.items()}[profile]
+    assert heard(reader(framing), sent) == expected
+
+
+@pytest.mark.parametrize("framing", PROFILES.values(), ids=PROFILES)
+def test_separators_of_an_ins_datamatrix_are_kept(framing: Framing) -> None:
+    sent = framing.prefix + INS + (framing.suffixes or (b"",))[0]
+    assert heard(reader(framing, 4096), sent) == [(INS, "")]
+
+
+def test_a_prefix_and_a_suffix_of_several_bytes() -> None:
+    framing = Framing(prefix=b"<<", suffixes=(b">>",))
+    assert heard(reader(framing), b"<", b"<one>", b"two>", b"><<three>>") == [(b"one>two", ""), (b"three", "")]
+
+
+def test_what_never_has_its_prefix_is_told_once() -> None:
+    assert heard(reader(PROFILES["stx-etx"]), b"one", b"\r", b"two\r") == ["incomplete"]
+    assert heard(reader(PROFILES["stx-etx"]), b"\r\n") == []
+    assert heard(reader(PROFILES["stx-etx"]), b"\x02") == []
+
+
+def test_lines_without_content_are_none() -> None:
+    assert heard(reader(), b"\r\n\r\n\n") == []
+    assert heard(reader(PROFILES["aim-cr"]), b"]Q1\r") == [(b"", "qr")], "a code that is empty is a scan"
+
+
+def test_the_time_that_a_scan_took() -> None:
+    lines = reader()
+    assert lines.receive(b"one", 10.0) == []
+    (first, second) = lines.receive(b" more\rtwo\r", 10.2)
+    assert isinstance(first, Scan)
+    assert isinstance(second, Scan)
+    assert first.elapsed == pytest.approx(0.2)
+    assert second.elapsed == 0.0
+    assert "more" not in repr(first), "what patients show does not reach a log"
+
+
+# ── too long ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("framing", PROFILES.values(), ids=PROFILES)
+def test_the_longest_code_is_read_and_a_longer_one_told_once(framing: Framing) -> None:
+    end = (framing.suffixes or (b"",))[0]
+    for length, expected in ((MOST, [(b"x" * MOST, "")]), (MOST + 1, ["too-long"]), (9 * MOST, ["too-long"])):
+        whole = framing.prefix + b"x" * length + end
+        assert heard(reader(framing), whole) == expected
+        assert heard(reader(framing), *(bytes((byte,)) for byte in whole)) == expected
+
+
+def test_a_line_that_never_ends_is_bounded_told_once_and_over_at_its_end() -> None:
+    lines = reader()
+    events: list[LineEvent] = []
+    for turn in range(10_000):
+        events += lines.receive(b"QWERTY" * 10, 0.01 * turn)
+        assert lines.kept <= MOST + 64
+    assert events == [Dropped("too-long")]
+    assert said(lines.receive(b"tail\rnext\r", 100.0)) == [(b"next", "")]
+
+
+@pytest.mark.parametrize("line", [b"\r", b"a\r", b"ab\n"])
+def test_many_short_lines_at_once_take_no_longer_than_one_by_one(line: bytes) -> None:
+    def seconds(at_once: int) -> float:
+        lines, began = reader(), time.process_time()
+        for _ in range(60_000 // at_once):
+            lines.receive(line * at_once, 100.0)
+        return time.process_time() - began
+
+    assert seconds(60_000) < 3 * seconds(1)
+
+
+def test_an_endless_line_that_stops_is_over() -> None:
+    assert heard(reader(), b"x" * 500) == ["too-long"]
+
+
+# ── torn ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_line_that_stops_is_told_and_given_up() -> None:
+    lines = reader()
+    lines.receive(b"half", 10.0)
+    assert lines.due == pytest.approx(10.0 + TIMEOUT)
+    assert lines.expire(10.4) == []
+    assert lines.expire(10.5) == [Dropped("incomplete")]
+    assert said(lines.receive(b"whole\r", 11.0)) == [(b"whole", "")]
+
+
+def test_a_line_that_goes_on_in_time_is_one() -> None:
+    lines = reader()
+    for piece, now in ((b"o", 10.0), (b"n", 10.4), (b"e", 10.8)):
+        assert lines.receive(piece, now) == []
+        assert lines.expire(now + 0.4) == []
+    assert said(lines.receive(b"\r", 11.2)) == [(b"one", "")]
+
+
+def test_a_reader_that_comes_late_joins_nothing_either() -> None:
+    lines = reader()
+    lines.receive(b"half", 10.0)
+    assert said(lines.receive(b"whole\r", 12.0)) == ["incomplete", (b"whole", "")]
+
+
+def test_without_a_suffix_a_pause_ends_a_scan_and_a_shorter_one_does_not() -> None:
+    lines = reader(PROFILES["idle"])
+    lines.receive(b"one", 10.0)
+    assert lines.expire(10.05) == []
+    lines.receive(b" more", 10.05)
+    assert lines.due == pytest.approx(10.15)
+    assert said(lines.expire(10.15)) == [(b"one more", "")]
+    lines.receive(b"half", 20.0)
+    # The pause was over before anybody looked; but a code in two halves would be worse than one that waits.
+    assert said(lines.receive(b"whole", 20.2)) == []
+    assert said(lines.receive(b"next", 20.2 + TIMEOUT)) == [(b"halfwhole", "")]
+
+
+# ── whatever the way ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+FRAMINGS = st.sampled_from(
+    [*PROFILES.values(), Framing(b"<<", (b">>",), aim=True), Framing(suffixes=(b"\r\n\r\n", b"\x03"))]
+)
+ALPHABET = st.sampled_from([b"a", b"]", b"Q", b"1", b"\r", b"\n", b"\x02", b"\x03", b"<", b">", GS, b"\x00", b"\xff"])
+STREAM = st.lists(ALPHABET, max_size=200).map(b"".join)
+CUTS = st.lists(st.integers(0, 200), max_size=20)
+
+
+def pieces(stream: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    return [stream[start:end] for start, end in pairwise(places)]
+
+
+@given(framing=FRAMINGS, stream=STREAM, cuts=CUTS, most=st.integers(1, 40))
+def test_scans_do_not_depend_on_how_the_bytes_are_split(
+    framing: Framing, stream: bytes, cuts: list[int], most: int
+) -> None:
+    assert heard(reader(framing, most), *pieces(stream, cuts)) == heard(reader(framing, most), stream)
+
+
+@given(framing=FRAMINGS, stream=st.binary(max_size=600), cuts=CUTS, most=st.integers(1, 100))
+def test_whatever_comes_never_raises_and_stays_bounded(
+    framing: Framing, stream: bytes, cuts: list[int], most: int
+) -> None:
+    for told in heard(reader(framing, most), *pieces(stream, cuts), pause=0.2):
+        assert told in {"too-long", "incomplete"} or len(told[0]) <= most
+
+
+CONTENT = st.binary(min_size=1, max_size=40).filter(
+    lambda data: not any(mark in data for mark in (b"\r", b"\n", b"\x02", b"\x03", b"<", b">", b"]"))
+)
+
+
+@given(framing=FRAMINGS, codes=st.lists(CONTENT, min_size=1, max_size=5), cuts=CUTS)
+def test_every_code_comes_out_as_it_went_in(framing: Framing, codes: list[bytes], cuts: list[int]) -> None:
+    lines = reader(framing)
+    events: list[LineEvent] = []
+    now = 100.0
+    for code in codes:
+        sent = framing.prefix + code + (framing.suffixes or (b"",))[0]
+        for piece in pieces(sent, cuts):
+            events += lines.receive(piece, now)
+        now += IDLE
+        events += lines.expire(now)
+    assert said(events) == [(code, "") for code in codes]
+
+
+@given(framing=FRAMINGS, torn=CONTENT, whole=CONTENT, keep=st.integers(0, 60), late=st.booleans())
+def test_what_was_torn_is_never_joined_to_the_next_scan(
+    framing: Framing, torn: bytes, whole: bytes, keep: int, late: bool
+) -> None:
+    lines = reader(framing)
+    end = (framing.suffixes or (b"",))[0]
+    events = lines.receive((framing.prefix + torn)[:keep], 100.0)
+    if not late:
+        events += lines.expire(100.0 + TIMEOUT)
+    events += lines.receive(framing.prefix + whole + end, 101.0)
+    events += lines.expire(101.0 + IDLE)
+    *before, last = said(events)
+    assert last == (whole, "")
+    if framing.suffixes:
+        assert before in ([], ["incomplete"])
+    else:
+        assert before in ([], [(torn[:keep], "")]), "without a suffix nobody can tell half a code from a whole one"
+
+
+# ── identifiers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"]Q1x", ("qr", b"x")),
+        (b"]Q3x", ("qr", b"x")),
+        (b"]d2\x1dx", ("datamatrix", b"\x1dx")),
+        (b"]C1x", ("code128", b"x")),
+        (b"]L0x", ("pdf417", b"x")),
+        (b"]z0x", ("aztec", b"x")),
+        (b"]E0x", ("ean", b"x")),
+        (b"]X0x", ("other", b"x")),
+        (b"]Q1", ("qr", b"")),
+        (b"]Q", ("", b"]Q")),
+        (b"]?1x", ("", b"]?1x")),
+        (b"x]Q1", ("", b"x]Q1")),
+        (b"", ("", b"")),
+        (rb"]Q1a\000026b\\c", ("qr", rb"a\000026b\\c")),
+        (rb"]Q2\000026a\\b", ("qr", rb"a\b")),
+        (rb"]d4\000026\\000026", ("datamatrix", rb"\000026")),
+        (rb"]Q2a\12b", ("qr", rb"a\12b")),
+    ],
+)
+def test_identifiers_and_their_escapes(line: bytes, expected: tuple[str, bytes]) -> None:
+    assert split_identifier(line) == expected
+
+
+@given(st.binary(max_size=30))
+def test_content_after_an_escaping_identifier_comes_back(content: bytes) -> None:
+    escaped = rb"\000026" + content.replace(b"\\", rb"\\")
+    assert split_identifier(b"]Q2" + escaped) == ("qr", content)
+    assert split_identifier(b"]Q1" + content) == ("qr", content)

@@ -1,0 +1,305 @@
+"""``scanner_ports`` and ``scanner_settings``: which imagers there are, what they are called, why they do not open."""
+
+import errno
+import fcntl
+import re
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+import serial
+
+from vitale_drivers.readers.reasons import reason_of
+from vitale_drivers.readers.serial_ports import UsbPort
+from vitale_drivers.scanner import ports as scanner_ports
+from vitale_drivers.scanner.framing import Framing
+from vitale_drivers.scanner.ports import SerialBus, SerialLine
+from vitale_drivers.scanner.settings import PROFILES, Address, Settings, parse_address, parse_options
+from vitale_drivers.scanner.transport import Place
+from vitale_firmware_sim.imager import Imager
+from vitale_protocol.catalogue import variants
+from vitale_protocol.errors import ConfigurationInvalid, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
+
+TIOCGEXCL = 0x80045440
+"""Linux, asm-generic/ioctls.h: whether TIOCEXCL is set; Python has no name for it."""
+
+HONEYWELL = UsbPort("/dev/ttyACM3", 0x0C2E, 0x0B6A, "15215B0A2C", "1-4", "Xenon 1900")
+
+
+# ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("usb", Address("usb")),
+        ("usb:0c2e", Address("usb", vid=0x0C2E)),
+        ("usb:0C2E:0b6a", Address("usb", vid=0x0C2E, pid=0x0B6A)),
+        ("usb:0c2e:0b6a:S/N:44F1", Address("usb", vid=0x0C2E, pid=0x0B6A, serial_number="S/N:44F1")),
+        ("COM3", Address("port", "COM3")),
+        ("com:12", Address("port", "COM12")),
+        ("/dev/serial/by-id/usb-Honeywell-if00", Address("port", "/dev/serial/by-id/usb-Honeywell-if00")),
+        ("pty:/dev/pts/3", Address("port", "/dev/pts/3")),
+    ],
+)
+def test_addresses(text: str, expected: Address) -> None:
+    assert parse_address(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["usb0", "usb:1:2", "usb:0c2e:zzzz", "usb:0c2e::X", "COM0", "COM", "tty", "imager", "/a\n"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationInvalid):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"devices": []},
+        {"profile": "tab"},
+        {"speed": 12},
+        {"data_bits": 9},
+        {"parity": "some"},
+        {"max_bytes": 5000},
+        {"grace": -1},
+        {"terminator": "\r"},
+        {"suffix": ["\r", "\r\n"]},
+        {"suffix": [""]},
+        {"suffix": []},
+        {"prefix": "€"},
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationInvalid):
+        parse_options(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, PROFILES["line"]),
+        ({"profile": "stx-etx"}, Framing(b"\x02", (b"\x03",))),
+        ({"profile": "cr", "aim": True}, PROFILES["aim-cr"]),
+        ({"profile": "stx-etx", "prefix": "", "suffix": "\x03\r"}, Framing(b"", (b"\x03\r",))),
+        ({"suffix": ["\r\n", "\t", "\xff"], "aim": False}, Framing(b"", (b"\r\n", b"\t", b"\xff"))),
+        ({"suffix": ""}, Framing(aim=True)),
+    ],
+)
+def test_what_is_set_replaces_what_the_profile_says(options: dict[str, object], expected: Framing) -> None:
+    assert parse_options(options)[2] == expected
+
+
+def test_every_profile_can_be_chosen() -> None:
+    for name, framing in PROFILES.items():
+        assert parse_options({"profile": name})[2] == framing
+
+
+# ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def bus(monkeypatch: pytest.MonkeyPatch, *ports: UsbPort) -> SerialBus:
+    """A bus with these ports plugged in."""
+    monkeypatch.setattr("vitale_drivers.readers.serial_ports._usb_ports", lambda: ports)
+    return SerialBus(Settings())
+
+
+def test_a_usb_imager_is_called_by_its_serial_number_wherever_it_is_plugged(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = UsbPort("/dev/ttyACM9", HONEYWELL.vid, HONEYWELL.pid, HONEYWELL.serial_number, "2-1", "Xenon 1900")
+    for port in (HONEYWELL, again):
+        (place,) = bus(monkeypatch, port).places(parse_address("usb"))
+        assert (place.id, place.device) == ("scanner:0c2e:0b6a:15215B0A2C", port.device)
+        assert (place.simulated, place.name) == (False, f"Xenon 1900 (USB {port.socket})")
+
+
+@pytest.mark.parametrize("serial_number", ["", "000000", "0123456789ABCDEF", "1234567890"])
+def test_one_whose_number_says_nothing_is_called_by_its_socket(
+    monkeypatch: pytest.MonkeyPatch, serial_number: str
+) -> None:
+    ports = [
+        UsbPort(f"/dev/ttyACM{at}", 0x1EAB, 0x8306, serial_number, socket) for at, socket in enumerate(("1-2", "1-3"))
+    ]
+    found = bus(monkeypatch, *ports).places(parse_address("usb:1eab"))
+    assert [place.id for place in found] == ["scanner:1eab:8306:1-2", "scanner:1eab:8306:1-3"]
+
+
+def test_what_a_device_calls_itself_is_fit_to_be_an_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    (place,) = bus(monkeypatch, UsbPort("/dev/ttyACM0", 0x05E0, 0x1701, "S/N 4\n" + "F" * 90)).places(
+        parse_address("usb")
+    )
+    assert re.fullmatch(r"scanner:05e0:1701:S_N_4_F{58}", place.id)
+
+
+def test_of_two_that_call_themselves_the_same_one_is_used_and_it_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    twin = UsbPort("/dev/ttyACM4", HONEYWELL.vid, HONEYWELL.pid, HONEYWELL.serial_number, "1-5")
+    made = bus(monkeypatch, HONEYWELL, twin)
+    for _ in range(3):
+        assert [place.device for place in made.places(parse_address("usb"))] == ["/dev/ttyACM3"]
+    assert len(caplog.records) == 1
+
+
+def test_serial_ports_that_are_no_imagers_are_left_alone_unless_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    arduino = UsbPort("/dev/ttyACM0", 0x2341, 0x0043, "X", "1-1")
+    made = bus(monkeypatch, arduino, HONEYWELL)
+    assert [place.device for place in made.places(parse_address("usb"))] == ["/dev/ttyACM3"]
+    assert [place.device for place in made.places(parse_address("usb:2341"))] == ["/dev/ttyACM0"]
+    assert made.places(parse_address("usb:0c2e:0b6a:other")) == ()
+    assert len(made.places(parse_address("usb:0c2e:0b6a:15215B0A2C"))) == 1
+
+
+def test_a_path_to_a_usb_imager_gives_its_lasting_name_and_one_by_socket_keeps_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    node = tmp_path / "ttyACM3"
+    node.touch()
+    link = tmp_path / "by-id"
+    link.symlink_to(node)
+    port = UsbPort(str(node), 0x0C2E, 0x0B6A, "15215B0A2C", "1-4", "Xenon 1900")
+    made = bus(monkeypatch, port)
+    for path in (node, link):
+        assert [place.id for place in made.places(Address("port", str(path)))] == ["scanner:0c2e:0b6a:15215B0A2C"]
+    monkeypatch.setattr(scanner_ports, "_BY_PATH", str(tmp_path))
+    assert [place.id for place in made.places(Address("port", str(link)))] == [f"scanner:{link}"]
+    node.unlink()
+    assert made.places(Address("port", str(link))) == ()
+
+
+def test_a_port_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = bus(monkeypatch, UsbPort("COM3", 0x0C2E, 0x0B6A, "S1", "1-4", "Xenon 1900"))
+    assert [place.id for place in made.places(parse_address("COM3"))] == ["scanner:0c2e:0b6a:S1"]
+    assert [place.id for place in made.places(parse_address("COM1"))] == ["scanner:COM1"]
+
+
+def test_at_a_path_that_may_not_be_asked_is_no_imager() -> None:
+    path = f"/{'a' * 198}"
+    assert SerialBus(Settings()).places(parse_address(path)) == ()
+    path = f"/{'a' * 290}"
+    assert SerialBus(Settings()).places(Address("port", path)) == ()
+
+
+def test_a_pseudo_terminal_is_simulated_also_when_its_path_did_not_show_it(tmp_path: Path) -> None:
+    made, link = SerialBus(Settings()), tmp_path / "imager"
+    address = Address("port", str(link))
+    assert made.places(address) == ()
+    with Imager(link=link) as imager:
+        (place,) = made.places(address)
+        assert (place.id, place.simulated) == (f"scanner:{link}", True)
+        line = SerialLine(imager.path, Settings())
+        assert line.simulated
+        line.close()
+    assert made.places(address) == ()
+
+
+# ── lines ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_line_reads_waits_is_cancelled_and_ends() -> None:
+    with Imager() as imager:
+        line = SerialLine(imager.path, Settings(speed=115_200, data_bits=8, parity="none", stop_bits=1))
+        imager.scan(b"an opaque string")
+        assert line.read(None) == b"an opaque string\r"
+        assert line.read(0.01) == b""
+        line.cancel()
+        line.cancel()
+        assert line.read(None) == b""
+        imager.unplug()
+        with pytest.raises(ReaderGone):
+            line.read(None)
+        line.close()
+        line.cancel()
+        line.close()
+        with pytest.raises(ReaderGone):
+            line.read(0.01)
+
+
+def never(_: object) -> bool:
+    return False
+
+
+def test_other_programs_are_kept_out_of_a_real_port_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def note(port: serial.Serial) -> None:
+        asked.append(port.fileno())
+
+    monkeypatch.setattr(scanner_ports, "keep_others_out", note)
+    with Imager() as imager:
+        SerialLine(imager.path, Settings()).close()
+        assert asked == []
+        monkeypatch.setattr(scanner_ports, "is_pseudo_terminal", never)
+        SerialLine(imager.path, Settings()).close()
+        assert len(asked) == 1
+
+
+def test_who_opens_the_port_a_second_time_is_refused() -> None:
+    with Imager() as imager:
+        port = serial.Serial(imager.path)
+        scanner_ports.keep_others_out(port)
+        asked = fcntl.ioctl(port.fileno(), TIOCGEXCL, bytes(4))
+        port.close()
+        assert int.from_bytes(asked, sys.byteorder) == 1
+
+
+# ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+PLACE = Place("scanner:x", "x", Address("port", "/dev/ttyS7"), "/dev/ttyS7")
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected", "reason"),
+    [
+        (serial.SerialException(errno.EACCES, "no"), ReaderUnavailable, "reader_unavailable.scanner-permission"),
+        (serial.SerialException(errno.EPERM, "no"), ReaderUnavailable, "reader_unavailable.scanner-permission"),
+        (serial.SerialException(errno.EBUSY, "no"), ReaderBusy, "reader_busy.scanner"),
+        (serial.SerialException(errno.EAGAIN, "no"), ReaderBusy, "reader_busy.scanner"),
+        (serial.SerialException(errno.ENOENT, "no"), ReaderGone, "reader_gone"),
+        (serial.SerialException(errno.ENXIO, "no"), ReaderGone, "reader_gone"),
+        (
+            serial.SerialException("could not open port 'COM3': PermissionError(13, …, None, 5)"),
+            ReaderBusy,
+            "reader_busy.scanner",
+        ),
+        (serial.SerialException("could not open port 'COM3': FileNotFoundError(2, …)"), ReaderGone, "reader_gone"),
+        (serial.SerialException("Could not configure port"), ReaderUnavailable, "reader_unavailable.scanner"),
+        (ValueError("Invalid baud rate"), ReaderUnavailable, "reader_unavailable.scanner"),
+        (termios.error(errno.EIO, "no"), ReaderUnavailable, "reader_unavailable.scanner"),
+    ],
+)
+def test_why_a_port_cannot_be_opened(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception, expected: type[ReaderError], reason: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(scanner_ports, "SerialLine", refuse)
+    with pytest.raises(expected) as caught:
+        SerialBus(Settings()).open(PLACE)
+    assert reason_of(caught.value) == reason
+    name, _, variant = reason.partition(".")
+    assert not variant or variant in variants(name)
+
+
+def test_a_port_that_another_program_reads_without_a_lock_is_busy_and_says_whose(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def holders(_: str) -> tuple[str, ...]:
+        return ("lgo", "minicom")
+
+    monkeypatch.setattr(scanner_ports, "programs_using", holders)
+    with pytest.raises(ReaderBusy) as caught:
+        SerialBus(Settings()).open(PLACE)
+    assert caught.value.data["holder"] == "lgo, minicom"
+
+
+def test_a_port_that_is_locked_is_busy() -> None:
+    with Imager() as imager:
+        place = Place("scanner:x", "x", Address("port", imager.path), imager.path, simulated=True)
+        first = SerialBus(Settings()).open(place)
+        with pytest.raises(ReaderBusy):
+            SerialBus(Settings()).open(place)
+        first.close()
+        SerialBus(Settings()).open(place).close()

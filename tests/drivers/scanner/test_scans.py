@@ -1,0 +1,306 @@
+"""``scanner_scans``: presented, kept for a moment, forgotten; on a clock of the test's own."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from vitale_drivers.base import Arm, Failed, Presented, Progress, ReaderChanged, Report
+from vitale_drivers.scanner.framing import Dropped, Scan
+from vitale_drivers.scanner.scans import MEDIA, Scans
+from vitale_protocol.catalogue import variants
+from vitale_protocol.events import Reader
+
+READER = Reader(id="scanner:x", name="x", driver="scanner", media=MEDIA, state="empty", simulated=True)
+INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH"
+GRACE, REPEAT = 5.0, 1.0
+
+
+@dataclass
+class Desk:
+    """Scans whose time passes when the test says so."""
+
+    now: float = 1000.0
+    reports: list[Report] = field(default_factory=list[Report])
+
+    def __post_init__(self) -> None:
+        self.scans = Scans(READER, GRACE, REPEAT, self.reports.append, lambda: self.now, lambda: self.now + 1e9)
+
+    def arm(self, *media: str, ends_in: float = 600.0, readers: tuple[str, ...] = ()) -> None:
+        self.scans.arm(Arm(media=media or MEDIA, readers=readers, again=("scanner:x",), deadline=self.now + ends_in))
+
+    def scan(self, data: bytes = b"an opaque string", symbology: str = "") -> None:
+        self.scans.take(Scan(data, symbology, 0.01))
+
+    def after(self, seconds: float) -> None:
+        self.now += seconds
+        self.scans.expire()
+
+    @property
+    def told(self) -> list[str]:
+        """What was reported, in short, and forgotten then."""
+        short: list[str] = []
+        for report in self.reports:
+            match report:
+                case Presented():
+                    short.append(f"presented {report.medium}")
+                case Failed():
+                    short.append(f"failed {report.reason}")
+                case Progress():
+                    short.append(f"{report.step} {report.reason}")
+                case ReaderChanged():
+                    short.append(f"{report.reader.state} {report.reader.medium}")
+                case _:
+                    raise AssertionError(report)
+        self.reports.clear()
+        return short
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_scan_is_presented_and_over(desk: Desk) -> None:
+    desk.arm()
+    desk.scan()
+    (_, presented, _) = desk.reports
+    assert isinstance(presented, Presented)
+    assert presented.evidence == {"string": b"an opaque string"}
+    assert (presented.reader, presented.at, presented.elapsed) == ("scanner:x", 1e9 + 1000.0, 0.01)
+    assert presented.simulated
+    assert desk.told == ["present apcv-qr", "presented apcv-qr", "empty None"]
+    desk.after(100)
+    desk.arm()
+    assert desk.told == []
+
+
+def test_what_the_imager_knows_of_the_symbology_is_told(desk: Desk) -> None:
+    desk.arm()
+    desk.scan(symbology="qr")
+    assert [report.evidence["symbology"] for report in desk.reports if isinstance(report, Presented)] == [b"qr"]
+
+
+def test_a_scan_before_the_request_is_used_once_with_the_time_of_the_scan(desk: Desk) -> None:
+    desk.scan()
+    assert desk.told == ["present apcv-qr"]
+    desk.after(GRACE - 0.1)
+    desk.arm()
+    assert [report.at for report in desk.reports if isinstance(report, Presented)] == [1e9 + 1000.0]
+    assert desk.told == ["presented apcv-qr", "empty None"]
+    desk.arm()
+    desk.after(1.0)
+    desk.arm()
+    assert desk.told == []
+
+
+def test_a_scan_that_nobody_asks_for_is_forgotten_with_its_bytes(desk: Desk) -> None:
+    secret = b"an opaque string " + bytes(str(desk.now), "ascii")
+    desk.scan(bytes(secret))
+    due = desk.scans.due
+    assert due == desk.now + GRACE
+    desk.after(GRACE)
+    assert desk.told == ["present apcv-qr", "empty None"]
+    assert desk.scans.due is None
+    assert secret not in repr(vars(desk.scans)).encode()
+    desk.arm()
+    assert desk.told == []
+
+
+def test_an_arm_after_the_grace_finds_nothing_though_nobody_looked_meanwhile(desk: Desk) -> None:
+    desk.scan()
+    desk.now += GRACE
+    desk.arm()
+    assert desk.told == ["present apcv-qr", "empty None"]
+
+
+def test_the_next_scan_takes_the_place_of_one_that_lies_there(desk: Desk) -> None:
+    desk.scan(b"one")
+    desk.after(3.0)
+    desk.scan(INS)
+    desk.after(3.0)
+    desk.arm()
+    assert desk.told == [
+        "present apcv-qr",
+        "empty None",
+        "present ins-datamatrix",
+        "presented ins-datamatrix",
+        "empty None",
+    ]
+
+
+def test_two_scans_at_once_are_two_presentations(desk: Desk) -> None:
+    desk.arm()
+    desk.scan(b"one")
+    desk.scan(b"two")
+    strings = [report.evidence["string"] for report in desk.reports if isinstance(report, Presented)]
+    assert strings == [b"one", b"two"]
+
+
+def test_of_two_scans_at_once_that_nobody_asked_for_the_second_lies_there(desk: Desk) -> None:
+    desk.scan(b"one")
+    desk.scan(b"two")
+    desk.arm()
+    assert [report.evidence["string"] for report in desk.reports if isinstance(report, Presented)] == [b"two"]
+
+
+def test_a_medium_that_is_not_wanted_lies_there(desk: Desk) -> None:
+    desk.arm("2d-doc")
+    desk.scan(INS)
+    desk.after(1.0)
+    desk.arm("ins-datamatrix")
+    assert desk.told == ["present ins-datamatrix", "presented ins-datamatrix", "empty None"]
+
+
+@pytest.mark.parametrize("how", ["disarmed", "past its deadline", "another reader"])
+def test_it_is_presented_only_while_it_is_wanted_here(desk: Desk, how: str) -> None:
+    match how:
+        case "disarmed":
+            desk.arm()
+            desk.scans.disarm()
+        case "past its deadline":
+            desk.arm(ends_in=1.0)
+            desk.now += 1.0
+        case _:
+            desk.arm(readers=("scanner:y",))
+    desk.scan()
+    assert desk.told == ["present apcv-qr"]
+
+
+def test_a_reader_that_leaves_takes_along_what_lay_there(desk: Desk) -> None:
+    desk.scan()
+    desk.scans.leave()
+    desk.scans.appear(READER)
+    assert desk.told == ["present apcv-qr"]
+    desk.arm()
+    assert desk.told == []
+
+
+# ── the same again ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_imager_in_its_stand_that_repeats_itself_tells_one_scan(desk: Desk) -> None:
+    desk.arm()
+    for _ in range(10):
+        desk.scan()
+        desk.after(REPEAT - 0.1)
+    assert desk.told == ["present apcv-qr", "presented apcv-qr", "empty None"]
+    desk.after(REPEAT)
+    desk.scan()
+    assert desk.told == ["present apcv-qr", "presented apcv-qr", "empty None"]
+
+
+def test_what_is_repeated_while_it_lies_there_lies_there_anew(desk: Desk) -> None:
+    desk.scan()
+    desk.after(0.9)
+    desk.scan()
+    desk.after(GRACE - 0.1)
+    desk.arm()
+    assert desk.told == ["present apcv-qr", "presented apcv-qr", "empty None"]
+
+
+def test_another_code_is_no_repetition(desk: Desk) -> None:
+    desk.arm()
+    for data in (b"one", b"two", b"one"):
+        desk.scan(data)
+    assert desk.told.count("presented apcv-qr") == 3
+
+
+# ── what is no code of a patient ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("data", "symbology", "reason", "more"),
+    [
+        (b"3400930000120", "ean", "medium_unsupported", {"medium": "other"}),
+        (b"0103400930000120", "datamatrix", "medium_unsupported", {"medium": "other"}),
+        (b"277010115400329", "code128", "medium_unsupported", {"medium": "nir"}),
+        (b"mdoc:owBjMS4w", "qr", "medium_unsupported", {"medium": "mdoc"}),
+        (b"", "qr", "payload_invalid", {"fault": "empty"}),
+    ],
+)
+def test_what_is_no_code_of_a_patient_is_told_to_who_waits(
+    desk: Desk, data: bytes, symbology: str, reason: str, more: dict[str, object]
+) -> None:
+    desk.scan(data, symbology)
+    desk.after(REPEAT - 0.3)
+    desk.arm()
+    assert desk.told == []
+    desk.scan(data, symbology)
+    (failed,) = desk.reports
+    assert isinstance(failed, Failed)
+    assert (failed.reader, failed.reason, failed.data) == ("scanner:x", reason, more)
+    assert data.decode() not in failed.detail or not data
+    desk.scan(data, symbology)
+    assert len(desk.reports) == 1, "an imager in its stand repeats that, too"
+
+
+def test_it_is_told_to_who_asks_at_that_moment_once(desk: Desk) -> None:
+    desk.scan(b"3400930000120", "ean")
+    desk.after(0.4)
+    assert desk.told == []
+    desk.arm()
+    desk.arm()
+    assert desk.told == ["failed medium_unsupported"]
+
+
+def test_what_is_scanned_afterwards_counts_instead(desk: Desk) -> None:
+    desk.scan(b"3400930000120", "ean")
+    desk.scan(INS)
+    desk.arm()
+    assert desk.told == ["present ins-datamatrix", "presented ins-datamatrix", "empty None"]
+
+
+def test_a_line_that_is_too_long_is_told_to_who_waits(desk: Desk) -> None:
+    desk.scans.take(Dropped("too-long"))
+    desk.after(1.0)
+    desk.arm()
+    assert desk.told == []
+    desk.scans.take(Dropped("too-long"))
+    (failed,) = desk.reports
+    assert isinstance(failed, Failed)
+    assert (failed.reason, failed.data) == ("payload_invalid", {"fault": "too-long"})
+    assert "too-long" in variants("payload_invalid")
+
+
+def test_a_line_that_did_not_end_is_a_reason_to_scan_again(desk: Desk) -> None:
+    desk.scans.take(Dropped("incomplete"))
+    assert desk.told == []
+    desk.arm()
+    desk.scans.take(Dropped("incomplete"))
+    assert desk.told == ["retry payload_invalid.incomplete"]
+    assert "incomplete" in variants("payload_invalid")
+
+
+@pytest.mark.parametrize("data", [b"\x9f\x9f\xbd\x9e-", b"an opaque string\x00", "é".encode("latin-1")])
+def test_a_string_that_is_no_text_is_an_apcv_only_where_the_imager_says_qr(desk: Desk, data: bytes) -> None:
+    desk.scan(data)
+    assert desk.told == []
+    desk.arm()
+    desk.scan(data)
+    assert desk.told == ["retry payload_invalid.garbled"]
+    assert "garbled" in variants("payload_invalid")
+    desk.scan(data, "qr")
+    assert [report.evidence["string"] for report in desk.reports if isinstance(report, Presented)] == [data]
+
+
+@pytest.mark.parametrize("data", ["é€".encode(), b"a\x1db\x1ec\x1fd", b"\t"])
+def test_text_is_whatever_is_text(desk: Desk, data: bytes) -> None:
+    desk.arm()
+    desk.scan(data)
+    assert [report.evidence["string"] for report in desk.reports if isinstance(report, Presented)] == [data]
+
+
+# ── noise ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_more_scans_than_any_hand_makes_are_told_once_and_dropped(desk: Desk) -> None:
+    desk.arm()
+    for second in range(3):
+        for number in range(5_000):
+            desk.scan(b"scan %d of second %d" % (number, second))
+        told = desk.told
+        assert told.count("presented apcv-qr") == 100
+        assert [one for one in told if one.startswith("retry")] == ["retry payload_invalid.garbled"]
+        desk.after(1.0)
+    desk.scan(b"by hand")
+    assert "presented apcv-qr" in desk.told
