@@ -4,7 +4,7 @@ import msgspec
 
 from docs.generator.markdown import GENERATED, members, prose, table, type_in_words
 from vitale_protocol import records
-from vitale_reader.daemon.issuer import ASSURE_SCOPES, BENEFICIAIRE_SCOPES
+from vitale_reader.daemon.issuing.issuer import ASSURE_SCOPES, BENEFICIAIRE_SCOPES
 
 __all__ = ["SSV", "members", "page"]
 

@@ -26,8 +26,8 @@ from vitale_protocol.records import Assure, Beneficiaire, Record
 from vitale_reader.daemon import app
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import Config, parse
-from vitale_reader.daemon.contexts import Contexts
-from vitale_reader.daemon.desk import Desk
+from vitale_reader.daemon.desk.coordinator import Desk
+from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.resolvers.base import Resolution, Resolver
 

@@ -10,7 +10,7 @@ import pytest
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES
 from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Peer
-from vitale_reader.daemon.store import Store
+from vitale_reader.daemon.store.store import Store
 
 UNIX = Peer(transport="unix")
 DIGEST = "ab" * 32

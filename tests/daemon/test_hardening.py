@@ -22,7 +22,7 @@ from vitale_protocol.records import Assure, Beneficiaire, Record
 from vitale_protocol.tokens import Claims
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.outbox import Outbox
+from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.home import Endpoints, Home
 
 NONCE = "n" * 22
@@ -111,7 +111,7 @@ def test_a_revoked_client_that_does_not_read_is_gone_all_the_same(tools: Any) ->
 
 
 def test_a_revocation_that_cannot_be_written_can_be_repeated(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vitale_reader.daemon.store import Store
+    from vitale_reader.daemon.store.store import Store
 
     async def work(endpoints: Endpoints) -> None:
         async with tools.unix_line(endpoints) as admin, tools.unix_line(endpoints) as client:

@@ -15,7 +15,7 @@ from vitale_reader.cli.text import t
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
-    from vitale_reader.daemon.chain import Broken, Verified
+    from vitale_reader.daemon.store.chain import Broken, Verified
 
 __all__ = ["audit"]
 
@@ -27,7 +27,7 @@ audit = Group("audit", help=t("Contrôle et exporte le journal d'audit.", "Verif
 @home_option
 def verify(as_json: bool, home: Path | None) -> None:
     """The command."""
-    from vitale_reader.daemon.chain import Chain
+    from vitale_reader.daemon.store.chain import Chain
 
     found = beside(
         home, lambda opened: lambda connection: Chain(opened.vault, opened.station).verify(connection, opened.anchor)
@@ -49,7 +49,7 @@ def verify(as_json: bool, home: Path | None) -> None:
 @home_option
 def export(station: str | None, home: Path | None) -> None:
     """The command."""
-    from vitale_reader.daemon.chain import Chain
+    from vitale_reader.daemon.store.chain import Chain
 
     def work(opened: Opened) -> "Callable[[Connection], None]":
         def write(connection: "Connection") -> None:

@@ -97,7 +97,7 @@ def bench(
     from vitale_reader.cli.bench_measures import measure_all
 
     if store is not None:
-        from vitale_reader.daemon.store import Store
+        from vitale_reader.daemon.store.store import Store
 
         Store(store)  # what is no URL is told before anything is measured
     with output.progress(t("Mesures en cours…", "Measuring…")) as say:

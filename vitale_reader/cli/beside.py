@@ -13,8 +13,8 @@ from vitale_reader.home import Home
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from vitale_reader.daemon.chain import Anchor
-    from vitale_reader.daemon.vault import Vault
+    from vitale_reader.daemon.keystore.vault import Vault
+    from vitale_reader.daemon.store.chain import Anchor
 
 __all__ = ["Opened", "beside"]
 
@@ -38,9 +38,9 @@ def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T
         LocalMisuse: there is no station.
         StoreUnavailable: there is no store, or it does not answer.
     """
-    from vitale_reader.daemon.audit import read_anchor
     from vitale_reader.daemon.config import load
-    from vitale_reader.daemon.site import anchor_file, look_into, open_keys
+    from vitale_reader.daemon.site.opening import anchor_file, look_into, open_keys
+    from vitale_reader.daemon.store.audit import read_anchor
 
     place = Home.locate() if home is None else Home.under(home)
     config = load(place.config)

@@ -50,10 +50,10 @@ def show(as_json: bool, home: Path | None) -> None:
 @home_option
 def check(as_json: bool, home: Path | None) -> None:
     """The command."""
-    from vitale_reader.daemon import site
     from vitale_reader.daemon.config import load
-    from vitale_reader.daemon.profiles import read_profiles
-    from vitale_reader.daemon.seals import read_trust_list
+    from vitale_reader.daemon.issuing.profiles import read_profiles
+    from vitale_reader.daemon.issuing.seals import read_trust_list
+    from vitale_reader.daemon.site import opening as site
 
     place = _home(home)
     file = place.config

@@ -17,7 +17,7 @@ from vitale_reader.cli.describe import local_time
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
-    from vitale_reader.daemon.opposition import ListSummary
+    from vitale_reader.daemon.issuing.opposition import ListSummary
 
 __all__ = ["opposition"]
 
@@ -47,7 +47,7 @@ name_option = click.option(
 @home_option
 def import_(file: Path, name: str, as_json: bool, home: Path | None) -> None:
     """The command."""
-    from vitale_reader.daemon.opposition import replace, serials_of
+    from vitale_reader.daemon.issuing.opposition import replace, serials_of
 
     with file.open(encoding="utf-8", errors="strict") as lines:
         serials = serials_of(lines)
@@ -105,7 +105,7 @@ def status(as_json: bool, home: Path | None) -> None:
 @home_option
 def clear(name: str, every: bool, as_json: bool, home: Path | None) -> None:
     """The command."""
-    from vitale_reader.daemon import opposition as lists
+    from vitale_reader.daemon.issuing import opposition as lists
 
     count = beside(home, lambda _: lists.clear(None if every else name), writing=True)
     if as_json:
@@ -115,7 +115,7 @@ def clear(name: str, every: bool, as_json: bool, home: Path | None) -> None:
 
 
 def _summaries(home: Path | None) -> "list[ListSummary]":
-    from vitale_reader.daemon.opposition import summaries
+    from vitale_reader.daemon.issuing.opposition import summaries
 
     return beside(home, lambda _: summaries)
 

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Executable, delete, func, insert, select, upd
 
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport
-from vitale_reader.daemon.channel import call
-from vitale_reader.daemon.store import Database, Need
-from vitale_reader.daemon.tables import clients
+from vitale_reader.daemon.store.notify import call
+from vitale_reader.daemon.store.store import Database, Need
+from vitale_reader.daemon.store.tables import clients
 
 __all__ = ["LOCAL_CLIENT", "Access", "Caller", "Peer"]
 

@@ -18,32 +18,32 @@ from vitale_protocol.methods import Station
 from vitale_protocol.session import Limits as SessionLimits
 from vitale_reader.daemon import journal, lifecycle
 from vitale_reader.daemon.access import Access
-from vitale_reader.daemon.audit import Audit
-from vitale_reader.daemon.certificates import Certificates
-from vitale_reader.daemon.chain import Chain
 from vitale_reader.daemon.config import Config
-from vitale_reader.daemon.contexts import Contexts
-from vitale_reader.daemon.delivery import Delivery
-from vitale_reader.daemon.desk import Desk
-from vitale_reader.daemon.files import private_folder
-from vitale_reader.daemon.handlers.parts import Parts
-from vitale_reader.daemon.issuer import Issuer
-from vitale_reader.daemon.keys import Keys
-from vitale_reader.daemon.neighbours import Neighbours
-from vitale_reader.daemon.news import News
-from vitale_reader.daemon.opposition import Opposition
-from vitale_reader.daemon.outbox import Outbox
-from vitale_reader.daemon.profiles import read_profiles
-from vitale_reader.daemon.replay import ReplayGuard
-from vitale_reader.daemon.seals import read_trust_list
+from vitale_reader.daemon.desk.coordinator import Desk
+from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
+from vitale_reader.daemon.handlers.services import Parts
+from vitale_reader.daemon.issuing.contexts import Contexts
+from vitale_reader.daemon.issuing.delivery import Delivery
+from vitale_reader.daemon.issuing.issuer import Issuer
+from vitale_reader.daemon.issuing.opposition import Opposition
+from vitale_reader.daemon.issuing.outbox import Outbox
+from vitale_reader.daemon.issuing.profiles import read_profiles
+from vitale_reader.daemon.issuing.replay import ReplayGuard
+from vitale_reader.daemon.issuing.seals import read_trust_list
+from vitale_reader.daemon.keystore.certificates import Certificates
+from vitale_reader.daemon.keystore.files import private_folder
+from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.service import Service
-from vitale_reader.daemon.site import anchor_file, open_keys, open_store
-from vitale_reader.daemon.stations import Stations
-from vitale_reader.daemon.store import Database
-from vitale_reader.daemon.supervisor import Beat, Supervisor
+from vitale_reader.daemon.site.external_changes import News
+from vitale_reader.daemon.site.opening import anchor_file, open_keys, open_store
+from vitale_reader.daemon.site.remote_desks import Neighbours
+from vitale_reader.daemon.site.stations import Stations
+from vitale_reader.daemon.store.audit import Audit
+from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.transports import tls
 from vitale_reader.daemon.transports.stream import StreamLimits
-from vitale_reader.daemon.vault import Vault
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.resolvers.guarded import GuardedResolver
 from vitale_reader.resolvers.registry import load_resolver

@@ -20,7 +20,7 @@ from vitale_protocol.methods import Result
 from vitale_protocol.session import Session
 from vitale_protocol.wire_errors import to_wire
 from vitale_reader.daemon.access import Caller, Peer
-from vitale_reader.daemon.delivery import incident
+from vitale_reader.daemon.issuing.delivery import incident
 
 __all__ = ["Connection", "Conversation"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from vitale_protocol.errors import DaemonRunning
-from vitale_reader.daemon.files import private_folder, write_private
+from vitale_reader.daemon.keystore.files import private_folder, write_private
 from vitale_reader.home import Endpoints, Home
 
 __all__ = ["exclusive", "file_limit", "published", "raise_file_limit", "until_told_to_stop"]

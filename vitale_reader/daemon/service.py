@@ -12,14 +12,14 @@ from vitale_protocol.events import ContextExpiring
 from vitale_protocol.methods import METHODS, Result
 from vitale_protocol.session import Called
 from vitale_reader.daemon.conversation import Connection, Conversation
-from vitale_reader.daemon.delivery import incident
 from vitale_reader.daemon.handlers.administration import AdministrationCalls
 from vitale_reader.daemon.handlers.leases import LeaseCalls
-from vitale_reader.daemon.handlers.parts import Handler, Parts, RequestId
 from vitale_reader.daemon.handlers.presentations import PresentationCalls
 from vitale_reader.daemon.handlers.readers import ReaderCalls
+from vitale_reader.daemon.handlers.services import Handler, Parts, RequestId
 from vitale_reader.daemon.handlers.sessions import SessionCalls
 from vitale_reader.daemon.handlers.tokens import TokenCalls
+from vitale_reader.daemon.issuing.delivery import incident
 
 __all__ = ["Service"]
 

@@ -265,7 +265,7 @@ class TestRepairs:
         assert off(deblurred(dull, 2.0)) < off(dull) / 1.5
 
 
-PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "qr-photos"
+PHOTOGRAPHS = Path(__file__).parents[4] / "shared" / "data" / "qr-photos"
 
 
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs are not part of the project")

@@ -16,10 +16,10 @@ from vitale_protocol.methods import (
     KeysRotated,
     Result,
 )
-from vitale_reader.daemon.certificates import Issued
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.handlers.parts import Answer, Handlers, Parts, RequestId
-from vitale_reader.daemon.outbox import MOST_LISTED
+from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
+from vitale_reader.daemon.issuing.outbox import MOST_LISTED
+from vitale_reader.daemon.keystore.certificates import Issued
 
 __all__ = ["AdministrationCalls"]
 

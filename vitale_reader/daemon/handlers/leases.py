@@ -13,9 +13,9 @@ from vitale_protocol.methods import (
     LeaseRenewed,
     Result,
 )
+from vitale_reader.daemon.arbitration.leases import Lease, expired
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.handlers.parts import Answer, Handlers, Parts, RequestId
-from vitale_reader.daemon.leases import Lease, expired
+from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
 
 __all__ = ["LeaseCalls"]
 

@@ -14,12 +14,12 @@ from vitale_protocol.methods import (
     PresentationsUnsubscribe,
     Result,
 )
+from vitale_reader.daemon.arbitration.actions import PATIENT_MEDIA
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.decisions import PATIENT_MEDIA
-from vitale_reader.daemon.handlers.parts import Answer, Handlers, Parts, RequestId
-from vitale_reader.daemon.issuer import Grant
-from vitale_reader.daemon.neighbours import Neighbours
-from vitale_reader.daemon.submission import DRIVER, presentation_of
+from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
+from vitale_reader.daemon.issuing.issuer import Grant
+from vitale_reader.daemon.issuing.submission import DRIVER, presentation_of
+from vitale_reader.daemon.site.remote_desks import Neighbours
 
 __all__ = ["PresentationCalls"]
 

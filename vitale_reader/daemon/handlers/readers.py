@@ -3,7 +3,7 @@
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import Done, Empty, PreviewStart, PreviewStarted, PreviewStop, ReadersListed
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.handlers.parts import Answer, Handlers, Parts, RequestId
+from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
 
 __all__ = ["ReaderCalls"]
 

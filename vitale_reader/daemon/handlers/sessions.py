@@ -16,7 +16,7 @@ from vitale_protocol.methods import (
 )
 from vitale_reader.daemon.access import Caller
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.handlers.parts import Answer, Handlers, Parts, RequestId
+from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
 
 __all__ = ["SessionCalls"]
 

@@ -11,7 +11,7 @@ from vitale_protocol.methods import (
     Result,
 )
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.handlers.parts import Handlers, Parts, RequestId
+from vitale_reader.daemon.handlers.services import Handlers, Parts, RequestId
 
 __all__ = ["TokenCalls"]
 

@@ -1,0 +1,350 @@
+"""One test for each rule of the hub."""
+
+from math import inf
+
+import pytest
+
+from vitale_drivers.base import Presented
+from vitale_protocol.errors import (
+    AmbiguousMedium,
+    Cancelled,
+    MediumMute,
+    NoReader,
+    PresentationTimeout,
+    ReaderGone,
+    ReaderUnavailable,
+    ShuttingDown,
+)
+from vitale_protocol.events import Reader
+from vitale_reader.daemon.arbitration.actions import (
+    PATIENT_MEDIA,
+    Action,
+    Announce,
+    ArmDriver,
+    Deliver,
+    DisarmDriver,
+    Refuse,
+    Tell,
+    Waiting,
+)
+from vitale_reader.daemon.arbitration.hub import GRACE_LOST, GRACE_NEW, Hub
+
+CARD = frozenset({"vitale-card"})
+
+
+def reader(name: str = "a", state: str = "empty", medium: str | None = None) -> Reader:
+    return Reader(id=name, name=name.upper(), driver="pcsc", media=("vitale-card",), state=state, medium=medium)  # type: ignore[arg-type]  # tests name states in words
+
+
+def present(name: str = "a", medium: str = "vitale-card") -> Reader:
+    return reader(name, "present", medium)
+
+
+def presented(name: str = "a", number: int = 1, medium: str = "vitale-card") -> Presented:
+    return Presented(id=f"p{number}", medium=medium, reader=name, at=0.0, evidence={}, simulated=True)
+
+
+def ask(
+    number: int,
+    now: float = 0.0,
+    *,
+    session: int = 1,
+    media: frozenset[str] = CARD,
+    readers: frozenset[str] = frozenset(),
+    timeout: float = 60.0,
+) -> Waiting:
+    return Waiting(key=(session, number), media=media, readers=readers, asked_at=now, deadline=now + timeout)
+
+
+def of(kind: type[Action], actions: list[Action]) -> list[Action]:
+    return [action for action in actions if isinstance(action, kind)]
+
+
+def arms(actions: list[Action]) -> list[tuple[str, ...]]:
+    return [action.arm.again for action in actions if isinstance(action, ArmDriver)]
+
+
+@pytest.fixture
+def hub() -> Hub:
+    made = Hub()
+    made.driver_up("pcsc", ["vitale-card", "cps-card"], 0.0)
+    made.reader_added(reader("a"), 0.0)
+    return made
+
+
+def test_the_oldest_matching_request_gets_the_presentation(hub: Hub) -> None:
+    first, second = ask(1), ask(2)
+    hub.ask(first, 0.0)
+    hub.ask(second, 0.0)
+    hub.reader_changed(present(), 1.0)
+    actions = hub.presented(presented(), 1.1)
+    assert of(Deliver, actions) == [Deliver(first, presented(), present())]
+    assert hub.waiting == (second,)
+
+
+def test_a_request_for_another_reader_or_medium_is_passed_over(hub: Hub) -> None:
+    hub.reader_added(reader("b"), 0.0)
+    elsewhere, other, right = ask(1, readers=frozenset({"b"})), ask(2, media=frozenset({"cps-card"})), ask(3)
+    for request in (elsewhere, other, right):
+        hub.ask(request, 0.0)
+    hub.reader_changed(present(), 1.0)
+    (delivery,) = of(Deliver, hub.presented(presented(), 1.1))
+    assert isinstance(delivery, Deliver)
+    assert delivery.request == right
+
+
+def test_a_card_that_was_there_before_is_read_once_more_for_each_request(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.reader_changed(present(), 1.0)
+    hub.presented(presented(), 1.1)
+    assert arms(hub.ask(ask(2, 2.0), 2.0)) == [("a",)]
+    assert arms(hub.ask(ask(3, 2.0), 2.0)) == [], "one reading at a time"
+    second = hub.presented(presented(number=2), 2.1)
+    assert len(of(Deliver, second)) == 1
+    assert arms(second) == [("a",)], "and then one for the next"
+
+
+def test_an_unread_card_needs_no_second_reading(hub: Hub) -> None:
+    hub.reader_changed(present(), 1.0)
+    assert arms(hub.ask(ask(1, 2.0), 2.0)) == [()]
+
+
+def test_who_waited_before_the_card_came_is_told_to_have_it_removed(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.ask(ask(2), 0.0)
+    hub.reader_changed(present(), 1.0)
+    actions = hub.presented(presented(), 1.1)
+    assert of(Tell, actions) == [Tell(ask(2), "remove_card", "a", "vitale-card")]
+    assert arms(actions) in ([], [()])
+    hub.reader_changed(reader(), 2.0)
+    hub.reader_changed(present(), 3.0)
+    assert len(of(Deliver, hub.presented(presented(number=2), 3.1))) == 1
+
+
+def test_what_was_declined_goes_to_the_oldest_that_waited_with_it(hub: Hub) -> None:
+    hub.reader_changed(present(), 1.0)
+    for number in (1, 2, 3):
+        hub.ask(ask(number, 1.0 + number / 10), 1.0 + number / 10)
+    (first,) = of(Deliver, hub.presented(presented(), 2.0))
+    assert first == Deliver(ask(1, 1.1), presented(), present())
+    assert of(Deliver, hub.declined(presented(), 2.0, 2.1)) == [Deliver(ask(2, 1.2), presented(), present())]
+
+
+def test_what_was_declined_is_not_for_who_came_later(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.reader_changed(present(), 1.0)
+    hub.presented(presented(), 1.1)
+    hub.reader_changed(reader(), 1.2)
+    hub.ask(ask(2, 1.3), 1.3)
+    assert of(Deliver, hub.declined(presented(), 1.1, 1.4)) == []
+    assert [request.key for request in hub.waiting] == [ask(2).key]
+
+
+def test_what_was_declined_where_the_reader_is_gone_is_nothing(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.ask(ask(2, 0.1), 0.1)
+    hub.reader_changed(present(), 1.0)
+    hub.presented(presented(), 1.1)
+    hub.reader_removed("a", 1.2)
+    assert of(Deliver, hub.declined(presented(), 1.1, 1.4)) == []
+
+
+def test_two_cards_are_not_resolved_by_luck(hub: Hub) -> None:
+    hub.reader_added(present("b"), 0.0)
+    hub.reader_changed(present("a"), 0.0)
+    (refusal,) = hub.ask(ask(1, 1.0), 1.0)
+    assert isinstance(refusal, Refuse)
+    assert isinstance(refusal.error, AmbiguousMedium)
+    assert refusal.error.data["choices"] == [
+        {"reader": "a", "name": "A", "medium": "vitale-card"},
+        {"reader": "b", "name": "B", "medium": "vitale-card"},
+    ]
+    assert hub.waiting == ()
+
+
+def test_a_request_that_names_its_reader_is_not_ambiguous(hub: Hub) -> None:
+    hub.reader_added(present("b"), 0.0)
+    hub.reader_changed(present("a"), 0.0)
+    hub.ask(ask(1, 1.0, readers=frozenset({"b"})), 1.0)
+    assert len(of(Deliver, hub.presented(presented("b"), 1.1))) == 1
+
+
+def test_a_second_card_that_comes_while_the_first_is_read_is_ambiguous(hub: Hub) -> None:
+    hub.reader_added(reader("b"), 0.0)
+    hub.ask(ask(1), 0.0)
+    hub.reader_changed(present("a"), 1.0)
+    hub.reader_changed(present("b"), 1.0)
+    (refusal,) = of(Refuse, hub.presented(presented("a"), 1.1))
+    assert isinstance(refusal, Refuse)
+    assert refusal.error.reason == "ambiguous_medium"
+
+
+def test_a_cps_in_the_second_slot_does_not_disturb(hub: Hub) -> None:
+    hub.reader_added(present("b", "cps-card"), 0.0)
+    hub.ask(ask(1, media=PATIENT_MEDIA), 0.0)
+    hub.reader_changed(present("a"), 1.0)
+    assert len(of(Deliver, hub.presented(presented("a"), 1.1))) == 1
+
+
+def test_a_strange_card_is_told_to_who_waits(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    actions = hub.reader_changed(present("a", "unknown-card"), 1.0)
+    assert of(Tell, actions) == [Tell(ask(1), "remove_card", "a", "medium_unsupported")]
+    assert len(hub.waiting) == 1
+
+
+def test_a_failed_reading_answers_the_oldest_only(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.ask(ask(2), 0.0)
+    hub.reader_changed(present(), 1.0)
+    (refusal,) = of(Refuse, hub.failed("a", MediumMute(), 1.1))
+    assert isinstance(refusal, Refuse)
+    assert refusal.request == ask(1)
+    assert refusal.error.reason == "medium_mute"
+    assert hub.waiting == (ask(2),)
+
+
+@pytest.mark.parametrize("error", [ReaderGone(), ReaderUnavailable()])
+def test_a_reader_that_goes_away_only_delays(hub: Hub, error: ReaderGone) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.reader_changed(present(), 1.0)
+    actions = hub.failed("a", error, 1.1)
+    assert of(Tell, actions) == [Tell(ask(1), "retry", "a", error.reason)]
+    hub.reader_removed("a", 1.2)
+    hub.driver_down("pcsc", "reader_unavailable", 1.2)
+    hub.driver_up("pcsc", ["vitale-card"], 1.5)
+    hub.reader_added(present(), 1.6)
+    assert len(of(Deliver, hub.presented(presented(), 1.7))) == 1
+
+
+def test_a_broken_reader_that_stays_does_not_hold_a_request_for_ever(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.reader_changed(present(), 1.0)
+    hub.failed("a", ReaderUnavailable(), 1.1)
+    assert hub.next_deadline == 1.1 + GRACE_LOST
+    (refusal,) = of(Refuse, hub.tick(1.1 + GRACE_LOST))
+    assert isinstance(refusal, Refuse)
+    assert refusal.error.reason == "reader_gone"
+
+
+def test_without_any_reader_the_answer_comes_soon_and_says_why() -> None:
+    hub = Hub()
+    hub.driver_up("pcsc", ["vitale-card"], 0.0)
+    hub.driver_health("pcsc", "reader_unavailable", 0.0)
+    hub.ask(ask(1), 0.0)
+    assert hub.next_deadline == GRACE_NEW
+    assert of(Refuse, hub.tick(GRACE_NEW - 0.1)) == []
+    (refusal,) = of(Refuse, hub.tick(GRACE_NEW))
+    assert isinstance(refusal, Refuse)
+    assert isinstance(refusal.error, NoReader)
+    assert refusal.error.data == {"drivers": {"pcsc": "reader_unavailable"}}
+
+
+def test_a_reader_that_comes_in_time_is_used() -> None:
+    hub = Hub()
+    hub.ask(ask(1), 0.0)
+    hub.driver_up("pcsc", ["vitale-card"], 0.5)
+    hub.reader_added(reader(), 0.6)
+    assert hub.next_deadline == 60.0
+    assert of(Refuse, hub.tick(GRACE_NEW)) == []
+
+
+def test_a_request_that_lost_its_readers_gets_reader_gone(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.reader_removed("a", 10.0)
+    assert hub.next_deadline == 10.0 + GRACE_LOST
+    (refusal,) = of(Refuse, hub.tick(10.0 + GRACE_LOST))
+    assert isinstance(refusal, Refuse)
+    assert isinstance(refusal.error, ReaderGone)
+
+
+def test_who_waits_for_a_reader_that_goes_is_told(hub: Hub) -> None:
+    hub.reader_added(reader("b"), 0.0)
+    hub.ask(ask(1), 0.0)
+    hub.ask(ask(2, readers=frozenset({"b"})), 0.0)
+    assert of(Tell, hub.reader_removed("a", 1.0)) == [Tell(ask(1), "retry", "a", "reader_gone")]
+    assert of(Tell, hub.reader_removed("a", 1.0)) == []
+
+
+def test_the_deadline_ends_a_request(hub: Hub) -> None:
+    hub.ask(ask(1, timeout=5.0), 0.0)
+    actions = hub.tick(5.0)
+    assert [type(action.error) for action in actions if isinstance(action, Refuse)] == [PresentationTimeout]
+    assert of(DisarmDriver, actions) == [DisarmDriver("pcsc")]
+    assert hub.next_deadline is None
+
+
+def test_a_cancelled_request_is_answered_and_disarms(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    actions = hub.cancel((1, 1), 1.0)
+    assert [type(action.error) for action in actions if isinstance(action, Refuse)] == [Cancelled]
+    assert of(DisarmDriver, actions) == [DisarmDriver("pcsc")]
+    assert hub.cancel((1, 1), 1.0) == []
+
+
+def test_a_session_takes_its_requests_with_it_unanswered(hub: Hub) -> None:
+    hub.ask(ask(1, session=1), 0.0)
+    hub.ask(ask(1, session=2), 0.0)
+    assert of(Refuse, hub.session_ended(1, 1.0)) == []
+    assert [request.key for request in hub.waiting] == [(2, 1)]
+
+
+def test_drivers_are_armed_for_what_is_wanted_and_no_more(hub: Hub) -> None:
+    (arm,) = of(ArmDriver, hub.ask(ask(1, media=CARD, readers=frozenset({"a"})), 0.0))
+    assert isinstance(arm, ArmDriver)
+    assert (arm.arm.media, arm.arm.readers, arm.arm.deadline) == (("vitale-card",), ("a",), 60.0)
+    (wider,) = of(ArmDriver, hub.ask(ask(2, 1.0), 1.0))
+    assert isinstance(wider, ArmDriver)
+    assert wider.arm.readers == ()
+    assert of(ArmDriver, hub.ask(ask(3, 1.0), 1.0)) == [], "nothing new to arm for"
+
+
+def test_names_that_clients_made_up_never_reach_a_driver(hub: Hub) -> None:
+    assert of(ArmDriver, hub.ask(ask(1, readers=frozenset({"made up"})), 0.0)) == []
+    (arm,) = of(ArmDriver, hub.ask(ask(2, readers=frozenset({"made up", "a"})), 0.0))
+    assert isinstance(arm, ArmDriver)
+    assert arm.arm.readers == ("a",)
+    actions = hub.reader_added(reader("made up"), 0.1)
+    assert [action.arm.readers for action in actions if isinstance(action, ArmDriver)] == [("a", "made up")]
+
+
+def test_a_driver_without_the_medium_is_left_alone(hub: Hub) -> None:
+    hub.driver_up("camera", ["apcv-qr"], 0.0)
+    actions = hub.ask(ask(1), 0.0)
+    assert [action.driver for action in actions if isinstance(action, ArmDriver)] == ["pcsc"]
+
+
+def test_a_new_process_of_a_driver_is_armed_again(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.driver_down("pcsc", "reader_unavailable", 1.0)
+    assert len(of(ArmDriver, hub.driver_up("pcsc", ["vitale-card"], 1.1))) == 1
+
+
+def test_watchers_hear_of_each_change_once(hub: Hub) -> None:
+    assert of(Announce, hub.reader_changed(present(), 1.0)) == [Announce("changed", present())]
+    assert hub.reader_changed(present(), 1.1) == []
+    assert of(Announce, hub.reader_removed("a", 1.2)) == [Announce("removed", present())]
+    assert hub.reader_removed("a", 1.3) == []
+    assert of(Announce, hub.driver_down("pcsc", "", 1.4)) == []
+
+
+def test_stopping_answers_everybody(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.ask(ask(2), 0.0)
+    refusals = hub.refuse_all(ShuttingDown)
+    assert [type(action.error) for action in refusals if isinstance(action, Refuse)] == [ShuttingDown, ShuttingDown]
+    assert hub.waiting == ()
+
+
+def test_progress_goes_to_the_request_that_it_is_about(hub: Hub) -> None:
+    assert hub.progress("a", "reading") == []
+    hub.ask(ask(1), 0.0)
+    hub.ask(ask(2), 0.0)
+    assert hub.progress("a", "reading") == [Tell(ask(1), "reading", "a", "")]
+    assert hub.progress("unknown", "reading") == []
+
+
+def test_no_alarm_is_needed_while_readers_are_there(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    assert hub.next_deadline not in {None, inf}
+    assert hub.next_deadline == 60.0

@@ -1,0 +1,159 @@
+"""A driver's process is replaced when it dies, hangs or talks nonsense, and only it."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from vitale_drivers.base import Arm, ReaderAdded, Report, Started
+from vitale_protocol.errors import ReaderGone
+from vitale_reader.daemon.desk.supervisor import Beat, Worker
+
+PROGRAM = Path(__file__).with_name("worker_program.py")
+
+#: Patient enough for a busy machine, quick enough for a test.
+BEAT = Beat(interval=0.05, rest=0.05, patience=3.0, backoff=(0.0,), farewell=2.0)
+
+
+class Witness:
+    """Runs a worker with a behaviour, and waits for what it tells."""
+
+    def __init__(self, behaviour: str, folder: Path, beat: Beat) -> None:
+        self.told: asyncio.Queue[Report | str] = asyncio.Queue()
+        command = (sys.executable, str(PROGRAM))
+        self.worker = Worker(
+            "fake",
+            {},
+            on_report=lambda _, report: self.told.put_nowait(report),
+            on_end=lambda _, reason: self.told.put_nowait(f"ended: {reason}"),
+            beat=beat,
+            command=command,
+            arguments=(behaviour, str(folder / "generations")),
+        )
+
+    async def expect(self, wanted: type[Report] | str) -> Report | str:
+        async with asyncio.timeout(20):
+            while True:
+                told = await self.told.get()
+                if told == wanted or (isinstance(wanted, type) and isinstance(told, wanted)):
+                    return told
+
+
+def with_worker(behaviour: str, folder: Path, work: Callable[[Witness], Awaitable[None]], beat: Beat = BEAT) -> Witness:
+    async def main() -> Witness:
+        witness = Witness(behaviour, folder, beat)
+        task = asyncio.create_task(witness.worker.run())
+        try:
+            await work(witness)
+        finally:
+            await witness.worker.stop()
+            await task
+        return witness
+
+    return asyncio.run(main())
+
+
+def test_a_worker_starts_and_ends_when_told(tmp_path: Path) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect(Started)
+        await witness.expect(ReaderAdded)
+        health = witness.worker.health
+        assert (health.state, health.media, health.restarts, health.version) == ("ready", ("vitale-card",), 0, "1")
+        assert health.pid is not None
+
+    witness = with_worker("good", tmp_path, work)
+    assert witness.worker.health.state == "stopped"
+    assert witness.worker.health.pid is None
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "beat"),
+    [
+        ("mute", Beat(interval=0.05, rest=0.05, patience=1.0, backoff=(0.0,))),
+        ("never starts", Beat(interval=0.05, rest=0.05, patience=1.0, backoff=(0.0,))),
+        ("stuck", BEAT),
+    ],
+)
+def test_a_worker_that_hangs_is_replaced(tmp_path: Path, behaviour: str, beat: Beat) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect("ended: reader_unavailable")
+        await witness.expect(Started)
+        assert witness.worker.restarts >= 1
+
+    with_worker(behaviour, tmp_path, work, beat)
+
+
+def test_a_worker_at_rest_is_asked_once_it_has_something_to_do(tmp_path: Path) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect(Started)
+        assert (await witness.worker.transmit("a", (), lease=0)).responses
+        await witness.expect("ended: reader_unavailable")
+        await witness.expect(Started)
+        assert witness.worker.restarts == 1
+
+    # Far longer at rest than the test may take.
+    beat = Beat(interval=0.05, rest=3_600.0, patience=1.0, backoff=(0.0,))
+    with_worker("mute once ordered", tmp_path, work, beat)
+
+
+def test_a_worker_that_is_killed_is_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect(Started)
+        witness.worker.send(Arm(media=("vitale-card",), deadline=0.0))
+        await witness.expect("ended: reader_unavailable")
+        assert "signal 9" in witness.worker.detail
+        await witness.expect(Started)
+        assert (witness.worker.restarts, witness.worker.health.state) == (1, "ready")
+
+    with_worker("good", tmp_path, work)
+    assert "driver fake printed last: last words" in caplog.messages
+    assert caplog.text.count("Corrupt") < 30, "what it prints is told in small doses"
+    assert capfd.readouterr().err == "", "and nowhere else"
+
+
+def test_a_worker_that_talks_nonsense_is_replaced(tmp_path: Path) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect("ended: reader_unavailable")
+        assert "not a report" in witness.worker.detail
+        await witness.expect(Started)
+
+    with_worker("garbage", tmp_path, work)
+
+
+def test_raw_apdus_are_answered_or_the_reader_is_gone(tmp_path: Path) -> None:
+    async def answered(witness: Witness) -> None:
+        await witness.expect(Started)
+        assert (await witness.worker.transmit("fake:1", (b"\x00\xa4",), lease=1)).responses == (b"\x90\x00",)
+
+    async def gone(witness: Witness) -> None:
+        await witness.expect(Started)
+        with pytest.raises(ReaderGone):
+            await witness.worker.transmit("fake:1", (b"\x00\xa4",), lease=1)
+
+    with_worker("good", tmp_path, answered)
+    with_worker("dies in transmit", tmp_path, gone)
+
+
+def test_a_program_that_is_not_there_is_told_and_tried_again(tmp_path: Path) -> None:
+    async def work(witness: Witness) -> None:
+        witness.worker.command = (str(tmp_path / "missing"),)
+        await witness.expect("ended: reader_unavailable")
+        assert "cannot be started" in witness.worker.detail
+        witness.worker.command = (sys.executable, str(PROGRAM))
+        await witness.expect(Started)
+
+    with_worker("good", tmp_path, work)
+
+
+def test_a_worker_deaf_to_stop_is_killed(tmp_path: Path) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect(Started)
+
+    witness = with_worker(
+        "deaf to stop", tmp_path, work, Beat(interval=0.05, rest=0.05, patience=3.0, backoff=(0.0,), farewell=0.2)
+    )
+    assert witness.worker.health.state == "stopped"

@@ -1,0 +1,208 @@
+"""Tokens are kept sealed until acknowledged or expired, and once only; the store survives what it should."""
+
+import asyncio
+import sqlite3
+import stat
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.methods import OutboxToken
+from vitale_reader.daemon.issuing.outbox import MOST_LISTED, Outbox
+from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.store import Store
+from vitale_reader.daemon.store.tables import audit
+
+NOW = 1_800_000_000.0
+ENTRY = Entry(at=NOW, action="presentation.request", outcome="ok", client_id="c", medium="vitale-card", reader="r")
+SECRET = "header.payload-of-somebody.signature"
+
+
+class World:
+    """An outbox in a folder, with a clock that the test moves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = NOW
+        self.file = folder / "store.db"
+        self.keys = Keys(folder / "station.json", overlap=600, clock=lambda: self.now)
+        self.keys.open()
+        self.chain = Chain(self.keys.vault, self.keys.station)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[tuple[Outbox, Store]]:
+        store = Store(self.file)
+        await store.open()
+        try:
+            yield Outbox(store, self.keys.vault, self.chain, clock=lambda: self.now), store
+        finally:
+            await store.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await work()
+
+    asyncio.run(main())
+
+
+def token(number: int, exp: float = NOW + 120) -> OutboxToken:
+    return OutboxToken(jti=f"0000000{number}-0000-7000-8000-000000000000", exp=int(exp), token=f"{SECRET}{number}")
+
+
+def test_a_token_is_there_until_it_is_acknowledged(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, _):
+            await outbox.put(token(1), client_id="c", presentation="p1", entry=ENTRY)
+            await outbox.put(token(2), client_id="c", presentation="p2", entry=ENTRY)
+        async with world.open() as (outbox, _):
+            assert await outbox.list("c") == (token(1), token(2))
+            assert await outbox.list("another") == ()
+            assert await outbox.acknowledge("another", [token(1).jti]) == 0
+            assert await outbox.acknowledge("c", [token(1).jti, "unknown"]) == 1
+            assert await outbox.acknowledge("c", [token(1).jti]) == 0
+            assert await outbox.list("c") == (token(2),)
+
+    run(work)
+
+
+def test_one_token_for_one_presentation_and_client(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, store):
+            await outbox.put(token(1), client_id="c", presentation="p", entry=ENTRY)
+            with pytest.raises(IntegrityError):
+                await outbox.put(token(2), client_id="c", presentation="p", entry=ENTRY)
+            assert await outbox.list("c") == (token(1),)
+            lines = await store.run(lambda connection: connection.execute(select(audit.c.outcome)).all())
+            assert len(lines) == 1, "the audit line goes with the token or not at all"
+
+    run(work)
+
+
+def test_a_listing_fits_into_a_message_and_the_rest_comes_later(world: World) -> None:
+    def big(number: int) -> OutboxToken:
+        return msgspec.structs.replace(token(number), token="x" * (MOST_LISTED // 3))
+
+    async def work() -> None:
+        async with world.open() as (outbox, _):
+            for number in range(5):
+                await outbox.put(big(number), client_id="c", presentation=f"p{number}", entry=ENTRY)
+            first = await outbox.list("c")
+            assert first == (big(0), big(1))
+            await outbox.acknowledge("c", [one.jti for one in first])
+            assert await outbox.list("c") == (big(2), big(3))
+
+    run(work)
+
+
+def test_an_expired_token_is_neither_listed_nor_kept(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, _):
+            await outbox.put(token(1, NOW + 10), client_id="c", presentation="p1", entry=ENTRY)
+            await outbox.put(token(2, NOW + 100), client_id="c", presentation="p2", entry=ENTRY)
+            world.now += 10
+            assert await outbox.list("c") == (token(2, NOW + 100),)
+            assert await outbox.purge() == 1
+            world.now = NOW
+            assert await outbox.list("c") == (token(2, NOW + 100),)
+
+    run(work)
+
+
+def test_nothing_readable_is_on_the_disk(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, _):
+            await outbox.put(token(1), client_id="c", presentation="p1", entry=ENTRY)
+            for file in world.file.parent.glob("store.db*"):
+                assert SECRET.encode() not in file.read_bytes()
+        assert stat.S_IMODE(world.file.stat().st_mode) == 0o600
+
+    run(work)
+
+
+def test_a_corrupt_store_is_set_aside_and_said_so(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.file.write_bytes(b"this is not a database, and long enough to be looked at" * 100)
+
+    async def work() -> None:
+        async with world.open() as (outbox, _):
+            await outbox.put(token(1), client_id="c", presentation="p1", entry=ENTRY)
+            assert len(await outbox.list("c")) == 1
+
+    run(work)
+    assert [file.name.split("-")[0] for file in world.file.parent.glob("*.corrupt-*")] == ["store.db.corrupt"]
+    assert "set aside" in caplog.text
+
+
+def test_a_locked_store_gives_store_unavailable_and_recovers(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, store):
+            await store.run(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout=1"))
+            other = sqlite3.connect(world.file, isolation_level=None)
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(StoreUnavailable) as caught:
+                await outbox.put(token(1), client_id="c", presentation="p1", entry=ENTRY)
+            assert SECRET not in str(caught.value)
+            other.execute("ROLLBACK")
+            other.close()
+            await outbox.put(token(1), client_id="c", presentation="p1", entry=ENTRY)
+            assert await outbox.list("c") == (token(1),)
+
+    run(work)
+
+
+def test_a_folder_that_is_a_file_gives_store_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_text("a file")
+
+    async def work() -> None:
+        store = Store(tmp_path / "folder" / "store.db")
+        with pytest.raises(StoreUnavailable):
+            await store.open()
+        await store.close()
+
+    run(work)
+
+
+@pytest.mark.parametrize("fault", ["PRAGMA max_page_count = 1", "PRAGMA query_only = 1"])
+def test_a_disk_that_is_full_or_read_only_takes_no_token_and_recovers(world: World, fault: str) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, store):
+            await outbox.put(token(1), client_id="c", presentation="p1", entry=ENTRY)
+            await store.run(lambda connection: connection.exec_driver_sql(fault))
+            big = msgspec.structs.replace(token(2), token="x" * 1_000_000)
+            with pytest.raises(StoreUnavailable) as caught:
+                await outbox.put(big, client_id="c", presentation="p2", entry=ENTRY)
+            assert "xxx" not in str(caught.value) + str(caught.value.__cause__)
+            assert await outbox.list("c") == (token(1),)
+            await outbox.put(token(2), client_id="c", presentation="p2", entry=ENTRY)
+            (verified,) = await store.run(world.chain.verify)
+            assert (verified.rows, verified.broken) == (2, None)
+
+    run(work)
+
+
+def test_a_store_that_is_damaged_in_its_middle_is_set_aside_whole(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, _):
+            for number in range(9):
+                big = msgspec.structs.replace(token(number), token="x" * 20_000)
+                await outbox.put(big, client_id="c", presentation=f"p{number}", entry=ENTRY)
+        content = bytearray(world.file.read_bytes())
+        content[len(content) // 3 : len(content) // 3 * 2] = b"\xa5" * (len(content) // 3)
+        world.file.write_bytes(content)
+        async with world.open() as (outbox, _):
+            await outbox.put(token(1), client_id="c", presentation="p1", entry=ENTRY)
+        (aside,) = world.file.parent.glob("store.db.corrupt-*Z")
+        assert aside.read_bytes() == bytes(content), "whoever mends such files wants it as it was"
+
+    run(work)

@@ -1,0 +1,180 @@
+"""An apCV string counts once: at the same desk, at several, after a restart, and whatever died in between."""
+
+import asyncio
+import base64
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailable
+from vitale_reader.daemon.issuing.delivery import Delivery
+from vitale_reader.daemon.issuing.replay import DAY, ReplayGuard
+from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.store.store import Store
+
+STRING = b"opaque-string-of-a-phone"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_same_string_twice_is_replayed(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        await counter.claims(line, STRING)
+        told = await counter.refusal(line, STRING)
+        assert told["reason"] == "replayed"
+        assert counter.resolver.count("resolve") == 1
+        await counter.claims(line, STRING + b"-2")
+
+    counter.run(work)
+
+
+def test_also_without_a_resolver_and_after_a_restart(counter: Any) -> None:
+    async def first(line: Any) -> None:
+        await counter.claims(line, STRING)
+
+    async def second(line: Any) -> None:
+        assert (await counter.refusal(line, STRING))["reason"] == "replayed"
+
+    counter.run(first, scripted=False)
+    counter.run(second, scripted=False)
+
+
+def test_two_requests_that_race_give_exactly_one_token(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        async with counter.tools.unix_line(counter.home.endpoints()) as other:
+            await other.open()
+            requests = [(each, await counter.ask(each)) for each in (line, other)]
+            counter.tap(STRING)
+            counter.tap(STRING)
+            answers = [await each.answer(request) for each, request in requests]
+        assert sum("result" in answer for answer in answers) == 1
+        (refused,) = [answer["error"]["data"]["reason"] for answer in answers if "error" in answer]
+        assert refused == "replayed"
+        assert counter.resolver.count("resolve") == 1
+
+    counter.run(work)
+
+
+def test_a_string_whose_fate_is_not_known_counts_as_used(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        counter.resolver.fault = ResolverUnavailable("the connection broke")
+        assert (await counter.refusal(line, STRING))["reason"] == "resolver_unavailable"
+        counter.resolver.fault = None
+        assert (await counter.refusal(line, STRING))["reason"] == "replayed"
+
+    counter.run(work)
+
+
+def test_a_string_that_was_sent_to_nobody_can_be_shown_again(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        counter.resolver.fault = ResolverUnavailable("connection refused", data={"sent": False})
+        assert (await counter.refusal(line, STRING))["reason"] == "resolver_unavailable"
+        counter.resolver.fault = None
+        await counter.claims(line, STRING)
+
+    counter.run(work)
+
+
+def test_the_store_shows_no_string(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        await counter.claims(line, STRING, scopes=["identity", "payload", "context"])
+
+    counter.run(work)
+    content = b"".join(file.read_bytes() for file in counter.home.state.glob("store.db*"))
+    assert STRING not in content
+    with sqlite3.connect(counter.home.state / "store.db") as database:
+        rows = database.execute("SELECT digest, state FROM seen").fetchall()
+    database.close()
+    assert [(len(digest), state) for digest, state in rows] == [(64, "used")]
+
+
+def test_what_died_before_its_token_counts_as_used_and_is_forgotten_in_time(tmp_path: Path) -> None:
+    clock = Clock()
+    keys = Keys(tmp_path / "station.json", overlap=600, clock=clock)
+    keys.open()
+
+    @asynccontextmanager
+    async def guarding() -> AsyncGenerator[ReplayGuard]:
+        store = Store(tmp_path / "store.db")
+        await store.open()
+        yield ReplayGuard(store, keys.vault, days=2, clock=clock)
+        await store.close()
+
+    async def main() -> None:
+        async with guarding() as guard:
+            await guard.reserve(STRING)
+        async with guarding() as guard:
+            assert await guard.purge() == 0
+            with pytest.raises(Replayed):
+                await guard.reserve(STRING)
+            clock.now += 2 * DAY
+            assert await guard.purge() == 1
+            await guard.reserve(STRING)
+
+    asyncio.run(main())
+
+
+def test_a_station_of_version_0_1_gets_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "station.json"
+    keys = Keys(file, overlap=600, clock=lambda: 1.0)
+    keys.open()
+    content = msgspec.json.decode(file.read_bytes())
+    del content["replay"]
+    file.write_bytes(msgspec.json.encode(content))
+
+    again = Keys(file, overlap=600, clock=lambda: 1.0)
+    again.open()
+    digest = again.vault.digest("string", STRING)
+    assert again.station == keys.station
+    assert digest != keys.vault.digest("string", STRING)
+    third = Keys(file, overlap=600, clock=lambda: 1.0)
+    third.open()
+    assert third.vault.digest("string", STRING) == digest
+    assert third.vault.digest("context", STRING) != digest
+
+
+# ── what is on paper ─────────────────────────────────────────────────────────────────────────────────────────────
+
+INS = (
+    b"IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU ANNA\x1dS4GARCIA-HAMMADI\x1d"
+    b"S5FS625-01-1977S701154"
+)
+
+
+async def submit(line: Any, payload: bytes = INS, **params: Any) -> str:
+    encoded = base64.b64encode(payload).decode()
+    answer = await line.call("presentation.submit", {"nonce": "n" * 22, "payload_b64": encoded} | params)
+    return "token" if "result" in answer else str(answer["error"]["data"]["reason"])
+
+
+def test_a_printed_code_is_shown_again_and_again(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        assert [await submit(line) for _ in range(3)] == ["token"] * 3
+
+    counter.run(work, counter.config("", 'mode = "test"'))
+
+
+def test_a_site_may_let_printed_codes_count_once(counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(line: Any) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Delivery, "_issue_and_keep", broken)
+            assert await submit(line) == "store_unavailable"
+        assert await submit(line) == "token", "what came to nothing did not use it up"
+        assert await submit(line) == "replayed"
+        assert await submit(line, INS.replace(b"ANNA", b"ANNE")) == "token"
+
+    async def broken(*_: object) -> None:
+        raise StoreUnavailable
+
+    counter.run(work, counter.config("", 'mode = "test"', "[seals]\nonce = true"))

@@ -1,0 +1,194 @@
+"""The station's secrets: made once, kept private, rotated with an overlap."""
+
+import stat
+import sys
+from pathlib import Path
+
+import keyring.core
+import msgspec
+import pytest
+from cryptography.exceptions import InvalidTag
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
+
+from vitale_protocol.errors import StoreUnavailable, ToolMissing
+from vitale_reader.daemon.keystore.keyring_secrets import KeyringBox
+from vitale_reader.daemon.keystore.keys import Keys
+
+OVERLAP = 1_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keys(tmp_path: Path, clock: Clock) -> Keys:
+    made = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    made.open()
+    return made
+
+
+def kids(keys: Keys) -> list[str]:
+    return [key["kid"] for key in keys.jwks["keys"]]
+
+
+def test_secrets_are_made_once_and_private(keys: Keys, tmp_path: Path, clock: Clock) -> None:
+    again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    again.open()
+    assert again.station == keys.station
+    assert again.issuer == f"urn:vitale-reader:{keys.station}"
+    assert again.signing[0] == keys.signing[0]
+    assert stat.S_IMODE((tmp_path / "station.json").stat().st_mode) == 0o600
+
+
+def test_the_public_keys_are_public(keys: Keys) -> None:
+    (key,) = keys.jwks["keys"]
+    assert key.keys() == {"kty", "crv", "x", "y", "kid", "use", "alg"}
+    assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("EC", "P-256", "ES256", "sig")
+    assert key["kid"] == keys.signing[0]
+
+
+def test_rotation_keeps_the_former_key_for_the_overlap(keys: Keys, tmp_path: Path, clock: Clock) -> None:
+    former = keys.signing[0]
+    clock.now += 10
+    current = keys.rotate()
+    assert current != former
+    assert kids(keys) == [current, former]
+    assert keys.signing[0] == current
+    clock.now += OVERLAP - 1
+    assert kids(keys) == [current, former]
+    clock.now += 1
+    assert kids(keys) == [current]
+    newest = keys.rotate()
+    again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    again.open()
+    assert kids(again) == [newest, current]
+
+
+def test_what_is_sealed_opens_only_where_it_belongs(keys: Keys) -> None:
+    sealed = keys.vault.seal(b"a token", "jti-1")
+    assert b"a token" not in sealed
+    assert keys.vault.unseal(sealed, "jti-1") == b"a token"
+    assert keys.vault.seal(b"a token", "jti-1") != sealed, "a nonce is never used twice"
+    with pytest.raises(InvalidTag):
+        keys.vault.unseal(sealed, "jti-2")
+    with pytest.raises(InvalidTag):
+        keys.vault.unseal(sealed[:-1] + bytes([sealed[-1] ^ 1]), "jti-1")
+
+
+def test_a_fingerprint_depends_on_every_byte_and_on_the_station(keys: Keys, tmp_path: Path, clock: Clock) -> None:
+    evidence = {"identity": b"ab", "nir": b"c"}
+    print_ = keys.fingerprint(evidence)
+    assert len(print_) == 64
+    assert keys.fingerprint(dict(reversed(evidence.items()))) == print_
+    assert keys.fingerprint({"identity": b"a", "nir": b"bc"}) != print_, "bytes do not move between parts"
+    assert keys.fingerprint({"identity": b"ab", "nir": b"d"}) != print_
+    other = Keys(tmp_path / "other.json", overlap=OVERLAP, clock=clock)
+    other.open()
+    assert other.fingerprint(evidence) != print_
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"not json", b'{"station": 1}'])
+def test_damaged_secrets_are_told_and_never_replaced(tmp_path: Path, clock: Clock, content: bytes) -> None:
+    file = tmp_path / "station.json"
+    file.write_bytes(content)
+    with pytest.raises(StoreUnavailable):
+        Keys(file, overlap=OVERLAP, clock=clock).open()
+    assert file.read_bytes() == content
+
+
+def test_secrets_that_cannot_be_written_are_told(tmp_path: Path, clock: Clock) -> None:
+    with pytest.raises(StoreUnavailable):
+        Keys(tmp_path / "no such folder" / "station.json", overlap=OVERLAP, clock=clock).open()
+
+
+# ── under a key of the keyring ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Memory(KeyringBackend):
+    """A keyring that is a dictionary, and can be locked."""
+
+    priority = 1.0  # pyright: ignore[reportAssignmentType]  # as its own backends do
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # of the package
+        self.kept: dict[tuple[str, str], str] = {}
+        self.locked = False
+
+    def get_password(self, service: str, username: str) -> str | None:
+        if self.locked:
+            raise KeyringLocked
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        if self.locked:
+            raise KeyringLocked
+        self.kept[service, username] = password
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
+    made = Memory()
+    monkeypatch.setattr(keyring.core, "_keyring_backend", made)
+    return made
+
+
+def boxed(folder: Path, clock: Clock, *, box: bool = True) -> Keys:
+    made = Keys(folder / "station.json", overlap=OVERLAP, clock=clock, box=KeyringBox(folder) if box else None)
+    made.open()
+    return made
+
+
+def test_secrets_under_a_key_of_the_keyring(tmp_path: Path, clock: Clock, memory: Memory) -> None:
+    keys = boxed(tmp_path, clock)
+    content = (tmp_path / "station.json").read_bytes()
+    assert list(msgspec.json.decode(content)) == ["sealed"]
+    assert keys.station.encode() not in content
+    assert [service for service, _ in memory.kept] == ["vitale-reader"]
+    rotated = keys.rotate()
+    again = boxed(tmp_path, clock)
+    assert (again.station, again.signing[0]) == (keys.station, rotated)
+
+
+def test_a_station_is_brought_under_the_keyring_with_its_secrets(
+    keys: Keys, tmp_path: Path, clock: Clock, memory: Memory
+) -> None:
+    assert boxed(tmp_path, clock).station == keys.station
+    assert list(msgspec.json.decode((tmp_path / "station.json").read_bytes())) == ["sealed"]
+    with pytest.raises(StoreUnavailable):
+        boxed(tmp_path, clock, box=False)
+
+
+@pytest.mark.parametrize("fault", ["locked", "forgotten", "another"])
+def test_a_keyring_that_does_not_help_is_told_and_nothing_is_replaced(
+    tmp_path: Path, clock: Clock, memory: Memory, fault: str
+) -> None:
+    boxed(tmp_path, clock)
+    content = (tmp_path / "station.json").read_bytes()
+    (place,) = memory.kept
+    if fault == "locked":
+        memory.locked = True
+    elif fault == "forgotten":
+        del memory.kept[place]
+    else:
+        memory.kept[place] = "AAAA" * 11
+    with pytest.raises(StoreUnavailable):
+        boxed(tmp_path, clock)
+    assert (tmp_path / "station.json").read_bytes() == content
+
+
+def test_a_package_that_is_missing_is_named(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ToolMissing) as caught:
+        boxed(tmp_path, clock)
+    assert "vitale-reader[keyring]" in str(caught.value.data["remedy"])

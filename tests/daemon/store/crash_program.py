@@ -1,0 +1,158 @@
+"""A program that dies by SIGKILL at every n-th point of its work with a store, one child process a point.
+
+It prints, for each point, what the client had been told by then; the last one got to its end.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.methods import OutboxToken
+from vitale_reader.daemon.issuing.outbox import Outbox
+from vitale_reader.daemon.issuing.replay import ReplayGuard
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.reconcile import bring
+from vitale_reader.daemon.store.spool import SpooledStore
+from vitale_reader.daemon.store.store import Database, Store
+
+VAULT = Vault.of_site(b"k" * 32)
+WRITING = ("INSERT", "UPDATE", "DELETE")
+STRING = b"string-of-point-%d"
+
+
+def station(point: int) -> str:
+    """Each point has a station of its own, and so a chain that can be looked at."""
+    return f"{point:08d}-0000-4000-8000-000000000000"
+
+
+def keepers(store: Database, point: int) -> tuple[Chain, Outbox, ReplayGuard]:
+    chain = Chain(VAULT, station(point))
+    return (
+        chain,
+        Outbox(store, VAULT, chain, clock=time.time),
+        ReplayGuard(store, VAULT, days=2, clock=time.time),
+    )
+
+
+async def put(outbox: Outbox, point: int, number: int, guard: ReplayGuard, digest: str | None = None) -> str:
+    token = OutboxToken(jti=f"jti-{point}-{number}", exp=int(time.time()) + 900, token=f"token-{point}-{number}")
+    entry = Entry(at=time.time(), action="presentation.request", outcome="ok", jti=token.jti)
+    also = [] if digest is None else [guard.settle(digest)]
+    await outbox.put(token, client_id=f"c{point}", presentation=f"p-{point}-{number}", entry=entry, also=also)
+    return token.jti
+
+
+async def readings(place: Path | str, point: int, tell: Callable[[str], None]) -> None:
+    """Two readings, of which the first one is acknowledged."""
+    store = Store(place)
+    await store.open()
+    _, outbox, guard = keepers(store, point)
+    digest = await guard.reserve(STRING % point)
+    tell("reserved")
+    first = await put(outbox, point, 1, guard, digest)
+    tell(f"handed {first}")
+    tell(f"handed {await put(outbox, point, 2, guard)}")
+    tell(f"acknowledging {first}")
+    await outbox.acknowledge(f"c{point}", [first])
+    tell(f"acknowledged {first}")
+    await outbox.purge()
+    await store.close()
+
+
+def spooled(place: Path | str, folder: Path, point: int) -> tuple[Store, SpooledStore]:
+    site = Store(place)
+    chain = Chain(VAULT, station(point))
+
+    async def join(_: Store) -> None:
+        pass
+
+    async def brought(spool: Store, database: Store) -> bool:
+        return await bring(spool, database, chain, clock=time.time)
+
+    return site, SpooledStore(site, Store(folder / f"spool-{point}.db"), join=join, bring=brought, strict=False)
+
+
+async def fill_spool(place: Path | str, folder: Path, point: int) -> None:
+    """Three readings while the database is away."""
+    spool = Store(folder / f"spool-{point}.db")
+    await spool.open()
+    _, outbox, guard = keepers(spool, point)
+    for number in range(3):
+        digest = await guard.reserve(STRING % point + b"-%d" % number)
+        await put(outbox, point, number, guard, digest)
+    await spool.close()
+    site = Store(place)
+    await site.open()
+    await site.close()
+
+
+async def bring_spool(place: Path | str, folder: Path, point: int) -> None:
+    _, store = spooled(place, folder, point)
+    await store.open()
+    with contextlib.suppress(StoreUnavailable):
+        await store.close()
+
+
+def dying_at(point: int) -> Iterator[None]:
+    """Kills this process at the n-th point of what it writes: before and after each statement, before each commit."""
+    left = itertools.count(point, -1)
+
+    def count(*_: object) -> None:
+        if next(left) == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def count_writes(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(WRITING):
+            count()
+
+    for name in ("before_cursor_execute", "after_cursor_execute"):
+        event.listen(Engine, name, count_writes)
+    event.listen(Engine, "commit", count)
+    yield
+
+
+def in_child(work: Callable[[], Coroutine[Any, Any, None]], point: int | None) -> bool:
+    """Runs work in a process of its own; whether it got to its end."""
+    child = os.fork()
+    if child == 0:
+        if point is not None:
+            next(dying_at(point))
+        asyncio.run(work())
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def play(kind: str, place: Path | str, folder: Path, stride: int) -> None:
+    for point in itertools.count(step=stride):
+        told = folder / f"told-{point}"
+
+        def tell(what: str, told: Path = told) -> None:
+            with told.open("a") as file:
+                file.write(f"{what}\n")
+
+        if kind == "readings":
+            ended = in_child(partial(readings, place, point, tell), point)
+        else:
+            assert in_child(partial(fill_spool, place, folder, point), None)
+            ended = in_child(partial(bring_spool, place, folder, point), point)
+        lines = told.read_text().splitlines() if told.exists() else []
+        print(json.dumps({"point": point, "told": lines, "ended": ended}), flush=True)
+        if ended:
+            return
+
+
+if __name__ == "__main__":
+    play(sys.argv[1], sys.argv[2] if "://" in sys.argv[2] else Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))

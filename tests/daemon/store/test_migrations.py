@@ -1,0 +1,162 @@
+"""A store of the version before is brought to today's tables with what is in it, or is left as it was."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.app import running
+from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.store import schema
+from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.store import Store
+from vitale_reader.daemon.store.tables import REVISION, metadata
+from vitale_reader.home import Home
+
+T = TypeVar("T")
+OLD = Path(__file__).parent / "stores" / "version_0_1.sql"
+FAR = 4_000_000_000
+
+
+def on(place: Path | str, work: Callable[[Connection], T], *, opening: bool = True) -> T:
+    async def main() -> T:
+        store = Store(place)
+        try:
+            if opening:
+                await store.open()
+            return await store.run(work)
+        finally:
+            await store.close()
+
+    return asyncio.run(main())
+
+
+def old_store(file: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(file)
+    database.executescript(OLD.read_text())
+    return database
+
+
+def test_the_last_migration_is_that_of_the_tables() -> None:
+    config = Config()
+    config.set_main_option("script_location", "vitale_reader.daemon.store:migrations")
+    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
+
+
+def differences(connection: Connection) -> list[Any]:
+    return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+
+def test_a_file_of_version_0_1_gets_the_tables_of_today(tmp_path: Path) -> None:
+    old_store(tmp_path / "store.db").close()
+    assert on(tmp_path / "store.db", differences) == []
+    assert on(tmp_path / "store.db", schema.prepare) is None, "and once only"
+
+
+def test_the_migrations_make_on_postgresql_what_the_tables_say(site_database: str) -> None:
+    def migrate(connection: Connection) -> list[Any]:
+        schema.upgrade(connection, "base")
+        return differences(connection)
+
+    assert on(site_database, migrate, opening=False) == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_store_of_a_later_version_is_left_alone(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    place = tmp_path / "store.db" if kind == "sqlite" else str(request.getfixturevalue("site_database"))
+    on(place, lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    with pytest.raises(StoreUnavailable):
+        on(place, lambda _: None)
+    tables = on(place, lambda connection: inspect(connection).get_table_names(), opening=False)
+    assert set(tables) == set(metadata.tables)
+
+
+def test_a_migration_that_dies_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old_store(tmp_path / "store.db").close()
+    done = schema.upgrade
+
+    def dies(connection: Connection, found: str) -> None:
+        done(connection, found)
+        raise OSError(28, "no space left on device")
+
+    monkeypatch.setattr(schema, "upgrade", dies)
+    with pytest.raises(StoreUnavailable):
+        on(tmp_path / "store.db", lambda _: None)
+    database = sqlite3.connect(tmp_path / "store.db")
+    names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    columns = [row[1] for row in database.execute("PRAGMA table_info(seen)")]
+    database.close()
+    assert names == {"audit", "clients", "contexts", "outbox", "seen"}
+    assert columns == ["digest", "state", "expires_at"]
+
+
+def test_what_a_station_of_version_0_1_kept_is_there(tmp_path: Path) -> None:
+    home = Home.under(tmp_path)
+    home.state.mkdir(mode=0o700)
+    keys = Keys(home.state / "station.json", overlap=600, clock=time.time)
+    keys.open()
+    used = keys.vault.digest("string", b"used")
+    database = old_store(home.state / "store.db")
+    with database:
+        database.execute(
+            "INSERT INTO outbox VALUES ('j', 'local', 'p', ?, ?)", (FAR, keys.vault.seal(b"the token", "j"))
+        )
+        database.execute("INSERT INTO seen VALUES (?, 'used', ?)", (used, FAR))
+        database.execute(
+            "INSERT INTO clients VALUES ('c', 'Old', 'identity', 'unix', '', NULL, ?, 1.0, NULL)", ("0" * 64,)
+        )
+        for number in range(3):
+            database.execute(
+                "INSERT INTO audit (at, action, outcome) VALUES (?, 'session.open', 'ok')", (FAR + number,)
+            )
+    database.close()
+
+    async def main() -> None:
+        async with running(home, parse("[drivers]\nenabled = []\n[tls]\nenabled = false\n")) as endpoints:
+            assert endpoints.unix is not None
+
+    asyncio.run(main())
+    chain = Chain(keys.vault, keys.station)
+    (verified,) = on(home.state / "store.db", chain.verify)
+    assert (verified.rows, verified.broken) == (3, None), "old lines are the beginning of the chain"
+    kept = on(
+        home.state / "store.db", lambda connection: connection.execute(text("SELECT sealed FROM outbox")).scalar_one()
+    )
+    assert keys.vault.unseal(kept, "j") == b"the token"
+    assert on(
+        home.state / "store.db", lambda connection: connection.execute(text("SELECT digest FROM seen")).all()
+    ) == [(used,)]
+    assert on(
+        home.state / "store.db", lambda connection: connection.execute(text("SELECT name FROM clients")).all()
+    ) == [("Old",)]
+
+
+def test_a_start_on_tables_of_today_loads_no_alembic(tmp_path: Path) -> None:
+    program = """
+import asyncio, sys
+from pathlib import Path
+from vitale_reader.daemon.store.store import Store
+async def main():
+    store = Store(Path(sys.argv[1]))
+    await store.open()
+    await store.close()
+asyncio.run(main())
+print(sorted({"alembic", "mako", "psycopg", "keyring"} & set(sys.modules)))
+"""
+    on(tmp_path / "store.db", lambda _: None)
+    command = [sys.executable, "-c", program, str(tmp_path / "store.db")]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert answer.stdout == "[]\n"

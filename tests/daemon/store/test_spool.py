@@ -1,0 +1,389 @@
+"""A database that is away: nothing is lost, nothing is there twice, and a strict site takes no string meanwhile."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from vitale_protocol.errors import Replayed, StoreUnavailable
+from vitale_protocol.methods import OutboxToken
+from vitale_reader.daemon.access import Access
+from vitale_reader.daemon.issuing.outbox import Outbox
+from vitale_reader.daemon.issuing.replay import ReplayGuard
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store import spool
+from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.reconcile import bring
+from vitale_reader.daemon.store.spool import SpooledStore
+from vitale_reader.daemon.store.store import Need, Store
+from vitale_reader.daemon.store.tables import audit, contexts, outbox, seen
+
+T = TypeVar("T")
+NOW = 1_800_000_000.0
+VAULT = Vault.of_site(b"k" * 32)
+STATION = "10000000-0000-4000-8000-000000000000"
+PATIENCE = 10.0
+
+
+class Fickle(Store):
+    """A database that can be away, also in the very moment in which it was written."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file)
+        self.gone = False
+        self.dies_after_commit = False
+        self.silence: asyncio.Event | None = None
+
+    @property
+    def away(self) -> bool:
+        return self.gone
+
+    async def open(self) -> None:
+        if self.gone:
+            raise StoreUnavailable("away")
+        await super().open()
+
+    async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
+        if (silence := self.silence) is not None:
+            self.silence = None
+            await silence.wait()
+            raise StoreUnavailable("away")
+        if self.gone:
+            raise StoreUnavailable("away")
+        done = await super().run(work)
+        if self.dies_after_commit:
+            self.gone, self.dies_after_commit = True, False
+            raise StoreUnavailable("away")
+        return done
+
+
+class Desk:
+    """A station with a spool, on a database that the test takes away."""
+
+    def __init__(self, folder: Path, name: str = "desk", *, strict: bool = False) -> None:
+        self.now = NOW
+        self.site = Fickle(folder / "site.db")
+        self.chain = Chain(VAULT, STATION if name == "desk" else "2" + STATION[1:])
+        self.joined = 0
+        self.spool = Store(folder / f"{name}.db")
+        self.store = SpooledStore(self.site, self.spool, join=self._join, bring=self._bring, strict=strict)
+        self.outbox = Outbox(self.store, VAULT, self.chain, clock=lambda: self.now)
+        self.guard = ReplayGuard(self.store, VAULT, days=2, clock=lambda: self.now)
+
+    async def _join(self, _: Store) -> None:
+        self.joined += 1
+
+    async def _bring(self, spool: Store, site: Store) -> bool:
+        there_was_one = await bring(spool, site, self.chain, clock=lambda: self.now)
+        if not there_was_one:
+            await self.when_empty()
+        return there_was_one
+
+    async def when_empty(self) -> None:
+        """Nothing was found in the spool."""
+
+    async def put(self, number: int, **options: Any) -> OutboxToken:
+        token = OutboxToken(jti=f"jti-{number}", exp=int(NOW) + 100, token=f"token-{number}")
+        entry = Entry(at=NOW, action="presentation.request", outcome="ok", jti=token.jti)
+        await self.outbox.put(token, client_id="c", presentation=f"p{number}", entry=entry, **options)
+        return token
+
+    async def back(self) -> None:
+        """The database is there again, and the spool empty."""
+        self.site.gone = False
+        async with asyncio.timeout(PATIENCE):
+            while self.store.degraded:
+                await self.spool.run(lambda _: None)
+
+    async def count(self, store: Store, table: Table) -> int:
+        query = select(func.count()).select_from(table)
+        return await Store.run(store, lambda connection: int(connection.execute(query).scalar_one()))
+
+    def degraded(self) -> bool:
+        return self.store.degraded
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "RETRY", 0.0)
+
+
+@contextlib.asynccontextmanager
+async def opened(desk: Desk) -> AsyncGenerator[Desk]:
+    await desk.store.open()
+    try:
+        yield desk
+    finally:
+        await desk.store.close()
+
+
+def on(folder: Path, work: Callable[[Desk], Awaitable[None]], **options: Any) -> None:
+    async def main() -> None:
+        async with opened(Desk(folder, **options)) as desk:
+            await work(desk)
+
+    asyncio.run(main())
+
+
+def test_tokens_and_lines_of_the_time_without_database_are_brought(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> None:
+        first = await desk.put(1)
+        assert not desk.degraded()
+        desk.site.gone = True
+        second = await desk.put(2)
+        assert desk.degraded()
+        assert await desk.outbox.list("c") == (second,), "what the site holds is there when it is"
+        await desk.back()
+        assert await desk.outbox.list("c") == (first, second)
+        assert (await desk.count(desk.spool, outbox), await desk.count(desk.spool, audit)) == (0, 0)
+        (verified,) = await desk.store.run(desk.chain.verify)
+        assert (verified.rows, verified.broken) == (2, None)
+        desk.site.gone = True
+        await desk.put(3)
+        await desk.back()
+        (verified,) = await desk.store.run(desk.chain.verify)
+        assert (verified.rows, verified.broken) == (3, None)
+
+    on(tmp_path, work)
+
+
+def test_what_expired_or_was_acknowledged_meanwhile_is_not_brought(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> None:
+        desk.site.gone = True
+        token = await desk.put(1)
+        await desk.put(2)
+        assert await desk.outbox.acknowledge("c", [token.jti]) == 1
+        desk.now += 200
+        await desk.back()
+        assert (await desk.count(desk.site, outbox), await desk.count(desk.site, audit)) == (0, 2)
+
+    on(tmp_path, work)
+
+
+def test_a_strict_site_takes_no_string_meanwhile_and_cards_go_on(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> None:
+        desk.site.gone = True
+        with pytest.raises(StoreUnavailable):
+            await desk.guard.reserve(b"string")
+        with pytest.raises(StoreUnavailable):
+            await desk.guard.knows(VAULT.digest("string", b"string"))
+        await desk.put(1)
+        await desk.back()
+        await desk.guard.reserve(b"string")
+
+    on(tmp_path, work, strict=True)
+
+
+def test_a_string_of_the_time_without_database_counts_once_afterwards(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> None:
+        desk.site.gone = True
+        digest = await desk.guard.reserve(b"string")
+        await desk.put(1, also=[desk.guard.settle(digest)])
+        with pytest.raises(Replayed):
+            await desk.guard.reserve(b"string")
+        await desk.back()
+        with pytest.raises(Replayed):
+            await desk.guard.reserve(b"string")
+        states = await desk.store.run(lambda connection: connection.execute(select(seen.c.state)).scalars().all())
+        assert states == ["used"]
+
+    on(tmp_path, work)
+
+
+def test_a_string_that_was_used_at_two_desks_meanwhile_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with opened(Desk(tmp_path)) as desk, opened(Desk(tmp_path, "other")) as other:
+            for each in (desk, other):
+                each.site.gone = True
+                await each.guard.reserve(b"string")
+            await desk.back()
+            assert "were used" not in caplog.text
+            await other.back()
+            lines = select(audit.c.action, audit.c.outcome, audit.c.station)
+            found = await other.store.run(lambda connection: connection.execute(lines).all())
+            assert found == [("site.reconcile", "replayed", other.chain.station)]
+
+    asyncio.run(main())
+    assert "1 strings were used at this station and elsewhere" in caplog.text
+
+
+def test_a_commit_whose_answer_was_lost_counts_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(desk: Desk) -> None:
+        desk.site.dies_after_commit = True
+        digest = await desk.guard.reserve(b"string")
+        await desk.back()
+        desk.site.dies_after_commit = True
+        token = await desk.put(1, also=[desk.guard.settle(digest)])
+        await desk.back()
+        assert await desk.outbox.list("c") == (token,)
+        (verified,) = await desk.store.run(desk.chain.verify)
+        assert verified.broken is None
+
+    on(tmp_path, work)
+    assert "were used" not in caplog.text
+
+
+def test_of_two_tokens_for_one_presentation_the_one_that_was_handed_over_stays(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> None:
+        desk.site.dies_after_commit = True
+        with pytest.raises(StoreUnavailable):
+            await desk.put(1, needs="site")
+        token = OutboxToken(jti="jti-other", exp=int(NOW) + 100, token="token-other")
+        entry = Entry(at=NOW, action="presentation.request", outcome="ok", jti=token.jti)
+        await desk.outbox.put(token, client_id="c", presentation="p1", entry=entry)
+        await desk.back()
+        assert await desk.outbox.list("c") == (token,)
+
+    on(tmp_path, work)
+
+
+def test_a_piece_that_was_brought_and_not_forgotten_is_not_there_twice(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> None:
+        desk.site.gone = True
+        for number in range(3):
+            digest = await desk.guard.reserve(b"string-%d" % number)
+            await desk.put(number, also=[desk.guard.settle(digest)])
+        desk.site.gone = False
+        desk.site.dies_after_commit = True  # the site has it, and the desk does not know
+        async with asyncio.timeout(PATIENCE):
+            while desk.site.dies_after_commit:
+                await desk.spool.run(lambda _: None)
+        assert await desk.count(desk.spool, seen) == 3
+        await desk.back()
+        (verified,) = await desk.store.run(desk.chain.verify)
+        assert (verified.rows, verified.broken) == (3, None)
+        assert await desk.count(desk.site, seen) == 3
+
+    on(tmp_path, work)
+
+
+def test_a_restart_without_database_starts_on_the_spool(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(Desk(tmp_path)) as desk:
+            registry = Access(desk.store, clock=lambda: NOW)
+            await registry.open()
+            client_id, _ = await registry.add("c", scopes=["identity"], transports=["unix"])
+            await registry.refresh()
+            desk.site.gone = True
+            await desk.put(1)
+        desk = Desk(tmp_path)
+        desk.site.gone = True
+        async with opened(desk):
+            assert desk.store.degraded
+            registry = Access(desk.store, clock=lambda: NOW)
+            await registry.open()
+            assert [client.client_id for client in registry.clients] == [client_id]
+            with pytest.raises(StoreUnavailable):
+                await registry.revoke(client_id)
+            with pytest.raises(StoreUnavailable):
+                await registry.add("d", scopes=["identity"], transports=["unix"])
+            assert len(await desk.outbox.list("c")) == 1
+            await desk.back()
+            assert desk.joined == 1
+            assert len(await desk.outbox.list("c")) == 1
+            assert await registry.revoke(client_id)
+
+    asyncio.run(main())
+
+
+def test_work_during_the_return_is_neither_lost_nor_late(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> None:
+        desk.site.gone = True
+        for number in range(30):
+            await desk.put(number)
+        desk.site.gone = False
+        await asyncio.gather(*(desk.put(number) for number in range(30, 60)))
+        await desk.back()
+        assert len(await desk.outbox.list("c")) == 60
+        (verified,) = await desk.store.run(desk.chain.verify)
+        assert (verified.rows, verified.broken) == (60, None)
+
+    on(tmp_path, work)
+
+
+def test_what_the_database_kept_waiting_until_its_return_is_not_left_in_the_spool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection dies when the spool has just been emptied, and before that is said."""
+
+    async def work(desk: Desk) -> None:
+        silence = desk.site.silence = asyncio.Event()
+        late = asyncio.create_task(desk.put(1))
+        await asyncio.sleep(0)
+        desk.site.gone = True
+        await desk.put(2)
+
+        looks = itertools.count(1)
+
+        async def the_connection_dies() -> None:
+            if next(looks) != 2:  # the second look is the one for which work has to wait
+                return
+            silence.set()
+            desk.site.gone = True
+            for _ in range(3):  # each lets what was begun before it be written
+                await desk.spool.run(lambda _: None)
+            desk.site.gone = False
+
+        monkeypatch.setattr(desk, "when_empty", the_connection_dies)
+        desk.site.gone = False
+        await late
+        await desk.back()
+        assert await desk.count(desk.spool, outbox) == 0
+        assert len(await desk.outbox.list("c")) == 2
+
+    on(tmp_path, work)
+
+
+def test_a_fault_while_the_spool_is_brought_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(desk: Desk) -> None:
+        desk.site.gone = True
+        await desk.put(1)
+
+        faults = [KeyError("a fault of ours")]
+
+        async def fault() -> None:
+            if faults:
+                raise faults.pop()
+
+        monkeypatch.setattr(desk, "when_empty", fault)
+        await desk.back()
+        assert len(await desk.outbox.list("c")) == 1
+
+    on(tmp_path, work)
+    assert "could not be brought" in caplog.text
+
+
+def test_a_context_of_the_time_without_database_is_brought(tmp_path: Path) -> None:
+    row = {"digest": "d", "client_id": "c", "notice_at": 1.0, "noticed": False, "ends_at": NOW, "sealed": b"s"}
+
+    async def work(desk: Desk) -> None:
+        await desk.store.run(lambda connection: connection.execute(insert(contexts), row | {"station": "s"}))
+        desk.site.gone = True
+        await desk.store.run(lambda connection: connection.execute(delete(contexts)))
+        renewed = row | {"station": "s", "noticed": True}
+        await desk.store.run(lambda connection: connection.execute(insert(contexts), renewed))
+        await desk.back()
+        found = await desk.store.run(lambda connection: connection.execute(select(contexts.c.noticed)).scalars().all())
+        assert found == [True]
+
+    on(tmp_path, work)
+
+
+def test_a_constraint_refuses_in_the_spool_as_at_the_site(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> None:
+        desk.site.gone = True
+        await desk.put(1)
+        with pytest.raises(IntegrityError):
+            await desk.put(1)
+
+    on(tmp_path, work)

@@ -1,0 +1,226 @@
+"""The store on both dialects: made, found again, upgraded; what is away or not ours is said at once."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from tests.postgres_server import PASSWORD, PostgresServer
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
+from vitale_reader.daemon.config import Config, parse
+from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.site.opening import open_store
+from vitale_reader.daemon.store.store import PATIENCE, RECONNECT, Store
+from vitale_reader.daemon.store.tables import seen
+from vitale_reader.home import Home
+
+ROW = {"digest": "d", "state": "reserved", "expires_at": 1.5, "claim": "c"}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a store can be, of both kinds."""
+    return tmp_path / "store.db" if request.param == "sqlite" else str(request.getfixturevalue("site_database"))
+
+
+@contextlib.asynccontextmanager
+async def opened(place: Path | str) -> AsyncGenerator[Store]:
+    store = Store(place)
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await work()
+
+    asyncio.run(main())
+
+
+def put(connection: Connection) -> None:
+    connection.execute(insert(seen), ROW)
+
+
+def test_what_is_kept_is_there_the_next_time_and_constraints_hold(place: Path | str) -> None:
+    async def work() -> None:
+        async with opened(place) as store:
+            await store.run(put)
+        async with opened(place) as store:
+            with pytest.raises(IntegrityError):
+                await store.run(put)
+            assert await store.run(lambda connection: connection.execute(select(seen)).all()) == [tuple(ROW.values())]
+
+    run(work)
+
+
+def test_all_of_a_transaction_or_nothing(place: Path | str) -> None:
+    def broken(connection: Connection) -> None:
+        put(connection)
+        connection.execute(text("SELECT * FROM nothing_of_that_name"))
+
+    async def work() -> None:
+        async with opened(place) as store:
+            with pytest.raises(StoreUnavailable):
+                await store.run(broken)
+            assert await store.run(lambda connection: connection.execute(select(seen)).all()) == []
+
+    run(work)
+
+
+def test_a_start_at_many_desks_at_once_makes_the_tables_once(site_database: str) -> None:
+    async def start() -> None:
+        async with opened(site_database) as store:
+            await store.run(lambda connection: connection.execute(select(seen)).all())
+
+    async def work() -> None:
+        await asyncio.gather(*(start() for _ in range(4)))
+
+    run(work)
+
+
+def test_transactions_that_wait_for_one_another_are_begun_anew(site_database: str) -> None:
+    async def work() -> None:
+        async with opened(site_database) as store:
+            rows = [ROW | {"digest": name} for name in "ab"]
+            await store.run(lambda connection: connection.execute(insert(seen), rows))
+            tries: list[str] = []
+
+            def touch(first: str, second: str) -> Callable[[Connection], None]:
+                def work(connection: Connection) -> None:
+                    tries.append(first)
+                    connection.execute(text("SET LOCAL deadlock_timeout = 10"))
+                    change = text("UPDATE seen SET state = 'used' WHERE digest = :digest")
+                    connection.execute(change, {"digest": first})
+                    connection.execute(text("SELECT pg_sleep(0.2)"))
+                    connection.execute(change, {"digest": second})
+
+                return work
+
+            await asyncio.gather(store.run(touch("a", "b")), store.run(touch("b", "a")))
+            assert len(tries) == 3
+
+    run(work)
+
+
+def test_who_only_reads_may_take_its_time_between_two_pieces(
+    site_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vitale_reader.daemon.store.store.STATEMENT", 50)
+
+    async def main() -> None:
+        store = Store(site_database, reading=True)
+        try:
+            assert await store.run(read_slowly) == 1
+        finally:
+            await store.close()
+
+    def read_slowly(connection: Connection) -> object:
+        connection.execute(text("SELECT 1"))
+        time.sleep(0.2)  # what it has read is looked at
+        return connection.execute(text("SELECT 1")).scalar()
+
+    asyncio.run(main())
+
+
+def test_a_server_that_goes_and_comes(site_database: str, postgres: PostgresServer) -> None:
+    async def work() -> None:
+        async with opened(site_database) as store:
+            await store.run(put)
+            postgres.stop()
+            try:
+                for _ in range(3):
+                    began = time.monotonic()
+                    with pytest.raises(StoreUnavailable) as caught:
+                        await store.run(put)
+                    assert time.monotonic() - began < 1.0
+                    assert PASSWORD not in repr(caught.value) + repr(caught.value.__cause__)
+            finally:
+                postgres.start()
+            async with asyncio.timeout(RECONNECT + 5):
+                while True:
+                    with contextlib.suppress(StoreUnavailable):
+                        assert await store.run(lambda connection: connection.execute(select(seen.c.digest)).all())
+                        return
+                    await asyncio.sleep(0.05)
+
+    run(work)
+
+
+def test_a_server_that_says_nothing_is_away_in_time() -> None:
+    async def work() -> None:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            async with opened(f"postgresql://desk:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/site"):
+                pass
+        assert time.monotonic() - began < PATIENCE
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are made, and nobody takes them
+        run(work)
+
+
+def test_what_is_no_url_is_told_without_repeating_it() -> None:
+    with pytest.raises(ConfigurationInvalid) as caught:
+        Store(f"postgresql://desk:{PASSWORD}@host:port/site")
+    assert PASSWORD not in repr(caught.value) + str(caught.value.__cause__) + str(caught.value.__context__)
+
+
+# ── the key of a site ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Desk:
+    """The state folder of a desk."""
+
+    def __init__(self, folder: Path, url: str, key_file: Path | None = None) -> None:
+        self.home = Home.under(folder)
+        self.home.state.mkdir(parents=True)
+        settings = f'store = "{url}"\n' + (f'[site]\nkey_file = "{key_file}"' if key_file else "")
+        self.config: Config = parse(settings)
+        self.keys = Keys(self.home.state / "station.json", overlap=600, clock=lambda: 1.0)
+        self.keys.open()
+
+    async def vault(self) -> Any:
+        async with contextlib.AsyncExitStack() as stack:
+            return (await open_store(stack, self.home, self.config, self.keys))[1]
+
+
+def test_desks_share_the_key_and_no_other_desk_joins(tmp_path: Path, site_database: str) -> None:
+    async def work() -> None:
+        first = Desk(tmp_path / "first", site_database)
+        vault = await first.vault()
+        key = first.home.state / "site.key"
+        assert key.stat().st_mode & 0o777 == 0o600
+        second = Desk(tmp_path / "second", site_database, key)
+        assert (await second.vault()).unseal(vault.seal(b"token", "jti"), "jti") == b"token"
+        assert (await second.vault()).digest("string", b"s") == vault.digest("string", b"s")
+        third = Desk(tmp_path / "third", site_database)
+        with pytest.raises(ConfigurationInvalid):
+            await third.vault()
+        assert not (third.home.state / "site.key").exists(), "a key of nothing is not left behind"
+
+    run(work)
+
+
+@pytest.mark.parametrize(("content", "mode"), [(b"short\n", 0o600), (b"\xff", 0o600), (b"", 0o600), (b"k" * 44, 0o644)])
+def test_a_site_key_that_is_none_or_open_to_others(
+    tmp_path: Path, site_database: str, content: bytes, mode: int
+) -> None:
+    file = tmp_path / "site.key"
+    file.write_bytes(content)
+    file.chmod(mode)
+
+    async def work() -> None:
+        with pytest.raises(ConfigurationInvalid) as caught:
+            await Desk(tmp_path / "desk", site_database, file).vault()
+        assert caught.value.data["path"] == "site.key_file"
+
+    run(work)

@@ -1,0 +1,1 @@
+"""Arbitration: which client gets which presentation; a pure state machine, with the clock passed in."""

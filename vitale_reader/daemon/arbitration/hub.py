@@ -1,0 +1,407 @@
+"""Arbitration: which client gets which presentation, as a pure state machine.
+
+Events go in, with the time; actions come out. No socket, no process, no clock: everything can be tested exhaustively.
+
+Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful one is for all of them together):
+
+1.  A presentation goes to at most one client: to the oldest waiting request that matches its medium and its reader,
+    and where no request does, to a subscription.
+2.  A card that was in the slot before the request answers at once: it is read once more for each such request.
+3.  A request that was already waiting when the card came, and was not the oldest, is told to have the card removed and
+    presented again.
+4.  Two media present for one request are not resolved by luck: ``ambiguous_medium`` with the choices, unless the
+    request named one reader.
+5.  A failed reading answers the oldest matching request, like a presentation would have; but a reader or a service
+    that goes away only delays it: the reading starts again when the reader is back.
+6.  A request without any reader waits for ``GRACE_NEW`` seconds (drivers are starting), one that lost all its readers
+    for ``GRACE_LOST``; then ``no_reader`` or ``reader_gone``.
+7.  A request ends once: by a presentation, an error, its deadline, its cancellation or the end of its session.
+8.  Drivers are armed only while a wish that matches is there, and only for readers that they have: names that clients
+    made up never reach a driver.
+9.  A one-time code (``apcv-qr``) answers one request. While it still lies there, or is shown again at the same reader,
+    it is no choice, is not ordered once more, and whoever waits is told to have a new one shown (``retry``,
+    ``replayed``); the new one is a presentation like any other. One that was given back, because it was sent to nobody,
+    counts as if it had not been presented.
+10. Subscriptions are served in turns: a presentation goes to the one that matches and was served longest ago.
+11. A subscription takes what comes: nothing is read once more for it, two media are two presentations, a failure is
+    told (to the one whose turn it would have been) and ends nothing, and it waits without a limit, with readers or
+    without, until it is ended or its session is.
+12. What lies in a leased reader is read when the lease has ended. Until then whoever waits for it is told so
+    (``retry``, ``reader_busy``).
+13. A presentation that was delivered to a request of another desk which turns out to be over goes to the oldest that
+    waited when it was delivered, or to a subscription; not while its reader is leased.
+14. Whoever waits for a reader that goes is told so (``retry``, ``reader_gone``).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from math import inf
+
+import msgspec
+
+from vitale_drivers.base import Presented
+from vitale_protocol.errors import (
+    AmbiguousMedium,
+    Cancelled,
+    NoReader,
+    PresentationTimeout,
+    ReaderBusy,
+    ReaderGone,
+    ReaderUnavailable,
+    Replayed,
+    VitaleError,
+)
+from vitale_protocol.events import Reader, Step
+from vitale_reader.daemon.arbitration.actions import (
+    Action,
+    Announce,
+    ArmDriver,
+    Deliver,
+    DisarmDriver,
+    Key,
+    Refuse,
+    Subscribed,
+    Tell,
+    Unread,
+    Waiting,
+    Wish,
+)
+from vitale_reader.daemon.arbitration.arming import arm_for
+from vitale_reader.daemon.arbitration.requests import Wishes
+from vitale_reader.daemon.arbitration.slots import DriverState, Slot, fingerprint
+
+__all__ = ["GRACE_LOST", "GRACE_NEW", "Hub"]
+
+#: Seconds. A worker opens its driver in well under a second, one with OpenCV in it within three on a busy machine; a
+#: PC/SC service is back within two of its restart.
+GRACE_NEW = 4.0
+GRACE_LOST = 5.0
+
+#: Failures of the reader, not of what was presented: the same medium will be read when the reader is back.
+DELAYS = frozenset({ReaderGone.reason, ReaderUnavailable.reason})
+
+
+@dataclass(slots=True)
+class Hub:
+    """The state machine. Each method takes one event and the time, and returns the actions to be done, in order."""
+
+    _drivers: dict[str, DriverState] = field(default_factory=dict[str, DriverState])
+    _slots: dict[str, Slot] = field(default_factory=dict[str, Slot])
+    _wishes: Wishes = field(default_factory=Wishes)
+    _without_reader: dict[Key, tuple[float, type[NoReader | ReaderGone]]] = field(
+        default_factory=dict[Key, tuple[float, type[NoReader | ReaderGone]]]
+    )
+
+    # ── what can be asked ──
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """The readers, in the order of their ids."""
+        return tuple(self._slots[name].reader for name in sorted(self._slots))
+
+    @property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """The requests that wait, oldest first."""
+        return tuple(self._wishes.waiting.values())
+
+    @property
+    def subscribed(self) -> tuple[Subscribed, ...]:
+        """The subscriptions, the one whose turn it is first."""
+        return tuple(self._wishes.subscribed.values())
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When ``tick`` has something to do, in hub time."""
+        ends = [request.deadline for request in self._wishes.waiting.values()]
+        return min([*ends, *(end for end, _ in self._without_reader.values())], default=None)
+
+    # ── drivers and readers ──
+
+    def driver_up(self, driver: str, media: Iterable[str], now: float) -> list[Action]:
+        """A driver is open."""
+        self._drivers[driver] = DriverState(frozenset(media))
+        return self._settle(now, [])
+
+    def driver_down(self, driver: str, reason: str, now: float) -> list[Action]:
+        """A driver's worker ended: its readers go, its requests stay."""
+        self._drivers[driver] = DriverState(frozenset(), trouble=reason)
+        gone = [slot.reader for slot in self._slots.values() if slot.reader.driver == driver]
+        return self._settle(now, [action for reader in gone for action in self._remove(reader)], readers=True)
+
+    def driver_health(self, driver: str, reason: str, now: float) -> list[Action]:
+        """A driver says that it is well (empty reason) or why it is not."""
+        if state := self._drivers.get(driver):
+            state.trouble = reason
+        return self._settle(now, [])
+
+    def reader_added(self, reader: Reader, now: float) -> list[Action]:
+        """A reader came."""
+        self._slots[reader.id] = Slot(reader, now)
+        return self._settle(now, [Announce("added", reader), *self._strange(reader)], readers=True)
+
+    def reader_changed(self, reader: Reader, now: float) -> list[Action]:
+        """A reader's state or medium changed; a change of a reader that is not known is an addition."""
+        slot = self._slots.get(reader.id)
+        if slot is None:
+            return self.reader_added(reader, now)
+        if slot.reader == reader:
+            return []
+        was_occupied, was_leased, slot.reader, slot.broken = slot.occupied, slot.leased, reader, False
+        if not slot.occupied or not was_occupied:
+            slot.begins(now)
+        actions: list[Action] = [Announce("changed", reader)]
+        if not was_occupied:
+            actions += self._strange(reader)
+        if slot.leased and not was_leased:
+            actions += [
+                self._tell_leased(request, slot)
+                for request in self._wishes.requests(reader)
+                if self._lies_for(request, slot)
+            ]
+        return self._settle(now, actions, readers=True)
+
+    def reader_removed(self, reader_id: str, now: float) -> list[Action]:
+        """A reader went."""
+        slot = self._slots.get(reader_id)
+        if slot is None:
+            return []
+        told = [Tell(wish, "retry", reader_id, ReaderGone.reason) for wish in self._wishes.concerned(slot.reader)]
+        return self._settle(now, [*self._remove(slot.reader), *told], readers=True)
+
+    # ── requests ──
+
+    def ask(self, request: Waiting, now: float) -> list[Action]:
+        """A client asks for the next presentation that matches."""
+        if choices := self._ambiguous(request):
+            return [Refuse(request, choices)]
+        self._wishes.add(request)
+        self._watch_readers([request], now)
+        actions: list[Action] = [Tell(request, "armed")]
+        if not self._present(request):
+            actions += [
+                Tell(request, "retry", slot.reader.id, Replayed.reason)
+                for slot in self._slots.values()
+                if slot.spent and self._lies_for(request, slot)
+            ]
+        actions += [
+            self._tell_leased(request, slot)
+            for slot in self._slots.values()
+            if slot.leased and self._lies_for(request, slot)
+        ]
+        return self._settle(now, actions)
+
+    def subscribe(self, subscription: Subscribed, now: float) -> list[Action]:
+        """A client wants every presentation that matches and that no request claims."""
+        self._wishes.subscribed[subscription.key] = subscription
+        return self._settle(now, [])
+
+    def unsubscribe(self, key: Key, now: float) -> list[Action]:
+        """A client has had enough; nothing if there is no such subscription."""
+        self._wishes.subscribed.pop(key, None)
+        return self._settle(now, [])
+
+    def cancel(self, key: Key, now: float) -> list[Action]:
+        """The client gives up a request; no action if it does not wait (any more)."""
+        request = self._end(key)
+        return self._settle(now, [Refuse(request, Cancelled())]) if request else []
+
+    def session_ended(self, session: int, now: float) -> list[Action]:
+        """A session ended: its requests end with it, unanswered, and its subscriptions."""
+        for key in [key for key in self._wishes.waiting if key[0] == session]:
+            self._end(key)
+        for key in [key for key in self._wishes.subscribed if key[0] == session]:
+            del self._wishes.subscribed[key]
+        return self._settle(now, [])
+
+    def refuse_all(self, make_error: Callable[[], VitaleError]) -> list[Action]:
+        """The daemon stops: every request is answered; subscriptions end with their sessions."""
+        return [Refuse(request, make_error()) for key in list(self._wishes.waiting) if (request := self._end(key))]
+
+    # ── presentations ──
+
+    def progress(self, reader_id: str, step: Step, reason: str = "") -> list[Action]:
+        """A driver says how a presentation gets on: told to whom it would go."""
+        slot = self._slots.get(reader_id)
+        wish = self._wishes.claimant(slot.reader) if slot else None
+        return [Tell(wish, step, reader_id, reason)] if wish else []
+
+    def presented(self, presentation: Presented, now: float) -> list[Action]:
+        """A driver read a medium."""
+        slot = self._slots.get(presentation.reader)
+        if slot is None:
+            return []  # its reader's removal overtook it: what is no longer there is not told
+        slot.answered, slot.again, slot.shown = True, False, fingerprint(presentation)
+        wish = self._wishes.claimant(slot.reader, presentation.medium)
+        if wish is None:
+            return self._settle(now, [])
+        if slot.spent:
+            concerned = self._wishes.concerned(slot.reader, presentation.medium)
+            return self._settle(now, [self._tell_renewed(other, slot) for other in concerned])
+        return self._hand(wish, presentation, slot, now)
+
+    def _hand(self, wish: Wish, presentation: Presented, slot: Slot, now: float) -> list[Action]:
+        if isinstance(wish, Waiting):
+            self._end(wish.key)
+            if choices := self._ambiguous(wish, slot):
+                return self._settle(now, [Refuse(wish, choices)])
+        elif isinstance(wish, Subscribed):
+            self._wishes.served(wish)
+        code = fingerprint(presentation)
+        slot.used = code or slot.used
+        actions: list[Action] = [Deliver(wish, presentation, slot.reader)]
+        if code:
+            requests = self._wishes.requests(slot.reader, presentation.medium)
+            actions += [self._tell_renewed(request, slot) for request in requests]
+        else:
+            actions += self._have_removed(slot)
+        return self._settle(now, actions)
+
+    def declined(self, presentation: Presented, delivered_at: float, now: float) -> list[Action]:
+        """The request that it was delivered to was over elsewhere: the oldest that waited with it gets it instead."""
+        slot = self._slots.get(presentation.reader)
+        if slot is None:
+            return []
+        if slot.used == fingerprint(presentation):
+            slot.used = b""
+        wish = None if slot.leased else self._wishes.claimant(slot.reader, presentation.medium)
+        if wish is None or (isinstance(wish, Waiting) and wish.asked_at > delivered_at):
+            return self._settle(now, [])
+        return self._hand(wish, presentation, slot, now)
+
+    def given_back(self, presentation: Presented, now: float) -> list[Action]:
+        """A one-time code was delivered, and not used: it may be presented again."""
+        slot = self._slots.get(presentation.reader)
+        if slot is not None and slot.used == fingerprint(presentation):
+            slot.used = b""
+        return self._settle(now, [])
+
+    def failed(self, reader_id: str, error: VitaleError, now: float) -> list[Action]:
+        """A presentation gave no reading."""
+        slot = self._slots.get(reader_id)
+        if slot is None:
+            return []
+        slot.answered, slot.again = True, False
+        # What could not be read may have no name that a request knows.
+        medium = slot.reader.medium if slot.reader.medium in slot.reader.media else None
+        wish = self._wishes.claimant(slot.reader, medium)
+        if wish is None:
+            return self._settle(now, [])
+        if error.reason in DELAYS:
+            slot.broken = True
+            return self._settle(now, [Tell(wish, "retry", reader_id, error.reason)], readers=True)
+        if isinstance(wish, Subscribed):
+            return self._settle(now, [Unread(wish, error, reader_id)])
+        ended = self._end(wish.key)
+        return self._settle(now, [*([Refuse(ended, error)] if ended else []), *self._have_removed(slot)])
+
+    def tick(self, now: float) -> list[Action]:
+        """Time has passed."""
+        actions: list[Action] = []
+        for request in list(self._wishes.waiting.values()):
+            if request.deadline <= now:
+                self._end(request.key)
+                actions.append(Refuse(request, PresentationTimeout()))
+        for key, (end, error) in list(self._without_reader.items()):
+            if end <= now and (ended := self._end(key)):
+                troubles = {name: state.trouble for name, state in sorted(self._drivers.items()) if state.trouble}
+                actions.append(Refuse(ended, error(data={"drivers": dict(troubles)})))
+        return self._settle(now, actions)
+
+    # ── inside ──
+
+    def _end(self, key: Key) -> Waiting | None:
+        self._without_reader.pop(key, None)
+        return self._wishes.end(key)
+
+    def _remove(self, reader: Reader) -> list[Action]:
+        del self._slots[reader.id]
+        return [Announce("removed", reader)]
+
+    def _lies_for(self, request: Waiting, slot: Slot) -> bool:
+        """Whether what lies there is of a medium that the request wants, at a reader that it wants."""
+        return slot.occupied and slot.reader.medium in request.media and request.fits(slot.reader)
+
+    def _present(self, request: Waiting, besides: Slot | None = None) -> list[Slot]:
+        """Where something lies that could answer the request; ``besides`` is where that is known already."""
+        return [
+            slot
+            for slot in self._slots.values()
+            if slot is besides or (self._lies_for(request, slot) and not slot.spent)
+        ]
+
+    def _ambiguous(self, request: Waiting, besides: Slot | None = None) -> AmbiguousMedium | None:
+        present = sorted(self._present(request, besides), key=lambda slot: slot.reader.id)
+        if len(present) <= 1:
+            return None
+        return AmbiguousMedium(
+            f"{len(present)} media are present",
+            data={
+                "choices": [
+                    {"reader": slot.reader.id, "name": slot.reader.name, "medium": slot.reader.medium}
+                    for slot in present
+                ]
+            },
+        )
+
+    def _strange(self, reader: Reader) -> list[Action]:
+        """Rule of courtesy: whoever waits for this reader learns that what lies there is not what is wanted."""
+        if reader.medium != "unknown-card":
+            return []
+        concerned = self._wishes.concerned(reader)
+        return [Tell(wish, "remove_card", reader.id, "medium_unsupported") for wish in concerned]
+
+    def _have_removed(self, slot: Slot) -> list[Action]:
+        """Rule 3: those who waited before the medium came need it to come again."""
+        if not slot.occupied:
+            return []
+        return [
+            Tell(request, "remove_card", slot.reader.id, slot.reader.medium or "")
+            for request in self._wishes.requests(slot.reader, slot.reader.medium)
+            if request.asked_at < slot.since
+        ]
+
+    def _tell_renewed(self, wish: Wish, slot: Slot) -> Action:
+        """Rule 9: whoever waits needs another code than the one that was used."""
+        return Tell(wish, "retry", slot.reader.id, Replayed.reason)
+
+    def _tell_leased(self, request: Waiting, slot: Slot) -> Action:
+        """Rule 12."""
+        return Tell(request, "retry", slot.reader.id, ReaderBusy.reason)
+
+    def _settle(self, now: float, actions: list[Action], *, readers: bool = False) -> list[Action]:
+        """What follows from the new state: who has no reader, if ``readers`` changed, and what to arm drivers for."""
+        if readers:
+            self._watch_readers(self._wishes.waiting.values(), now)
+        for name, state in self._drivers.items():
+            actions += self._arming(name, state)
+        return actions
+
+    def _watch_readers(self, requests: Iterable[Waiting], now: float) -> None:
+        for request in requests:
+            known = self._without_reader.get(request.key)
+            if any(slot.usable and request.fits(slot.reader) for slot in self._slots.values()):
+                self._without_reader[request.key] = (inf, ReaderGone)
+            elif known is None:
+                self._without_reader[request.key] = (now + GRACE_NEW, NoReader)
+            elif known[0] == inf:
+                self._without_reader[request.key] = (now + GRACE_LOST, ReaderGone)
+
+    def _arming(self, driver: str, state: DriverState) -> Iterator[Action]:
+        mine = [slot for slot in self._slots.values() if slot.reader.driver == driver]
+        arm = arm_for(self._wishes, state.media, frozenset(slot.reader.id for slot in mine))
+        if arm is None:
+            if state.armed is not None:
+                state.armed = None
+                yield DisarmDriver(driver)
+            return
+        again = tuple(slot.reader.id for slot in mine if self._reread(slot))
+        if again or arm != state.armed:
+            state.armed = arm
+            yield ArmDriver(driver, msgspec.structs.replace(arm, again=again))
+
+    def _reread(self, slot: Slot) -> bool:
+        """Rule 2: whether a request came after a medium that was already read, and is to have it read once more."""
+        if slot.occupied and slot.answered and slot.usable and not slot.again and not slot.spent:
+            slot.again = self._wishes.any_since(slot.since, slot.reader, slot.reader.medium)
+            return slot.again
+        return False

@@ -1,0 +1,107 @@
+"""Who waits for presentations, and whose turn it is: requests, then subscriptions; pure.
+
+Requests are served in the order in which they came. Subscriptions are served in turns: one that was served goes behind
+all others, so that none starves however many there are.
+
+Of a thousand programs most want the same: what is asked for with each event (who is next, what to arm for) is found by
+*kinds* of wishes, of which there are few, and not by looking at each wish.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from math import inf
+
+from vitale_protocol.events import Reader
+from vitale_reader.daemon.arbitration.actions import Key, Subscribed, Waiting, Wish
+
+__all__ = ["Kind", "Wishes"]
+
+
+@dataclass(slots=True)
+class Kind:
+    """Requests that want the same media at the same readers, oldest first, each with its number in the order of all.
+
+    ``deadline`` is that of the longest so far: whoever is gone may have had it.
+    """
+
+    wish: Wish
+    waiting: dict[Key, tuple[int, Waiting]] = field(default_factory=dict[Key, tuple[int, Waiting]])
+    deadline: float = -inf
+
+    @property
+    def oldest(self) -> tuple[int, Waiting]:
+        """The one that is served first."""
+        return next(iter(self.waiting.values()))
+
+    @property
+    def newest(self) -> Waiting:
+        """The one that came last."""
+        return self.waiting[next(reversed(self.waiting))][1]
+
+
+@dataclass(slots=True)
+class Wishes:
+    """The requests that wait, oldest first, and the subscriptions, the one served longest ago first."""
+
+    waiting: dict[Key, Waiting] = field(default_factory=dict[Key, Waiting])
+    subscribed: dict[Key, Subscribed] = field(default_factory=dict[Key, Subscribed])
+    _kinds: dict[tuple[frozenset[str], frozenset[str]], Kind] = field(
+        default_factory=dict[tuple[frozenset[str], frozenset[str]], Kind]
+    )
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def add(self, request: Waiting) -> None:
+        """One more, the last in the order."""
+        self.waiting[request.key] = request
+        kind = self._kinds.setdefault((request.media, request.readers), Kind(request))
+        kind.waiting[request.key] = next(self._numbers), request
+        kind.deadline = max(kind.deadline, request.deadline)
+
+    def end(self, key: Key) -> Waiting | None:
+        """One less; None if it does not wait (any more)."""
+        request = self.waiting.pop(key, None)
+        if request is not None:
+            kind = self._kinds[request.media, request.readers]
+            del kind.waiting[key]
+            if not kind.waiting:
+                del self._kinds[request.media, request.readers]
+        return request
+
+    def served(self, subscription: Subscribed) -> None:
+        """Its turn is over."""
+        self.subscribed[subscription.key] = self.subscribed.pop(subscription.key)
+
+    @property
+    def kinds(self) -> Iterable[Kind]:
+        """The kinds of requests."""
+        return self._kinds.values()
+
+    def requests(self, reader: Reader, medium: str | None = None) -> Iterator[Waiting]:
+        """The requests that a presentation at a reader could answer, oldest first; any medium of the reader if None."""
+        return (wish for wish in self.waiting.values() if _matches(wish, reader, medium))
+
+    def any_since(self, since: float, reader: Reader, medium: str | None) -> bool:
+        """Whether one of these requests came at that time or later."""
+        return any(_matches(kind.wish, reader, medium) and kind.newest.asked_at >= since for kind in self.kinds)
+
+    def claimant(self, reader: Reader, medium: str | None = None) -> Wish | None:
+        """Whom a presentation at a reader goes to: any request before any subscription."""
+        oldest = min(
+            (kind.oldest for kind in self.kinds if _matches(kind.wish, reader, medium)),
+            key=lambda numbered: numbered[0],
+            default=None,
+        )
+        if oldest is not None:
+            return oldest[1]
+        return next((wish for wish in self.subscribed.values() if _matches(wish, reader, medium)), None)
+
+    def concerned(self, reader: Reader, medium: str | None = None) -> list[Wish]:
+        """Who is told what has to be done at a reader: all whom it would help; of the subscriptions, one is enough."""
+        requests = list(self.requests(reader, medium))
+        claimant = None if requests else self.claimant(reader, medium)
+        return [*requests, *([claimant] if claimant else [])]
+
+
+def _matches(wish: Wish, reader: Reader, medium: str | None) -> bool:
+    return wish.fits(reader) and (medium is None or medium in wish.media)

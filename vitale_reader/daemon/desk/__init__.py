@@ -1,0 +1,1 @@
+"""The desk: carries out what the hub decides, over drivers, leases, previews and subscriptions."""

@@ -1,0 +1,421 @@
+"""The desk: feeds the hub with wishes and drivers' reports, and carries out what it decides.
+
+The hub decides and this module acts: commands to drivers, tokens to clients, notifications to whoever asked for them.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Coroutine
+from dataclasses import replace
+from math import inf
+from typing import Any, Protocol
+
+import msgspec
+
+from vitale_drivers.base import (
+    Command,
+    Disarm,
+    Failed,
+    Health,
+    Leased,
+    Presented,
+    PreviewFrame,
+    Progress,
+    ReaderAdded,
+    ReaderChanged,
+    ReaderRemoved,
+    Report,
+    Unleased,
+)
+from vitale_drivers.base import Started as DriverStarted
+from vitale_protocol.errors import (
+    Cancelled,
+    NoReader,
+    ShuttingDown,
+)
+from vitale_protocol.events import Reader, Step
+from vitale_reader.daemon.arbitration.actions import (
+    Action,
+    Announce,
+    ArmDriver,
+    Deliver,
+    DisarmDriver,
+    Key,
+    Refuse,
+    Subscribed,
+    Tell,
+    Unread,
+    Waiting,
+    Wish,
+)
+from vitale_reader.daemon.arbitration.hub import Hub
+from vitale_reader.daemon.arbitration.leases import Holder
+from vitale_reader.daemon.desk.leasing import LeaseDesk
+from vitale_reader.daemon.desk.previews import Previews, Viewer
+from vitale_reader.daemon.desk.reports import error_of, reader_of, told
+from vitale_reader.daemon.desk.subscriptions import Subscriber, Subscription
+from vitale_reader.daemon.desk.supervisor import Supervisor
+from vitale_reader.daemon.issuing import delivery
+from vitale_reader.daemon.issuing.delivery import Asked, Claim, Delivery, Fate, incident
+from vitale_reader.daemon.issuing.issuer import Grant
+
+__all__ = ["Asker", "Client", "Desk", "Watcher"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for a presentation to become the token of a subscription. Only the apCV service takes time, and apcv.timeout
+#: is 120 at most.
+UNASKED = 125.0
+
+RequestId = int | str
+
+
+class Asker(delivery.Client, Protocol):
+    """A session, or a request of another desk, as its requests see it.
+
+    Attributes:
+        number: unique among those of this process.
+    """
+
+    number: int
+
+
+class Watcher(Protocol):
+    """Who hears of readers.
+
+    Attributes:
+        number: as above.
+    """
+
+    number: int
+
+    def reader_event(self, what: str, reader: Reader) -> None:
+        """A reader was ``added``, ``changed`` or ``removed``."""
+
+
+class Client(Asker, Watcher, Viewer, Subscriber, Holder, Protocol):
+    """A session, as the desk sees it."""
+
+    number: int
+
+
+class Desk:
+    """Runs the hub. ``supervisor`` is set by whoever composes the daemon, since each needs the other."""
+
+    supervisor: Supervisor
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._hub = Hub()
+        self._delivery = delivery
+        self._asked: dict[Key, Asked] = {}
+        self._delivering: dict[Key, Asked] = {}
+        self._watching: dict[int, Watcher] = {}
+        self._subscriptions: dict[Key, Subscription] = {}
+        self._unasked: dict[Asked, Subscription] = {}
+        self._previews = Previews(self._order)
+        self.leases = LeaseDesk(self._order, self._known)
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._alarm: asyncio.TimerHandle | None = None
+
+    # ── for sessions ──
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """The readers now."""
+        return self._hub.readers
+
+    def load(self, client: Client) -> int:
+        """How many requests, subscriptions and leases of a session there are."""
+        requests = sum(asked.client is client for asked in (*self._asked.values(), *self._delivering.values()))
+        subscriptions = sum(session == client.number for session, _ in self._subscriptions)
+        return requests + subscriptions + self.leases.of(client)
+
+    def request(
+        self,
+        client: Asker,
+        request: RequestId,
+        grant: Grant,
+        *,
+        media: frozenset[str],
+        readers: frozenset[str],
+        timeout: float,
+        claim: Claim | None = None,
+    ) -> None:
+        """A session waits for the next presentation that matches, ``timeout`` seconds at most."""
+        now = self._now()
+        key = (client.number, request)
+        self._asked[key] = Asked(
+            client=client,
+            request=request,
+            grant=grant,
+            deadline=now + timeout,
+            given_up=asyncio.get_running_loop().create_future(),
+            claim=claim,
+        )
+        waiting = Waiting(
+            key=key,
+            media=media,
+            readers=readers,
+            challenge=grant.nonce.encode(),
+            asked_at=now,
+            deadline=now + timeout,
+        )
+        self._do(self._hub.ask(waiting, now))
+
+    def submit(
+        self, client: Client, request: RequestId, grant: Grant, presentation: Presented, *, driver: str, timeout: float
+    ) -> None:
+        """A session presents what its application read itself: no reader and nobody else's turn come into it."""
+        key = (client.number, request)
+        self._delivering[key] = Asked(
+            client=client,
+            request=request,
+            grant=grant,
+            deadline=self._now() + timeout,
+            given_up=asyncio.get_running_loop().create_future(),
+            action="presentation.submit",
+        )
+        self._spawn(self._deliver(key, presentation, driver))
+
+    def cancel(self, client: Client, request: RequestId) -> bool:
+        """Cancels a request of a session; whether it was waiting, for a medium or for the apCV service."""
+        key = (client.number, request)
+        if delivered := self._delivering.get(key):
+            return delivered.give_up(Cancelled())
+        waits = key in self._asked and any(waiting.key == key for waiting in self._hub.waiting)
+        if waits:
+            self._do(self._hub.cancel(key, self._now()))
+        return waits
+
+    def subscribe(self, client: Client, grant: Grant, *, media: frozenset[str], readers: frozenset[str]) -> str:
+        """A session wants whatever no request claims; gives the name of the subscription."""
+        name = f"sub-{secrets.token_hex(8)}"
+        key = (client.number, name)
+        self._subscriptions[key] = Subscription(client, name, grant)
+        self._do(self._hub.subscribe(Subscribed(key=key, media=media, readers=readers), self._now()))
+        return name
+
+    def unsubscribe(self, client: Client, name: str) -> None:
+        """A session wants no more of it; what is being delivered is delivered."""
+        if self._subscriptions.pop((client.number, name), None):
+            self._do(self._hub.unsubscribe((client.number, name), self._now()))
+
+    def watch(self, client: Watcher) -> None:
+        """A session wants to hear of readers."""
+        self._watching[client.number] = client
+
+    def unwatch(self, client: Watcher) -> None:
+        """A session has heard enough of readers."""
+        self._watching.pop(client.number, None)
+
+    def announce(self, what: str, reader: Reader) -> None:
+        """A reader was ``added``, ``changed`` or ``removed``, here or at another desk: for everyone who watches."""
+        for client in list(self._watching.values()):
+            client.reader_event(what, reader)
+
+    def preview(self, client: Client, reader: str, every: float) -> None:
+        """A session wants pictures of what a camera sees, ``every`` so many seconds.
+
+        Raises:
+            NoReader: there is no such reader.
+        """
+        self._previews.start(client, self._known(reader), every, self._now())
+
+    def end_preview(self, client: Client, reader: str) -> None:
+        """A session has seen enough of a camera's pictures."""
+        self._previews.stop(client, reader, self._now())
+
+    def leave(self, client: Client) -> None:
+        """A session ended."""
+        self.unwatch(client)
+        self._previews.leave(client, self._now())
+        self.leases.leave(client)
+        for key in [key for key in self._subscriptions if key[0] == client.number]:
+            del self._subscriptions[key]
+        for asked, subscription in self._unasked.items():
+            if subscription.subscriber is client:
+                asked.give_up(Cancelled("the session ended"))
+        self.withdraw(client)
+
+    def withdraw(self, client: Asker) -> None:
+        """The requests of a session end, and are not answered."""
+        self._do(self._hub.session_ended(client.number, self._now()))
+        for key in [key for key, asked in self._asked.items() if asked.client is client]:
+            del self._asked[key]
+        for asked in self._delivering.values():
+            if asked.client is client:
+                asked.give_up(Cancelled("the session ended"))
+
+    # ── for drivers ──
+
+    def report(self, driver: str, report: Report) -> None:
+        """A driver reports; what it says of another driver's readers is not heard."""
+        now = self._now()
+        if not isinstance(report, PreviewFrame):
+            logger.debug("%s: %s", driver, told(report))
+        name = reader_of(report)
+        known = next((reader for reader in self._hub.readers if reader.id == name), None)
+        if known is not None and known.driver != driver:
+            logger.error("driver %s speaks of a reader of driver %s; not heard", driver, known.driver)
+            return
+        match report:
+            case DriverStarted(media=media):
+                self._do(self._hub.driver_up(driver, media, now))
+            case Health(reason=reason):
+                self._do(self._hub.driver_health(driver, reason, now))
+            case ReaderAdded(reader=reader):
+                self._do(self._hub.reader_added(msgspec.structs.replace(reader, driver=driver), now))
+            case ReaderChanged(reader=reader):
+                self._do(self._hub.reader_changed(msgspec.structs.replace(reader, driver=driver), now))
+            case ReaderRemoved(reader=reader_id):
+                self._do(self._hub.reader_removed(reader_id, now))
+            case PreviewFrame():
+                self._previews.hand_on(report, now)
+            case Leased() | Unleased():
+                self.leases.report(driver, report)
+            case Progress() | Presented() | Failed():
+                self._presentation(report, now, simulated=known is not None and known.simulated)
+            case _:
+                logger.warning("driver %s: nothing to do for %s", driver, type(report).__name__)
+
+    def _presentation(self, report: Progress | Presented | Failed, now: float, *, simulated: bool) -> None:
+        match report:
+            case Progress():
+                self._do(self._hub.progress(report.reader, report.step, report.reason))
+            case Presented():
+                # A simulated reader makes a simulated presentation, whatever its driver says of that.
+                simulated = simulated or report.simulated
+                self._do(self._hub.presented(msgspec.structs.replace(report, simulated=simulated), now))
+            case Failed():
+                self._do(self._hub.failed(report.reader, error_of(report), now))
+
+    def driver_ended(self, driver: str, reason: str) -> None:
+        """A driver's process ended."""
+        self._do(self._hub.driver_down(driver, reason, self._now()))
+
+    async def stop(self) -> None:
+        """Answers every request that waits, and finishes what was being delivered."""
+        self._do(self._hub.refuse_all(ShuttingDown))
+        for asked in (*self._delivering.values(), *self._unasked):
+            asked.give_up(ShuttingDown())
+        self.leases.stop()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._delivery.stop()
+
+    # ── what the hub decides ──
+
+    def _do(self, actions: list[Action]) -> None:
+        """Each action for itself: a fault in one does not take with it the answers that others wait for."""
+        for action in actions:
+            try:
+                self._act(action)
+            except Exception as error:  # noqa: BLE001  an edge: between sessions and drivers that fail for themselves
+                incident(error)
+        self._set_alarm()
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case ArmDriver(driver=driver, arm=arm):
+                logger.debug("%s: armed for %s at %s, again %s", driver, arm.media, arm.readers, arm.again)
+                self.supervisor.send(driver, arm)
+                self._previews.armed(driver, self._now())
+            case DisarmDriver(driver=driver):
+                self.supervisor.send(driver, Disarm())
+            case Deliver(request=Subscribed() as subscribed, presentation=presentation, reader=reader):
+                self._hand_out(self._subscriptions[subscribed.key], presentation, reader.driver)
+            case Deliver(request=request, presentation=presentation, reader=reader):
+                self._delivering[request.key] = self._asked.pop(request.key)
+                self._spawn(self._deliver_to_waiting(request.key, presentation, reader.driver))
+            case Unread(subscription=subscribed, error=error, reader=reader_id):
+                replace(self._subscriptions[subscribed.key], reader=reader_id).fail("", error)
+            case Refuse(request=request, error=error):
+                asked = self._asked.pop(request.key)
+                self._spawn(self._delivery.note(asked, error.reason))
+                asked.client.fail(asked.request, error)
+            case Tell(request=request, step=step, reader=reader_id, reason=reason):
+                self._tell(request, step, reader_id, reason)
+            case Announce(what=what, reader=reader):
+                if what == "removed":
+                    self._previews.removed(reader.id)
+                    self.leases.removed(reader.id)
+                self.announce(what, reader)
+
+    def _tell(self, wish: Wish, step: Step, reader: str | None, reason: str) -> None:
+        if isinstance(wish, Subscribed):
+            self._subscriptions[wish.key].progress("", step, reader, reason)
+        elif asked := self._asked.get(wish.key):
+            asked.client.progress(asked.request, step, reader, reason)
+
+    def _hand_out(self, subscription: Subscription, presentation: Presented, driver: str) -> None:
+        asked = Asked(
+            client=replace(subscription, reader=presentation.reader),
+            request=presentation.id,
+            grant=subscription.grant,
+            deadline=self._now() + UNASKED,
+            given_up=asyncio.get_running_loop().create_future(),
+            action="presentations.subscribe",
+        )
+        self._unasked[asked] = subscription
+        self._spawn(self._deliver_unasked(asked, presentation, driver))
+
+    async def _deliver_unasked(self, asked: Asked, presentation: Presented, driver: str) -> None:
+        try:
+            fate = await self._delivery.deliver(asked, presentation, driver)
+        finally:
+            del self._unasked[asked]
+        if fate == "unused":
+            self._do(self._hub.given_back(presentation, self._now()))
+
+    def _known(self, reader: str) -> Reader:
+        for known in self._hub.readers:
+            if known.id == reader:
+                return known
+        raise NoReader("no reader of this name")
+
+    def _order(self, driver: str, command: Command) -> None:
+        self.supervisor.send(driver, command)
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        end = self._hub.next_deadline
+        if end is not None and end != inf:
+            self._alarm = asyncio.get_running_loop().call_at(end, self._tick)
+
+    def _tick(self) -> None:
+        self._alarm = None
+        self._do(self._hub.tick(self._now()))
+
+    async def _deliver_to_waiting(self, key: Key, presentation: Presented, driver: str) -> None:
+        delivered_at = self._now()
+        match await self._deliver(key, presentation, driver):
+            case "unused":
+                self._do(self._hub.given_back(presentation, self._now()))
+            case "declined":
+                self._do(self._hub.declined(presentation, delivered_at, self._now()))
+            case "used":
+                pass
+
+    async def _deliver(self, key: Key, presentation: Presented, driver: str) -> Fate:
+        try:
+            return await self._delivery.deliver(self._delivering[key], presentation, driver)
+        finally:
+            del self._delivering[key]
+
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            incident(error)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,119 @@
+"""Leases at the desk: the clock beside them, and the readers that there are."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from math import inf
+
+from vitale_drivers.base import Command, Leased, Unleased
+from vitale_protocol.errors import VitaleError
+from vitale_protocol.events import LeaseWhy, Reader
+from vitale_reader.daemon.arbitration.leases import Holder, Lease, Leases
+
+__all__ = ["LeaseDesk"]
+
+
+class LeaseDesk:
+    """Runs the leases.
+
+    Args:
+        send: tells a driver something.
+        reader: the reader of an id; it raises ``NoReader`` where there is none.
+    """
+
+    def __init__(self, send: Callable[[str, Command], None], reader: Callable[[str], Reader]) -> None:
+        self._leases = Leases(send, lambda: secrets.token_urlsafe(16))
+        self._reader = reader
+        self._alarm: asyncio.TimerHandle | None = None
+
+    # ── for sessions ──
+
+    async def acquire(self, holder: Holder, client_id: str, reader: str, *, previous: str | None, ttl: float) -> Lease:
+        """The card in a reader for a session alone, once it is held.
+
+        Raises:
+            NoReader: there is no such reader.
+            LeaseConflict: ``previous`` is not the lease of that reader.
+            VitaleError: the card could not be held.
+        """
+        answer: asyncio.Future[Lease | VitaleError] = asyncio.get_running_loop().create_future()
+        self._leases.acquire(
+            holder,
+            client_id,
+            self._reader(reader),
+            previous=previous,
+            ttl=ttl,
+            now=self._now(),
+            answer=answer.set_result,
+        )
+        self._set_alarm()
+        lease = await answer
+        if isinstance(lease, VitaleError):
+            raise lease
+        return lease
+
+    def held(self, holder: Holder, client_id: str, name: str) -> Lease:
+        """A lease, for its holder to use.
+
+        Raises:
+            LeaseExpired: it has ended.
+            LeaseConflict: it is not this session's.
+        """
+        return self._leases.held(holder, client_id, name)
+
+    def renew(self, lease: Lease, ttl: float) -> None:
+        """A lease lasts ``ttl`` seconds from now on."""
+        self._leases.renew(lease, ttl, self._now())
+        self._set_alarm()
+
+    def release(self, lease: Lease) -> None:
+        """Its holder needs a lease no more."""
+        self._leases.release(lease)
+
+    def why_ended(self, lease: Lease) -> LeaseWhy | None:
+        """How a lease ended, if it did."""
+        return self._leases.why(lease.id)
+
+    def of(self, holder: Holder) -> int:
+        """How many leases a session has, or waits for."""
+        return self._leases.of(holder)
+
+    def leave(self, holder: Holder) -> None:
+        """A session ended."""
+        self._leases.leave(holder)
+
+    # ── for drivers ──
+
+    def report(self, driver: str, report: Leased | Unleased) -> None:
+        """A driver holds a card, or does not any more."""
+        if isinstance(report, Leased):
+            self._leases.leased(driver, report, self._now())
+            self._set_alarm()
+        else:
+            self._leases.unleased(driver, report)
+
+    def removed(self, reader: str) -> None:
+        """A reader went."""
+        self._leases.removed(reader)
+
+    def stop(self) -> None:
+        """Ends every lease."""
+        self._leases.stop()
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    # ── time ──
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if (end := self._leases.next_end) != inf:
+            self._alarm = asyncio.get_running_loop().call_at(end, self._tick)
+
+    def _tick(self) -> None:
+        self._leases.tick(self._now())
+        self._set_alarm()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

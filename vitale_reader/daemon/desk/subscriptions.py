@@ -1,0 +1,63 @@
+"""A subscription, as its deliveries see it: what a request is answered with becomes a notification.
+
+Its nonce is in every token of it, from its first to its last. It ties a token to this subscription of this client, so
+that a token of another one is not taken for it; it does not say when the token was made. That is said by ``iat`` and
+``exp``, which the station signs, and a token is good for one use, by its ``jti``.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from vitale_protocol.errors import VitaleError
+from vitale_protocol.events import PresentationToken, Step
+from vitale_protocol.methods import PresentationResult
+from vitale_reader.daemon.issuing.issuer import Grant
+
+__all__ = ["Subscriber", "Subscription"]
+
+
+class Subscriber(Protocol):
+    """A session, as a subscription sees it.
+
+    Attributes:
+        number: unique among the sessions of this process.
+    """
+
+    number: int
+
+    def presentation_token(self, event: PresentationToken) -> None:
+        """The token of a presentation."""
+
+    def presentation_failed(self, subscription: str, error: VitaleError, reader: str | None) -> None:
+        """A presentation that gave no token."""
+
+    def subscription_progress(self, subscription: str, step: Step, reader: str | None, reason: str) -> None:
+        """How a presentation gets on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subscription:
+    """What a session subscribed to, under which name."""
+
+    subscriber: Subscriber
+    name: str
+    grant: Grant
+    reader: str | None = None
+
+    # ── delivery.Client ──
+
+    def reply(self, request: int | str, result: PresentationResult) -> None:
+        """A presentation gave a token."""
+        self.subscriber.presentation_token(
+            PresentationToken(
+                subscription=self.name, presentation=result.presentation, token=result.token, claims=result.claims
+            )
+        )
+
+    def fail(self, request: int | str, error: VitaleError) -> None:
+        """A presentation gave none."""
+        self.subscriber.presentation_failed(self.name, error, self.reader)
+
+    def progress(self, request: int | str, step: Step, reader: str | None, reason: str) -> None:
+        """How a presentation gets on."""
+        self.subscriber.subscription_progress(self.name, step, reader, reason)

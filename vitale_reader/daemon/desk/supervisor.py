@@ -1,0 +1,361 @@
+"""Driver processes: started, listened to, beaten for a pulse, killed when they hang, restarted when they die.
+
+A driver that crashes takes only its own process with it. Its readers go, and come back with the next process; the
+first restart is immediate, the following ones wait longer and longer until one has lived for a while.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vitale_drivers.base import (
+    Arm,
+    Command,
+    Disarm,
+    Health,
+    Log,
+    Options,
+    Ping,
+    Pong,
+    Report,
+    Start,
+    Started,
+    Stop,
+    Transmit,
+    Transmitted,
+)
+from vitale_drivers.host.pipe import Decoder, StreamError, encode
+from vitale_protocol.errors import ReaderGone, ReaderUnavailable
+from vitale_protocol.methods import DriverHealth
+from vitale_reader.daemon.desk.native_output import Overheard
+
+__all__ = ["Beat", "Supervisor", "Worker"]
+
+logger = logging.getLogger(__name__)
+
+READ_BYTES = 65_536
+
+#: Seconds that the end of what a process printed may take to come; somebody whom it started may hold it open.
+LAST_WORDS = 1.0
+
+#: Bytes of commands that a worker has not read. A command takes a few hundred.
+MOST_UNREAD = 1 << 20
+
+#: Exit statuses of a worker that will not do better the next time (sysexits.h EX_UNAVAILABLE and EX_CONFIG).
+HOPELESS = frozenset({69, 78})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """How patient the supervisor is, in seconds.
+
+    Attributes:
+        interval: between two pings, while the driver has something to do.
+        rest: likewise while it has not; each ping wakes two processes.
+        patience: without an answer to a ping, or to start, before the worker is killed.
+        backoff: waited before the second, third … restart in a row; the last one stays.
+        settled: a worker that lived this long is restarted at once again.
+        farewell: for a worker to end by itself when the daemon stops.
+    """
+
+    interval: float = 2.0
+    rest: float = 10.0
+    patience: float = 5.0
+    backoff: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0)
+    settled: float = 30.0
+    farewell: float = 2.0
+
+
+#: What the supervisor tells of a driver: its name with a report, or with the reason why its process ended.
+OnReport = Callable[[str, Report], None]
+OnEnd = Callable[[str, str], None]
+
+
+@dataclass(slots=True)
+class Worker:
+    """One driver, across the processes that run it one after the other."""
+
+    name: str
+    options: Options
+    on_report: OnReport
+    on_end: OnEnd
+    beat: Beat = field(default_factory=Beat)
+    command: tuple[str, ...] = (sys.executable, "-m", "vitale_drivers.host.worker")
+    arguments: tuple[str, ...] = ()
+
+    state: Literal["starting", "ready", "degraded", "restarting", "stopped"] = "starting"
+    media: tuple[str, ...] = ()
+    version: str = ""
+    restarts: int = 0
+    reason: str = ""
+    detail: str = ""
+    _process: asyncio.subprocess.Process | None = None
+    _status: int = 0
+    _stopping: bool = False
+    _pinged: int = 0
+    _answered: asyncio.Event = field(default_factory=asyncio.Event)
+    _ordered: asyncio.Event = field(default_factory=asyncio.Event)
+    _armed: bool = False
+    _transmissions: dict[int, asyncio.Future[Transmitted]] = field(
+        default_factory=dict[int, "asyncio.Future[Transmitted]"]
+    )
+    _last_transmission: int = 0
+
+    @property
+    def health(self) -> DriverHealth:
+        """The driver as ``station.info`` shows it."""
+        return DriverHealth(
+            name=self.name,
+            state=self.state,
+            media=self.media,
+            restarts=self.restarts,
+            pid=self._process.pid if self._process else None,
+            version=self.version or None,
+            reason=self.reason or None,
+            detail=self.detail or None,
+        )
+
+    async def run(self) -> None:
+        """Keeps a process of the driver alive until ``stop``."""
+        quick_deaths = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            why = "it was not started" if self._stopping else await self._live()
+            if self._stopping:
+                break
+            # What the worker itself said of its end says more than its exit status.
+            if self.state != "degraded":
+                self.reason, self.detail = ReaderUnavailable.reason, why
+            self.state = "restarting"
+            logger.warning("driver %s: %s", self.name, why)
+            self._end_of_process()
+            if loop.time() - began >= self.beat.settled:
+                quick_deaths = 0
+            if self._status in HOPELESS:
+                quick_deaths = len(self.beat.backoff)
+            await asyncio.sleep(self.beat.backoff[min(quick_deaths, len(self.beat.backoff) - 1)])
+            quick_deaths += 1
+            self.restarts += 1
+        self.state = "stopped"
+        self._end_of_process()
+
+    def send(self, command: Command) -> None:
+        """Sends a command to the process; without one it is dropped, since the hub arms each new process again."""
+        process = self._process
+        if process is None or process.stdin is None or process.stdin.is_closing():
+            return
+        process.stdin.write(encode(command))
+        if not isinstance(command, Ping):
+            self._armed = isinstance(command, Arm) or (self._armed and not isinstance(command, Disarm))
+            self._ordered.set()
+        if process.stdin.transport.get_write_buffer_size() > MOST_UNREAD:
+            logger.error("driver %s does not read its commands; killed", self.name)
+            _kill(process)
+
+    async def transmit(self, reader: str, apdus: tuple[bytes, ...], *, lease: int) -> Transmitted:
+        """Exchanges raw APDUs with the medium in a reader, in the transaction of a lease.
+
+        Raises:
+            ReaderGone: the driver's process ended before it answered.
+        """
+        if self._process is None:
+            raise ReaderGone(f"driver {self.name} is not running")
+        self._last_transmission += 1
+        future: asyncio.Future[Transmitted] = asyncio.get_running_loop().create_future()
+        self._transmissions[self._last_transmission] = future
+        self.send(Transmit(id=self._last_transmission, reader=reader, apdus=apdus, lease=lease))
+        return await future
+
+    async def stop(self) -> None:
+        """Ends the process: asked first, killed if it does not answer."""
+        self._stopping = True
+        process = self._process
+        if process is None:
+            return
+        self.send(Stop())
+        await self._bury(process)
+
+    async def _live(self) -> str:
+        """One process from its start to its end; returns why it ended."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.command,
+                self.name,
+                *self.arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+        except OSError as error:
+            return f"cannot be started: {error.strerror}"
+        self._process, self.state = process, "starting"
+        self._answered.clear()
+        self._armed = False
+        self.send(Start(options=dict(self.options)))
+        if self._stopping:  # told so while the process was being made
+            self.send(Stop())
+        heart = asyncio.create_task(self._beat(process), name=f"heartbeat {self.name}")
+        overheard = asyncio.create_task(self._overhear(process), name=f"printed by {self.name}")
+        try:
+            fault = await self._listen(process)
+        finally:
+            heart.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heart
+            if process.stdin is not None:
+                process.stdin.close()
+            self._status = await self._bury(process)
+            self._process = None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS):
+                    await overheard
+        return fault or _ending(self._status)
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> str:
+        """Takes the reports of a process until its stream ends; returns a fault of the stream, or nothing."""
+        if process.stdout is None:
+            return "its output cannot be read"
+        decoder: Decoder[Report] = Decoder(Report)
+        while data := await process.stdout.read(READ_BYTES):
+            try:
+                reports = decoder.receive(data)
+            except StreamError as error:
+                return f"it said something that is not a report ({error})"
+            try:
+                for report in reports:
+                    self._take(report)
+            except Exception as error:
+                logger.error("driver %s: a report could not be used", self.name, exc_info=error)
+                return "it reported what could not be used"
+        return ""
+
+    def _take(self, report: Report) -> None:
+        match report:
+            case Pong(stuck=stuck):
+                if stuck and self._process is not None:
+                    logger.error("driver %s is stuck in %s; killed", self.name, stuck)
+                    _kill(self._process)
+                self._answered.set()
+            case Log(level=level, logger=name, text=text):
+                logging.getLogger(name).log(level, "%s", text)
+            case Transmitted(id=number):
+                future = self._transmissions.pop(number, None)
+                if future is not None and not future.done():
+                    future.set_result(report)
+            case Started():
+                self.state, self.media, self.version = "ready", report.media, report.version
+                self.reason = self.detail = ""
+                self._answered.set()
+                self.on_report(self.name, report)
+            case Health():
+                self.state = "ready" if report.state == "ok" else "degraded"
+                self.reason, self.detail = report.reason, report.detail
+                self.on_report(self.name, report)
+            case _:
+                self.on_report(self.name, report)
+
+    async def _beat(self, process: asyncio.subprocess.Process) -> None:
+        """Kills the process when it does not answer; its restart follows from its end."""
+        while True:
+            try:
+                async with asyncio.timeout(self.beat.patience):
+                    await self._answered.wait()
+            except TimeoutError:
+                logger.error("driver %s does not answer; killed", self.name)
+                _kill(process)
+                return
+            await self._pause()
+            self._answered.clear()
+            self._pinged += 1
+            self.send(Ping(id=self._pinged))
+
+    async def _pause(self) -> None:
+        """Until the next ping: after a rest, ``interval`` after it was ordered to do something."""
+        if not self._armed:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(self.beat.rest - self.beat.interval, 0.0)):
+                    await self._ordered.wait()
+            self._ordered.clear()
+        await asyncio.sleep(self.beat.interval)
+
+    async def _overhear(self, process: asyncio.subprocess.Process) -> None:
+        """Takes what native libraries print; tells the last of it where the process was not asked to end."""
+        if process.stderr is None:
+            return
+        overheard = Overheard(self.name)
+        await overheard.listen(process.stderr)
+        if not self._stopping:
+            for line in overheard.last:
+                logger.warning("driver %s printed last: %s", self.name, line)
+
+    async def _bury(self, process: asyncio.subprocess.Process) -> int:
+        """The exit status of a process that was told to end or closed its output; killed if it takes its time."""
+        try:
+            async with asyncio.timeout(self.beat.farewell):
+                return await process.wait()
+        except TimeoutError:
+            _kill(process)
+            return await process.wait()
+
+    def _end_of_process(self) -> None:
+        for future in self._transmissions.values():
+            if not future.done():
+                future.set_exception(ReaderGone(f"driver {self.name} ended"))
+        self._transmissions.clear()
+        self.on_end(self.name, self.reason)
+
+
+class Supervisor:
+    """All the drivers of a station."""
+
+    def __init__(self, drivers: Mapping[str, Options], *, on_report: OnReport, on_end: OnEnd, beat: Beat) -> None:
+        self.workers = {name: Worker(name, options, on_report, on_end, beat=beat) for name, options in drivers.items()}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Starts a process for each driver, all at once."""
+        self._tasks = [
+            asyncio.create_task(worker.run(), name=f"driver {name}") for name, worker in self.workers.items()
+        ]
+
+    def send(self, driver: str, command: Command) -> None:
+        """Sends a command to a driver."""
+        self.workers[driver].send(command)
+
+    async def transmit(self, driver: str, reader: str, apdus: tuple[bytes, ...], *, lease: int) -> Transmitted:
+        """Exchanges raw APDUs with a leased medium.
+
+        Raises:
+            ReaderGone: the driver's process ended before it answered.
+        """
+        return await self.workers[driver].transmit(reader, apdus, lease=lease)
+
+    @property
+    def health(self) -> tuple[DriverHealth, ...]:
+        """The drivers as ``station.info`` shows them."""
+        return tuple(worker.health for worker in self.workers.values())
+
+    async def stop(self) -> None:
+        """Ends them all, at the same time."""
+        await asyncio.gather(*(worker.stop() for worker in self.workers.values()))
+        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                logger.error("a driver's supervision had ended by a fault", exc_info=outcome)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    # Not process.kill(): it reaps the process behind the back of asyncio, which then reports status 255.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+
+
+def _ending(status: int) -> str:
+    return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"

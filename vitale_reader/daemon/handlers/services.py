@@ -1,0 +1,103 @@
+"""What the handlers of all topics work with."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vitale_protocol.errors import LimitExceeded, VitaleError
+from vitale_protocol.methods import Limits, Result, Station
+from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Caller
+from vitale_reader.daemon.conversation import Conversation
+from vitale_reader.daemon.desk.coordinator import Desk
+from vitale_reader.daemon.issuing.contexts import Contexts
+from vitale_reader.daemon.issuing.delivery import incident
+from vitale_reader.daemon.issuing.outbox import Outbox
+from vitale_reader.daemon.keystore.certificates import Certificates
+from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.site.remote_desks import Neighbours
+from vitale_reader.daemon.store.audit import Audit
+from vitale_reader.resolvers.guarded import GuardedResolver
+
+__all__ = ["Answer", "Handler", "Handlers", "Parts", "RequestId"]
+
+RequestId = int | str
+Answer = Result | Coroutine[Any, Any, Result] | None
+
+#: Takes a call, its id and its parameters. It returns the result, a coroutine of it, or None where it comes later.
+Handler = Callable[[Conversation, RequestId | None, Any], Answer]
+Handlers = Mapping[str, Handler]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of the daemon, the sessions there are, and what is done behind the answers."""
+
+    station: Station
+    limits: Limits
+    desk: Desk
+    access: Access
+    outbox: Outbox
+    contexts: Contexts
+    resolver: GuardedResolver
+    audit: Audit
+    keys: Keys
+    certificates: Certificates
+    neighbours: Neighbours | None
+    clock: Callable[[], float]
+    conversations: dict[int, Conversation] = field(default_factory=dict[int, Conversation])
+    tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
+
+    def require_room(self, conversation: Conversation) -> None:
+        """Refuses a session that has as many requests, subscriptions and leases already as it may.
+
+        Raises:
+            LimitExceeded: no room for one more.
+        """
+        elsewhere = 0 if self.neighbours is None else self.neighbours.load(conversation)
+        if self.desk.load(conversation) + elsewhere >= self.limits.requests:
+            told = "too many requests, subscriptions and leases in this session"
+            raise LimitExceeded(told, data={"limit": "requests"})
+
+    def expel(self, client_id: str) -> int:
+        """Ends the sessions of a client; how many there were."""
+        ended = [
+            conversation
+            for conversation in self.conversations.values()
+            if conversation.caller is not None and conversation.caller.client_id == client_id != LOCAL_CLIENT
+        ]
+        for conversation in ended:
+            conversation.connection.close()
+        return len(ended)
+
+    def revoked(self, client_id: str) -> None:
+        """A client is revoked: what it held is of no more use to anybody."""
+        self.expel(client_id)
+        self.spawn(self.contexts.release_taken(self.contexts.revoke(client_id)))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Has something done by a task of its own; a fault in it becomes an incident."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def note(self, action: str, outcome: str, caller: Caller | None = None, *, reader: str | None = None) -> None:
+        """A line in the audit trail."""
+        client_id = caller.client_id if caller else None
+        self.spawn(self.audit.note(action, outcome, client_id=client_id, reader=reader))
+
+    @contextlib.contextmanager
+    def noted(self, action: str, caller: Caller, *, reader: str | None = None) -> Generator[None]:
+        """A line in the audit trail about what is done within, with its outcome."""
+        try:
+            yield
+        except VitaleError as error:
+            self.note(action, error.reason, caller, reader=reader)
+            raise
+        self.note(action, "ok", caller, reader=reader)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            incident(error)

@@ -1,0 +1,1 @@
+"""From a presentation to a signed token in its client's hands."""

@@ -1,0 +1,339 @@
+"""apCV contexts that clients hold: kept sealed, given back to their owner only, ended at ``date_fin_validite``.
+
+- A context belongs to the client whose token told it; to every other it is unknown.
+- A new reading at a client releases its former contexts. Where nothing comes of it, those that the service did not
+  release are held on.
+- Its owner is told once that it ends soon: ``NOTICE`` seconds before, or after three quarters of a shorter life. If no
+  session of the owner is open then, the first one that opens is told.
+- At its end a context is forgotten. What lives is known across restarts.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from sqlalchemy import Connection, delete, insert, select, update
+
+from vitale_protocol.errors import ContextUnknown, MixedOrigin, ResolverUnavailable, StoreUnavailable, VitaleError
+from vitale_protocol.events import ContextExpiring
+from vitale_protocol.methods import ContextRestored, StationMode
+from vitale_protocol.records import Origin
+from vitale_protocol.tokens import ContextClaim
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store.store import Database
+from vitale_reader.daemon.store.tables import contexts
+from vitale_reader.resolvers.base import Resolution, claim_of
+from vitale_reader.resolvers.guarded import GuardedResolver
+
+__all__ = ["NOTICE", "Contexts", "Held"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds: time to finish a bill, of a context that lives for half an hour.
+NOTICE = 300.0
+
+#: Seconds between two looks at the clock, where there is anything to look for.
+LOOK = 30.0
+
+#: Tells every open session of a client; whether there was one.
+Notify = Callable[[str, ContextExpiring], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Held:
+    """A context that a client holds; times are epoch seconds."""
+
+    digest: str
+    client_id: str
+    notice_at: float
+    noticed: bool
+    ends_at: float
+    sealed: bytes
+
+
+class Kept(ContextClaim, frozen=True, kw_only=True):
+    """What is sealed of a context: what its client was told, and what kind of service vouched for it."""
+
+    origin: Origin = "unknown"
+
+
+class Contexts:
+    """The contexts of a station; ``notify`` is set by whoever composes the daemon."""
+
+    notify: Notify
+
+    def __init__(
+        self,
+        store: Database,
+        vault: Vault,
+        resolver: GuardedResolver,
+        *,
+        station: str,
+        mode: StationMode,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._resolver = resolver
+        self._station = station
+        self._mode = mode
+        self._clock = clock
+        self._held: dict[str, Held] = {}
+        self._revoked: set[str] = set()
+        self._changed = asyncio.Event()
+        self.notify = lambda _client, _event: False
+
+    async def open(self) -> None:
+        """Reads what is held and has not ended.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        names = ("digest", "client_id", "notice_at", "noticed", "ends_at", "sealed")
+        # Those of the other stations of a site are theirs; version 0.1 did not say whose they are, and had one station.
+        ours = contexts.c.station.is_(None) | (contexts.c.station == self._station)
+        query = select(*(contexts.c[name] for name in names)).where(ours, contexts.c.ends_at > self._clock())
+        rows = await self._store.run(lambda connection: connection.execute(query).all())
+        found = [Held(**dict(zip(names, row, strict=True))) for row in rows]
+        self._held = {held.digest: held for held in found if self._opens(held)}
+
+    # ── readings ──
+
+    def hold(self, resolution: Resolution, client_id: str) -> tuple[Held, Callable[[Connection], object]]:
+        """A context for a client, and what keeps it within the transaction that keeps its token."""
+        digest = self._digest(resolution.identifiant)
+        now, ends_at = self._clock(), resolution.date_fin_validite.timestamp()
+        held = Held(
+            digest=digest,
+            client_id=client_id,
+            notice_at=ends_at - min(NOTICE, (ends_at - now) / 4),
+            noticed=False,
+            ends_at=ends_at,
+            sealed=self._seal(resolution, digest),
+        )
+        row = {name: getattr(held, name) for name in Held.__slots__} | {"station": self._station}
+
+        def write(connection: Connection) -> None:
+            # A service may give the context that it gave before.
+            connection.execute(delete(contexts).where(contexts.c.digest == digest))
+            connection.execute(insert(contexts), row)
+
+        return held, write
+
+    def held(self, context: Held) -> bool:
+        """A context was kept in the store: it counts from now on; not where its client was revoked meanwhile."""
+        if context.client_id in self._revoked:
+            return False
+        self._held[context.digest] = context
+        self._changed.set()
+        return True
+
+    def of_client(self, client_id: str) -> tuple[Held, ...]:
+        """What a client holds."""
+        return tuple(held for held in self._held.values() if held.client_id == client_id)
+
+    def revoke(self, client_id: str) -> tuple[Held, ...]:
+        """A client is no more: it holds nothing from now on. Gives what it held, for ``release_taken``."""
+        self._revoked.add(client_id)
+        return self.take(self.of_client(client_id))
+
+    def take(self, former: Iterable[Held]) -> tuple[Held, ...]:
+        """Those that are held still; from now on they are unknown to their client. Each is given to one caller only."""
+        return tuple(held for held in former if self._held.pop(held.digest, None) is not None)
+
+    async def release_former(self, former: Iterable[Held]) -> None:
+        """Releases contexts before others take their place; what the service does not release stays held."""
+        for held in former:
+            if await self.let_go(self._open(held).identifiant):
+                self._held.pop(held.digest, None)
+                await self._forget_released(held)
+
+    async def release_taken(self, taken: Iterable[Held]) -> None:
+        """Releases what nobody holds any more, as well as can be: what the service does not hear ends by itself."""
+        for held in taken:
+            await self.let_go(self._open(held).identifiant)
+            await self._forget_released(held)
+
+    async def let_go(self, identifiant: str) -> bool:
+        """Releases a context that nobody waits for, as well as can be; whether the service has it no more."""
+        try:
+            await self._resolver.release(identifiant)
+        except ContextUnknown:
+            return True
+        except VitaleError as error:
+            logger.info("a context was not released, and ends by itself: %s", error)
+            return False
+        return True
+
+    # ── the client's calls ──
+
+    async def restore(self, client_id: str, identifiant: str) -> ContextRestored:
+        """A context of a client once more: from the service, or where that does not answer, as it is held.
+
+        Raises:
+            ContextUnknown: not a context of this client, or not any more.
+            ResolverRefused: the service answered no.
+            MixedOrigin: one of the context and the service is simulated, the other is not.
+            StoreUnavailable: what the service gave cannot be kept.
+        """
+        held = self._of(client_id, identifiant)
+        try:
+            resolution = await self._resolver.restore(identifiant)
+        except ResolverUnavailable:
+            return _restored(self._open(self._of(client_id, identifiant)), confirmed=False)
+        except ContextUnknown:
+            await self._drop(held.digest)
+            raise
+        # Once more: it may have been released meanwhile, restored by another call, or told to end soon.
+        held = self._of(client_id, identifiant)
+        if (self._open(held).origin == "simulated") != (resolution.origin == "simulated"):
+            raise MixedOrigin("one of the context and the service is simulated, the other is not")
+        await self._renew(held, resolution)
+        return _restored(claim_of(resolution), confirmed=True)
+
+    async def release(self, client_id: str, identifiant: str) -> bool:
+        """Releases a context of a client; whether the service still knew it.
+
+        Raises:
+            ContextUnknown: not a context of this client, or not any more.
+            ResolverUnavailable, ResolverRefused: the service did not release it; the client holds it still.
+        """
+        held = self._of(client_id, identifiant)
+        try:
+            await self._resolver.release(identifiant)
+        except ContextUnknown:
+            known = False
+        else:
+            known = True
+        await self._drop(held.digest)
+        return known
+
+    # ── time ──
+
+    async def watch(self) -> None:
+        """Tells of contexts that end soon, and forgets those that ended; until it is cancelled."""
+        while True:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(self._until_next()):
+                    await self._changed.wait()
+            except TimeoutError:
+                await self._attend()
+
+    async def welcome(self, client_id: str) -> None:
+        """A session of a client opened: it hears what no other could be told."""
+        await self._tell([held for held in self._due() if held.client_id == client_id])
+
+    async def purge(self) -> int:
+        """Forgets the contexts that ended; returns how many there were.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        statement = delete(contexts).where(contexts.c.ends_at <= self._clock())
+        return await self._store.run(lambda connection: connection.execute(statement).rowcount)
+
+    def _until_next(self) -> float | None:
+        now = self._clock()
+        ends = [held.ends_at for held in self._held.values()]
+        # A notice that is due and heard by nobody waits for a session, not for time.
+        notices = [held.notice_at for held in self._held.values() if not held.noticed and held.notice_at > now]
+        soonest = min([*ends, *notices], default=None)
+        # Not longer than LOOK: the clock may be set, and the machine may sleep.
+        return None if soonest is None else min(max(soonest - now, 0.0), LOOK)
+
+    async def _attend(self) -> None:
+        ended = [held.digest for held in self._held.values() if held.ends_at <= self._clock()]
+        for digest in ended:
+            del self._held[digest]
+        try:
+            if ended:
+                await self._forget(ended)
+        except StoreUnavailable as error:
+            logger.error("contexts that ended stay in the store until it is cleared: %s", error)
+        await self._tell(self._due())
+
+    def _due(self) -> list[Held]:
+        now = self._clock()
+        return [held for held in self._held.values() if not held.noticed and held.notice_at <= now < held.ends_at]
+
+    async def _tell(self, due: Iterable[Held]) -> None:
+        for each in due:
+            # Looked up again: while others were told, it may have been released, or told of by another call.
+            held = self._held.get(each.digest)
+            if held is None or held.noticed:
+                continue
+            claim = self._open(held)
+            event = ContextExpiring(identifiant=claim.identifiant, date_fin_validite=claim.date_fin_validite)
+            if not self.notify(held.client_id, event):
+                continue
+            self._held[held.digest] = replace(held, noticed=True)
+            try:
+                await self._update(held.digest, noticed=True)
+            except StoreUnavailable as error:
+                logger.error("that a context ends soon may be told again after a restart: %s", error)
+
+    # ── inside ──
+
+    async def _renew(self, held: Held, resolution: Resolution) -> None:
+        again, _ = self.hold(resolution, held.client_id)
+        # The owner of a context that ends when it was to end has been told of it, or will be.
+        if again.ends_at == held.ends_at:
+            again = replace(again, notice_at=held.notice_at, noticed=held.noticed)
+        self._held[held.digest] = again
+        self._changed.set()
+        await self._update(held.digest, **{name: getattr(again, name) for name in Held.__slots__})
+
+    def _opens(self, held: Held) -> bool:
+        """Whether it was sealed with the keys that the station has now, and may be used in its mode of now."""
+        try:
+            kept = self._open(held)
+        except InvalidTag:
+            return False
+        return kept.origin != "simulated" or self._mode == "simulated"
+
+    def _digest(self, identifiant: str) -> str:
+        return self._vault.digest("context", identifiant.encode())
+
+    def _of(self, client_id: str, identifiant: str) -> Held:
+        held = self._held.get(self._digest(identifiant))
+        if held is None or held.client_id != client_id or held.ends_at <= self._clock():
+            raise ContextUnknown("not a context of this client, or not any more")
+        return held
+
+    def _seal(self, resolution: Resolution, digest: str) -> bytes:
+        kept = Kept(**msgspec.structs.asdict(claim_of(resolution)), origin=resolution.origin)
+        return self._vault.seal(msgspec.json.encode(kept), f"context:{digest}")
+
+    def _open(self, held: Held) -> Kept:
+        return msgspec.json.decode(self._vault.unseal(held.sealed, f"context:{held.digest}"), type=Kept)
+
+    async def _update(self, digest: str, /, **values: object) -> None:
+        statement = update(contexts).where(contexts.c.digest == digest).values(**values)
+        await self._store.run(lambda connection: connection.execute(statement))
+
+    async def _drop(self, digest: str) -> None:
+        self._held.pop(digest, None)
+        await self._forget([digest])
+
+    async def _forget_released(self, held: Held) -> None:
+        try:
+            await self._forget([held.digest])
+        except StoreUnavailable as error:
+            logger.error("a context that was released stays in the store until its end: %s", error)
+
+    async def _forget(self, digests: list[str]) -> None:
+        statement = delete(contexts).where(contexts.c.digest.in_(digests))
+        await self._store.run(lambda connection: connection.execute(statement))
+
+
+def _restored(claim: ContextClaim, *, confirmed: bool) -> ContextRestored:
+    return ContextRestored(
+        identifiant=claim.identifiant,
+        token=claim.token,
+        date_fin_validite=claim.date_fin_validite,
+        confirmed=confirmed,
+    )

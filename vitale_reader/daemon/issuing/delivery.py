@@ -1,0 +1,356 @@
+"""From a presentation to the reply to whoever asked: read, guarded, resolved, signed, kept, handed over.
+
+Whether the hub gave it to the request, or a client submitted it itself, is all the same here.
+
+Each delivery is a task of its own, and waits for nobody else's. The order of its steps is what its promises rest on:
+
+1. A string is reserved before it is sent anywhere, so that it counts once.
+2. The client's former contexts are released before it gets a new one. Where it gets none, it keeps those that the
+   service did not release.
+3. While the service is asked, the client may cancel, go away, or run out of time. It is answered at once; the service
+   is heard to its end, and a context that comes then is released.
+4. The token, the mark of the string, the context and the audit line are kept in one transaction, before the reply.
+   Where that fails, the context is released.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import msgspec
+from sqlalchemy import Connection
+
+from vitale_drivers.base import Presented
+from vitale_protocol.errors import (
+    InternalError,
+    MediumExpired,
+    Opposed,
+    PresentationTimeout,
+    StoreUnavailable,
+    VitaleError,
+)
+from vitale_protocol.events import Step
+from vitale_protocol.methods import PresentationResult
+from vitale_protocol.records import Reading
+from vitale_reader.daemon.issuing.contexts import Contexts, Held
+from vitale_reader.daemon.issuing.issuer import Grant, Issued, Issuer
+from vitale_reader.daemon.issuing.opposition import Opposition
+from vitale_reader.daemon.issuing.outbox import Outbox
+from vitale_reader.daemon.issuing.replay import ReplayGuard
+from vitale_reader.daemon.store.audit import Audit, Entry
+from vitale_reader.daemon.store.store import Need
+from vitale_reader.resolvers.base import Resolution
+from vitale_reader.resolvers.guarded import GuardedResolver
+
+__all__ = ["Asked", "Claim", "Client", "Delivery", "Fate", "incident"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a new reading waits for the release of the former contexts; it goes on behind its back.
+FORMER = 2.0
+
+RequestId = int | str
+Fate = Literal["used", "unused", "declined"]
+"""It answered a request; or it may still answer another one; or nothing was done for it, since the request was over."""
+Write = Callable[[Connection], object]
+
+
+class Client(Protocol):
+    """A session, as a delivery sees it; each call goes to the other end at once, if that is still there."""
+
+    def reply(self, request: RequestId, result: PresentationResult) -> None:
+        """The presentation that a request waited for."""
+
+    def fail(self, request: RequestId, error: VitaleError) -> None:
+        """The error that a request ended with."""
+
+    def progress(self, request: RequestId, step: Step, reader: str | None, reason: str) -> None:
+        """How a request gets on; ``reason`` is a catalogue reason where the step has one, else empty."""
+
+
+class Claim(Protocol):
+    """What a delivery does besides, for a request of another desk of the site."""
+
+    async def take(self) -> None:
+        """Makes it this desk's alone, before anything is done for it.
+
+        Raises:
+            Cancelled: it is over, or another desk has it.
+            StoreUnavailable: that cannot be known.
+        """
+
+    def answer(self, result: PresentationResult) -> Write:
+        """What answers it, in the transaction that keeps its token."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who waits for what.
+
+    Attributes:
+        client: the session.
+        request: the id of its call.
+        grant: what it asked for and may have.
+        deadline: when its time is over, of the loop's clock.
+        given_up: gets the error with which the request is to end early.
+        action: the method, for the audit trail.
+        claim: for a request of another desk.
+    """
+
+    client: Client
+    request: RequestId
+    grant: Grant
+    deadline: float
+    given_up: asyncio.Future[VitaleError]
+    action: str = "presentation.request"
+    claim: Claim | None = None
+
+    def give_up(self, error: VitaleError) -> bool:
+        """Ends the request early; whether this was the first word of that."""
+        if self.given_up.done():
+            return False
+        self.given_up.set_result(error)
+        return True
+
+    def settle(self) -> None:
+        """From here on the request ends with its reply.
+
+        Raises:
+            VitaleError: it was given up before.
+        """
+        if self.given_up.done():
+            raise self.given_up.result()
+        self.given_up.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A reading behind which there may be a reserved string and a context."""
+
+    reading: Reading
+    digest: str | None = None
+    resolution: Resolution | None = None
+    former: tuple[Held, ...] = ()
+
+
+class Delivery:
+    """Makes replies of presentations."""
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        outbox: Outbox,
+        audit: Audit,
+        guard: ReplayGuard,
+        resolver: GuardedResolver,
+        contexts: Contexts,
+        opposition: Opposition,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._issuer = issuer
+        self._outbox = outbox
+        self._audit = audit
+        self._guard = guard
+        self._resolver = resolver
+        self._contexts = contexts
+        self._opposition = opposition
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def deliver(self, asked: Asked, presentation: Presented, driver: str) -> Fate:
+        """Answers a request, in whatever way; what has become of what was presented."""
+        begun = False
+        try:
+            if asked.claim is not None:
+                await asked.claim.take()
+            begun = True
+            result = await self._result(asked, presentation, driver)
+        except VitaleError as error:
+            asked.client.fail(asked.request, error)
+            await self.note(asked, error.reason)
+        except Exception as error:  # noqa: BLE001  an edge: evidence comes from strangers
+            asked.client.fail(asked.request, incident(error))
+            await self.note(asked, InternalError.reason)
+        else:
+            asked.client.reply(asked.request, result)
+            return "used"
+        if not begun:
+            return "declined"
+        return "unused" if await self._unused(presentation) else "used"
+
+    async def note(self, asked: Asked, outcome: str) -> None:
+        """A line in the audit trail about a request that ended without a token."""
+        await self._audit.note(asked.action, outcome, client_id=asked.grant.client_id)
+
+    async def stop(self) -> None:
+        """Finishes what goes on behind the replies."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    async def _result(self, asked: Asked, presentation: Presented, driver: str) -> PresentationResult:
+        resolved = await self._resolve(asked, presentation, self._issuer.interpret(presentation))
+        try:
+            self._refuse_opposed(resolved.reading)
+            asked.settle()
+            issued = await self._issue_and_keep(presentation, asked, driver, resolved)
+        except BaseException:
+            if resolved.resolution is not None:
+                self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
+            elif resolved.digest is not None and "code" in presentation.evidence:
+                self._spawn(self._withdraw(resolved.digest))  # paper was sent nowhere
+            raise
+        return _result_of(presentation, issued)
+
+    async def _issue_and_keep(self, presentation: Presented, asked: Asked, driver: str, resolved: Resolved) -> Issued:
+        degraded = self._outbox.degraded
+        warnings = resolved.reading.warnings + (("store_degraded",) if degraded else ())
+        reading = msgspec.structs.replace(resolved.reading, warnings=warnings)
+        issued = self._issuer.issue(presentation, reading, driver, asked.grant, resolved.resolution)
+        try:
+            await self._keep(presentation, asked, issued, resolved, needs="any" if degraded else "site")
+        except StoreUnavailable:
+            if degraded or not self._outbox.degraded:
+                raise
+            return await self._issue_and_keep(presentation, asked, driver, resolved)  # it is away since a moment ago
+        return issued
+
+    async def _keep(
+        self, presentation: Presented, asked: Asked, issued: Issued, resolved: Resolved, *, needs: Need
+    ) -> None:
+        """Kept before it is handed over: whatever dies from here on, the token is in the outbox."""
+        grant = asked.grant
+        also: list[Write] = []
+        held: Held | None = None
+        if resolved.digest is not None:
+            also.append(self._guard.settle(resolved.digest))
+        if resolved.resolution is not None and "context" in grant.scopes:
+            held, write = self._contexts.hold(resolved.resolution, grant.client_id)
+            also.append(write)
+        if asked.claim is not None:
+            also.append(asked.claim.answer(_result_of(presentation, issued)))
+        entry = Entry(
+            at=self._clock(),
+            action=asked.action,
+            outcome="ok",
+            client_id=grant.client_id,
+            medium=presentation.medium,
+            reader=presentation.reader,
+            jti=issued.claims.jti,
+        )
+        await self._outbox.put(
+            issued.token, client_id=grant.client_id, presentation=presentation.id, entry=entry, also=also, needs=needs
+        )
+        replaced = self._contexts.take(each for each in resolved.former if held is None or each.digest != held.digest)
+        if replaced:
+            self._spawn(self._contexts.release_taken(replaced))
+        if held is not None:
+            if not self._contexts.held(held):
+                self._spawn(self._contexts.release_taken((held,)))
+        elif resolved.resolution is not None:
+            # Its client does not learn its name, so nobody could ever use it.
+            self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
+
+    def _refuse_opposed(self, reading: Reading) -> None:
+        record = reading.record
+        if self._opposition.lists(record.assure.numero_serie if record.assure else None):
+            raise Opposed("the card is on the site's opposition list")
+
+    # ── apCV ──
+
+    async def _resolve(self, asked: Asked, presentation: Presented, reading: Reading) -> Resolved:
+        string = presentation.evidence.get("string")
+        digest = self._guard.digest(presentation.evidence)
+        if digest is not None:
+            await self._guard.claim(digest)
+            await self._require_wanted(asked, digest)
+        former = self._contexts.of_client(asked.grant.client_id)
+        if string is None or digest is None or not self._resolver.resolves:
+            return Resolved(reading, digest, former=former)
+        asked.client.progress(asked.request, "resolving", presentation.reader, "")
+        asking = asyncio.create_task(self._ask(asked, string, digest, former))
+        resolution = await self._unless_given_up(asking, asked)
+        try:
+            if resolution.date_fin_validite.timestamp() <= self._clock():
+                raise MediumExpired("the service gave a context that has ended")
+            return Resolved(self._issuer.resolved(reading, resolution), digest, resolution, former)
+        except BaseException:
+            self._spawn(self._contexts.let_go(resolution.identifiant))
+            raise
+
+    async def _require_wanted(self, asked: Asked, digest: str) -> None:
+        """A string that nobody waits for any more is not sent, and not used up."""
+        if asked.given_up.done():
+            await self._withdraw(digest)
+            raise asked.given_up.result()
+
+    async def _ask(self, asked: Asked, string: bytes, digest: str, former: tuple[Held, ...]) -> Resolution:
+        if former:
+            releasing = self._spawn(self._contexts.release_former(former))
+            # A service that is slow to release does not keep the next patient waiting twice.
+            await asyncio.wait((releasing,), timeout=FORMER)
+        await self._require_wanted(asked, digest)
+        try:
+            return await self._resolver.resolve(string, nonce=asked.grant.nonce)
+        except VitaleError as error:
+            if error.data.get("sent") is False:
+                await self._withdraw(digest)
+            raise
+
+    async def _unused(self, presentation: Presented) -> bool:
+        digest = self._guard.digest(presentation.evidence)
+        try:
+            return digest is None or not await self._guard.knows(digest)
+        except StoreUnavailable:
+            return True  # the next one will be told so as well
+
+    async def _withdraw(self, digest: str) -> None:
+        try:
+            await self._guard.withdraw(digest)
+        except StoreUnavailable as error:
+            logger.error("a string that was sent to nobody counts as used: %s", error)
+
+    async def _unless_given_up(self, asking: asyncio.Task[Resolution], asked: Asked) -> Resolution:
+        left = max(asked.deadline - asyncio.get_running_loop().time(), 0.0)
+        await asyncio.wait((asking, asked.given_up), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if asking.done() and not asked.given_up.done():
+            return asking.result()
+        self._spawn(self._release_what_comes(asking))
+        asked.give_up(PresentationTimeout("the apCV service did not answer in the time of the request"))
+        raise asked.given_up.result()
+
+    async def _release_what_comes(self, asking: asyncio.Task[Resolution]) -> None:
+        try:
+            resolution = await asking
+        except VitaleError as error:
+            logger.info("a request that was given up would have failed: %s", error)
+        else:
+            await self._contexts.let_go(resolution.identifiant)
+
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
+        task = asyncio.create_task(_behind_the_reply(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _result_of(presentation: Presented, issued: Issued) -> PresentationResult:
+    return PresentationResult(presentation=presentation.id, token=issued.token.token, claims=issued.claims)
+
+
+async def _behind_the_reply(work: Coroutine[Any, Any, object]) -> None:
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001  an edge: a fault of a plug-in, and nobody waits for an answer
+        incident(error)
+
+
+def incident(error: Exception) -> InternalError:
+    """Logs a fault of ours under an incident id; the wire gets the id only."""
+    number = secrets.token_hex(4)
+    logger.error("incident %s", number, exc_info=error)
+    return InternalError(f"incident {number}", data={"incident": number})

@@ -1,0 +1,245 @@
+"""From a presentation to a token: the reading, cut to what was asked for, in claims, signed for one client."""
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from vitale_drivers.base import Presented
+from vitale_protocol import media, tokens
+from vitale_protocol.errors import MixedOrigin, SimulatedRefused
+from vitale_protocol.media.trust import TrustList
+from vitale_protocol.methods import OutboxToken, StationMode
+from vitale_protocol.records import Assure, Beneficiaire, Origin, Proof, Reading, Record
+from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.resolvers.base import Resolution, claim_of
+
+__all__ = ["Grant", "Issued", "Issuer", "cut", "uuid7"]
+
+#: Seconds for which rights count as up to date: the service looks them up anew at each presentation, within a day.
+RIGHTS_FRESH = 86_400.0
+
+PartT = TypeVar("PartT", Assure, Beneficiaire)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a client asked for and may have: the token answers its ``nonce`` and says no more than ``scopes``."""
+
+    client_id: str
+    nonce: str
+    scopes: tuple[str, ...]
+    purpose: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Issued:
+    """A token with its claims."""
+
+    token: OutboxToken
+    claims: tokens.Claims
+
+
+#: The scope that each member of the record needs; ``porteur`` and ``beneficiaires`` themselves need none.
+ASSURE_SCOPES: dict[str, str] = {
+    "type_carte": "identity",
+    "date_debut_validite": "identity",
+    "date_fin_validite": "identity",
+    "nir": "nir",
+    "cle_nir": "nir",
+    "numero_serie": "rights",
+    "code_regime": "rights",
+    "caisse_gestionnaire": "rights",
+    "centre_gestionnaire": "rights",
+    "code_gestion": "rights",
+}
+BENEFICIAIRE_SCOPES: dict[str, str] = {
+    "nom_usuel": "identity",
+    "nom_patronymique": "identity",
+    "prenom": "identity",
+    "date_naissance": "identity",
+    "date_naissance_iso": "identity",
+    "rang_gemellaire": "identity",
+    "qualite": "identity",
+    "nationalite": "identity",
+    "sexe": "identity",
+    "code_lieu_naissance": "identity",
+    "nir": "nir",
+    "cle_nir": "nir",
+    "nir_certifie": "nir",
+    "cle_nir_certifie": "nir",
+    "date_certification_nir": "nir",
+    "adresse": "rights",
+    "code_service_amo": "rights",
+    "droits_amo": "rights",
+    "couvertures": "rights",
+    "mutuelle": "rights",
+    "amc": "rights",
+}
+
+
+def cut(record: Record, scopes: Sequence[str]) -> Record:
+    """The record with no more than the scopes allow; without ``dependants`` only the holder."""
+    people = record.beneficiaires or ()
+    porteur = record.porteur
+    if "dependants" not in scopes and people:
+        people, porteur = (people[porteur or 0],), 0
+    return Record(
+        assure=_only(record.assure, ASSURE_SCOPES, scopes) if record.assure else None,
+        beneficiaires=tuple(_only(person, BENEFICIAIRE_SCOPES, scopes) for person in people) or None,
+        porteur=porteur,
+    )
+
+
+def _only(part: PartT, needs: dict[str, str], scopes: Sequence[str]) -> PartT:
+    kept: dict[str, Any] = {name: getattr(part, name) for name, scope in needs.items() if scope in scopes}
+    return type(part)(**kept)
+
+
+def uuid7(milliseconds: int, randomness: bytes) -> str:
+    """A UUID of version 7 (RFC 9562 section 5.7): 48 bits of time, then 74 of the 80 random bits given."""
+    value = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(randomness[:10], "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    digits = f"{value:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+class Issuer:
+    """Signs what was presented."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        mode: StationMode,
+        lifetime: int,
+        clock: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
+        profile_origins: Mapping[bytes, Origin] | None = None,
+        trust: TrustList | None = None,
+    ) -> None:
+        self._keys = keys
+        self._mode = mode
+        self._lifetime = lifetime
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._profile_origins = profile_origins or {}
+        self._trust = trust
+
+    def interpret(self, presentation: Presented) -> Reading:
+        """What a presentation says by itself.
+
+        Raises:
+            SimulatedRefused: the medium is simulated and the station is not in ``simulated`` mode.
+            MixedOrigin: it is of test or demonstration and the station is in production.
+            MediumUnreadable, PayloadInvalid: the evidence cannot be understood.
+        """
+        # What was read by a simulated profile is simulated, whatever the driver says of it.
+        origin = self._profile_origins.get(presentation.evidence.get("profile", b""), "unknown")
+        simulated = presentation.simulated or origin == "simulated"
+        reading = media.interpret(presentation.medium, presentation.evidence, simulated=simulated, trust=self._trust)
+        if reading.origin == "unknown" and origin != "unknown":
+            reading = msgspec.structs.replace(reading, origin=origin)
+        self._refuse(reading.origin)
+        return reading
+
+    def resolved(self, reading: Reading, resolution: Resolution) -> Reading:
+        """What a presentation says, once a service has vouched for it.
+
+        Raises:
+            MixedOrigin: the medium and the service are not of the same origin, or not of one for this station.
+            SimulatedRefused: both are simulated, and the station is not in ``simulated`` mode.
+        """
+        origins = {reading.origin, resolution.origin}
+        if ("simulated" in origins and len(origins) > 1) or len(origins - {"unknown"}) > 1:
+            raise MixedOrigin(f"the medium is of origin {reading.origin}, the service of {resolution.origin}")
+        self._refuse(resolution.origin)
+        warnings = reading.warnings
+        if resolution.rights_at is not None and self._clock() - resolution.rights_at.timestamp() > RIGHTS_FRESH:
+            warnings += ("rights_stale",)
+        if resolution.delegate is not None:
+            warnings += ("delegation",)
+        return Reading(
+            medium=reading.medium,
+            # Verified: the service vouches. A window: it takes a string for the time that it grants it, and once.
+            proof=Proof(method="apcv-resolved", verified=True, freshness="window"),
+            origin=resolution.origin,
+            record=resolution.record,
+            warnings=warnings,
+        )
+
+    def issue(
+        self,
+        presentation: Presented,
+        reading: Reading,
+        driver: str,
+        grant: Grant,
+        resolution: Resolution | None = None,
+    ) -> Issued:
+        """The token of a presentation, for a client.
+
+        Args:
+            presentation: what was presented, reported by ``driver``.
+            reading: what it says, by ``interpret`` and for a resolved apCV by ``resolved``.
+            driver: the name of the driver.
+            grant: what the client asked for.
+            resolution: the context behind the reading, where there is one.
+        """
+        now = self._clock()
+        claims = tokens.Claims(
+            ver=1,
+            iss=self._keys.issuer,
+            aud=grant.client_id,
+            iat=int(now),
+            exp=int(now) + self._lifetime,
+            jti=uuid7(int(now * 1000), self._random_bytes(10)),
+            nonce=grant.nonce,
+            # Never later than ``iat``, which has no fraction.
+            presented_at=min(presentation.at, float(int(now))),
+            medium=reading.medium,
+            proof=reading.proof,
+            origin=reading.origin,
+            reader=tokens.ReaderClaim(id=presentation.reader, driver=driver),
+            purpose=grant.purpose,
+            scopes=grant.scopes,
+            record=cut(reading.record, grant.scopes),
+            evidence=tokens.Evidence(sha256=self._keys.fingerprint(presentation.evidence)),
+            warnings=reading.warnings,
+            **_context_claims(resolution, grant.scopes),
+            **_payload_claims(presentation, grant.scopes),
+        )
+        kid, key = self._keys.signing
+        token = tokens.sign(claims, key, kid)
+        return Issued(OutboxToken(jti=claims.jti, exp=claims.exp, token=token), claims)
+
+    def _refuse(self, origin: Origin) -> None:
+        if origin == "simulated" and self._mode != "simulated":
+            raise SimulatedRefused(f"the station is in mode {self._mode}")
+        if origin in {"test", "demo"} and self._mode == "production":
+            raise MixedOrigin(f"something of origin {origin}, and the station is in mode production")
+
+
+def _context_claims(resolution: Resolution | None, scopes: Sequence[str]) -> dict[str, Any]:
+    if resolution is None:
+        return {}
+    claims: dict[str, Any] = {}
+    if "context" in scopes:
+        claims["context"] = claim_of(resolution)
+    if resolution.delegate is not None and "identity" in scopes:
+        claims["delegate"] = resolution.delegate
+    return claims
+
+
+def _payload_claims(presentation: Presented, scopes: Sequence[str]) -> dict[str, Any]:
+    """What a phone or a code said: as text where that is printable, so that it survives whatever it is pasted into."""
+    string = presentation.evidence.get("string") or presentation.evidence.get("code")
+    if "payload" not in scopes or string is None:
+        return {}
+    try:
+        text = string.decode()
+    except UnicodeDecodeError:
+        text = ""
+    return {"payload": text} if text.isprintable() and text else {"payload_b64": b64encode(string).decode()}

@@ -1,0 +1,196 @@
+"""The site's opposition lists: serials of cards that are not to be taken, from files that the site imports.
+
+- A serial is kept as the first 64 bits of a keyed digest. With a list of a million, one other card in some eighteen
+  million million would be taken for a listed one.
+- In the store the digests lie sorted and sealed, in pieces: nothing can be read, looked for or added there.
+- In memory they are one array of 8 bytes each, in which a look-up is a binary search.
+- A list takes the place of the former one of its name in one transaction; daemons that run find it by its generation.
+"""
+
+import logging
+import re
+import secrets
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from sqlalchemy import Connection, delete, insert, select
+
+from vitale_protocol.errors import LocalMisuse, StoreUnavailable
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store.notify import call
+from vitale_reader.daemon.store.store import Database
+from vitale_reader.daemon.store.tables import opposition_lists, opposition_parts
+
+__all__ = ["ListSummary", "Opposition", "clear", "holds", "replace", "serials_of", "summaries"]
+
+logger = logging.getLogger(__name__)
+
+#: Digests in one row of the store: half a mebibyte.
+PIECE = 65_536
+
+#: What serials of cards look like once they are without separators; theirs is a number, longer ones are still unknown.
+SERIAL = re.compile(r"(?=[A-Z]*[0-9])[0-9A-Z]{4,32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListSummary:
+    """What may be told of a list: how many serials, and when they came (epoch seconds)."""
+
+    name: str
+    entries: int
+    imported_at: float
+
+
+class Opposition:
+    """The lists as this daemon holds them; ``refresh`` fetches what has changed."""
+
+    def __init__(self, store: Database, vault: Vault) -> None:
+        self._store = store
+        self._vault = vault
+        self._lists: dict[str, array[int]] = {}  # by generation
+        self._unknown = True
+
+    async def refresh(self) -> None:
+        """Holds what is in the store now.
+
+        Raises:
+            StoreUnavailable: it cannot be read; what was held is held on.
+        """
+        generations = select(opposition_lists.c.generation)
+        found = await self._store.run(lambda connection: connection.execute(generations).scalars().all(), needs="site")
+        if set(found) == self._lists.keys() and not self._unknown:
+            return
+        try:
+            lists = {each: self._lists.get(each) or await self._fetch(each) for each in found}
+        except InvalidTag as error:
+            self._unknown = True
+            raise StoreUnavailable("an opposition list was changed in the store: import it again") from error
+        self._unknown = False
+        self._lists = lists
+        logger.info("opposition lists: %d, with %d serials", len(lists), sum(map(len, lists.values())))
+
+    def lists(self, serial: str | None) -> bool:
+        """Whether the card of a serial is on a list; where a medium tells no serial, nobody can know.
+
+        Raises:
+            StoreUnavailable: what is on the lists is not known.
+        """
+        if serial is None:
+            return False
+        if self._unknown:
+            raise StoreUnavailable("the opposition lists could not be read")
+        digest = _digest(self._vault, _plain(serial))
+        return any(holds(listed, digest) for listed in self._lists.values())
+
+    async def _fetch(self, generation: str) -> "array[int]":
+        of_list = opposition_lists.c.generation == generation
+        parts = select(opposition_lists.c.parts).where(of_list)
+        found = array("Q")
+
+        def work(connection: Connection) -> None:
+            del found[:]
+            count = connection.execute(parts).scalar() or 0
+            for part in range(count):  # one after the other: the whole list need not be in memory twice
+                key = (opposition_parts.c.generation == generation) & (opposition_parts.c.part == part)
+                sealed = connection.execute(select(opposition_parts.c.sealed).where(key)).scalar() or b""
+                found.frombytes(self._vault.unseal(sealed, _place(generation, part, count)))
+
+        await self._store.run(work, needs="site")
+        return _swapped(found)
+
+
+def replace(vault: Vault, name: str, serials: Iterable[str], *, at: float) -> Callable[[Connection], int]:
+    """What puts a list in the place of the former one of its name; gives the number of its entries.
+
+    Args:
+        vault: seals it.
+        name: the name of the list.
+        serials: as ``serials_of`` gives them.
+        at: now, epoch seconds.
+    """
+    digests = array("Q", sorted({_digest(vault, serial) for serial in serials}))
+    pieces = [digests[start : start + PIECE] for start in range(0, len(digests), PIECE)]
+    generation = secrets.token_hex(16)
+    row = {"name": name, "generation": generation, "entries": len(digests), "parts": len(pieces), "imported_at": at}
+
+    def work(connection: Connection) -> int:
+        clear(name)(connection)
+        connection.execute(insert(opposition_lists), row)
+        for part, piece in enumerate(pieces):
+            sealed = vault.seal(_swapped(piece).tobytes(), _place(generation, part, len(pieces)))
+            connection.execute(insert(opposition_parts), {"generation": generation, "part": part, "sealed": sealed})
+        return len(digests)
+
+    return work
+
+
+def clear(name: str | None = None) -> Callable[[Connection], int]:
+    """What removes a list, or all of them; gives how many there were."""
+
+    def work(connection: Connection) -> int:
+        query = select(opposition_lists.c.generation)
+        if name is not None:
+            query = query.where(opposition_lists.c.name == name)
+        generations = connection.execute(query.with_for_update()).scalars().all()
+        connection.execute(delete(opposition_parts).where(opposition_parts.c.generation.in_(generations)))
+        connection.execute(delete(opposition_lists).where(opposition_lists.c.generation.in_(generations)))
+        call(connection, "news")
+        return len(generations)
+
+    return work
+
+
+def summaries(connection: Connection) -> list[ListSummary]:
+    """What may be told of every list."""
+    names = ("name", "entries", "imported_at")
+    query = select(*(opposition_lists.c[name] for name in names)).order_by(opposition_lists.c.name)
+    return [ListSummary(**dict(zip(names, row, strict=True))) for row in connection.execute(query)]
+
+
+def serials_of(lines: Iterable[str]) -> Sequence[str]:
+    """The serials in the lines of a file: the first column each; blank lines, ``# comments`` and a heading are none.
+
+    Raises:
+        LocalMisuse: a line is no serial; ``data.line`` says which. What it holds is not repeated.
+    """
+    found: list[str] = []
+    for number, line in enumerate(lines, 1):
+        first = _plain(re.split(r"[;,\t]", line.partition("#")[0].strip().lstrip("\ufeff"), maxsplit=1)[0].strip('" '))
+        if not first or (number == 1 and not any(map(str.isdigit, first))):
+            continue
+        if SERIAL.fullmatch(first) is None:
+            raise LocalMisuse(f"line {number} is no serial of a card", data={"line": number})
+        found.append(first)
+    return found
+
+
+def _plain(serial: str) -> str:
+    """Without what is only for the eye; leading zeros are, wherever a number is printed at full width."""
+    plain = re.sub(r"[\s.\-]", "", serial).upper()
+    return plain.lstrip("0").rjust(4, "0") if plain.isdigit() else plain
+
+
+def _digest(vault: Vault, serial: str) -> int:
+    return int.from_bytes(vault.serial(serial.encode())[:8], "big")
+
+
+def holds(digests: "array[int]", digest: int) -> bool:
+    """Whether a digest is in a sorted array of them."""
+    place = bisect_left(digests, digest)
+    return place < len(digests) and digests[place] == digest
+
+
+def _place(generation: str, part: int, parts: int) -> str:
+    """What a piece is sealed under: no piece can be left out, moved or taken from another list unseen."""
+    return f"opposition:{generation}:{part}/{parts}"
+
+
+def _swapped(digests: "array[int]") -> "array[int]":
+    """In the store the bytes of a digest are in the order of the network; on most machines they are turned round."""
+    if sys.byteorder == "little":
+        digests.byteswap()
+    return digests

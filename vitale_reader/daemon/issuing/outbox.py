@@ -1,0 +1,112 @@
+"""Tokens kept, sealed, until their client acknowledges them or they expire."""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, delete, insert, select
+
+from vitale_protocol.methods import OutboxToken
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.store import Database, Need
+from vitale_reader.daemon.store.tables import outbox
+
+__all__ = ["MOST_LISTED", "Outbox"]
+
+#: Bytes of tokens in one listing: with what surrounds them they fit into one message of the wire (1 MiB).
+MOST_LISTED = 786_432
+
+
+class Outbox:
+    """The tokens of this station that are not acknowledged; every method is one transaction."""
+
+    def __init__(self, store: Database, vault: Vault, chain: Chain, *, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._vault = vault
+        self._chain = chain
+        self._clock = clock
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a token that is kept now is kept at this station only, because the database of the site is away."""
+        return self._store.degraded
+
+    async def put(
+        self,
+        token: OutboxToken,
+        *,
+        client_id: str,
+        presentation: str,
+        entry: Entry,
+        also: Sequence[Callable[[Connection], object]] = (),
+        needs: Need = "any",
+    ) -> None:
+        """Keeps a token before it is handed over, together with its line in the audit trail.
+
+        Args:
+            token: the token.
+            client_id: whose it is.
+            presentation: what it is of.
+            entry: the line in the audit trail.
+            also: what is to be written in the same transaction, or not at all.
+            needs: where it may be kept.
+
+        Raises:
+            IntegrityError: this presentation already gave this client a token.
+            StoreUnavailable: it could not be kept, so it must not be handed over.
+        """
+        sealed = self._vault.seal(token.token.encode(), token.jti)
+        row = {
+            "jti": token.jti,
+            "client_id": client_id,
+            "presentation": presentation,
+            "exp": token.exp,
+            "sealed": sealed,
+        }
+
+        def work(connection: Connection) -> None:
+            connection.execute(insert(outbox), row)
+            for more in also:
+                more(connection)
+            self._chain.append(connection, entry)
+
+        await self._store.run(work, needs=needs)
+
+    async def list(self, client_id: str) -> tuple[OutboxToken, ...]:
+        """The tokens of a client that neither were acknowledged nor expired, oldest first.
+
+        At most ``MOST_LISTED`` bytes; whoever acknowledges what was listed is told of the rest the next time.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        query = (
+            select(outbox.c.jti, outbox.c.exp, outbox.c.sealed)
+            .where(outbox.c.client_id == client_id, outbox.c.exp > self._clock())
+            .order_by(outbox.c.jti)  # UUIDv7: in order of time
+        )
+        rows = await self._store.run(lambda connection: connection.execute(query).all())
+        sizes = itertools.accumulate(len(sealed) for _, _, sealed in rows)
+        listed = itertools.takewhile(lambda pair: pair[1] <= MOST_LISTED, zip(rows, sizes, strict=True))
+        return tuple(
+            OutboxToken(jti=jti, exp=exp, token=self._vault.unseal(sealed, jti).decode())
+            for (jti, exp, sealed), _ in listed
+        )
+
+    async def acknowledge(self, client_id: str, jtis: Sequence[str]) -> int:
+        """Forgets tokens of a client; returns how many there were.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        statement = delete(outbox).where(outbox.c.client_id == client_id, outbox.c.jti.in_(jtis))
+        return await self._store.run(lambda connection: connection.execute(statement).rowcount)
+
+    async def purge(self) -> int:
+        """Forgets what has expired; returns how many there were.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        statement = delete(outbox).where(outbox.c.exp <= self._clock())
+        return await self._store.run(lambda connection: connection.execute(statement).rowcount)

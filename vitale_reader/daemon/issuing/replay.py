@@ -1,0 +1,97 @@
+"""The replay guard: an apCV string counts once, at all the stations of a store, across restarts.
+
+A string is reserved before it is resolved and marked as used together with its token. Whatever dies in between, it
+counts as used: nobody can know how far the service got. Kept is its keyed digest, never the string.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from vitale_protocol.errors import Replayed
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store.store import Database
+from vitale_reader.daemon.store.tables import seen
+
+__all__ = ["ReplayGuard"]
+
+DAY = 86_400.0
+
+
+class ReplayGuard:
+    """The strings that were used, in the store."""
+
+    def __init__(
+        self, store: Database, vault: Vault, *, days: int, printed: bool = False, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._printed = printed
+        self._vault = vault
+        self._days = days
+        self._clock = clock
+
+    def digest(self, evidence: Mapping[str, bytes]) -> str | None:
+        """What evidence is known again by; None where it may be presented as often as somebody likes.
+
+        The string of an apCV counts once. A printed code is shown again and again, unless the site wants otherwise; a
+        card is read, not replayed.
+        """
+        if (string := evidence.get("string")) is not None:
+            return self._vault.digest("string", string)
+        if self._printed and (code := evidence.get("code")) is not None:
+            return self._vault.digest("code", code)
+        return None
+
+    async def reserve(self, string: bytes) -> str:
+        """Claims the string of an apCV; see ``claim``."""
+        digest = self._vault.digest("string", string)
+        await self.claim(digest)
+        return digest
+
+    async def claim(self, digest: str) -> None:
+        """Claims what is known by a digest for one presentation; of several that race for it, one gets it.
+
+        Raises:
+            Replayed: the string was used before, or is being used.
+            StoreUnavailable: it cannot be kept, so it must not be used.
+        """
+        expires_at = self._clock() + self._days * DAY
+        row = {"digest": digest, "state": "reserved", "expires_at": expires_at, "claim": secrets.token_hex(16)}
+        try:
+            await self._store.run(lambda connection: connection.execute(insert(seen), row), needs="guard")
+        except IntegrityError as error:
+            raise Replayed("it was used before") from error
+
+    async def knows(self, digest: str) -> bool:
+        """Whether what is known by a digest was used, or is being used.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        query = select(seen.c.digest).where(seen.c.digest == digest)
+        return await self._store.run(lambda connection: connection.execute(query).first(), needs="guard") is not None
+
+    def settle(self, digest: str) -> Callable[[Connection], object]:
+        """What marks a reserved string as used, within the transaction that keeps its token."""
+        statement = update(seen).where(seen.c.digest == digest).values(state="used")
+        return lambda connection: connection.execute(statement)
+
+    async def withdraw(self, digest: str) -> None:
+        """Gives a reserved string back: it is certain that it was sent to nobody.
+
+        Raises:
+            StoreUnavailable: the store cannot be written; the string counts as used.
+        """
+        statement = delete(seen).where(seen.c.digest == digest, seen.c.state == "reserved")
+        await self._store.run(lambda connection: connection.execute(statement))
+
+    async def purge(self) -> int:
+        """Forgets the strings whose time is over; returns how many there were.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        statement = delete(seen).where(seen.c.expires_at <= self._clock())
+        return await self._store.run(lambda connection: connection.execute(statement).rowcount)

@@ -1,0 +1,1 @@
+"""The station's secrets: keys, certificates, private files."""

@@ -1,0 +1,190 @@
+"""The station's own secrets: its identity, its signing keys with their rotation, and the keys of what it keeps.
+
+They live in ``state/station.json`` (0600), made at first start and written whole at each change; under a key of the
+operating system's keyring, if the station is configured so.
+"""
+
+import hashlib
+import hmac
+import secrets
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from joserfc.jwk import ECKey
+
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.keystore.files import write_private
+from vitale_reader.daemon.keystore.keyring_secrets import KeyringBox, Sealed
+from vitale_reader.daemon.keystore.vault import Vault, derive
+
+__all__ = ["Keys"]
+
+
+class SigningKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A P-256 key as a private JWK; signs until ``retired_at``, verifies for the overlap after it (epoch seconds)."""
+
+    jwk: dict[str, Any]
+    created_at: float
+    retired_at: float | None = None
+
+
+class Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``station.json``.
+
+    ``replay`` is empty in a file of version 0.1, and made when that is first opened.
+    """
+
+    station: str
+    outbox: bytes
+    evidence: bytes
+    replay: bytes = b""
+    signing: tuple[SigningKey, ...]
+
+
+class Keys:
+    """The station's secrets; ``open`` reads or makes them.
+
+    Attributes:
+        of_others: public keys of the other stations of the site, as ``stations`` finds them.
+    """
+
+    def __init__(
+        self, file: Path, *, overlap: float, clock: Callable[[], float], box: KeyringBox | None = None
+    ) -> None:
+        self._file = file
+        self._box = box
+        self._overlap = overlap
+        self._clock = clock
+        self._secrets: Secrets | None = None
+        self._current: tuple[str, ECKey] | None = None
+        self.of_others: tuple[dict[str, Any], ...] = ()
+
+    def open(self) -> None:
+        """Reads the secrets, or makes them where there are none yet.
+
+        Raises:
+            StoreUnavailable: the file is there and cannot be read, or cannot be made. It is never replaced: whoever
+                lost it by accident wants it back.
+        """
+        try:
+            content = self._file.read_bytes()
+        except FileNotFoundError:
+            made = Secrets(
+                station=str(uuid.uuid4()),
+                outbox=secrets.token_bytes(32),
+                evidence=secrets.token_bytes(32),
+                replay=secrets.token_bytes(32),
+                signing=(self._make_key(),),
+            )
+            self._replace(made)
+            return
+        except OSError as error:
+            raise StoreUnavailable("the station's secrets cannot be read", data={"file": str(self._file)}) from error
+        try:
+            sealed = msgspec.json.decode(content, type=Sealed).sealed
+            self._use(msgspec.json.decode(content if sealed is None else self._unsealed(sealed), type=Secrets))
+        except (msgspec.DecodeError, ValueError, IndexError) as error:
+            raise StoreUnavailable("the station's secrets are damaged", data={"file": str(self._file)}) from error
+        if not self._opened.replay:
+            self._replace(msgspec.structs.replace(self._opened, replay=secrets.token_bytes(32)))
+        elif self._box is not None and sealed is None:
+            self._replace(self._opened)  # the keyring has been configured since
+
+    @property
+    def station(self) -> str:
+        """The station's UUID."""
+        return self._opened.station
+
+    @property
+    def issuer(self) -> str:
+        """The ``iss`` of its tokens."""
+        return f"urn:vitale-reader:{self.station}"
+
+    @property
+    def signing(self) -> tuple[str, ECKey]:
+        """The ``kid`` and the key that sign now."""
+        if self._current is None:
+            raise RuntimeError("the station's keys are not open")
+        return self._current
+
+    @property
+    def jwks(self) -> dict[str, Any]:
+        """The JWK Set that verifies the tokens of this station, and of the others of its site."""
+        return {"keys": [*self.own_jwks["keys"], *self.of_others]}
+
+    @property
+    def own_jwks(self) -> dict[str, Any]:
+        """The JWK Set that verifies this station's tokens: the current key first, then those of the overlap."""
+        now = self._clock()
+        living = [key for key in self._opened.signing if self._lives(key, now)]
+        return {"keys": [_public(key.jwk) for key in reversed(living)]}
+
+    def rotate(self) -> str:
+        """Makes a new signing key and returns its ``kid``; the former one still verifies for the overlap."""
+        now = self._clock()
+        *older, current = self._opened.signing
+        kept = [key for key in older if self._lives(key, now)]
+        retired = msgspec.structs.replace(current, retired_at=now)
+        self._replace(msgspec.structs.replace(self._opened, signing=(*kept, retired, self._make_key())))
+        return self.signing[0]
+
+    @property
+    def vault(self) -> Vault:
+        """The keys of a store that is this station's own."""
+        return Vault.of_station(sealing=self._opened.outbox, digests=self._opened.replay)
+
+    @property
+    def agreement(self) -> bytes:
+        """The X25519 key for what the other stations of a site seal for this one."""
+        return derive(self._opened.outbox, "agreement")
+
+    def fingerprint(self, evidence: dict[str, bytes]) -> str:
+        """HMAC-SHA-256 in hex of raw evidence, parts in the order of their names, each behind its length.
+
+        Keyed, because there are few enough NIRs to search them all.
+        """
+        mac = hmac.new(self._opened.evidence, digestmod=hashlib.sha256)
+        for name in sorted(evidence):
+            for part in (name.encode(), evidence[name]):
+                mac.update(len(part).to_bytes(8, "big"))
+                mac.update(part)
+        return mac.hexdigest()
+
+    @property
+    def _opened(self) -> Secrets:
+        if self._secrets is None:
+            raise RuntimeError("the station's keys are not open")
+        return self._secrets
+
+    def _lives(self, key: SigningKey, now: float) -> bool:
+        return key.retired_at is None or now < key.retired_at + self._overlap
+
+    def _make_key(self) -> SigningKey:
+        key = ECKey.generate_key("P-256", private=True, auto_kid=True)
+        return SigningKey(jwk=dict(key.as_dict(private=True)), created_at=self._clock())
+
+    def _replace(self, secrets_: Secrets) -> None:
+        try:
+            content = msgspec.json.encode(secrets_)
+            write_private(self._file, content if self._box is None else self._box.seal(content))
+        except OSError as error:
+            raise StoreUnavailable("the station's secrets cannot be written", data={"file": str(self._file)}) from error
+        self._use(secrets_)
+
+    def _unsealed(self, sealed: bytes) -> bytes:
+        if self._box is None:
+            told = "the station's secrets are under a key of the keyring: keys.keyring"
+            raise StoreUnavailable(told, data={"file": str(self._file)})
+        return self._box.open(sealed)
+
+    def _use(self, secrets_: Secrets) -> None:
+        current = ECKey.import_key(secrets_.signing[-1].jwk)
+        self._secrets = secrets_
+        self._current = (str(secrets_.signing[-1].jwk["kid"]), current)
+
+
+def _public(jwk: dict[str, Any]) -> dict[str, Any]:
+    return {name: jwk[name] for name in ("kty", "crv", "x", "y", "kid")} | {"use": "sig", "alg": "ES256"}

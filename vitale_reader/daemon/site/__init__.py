@@ -1,0 +1,1 @@
+"""The other desks of a site: their readers, their requests, their changes."""

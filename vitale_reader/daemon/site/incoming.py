@@ -1,0 +1,289 @@
+"""Requests of other desks for the readers here: each visits this desk's hub like one of its own sessions would.
+
+A request visits while it is open at the site, this desk's readers are meant, and one of them may read for it. To the
+hub it is one request more, in the order of its coming. Before anything is read for it, it is taken, by one statement of
+the database: of two desks that could read for it, one does. Its token, the line in the audit trail and its answer are
+written in one transaction, which fails if the request is over.
+
+Who asks is believed as far as the site goes: its row is sealed with the key of the site, its client is one of the
+registry, its scopes were checked where it asked. What a desk cannot do (no reader, stopping) answers nothing: another
+one may.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from vitale_protocol.errors import (
+    Cancelled,
+    NoReader,
+    PresentationTimeout,
+    ReaderGone,
+    ShuttingDown,
+    StoreUnavailable,
+    VitaleError,
+)
+from vitale_protocol.events import Step
+from vitale_protocol.methods import PresentationResult, StationMode
+from vitale_reader.daemon.desk.coordinator import Desk
+from vitale_reader.daemon.issuing.delivery import incident
+from vitale_reader.daemon.issuing.issuer import Grant
+from vitale_reader.daemon.site.outgoing import Answer
+from vitale_reader.daemon.site.remote_readers import site_name
+from vitale_reader.daemon.site.rows import RequestRow, Seen, SiteRows, StepTold, Wanted
+
+__all__ = ["Answering"]
+
+logger = logging.getLogger(__name__)
+
+#: What says of a request only that this desk does nothing for it.
+QUIET = frozenset({error.reason for error in (NoReader, ReaderGone, PresentationTimeout, Cancelled, ShuttingDown)})
+
+RequestId = int | str
+
+
+@dataclass(slots=True, eq=False)
+class Visitor:
+    """A request of another desk, as the desk and the delivery here see it: a client, and what its delivery needs."""
+
+    number: int
+    id: str
+    wanted: Wanted
+    host: "Answering"
+    taken: bool = False
+
+    # ── delivery.Client ──
+
+    def reply(self, request: RequestId, result: PresentationResult) -> None:
+        """Its answer was written with its token."""
+        self.host.forget(self)
+
+    def fail(self, request: RequestId, error: VitaleError) -> None:
+        """It ended without a token."""
+        self.host.failed(self, error)
+
+    def progress(self, request: RequestId, step: Step, reader: str | None, reason: str) -> None:
+        """How it gets on."""
+        self.host.progress(self, step, reader, reason)
+
+    # ── delivery.Claim ──
+
+    async def take(self) -> None:
+        """Something was presented for it: no other desk shall read for it."""
+        await self.host.take(self)
+
+    def answer(self, result: PresentationResult) -> Callable[[Connection], None]:
+        """What writes its answer beside its token."""
+        return self.host.write_of(self, result)
+
+
+class Answering:
+    """The requests of other desks that visit this one.
+
+    Args:
+        rows: the rows of the site.
+        desk: where they wait.
+        station: this station.
+        mode: its mode; desks in another one are not served.
+        groups: those of this desk.
+        known: whether a client may speak at this site.
+        seal_for: seals an answer for a station.
+    """
+
+    def __init__(
+        self,
+        rows: SiteRows,
+        desk: Desk,
+        *,
+        station: str,
+        mode: StationMode,
+        groups: tuple[str, ...],
+        known: Callable[[str], bool],
+        seal_for: Callable[[str, bytes, str], bytes],
+        tell_keys: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._rows = rows
+        self._desk = desk
+        self._station = station
+        self._mode: StationMode = mode
+        self._groups = groups
+        self._known = known
+        self._seal_for = seal_for
+        self._tell_keys = tell_keys
+        self._wanted: dict[str, Wanted | None] = {}
+        self._visitors: dict[str, Visitor] = {}
+        self._owed: dict[str, tuple[Visitor, VitaleError]] = {}
+        self._steps: list[tuple[str, StepTold]] = []
+        self._numbers = itertools.count(-2, -1)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The ids of the requests that visit."""
+        return frozenset(self._visitors)
+
+    # ── for the rows ──
+
+    async def hear(self, seen: Seen) -> None:
+        """Takes over what was seen: who comes, and who goes."""
+        there = {desk.incarnation for desk in seen.desks.values()}
+        free = {None, self._rows.incarnation}
+        opened = [
+            row
+            for row in seen.requests
+            if row.asked_by in there and row.taken_by in free and not row.answered and row.left > 0
+        ]
+        names = {row.id for row in opened}
+        for name in self._visitors.keys() - names:
+            self._send_away(self._visitors[name])
+        for name in self._wanted.keys() - names:
+            del self._wanted[name]
+        for name in self._owed.keys() - {row.id for row in seen.requests}:
+            del self._owed[name]
+        for row in opened:
+            if row.id not in self._visitors and row.taken_by is None:
+                await self._consider(row)
+        await self._pay()
+
+    def away(self) -> None:
+        """The rows cannot be seen: nobody can be answered."""
+        for visitor in list(self._visitors.values()):
+            self._send_away(visitor)
+        self._steps.clear()
+
+    async def stop(self) -> None:
+        """Lets what is being written be written."""
+        self.away()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _consider(self, row: RequestRow) -> None:
+        if row.id not in self._wanted:
+            self._wanted[row.id] = await self._rows.wanted(row)
+        wanted = self._wanted[row.id]
+        if wanted is None or wanted.mode != self._mode:
+            return
+        if not self._known(wanted.client_id):
+            logger.warning("station %s asks for a client that is not known here", wanted.station)
+            return
+        everywhere = not set(wanted.names.groups).isdisjoint(self._groups)
+        named = wanted.names.own(self._station)
+        may_read = any(
+            reader.state != "unavailable"
+            and not wanted.media.isdisjoint(reader.media)
+            and (everywhere or reader.id in named)
+            for reader in self._desk.readers
+        )
+        if may_read:
+            self._receive(row, wanted, frozenset() if everywhere else named)
+
+    def _receive(self, row: RequestRow, wanted: Wanted, readers: frozenset[str]) -> None:
+        visitor = Visitor(next(self._numbers), row.id, wanted, self)
+        self._visitors[row.id] = visitor
+        self._desk.request(
+            visitor,
+            row.id,
+            Grant(client_id=wanted.client_id, nonce=wanted.nonce, scopes=wanted.scopes, purpose=wanted.purpose),
+            media=wanted.media,
+            readers=readers,
+            timeout=min(row.left, wanted.timeout),
+            claim=visitor,
+        )
+
+    def _send_away(self, visitor: Visitor) -> None:
+        self.forget(visitor)
+        self._desk.withdraw(visitor)
+
+    async def _pay(self) -> None:
+        for name, (visitor, error) in list(self._owed.items()):
+            with contextlib.suppress(StoreUnavailable):  # still owed
+                await self._answer(visitor, error)
+                del self._owed[name]
+
+    # ── for visitors ──
+
+    def forget(self, visitor: Visitor) -> None:
+        """Its visit is over."""
+        if self._visitors.get(visitor.id) is visitor:
+            del self._visitors[visitor.id]
+
+    def failed(self, visitor: Visitor, error: VitaleError) -> None:
+        """It ended here without a token: told, if that says more than that this desk does nothing for it."""
+        self.forget(visitor)
+        if error.reason not in QUIET and (visitor.taken or error.reason != StoreUnavailable.reason):
+            self._spawn(self._tell_failure(visitor, error))
+
+    def progress(self, visitor: Visitor, step: Step, reader: str | None, reason: str) -> None:
+        """It gets on."""
+        name = None if reader is None else site_name(reader, self._station)
+        self._steps.append((visitor.id, StepTold(step=step, reader=name, reason=reason)))
+        if len(self._steps) == 1:
+            self._spawn(self._tell_steps())
+
+    async def take(self, visitor: Visitor) -> None:
+        """Takes its request for this desk.
+
+        Raises:
+            Cancelled: it is over, or another desk has it.
+            StoreUnavailable: the database does not answer.
+        """
+        await self._tell_keys()
+        await self._rows.take(visitor.id)
+        visitor.taken = True
+
+    def write_of(self, visitor: Visitor, result: PresentationResult) -> Callable[[Connection], None]:
+        """What writes its answer."""
+        return self._rows.answer(visitor.id, self._sealed(visitor, Answer(result=result)), taken=True)
+
+    # ── inside ──
+
+    def _sealed(self, visitor: Visitor, answer: Answer) -> bytes:
+        return self._seal_for(visitor.wanted.station, msgspec.json.encode(answer), f"answer:{visitor.id}")
+
+    async def _tell_failure(self, visitor: Visitor, error: VitaleError) -> None:
+        try:
+            await self._answer(visitor, error)
+        except StoreUnavailable:
+            self._owed[visitor.id] = (visitor, error)
+
+    async def _answer(self, visitor: Visitor, error: VitaleError) -> None:
+        answer = Answer(reason=error.reason, detail=error.detail, data=self._told_elsewhere(error.data))
+        try:
+            await self._rows.answer_alone(visitor.id, self._sealed(visitor, answer), taken=visitor.taken)
+        except Cancelled:
+            logger.debug("a request of another desk was over before it failed here")
+
+    def _told_elsewhere(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The choices of ``ambiguous_medium`` are readers here, and are named so that they can be asked for there."""
+        if "choices" not in data:
+            return data
+        return data | {
+            "choices": [each | {"reader": site_name(each["reader"], self._station)} for each in data["choices"]]
+        }
+
+    async def _tell_steps(self) -> None:
+        while self._steps:
+            steps = tuple(self._steps)
+            try:
+                await self._rows.tell_steps(steps)
+            except (StoreUnavailable, IntegrityError) as error:
+                logger.debug("steps that nobody hears of: %s", type(error).__name__)
+            del self._steps[: len(steps)]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            incident(error)

@@ -1,0 +1,180 @@
+"""Where a station keeps its things: in a file of its own, or in the database of its site, under the key of the site.
+
+The desks of a site share one key. It is made at the first desk and carried to the others by whoever installs them: the
+database knows a keyed digest of it, so that a desk with another key is refused at its start, and does not keep what the
+others cannot read, nor let pass what the others have seen.
+"""
+
+import logging
+import os
+import secrets
+import stat
+import sys
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
+from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.keystore.keyring_secrets import KeyringBox
+from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.keystore.vault import KEY_BYTES, Vault
+from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.reconcile import bring
+from vitale_reader.daemon.store.spool import SpooledStore
+from vitale_reader.daemon.store.store import Database, Store
+from vitale_reader.daemon.store.tables import site
+from vitale_reader.home import Home
+
+__all__ = ["anchor_file", "check", "look_into", "open_keys", "open_store", "site_key_file"]
+
+logger = logging.getLogger(__name__)
+
+
+def open_keys(home: Home, config: Config, *, clock: Callable[[], float]) -> Keys:
+    """The station's secrets, made where there are none yet.
+
+    Raises:
+        StoreUnavailable: they cannot be read or made.
+        ToolMissing: they are under a key of the keyring, whose package is not installed.
+    """
+    box = KeyringBox(home.state) if config.keys.keyring else None
+    keys = Keys(home.state / "station.json", overlap=config.tokens.key_overlap, clock=clock, box=box)
+    keys.open()
+    return keys
+
+
+async def open_store(stack: AsyncExitStack, home: Home, config: Config, keys: Keys) -> tuple[Database, Vault]:
+    """The store of a station, open until the stack is closed, and the keys of what is in it.
+
+    Raises:
+        ConfigurationInvalid: the key of the site cannot be used, or is not that of this database.
+        StoreUnavailable: the store cannot be opened.
+    """
+    if config.store == "sqlite":
+        own = Store(home.state / "store.db")
+        stack.push_async_callback(own.close)
+        await own.open()
+        return own, keys.vault
+    file = site_key_file(home, config)
+    made = _make(file)
+    vault = Vault.of_site(_read(file))
+    chain = Chain(vault, keys.station)
+
+    async def join(store: Store) -> None:
+        await _agree(store, vault, file)
+
+    async def brought(spool: Store, site_store: Store) -> bool:
+        return await bring(spool, site_store, chain, clock=time.time)
+
+    store = SpooledStore(
+        Store(config.store),
+        Store(home.state / "spool.db"),
+        join=join,
+        bring=brought,
+        strict=config.site.when_away == "strict",
+    )
+    stack.push_async_callback(store.close)
+    try:
+        await store.open()
+    except ConfigurationInvalid:
+        if made:
+            file.unlink()
+        raise
+    if made:
+        if store.degraded:
+            file.unlink()
+            raise StoreUnavailable("the database of the site is away, and this desk has not joined it yet")
+        logger.warning("the key of the site was made: every other desk needs a copy of %s", file)
+    return store, vault
+
+
+def check(home: Home, config: Config) -> None:
+    """Looks at what can be looked at without a database: its URL, its driver, and the key of the site if there is one.
+
+    Raises:
+        ConfigurationInvalid: one of them cannot be used.
+        ToolMissing: the package for PostgreSQL is not installed.
+    """
+    if config.store != "sqlite":
+        Store(config.store)
+        if (file := site_key_file(home, config)).exists():
+            _read(file)
+
+
+def site_key_file(home: Home, config: Config) -> Path:
+    """Where the key of the site is."""
+    return home.state / "site.key" if config.site.key_file is None else Path(config.site.key_file).expanduser()
+
+
+def anchor_file(home: Home, config: Config) -> Path:
+    """Where the station writes down the end of its chain in the audit trail: one file for each of the two stores."""
+    return home.state / ("audit.anchor" if config.store == "sqlite" else "audit-site.anchor")
+
+
+def look_into(home: Home, config: Config, keys: Keys, *, reading: bool) -> tuple[Store, Vault]:
+    """The store of a station and the keys of what is in it, for work beside the daemon; nothing is made.
+
+    Raises:
+        ConfigurationInvalid: the key of the site cannot be used.
+        StoreUnavailable: there is no store.
+    """
+    if config.store != "sqlite":
+        return Store(config.store, reading=reading), Vault.of_site(_read(site_key_file(home, config)))
+    file = home.state / "store.db"
+    if not file.exists():
+        raise StoreUnavailable("there is no store yet", data={"file": str(file)})
+    return Store(file, reading=reading), keys.vault
+
+
+async def _agree(store: Store, vault: Vault, file: Path) -> None:
+    mine = {"name": "key", "value": vault.digest("site", b"key")}
+
+    def work(connection: Connection) -> str | None:
+        return connection.execute(select(site.c.value).where(site.c.name == "key")).scalar()
+
+    found = await store.run(work)
+    if found is None:
+        try:
+            await store.run(lambda connection: connection.execute(insert(site), mine))
+        except IntegrityError:  # another desk, at this very moment
+            found = await store.run(work)
+        else:
+            return
+    if found != mine["value"]:
+        raise ConfigurationInvalid(
+            "the database is of another site key: copy the one of the first desk",
+            data={"path": "site.key_file", "file": str(file)},
+        )
+
+
+def _make(file: Path) -> bool:
+    """Makes a key where there is none; whether there was none. Of several that share the file, one makes it."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise StoreUnavailable("the key of the site cannot be written", data={"file": str(file)}) from error
+    return True
+
+
+def _read(file: Path) -> bytes:
+    where = {"path": "site.key_file", "file": str(file)}
+    try:
+        if sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
+            raise ConfigurationInvalid("others can read the key of the site: chmod 600", data=where)
+        key = urlsafe_b64decode(file.read_bytes().strip())
+    except (OSError, ValueError) as error:
+        raise ConfigurationInvalid("the key of the site cannot be read", data=where) from error
+    if len(key) != KEY_BYTES:
+        raise ConfigurationInvalid(f"the key of the site is not {KEY_BYTES} bytes", data=where)
+    return key

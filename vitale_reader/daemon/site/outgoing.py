@@ -1,0 +1,278 @@
+"""Requests of this desk's sessions for readers of other desks: asked, followed, answered, ended.
+
+Each request is a task of its own. It ends once: with what another desk answered, or early, by its client, its time, or
+because nobody is left who could answer. Ending it early takes its row away; where an answer was in it already, the
+token is in the outbox and the answer is given.
+
+A desk that took a request and died has presented something to nobody: ``reader_gone``, at once. A request whose
+readers are all gone waits for them as a local one does (``hub.GRACE_NEW``, ``hub.GRACE_LOST``).
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+
+from vitale_protocol.errors import (
+    Cancelled,
+    InternalError,
+    NoReader,
+    PresentationTimeout,
+    ReaderGone,
+    ShuttingDown,
+    StoreUnavailable,
+    VitaleError,
+    by_reason,
+)
+from vitale_protocol.methods import PresentationResult
+from vitale_protocol.privacy import concealed
+from vitale_reader.daemon.arbitration import hub
+from vitale_reader.daemon.issuing.delivery import Client, incident
+from vitale_reader.daemon.site.rows import Seen, SiteRows, Wanted
+
+__all__ = ["Answer", "Asking"]
+
+logger = logging.getLogger(__name__)
+
+RequestId = int | str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a desk answers: a result, or the reason why there is none."""
+
+    __repr__ = concealed
+
+    result: PresentationResult | None = None
+    reason: str = ""
+    detail: str = ""
+    data: dict[str, Any] = {}
+
+    @property
+    def error(self) -> VitaleError:
+        """The error that it tells."""
+        return (by_reason(self.reason) or InternalError)(self.detail, data=self.data)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Open:
+    """A request that is asked.
+
+    Attributes:
+        id: its name at the site.
+        written: whether its row is there.
+        taken: whether a desk is at it.
+        armed: whether its client was told that it is waited for.
+        over: gets the answer, or the error with which it is to end early.
+        ended: gets whether it ended early.
+        without_reader: until when it waits for a reader, and what it is told then.
+    """
+
+    id: str
+    client: Client
+    request: RequestId
+    wanted: Wanted
+    over: asyncio.Future[bytes | VitaleError]
+    ended: asyncio.Future[bool]
+    written: bool = False
+    taken: bool = False
+    armed: bool = False
+    without_reader: tuple[float, type[NoReader | ReaderGone]] = field(default=(inf, NoReader))
+
+    def end(self, outcome: "bytes | VitaleError") -> None:
+        """Ends it, unless that was done before."""
+        if not self.over.done():
+            self.over.set_result(outcome)
+
+
+class Asking:
+    """The requests of this desk at others.
+
+    Args:
+        rows: the rows of the site.
+        hoped_for: whether any reader there is may give what is wanted.
+        open_answer: opens what was sealed for this station.
+        prove: makes sure that this desk's clients can verify what it hands over.
+        note: writes a line in the audit trail: the client, and with what its request ended.
+        wake: has the rows looked at.
+    """
+
+    def __init__(
+        self,
+        rows: SiteRows,
+        *,
+        hoped_for: Callable[[Wanted], bool],
+        open_answer: Callable[[bytes, str], bytes],
+        prove: Callable[[PresentationResult], Awaitable[None]],
+        note: Callable[[str, str], Awaitable[None]],
+        wake: Callable[[], None],
+    ) -> None:
+        self._rows = rows
+        self._hoped_for = hoped_for
+        self._open_answer = open_answer
+        self._prove = prove
+        self._note = note
+        self._wake = wake
+        self._open: dict[str, Open] = {}
+        self._left: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    # ── for sessions ──
+
+    def load(self, client: Client) -> int:
+        """How many requests of a session there are."""
+        return sum(each.client is client for each in self._open.values())
+
+    def request(self, client: Client, request: RequestId, wanted: Wanted) -> None:
+        """A session waits for a presentation at another desk."""
+        if self._stopping:
+            raise ShuttingDown("the daemon is stopping")
+        loop = asyncio.get_running_loop()
+        asked = Open(
+            id=str(uuid.uuid4()),
+            client=client,
+            request=request,
+            wanted=wanted,
+            over=loop.create_future(),
+            ended=loop.create_future(),
+            without_reader=(loop.time() + hub.GRACE_NEW, NoReader),
+        )
+        self._open[asked.id] = asked
+        self._spawn(self._follow(asked))
+
+    async def cancel(self, client: Client, request: RequestId) -> bool:
+        """Cancels a request of a session; whether it was waiting and has no answer."""
+        for asked in self._open.values():
+            if asked.client is client and asked.request == request:
+                asked.end(Cancelled())
+                return await asyncio.shield(asked.ended)
+        return False
+
+    def leave(self, client: Client) -> None:
+        """A session ended."""
+        for asked in self._open.values():
+            if asked.client is client:
+                asked.end(Cancelled("the session ended"))
+
+    async def stop(self) -> None:
+        """Ends what waits."""
+        self._stopping = True
+        for asked in self._open.values():
+            asked.end(ShuttingDown())
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ── for the rows ──
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The ids of the requests whose rows are there."""
+        return frozenset(name for name, asked in self._open.items() if asked.written)
+
+    def hear(self, seen: Seen, written: frozenset[str]) -> None:
+        """Takes over what was seen; ``written`` is what was there before."""
+        for name, step in seen.steps:
+            asked = self._open.get(name)
+            if asked is not None and not asked.over.done() and not (asked.armed and step.step == "armed"):
+                asked.armed = asked.armed or step.step == "armed"
+                asked.client.progress(asked.request, step.step, step.reader, step.reason)
+        rows = {row.id: row for row in seen.requests}
+        there = {desk.incarnation for desk in seen.desks.values()}
+        for name in written & self._open.keys():
+            asked, row = self._open[name], rows.get(name)
+            if row is None:
+                asked.end(StoreUnavailable("the request is not in the database any more"))
+            elif row.answer is not None:
+                asked.end(row.answer)
+            elif row.taken_by is not None and row.taken_by not in there:
+                asked.end(ReaderGone("the desk that was at it is gone"))
+            else:
+                asked.taken = row.taken_by is not None
+
+    def watch_readers(self) -> None:
+        """Readers have come or gone, or time has passed."""
+        now = asyncio.get_running_loop().time()
+        for asked in self._open.values():
+            until, error = asked.without_reader
+            if asked.taken or self._hoped_for(asked.wanted):
+                asked.without_reader = (inf, ReaderGone)
+            elif until == inf:
+                asked.without_reader = (now + hub.GRACE_LOST, ReaderGone)
+            elif until <= now:
+                asked.end(error("no desk that is there has such a reader"))
+
+    async def clear(self) -> None:
+        """Takes away the rows that could not be taken away when their requests ended."""
+        left = frozenset(self._left)
+        if left:
+            await self._rows.end(left)
+            self._left -= left
+
+    # ── inside ──
+
+    async def _follow(self, asked: Open) -> None:
+        outcome: PresentationResult | VitaleError = InternalError()
+        try:
+            outcome = await self._outcome(asked)
+        except Exception as error:  # noqa: BLE001  an edge: whatever comes of the rows, the client is answered
+            outcome = incident(error)
+        finally:
+            del self._open[asked.id]
+            asked.ended.set_result(isinstance(outcome, VitaleError))
+        if isinstance(outcome, VitaleError):
+            asked.client.fail(asked.request, outcome)
+        else:
+            asked.client.reply(asked.request, outcome)
+
+    async def _outcome(self, asked: Open) -> PresentationResult | VitaleError:
+        try:
+            await self._rows.ask(asked.id, asked.wanted)
+        except StoreUnavailable as error:
+            self._left.add(asked.id)  # it may have been written all the same
+            return await self._noted(asked, error)
+        asked.written = True
+        self._wake()
+        await asyncio.wait((asked.over,), timeout=asked.wanted.timeout)
+        asked.end(PresentationTimeout())
+        outcome = asked.over.result()
+        answer = await self._end(asked.id)
+        if isinstance(outcome, VitaleError) and answer is None:
+            return await self._noted(asked, outcome)
+        return await self._opened(asked, outcome if isinstance(outcome, bytes) else answer or b"")
+
+    async def _end(self, name: str) -> bytes | None:
+        try:
+            return (await self._rows.end([name])).get(name)
+        except StoreUnavailable:
+            self._left.add(name)
+            return None
+
+    async def _opened(self, asked: Open, sealed: bytes) -> PresentationResult | VitaleError:
+        try:
+            answer = msgspec.json.decode(self._open_answer(sealed, f"answer:{asked.id}"), type=Answer)
+        except (InvalidTag, msgspec.DecodeError) as error:
+            return incident(error)
+        if answer.result is None:
+            return answer.error
+        await self._prove(answer.result)
+        return answer.result
+
+    async def _noted(self, asked: Open, error: VitaleError) -> VitaleError:
+        await self._note(asked.wanted.client_id, error.reason)
+        return error
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            incident(error)

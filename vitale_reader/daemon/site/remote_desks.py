@@ -1,0 +1,263 @@
+"""The other desks of the site, put together: their readers, what is asked of them, and what they ask of this one."""
+
+import asyncio
+import json
+import logging
+import secrets
+from base64 import urlsafe_b64decode
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from vitale_protocol.errors import InvalidParams, StoreUnavailable
+from vitale_protocol.events import Reader
+from vitale_protocol.methods import PresentationResult
+from vitale_protocol.methods import Station as StationInfo
+from vitale_reader.daemon.access import Access
+from vitale_reader.daemon.desk.coordinator import Desk
+from vitale_reader.daemon.issuing.delivery import Client
+from vitale_reader.daemon.issuing.issuer import Grant
+from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.site.incoming import Answering
+from vitale_reader.daemon.site.listener import SiteNews
+from vitale_reader.daemon.site.outgoing import Asking
+from vitale_reader.daemon.site.remote_readers import DeskTold, Names, SiteReaders, named
+from vitale_reader.daemon.site.rows import SiteRows, Wanted
+from vitale_reader.daemon.site.sealing import open_box, seal_for
+from vitale_reader.daemon.site.stations import Stations
+from vitale_reader.daemon.store.store import Database
+
+__all__ = ["Neighbours"]
+
+logger = logging.getLogger(__name__)
+
+RequestId = int | str
+
+
+class Neighbours:
+    """What a desk and the others of its site are to one another; ``start`` and ``stop`` act."""
+
+    #: Among those who watch this desk's readers: sessions count upwards, and visiting requests downwards from -2.
+    number = -1
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        store: Database,
+        vault: Vault,
+        station: StationInfo,
+        groups: tuple[str, ...],
+        desk: Desk,
+        access: Access,
+        keys: Keys,
+        stations: Stations,
+        note: Callable[[str, str], Awaitable[None]],
+    ) -> None:
+        self._vault = vault
+        self._station = station
+        self._groups = groups
+        self._desk = desk
+        self._keys = keys
+        self._stations = stations
+        self._others = SiteReaders(station.id, station.mode)
+        self._rows = SiteRows(store, vault, station=station.id, incarnation=secrets.token_hex(16))
+        #: Called when a client, a list or a station of the site is new; set by whoever looks for that.
+        self.on_news: Callable[[], None] = lambda: None
+        self._version = 0
+        self._changed = True
+        self._news = SiteNews(url, look=self._look, away=self._away, concerned=self._concerned)
+        self._asking = Asking(
+            self._rows,
+            hoped_for=self._hoped_for,
+            open_answer=self._open,
+            prove=self._prove,
+            note=note,
+            wake=self._news.wake,
+        )
+        self._answering = Answering(
+            self._rows,
+            desk,
+            station=station.id,
+            mode=station.mode,
+            groups=groups,
+            known=access.speaks,
+            seal_for=self._seal_for,
+            tell_keys=stations.tell,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Shows this desk to the others, and from now on hears them."""
+        self._desk.watch(self)
+        await self._news.look(beat=True)
+        for name, work in (("site", self._news.watch()), ("site news", self._news.listen())):
+            self._tasks.append(asyncio.create_task(_until_cancelled(work), name=name))
+
+    async def stop(self) -> None:
+        """Ends what waits, and says that this desk is no more."""
+        self._desk.unwatch(self)
+        await self._asking.stop()
+        await self._answering.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self._rows.leave()
+        except StoreUnavailable as error:
+            logger.info("the other desks find out by themselves that this one stops: %s", error)
+
+    # ── for sessions ──
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """The readers of the other desks."""
+        return self._others.readers
+
+    def names(self, names: frozenset[str]) -> Names:
+        """The readers that a call names, taken apart."""
+        return named(names, self._station.id)
+
+    def beyond(self, names: Names) -> bool:
+        """Whether other desks come into it."""
+        return names.beyond(self._station.id)
+
+    def own(self, names: Names) -> frozenset[str]:
+        """Those of this desk, as it calls them itself."""
+        return names.own(self._station.id)
+
+    @property
+    def listens(self) -> bool:
+        """Whether what the others call is heard now."""
+        return self._news.listens
+
+    def load(self, client: Client) -> int:
+        """How many requests of a session are at other desks."""
+        return self._asking.load(client)
+
+    def request(
+        self,
+        client: Client,
+        request: RequestId,
+        grant: Grant,
+        *,
+        media: frozenset[str],
+        names: Names,
+        timeout: float,
+    ) -> None:
+        """A session waits for the next presentation at one of these readers.
+
+        Raises:
+            InvalidParams: for the context of an apCV, which is the station's that read it.
+        """
+        if "context" in grant.scopes:
+            raise InvalidParams("a context is for readers of this desk only", data={"path": "$.scopes"})
+        wanted = Wanted(
+            station=self._station.id,
+            mode=self._station.mode,
+            client_id=grant.client_id,
+            nonce=grant.nonce,
+            scopes=grant.scopes,
+            purpose=grant.purpose,
+            media=media,
+            names=names,
+            timeout=timeout,
+        )
+        self._asking.request(client, request, wanted)
+
+    async def cancel(self, client: Client, request: RequestId) -> bool:
+        """Cancels such a request; whether it was waiting."""
+        return await self._asking.cancel(client, request)
+
+    def leave(self, client: Client) -> None:
+        """A session ended."""
+        self._asking.leave(client)
+
+    # ── for the desk ──
+
+    def reader_event(self, what: str, reader: Reader) -> None:
+        """A reader of this desk, or of another one, was added, changed or removed."""
+        if reader.station is None:
+            self._changed = True
+            self._news.wake()
+
+    # ── for the rows ──
+
+    async def _look(self, beat: bool) -> None:
+        if beat:
+            await self._stations.tell()  # keys are renewed from time to time
+        if self._changed:
+            await self._tell()
+        written = self._asking.names
+        there, seen = await self._rows.look(written, beat=beat)
+        self._changed = self._changed or not there
+        if not self._stations.knows(seen.desks):
+            await self._stations.refresh()
+        self._announce({station: row.told for station, row in seen.desks.items()})
+        self._asking.hear(seen, written)
+        self._asking.watch_readers()
+        await self._answering.hear(seen)
+        await self._asking.clear()
+
+    async def _tell(self) -> None:
+        self._changed = False
+        self._version += 1
+        told = DeskTold(
+            name=self._station.name, mode=self._station.mode, groups=self._groups, readers=self._desk.readers
+        )
+        try:
+            await self._rows.tell(told, self._version)
+        except StoreUnavailable:
+            self._changed = True
+            raise
+
+    def _away(self) -> None:
+        self._announce({})
+        self._asking.watch_readers()
+        self._answering.away()
+        self._changed = True
+
+    def _announce(self, desks: dict[str, DeskTold]) -> None:
+        for what, reader in self._others.hear(desks):
+            self._desk.announce(what, reader)
+
+    def _concerned(self, word: str, name: str) -> bool:
+        match word:
+            case "told":
+                return name in self._asking.names
+            case "ended":
+                return name in self._answering.names or name in self._asking.names
+            case "desk":
+                return name != self._station.id
+            case "news":
+                self.on_news()
+                return False
+            case _:
+                return True
+
+    def _hoped_for(self, wanted: Wanted) -> bool:
+        own = any(
+            reader.state != "unavailable"
+            and not wanted.media.isdisjoint(reader.media)
+            and wanted.names.mean(self._station.id, self._groups, reader)
+            for reader in self._desk.readers
+        )
+        return own or self._others.hoped_for(wanted.names, wanted.media)
+
+    # ── what is sealed ──
+
+    def _open(self, sealed: bytes, bound_to: str) -> bytes:
+        return open_box(self._keys.agreement, sealed, vault=self._vault, bound_to=bound_to)
+
+    def _seal_for(self, station: str, plain: bytes, bound_to: str) -> bytes:
+        return seal_for(self._stations.agreement(station), plain, vault=self._vault, bound_to=bound_to)
+
+    async def _prove(self, result: PresentationResult) -> None:
+        """The key of a token is one of those that this desk gives to its clients."""
+        header = json.loads(urlsafe_b64decode(result.token.partition(".")[0] + "=="))
+        if all(key["kid"] != header["kid"] for key in self._keys.jwks["keys"]):
+            await self._stations.refresh()
+
+
+async def _until_cancelled(work: Coroutine[Any, Any, None]) -> None:
+    await work

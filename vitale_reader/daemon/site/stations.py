@@ -1,0 +1,114 @@
+"""The stations of a site as they know one another: whose tokens are genuine, and whose clients.
+
+A token that was made at one desk may be fetched and verified at another; a client that was paired at one desk may show
+its certificate at another. Each station tells the others its public keys and its authority, sealed with the key of the
+site, and the key with which they seal what only this station is to read.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from sqlalchemy import Connection, delete, insert, select
+
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.keystore.certificates import Certificates
+from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.site.sealing import public_key
+from vitale_reader.daemon.store.notify import call
+from vitale_reader.daemon.store.store import Database
+from vitale_reader.daemon.store.tables import stations
+
+__all__ = ["Stations"]
+
+logger = logging.getLogger(__name__)
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What a station tells: the keys of a JWK Set, a certificate in PEM, the public key of its ``Keys.agreement``."""
+
+    keys: list[dict[str, Any]]
+    authority: str
+    agreement: bytes = b""
+
+
+class Stations:
+    """The stations of the site of ``store``; ``refresh`` tells and hears."""
+
+    def __init__(self, store: Database, vault: Vault, keys: Keys, certificates: Certificates, *, name: str) -> None:
+        self._store = store
+        self._vault = vault
+        self._keys = keys
+        self._certificates = certificates
+        self._name = name
+        self._told: Told | None = None
+        self._others: dict[str, Told] = {}
+        self._telling = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        """Tells what is new here, and takes over what is new elsewhere.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        await self.tell()
+        query = select(stations.c.station, stations.c.sealed).where(stations.c.station != self._keys.station)
+        rows = await self._store.run(
+            lambda connection: connection.execute(query.order_by("station")).all(), needs="site"
+        )
+        self._others = {
+            station: heard for station, sealed in rows if (heard := self._open(station, sealed)) is not None
+        }
+        self._keys.of_others = tuple(key for other in self._others.values() for key in other.keys)
+        for other in self._others.values():
+            self._certificates.trust(other.authority)
+
+    async def tell(self) -> None:
+        """Tells what is new here, if anything is.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        told = Told(
+            keys=self._keys.own_jwks["keys"],
+            authority=self._certificates.authority,
+            agreement=public_key(self._keys.agreement),
+        )
+        async with self._telling:
+            if told != self._told:
+                await self._store.run(lambda connection: self._tell(connection, told), needs="site")
+                self._told = told
+
+    def knows(self, others: Iterable[str]) -> bool:
+        """Whether it has heard all of these stations."""
+        return self._others.keys() >= {*others} - {self._keys.station}
+
+    def agreement(self, station: str) -> bytes:
+        """The public key with which to seal for a station, this one or another.
+
+        Raises:
+            StoreUnavailable: it has not been heard.
+        """
+        if station == self._keys.station:
+            return public_key(self._keys.agreement)
+        if (told := self._others.get(station)) is None or not told.agreement:
+            raise StoreUnavailable(f"station {station} has not told its keys")
+        return told.agreement
+
+    def _tell(self, connection: Connection, told: Told) -> None:
+        station = self._keys.station
+        sealed = self._vault.seal(msgspec.json.encode(told), f"station:{station}")
+        connection.execute(delete(stations).where(stations.c.station == station))
+        connection.execute(insert(stations), {"station": station, "name": self._name, "sealed": sealed})
+        call(connection, "news")
+
+    def _open(self, station: str, sealed: bytes) -> Told | None:
+        try:
+            return msgspec.json.decode(self._vault.unseal(sealed, f"station:{station}"), type=Told)
+        except (InvalidTag, msgspec.DecodeError):
+            logger.error("station %s is not of this site: somebody without the key of the site wrote it", station)
+            return None

@@ -1,0 +1,1 @@
+"""The station's database: tables, transactions, spool, audit trail."""

@@ -1,0 +1,19 @@
+"""What Alembic runs for every migration: on the connection, and in the transaction, of whoever called it."""
+
+from alembic import context
+
+from vitale_reader.daemon.store.tables import metadata
+
+
+def migrate() -> None:
+    """Runs the migrations that are due; tables of version 0.1 say no revision, and are given the first one."""
+    attributes = context.config.attributes
+    context.configure(connection=attributes["connection"], target_metadata=metadata)
+    migrations = context.get_context()
+    if migrations.get_current_revision() is None:
+        migrations.stamp(context.script, attributes["found"])
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+migrate()

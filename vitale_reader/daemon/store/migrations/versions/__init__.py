@@ -1,0 +1,1 @@
+"""One file a revision; ``vitale_reader/daemon/store/tables.py`` names the last one."""

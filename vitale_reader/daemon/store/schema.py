@@ -1,0 +1,71 @@
+"""Makes or upgrades the tables of a store, within one transaction: a start that dies in the middle changes nothing.
+
+A store that is of today is recognised by its revision; Alembic, which takes longer to load than the daemon to start, is
+loaded only where there is something to change.
+"""
+
+import logging
+
+from sqlalchemy import Connection, insert, inspect, select, text
+
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.store.tables import REVISION, metadata, revision
+
+__all__ = ["FIRST", "prepare", "upgrade"]
+
+logger = logging.getLogger(__name__)
+
+#: The tables of version 0.1, which had no revision.
+FIRST = "0001"
+
+#: Of several daemons that start on one database at once, one makes the tables (any number that others do not use).
+LOCK = 0x7669_7461_6C65
+
+
+def prepare(connection: Connection) -> None:
+    """Brings the tables to ``REVISION``.
+
+    Raises:
+        StoreUnavailable: a later version made them.
+    """
+    if _revision(connection) == REVISION:
+        return
+    if connection.dialect.name == "postgresql":
+        for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(text(f"SET LOCAL {setting} = 0"))
+        connection.execute(select(text(f"pg_advisory_xact_lock({LOCK})")))
+    found = _revision(connection)
+    if found is None:
+        metadata.create_all(connection)
+        connection.execute(insert(revision), {"version_num": REVISION})
+    elif found != REVISION:
+        upgrade(connection, found)
+        logger.info("the tables of the store were brought from revision %s to %s", found, REVISION)
+
+
+def upgrade(connection: Connection, found: str) -> None:
+    """Runs the migrations after ``found``.
+
+    Raises:
+        StoreUnavailable: ``found`` is of a later version.
+    """
+    from alembic import command  # noqa: PLC0415  see above
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "vitale_reader.daemon.store:migrations")
+    config.attributes["connection"] = connection
+    config.attributes["found"] = found
+    try:
+        command.upgrade(config, REVISION)
+    except CommandError as error:
+        raise StoreUnavailable(f"the store is of revision {found}, which this version does not know") from error
+
+
+def _revision(connection: Connection) -> str | None:
+    """The revision of the tables; None where there are none."""
+    inspector = inspect(connection)
+    if inspector.has_table(revision.name):
+        return connection.execute(select(revision.c.version_num)).scalar()
+    return FIRST if inspector.has_table("clients") else None

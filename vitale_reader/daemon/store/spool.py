@@ -1,0 +1,160 @@
+"""A station whose site's database may be away: what need not wait is kept in a SQLite file, and brought there later.
+
+- While the database is away, every piece of work goes to the spool at once; none tries the database and waits.
+- What guards against replay goes there only if the site says so (``[site] when_away``): while it does, a string could
+  be used at two desks. Clients are neither paired nor revoked meanwhile.
+- Work that the database did not answer may have been done there. It is done again in the spool, under the same keys.
+- Once the database is back, the spool is emptied before anything else is written there; the last piece of it, while
+  work waits for a moment.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from vitale_protocol.errors import StoreUnavailable, VitaleError
+from vitale_reader.daemon.store.store import Need, Store
+
+__all__ = ["SpooledStore"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Seconds between two tries to reach the database.
+RETRY = 1.0
+
+#: Pieces of work that may be brought while others are written into the spool; then those wait.
+ROUNDS = 50
+
+
+class SpooledStore:
+    """The database of a site with the spool of a station.
+
+    Args:
+        site: the database.
+        spool: the file.
+        join: what is to be done with the database before it is used, each time that it was away.
+        bring: brings a piece of the spool to the database; whether there was one.
+        strict: whether strings are refused while the database is away.
+    """
+
+    shared = True
+
+    def __init__(
+        self,
+        site: Store,
+        spool: Store,
+        *,
+        join: Callable[[Store], Awaitable[None]],
+        bring: Callable[[Store, Store], Awaitable[bool]],
+        strict: bool,
+    ) -> None:
+        self._site = site
+        self._spool = spool
+        self._join = join
+        self._bring = bring
+        self._strict = strict
+        self._away = asyncio.Event()
+        self._open = asyncio.Event()
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._open.set()
+        self._idle.set()
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the database is away, or the spool not emptied yet."""
+        return self._away.is_set()
+
+    async def open(self) -> None:
+        """Opens both; where the database does not answer, the station starts on its spool.
+
+        Raises:
+            ConfigurationInvalid: the database is that of another site.
+            StoreUnavailable: the spool cannot be opened.
+        """
+        await self._spool.open()
+        self._away.set()
+        try:
+            await self._return()
+        except StoreUnavailable as error:
+            logger.error("the database of the site is away: %s", error)
+        self._task = asyncio.create_task(self._watch(), name="spool")
+
+    async def close(self) -> None:
+        """Closes both; what is in the spool stays there."""
+        if self._task is not None:
+            self._task.cancel()
+        await self._site.close()
+        await self._spool.close()
+
+    async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
+        """See ``Database``."""
+        await self._open.wait()
+        if not self.degraded:
+            try:
+                return await self._site.run(work)
+            except StoreUnavailable:
+                if not self._site.away:
+                    raise
+                self._leave()
+        if needs == "site" or (needs == "guard" and self._strict):
+            raise StoreUnavailable("the database of the site is away")
+        return await self._run_in_spool(work)
+
+    async def mirror(self, work: Callable[[Connection], object]) -> None:
+        """See ``Database``."""
+        await self._spool.run(work)
+
+    async def _run_in_spool(self, work: Callable[[Connection], T]) -> T:
+        # Whoever waited long for the database may come here when the spool is just being emptied for good.
+        await self._open.wait()
+        self._leave()
+        self._busy += 1
+        self._idle.clear()
+        try:
+            return await self._spool.run(work)
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
+
+    def _leave(self) -> None:
+        if not self.degraded:
+            logger.error("the database of the site is away; this station goes on with its spool")
+            self._away.set()
+
+    async def _watch(self) -> None:
+        while True:
+            await self._away.wait()
+            await asyncio.sleep(RETRY)
+            try:
+                await self._return()
+            except (VitaleError, IntegrityError) as error:
+                logger.debug("the database of the site is away still: %s", type(error).__name__)
+            except Exception as error:  # an edge: what cannot be brought now must not end all trying
+                logger.error("the spool could not be brought to the site", exc_info=error)
+
+    async def _return(self) -> None:
+        if not self.degraded:
+            return
+        await self._site.open()
+        await self._join(self._site)
+        for _ in range(ROUNDS):
+            if not await self._bring(self._spool, self._site):
+                break
+        self._open.clear()
+        try:
+            await self._idle.wait()
+            while await self._bring(self._spool, self._site):
+                pass
+            self._away.clear()
+        finally:
+            self._open.set()
+        logger.info("the database of the site is there, and the spool empty")

@@ -1,0 +1,206 @@
+"""The tables of the store, the same on SQLite and on PostgreSQL.
+
+Whoever changes them writes a migration (``vitale_reader/daemon/store/migrations``) and moves ``REVISION``; a test compares
+what the migrations make with what is declared here.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+__all__ = [
+    "REVISION",
+    "audit",
+    "audit_heads",
+    "clients",
+    "contexts",
+    "metadata",
+    "opposition_lists",
+    "opposition_parts",
+    "outbox",
+    "revision",
+    "seen",
+    "site",
+    "site_desks",
+    "site_requests",
+    "site_steps",
+    "stations",
+]
+
+#: The revision of the migrations that makes these tables.
+REVISION = "0003"
+
+metadata = MetaData()
+
+#: Alembic's own table, declared so that a start need not load Alembic to see that there is nothing to do.
+revision = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))
+
+#: What the daemons of one store agree on: ``key`` is a keyed digest that tells whether they hold the same site key.
+site = Table(
+    "site",
+    metadata,
+    Column("name", String(50), primary_key=True),
+    Column("value", String(200), nullable=False),
+)
+
+#: The stations that share the store. Sealed are the public keys of their tokens, and the certificate of the authority
+#: of the clients they pair: whoever can write to the database only cannot add one that is believed.
+stations = Table(
+    "stations",
+    metadata,
+    Column("station", String(36), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+#: Paired clients. Secrets are kept as digests only.
+clients = Table(
+    "clients",
+    metadata,
+    Column("client_id", String(100), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("scopes", String(500), nullable=False),
+    Column("transports", String(200), nullable=False),
+    Column("origins", String(10_000), nullable=False),
+    Column("certificate_sha256", String(64), unique=True),
+    Column("credential_sha256", String(64), unique=True),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)
+
+#: Tokens that their client has not acknowledged, sealed. At most one token for one presentation and client.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("jti", String(36), primary_key=True),
+    Column("client_id", String(100), nullable=False),
+    Column("presentation", String(36), nullable=False),
+    Column("exp", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    UniqueConstraint("presentation", "client_id"),
+    Index("outbox_client", "client_id", "exp"),
+    Index("outbox_exp", "exp"),
+)
+
+#: Strings of apCVs that were used, by their keyed digest: ``reserved`` before they are resolved, ``used`` with a token.
+#: ``claim`` tells two presentations of one string apart.
+seen = Table(
+    "seen",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("state", String(10), nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("claim", String(32)),
+    Index("seen_expires_at", "expires_at"),
+)
+
+#: apCV contexts that clients hold at a station, sealed, by the keyed digest of their names.
+contexts = Table(
+    "contexts",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("client_id", String(100), nullable=False),
+    Column("notice_at", Float, nullable=False),
+    Column("noticed", Boolean, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("station", String(36)),
+    Index("contexts_ends_at", "ends_at"),
+)
+
+#: Who asked for what, when, with which outcome; never about whom. The rows of a station are a chain: ``mac`` is a keyed
+#: hash over the row and the ``mac`` of the row before.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("client_id", String(100)),
+    Column("action", String(50), nullable=False),
+    Column("outcome", String(50), nullable=False),
+    Column("medium", String(30)),
+    Column("reader", String(200)),
+    Column("jti", String(36)),
+    Column("station", String(36)),
+    Column("number", Integer),
+    Column("mac", LargeBinary),
+    Index("audit_chain", "station", "number", unique=True),
+    Index("audit_at", "at"),
+)
+
+#: Where the chain of a station begins and ends; ``seal`` is a keyed hash over the rest.
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("station", String(36), primary_key=True),
+    Column("first", Integer, nullable=False),
+    Column("before", LargeBinary, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
+)
+
+#: The opposition lists of a site, and how far their import has come.
+opposition_lists = Table(
+    "opposition_lists",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("generation", String(32), nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("parts", Integer, nullable=False),
+    Column("imported_at", Float, nullable=False),
+)
+
+#: Keyed digests of card serials, sorted, sealed piece by piece: not even their digests can be read in the store.
+opposition_parts = Table(
+    "opposition_parts",
+    metadata,
+    Column("generation", String(32), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+#: The desks that serve now: when they last said so, by the database's clock. Sealed is what they are and have.
+site_desks = Table(
+    "site_desks",
+    metadata,
+    Column("station", String(36), primary_key=True),
+    Column("incarnation", String(32), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("beat_at", Float, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+#: Requests for readers of other desks, from when they are asked until their answer has arrived. ``asked_by`` and
+#: ``taken_by`` are incarnations of desks; ``answer`` is sealed for the one that asked.
+site_requests = Table(
+    "site_requests",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("asked_by", String(32), nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("taken_by", String(32)),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("answer", LargeBinary),
+)
+
+#: How such requests get on, until whoever asked has read it.
+site_steps = Table(
+    "site_steps",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("request", String(36), ForeignKey("site_requests.id", ondelete="CASCADE"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("site_steps_request", "request"),
+)
