@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.postgres_server import PostgresServer
-from vitale_firmware_sim.card import Card
-from vitale_firmware_sim.faults import FaultyCard, parse_faults
-from vitale_firmware_sim.images import DEFAULT_IMAGE, load_image
-from vitale_firmware_sim.pcscd import PcscService
-from vitale_firmware_sim.vpcd import VpcdLink
+from vitale_firmware_sim.card.card import Card
+from vitale_firmware_sim.card.faults import FaultyCard, parse_faults
+from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
+from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_protocol.errors import ToolMissing
 
 InsertCard = Callable[..., VpcdLink]

@@ -19,9 +19,9 @@ from vitale_reader.cli.root import root
 def codes() -> Codes:
     """A small run: few kinds, one size, one film, three engines of which one is not there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vitale_firmware_sim.camera_scene.KINDS", ("plain", "size", "blur"))
-        patch.setattr("vitale_firmware_sim.camera_scene.COMBINED", ("size+blur",))
-        patch.setattr("vitale_firmware_sim.camera_scene.SEVERITIES", ("light", "medium"))
+        patch.setattr("vitale_firmware_sim.camera.scene.KINDS", ("plain", "size", "blur"))
+        patch.setattr("vitale_firmware_sim.camera.scene.COMBINED", ("size+blur",))
+        patch.setattr("vitale_firmware_sim.camera.scene.SEVERITIES", ("light", "medium"))
         patch.setattr(bench_codes, "SIZES", ((640, 480),))
         patch.setattr(bench_codes, "FRAMES", 24)
         patch.setattr(bench_codes, "FILMS", ("hurried",))

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.protocol.seal_office import Office
-from vitale_firmware_sim.profiles import profile_text
+from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_reader.cli.config import config
 
 

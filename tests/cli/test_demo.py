@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from vitale_firmware_sim.pcscd import virtual_reader_library
+from vitale_firmware_sim.card.pcscd import virtual_reader_library
 from vitale_protocol.errors import ToolMissing
 from vitale_reader.cli import text
 from vitale_reader.cli.demo_play import Result, scenes, sound
@@ -160,7 +160,7 @@ def test_a_string_that_counted_twice_would_be_seen(told: Any) -> None:
             assert not sound([msgspec.structs.replace(one, checks={**one.checks, "same_string": "accepted"})])
 
 
-@pytest.mark.parametrize("module", ["vitale_drivers.nfc.devices", "vitale_firmware_sim.pn532_reader"])
+@pytest.mark.parametrize("module", ["vitale_drivers.nfc.devices", "vitale_firmware_sim.pn532.reader"])
 def test_without_a_reader_for_phones_it_says_so_and_goes_on(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)  # so that importing it raises ImportError
     with stage(simulated_driver=True, phones=True) as scenery:
@@ -176,7 +176,7 @@ def test_without_a_reader_for_phones_it_says_so_and_goes_on(module: str, monkeyp
         ("vitale_drivers.camera.opencv", "camera"),
         ("vitale_drivers.decoding", "camera"),
         ("vitale_drivers.scanner.ports", "imager"),
-        ("vitale_firmware_sim.imager", "imager"),
+        ("vitale_firmware_sim.imager.device", "imager"),
     ],
 )
 def test_without_what_reads_codes_it_says_so_and_goes_on(

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 from smartcard import scard
 
-from vitale_firmware_sim.images import DEFAULT_IMAGE, image_names, load_image
-from vitale_firmware_sim.pcscd import PcscService
+from vitale_firmware_sim.card.images import DEFAULT_IMAGE, image_names, load_image
+from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_reader.cli import sim
 
 READER = "Virtual PCD 00 00"

@@ -13,10 +13,10 @@ import pytest
 import zxingcpp
 from click.testing import CliRunner
 
-from vitale_firmware_sim.camera_scene import KINDS
-from vitale_firmware_sim.camera_sequence import SEQUENCES
+from vitale_firmware_sim.camera.scene import KINDS
+from vitale_firmware_sim.camera.sequence import SEQUENCES
+from vitale_firmware_sim.phone.strings import Sealer
 from vitale_firmware_sim.scenario import load_scenario
-from vitale_firmware_sim.strings import Sealer
 from vitale_reader.cli import sim
 
 SMALL = ("--size", "640x480", "--grey")

@@ -15,7 +15,7 @@ import pytest
 import serial
 from click.testing import CliRunner
 
-from vitale_firmware_sim.contexts import Contexts
+from vitale_firmware_sim.apcv_service.contexts import Contexts
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_reader.cli import sim, sim_imager
 

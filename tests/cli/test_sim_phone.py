@@ -15,10 +15,10 @@ from click.testing import CliRunner
 from smartcard import scard
 
 from vitale_drivers.cards.channel import Channel
-from vitale_firmware_sim import soap
-from vitale_firmware_sim.contexts import Contexts
-from vitale_firmware_sim.pcscd import PcscService
-from vitale_firmware_sim.profiles import profile_text
+from vitale_firmware_sim.apcv_service import soap
+from vitale_firmware_sim.apcv_service.contexts import Contexts
+from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.scenario import load_scenario, scenario_names
 from vitale_protocol.errors import MediumUnreadable
 from vitale_protocol.media.profile import parse_profile

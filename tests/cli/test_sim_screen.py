@@ -14,7 +14,7 @@ import zxingcpp
 from click.testing import CliRunner
 from PIL import Image, ImageDraw
 
-from vitale_firmware_sim import phone_screen
+from vitale_firmware_sim.phone import screen as phone_screen
 from vitale_reader.cli import output, sim, sim_screen
 
 

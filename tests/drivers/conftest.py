@@ -8,7 +8,7 @@ import pytest
 from vitale_drivers.base import Arm, ReaderAdded, ReaderChanged
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc.driver import PcscDriver
-from vitale_firmware_sim.pcscd import PcscService
+from vitale_firmware_sim.card.pcscd import PcscService
 
 OpenDriver = Callable[..., tuple[PcscDriver, Inbox]]
 

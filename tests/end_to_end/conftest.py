@@ -12,7 +12,7 @@ from typing import Self
 import pytest
 
 import vitale_reader
-from vitale_firmware_sim.pcscd import PcscService
+from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_reader.home import Endpoints, Home
 
 LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "serve", "--json")

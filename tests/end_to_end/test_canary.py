@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from vitale_firmware_sim.camera import LiveCamera
-from vitale_firmware_sim.hand import Hand
-from vitale_firmware_sim.imager import Imager
-from vitale_firmware_sim.imager_wedge import typed
-from vitale_firmware_sim.images import load_image
+from vitale_firmware_sim.camera.live import LiveCamera
+from vitale_firmware_sim.card.images import load_image
+from vitale_firmware_sim.imager.device import Imager
+from vitale_firmware_sim.imager.keyboard import typed
+from vitale_firmware_sim.phone.user import Hand
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.methods import Scope

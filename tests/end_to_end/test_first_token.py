@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 import vitale_reader
-from vitale_firmware_sim.images import load_image
+from vitale_firmware_sim.card.images import load_image
 from vitale_protocol.errors import AmbiguousMedium, MediumMute, MediumUnsupported, TokenInvalid
 from vitale_reader import Presentation
 

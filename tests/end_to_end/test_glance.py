@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import segno
 
-from vitale_firmware_sim.camera import LiveCamera
-from vitale_firmware_sim.camera_video import AviWriter
-from vitale_firmware_sim.hand import Hand
+from vitale_firmware_sim.apcv_service.service import ApcvService
+from vitale_firmware_sim.camera.live import LiveCamera
+from vitale_firmware_sim.camera.video import AviWriter
+from vitale_firmware_sim.phone.user import Hand
 from vitale_firmware_sim.scenario import load_scenario
-from vitale_firmware_sim.service import ApcvService
 from vitale_protocol.errors import PresentationTimeout, Replayed
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import DriverHealth, Scope

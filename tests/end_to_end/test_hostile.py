@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from vitale_drivers.cards.channel import Channel
-from vitale_firmware_sim.card import Card
-from vitale_firmware_sim.images import load_image
+from vitale_firmware_sim.card.card import Card
+from vitale_firmware_sim.card.images import load_image
 from vitale_protocol import media
 from vitale_protocol.catalogue import reasons
 from vitale_protocol.errors import VitaleError

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 
 from tests.end_to_end.swarm import EXPECTED, Harvest, Swarm
 from tests.postgres_server import PostgresServer
-from vitale_firmware_sim.control import control
+from vitale_firmware_sim.card.control import control
 
 READER = "simulated-card:comptoir"
 MEBIBYTE = 1 << 20

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from vitale_firmware_sim.control import control
-from vitale_firmware_sim.pcscd import PcscService
+from vitale_firmware_sim.card.control import control
+from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_protocol.errors import (
     MediumMute,
     MediumRemoved,

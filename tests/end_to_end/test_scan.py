@@ -10,11 +10,11 @@ from typing import Any
 import jwt
 import pytest
 
-from vitale_firmware_sim.hand import Hand
-from vitale_firmware_sim.imager import Imager
-from vitale_firmware_sim.imager_faults import ImagerFaults, Manners
+from vitale_firmware_sim.apcv_service.service import ApcvService
+from vitale_firmware_sim.imager.device import Imager
+from vitale_firmware_sim.imager.faults import ImagerFaults, Manners
+from vitale_firmware_sim.phone.user import Hand
 from vitale_firmware_sim.scenario import load_scenario
-from vitale_firmware_sim.service import ApcvService
 from vitale_protocol.errors import MediumExpired, MediumUnsupported, PayloadInvalid, PresentationTimeout
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import Scope

@@ -12,13 +12,13 @@ from typing import Any
 import jwt
 import pytest
 
-from vitale_firmware_sim.hand import Hand
-from vitale_firmware_sim.pcscd import PcscService
-from vitale_firmware_sim.phone_card import PhoneCard
-from vitale_firmware_sim.pn532_reader import Pn532Reader
+from vitale_firmware_sim.apcv_service.service import ApcvService
+from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_firmware_sim.card.vpcd import VpcdLink
+from vitale_firmware_sim.phone.card import PhoneCard
+from vitale_firmware_sim.phone.user import Hand
+from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_firmware_sim.scenario import load_scenario
-from vitale_firmware_sim.service import ApcvService
-from vitale_firmware_sim.vpcd import VpcdLink
 from vitale_protocol.errors import (
     ContextUnknown,
     MediumExpired,

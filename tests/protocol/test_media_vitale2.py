@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitale_drivers.cards.channel import Channel
-from vitale_firmware_sim.card import Card
-from vitale_firmware_sim.faults import FaultyCard, parse_faults
-from vitale_firmware_sim.images import load_image
+from vitale_firmware_sim.card.card import Card
+from vitale_firmware_sim.card.faults import FaultyCard, parse_faults
+from vitale_firmware_sim.card.images import load_image
 from vitale_protocol import tlv
 from vitale_protocol.apdu import Command, Response, StatusWord
 from vitale_protocol.errors import MediumUnreadable, MediumUnsupported

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from vitale_firmware_sim.phone.strings import Handle, Sealer
 from vitale_firmware_sim.scenario import Scenario, load_scenario
-from vitale_firmware_sim.strings import Handle, Sealer
 from vitale_protocol.methods import StationMode
 from vitale_reader.resolvers.apcv_soap import ApcvSoapResolver
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import pytest
 
+from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.scenario import Behaviour, load_scenario
-from vitale_firmware_sim.service import ApcvService
 from vitale_protocol.errors import (
     ConfigurationInvalid,
     ContextUnknown,

@@ -226,8 +226,8 @@ def _sets(count: int, photographs: Path | None) -> Iterator[tuple[str, Made]]:
 
 
 def _scenes(count: int, size: tuple[int, int]) -> Made:
-    from vitale_firmware_sim.camera_picture import scenes
-    from vitale_firmware_sim.camera_scene import COMBINED, KINDS, SEVERITIES
+    from vitale_firmware_sim.camera.picture import scenes
+    from vitale_firmware_sim.camera.scene import COMBINED, KINDS, SEVERITIES
 
     for kind in (*KINDS, *COMBINED):
         for severity in SEVERITIES:
@@ -236,7 +236,7 @@ def _scenes(count: int, size: tuple[int, int]) -> Made:
 
 
 def _empty(count: int, size: tuple[int, int]) -> Made:
-    from vitale_firmware_sim.camera_picture import empty_scenes
+    from vitale_firmware_sim.camera.picture import empty_scenes
 
     for number, frame in enumerate(empty_scenes(count, seed=11, size=size)):
         yield f"empty~{number:04}", frame.picture, []
@@ -320,7 +320,7 @@ def _filmed(name: str, seed: int, folder: Path) -> list[str]:
 
     import numpy as np
 
-    from vitale_firmware_sim.camera_sequence import sequence
+    from vitale_firmware_sim.camera.sequence import sequence
 
     folder.mkdir()
     shown: list[str] = []

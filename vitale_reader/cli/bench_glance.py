@@ -20,7 +20,7 @@ from vitale_reader.cli.stage_codes import CodeStage
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.camera import LiveCamera
+    from vitale_firmware_sim.camera.live import LiveCamera
 
 __all__ = ["lines"]
 

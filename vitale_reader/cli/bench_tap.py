@@ -17,9 +17,9 @@ import msgspec
 
 from vitale_drivers.base import Arm, Command, Disarm, Presented, ReaderAdded, ReaderChanged, Report, Start, Stop
 from vitale_drivers.host.pipe import Decoder, encode
-from vitale_firmware_sim.phone_card import PhoneCard
-from vitale_firmware_sim.pn532_reader import Pn532Reader
-from vitale_firmware_sim.profiles import profile_text
+from vitale_firmware_sim.phone.card import PhoneCard
+from vitale_firmware_sim.phone.profiles import profile_text
+from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.errors import ReaderUnavailable
 from vitale_protocol.media.profile import SIMULATOR_AID
 from vitale_reader.cli.bench_processes import loads

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from vitale_firmware_sim.phone_card import PhoneCard
+from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_protocol.errors import ReaderUnavailable, Replayed
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import Scope

@@ -17,7 +17,7 @@ from vitale_reader.cli.sim_service import service
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.card import VirtualCard
+    from vitale_firmware_sim.card.card import VirtualCard
 
 __all__ = ["BREATH", "Shown", "host_and_port", "sim"]
 
@@ -87,7 +87,7 @@ sim.add_command(service)
 
 
 def _list(*, as_json: bool) -> None:
-    from vitale_firmware_sim.images import image_names, load_image
+    from vitale_firmware_sim.card.images import image_names, load_image
 
     images = [load_image(name) for name in image_names()]
     if as_json:
@@ -101,10 +101,10 @@ def _list(*, as_json: bool) -> None:
 
 
 def _insert(image: str, address: str, fault: str, *, as_json: bool) -> None:
-    from vitale_firmware_sim.card import Card
-    from vitale_firmware_sim.faults import FaultyCard, parse_faults
-    from vitale_firmware_sim.images import load_image
-    from vitale_firmware_sim.vpcd import VpcdLink
+    from vitale_firmware_sim.card.card import Card
+    from vitale_firmware_sim.card.faults import FaultyCard, parse_faults
+    from vitale_firmware_sim.card.images import load_image
+    from vitale_firmware_sim.card.vpcd import VpcdLink
 
     host, port = host_and_port(address)
     shown = Shown(FaultyCard(Card(load_image(image)), parse_faults(fault)), as_json=as_json)

@@ -14,8 +14,8 @@ from vitale_reader.cli.sim_options import phone_option, scenario_option
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.camera_scene import Severity
-    from vitale_firmware_sim.camera_sequence import Showing
+    from vitale_firmware_sim.camera.scene import Severity
+    from vitale_firmware_sim.camera.sequence import Showing
 
 __all__ = ["camera"]
 
@@ -132,8 +132,8 @@ class _Held:
     """The phone before the camera, at the time of the frame: a file is made slower or faster than its time runs."""
 
     def __init__(self, scenario: str, phone: str) -> None:
-        from vitale_firmware_sim.hand import Hand
-        from vitale_firmware_sim.phone_card import PhoneRefusal
+        from vitale_firmware_sim.phone.card import PhoneRefusal
+        from vitale_firmware_sim.phone.user import Hand
         from vitale_firmware_sim.scenario import load_scenario
 
         self.began = self.now = time.time()
@@ -147,7 +147,7 @@ class _Held:
 
     def code(self, now: float) -> bytes:
         """What the screen shows."""
-        from vitale_firmware_sim.phone_screen import screen_code
+        from vitale_firmware_sim.phone.screen import screen_code
 
         self.now = now
         string = screen_code(self._hand, now).string
@@ -166,7 +166,7 @@ def _showing(name: str, kind: str | None, severity: "Severity", seconds: float |
     import math
     from dataclasses import replace
 
-    from vitale_firmware_sim.camera_sequence import SEQUENCES
+    from vitale_firmware_sim.camera.sequence import SEQUENCES
 
     if name not in SEQUENCES:
         raise ConfigurationInvalid("--sequence is one of " + ", ".join(SEQUENCES), data={"path": "--sequence"})
@@ -182,8 +182,8 @@ def _showing(name: str, kind: str | None, severity: "Severity", seconds: float |
 def _write(
     held: _Held, file: Path, showing: "Showing", size: tuple[int, int], *, colour: bool, seed: int, as_json: bool
 ) -> None:
-    from vitale_firmware_sim.camera_sequence import FPS, sequence
-    from vitale_firmware_sim.camera_video import AviWriter
+    from vitale_firmware_sim.camera.sequence import FPS, sequence
+    from vitale_firmware_sim.camera.video import AviWriter
 
     if file.suffix.lower() != ".avi":
         raise ConfigurationInvalid("--file is the name of an .avi", data={"path": "--file"})
@@ -218,8 +218,8 @@ def _serve(
     seed: int,
     as_json: bool,
 ) -> None:
-    from vitale_firmware_sim.camera import LiveCamera
-    from vitale_firmware_sim.camera_scene import fitted, scene
+    from vitale_firmware_sim.camera.live import LiveCamera
+    from vitale_firmware_sim.camera.scene import fitted, scene
 
     scene(kind, severity, seed)
     live = LiveCamera(size=size, port=port, colour=colour, seed=seed)
@@ -260,8 +260,8 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _list(*, as_json: bool) -> None:
-    from vitale_firmware_sim.camera_scene import COMBINED, KINDS
-    from vitale_firmware_sim.camera_sequence import SEQUENCES
+    from vitale_firmware_sim.camera.scene import COMBINED, KINDS
+    from vitale_firmware_sim.camera.sequence import SEQUENCES
 
     if as_json:
         output.print_json({"kinds": KINDS, "combined": COMBINED, "severities": SEVERITIES, "sequences": [*SEQUENCES]})

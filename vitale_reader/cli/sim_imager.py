@@ -18,7 +18,7 @@ from vitale_reader.cli.sim_options import scenario_option
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.imager import Imager
+    from vitale_firmware_sim.imager.device import Imager
 
 __all__ = ["imager"]
 
@@ -115,8 +115,8 @@ def imager(
     """The command."""
     if not hasattr(os, "openpty"):
         raise ConfigurationInvalid("this system has no pseudo-terminals", data={"path": "sim imager"})
-    from vitale_firmware_sim.imager import Imager
-    from vitale_firmware_sim.imager_faults import IDENTIFIERS, Manners, parse_imager_faults
+    from vitale_firmware_sim.imager.device import Imager
+    from vitale_firmware_sim.imager.faults import IDENTIFIERS, Manners, parse_imager_faults
 
     if symbology not in IDENTIFIERS:
         raise ConfigurationInvalid(f"--symbology is one of {', '.join(IDENTIFIERS)}", data={"path": "--symbology"})
@@ -154,7 +154,7 @@ def _codes(screens: list[Callable[[], bytes]], every: float | None) -> Iterator[
 
 def _screen(scenario: str, phone: str) -> Callable[[], bytes]:
     """What reads the code on the screen of a phone; it renews itself after a while."""
-    from vitale_firmware_sim.hand import Hand
+    from vitale_firmware_sim.phone.user import Hand
     from vitale_firmware_sim.scenario import load_scenario
 
     hand = Hand(load_scenario(scenario), phone, clock=time.time, random=secrets.token_bytes)

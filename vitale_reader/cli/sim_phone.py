@@ -13,7 +13,7 @@ from vitale_reader.cli.status import REFUSED
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.hand import Hand
+    from vitale_firmware_sim.phone.user import Hand
     from vitale_firmware_sim.scenario import Scenario
     from vitale_protocol.records import Beneficiaire
 
@@ -130,8 +130,8 @@ def phone(
         raise click.UsageError(t("--string ou --screen, l'un des deux.", "Either --string or --screen."))
     if (port is not None or lan) and not on_screen:
         raise click.UsageError(t("--port et --lan vont avec --screen.", "--port and --lan go with --screen."))
-    from vitale_firmware_sim.hand import Hand
-    from vitale_firmware_sim.phone_card import PhoneRefusal
+    from vitale_firmware_sim.phone.card import PhoneRefusal
+    from vitale_firmware_sim.phone.user import Hand
     from vitale_firmware_sim.scenario import load_scenario
 
     loaded = load_scenario(scenario)
@@ -219,8 +219,8 @@ def _string(hand: "Hand", *, as_json: bool) -> None:
 
 
 def _lay(hand: "Hand", address: str, *, as_json: bool) -> None:
-    from vitale_firmware_sim.phone_card import PhoneCard
-    from vitale_firmware_sim.vpcd import VpcdLink
+    from vitale_firmware_sim.card.vpcd import VpcdLink
+    from vitale_firmware_sim.phone.card import PhoneCard
     from vitale_reader.cli.sim import BREATH, Shown, host_and_port
 
     host, port = host_and_port(address)

@@ -14,8 +14,8 @@ from vitale_reader.cli.sim_options import phone_option, scenario_option
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.pn532_card import Target
-    from vitale_firmware_sim.pn532_reader import Pn532Reader
+    from vitale_firmware_sim.pn532.card import Target
+    from vitale_firmware_sim.pn532.reader import Pn532Reader
 
 __all__ = ["reader"]
 
@@ -78,8 +78,8 @@ def reader(
     """The command."""
     if not hasattr(os, "openpty"):
         raise ConfigurationInvalid("this system has no pseudo-terminals", data={"path": "sim reader"})
-    from vitale_firmware_sim.pn532_faults import parse_nfc_faults
-    from vitale_firmware_sim.pn532_reader import Pn532Reader
+    from vitale_firmware_sim.pn532.faults import parse_nfc_faults
+    from vitale_firmware_sim.pn532.reader import Pn532Reader
 
     faults, speed = parse_nfc_faults(fault), _speed(baud)
     target = None if empty else Shown(_phone(scenario, phone_id, locked=locked), as_json=as_json)
@@ -123,8 +123,8 @@ def _speed(baud: str | None) -> int | Literal["agreed"] | None:
 
 
 def _phone(scenario: str, phone_id: str, *, locked: bool) -> "Target":
-    from vitale_firmware_sim.phone import phones
-    from vitale_firmware_sim.phone_card import PhoneCard
+    from vitale_firmware_sim.phone.application import phones
+    from vitale_firmware_sim.phone.card import PhoneCard
     from vitale_firmware_sim.scenario import load_scenario
 
     loaded = load_scenario(scenario)

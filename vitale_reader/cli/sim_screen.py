@@ -10,8 +10,8 @@ from vitale_reader.cli import output
 from vitale_reader.cli.text import language, t
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.hand import Hand
-    from vitale_firmware_sim.phone_screen import PhoneScreen
+    from vitale_firmware_sim.phone.screen import PhoneScreen
+    from vitale_firmware_sim.phone.user import Hand
     from vitale_protocol.records import Beneficiaire
 
 __all__ = ["serve_screen"]
@@ -29,7 +29,7 @@ def serve_screen(
         ConfigurationInvalid: ``lan`` is no address of a local network.
         OSError: the address or port cannot be had.
     """
-    from vitale_firmware_sim.phone_screen import PhoneScreen, lan_address
+    from vitale_firmware_sim.phone.screen import PhoneScreen, lan_address
 
     name = " ".join(part for part in (shown.prenom, shown.nom_usuel) if part)
     address = lan_address(lan) if lan else "127.0.0.1"

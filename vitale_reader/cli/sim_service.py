@@ -10,8 +10,8 @@ from vitale_reader.cli.sim_options import scenario_option
 from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
+    from vitale_firmware_sim.apcv_service.service import ApcvService
     from vitale_firmware_sim.scenario import Behaviour
-    from vitale_firmware_sim.service import ApcvService
 
 __all__ = ["service"]
 
@@ -46,8 +46,8 @@ BREATH = 1.0
 @as_json
 def service(scenario: str, port: int, behaviour: str | None, as_json: bool) -> None:
     """The command."""
+    from vitale_firmware_sim.apcv_service.service import ApcvService
     from vitale_firmware_sim.scenario import load_scenario
-    from vitale_firmware_sim.service import ApcvService
 
     running = ApcvService(load_scenario(scenario), port=port)
     if behaviour is not None:

@@ -17,11 +17,11 @@ from typing import Protocol
 
 import msgspec
 
-from vitale_firmware_sim.card import Card, VirtualCard
-from vitale_firmware_sim.control import control
-from vitale_firmware_sim.images import DEFAULT_IMAGE, load_image
-from vitale_firmware_sim.pcscd import PcscService
-from vitale_firmware_sim.vpcd import VpcdLink
+from vitale_firmware_sim.card.card import Card, VirtualCard
+from vitale_firmware_sim.card.control import control
+from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
+from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_protocol.errors import DaemonUnreachable, ReaderUnavailable, ToolMissing
 from vitale_reader.cli.stage_codes import CodeStage, code_stage
 from vitale_reader.cli.stage_phone import PhoneStage, phone_stage

@@ -13,15 +13,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from vitale_firmware_sim.hand import Hand
+from vitale_firmware_sim.phone.user import Hand
 from vitale_firmware_sim.scenario import Scenario, load_scenario
 from vitale_protocol.errors import ToolMissing
 from vitale_protocol.media.ins_datamatrix import OID_DEMO, InsDatamatrix
 from vitale_reader.cli.stage_phone import SCENARIO
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.camera import LiveCamera
-    from vitale_firmware_sim.imager import Imager
+    from vitale_firmware_sim.camera.live import LiveCamera
+    from vitale_firmware_sim.imager.device import Imager
 
 __all__ = ["CodePlace", "CodeStage", "Screen", "code_stage"]
 
@@ -202,8 +202,8 @@ def _camera() -> "LiveCamera":
     # The only sure way to know whether the driver will have OpenCV with the libraries that it loads, and zxing-cpp.
     _loaded("vitale_drivers.camera.opencv", "opencv")
     _loaded("vitale_drivers.decoding", "zxing-cpp")
-    _loaded("vitale_firmware_sim.camera", "numpy")
-    from vitale_firmware_sim.camera import LiveCamera
+    _loaded("vitale_firmware_sim.camera.live", "numpy")
+    from vitale_firmware_sim.camera.live import LiveCamera
 
     return LiveCamera(clock=time.perf_counter)
 
@@ -211,8 +211,8 @@ def _camera() -> "LiveCamera":
 def _imager() -> "Imager":
     _loaded("vitale_drivers.scanner.ports", "pyserial")
     try:
-        from vitale_firmware_sim.imager import Imager
-        from vitale_firmware_sim.imager_faults import Manners
+        from vitale_firmware_sim.imager.device import Imager
+        from vitale_firmware_sim.imager.faults import Manners
 
         imager = Imager(Manners(aim=True))
         imager.open()

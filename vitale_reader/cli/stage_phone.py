@@ -14,15 +14,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vitale_firmware_sim.hand import Hand
-from vitale_firmware_sim.phone_card import PhoneCard
+from vitale_firmware_sim.apcv_service.service import ApcvService
+from vitale_firmware_sim.phone.card import PhoneCard
+from vitale_firmware_sim.phone.user import Hand
 from vitale_firmware_sim.scenario import Scenario, load_scenario
-from vitale_firmware_sim.service import ApcvService
 from vitale_protocol.errors import ToolMissing
 from vitale_reader.version import VERSION
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.pn532_reader import Pn532Reader
+    from vitale_firmware_sim.pn532.reader import Pn532Reader
 
 __all__ = ["SCENARIO", "HeldPhone", "PhoneStage", "phone_stage"]
 
@@ -123,7 +123,7 @@ def _reader() -> "Pn532Reader":
         tool = getattr(error, "name", None) or "libusb-1.0"
         raise ToolMissing(f"{tool} cannot be loaded", data={"tool": tool}) from error
     try:
-        from vitale_firmware_sim.pn532_reader import Pn532Reader
+        from vitale_firmware_sim.pn532.reader import Pn532Reader
 
         # As quick as the wire on which driver and chip agree.
         reader = Pn532Reader(baud="agreed")

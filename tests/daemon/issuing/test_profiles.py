@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vitale_firmware_sim.profiles import profile_text
+from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
 

@@ -8,7 +8,7 @@ from tests.drivers.camera.fakes import FIRST, STRING, FakeBus, FakeDecoder
 from vitale_drivers.base import Driver
 from vitale_drivers.camera.driver import CameraDriver
 from vitale_drivers.contract import Bench, DriverContract
-from vitale_firmware_sim.camera import LiveCamera
+from vitale_firmware_sim.camera.live import LiveCamera
 
 
 class ArrayBench:

@@ -11,8 +11,8 @@ from vitale_drivers.base import Arm, Presented, Preview, PreviewFrame, Progress,
 from vitale_drivers.camera.capture import Pixels
 from vitale_drivers.camera.driver import CameraDriver
 from vitale_drivers.contract import Inbox
-from vitale_firmware_sim.camera import LiveCamera
-from vitale_firmware_sim.camera_picture import Frame
+from vitale_firmware_sim.camera.live import LiveCamera
+from vitale_firmware_sim.camera.picture import Frame
 
 FIRST, SECOND = b"VITALESIM.an opaque string", b"VITALESIM.the next opaque string"
 POSTER = b"mdoc:owBjMS4wAYIB2BhYS6QBAiABIVgg"

@@ -21,8 +21,8 @@ from vitale_drivers import decoding
 from vitale_drivers.decoding import Sequence, Symbol, cascade
 from vitale_drivers.decoding.repairs import deblurred, sharpened, smoothed, thresholded
 from vitale_drivers.decoding.stages import STAGES
-from vitale_firmware_sim.camera_picture import empty_scene, render
-from vitale_firmware_sim.camera_scene import KINDS, scene
+from vitale_firmware_sim.camera.picture import empty_scene, render
+from vitale_firmware_sim.camera.scene import KINDS, scene
 
 Grey = npt.NDArray[np.uint8]
 

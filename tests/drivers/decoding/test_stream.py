@@ -12,7 +12,7 @@ from vitale_drivers.decoding import stream as module
 from vitale_drivers.decoding.picture import Picture
 from vitale_drivers.decoding.stages import HARD_STAGES, Stage
 from vitale_drivers.decoding.symbol import Symbol
-from vitale_firmware_sim.camera_sequence import sequence
+from vitale_firmware_sim.camera.sequence import sequence
 
 Grey = npt.NDArray[np.uint8]
 

@@ -26,7 +26,7 @@ from vitale_drivers.base import (
     Transmitted,
 )
 from vitale_drivers.host.pipe import Decoder, encode
-from vitale_firmware_sim.pcscd import PcscService
+from vitale_firmware_sim.card.pcscd import PcscService
 
 ODD = """
 import logging, os, signal, sys, threading

@@ -8,9 +8,9 @@ import pytest
 from vitale_drivers.base import Driver
 from vitale_drivers.contract import Bench, DriverContract
 from vitale_drivers.nfc.driver import NfcDriver
-from vitale_firmware_sim.phone_card import PhoneCard
-from vitale_firmware_sim.pn532_reader import Pn532Reader
-from vitale_firmware_sim.profiles import profile_text
+from vitale_firmware_sim.phone.card import PhoneCard
+from vitale_firmware_sim.phone.profiles import profile_text
+from vitale_firmware_sim.pn532.reader import Pn532Reader
 
 
 class NfcBench:

@@ -18,7 +18,7 @@ from vitale_drivers.nfc.settings import Address, parse_address, parse_options
 from vitale_drivers.nfc.transport import Place
 from vitale_drivers.readers import serial_ports
 from vitale_drivers.readers.reasons import reason_of
-from vitale_firmware_sim.pn532_reader import Pn532Reader
+from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.catalogue import variants
 from vitale_protocol.errors import ConfigurationInvalid, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 

@@ -26,8 +26,8 @@ from vitale_drivers.nfc.reader import NfcReader
 from vitale_drivers.nfc.settings import Address, Settings
 from vitale_drivers.nfc.transport import Link, Place, Target
 from vitale_drivers.readers.presence import Presence
-from vitale_firmware_sim.phone_card import PhoneCard
-from vitale_firmware_sim.profiles import profile_text
+from vitale_firmware_sim.phone.card import PhoneCard
+from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_protocol.errors import (
     MediumRemoved,
     ReaderBusy,

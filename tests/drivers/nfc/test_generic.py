@@ -12,9 +12,9 @@ from nfc.tag import tt4
 from vitale_drivers.cards.channel import Channel
 from vitale_drivers.nfc.generic import GenericLink, parse_ats, parse_attributes
 from vitale_drivers.nfc.transport import Target
-from vitale_firmware_sim.iso_dep import IsoDepCard
-from vitale_firmware_sim.phone_card import PhoneCard
-from vitale_firmware_sim.profiles import profile_text
+from vitale_firmware_sim.phone.card import PhoneCard
+from vitale_firmware_sim.phone.profiles import profile_text
+from vitale_firmware_sim.pn532.iso_dep import IsoDepCard
 from vitale_protocol.errors import MediumRemoved, MediumUnreadable, ReaderUnavailable
 from vitale_protocol.media import apcv
 from vitale_protocol.media.profile import parse_profile

@@ -24,10 +24,10 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.contract import Inbox
 from vitale_drivers.nfc.driver import NfcDriver
-from vitale_firmware_sim.phone_card import AtsVariant, PhoneCard, PhoneRefusal
-from vitale_firmware_sim.pn532_faults import NfcFaults, parse_nfc_faults
-from vitale_firmware_sim.pn532_reader import Pn532Reader
-from vitale_firmware_sim.profiles import profile_text
+from vitale_firmware_sim.phone.card import AtsVariant, PhoneCard, PhoneRefusal
+from vitale_firmware_sim.phone.profiles import profile_text
+from vitale_firmware_sim.pn532.faults import NfcFaults, parse_nfc_faults
+from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.media.profile import SIMULATOR_AID
 
 STRING = b"an opaque string of the simulator " * 20

@@ -8,7 +8,7 @@ import pytest
 from vitale_drivers.base import Arm, Failed, Presented, Progress, ReaderChanged, Report, Transmit, Transmitted
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc.driver import PcscDriver
-from vitale_firmware_sim.vpcd import VpcdLink
+from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_protocol.media import interpret
 
 pytestmark = pytest.mark.pcscd

@@ -7,10 +7,10 @@ import pytest
 from vitale_drivers.base import Driver
 from vitale_drivers.contract import Bench, DriverContract
 from vitale_drivers.pcsc.driver import PcscDriver
-from vitale_firmware_sim.card import Card
-from vitale_firmware_sim.images import load_image
-from vitale_firmware_sim.pcscd import PcscService
-from vitale_firmware_sim.vpcd import VpcdLink
+from vitale_firmware_sim.card.card import Card
+from vitale_firmware_sim.card.images import load_image
+from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_firmware_sim.card.vpcd import VpcdLink
 
 pytestmark = pytest.mark.pcscd
 

@@ -24,8 +24,8 @@ from vitale_drivers.pcsc import monitor as pcsc_monitor
 from vitale_drivers.pcsc.api import PNP, Card, CardReset, Context, ExchangeFailed
 from vitale_drivers.pcsc.driver import PcscDriver
 from vitale_drivers.pcsc.state import ReaderState
-from vitale_firmware_sim.card import Card as SimulatedCard
-from vitale_firmware_sim.images import load_image
+from vitale_firmware_sim.card.card import Card as SimulatedCard
+from vitale_firmware_sim.card.images import load_image
 from vitale_protocol.errors import MediumMute, MediumRemoved, ReaderGone, ReaderUnavailable, VitaleError
 
 EMPTY, PRESENT, UNAVAILABLE, UNKNOWN, EXCLUSIVE, MUTE = 0x10, 0x20, 0x08, 0x04, 0x80, 0x200

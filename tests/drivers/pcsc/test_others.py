@@ -21,8 +21,8 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc.driver import PcscDriver
-from vitale_firmware_sim.pcscd import PcscService
-from vitale_firmware_sim.vpcd import VpcdLink
+from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_firmware_sim.card.vpcd import VpcdLink
 
 pytestmark = pytest.mark.pcscd
 

@@ -13,12 +13,12 @@ from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc.api import CardReset
 from vitale_drivers.pcsc.contactless import may_be_phone
 from vitale_drivers.pcsc.driver import PcscDriver
-from vitale_firmware_sim.card import VirtualCard
-from vitale_firmware_sim.faults import FaultyCard, parse_faults
-from vitale_firmware_sim.pcscd import PcscService
-from vitale_firmware_sim.phone_card import PhoneCard, PhoneRefusal, contactless_atr
-from vitale_firmware_sim.profiles import profile_text
-from vitale_firmware_sim.vpcd import VpcdLink
+from vitale_firmware_sim.card.card import VirtualCard
+from vitale_firmware_sim.card.faults import FaultyCard, parse_faults
+from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_firmware_sim.card.vpcd import VpcdLink
+from vitale_firmware_sim.phone.card import PhoneCard, PhoneRefusal, contactless_atr
+from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_protocol.errors import ConfigurationInvalid, MediumUnreadable
 from vitale_protocol.media.profile import parse_profile
 

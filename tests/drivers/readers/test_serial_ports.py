@@ -9,7 +9,7 @@ import pytest
 
 from vitale_drivers.readers import serial_ports
 from vitale_drivers.readers.serial_ports import PortList, UsbPort, is_pseudo_terminal
-from vitale_firmware_sim.serial_line import SerialLine
+from vitale_firmware_sim.serial.line import SerialLine
 
 
 class FakePort:

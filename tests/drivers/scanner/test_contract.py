@@ -8,7 +8,7 @@ import pytest
 from vitale_drivers.base import Driver
 from vitale_drivers.contract import Bench, DriverContract
 from vitale_drivers.scanner.driver import ScannerDriver
-from vitale_firmware_sim.imager import Imager
+from vitale_firmware_sim.imager.device import Imager
 
 GRACE = 1.0
 

@@ -30,8 +30,8 @@ from vitale_drivers.scanner.reader import STUCK
 from vitale_drivers.scanner.scans import MEDIA
 from vitale_drivers.scanner.settings import Address
 from vitale_drivers.scanner.transport import Line, Place
-from vitale_firmware_sim.imager import Imager
-from vitale_firmware_sim.imager_faults import ImagerFaults, Manners, parse_imager_faults
+from vitale_firmware_sim.imager.device import Imager
+from vitale_firmware_sim.imager.faults import ImagerFaults, Manners, parse_imager_faults
 from vitale_protocol.errors import ReaderGone, ToolMissing
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
 

@@ -17,7 +17,7 @@ from vitale_drivers.scanner.framing import Framing
 from vitale_drivers.scanner.ports import SerialBus, SerialLine
 from vitale_drivers.scanner.settings import PROFILES, Address, Settings, parse_address, parse_options
 from vitale_drivers.scanner.transport import Place
-from vitale_firmware_sim.imager import Imager
+from vitale_firmware_sim.imager.device import Imager
 from vitale_protocol.catalogue import variants
 from vitale_protocol.errors import ConfigurationInvalid, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 

@@ -71,7 +71,7 @@ def read_profiles(names: Sequence[str], mode: StationMode) -> Profiles:
 
 def _text(name: str) -> str:
     if not name.endswith(".toml"):
-        from vitale_firmware_sim.profiles import profile_text  # noqa: PLC0415  not needed in production
+        from vitale_firmware_sim.phone.profiles import profile_text  # noqa: PLC0415  not needed in production
 
         return profile_text(name)
     try:

@@ -1,6 +1,6 @@
 """The tables of the store, the same on SQLite and on PostgreSQL.
 
-Whoever changes them writes a migration (``vitale_reader/daemon/store/migrations``) and moves ``REVISION``; a test compares
+Whoever changes them writes a migration (in ``migrations`` beside this module) and moves ``REVISION``; a test compares
 what the migrations make with what is declared here.
 """
 

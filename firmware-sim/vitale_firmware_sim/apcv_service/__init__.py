@@ -1,0 +1,1 @@
+"""The apCV service in software, over HTTP."""

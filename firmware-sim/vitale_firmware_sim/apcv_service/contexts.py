@@ -1,0 +1,179 @@
+"""What the simulated service knows: the phones of a scenario, the strings used, the contexts open; pure.
+
+Its refusals, by the code that its SOAP faults carry; they are the simulator's own, since the real service's list is not
+public:
+
+======================  =============================================================================
+``ASSERTION_MISSING``   no assertion of a practitioner's card in the header
+``REQUEST_INVALID``     not the envelope that the action asks for
+``ACTION_UNKNOWN``      no such action
+``STRING_UNKNOWN``      not a string of this scenario's phones
+``STRING_EXPIRED``      the string is older than ``string_life``, or the phone's standing is ``expired``
+``STRING_USED``         the string was used before
+``APPLICATION_REVOKED`` the application was revoked: the phone's standing is ``revoked``
+``RIGHTS_SUSPENDED``    the rights are suspended: the phone's standing is ``suspended``
+``DELEGATION_ENDED``    the delegation has ended, under which the string was made
+``CONTEXT_UNKNOWN``     no such context, or it has ended
+======================  =============================================================================
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from vitale_firmware_sim.phone.strings import Handle, Sealer, StringUnknown
+from vitale_firmware_sim.scenario import PhoneSettings, Scenario
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.records import Record
+
+__all__ = ["Context", "Contexts", "RefusalCode", "ServiceRefusal"]
+
+RefusalCode = Literal[
+    "ASSERTION_MISSING",
+    "REQUEST_INVALID",
+    "ACTION_UNKNOWN",
+    "STRING_UNKNOWN",
+    "STRING_EXPIRED",
+    "STRING_USED",
+    "APPLICATION_REVOKED",
+    "RIGHTS_SUSPENDED",
+    "DELEGATION_ENDED",
+    "CONTEXT_UNKNOWN",
+]
+
+# A phone's clock may be ahead of the service's.
+_SKEW: Final = 30.0
+
+_STANDINGS: Final[dict[str, RefusalCode]] = {
+    "expired": "STRING_EXPIRED",
+    "revoked": "APPLICATION_REVOKED",
+    "suspended": "RIGHTS_SUSPENDED",
+}
+
+
+class ServiceRefusal(Exception):
+    """The service says no."""
+
+    def __init__(self, code: RefusalCode) -> None:
+        super().__init__(code)
+        self.code: RefusalCode = code
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A context, ``ContexteApCVRepType`` and the rights that come with it.
+
+    Attributes:
+        identifiant: names it.
+        token: ``tokenApCV``.
+        ends: ``dateFinValidite``, seconds since the epoch.
+        record: the rights.
+        rights_at: seconds since the epoch, when they were as told.
+        delegate: who presented the phone for its owner, or empty.
+    """
+
+    identifiant: str
+    token: str = field(repr=False)
+    ends: float
+    record: Record = field(repr=False)
+    rights_at: float
+    delegate: str = field(default="", repr=False)
+
+
+class Contexts:
+    """The memory of the service; any thread may call.
+
+    Args:
+        scenario: the phones.
+        token: makes an identifier that nobody can guess.
+    """
+
+    def __init__(self, scenario: Scenario, token: Callable[[], str]) -> None:
+        self._scenario = scenario
+        self._token = token
+        self._sealer = Sealer(scenario.secret)
+        self._lock = threading.Lock()
+        self._used: set[bytes] = set()
+        self._open: dict[str, tuple[Context, Handle]] = {}
+
+    def authenticate(self, string: bytes, now: float) -> Context:
+        """The context of a string, which is used up, whatever comes of it once it is genuine.
+
+        Args:
+            string: what a phone showed.
+            now: seconds since the epoch.
+
+        Raises:
+            ServiceRefusal: for one of the reasons of this module.
+        """
+        handle, phone = self._genuine(string)
+        with self._lock:
+            if string in self._used:
+                raise ServiceRefusal("STRING_USED")
+            self._used.add(string)
+            self._admit(handle, phone, now)
+            context = Context(
+                identifiant=self._token(),
+                token=self._token(),
+                ends=now + self._scenario.service.context_life,
+                record=phone.record(handle.porteur),
+                rights_at=now - phone.rights_age_hours * 3600,
+                delegate=self._delegate(handle),
+            )
+            self._open[context.identifiant] = context, handle
+            return context
+
+    def restore(self, identifiant: str, now: float) -> Context:
+        """A context once more.
+
+        Raises:
+            ServiceRefusal: ``CONTEXT_UNKNOWN``.
+        """
+        with self._lock:
+            context, _ = self._open.get(identifiant, (None, None))
+            if context is None or context.ends <= now:
+                self._open.pop(identifiant, None)
+                raise ServiceRefusal("CONTEXT_UNKNOWN")
+            return context
+
+    def release(self, identifiant: str, now: float) -> None:
+        """Ends a context.
+
+        Raises:
+            ServiceRefusal: ``CONTEXT_UNKNOWN``.
+        """
+        self.restore(identifiant, now)
+        with self._lock:
+            self._open.pop(identifiant, None)
+
+    def open_contexts(self, now: float) -> tuple[str, ...]:
+        """The identifiers of the contexts that are open."""
+        with self._lock:
+            return tuple(one for one, (context, _) in self._open.items() if context.ends > now)
+
+    def _genuine(self, string: bytes) -> tuple[Handle, PhoneSettings]:
+        try:
+            handle = self._sealer.open(string)
+            phone = self._scenario.phone(handle.owner)
+            self._scenario.phone(handle.holder)
+        except (StringUnknown, ConfigurationInvalid) as error:
+            raise ServiceRefusal("STRING_UNKNOWN") from error
+        if not 0 <= handle.porteur < len(phone.beneficiaires):
+            raise ServiceRefusal("STRING_UNKNOWN")
+        return handle, phone
+
+    def _admit(self, handle: Handle, phone: PhoneSettings, now: float) -> None:
+        age = now - handle.made_at
+        if not -_SKEW <= age < self._scenario.service.string_life:
+            raise ServiceRefusal("STRING_EXPIRED")
+        if phone.standing in _STANDINGS:
+            raise ServiceRefusal(_STANDINGS[phone.standing])
+        if handle.holder != handle.owner and handle.until <= now:
+            raise ServiceRefusal("DELEGATION_ENDED")
+
+    def _delegate(self, handle: Handle) -> str:
+        if handle.holder == handle.owner:
+            return ""
+        person = self._scenario.phone(handle.holder).owner
+        return " ".join(filter(None, (person.prenom, person.nom_usuel)))

@@ -1,0 +1,1 @@
+"""A network camera in software, and what stands before it."""

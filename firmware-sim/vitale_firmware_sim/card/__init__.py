@@ -1,0 +1,1 @@
+"""A Vitale 2 in software: in a virtual PC/SC reader, or behind a driver of its own."""

@@ -1,0 +1,1 @@
+"""A handheld imager in software, on a serial port or as a keyboard."""

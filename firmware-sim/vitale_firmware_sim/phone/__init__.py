@@ -1,0 +1,1 @@
+"""A phone with the apCV application in software: its states, its NFC face, its screen."""

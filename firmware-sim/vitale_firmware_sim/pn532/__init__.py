@@ -1,0 +1,1 @@
+"""A PN532 in software: firmware, field, cards in it."""

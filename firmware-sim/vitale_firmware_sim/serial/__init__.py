@@ -1,0 +1,1 @@
+"""A serial line in software, on a pseudo-terminal."""

@@ -1,0 +1,208 @@
+"""The live camera, as OpenCV and a bare socket see it: what is shown, what goes wrong, and when it was sent."""
+
+import http.client
+import itertools
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import zxingcpp
+
+from vitale_firmware_sim.camera import live as camera
+from vitale_firmware_sim.camera.live import LiveCamera
+from vitale_firmware_sim.camera.scene import scene
+from vitale_firmware_sim.camera.sequence import Showing, sequence
+from vitale_firmware_sim.camera.stream import MjpegServer
+
+SIZE = (640, 480)
+ONE, OTHER = b"VITALESIM.one", b"VITALESIM.other"
+IN_TIME = 10.0
+
+
+@pytest.fixture
+def live() -> Iterator[LiveCamera]:
+    with LiveCamera(size=SIZE) as made:
+        yield made
+
+
+def watch(live: LiveCamera, patience_ms: int = 5000) -> "cv2.VideoCapture":
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 5000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, patience_ms]
+    opened = cv2.VideoCapture(live.url, cv2.CAP_FFMPEG, limits)
+    assert opened.isOpened()
+    return opened
+
+
+def picture(opened: "cv2.VideoCapture") -> np.ndarray:
+    good, read = opened.read()
+    assert good
+    return np.asarray(read)
+
+
+def code(opened: "cv2.VideoCapture") -> bytes | None:
+    found = zxingcpp.read_barcodes(picture(opened))
+    return found[0].bytes if found else None
+
+
+def until(opened: "cv2.VideoCapture", payload: bytes | None) -> float:
+    """Reads until a frame has that code; when it was there."""
+    end = time.monotonic() + IN_TIME
+    while code(opened) != payload:
+        assert time.monotonic() < end
+    return time.monotonic()
+
+
+def test_opencv_sees_what_is_shown(live: LiveCamera) -> None:
+    opened = watch(live)
+    assert code(opened) is None
+    assert picture(opened).shape == (480, 640, 3)
+
+    for payload in (ONE, OTHER):
+        live.show(payload)
+        seen_at = until(opened, payload)
+        sent_at = live.sent_at(payload)
+        assert sent_at is not None
+        assert 0 < seen_at - sent_at < 2
+    live.clear()
+    until(opened, None)
+    assert live.connections == 1
+
+
+def test_it_sends_so_many_frames_a_second_and_no_two_alike() -> None:
+    with LiveCamera(size=SIZE, fps=20, colour=True) as live:
+        opened = watch(live)
+        began = time.monotonic()
+        pictures = [picture(opened) for _ in range(21)]
+        took = time.monotonic() - began
+    # A loaded machine may be late, never early: two frames may have been waiting.
+    assert took > 17 / 20
+    assert not any(np.array_equal(one, following) for one, following in itertools.pairwise(pictures))
+
+
+def test_a_scene_and_a_sequence(live: LiveCamera) -> None:
+    opened = watch(live)
+    live.show(replace(scene("dark_mode", "light", payload=ONE), module=4.0, at=(0.5, 0.5)))
+    until(opened, ONE)
+    live.play(sequence(Showing(seconds=0.5, arrives=-1, focus=0), codes=lambda at: OTHER, size=(1280, 720)))
+    until(opened, OTHER)
+    # Its last frame stays.
+    assert [code(opened) for _ in range(20)] == [OTHER] * 20
+
+
+def test_frozen_it_repeats_its_last_frame(live: LiveCamera) -> None:
+    opened = watch(live)
+    live.show(ONE)
+    until(opened, ONE)
+    live.freeze()
+    live.show(OTHER)
+
+    pictures = [picture(opened) for _ in range(30)][-10:]
+    assert all(np.array_equal(pictures[0], one) for one in pictures)
+    assert live.sent_at(OTHER) is None
+    live.come_back()
+    until(watch(live), OTHER)
+
+
+def test_blocked_it_keeps_the_connection_and_sends_nothing(live: LiveCamera) -> None:
+    opened = watch(live, 300)
+    picture(opened)
+    live.block()
+    while opened.read()[0]:
+        # What was on its way.
+        pass
+    assert live.connections == 1
+    live.come_back()
+    assert picture(watch(live)).shape == (480, 640, 3)
+
+
+def test_it_vanishes_and_comes_back_at_the_same_address(live: LiveCamera) -> None:
+    opened, url = watch(live), live.url
+    picture(opened)
+    live.vanish()
+    while opened.read()[0]:
+        pass
+    assert live.connections == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(url.split(":")[2].split("/")[0])))
+
+    live.show(ONE)
+    live.come_back()
+    assert live.url == url
+    until(watch(live), ONE)
+
+
+def test_it_vanishes_while_nobody_takes_what_it_sends(live: LiveCamera) -> None:
+    connection = asked(live)
+    assert live.wait_frames(2, IN_TIME)
+    # Nothing is read: sooner or later its thread waits for the socket.
+    while live.wait_frames(1, 0.5):
+        pass
+    live.vanish()
+    connection.close()
+
+
+def asked(live: LiveCamera) -> http.client.HTTPConnection:
+    host, _, path = live.url.removeprefix("http://").partition("/")
+    connection = http.client.HTTPConnection(host, timeout=IN_TIME)
+    connection.request("GET", f"/{path}")
+    return connection
+
+
+def test_the_parts_are_as_the_standard_has_them(live: LiveCamera) -> None:
+    connection = asked(live)
+    response = connection.getresponse()
+    assert response.getheader("Content-Type") == "multipart/x-mixed-replace; boundary=frame"
+    for _ in range(3):
+        assert response.readline() == b"--frame\r\n"
+        assert response.readline() == b"Content-Type: image/jpeg\r\n"
+        name, _, length = response.readline().partition(b": ")
+        assert (name, response.readline()) == (b"Content-Length", b"\r\n")
+        data = response.read(int(length))
+        assert (data[:2], data[-2:], response.readline()) == (b"\xff\xd8", b"\xff\xd9", b"\r\n")
+    connection.close()
+
+
+def test_there_is_nothing_else_at_its_address(live: LiveCamera) -> None:
+    connection = http.client.HTTPConnection(live.url.split("/")[2], timeout=IN_TIME)
+    connection.request("GET", "/")
+    assert connection.getresponse().status == 404
+    connection.close()
+
+
+def test_the_first_frame_with_a_code_is_timed() -> None:
+    ticks = itertools.count(100.0)
+    with LiveCamera(size=SIZE, clock=lambda: next(ticks)) as live:
+        opened = watch(live)
+        assert live.wait_sent(ONE, 0.0) is None
+        live.show(ONE)
+        first = live.wait_sent(ONE, IN_TIME)
+        until(opened, ONE)
+    assert first == 100.0
+    assert live.sent_at(ONE) == first
+
+
+def test_what_was_prepared_is_shown_without_rendering(live: LiveCamera, monkeypatch: pytest.MonkeyPatch) -> None:
+    live.prepare(ONE)
+    monkeypatch.setattr(camera, "render", None)
+    live.show(ONE)
+    until(watch(live), ONE)
+
+
+def test_a_long_life_does_not_fill_the_memory(live: LiveCamera, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera, "_PREPARED", 2)
+    for payload in (ONE, OTHER, b"VITALESIM.third"):
+        live.prepare(payload)
+    kept = live._prepared  # pyright: ignore[reportPrivateUsage] - a look inside
+    assert [made.payload for made in kept] == [OTHER, b"VITALESIM.third"]
+
+
+def test_a_port_of_another_is_not_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = MjpegServer(lambda: None, port=taken.getsockname()[1])
+        with pytest.raises(OSError, match="in use"):
+            server.open()
+        server.close()
+        assert server.connections == 0
