@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 
 from docs.generator.markdown import GENERATED, table
-from vitale_reader.cli import text
+from vitale_reader.cli.frame import language as text
 
 __all__ = ["commands", "page", "root"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from vitale_reader.cli.stage import Stage, stage
+from vitale_reader.cli.demo.environment import Stage, stage
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vitale_reader.cli.stage import Stage, stage
+from vitale_reader.cli.demo.environment import Stage, stage
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 HOLDER = "EXEMPLE-MARCHAND CLAIRE"

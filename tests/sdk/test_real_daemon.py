@@ -9,7 +9,7 @@ import vitale_reader
 from vitale_protocol.errors import NotAuthorised, PresentationTimeout, TokenInvalid, VitaleError
 from vitale_reader import Pairing
 from vitale_reader.address import TlsAddress
-from vitale_reader.cli.stage import Stage, stage
+from vitale_reader.cli.demo.environment import Stage, stage
 
 
 @pytest.fixture(scope="module")

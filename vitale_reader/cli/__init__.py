@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """The installed command ``vitale-reader``."""
-    from vitale_reader.cli import text
+    from vitale_reader.cli.frame import language as text
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vitale_reader.cli import output
-from vitale_reader.cli.beside import Opened, beside
-from vitale_reader.cli.command import Group, as_json, command, home_option
-from vitale_reader.cli.status import REFUSED
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import Group, as_json, command, home_option
+from vitale_reader.cli.frame.exit_status import REFUSED
+from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.offline_store import Opened, beside
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping

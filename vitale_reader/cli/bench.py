@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vitale_reader.cli import output
-from vitale_reader.cli.command import as_json, command
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import as_json, command
+from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
     from vitale_reader.cli.bench_codes import Codes

@@ -20,8 +20,8 @@ from vitale_protocol.errors import ReaderUnavailable, ToolMissing
 from vitale_reader import aio
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
 from vitale_reader.cli.bench_processes import loads, resident
-from vitale_reader.cli.stage import Stage, stage
-from vitale_reader.cli.text import t
+from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.frame.language import t
 
 __all__ = ["lines"]
 

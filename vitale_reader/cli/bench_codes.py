@@ -18,7 +18,7 @@ import msgspec
 import vitale_drivers
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.bench_lines import p95
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame.language import t
 
 __all__ = ["ENGINES", "Codes", "Film", "Reading", "StageReading", "measure_codes"]
 

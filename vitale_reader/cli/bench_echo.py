@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey
 from vitale_protocol import tokens
 from vitale_protocol.errors import DaemonUntrusted
 from vitale_protocol.records import Assure, Beneficiaire, Proof, Record
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame.language import t
 from vitale_reader.daemon.keystore.files import write_private
 from vitale_reader.home import Endpoints
 from vitale_reader.pairing import Pairing

@@ -14,10 +14,10 @@ from vitale_protocol.errors import Cancelled, ReaderUnavailable, ToolMissing
 from vitale_reader import aio
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
 from vitale_reader.cli.bench_processes import loads
-from vitale_reader.cli.demo_codes import Glances
-from vitale_reader.cli.stage import Stage, stage
-from vitale_reader.cli.stage_codes import CodeStage
-from vitale_reader.cli.text import t
+from vitale_reader.cli.demo.code_devices import CodeStage
+from vitale_reader.cli.demo.codes import Glances
+from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
     from vitale_firmware_sim.camera.live import LiveCamera

@@ -16,8 +16,8 @@ from vitale_reader import aio
 from vitale_reader.cli import bench_clients, bench_echo, bench_glance, bench_phone, bench_stores
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
 from vitale_reader.cli.bench_processes import MEBIBYTE, loads, resident, waking
-from vitale_reader.cli.stage import Stage, stage
-from vitale_reader.cli.text import t
+from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.frame.language import t
 from vitale_reader.pairing import Pairing
 
 __all__ = ["measure_all"]

@@ -7,9 +7,9 @@ from vitale_protocol.errors import ToolMissing
 from vitale_reader import aio
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
 from vitale_reader.cli.bench_tap import BAUD_RATES, IdleLoad, TapTimes, measure_idle, measure_taps
-from vitale_reader.cli.demo_phone import Taps
-from vitale_reader.cli.stage import Stage, stage
-from vitale_reader.cli.text import t
+from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.phone import Taps
+from vitale_reader.cli.frame.language import t
 
 __all__ = ["idle_lines", "lines", "tap_lines"]
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from vitale_reader import aio
 from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
 from vitale_reader.cli.bench_processes import MEBIBYTE, loads, resident
-from vitale_reader.cli.stage import Stage, stage
-from vitale_reader.cli.text import t
+from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.frame.language import t
 from vitale_reader.daemon.issuing import opposition
 from vitale_reader.daemon.keystore.vault import KEY_BYTES, Vault
 from vitale_reader.daemon.store.store import Store

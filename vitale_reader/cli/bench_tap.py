@@ -23,7 +23,7 @@ from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.errors import ReaderUnavailable
 from vitale_protocol.media.profile import SIMULATOR_AID
 from vitale_reader.cli.bench_processes import loads
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame.language import t
 
 __all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "measure_idle", "measure_taps"]
 

@@ -8,10 +8,10 @@ import click
 
 from vitale_protocol.errors import LocalMisuse
 from vitale_protocol.methods import SCOPES, Scope, Transport
-from vitale_reader.cli import output
-from vitale_reader.cli.command import Group, as_json, command, daemon_options, home_option, to_daemon
-from vitale_reader.cli.describe import local_time
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import Group, as_json, command, daemon_options, home_option, to_daemon
+from vitale_reader.cli.frame.describe import local_time
+from vitale_reader.cli.frame.language import t
 from vitale_reader.pairing import Pairing
 
 __all__ = ["clients"]

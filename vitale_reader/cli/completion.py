@@ -3,9 +3,9 @@
 import click
 from click.shell_completion import get_completion_class
 
-from vitale_reader.cli.command import command
+from vitale_reader.cli.frame.command import command
+from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.root import root
-from vitale_reader.cli.text import t
 
 __all__ = ["completion"]
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import click
 
-from vitale_reader.cli import output
-from vitale_reader.cli.command import Group, as_json, command, home_option
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import Group, as_json, command, home_option
+from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
 
 __all__ = ["config", "toml"]

@@ -19,12 +19,12 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 from vitale_protocol.methods import DriverHealth, ResolverHealth, StationInfo
-from vitale_reader.cli import output
-from vitale_reader.cli.beside import beside
-from vitale_reader.cli.command import as_json, command, home_option, to_daemon
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import as_json, command, home_option, to_daemon
+from vitale_reader.cli.frame.exit_status import DEVICE, DONE, OTHER, exit_status
+from vitale_reader.cli.frame.language import language, t
+from vitale_reader.cli.frame.offline_store import beside
 from vitale_reader.cli.readers import describe
-from vitale_reader.cli.status import DEVICE, DONE, OTHER, exit_status
-from vitale_reader.cli.text import language, t
 from vitale_reader.home import Home
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vitale_reader.cli import output
-from vitale_reader.cli.command import Group, as_json, command, daemon_options, to_daemon
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import Group, as_json, command, daemon_options, to_daemon
+from vitale_reader.cli.frame.language import t
 
 __all__ = ["keys"]
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from vitale_protocol.errors import LocalMisuse
-from vitale_reader.cli import output
-from vitale_reader.cli.beside import beside
-from vitale_reader.cli.command import Group, as_json, command, home_option
-from vitale_reader.cli.describe import local_time
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import Group, as_json, command, home_option
+from vitale_reader.cli.frame.describe import local_time
+from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.offline_store import beside
 
 if TYPE_CHECKING:
     from vitale_reader.daemon.issuing.opposition import ListSummary

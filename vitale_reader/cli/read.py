@@ -13,10 +13,10 @@ import click
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import SCOPES, Purpose, Scope
 from vitale_protocol.records import Medium
-from vitale_reader.cli import output
-from vitale_reader.cli.command import as_json, command, daemon_options, to_daemon
-from vitale_reader.cli.describe import claims_lines
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import as_json, command, daemon_options, to_daemon
+from vitale_reader.cli.frame.describe import claims_lines
+from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
     from vitale_reader.client import Presentation

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from click import echo, option
 
 from vitale_protocol.events import Reader
-from vitale_reader.cli import output
-from vitale_reader.cli.command import as_json, command, daemon_options, to_daemon
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import as_json, command, daemon_options, to_daemon
+from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
     from vitale_reader.client import Connection

@@ -5,8 +5,8 @@ from importlib import import_module
 
 import click
 
-from vitale_reader.cli.french import speak
-from vitale_reader.cli.text import t, use
+from vitale_reader.cli.frame.french import speak
+from vitale_reader.cli.frame.language import t, use
 from vitale_reader.version import VERSION
 
 __all__ = ["COMMANDS", "Entry", "root"]

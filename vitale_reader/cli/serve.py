@@ -7,9 +7,9 @@ import click
 import msgspec
 
 from vitale_protocol.methods import StationMode
-from vitale_reader.cli import output
-from vitale_reader.cli.command import as_json, command, home_option
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import as_json, command, home_option
+from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Endpoints, Home
 
 if TYPE_CHECKING:

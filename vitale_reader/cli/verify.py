@@ -10,10 +10,10 @@ import click
 import msgspec
 
 from vitale_protocol.errors import LocalMisuse, TokenInvalid
-from vitale_reader.cli import output
-from vitale_reader.cli.command import as_json, command, daemon_options, to_daemon
-from vitale_reader.cli.describe import claims_lines
-from vitale_reader.cli.text import t
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import as_json, command, daemon_options, to_daemon
+from vitale_reader.cli.frame.describe import claims_lines
+from vitale_reader.cli.frame.language import t
 
 __all__ = ["verify"]
 

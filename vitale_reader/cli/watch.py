@@ -11,11 +11,11 @@ import click
 from vitale_protocol.errors import InternalError, PresentationError, PresentationTimeout, ReaderError, by_reason
 from vitale_protocol.events import PresentationFailed
 from vitale_protocol.methods import Scope
-from vitale_reader.cli import output
-from vitale_reader.cli.command import as_json, command, daemon_options, to_daemon
-from vitale_reader.cli.describe import local_time, medium_name, origin_name, person
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import as_json, command, daemon_options, to_daemon
+from vitale_reader.cli.frame.describe import local_time, medium_name, origin_name, person
+from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.read import TELLING, on_progress, show
-from vitale_reader.cli.text import t
 
 if TYPE_CHECKING:
     from vitale_reader.client import Connection, Presentation

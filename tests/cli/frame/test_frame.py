@@ -1,0 +1,131 @@
+"""The table of commands, help, language, exit statuses and the demonstration's verdict."""
+
+import json
+import tomllib
+from importlib import import_module
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from vitale_protocol.errors import (
+    AmbiguousMedium,
+    DaemonUnreachable,
+    InternalError,
+    LocalMisuse,
+    MediumMute,
+    NoReader,
+    NotAuthorised,
+    PresentationTimeout,
+    SimulatedRefused,
+    TokenInvalid,
+    VitaleError,
+    concrete_errors,
+)
+from vitale_reader.cli.config import toml
+from vitale_reader.cli.frame import language as text
+from vitale_reader.cli.frame.exit_status import exit_status
+from vitale_reader.cli.root import COMMANDS, root
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(root, arguments, prog_name="vitale-reader")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_of_the_table_is_one_and_has_help(name: str) -> None:
+    entry = COMMANDS[name]
+    module, _, attribute = entry.place.partition(":")
+    assert getattr(import_module(f"vitale_reader.cli.{module}"), attribute).name == name
+    assert invoke(name, "--help").exit_code == 0
+    assert entry.fr != entry.en
+
+
+def test_help_lists_every_command_in_both_languages() -> None:
+    french, english = invoke("--language", "fr", "--help").output, invoke("--language", "en", "--help").output
+    for name, entry in COMMANDS.items():
+        assert name in french
+        assert entry.fr.split()[0] in french
+        assert entry.en.split()[0] in english
+
+
+def test_version() -> None:
+    assert invoke("--version").output.startswith("vitale-reader ")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    assert "_VITALE_READER_COMPLETE" in invoke("completion", shell).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "chosen"),
+    [
+        ([], {}, "en"),
+        ([], {"LANG": "fr_FR.UTF-8"}, "fr"),
+        ([], {"LANG": "fr_FR.UTF-8", "LC_ALL": "C"}, "en"),
+        ([], {"LANG": "fr_FR.UTF-8", "LC_ALL": ""}, "fr"),
+        (["--language", "en"], {"LANG": "fr_FR.UTF-8"}, "en"),
+        (["read", "--language=fr"], {}, "fr"),
+        (["--language", "de"], {}, "en"),
+        (["--language"], {}, "en"),
+    ],
+)
+def test_the_language(arguments: list[str], environ: dict[str, str], chosen: str) -> None:
+    assert text.choose(arguments, environ) == chosen
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (DaemonUnreachable(), 3),
+        (PresentationTimeout(), 4),
+        (NotAuthorised(), 5),
+        (TokenInvalid(), 5),
+        (SimulatedRefused(), 5),
+        (NoReader(), 6),
+        (MediumMute(), 6),
+        (AmbiguousMedium(), 6),
+        (LocalMisuse(), 2),
+        (InternalError(), 1),
+    ],
+)
+def test_exit_statuses(error: VitaleError, status: int) -> None:
+    assert exit_status(error) == status
+
+
+def test_no_error_ends_with_success() -> None:
+    assert all(exit_status(error()) != 0 for error in concrete_errors())
+
+
+def test_settings_as_toml_are_toml() -> None:
+    settings = {"store": 'sq"l\\ité', "n": 3, "tls": {"lan": True, "users": ["a", "b"], "deep": {"a b": {"x": 1.5}}}}
+    assert tomllib.loads("\n".join(toml(settings))) == settings
+    assert tomllib.loads("\n".join(toml({**settings, "key_file": None}))) == settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "detail"),
+    [
+        (("read", "--tout", "--json"), 2, "--tout"),
+        (("read", "--json", "--timeout", "0"), 2, "range"),
+        (("sim", "camera", "--json"), 2, "--file"),
+        (("sim", "phone", "--json", "--port", "5"), 2, "--screen"),
+        (("sim", "phone", "--json", "--string", "--screen"), 2, "--screen"),
+        (("sim", "phone", "--json", "--screen", "--phone", "nobody"), 2, "claire"),
+        (("sim", "phone", "--json", "--screen", "--phone", "lina"), 5, "new"),
+        (("sim", "imager", "--json", "--symbology", "letters"), 2, "datamatrix"),
+        (("sim", "camera", "--json", "--grey", "--file", "/nowhere/at/all.avi"), 1, "/nowhere/at/all.avi"),
+    ],
+)
+def test_a_program_is_told_of_every_mistake_as_json(arguments: tuple[str, ...], status: int, detail: str) -> None:
+    done = invoke("--language", "en", *arguments)
+    told = json.loads(done.stdout)["error"]
+    assert (done.exit_code, told["reason"]) == (status, "local_misuse")
+    assert detail in told["detail"]
+
+
+def test_a_mistake_on_the_command_line_is_no_mistake_in_a_file() -> None:
+    told = invoke("--language", "en", "sim", "imager", "--every", "1").output
+    assert "--every needs --phone" in told
+    assert "config check" not in told

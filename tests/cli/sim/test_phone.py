@@ -1,0 +1,183 @@
+"""``vitale-reader sim phone`` and ``sim service``, as an integrator runs them: processes of their own."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner
+from smartcard import scard
+
+from vitale_drivers.cards.channel import Channel
+from vitale_firmware_sim.apcv_service import soap
+from vitale_firmware_sim.apcv_service.contexts import Contexts
+from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_firmware_sim.phone.profiles import profile_text
+from vitale_firmware_sim.scenario import load_scenario, scenario_names
+from vitale_protocol.errors import MediumUnreadable
+from vitale_protocol.media.profile import parse_profile
+from vitale_reader.cli.sim import card as sim
+
+READER = "Virtual PCD 00 00"
+IN_TIME = 10_000
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        (sys.executable, "-m", "vitale_reader", "--language", "en", "sim", *arguments),
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        (sys.executable, "-m", "vitale_reader", "--language", "en", "sim", *arguments),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=30,
+        check=False,
+    )
+
+
+def request(string: str) -> bytes:
+    return (
+        f'<e:Envelope xmlns:e="{soap.SOAP}"><e:Header><Action xmlns="{soap.WSA}">{soap.AUTHENTICATE}</Action>'
+        f'<Security xmlns="{soap.WSSE}"><Assertion xmlns="{soap.SAML}"/></Security>'
+        f'<ContexteLPS xmlns="{soap.CTXLPS}"/></e:Header><e:Body><demande xmlns="{soap.AUTH}"><ProfessionnelSante>'
+        f"<IdentifiantFacturation>991234567</IdentifiantFacturation></ProfessionnelSante><Donnees>{string}</Donnees>"
+        "</demande></e:Body></e:Envelope>"
+    ).encode()
+
+
+def read_phone(protocols: int) -> tuple[bytes, dict[str, bytes]]:
+    """The ATR and the evidence of the phone on the reader, by PC/SC and the shipped profile."""
+    result, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+    assert result == scard.SCARD_S_SUCCESS
+    try:
+        state, atr = scard.SCARD_STATE_UNAWARE, list[int]()
+        while not state & scard.SCARD_STATE_PRESENT:
+            result, states = scard.SCardGetStatusChange(context, IN_TIME, [(READER, state)])
+            assert result == scard.SCARD_S_SUCCESS
+            _, state, atr = states[0]
+        result, card, active = scard.SCardConnect(context, READER, scard.SCARD_SHARE_SHARED, protocols)
+        assert result == scard.SCARD_S_SUCCESS
+        pci = scard.SCARD_PCI_T1 if active == scard.SCARD_PROTOCOL_T1 else scard.SCARD_PCI_T0
+
+        def transmit(apdu: bytes) -> bytes:
+            result, response = scard.SCardTransmit(card, pci, list(apdu))
+            assert result == scard.SCARD_S_SUCCESS
+            return bytes(response)
+
+        channel = Channel(transmit, t0=active == scard.SCARD_PROTOCOL_T0)
+        return bytes(atr), channel.run(parse_profile(profile_text("simulator")).reading_script())
+    finally:
+        scard.SCardReleaseContext(context)
+
+
+@pytest.mark.pcscd
+@pytest.mark.parametrize("protocols", [scard.SCARD_PROTOCOL_T0, scard.SCARD_PROTOCOL_T1])
+def test_a_phone_on_a_contactless_reader_shown_without_its_data(pcsc_service: PcscService, protocols: int) -> None:
+    address = f"127.0.0.1:{pcsc_service.ports[0]}"
+    with start("phone", "--phone", "claire", "--porteur", "1", "--vpcd", address, "--json") as process:
+        atr, evidence = read_phone(protocols)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert atr.hex() == "3b83800180718073"
+    shown = [json.loads(line) for line in out.splitlines()]
+    assert [one["command"][:8] for one in shown] == ["00A40400", "00CA005E"]
+    assert evidence["string"].decode() not in out + err
+    assert "Phone claire" in err
+
+
+@pytest.mark.pcscd
+def test_a_locked_phone_answers_nothing(pcsc_service: PcscService) -> None:
+    with start("phone", "--locked", "--vpcd", f"127.0.0.1:{pcsc_service.ports[0]}", "--json") as process:
+        with pytest.raises(MediumUnreadable, match="the phone refused a command"):
+            read_phone(scard.SCARD_PROTOCOL_T1)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+    assert json.loads(out.splitlines()[0])["sw"] == "6985"
+
+
+def test_a_service_and_a_phone_apart_understand_one_another() -> None:
+    string = json.loads(run("phone", "--phone", "lina", "--enrol", "--string", "--json").stdout)["string"]
+    with start("service", "--json") as process:
+        assert process.stdout is not None
+        url = urlsplit(str(json.loads(process.stdout.readline())["url"]))
+        answers: list[tuple[int, bytes]] = []
+        for _ in range(2):
+            connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
+            connection.request("POST", url.path, request(string))
+            response = connection.getresponse()
+            answers.append((response.status, response.read()))
+            connection.close()
+        assert json.loads(process.stdout.readline())["action"] == "authentifierUtilisateurProximite"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert [status for status, _ in answers] == [200, 400]
+    assert b"PINSON-ESSAI" in answers[0][1]
+    assert b"sim:STRING_USED" in answers[1][1]
+    assert string not in out + err
+    assert "PINSON" not in out + err
+
+
+def test_strings_are_good_once_each() -> None:
+    one, other = (run("phone", "--string").stdout.strip() for _ in range(2))
+
+    assert one != other
+    scenario = load_scenario()
+    contexts = Contexts(scenario, iter("abcd").__next__)
+    assert contexts.authenticate(one.encode(), time.time()).record.assure == scenario.phones[0].assure
+
+
+@pytest.mark.parametrize("extra", [(), ("--json",)])
+def test_scenarios_are_listed(extra: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(sim.sim, ["phone", "--list", *extra])
+    assert done.exit_code == 0
+    for name in scenario_names():
+        assert name in done.output
+    assert "MERLE" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("phone", "--scenario", "inconnu"), "no scenario of this name"),
+        (("phone", "--phone", "nobody"), "no such phone"),
+        (("phone", "--vpcd", "nowhere"), "--vpcd is HOST:PORT"),
+        (("service", "--scenario", "inconnu"), "no scenario of this name"),
+        (("service", "--behaviour", "rude"), "--behaviour is one of"),
+    ],
+)
+def test_mistakes_are_told(arguments: Sequence[str], told: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--phone", "lina"), "not in this state (new)"),
+        (("--phone", "hugo", "--enrol"), "for people over 16"),
+        (("--porteur", "9"), "nobody has this place"),
+        (("--phone", "paul", "--for", "yvonne"), "no delegation from this phone"),
+        (("--locked",), "not in this state (locked)"),
+    ],
+)
+def test_what_the_phone_refuses_is_told(arguments: Sequence[str], told: str) -> None:
+    done = CliRunner().invoke(sim.sim, ["phone", "--string", *arguments])
+    assert done.exit_code == 5
+    assert told in done.output

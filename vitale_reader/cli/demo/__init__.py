@@ -1,0 +1,1 @@
+"""``vitale-reader demo``: its environment, what it does, what it shows."""

@@ -1,0 +1,54 @@
+"""``vitale-reader demo``: a daemon of its own, simulated cards, phones and codes, checks and times."""
+
+import click
+
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import as_json, command
+from vitale_reader.cli.frame.exit_status import OTHER
+from vitale_reader.cli.frame.language import t
+
+__all__ = ["demo"]
+
+
+@command(
+    "demo",
+    help=t(
+        "Montre tout : carte, téléphone et QR code simulés, un service à part, des lectures, des jetons vérifiés.",
+        "Shows everything: simulated card, phone and QR code, a daemon of its own, readings, verified tokens.",
+    ),
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help=t("Lectures de chaque support, pour la médiane.", "Readings of each medium, for the median."),
+)
+@click.option(
+    "--no-pcscd",
+    is_flag=True,
+    help=t("Se passe de pcscd, même s'il est installé.", "Does without pcscd, even where it is installed."),
+)
+@as_json
+def demo(repeat: int, no_pcscd: bool, as_json: bool) -> None:
+    """The command."""
+    import asyncio
+    from contextlib import ExitStack, nullcontext
+
+    from vitale_reader.cli.demo import show as demo_show
+    from vitale_reader.cli.demo.environment import stage
+    from vitale_reader.cli.demo.play import play, sound
+
+    with ExitStack() as stack:
+        starting = t("Les lecteurs simulés et le service démarrent…", "The simulated readers and the daemon start…")
+        with nullcontext() if as_json else output.progress(starting):
+            scenery = stack.enter_context(stage(simulated_driver=no_pcscd, phones=True, codes=True))
+        if not as_json:
+            demo_show.opening(scenery)
+        results = asyncio.run(play(scenery, repeat, (lambda _: None) if as_json else demo_show.result))
+    if as_json:
+        demo_show.as_json(scenery, results)
+    else:
+        demo_show.closing(results)
+    if not sound(results):
+        click.get_current_context().exit(OTHER)

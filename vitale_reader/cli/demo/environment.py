@@ -1,0 +1,273 @@
+"""The setting of the demonstration: a station of its own in a temporary home, where cards, phones and codes go."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from vitale_firmware_sim.card.card import Card, VirtualCard
+from vitale_firmware_sim.card.control import control
+from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
+from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_firmware_sim.card.vpcd import VpcdLink
+from vitale_protocol.errors import DaemonUnreachable, ReaderUnavailable, ToolMissing
+from vitale_reader.cli.demo.code_devices import CodeStage, code_stage
+from vitale_reader.cli.demo.phone_devices import PhoneStage, phone_stage
+from vitale_reader.home import Endpoints
+
+__all__ = ["Slot", "Stage", "stage"]
+
+READY_WITHIN = 30.0
+STOP_WITHIN = 10.0
+
+
+class Slot(Protocol):
+    """Where cards are put."""
+
+    def insert(self, image: str) -> None:
+        """Puts a card in."""
+        ...
+
+    def remove(self) -> None:
+        """Takes it out."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A daemon that runs, and its slot.
+
+    Attributes:
+        home: the daemon's home.
+        endpoints: its addresses.
+        slot: the slot that it reads, or None where its driver has its card in it already.
+        driver: the driver that reads.
+        why: why it is not the real PC/SC service, or empty.
+        service: the private PC/SC service, or None where there is none.
+        phones: where phones can be laid, or None where none were wanted.
+        codes: where codes can be shown, or None where none were wanted.
+        contactless: the slot of the PC/SC service, as a contactless reader; or None.
+    """
+
+    home: Path
+    endpoints: Endpoints
+    slot: Slot | None
+    driver: str
+    why: str = ""
+    service: PcscService | None = None
+    phones: PhoneStage | None = None
+    codes: CodeStage | None = None
+    contactless: "VpcdSlot | None" = None
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The first line of ``serve --json``."""
+
+    endpoints: Endpoints
+
+
+class VpcdSlot:
+    """A slot of a real PC/SC service."""
+
+    def __init__(self, link: VpcdLink) -> None:
+        self._link = link
+
+    def insert(self, image: str) -> None:
+        """Puts a card in."""
+        self.lay(Card(load_image(image)))
+
+    def lay(self, card: VirtualCard) -> None:
+        """Puts in, or lays upon, what is a card to the reader."""
+        self._link.insert(card)
+
+    def remove(self) -> None:
+        """Takes it out."""
+        self._link.remove()
+
+
+class ControlSlot:
+    """The first slot of the driver ``simulated-card``."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self._path = socket_path
+
+    def insert(self, image: str) -> None:
+        """Puts a card in."""
+        control(self._path, f"insert {self._reader()} {image}")
+
+    def remove(self) -> None:
+        """Takes it out."""
+        control(self._path, f"remove {self._reader()}")
+
+    def wait(self) -> None:
+        """Returns when the driver listens; it starts beside the daemon.
+
+        Raises:
+            DaemonUnreachable: it did not start.
+        """
+        deadline = time.monotonic() + READY_WITHIN
+        while True:
+            try:
+                self._reader()
+            except DaemonUnreachable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+            else:
+                return
+
+    def _reader(self) -> str:
+        return control(self._path, "readers").split()[0]
+
+
+@dataclass(frozen=True)
+class _Besides:
+    """What there is beside the slot for cards."""
+
+    phones: PhoneStage | None
+    codes: CodeStage | None
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        return tuple(driver for each in (self.phones, self.codes) if each is not None for driver in each.drivers)
+
+    @property
+    def configuration(self) -> str:
+        return "".join(each.configuration for each in (self.codes, self.phones) if each is not None)
+
+
+@contextmanager
+def stage(
+    *,
+    simulated_driver: bool = False,
+    phones: bool = False,
+    codes: bool = False,
+    configuration: str = "",
+    store: str = "",
+) -> Generator[Stage, None, None]:
+    """A daemon in mode ``simulated``, with a real pcscd where there is one.
+
+    Args:
+        simulated_driver: does without the PC/SC service, even where there is one.
+        phones: with the driver ``nfc`` and its reader too, and an apCV service.
+        codes: with the drivers ``camera`` and ``scanner`` too, and what they read with.
+        configuration: more tables of the daemon's configuration.
+        store: the URL of a site's database; a SQLite file otherwise.
+
+    Raises:
+        DaemonUnreachable: the daemon did not start.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_ending_in_good_order())
+        # A short path: a Unix socket's is bounded to some 100 bytes.
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitale-demo-")))
+        besides = _Besides(
+            stack.enter_context(phone_stage()) if phones else None,
+            stack.enter_context(code_stage()) if codes else None,
+        )
+        why = ""
+        configuration = f"{besides.configuration}{configuration}"
+        top = f"store = {json.dumps(store)}\n" if store else ""
+        if not simulated_driver:
+            try:
+                service = stack.enter_context(PcscService(_made(folder / "pcsc")))
+            except (ToolMissing, ReaderUnavailable) as error:
+                why = error.detail
+            else:
+                slot = VpcdSlot(stack.enter_context(VpcdLink(Card(load_image(DEFAULT_IMAGE)), port=service.ports[0])))
+                _configure(folder, f"{top}{configuration}")
+                endpoints = stack.enter_context(_daemon(folder, ("pcsc", *besides.drivers), service.environment))
+                yield Stage(folder / "home", endpoints, slot, "pcsc", "", service, besides.phones, besides.codes, slot)
+                return
+        place = folder / "home" / "control"
+        # Windows has no control socket: there, the one card lies in the reader from the start.
+        by_hand = hasattr(socket, "AF_UNIX")
+        options = f"control = {json.dumps(str(place))}\npresent = false" if by_hand else "present = true"
+        _configure(folder, f"{top}[drivers.options.simulated-card]\n{options}\n{configuration}")
+        endpoints = stack.enter_context(_daemon(folder, ("simulated-card", *besides.drivers), {}))
+        control_slot = ControlSlot(place) if by_hand else None
+        if control_slot is not None:
+            control_slot.wait()
+        yield Stage(
+            folder / "home", endpoints, control_slot, "simulated-card", why, phones=besides.phones, codes=besides.codes
+        )
+
+
+def _configure(folder: Path, text: str) -> None:
+    (_made(folder / "home") / "config.toml").write_text(text, "utf-8")
+
+
+@contextmanager
+def _ending_in_good_order() -> Generator[None, None, None]:
+    """A closed terminal or a kill ends the stage as Ctrl-C does: its processes and keys go with it."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # handlers are the main thread's business
+    former = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def _daemon(folder: Path, drivers: Sequence[str], environment: Mapping[str, str]) -> Generator[Endpoints, None, None]:
+    enabled = [option for driver in drivers for option in ("--driver", driver)]
+    options = ("--json", "--mode", "simulated", *enabled, "--tls-port", "0", "--home", str(folder / "home"))
+    log = folder / "daemon.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            (sys.executable, "-m", "vitale_reader", "serve", *options),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            env={**os.environ, **environment},
+        )
+    try:
+        yield _ready(process, log)
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+def _ready(process: "subprocess.Popen[bytes]", log: Path) -> Endpoints:
+    if process.stdout is None:
+        raise TypeError("the daemon's output is to be a pipe")
+    # Where the daemon hangs at its start, its end is what ends the wait for its first line.
+    patience = threading.Timer(READY_WITHIN, process.kill)
+    patience.start()
+    try:
+        line = process.stdout.readline()
+    finally:
+        patience.cancel()
+    try:
+        return msgspec.json.decode(line, type=Ready).endpoints
+    except msgspec.DecodeError as error:
+        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise DaemonUnreachable(f"the daemon did not start: {said[-1] if said else 'no word'}") from error

@@ -1,0 +1,250 @@
+"""What the demonstration does: cards, phones and codes read over Unix socket and TLS, tokens and forgeries verified."""
+
+import asyncio
+import contextlib
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from vitale_protocol.errors import ReaderUnavailable, TokenInvalid
+from vitale_protocol.events import PresentationProgress
+from vitale_protocol.methods import Scope
+from vitale_protocol.tokens import Claims
+from vitale_reader import aio
+from vitale_reader.address import TlsAddress
+from vitale_reader.cli.demo.codes import Glances
+from vitale_reader.cli.demo.environment import Stage
+from vitale_reader.cli.demo.phone import Taps
+from vitale_reader.cli.frame.language import language
+from vitale_reader.pairing import Pairing
+from vitale_reader.verification import SeenTokens, verify
+
+__all__ = ["SCENES", "Place", "Result", "Scene", "play", "scenes", "sound"]
+
+# A noisy machine is given time; a working one needs a second or two in all.
+PATIENCE = 30.0
+
+Place = Literal["slot", "nfc", "contactless", "camera", "imager"]
+"""A card's slot, an NFC reader, a contactless PC/SC reader, a webcam, and a handheld imager."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is presented and where, the way its token takes, and what the token may say.
+
+    Attributes:
+        name: an image of a card, or the owner of a phone or of a paper.
+        present_for: who delegated to the phone's owner; empty for nobody.
+        paper: whether the code is on a paper, and not on the screen of a phone.
+    """
+
+    name: str
+    place: Place
+    transport: str
+    scopes: tuple[Scope, ...]
+    present_for: str = ""
+    paper: bool = False
+
+
+SCENES = (
+    Scene("adulte", "slot", "unix", ("identity", "nir")),
+    Scene("famille", "slot", "tls", ("identity", "nir", "dependants")),
+    Scene("date-fictive", "slot", "unix", ("identity",)),
+    Scene("claire", "nfc", "tls", ("identity", "nir", "rights", "context")),
+    Scene("paul", "contactless", "unix", ("identity", "rights"), present_for="claire"),
+    Scene("claire", "camera", "tls", ("identity", "context")),
+    Scene("paul", "imager", "unix", ("identity", "rights")),
+    Scene("claire", "imager", "unix", ("identity", "nir"), paper=True),
+)
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a scene.
+
+    Attributes:
+        name: the image of the card, or the owner of the phone or of the paper.
+        detected_ms: from the daemon's word that a medium is there to the verified token in this program.
+        again_ms: to the verified token, the median of ``again`` times: for a card that is there, from the request;
+            for a phone, from its being laid on the reader; for a code, from its being shown.
+        checks: what a verifier said, ``accepted`` or the check that refused, of the token and of what it must refuse;
+            for a phone and its code also what the daemon said to a string that was used before.
+    """
+
+    name: str
+    place: Place
+    transport: str
+    token: str
+    claims: Claims
+    detected_ms: float | None
+    again_ms: float
+    again: int
+    checks: dict[str, str]
+
+
+async def play(scenery: Stage, repeat: int, show: Callable[[Result], None]) -> list[Result]:
+    """Plays every scene for which there is a place, and shows the result of each."""
+    results: list[Result] = []
+    async with aio.connect(home=scenery.home, language=language(), name="demo") as local:
+        pairing = await _pair(local, scenery)
+        async with aio.connect(home=scenery.home, pairing=pairing, language=language(), name="demo") as paired:
+            connections = {"unix": local, "tls": paired}
+            for scene in scenes(scenery):
+                reader = connections[scene.transport]
+                results.append(await PLAYED[scene.place](reader, scene, scenery, repeat))
+                show(results[-1])
+    return results
+
+
+def scenes(scenery: Stage) -> tuple[Scene, ...]:
+    """Those for which the stage has a place; a card that cannot be changed is read twice."""
+    cards = tuple(scene for scene in SCENES if scene.place == "slot")
+    found = cards if scenery.slot is not None else cards[:2]
+    there = set(scenery.codes.places if scenery.codes else ())
+    if scenery.phones is not None:
+        there |= {"nfc"} if scenery.phones.reader is not None else set()
+        there |= {"contactless"} if scenery.contactless is not None else set()
+    return found + tuple(scene for scene in SCENES if scene.place in there)
+
+
+PAIRED: tuple[Scope, ...] = ("identity", "nir", "dependants", "rights", "context")
+
+
+async def _pair(local: aio.Connection, scenery: Stage) -> Pairing:
+    added = await local.add_client("demo", scopes=PAIRED, transports=("tls",))
+    tls = scenery.endpoints.tls
+    return Pairing.of(added, address=None if tls is None else str(TlsAddress(tls.host, tls.port)))
+
+
+async def _card(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: int) -> Result:
+    detected: list[float] = []
+
+    def on_progress(told: PresentationProgress) -> None:
+        if told.step == "detected" and not detected:
+            detected.append(time.perf_counter())
+
+    await _until_there_is_a_reader(reader, scenery.driver)
+    waiting = asyncio.ensure_future(
+        reader.read(media=["vitale-card"], scopes=scene.scopes, timeout=PATIENCE, on_progress=on_progress)
+    )
+    if scenery.slot is not None:
+        scenery.slot.insert(scene.name)
+    found = await waiting
+    finished = time.perf_counter()
+    times = [await _timed(reader, scene) for _ in range(repeat)]
+    checks = await _checks(reader, found)
+    if scenery.slot is not None:
+        scenery.slot.remove()
+        await reader.wait_until_empty(found.claims.reader.id)
+    return _result(scene, found, (detected[0] if detected else None, finished), times, checks)
+
+
+async def _phone(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: int) -> Result:
+    taps = Taps.at(reader, scenery, scene.place, scene.scopes, PATIENCE)
+    await _until_there_is_a_reader(reader, taps.driver)
+    phone = taps.phones.phone(scene.name, scene.present_for)
+    found = await taps.tap(phone)
+    moments = taps.steps.get("detected"), taps.finished
+    used = phone.last
+    times = await taps.repeated(phone, repeat)
+    checks = {**await _checks(reader, found), "same_string": await taps.refusal(taps.phones.copy(used))}
+    return _result(scene, found, moments, times, checks)
+
+
+async def _code(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: int) -> Result:
+    if scenery.codes is None:
+        raise ReaderUnavailable("the stage has no codes")
+    symbology = "datamatrix" if scene.paper else "qr"
+    glances = Glances.at(reader, scenery, scene.place, symbology, (scene.scopes, PATIENCE))
+    await _until_there_is_a_reader(reader, glances.driver)
+    paper = scenery.codes.paper(scene.name)
+    following: Callable[[], bytes] = (lambda: paper) if scene.paper else scenery.codes.screen(scene.name).renewed
+    used = following()
+    found = await glances.read(used)
+    moments = glances.steps.get("detected"), glances.finished
+    times = await glances.repeated(following, repeat)
+    checks = await _checks(reader, found)
+    if not scene.paper:
+        # A paper may be shown as often as one likes: it proves nothing the first time either.
+        checks["same_string"] = await glances.refusal(used)
+    await glances.clear()
+    return _result(scene, found, moments, times, checks)
+
+
+PLAYED: Mapping[Place, Callable[[aio.Connection, Scene, Stage, int], Awaitable[Result]]] = {
+    "slot": _card,
+    "nfc": _phone,
+    "contactless": _phone,
+    "camera": _code,
+    "imager": _code,
+}
+
+
+def _result(
+    scene: Scene,
+    found: aio.Presentation,
+    moments: tuple[float | None, float],
+    times: Sequence[float],
+    checks: dict[str, str],
+) -> Result:
+    detected, finished = moments
+    return Result(
+        name=scene.name,
+        place=scene.place,
+        transport=scene.transport,
+        token=found.token,
+        claims=found.claims,
+        detected_ms=None if detected is None else (finished - detected) * 1000,
+        again_ms=statistics.median(times) * 1000,
+        again=len(times),
+        checks=checks,
+    )
+
+
+async def _until_there_is_a_reader(reader: aio.Connection, driver: str) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE), contextlib.aclosing(reader.watch()) as changes:
+            async for change in changes:
+                there = change.kind != "removed" and change.reader.state != "unavailable"
+                if there and change.reader.driver == driver:
+                    return
+    except TimeoutError as error:
+        raise ReaderUnavailable(f"no reader of {driver} within {PATIENCE:g} s") from error
+
+
+async def _timed(reader: aio.Connection, scene: Scene) -> float:
+    before = time.perf_counter()
+    await reader.read(media=["vitale-card"], scopes=scene.scopes, timeout=PATIENCE)
+    return time.perf_counter() - before
+
+
+async def _checks(reader: aio.Connection, found: aio.Presentation) -> dict[str, str]:
+    """Verifies the token as its receiver would, and five that he has to refuse."""
+    jwks, claims = await reader.keys(), found.claims
+    head, body, signature = found.token.split(".")
+    altered = ".".join((head, body[:-2] + ("A" if body[-2] != "A" else "B") + body[-1], signature))
+    seen = SeenTokens()
+
+    def say(token: str, audience: str = claims.aud, nonce: str = claims.nonce, later: float = 0.0) -> str:
+        try:
+            verify(token, jwks=jwks, audience=audience, nonce=nonce, seen=seen, now=time.time() + later)
+        except TokenInvalid as error:
+            return str(error.data.get("check", "refused"))
+        return "accepted"
+
+    return {
+        "token": say(found.token),
+        "used_again": say(found.token),
+        "altered": say(altered),
+        "other_audience": say(found.token, audience="somebody-else"),
+        "other_nonce": say(found.token, nonce="0" * 32),
+        "next_day": say(found.token, later=86_400),
+    }
+
+
+def sound(results: Sequence[Result]) -> bool:
+    """Whether every token was accepted, and everything else refused."""
+    return all((said == "accepted") == (name == "token") for one in results for name, said in one.checks.items())

@@ -1,0 +1,163 @@
+"""The frame of every command: its errors become exit statuses, and the options that lead to a daemon are the same."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, VitaleError
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.exit_status import BROKEN_PIPE, INTERRUPTED, OTHER, USAGE, exit_status
+from vitale_reader.cli.frame.language import language, t, use
+
+if TYPE_CHECKING:
+    from vitale_reader.client import Connection
+
+__all__ = ["Command", "Group", "Simulation", "as_json", "command", "daemon_options", "home_option", "to_daemon"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# A person waits at the prompt: long enough for a daemon that is just starting, short enough for one that is not there.
+CONNECT_TIMEOUT = 1.0
+
+
+class Command(click.Command):
+    """A command that ends with a status and a sentence, never with a traceback for what was foreseen."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Reads what was given; what it cannot be is told as any other error, where ``--json`` is among it."""
+        as_json = "--json" in args
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            if not as_json:
+                raise
+            output.report(LocalMisuse(error.format_message()), as_json=True)
+            raise click.exceptions.Exit(error.exit_code) from error
+
+    def run(self, ctx: click.Context) -> Any:
+        """Runs the command proper."""
+        return super().invoke(ctx)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command, and ends it as it has to end."""
+        try:
+            return self.run(ctx)
+        except VitaleError as error:
+            output.report(error, as_json=bool(ctx.params.get("as_json")))
+            ctx.exit(exit_status(error))
+        except click.ClickException as error:
+            if not ctx.params.get("as_json"):
+                raise
+            output.report(LocalMisuse(error.format_message()), as_json=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo(err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            output.discard_output()
+            ctx.exit(BROKEN_PIPE)
+        except (UnicodeError, RecursionError) as error:
+            # Something given is no text, or nested beyond sense; its content is not repeated.
+            output.report(LocalMisuse(type(error).__name__), as_json=bool(ctx.params.get("as_json")))
+            ctx.exit(USAGE)
+        except OSError as error:
+            told = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
+            output.report(LocalMisuse(told), as_json=bool(ctx.params.get("as_json")))
+            ctx.exit(OTHER)
+
+
+class Simulation(Command):
+    """A command that no configuration concerns: what is not valid was given on its command line."""
+
+    def run(self, ctx: click.Context) -> Any:
+        """Runs the command proper."""
+        try:
+            return super().run(ctx)
+        except ConfigurationInvalid as error:
+            raise LocalMisuse(error.detail, data=error.data) from error
+
+
+class Group(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+
+def command(
+    name: str,
+    *,
+    help: str,  # noqa: A002  click's own word
+    cls: type[Command] = Command,
+) -> Callable[[Callable[..., Any]], Command]:
+    """Declares a command with the options that all have."""
+
+    def declare(function: Callable[..., Any]) -> Command:
+        return click.command(name, cls=cls, help=help)(language_option(function))
+
+    return declare
+
+
+def language_option(function: F) -> F:
+    """``--language``, also after the command's name."""
+
+    def chosen(_: click.Context, __: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            use("fr" if value == "fr" else "en")
+
+    return click.option(
+        "--language",
+        type=click.Choice(["fr", "en"]),
+        is_eager=True,
+        expose_value=False,
+        callback=chosen,
+        help=t("Langue des messages.", "Language of messages."),
+    )(function)
+
+
+def as_json(function: F) -> F:
+    """``--json``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help=t("Affiche du JSON, pour un programme.", "Prints JSON, for a program.")
+    )(function)
+
+
+def home_option(function: F) -> F:
+    """``--home``."""
+    return click.option(
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="VITALE_READER_HOME",
+        help=t("Dossier du poste.", "Folder of the station."),
+    )(function)
+
+
+def daemon_options(function: F) -> F:
+    """What leads to a daemon: ``--home``, or ``--pairing`` and ``--address``; see ``to_daemon``."""
+    for decorate in (
+        click.option(
+            "--pairing",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help=t("Fichier d'appairage, pour TLS.", "Pairing file, for TLS."),
+        ),
+        click.option(
+            "--address",
+            metavar="URL",
+            help=t("unix:///chemin ou tls://hôte:port.", "unix:///path or tls://host:port."),
+        ),
+        home_option,
+    ):
+        function = decorate(function)
+    return function
+
+
+def to_daemon(home: Path | None, address: str | None, pairing: Path | None) -> "Connection":
+    """A connection for a command."""
+    from vitale_reader.client import connect
+
+    making = partial(connect, name="vitale-reader", language=language(), connect_timeout=CONNECT_TIMEOUT)
+    return making(home=home, address=address, pairing=pairing)

@@ -1,0 +1,113 @@
+"""What a token says, in words for people."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from vitale_protocol.records import Assure, Beneficiaire, Record
+from vitale_protocol.tokens import Claims
+from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.output import warning_text
+
+__all__ = ["claims_lines", "local_time", "medium_name", "origin_name", "person", "proof_name", "rights_lines"]
+
+
+def person(someone: Beneficiaire) -> str:
+    """A name and a date of birth, as far as they are known."""
+    name = " ".join(part for part in (someone.nom_usuel or someone.nom_patronymique, someone.prenom) if part)
+    born = someone.date_naissance_iso or someone.date_naissance
+    return f"{name}, {t('né(e) le', 'born')} {born}" if born else name
+
+
+def medium_name(medium: str) -> str:
+    """The medium."""
+    names = {
+        "vitale-card": t("carte Vitale", "carte Vitale"),
+        "cps-card": t("carte de professionnel (CPS)", "professional's card (CPS)"),
+        "apcv-nfc": t("appli carte Vitale, sans contact", "carte Vitale app, contactless"),
+        "apcv-qr": t("appli carte Vitale, QR code", "carte Vitale app, QR code"),
+        "ins-datamatrix": t("Datamatrix INS", "INS Datamatrix"),
+        "2d-doc": t("code 2D-Doc", "2D-Doc code"),
+    }
+    return names.get(medium, medium)
+
+
+def proof_name(claims: Claims) -> str:
+    """How we know, and what that is worth."""
+    methods = {
+        "card-clear-read": t("zone en clair de la carte", "the card's clear zone"),
+        "code-clear-read": t("code imprimé, non signé", "a printed code, not signed"),
+        "apcv-transported": t("contenu transmis tel quel", "content handed on as it is"),
+        "apcv-resolved": t("contexte rendu par le service en ligne", "context given by the online service"),
+        "seal-signature": t("cachet signé", "signed seal"),
+        "device-signature": t("signature de l'appareil", "the device's signature"),
+    }
+    proof = claims.proof
+    worth = t("vérifié", "verified") if proof.verified else t("NON authentifié", "NOT authenticated")
+    return f"{methods.get(proof.method, proof.method)} — {worth}"
+
+
+def origin_name(origin: str) -> str:
+    """Where the medium comes from."""
+    names = {
+        "production": t("réelle", "real"),
+        "test": t("test", "test"),
+        "demo": t("démonstration", "demonstration"),
+        "simulated": t("SIMULÉE", "SIMULATED"),
+        "unknown": t("inconnue", "unknown"),
+    }
+    return names.get(origin, origin)
+
+
+def local_time(seconds: float) -> str:
+    """An instant, in this machine's time zone."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def rights_lines(record: Record) -> Iterator[tuple[str, str]]:
+    """The rights, as far as they are told: fund, periods, mutuelle and complementary insurer."""
+    assure = record.assure or Assure()
+    fund = (assure.code_regime, assure.caisse_gestionnaire, assure.centre_gestionnaire)
+    if any(fund):
+        yield t("Régime, caisse, centre", "Régime, caisse, centre"), " ".join(part or "?" for part in fund)
+    people = record.beneficiaires or ()
+    for someone in people:
+        whose = f" ({someone.prenom})" if someone.prenom and len(people) > 1 else ""
+        for period in someone.droits_amo or ():
+            yield t("Droits AMO", "AMO rights") + whose, f"{period.debut or '?'} – {period.fin or '?'}"
+        for cover in someone.couvertures or ():
+            codes = f"ALD {cover.code_ald or '?'}, {t('situation', 'situation')} {cover.code_situation or '?'}"
+            yield t("Couverture", "Coverage") + whose, f"{codes}, {cover.debut or '?'} – {cover.fin or '?'}"
+        if someone.mutuelle is not None and someone.mutuelle.identification:
+            yield t("Mutuelle", "Mutuelle") + whose, someone.mutuelle.identification
+        if someone.amc is not None and someone.amc.numero_b2:
+            yield t("AMC", "AMC") + whose, someone.amc.numero_b2
+
+
+def claims_lines(claims: Claims) -> Iterator[tuple[str, str]]:
+    """What a token says, as names and values."""
+    people = claims.record.beneficiaires or ()
+    holder = claims.record.porteur
+    for index, someone in enumerate(people):
+        yield (t("Porteur", "Holder") if index == holder else t("Bénéficiaire", "Beneficiary")), person(someone)
+        if someone.nir:
+            yield "NIR", f"{someone.nir} {someone.cle_nir or ''}".rstrip()
+    assure = claims.record.assure
+    if assure is not None and assure.nir:
+        yield t("NIR de l'assuré", "NIR of the insured"), f"{assure.nir} {assure.cle_nir or ''}".rstrip()
+    if claims.delegate is not None:
+        yield t("Présentée par", "Presented by"), claims.delegate
+    yield from rights_lines(claims.record)
+    yield t("Support", "Medium"), medium_name(claims.medium)
+    yield t("Preuve", "Proof"), proof_name(claims)
+    yield t("Origine", "Origin"), origin_name(claims.origin)
+    yield t("Lecteur", "Reader"), f"{claims.reader.id} ({claims.reader.driver})"
+    yield t("Présentée le", "Presented at"), local_time(claims.presented_at)
+    yield t("Jeton", "Token"), f"{claims.jti}, {t('valable jusqu’au', 'valid until')} {local_time(claims.exp)}"
+    if claims.context is not None:
+        yield t("Contexte apCV", "apCV context"), claims.context.identifiant
+        ends = datetime.fromisoformat(claims.context.date_fin_validite).timestamp()
+        yield t("Fin du contexte", "End of the context"), local_time(ends)
+    if claims.payload is not None or claims.payload_b64 is not None:
+        yield t("Contenu transmis", "Content handed on"), claims.payload or f"base64:{claims.payload_b64}"
+    for reason in claims.warnings:
+        yield t("Attention", "Warning"), warning_text(reason)

@@ -1,0 +1,61 @@
+"""Work on a station's store beside its daemon, or where none runs: the same files, keys and configuration."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from vitale_protocol.errors import LocalMisuse
+from vitale_reader.cli.frame.language import t
+from vitale_reader.home import Home
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from vitale_reader.daemon.keystore.vault import Vault
+    from vitale_reader.daemon.store.chain import Anchor
+
+__all__ = ["Opened", "beside"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a command may need of the station: the keys of the store, its UUID, the end of its audit trail."""
+
+    vault: "Vault"
+    station: str
+    anchor: "Anchor | None"
+
+
+def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T]]", *, writing: bool = False) -> T:
+    """Does something in one transaction of the store; a station is not made by that.
+
+    Raises:
+        ConfigurationInvalid: the station cannot be used.
+        LocalMisuse: there is no station.
+        StoreUnavailable: there is no store, or it does not answer.
+    """
+    from vitale_reader.daemon.config import load
+    from vitale_reader.daemon.site.opening import anchor_file, look_into, open_keys
+    from vitale_reader.daemon.store.audit import read_anchor
+
+    place = Home.locate() if home is None else Home.under(home)
+    config = load(place.config)
+    secrets_file = place.state / "station.json"
+    if not secrets_file.exists():
+        why = t("aucun service n'a encore démarré dans", "no daemon was ever started in")
+        raise LocalMisuse(f"{why} {place.state}", data={"file": str(secrets_file)})
+    keys = open_keys(place, config, clock=lambda: 0.0)
+    store, vault = look_into(place, config, keys, reading=not writing)
+    opened = Opened(vault=vault, station=keys.station, anchor=read_anchor(anchor_file(place, config)))
+
+    async def main() -> T:
+        try:
+            return await store.run(work(opened))
+        finally:
+            await store.close()
+
+    return asyncio.run(main())

@@ -1,0 +1,155 @@
+"""What commands print: tables for people, columns for pipes, JSON for programs, errors as the catalogue has them."""
+
+import os
+import sys
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vitale_protocol.errors import VitaleError
+from vitale_reader.cli.frame.language import language, t
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+__all__ = [
+    "console",
+    "discard_output",
+    "interactive",
+    "lines",
+    "note",
+    "print_json",
+    "progress",
+    "report",
+    "table",
+    "warning_text",
+]
+
+
+def interactive(stream: Any = None) -> bool:
+    """Whether a person looks at the stream (standard output by default)."""
+    return (sys.stdout if stream is None else stream).isatty()
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """A rich console that leaves a broken pipe to the command's own frame."""
+    from rich.console import Console
+
+    class Honest(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Honest(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def print_json(value: object, *, pretty: bool = True) -> None:
+    """One JSON document; one line of it where ``pretty`` is False."""
+    import msgspec
+
+    encoded = msgspec.json.encode(value)
+    click.echo((msgspec.json.format(encoded, indent=2) if pretty else encoded).decode())
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", empty: str = "") -> None:
+    """A table where a person looks; else tab-separated lines without a head, for ``cut`` and ``awk``."""
+    rows = list(rows)
+    if not interactive():
+        for row in rows:
+            click.echo("\t".join(cell.replace("\t", " ") for cell in row))
+        return
+    if not rows and empty:
+        click.echo(empty)
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=title or None, title_justify="left", box=box.ROUNDED, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")  # an id that is cut cannot be copied
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    console().print(made)
+
+
+def lines(pairs: Iterable[tuple[str, str]]) -> None:
+    """Names and values, one pair a line."""
+    pairs = list(pairs)
+    if not interactive():
+        for name, value in pairs:
+            click.echo(f"{name}\t{value}")
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="bold")
+    for name, value in pairs:
+        made.add_row(name, Text(value))
+    console().print(made)
+
+
+def note(message: str) -> None:
+    """A remark beside the output proper."""
+    click.echo(message, err=True)
+
+
+@contextmanager
+def progress(message: str) -> "Generator[Callable[[str], None], None, None]":
+    """Shows, on standard error, what is being waited for; gives a function that changes the message."""
+    if not interactive(sys.stderr):
+        note(message)
+        yield note
+        return
+    with console(stderr=True).status(message, spinner="dots") as status:
+        yield status.update
+
+
+def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:
+    """Title, cause and remedy of an error: for people on standard error, for programs as JSON on standard output."""
+    title, cause, remedy = _texts(error)
+    if as_json:
+        told = {"reason": error.reason, "message": title, "cause": cause, "remedy": remedy}
+        told_fully = {**told, "code": error.code, "detail": error.detail, "retryable": error.retryable}
+        print_json({"error": told_fully}, pretty=pretty)
+        return
+    click.echo(click.style(title, fg="red", bold=True), err=True)
+    if cause:
+        click.echo(f"  {cause}", err=True)
+    if error.detail:
+        click.echo(click.style(f"  {error.detail}", dim=True), err=True)
+    if remedy:
+        click.echo(f"  → {remedy}", err=True)
+
+
+def warning_text(reason: str) -> str:
+    """A warning of a token in words; the bare reason where it is newer than this program."""
+    from vitale_protocol import catalogue
+
+    try:
+        return catalogue.text(reason, language()).title
+    except KeyError:
+        return reason
+
+
+def discard_output() -> None:
+    """Sends what is still buffered nowhere, after the reader of a pipe went away."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _texts(error: VitaleError) -> tuple[str, str, str]:
+    if "message" in error.data:  # the daemon has told it already, in this language
+        title, cause, remedy = (str(error.data.get(member, "")) for member in ("message", "cause", "remedy"))
+        return title, cause, remedy
+    from vitale_protocol import catalogue
+    from vitale_protocol.wire_errors import variant
+
+    try:
+        entry = catalogue.text(error.reason, language(), variant(error))
+    except KeyError:
+        return error.reason or t("Erreur", "Error"), "", ""
+    return entry.title, entry.cause, entry.remedy

@@ -1,0 +1,1 @@
+"""``vitale-reader sim``: devices in software, one module a kind."""

@@ -1,0 +1,251 @@
+"""``vitale-reader sim phone``: a phone in software: on a contactless PC/SC reader, on a screen, or its string alone."""
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import Simulation, as_json, command
+from vitale_reader.cli.frame.exit_status import REFUSED
+from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.sim.options import phone_option, scenario_option
+
+if TYPE_CHECKING:
+    from vitale_firmware_sim.phone.user import Hand
+    from vitale_firmware_sim.scenario import Scenario
+    from vitale_protocol.records import Beneficiaire
+
+__all__ = ["phone"]
+
+
+@command(
+    "phone",
+    cls=Simulation,
+    help=t(
+        "Pose un téléphone simulé sur un lecteur virtuel sans contact (vsmartcard-vpcd), jusqu'à Ctrl-C, "
+        "et montre les commandes qu'il reçoit, sans leurs données ; ou en affiche l'écran (--screen).",
+        "Lays a simulated phone on a virtual contactless reader (vsmartcard-vpcd), until Ctrl-C, "
+        "and shows the commands that it receives, without their data; or shows its screen (--screen).",
+    ),
+)
+@scenario_option
+@phone_option
+@click.option(
+    "--porteur",
+    default=0,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help=t(
+        "La personne présentée : 0 pour le titulaire, sinon le rang de l'ayant droit.",
+        "The person presented: 0 for the owner, else the place of a dependant.",
+    ),
+)
+@click.option(
+    "--for",
+    "present_for",
+    default="",
+    metavar="ID",
+    help=t(
+        "Présente la carte d'un autre, qui a donné délégation à ce téléphone.",
+        "Presents somebody else's card, who delegated to this phone.",
+    ),
+)
+@click.option("--locked", is_flag=True, help=t("Laisse le téléphone verrouillé.", "Leaves the phone locked."))
+@click.option(
+    "--enrol",
+    is_flag=True,
+    help=t(
+        "Inscrit et active d'abord un téléphone neuf, en temps simulé.",
+        "First enrols and activates a new phone, in simulated time.",
+    ),
+)
+@click.option(
+    "--vpcd",
+    "address",
+    default="127.0.0.1:35963",
+    show_default=True,
+    metavar=t("HÔTE:PORT", "HOST:PORT"),
+    help=t("L'emplacement du lecteur virtuel.", "The slot of the virtual reader."),
+)
+@click.option(
+    "--string",
+    "only_string",
+    is_flag=True,
+    help=t(
+        "Écrit seulement une chaîne opaque, valable une fois et peu de temps.",
+        "Only writes an opaque string, good once and for a short time.",
+    ),
+)
+@click.option(
+    "--screen",
+    "on_screen",
+    is_flag=True,
+    help=t(
+        "Montre l'écran du téléphone dans une page web de ce poste : un code QR qui se renouvelle.",
+        "Shows the screen of the phone as a web page on this machine: a QR code that renews itself.",
+    ),
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help=t("Pour --screen : le port ; par défaut un port libre.", "For --screen: the port; any free one by default."),
+)
+@click.option(
+    "--lan",
+    metavar=t("ADRESSE", "ADDRESS"),
+    help=t(
+        "Pour --screen : écoute à cette adresse du réseau local, pour qu'un vrai téléphone affiche la page.",
+        "For --screen: listens at this address of the local network, so that a real phone can show the page.",
+    ),
+)
+@click.option(
+    "--list",
+    "only_list",
+    is_flag=True,
+    help=t("Liste les scénarios et leurs téléphones.", "Lists scenarios and phones."),
+)
+@as_json
+def phone(
+    scenario: str,
+    phone_id: str,
+    porteur: int,
+    present_for: str,
+    locked: bool,
+    enrol: bool,
+    address: str,
+    only_string: bool,
+    on_screen: bool,
+    port: int | None,
+    lan: str | None,
+    only_list: bool,
+    as_json: bool,
+) -> None:
+    """The command."""
+    if only_list:
+        _list(as_json=as_json)
+        return
+    if only_string and on_screen:
+        raise click.UsageError(t("--string ou --screen, l'un des deux.", "Either --string or --screen."))
+    if (port is not None or lan) and not on_screen:
+        raise click.UsageError(t("--port et --lan vont avec --screen.", "--port and --lan go with --screen."))
+    from vitale_firmware_sim.phone.card import PhoneRefusal
+    from vitale_firmware_sim.phone.user import Hand
+    from vitale_firmware_sim.scenario import load_scenario
+
+    loaded = load_scenario(scenario)
+    hand = Hand(
+        loaded,
+        phone_id,
+        clock=time.time,
+        random=secrets.token_bytes,
+        locked=locked,
+        porteur=porteur,
+        present_for=present_for,
+    )
+    try:
+        if enrol:
+            _enrol(hand)
+        if not locked:
+            # What the phone refuses is said here, and not as a status word to the first reader.
+            hand.unlock()
+        if only_string:
+            _string(hand, as_json=as_json)
+            return
+    except PhoneRefusal as refusal:
+        raise Refused(_told(str(refusal.data.get("why")), str(refusal.data.get("state")))) from refusal
+    if on_screen:
+        from vitale_reader.cli.sim.screen import serve_screen
+
+        shown = loaded.phone(present_for).owner if present_for else _person(hand, porteur)
+        serve_screen(hand, shown, locked=locked, port=port or 0, lan=lan, as_json=as_json)
+        return
+    _lay(hand, address, as_json=as_json)
+
+
+def _person(hand: "Hand", porteur: int) -> "Beneficiaire":
+    people = hand.settings.beneficiaires
+    # A phone that is left locked was not asked whether there is such a person.
+    return people[porteur] if porteur < len(people) else hand.settings.owner
+
+
+class Refused(click.ClickException):
+    """The phone does not do it."""
+
+    exit_code = REFUSED
+
+
+def _told(why: str, state: str) -> str:
+    sentences = {
+        "too_young": t("l'appli est réservée aux plus de 16 ans", "the application is for people over 16"),
+        "no_account": t("il faut un compte ameli à soi", "an account of one's own is needed"),
+        "nobody": t("personne n'a ce rang", "nobody has this place"),
+        "delegation_unknown": t("aucune délégation de ce téléphone", "no delegation from this phone"),
+        "delegation_ended": t("la délégation a pris fin", "the delegation has ended"),
+    }
+    return sentences.get(why) or t(f"pas dans cet état ({state})", f"not in this state ({state})")
+
+
+def _list(*, as_json: bool) -> None:
+    from vitale_firmware_sim.scenario import load_scenario, scenario_names
+
+    scenarios = [load_scenario(name) for name in scenario_names()]
+    if as_json:
+        output.print_json({"scenarios": [_described(one) for one in scenarios]})
+        return
+    output.table(
+        (t("Scénario", "Scenario"), t("Description", "Description"), t("Téléphones", "Phones")),
+        [(one.name, one.description, ", ".join(phone.id for phone in one.phones)) for one in scenarios],
+    )
+
+
+def _described(scenario: "Scenario") -> dict[str, object]:
+    phones = [{"id": one.id, "state": one.state, "standing": one.standing} for one in scenario.phones]
+    return {"name": scenario.name, "description": scenario.description, "phones": phones}
+
+
+def _enrol(hand: "Hand") -> None:
+    for at, state in hand.enrol():
+        output.note(f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(at))}  {state}")
+
+
+def _string(hand: "Hand", *, as_json: bool) -> None:
+    string = hand.tap().decode("ascii")
+    if as_json:
+        output.print_json({"phone": hand.settings.id, "string": string})
+    else:
+        click.echo(string)
+
+
+def _lay(hand: "Hand", address: str, *, as_json: bool) -> None:
+    from vitale_firmware_sim.card.vpcd import VpcdLink
+    from vitale_firmware_sim.phone.card import PhoneCard
+    from vitale_reader.cli.sim.card import BREATH, Shown, host_and_port
+
+    host, port = host_and_port(address)
+    with VpcdLink(Shown(PhoneCard(hand.tap), as_json=as_json), host, port) as link:
+        try:
+            link.insert()
+            _tell(hand.settings.id, address, connected=link.connected.wait(BREATH))
+            while not link.wait_removed(BREATH):
+                pass
+        except KeyboardInterrupt:
+            # The way to end it, not an interruption of it.
+            output.note("")
+
+
+def _tell(phone_id: str, address: str, *, connected: bool) -> None:
+    output.note(
+        t(
+            f"Téléphone « {phone_id} » vers {address} ; Ctrl-C le retire.",
+            f"Phone {phone_id} to {address}; Ctrl-C removes it.",
+        )
+    )
+    if not connected:
+        output.note(
+            t(
+                "Aucun lecteur virtuel n'écoute encore à cette adresse ; le téléphone attend.",
+                "No virtual reader listens at this address yet; the phone waits.",
+            )
+        )
