@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from vitale_protocol.methods import Purpose, Scope
     from vitale_protocol.tokens import Claims
     from vitale_reader import aio, errors
-    from vitale_reader.client import Connection, Lease, Presentation, connect
-    from vitale_reader.pairing import Pairing
-    from vitale_reader.presentation import ReaderChange
-    from vitale_reader.verification import SeenTokens, verify
+    from vitale_reader.client.blocking import Connection, Lease, Presentation, connect
+    from vitale_reader.client.pairing import Pairing
+    from vitale_reader.client.presentation import ReaderChange
+    from vitale_reader.client.verification import SeenTokens, verify
 
 __all__ = [
     "Claims",
@@ -48,20 +48,20 @@ __all__ = [
 
 _PLACES = {
     "Claims": "vitale_protocol.tokens",
-    "Connection": "vitale_reader.client",
-    "Lease": "vitale_reader.client",
-    "Pairing": "vitale_reader.pairing",
-    "Presentation": "vitale_reader.client",
+    "Connection": "vitale_reader.client.blocking",
+    "Lease": "vitale_reader.client.blocking",
+    "Pairing": "vitale_reader.client.pairing",
+    "Presentation": "vitale_reader.client.blocking",
     "PresentationFailed": "vitale_protocol.events",
     "PresentationProgress": "vitale_protocol.events",
     "Purpose": "vitale_protocol.methods",
     "Reader": "vitale_protocol.events",
-    "ReaderChange": "vitale_reader.presentation",
+    "ReaderChange": "vitale_reader.client.presentation",
     "Scope": "vitale_protocol.methods",
-    "SeenTokens": "vitale_reader.verification",
+    "SeenTokens": "vitale_reader.client.verification",
     "VitaleError": "vitale_protocol.errors",
-    "connect": "vitale_reader.client",
-    "verify": "vitale_reader.verification",
+    "connect": "vitale_reader.client.blocking",
+    "verify": "vitale_reader.client.verification",
 }
 _MODULES = {"aio": "vitale_reader.aio", "errors": "vitale_reader.errors"}
 

@@ -11,11 +11,11 @@ Example:
 from pathlib import Path
 from typing import Literal
 
-from vitale_reader.connection import Connection, Presentation, Settings
+from vitale_reader.client.connection import Connection, Presentation, Settings
+from vitale_reader.client.leasing import Lease
+from vitale_reader.client.pairing import Pairing
+from vitale_reader.client.session_transport import OnExpiring
 from vitale_reader.home import Home
-from vitale_reader.leasing import Lease
-from vitale_reader.link import OnExpiring
-from vitale_reader.pairing import Pairing
 
 __all__ = ["Connection", "Lease", "Presentation", "connect"]
 

@@ -22,7 +22,7 @@ from vitale_protocol.errors import (
 from vitale_protocol.events import PresentationProgress, Reader
 from vitale_protocol.methods import PresentationCancel, PresentationRequest, PresentationResult, Result, SessionOpen
 from vitale_protocol.session import Called
-from vitale_reader.client import Connection
+from vitale_reader.client.blocking import Connection
 
 NONCE = "abcdefghijklmnopqrstuvwxyz"
 

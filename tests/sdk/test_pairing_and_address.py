@@ -7,9 +7,9 @@ import pytest
 
 from vitale_protocol.errors import DaemonUnreachable, LocalMisuse
 from vitale_protocol.methods import ClientAdded
-from vitale_reader.address import TlsAddress, UnixAddress, check_pin, parse, resolve
+from vitale_reader.client.address import TlsAddress, UnixAddress, check_pin, parse, resolve
+from vitale_reader.client.pairing import Pairing
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
-from vitale_reader.pairing import Pairing
 
 PAIRING = Pairing(client_id="client-1", address="tls://127.0.0.1:7816", private_key="SECRET", credential="SECRET")
 

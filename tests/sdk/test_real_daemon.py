@@ -8,8 +8,8 @@ import pytest
 import vitale_reader
 from vitale_protocol.errors import NotAuthorised, PresentationTimeout, TokenInvalid, VitaleError
 from vitale_reader import Pairing
-from vitale_reader.address import TlsAddress
 from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.client.address import TlsAddress
 
 
 @pytest.fixture(scope="module")

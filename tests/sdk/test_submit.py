@@ -14,7 +14,7 @@ from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import PresentationCancel, PresentationSubmit, Result
 from vitale_protocol.session import Called
 from vitale_reader.cli.demo.environment import stage
-from vitale_reader.client import Connection
+from vitale_reader.client.blocking import Connection
 
 NONCE = "abcdefghijklmnopqrstuvwxyz"
 

@@ -18,7 +18,7 @@ from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
 from vitale_reader.cli.bench_processes import MEBIBYTE, loads, resident, waking
 from vitale_reader.cli.demo.environment import Stage, stage
 from vitale_reader.cli.frame.language import t
-from vitale_reader.pairing import Pairing
+from vitale_reader.client.pairing import Pairing
 
 __all__ = ["measure_all"]
 

@@ -12,7 +12,7 @@ from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Group, as_json, command, daemon_options, home_option, to_daemon
 from vitale_reader.cli.frame.describe import local_time
 from vitale_reader.cli.frame.language import t
-from vitale_reader.pairing import Pairing
+from vitale_reader.client.pairing import Pairing
 
 __all__ = ["clients"]
 
@@ -148,7 +148,7 @@ def revoke(client_id: str, as_json: bool, home: Path | None, address: str | None
 
 
 def _tls_address(home: Path | None) -> str | None:
-    from vitale_reader.address import TlsAddress
+    from vitale_reader.client.address import TlsAddress
     from vitale_reader.home import Home
 
     tls = (Home.locate() if home is None else Home.under(home)).endpoints().tls

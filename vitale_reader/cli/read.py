@@ -19,7 +19,7 @@ from vitale_reader.cli.frame.describe import claims_lines
 from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
-    from vitale_reader.client import Presentation
+    from vitale_reader.client.blocking import Presentation
 
 __all__ = ["on_progress", "read", "show"]
 

@@ -11,7 +11,7 @@ from vitale_reader.cli.frame.command import as_json, command, daemon_options, to
 from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
-    from vitale_reader.client import Connection
+    from vitale_reader.client.blocking import Connection
 
 __all__ = ["describe", "named", "readers"]
 

@@ -25,7 +25,7 @@ class Entry:
 
 
 COMMANDS = {
-    "demo": Entry("demo:demo", "Montre tout, sur des lecteurs simulés.", "Shows everything, at simulated readers."),
+    "demo": Entry("demo.command:demo", "Montre tout, sur des lecteurs simulés.", "Shows everything, at simulated readers."),
     "serve": Entry("serve:serve", "Lance le service au premier plan.", "Runs the daemon in the foreground."),
     "readers": Entry("readers:readers", "Liste les lecteurs, ou les suit.", "Lists the readers, or follows them."),
     "read": Entry(
@@ -45,7 +45,7 @@ COMMANDS = {
     "doctor": Entry(
         "doctor:doctor", "Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do."
     ),
-    "sim": Entry("sim:sim", "Simule des appareils.", "Simulates devices."),
+    "sim": Entry("sim.group:sim", "Simule des appareils.", "Simulates devices."),
     "bench": Entry("bench:bench", "Mesure chaque promesse.", "Measures each promise."),
     "completion": Entry(
         "completion:completion", "Complétion pour bash, zsh ou fish.", "Completion for bash, zsh or fish."

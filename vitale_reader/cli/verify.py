@@ -57,7 +57,7 @@ def verify(
     pairing: Path | None,
 ) -> None:
     """The command."""
-    from vitale_reader.verification import verify as verify_token
+    from vitale_reader.client.verification import verify as verify_token
 
     if token == "-":  # noqa: S105  not a secret but a place
         token = sys.stdin.buffer.read(LONGEST).decode("ascii", "replace")

@@ -18,7 +18,7 @@ from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.read import TELLING, on_progress, show
 
 if TYPE_CHECKING:
-    from vitale_reader.client import Connection, Presentation
+    from vitale_reader.client.blocking import Connection, Presentation
 
 __all__ = ["watch"]
 

@@ -45,7 +45,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
 
 
 def play(program: str, *arguments: object, timeout: float = 590) -> list[Any]:
-    command = [sys.executable, "-m", f"tests.daemon.{program}", *map(str, arguments)]
+    command = [sys.executable, "-m", f"tests.daemon.store.{program}", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

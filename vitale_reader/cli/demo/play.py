@@ -15,13 +15,13 @@ from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import Scope
 from vitale_protocol.tokens import Claims
 from vitale_reader import aio
-from vitale_reader.address import TlsAddress
 from vitale_reader.cli.demo.codes import Glances
 from vitale_reader.cli.demo.environment import Stage
 from vitale_reader.cli.demo.phone import Taps
 from vitale_reader.cli.frame.language import language
-from vitale_reader.pairing import Pairing
-from vitale_reader.verification import SeenTokens, verify
+from vitale_reader.client.address import TlsAddress
+from vitale_reader.client.pairing import Pairing
+from vitale_reader.client.verification import SeenTokens, verify
 
 __all__ = ["SCENES", "Place", "Result", "Scene", "play", "scenes", "sound"]
 

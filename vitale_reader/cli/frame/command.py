@@ -13,7 +13,7 @@ from vitale_reader.cli.frame.exit_status import BROKEN_PIPE, INTERRUPTED, OTHER,
 from vitale_reader.cli.frame.language import language, t, use
 
 if TYPE_CHECKING:
-    from vitale_reader.client import Connection
+    from vitale_reader.client.blocking import Connection
 
 __all__ = ["Command", "Group", "Simulation", "as_json", "command", "daemon_options", "home_option", "to_daemon"]
 
@@ -157,7 +157,7 @@ def daemon_options(function: F) -> F:
 
 def to_daemon(home: Path | None, address: str | None, pairing: Path | None) -> "Connection":
     """A connection for a command."""
-    from vitale_reader.client import connect
+    from vitale_reader.client.blocking import connect
 
     making = partial(connect, name="vitale-reader", language=language(), connect_timeout=CONNECT_TIMEOUT)
     return making(home=home, address=address, pairing=pairing)

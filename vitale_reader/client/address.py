@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vitale_protocol.errors import DaemonUnreachable, DaemonUntrusted, LocalMisuse
+from vitale_reader.client.pairing import Pairing
 from vitale_reader.home import Home
-from vitale_reader.pairing import Pairing
 
 __all__ = ["Address", "TlsAddress", "UnixAddress", "check_pin", "parse", "resolve", "tls_context"]
 

@@ -26,9 +26,9 @@ from vitale_protocol.methods import (
     StationKeys,
 )
 from vitale_protocol.tokens import Claims
-from vitale_reader.line import FIRST_DELAY, LONGEST_DELAY, SERVICE_TIMEOUT, Line, Settings
-from vitale_reader.link import Call, Link, OnProgress, typed
-from vitale_reader.verification import SeenTokens, verify
+from vitale_reader.client.reconnecting import FIRST_DELAY, LONGEST_DELAY, SERVICE_TIMEOUT, Line, Settings
+from vitale_reader.client.session_transport import Call, Link, OnProgress, typed
+from vitale_reader.client.verification import SeenTokens, verify
 
 __all__ = ["Reads"]
 

@@ -7,10 +7,10 @@ from typing import Literal, TypeVar
 
 from vitale_protocol.errors import DaemonUnreachable, LimitExceeded, LocalMisuse, NotAuthenticated, ShuttingDown
 from vitale_protocol.methods import PROTOCOL_VERSION, Identity, Params, Result, SessionOpen, SessionOpened
-from vitale_reader.address import TlsAddress, resolve
+from vitale_reader.client.address import TlsAddress, resolve
+from vitale_reader.client.pairing import Pairing
+from vitale_reader.client.session_transport import Link, OnEvent, OnExpiring, open_link
 from vitale_reader.home import Home
-from vitale_reader.link import Link, OnEvent, OnExpiring, open_link
-from vitale_reader.pairing import Pairing
 
 __all__ = ["FIRST_DELAY", "LONGEST_DELAY", "SERVICE_TIMEOUT", "Line", "Settings"]
 

@@ -1,6 +1,6 @@
 """The SDK's one logic: a connection to the daemon that comes back by itself, and on which no token is lost.
 
-``vitale_reader.aio`` publishes it as it is; ``vitale_reader.client`` runs it in a thread for blocking programs.
+``vitale_reader.aio`` publishes it as it is; ``vitale_reader.client.blocking`` runs it in a thread.
 """
 
 import asyncio
@@ -51,13 +51,13 @@ from vitale_protocol.methods import (
 )
 from vitale_protocol.records import Medium
 from vitale_protocol.tokens import Claims
-from vitale_reader import presentation
-from vitale_reader.leasing import Lease, Leases
-from vitale_reader.line import Line, Settings
-from vitale_reader.link import OnProgress
-from vitale_reader.reads import Reads
-from vitale_reader.subscribing import OnFailure, Subscriptions
-from vitale_reader.watching import Watch, Watchers
+from vitale_reader.client import presentation
+from vitale_reader.client.leasing import Lease, Leases
+from vitale_reader.client.pending_requests import Reads
+from vitale_reader.client.reconnecting import Line, Settings
+from vitale_reader.client.session_transport import OnProgress
+from vitale_reader.client.subscriptions import OnFailure, Subscriptions
+from vitale_reader.client.watching import Watch, Watchers
 
 __all__ = ["Connection", "Presentation", "Settings"]
 

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Generator
 
 from vitale_protocol.events import Event, Reader, ReaderEvent
-from vitale_reader.presentation import ReaderChange
+from vitale_reader.client.presentation import ReaderChange
 
 __all__ = ["Watch", "Watchers"]
 

@@ -34,14 +34,14 @@ from vitale_protocol.methods import (
     Transport,
 )
 from vitale_protocol.records import Medium
-from vitale_reader import connection, leasing, presentation
-from vitale_reader.client_lease import Lease
-from vitale_reader.connection import Settings
+from vitale_reader.client import connection, leasing, presentation
+from vitale_reader.client.blocking_lease import Lease
+from vitale_reader.client.connection import Settings
+from vitale_reader.client.pairing import Pairing
+from vitale_reader.client.presentation import ReaderChange
+from vitale_reader.client.session_transport import OnExpiring
+from vitale_reader.client.subscriptions import OnFailure
 from vitale_reader.home import Home
-from vitale_reader.link import OnExpiring
-from vitale_reader.pairing import Pairing
-from vitale_reader.presentation import ReaderChange
-from vitale_reader.subscribing import OnFailure
 
 __all__ = ["Connection", "Lease", "Presentation", "connect"]
 

@@ -11,8 +11,8 @@ from vitale_protocol.events import ContextExpiring, Event, PresentationProgress
 from vitale_protocol.framing import LineFraming
 from vitale_protocol.methods import Params, PresentationCancel, Result
 from vitale_protocol.session import Called, Ended, Notified, Refused, Returned, Session, State
-from vitale_reader.address import Address, TlsAddress, UnixAddress, check_pin, tls_context
-from vitale_reader.pairing import Pairing
+from vitale_reader.client.address import Address, TlsAddress, UnixAddress, check_pin, tls_context
+from vitale_reader.client.pairing import Pairing
 
 __all__ = ["Call", "Link", "OnEvent", "OnExpiring", "OnProgress", "open_link", "typed"]
 

@@ -1,16 +1,16 @@
-"""A lease in a blocking program: that of ``vitale_reader.leasing``, whose coroutines the SDK's thread runs."""
+"""A lease in a blocking program: that of ``vitale_reader.client.leasing``, whose coroutines the SDK's thread runs."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from vitale_protocol.events import LeaseWhy
-from vitale_reader import leasing
+from vitale_reader.client import leasing
 
 __all__ = ["Lease"]
 
 
 class Lease:
-    """A card that is held, for a blocking program; its members are those of ``vitale_reader.leasing.Lease``."""
+    """A card that is held, for a blocking program; its members are those of ``vitale_reader.client.leasing.Lease``."""
 
     def __init__(self, inner: leasing.Lease, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
         self._inner = inner

@@ -15,7 +15,7 @@ from vitale_protocol.methods import (
     LeaseRenew,
     LeaseRenewed,
 )
-from vitale_reader.line import Line
+from vitale_reader.client.reconnecting import Line
 
 __all__ = ["Lease", "Leases"]
 

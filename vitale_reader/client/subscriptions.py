@@ -8,8 +8,8 @@ from vitale_protocol.errors import DaemonUnreachable, LocalMisuse, ShuttingDown,
 from vitale_protocol.events import Event, PresentationFailed, PresentationProgress, PresentationToken
 from vitale_protocol.methods import Done, PresentationsSubscribe, PresentationsSubscribed, PresentationsUnsubscribe
 from vitale_protocol.tokens import Claims
-from vitale_reader.line import FIRST_DELAY, LONGEST_DELAY, Line
-from vitale_reader.reads import Reads
+from vitale_reader.client.pending_requests import Reads
+from vitale_reader.client.reconnecting import FIRST_DELAY, LONGEST_DELAY, Line
 
 __all__ = ["OnFailure", "Subscriptions"]
 

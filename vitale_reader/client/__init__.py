@@ -1,0 +1,1 @@
+"""The SDK's own parts; programs import ``vitale_reader`` and ``vitale_reader.aio``."""
