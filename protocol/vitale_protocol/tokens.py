@@ -18,9 +18,9 @@ from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import ECKey
 from joserfc.util import urlsafe_b64decode
 
-from vitale_protocol import jsonrpc
 from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim
 from vitale_protocol.errors import LimitExceeded, LocalMisuse, ParseError, TokenInvalid
+from vitale_protocol.session import jsonrpc
 
 __all__ = [
     "ALGORITHM",

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from vitale_protocol.framing import LineFraming
 from vitale_protocol.methods import Identity, SessionOpen, SessionOpened, Station
 from vitale_protocol.methods import Limits as StationLimits
-from vitale_protocol.session import Limits, Returned, Session, State
+from vitale_protocol.session.framing import LineFraming
+from vitale_protocol.session.session import Limits, Returned, Session, State
 
 
 @pytest.fixture(scope="session")

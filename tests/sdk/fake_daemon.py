@@ -18,7 +18,6 @@ from joserfc.jwk import ECKey
 
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.events import Event, Reader, ReaderEvent
-from vitale_protocol.framing import LineFraming
 from vitale_protocol.methods import (
     Done,
     Limits,
@@ -40,7 +39,8 @@ from vitale_protocol.methods import (
     StationKeys,
 )
 from vitale_protocol.records import Beneficiaire, Proof, Record
-from vitale_protocol.session import Called, Session
+from vitale_protocol.session.framing import LineFraming
+from vitale_protocol.session.session import Called, Session
 from vitale_protocol.tokens import Claims, Evidence, ReaderClaim
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 

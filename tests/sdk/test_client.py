@@ -21,7 +21,7 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.events import PresentationProgress, Reader
 from vitale_protocol.methods import PresentationCancel, PresentationRequest, PresentationResult, Result, SessionOpen
-from vitale_protocol.session import Called
+from vitale_protocol.session.session import Called
 from vitale_reader.client.blocking import Connection
 
 NONCE = "abcdefghijklmnopqrstuvwxyz"

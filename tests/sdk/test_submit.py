@@ -12,7 +12,7 @@ from tests.sdk.fake_daemon import FakeDaemon, Talk
 from vitale_protocol.errors import Cancelled, LocalMisuse, MediumUnsupported, PayloadInvalid, Replayed
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import PresentationCancel, PresentationSubmit, Result
-from vitale_protocol.session import Called
+from vitale_protocol.session.session import Called
 from vitale_reader.cli.demo.environment import stage
 from vitale_reader.client.blocking import Connection
 

@@ -24,7 +24,7 @@ from vitale_protocol.methods import (
     PresentationsSubscribed,
     Result,
 )
-from vitale_protocol.session import Called
+from vitale_protocol.session.session import Called
 
 
 def event(daemon: FakeDaemon, name: str, nonce: str) -> PresentationToken:

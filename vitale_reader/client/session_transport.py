@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from vitale_protocol.errors import DaemonUnreachable, DaemonUntrusted, NotAuthenticated
 from vitale_protocol.events import ContextExpiring, Event, PresentationProgress
-from vitale_protocol.framing import LineFraming
 from vitale_protocol.methods import Params, PresentationCancel, Result
-from vitale_protocol.session import Called, Ended, Notified, Refused, Returned, Session, State
+from vitale_protocol.session.framing import LineFraming
+from vitale_protocol.session.session import Called, Ended, Notified, Refused, Returned, Session, State
 from vitale_reader.client.address import Address, TlsAddress, UnixAddress, check_pin, tls_context
 from vitale_reader.client.pairing import Pairing
 

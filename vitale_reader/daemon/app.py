@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.methods import Station
-from vitale_protocol.session import Limits as SessionLimits
+from vitale_protocol.session.session import Limits as SessionLimits
 from vitale_reader.daemon import journal, lifecycle
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.config import Config

@@ -17,8 +17,8 @@ from vitale_protocol.events import (
     Step,
 )
 from vitale_protocol.methods import Result
-from vitale_protocol.session import Session
-from vitale_protocol.wire_errors import to_wire
+from vitale_protocol.session.session import Session
+from vitale_protocol.session.wire_errors import to_wire
 from vitale_reader.daemon.access import Caller, Peer
 from vitale_reader.daemon.issuing.delivery import incident
 

@@ -10,7 +10,7 @@ from typing import Any
 from vitale_protocol.errors import LimitExceeded, ShuttingDown, VitaleError
 from vitale_protocol.events import ContextExpiring
 from vitale_protocol.methods import METHODS, Result
-from vitale_protocol.session import Called
+from vitale_protocol.session.session import Called
 from vitale_reader.daemon.conversation import Connection, Conversation
 from vitale_reader.daemon.handlers.administration import AdministrationCalls
 from vitale_reader.daemon.handlers.leases import LeaseCalls

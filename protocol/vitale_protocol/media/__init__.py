@@ -15,7 +15,7 @@ from vitale_protocol.media.medium import WARNINGS, CardModule, Evidence, Interpr
 from vitale_protocol.records import Reading
 
 if TYPE_CHECKING:
-    from vitale_protocol.media.trust import TrustList
+    from vitale_protocol.media.two_d_doc.trust import TrustList
 
 __all__ = ["WARNINGS", "Evidence", "Recognised", "interpret", "reading_script", "recognise"]
 
@@ -63,7 +63,7 @@ def interpret(medium: str, evidence: Evidence, *, simulated: bool, trust: "Trust
         MediumUnsupported: nothing here interprets this medium.
     """
     if medium == "2d-doc":
-        from vitale_protocol.media import two_d_doc_reading  # noqa: PLC0415  cryptography, for those who verify
+        from vitale_protocol.media.two_d_doc import reading as two_d_doc_reading  # noqa: PLC0415  cryptography, for those who verify
 
         return two_d_doc_reading.interpret(evidence, simulated=simulated, trust=trust)
     interpreter = _INTERPRETERS.get(medium)

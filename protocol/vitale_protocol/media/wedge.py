@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from vitale_protocol.errors import PayloadInvalid
-from vitale_protocol.media import ins_datamatrix, two_d_doc
+from vitale_protocol.media import ins_datamatrix
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
 from vitale_protocol.media.profile import MAX_STRING
+from vitale_protocol.media.two_d_doc import parsing as two_d_doc
 
 __all__ = ["MANGLINGS", "Mangling", "repair"]
 

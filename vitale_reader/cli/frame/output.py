@@ -146,7 +146,7 @@ def _texts(error: VitaleError) -> tuple[str, str, str]:
         title, cause, remedy = (str(error.data.get(member, "")) for member in ("message", "cause", "remedy"))
         return title, cause, remedy
     from vitale_protocol import catalogue
-    from vitale_protocol.wire_errors import variant
+    from vitale_protocol.session.wire_errors import variant
 
     try:
         entry = catalogue.text(error.reason, language(), variant(error))

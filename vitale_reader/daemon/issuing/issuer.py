@@ -10,7 +10,7 @@ import msgspec
 from vitale_drivers.base import Presented
 from vitale_protocol import media, tokens
 from vitale_protocol.errors import MixedOrigin, SimulatedRefused
-from vitale_protocol.media.trust import TrustList
+from vitale_protocol.media.two_d_doc.trust import TrustList
 from vitale_protocol.methods import OutboxToken, StationMode
 from vitale_protocol.records import Assure, Beneficiaire, Origin, Proof, Reading, Record
 from vitale_reader.daemon.keystore.keys import Keys

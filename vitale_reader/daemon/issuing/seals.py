@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_protocol.media.trust import TrustList, parse_trust_list
+from vitale_protocol.media.two_d_doc.trust import TrustList, parse_trust_list
 
 __all__ = ["read_trust_list"]
 

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vitale_protocol.framing import LineFraming
-from vitale_protocol.session import Called, Ended, Limits, Session
+from vitale_protocol.session.framing import LineFraming
+from vitale_protocol.session.session import Called, Ended, Limits, Session
 from vitale_reader.daemon.access import Peer
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.service import Service

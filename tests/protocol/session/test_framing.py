@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitale_protocol.errors import LimitExceeded
-from vitale_protocol.framing import MESSAGE_BYTES, Framing, LineFraming, MessageFraming, NativeFraming
+from vitale_protocol.session.framing import MESSAGE_BYTES, Framing, LineFraming, MessageFraming, NativeFraming
 
 LIMIT = 16
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitale_protocol.errors import InvalidParams, InvalidRequest, LimitExceeded, ParseError
-from vitale_protocol.jsonrpc import (
+from vitale_protocol.methods import METHODS, PresentationRequest, SessionPing, SessionPonged
+from vitale_protocol.session.jsonrpc import (
     Call,
     Failure,
     Success,
@@ -21,7 +22,6 @@ from vitale_protocol.jsonrpc import (
     parse,
     readable_id,
 )
-from vitale_protocol.methods import METHODS, PresentationRequest, SessionPing, SessionPonged
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

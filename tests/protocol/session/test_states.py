@@ -1,6 +1,6 @@
 """The table of a session's states."""
 
-from vitale_protocol.states import TRANSITIONS, State, Trigger
+from vitale_protocol.session.states import TRANSITIONS, State, Trigger
 
 
 def test_every_state_but_the_last_can_end_and_nothing_leaves_the_last() -> None:

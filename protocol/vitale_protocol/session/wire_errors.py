@@ -5,7 +5,7 @@ from typing import TypedDict, cast
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import Language
 from vitale_protocol.errors import InternalError, JsonValue, RemoteError, VitaleError, by_code
-from vitale_protocol.jsonrpc import Failure
+from vitale_protocol.session.jsonrpc import Failure
 
 __all__ = ["ErrorObject", "from_wire", "to_wire"]
 

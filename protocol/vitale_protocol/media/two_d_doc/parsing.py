@@ -19,7 +19,7 @@ from typing import Final
 
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.media import separators
-from vitale_protocol.media.two_d_doc_fields import LENGTHS, Length
+from vitale_protocol.media.two_d_doc.fields import LENGTHS, Length
 from vitale_protocol.privacy import concealed
 
 __all__ = ["Field", "TwoDDoc", "parse"]

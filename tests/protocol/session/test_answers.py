@@ -2,10 +2,10 @@
 
 import pytest
 
-from vitale_protocol.answers import Answers, Pending
 from vitale_protocol.errors import LimitExceeded, LocalMisuse
 from vitale_protocol.methods import METHODS
-from vitale_protocol.wire_errors import ErrorObject, to_wire
+from vitale_protocol.session.answers import Answers, Pending
+from vitale_protocol.session.wire_errors import ErrorObject, to_wire
 
 PING = METHODS["session.ping"]
 

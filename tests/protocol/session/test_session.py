@@ -19,7 +19,6 @@ from vitale_protocol.errors import (
     ToolMissing,
 )
 from vitale_protocol.events import PresentationProgress, Reader, ReaderEvent
-from vitale_protocol.framing import LineFraming, MessageFraming, NativeFraming
 from vitale_protocol.methods import (
     METHODS,
     Done,
@@ -33,7 +32,8 @@ from vitale_protocol.methods import (
     SessionPing,
     SessionPonged,
 )
-from vitale_protocol.session import (
+from vitale_protocol.session.framing import LineFraming, MessageFraming, NativeFraming
+from vitale_protocol.session.session import (
     Called,
     Ended,
     Limits,

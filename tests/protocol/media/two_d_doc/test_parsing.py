@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from tests.protocol.seal_office import SIGNED, Office
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.media import codes
-from vitale_protocol.media.two_d_doc import Field, parse
-from vitale_protocol.media.two_d_doc_fields import LENGTHS, Length
-from vitale_protocol.wire_errors import to_wire
+from vitale_protocol.media.two_d_doc.fields import LENGTHS, Length
+from vitale_protocol.media.two_d_doc.parsing import Field, parse
+from vitale_protocol.session.wire_errors import to_wire
 
 VALID: list[dict[str, Any]] = tomllib.loads(
-    Path(__file__).with_name("vectors").joinpath("two_d_doc.toml").read_text("utf-8")
+    (Path(__file__).parents[1] / "vectors" / "two_d_doc.toml").read_text("utf-8")
 )["valid"]
 
 valid = pytest.mark.parametrize("vector", VALID, ids=[one["name"] for one in VALID])

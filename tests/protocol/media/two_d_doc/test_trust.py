@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tests.protocol.seal_office import Office, Signatory
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_protocol.media.trust import Signer, TrustList, parse_trust_list
+from vitale_protocol.media.two_d_doc.trust import Signer, TrustList, parse_trust_list
 
-PUBLISHED: str = tomllib.loads(Path(__file__).with_name("vectors").joinpath("two_d_doc.toml").read_text("utf-8"))[
+PUBLISHED: str = tomllib.loads((Path(__file__).parents[1] / "vectors" / "two_d_doc.toml").read_text("utf-8"))[
     "certificate"
 ]
 

@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from vitale_protocol import jsonrpc
 from vitale_protocol.errors import LimitExceeded, LocalMisuse
-from vitale_protocol.jsonrpc import RequestId
 from vitale_protocol.methods import Method
-from vitale_protocol.wire_errors import ErrorObject
+from vitale_protocol.session import jsonrpc
+from vitale_protocol.session.jsonrpc import RequestId
+from vitale_protocol.session.wire_errors import ErrorObject
 
 __all__ = ["Answers", "Batch", "Pending"]
 

@@ -15,8 +15,7 @@ from typing import Final, Literal, cast
 
 import msgspec
 
-from vitale_protocol import events, jsonrpc
-from vitale_protocol.answers import Answers, Batch, Pending
+from vitale_protocol import events
 from vitale_protocol.catalogue import LANGUAGES, Language
 from vitale_protocol.errors import (
     InternalError,
@@ -28,11 +27,13 @@ from vitale_protocol.errors import (
     NotAuthenticated,
     VitaleError,
 )
-from vitale_protocol.framing import MESSAGE_BYTES, Framing
-from vitale_protocol.jsonrpc import RequestId
 from vitale_protocol.methods import METHODS, Method, Params, Result, SessionOpen
-from vitale_protocol.states import TRANSITIONS, State, Trigger
-from vitale_protocol.wire_errors import ErrorObject, from_wire, to_wire
+from vitale_protocol.session import jsonrpc
+from vitale_protocol.session.answers import Answers, Batch, Pending
+from vitale_protocol.session.framing import MESSAGE_BYTES, Framing
+from vitale_protocol.session.jsonrpc import RequestId
+from vitale_protocol.session.states import TRANSITIONS, State, Trigger
+from vitale_protocol.session.wire_errors import ErrorObject, from_wire, to_wire
 
 __all__ = [
     "TRANSITIONS",

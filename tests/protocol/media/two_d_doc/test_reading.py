@@ -13,12 +13,10 @@ from hypothesis import strategies as st
 from tests.protocol.seal_office import Office
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.media import interpret
-from vitale_protocol.media.trust import TrustList, parse_trust_list
+from vitale_protocol.media.two_d_doc.trust import TrustList, parse_trust_list
 from vitale_protocol.records import Proof, Reading, Record
 
-VECTORS: dict[str, Any] = tomllib.loads(
-    Path(__file__).with_name("vectors").joinpath("two_d_doc.toml").read_text("utf-8")
-)
+VECTORS: dict[str, Any] = tomllib.loads((Path(__file__).parents[1] / "vectors" / "two_d_doc.toml").read_text("utf-8"))
 VALID: list[dict[str, Any]] = VECTORS["valid"]
 PUBLISHED = parse_trust_list(VECTORS["certificate"].encode())
 

@@ -10,7 +10,7 @@ from vitale_protocol.errors import MediumUnreadable, MediumUnsupported, PayloadI
 from vitale_protocol.media import apcv, interpret
 from vitale_protocol.media.profile import Profile, parse_profile
 from vitale_protocol.records import Proof, Reading, Record
-from vitale_protocol.wire_errors import to_wire
+from vitale_protocol.session.wire_errors import to_wire
 
 
 def profile(name: str, aid: str) -> Profile:

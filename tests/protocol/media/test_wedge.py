@@ -14,7 +14,7 @@ from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.media import codes
 from vitale_protocol.media.ins_datamatrix import InsDatamatrix
 from vitale_protocol.media.wedge import MANGLINGS, Mangling, repair
-from vitale_protocol.wire_errors import to_wire
+from vitale_protocol.session.wire_errors import to_wire
 
 INS = (
     "IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU ANNA\x1dS4GARCIA-HAMMADI\x1dS5F"

@@ -18,8 +18,8 @@ from cryptography.x509 import Certificate
 
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.media.medium import SEAL_CERTIFICATE_DATES, SEAL_NOT_VERIFIED, SEAL_SIGNER_UNKNOWN
-from vitale_protocol.media.trust import Signer, TrustList
-from vitale_protocol.media.two_d_doc import TwoDDoc
+from vitale_protocol.media.two_d_doc.parsing import TwoDDoc
+from vitale_protocol.media.two_d_doc.trust import Signer, TrustList
 
 __all__ = ["Seal", "verify_seal"]
 

@@ -13,7 +13,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from vitale_protocol import events
 from vitale_protocol.errors import Cancelled, LocalMisuse, NotAuthenticated, VitaleError, by_code
-from vitale_protocol.framing import LineFraming
 from vitale_protocol.methods import (
     METHODS,
     Done,
@@ -26,7 +25,8 @@ from vitale_protocol.methods import (
     SessionPing,
     SessionPonged,
 )
-from vitale_protocol.session import (
+from vitale_protocol.session.framing import LineFraming
+from vitale_protocol.session.session import (
     TRANSITIONS,
     Called,
     Ended,

@@ -152,7 +152,7 @@ def _usable(certificate: Certificate) -> None:
 
 
 def _of_xml(document: bytes) -> TrustList:
-    from vitale_protocol.media.trusted_list import authorities  # noqa: PLC0415  lxml, for those who have such a list
+    from vitale_protocol.media.two_d_doc.trusted_list import authorities  # noqa: PLC0415  lxml, for those who have such a list
 
     return TrustList(authorities={name: tuple(map(_decoded, texts)) for name, texts in authorities(document).items()})
 

@@ -15,7 +15,7 @@ from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.media import codes, interpret, separators
 from vitale_protocol.media.ins_datamatrix import HEADER, OID_DEMO, OID_NIR, OID_TEST, InsDatamatrix, parse
 from vitale_protocol.records import Proof
-from vitale_protocol.wire_errors import to_wire
+from vitale_protocol.session.wire_errors import to_wire
 
 VECTORS = tomllib.loads(Path(__file__).with_name("vectors").joinpath("ins_datamatrix.toml").read_text("utf-8"))
 VALID: list[dict[str, Any]] = VECTORS["valid"]

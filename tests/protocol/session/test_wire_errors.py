@@ -22,8 +22,8 @@ from vitale_protocol.errors import (
     VitaleError,
     concrete_errors,
 )
-from vitale_protocol.jsonrpc import Failure
-from vitale_protocol.wire_errors import ErrorObject, from_wire, to_wire, variant
+from vitale_protocol.session.jsonrpc import Failure
+from vitale_protocol.session.wire_errors import ErrorObject, from_wire, to_wire, variant
 
 TRAVELLING = [error for error in concrete_errors() if error.__module__ == errors.__name__ and error.code]
 

@@ -1,0 +1,1 @@
+"""The 2D-Doc of the ANTS: parsing, reading, and the trust in its seal."""

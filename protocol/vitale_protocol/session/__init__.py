@@ -1,0 +1,1 @@
+"""The session as a sans-I/O peer: messages in, events out, bytes to send."""
