@@ -25,7 +25,9 @@ class Entry:
 
 
 COMMANDS = {
-    "demo": Entry("demo.command:demo", "Montre tout, sur des lecteurs simulés.", "Shows everything, at simulated readers."),
+    "demo": Entry(
+        "demo.command:demo", "Montre tout, sur des lecteurs simulés.", "Shows everything, at simulated readers."
+    ),
     "serve": Entry("serve:serve", "Lance le service au premier plan.", "Runs the daemon in the foreground."),
     "readers": Entry("readers:readers", "Liste les lecteurs, ou les suit.", "Lists the readers, or follows them."),
     "read": Entry(

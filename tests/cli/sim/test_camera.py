@@ -17,7 +17,7 @@ from vitale_firmware_sim.camera.scene import KINDS
 from vitale_firmware_sim.camera.sequence import SEQUENCES
 from vitale_firmware_sim.phone.strings import Sealer
 from vitale_firmware_sim.scenario import load_scenario
-from vitale_reader.cli.sim import card as sim
+from vitale_reader.cli.sim import group as sim
 
 SMALL = ("--size", "640x480", "--grey")
 

@@ -13,7 +13,7 @@ from smartcard import scard
 
 from vitale_firmware_sim.card.images import DEFAULT_IMAGE, image_names, load_image
 from vitale_firmware_sim.card.pcscd import PcscService
-from vitale_reader.cli.sim import card as sim
+from vitale_reader.cli.sim import group as sim
 
 READER = "Virtual PCD 00 00"
 IN_TIME = 10_000

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from vitale_firmware_sim.apcv_service.contexts import Contexts
 from vitale_firmware_sim.scenario import load_scenario
-from vitale_reader.cli.sim import card as sim
+from vitale_reader.cli.sim import group as sim
 from vitale_reader.cli.sim import imager as sim_imager
 
 PATIENCE = 20.0

@@ -22,7 +22,7 @@ from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.scenario import load_scenario, scenario_names
 from vitale_protocol.errors import MediumUnreadable
 from vitale_protocol.media.profile import parse_profile
-from vitale_reader.cli.sim import card as sim
+from vitale_reader.cli.sim import group as sim
 
 READER = "Virtual PCD 00 00"
 IN_TIME = 10_000

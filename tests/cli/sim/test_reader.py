@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from vitale_protocol.media.profile import SIMULATOR_AID
-from vitale_reader.cli.sim import card as sim
+from vitale_reader.cli.sim import group as sim
 from vitale_reader.cli.sim import reader as sim_reader
 
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from vitale_firmware_sim.phone import screen as phone_screen
 from vitale_reader.cli.frame import output
-from vitale_reader.cli.sim import card as sim
+from vitale_reader.cli.sim import group as sim
 from vitale_reader.cli.sim import screen as sim_screen
 
 

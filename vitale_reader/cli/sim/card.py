@@ -1,35 +1,17 @@
-"""``vitale-reader sim``: devices in software, for any program on this machine and not for ours only."""
-
-import threading
-import time
-from typing import TYPE_CHECKING
+"""``vitale-reader sim card``: a carte Vitale in software, in a virtual PC/SC reader, for any program around."""
 
 import click
 
-from vitale_protocol.errors import ConfigurationInvalid, MediumUnreadable
 from vitale_reader.cli.frame import output
-from vitale_reader.cli.frame.command import Group, Simulation, as_json, command
+from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
-from vitale_reader.cli.sim.camera import camera
-from vitale_reader.cli.sim.imager import imager
-from vitale_reader.cli.sim.phone import phone
-from vitale_reader.cli.sim.reader import reader
-from vitale_reader.cli.sim.service import service
+from vitale_reader.cli.sim.exchanges import ShownCard
+from vitale_reader.cli.sim.options import BREATH, host_and_port
 
-if TYPE_CHECKING:
-    from vitale_firmware_sim.card.card import VirtualCard
-
-__all__ = ["BREATH", "Shown", "host_and_port", "sim"]
+__all__ = ["card"]
 
 # vsmartcard's first slot, as Debian's package sets it up.
 DEFAULT_ADDRESS = "127.0.0.1:35963"
-# The main thread wakes so often, for Ctrl-C on systems where a wait without limit cannot be interrupted.
-BREATH = 1.0
-
-
-@click.group("sim", cls=Group, help=t("Simule du matériel.", "Simulates devices."))
-def sim() -> None:
-    """The group."""
 
 
 @command(
@@ -78,14 +60,6 @@ def card(image: str, address: str, fault: str, only_list: bool, as_json: bool) -
         _insert(image, address, fault, as_json=as_json)
 
 
-sim.add_command(camera)
-sim.add_command(card)
-sim.add_command(imager)
-sim.add_command(phone)
-sim.add_command(reader)
-sim.add_command(service)
-
-
 def _list(*, as_json: bool) -> None:
     from vitale_firmware_sim.card.images import image_names, load_image
 
@@ -107,7 +81,7 @@ def _insert(image: str, address: str, fault: str, *, as_json: bool) -> None:
     from vitale_firmware_sim.card.vpcd import VpcdLink
 
     host, port = host_and_port(address)
-    shown = Shown(FaultyCard(Card(load_image(image)), parse_faults(fault)), as_json=as_json)
+    shown = ShownCard(FaultyCard(Card(load_image(image)), parse_faults(fault)), as_json=as_json)
     with VpcdLink(shown, host, port) as link:
         try:
             link.insert()
@@ -132,61 +106,3 @@ def _tell(image: str, address: str, *, connected: bool) -> None:
                 "No virtual reader listens at this address yet; the card waits.",
             )
         )
-
-
-def host_and_port(address: str) -> tuple[str, int]:
-    """The two parts of ``HOST:PORT``.
-
-    Raises:
-        ConfigurationInvalid: it is not that.
-    """
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise ConfigurationInvalid("--vpcd is HOST:PORT", data={"path": "--vpcd"})
-    return host.strip("[]"), int(port)
-
-
-class Shown:
-    """A card whose exchanges are shown: headers, lengths and status words, never data."""
-
-    def __init__(self, card: "VirtualCard", *, as_json: bool) -> None:
-        self._card = card
-        self._as_json = as_json
-        self._lock = threading.Lock()
-
-    def reset(self) -> bytes:
-        """Resets the card."""
-        return self._card.reset()
-
-    def release(self) -> None:
-        """Lets go of a call that is kept waiting."""
-        self._card.release()
-
-    def transmit(self, apdu: bytes) -> bytes:
-        """Answers a command, and shows it."""
-        began = time.perf_counter()
-        answer = self._card.transmit(apdu)
-        self._show(apdu, answer, (time.perf_counter() - began) * 1000)
-        return answer
-
-    def _show(self, apdu: bytes, answer: bytes, milliseconds: float) -> None:
-        from vitale_protocol.apdu import Response, status_name
-
-        command_text, response = _header(apdu), Response.parse(answer)
-        with self._lock:
-            if self._as_json:
-                told = {"command": command_text, "sw": f"{response.sw:04X}", "bytes": len(response.data)}
-                output.print_json({**told, "ms": round(milliseconds, 3)}, pretty=False)
-                return
-            colour = "green" if response.sw1 in {0x90, 0x61, 0x6C} else "yellow"
-            status = click.style(f"{response.sw:04X}", fg=colour)
-            click.echo(f"{command_text:<24} → {status} {status_name(response.sw)}, +{len(response.data)}")
-
-
-def _header(apdu: bytes) -> str:
-    from vitale_protocol.apdu import Command
-
-    try:
-        return str(Command.parse(apdu))
-    except MediumUnreadable:
-        return apdu[:4].hex().upper() + " ?"

@@ -221,10 +221,11 @@ def _string(hand: "Hand", *, as_json: bool) -> None:
 def _lay(hand: "Hand", address: str, *, as_json: bool) -> None:
     from vitale_firmware_sim.card.vpcd import VpcdLink
     from vitale_firmware_sim.phone.card import PhoneCard
-    from vitale_reader.cli.sim.card import BREATH, Shown, host_and_port
+    from vitale_reader.cli.sim.exchanges import ShownCard
+    from vitale_reader.cli.sim.options import BREATH, host_and_port
 
     host, port = host_and_port(address)
-    with VpcdLink(Shown(PhoneCard(hand.tap), as_json=as_json), host, port) as link:
+    with VpcdLink(ShownCard(PhoneCard(hand.tap), as_json=as_json), host, port) as link:
         try:
             link.insert()
             _tell(hand.settings.id, address, connected=link.connected.wait(BREATH))

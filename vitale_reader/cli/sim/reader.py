@@ -145,7 +145,7 @@ class Shown:
     """A phone whose exchanges are shown: headers, lengths and status words, never data."""
 
     def __init__(self, target: "Target", *, as_json: bool) -> None:
-        from vitale_reader.cli.sim.card import Shown as ShownCard
+        from vitale_reader.cli.sim.exchanges import ShownCard
 
         self._shown = ShownCard(target, as_json=as_json)
         self.uid, self.atqa, self.sak, self.ats = target.uid, target.atqa, target.sak, target.ats
