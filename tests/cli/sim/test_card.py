@@ -13,6 +13,7 @@ from smartcard import scard
 
 from vitale_firmware_sim.card.images import DEFAULT_IMAGE, image_names, load_image
 from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_reader.cli.sim import card
 from vitale_reader.cli.sim import group as sim
 
 READER = "Virtual PCD 00 00"
@@ -108,5 +109,5 @@ def test_mistakes_are_told(arguments: tuple[str, ...]) -> None:
 
 
 def test_the_default_is_the_default_image() -> None:
-    option = next(one for one in sim.card.params if one.name == "image")
+    option = next(one for one in card.card.params if one.name == "image")
     assert option.default == DEFAULT_IMAGE
