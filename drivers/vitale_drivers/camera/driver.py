@@ -1,8 +1,8 @@
 """Driver ``camera``: codes on screens and paper, seen by webcams. Here the parts are put together; each says its rules.
 
-``camera_settings`` are the options; ``camera_devices`` finds the cameras of the machine, ``camera_opencv`` opens them,
-behind the interface of ``camera_capture``, which keeps the newest picture; for each camera ``camera_reader`` is its
-thread, ``camera_watch`` tells whether its pictures are alive, and ``camera_view`` what in them is presented.
+``settings`` are the options; ``devices`` finds the cameras of the machine, ``opencv`` opens them,
+behind the interface of ``capture``, which keeps the newest picture; for each camera ``reader`` is its
+thread, ``liveness`` tells whether its pictures are alive, and ``view`` what in them is presented.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ _MOVING = frozenset({"auto", "node", "file"})
 
 
 class CameraDriver(FoundReaders[CameraReader]):
-    """Webcams, video files and streams; its options are those of ``camera_settings.Settings``."""
+    """Webcams, video files and streams; its options are those of ``settings.Settings``."""
 
     name: ClassVar[str] = "camera"
     media: ClassVar[tuple[str, ...]] = MEDIA

@@ -1,8 +1,8 @@
 """Driver ``nfc``: phones on NFC readers, by nfcpy. Here the parts are put together; each says its own rules.
 
-``nfc_settings`` are the options; ``nfc_devices`` finds and opens the readers of the machine, ``nfc_pn53x`` and
-``nfc_generic`` work them, behind the interface of ``nfc_link``; for each reader ``nfc_reader`` is its thread,
-``nfc_watch`` times its calls, and ``nfc_field`` decides what is done with what is in its field.
+``settings`` are the options; ``devices`` finds and opens the readers of the machine, ``pn53x`` and
+``generic`` work them, behind the interface of ``transport``; for each reader ``reader`` is its thread,
+``timed`` times its calls, and ``field`` decides what is done with what is in its field.
 """
 
 from functools import partial
@@ -25,7 +25,7 @@ WITHOUT_PROFILE = Health(
 
 
 class NfcDriver(FoundReaders[NfcReader]):
-    """NFC readers; its options are those of ``nfc_settings.Settings``."""
+    """NFC readers; its options are those of ``settings.Settings``."""
 
     name: ClassVar[str] = "nfc"
     media: ClassVar[tuple[str, ...]] = (MEDIUM,)

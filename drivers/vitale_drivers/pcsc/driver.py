@@ -1,9 +1,9 @@
 """Driver ``pcsc``: chip cards in PC/SC readers, and phones on those with an antenna.
 
-Here the parts are put together; each says its own rules. ``pcsc_monitor`` watches the service; for each reader a
-``pcsc_slot`` decides what is to be done, ``pcsc_access`` gets at the card, ``card_tasks`` works with it; ``pcsc_names``
-gives ids that last, ``pcsc_state`` is what PC/SC says of a reader, ``pcsc_contactless`` tells what may be a phone;
-``pcsc_api`` alone calls the binding.
+Here the parts are put together; each says its own rules. ``monitor`` watches the service; for each reader a
+``slot`` decides what is to be done, ``access`` gets at the card, ``cards.tasks`` works with it; ``names``
+gives ids that last, ``state`` is what PC/SC says of a reader, ``contactless`` tells what may be a phone;
+``api`` alone calls the binding.
 """
 
 import threading
@@ -44,7 +44,7 @@ CLOSE_LIMIT = 2.0
 
 
 class PcscDriver(Driver):
-    """All PC/SC readers of the machine; its options are those of ``pcsc_slot.Settings``."""
+    """All PC/SC readers of the machine; its options are those of ``slot.Settings``."""
 
     name = "pcsc"
     media = MEDIA

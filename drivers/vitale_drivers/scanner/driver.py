@@ -1,8 +1,8 @@
 """Driver ``scanner``: handheld imagers in serial mode, by pyserial. Here the parts are put together.
 
-``scanner_settings`` are the options; ``scanner_ports`` finds and opens the ports, behind the interface of
-``scanner_link``; for each imager ``scanner_reader`` is its thread, ``scanner_lines`` and ``scanner_aim`` cut what it
-sends into scans, and ``scanner_scans`` decides what becomes of them.
+``settings`` are the options; ``ports`` finds and opens the ports, behind the interface of
+``transport``; for each imager ``reader`` is its thread, ``framing`` and ``aim`` cut what it
+sends into scans, and ``scans`` decides what becomes of them.
 """
 
 from functools import partial
@@ -21,7 +21,7 @@ __all__ = ["ScannerDriver"]
 
 
 class ScannerDriver(FoundReaders[ScannerReader]):
-    """Imagers; its options are those of ``scanner_settings.Settings``."""
+    """Imagers; its options are those of ``settings.Settings``."""
 
     name: ClassVar[str] = "scanner"
     media: ClassVar[tuple[str, ...]] = MEDIA

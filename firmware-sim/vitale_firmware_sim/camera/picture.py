@@ -88,7 +88,7 @@ def scenes(
     size: tuple[int, int] = SIZE,
     colour: bool = False,
 ) -> Iterator[Frame]:
-    """So many frames of a kind, each with another payload; see ``camera_scene`` for the kinds.
+    """So many frames of a kind, each with another payload; see ``scene`` for the kinds.
 
     Raises:
         ConfigurationInvalid: there is no such kind or severity.

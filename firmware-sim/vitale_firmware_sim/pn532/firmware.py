@@ -1,7 +1,7 @@
 """The firmware of an NXP PN532: command in, response out, by the manual (UM0701-02, firmware 1.6), as a card reader.
 
 Both begin with the command's code: ``02`` is answered by ``03 32 01 06 07``. The frames and the line are elsewhere
-(``pn532_frames``, ``pn532_reader``); so is what lies in the field (``pn532_field``). The chip as a card, NFC-DEP and
+(``frames``, ``reader``); so is what lies in the field (``field``). The chip as a card, NFC-DEP and
 FeliCa are not here: as initiator it finds nobody of the kind.
 """
 

@@ -20,7 +20,7 @@ def listen(overheard: Overheard, *pieces: bytes) -> None:
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name.endswith("overheard")]
+    return [record.getMessage() for record in caplog.records if record.name.endswith("native_output")]
 
 
 @pytest.fixture(autouse=True)

@@ -495,7 +495,7 @@ def test_what_is_not_installed_is_named(error: ImportError | OSError, tool: str)
     assert (missing.data["tool"], tool in missing.detail) == (tool, True)
 
 
-@pytest.mark.parametrize("module", ["camera_opencv", "decoding"])
+@pytest.mark.parametrize("module", ["camera.opencv", "decoding"])
 def test_without_its_libraries_it_does_not_open(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, f"vitale_drivers.{module}", None)
     with pytest.raises(ToolMissing):

@@ -1,4 +1,4 @@
-"""``nfc_devices``: what is found, how it is called, and why it cannot be opened; nfcpy and libusb made of lists."""
+"""``devices``: what is found, how it is called, and why it cannot be opened; nfcpy and libusb made of lists."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""``nfc_generic``: readers that leave ISO-DEP to their host; nfcpy's own layers on a device made here."""
+"""``generic``: readers that leave ISO-DEP to their host; nfcpy's own layers on a device made here."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""``scanner_lines`` and ``scanner_aim``: scans out of bytes, whatever way these come."""
+"""``framing`` and ``aim``: scans out of bytes, whatever way these come."""
 
 import time
 from itertools import pairwise

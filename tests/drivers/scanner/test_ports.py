@@ -1,4 +1,4 @@
-"""``scanner_ports`` and ``scanner_settings``: which imagers there are, what they are called, why they do not open."""
+"""``ports`` and ``settings``: which imagers there are, what they are called, why they do not open."""
 
 import errno
 import fcntl

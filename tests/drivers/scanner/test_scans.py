@@ -1,4 +1,4 @@
-"""``scanner_scans``: presented, kept for a moment, forgotten; on a clock of the test's own."""
+"""``scans``: presented, kept for a moment, forgotten; on a clock of the test's own."""
 
 from dataclasses import dataclass, field
 

@@ -3,7 +3,7 @@
 - Rows are the truth and notifications only hasten: a desk looks at the rows once a beat, whatever it hears.
 - A notification holds one word and one id.
 - What is told is sealed with the key of the site, bound to its row and to the desk that tells it: a row of somebody
-  without that key is no row of this site. An answer is sealed for the desk that asked (``site_box``).
+  without that key is no row of this site. An answer is sealed for the desk that asked (``sealing``).
 - An incarnation is one run of a daemon: what a desk left behind when it died is not taken for its own when it is back.
 - Times are those of the database's clock, which all desks share.
 """
