@@ -41,9 +41,9 @@ WECHAT = .venv-wechat/bin/python
 
 bench:           ## the promises of the architecture, measured; decoders of codes beside ours
 	@.ci/setup test
-	@.venv/bin/python -m tests.postgres_server --store .venv/bin/vitale-reader bench
+	@.venv/bin/python -m tests.postgres_server --store .venv/bin/python -m tests.benchmarks
 	@test -x $(WECHAT) || .ci/wechat || echo "bench: without the WeChat detector" >&2
-	@.venv/bin/vitale-reader bench --codes 2 $(addprefix --photos ,$(wildcard $(PHOTOS))) \
+	@.venv/bin/python -m tests.benchmarks --codes 2 $(addprefix --photos ,$(wildcard $(PHOTOS))) \
 	    $$(test -x $(WECHAT) && echo "--wechat $(WECHAT)")
 
 soak:            ## the slow faults: kill -9 under load, long runs

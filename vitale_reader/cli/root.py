@@ -48,7 +48,6 @@ COMMANDS = {
         "doctor:doctor", "Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do."
     ),
     "sim": Entry("sim.group:sim", "Simule des appareils.", "Simulates devices."),
-    "bench": Entry("bench:bench", "Mesure chaque promesse.", "Measures each promise."),
     "completion": Entry(
         "completion:completion", "Complétion pour bash, zsh ou fish.", "Completion for bash, zsh or fish."
     ),

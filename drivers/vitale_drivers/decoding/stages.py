@@ -1,6 +1,6 @@
 """The stages in their order: each looks at one view of a picture in one way, and has earned its place.
 
-``vitale-reader bench`` measures what each reads that those before it did not, beside the milliseconds that it takes;
+``make bench`` measures what each reads that those before it did not, beside the milliseconds that it takes;
 the table in docs/explanation/decoding.md is from there. What reads much for its time comes first. A *region* is a tenth
 of the pixels of the *whole*, so that five repairs of it cost less than one look at the whole; and scaled to a size that
 makes its modules a few pixels wide, it is read better than the whole, whether the code is near or far.

@@ -1,6 +1,6 @@
-"""What ``bench --codes`` measures: other decoders beside ours, on the same pictures and films, in one run.
+"""Decoders of codes: others beside ours, on the same pictures and films, in one run.
 
-Each engine runs in a process of its own (``vitale_drivers.decoding_floor``). The pictures are those of the simulated
+Each engine runs in a process of its own (``baseline_decoding``). The pictures are those of the simulated
 camera, by kind and severity, with and without a code; and photographs of a folder, where one is named. *Read* is a
 picture whose text an engine gives, *wrong* is one of which it gives only others.
 """
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-import vitale_drivers
+from tests.benchmarks.processes import baseline
+from tests.benchmarks.table import p95
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.cli.bench_lines import p95
 from vitale_reader.cli.frame.language import t
 
 __all__ = ["ENGINES", "Codes", "Film", "Reading", "StageReading", "measure_codes"]
@@ -39,8 +39,6 @@ SIZES = ((640, 480), (1280, 720), (1920, 1080))
 FILMS = ("presented", "hurried", "shaky", "far", "dark_mode")
 FRAMES = 75
 """Of each film: two and a half seconds, in which the phone has come and the focus is found."""
-
-_FLOOR = Path(vitale_drivers.__file__).with_name("decoding_floor.py")
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +171,10 @@ class _Runner:
             self._left_out[engine] = t("aucun interpréteur (--wechat)", "no interpreter (--wechat)")
             return []
         answer = subprocess.run(
-            (interpreter, str(_FLOOR), engine, str(folder), *options), capture_output=True, text=True, check=False
+            (interpreter, *baseline("decoding")[1:], engine, str(folder), *options),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if answer.returncode:
             said = answer.stderr.strip().splitlines()

@@ -1,4 +1,4 @@
-"""The baselines of ``bench``: a bare asyncio echo over the same transports, and bare ES256."""
+"""The baselines of round trips and signatures: a bare asyncio echo over the same transports, and bare ES256."""
 
 import asyncio
 import contextlib

@@ -1,6 +1,6 @@
-"""The floor under the driver ``nfc``: phones read with nfcpy and nothing else, for ``vitale-reader bench``.
+"""The baseline of the driver ``nfc``: phones read with nfcpy and nothing else, for ``make bench``.
 
-``python -m vitale_drivers.nfc_floor WAY PATH AID`` reads whatever comes onto a PN532 on a serial line, and says so on
+``baseline_nfc.py WAY PATH AID`` reads whatever comes onto a PN532 on a serial line, and says so on
 standard output, a word a line: ``ready``, then for each tap ``read`` and, once the phone has left, ``gone``. The ways:
 
 - ``connect``: ``ContactlessFrontend.connect()`` with its defaults, as nfcpy's documentation shows it;

@@ -1,18 +1,18 @@
-"""``bench_stores``: the database of a site beside the file of a station, and lists that tell who is on them."""
+"""``stores``: the database of a site beside the file of a station, and lists that tell who is on them."""
 
 import sys
 
 import pytest
 
-from vitale_reader.cli import bench_stores
+from tests.benchmarks import stores
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the load is read from /proc")
 def test_everything_is_measured(monkeypatch: pytest.MonkeyPatch, site_database: str) -> None:
-    monkeypatch.setattr(bench_stores, "ENTRIES", 1_000)
-    monkeypatch.setattr(bench_stores, "LOOKUPS", 200)
-    monkeypatch.setattr(bench_stores, "SETTLING", 0.0)
-    found = bench_stores.lines(site_database, 10, 1, lambda _: None)
+    monkeypatch.setattr(stores, "ENTRIES", 1_000)
+    monkeypatch.setattr(stores, "LOOKUPS", 200)
+    monkeypatch.setattr(stores, "SETTLING", 0.0)
+    found = stores.lines(site_database, 10, 1, lambda _: None)
     assert [line.unit for line in found] == ["ms", "%", "MiB", "µs", "µs", "s", "s"]
     for line in found:
         assert line.baseline.startswith("SQLite")
@@ -23,8 +23,8 @@ def test_everything_is_measured(monkeypatch: pytest.MonkeyPatch, site_database: 
 
 def test_half_of_the_serials_that_are_asked_for_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a look-up would be measured that always, or never, ends in the same way."""
-    monkeypatch.setattr(bench_stores, "ENTRIES", 1_000)
-    monkeypatch.setattr(bench_stores, "LOOKUPS", 200)
-    listed, asked = bench_stores.serials()
+    monkeypatch.setattr(stores, "ENTRIES", 1_000)
+    monkeypatch.setattr(stores, "LOOKUPS", 200)
+    listed, asked = stores.serials()
     assert len({*listed}) == 1_000
     assert len({*listed} & {*asked}) == len(asked) // 2 == 100

@@ -1,7 +1,7 @@
-"""What ``bench`` measures of a tap: from the phone in the field to its string, the driver ``nfc`` beside bare nfcpy.
+"""Taps: from the phone in the field to its string, the driver ``nfc`` beside bare nfcpy.
 
 All ways run in one run and in turns, each in a process of its own, on the same simulated firmware with the wire
-modelled at the speeds of real ones. Bare nfcpy is ``vitale_drivers.nfc_floor``; ours is the worker that the daemon
+modelled at the speeds of real ones. Bare nfcpy is ``baseline_nfc``; ours is the worker that the daemon
 runs.
 """
 
@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import msgspec
 
+from tests.benchmarks.processes import baseline, loads
 from vitale_drivers.base import Arm, Command, Disarm, Presented, ReaderAdded, ReaderChanged, Report, Start, Stop
 from vitale_drivers.host.pipe import Decoder, encode
 from vitale_firmware_sim.phone.card import PhoneCard
@@ -22,7 +23,6 @@ from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.errors import ReaderUnavailable
 from vitale_protocol.media.profile import SIMULATOR_AID
-from vitale_reader.cli.bench_processes import loads
 from vitale_reader.cli.frame.language import t
 
 __all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "measure_idle", "measure_taps"]
@@ -106,14 +106,14 @@ class _Way(ABC):
         """Waits until it is ``ready``, has ``read`` a phone, or noticed that it is ``gone``."""
 
     def _bytes(self) -> bytes:
-        assert self._process.stdout is not None  # noqa: S101 - for the type checkers: it was asked for
+        assert self._process.stdout is not None
         data = os.read(self._process.stdout.fileno(), 1 << 16)
         if not data:
             raise ReaderUnavailable("the process that is measured has ended")
         return data
 
 
-class _Floor(_Way):
+class _Baseline(_Way):
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         super().__init__(process)
         self._said = b""
@@ -144,7 +144,7 @@ class _Worker(_Way):
             pass
 
     def _send(self, command: Command) -> None:
-        assert self._process.stdin is not None  # noqa: S101 - for the type checkers: it was asked for
+        assert self._process.stdin is not None
         self._process.stdin.write(encode(command))
         self._process.stdin.flush()
 
@@ -162,13 +162,13 @@ def _means(report: Report, what: str) -> bool:
 
 
 @contextmanager
-def _floor(way: str, path: str) -> Generator[_Floor]:
-    program = (sys.executable, "-m", "vitale_drivers.nfc_floor", way, path, SIMULATOR_AID.hex())
+def _bare(way: str, path: str) -> Generator[_Baseline]:
+    program = (*baseline("nfc"), way, path, SIMULATOR_AID.hex())
     with subprocess.Popen(program, stdout=subprocess.PIPE) as process:
         try:
-            floor = _Floor(process)
-            floor.wait("ready")
-            yield floor
+            bare = _Baseline(process)
+            bare.wait("ready")
+            yield bare
         finally:
             process.kill()
 
@@ -208,4 +208,4 @@ def _taps(way: str, baud: int, taps: int) -> tuple[float, ...]:
 
 
 def _started(way: str, path: str) -> AbstractContextManager[_Way]:
-    return _worker(path) if way == "driver" else _floor(way, path)
+    return _worker(path) if way == "driver" else _bare(way, path)

@@ -1,6 +1,6 @@
-"""The floor under the driver ``camera``: OpenCV and zxing-cpp and nothing else, for ``vitale-reader bench``.
+"""The baseline of the driver ``camera``: OpenCV and zxing-cpp and nothing else, for ``make bench``.
 
-``python -m vitale_drivers.camera_floor URL`` reads the frames of a camera one after the other, and says of each code
+``baseline_camera.py URL`` reads the frames of a camera one after the other, and says of each code
 that was not in the frame before, on standard output, as a line of JSON, its ``text`` and ``at``, the instant of
 ``time.perf_counter()``, which the processes of a machine share on Linux.
 """

@@ -1,11 +1,11 @@
-"""The floor under every promise of latency: the same card read by bare pyscard, with nothing of ours in between.
+"""The baseline of every promise of latency: the same card read by bare pyscard, with nothing of ours in between.
 
-``python -m vitale_drivers.pcsc_floor READER COUNT`` prints one JSON list, the seconds of each reading. It is what a
+``baseline_pcsc.py READER COUNT`` prints one JSON list, the seconds of each reading. It is what a
 programmer writes in an afternoon from the published sequence (SELECT the master file, READ BINARY by short file
 identifier, SELECT VITALE, READ BINARY): connect, exchange, disconnect.
 
 With ``exchange`` as a third argument it is the seconds of each of so many exchanges (SELECT the master file) over one
-connection, which is the floor under a lease.
+connection, which is the baseline of a lease.
 """
 
 import json

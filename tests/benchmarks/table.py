@@ -1,4 +1,4 @@
-"""A line of ``bench``, and the percentiles that stand in it."""
+"""A line of the table of measures, and the percentiles that stand in it."""
 
 import statistics
 from collections.abc import Sequence

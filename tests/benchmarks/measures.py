@@ -1,4 +1,4 @@
-"""What ``bench`` measures: each figure beside its baseline, taken in turns in one run."""
+"""All measures: each figure beside its baseline, taken in turns in one run."""
 
 import asyncio
 import os
@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from tests.benchmarks import clients, echo, latency_camera, phones, stores
+from tests.benchmarks.processes import MEBIBYTE, baseline, loads, resident, waking
+from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing, VitaleError
 from vitale_reader import aio
-from vitale_reader.cli import bench_clients, bench_echo, bench_glance, bench_phone, bench_stores
-from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
-from vitale_reader.cli.bench_processes import MEBIBYTE, loads, resident, waking
 from vitale_reader.cli.demo.environment import Stage, stage
 from vitale_reader.cli.frame.language import t
 from vitale_reader.client.pairing import Pairing
@@ -48,13 +48,13 @@ def measure_all(readings: int, idle: int, taps: int, store: str | None, say: Cal
         measures += _memory(scenery)
         say(t("Reprise…", "Recovery…"))
         measures += asyncio.run(_recovery(scenery))
-    measures += bench_phone.lines(taps, idle, say)
-    measures += bench_glance.lines(taps, idle, say)
-    measures += bench_clients.lines(readings, idle, say)
+    measures += phones.lines(taps, idle, say)
+    measures += latency_camera.lines(taps, idle, say)
+    measures += clients.lines(readings, idle, say)
     if store is not None:
-        measures += bench_stores.lines(store, readings, idle, say)
+        measures += stores.lines(store, readings, idle, say)
     say(t("Signature…", "Signing…"))
-    measures.append(bench_echo.signatures(Measure))
+    measures.append(echo.signatures(Measure))
     say(t("Démarrages…", "Start-ups…"))
     measures += [*_start(), _help()]
     return measures
@@ -119,7 +119,7 @@ async def _readings(reader: aio.Connection, count: int) -> list[float]:
 def _bare_pyscard(scenery: Stage, name: str, count: int) -> list[float]:
     environment = os.environ | (scenery.service.environment if scenery.service else {})
     found = subprocess.run(
-        (sys.executable, "-m", "vitale_drivers.pcsc_floor", name, str(count)),
+        (*baseline("pcsc"), name, str(count)),
         env=environment,
         stdout=subprocess.PIPE,
         check=True,
@@ -138,13 +138,13 @@ async def _pings(scenery: Stage, count: int) -> list[Measure]:
             name=f"session.ping, {way}",
             unit="ms",
             baseline=t("écho asyncio nu", "bare asyncio echo"),
-            baseline_p50=p50(echo) * MILLISECONDS,
-            baseline_p95=p95(echo) * MILLISECONDS,
+            baseline_p50=p50(bare) * MILLISECONDS,
+            baseline_p95=p95(bare) * MILLISECONDS,
             ours=way,
             p50=p50(ping) * MILLISECONDS,
             p95=p95(ping) * MILLISECONDS,
         )
-        for way, echo, ping in await bench_echo.round_trips(scenery.endpoints, pairing, count, ROUNDS)
+        for way, bare, ping in await echo.round_trips(scenery.endpoints, pairing, count, ROUNDS)
     ]
 
 

@@ -1,12 +1,12 @@
-"""What ``bench`` says of phones: taps beside bare nfcpy, the load of a reader that waits, the time of the service."""
+"""Phones: taps beside bare nfcpy, the load of a reader that waits, the time of the service."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
+from tests.benchmarks.latency_nfc import BAUD_RATES, IdleLoad, TapTimes, measure_idle, measure_taps
+from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
 from vitale_protocol.errors import ToolMissing
 from vitale_reader import aio
-from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
-from vitale_reader.cli.bench_tap import BAUD_RATES, IdleLoad, TapTimes, measure_idle, measure_taps
 from vitale_reader.cli.demo.environment import Stage, stage
 from vitale_reader.cli.demo.phone import Taps
 from vitale_reader.cli.frame.language import t
@@ -49,19 +49,19 @@ def tap_lines(times: Sequence[TapTimes]) -> list[Measure]:
     for baud in BAUD_RATES:
         ours = taken["driver", baud]
         for way, name in others:
-            floor = taken[way, baud]
+            bare = taken[way, baud]
             found.append(
                 Measure(
                     name=t(f"téléphone posé → chaîne, {baud} bauds", f"tap → string, {baud} baud"),
                     unit="ms",
                     baseline=name,
-                    baseline_p50=p50(floor) * MILLISECONDS,
-                    baseline_p95=p95(floor) * MILLISECONDS,
+                    baseline_p50=p50(bare) * MILLISECONDS,
+                    baseline_p95=p95(bare) * MILLISECONDS,
                     ours="nfc",
                     p50=p50(ours) * MILLISECONDS,
                     p95=p95(ours) * MILLISECONDS,
                     promise=t("boucle + 15 ms au p95", "loop + 15 ms at p95") if way == "chip" else "",
-                    kept=p95(ours) <= p95(floor) + ALLOWED if way == "chip" else None,
+                    kept=p95(ours) <= p95(bare) + ALLOWED if way == "chip" else None,
                 )
             )
     return found

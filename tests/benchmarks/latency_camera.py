@@ -1,19 +1,18 @@
-"""What ``bench`` says of codes: from the first frame that shows one to its token, beside OpenCV and zxing-cpp alone."""
+"""Codes: from the first frame that shows one to its token, beside OpenCV and zxing-cpp alone."""
 
 import asyncio
 import contextlib
 import subprocess
-import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tests.benchmarks.processes import baseline, loads
+from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
 from vitale_protocol.errors import Cancelled, ReaderUnavailable, ToolMissing
 from vitale_reader import aio
-from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
-from vitale_reader.cli.bench_processes import loads
 from vitale_reader.cli.demo.code_devices import CodeStage
 from vitale_reader.cli.demo.codes import Glances
 from vitale_reader.cli.demo.environment import Stage, stage
@@ -51,11 +50,11 @@ def lines(count: int, idle: int, say: Callable[[str], None]) -> list[Measure]:
         if scenery.codes is None or scenery.codes.camera is None:
             why = scenery.codes.why_camera if scenery.codes else ""
             raise ToolMissing(why, data={"tool": "opencv-python"})
-        floor = _floor(scenery.codes, scenery.codes.camera, count)
-        return asyncio.run(_measured(scenery, scenery.codes, count, idle, floor))
+        bare = _bare(scenery.codes, scenery.codes.camera, count)
+        return asyncio.run(_measured(scenery, scenery.codes, count, idle, bare))
 
 
-async def _measured(scenery: Stage, codes: CodeStage, count: int, idle: int, floor: list[float]) -> list[Measure]:
+async def _measured(scenery: Stage, codes: CodeStage, count: int, idle: int, bare: list[float]) -> list[Measure]:
     found: list[Measure] = []
     async with aio.connect(home=scenery.home, name="bench") as local:
         pid = next(one.pid for one in (await local.station()).drivers if one.name == "camera")
@@ -70,13 +69,13 @@ async def _measured(scenery: Stage, codes: CodeStage, count: int, idle: int, flo
                 name=t("code visible → jeton vérifié, unix", "code visible → verified token, unix"),
                 unit="ms",
                 baseline=t("OpenCV et zxing-cpp seuls, le texte", "bare OpenCV and zxing-cpp, the text"),
-                baseline_p50=p50(floor) * MILLISECONDS,
-                baseline_p95=p95(floor) * MILLISECONDS,
+                baseline_p50=p50(bare) * MILLISECONDS,
+                baseline_p95=p95(bare) * MILLISECONDS,
                 ours="camera",
                 p50=p50(glances) * MILLISECONDS,
                 p95=p95(glances) * MILLISECONDS,
                 promise=t("l'image + 10 ms au p95", "the frame + 10 ms at p95"),
-                kept=p95(glances) <= p95(floor) + ALLOWED,
+                kept=p95(glances) <= p95(bare) + ALLOWED,
             ),
             _load_line(t("armé, rien en vue", "armed, nothing in view"), load, CORE, t("< 1 cœur", "< 1 core")),
             _load_line(t("non armé", "not armed"), rest, AT_REST, t("rien", "nothing")),
@@ -123,7 +122,7 @@ async def _shown(scenery: Stage, codes: CodeStage, place: str, count: int, local
     return taken[1:]  # without the first, in which much is done for the first time
 
 
-# ── the floor ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the baseline ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -131,10 +130,10 @@ class _Seen(msgspec.Struct, frozen=True):
     at: float
 
 
-def _floor(codes: CodeStage, camera: "LiveCamera", count: int) -> list[float]:
+def _bare(codes: CodeStage, camera: "LiveCamera", count: int) -> list[float]:
     screen = codes.screen("claire")
     taken: list[float] = []
-    with _bare(camera.url) as said:
+    with _bare_process(camera.url) as said:
         next(said)
         for _ in range(count + 1):
             code = screen.renewed()
@@ -149,8 +148,8 @@ def _floor(codes: CodeStage, camera: "LiveCamera", count: int) -> list[float]:
 
 
 @contextmanager
-def _bare(url: str) -> Generator[Generator[_Seen]]:
-    program = (sys.executable, "-m", "vitale_drivers.camera_floor", url)
+def _bare_process(url: str) -> Generator[Generator[_Seen]]:
+    program = (*baseline("camera"), url)
     with subprocess.Popen(program, stdout=subprocess.PIPE) as process:
         try:
             yield _lines(process)
@@ -160,7 +159,7 @@ def _bare(url: str) -> Generator[Generator[_Seen]]:
 
 def _lines(process: "subprocess.Popen[bytes]") -> Generator[_Seen]:
     if process.stdout is None:
-        raise TypeError("the output of the floor is to be a pipe")
+        raise TypeError("the output of the bare is to be a pipe")
     for line in process.stdout:
         yield msgspec.json.decode(line, type=_Seen)
     raise ReaderUnavailable("the process that is measured has ended")

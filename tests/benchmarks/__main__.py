@@ -1,4 +1,4 @@
-"""``vitale-reader bench``: the promises of the architecture, measured here and now beside their baselines."""
+"""``python -m tests.benchmarks``: the promises of the architecture, measured here and now beside their baselines."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ from vitale_reader.cli.frame.command import as_json, command
 from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
-    from vitale_reader.cli.bench_codes import Codes
-    from vitale_reader.cli.bench_lines import Measure
+    from tests.benchmarks.codes import Codes
+    from tests.benchmarks.table import Measure
 
 __all__ = ["bench"]
 
@@ -94,7 +94,7 @@ def bench(
     if codes is not None:
         _compare(codes, photos, wechat, as_json=as_json)
         return
-    from vitale_reader.cli.bench_measures import measure_all
+    from tests.benchmarks.measures import measure_all
 
     if store is not None:
         from vitale_reader.daemon.store.store import Store
@@ -140,7 +140,7 @@ def _row(measure: "Measure") -> tuple[str, ...]:
 
 
 def _compare(count: int, photos: Path | None, wechat: str | None, *, as_json: bool) -> None:
-    from vitale_reader.cli.bench_codes import measure_codes
+    from tests.benchmarks.codes import measure_codes
 
     with output.progress(t("Mesures en cours…", "Measuring…")) as say:
         codes = measure_codes(count, photos, wechat, say)
@@ -205,3 +205,7 @@ def _by_kind(codes: "Codes") -> None:
         ],
         title=t(f"Par difficulté, {chosen}", f"By difficulty, {chosen}"),
     )
+
+
+if __name__ == "__main__":
+    bench.main(prog_name="python -m tests.benchmarks")

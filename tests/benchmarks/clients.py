@@ -1,4 +1,4 @@
-"""What ``bench`` says of many clients: round trips among idle, waiting and busy ones, what a session costs, and leases.
+"""Many clients: round trips among idle, waiting and busy ones, what a session costs, and leases.
 
 Each baseline is a bare asyncio echo that as many clients of the same kind talk to, and pyscard on the same card.
 """
@@ -16,10 +16,10 @@ from pathlib import Path
 
 import msgspec
 
+from tests.benchmarks.processes import baseline, loads, resident
+from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing
 from vitale_reader import aio
-from vitale_reader.cli.bench_lines import MILLISECONDS, Measure, p50, p95
-from vitale_reader.cli.bench_processes import loads, resident
 from vitale_reader.cli.demo.environment import Stage, stage
 from vitale_reader.cli.frame.language import t
 
@@ -195,7 +195,7 @@ async def _leased(scenery: Stage, exchanges: int) -> Measure:
 
 def _bare_exchanges(scenery: Stage, reader: str, count: int) -> Sequence[float]:
     environment = os.environ | (scenery.service.environment if scenery.service else {})
-    command = (sys.executable, "-m", "vitale_drivers.pcsc_floor", reader, str(count), "exchange")
+    command = (*baseline("pcsc"), reader, str(count), "exchange")
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     return msgspec.json.decode(done.stdout, type=list[float])
 

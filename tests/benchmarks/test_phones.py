@@ -1,13 +1,13 @@
-"""``bench_phone``: each figure in its line, and a promise that is broken is told."""
+"""``phones``: each figure in its line, and a promise that is broken is told."""
 
 import sys
 
 import pytest
 
-from vitale_reader.cli import bench_phone
-from vitale_reader.cli.bench_lines import Measure
-from vitale_reader.cli.bench_phone import idle_lines, tap_lines
-from vitale_reader.cli.bench_tap import BAUD_RATES, WAYS, IdleLoad, TapTimes
+from tests.benchmarks import phones
+from tests.benchmarks.latency_nfc import BAUD_RATES, WAYS, IdleLoad, TapTimes
+from tests.benchmarks.phones import idle_lines, tap_lines
+from tests.benchmarks.table import Measure
 
 SECONDS = {"connect": 0.344, "connect-20": 0.018, "chip": 0.009}
 
@@ -41,9 +41,9 @@ def test_a_reader_at_rest(armed: float, disarmed: float, kept: list[bool]) -> No
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the load is read from /proc")
 def test_everything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_phone, "measure_taps", made_up)
+    monkeypatch.setattr(phones, "measure_taps", made_up)
     said: list[str] = []
-    found = bench_phone.lines(3, 1, said.append)
+    found = phones.lines(3, 1, said.append)
     assert len(said) == 2
     whole, resolver = found[-2:]
     assert 0 < resolver.p50 < whole.p50 < 10_000

@@ -1,21 +1,21 @@
-"""``bench_clients``: each figure in its line, beside its baseline."""
+"""``clients``: each figure in its line, beside its baseline."""
 
 import sys
 
 import pytest
 
+from tests.benchmarks import clients
 from vitale_protocol.errors import ToolMissing
-from vitale_reader.cli import bench_clients
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the load is read from /proc")
 def test_everything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_clients, "CROWDS", (1, 3))
-    monkeypatch.setattr(bench_clients, "SESSIONS", 5)
-    monkeypatch.setattr(bench_clients, "SETTLING", 0.0)
+    monkeypatch.setattr(clients, "CROWDS", (1, 3))
+    monkeypatch.setattr(clients, "SESSIONS", 5)
+    monkeypatch.setattr(clients, "SETTLING", 0.0)
     said: list[str] = []
     try:
-        found = bench_clients.lines(20, 1, said.append)
+        found = clients.lines(20, 1, said.append)
     except ToolMissing as missing:
         pytest.skip(f"{missing.detail}")
     assert len(said) == 3

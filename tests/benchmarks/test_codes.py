@@ -1,4 +1,4 @@
-"""What ``bench --codes`` says of decoders: each on the same pictures, and who cannot run is named."""
+"""Comparing decoders: each on the same pictures, and who cannot run is named."""
 
 import json
 from pathlib import Path
@@ -9,36 +9,36 @@ import segno
 from click.testing import CliRunner
 from PIL import Image
 
+from tests.benchmarks import codes
+from tests.benchmarks.__main__ import bench
+from tests.benchmarks.codes import Codes, measure_codes
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.cli import bench_codes
-from vitale_reader.cli.bench_codes import Codes, measure_codes
-from vitale_reader.cli.root import root
 
 
 @pytest.fixture(scope="module")
-def codes() -> Codes:
+def compared() -> Codes:
     """A small run: few kinds, one size, one film, three engines of which one is not there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vitale_firmware_sim.camera.scene.KINDS", ("plain", "size", "blur"))
         patch.setattr("vitale_firmware_sim.camera.scene.COMBINED", ("size+blur",))
         patch.setattr("vitale_firmware_sim.camera.scene.SEVERITIES", ("light", "medium"))
-        patch.setattr(bench_codes, "SIZES", ((640, 480),))
-        patch.setattr(bench_codes, "FRAMES", 24)
-        patch.setattr(bench_codes, "FILMS", ("hurried",))
+        patch.setattr(codes, "SIZES", ((640, 480),))
+        patch.setattr(codes, "FRAMES", 24)
+        patch.setattr(codes, "FILMS", ("hurried",))
         return measure_codes(1, None, None, lambda _: None, ("zxing", "wechat", "ours"))
 
 
-def test_each_engine_sees_the_same_pictures(codes: Codes) -> None:
-    sets = {one.pictures for one in codes.readings}
+def test_each_engine_sees_the_same_pictures(compared: Codes) -> None:
+    sets = {one.pictures for one in compared.readings}
     assert len(sets) == 2
     for name in sets:
-        rows = {one.engine: one for one in codes.readings if one.pictures == name}
+        rows = {one.engine: one for one in compared.readings if one.pictures == name}
         assert rows.keys() == {"zxing", "ours"}
         assert len({one.count for one in rows.values()}) == 1
 
 
-def test_easy_pictures_are_read_and_empty_ones_are_not(codes: Codes) -> None:
-    for one in codes.readings:
+def test_easy_pictures_are_read_and_empty_ones_are_not(compared: Codes) -> None:
+    for one in compared.readings:
         assert one.wrong == 0
         if one.kinds:
             assert one.kinds["plain/light"] == 1
@@ -48,23 +48,23 @@ def test_easy_pictures_are_read_and_empty_ones_are_not(codes: Codes) -> None:
         assert 0 < one.mean_ms < 60_000
 
 
-def test_films_are_read(codes: Codes) -> None:
-    assert {one.engine for one in codes.films} == {"zxing", "ours"}
-    for one in codes.films:
+def test_films_are_read(compared: Codes) -> None:
+    assert {one.engine for one in compared.films} == {"zxing", "ours"}
+    for one in compared.films:
         assert one.read == one.count == 1
         assert one.median_ms is not None
         assert 0 < one.median_ms < 2_000
 
 
-def test_each_stage_says_what_it_adds(codes: Codes) -> None:
-    read = next(one.read for one in codes.readings if one.engine == "ours" and one.kinds)
-    assert sum(one.added for one in codes.stages) >= read
-    assert codes.stages[0].added == codes.stages[0].read
-    assert all(0 <= one.added <= one.read for one in codes.stages)
+def test_each_stage_says_what_it_adds(compared: Codes) -> None:
+    read = next(one.read for one in compared.readings if one.engine == "ours" and one.kinds)
+    assert sum(one.added for one in compared.stages) >= read
+    assert compared.stages[0].added == compared.stages[0].read
+    assert all(0 <= one.added <= one.read for one in compared.stages)
 
 
-def test_who_cannot_run_is_named(codes: Codes) -> None:
-    assert codes.left_out.keys() == {"wechat"}
+def test_who_cannot_run_is_named(compared: Codes) -> None:
+    assert compared.left_out.keys() == {"wechat"}
 
 
 def test_photographs_without_a_manifest_are_refused(tmp_path: Path) -> None:
@@ -76,23 +76,23 @@ def test_photographs_are_read_with_their_texts(tmp_path: Path, monkeypatch: pyte
     modules = np.array([list(row) for row in segno.make("a photograph", micro=False).matrix_iter(border=4)])
     Image.fromarray(np.where(modules > 0, 0, 255).repeat(5, 0).repeat(5, 1).astype(np.uint8)).save(tmp_path / "one.png")
     (tmp_path / "manifest.json").write_text(json.dumps([{"file": "one.png", "texts": ["a photograph"]}]), "utf-8")
-    monkeypatch.setattr(bench_codes, "SIZES", ())
-    monkeypatch.setattr(bench_codes, "FILMS", ())
+    monkeypatch.setattr(codes, "SIZES", ())
+    monkeypatch.setattr(codes, "FILMS", ())
     found = measure_codes(1, tmp_path, None, lambda _: None, ("ours",))
     assert [(one.count, one.read, one.wrong) for one in found.readings] == [(1, 1, 0)]
 
 
 @pytest.mark.parametrize("options", [["--codes", "0"], ["--photos", "nowhere", "--codes", "1"]])
 def test_wrong_options_are_refused(options: list[str]) -> None:
-    assert CliRunner().invoke(root, ["bench", *options]).exit_code == 2
+    assert CliRunner().invoke(bench, options).exit_code == 2
 
 
-def test_the_tables_show_all(codes: Codes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tables_show_all(compared: Codes, monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(*_arguments: object) -> Codes:
-        return codes
+        return compared
 
-    monkeypatch.setattr(bench_codes, "measure_codes", measured)
-    shown = CliRunner().invoke(root, ["bench", "--codes", "1"])
+    monkeypatch.setattr(codes, "measure_codes", measured)
+    shown = CliRunner().invoke(bench, ["--codes", "1"])
     assert shown.exit_code == 0
     for word in ("zxing", "ours", "640×480", "plain/light", "wechat"):
         assert word in shown.output
