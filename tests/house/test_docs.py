@@ -1,5 +1,6 @@
 """The documents say everything that the code has, nothing that it has not, and their examples hold."""
 
+import datetime as dt
 import json
 import re
 import shlex
@@ -196,6 +197,44 @@ def test_decisions_are_numbered_and_listed() -> None:
     for page in pages:
         assert f"\n{page.stem}\n" in index
         assert page.read_text(encoding="utf-8").startswith(f"# {page.name[:4]} · ")
+
+
+# A decision that no longer holds names the one that took its place.
+STATUS = re.compile(r"accepted|proposed|superseded by (\d{4})")
+
+
+def decision(page: Path) -> tuple[str, str, str]:
+    """The title, the date and the status of a decision, from the top of its page."""
+    top = re.match(r"# \d{4} · (.+)\n\nDate: (\d{4}-\d{2}-\d{2})\\\nStatus: (.+)\n\n", page.read_text(encoding="utf-8"))
+    assert top is not None, f"{page.name}: the title, then the lines `Date: YYYY-MM-DD\\` and `Status: …`"
+    return top[1], top[2], top[3]
+
+
+def test_each_decision_has_a_date_and_a_status_and_the_index_shows_them() -> None:
+    folder = ROOT / "docs" / "adr"
+    index = (folder / "index.md").read_text(encoding="utf-8")
+    expected: list[str] = []
+    for page in sorted(folder.glob("[0-9]*.md")):
+        title, date, status = decision(page)
+        dt.date.fromisoformat(date)
+        said = STATUS.fullmatch(status)
+        assert said is not None, f"{page.name}: {status}"
+        assert said[1] is None or list(folder.glob(f"{said[1]}-*.md")), f"{page.name}: {status}"
+        expected.append(f"| [{page.name[:4]}]({page.name}) | {title} | {date} | {status} |")
+
+    assert expected == re.findall(r"^\| \[\d{4}\].*$", index, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "top",
+    ["# 0001 · A\n\n**Situation.**", "# 0001 · A\n\nDate: 2026-11-22\\\n\n**", "# 0001 · A\n\nStatus: accepted\n\n"],
+)
+def test_a_decision_without_a_date_or_a_status_would_be_found(top: str, tmp_path: Path) -> None:
+    page = tmp_path / "0001-a.md"
+    page.write_text(top, encoding="utf-8")
+
+    with pytest.raises(AssertionError, match="Status"):
+        decision(page)
 
 
 def test_the_glossary_is_in_order() -> None:
