@@ -1,6 +1,7 @@
 """How Sphinx makes the site from these pages."""
 
 project = "vitale-reader"
+project_copyright = "the contributors of vitale-reader, under the Apache License 2.0"
 html_title = "vitale-reader"
 extensions = ["myst_parser"]
 exclude_patterns = ["_build", "generator"]
