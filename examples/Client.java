@@ -28,7 +28,7 @@ import java.util.regex.Pattern;
 
 public class Client {
     private final SocketChannel channel;
-    private final ByteBuffer buffer = ByteBuffer.allocate(1 << 20).limit(0); // WIRE: 1 MiB a message
+    private final ByteBuffer buffer = ByteBuffer.allocate(1 << 20).limit(0); // docs/reference/wire.md, "Limits"
     private int lastId = 0;
 
     Client(Path socket) throws IOException {

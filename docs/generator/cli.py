@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from docs.generator.markdown import GENERATED, table
+from docs.generator.markdown import GENERATED, anchor, table
 from vitale_reader.cli.frame import language as text
 
 __all__ = ["commands", "page", "root"]
@@ -14,10 +14,21 @@ INTRODUCTION = """
 The installed command is `vitale-reader`; in a checkout without installation, `python cli.py` is the same. Every command
 that prints data has `--json`, and with it prints its mistakes as JSON too, an object `error`; people get tables and
 progress. `--help` explains each command, in French where the system is French or `--language fr` says so.
-
-Exit status: 0 done · 2 usage · 3 no daemon · 4 nothing presented in time · 5 refused · 6 device trouble ·
-1 anything else.
 """
+
+EXIT_STATUS = table(
+    ("status", "meaning"),
+    (
+        ("0", "done"),
+        ("1", "anything else: an internal error, a store or a service that is away"),
+        ("2", "usage: the command, its parameters or the configuration"),
+        ("3", "no daemon answers"),
+        ("4", "nothing was presented in time"),
+        ("5", "refused: no right to it, a token that does not verify, a medium that may not be taken"),
+        ("6", "device trouble: the reader, the medium or a lease"),
+        ("130", "interrupted by Ctrl-C"),
+    ),
+)
 
 
 def root() -> click.Group:
@@ -61,7 +72,19 @@ def section(name: str, command: click.Command) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def overview(found: list[tuple[str, click.Command]]) -> str:
+    """Every command that does something itself, with its first sentence."""
+    rows = [
+        (f"[`{name}`](#{anchor(name)})", command.get_short_help_str(limit=200))
+        for name, command in found
+        if not isinstance(command, click.Group)
+    ]
+    return table(("command", "what it does"), rows)
+
+
 def page() -> str:
     """The page."""
-    parts = [GENERATED, "# Command line", INTRODUCTION.strip(), *(section(*found) for found in commands(root()))]
+    found = list(commands(root()))
+    parts = [GENERATED, "# Command line", INTRODUCTION.strip(), "## Commands", overview(found)]
+    parts += ["## Exit status", EXIT_STATUS, *(section(*each) for each in found)]
     return "\n\n".join(parts) + "\n"

@@ -80,8 +80,9 @@ def type_in_words(kind: mi.Type) -> str:
         case mi.StructType(cls=struct):
             return f"[{struct.__name__}](#{anchor(struct.__name__)})"
         case mi.StrType(pattern=str(pattern)):
-            characters = pattern.removeprefix("^").split("+")[0]
-            return f"string{bounds(kind.min_length, kind.max_length, 'characters')} of `{characters}`"
+            characters, least, most = repeated(pattern)
+            limits = bounds(kind.min_length or least, kind.max_length or most, "characters")
+            return f"string{limits} of `{characters}`"
         case mi.StrType():
             return f"string{bounds(kind.min_length, kind.max_length, 'characters')}"
         case mi.IntType():
@@ -94,6 +95,13 @@ def type_in_words(kind: mi.Type) -> str:
             return "any"
         case _:
             raise TypeError(f"no words for {kind!r}")
+
+
+def repeated(pattern: str) -> tuple[str, int | None, int | None]:
+    """The characters of a pattern that is anchored at both ends, and how many there are, if the pattern says so."""
+    body = pattern.removeprefix("^").removesuffix(r"(?![\s\S])")
+    counted = re.fullmatch(r"(.+)\{(\d+),(\d+)\}", body)
+    return (counted[1], int(counted[2]), int(counted[3])) if counted else (body.removesuffix("+"), None, None)
 
 
 def bounds(least: int | None, most: int | None, unit: str) -> str:

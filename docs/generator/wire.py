@@ -6,11 +6,16 @@ import msgspec
 import msgspec.inspect as mi
 
 from docs.generator.markdown import GENERATED, anchor, default, members, prose, sentence, table, type_in_words
+from docs.generator.meanings import meaning
 from docs.generator.samples import exchange, notification
+from vitale_protocol import tokens
+from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim
 from vitale_protocol.events import EVENTS
-from vitale_protocol.methods import METHODS, PROTOCOL_VERSION, Method, Scope
+from vitale_protocol.methods import METHODS, MOST_APDUS, PROTOCOL_VERSION, Limits, Method, Scope
 from vitale_protocol.methods import SCOPES as METHOD_SCOPES
-from vitale_protocol.records import Record
+from vitale_protocol.records import Medium, Proof, Record
+from vitale_protocol.session.session import DEFAULT_LIMITS
+from vitale_reader.daemon import config
 
 __all__ = ["page", "structs"]
 
@@ -50,19 +55,86 @@ snake_case, the same over every transport. Machines read the same in the package
 (JSON Schema and OpenRPC). Parameters refuse members that they do not know; a client must ignore members of results and
 events that it does not know.
 
-The first message of a session is [`session.open`](#{anchor("session.open")}); anything else is answered with
-`not_authenticated`. Errors are in [errors.md](errors.md), the record in [records.md](records.md).
+On other pages: [errors](errors.md), [the record](records.md), [the command line](cli.md).
+"""
 
+TRANSPORT = f"""
 {TRANSPORTS}
 
 `RUN/endpoints.json` tells the addresses in use. `RUN` is `$VITALE_READER_HOME/run` if that is set, else
 `$XDG_RUNTIME_DIR/vitale-reader`, else `run` in the folder where the platform keeps a user's state.
-What a client may ask for, and what its tokens may say, is a matter of scopes, which its pairing names:
+"""
+
+SESSION = f"""
+1. A session is one connection. Its first message is [`session.open`](#{anchor("session.open")}); anything else is
+   answered with `not_authenticated`.
+2. `protocol` names the versions that the client speaks. The daemon chooses one, or answers `protocol_unsupported`.
+3. Over TLS the client's certificate says who it is, over the unix socket the operating system; elsewhere `credential`
+   does.
+4. `language` is that of every text that the daemon sends to this session.
+5. Answers come in the order in which they are ready; the JSON-RPC id tells them apart. An id that is still in flight
+   may not be used again.
+6. The end of the connection ends the session. It cancels its waiting requests, its subscriptions, its previews and its
+   leases. Tokens that were made stay in the outbox until the client acknowledges them, or until they expire.
+"""
+
+SCOPES_TEXT = f"""
+What a client may ask for, and what its tokens may say, is a matter of scopes, which its pairing names. Asking beyond
+them is answered with `not_authorised`; nothing is cut in silence.
 
 {table(("scope", "what it opens"), [(f"`{scope}`", SCOPES[scope]) for scope in METHOD_SCOPES])}
-
-Limits: 1 MiB a message, 32 levels of nesting, 50 messages in a batch; the others are told by `session.open`.
 """
+
+MEDIA: dict[Medium, str] = {
+    "vitale-card": "a carte Vitale in a reader for chip cards",
+    "apcv-nfc": "the appli carte Vitale of a phone on an NFC reader",
+    "apcv-qr": "its QR code, before a webcam or an imager, or submitted",
+    "ins-datamatrix": "the Datamatrix of an INS on a document",
+    "2d-doc": "a 2D-Doc on a document",
+    "cps-card": "a practitioner's card; recognised, not read, and asked for by name only",
+}
+
+MEDIA_TEXT = table(("medium", "what it is"), [(f"`{medium}`", words) for medium, words in MEDIA.items()])
+
+LIMITS_TEXT = f"""
+`session.open` tells those of the daemon, which its [configuration](configuration.md) may change where the table says
+so. What goes beyond is answered with `limit_exceeded`, whose `data.limit` has the name; a message that is too long ends
+the connection as well.
+
+{{daemon_limits}}
+
+These are fixed:
+
+| what | at most |
+|---|---|
+| a token | {tokens.TOKEN_CHARACTERS} characters, {tokens.DEPTH} levels of nesting, {tokens.LIFETIME} seconds |
+| leeway of a verifier's clock | {tokens.LEEWAY} seconds |
+| APDUs in one `card.transmit` | {MOST_APDUS} |
+
+The shortest and longest values of parameters stand in the column *type* of each method.
+"""
+
+TOKEN_TEXT = f"""
+A JWS in compact form (RFC 7515). Its header is `{{"typ": "{tokens.TYPE}", "alg": "{tokens.ALGORITHM}", "kid": …}}`;
+no other algorithm is issued or accepted. Members that are unknown are absent, not empty.
+
+A verifier checks all of this, in this order, and raises an error at the first that fails:
+
+1. the form: three base64url parts, at most {tokens.TOKEN_CHARACTERS} characters;
+2. `alg` and `typ` of the header;
+3. `kid` is in the JWK Set of the station, which came over an authenticated connection or from the pairing;
+4. the signature; only then are the claims read;
+5. `aud` is its own client id;
+6. `nonce` is the one that it made for this request;
+7. `exp` has not passed and `iat` is not to come, with {tokens.LEEWAY} seconds of leeway at most;
+8. `jti` was not used before.
+
+Then it is for the program to judge `proof` and `origin`: see [Proof and origin](../explanation/honesty.md). How to
+verify in other languages is in [Verify tokens](../how-to/verify-tokens.md).
+"""
+
+#: What a token is made of: shown in its own section.
+TOKEN_STRUCTS: tuple[type[msgspec.Struct], ...] = (Claims, Proof, ReaderClaim, Evidence, ContextClaim)
 
 RECORDS = "records.md"
 
@@ -99,8 +171,33 @@ def structs() -> list[type[msgspec.Struct]]:
 
 def member_table(struct: type[msgspec.Struct]) -> str:
     """The members of a message as a table; a message without members says so."""
-    rows = [(f"`{field.name}`", words(field.type), presence(field)) for field in members(struct)]
-    return table(("member", "type", "presence"), rows) if rows else "No members."
+    rows = [
+        (f"`{field.name}`", words(field.type), presence(field), meaning(struct, field.name))
+        for field in members(struct)
+    ]
+    return table(("member", "type", "presence", "meaning"), rows) if rows else "No members."
+
+
+def limits_section() -> str:
+    """The limits of a session: each with its value, and the setting that changes it."""
+    values = {name: getattr(DEFAULT_LIMITS, name) for name in ("message_bytes", "depth", "batch")}
+    settings = {field.name: getattr(config.Limits(), field.name) for field in members(config.Limits)}
+    rows = [
+        (
+            f"`{field.name}`",
+            str({**values, **settings}[field.name]),
+            f"`limits.{field.name}`" if field.name in settings else "fixed",
+            meaning(Limits, field.name),
+        )
+        for field in members(Limits)
+    ]
+    daemon_limits = table(("member", "value", "setting", "meaning"), rows)
+    return LIMITS_TEXT.strip().replace("{daemon_limits}", daemon_limits)
+
+
+def struct_section(struct: type[msgspec.Struct]) -> str:
+    """One struct that messages have in common."""
+    return f"### {struct.__name__}\n\n{prose(struct)}\n\n{member_table(struct)}"
 
 
 def words(kind: mi.Type) -> str:
@@ -138,9 +235,13 @@ def event_section(name: str, event: type[msgspec.Struct]) -> str:
 
 def page() -> str:
     """The page."""
-    parts = [GENERATED, "# The wire", INTRODUCTION.strip(), "## Methods"]
-    parts += [method_section(method) for method in METHODS.values()]
+    parts = [GENERATED, "# The wire", INTRODUCTION.strip()]
+    parts += ["## Transports", TRANSPORT.strip(), "## Session", SESSION.strip(), "## Limits", limits_section()]
+    parts += ["## Scopes", SCOPES_TEXT.strip(), "## Media", MEDIA_TEXT]
+    parts += ["## The token", TOKEN_TEXT.strip(), *map(struct_section, TOKEN_STRUCTS)]
+    parts += ["## Methods", *map(method_section, METHODS.values())]
     parts += ["## Notifications", *(event_section(name, event) for name, event in EVENTS.items())]
-    parts += ["## What messages have in common"]
-    parts += [f"### {struct.__name__}\n\n{prose(struct)}\n\n{member_table(struct)}" for struct in structs()]
+    # The section "Limits" is the table of that struct, with its values.
+    elsewhere = {Limits, *TOKEN_STRUCTS}
+    parts += ["## Common objects", *(struct_section(struct) for struct in structs() if struct not in elsewhere)]
     return "\n\n".join(parts) + "\n"

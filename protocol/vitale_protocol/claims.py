@@ -32,7 +32,7 @@ class ContextClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The claims of WIRE, version 1. ``presented_at`` is seconds with a fraction; the other times are whole seconds.
+    """The claims of a token, version 1. ``presented_at`` is seconds with a fraction; the other times are whole seconds.
 
     ``delegate`` is who presented the application for the patient. ``payload`` is the string that was transported,
     ``payload_b64`` the same in base64 where it is not printable text; never both.

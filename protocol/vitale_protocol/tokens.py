@@ -43,14 +43,14 @@ __all__ = [
 
 ALGORITHM: Final = "ES256"
 TYPE: Final = "vitale-presence+jwt"
-# Seconds; WIRE, "The token".
+# Seconds; docs/reference/wire.md, "The token".
 LEEWAY: Final = 30
 LIFETIME: Final = 600
 # The record of a card with 19 beneficiaries and all their rights stays under 32 KiB; joserfc itself stops at 128 000.
 TOKEN_CHARACTERS: Final = 100_000
 # The header with a SHA-256 thumbprint has 126 characters.
 HEADER_CHARACTERS: Final = 512
-# A payload nests no deeper than a message may (WIRE, "Limits").
+# A payload nests no deeper than a message may (docs/reference/wire.md, "Limits").
 DEPTH: Final = 32
 
 Check = Literal[

@@ -15,15 +15,17 @@ import click
 import msgspec
 import pytest
 
-from docs.generator import configuration
+from docs.generator import configuration, wire
 from docs.generator.cli import commands
 from docs.generator.cli import root as command_line
 from docs.generator.markdown import anchor
+from docs.generator.meanings import MEANINGS
 from vitale_protocol import catalogue
 from vitale_protocol.errors import ConfigurationInvalid, concrete_errors
 from vitale_protocol.events import EVENTS
 from vitale_protocol.media.profile import parse_profile
 from vitale_protocol.methods import METHODS
+from vitale_reader.cli.frame.exit_status import DONE, INTERRUPTED, exit_status
 from vitale_reader.daemon import config
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +101,17 @@ class TestEverythingIsDocumented:
                 for member in msgspec.structs.fields(struct):
                     assert f"| `{member.name}` |" in section, f"{method.name}: {member.name}"
 
+    def test_each_member_of_a_message_has_a_meaning_and_no_other(self) -> None:
+        messages = [struct for method in METHODS.values() for struct in (method.params, method.result)]
+        known: set[str] = set()
+        for struct in {*messages, *EVENTS.values(), *wire.structs()}:
+            for member in msgspec.structs.fields(struct):
+                own = f"{struct.__name__}.{member.name}"
+                assert own in MEANINGS or member.name in MEANINGS, f"docs/generator/meanings.py: {own}"
+                known.add(own if own in MEANINGS else member.name)
+
+        assert set() == set(MEANINGS) - known
+
     def test_each_event(self) -> None:
         page = reference("wire.md")
         for event in EVENTS:
@@ -117,6 +130,12 @@ class TestEverythingIsDocumented:
             section = page.split(f"## `[drivers.options.{name}]`\n")[1].split("\n## ")[0]
             for member in msgspec.structs.fields(struct):
                 assert f"| `{member.name}` |" in section, f"{name}: {member.name}"
+
+    def test_each_exit_status(self) -> None:
+        section = reference("cli.md").split("\n## Exit status\n")[1].split("\n## ")[0]
+        statuses = {exit_status(error()) for error in concrete_errors()} | {DONE, INTERRUPTED}
+
+        assert sorted(statuses) == sorted(map(int, re.findall(r"^\| (\d+) \|", section, flags=re.MULTILINE)))
 
     def test_each_command_and_option(self) -> None:
         page = reference("cli.md")
@@ -186,6 +205,29 @@ def test_links_lead_somewhere(page: Path) -> None:
         if fragment:
             headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
             assert fragment in {anchor(heading) for heading in headings}, target
+
+
+# A comment or a docstring that cites a page: docs/reference/wire.md, "Limits".
+CITATION = re.compile(r"(docs/[\w./-]+\.md)(?:, \"([^\"\n]+)\")?")
+
+
+def test_pages_that_the_code_cites_have_what_is_cited(tracked: list[Path]) -> None:
+    cited = 0
+    for file in tracked:
+        if file.suffix not in {".java", ".js", ".mjs", ".py"} or file.is_relative_to(ROOT / "tests" / "house"):
+            continue
+        for path, heading in CITATION.findall(file.read_text(encoding="utf-8")):
+            page = ROOT / path
+            assert page.exists(), f"{name(file)}: {path}"
+            if heading:
+                cited += 1
+                said = [
+                    found.strip("`")
+                    for found in re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+                ]
+                assert heading in said, f"{name(file)}: {path} has no “{heading}”"
+
+    assert cited > 5
 
 
 def test_decisions_are_numbered_and_listed() -> None:

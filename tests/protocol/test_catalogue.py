@@ -17,7 +17,7 @@ from vitale_protocol.records import Medium
 from vitale_protocol.tokens import CHECKS
 
 ERRORS = [error.reason for error in concrete_errors() if error.__module__ == errors.__name__]
-# Warnings of media to come, which WIRE names already.
+# Warnings that no parser of a medium gives: those of a resolver and of a site.
 ANNOUNCED = ("rights_stale", "delegation", "store_degraded")
 
 

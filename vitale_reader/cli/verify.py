@@ -17,7 +17,7 @@ from vitale_reader.cli.frame.language import t
 
 __all__ = ["verify"]
 
-# WIRE bounds a message to this; no token is longer.
+# docs/reference/wire.md, "Limits": no message, and so no token, is longer.
 LONGEST = 1_048_576
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["watch"]
 
-# WIRE's longest; then the request is made again.
+# docs/reference/wire.md, "presentation.request": the longest timeout_ms; then the request is made again.
 LONGEST = 600.0
 
 

@@ -61,7 +61,7 @@ from vitale_reader.client.watching import Watch, Watchers
 
 __all__ = ["Connection", "Presentation", "Settings"]
 
-# WIRE: timeout_ms is 1 000 to 600 000.
+# docs/reference/wire.md, "presentation.request": timeout_ms is 1 000 to 600 000.
 SHORTEST, LONGEST = 1.0, 600.0
 
 

@@ -19,7 +19,7 @@ from vitale_reader.client.reconnecting import Line
 
 __all__ = ["Lease", "Leases"]
 
-# WIRE: ttl_ms is 100 to 60 000.
+# docs/reference/wire.md, "lease.acquire": ttl_ms is 100 to 60 000.
 SHORTEST, LONGEST = 0.1, 60.0
 
 

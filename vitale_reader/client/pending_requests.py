@@ -34,7 +34,7 @@ __all__ = ["Reads"]
 
 Wish = PresentationRequest | PresentationSubmit
 
-# WIRE: timeout_ms is 1 000 at least.
+# docs/reference/wire.md, "presentation.request": timeout_ms is 1 000 at least.
 SHORTEST = 1.0
 # A daemon answers `timeout` by itself; this much later it is the daemon that is at fault.
 GRACE = 5.0

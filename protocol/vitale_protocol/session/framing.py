@@ -12,7 +12,7 @@ from vitale_protocol.errors import LimitExceeded
 
 __all__ = ["MESSAGE_BYTES", "Framing", "LineFraming", "MessageFraming", "NativeFraming"]
 
-# WIRE, "Limits". Browsers accept no more than 1 MiB from a native messaging host either.
+# docs/reference/wire.md, "Limits". Browsers accept no more than 1 MiB from a native messaging host either.
 MESSAGE_BYTES = 1_048_576
 
 

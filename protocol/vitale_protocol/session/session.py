@@ -55,7 +55,7 @@ Role = Literal["server", "client"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a session accepts; the figures of WIRE.
+    """What a session accepts: docs/reference/wire.md, "Limits".
 
     Attributes:
         message_bytes: the longest message, for the framing to be made with.

@@ -1,4 +1,4 @@
-"""The exit status of each error, as WIRE's "Command line" gives them."""
+"""The exit status of each error: docs/reference/cli.md, "Exit status"."""
 
 from vitale_protocol.errors import (
     AccessError,
