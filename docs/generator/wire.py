@@ -69,8 +69,8 @@ SESSION = f"""
 1. A session is one connection. Its first message is [`session.open`](#{anchor("session.open")}); anything else is
    answered with `not_authenticated`.
 2. `protocol` names the versions that the client speaks. The daemon chooses one, or answers `protocol_unsupported`.
-3. Over TLS the client's certificate says who it is, over the unix socket the operating system; elsewhere `credential`
-   does.
+3. Over TLS the client's certificate says who it is. On the unix socket `credential` does; without one, the operating
+   system vouches for the daemon's own user.
 4. `language` is that of every text that the daemon sends to this session.
 5. Answers come in the order in which they are ready; the JSON-RPC id tells them apart. An id that is still in flight
    may not be used again.
