@@ -87,7 +87,6 @@ class Arm(Message, tag="arm", kw_only=True):
         media: the media wanted.
         readers: the readers wanted; empty means all.
         again: readers whose medium, though read before in this presence, is to be read once more.
-        challenge: bytes for media that can answer a challenge.
         deadline: the driver disarms itself then; seconds of ``time.monotonic()``, which all processes of a machine
             share and no setting of the clock moves. Infinite where somebody waits without a limit.
     """
@@ -95,7 +94,6 @@ class Arm(Message, tag="arm", kw_only=True):
     media: tuple[str, ...]
     readers: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
-    challenge: bytes = b""
     deadline: float
 
 

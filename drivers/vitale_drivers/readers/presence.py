@@ -47,7 +47,7 @@ class Presence:
         self._again = False
 
     def wanted(self, now: float, media: frozenset[str]) -> bool:
-        """Whether one of these media would be read here, at ``now`` in seconds since the epoch."""
+        """Whether one of these media would be read here, at ``now`` of ``time.monotonic()``."""
         armed = self._armed
         return (
             armed is not None
@@ -57,7 +57,7 @@ class Presence:
         )
 
     def due(self, now: float) -> bool:
-        """Whether the medium is to be read, at ``now`` in seconds since the epoch."""
+        """Whether the medium is to be read, at ``now`` of ``time.monotonic()``."""
         return self.wanted(now, self.media) and (not self._begun or self._again)
 
     def renew(self) -> None:

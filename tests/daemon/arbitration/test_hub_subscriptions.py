@@ -169,10 +169,10 @@ def test_progress_goes_to_the_one_whose_turn_it_is(hub: Hub) -> None:
     ], "one is enough to have it taken out"
 
 
-def test_a_drivers_arm_has_no_end_and_no_challenge_for_a_subscription(hub: Hub) -> None:
+def test_a_drivers_arm_has_no_end_for_a_subscription(hub: Hub) -> None:
     (armed,) = of(ArmDriver, hub.subscribe(subscription(1), 0.0))
     assert isinstance(armed, ArmDriver)
-    assert (armed.arm.deadline, armed.arm.challenge) == (float("inf"), b"")
+    assert armed.arm.deadline == float("inf")
     hub.ask(ask(1, 1.0), 1.0)
     assert of(ArmDriver, hub.tick(61.0)) == []
 

@@ -54,12 +54,10 @@ class Waiting(Wish):
     """A request that waits for a presentation.
 
     Attributes:
-        challenge: for media that can answer one.
         asked_at: hub time, seconds.
         deadline: hub time, seconds.
     """
 
-    challenge: bytes = b""
     asked_at: float
     deadline: float
 

@@ -12,9 +12,8 @@ __all__ = ["arm_for"]
 def arm_for(wishes: Wishes, media: frozenset[str], readers: frozenset[str]) -> Arm | None:
     """What a driver with these media and readers is armed for; None where nobody waits for any of them.
 
-    Only for readers that it has: names that clients made up never reach a driver. The challenge is that of whoever is
-    served first, and a subscription has none: what can be answered again and again proves nothing. The deadline is that
-    of the longest request of its kind so far: the driver is disarmed before it, when nobody waits any more.
+    Only for readers that it has: names that clients made up never reach a driver. The deadline is that of the longest
+    request of its kind so far: the driver is disarmed before it, when nobody waits any more.
     """
 
     def concerns(wish: Wish) -> bool:
@@ -30,6 +29,5 @@ def arm_for(wishes: Wishes, media: frozenset[str], readers: frozenset[str]) -> A
     return Arm(
         media=tuple(sorted({medium for wish in wanted for medium in wish.media & media})),
         readers=() if everywhere else tuple(sorted(readers & named)),
-        challenge=min((kind.oldest for kind in kinds), key=lambda numbered: numbered[0])[1].challenge if kinds else b"",
         deadline=inf if subscribed else max(kind.deadline for kind in kinds),
     )

@@ -157,7 +157,6 @@ class Desk:
             key=key,
             media=media,
             readers=readers,
-            challenge=grant.nonce.encode(),
             asked_at=now,
             deadline=now + timeout,
         )
