@@ -10,7 +10,7 @@ import platformdirs
 
 from vitale_protocol.errors import DaemonUnreachable
 
-__all__ = ["Endpoints", "Home", "TlsEndpoint", "WebEndpoint"]
+__all__ = ["Endpoints", "Home", "TlsEndpoint"]
 
 APPLICATION = "vitale-reader"
 
@@ -23,12 +23,6 @@ class TlsEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-class WebEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the WebSocket transport and the dashboard are served."""
-
-    url: str
-
-
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The addresses in use by a running daemon, as ``endpoints.json`` tells them."""
 
@@ -36,7 +30,6 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str
     unix: str | None = None
     tls: TlsEndpoint | None = None
-    web: WebEndpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ SCOPES: tuple[Scope, ...] = (
 )
 Purpose = Literal["fse", "teleservices", "dp", "identity"]
 StationMode = Literal["production", "test", "simulated"]
-Transport = Literal["unix", "tls", "websocket", "stdio"]
+Transport = Literal["unix", "tls"]
 
 # Anchored at both ends without ``$``, which would let a final line feed through in Python.
 Nonce = Annotated[str, msgspec.Meta(min_length=22, max_length=128, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
@@ -468,8 +468,7 @@ class ClientsAdd(Params):
 
     name: Name
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)]
-    transports: Annotated[tuple[Transport, ...], msgspec.Meta(min_length=1, max_length=4)]
-    origins: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=200)], ...], msgspec.Meta(max_length=8)] = ()
+    transports: Annotated[tuple[Transport, ...], msgspec.Meta(min_length=1, max_length=2)]
 
 
 class ClientAdded(Result):
@@ -497,7 +496,6 @@ class ClientSummary(Result):
     name: str
     scopes: tuple[str, ...]
     transports: tuple[str, ...]
-    origins: tuple[str, ...] = ()
     created_at: float = 0.0
     revoked_at: float | None = None
 

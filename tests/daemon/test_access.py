@@ -4,11 +4,14 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from pkgutil import iter_modules
+from typing import get_args
 
 import pytest
 
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
-from vitale_protocol.methods import SCOPES
+from vitale_protocol.methods import SCOPES, Transport
+from vitale_reader.daemon import transports
 from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Peer
 from vitale_reader.daemon.store.store import Store
 
@@ -30,6 +33,11 @@ def with_access(folder: Path, work: Callable[[Access], Awaitable[None]]) -> None
     asyncio.run(main())
 
 
+def test_a_client_can_be_paired_for_the_transports_that_there_are_and_for_no_other() -> None:
+    there_are = {module.name for module in iter_modules(transports.__path__)} - {"stream"}  # what both are made of
+    assert there_are == set(get_args(Transport))
+
+
 def test_the_daemons_own_user_may_do_everything(tmp_path: Path) -> None:
     async def work(access: Access) -> None:
         caller = access.authenticate(Peer(transport="unix", own_user=True), None)
@@ -41,7 +49,7 @@ def test_the_daemons_own_user_may_do_everything(tmp_path: Path) -> None:
 
 def test_nobody_else_speaks_without_a_credential(tmp_path: Path) -> None:
     async def work(access: Access) -> None:
-        for peer, credential in ((UNIX, None), (UNIX, "guess"), (UNIX, ""), (Peer(transport="websocket"), None)):
+        for peer, credential in ((UNIX, None), (UNIX, "guess"), (UNIX, ""), (Peer(transport="tls"), None)):
             with pytest.raises(NotAuthenticated):
                 access.authenticate(peer, credential)
         with pytest.raises(NotAuthenticated):
@@ -65,7 +73,7 @@ def test_a_paired_client_holds_its_scopes_across_restarts(tmp_path: Path) -> Non
             caller.require(["identity", "rights", "payload"])
         assert refused.value.data == {"scopes": ["payload", "rights"]}
         with pytest.raises(NotAuthenticated):
-            access.authenticate(Peer(transport="websocket"), credential)
+            access.authenticate(Peer(transport="tls"), credential)
 
     with_access(tmp_path, pair)
     with_access(tmp_path, use)

@@ -46,7 +46,6 @@ clients = Group("clients", help=t("Appaire et révoque les logiciels.", "Pairs a
     show_default=True,
     help=t("Par où il viendra ; répétable.", "How it will come; repeatable."),
 )
-@click.option("--origin", "origins", multiple=True, metavar="URL", help=t("Origine web admise.", "Web origin allowed."))
 @click.option(
     "--output",
     "file",
@@ -59,7 +58,6 @@ def add(
     name: str,
     scopes: tuple[str, ...],
     transports: tuple[str, ...],
-    origins: tuple[str, ...],
     file: Path | None,
     as_json: bool,
     home: Path | None,
@@ -74,7 +72,6 @@ def add(
             name,
             scopes=cast("tuple[Scope, ...]", scopes),
             transports=cast("tuple[Transport, ...]", transports),
-            origins=origins,
         )
         try:
             Pairing.of(added, address=_tls_address(home) if added.certificate else None).save(file)

@@ -77,6 +77,4 @@ def _addresses(endpoints: Endpoints, mode: StationMode) -> list[tuple[str, str]]
         lines.append(("unix", endpoints.unix))
     if endpoints.tls is not None:
         lines.append(("tls", f"{endpoints.tls.host}:{endpoints.tls.port}  sha256 {endpoints.tls.sha256}"))
-    if endpoints.web is not None:
-        lines.append(("web", endpoints.web.url))
     return lines

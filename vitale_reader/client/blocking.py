@@ -423,11 +423,9 @@ class Connection:
 
     # ── administration ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def add_client(
-        self, name: str, *, scopes: Iterable[Scope], transports: Iterable[Transport], origins: Iterable[str] = ()
-    ) -> ClientAdded:
+    def add_client(self, name: str, *, scopes: Iterable[Scope], transports: Iterable[Transport]) -> ClientAdded:
         """Pairs a new client; its material is told this once. Needs the scope ``admin``."""
-        return self._run(self._open()[0].add_client(name, scopes=scopes, transports=transports, origins=origins))
+        return self._run(self._open()[0].add_client(name, scopes=scopes, transports=transports))
 
     def clients(self) -> tuple[ClientSummary, ...]:
         """The paired clients. Needs the scope ``admin``."""

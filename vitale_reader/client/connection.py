@@ -390,11 +390,9 @@ class Connection:
 
     # ── administration ───────────────────────────────────────────────────────────────────────────────────────────
 
-    async def add_client(
-        self, name: str, *, scopes: Iterable[Scope], transports: Iterable[Transport], origins: Iterable[str] = ()
-    ) -> ClientAdded:
+    async def add_client(self, name: str, *, scopes: Iterable[Scope], transports: Iterable[Transport]) -> ClientAdded:
         """Pairs a new client; its material is told this once. Needs the scope ``admin``."""
-        wish = ClientsAdd(name=name, scopes=tuple(scopes), transports=tuple(transports), origins=tuple(origins))
+        wish = ClientsAdd(name=name, scopes=tuple(scopes), transports=tuple(transports))
         # Not repeated after a loss: the daemon may have made the client already.
         return await self._line.ask_once("clients.add", wish, ClientAdded)
 

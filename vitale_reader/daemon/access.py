@@ -120,7 +120,6 @@ class Access:
         *,
         scopes: Sequence[Scope],
         transports: Sequence[Transport],
-        origins: Sequence[str] = (),
         certificate: Callable[[str], str] | None = None,
     ) -> tuple[str, str]:
         """Pairs a client; returns its id and its credential, which is kept here only as a digest.
@@ -129,7 +128,6 @@ class Access:
             name: free text, for people.
             scopes: all that it may ever ask for.
             transports: how it may come.
-            origins: exact web origins, for the web transports.
             certificate: given the client's id, makes its certificate and returns the digest of it.
 
         Raises:
@@ -148,7 +146,6 @@ class Access:
             name=name,
             scopes=" ".join(scopes),
             transports=" ".join(transports),
-            origins=" ".join(origins),
             certificate_sha256=certificate(client_id) if certificate else None,
             credential_sha256=_digest(credential),
             created_at=self._clock(),
@@ -214,7 +211,6 @@ class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     scopes: str
     transports: str
-    origins: str
     certificate_sha256: str | None
     credential_sha256: str | None
     created_at: float
@@ -228,7 +224,6 @@ class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
             name=self.name,
             scopes=tuple(self.scopes.split()),
             transports=tuple(self.transports.split()),
-            origins=tuple(self.origins.split()),
             created_at=self.created_at,
             revoked_at=self.revoked_at,
         )

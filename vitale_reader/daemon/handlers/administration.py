@@ -5,7 +5,6 @@ import itertools
 
 import msgspec
 
-from vitale_protocol.errors import InvalidParams
 from vitale_protocol.methods import (
     ClientAdded,
     ClientsAdd,
@@ -44,14 +43,11 @@ class AdministrationCalls:
             issued.append(self._parts.certificates.issue_client(client_id))
             return issued[0].sha256
 
-        if params.origins and "websocket" not in params.transports:
-            raise InvalidParams("origins are for the websocket transport", data={"path": "$.origins"})
         with_tls = "tls" in params.transports
         client_id, credential = await self._parts.access.add(
             params.name,
             scopes=params.scopes,
             transports=params.transports,
-            origins=params.origins,
             certificate=certificate if with_tls else None,
         )
         self._parts.note("clients.add", "ok", conversation.authenticated())

@@ -71,7 +71,8 @@ clients = Table(
     Column("name", String(100), nullable=False),
     Column("scopes", String(500), nullable=False),
     Column("transports", String(200), nullable=False),
-    Column("origins", String(10_000), nullable=False),
+    # Always empty: no transport has web origins. Without it, a desk of the version before could not write to a site.
+    Column("origins", String(10_000), nullable=False, default=""),
     Column("certificate_sha256", String(64), unique=True),
     Column("credential_sha256", String(64), unique=True),
     Column("created_at", Float, nullable=False),
