@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.daemon.store.crash_program import claimed
 from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailable
 from vitale_reader.daemon.issuing.delivery import Delivery
 from vitale_reader.daemon.issuing.replay import DAY, ReplayGuard
@@ -113,14 +114,14 @@ def test_what_died_before_its_token_counts_as_used_and_is_forgotten_in_time(tmp_
 
     async def main() -> None:
         async with guarding() as guard:
-            await guard.reserve(STRING)
+            await claimed(guard, STRING)
         async with guarding() as guard:
             assert await guard.purge() == 0
             with pytest.raises(Replayed):
-                await guard.reserve(STRING)
+                await claimed(guard, STRING)
             clock.now += 2 * DAY
             assert await guard.purge() == 1
-            await guard.reserve(STRING)
+            await claimed(guard, STRING)
 
     asyncio.run(main())
 

@@ -47,6 +47,14 @@ def keepers(store: Database, point: int) -> tuple[Chain, Outbox, ReplayGuard]:
     )
 
 
+async def claimed(guard: ReplayGuard, string: bytes) -> str:
+    """Claims the string of an apCV as a delivery does; returns its digest."""
+    digest = guard.digest({"string": string})
+    assert digest is not None
+    await guard.claim(digest)
+    return digest
+
+
 async def put(outbox: Outbox, point: int, number: int, guard: ReplayGuard, digest: str | None = None) -> str:
     token = OutboxToken(jti=f"jti-{point}-{number}", exp=int(time.time()) + 900, token=f"token-{point}-{number}")
     entry = Entry(at=time.time(), action="presentation.request", outcome="ok", jti=token.jti)
@@ -60,7 +68,7 @@ async def readings(place: Path | str, point: int, tell: Callable[[str], None]) -
     store = Store(place)
     await store.open()
     _, outbox, guard = keepers(store, point)
-    digest = await guard.reserve(STRING % point)
+    digest = await claimed(guard, STRING % point)
     tell("reserved")
     first = await put(outbox, point, 1, guard, digest)
     tell(f"handed {first}")
@@ -91,7 +99,7 @@ async def fill_spool(place: Path | str, folder: Path, point: int) -> None:
     await spool.open()
     _, outbox, guard = keepers(spool, point)
     for number in range(3):
-        digest = await guard.reserve(STRING % point + b"-%d" % number)
+        digest = await claimed(guard, STRING % point + b"-%d" % number)
         await put(outbox, point, number, guard, digest)
     await spool.close()
     site = Store(place)

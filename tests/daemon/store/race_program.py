@@ -33,7 +33,9 @@ async def desk(place: Path | str, number: int, rounds: int, start: Barrier, resu
     for each in range(rounds):
         start.wait()
         try:
-            digest = await guard.reserve(b"string-%d" % each)
+            digest = guard.digest({"string": b"string-%d" % each})
+            assert digest is not None
+            await guard.claim(digest)
             token = OutboxToken(jti=f"{each}-{number}", exp=int(time.time()) + 900, token="t")
             entry = Entry(at=time.time(), action="presentation.request", outcome="ok", jti=token.jti)
             also = [guard.settle(digest)]

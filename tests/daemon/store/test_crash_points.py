@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import Connection, Select, select
 from sqlalchemy.exc import IntegrityError
 
-from tests.daemon.store.crash_program import STRING, VAULT, bring_spool, keepers, put, station
+from tests.daemon.store.crash_program import STRING, VAULT, bring_spool, claimed, keepers, put, station
 from vitale_protocol.errors import Replayed
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, outbox, seen
@@ -95,7 +95,7 @@ async def holds(store: Store, point: int, told: list[str]) -> None:
     assert (state == "used") == made, "the token, its line and the mark of its string are there together or not at all"
     if "reserved" in told:
         with pytest.raises(Replayed):
-            await guard.reserve(STRING % point)
+            await claimed(guard, STRING % point)
     for jti in waiting:
         with pytest.raises(IntegrityError):
             await put(kept, point, int(jti[-1]), guard)

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, Table, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from tests.daemon.store.crash_program import claimed
 from vitale_protocol.errors import Replayed, StoreUnavailable
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.access import Access
@@ -170,12 +171,12 @@ def test_a_strict_site_takes_no_string_meanwhile_and_cards_go_on(tmp_path: Path)
     async def work(desk: Desk) -> None:
         desk.site.gone = True
         with pytest.raises(StoreUnavailable):
-            await desk.guard.reserve(b"string")
+            await claimed(desk.guard, b"string")
         with pytest.raises(StoreUnavailable):
             await desk.guard.knows(VAULT.digest("string", b"string"))
         await desk.put(1)
         await desk.back()
-        await desk.guard.reserve(b"string")
+        await claimed(desk.guard, b"string")
 
     on(tmp_path, work, strict=True)
 
@@ -183,13 +184,13 @@ def test_a_strict_site_takes_no_string_meanwhile_and_cards_go_on(tmp_path: Path)
 def test_a_string_of_the_time_without_database_counts_once_afterwards(tmp_path: Path) -> None:
     async def work(desk: Desk) -> None:
         desk.site.gone = True
-        digest = await desk.guard.reserve(b"string")
+        digest = await claimed(desk.guard, b"string")
         await desk.put(1, also=[desk.guard.settle(digest)])
         with pytest.raises(Replayed):
-            await desk.guard.reserve(b"string")
+            await claimed(desk.guard, b"string")
         await desk.back()
         with pytest.raises(Replayed):
-            await desk.guard.reserve(b"string")
+            await claimed(desk.guard, b"string")
         states = await desk.store.run(lambda connection: connection.execute(select(seen.c.state)).scalars().all())
         assert states == ["used"]
 
@@ -203,7 +204,7 @@ def test_a_string_that_was_used_at_two_desks_meanwhile_is_told(
         async with opened(Desk(tmp_path)) as desk, opened(Desk(tmp_path, "other")) as other:
             for each in (desk, other):
                 each.site.gone = True
-                await each.guard.reserve(b"string")
+                await claimed(each.guard, b"string")
             await desk.back()
             assert "were used" not in caplog.text
             await other.back()
@@ -218,7 +219,7 @@ def test_a_string_that_was_used_at_two_desks_meanwhile_is_told(
 def test_a_commit_whose_answer_was_lost_counts_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def work(desk: Desk) -> None:
         desk.site.dies_after_commit = True
-        digest = await desk.guard.reserve(b"string")
+        digest = await claimed(desk.guard, b"string")
         await desk.back()
         desk.site.dies_after_commit = True
         token = await desk.put(1, also=[desk.guard.settle(digest)])
@@ -249,7 +250,7 @@ def test_a_piece_that_was_brought_and_not_forgotten_is_not_there_twice(tmp_path:
     async def work(desk: Desk) -> None:
         desk.site.gone = True
         for number in range(3):
-            digest = await desk.guard.reserve(b"string-%d" % number)
+            digest = await claimed(desk.guard, b"string-%d" % number)
             await desk.put(number, also=[desk.guard.settle(digest)])
         desk.site.gone = False
         desk.site.dies_after_commit = True  # the site has it, and the desk does not know

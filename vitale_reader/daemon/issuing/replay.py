@@ -44,12 +44,6 @@ class ReplayGuard:
             return self._vault.digest("code", code)
         return None
 
-    async def reserve(self, string: bytes) -> str:
-        """Claims the string of an apCV; see ``claim``."""
-        digest = self._vault.digest("string", string)
-        await self.claim(digest)
-        return digest
-
     async def claim(self, digest: str) -> None:
         """Claims what is known by a digest for one presentation; of several that race for it, one gets it.
 
