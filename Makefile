@@ -56,9 +56,8 @@ docs:            ## the site, into docs/_build; a warning is an error
 	@.venv/bin/sphinx-build -q -W --keep-going -n -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
-reference:       ## writes docs/reference/ and the schema again from the code
+reference:       ## writes what is made from the code: docs/reference/, the map of the rooms, the schema
 	@.ci/setup run
-	@.venv/bin/python -m vitale_protocol.schemas
 	@.venv/bin/python -m docs.generator
 
 clean:           ## everything that can be made again

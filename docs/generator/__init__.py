@@ -1,37 +1,50 @@
-"""The pages of docs/reference that are made from the code, so that they cannot say anything else than it does.
+"""What is made from the code, so that it cannot say anything else: pages of docs/, the map of the rooms, the schema.
 
 ``python -m docs.generator`` writes them; with ``--check`` it only says which are stale, and fails if any is.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from docs.generator import cli, configuration, errors, records, wire
+from docs.generator import cli, configuration, errors, records, rooms, rooms_picture, wire
+from vitale_protocol import schemas
 
-__all__ = ["PAGES", "REFERENCE", "stale", "write"]
+__all__ = ["FILES", "ROOT", "stale", "write"]
 
-REFERENCE = Path(__file__).parents[1] / "reference"
+ROOT = Path(__file__).parents[2]
 
-PAGES: dict[str, Callable[[], str]] = {
-    "cli.md": cli.page,
-    "configuration.md": configuration.page,
-    "errors.md": errors.page,
-    "records.md": records.page,
-    "wire.md": wire.page,
+
+def _schema(name: str) -> str:
+    return schemas.documents()[name].decode()
+
+
+#: By path from the root of the checkout.
+FILES: dict[str, Callable[[], str]] = {
+    "docs/reference/cli.md": cli.page,
+    "docs/reference/configuration.md": configuration.page,
+    "docs/reference/errors.md": errors.page,
+    "docs/reference/records.md": records.page,
+    "docs/reference/wire.md": wire.page,
+    "docs/explanation/rooms.md": rooms.page,
+    "docs/pictures/rooms.svg": rooms_picture.picture,
+    **{f"protocol/vitale_protocol/schema/{name}": partial(_schema, name) for name in schemas.documents()},
 }
 
 
-def write(folder: Path = REFERENCE) -> None:
-    """Writes every page."""
-    for name, page in PAGES.items():
-        (folder / name).write_text(page(), encoding="utf-8")
+def write(root: Path = ROOT) -> None:
+    """Writes every file."""
+    for name, content in FILES.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content(), encoding="utf-8")
 
 
-def stale(folder: Path = REFERENCE) -> list[str]:
-    """The names of the pages that are missing or not what the code says."""
+def stale(root: Path = ROOT) -> list[str]:
+    """The files that are missing or not what the code says."""
     found: list[str] = []
-    for name, page in PAGES.items():
-        file = folder / name
-        if not file.exists() or file.read_text(encoding="utf-8") != page():
+    for name, content in FILES.items():
+        file = root / name
+        if not file.exists() or file.read_text(encoding="utf-8") != content():
             found.append(name)
     return found

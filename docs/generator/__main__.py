@@ -1,22 +1,22 @@
-"""``python -m docs.generator [--check]``: writes the generated reference, or says what is stale in it."""
+"""``python -m docs.generator [--check]``: writes what is made from the code, or says what is stale."""
 
 import argparse
 import sys
 
-from docs.generator import PAGES, stale, write
+from docs.generator import FILES, stale, write
 
 
 def main() -> int:
-    """Does it; the exit status is 1 when a check finds a stale page."""
+    """Does it; the exit status is 1 when a check finds a stale file."""
     parser = argparse.ArgumentParser(prog="python -m docs.generator", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
     if not parser.parse_args().check:
         write()
-        print(f"wrote {', '.join(PAGES)}")
+        print(f"wrote {', '.join(FILES)}")
         return 0
     found = stale()
     for name in found:
-        print(f"docs/reference/{name} is stale: run `make reference`", file=sys.stderr)
+        print(f"{name} is stale: run `make reference`", file=sys.stderr)
     return 1 if found else 0
 
 

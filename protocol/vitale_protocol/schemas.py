@@ -1,10 +1,9 @@
 """The JSON Schema and OpenRPC documents in ``schema/``, generated from the typed messages.
 
-``python -m vitale_protocol.schemas`` writes them anew; a test fails when they differ from the types.
+``make reference`` writes them anew; a test fails when they differ from the types.
 """
 
 import inspect
-from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
@@ -16,9 +15,8 @@ from vitale_protocol.methods import METHODS, PROTOCOL_VERSION, Method
 from vitale_protocol.records import Record
 from vitale_protocol.tokens import Claims
 
-__all__ = ["FOLDER", "documents", "json_schema", "openrpc"]
+__all__ = ["documents", "json_schema", "openrpc"]
 
-FOLDER: Final = Path(__file__).parent / "schema"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 Document = dict[str, Any]
@@ -133,14 +131,3 @@ def _summary(declared: type[msgspec.Struct]) -> str:
 
 def _text(document: Document) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
-
-
-def main() -> None:
-    """Writes the files of ``schema/``."""
-    FOLDER.mkdir(exist_ok=True)
-    for name, content in documents().items():
-        (FOLDER / name).write_bytes(content)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-
-from vitale_drivers.camera.capture import Pixels
+from numpy.typing import NDArray
 
 __all__ = ["Verdict", "Watch", "is_dark"]
 
@@ -31,7 +30,7 @@ _SPECKS = 0.01
 """The share of what is looked at that may be brighter: hot pixels, light at an edge of the lid."""
 
 
-def is_dark(grey: Pixels) -> bool:
+def is_dark(grey: NDArray[np.uint8]) -> bool:
     """Whether a picture, grey, is black all over."""
     seen = grey[::_STEP, ::_STEP]
     return int(np.count_nonzero(seen > _DARKEST)) <= seen.size * _SPECKS
@@ -55,7 +54,7 @@ class Watch:
     _same_since: float = 0.0
     _dark_since: float | None = None
 
-    def saw(self, pixels: Pixels, *, dark: bool, now: float) -> Verdict:
+    def saw(self, pixels: NDArray[np.uint8], *, dark: bool, now: float) -> Verdict:
         """Takes a picture, in whatever form, and whether it is black; says what is to be thought of the camera."""
         if self.still:
             self._compare(zlib.crc32(np.ascontiguousarray(pixels).data), now)

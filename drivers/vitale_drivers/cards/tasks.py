@@ -5,19 +5,17 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from vitale_drivers.base import Failed, Presented, Report, Transmit, Transmitted
 from vitale_drivers.cards.channel import Channel
 from vitale_protocol.apdu import Response, status_name
 from vitale_protocol.errors import CardError, MediumRemoved, MediumUnreadable, VitaleError
+from vitale_protocol.events import LeaseWhy
 from vitale_protocol.media import apcv, reading_script
 from vitale_protocol.media.profile import Profile
 
-if TYPE_CHECKING:
-    from vitale_drivers.cards.lease import CardLease
-
-__all__ = ["LOCKED", "PHONE", "TORN", "Task", "is_locked", "phone_reading", "reading", "transmission"]
+__all__ = ["LOCKED", "PHONE", "TORN", "HeldLease", "Task", "is_locked", "phone_reading", "reading", "transmission"]
 
 PHONE = "apcv-nfc"
 
@@ -26,6 +24,18 @@ TORN = "medium_removed.phone"
 
 LOCKED = "medium_unreadable.phone-locked"
 """Reason of a ``retry``: the phone is locked."""
+
+
+class HeldLease(Protocol):
+    """The lease that a task holds the card for, as far as whoever runs the task needs it."""
+
+    @property
+    def id(self) -> int:
+        """The number that the core gave it."""
+        ...
+
+    def end(self, why: LeaseWhy) -> None:
+        """Ends it; the first reason stays."""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +58,7 @@ class Task:
     failed: Callable[[VitaleError], Report]
     reads: bool
     phone: bool = False
-    lease: "CardLease | None" = None
+    lease: HeldLease | None = None
     granted: bool = field(default=False, init=False)
     ended: bool = field(default=False, init=False)
 

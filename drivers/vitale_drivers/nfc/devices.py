@@ -11,14 +11,13 @@ from pathlib import Path
 import usb1
 from nfc.clf import device as nfcpy
 from nfc.clf import pn532, pn533, transport
-from serial.tools import list_ports
 
 from vitale_drivers.nfc.faults import CHIP_FAULTS
 from vitale_drivers.nfc.generic import GenericLink
 from vitale_drivers.nfc.pn53x import Pn53xLink
 from vitale_drivers.nfc.settings import Address
 from vitale_drivers.nfc.transport import Link, Place
-from vitale_drivers.readers.serial_ports import is_pseudo_terminal
+from vitale_drivers.readers.serial_ports import PortList, is_pseudo_terminal
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 __all__ = ["NfcpyBus"]
@@ -175,8 +174,8 @@ def _usb_place(device: usb1.USBDevice, address: Address, vid: int, pid: int) -> 
 
 def _serial_id(path: str) -> str:
     """The serial number of a USB serial adapter where it has one; ``ttyUSB0`` is an index, and only the last resort."""
-    for port in list_ports.comports():
-        if port.device == path and port.vid is not None and port.pid is not None and port.serial_number:
+    for port in PortList().usb():
+        if port.device == path and port.serial_number:
             return f"nfc:{port.vid:04x}:{port.pid:04x}:{port.serial_number}"
     return f"nfc:{path}"
 

@@ -1,4 +1,6 @@
-"""What the simulated service knows: the phones of a scenario, the strings used, the contexts open; pure.
+"""What the simulated service knows: the phones of a scenario, the strings used, the contexts open.
+
+No clock, no randomness, no network; it may be asked by several threads.
 
 Its refusals, by the code that its SOAP faults carry; they are the simulator's own, since the real service's list is not
 public:

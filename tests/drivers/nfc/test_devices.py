@@ -167,8 +167,9 @@ def test_a_reader_plugged_again_into_the_same_socket_keeps_its_id(monkeypatch: p
 def test_a_serial_adapter_is_called_by_its_serial_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Port:
         device, vid, pid, serial_number = str(tmp_path), 0x0403, 0x6001, "A50285BI"
+        location, product = "1-2", "FT232R"
 
-    monkeypatch.setattr("vitale_drivers.nfc.devices.list_ports.comports", lambda: [Port()])
+    monkeypatch.setattr("vitale_drivers.readers.serial_ports.list_ports.comports", lambda: [Port()])
     (place,) = NfcpyBus().places(Address("serial", str(tmp_path)))
     assert place.id == "nfc:0403:6001:A50285BI"
 
