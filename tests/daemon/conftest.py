@@ -1,7 +1,6 @@
 """A daemon in the test's own process, a client that is nothing but JSON lines on a socket, and phones on a reader."""
 
 import asyncio
-import dataclasses
 import datetime as dt
 import hashlib
 import itertools
@@ -225,7 +224,7 @@ class ScriptedResolver(Resolver):
             origin="simulated",
         )
         self.open_contexts[made.identifiant] = made
-        return dataclasses.replace(made, **self.changes)
+        return msgspec.structs.replace(made, **self.changes)
 
     async def restore(self, identifiant: str) -> Resolution:
         await self._note("restore", identifiant)

@@ -4,10 +4,10 @@ import asyncio
 import datetime as dt
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from vitale_protocol.errors import ContextUnknown, ResolverRefused, ResolverUnavailable, VitaleError
 from vitale_protocol.records import Beneficiaire, Record

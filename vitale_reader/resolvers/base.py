@@ -12,10 +12,12 @@ Rules that every resolver keeps:
 import abc
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import ClassVar
 
+import msgspec
+
 from vitale_protocol.methods import StationMode
+from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin, Record
 from vitale_protocol.tokens import ContextClaim
 
@@ -24,8 +26,7 @@ __all__ = ["Options", "Resolution", "Resolver", "claim_of", "timestamp"]
 Options = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Resolution:
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """An apCV context, and what it says of the patient.
 
     Attributes:
@@ -38,10 +39,12 @@ class Resolution:
         origin: what kind of service vouches; ``unknown`` where nothing tells.
     """
 
+    __repr__ = concealed
+
     identifiant: str
     token: str
     date_fin_validite: dt.datetime
-    record: Record = field(default_factory=Record)
+    record: Record = msgspec.field(default_factory=Record)
     delegate: str | None = None
     rights_at: dt.datetime | None = None
     origin: Origin = "unknown"

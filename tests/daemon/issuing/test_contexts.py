@@ -2,10 +2,10 @@
 
 import asyncio
 import datetime as dt
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import vitale_reader
 from vitale_protocol.errors import ContextUnknown, ResolverRefused, ResolverUnavailable

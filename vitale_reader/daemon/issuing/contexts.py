@@ -11,15 +11,16 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import Connection, delete, insert, select, update
+from msgspec.structs import asdict, replace
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from vitale_protocol.errors import ContextUnknown, MixedOrigin, ResolverUnavailable, StoreUnavailable, VitaleError
 from vitale_protocol.events import ContextExpiring
 from vitale_protocol.methods import ContextRestored, StationMode
+from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin
 from vitale_protocol.tokens import ContextClaim
 from vitale_reader.daemon.keystore.vault import Vault
@@ -42,9 +43,10 @@ LOOK = 30.0
 Notify = Callable[[str, ContextExpiring], bool]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Held:
+class Held(msgspec.Struct, frozen=True, kw_only=True):
     """A context that a client holds; times are epoch seconds."""
+
+    __repr__ = concealed
 
     digest: str
     client_id: str
@@ -52,6 +54,19 @@ class Held:
     noticed: bool
     ends_at: float
     sealed: bytes
+
+
+# Statements are constants: to build one anew costs more than to run it.
+_OF_DIGEST = contexts.c.digest == bindparam("of_digest")
+_HOLD = insert(contexts)
+_UPDATE = update(contexts).where(_OF_DIGEST)
+_FORGET = delete(contexts).where(_OF_DIGEST)
+_PURGE = delete(contexts).where(contexts.c.ends_at <= bindparam("now"))
+# Those of the other stations of a site are theirs; version 0.1 did not say whose they are, and had one station.
+_LIVING = select(*(contexts.c[name] for name in Held.__struct_fields__)).where(
+    contexts.c.station.is_(None) | (contexts.c.station == bindparam("of_station")),
+    contexts.c.ends_at > bindparam("now"),
+)
 
 
 class Kept(ContextClaim, frozen=True, kw_only=True):
@@ -92,12 +107,9 @@ class Contexts:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        names = ("digest", "client_id", "notice_at", "noticed", "ends_at", "sealed")
-        # Those of the other stations of a site are theirs; version 0.1 did not say whose they are, and had one station.
-        ours = contexts.c.station.is_(None) | (contexts.c.station == self._station)
-        query = select(*(contexts.c[name] for name in names)).where(ours, contexts.c.ends_at > self._clock())
-        rows = await self._store.run(lambda connection: connection.execute(query).all())
-        found = [Held(**dict(zip(names, row, strict=True))) for row in rows]
+        values = {"of_station": self._station, "now": self._clock()}
+        rows = await self._store.run(lambda connection: connection.execute(_LIVING, values).mappings().all())
+        found = [Held(**row) for row in rows]
         self._held = {held.digest: held for held in found if self._opens(held)}
 
     # ── readings ──
@@ -114,12 +126,12 @@ class Contexts:
             ends_at=ends_at,
             sealed=self._seal(resolution, digest),
         )
-        row = {name: getattr(held, name) for name in Held.__slots__} | {"station": self._station}
+        row = asdict(held) | {"station": self._station}
 
         def write(connection: Connection) -> None:
             # A service may give the context that it gave before.
-            connection.execute(delete(contexts).where(contexts.c.digest == digest))
-            connection.execute(insert(contexts), row)
+            connection.execute(_FORGET, {"of_digest": digest})
+            connection.execute(_HOLD, row)
 
         return held, write
 
@@ -233,8 +245,8 @@ class Contexts:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        statement = delete(contexts).where(contexts.c.ends_at <= self._clock())
-        return await self._store.run(lambda connection: connection.execute(statement).rowcount)
+        values = {"now": self._clock()}
+        return await self._store.run(lambda connection: connection.execute(_PURGE, values).rowcount)
 
     def _until_next(self) -> float | None:
         now = self._clock()
@@ -285,7 +297,7 @@ class Contexts:
             again = replace(again, notice_at=held.notice_at, noticed=held.noticed)
         self._held[held.digest] = again
         self._changed.set()
-        await self._update(held.digest, **{name: getattr(again, name) for name in Held.__slots__})
+        await self._update(held.digest, **asdict(again))
 
     def _opens(self, held: Held) -> bool:
         """Whether it was sealed with the keys that the station has now, and may be used in its mode of now."""
@@ -305,15 +317,15 @@ class Contexts:
         return held
 
     def _seal(self, resolution: Resolution, digest: str) -> bytes:
-        kept = Kept(**msgspec.structs.asdict(claim_of(resolution)), origin=resolution.origin)
+        kept = Kept(**asdict(claim_of(resolution)), origin=resolution.origin)
         return self._vault.seal(msgspec.json.encode(kept), f"context:{digest}")
 
     def _open(self, held: Held) -> Kept:
         return msgspec.json.decode(self._vault.unseal(held.sealed, f"context:{held.digest}"), type=Kept)
 
     async def _update(self, digest: str, /, **values: object) -> None:
-        statement = update(contexts).where(contexts.c.digest == digest).values(**values)
-        await self._store.run(lambda connection: connection.execute(statement))
+        values["of_digest"] = digest
+        await self._store.run(lambda connection: connection.execute(_UPDATE, values))
 
     async def _drop(self, digest: str) -> None:
         self._held.pop(digest, None)
@@ -326,8 +338,8 @@ class Contexts:
             logger.error("a context that was released stays in the store until its end: %s", error)
 
     async def _forget(self, digests: list[str]) -> None:
-        statement = delete(contexts).where(contexts.c.digest.in_(digests))
-        await self._store.run(lambda connection: connection.execute(statement))
+        rows = [{"of_digest": digest} for digest in digests]
+        await self._store.run(lambda connection: connection.execute(_FORGET, rows))
 
 
 def _restored(claim: ContextClaim, *, confirmed: bool) -> ContextRestored:

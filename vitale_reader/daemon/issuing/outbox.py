@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.keystore.vault import Vault
@@ -15,6 +15,17 @@ __all__ = ["MOST_LISTED", "Outbox"]
 
 #: Bytes of tokens in one listing: with what surrounds them they fit into one message of the wire (1 MiB).
 MOST_LISTED = 786_432
+
+# Statements are constants: to build one anew costs more than to run it.
+_OF_CLIENT = outbox.c.client_id == bindparam("of_client")
+_PUT = insert(outbox)
+_LIST = (
+    select(outbox.c.jti, outbox.c.exp, outbox.c.sealed)
+    .where(_OF_CLIENT, outbox.c.exp > bindparam("now"))
+    .order_by(outbox.c.jti)  # UUIDv7: in order of time
+)
+_ACKNOWLEDGE = delete(outbox).where(_OF_CLIENT, outbox.c.jti.in_(bindparam("jtis", expanding=True)))
+_PURGE = delete(outbox).where(outbox.c.exp <= bindparam("now"))
 
 
 class Outbox:
@@ -65,7 +76,7 @@ class Outbox:
         }
 
         def work(connection: Connection) -> None:
-            connection.execute(insert(outbox), row)
+            connection.execute(_PUT, row)
             for more in also:
                 more(connection)
             self._chain.append(connection, entry)
@@ -80,12 +91,8 @@ class Outbox:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        query = (
-            select(outbox.c.jti, outbox.c.exp, outbox.c.sealed)
-            .where(outbox.c.client_id == client_id, outbox.c.exp > self._clock())
-            .order_by(outbox.c.jti)  # UUIDv7: in order of time
-        )
-        rows = await self._store.run(lambda connection: connection.execute(query).all())
+        values = {"of_client": client_id, "now": self._clock()}
+        rows = await self._store.run(lambda connection: connection.execute(_LIST, values).all())
         sizes = itertools.accumulate(len(sealed) for _, _, sealed in rows)
         listed = itertools.takewhile(lambda pair: pair[1] <= MOST_LISTED, zip(rows, sizes, strict=True))
         return tuple(
@@ -99,8 +106,8 @@ class Outbox:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        statement = delete(outbox).where(outbox.c.client_id == client_id, outbox.c.jti.in_(jtis))
-        return await self._store.run(lambda connection: connection.execute(statement).rowcount)
+        values = {"of_client": client_id, "jtis": jtis}
+        return await self._store.run(lambda connection: connection.execute(_ACKNOWLEDGE, values).rowcount)
 
     async def purge(self) -> int:
         """Forgets what has expired; returns how many there were.
@@ -108,5 +115,5 @@ class Outbox:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        statement = delete(outbox).where(outbox.c.exp <= self._clock())
-        return await self._store.run(lambda connection: connection.execute(statement).rowcount)
+        values = {"now": self._clock()}
+        return await self._store.run(lambda connection: connection.execute(_PURGE, values).rowcount)

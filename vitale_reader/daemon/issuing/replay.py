@@ -7,7 +7,7 @@ counts as used: nobody can know how far the service got. Kept is its keyed diges
 import secrets
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
@@ -18,6 +18,14 @@ from vitale_reader.daemon.store.tables import seen
 __all__ = ["ReplayGuard"]
 
 DAY = 86_400.0
+
+# Statements are constants: to build one anew costs more than to run it.
+_OF_DIGEST = seen.c.digest == bindparam("of_digest")
+_CLAIM = insert(seen)
+_FIND = select(seen.c.digest).where(_OF_DIGEST)
+_SETTLE = update(seen).where(_OF_DIGEST).values(state="used")
+_WITHDRAW = delete(seen).where(_OF_DIGEST, seen.c.state == "reserved")
+_PURGE = delete(seen).where(seen.c.expires_at <= bindparam("now"))
 
 
 class ReplayGuard:
@@ -54,7 +62,7 @@ class ReplayGuard:
         expires_at = self._clock() + self._days * DAY
         row = {"digest": digest, "state": "reserved", "expires_at": expires_at, "claim": secrets.token_hex(16)}
         try:
-            await self._store.run(lambda connection: connection.execute(insert(seen), row), needs="guard")
+            await self._store.run(lambda connection: connection.execute(_CLAIM, row), needs="guard")
         except IntegrityError as error:
             raise Replayed("it was used before") from error
 
@@ -64,13 +72,13 @@ class ReplayGuard:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        query = select(seen.c.digest).where(seen.c.digest == digest)
-        return await self._store.run(lambda connection: connection.execute(query).first(), needs="guard") is not None
+        values = {"of_digest": digest}
+        row = await self._store.run(lambda connection: connection.execute(_FIND, values).first(), needs="guard")
+        return row is not None
 
     def settle(self, digest: str) -> Callable[[Connection], object]:
         """What marks a reserved string as used, within the transaction that keeps its token."""
-        statement = update(seen).where(seen.c.digest == digest).values(state="used")
-        return lambda connection: connection.execute(statement)
+        return lambda connection: connection.execute(_SETTLE, {"of_digest": digest})
 
     async def withdraw(self, digest: str) -> None:
         """Gives a reserved string back: it is certain that it was sent to nobody.
@@ -78,8 +86,7 @@ class ReplayGuard:
         Raises:
             StoreUnavailable: the store cannot be written; the string counts as used.
         """
-        statement = delete(seen).where(seen.c.digest == digest, seen.c.state == "reserved")
-        await self._store.run(lambda connection: connection.execute(statement))
+        await self._store.run(lambda connection: connection.execute(_WITHDRAW, {"of_digest": digest}))
 
     async def purge(self) -> int:
         """Forgets the strings whose time is over; returns how many there were.
@@ -87,5 +94,5 @@ class ReplayGuard:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        statement = delete(seen).where(seen.c.expires_at <= self._clock())
-        return await self._store.run(lambda connection: connection.execute(statement).rowcount)
+        values = {"now": self._clock()}
+        return await self._store.run(lambda connection: connection.execute(_PURGE, values).rowcount)

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Executable, func, select
+from sqlalchemy import Connection, func, select
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.access import Access
@@ -27,6 +27,11 @@ LOOK = 2.0
 SELDOM = 10.0
 
 Seen = tuple[tuple[tuple[object, ...], ...], ...]
+
+# Statements are constants: to build one anew costs more than to run it.
+_LISTS = select(opposition_lists.c.generation).order_by(opposition_lists.c.generation)
+_CLIENTS = select(func.count(), func.max(clients.c.created_at), func.max(clients.c.revoked_at))
+_STATIONS = select(stations_table.c.station, stations_table.c.sealed).order_by("station")
 
 
 class News:
@@ -85,10 +90,7 @@ class News:
 
     def _glance(self, connection: Connection) -> Seen:
         """What differs where there is news; one round to a database that has none."""
-        queries: list[Executable] = [select(opposition_lists.c.generation).order_by(opposition_lists.c.generation)]
-        if self._stations is not None:
-            queries.append(select(func.count(), func.max(clients.c.created_at), func.max(clients.c.revoked_at)))
-            queries.append(select(stations_table.c.station, stations_table.c.sealed).order_by("station"))
+        queries = (_LISTS,) if self._stations is None else (_LISTS, _CLIENTS, _STATIONS)
         return tuple(tuple(map(tuple, connection.execute(query))) for query in queries)
 
     async def watch(self) -> None:

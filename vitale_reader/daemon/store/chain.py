@@ -8,11 +8,11 @@
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Column, Connection, RowMapping, Select, delete, func, insert, select, update
+from msgspec.structs import asdict, replace
+from sqlalchemy import Column, Connection, RowMapping, Select, bindparam, delete, func, insert, select, update
 
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store.tables import audit, audit_heads
@@ -27,9 +27,19 @@ COLUMNS = ("station", "number", "at", "client_id", "action", "outcome", "medium"
 #: Rows that are held in memory at a time.
 PIECE = 2_000
 
+# Statements are constants: to build one anew costs more than to run it.
+_OF_STATION = audit.c.station == bindparam("of_station")
+_FIND_HEAD = select(audit_heads).where(audit_heads.c.station == bindparam("of_station"))
+_LOCK_HEAD = _FIND_HEAD.with_for_update()
+_MOVE_HEAD = update(audit_heads).where(audit_heads.c.station == bindparam("of_station"))
+_APPEND = insert(audit)
+_TAKE = select(audit).where(_OF_STATION).order_by(audit.c.number).limit(bindparam("most"))
+_LINK = select(audit.c.mac).where(_OF_STATION, audit.c.number == bindparam("at_number"))
+_DROP = delete(audit).where(_OF_STATION, audit.c.number <= bindparam("up_to"))
+_FIRST_KEPT = select(func.min(audit.c.number)).where(_OF_STATION, audit.c.at >= bindparam("since"))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One line: ``action`` is a method of the wire, ``outcome`` ``ok`` or a catalogue reason; ``at`` epoch seconds."""
 
     at: float
@@ -48,8 +58,7 @@ class Anchor(msgspec.Struct, frozen=True, kw_only=True):
     mac: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
+class Broken(msgspec.Struct, frozen=True, kw_only=True):
     """The first row of a chain that does not hold.
 
     Attributes:
@@ -62,8 +71,7 @@ class Broken:
     why: Literal["changed", "missing", "unchained", "head", "resumed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of the chain of one station, of so many rows."""
 
     station: str
@@ -71,8 +79,7 @@ class Verified:
     broken: Broken | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class Head(msgspec.Struct, frozen=True, kw_only=True):
     """A row of ``audit_heads``: the first row that is kept and the hash before it, the last row and its hash."""
 
     station: str
@@ -123,7 +130,7 @@ class Chain:
             head = self._head(connection, for_update=True) or self._first_head(1)
         row = {"station": self.station, "number": head.last + 1} | asdict(entry)
         mac = self._link(head.mac, row)
-        connection.execute(insert(audit), row | {"mac": mac})
+        connection.execute(_APPEND, row | {"mac": mac})
         self._move(connection, head, last=head.last + 1, mac=mac)
 
     def purge(self, connection: Connection, before: float) -> int:
@@ -133,18 +140,15 @@ class Chain:
 
     def take(self, connection: Connection, most: int) -> list[tuple[int, Entry]]:
         """The first rows of this station's chain, with their numbers, to be moved to another store."""
-        names = tuple(each.name for each in fields(Entry))
-        query = select(audit).where(audit.c.station == self.station).order_by(audit.c.number).limit(most)
-        rows = connection.execute(query).mappings().all()
-        return [(row["number"], Entry(**{name: row[name] for name in names})) for row in rows]
+        rows = connection.execute(_TAKE, {"of_station": self.station, "most": most}).mappings().all()
+        return [(row["number"], Entry(**{name: row[name] for name in Entry.__struct_fields__})) for row in rows]
 
     def drop(self, connection: Connection, last: int) -> None:
         """Forgets the rows up to a number, which are in another store now."""
         head = self._head(connection, for_update=True)
-        of_station = audit.c.station == self.station
-        link = connection.execute(select(audit.c.mac).where(of_station, audit.c.number == last)).scalar()
+        link = connection.execute(_LINK, {"of_station": self.station, "at_number": last}).scalar()
         if head is not None and link is not None:
-            connection.execute(delete(audit).where(of_station, audit.c.number <= last))
+            connection.execute(_DROP, {"of_station": self.station, "up_to": last})
             self._move(connection, head, first=last + 1, before=link)
 
     def anchor(self, connection: Connection) -> Anchor | None:
@@ -214,15 +218,14 @@ class Chain:
         head = self._head(connection, station, for_update=True)
         if head is None:
             return 0
-        of_station = audit.c.station == station
-        keep = connection.execute(select(func.min(audit.c.number)).where(of_station, audit.c.at >= before)).scalar()
+        keep = connection.execute(_FIRST_KEPT, {"of_station": station, "since": before}).scalar()
         first = head.last + 1 if keep is None else keep
         if not isinstance(first, int) or first <= head.first:
             return 0
-        link = connection.execute(select(audit.c.mac).where(of_station, audit.c.number == first - 1)).scalar()
+        link = connection.execute(_LINK, {"of_station": station, "at_number": first - 1}).scalar()
         if link is None:
             return 0  # somebody was here: what is left is evidence
-        count = connection.execute(delete(audit).where(of_station, audit.c.number < first)).rowcount
+        count = connection.execute(_DROP, {"of_station": station, "up_to": first - 1}).rowcount
         self._move(connection, head, first=first, before=link)
         return count
 
@@ -242,14 +245,13 @@ class Chain:
         return Head(station=self.station, first=number, before=start, last=number - 1, mac=start)
 
     def _head(self, connection: Connection, station: str | None = None, *, for_update: bool = False) -> Head | None:
-        query = select(audit_heads).where(audit_heads.c.station == (station or self.station))
-        row = connection.execute(query.with_for_update() if for_update else query).mappings().first()
+        query = _LOCK_HEAD if for_update else _FIND_HEAD
+        row = connection.execute(query, {"of_station": station or self.station}).mappings().first()
         return None if row is None else _head_of(row)
 
     def _move(self, connection: Connection, head: Head, **changes: Any) -> None:
         moved = replace(head, **changes)
-        statement = update(audit_heads).where(audit_heads.c.station == head.station)
-        connection.execute(statement.values(**moved.sealed(self._vault)))
+        connection.execute(_MOVE_HEAD, {"of_station": head.station} | moved.sealed(self._vault))
 
     def _link(self, before: bytes, row: Mapping[Any, Any]) -> bytes:
         return self._vault.link(before, msgspec.json.encode([row[name] for name in COLUMNS]))
@@ -263,4 +265,4 @@ def _pieces(connection: Connection, query: Select[Any], key: Column[int]) -> Ite
 
 
 def _head_of(row: RowMapping) -> Head:
-    return Head(**{name: row[name] for name in ("station", "first", "before", "last", "mac")})
+    return Head(**{name: row[name] for name in Head.__struct_fields__})
