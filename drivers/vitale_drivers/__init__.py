@@ -1,1 +1,4 @@
-"""Drivers: the only place that touches devices and their libraries."""
+"""Drivers: the only place that touches devices and their libraries.
+
+For other rooms: ``base``, ``camera``, ``cards``, ``contract``, ``host``, ``nfc``, ``pcsc``, ``readers``, ``scanner``.
+"""

@@ -1,4 +1,7 @@
-"""The command line: one file a group of commands, nothing imported before it is used."""
+"""The command line: one file a group of commands, nothing imported before it is used.
+
+For other rooms: ``main``, and no module.
+"""
 
 import io
 import sys

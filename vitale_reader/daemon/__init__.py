@@ -1,1 +1,4 @@
-"""The daemon: one asyncio process that turns presentations into signed tokens."""
+"""The daemon: one asyncio process that turns presentations into signed tokens.
+
+For other rooms: ``app``, ``config``, ``issuing``, ``keystore``, ``site``, ``store``.
+"""

@@ -1,4 +1,4 @@
-"""The daemon's answer to every call: the handlers of all topics as one table, and the life of the sessions.
+"""The daemon's answer to every call, and the life of the sessions.
 
 A handler returns its result, a coroutine of it, or None where the answer comes later (``presentation.request``).
 """
@@ -9,21 +9,14 @@ from typing import Any
 
 from vitale_protocol.errors import LimitExceeded, ShuttingDown, VitaleError
 from vitale_protocol.events import ContextExpiring
-from vitale_protocol.methods import METHODS, Result
+from vitale_protocol.methods import Result
 from vitale_protocol.session.session import Called
 from vitale_reader.daemon.conversation import Connection, Conversation
-from vitale_reader.daemon.handlers.administration import AdministrationCalls
-from vitale_reader.daemon.handlers.leases import LeaseCalls
-from vitale_reader.daemon.handlers.presentations import PresentationCalls
-from vitale_reader.daemon.handlers.readers import ReaderCalls
-from vitale_reader.daemon.handlers.services import Handler, Parts, RequestId
-from vitale_reader.daemon.handlers.sessions import SessionCalls
-from vitale_reader.daemon.handlers.tokens import TokenCalls
+from vitale_reader.daemon.handlers.services import Parts, RequestId
+from vitale_reader.daemon.handlers.topics import handlers
 from vitale_reader.daemon.issuing.delivery import incident
 
 __all__ = ["Service"]
-
-TOPICS = (SessionCalls, ReaderCalls, PresentationCalls, TokenCalls, LeaseCalls, AdministrationCalls)
 
 
 class Service:
@@ -33,11 +26,7 @@ class Service:
         self._parts = parts
         self._last_number = 0
         self._stopping = False
-        self._handlers: dict[str, Handler] = {}
-        for topic in TOPICS:
-            self._handlers.update(topic(parts).handlers)
-        if self._handlers.keys() != METHODS.keys():
-            raise RuntimeError(f"methods without handler: {sorted(METHODS.keys() ^ self._handlers.keys())}")
+        self._handlers = handlers(parts)
 
     # ── for transports ──
 

@@ -1,1 +1,4 @@
-"""Driver ``camera``: codes shown to webcams, through OpenCV."""
+"""Driver ``camera``: codes shown to webcams, through OpenCV.
+
+For other rooms: ``driver``.
+"""

@@ -1,1 +1,4 @@
-"""Reading cards over any transport; shared by ``pcsc`` and ``nfc``."""
+"""Reading cards over any transport; shared by ``pcsc`` and ``nfc``.
+
+For other rooms: ``channel``, ``lease``, ``tasks``.
+"""

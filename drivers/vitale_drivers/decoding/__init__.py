@@ -1,4 +1,7 @@
-"""Optical decoding: pictures in, symbols out; no device, no state but what ``StreamDecoder`` says of itself."""
+"""Optical decoding: pictures in, symbols out; no device, no state but what ``StreamDecoder`` says of itself.
+
+For other rooms: what is named here, and no module.
+"""
 
 from vitale_drivers.decoding.cascade import decode
 from vitale_drivers.decoding.stream import StreamDecoder

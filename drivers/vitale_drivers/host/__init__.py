@@ -1,1 +1,4 @@
-"""The process that one driver runs in: worker, pipe, redaction of its log."""
+"""The process that one driver runs in: worker, pipe, redaction of its log.
+
+For other rooms: ``pipe``, ``redaction``, ``worker``.
+"""

@@ -1,1 +1,4 @@
-"""Driver ``nfc``: phones on NFC readers, through nfcpy."""
+"""Driver ``nfc``: phones on NFC readers, through nfcpy.
+
+For other rooms: ``driver``.
+"""

@@ -1,1 +1,4 @@
-"""Driver ``pcsc``: chip cards and phones on PC/SC readers, through pyscard."""
+"""Driver ``pcsc``: chip cards and phones on PC/SC readers, through pyscard.
+
+For other rooms: ``driver``.
+"""

@@ -1,1 +1,4 @@
-"""Driver ``scanner``: handheld imagers on serial ports, through pyserial."""
+"""Driver ``scanner``: handheld imagers on serial ports, through pyserial.
+
+For other rooms: ``driver``.
+"""

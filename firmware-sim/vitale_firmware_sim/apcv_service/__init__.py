@@ -1,1 +1,4 @@
-"""The apCV service in software, over HTTP."""
+"""The apCV service in software, over HTTP.
+
+For other rooms: ``assertion``, ``service``.
+"""

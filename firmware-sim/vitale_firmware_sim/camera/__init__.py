@@ -1,1 +1,4 @@
-"""A network camera in software, and what stands before it."""
+"""A network camera in software, and what stands before it.
+
+For other rooms: ``live``, ``scene``, ``sequence``, ``video``.
+"""

@@ -1,1 +1,4 @@
-"""A handheld imager in software, on a serial port or as a keyboard."""
+"""A handheld imager in software, on a serial port or as a keyboard.
+
+For other rooms: ``device``, ``faults``.
+"""

@@ -1,1 +1,4 @@
-"""A phone with the apCV application in software: its states, its NFC face, its screen."""
+"""A phone with the apCV application in software: its states, its NFC face, its screen.
+
+For other rooms: ``application``, ``card``, ``profiles``, ``screen``, ``strings``, ``user``.
+"""

@@ -1,1 +1,4 @@
-"""A PN532 in software: firmware, field, cards in it."""
+"""A PN532 in software: firmware, field, cards in it.
+
+For other rooms: ``card``, ``faults``, ``reader``.
+"""

@@ -1,1 +1,4 @@
-"""A serial line in software, on a pseudo-terminal."""
+"""A serial line in software, on a pseudo-terminal.
+
+For other rooms: ``device``, ``line``.
+"""

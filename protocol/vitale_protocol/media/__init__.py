@@ -2,6 +2,9 @@
 
 The core calls ``interpret``; a driver for chip cards calls ``recognise`` and ``reading_script``. A new medium is one
 new module here, and one line in the tables below.
+
+For other rooms: ``apcv``, ``codes``, ``ins_datamatrix``, ``medium``, ``nir``, ``profile``, ``two_d_doc``,
+``vitale2``, ``wedge``.
 """
 
 from collections.abc import Mapping

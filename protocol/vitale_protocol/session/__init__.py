@@ -1,1 +1,4 @@
-"""The session as a sans-I/O peer: messages in, events out, bytes to send."""
+"""The session as a sans-I/O peer: messages in, events out, bytes to send.
+
+For other rooms: ``framing``, ``jsonrpc``, ``session``, ``wire_errors``.
+"""

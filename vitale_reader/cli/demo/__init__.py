@@ -1,1 +1,4 @@
-"""``vitale-reader demo``: its environment, what it does, what it shows."""
+"""``vitale-reader demo``: its environment, what it does, what it shows.
+
+For other rooms: ``command``.
+"""

@@ -1,1 +1,4 @@
-"""``vitale-reader sim``: devices in software, one module a kind."""
+"""``vitale-reader sim``: devices in software, one module a kind.
+
+For other rooms: ``group``.
+"""

@@ -1,1 +1,4 @@
-"""Transports: bytes to session and back, nothing else."""
+"""Transports: bytes to session and back, nothing else.
+
+For other rooms: ``stream``, ``tls``, ``unix``.
+"""

@@ -1,0 +1,84 @@
+"""docs/explanation/rooms.md: the rooms of the four packages, their jobs and their arrows."""
+
+from docs.generator import house
+from docs.generator.markdown import GENERATED, table
+
+__all__ = ["SHOWN", "inside", "page"]
+
+INTRODUCTION = """
+Folders are rooms: what belongs together lies together. A room holds at most fifteen modules, its docstring says its job,
+and its door, the line "For other rooms", names what others may import. Imports point downwards only, without a circle;
+the tests of a room lie in a folder of the same name. Why it is so:
+[ADR 0023](../adr/0023-rooms-with-doors.md).
+
+![The rooms of each package on their floors, with arrows to what they import](../pictures/rooms.svg)
+
+An arrow of the picture means "imports"; it is left out where it follows from others.
+"""
+
+FIGURES = """
+A room counts once, whatever lies in it; so does a module that lies beside the rooms. An arrow leads from one of them to
+another that it imports. Floors are the longest way down.
+"""
+
+#: The parts of the house from top to bottom, by name, and what is left out of each: it is shown by itself.
+SHOWN: dict[str, tuple[str, ...]] = {
+    "vitale_reader.cli": (),
+    "vitale_reader.daemon": (),
+    "vitale_reader": ("vitale_reader.__main__", "vitale_reader.cli", "vitale_reader.daemon"),
+    "vitale_firmware_sim": (),
+    "vitale_drivers": (),
+    "vitale_protocol": (),
+}
+
+
+def inside(part: str) -> house.Floors:
+    """The rooms and modules of a part."""
+    return house.floors(part, without=SHOWN[part])
+
+
+def short(module: str, part: str) -> str:
+    """The name of a room or module within its part."""
+    return module.removeprefix(f"{part}.")
+
+
+def figures(part: str) -> tuple[str, ...]:
+    """The line of a part in the table of figures."""
+    floors = inside(part)
+    rooms = [child for child in floors.arrows if child in house.rooms()]
+    modules = sum(house.size(room) for room in house.rooms() if is_in(room, rooms)) + len(floors.arrows) - len(rooms)
+    largest = max(house.size(room) for room in [*rooms, part])
+    counted = (len(rooms), len(floors.arrows) - len(rooms), floors.count, floors.height, modules, largest)
+    return f"`{part}`", *map(str, counted)
+
+
+def is_in(room: str, rooms: list[str]) -> bool:
+    """Whether a room is one of others, or lies in one."""
+    return any(f"{room}.".startswith(f"{outer}.") for outer in rooms)
+
+
+def section(part: str) -> str:
+    """A part: its job and the table of its rooms, the highest floor first."""
+    floors = inside(part)
+    order = sorted(floors.arrows, key=lambda child: (-floors.floor[child], child))
+    rows = [row for child in order for row in rows_of(child, part, floors)]
+    head = ("floor", "", "modules", "job", "imports")
+    return f"## `{part}`\n\n{house.job(part)}\n\n{table(head, rows)}"
+
+
+def rows_of(child: str, part: str, floors: house.Floors) -> list[tuple[str, ...]]:
+    """The lines of a room and of those in it."""
+    arrows = ", ".join(f"`{short(other, part)}`" for other in sorted(floors.arrows[child]))
+    if child not in house.rooms():
+        return [(str(floors.floor[child]), f"`{short(child, part)}`", "", house.job(child), arrows)]
+    first = (str(floors.floor[child]), f"**`{short(child, part)}`**", str(house.size(child)), house.job(child), arrows)
+    within = [room for room in house.rooms() if room.startswith(f"{child}.")]
+    return [first, *(("", f"`{short(room, part)}`", str(house.size(room)), house.job(room), "") for room in within)]
+
+
+def page() -> str:
+    """The page."""
+    head = ("part", "rooms", "modules beside them", "arrows", "floors", "modules in all", "largest room")
+    parts = [GENERATED, "# The rooms of the house", INTRODUCTION.strip(), "## In figures", FIGURES.strip()]
+    parts += [table(head, map(figures, SHOWN)), *map(section, SHOWN)]
+    return "\n\n".join(parts) + "\n"
