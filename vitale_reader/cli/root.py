@@ -47,6 +47,9 @@ COMMANDS = {
     "doctor": Entry(
         "doctor:doctor", "Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do."
     ),
+    "bench": Entry(
+        "bench:bench", "Mesure ce poste, et dit ce qui est lent.", "Measures this desk, and says what is slow."
+    ),
     "sim": Entry("sim.group:sim", "Simule des appareils.", "Simulates devices."),
     "completion": Entry(
         "completion:completion", "Complétion pour bash, zsh ou fish.", "Completion for bash, zsh or fish."

@@ -1,7 +1,6 @@
 """The frame of every command: its errors become exit statuses, and the options that lead to a daemon are the same."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,8 +13,19 @@ from vitale_reader.cli.frame.language import language, t, use
 
 if TYPE_CHECKING:
     from vitale_reader.client.blocking import Connection
+    from vitale_reader.client.reconnecting import Settings
 
-__all__ = ["Command", "Group", "Simulation", "as_json", "command", "daemon_options", "home_option", "to_daemon"]
+__all__ = [
+    "Command",
+    "Group",
+    "Simulation",
+    "as_json",
+    "command",
+    "daemon_options",
+    "daemon_settings",
+    "home_option",
+    "to_daemon",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -157,7 +167,22 @@ def daemon_options(function: F) -> F:
 
 def to_daemon(home: Path | None, address: str | None, pairing: Path | None) -> "Connection":
     """A connection for a command."""
-    from vitale_reader.client.blocking import connect
+    from vitale_reader.client.blocking import Connection
 
-    making = partial(connect, name="vitale-reader", language=language(), connect_timeout=CONNECT_TIMEOUT)
-    return making(home=home, address=address, pairing=pairing)
+    return Connection(daemon_settings(home, address, pairing))
+
+
+def daemon_settings(home: Path | None, address: str | None, pairing: Path | None) -> "Settings":
+    """What ``daemon_options`` say of the way to the daemon."""
+    from vitale_reader.client.pairing import Pairing
+    from vitale_reader.client.reconnecting import Settings
+    from vitale_reader.home import Home
+
+    return Settings(
+        home=Home.locate() if home is None else Home.under(home),
+        address=address,
+        pairing=None if pairing is None else Pairing.load(pairing),
+        language=language(),
+        name="vitale-reader",
+        connect_timeout=CONNECT_TIMEOUT,
+    )

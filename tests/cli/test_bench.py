@@ -1,0 +1,155 @@
+"""``bench`` at a desk: its figures with a simulated card and a film before a camera; nothing read without consent."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import vitale_reader
+from vitale_protocol.methods import Scope
+from vitale_reader.cli import bench
+from vitale_reader.cli.bench import judged
+from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.frame.language import use
+from vitale_reader.client.pairing import Pairing
+
+
+@pytest.fixture(scope="module")
+def station() -> Iterator[Stage]:
+    with stage(simulated_driver=True) as running:
+        yield running
+
+
+@pytest.fixture
+def card(station: Stage) -> Iterator[Stage]:
+    assert station.slot is not None
+    station.slot.insert("adulte")
+    yield station
+    station.slot.remove()
+
+
+def run(home: Path, *arguments: str, language: str = "en", given: str = "") -> "subprocess.CompletedProcess[str]":
+    command = (sys.executable, "-m", "vitale_reader", "bench", "--trips", "20", "--language", language, *arguments)
+    environment = {**os.environ, "VITALE_READER_HOME": str(home), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        command, env=environment, input=given, capture_output=True, encoding="utf-8", timeout=50, check=False
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def figures(home: Path, *arguments: str) -> list[dict[str, Any]]:
+    done = run(home, "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)["figures"]
+    return found
+
+
+def audited(home: Path) -> list[str]:
+    done = subprocess.run(
+        (sys.executable, "-m", "vitale_reader", "audit", "export", "--home", str(home)),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=50,
+        check=True,
+    )
+    return [str(json.loads(line)["action"]) for line in done.stdout.splitlines()]
+
+
+def test_daemon_store_and_the_card_that_is_there(card: Stage) -> None:
+    found = figures(card.home, "--yes")
+    assert [one["subject"] for one in found] == ["connection", "store", "reader"]
+    for one in found:
+        assert one["unit"] == "ms"
+        assert 0 < one["p50"] <= one["p95"] < 30_000
+
+
+def test_its_tokens_are_acknowledged_and_nobody_is_named(card: Stage) -> None:
+    done = run(card.home, "--yes")
+    assert done.returncode == 0
+    for word in ("eyJ", "EXEMPLE", "CLAIRE"):
+        assert word not in done.stdout + done.stderr
+    with vitale_reader.connect(home=card.home) as client:
+        assert client.pending() == ()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_without_consent_no_card_is_read(card: Stage, arguments: tuple[str, ...]) -> None:
+    before = audited(card.home).count("presentation.request")
+    done = run(card.home, *arguments, given="y\n")
+    assert "not read without consent (--yes)" in done.stdout
+    assert audited(card.home).count("presentation.request") == before
+
+
+def test_a_pairing_that_may_not_read_is_told_so(card: Stage, tmp_path: Path) -> None:
+    tls = card.endpoints.tls
+    assert tls is not None
+    nothing: tuple[Scope, ...] = ("apdu",)
+    with vitale_reader.connect(home=card.home) as admin:
+        added = admin.add_client("bench", scopes=nothing, transports=["tls"])
+    Pairing.of(added, address=f"tls://{tls.host}:{tls.port}").save(tmp_path / "bench.toml")
+    (reader,) = figures(card.home, "--yes", "--pairing", str(tmp_path / "bench.toml"))[2:]
+    assert reader["left_out"] == "it needs a pairing with the scope identity"
+    assert "p50" not in reader
+
+
+def test_without_a_card_this_is_said(station: Stage) -> None:
+    done = run(station.home, "--yes", language="fr")
+    assert done.returncode == 0
+    assert "Aucune carte Vitale" in done.stderr
+    assert [line.split("\t")[3] for line in done.stdout.splitlines()] == ["bien", "bien"]
+
+
+def test_a_card_that_cannot_be_read_is_no_figure(station: Stage) -> None:
+    assert station.slot is not None
+    station.slot.insert("vitale-1")
+    try:
+        readers = [one for one in figures(station.home, "--yes") if one["subject"] == "reader"]
+    finally:
+        station.slot.remove()
+    for one in readers:
+        assert one["left_out"]
+        assert "p50" not in one
+
+
+def test_without_a_daemon(tmp_path: Path) -> None:
+    assert run(tmp_path, "--json").returncode == 3
+
+
+def test_a_camera_gives_pictures() -> None:
+    pytest.importorskip("cv2")
+    with stage(simulated_driver=True, codes=True) as running:
+        with vitale_reader.connect(home=running.home) as client:
+            # To load OpenCV takes its time.
+            next(one for one in client.watch() if one.reader.driver == "camera" and one.reader.state == "empty")
+        found = [one for one in figures(running.home) if one["subject"] == "camera"]
+    assert [one["unit"] for one in found] == ["/s"]
+    assert 1 < found[0]["p50"] <= 10
+
+
+@pytest.mark.parametrize(
+    ("subject", "seconds", "slow"),
+    [
+        ("connection", [0.001] * 20, False),
+        ("connection", [0.001] * 10 + [0.020] * 10, True),
+        ("store", [0.020] * 20, False),
+        ("store", [0.030], True),
+        ("reader", [0.5] * 8 + [3.0] * 2, False),
+        ("reader", [2.5] * 10, True),
+    ],
+)
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_what_is_slow_has_a_remedy(subject: bench.Subject, seconds: list[float], slow: bool, language: str) -> None:
+    use("fr" if language == "fr" else "en")
+    one = judged(subject, "a name", seconds)
+    assert (one.slow, bool(one.remedy)) == (slow, slow)
+
+
+def test_help_needs_no_daemon() -> None:
+    assert CliRunner().invoke(bench.bench, ["--help"]).exit_code == 0
