@@ -2,18 +2,25 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
+import vitale_drivers
+import vitale_firmware_sim
+import vitale_protocol
+import vitale_reader
 from tests.benchmarks import clients, echo, latency_camera, phones, stores
 from tests.benchmarks.processes import MEBIBYTE, baseline, loads, resident, waking
-from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
+from tests.benchmarks.table import MILLISECONDS, Allowance, Measure, p50, p95
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing, VitaleError
 from vitale_reader import aio
 from vitale_reader.cli.demo.environment import Stage, stage
@@ -28,6 +35,13 @@ SETTLING = 3.0
 """Seconds after a start until a daemon is at rest."""
 
 IMAGE = "adulte"
+
+ALLOWED = Allowance(0.003, 0.005)
+"""What a token may take more than bare pyscard takes to read the same card."""
+
+MOST_MEMORY = 60
+SERVING, HELP, IMPORT = 0.400, 0.100, 0.100
+"""MiB of the core with SQLite; seconds from a start to serving, to the help, and to the SDK imported."""
 
 
 def measure_all(readings: int, idle: int, taps: int, store: str | None, say: Callable[[str], None]) -> list[Measure]:
@@ -56,7 +70,7 @@ def measure_all(readings: int, idle: int, taps: int, store: str | None, say: Cal
     say(t("Signature…", "Signing…"))
     measures.append(echo.signatures(Measure))
     say(t("Démarrages…", "Start-ups…"))
-    measures += [*_start(), _help()]
+    measures += [*_start(), *_commands()]
     return measures
 
 
@@ -74,19 +88,18 @@ async def _tokens(scenery: Stage, readings: int) -> list[Measure]:
                 times["pyscard"] += await asyncio.to_thread(_bare_pyscard, scenery, name, readings // ROUNDS)
                 times["unix"] += await _readings(local, readings // ROUNDS)
                 times["tls"] += await _readings(paired, readings // ROUNDS)
-    bare50, bare95 = p50(times["pyscard"]), p95(times["pyscard"])
     return [
         Measure(
             name=t("carte présente → jeton vérifié", "card present → verified token"),
             unit="ms",
             baseline=t("pyscard seul, même carte", "bare pyscard, same card"),
-            baseline_p50=bare50 * MILLISECONDS,
-            baseline_p95=bare95 * MILLISECONDS,
+            baseline_p50=p50(times["pyscard"]) * MILLISECONDS,
+            baseline_p95=p95(times["pyscard"]) * MILLISECONDS,
             ours=way,
             p50=p50(times[way]) * MILLISECONDS,
             p95=p95(times[way]) * MILLISECONDS,
-            promise=t("APDU + 10 ms au p95", "APDU + 10 ms at p95"),
-            kept=p95(times[way]) <= bare50 + 0.010,
+            promise=ALLOWED.text("pyscard"),
+            kept=ALLOWED.holds(times[way], times["pyscard"]),
         )
         for way in ("unix", "tls")
     ]
@@ -111,8 +124,9 @@ async def _readings(reader: aio.Connection, count: int) -> list[float]:
     times: list[float] = []
     for _ in range(count):
         before = time.perf_counter()
-        await reader.read(timeout=PATIENCE)
+        found = await reader.read(timeout=PATIENCE, acknowledge=False)
         times.append(time.perf_counter() - before)
+        await found.acknowledge()  # by itself it would come beside the next reading, and lengthen it
     return times
 
 
@@ -198,8 +212,8 @@ def _memory(scenery: Stage) -> list[Measure]:
                 unit="MiB",
                 ours=name,
                 p50=size,
-                promise="" if number else t("noyau < 60 MiB", "core < 60 MiB"),
-                kept=None if number else size < 60,
+                promise="" if number else f"≤ {MOST_MEMORY} MiB",
+                kept=None if number else size <= MOST_MEMORY,
             )
         )
     return lines
@@ -208,10 +222,13 @@ def _memory(scenery: Stage) -> list[Measure]:
 def _start() -> list[Measure]:
     first: list[float] = []
     again: list[float] = []
-    for _ in range(ROUNDS):
-        with tempfile.TemporaryDirectory(prefix="vitale-bench-") as folder:
-            first.append(_until_serving(folder))
-            again.append(_until_serving(folder))
+    uncompiled: list[float] = []
+    with _without_byte_code() as environment:
+        for _ in range(ROUNDS):
+            with tempfile.TemporaryDirectory(prefix="vitale-bench-") as folder:
+                first.append(_until_serving(folder, _compiling()))
+                again.append(_until_serving(folder, _compiling()))
+                uncompiled.append(_until_serving(folder, environment))
     return [
         Measure(
             name=t("démarrage → en service", "start to serving"),
@@ -219,20 +236,41 @@ def _start() -> list[Measure]:
             ours=what,
             p50=p50(times) * MILLISECONDS,
             p95=max(times) * MILLISECONDS,
-            promise="< 500 ms",
-            kept=p50(times) < 0.500,
+            promise=f"< {SERVING * MILLISECONDS:g} ms",
+            kept=p50(times) < SERVING,
         )
         for what, times in (
             (t("le premier, qui fait ses clés", "the first, which makes its keys"), first),
             (t("les suivants", "the following"), again),
+            (t("sans notre bytecode", "without byte code of ours"), uncompiled),
         )
     ]
 
 
-def _until_serving(home: str) -> float:
+def _compiling(**more: str) -> dict[str, str]:
+    """An environment in which byte code is written down, as it is where the package is installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | more
+
+
+@contextmanager
+def _without_byte_code() -> Generator[dict[str, str]]:
+    """An environment that has byte code of everything but our packages, and writes none; all of it is warm then."""
+    with (
+        tempfile.TemporaryDirectory(prefix="vitale-bench-") as cache,
+        tempfile.TemporaryDirectory(prefix="vitale-bench-") as folder,
+    ):
+        _until_serving(folder, _compiling())
+        _until_serving(folder, _compiling(PYTHONPYCACHEPREFIX=cache))
+        for package in (vitale_reader, vitale_drivers, vitale_firmware_sim, vitale_protocol):
+            place = Path(package.__path__[0])
+            shutil.rmtree(Path(cache, *place.parts[1:]), ignore_errors=True)  # not each is imported
+        yield _compiling(PYTHONPYCACHEPREFIX=cache, PYTHONDONTWRITEBYTECODE="1")
+
+
+def _until_serving(home: str, environment: Mapping[str, str]) -> float:
     command = (sys.executable, "-m", "vitale_reader", "serve", "--json", "--tls-port", "0", "--home", home)
     before = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
         if process.stdout is not None:
             process.stdout.readline()
         taken = time.perf_counter() - before
@@ -240,29 +278,37 @@ def _until_serving(home: str) -> float:
     return taken
 
 
-def _help() -> Measure:
-    def timed(*command: str) -> list[float]:
-        times: list[float] = []
-        for _ in range(ROUNDS * 2):
-            before = time.perf_counter()
-            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-            times.append(time.perf_counter() - before)
-        return times
+def _commands() -> list[Measure]:
+    """The shortest commands, beside an interpreter that does nothing."""
+    bare = _ended(sys.executable, "-c", "pass")
+    return [
+        Measure(
+            name=name,
+            unit="ms",
+            baseline=t("python seul", "bare python"),
+            baseline_p50=p50(bare) * MILLISECONDS,
+            baseline_p95=p95(bare) * MILLISECONDS,
+            ours=what,
+            p50=p50(times) * MILLISECONDS,
+            p95=p95(times) * MILLISECONDS,
+            promise=f"< {most * MILLISECONDS:g} ms",
+            kept=p50(times) < most,
+        )
+        for name, what, most, times in (
+            ("vitale-reader --help", "--help", HELP, _ended(sys.executable, "-m", "vitale_reader", "--help")),
+            ("import vitale_reader.aio", "SDK", IMPORT, _ended(sys.executable, "-c", "import vitale_reader.aio")),
+        )
+    ]
 
-    bare = timed(sys.executable, "-c", "pass")
-    ours = timed(sys.executable, "-m", "vitale_reader", "--help")
-    return Measure(
-        name="vitale-reader --help",
-        unit="ms",
-        baseline=t("python seul", "bare python"),
-        baseline_p50=p50(bare) * MILLISECONDS,
-        baseline_p95=p95(bare) * MILLISECONDS,
-        ours="--help",
-        p50=p50(ours) * MILLISECONDS,
-        p95=p95(ours) * MILLISECONDS,
-        promise="< 150 ms",
-        kept=p50(ours) < 0.150,
-    )
+
+def _ended(*command: str) -> list[float]:
+    """Seconds until a process has ended, without the first, which compiles what was changed."""
+    times: list[float] = []
+    for _ in range(ROUNDS * 2 + 1):
+        before = time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env=_compiling())
+        times.append(time.perf_counter() - before)
+    return times[1:]
 
 
 # ── recovery ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from tests.benchmarks.latency_nfc import BAUD_RATES, IdleLoad, TapTimes, measure_idle, measure_taps
-from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
+from tests.benchmarks.table import MILLISECONDS, Allowance, Measure, p50, p95
 from vitale_protocol.errors import ToolMissing
 from vitale_reader import aio
 from vitale_reader.cli.demo.environment import Stage, stage
@@ -14,8 +14,8 @@ from vitale_reader.cli.frame.language import t
 __all__ = ["idle_lines", "lines", "tap_lines"]
 
 PATIENCE = 30.0
-ALLOWED = 0.015
-"""Seconds that the driver may take more than the chip's own loop, at p95."""
+ALLOWED = Allowance(0.004, 0.008)
+"""What the driver may take more than the chip's own loop."""
 
 ARMED = 0.03
 AT_REST = 0.005
@@ -60,8 +60,8 @@ def tap_lines(times: Sequence[TapTimes]) -> list[Measure]:
                     ours="nfc",
                     p50=p50(ours) * MILLISECONDS,
                     p95=p95(ours) * MILLISECONDS,
-                    promise=t("boucle + 15 ms au p95", "loop + 15 ms at p95") if way == "chip" else "",
-                    kept=p95(ours) <= p95(bare) + ALLOWED if way == "chip" else None,
+                    promise=ALLOWED.text(t("boucle", "loop")) if way == "chip" else "",
+                    kept=ALLOWED.holds(ours, bare) if way == "chip" else None,
                 )
             )
     return found

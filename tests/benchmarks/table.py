@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-__all__ = ["MILLISECONDS", "Measure", "p50", "p95"]
+__all__ = ["MILLISECONDS", "Allowance", "Measure", "p50", "p95"]
 
 MILLISECONDS = 1_000.0
 
@@ -23,6 +23,21 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     baseline_p95: float | None = None
     promise: str = ""
     kept: bool | None = None
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """The seconds that a promise allows over its baseline, at p50 and at p95."""
+
+    p50: float
+    p95: float
+
+    def holds(self, ours: Sequence[float], bare: Sequence[float]) -> bool:
+        """Whether these times, in seconds, keep it."""
+        return p50(ours) <= p50(bare) + self.p50 and p95(ours) <= p95(bare) + self.p95
+
+    def text(self, over: str) -> str:
+        """The promise in words: ``over`` is what the baseline is called."""
+        return f"{over} + {self.p50 * MILLISECONDS:g} ms p50, + {self.p95 * MILLISECONDS:g} ms p95"
 
 
 def p50(values: Sequence[float]) -> float:
