@@ -5,7 +5,6 @@ client's calls are checked against it. Parameters refuse members that they do no
 so that a client survives a newer daemon.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, dataclass_transform
 
 import msgspec
@@ -529,8 +528,7 @@ class Done(Result):
     """Nothing more to say than that it is done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(msgspec.Struct, frozen=True):
     """One method: its types, the scope it needs (None: any open session) and one sentence for the reference."""
 
     name: str

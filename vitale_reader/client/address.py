@@ -7,9 +7,10 @@ import ssl
 import sys
 import tempfile
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
 
 from vitale_protocol.errors import DaemonUnreachable, DaemonUntrusted, LocalMisuse
 from vitale_reader.client.pairing import Pairing
@@ -18,8 +19,7 @@ from vitale_reader.home import Home
 __all__ = ["Address", "TlsAddress", "UnixAddress", "check_pin", "parse", "resolve", "tls_context"]
 
 
-@dataclass(frozen=True, slots=True)
-class UnixAddress:
+class UnixAddress(msgspec.Struct, frozen=True):
     """The path of the daemon's socket."""
 
     path: str
@@ -28,8 +28,7 @@ class UnixAddress:
         return f"unix://{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class TlsAddress:
+class TlsAddress(msgspec.Struct, frozen=True):
     """A host and a port."""
 
     host: str

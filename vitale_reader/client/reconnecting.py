@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import Literal, TypeVar
+
+import msgspec
 
 from vitale_protocol.errors import DaemonUnreachable, LimitExceeded, LocalMisuse, NotAuthenticated, ShuttingDown
 from vitale_protocol.methods import PROTOCOL_VERSION, Identity, Params, Result, SessionOpen, SessionOpened
@@ -21,8 +22,7 @@ SERVICE_TIMEOUT = 125.0
 FIRST_DELAY, LONGEST_DELAY = 0.01, 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """How to reach the daemon; ``connect()`` documents each."""
 
     home: Home

@@ -3,8 +3,9 @@
 import asyncio
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from vitale_protocol.errors import DaemonUnreachable, DaemonUntrusted, NotAuthenticated
 from vitale_protocol.events import ContextExpiring, Event, PresentationProgress
@@ -22,8 +23,7 @@ OnEvent = Callable[[str, Event | None], None]
 OnExpiring = Callable[[ContextExpiring], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A call on the wire: its id, the future of its raw result, and who hears of its progress."""
 
     id: int | str

@@ -3,7 +3,6 @@
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 from sqlalchemy import Connection, Executable, delete, func, insert, select, update
@@ -25,8 +24,7 @@ CREDENTIAL_BYTES = 32
 MOST_CLIENTS = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """What a transport knows of the other end, beyond doubt.
 
     Attributes:
@@ -40,8 +38,7 @@ class Peer:
     certificate_sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated client."""
 
     client_id: str

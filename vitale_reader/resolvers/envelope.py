@@ -7,12 +7,13 @@ the operation's own name is written, and any are accepted.
 
 import datetime as dt
 import uuid
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
+import msgspec
 from lxml import etree
 
 from vitale_protocol.errors import ConfigurationInvalid, PayloadInvalid, ResolverUnavailable
+from vitale_protocol.privacy import concealed
 from vitale_reader.resolvers.plugins import Element
 
 __all__ = ["ACTION", "AUTHENTICATE", "RELEASE", "RESTORE", "Answer", "Fault", "Request", "Sender", "build", "parse"]
@@ -33,8 +34,7 @@ IDENTIFIANT_CHARACTERS: Final = 200
 TOKEN_CHARACTERS: Final = 32_768
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
+class Sender(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, by the site's configuration: the practitioner, and the software (``LPS``) with its IDAM number."""
 
     identifiant_facturation: str
@@ -46,9 +46,10 @@ class Sender:
     lps_instance: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request; ``value`` is the string, or the context's name."""
+
+    __repr__ = concealed
 
     operation: str
     value: str
@@ -57,9 +58,10 @@ class Request:
     url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A context as the service gives it, absent where it was destroyed; ``body`` has whatever came with it."""
+
+    __repr__ = concealed
 
     body: Element
     identifiant: str = ""
@@ -67,8 +69,7 @@ class Answer:
     date_fin_validite: dt.datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """A SOAP fault: the service's own code, and whether it blames itself (``Receiver``) or the request."""
 
     code: str

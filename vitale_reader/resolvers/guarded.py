@@ -14,7 +14,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import msgspec
@@ -44,8 +43,7 @@ MOST_DELEGATE_CHARACTERS = 200
 Sleep = Callable[[float], Awaitable[None]]
 
 
-@dataclass(slots=True)
-class Circuit:
+class Circuit(msgspec.Struct):
     """Whether calls are let through; ``opened_at`` is None while it is closed. Times are the loop's, in seconds."""
 
     failures: int = 0

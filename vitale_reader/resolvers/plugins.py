@@ -7,11 +7,12 @@ and the format in which rights travel beside a context is known to licensees onl
 import abc
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, TypeAlias
 
+import msgspec
 from lxml import etree
 
+from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin, Record
 
 __all__ = ["ASSERTIONS", "RIGHTS", "AssertionProvider", "Element", "Rights", "RightsReader"]
@@ -45,11 +46,12 @@ class AssertionProvider(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Rights:
+class Rights(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer says beside its context; see ``Resolution``."""
 
-    record: Record = field(default_factory=Record)
+    __repr__ = concealed
+
+    record: Record = msgspec.field(default_factory=Record)
     delegate: str | None = None
     rights_at: dt.datetime | None = None
     origin: Origin = "unknown"

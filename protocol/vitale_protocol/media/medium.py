@@ -1,8 +1,9 @@
 """What a medium's module gives to the rest: the shape of its functions, and the warnings that readings may carry."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
+
+import msgspec
 
 from vitale_protocol.apdu import ReadingScript
 from vitale_protocol.records import Reading
@@ -66,8 +67,7 @@ WARNINGS: tuple[str, ...] = (
 """Every warning that a module of this package gives; the catalogue has a text for each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
+class Recognised(msgspec.Struct, frozen=True):
     """What an ATR says: the medium, and its generation where that matters (``vitale-2``), else empty."""
 
     medium: CardMedium

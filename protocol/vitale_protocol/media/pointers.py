@@ -5,7 +5,7 @@ number (2 bytes), two bytes of unknown meaning, its AID; a file's is its name (8
 its application (2 bytes) and its file identifier (2 bytes).
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from vitale_protocol import tlv
 from vitale_protocol.errors import MediumUnreadable
@@ -13,16 +13,14 @@ from vitale_protocol.errors import MediumUnreadable
 __all__ = ["Application", "CardFile", "CardMap", "parse_pointers"]
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(msgspec.Struct, frozen=True):
     """An application of the card: its entry number in the map, and its AID."""
 
     entry: int
     aid: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CardFile:
+class CardFile(msgspec.Struct, frozen=True):
     """An elementary file: its name, the entry number of its application, and its file identifier."""
 
     name: str
@@ -30,8 +28,7 @@ class CardFile:
     fid: int
 
 
-@dataclass(frozen=True, slots=True)
-class CardMap:
+class CardMap(msgspec.Struct, frozen=True):
     """What a card holds; protected files are named here too."""
 
     applications: tuple[Application, ...]

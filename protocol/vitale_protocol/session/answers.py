@@ -2,7 +2,8 @@
 
 import contextlib
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+
+import msgspec
 
 from vitale_protocol.errors import LimitExceeded, LocalMisuse
 from vitale_protocol.methods import Method
@@ -21,8 +22,7 @@ class Batch:
         self.answers: list[tuple[RequestId | None, bytes]] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True):
     """A call in flight, and the batch that its answer belongs to."""
 
     method: Method

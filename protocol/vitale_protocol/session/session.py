@@ -10,7 +10,6 @@ not an answer or a notification, because an answer that cannot be read would be 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, Literal, cast
 
 import msgspec
@@ -53,8 +52,7 @@ __all__ = [
 Role = Literal["server", "client"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What a session accepts: docs/reference/wire.md, "Limits".
 
     Attributes:
@@ -76,8 +74,7 @@ DEFAULT_LIMITS: Final = Limits()
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(msgspec.Struct, frozen=True):
     """Server: a call with checked parameters. ``id`` is None for a notification, which gets no answer."""
 
     id: RequestId | None
@@ -85,32 +82,28 @@ class Called:
     params: Params
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(msgspec.Struct, frozen=True):
     """Client: the result of a call, of the type that ``METHODS`` gives."""
 
     id: RequestId
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """Client: the error of a call."""
 
     id: RequestId
     error: VitaleError
 
 
-@dataclass(frozen=True, slots=True)
-class Notified:
+class Notified(msgspec.Struct, frozen=True):
     """Client: a notification, of the type that ``EVENTS`` gives."""
 
     name: str
     event: events.Event
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """Both: the last event. ``reason`` is ``eof``, or the reason of ``error``."""
 
     reason: str

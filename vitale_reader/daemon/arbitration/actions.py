@@ -1,6 +1,6 @@
 """The words between the hub and the desk: the wishes that go in, and the actions that come out."""
 
-from dataclasses import dataclass
+import msgspec
 
 from vitale_drivers.base import Arm, Presented
 from vitale_protocol.errors import VitaleError
@@ -30,8 +30,7 @@ PATIENT_MEDIA = frozenset({"vitale-card", "apcv-nfc", "apcv-qr", "ins-datamatrix
 Key = tuple[int, int | str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What is waited for.
 
     Attributes:
@@ -49,8 +48,7 @@ class Wish:
         return not self.media.isdisjoint(reader.media) and (not self.readers or reader.id in self.readers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting(Wish):
+class Waiting(Wish, frozen=True, kw_only=True):
     """A request that waits for a presentation.
 
     Attributes:
@@ -62,31 +60,27 @@ class Waiting(Wish):
     deadline: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscribed(Wish):
+class Subscribed(Wish, frozen=True, kw_only=True):
     """A subscription, which waits for whatever no request claims; its key holds its own name."""
 
 
 # ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class ArmDriver:
+class ArmDriver(msgspec.Struct, frozen=True):
     """Arm a driver. Hub time is that of ``time.monotonic()``, so its deadline holds for the driver as it is."""
 
     driver: str
     arm: Arm
 
 
-@dataclass(frozen=True, slots=True)
-class DisarmDriver:
+class DisarmDriver(msgspec.Struct, frozen=True):
     """Disarm a driver."""
 
     driver: str
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(msgspec.Struct, frozen=True):
     """This presentation answers this request, or goes to this subscription."""
 
     request: Wish
@@ -94,16 +88,14 @@ class Deliver:
     reader: Reader
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(msgspec.Struct, frozen=True):
     """This error answers this request."""
 
     request: Waiting
     error: VitaleError
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(msgspec.Struct, frozen=True):
     """A presentation that this subscription would have got gave this error."""
 
     subscription: Subscribed
@@ -111,8 +103,7 @@ class Unread:
     reader: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(msgspec.Struct, frozen=True):
     """How this request or subscription gets on; ``reason`` is a catalogue reason where the step has one."""
 
     request: Wish
@@ -121,8 +112,7 @@ class Tell:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
+class Announce(msgspec.Struct, frozen=True):
     """A reader was ``added``, ``changed`` or ``removed``: for everyone who watches."""
 
     what: str

@@ -34,7 +34,6 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from math import inf
 
 import msgspec
@@ -81,14 +80,13 @@ GRACE_LOST = 5.0
 DELAYS = frozenset({ReaderGone.reason, ReaderUnavailable.reason})
 
 
-@dataclass(slots=True)
-class Hub:
+class Hub(msgspec.Struct):
     """The state machine. Each method takes one event and the time, and returns the actions to be done, in order."""
 
-    _drivers: dict[str, DriverState] = field(default_factory=dict[str, DriverState])
-    _slots: dict[str, Slot] = field(default_factory=dict[str, Slot])
-    _wishes: Wishes = field(default_factory=Wishes)
-    _without_reader: dict[Key, tuple[float, type[NoReader | ReaderGone]]] = field(
+    _drivers: dict[str, DriverState] = msgspec.field(default_factory=dict[str, DriverState])
+    _slots: dict[str, Slot] = msgspec.field(default_factory=dict[str, Slot])
+    _wishes: Wishes = msgspec.field(default_factory=Wishes)
+    _without_reader: dict[Key, tuple[float, type[NoReader | ReaderGone]]] = msgspec.field(
         default_factory=dict[Key, tuple[float, type[NoReader | ReaderGone]]]
     )
 

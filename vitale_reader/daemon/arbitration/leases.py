@@ -15,9 +15,10 @@ Rules (``docs/explanation/arbitration.md`` names the test of each):
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol
+
+import msgspec
 
 from vitale_drivers.base import Command, Leased, Unlease, Unleased
 from vitale_drivers.base import Lease as LeaseCommand
@@ -50,8 +51,7 @@ class Holder(Protocol):
 Answer = Callable[["Lease | VitaleError"], None]
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Lease:
+class Lease(msgspec.Struct, kw_only=True, eq=False):
     """A lease; ``number`` is what the driver knows it as.
 
     ``answer`` is there until the card is held. ``ends`` is of the loop's clock: until then the end of the patience.
@@ -69,8 +69,7 @@ class Lease:
     atr: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """What is remembered of a lease that ended."""
 
     client_id: str

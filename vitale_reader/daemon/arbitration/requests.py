@@ -9,8 +9,9 @@ Of a thousand programs most want the same: what is asked for with each event (wh
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from math import inf
+
+import msgspec
 
 from vitale_protocol.events import Reader
 from vitale_reader.daemon.arbitration.actions import Key, Subscribed, Waiting, Wish
@@ -18,15 +19,14 @@ from vitale_reader.daemon.arbitration.actions import Key, Subscribed, Waiting, W
 __all__ = ["Kind", "Wishes"]
 
 
-@dataclass(slots=True)
-class Kind:
+class Kind(msgspec.Struct):
     """Requests that want the same media at the same readers, oldest first, each with its number in the order of all.
 
     ``deadline`` is that of the longest so far: whoever is gone may have had it.
     """
 
     wish: Wish
-    waiting: dict[Key, tuple[int, Waiting]] = field(default_factory=dict[Key, tuple[int, Waiting]])
+    waiting: dict[Key, tuple[int, Waiting]] = msgspec.field(default_factory=dict[Key, tuple[int, Waiting]])
     deadline: float = -inf
 
     @property
@@ -40,16 +40,15 @@ class Kind:
         return self.waiting[next(reversed(self.waiting))][1]
 
 
-@dataclass(slots=True)
-class Wishes:
+class Wishes(msgspec.Struct):
     """The requests that wait, oldest first, and the subscriptions, the one served longest ago first."""
 
-    waiting: dict[Key, Waiting] = field(default_factory=dict[Key, Waiting])
-    subscribed: dict[Key, Subscribed] = field(default_factory=dict[Key, Subscribed])
-    _kinds: dict[tuple[frozenset[str], frozenset[str]], Kind] = field(
+    waiting: dict[Key, Waiting] = msgspec.field(default_factory=dict[Key, Waiting])
+    subscribed: dict[Key, Subscribed] = msgspec.field(default_factory=dict[Key, Subscribed])
+    _kinds: dict[tuple[frozenset[str], frozenset[str]], Kind] = msgspec.field(
         default_factory=dict[tuple[frozenset[str], frozenset[str]], Kind]
     )
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _numbers: Iterator[int] = msgspec.field(default_factory=itertools.count)
 
     def add(self, request: Waiting) -> None:
         """One more, the last in the order."""

@@ -1,7 +1,8 @@
 """What the hub knows of readers and drivers, and of what lies there."""
 
-from dataclasses import dataclass
 from hashlib import sha256
+
+import msgspec
 
 from vitale_drivers.base import Arm, Presented
 from vitale_protocol.events import Reader
@@ -12,8 +13,7 @@ __all__ = ["DriverState", "Slot", "fingerprint"]
 ONE_TIME = frozenset({"apcv-qr"})
 
 
-@dataclass(slots=True)
-class Slot:
+class Slot(msgspec.Struct):
     """A reader and what the hub knows of the medium in it.
 
     ``since`` is when this presence began; ``answered`` whether the driver has reported an outcome for it; ``again``
@@ -57,8 +57,7 @@ class Slot:
         return not self.broken and self.reader.state != "unavailable"
 
 
-@dataclass(slots=True)
-class DriverState:
+class DriverState(msgspec.Struct):
     """A driver: what it can read, what it is armed for, and the catalogue reason of what is wrong with it."""
 
     media: frozenset[str]

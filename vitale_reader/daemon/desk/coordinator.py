@@ -7,7 +7,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Coroutine
-from dataclasses import replace
 from math import inf
 from typing import Any, Protocol
 
@@ -330,7 +329,7 @@ class Desk:
                 self._delivering[request.key] = self._asked.pop(request.key)
                 self._spawn(self._deliver_to_waiting(request.key, presentation, reader.driver))
             case Unread(subscription=subscribed, error=error, reader=reader_id):
-                replace(self._subscriptions[subscribed.key], reader=reader_id).fail("", error)
+                msgspec.structs.replace(self._subscriptions[subscribed.key], reader=reader_id).fail("", error)
             case Refuse(request=request, error=error):
                 asked = self._asked.pop(request.key)
                 self._spawn(self._delivery.note(asked, error.reason))
@@ -351,7 +350,7 @@ class Desk:
 
     def _hand_out(self, subscription: Subscription, presentation: Presented, driver: str) -> None:
         asked = Asked(
-            client=replace(subscription, reader=presentation.reader),
+            client=msgspec.structs.replace(subscription, reader=presentation.reader),
             request=presentation.id,
             grant=subscription.grant,
             deadline=self._now() + UNASKED,

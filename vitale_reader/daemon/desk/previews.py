@@ -8,8 +8,9 @@
 
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from vitale_drivers.base import Preview
 from vitale_drivers.base import PreviewFrame as Picture
@@ -45,8 +46,7 @@ class Viewer(Protocol):
         """A picture."""
 
 
-@dataclass(slots=True)
-class Want:
+class Want(msgspec.Struct):
     """Who wants pictures how often, in seconds, and when the next one is due, of the loop's clock."""
 
     viewer: Viewer

@@ -5,8 +5,9 @@ that a token of another one is not taken for it; it does not say when the token 
 ``exp``, which the station signs, and a token is good for one use, by its ``jti``.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.events import PresentationToken, Step
@@ -35,8 +36,7 @@ class Subscriber(Protocol):
         """How a presentation gets on."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Subscription:
+class Subscription(msgspec.Struct, frozen=True, eq=False):
     """What a session subscribed to, under which name."""
 
     subscriber: Subscriber

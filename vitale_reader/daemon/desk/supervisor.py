@@ -11,8 +11,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from vitale_drivers.base import (
     Arm,
@@ -51,8 +52,7 @@ MOST_UNREAD = 1 << 20
 HOPELESS = frozenset({69, 78})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beat:
+class Beat(msgspec.Struct, frozen=True, kw_only=True):
     """How patient the supervisor is, in seconds.
 
     Attributes:
@@ -77,15 +77,14 @@ OnReport = Callable[[str, Report], None]
 OnEnd = Callable[[str, str], None]
 
 
-@dataclass(slots=True)
-class Worker:
+class Worker(msgspec.Struct):
     """One driver, across the processes that run it one after the other."""
 
     name: str
     options: Options
     on_report: OnReport
     on_end: OnEnd
-    beat: Beat = field(default_factory=Beat)
+    beat: Beat = msgspec.field(default_factory=Beat)
     command: tuple[str, ...] = (sys.executable, "-m", "vitale_drivers.host.worker")
     arguments: tuple[str, ...] = ()
 
@@ -99,10 +98,10 @@ class Worker:
     _status: int = 0
     _stopping: bool = False
     _pinged: int = 0
-    _answered: asyncio.Event = field(default_factory=asyncio.Event)
-    _ordered: asyncio.Event = field(default_factory=asyncio.Event)
+    _answered: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    _ordered: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     _armed: bool = False
-    _transmissions: dict[int, asyncio.Future[Transmitted]] = field(
+    _transmissions: dict[int, asyncio.Future[Transmitted]] = msgspec.field(
         default_factory=dict[int, "asyncio.Future[Transmitted]"]
     )
     _last_transmission: int = 0

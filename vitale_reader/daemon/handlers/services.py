@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Generator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from vitale_protocol.errors import LimitExceeded, VitaleError
 from vitale_protocol.methods import Limits, Result, Station
@@ -30,8 +31,7 @@ Handler = Callable[[Conversation, RequestId | None, Any], Answer]
 Handlers = Mapping[str, Handler]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of the daemon, the sessions there are, and what is done behind the answers."""
 
     station: Station
@@ -46,8 +46,8 @@ class Parts:
     certificates: Certificates
     neighbours: Neighbours | None
     clock: Callable[[], float]
-    conversations: dict[int, Conversation] = field(default_factory=dict[int, Conversation])
-    tasks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
+    conversations: dict[int, Conversation] = msgspec.field(default_factory=dict[int, Conversation])
+    tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set["asyncio.Task[None]"])
 
     def require_room(self, conversation: Conversation) -> None:
         """Refuses a session that has as many requests, subscriptions and leases already as it may.

@@ -17,7 +17,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -87,8 +86,7 @@ class Claim(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Who waits for what.
 
     Attributes:
@@ -127,8 +125,7 @@ class Asked:
         self.given_up.cancel()
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(msgspec.Struct, frozen=True):
     """A reading behind which there may be a reserved string and a context."""
 
     reading: Reading

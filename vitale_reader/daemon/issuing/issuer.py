@@ -2,7 +2,6 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +11,7 @@ from vitale_protocol import media, tokens
 from vitale_protocol.errors import MixedOrigin, SimulatedRefused
 from vitale_protocol.media.two_d_doc.trust import TrustList
 from vitale_protocol.methods import OutboxToken, StationMode
+from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Assure, Beneficiaire, Origin, Proof, Reading, Record
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.resolvers.base import Resolution, claim_of
@@ -24,8 +24,7 @@ RIGHTS_FRESH = 86_400.0
 PartT = TypeVar("PartT", Assure, Beneficiaire)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asked for and may have: the token answers its ``nonce`` and says no more than ``scopes``."""
 
     client_id: str
@@ -34,9 +33,10 @@ class Grant:
     purpose: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Issued:
+class Issued(msgspec.Struct, frozen=True):
     """A token with its claims."""
+
+    __repr__ = concealed
 
     token: OutboxToken
     claims: tokens.Claims

@@ -14,8 +14,8 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, delete, insert, select
 
@@ -36,8 +36,7 @@ PIECE = 65_536
 SERIAL = re.compile(r"(?=[A-Z]*[0-9])[0-9A-Z]{4,32}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListSummary:
+class ListSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What may be told of a list: how many serials, and when they came (epoch seconds)."""
 
     name: str

@@ -1,8 +1,9 @@
 """The profiles of the configuration: read and checked at start, and handed to the drivers that read phones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.media.profile import Profile, parse_profile
@@ -17,8 +18,7 @@ DRIVERS = ("nfc", "pcsc")
 _MOST_BYTES = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Profiles:
+class Profiles(msgspec.Struct, frozen=True):
     """The profiles of a station; ``texts`` are their TOML."""
 
     texts: tuple[str, ...] = ()

@@ -7,16 +7,17 @@ daemon knows each client's by its digest. P-256 keys, RFC 5280 profiles, in ``st
 import datetime as dt
 import hashlib
 import ssl
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.privacy import concealed
 from vitale_reader.daemon.keystore.files import private_folder, write_private
 
 __all__ = ["Certificates", "Issued"]
@@ -28,9 +29,10 @@ VALIDITY = dt.timedelta(days=3650)
 BACKDATE = dt.timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Issued:
+class Issued(msgspec.Struct, frozen=True):
     """A certificate with its key, PEM; ``sha256`` is the hex digest of the certificate in DER."""
+
+    __repr__ = concealed
 
     certificate: str
     private_key: str

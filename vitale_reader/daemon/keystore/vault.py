@@ -7,10 +7,12 @@ same ones from the key that they share, so that each opens what the other sealed
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from vitale_protocol.privacy import concealed
 
 __all__ = ["KEY_BYTES", "Vault", "derive"]
 
@@ -23,9 +25,10 @@ def derive(key: bytes, purpose: str) -> bytes:
     return hmac.new(key, f"vitale-reader {purpose}".encode() + b"\x01", hashlib.sha256).digest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Vault:
+class Vault(msgspec.Struct, frozen=True, kw_only=True):
     """Seals and digests with the keys of one store."""
+
+    __repr__ = concealed
 
     sealing: bytes
     digests: bytes

@@ -15,7 +15,6 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -50,8 +49,7 @@ QUIET = frozenset({error.reason for error in (NoReader, ReaderGone, Presentation
 RequestId = int | str
 
 
-@dataclass(slots=True, eq=False)
-class Visitor:
+class Visitor(msgspec.Struct, eq=False):
     """A request of another desk, as the desk and the delivery here see it: a client, and what its delivery needs."""
 
     number: int

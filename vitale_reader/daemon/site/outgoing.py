@@ -12,7 +12,6 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -59,8 +58,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return (by_reason(self.reason) or InternalError)(self.detail, data=self.data)
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Open:
+class Open(msgspec.Struct, eq=False, kw_only=True):
     """A request that is asked.
 
     Attributes:
@@ -82,7 +80,7 @@ class Open:
     written: bool = False
     taken: bool = False
     armed: bool = False
-    without_reader: tuple[float, type[NoReader | ReaderGone]] = field(default=(inf, NoReader))
+    without_reader: tuple[float, type[NoReader | ReaderGone]] = msgspec.field(default=(inf, NoReader))
 
     def end(self, outcome: "bytes | VitaleError") -> None:
         """Ends it, unless that was done before."""

@@ -9,7 +9,6 @@ Pure: what was heard goes in, what has to be announced comes out.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -31,8 +30,7 @@ class DeskTold(msgspec.Struct, frozen=True, kw_only=True):
     readers: tuple[Reader, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
+class Names(msgspec.Struct, frozen=True, kw_only=True):
     """The readers that a request names, apart: by the station's id and the reader's id there, and by group."""
 
     readers: tuple[tuple[str, str], ...]

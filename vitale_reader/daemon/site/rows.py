@@ -10,7 +10,6 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -70,8 +69,7 @@ class StepTold(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeskRow:
+class DeskRow(msgspec.Struct, frozen=True):
     """A desk that is there."""
 
     station: str
@@ -80,8 +78,7 @@ class DeskRow:
     told: DeskTold
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRow:
+class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     """A request: its id, who asks, for how many seconds more, and who is at it; its answer where it is ours."""
 
     id: str
@@ -92,8 +89,7 @@ class RequestRow:
     answer: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What one look saw: the desks, the requests in the order in which they were asked, new steps of ours."""
 
     desks: Mapping[str, DeskRow]

@@ -11,9 +11,9 @@ the number that the site has noted for this spool.
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from vitale_reader.daemon.store.chain import Chain, Entry
@@ -30,14 +30,13 @@ MOST = 200
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
     """Some of what is in the spool."""
 
-    seen: list[Row] = field(default_factory=list[Row])
-    outbox: list[Row] = field(default_factory=list[Row])
-    contexts: list[Row] = field(default_factory=list[Row])
-    lines: list[tuple[int, Entry]] = field(default_factory=list[tuple[int, Entry]])
+    seen: list[Row] = msgspec.field(default_factory=list[Row])
+    outbox: list[Row] = msgspec.field(default_factory=list[Row])
+    contexts: list[Row] = msgspec.field(default_factory=list[Row])
+    lines: list[tuple[int, Entry]] = msgspec.field(default_factory=list[tuple[int, Entry]])
 
     def __bool__(self) -> bool:
         return any((self.seen, self.outbox, self.contexts, self.lines))

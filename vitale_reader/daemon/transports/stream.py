@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from vitale_protocol.session.framing import LineFraming
 from vitale_protocol.session.session import Called, Ended, Limits, Session
@@ -22,8 +23,7 @@ FAREWELL = 1.0
 MOST_EARLY = 65_536
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamLimits:
+class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of one connection.
 
     Attributes:
