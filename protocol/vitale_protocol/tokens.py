@@ -21,6 +21,7 @@ from joserfc.util import urlsafe_b64decode
 from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim
 from vitale_protocol.errors import LimitExceeded, LocalMisuse, ParseError, TokenInvalid
 from vitale_protocol.session import jsonrpc
+from vitale_protocol.signing import ALGORITHM, TOKEN_CHARACTERS, TYPE, sign
 
 __all__ = [
     "ALGORITHM",
@@ -41,13 +42,9 @@ __all__ = [
     "verify",
 ]
 
-ALGORITHM: Final = "ES256"
-TYPE: Final = "vitale-presence+jwt"
 # Seconds; docs/reference/wire.md, "The token".
 LEEWAY: Final = 30
 LIFETIME: Final = 600
-# The record of a card with 19 beneficiaries and all their rights stays under 32 KiB; joserfc itself stops at 128 000.
-TOKEN_CHARACTERS: Final = 100_000
 # The header with a SHA-256 thumbprint has 126 characters.
 HEADER_CHARACTERS: Final = 512
 # A payload nests no deeper than a message may (docs/reference/wire.md, "Limits").
@@ -120,33 +117,6 @@ def public_jwk(key: ECKey) -> dict[str, Any]:
     jwk = key.as_dict(private=False)
     public = {member: jwk[member] for member in ("kty", "crv", "x", "y")}
     return {**public, "kid": jwk.get("kid") or thumbprint(public), "use": "sig", "alg": ALGORITHM}
-
-
-# ── signing ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-_registry = jws.JWSRegistry(algorithms=[ALGORITHM])
-_encode = msgspec.json.Encoder().encode
-
-
-def sign(claims: Claims, key: ECKey, kid: str) -> str:
-    """The token of these claims.
-
-    Args:
-        claims: what the token says.
-        key: the station's private key, P-256.
-        kid: the name of the key in the station's JWK Set.
-
-    Raises:
-        LimitExceeded: the token would be longer than a verifier accepts.
-        LocalMisuse: the key is not a private P-256 key.
-    """
-    if key.curve_name != "P-256" or not key.is_private:
-        raise LocalMisuse("the key is not a private P-256 key")
-    header = {"typ": TYPE, "alg": ALGORITHM, "kid": kid}
-    token = jws.serialize_compact(header, _encode(claims), key, registry=_registry)
-    if len(token) > TOKEN_CHARACTERS:
-        raise LimitExceeded("the token is too long", data={"limit": "token_characters"})
-    return token
 
 
 # ── verification ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,6 +205,9 @@ def _decode_header(segment: str) -> dict[str, object]:
 
 class _Pairs(list[tuple[str, object]]):
     """The members of a JSON object, in order, with their repetitions."""
+
+
+_registry = jws.JWSRegistry(algorithms=[ALGORITHM])
 
 
 def _trusted_key(kid: str, jwks: Mapping[str, Any]) -> ECKey:

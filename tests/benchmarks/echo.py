@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from joserfc.jwk import ECKey
 
 from vitale_protocol import tokens
 from vitale_protocol.errors import DaemonUntrusted
@@ -100,7 +99,7 @@ async def _echo(folder: Path) -> AsyncGenerator[int]:
 
 def signatures(make: Callable[..., M]) -> M:
     """A line on tokens signed in a second, beside as many bare ES256 signatures of as many bytes."""
-    key = ECKey.generate_key("P-256", private=True, auto_kid=True)
+    key = ec.generate_private_key(ec.SECP256R1())
     claims = tokens.Claims(
         ver=1,
         iss="urn:vitale-reader:bench",

@@ -5,16 +5,17 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import jwt
 import msgspec
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc import jws
 from joserfc.jwk import ECKey
 
 from vitale_protocol.errors import LimitExceeded, LocalMisuse, TokenInvalid
@@ -63,7 +64,8 @@ CLAIMS = Claims(
     evidence=Evidence(sha256="0" * 64),
     warnings=("nir_key_mismatch",),
 )
-TOKEN = sign(CLAIMS, KEY, KID)
+PRIVATE = cast("ec.EllipticCurvePrivateKey", KEY.private_key)
+TOKEN = sign(CLAIMS, PRIVATE, KID)
 
 
 class Memory:
@@ -188,15 +190,39 @@ def test_a_published_key_has_no_private_half() -> None:
         public_jwk(ECKey.generate_key("P-384"))
 
 
-def test_only_a_private_p256_key_signs() -> None:
-    for key in (ECKey.generate_key("P-384"), ECKey.import_key(JWK)):
-        with pytest.raises(LocalMisuse):
-            sign(CLAIMS, key, KID)
+@pytest.mark.parametrize("curve", [ec.SECP384R1(), ec.SECP256K1()])
+def test_only_a_p256_key_signs(curve: ec.EllipticCurve) -> None:
+    with pytest.raises(LocalMisuse):
+        sign(CLAIMS, ec.generate_private_key(curve), KID)
+
+
+def test_a_token_has_the_bytes_that_joserfc_gives_it_but_for_its_signature() -> None:
+    theirs = jws.serialize_compact(HEADER, msgspec.json.encode(CLAIMS), KEY)
+
+    assert theirs.rpartition(".")[0] == TOKEN.rpartition(".")[0]
+    assert jws.deserialize_compact(TOKEN, KEY).payload == msgspec.json.encode(CLAIMS)
+
+
+def test_the_header_of_a_token_never_changes() -> None:
+    header = "eyJ0eXAiOiJ2aXRhbGUtcHJlc2VuY2Urand0IiwiYWxnIjoiRVMyNTYiLCJraWQiOiJrLTEifQ"
+
+    assert header == sign(CLAIMS, PRIVATE, "k-1").partition(".")[0]
+
+
+@given(st.integers(min_value=1, max_value=2**255))
+def test_a_signature_has_sixty_four_bytes_with_every_key(secret: int) -> None:
+    key = ec.derive_private_key(secret, ec.SECP256R1())
+    head, _, signature = sign(CLAIMS, key, KID).rpartition(".")
+    raw = base64.urlsafe_b64decode(signature + "==")
+
+    assert 64 == len(raw)
+    numbers = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+    key.public_key().verify(numbers, head.encode(), ec.ECDSA(hashes.SHA256()))
 
 
 def test_a_token_that_no_verifier_accepts_is_not_signed() -> None:
     with pytest.raises(LimitExceeded):
-        sign(msgspec.structs.replace(CLAIMS, warnings=("x" * 100_000,)), KEY, KID)
+        sign(msgspec.structs.replace(CLAIMS, warnings=("x" * 100_000,)), PRIVATE, KID)
 
 
 # ── algorithm, type, key (FIELD A9) ──────────────────────────────────────────────────────────────────────────────

@@ -16,10 +16,10 @@ from typing import ClassVar
 
 import msgspec
 
+from vitale_protocol.claims import ContextClaim
 from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin, Record
-from vitale_protocol.tokens import ContextClaim
 
 __all__ = ["Options", "Resolution", "Resolver", "claim_of", "timestamp"]
 

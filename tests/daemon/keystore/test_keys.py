@@ -107,6 +107,26 @@ def test_damaged_secrets_are_told_and_never_replaced(tmp_path: Path, clock: Cloc
     assert file.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("d", None), ("d", "AQ"), ("d", "é"), ("x", "AQ"), ("y", 1), ("kid", None), ("crv", "P-384"), ("kty", "RSA")],
+)
+def test_a_damaged_key_is_told_and_never_replaced(tmp_path: Path, clock: Clock, member: str, value: object) -> None:
+    file = tmp_path / "station.json"
+    Keys(file, overlap=OVERLAP, clock=clock).open()
+    content = msgspec.json.decode(file.read_bytes())
+    secret = content["signing"][0]["jwk"].pop(member)
+    if value is not None:
+        content["signing"][0]["jwk"][member] = value
+    file.write_bytes(msgspec.json.encode(content))
+
+    with pytest.raises(StoreUnavailable) as caught:
+        Keys(file, overlap=OVERLAP, clock=clock).open()
+
+    assert secret not in repr(caught.value)
+    assert msgspec.json.decode(file.read_bytes()) == content
+
+
 def test_secrets_that_cannot_be_written_are_told(tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(StoreUnavailable):
         Keys(tmp_path / "no such folder" / "station.json", overlap=OVERLAP, clock=clock).open()

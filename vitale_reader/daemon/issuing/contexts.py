@@ -17,12 +17,12 @@ from cryptography.exceptions import InvalidTag
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from vitale_protocol.claims import ContextClaim
 from vitale_protocol.errors import ContextUnknown, MixedOrigin, ResolverUnavailable, StoreUnavailable, VitaleError
 from vitale_protocol.events import ContextExpiring
 from vitale_protocol.methods import ContextRestored, StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin
-from vitale_protocol.tokens import ContextClaim
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import contexts

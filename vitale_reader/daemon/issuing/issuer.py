@@ -2,19 +2,22 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from vitale_drivers.base import Presented
-from vitale_protocol import media, tokens
+from vitale_protocol.claims import Claims, Evidence, ReaderClaim
 from vitale_protocol.errors import MixedOrigin, SimulatedRefused
-from vitale_protocol.media.two_d_doc.trust import TrustList
 from vitale_protocol.methods import OutboxToken, StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Assure, Beneficiaire, Origin, Proof, Reading, Record
+from vitale_protocol.signing import sign
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.resolvers.base import Resolution, claim_of
+
+if TYPE_CHECKING:
+    from vitale_protocol.media.two_d_doc.trust import TrustList
 
 __all__ = ["Grant", "Issued", "Issuer", "cut", "uuid7"]
 
@@ -39,7 +42,7 @@ class Issued(msgspec.Struct, frozen=True):
     __repr__ = concealed
 
     token: OutboxToken
-    claims: tokens.Claims
+    claims: Claims
 
 
 #: The scope that each member of the record needs; ``porteur`` and ``beneficiaires`` themselves need none.
@@ -119,7 +122,7 @@ class Issuer:
         clock: Callable[[], float],
         random_bytes: Callable[[int], bytes],
         profile_origins: Mapping[bytes, Origin] | None = None,
-        trust: TrustList | None = None,
+        trust: "TrustList | None" = None,
     ) -> None:
         self._keys = keys
         self._mode = mode
@@ -137,6 +140,8 @@ class Issuer:
             MixedOrigin: it is of test or demonstration and the station is in production.
             MediumUnreadable, PayloadInvalid: the evidence cannot be understood.
         """
+        from vitale_protocol import media  # noqa: PLC0415  its parsers load with the first presentation, not at start
+
         # What was read by a simulated profile is simulated, whatever the driver says of it.
         origin = self._profile_origins.get(presentation.evidence.get("profile", b""), "unknown")
         simulated = presentation.simulated or origin == "simulated"
@@ -189,7 +194,7 @@ class Issuer:
             resolution: the context behind the reading, where there is one.
         """
         now = self._clock()
-        claims = tokens.Claims(
+        claims = Claims(
             ver=1,
             iss=self._keys.issuer,
             aud=grant.client_id,
@@ -202,17 +207,17 @@ class Issuer:
             medium=reading.medium,
             proof=reading.proof,
             origin=reading.origin,
-            reader=tokens.ReaderClaim(id=presentation.reader, driver=driver),
+            reader=ReaderClaim(id=presentation.reader, driver=driver),
             purpose=grant.purpose,
             scopes=grant.scopes,
             record=cut(reading.record, grant.scopes),
-            evidence=tokens.Evidence(sha256=self._keys.fingerprint(presentation.evidence)),
+            evidence=Evidence(sha256=self._keys.fingerprint(presentation.evidence)),
             warnings=reading.warnings,
             **_context_claims(resolution, grant.scopes),
             **_payload_claims(presentation, grant.scopes),
         )
         kid, key = self._keys.signing
-        token = tokens.sign(claims, key, kid)
+        token = sign(claims, key, kid)
         return Issued(OutboxToken(jti=claims.jti, exp=claims.exp, token=token), claims)
 
     def _refuse(self, origin: Origin) -> None:

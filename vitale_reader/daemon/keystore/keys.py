@@ -8,14 +8,16 @@ import hashlib
 import hmac
 import secrets
 import uuid
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from joserfc.jwk import ECKey
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.privacy import concealed
 from vitale_reader.daemon.keystore.files import write_private
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringBox, Sealed
 from vitale_reader.daemon.keystore.vault import Vault, derive
@@ -29,6 +31,19 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     jwk: dict[str, Any]
     created_at: float
     retired_at: float | None = None
+
+
+class PrivateJwk(msgspec.Struct, frozen=True):
+    """What is read of a private JWK (RFC 7518 section 6.2): numbers in base64url."""
+
+    __repr__ = concealed
+
+    kty: Literal["EC"]
+    crv: Literal["P-256"]
+    x: str
+    y: str
+    d: str
+    kid: str
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +74,7 @@ class Keys:
         self._overlap = overlap
         self._clock = clock
         self._secrets: Secrets | None = None
-        self._current: tuple[str, ECKey] | None = None
+        self._current: tuple[str, ec.EllipticCurvePrivateKey] | None = None
         self.of_others: tuple[dict[str, Any], ...] = ()
 
     def open(self) -> None:
@@ -104,7 +119,7 @@ class Keys:
         return f"urn:vitale-reader:{self.station}"
 
     @property
-    def signing(self) -> tuple[str, ECKey]:
+    def signing(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
         """The ``kid`` and the key that sign now."""
         if self._current is None:
             raise RuntimeError("the station's keys are not open")
@@ -163,6 +178,8 @@ class Keys:
         return key.retired_at is None or now < key.retired_at + self._overlap
 
     def _make_key(self) -> SigningKey:
+        from joserfc.jwk import ECKey  # noqa: PLC0415  keys are made at the first start and when they are rotated
+
         key = ECKey.generate_key("P-256", private=True, auto_kid=True)
         return SigningKey(jwk=dict(key.as_dict(private=True)), created_at=self._clock())
 
@@ -181,9 +198,18 @@ class Keys:
         return self._box.open(sealed)
 
     def _use(self, secrets_: Secrets) -> None:
-        current = ECKey.import_key(secrets_.signing[-1].jwk)
+        jwk = msgspec.convert(secrets_.signing[-1].jwk, PrivateJwk)
+        self._current = (jwk.kid, _private_key(jwk))
         self._secrets = secrets_
-        self._current = (str(secrets_.signing[-1].jwk["kid"]), current)
+
+
+def _private_key(jwk: PrivateJwk) -> ec.EllipticCurvePrivateKey:
+    public = ec.EllipticCurvePublicNumbers(_number(jwk.x), _number(jwk.y), ec.SECP256R1())
+    return ec.EllipticCurvePrivateNumbers(_number(jwk.d), public).private_key()
+
+
+def _number(encoded: str) -> int:
+    return int.from_bytes(urlsafe_b64decode(encoded + "=="), "big")
 
 
 def _public(jwk: dict[str, Any]) -> dict[str, Any]:
