@@ -76,5 +76,18 @@ def test_the_daemon_loads_no_device_library() -> None:
     assert loaded.isdisjoint({"smartcard", "nfc", "serial", "cv2", "numpy", "click", "rich"})
 
 
+def test_a_start_loads_nothing_that_only_some_presentations_need() -> None:
+    show = """
+import vitale_reader.daemon.app
+late = ("alembic", "cryptography.x509", "httpx", "joserfc", "lxml", "psycopg", "vitale_protocol.media")
+print([name for name in late if name in sys.modules])
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{show}"], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert answer.stdout.strip() == "[]"
+
+
 def test_these_tests_can_see_a_heavy_import() -> None:
     assert "sqlalchemy" in loaded_after("import sqlalchemy")

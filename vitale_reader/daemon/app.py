@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_protocol.methods import Limits as WireLimits
@@ -37,7 +38,6 @@ from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.service import Service
 from vitale_reader.daemon.site.external_changes import News
 from vitale_reader.daemon.site.opening import anchor_file, open_keys, open_store
-from vitale_reader.daemon.site.remote_desks import Neighbours
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.audit import Audit
 from vitale_reader.daemon.store.chain import Chain
@@ -48,6 +48,9 @@ from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.resolvers.guarded import GuardedResolver
 from vitale_reader.resolvers.registry import load_resolver
 from vitale_reader.version import VERSION
+
+if TYPE_CHECKING:
+    from vitale_reader.daemon.site.remote_desks import Neighbours
 
 __all__ = ["run", "running", "serve"]
 
@@ -160,7 +163,9 @@ def _neighbours(
     keys: Keys,
     stations: Stations,
     audit: Audit,
-) -> Neighbours:
+) -> "Neighbours":
+    from vitale_reader.daemon.site.remote_desks import Neighbours  # noqa: PLC0415  not needed where a desk is alone
+
     async def note(client_id: str, outcome: str) -> None:
         await audit.note("presentation.request", outcome, client_id=client_id)
 
@@ -178,7 +183,7 @@ def _neighbours(
     )
 
 
-def _called(neighbours: Neighbours | None) -> bool:
+def _called(neighbours: "Neighbours | None") -> bool:
     """Whether others call when they have written, or there are none but the command line."""
     return neighbours is None or neighbours.listens
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,7 +19,9 @@ from vitale_protocol.methods import (
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
 from vitale_reader.daemon.issuing.outbox import MOST_LISTED
-from vitale_reader.daemon.keystore.certificates import Issued
+
+if TYPE_CHECKING:
+    from vitale_reader.daemon.keystore.authority import Issued
 
 __all__ = ["AdministrationCalls"]
 

@@ -1,6 +1,7 @@
 """Calls for presentations: requests, submitted codes and subscriptions."""
 
 import uuid
+from typing import TYPE_CHECKING
 
 from vitale_protocol.errors import InvalidRequest, MediumUnsupported, NoReader, PayloadInvalid
 from vitale_protocol.methods import (
@@ -18,8 +19,9 @@ from vitale_reader.daemon.arbitration.actions import PATIENT_MEDIA
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
 from vitale_reader.daemon.issuing.issuer import Grant
-from vitale_reader.daemon.issuing.submission import DRIVER, presentation_of
-from vitale_reader.daemon.site.remote_desks import Neighbours
+
+if TYPE_CHECKING:
+    from vitale_reader.daemon.site.remote_desks import Neighbours
 
 __all__ = ["PresentationCalls"]
 
@@ -59,6 +61,9 @@ class PresentationCalls:
     def _presentation_submit(
         self, conversation: Conversation, request: RequestId | None, params: PresentationSubmit
     ) -> Answer:
+        # Its parsers are for applications that scan by themselves.
+        from vitale_reader.daemon.issuing.submission import DRIVER, presentation_of  # noqa: PLC0415
+
         grant = self._granted(conversation, params)
         expected = self._expected(conversation, request)
         try:
@@ -98,7 +103,7 @@ class PresentationCalls:
         return self._cancel_elsewhere(self._parts.neighbours, conversation, params)
 
     async def _cancel_elsewhere(
-        self, neighbours: Neighbours, conversation: Conversation, params: PresentationCancel
+        self, neighbours: "Neighbours", conversation: Conversation, params: PresentationCancel
     ) -> Result:
         return PresentationCancelled(cancelled=await neighbours.cancel(conversation, params.request))
 

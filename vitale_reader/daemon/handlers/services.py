@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Generator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,9 +17,11 @@ from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.keys import Keys
-from vitale_reader.daemon.site.remote_desks import Neighbours
 from vitale_reader.daemon.store.audit import Audit
 from vitale_reader.resolvers.guarded import GuardedResolver
+
+if TYPE_CHECKING:
+    from vitale_reader.daemon.site.remote_desks import Neighbours
 
 __all__ = ["Answer", "Handler", "Handlers", "Parts", "RequestId"]
 
@@ -44,7 +46,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     audit: Audit
     keys: Keys
     certificates: Certificates
-    neighbours: Neighbours | None
+    neighbours: "Neighbours | None"
     clock: Callable[[], float]
     conversations: dict[int, Conversation] = msgspec.field(default_factory=dict[int, Conversation])
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set["asyncio.Task[None]"])

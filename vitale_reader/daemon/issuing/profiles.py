@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_protocol.media.profile import Profile, parse_profile
 from vitale_protocol.methods import StationMode
 from vitale_protocol.records import Origin
+
+if TYPE_CHECKING:
+    from vitale_protocol.media.profile import Profile
 
 __all__ = ["DRIVERS", "Profiles", "read_profiles"]
 
@@ -22,7 +25,7 @@ class Profiles(msgspec.Struct, frozen=True):
     """The profiles of a station; ``texts`` are their TOML."""
 
     texts: tuple[str, ...] = ()
-    parsed: tuple[Profile, ...] = ()
+    parsed: "tuple[Profile, ...]" = ()
 
     @property
     def origins(self) -> dict[bytes, Origin]:
@@ -54,6 +57,10 @@ def read_profiles(names: Sequence[str], mode: StationMode) -> Profiles:
     Raises:
         ConfigurationInvalid: a profile cannot be read or used, or not in this mode; ``data.file`` names it.
     """
+    if not names:
+        return Profiles()
+    from vitale_protocol.media.profile import parse_profile  # noqa: PLC0415  not needed at desks without phones
+
     texts = tuple(_text(name) for name in names)
     parsed = tuple(parse_profile(text, source=name) for name, text in zip(names, texts, strict=True))
     for name, profile in zip(names, parsed, strict=True):

@@ -3,9 +3,12 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_protocol.media.two_d_doc.trust import TrustList, parse_trust_list
+
+if TYPE_CHECKING:
+    from vitale_protocol.media.two_d_doc.trust import TrustList
 
 __all__ = ["read_trust_list"]
 
@@ -17,7 +20,7 @@ MOST_BYTES = 8_388_608
 PLACE = "seals.trust_list"
 
 
-def read_trust_list(files: Sequence[str]) -> TrustList | None:
+def read_trust_list(files: Sequence[str]) -> "TrustList | None":
     """Reads the trust list of a site; None where it has none.
 
     Args:
@@ -28,6 +31,8 @@ def read_trust_list(files: Sequence[str]) -> TrustList | None:
     """
     if not files:
         return None
+    from vitale_protocol.media.two_d_doc.trust import parse_trust_list  # noqa: PLC0415  lxml and x509
+
     documents = [_content(file) for file in files]
     try:
         trust = parse_trust_list(*documents)

@@ -1,42 +1,22 @@
 """The station's small certificate authority: the daemon's certificate, and those of clients made at pairing.
 
 Nobody else trusts this authority and it trusts nobody else: clients pin the daemon's certificate by its digest, the
-daemon knows each client's by its digest. P-256 keys, RFC 5280 profiles, in ``state/tls/`` (0600).
+daemon knows each client's by its digest. They lie in ``state/tls/`` (0600).
 """
 
 import datetime as dt
 import hashlib
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
-
-import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from typing import TYPE_CHECKING
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_protocol.privacy import concealed
 from vitale_reader.daemon.keystore.files import private_folder, write_private
 
-__all__ = ["Certificates", "Issued"]
+if TYPE_CHECKING:
+    from vitale_reader.daemon.keystore.authority import Issued
 
-#: A station outlives its pairings; revocation is by the registry, at once, not by expiry.
-VALIDITY = dt.timedelta(days=3650)
-
-#: Certificates begin a day early: the clocks of practices drift.
-BACKDATE = dt.timedelta(days=1)
-
-
-class Issued(msgspec.Struct, frozen=True):
-    """A certificate with its key, PEM; ``sha256`` is the hex digest of the certificate in DER."""
-
-    __repr__ = concealed
-
-    certificate: str
-    private_key: str
-    sha256: str
+__all__ = ["Certificates"]
 
 
 class Certificates:
@@ -61,7 +41,7 @@ class Certificates:
             if not self._file("authority.pem").exists():
                 self._make_authority()
             if not self._file("daemon.pem").exists():
-                self._write("daemon", self._issue("vitale-reader daemon", server=True))
+                self._write("daemon", self._issue("vitale-reader daemon", host=self._host))
         except OSError as error:
             raise StoreUnavailable("the TLS folder cannot be used", data={"file": str(self._folder)}) from error
 
@@ -80,9 +60,9 @@ class Certificates:
         """The digest that clients pin: SHA-256 of the daemon's certificate in DER, hex."""
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.daemon_certificate)).hexdigest()
 
-    def issue_client(self, client_id: str) -> Issued:
+    def issue_client(self, client_id: str) -> "Issued":
         """A new certificate for a client; its key is not kept here."""
-        return self._issue(client_id, server=False)
+        return self._issue(client_id)
 
     def server_context(self) -> ssl.SSLContext:
         """TLS 1.3 only; a client certificate of this authority is required."""
@@ -109,67 +89,16 @@ class Certificates:
         return self._folder / name
 
     def _make_authority(self) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = _name(f"vitale-reader {self._station}")
-        builder = self._builder(name, name, key.public_key()).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), critical=True
-        )
-        self._write("authority", _issued(builder.sign(key, hashes.SHA256()), key))
+        from vitale_reader.daemon.keystore.authority import make_authority  # noqa: PLC0415  see there
 
-    def _issue(self, common_name: str, *, server: bool) -> Issued:
-        authority = x509.load_pem_x509_certificate(self._file("authority.pem").read_bytes())
-        authority_key = serialization.load_pem_private_key(self._file("authority.key").read_bytes(), None)
-        if not isinstance(authority_key, ec.EllipticCurvePrivateKey):
-            raise StoreUnavailable("the authority's key is not a P-256 key")
-        key = ec.generate_private_key(ec.SECP256R1())
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
-        builder = (
-            self._builder(_name(common_name), authority.subject, key.public_key())
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
-            )
-        )
-        if server:
-            builder = builder.add_extension(x509.SubjectAlternativeName(_names(self._host)), critical=False)
-        return _issued(builder.sign(authority_key, hashes.SHA256()), key)
+        self._write("authority", make_authority(self._station, now=self._now))
 
-    def _builder(
-        self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-    ) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(self._now - BACKDATE)
-            .not_valid_after(self._now + VALIDITY)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        )
+    def _issue(self, common_name: str, *, host: str | None = None) -> "Issued":
+        from vitale_reader.daemon.keystore.authority import issue  # noqa: PLC0415  see there
 
-    def _write(self, name: str, issued: Issued) -> None:
+        authority, key = (self._file(f"authority.{suffix}").read_bytes() for suffix in ("pem", "key"))
+        return issue(authority, key, common_name, host=host, now=self._now)
+
+    def _write(self, name: str, issued: "Issued") -> None:
         write_private(self._file(f"{name}.key"), issued.private_key.encode())
         write_private(self._file(f"{name}.pem"), issued.certificate.encode())
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
-
-
-def _names(host: str) -> list[x509.GeneralName]:
-    try:
-        return [x509.IPAddress(ip_address(host)), x509.DNSName("localhost")]
-    except ValueError:
-        return [x509.DNSName(host), x509.DNSName("localhost")]
-
-
-def _issued(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Issued:
-    return Issued(
-        certificate=certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        private_key=key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode(),
-        sha256=certificate.fingerprint(hashes.SHA256()).hex(),
-    )
