@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.sdk.fake_daemon import CLIENT, FakeDaemon
 from vitale_protocol.errors import TokenInvalid
 from vitale_reader import SeenTokens, verify
+from vitale_reader.client import verification
 
 NONCE = "abcdefghijklmnopqrstuvwxyz"
 
@@ -58,6 +61,48 @@ def test_the_memory_forgets_what_has_expired_and_nothing_else() -> None:
     with pytest.raises(TokenInvalid):
         seen.use("living", time.time() + 100)
     seen.use("old-1", time.time() + 100)
+
+
+class Clock:
+    """Seconds that pass when told, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.now, self.asked = 0.0, 0
+
+    def __call__(self) -> float:
+        self.asked += 1
+        return self.now
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 60), st.integers(0, 20)), max_size=120))
+def test_no_living_token_counts_twice_and_the_memory_is_bounded(uses: list[tuple[int, int, int]]) -> None:
+    """Each use: which token, for how many seconds, and the seconds that pass before."""
+    clock, living, most = Clock(), dict[int, float](), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verification, "SWEEP", 4)
+        seen = SeenTokens(clock=clock)
+        for number, seconds, passed in uses:
+            clock.now += passed
+            living = {jti: expiry for jti, expiry in living.items() if expiry > clock.now}
+            replayed = False
+            try:
+                seen.use(str(number), clock.now + seconds)
+            except TokenInvalid:
+                replayed = True
+            assert replayed or number not in living
+            if not replayed:
+                living[number] = clock.now + seconds
+            most = max(most, len(living))
+            assert len(seen._expiry) <= max(4, 2 * most)
+
+
+def test_a_busy_service_does_not_look_through_all_tokens_at_each() -> None:
+    clock = Clock()
+    seen = SeenTokens(clock=clock)
+    for number in range(20_000):
+        seen.use(str(number), 600.0)
+
+    assert clock.asked == 5, "at 1000, 2000, 4000, 8000 and 16000"
 
 
 def test_of_many_threads_one_wins() -> None:
