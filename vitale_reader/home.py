@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from vitale_protocol.errors import DaemonUnreachable
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import DaemonUnreachable, ParseError
 
 __all__ = ["Endpoints", "Home", "TlsEndpoint"]
 
@@ -76,8 +77,8 @@ class Home(msgspec.Struct, frozen=True):
             DaemonUnreachable: no daemon wrote them, or the file is not readable.
         """
         try:
-            return msgspec.json.decode(self.endpoints_file.read_bytes(), type=Endpoints)
-        except (OSError, msgspec.DecodeError) as error:
+            return decode_document(self.endpoints_file.read_bytes(), Endpoints)
+        except (OSError, ParseError) as error:
             raise DaemonUnreachable(
                 "no daemon has published its endpoints", data={"file": str(self.endpoints_file)}
             ) from error

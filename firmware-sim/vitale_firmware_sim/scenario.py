@@ -179,7 +179,7 @@ def parse_scenario(name: str, content: bytes) -> Scenario:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at ")
         raise _invalid(name, reason, path.strip("`") or "$") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationInvalid("the scenario is not TOML in UTF-8", data={"file": name}) from error
     _check(scenario, raw)
     return scenario

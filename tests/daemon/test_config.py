@@ -45,6 +45,7 @@ def test_a_whole_file() -> None:
         "[station",
         "store = 'mysql'",
         "store = 'postgres:secret'",
+        pytest.param("deep = " + "[" * 10_000, id="deep"),
     ],
 )
 def test_a_wrong_setting_is_told(text: str) -> None:

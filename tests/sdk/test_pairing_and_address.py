@@ -32,7 +32,19 @@ def test_a_pairing_does_not_show_its_secrets() -> None:
     assert "SECRET" not in repr(PAIRING)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"client_id": 7, "private_key": "SECRET"}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b'{"client_id": 7, "private_key": "SECRET"}',
+        b"\xff\xfe",
+        b'{"client_id":"SECRET\xff"}',
+        b"[" * 100_000,
+    ],
+    ids=range(7),
+)
 def test_what_is_no_pairing_file_is_misuse_and_not_quoted(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "pairing.json"
     file.write_bytes(content)
@@ -111,6 +123,15 @@ def test_a_daemon_without_a_way_in_is_unreachable(tmp_path: Path) -> None:
     with pytest.raises(DaemonUnreachable):
         resolve(home, None, None)
     publish(home, Endpoints(pid=1, version="0"))
+    with pytest.raises(DaemonUnreachable):
+        resolve(home, None, None)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"version":"\xff"}', b"[" * 100_000], ids=range(4))
+def test_endpoints_that_cannot_be_read_are_of_no_daemon(tmp_path: Path, content: bytes) -> None:
+    home = Home.under(tmp_path)
+    home.run.mkdir(parents=True)
+    home.endpoints_file.write_bytes(content)
     with pytest.raises(DaemonUnreachable):
         resolve(home, None, None)
 

@@ -1,7 +1,6 @@
 """``vitale-reader verify``: checks a token, and says honestly what was compared and what was not."""
 
 import base64
-import binascii
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 import click
 import msgspec
 
-from vitale_protocol.errors import LocalMisuse, TokenInvalid
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import LocalMisuse, ParseError, TokenInvalid
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, daemon_options, to_daemon
 from vitale_reader.cli.frame.describe import claims_lines
@@ -97,14 +97,13 @@ def verify(
 def _peek(token: str) -> Addressed:
     try:
         _, payload, _ = token.split(".")
-        return msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=Addressed)
-    except (ValueError, binascii.Error, msgspec.DecodeError) as error:
-        # The cause is not kept: its words may quote the token.
+        return decode_document(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), Addressed)
+    except (ValueError, ParseError) as error:
         raise TokenInvalid("not a token of this kind", data={"check": "format"}) from error
 
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    except msgspec.DecodeError as error:
+        return decode_document(file.read_bytes(), dict[str, Any])
+    except ParseError as error:
         raise LocalMisuse(f"{file} is not a JWK Set") from error

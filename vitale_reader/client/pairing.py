@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vitale_protocol.errors import LocalMisuse
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import LocalMisuse, ParseError
 
 if TYPE_CHECKING:
     from vitale_protocol.methods import ClientAdded
@@ -60,9 +61,8 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             LocalMisuse: the file cannot be read, or is not a pairing file.
         """
         try:
-            return msgspec.json.decode(file.read_bytes(), type=cls)
-        except (OSError, msgspec.DecodeError) as error:
-            # The decoder's own words may quote what it read.
+            return decode_document(file.read_bytes(), cls)
+        except (OSError, ParseError) as error:
             detail = error.strerror or "" if isinstance(error, OSError) else "not a pairing file"
             raise LocalMisuse(f"{file}: {detail}", data={"file": str(file)}) from error
 

@@ -243,6 +243,8 @@ def parse(text: str, *, source: str = "config.toml") -> Config:
     """
     try:
         return msgspec.convert(tomllib.loads(text), Config)
+    except RecursionError as error:
+        raise ConfigurationInvalid("nested too deep", data={"file": source, "path": "$"}) from error
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigurationInvalid(str(error), data={"file": source, "path": str(error)}) from error
 

@@ -103,7 +103,7 @@ def parse_image(name: str, content: bytes) -> Image:
         raise ConfigurationInvalid(
             f"the card image is not valid: {reason}", data={"file": name, "path": path.strip("`")}
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationInvalid("the card image is not TOML in UTF-8", data={"file": name}) from error
     return Image(
         name=name,

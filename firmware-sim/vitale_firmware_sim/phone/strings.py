@@ -7,7 +7,6 @@ that it is simulated.
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable
 from typing import Final
@@ -16,6 +15,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import ParseError
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
 
 __all__ = ["Handle", "RandomBytes", "Sealer", "StringUnknown"]
@@ -80,8 +81,8 @@ class Sealer:
                 # Another writing of the same bytes would be another string to whoever remembers the used ones.
                 raise StringUnknown
             content = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
-            return msgspec.json.decode(content, type=Handle)
-        except (binascii.Error, ValueError, InvalidTag, msgspec.DecodeError) as error:
+            return decode_document(content, Handle)
+        except (ValueError, InvalidTag, ParseError) as error:
             raise StringUnknown from error
 
 

@@ -302,6 +302,8 @@ def parse_profile(text: str, *, source: str = "profile.toml") -> Profile:
         raise ConfigurationInvalid("the profile is too long", data={"file": source, "path": "$"})
     try:
         document = msgspec.convert(tomllib.loads(text), _Document)
+    except RecursionError as error:
+        raise _invalid("nested too deep", source, "$") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationInvalid(f"the profile is not TOML: {error}", data={"file": source, "path": "$"}) from error
     except msgspec.ValidationError as error:

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
+from vitale_protocol.documents import is_text
 from vitale_protocol.errors import InvalidParams, InvalidRequest, LimitExceeded, ParseError
 
 __all__ = [
@@ -92,14 +93,12 @@ def decode(data: bytes, depth: int) -> object:
     _check_depth(data, depth)
     if b"\\u0000" in data and _ESCAPED_NUL.search(data):
         raise ParseError("a string with a NUL")
+    if not is_text(data):
+        raise ParseError("not UTF-8")
     try:
         return _decode(data)
     except msgspec.DecodeError as error:
         raise ParseError("not JSON") from error
-    except UnicodeDecodeError:
-        pass
-    # Outside of the handler: the original carries the whole message along.
-    raise ParseError("not UTF-8")
 
 
 def _check_depth(data: bytes, depth: int) -> None:

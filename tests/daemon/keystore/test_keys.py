@@ -98,7 +98,23 @@ def test_a_fingerprint_depends_on_every_byte_and_on_the_station(keys: Keys, tmp_
     assert other.fingerprint(evidence) != print_
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"not json", b'{"station": 1}'])
+_SECRETS = b'{"station":"s","outbox":"","evidence":"","replay":"","signing":[%s]}'
+_SIGNING = b'{"jwk":%s,"created_at":0}'
+DAMAGED = [
+    b"",
+    b"{}",
+    b"not json",
+    b'{"station": 1}',
+    b'{"station":"\xff"}',
+    b"[" * 100_000,
+    _SECRETS % b"",
+    _SECRETS % (_SIGNING % b"{}"),
+    _SECRETS % (_SIGNING % b'{"kty":"EC","crv":"P-256","x":"","y":""}'),
+    _SECRETS % (_SIGNING % b'{"kty":"RSA"}'),
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=range(len(DAMAGED)))
 def test_damaged_secrets_are_told_and_never_replaced(tmp_path: Path, clock: Clock, content: bytes) -> None:
     file = tmp_path / "station.json"
     file.write_bytes(content)

@@ -241,8 +241,11 @@ def test_a_line_that_is_lost_is_said_so(tmp_path: Path, caplog: pytest.LogCaptur
     assert "audit trail is lost" in caplog.text
 
 
-def test_a_damaged_anchor_is_told(tmp_path: Path) -> None:
-    (tmp_path / "anchor").write_text("{}")
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b'{"station":"\xff"}', b"[" * 100_000], ids=["empty", "{}", "bytes", "deep"]
+)
+def test_a_damaged_anchor_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "anchor").write_bytes(content)
     with pytest.raises(StoreUnavailable):
         read_anchor(tmp_path / "anchor")
     assert read_anchor(tmp_path / "none") is None

@@ -73,7 +73,9 @@ def test_a_wrong_image_is_told_where(content: str, path: str) -> None:
     assert refused.value.data == {"file": "fausse", "path": path}
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"atr = ", b" " * (256 * 1024 + 1)])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"atr = ", b"a = " + b"[" * 10_000, b" " * (256 * 1024 + 1)], ids=range(4)
+)
 def test_what_is_not_toml_or_too_long_is_refused(content: bytes) -> None:
     with pytest.raises(ConfigurationInvalid):
         parse_image("fausse", content)

@@ -136,6 +136,7 @@ class TestFromToml:
             ("[[commands]]", '[refusals]\nlocked = ["0000"]\n[[commands]]', "$.refusals.locked[0]"),
             ("[[commands]]", "[[commands", "$"),
             ("[[commands]]", "#" * 70_000, "$"),
+            ("[[commands]]", "deep = " + "[" * 10_000, "$"),
         ],
     )
     def test_what_is_no_profile_and_where(self, old: str, new: str, place: str) -> None:

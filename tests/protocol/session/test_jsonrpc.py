@@ -67,9 +67,21 @@ def test_what_is_not_json_in_utf8_is_refused(data: bytes) -> None:
         decode(data, 32)
 
 
-def test_a_refusal_does_not_carry_the_message_along() -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"nir":"%s\xff"}',
+        b'{"%s\xff":1}',
+        b'{"nir":"%s"}\xff',
+        b'\xff{"nir":"%s"}',
+        b'{"nir":"%s\xed\xa0\x80"}',
+        b'"%s\xc3"',
+    ],
+)
+def test_bytes_that_are_not_utf8_are_told_as_such_and_do_not_travel_along(data: bytes) -> None:
     with pytest.raises(ParseError) as caught:
-        decode(b'{"nir":"' + SECRET.encode() + b'\xff"}', 32)
+        decode(data % SECRET.encode(), 32)
+    assert caught.value.detail == "not UTF-8"
     assert caught.value.__context__ is None
     assert SECRET not in str(caught.value)
 

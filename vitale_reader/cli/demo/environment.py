@@ -17,12 +17,13 @@ from typing import Protocol
 
 import msgspec
 
+from vitale_protocol.documents import decode_document
 from vitale_firmware_sim.card.card import Card, VirtualCard
 from vitale_firmware_sim.card.control import control
 from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.card.vpcd import VpcdLink
-from vitale_protocol.errors import DaemonUnreachable, ReaderUnavailable, ToolMissing
+from vitale_protocol.errors import DaemonUnreachable, ParseError, ReaderUnavailable, ToolMissing
 from vitale_reader.cli.demo.code_devices import CodeStage, code_stage
 from vitale_reader.cli.demo.phone_devices import PhoneStage, phone_stage
 from vitale_reader.home import Endpoints
@@ -267,7 +268,7 @@ def _ready(process: "subprocess.Popen[bytes]", log: Path) -> Endpoints:
     finally:
         patience.cancel()
     try:
-        return msgspec.json.decode(line, type=Ready).endpoints
-    except msgspec.DecodeError as error:
+        return decode_document(line, Ready).endpoints
+    except ParseError as error:
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise DaemonUnreachable(f"the daemon did not start: {said[-1] if said else 'no word'}") from error

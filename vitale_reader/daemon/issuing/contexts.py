@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from vitale_protocol.documents import decode_document
 from vitale_protocol.claims import ContextClaim
 from vitale_protocol.errors import ContextUnknown, MixedOrigin, ResolverUnavailable, StoreUnavailable, VitaleError
 from vitale_protocol.events import ContextExpiring
@@ -321,7 +322,7 @@ class Contexts:
         return self._vault.seal(msgspec.json.encode(kept), f"context:{digest}")
 
     def _open(self, held: Held) -> Kept:
-        return msgspec.json.decode(self._vault.unseal(held.sealed, f"context:{held.digest}"), type=Kept)
+        return decode_document(self._vault.unseal(held.sealed, f"context:{held.digest}"), Kept)
 
     async def _update(self, digest: str, /, **values: object) -> None:
         values["of_digest"] = digest

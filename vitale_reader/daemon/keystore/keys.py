@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from vitale_protocol.documents import decode_document
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_protocol.privacy import concealed
 from vitale_reader.daemon.keystore.files import write_private
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringBox, Sealed
@@ -99,9 +100,9 @@ class Keys:
         except OSError as error:
             raise StoreUnavailable("the station's secrets cannot be read", data={"file": str(self._file)}) from error
         try:
-            sealed = msgspec.json.decode(content, type=Sealed).sealed
-            self._use(msgspec.json.decode(content if sealed is None else self._unsealed(sealed), type=Secrets))
-        except (msgspec.DecodeError, ValueError, IndexError) as error:
+            sealed = decode_document(content, Sealed).sealed
+            self._use(decode_document(content if sealed is None else self._unsealed(sealed), Secrets))
+        except (ParseError, msgspec.ValidationError, ValueError, IndexError) as error:
             raise StoreUnavailable("the station's secrets are damaged", data={"file": str(self._file)}) from error
         if not self._opened.replay:
             self._replace(msgspec.structs.replace(self._opened, replay=secrets.token_bytes(32)))

@@ -18,10 +18,12 @@ from typing import Any
 import msgspec
 from cryptography.exceptions import InvalidTag
 
+from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import (
     Cancelled,
     InternalError,
     NoReader,
+    ParseError,
     PresentationTimeout,
     ReaderGone,
     ShuttingDown,
@@ -253,8 +255,8 @@ class Asking:
 
     async def _opened(self, asked: Open, sealed: bytes) -> PresentationResult | VitaleError:
         try:
-            answer = msgspec.json.decode(self._open_answer(sealed, f"answer:{asked.id}"), type=Answer)
-        except (InvalidTag, msgspec.DecodeError) as error:
+            answer = decode_document(self._open_answer(sealed, f"answer:{asked.id}"), Answer)
+        except (InvalidTag, ParseError) as error:
             return incident(error)
         if answer.result is None:
             return answer.error

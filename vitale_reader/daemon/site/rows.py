@@ -17,7 +17,8 @@ from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, delete, extract, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from vitale_protocol.errors import Cancelled, StoreUnavailable
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import Cancelled, ParseError, StoreUnavailable
 from vitale_protocol.events import Step
 from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
@@ -338,8 +339,8 @@ class SiteRows:
 
     def _opened(self, sealed: bytes, bound_to: str, kind: type[T]) -> T | None:
         try:
-            return msgspec.json.decode(self._vault.unseal(sealed, bound_to), type=kind)
-        except (InvalidTag, msgspec.DecodeError):
+            return decode_document(self._vault.unseal(sealed, bound_to), kind)
+        except (InvalidTag, ParseError):
             if bound_to not in self._strange:
                 logger.error("a row of the site was not written by one of its desks: %s", bound_to)
                 self._strange = {bound_to, *tuple(self._strange)[:MOST_STRANGE]}

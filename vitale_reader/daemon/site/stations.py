@@ -14,7 +14,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, delete, insert, select
 
-from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.keystore.vault import Vault
@@ -108,7 +109,7 @@ class Stations:
 
     def _open(self, station: str, sealed: bytes) -> Told | None:
         try:
-            return msgspec.json.decode(self._vault.unseal(sealed, f"station:{station}"), type=Told)
-        except (InvalidTag, msgspec.DecodeError):
+            return decode_document(self._vault.unseal(sealed, f"station:{station}"), Told)
+        except (InvalidTag, ParseError):
             logger.error("station %s is not of this site: somebody without the key of the site wrote it", station)
             return None

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_reader.daemon.keystore.files import write_private
 from vitale_reader.daemon.store.chain import Anchor, Chain, Entry
 from vitale_reader.daemon.store.store import Database
@@ -107,8 +108,8 @@ def read_anchor(file: Path) -> Anchor | None:
         StoreUnavailable: the file is damaged.
     """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Anchor)
+        return decode_document(file.read_bytes(), Anchor)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ParseError) as error:
         raise StoreUnavailable("the anchor of the audit trail cannot be read", data={"file": str(file)}) from error
