@@ -1,9 +1,9 @@
 # Everything starts here; each target sets up what it needs (see .ci/setup) and does it once.
 
-.PHONY: help setup demo test coverage lint bench soak docs reference clean
+.PHONY: help setup demo test test-quick test-newest coverage lint bench soak docs reference lock bare clean
 
 help:            ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 setup:           ## system packages and .venv, for development
 	@.ci/setup test
@@ -19,6 +19,17 @@ AT_A_TIME = -n 2 --dist loadfile
 test:            ## the whole suite
 	@.ci/setup test
 	@.venv/bin/python -m pytest $(AT_A_TIME)
+
+# The rooms without a process, device or database: the protocol, the simulated firmware, the resolvers.
+QUICK = tests/protocol tests/resolvers
+
+test-quick:      ## what needs no process, device or database: under a minute
+	@.ci/setup test
+	@.venv/bin/python -m pytest $(AT_A_TIME) $(QUICK)
+
+test-newest:     ## the suite with the newest that setup.cfg allows, in .venv-newest
+	@.ci/setup newest
+	@.venv-newest/bin/python -m pytest $(AT_A_TIME)
 
 coverage:        ## the same, and what it did not reach
 	@.ci/setup test
@@ -60,7 +71,13 @@ reference:       ## writes what is made from the code: docs/reference/, the map 
 	@.ci/setup run
 	@.venv/bin/python -m docs.generator
 
+lock:            ## chooses the versions in .ci/locks/ again, from setup.cfg
+	@.ci/lock
+
+bare:            ## `make demo` and `make test` on bare Debian machines made for it; as root, some 20 minutes
+	@.ci/bare
+
 clean:           ## everything that can be made again
-	rm -rf .venv .venv-wechat build dist *.egg-info docs/_build .coverage* htmlcov \
+	rm -rf .venv .venv-newest .venv-wechat build dist *.egg-info docs/_build .coverage* htmlcov \
 	    .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from vitale_firmware_sim.card.faults import FaultyCard, parse_faults
 from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.card.vpcd import VpcdLink
-from vitale_protocol.errors import ToolMissing
+from vitale_protocol.errors import ReaderUnavailable, ToolMissing
 
 InsertCard = Callable[..., VpcdLink]
 
@@ -28,6 +29,9 @@ def pytest_configure(config: pytest.Config) -> None:
     libpcsclite looks at the variable once for a process, therefore one service serves the whole run. The folder is not
     one of pytest's: the path of a Unix socket has room for 108 bytes.
     """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # Under nohup, and on some machines that run tests. Programs that the tests start would ignore it as well.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     directory = Path(tempfile.mkdtemp(prefix="vitale-pcscd-"))
     config.stash[_DIRECTORY] = directory
     os.environ.update(PcscService(directory, READERS).environment)
@@ -49,6 +53,10 @@ def pcsc_service(pytestconfig: pytest.Config) -> Iterator[PcscService]:
         service.start()
     except ToolMissing as missing:
         pytest.skip(f"{missing.detail}: {missing.data['remedy']}")
+    except ReaderUnavailable as unavailable:
+        if unavailable.data.get("refused") != "namespace":
+            raise
+        pytest.skip(str(unavailable.detail))
     yield service
     service.kill()
 

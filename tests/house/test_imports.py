@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 # What nobody should pay for who only imports the SDK.
 HEAVY = {"click", "cryptography", "cv2", "joserfc", "nfc", "numpy", "rich", "smartcard", "sqlalchemy", "zxingcpp"}

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-TARGETS = {"setup", "demo", "test", "lint", "bench", "soak", "docs", "clean"}
+NEED_NO_ENVIRONMENT = {"setup", "lock", "bare", "clean"}
+TARGETS = {"demo", "test", "test-quick", "test-newest", "lint", "bench", "soak", "docs"} | NEED_NO_ENVIRONMENT
 
 
 def test_the_targets_exist_and_are_listed(root: Path) -> None:
     text = (root / "Makefile").read_text(encoding="utf-8")
     phony = set(re.findall(r"^\.PHONY: (.*)$", text, flags=re.MULTILINE)[0].split())
-    listed = set(re.findall(r"^(\w+):.*## ", text, flags=re.MULTILINE))
+    listed = set(re.findall(r"^([\w-]+):.*## ", text, flags=re.MULTILINE))
 
     assert listed == phony
     assert listed >= TARGETS
@@ -22,7 +23,7 @@ def test_the_targets_exist_and_are_listed(root: Path) -> None:
 
 def test_each_target_sets_itself_up(root: Path) -> None:
     text = (root / "Makefile").read_text(encoding="utf-8")
-    for target in TARGETS - {"setup", "clean"}:
+    for target in TARGETS - NEED_NO_ENVIRONMENT:
         recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", text, flags=re.MULTILINE)
         assert recipe is not None, target
         assert recipe[1].lstrip("\t@").startswith(".ci/setup "), target
@@ -34,7 +35,7 @@ def test_the_readme_opens_with_the_two_commands(root: Path) -> None:
     assert re.findall(r"^make (\w+)", beginning, flags=re.MULTILINE) == ["demo", "test"]
 
 
-@pytest.mark.parametrize("script", [".ci/setup", ".ci/run", ".ci/wheel"])
+@pytest.mark.parametrize("script", [".ci/setup", ".ci/run", ".ci/wheel", ".ci/bare"])
 def test_scripts_can_be_run(root: Path, script: str) -> None:
     file = root / script
     assert os.access(file, os.X_OK)
@@ -53,11 +54,13 @@ def test_setup_refuses_an_unknown_purpose(root: Path) -> None:
 PYTHON3 = r"""
 case "$*" in
     "-m venv"*)
-        mkdir -p .venv/bin
+        rm -rf $4
+        mkdir -p $4/bin
         for name in python pip; do
-            printf '#!/bin/sh\necho "$@" >>"$HOME/installed"\n' >.venv/bin/$name
-            chmod +x .venv/bin/$name
-        done ;;
+            printf '#!/bin/sh\n[ "$1" != -m ] || echo "$@" >>"$HOME/installed"\n' >$4/bin/$name
+            chmod +x $4/bin/$name
+        done
+        echo "$@" >>"$HOME/made" ;;
     --version) echo Python 3.12.1 ;;
 esac
 """
@@ -70,9 +73,11 @@ def machine(tmp_path: Path, root: Path) -> Path:
         shutil.copy(root / name, tmp_path)
     (tmp_path / ".ci").mkdir()
     shutil.copy(root / ".ci/setup", tmp_path / ".ci/setup")
+    shutil.copytree(root / ".ci/locks", tmp_path / ".ci/locks")
+    (tmp_path / "os-release").write_text("ID=debian\nVERSION_ID=13\n", encoding="utf-8")
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("cat", "chmod", "cksum", "dirname", "env", "mkdir", "sh"):
+    for name in ("cat", "chmod", "cksum", "dirname", "env", "mkdir", "rm", "sh"):
         (programs / name).symlink_to(str(shutil.which(name)))
     program(tmp_path, "python3", PYTHON3)
     program(tmp_path, "dpkg-query", '[ "$4" = gcc ] && printf installed')
@@ -86,6 +91,10 @@ def machine(tmp_path: Path, root: Path) -> Path:
 # As on Debian 13; before, libglib2.0-0.
 PACKAGES = "pcscd vsmartcard-vpcd libpcsclite-dev libusb-1.0-0 libgl1 libglib2.0-0t64 swig libc6-dev"
 
+# What only the tests want.
+STRANGERS = "pcsc-tools opensc cardpeek libnfc-bin libzbar0t64 postgresql"
+WAITING = "-q -o DPkg::Lock::Timeout=600"
+
 
 def program(machine: Path, name: str, body: str) -> None:
     file = machine / "bin" / name
@@ -96,7 +105,7 @@ def program(machine: Path, name: str, body: str) -> None:
 def run_setup(machine: Path, purpose: str = "run") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [machine / ".ci/setup", purpose],
-        env={"PATH": str(machine / "bin"), "HOME": str(machine)},
+        env={"PATH": str(machine / "bin"), "HOME": str(machine), "OS_RELEASE": str(machine / "os-release")},
         capture_output=True,
         text=True,
         timeout=30,
@@ -109,7 +118,7 @@ def test_only_what_is_missing_is_installed(machine: Path) -> None:
 
     assert answer.returncode == 0, answer.stderr
     installed = (machine / "apt-get.log").read_text(encoding="utf-8")
-    assert installed == f"-q install -y --no-install-recommends {PACKAGES}\n"
+    assert installed == f"{WAITING} install -y --no-install-recommends {PACKAGES}\n"
     assert "--editable ." in (machine / "installed").read_text(encoding="utf-8")
 
 
@@ -159,7 +168,7 @@ def test_names_are_chosen_again_once_there_are_lists(machine: Path) -> None:
     run_setup(machine)
 
     calls = (machine / "apt-get.log").read_text(encoding="utf-8").splitlines()
-    assert calls == ["-q update", f"-q install -y --no-install-recommends {PACKAGES}"]
+    assert calls == ["-q update", f"{WAITING} install -y --no-install-recommends {PACKAGES}"]
 
 
 def test_lists_are_fetched_when_there_are_none(machine: Path) -> None:
@@ -169,7 +178,7 @@ def test_lists_are_fetched_when_there_are_none(machine: Path) -> None:
 
     calls = (machine / "apt-get.log").read_text(encoding="utf-8").splitlines()
     assert calls[0] == "-q update"
-    assert calls[1].startswith("-q install")
+    assert calls[1].startswith(f"{WAITING} install")
     assert len(calls) == 2
 
 
@@ -177,6 +186,7 @@ def test_a_second_time_does_nothing(machine: Path) -> None:
     run_setup(machine)
     (machine / "installed").unlink()
     (machine / "apt-get.log").unlink()
+    program(machine, "python3", "exit 1")
 
     answer = run_setup(machine)
 
@@ -185,7 +195,7 @@ def test_a_second_time_does_nothing(machine: Path) -> None:
     assert not (machine / "apt-get.log").exists()
 
 
-@pytest.mark.parametrize("changed", ["setup.cfg", "pyproject.toml"])
+@pytest.mark.parametrize("changed", ["setup.cfg", "pyproject.toml", ".ci/locks/run.txt"])
 def test_a_change_of_dependencies_installs_again(machine: Path, changed: str) -> None:
     run_setup(machine)
     (machine / "installed").unlink()
@@ -204,8 +214,138 @@ def test_without_rights_setup_says_exactly_what_to_run(machine: Path) -> None:
     answer = run_setup(machine)
 
     assert answer.returncode == 1
-    assert f"sudo apt-get install --no-install-recommends {PACKAGES}\n" in answer.stderr
+    assert answer.stderr.splitlines()[1:] == [
+        "    sudo apt-get update",
+        f"    sudo apt-get install --no-install-recommends {PACKAGES} {STRANGERS}",
+    ]
+    assert "installing" not in answer.stderr
     assert not (machine / ".venv").exists()
+
+
+@pytest.mark.parametrize("purpose", ["run", "test"])
+def test_where_there_is_no_sudo_it_is_one_command_for_root(machine: Path, purpose: str) -> None:
+    program(machine, "id", "echo 1000")
+    program(machine, "apt-cache", "exit 100")
+
+    answer = run_setup(machine, purpose)
+
+    install = f"apt-get install --no-install-recommends {PACKAGES} {STRANGERS}"
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[1:] == [f"    su - -c 'apt-get update && {install}'"]
+
+
+@pytest.mark.parametrize(
+    ("release", "glib"),
+    [
+        ("ID=debian\nVERSION_ID=12", "libglib2.0-0"),
+        ("ID=debian\nVERSION_ID=13.2", "libglib2.0-0t64"),
+        ("ID=ubuntu\nVERSION_ID=22.04", "libglib2.0-0"),
+        ("ID=ubuntu\nVERSION_ID=24.04", "libglib2.0-0t64"),
+        ("ID=other", "libglib2.0-0"),
+    ],
+)
+def test_a_machine_without_lists_is_told_the_names_of_its_release(machine: Path, release: str, glib: str) -> None:
+    program(machine, "id", "echo 1000")
+    program(machine, "apt-cache", "exit 100")
+    (machine / "os-release").write_text(f"{release}\n", encoding="utf-8")
+
+    assert f" {glib} " in run_setup(machine).stderr
+
+
+def test_without_rights_what_only_some_tests_want_is_told_and_done_without(machine: Path) -> None:
+    program(machine, "id", "echo 1000")
+    there = PACKAGES.replace(" ", "|")
+    program(machine, "dpkg-query", f'case "$4" in {there}|gcc) printf installed ;; esac')
+
+    answer = run_setup(machine, "test")
+
+    assert answer.returncode == 0, answer.stderr
+    assert f"not installed, so the tests that need it are skipped: {STRANGERS}." in answer.stderr
+    assert (machine / "installed").exists()
+
+
+def test_lists_that_another_program_is_fetching_are_waited_for(machine: Path) -> None:
+    program(machine, "apt-cache", '[ -e "$HOME/lists" ]')
+    program(machine, "sleep", 'echo >"$HOME/waited"')
+    busy = "echo 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)' >&2; exit 100"
+    fetch = f'[ "$2" != update ] || {{ [ -e "$HOME/waited" ] || {{ {busy}; }}; echo >"$HOME/lists"; }}'
+    program(machine, "apt-get", fetch)
+
+    answer = run_setup(machine)
+
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr.count("another program is using apt; waiting for it") == 1
+
+
+def test_an_environment_that_works_is_kept_whichever_python_comes_first(machine: Path) -> None:
+    run_setup(machine)
+    # As in an activated environment, and again where the first Python is another.
+    (machine / ".venv" / "own").touch()
+    program(machine, "python3", PYTHON3.replace("3.12.1", "3.13.1"))
+    with (machine / "setup.cfg").open("a", encoding="utf-8") as file:
+        file.write("\n# changed\n")
+
+    run_setup(machine)
+
+    assert (machine / ".venv" / "own").exists()
+    assert (machine / "made").read_text(encoding="utf-8") == "-m venv --clear .venv\n"
+
+
+def test_an_environment_that_was_made_elsewhere_is_made_again(machine: Path) -> None:
+    run_setup(machine)
+    (machine / ".venv" / "made-in").write_text("/elsewhere\n", encoding="utf-8")
+    (machine / ".venv" / "ready-run").unlink()
+
+    run_setup(machine)
+
+    assert (machine / "made").read_text(encoding="utf-8") == "-m venv --clear .venv\n" * 2
+
+
+def test_an_installation_that_was_interrupted_is_made_again(machine: Path) -> None:
+    run_setup(machine)
+    (machine / ".venv" / "unfinished").touch()
+
+    answer = run_setup(machine)
+
+    assert answer.returncode == 0, answer.stderr
+    assert (machine / "made").read_text(encoding="utf-8") == "-m venv --clear .venv\n" * 2
+    assert not (machine / ".venv" / "unfinished").exists()
+
+
+def test_an_installation_that_fails_does_not_count(machine: Path) -> None:
+    run_setup(machine)
+    (machine / ".ci" / "locks" / "run.txt").write_text("changed\n", encoding="utf-8")
+    (machine / ".venv" / "bin" / "python").write_text('#!/bin/sh\n[ "$1" != -m ]\n', encoding="utf-8")
+
+    assert run_setup(machine).returncode != 0
+    assert (machine / ".venv" / "unfinished").exists()
+    assert not list((machine / ".venv").glob("ready-*"))
+
+
+def test_what_is_installed_is_what_the_locks_say(machine: Path) -> None:
+    run_setup(machine, "test")
+
+    flags = "-m pip install --quiet --disable-pip-version-check --no-input"
+    assert (machine / "installed").read_text(encoding="utf-8").splitlines() == [
+        f"{flags} --requirement .ci/locks/build.txt",
+        f"{flags} --no-build-isolation --requirement .ci/locks/run.txt --requirement .ci/locks/test.txt",
+        f"{flags} --no-build-isolation --no-deps --editable .",
+    ]
+
+
+def test_the_newest_that_the_ranges_allow_goes_into_an_environment_of_its_own(machine: Path) -> None:
+    run_setup(machine, "newest")
+
+    assert not (machine / ".venv").exists()
+    assert "--upgrade --upgrade-strategy eager --editable .[test]" in (machine / "installed").read_text("utf-8")
+
+
+def test_what_is_ready_for_the_tests_is_ready_to_run(machine: Path) -> None:
+    run_setup(machine, "test")
+    (machine / "installed").unlink()
+
+    assert run_setup(machine, "run").returncode == 0
+    assert not (machine / "installed").exists()
 
 
 def test_a_failing_apt_fails(machine: Path) -> None:

@@ -8,9 +8,8 @@
 
 import datetime as dt
 
-import msgspec
-
-from vitale_protocol.errors import ResolverUnavailable
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import ParseError, ResolverUnavailable
 from vitale_protocol.records import Record
 from vitale_reader.resolvers.plugins import Element, Rights, RightsReader
 
@@ -36,11 +35,11 @@ class SimulatorRights(RightsReader):
         try:
             told = element.get("au")
             return Rights(
-                record=msgspec.json.decode(element.text or "{}", type=Record),
+                record=decode_document((element.text or "{}").encode(), Record),
                 delegate=element.get("delegataire"),
                 rights_at=dt.datetime.fromisoformat(told).astimezone(dt.UTC) if told else None,
                 origin="simulated",
             )
-        except ValueError:  # msgspec's errors are of this kind too, and quote what they could not read
+        except (ParseError, ValueError):  # UnicodeEncodeError; a time that is none, which is quoted
             pass
         raise ResolverUnavailable("the simulated rights cannot be read", data={"fault": "unreadable"})

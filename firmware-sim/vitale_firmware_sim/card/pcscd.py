@@ -96,7 +96,8 @@ class PcscService:
 
         Raises:
             ToolMissing: pcscd, unshare or vpcd is not installed; ``data.remedy`` is the command that installs it.
-            ReaderUnavailable: it did not start; ``data.log`` is the path of its log.
+            ReaderUnavailable: it did not start; ``data.log`` is the path of its log, ``data.said`` its last line, and
+                ``data.refused`` is "namespace" where the system lets nobody have a mount namespace.
         """
         if self._process is not None:
             return
@@ -173,7 +174,17 @@ class PcscService:
             except subprocess.TimeoutExpired:
                 if time.monotonic() < deadline:
                     continue
-            raise ReaderUnavailable("pcscd did not start", data={"service": "pcscd", "log": str(self._log)})
+            raise self._not_started()
+
+    def _not_started(self) -> ReaderUnavailable:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
+        said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        data = {"service": "pcscd", "log": str(self._log), "said": said}
+        if said.startswith("unshare:"):
+            # Containers without CAP_SYS_ADMIN; an ordinary user in a chroot, or where user namespaces are switched off.
+            refused = f"no mount namespace for pcscd ({said}); in a container that takes CAP_SYS_ADMIN"
+            return ReaderUnavailable(refused, data={**data, "refused": "namespace"})
+        return ReaderUnavailable(f"pcscd did not start: {said}" if said else "pcscd did not start", data=data)
 
 
 def virtual_reader_library() -> Path:

@@ -324,3 +324,23 @@ def _texts(view: ET.Element, tag: str) -> list[str]:
     fields = [field for one in people for field in one.findall("node") if _attribute(field, "id") == tag]
     # cardpeek writes bytes as "8:HEX".
     return [bytes.fromhex(_attribute(field, "val").removeprefix("8:")).decode("latin-1") for field in fields]
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ("unshare: unshare failed: Operation not permitted", "namespace"),
+        ("00000001 somebody else runs", None),
+        ("", None),
+    ],
+)
+def test_why_it_does_not_start_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, refused: str | None
+) -> None:
+    (tmp_path / "unshare").write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n", encoding="utf-8")
+    (tmp_path / "unshare").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(ReaderUnavailable) as told:
+        PcscService(tmp_path / "s").start()
+    assert said in str(told.value.detail)
+    assert (told.value.data["said"], told.value.data.get("refused")) == (said, refused)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,15 +16,17 @@ from typing import Protocol
 
 import msgspec
 
-from vitale_protocol.documents import decode_document
 from vitale_firmware_sim.card.card import Card, VirtualCard
 from vitale_firmware_sim.card.control import control
 from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.card.vpcd import VpcdLink
+from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import DaemonUnreachable, ParseError, ReaderUnavailable, ToolMissing
 from vitale_reader.cli.demo.code_devices import CodeStage, code_stage
 from vitale_reader.cli.demo.phone_devices import PhoneStage, phone_stage
+from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.signals import ending_in_good_order
 from vitale_reader.home import Endpoints
 
 __all__ = ["Slot", "Stage", "stage"]
@@ -171,7 +172,7 @@ def stage(
         DaemonUnreachable: the daemon did not start.
     """
     with ExitStack() as stack:
-        stack.enter_context(_ending_in_good_order())
+        stack.enter_context(ending_in_good_order())
         # A short path: a Unix socket's is bounded to some 100 bytes.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitale-demo-")))
         besides = _Besides(
@@ -185,7 +186,7 @@ def stage(
             try:
                 service = stack.enter_context(PcscService(_made(folder / "pcsc")))
             except (ToolMissing, ReaderUnavailable) as error:
-                why = error.detail
+                why = _why_not(error)
             else:
                 slot = VpcdSlot(stack.enter_context(VpcdLink(Card(load_image(DEFAULT_IMAGE)), port=service.ports[0])))
                 _configure(folder, f"{top}{configuration}")
@@ -206,26 +207,22 @@ def stage(
         )
 
 
+def _why_not(error: ToolMissing | ReaderUnavailable) -> str:
+    """Why there is no pcscd to demonstrate with."""
+    said = error.data.get("said", "")
+    if error.data.get("refused") == "namespace":
+        return t(
+            f"le système refuse à pcscd un espace de montage : {said} ; dans un conteneur, il y faut CAP_SYS_ADMIN",
+            f"the system refuses pcscd a mount namespace: {said}; in a container that takes CAP_SYS_ADMIN",
+        )
+    if isinstance(error, ToolMissing):
+        tool, remedy = error.data["tool"], error.data["remedy"]
+        return t(f"{tool} n'est pas installé : {remedy}", f"{tool} is not installed: {remedy}")
+    return t(f"pcscd n'a pas démarré : {said}", f"pcscd did not start: {said}") if said else error.detail
+
+
 def _configure(folder: Path, text: str) -> None:
     (_made(folder / "home") / "config.toml").write_text(text, "utf-8")
-
-
-@contextmanager
-def _ending_in_good_order() -> Generator[None, None, None]:
-    """A closed terminal or a kill ends the stage as Ctrl-C does: its processes and keys go with it."""
-
-    def end(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []  # handlers are the main thread's business
-    former = {number: signal.signal(number, end) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _made(folder: Path) -> Path:

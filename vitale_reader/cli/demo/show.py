@@ -56,7 +56,7 @@ def opening(scenery: "Stage") -> None:
         )
         lines.add_row("PC/SC", real)
     else:
-        without = t("sans pcscd ni vpcd : pilote « simulated-card »", "without pcscd or vpcd: driver “simulated-card”")
+        without = t("sans pcscd : pilote « simulated-card »", "without pcscd: driver “simulated-card”")
         lines.add_row("PC/SC", f"{without} ({scenery.why})" if scenery.why else without)
     if scenery.phones is not None:
         lines.add_row("NFC", _nfc(scenery.phones))

@@ -10,6 +10,7 @@ from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, VitaleErro
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.exit_status import BROKEN_PIPE, INTERRUPTED, OTHER, USAGE, exit_status
 from vitale_reader.cli.frame.language import language, t, use
+from vitale_reader.cli.frame.signals import ending_in_good_order
 
 if TYPE_CHECKING:
     from vitale_reader.client.blocking import Connection
@@ -82,12 +83,16 @@ class Command(click.Command):
 
 
 class Simulation(Command):
-    """A command that no configuration concerns: what is not valid was given on its command line."""
+    """A command that no configuration concerns: what is not valid was given on its command line.
+
+    SIGTERM and a closed terminal end it as Ctrl-C does: what it laid on a reader is taken off, what it linked goes.
+    """
 
     def run(self, ctx: click.Context) -> Any:
         """Runs the command proper."""
         try:
-            return super().run(ctx)
+            with ending_in_good_order():
+                return super().run(ctx)
         except ConfigurationInvalid as error:
             raise LocalMisuse(error.detail, data=error.data) from error
 

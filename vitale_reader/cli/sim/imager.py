@@ -126,8 +126,8 @@ def imager(
     screens = [_screen(scenario, phone) for phone in phones]
     manners = Manners(PREFIXES[prefix], SUFFIXES[suffix], aim)
     with Imager(manners, baud, faults, link) as made:
-        _tell(made, link, phones, as_json=as_json)
         try:
+            _tell(made, link, phones, as_json=as_json)
             for code in _codes(screens, every):
                 _scan(made, code, "qr" if screens else symbology, as_json=as_json)
             while True:

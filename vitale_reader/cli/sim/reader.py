@@ -86,22 +86,22 @@ def reader(
     with Pn532Reader(baud=speed, faults=faults, link=link) as made:
         if target is not None:
             made.field.put(target, faults)
-        _tell(made, link, as_json=as_json)
-        _wait(made, laid=target is not None)
+        try:
+            _tell(made, link, as_json=as_json)
+            _wait(made, laid=target is not None)
+        except KeyboardInterrupt:
+            # The way to end it, not an interruption of it.
+            output.note("")
 
 
 def _wait(made: "Pn532Reader", *, laid: bool) -> None:
     """Stays until Ctrl-C, also when the phone tore itself away: the reader is still there."""
-    try:
-        while laid and not made.field.wait_empty(BREATH):
-            pass
-        if laid:
-            output.note(t("Le téléphone s'est retiré, comme demandé par --fault.", "The phone left, as --fault asks."))
-        while True:
-            time.sleep(BREATH)
-    except KeyboardInterrupt:
-        # The way to end it, not an interruption of it.
-        output.note("")
+    while laid and not made.field.wait_empty(BREATH):
+        pass
+    if laid:
+        output.note(t("Le téléphone s'est retiré, comme demandé par --fault.", "The phone left, as --fault asks."))
+    while True:
+        time.sleep(BREATH)
 
 
 def _tell(made: "Pn532Reader", link: Path | None, *, as_json: bool) -> None:

@@ -17,8 +17,8 @@ from cryptography.exceptions import InvalidTag
 from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from vitale_protocol.documents import decode_document
 from vitale_protocol.claims import ContextClaim
+from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ContextUnknown, MixedOrigin, ResolverUnavailable, StoreUnavailable, VitaleError
 from vitale_protocol.events import ContextExpiring
 from vitale_protocol.methods import ContextRestored, StationMode

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from vitale_protocol.documents import decode_document
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_protocol.privacy import concealed
 from vitale_reader.daemon.keystore.files import write_private

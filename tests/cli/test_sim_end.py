@@ -1,0 +1,69 @@
+"""The end of simulations from outside: by a kill or a closed terminal as in good order as by Ctrl-C."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("Windows has no such signals", allow_module_level=True)
+
+# A port that nobody listens at: what is to be laid on a reader waits for one.
+NOBODY = "127.0.0.1:9"
+COMMANDS = {
+    "card": ("card", "--vpcd", NOBODY),
+    "phone": ("phone", "--vpcd", NOBODY),
+    "screen": ("phone", "--screen"),
+    "service": ("service",),
+    "reader": ("reader", "--empty"),
+    "camera": ("camera", "--serve", "--grey"),
+    "imager": ("imager",),
+}
+
+
+def start(*arguments: str) -> "subprocess.Popen[bytes]":
+    """A simulation that has said its first words."""
+    process = subprocess.Popen(
+        (sys.executable, "-m", "vitale_reader", "sim", *arguments),
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    ready, _, _ = select.select([process.stdout, process.stderr], [], [], 30)
+    assert ready
+    return process
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_kill_ends_it_in_good_order(name: str) -> None:
+    with start(*COMMANDS[name]) as process:
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert b"Traceback" not in err
+
+
+def test_a_closed_terminal_takes_the_link_along(tmp_path: Path) -> None:
+    link = tmp_path / "reader"
+    with start("reader", "--empty", "--link", str(link)) as process:
+        assert link.is_symlink()
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert not link.is_symlink()
+
+
+def test_programs_that_the_tests_start_can_be_interrupted() -> None:
+    """Also where the tests themselves were told to ignore SIGINT, as under nohup."""
+    program = (sys.executable, "-c", "print(flush=True); input()")
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert b"KeyboardInterrupt" in err
