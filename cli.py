@@ -9,9 +9,13 @@ ROOT = Path(__file__).resolve().parent
 def launch() -> None:
     """Runs the command line from this tree, whatever is installed."""
     sys.path[:0] = [str(ROOT), *(str(ROOT / folder) for folder in ("protocol", "drivers", "firmware-sim"))]
-    from vitale_reader.cli import main  # noqa: PLC0415  found in the tree only now
+    try:
+        from vitale_reader.cli import main  # noqa: PLC0415  found in the tree only now
 
-    main()
+        main()
+    except ModuleNotFoundError as error:
+        # A bare Python: what is in the tree is there, what it needs is not.
+        sys.exit(f"cli.py: {error}. Run `make demo` once and use .venv/bin/vitale-reader, or: pip install {ROOT}")
 
 
 if __name__ == "__main__":

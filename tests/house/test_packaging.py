@@ -109,6 +109,15 @@ def test_a_checkout_runs_without_being_installed(root: Path) -> None:
     assert importlib.metadata.version("vitale-reader") in answer.stdout
 
 
+def test_a_checkout_on_a_bare_python_says_what_to_do(root: Path) -> None:
+    command = [sys.executable, "-S", root / "cli.py", "--version"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+    assert answer.returncode == 1
+    assert "make demo" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
 def test_the_changelog_knows_this_version(root: Path) -> None:
     text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
 
