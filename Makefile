@@ -68,7 +68,7 @@ docs:            ## the site, into docs/_build; a warning is an error
 	@echo docs/_build/html/index.html
 
 reference:       ## writes what is made from the code: docs/reference/, the map of the rooms, the schema
-	@.ci/setup run
+	@.ci/setup docs
 	@.venv/bin/python -m docs.generator
 
 lock:            ## chooses the versions in .ci/locks/ again, from setup.cfg

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grimp
 
-__all__ = ["PACKAGES", "Floors", "door", "floors", "graph", "is_front", "job", "rooms", "size"]
+__all__ = ["PACKAGES", "Floors", "door", "floors_of", "graph", "is_front", "is_within", "job", "rooms", "size"]
 
 _ROOT = Path(__file__).parents[2]
 
@@ -33,6 +33,11 @@ def rooms() -> list[str]:
     return sorted(module for module in graph().modules if graph().find_children(module))
 
 
+def is_within(module: str, room: str) -> bool:
+    """Whether a module or room is a room, or lies in it."""
+    return f"{module}.".startswith(f"{room}.")
+
+
 def size(room: str) -> int:
     """How many modules lie in a room itself, without its ``__init__``."""
     return len(graph().find_children(room) - set(rooms()))
@@ -45,7 +50,7 @@ def _tree(module: str) -> ast.Module:
 
 
 def job(module: str) -> str:
-    """The first sentence of the docstring of a room or a module, up to its full stop, semicolon or colon's end."""
+    """The first paragraph of the docstring of a room or a module."""
     paragraph = (ast.get_docstring(_tree(module)) or "").split("\n\n")[0]
     return " ".join(paragraph.split()).replace("``", "`")
 
@@ -98,7 +103,7 @@ class Floors:
         return found
 
 
-def floors(package: str, *, without: Iterable[str] = ()) -> Floors:
+def floors_of(package: str, *, without: Iterable[str] = ()) -> Floors:
     """The floors of a package.
 
     Args:

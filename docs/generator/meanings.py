@@ -126,7 +126,6 @@ MEANINGS: dict[str, str] = {
     "ClientsAdd.name": "what people call the program",
     "ClientsAdd.scopes": "what it may ask for",
     "transports": "the transports that it may come by",
-    "origins": "reserved for programs in a browser",
     "certificate": "the client's certificate, PEM",
     "private_key": "its key, PEM; shown once",
     "daemon_certificate": "the daemon's certificate, PEM, to be pinned",

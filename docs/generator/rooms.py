@@ -1,14 +1,14 @@
 """docs/explanation/rooms.md: the rooms of the four packages, their jobs and their arrows."""
 
-from docs.generator import house
+from docs.generator.house import Floors, floors_of, is_within, job, rooms, size
 from docs.generator.markdown import GENERATED, table
 
 __all__ = ["SHOWN", "inside", "page"]
 
 INTRODUCTION = """
-Folders are rooms: what belongs together lies together. A room holds at most fifteen modules, its docstring says its job,
-and its door, the line "For other rooms", names what others may import. Imports point downwards only, without a circle;
-the tests of a room lie in a folder of the same name. Why it is so:
+Folders are rooms: what belongs together lies together. A room holds at most fifteen modules. Its docstring says its
+job, and in the line "For other rooms" what others may import: its door. Imports point downwards only, without a circle.
+The tests of a room lie in a folder of the same name. Contracts and tests check all of it; why it is so stands in
 [ADR 0023](../adr/0023-rooms-with-doors.md).
 
 ![The rooms of each package on their floors, with arrows to what they import](../pictures/rooms.svg)
@@ -32,9 +32,9 @@ SHOWN: dict[str, tuple[str, ...]] = {
 }
 
 
-def inside(part: str) -> house.Floors:
+def inside(part: str) -> Floors:
     """The rooms and modules of a part."""
-    return house.floors(part, without=SHOWN[part])
+    return floors_of(part, without=SHOWN[part])
 
 
 def short(module: str, part: str) -> str:
@@ -43,18 +43,13 @@ def short(module: str, part: str) -> str:
 
 
 def figures(part: str) -> tuple[str, ...]:
-    """The line of a part in the table of figures."""
+    """A part's line in the table of figures."""
     floors = inside(part)
-    rooms = [child for child in floors.arrows if child in house.rooms()]
-    modules = sum(house.size(room) for room in house.rooms() if is_in(room, rooms)) + len(floors.arrows) - len(rooms)
-    largest = max(house.size(room) for room in [*rooms, part])
-    counted = (len(rooms), len(floors.arrows) - len(rooms), floors.count, floors.height, modules, largest)
+    tops = [child for child in floors.arrows if child in rooms()]
+    beside = len(floors.arrows) - len(tops)
+    sizes = [size(room) for room in rooms() if any(is_within(room, top) for top in tops)]
+    counted = (len(tops), beside, floors.count, floors.height, sum(sizes) + beside, max(*sizes, beside))
     return f"`{part}`", *map(str, counted)
-
-
-def is_in(room: str, rooms: list[str]) -> bool:
-    """Whether a room is one of others, or lies in one."""
-    return any(f"{room}.".startswith(f"{outer}.") for outer in rooms)
 
 
 def section(part: str) -> str:
@@ -63,17 +58,17 @@ def section(part: str) -> str:
     order = sorted(floors.arrows, key=lambda child: (-floors.floor[child], child))
     rows = [row for child in order for row in rows_of(child, part, floors)]
     head = ("floor", "", "modules", "job", "imports")
-    return f"## `{part}`\n\n{house.job(part)}\n\n{table(head, rows)}"
+    return f"## `{part}`\n\n{job(part)}\n\n{table(head, rows)}"
 
 
-def rows_of(child: str, part: str, floors: house.Floors) -> list[tuple[str, ...]]:
+def rows_of(child: str, part: str, floors: Floors) -> list[tuple[str, ...]]:
     """The lines of a room and of those in it."""
     arrows = ", ".join(f"`{short(other, part)}`" for other in sorted(floors.arrows[child]))
-    if child not in house.rooms():
-        return [(str(floors.floor[child]), f"`{short(child, part)}`", "", house.job(child), arrows)]
-    first = (str(floors.floor[child]), f"**`{short(child, part)}`**", str(house.size(child)), house.job(child), arrows)
-    within = [room for room in house.rooms() if room.startswith(f"{child}.")]
-    return [first, *(("", f"`{short(room, part)}`", str(house.size(room)), house.job(room), "") for room in within)]
+    if child not in rooms():
+        return [(str(floors.floor[child]), f"`{short(child, part)}`", "", job(child), arrows)]
+    first = (str(floors.floor[child]), f"**`{short(child, part)}`**", str(size(child)), job(child), arrows)
+    within = [room for room in rooms() if room.startswith(f"{child}.")]
+    return [first, *(("", f"`{short(room, part)}`", str(size(room)), job(room), "") for room in within)]
 
 
 def page() -> str:

@@ -8,14 +8,14 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from importlinter.cli import lint_imports
 
 
 @contextlib.contextmanager
-def planted(module: str, imported: str) -> Iterator[None]:
+def planted(module: str, imported: str) -> Generator[None]:
     """A module with one import more."""
     path = Path(*module.split("."))
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")

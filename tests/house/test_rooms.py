@@ -1,7 +1,6 @@
 """Rooms are small, have doors, and the tests lie in rooms of the same names."""
 
 import configparser
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -30,22 +29,16 @@ PACKAGE_OF = {
 FOR_OTHERS = {"vitale_drivers.contract", "vitale_reader.resolvers.plugins"}
 
 
-def is_in(module: str, room: str) -> bool:
-    return f"{module}.".startswith(f"{room}.")
-
-
 def entries(root: Path) -> set[str]:
     """Modules that are found by name: entry points, the commands of the command line, the program of a worker."""
     parser = configparser.ConfigParser()
     parser.read(root / "setup.cfg", encoding="utf-8")
     groups = parser["options.entry_points"]
-    points = [EntryPoint(*map(str.strip, line.split("=")), group) for group in groups for line in lines(groups[group])]
+    points = [
+        line.partition("=")[2].strip() for group in groups.values() for line in group.splitlines() if line.strip()
+    ]
     commands = {f"vitale_reader.cli.{entry.place.partition(':')[0]}" for entry in COMMANDS.values()}
-    return {point.module for point in points} | commands | {"vitale_drivers.host.worker"}
-
-
-def lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip()]
+    return {point.partition(":")[0] for point in points} | commands | {"vitale_drivers.host.worker"}
 
 
 def uses(root: Path) -> set[tuple[str, str]]:
@@ -82,12 +75,12 @@ def test_a_door_leads_to_what_is_in_the_room(room: str) -> None:
 @pytest.mark.parametrize("room", [room for room in ROOMS if room != "vitale_reader"])
 def test_others_come_through_the_door(room: str, root: Path) -> None:
     """Whoever is not in the room imports what its door names, or the names of the room itself where it has some."""
-    open_to_all = {f"{room}.{name}" for name in house.door(room)} | ({room} if house.is_front(room) else set())
+    open_to_all = {f"{room}.{name}" for name in house.door(room)} | ({room} if house.is_front(room) else set[str]())
     by_the_window = [
         f"{importer} imports {used}"
         for importer, used in sorted(uses(root))
-        if is_in(used, room) and importer and not is_in(importer, room)
-        if used not in open_to_all and not any(is_in(used, name) for name in open_to_all - {room})
+        if house.is_within(used, room) and importer and not house.is_within(importer, room)
+        if used not in open_to_all and not any(house.is_within(used, name) for name in open_to_all - {room})
     ]
 
     assert [] == by_the_window
@@ -95,8 +88,8 @@ def test_others_come_through_the_door(room: str, root: Path) -> None:
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if room != "vitale_reader"])
 def test_a_door_is_no_wider_than_it_is_used(room: str, root: Path) -> None:
-    used = {used for importer, used in uses(root) if not is_in(importer, room)}
-    idle = {name for name in house.door(room) if not any(is_in(module, f"{room}.{name}") for module in used)}
+    used = {used for importer, used in uses(root) if not house.is_within(importer, room)}
+    idle = {name for name in house.door(room) if not any(house.is_within(module, f"{room}.{name}") for module in used)}
 
     assert idle <= {"main"}
 
