@@ -1,6 +1,6 @@
 # Everything starts here; each target sets up what it needs (see .ci/setup) and does it once.
 
-.PHONY: help setup demo test test-quick test-newest coverage lint bench soak docs reference lock bare clean
+.PHONY: help setup demo test test-quick test-newest coverage lint bench yardstick soak docs reference lock bare clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -56,6 +56,10 @@ bench:           ## the promises of the architecture, measured; decoders of code
 	@test -x $(WECHAT) || .ci/wechat || echo "bench: without the WeChat detector" >&2
 	@.venv/bin/python -m tests.benchmarks --codes 2 $(addprefix --photos ,$(wildcard $(PHOTOS))) \
 	    $$(test -x $(WECHAT) && echo "--wechat $(WECHAT)")
+
+yardstick:       ## instructions of fixed work, beside those of the last release
+	@.ci/setup bench
+	@.venv/bin/python -m tests.benchmarks.yardstick
 
 soak:            ## the slow faults: kill -9 under load, long runs
 	@.ci/setup test

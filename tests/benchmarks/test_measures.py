@@ -17,22 +17,22 @@ def compiled(environment: dict[str, str]) -> list[Path]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="paths below the cache are those of Unix")
-def test_without_byte_code_means_without_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def testwithout_byte_code_means_without_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     ours = Path(vitale_protocol.__path__[0]).parts[1:]
-    with measures._without_byte_code() as environment, tempfile.TemporaryDirectory() as home:
+    with measures.without_byte_code() as environment, tempfile.TemporaryDirectory() as home:
         cache = Path(environment["PYTHONPYCACHEPREFIX"])
         before = compiled(environment)
         assert any("sqlalchemy" in file.parts for file in before)
         assert not Path(cache, *ours).exists()
-        assert 0 < measures._until_serving(home, environment) < 30
+        assert 0 < measures.until_serving(home, environment) < 30
         assert compiled(environment) == before
 
 
 def test_byte_code_is_written_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    assert "PYTHONDONTWRITEBYTECODE" not in measures._compiling()
-    assert measures._compiling(HOME="/nowhere") == {
+    assert "PYTHONDONTWRITEBYTECODE" not in measures.compiling()
+    assert measures.compiling(HOME="/nowhere") == {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         "HOME": "/nowhere",
     }

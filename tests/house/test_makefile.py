@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 NEED_NO_ENVIRONMENT = {"setup", "lock", "bare", "clean"}
-TARGETS = {"demo", "test", "test-quick", "test-newest", "lint", "bench", "soak", "docs"} | NEED_NO_ENVIRONMENT
+TARGETS = {"demo", "test", "test-quick", "test-newest", "lint", "bench", "yardstick", "soak", "docs"} | NEED_NO_ENVIRONMENT
 
 
 def test_the_targets_exist_and_are_listed(root: Path) -> None:
@@ -131,6 +131,14 @@ def test_the_tests_get_the_programs_of_postgresql_and_the_machine_no_server(mach
     written = (machine / "written").read_text(encoding="utf-8")
     assert "/etc/postgresql-common/createcluster.conf" in written
     assert "create_main_cluster = false" in written
+
+
+def test_only_the_yardstick_gets_valgrind(machine: Path) -> None:
+    run_setup(machine, "test")
+    assert "valgrind" not in (machine / "apt-get.log").read_text(encoding="utf-8").split()
+
+    run_setup(machine, "bench")
+    assert "valgrind" in (machine / "apt-get.log").read_text(encoding="utf-8").split()
 
 
 def test_a_postgresql_that_is_there_is_left_alone(machine: Path) -> None:
