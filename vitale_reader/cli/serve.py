@@ -1,5 +1,6 @@
 """``vitale-reader serve``: the daemon, in the foreground."""
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
@@ -45,6 +46,16 @@ __all__ = ["serve"]
 @home_option
 def serve(mode: str | None, drivers: tuple[str, ...], tls_port: int | None, as_json: bool, home: Path | None) -> None:
     """The command."""
+    gc.disable()  # what a start makes is kept: to collect it 150 times over finds nothing
+    try:
+        _serve(mode, drivers, tls_port, as_json=as_json, home=home)
+    finally:
+        gc.enable()
+
+
+def _serve(
+    mode: str | None, drivers: tuple[str, ...], tls_port: int | None, *, as_json: bool, home: Path | None
+) -> None:
     from vitale_reader.daemon import app
     from vitale_reader.daemon.config import load
 
@@ -52,6 +63,8 @@ def serve(mode: str | None, drivers: tuple[str, ...], tls_port: int | None, as_j
     settings = _settings(load(place.config), cast("StationMode | None", mode), drivers, tls_port)
 
     def ready(endpoints: Endpoints) -> None:
+        gc.freeze()
+        gc.enable()
         if as_json:
             output.print_json({"endpoints": endpoints, "mode": settings.station.mode}, pretty=False)
             return
