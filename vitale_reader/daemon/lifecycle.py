@@ -74,7 +74,8 @@ def exclusive(home: Home, *, open_to_others: bool = False) -> Generator[None]:
 @contextmanager
 def published(home: Home, endpoints: Endpoints) -> Generator[None]:
     """Tells clients the addresses in use, for as long as they are."""
-    write_private(home.endpoints_file, msgspec.json.encode(endpoints))
+    # Not durable: after a power cut no process is behind these addresses.
+    write_private(home.endpoints_file, msgspec.json.encode(endpoints), durable=False)
     try:
         yield
     finally:

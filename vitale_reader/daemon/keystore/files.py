@@ -14,20 +14,28 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
-def write_private(file: Path, content: bytes) -> None:
-    """Writes a file that is complete at every instant (POSIX rename), with mode 0600 from its first byte."""
+def write_private(file: Path, content: bytes, *, durable: bool = True) -> None:
+    """Writes a file that is complete at every instant (POSIX rename), with mode 0600 from its first byte.
+
+    Args:
+        file: where.
+        content: all of it.
+        durable: whether it is to survive a power cut.
+    """
     temporary = file.with_name(f".{file.name}.new")
     temporary.unlink(missing_ok=True)  # of a process that died in the middle: whoever writes here holds the home
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         temporary.replace(file)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(file.parent)
+    if durable:
+        _sync_folder(file.parent)
 
 
 def _sync_folder(folder: Path) -> None:
