@@ -75,6 +75,7 @@ MEANINGS: dict[str, str] = {
     "scopes": "what the token is to say; beyond the pairing is `not_authorised`",
     "purpose": "what the token is wanted for",
     "timeout_ms": "how long to wait, in milliseconds",
+    "progress": "whether to be told how it gets on, by `presentation.progress`",
     "PresentationResult.presentation": "the name of the presentation",
     "PresentationToken.presentation": "the name of the presentation",
     "token": "the signed token",

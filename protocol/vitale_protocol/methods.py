@@ -242,6 +242,7 @@ class PresentationRequest(Params):
 
     ``readers`` are ids of ``readers.list``, which also has those of the other desks of a site, and ``group:NAME`` for
     all readers of the desks in a group. Without it, any reader of this desk will do, and none of another one.
+    Where the medium was at a reader, an error names that in its ``data`` as ``reader``.
     """
 
     nonce: Nonce
@@ -250,6 +251,7 @@ class PresentationRequest(Params):
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)] = ("identity",)
     purpose: Annotated[tuple[Purpose, ...], msgspec.Meta(min_length=1, max_length=4)] | Purpose | None = None
     timeout_ms: TimeoutMs = 60_000
+    progress: bool = True
 
 
 class PresentationSubmit(Params):
@@ -267,6 +269,7 @@ class PresentationSubmit(Params):
     payload_b64: Annotated[str, msgspec.Meta(max_length=MOST_TYPED)] | None = None
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)] = ("identity",)
     purpose: Annotated[tuple[Purpose, ...], msgspec.Meta(min_length=1, max_length=4)] | Purpose | None = None
+    progress: bool = True
 
 
 class PresentationResult(Result):

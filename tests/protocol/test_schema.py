@@ -164,6 +164,7 @@ def test_openrpc_says_which_parameters_are_required() -> None:
         "scopes": False,
         "purpose": False,
         "timeout_ms": False,
+        "progress": False,
     }
 
 

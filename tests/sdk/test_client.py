@@ -171,17 +171,18 @@ def test_progress_is_told_in_the_callers_thread(reader: Connection, daemon: Fake
     assert heard == [("armed", threading.get_ident()), ("detected", threading.get_ident())]
 
 
-def test_an_error_tells_at_which_reader_it_happened(reader: Connection, daemon: FakeDaemon) -> None:
-    def fail(talk: Talk, call: Called) -> MediumMute:
-        assert call.id is not None
-        told = PresentationProgress(request=call.id, step="reading", message="…", reader=READER.id)
-        talk.notify("presentation.progress", told)
-        return MediumMute()
+@pytest.mark.parametrize("listens", [True, False])
+def test_progress_is_asked_for_where_somebody_listens(reader: Connection, daemon: FakeDaemon, listens: bool) -> None:
+    asked = list[bool]()
 
-    daemon.handlers["presentation.request"] = fail
-    with pytest.raises(MediumMute) as caught:
-        reader.read()
-    assert caught.value.data["reader"] == READER.id
+    def request(_: Talk, call: Called) -> Result:
+        wish = request_of(call)
+        asked.append(wish.progress)
+        return daemon.issue(wish.nonce)
+
+    daemon.handlers["presentation.request"] = request
+    reader.read(on_progress=(lambda _: None) if listens else None)
+    assert [listens] == asked
 
 
 class Stop(Exception):

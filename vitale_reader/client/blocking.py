@@ -186,7 +186,7 @@ class Connection:
             scopes=scopes,
             purpose=purpose,
             timeout=timeout,
-            on_progress=updates.put,
+            on_progress=None if on_progress is None else updates.put,
             nonce=nonce,
             acknowledge=acknowledge,
         )
@@ -233,7 +233,7 @@ class Connection:
             payload,
             scopes=scopes,
             purpose=purpose,
-            on_progress=updates.put,
+            on_progress=None if on_progress is None else updates.put,
             nonce=nonce,
             acknowledge=acknowledge,
         )

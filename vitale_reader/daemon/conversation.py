@@ -1,9 +1,10 @@
 """One session at the daemon: its connection, who speaks on it, and what is said to them."""
 
+import copy
 from typing import Protocol
 
 from vitale_protocol import catalogue
-from vitale_protocol.errors import LocalError, NotAuthenticated, VitaleError
+from vitale_protocol.errors import LocalError, NotAuthenticated, PresentationError, ReaderError, VitaleError
 from vitale_protocol.events import (
     ContextExpiring,
     Event,
@@ -63,6 +64,8 @@ class Conversation:
         self.ended = False
         self.refusals = 0
         self.under_way = 0
+        self._silent: set[RequestId] = set()
+        self._where: dict[RequestId, str] = {}
 
     @property
     def language(self) -> catalogue.Language:
@@ -81,18 +84,34 @@ class Conversation:
 
     def reply(self, request: RequestId | None, result: Result) -> None:
         """Answers a call with its result."""
+        self._settle(request)
         if not self.ended:
             self.connection.session.reply(request, result)
             self.connection.flush()
 
     def fail(self, request: RequestId | None, error: VitaleError) -> None:
-        """Answers a call with an error; one that is ours alone is told as an incident."""
+        """Answers a call with an error; one that is ours alone is told as an incident.
+
+        Where a medium was at a reader, ``data.reader`` names it, so that a counter can wait until it is withdrawn.
+        """
+        where = self._settle(request)
+        if where is not None and isinstance(error, (PresentationError, ReaderError)):
+            error = copy.copy(error)  # others may be told of the same one
+            error.data = {"reader": where, **error.data}
         if not self.ended:
             self.connection.session.fail(request, incident(error) if isinstance(error, LocalError) else error)
             self.connection.flush()
 
+    def silence(self, request: RequestId) -> None:
+        """Tells of a request nothing but its end."""
+        self._silent.add(request)
+
     def progress(self, request: RequestId, step: Step, reader: str | None, reason: str) -> None:
         """Tells how a request gets on, in the session's language."""
+        if reader is not None:
+            self._where[request] = reader
+        if request in self._silent:
+            return
         said, remedy = self._said(step, reason)
         self._notify(
             "presentation.progress",
@@ -145,6 +164,13 @@ class Conversation:
     def preview_frame(self, event: PreviewFrame) -> None:
         """Shows what a camera sees."""
         self._notify("preview.frame", event)
+
+    def _settle(self, request: RequestId | None) -> str | None:
+        """Forgets a request that has ended; gives the reader at which it got on last."""
+        if request is None:
+            return None
+        self._silent.discard(request)
+        return self._where.pop(request, None)
 
     def _said(self, step: Step, reason: str) -> tuple[str, str | None]:
         return catalogue.step_message(step, self.language, reason), catalogue.remedy(reason, self.language)

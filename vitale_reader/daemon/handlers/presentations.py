@@ -46,7 +46,7 @@ class PresentationCalls:
         self, conversation: Conversation, request: RequestId | None, params: PresentationRequest
     ) -> Answer:
         grant = self._granted(conversation, params)
-        expected = self._expected(conversation, request)
+        expected = self._expected(conversation, request, params)
         media = frozenset(params.media) if params.media else PATIENT_MEDIA
         readers, timeout = frozenset(params.readers or ()), params.timeout_ms / 1000
         if (neighbours := self._parts.neighbours) is not None:
@@ -65,7 +65,7 @@ class PresentationCalls:
         from vitale_reader.daemon.issuing.submission import DRIVER, presentation_of  # noqa: PLC0415
 
         grant = self._granted(conversation, params)
-        expected = self._expected(conversation, request)
+        expected = self._expected(conversation, request, params)
         try:
             presentation = presentation_of(params, presentation_id=str(uuid.uuid4()), at=self._parts.clock())
         except (MediumUnsupported, PayloadInvalid) as error:
@@ -87,11 +87,18 @@ class PresentationCalls:
             purpose=tuple(dict.fromkeys(purpose)) if purpose else None,
         )
 
-    def _expected(self, conversation: Conversation, request: RequestId | None) -> RequestId:
+    def _expected(
+        self,
+        conversation: Conversation,
+        request: RequestId | None,
+        params: PresentationRequest | PresentationSubmit,
+    ) -> RequestId:
         """The id under which a token is to be handed over, where there is room for one more."""
         if request is None:
             raise InvalidRequest("a call for a token needs an id, or its token would have nowhere to go")
         self._parts.require_room(conversation)
+        if not params.progress:
+            conversation.silence(request)
         return request
 
     def _presentation_cancel(

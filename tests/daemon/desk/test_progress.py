@@ -1,0 +1,54 @@
+"""Progress of requests: told to those who want it, and the end says where it happened to all of them."""
+
+from typing import Any
+
+import pytest
+
+from vitale_drivers.base import Failed, Progress
+
+READER = "nfc:counter"
+WISH = {"nonce": "n" * 22, "media": ["apcv-nfc"]}
+
+
+def steps(line: Any) -> list[str]:
+    told = (each for each in line.notifications if each["method"] == "presentation.progress")
+    return [each["params"]["step"] for each in told]
+
+
+@pytest.mark.parametrize(("wish", "told"), [({}, ["armed", "detected"]), ({"progress": False}, [])])
+def test_an_error_says_at_which_reader_it_happened(counter: Any, wish: dict[str, bool], told: list[str]) -> None:
+    async def work(line: Any) -> None:
+        request = line.send_call("presentation.request", WISH | wish)
+        await line.result("session.ping")  # answered after the request was taken
+        counter.desk.report("nfc", Progress(reader=READER, step="detected", reason="apcv-nfc"))
+        counter.desk.report("nfc", Failed(reader=READER, reason="medium_unreadable", detail="x"))
+        data = (await line.answer(request))["error"]["data"]
+
+        assert ("medium_unreadable", READER) == (data["reason"], data["reader"])
+        assert told == steps(line)
+
+    counter.run(work)
+
+
+def test_silence_is_of_one_request(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        for wish, told in (({"progress": False}, []), ({}, ["armed"])):
+            request = line.send_call("presentation.request", WISH | wish)
+            cancel = line.send_call("presentation.cancel", {"request": request})
+            ended, _ = await line.answers(request, cancel)
+            error = ended["error"]["data"]
+
+            assert ("cancelled", None) == (error["reason"], error.get("reader"))
+            assert told == steps(line)
+
+    counter.run(work)
+
+
+def test_a_submitted_code_is_silent_likewise(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        wish = {"nonce": "n" * 22, "payload": "VITALESIM.silent", "scopes": ["identity"], "progress": False}
+        await line.answer(line.send_call("presentation.submit", wish))
+
+        assert [] == steps(line)
+
+    counter.run(work)
