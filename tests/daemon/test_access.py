@@ -12,7 +12,7 @@ import pytest
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, Transport
 from vitale_reader.daemon import transports
-from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Peer
+from vitale_reader.daemon.access import LOCAL_CLIENT, MOST_CLIENTS, Access, Peer
 from vitale_reader.daemon.store.store import Store
 
 UNIX = Peer(transport="unix")
@@ -119,18 +119,39 @@ def test_a_revoked_client_stays_revoked(tmp_path: Path) -> None:
     with_access(tmp_path, later)
 
 
-def test_the_living_are_listed_first_and_there_is_an_end_of_pairing(tmp_path: Path) -> None:
+def test_the_living_are_listed_before_the_revoked(tmp_path: Path) -> None:
     async def work(access: Access) -> None:
         first, _ = await access.add("A", scopes=["identity"], transports=["unix"])
         second, _ = await access.add("B", scopes=["identity"], transports=["unix"])
         await access.revoke(first)
         assert [client.client_id for client in access.clients] == [second, first]
-        with pytest.MonkeyPatch.context() as few:
-            few.setattr("vitale_reader.daemon.access.MOST_CLIENTS", 1)
-            with pytest.raises(LimitExceeded):
-                await access.add("C", scopes=["identity"], transports=["unix"])
 
     with_access(tmp_path, work)
+
+
+def test_of_the_clients_only_those_that_may_speak_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vitale_reader.daemon.access.MOST_CLIENTS", 3)
+
+    async def add(access: Access) -> str:
+        return (await access.add("A", scopes=["identity"], transports=["unix"]))[0]
+
+    async def work(access: Access) -> None:
+        former = [await add(access) for _ in range(3)]
+        with pytest.raises(LimitExceeded) as refused:
+            await add(access)
+        assert refused.value.data == {"limit": "clients"}
+        for client in former:
+            await access.revoke(client)
+        for _ in range(3):
+            await add(access)
+        with pytest.raises(LimitExceeded):
+            await add(access)
+
+    with_access(tmp_path, work)
+
+
+def test_how_many_clients_a_station_may_pair() -> None:
+    assert MOST_CLIENTS == 500
 
 
 def test_administration_is_not_given_away(tmp_path: Path) -> None:

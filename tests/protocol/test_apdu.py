@@ -134,3 +134,65 @@ def test_every_status_word_has_a_name(sw: int) -> None:
 
 def test_the_table_has_no_word_of_a_family() -> None:
     assert not [word for word in StatusWord if word >> 8 in {0x61, 0x6C}]
+
+
+# ISO/IEC 7816-4 (2013) tables 5 and 6, copied from the standard and from nowhere else.
+STANDARD = {
+    0x6200: "no information",
+    0x6281: "data may be corrupted",
+    0x6282: "end of file reached",
+    0x6283: "file deactivated",
+    0x6284: "file control information badly formatted",
+    0x6285: "file terminated",
+    0x6286: "no input from sensor",
+    0x6381: "file filled up",
+    0x6581: "memory failure",
+    0x6700: "wrong length",
+    0x6881: "logical channel not supported",
+    0x6882: "secure messaging not supported",
+    0x6883: "last command of chain expected",
+    0x6884: "command chaining not supported",
+    0x6981: "command incompatible with file",
+    0x6982: "security status not satisfied",
+    0x6983: "authentication blocked",
+    0x6984: "reference data not usable",
+    0x6985: "conditions of use not satisfied",
+    0x6986: "no current ef",
+    0x6987: "secure messaging objects missing",
+    0x6988: "secure messaging objects incorrect",
+    0x6A80: "incorrect data",
+    0x6A81: "function not supported",
+    0x6A82: "file or application not found",
+    0x6A83: "record not found",
+    0x6A84: "not enough memory",
+    0x6A85: "nc inconsistent with tlv",
+    0x6A86: "incorrect p1 p2",
+    0x6A87: "nc inconsistent with p1 p2",
+    0x6A88: "referenced data not found",
+    0x6A89: "file exists",
+    0x6A8A: "df name exists",
+    0x6B00: "wrong offset",
+    0x6D00: "instruction not supported",
+    0x6E00: "class not supported",
+    0x6F00: "no precise diagnosis",
+}
+
+
+def test_the_status_words_are_those_of_the_standard() -> None:
+    assert {sw: status_name(sw) for sw in STANDARD} == STANDARD
+    others = {"OK", "STATE_CHANGED", "EXECUTION_ERROR", "IMMEDIATE_RESPONSE_REQUIRED", "SECURITY_ISSUE"}
+    others |= {"MEMORY_CHANGED_EXECUTION_ERROR", "FUNCTION_OF_CLASS_NOT_SUPPORTED", "COMMAND_NOT_ALLOWED"}
+    assert {word.name for word in StatusWord if word not in STANDARD} == others | {"WRONG_PARAMETERS"}
+
+
+@pytest.mark.parametrize("encoded", ["00DA00000000", "00DA000000000000", "00DA00000000000041"])
+def test_lc_of_zero_is_refused_whatever_follows(encoded: str) -> None:
+    with pytest.raises(MediumUnreadable, match="Lc of a command APDU is 0"):
+        Command.parse(bytes.fromhex(encoded))
+
+
+def test_commands_and_responses_at_their_longest() -> None:
+    assert Command.parse(Command(0, 0xDA, 0, 0, bytes(65_535), 65_536).to_bytes()).le == 65_536
+    assert Command(0, 0xDA, 0, 0, bytes(255), 256).extended is False
+    assert Command(0, 0xDA, 0, 0, bytes(256)).extended is True
+    assert len(Response.parse(bytes(65_538)).data) == 65_536

@@ -111,3 +111,60 @@ def test_no_such_tag_is_misuse(tag: int) -> None:
 
 def test_nothing_shows_values() -> None:
     assert "CANARI" not in repr(tlv.parse(tlv.encode(0x65, tlv.encode(0x80, b"NOM-CANARI"))))
+
+
+LENGTHS = {
+    0: "00",
+    127: "7F",
+    128: "8180",
+    255: "81FF",
+    256: "820100",
+    65_535: "82FFFF",
+    65_536: "83010000",
+    16_777_216: "8401000000",
+}
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_length_has_its_shortest_form_at_each_border(length: int) -> None:
+    value = bytes(length)
+    encoded = tlv.encode(0x80, value)
+    assert encoded[: len(encoded) - length].hex().upper() == "80" + LENGTHS[length]
+    assert tlv.parse(encoded, max_length=len(encoded)) == (Tlv(0x80, value),)
+
+
+@pytest.mark.parametrize("form", ["8100", "820000", "83000000", "8400000000"])
+def test_a_length_of_zero_may_be_written_long_and_stand_last(form: str) -> None:
+    data = bytes.fromhex("800141" + "81" + form)
+    assert tlv.parse(data) == tlv.parse_filled(data) == (Tlv(0x80, b"A"), Tlv(0x81, b""))
+
+
+@pytest.mark.parametrize("form", ["81", "8200", "830000", "84000000"])
+def test_a_long_length_that_ends_too_early_is_refused(form: str) -> None:
+    for parse in (tlv.parse, tlv.parse_filled):
+        with pytest.raises(MediumUnreadable, match="a length is truncated"):
+            parse(bytes.fromhex("81" + form))
+
+
+@pytest.mark.parametrize("data", ["80800000", "65808001410000"])
+def test_an_indefinite_length_is_refused(data: str) -> None:
+    for parse in (tlv.parse, tlv.parse_filled):
+        with pytest.raises(MediumUnreadable, match="indefinite"):
+            parse(bytes.fromhex(data))
+
+
+@pytest.mark.parametrize("between", ["01", "0001", "FF01", "7F"])
+def test_no_other_byte_is_filler(between: str) -> None:
+    for parse in (tlv.parse, tlv.parse_filled):
+        with pytest.raises(MediumUnreadable):
+            parse(bytes.fromhex("800141" + between))
+
+
+def test_filler_counts_to_the_length_that_is_allowed() -> None:
+    data = b"\x80\x01A" + bytes(5)
+    assert tlv.parse_filled(data, max_length=len(data)) == (Tlv(0x80, b"A"),)
+    with pytest.raises(MediumUnreadable, match="more than 7 bytes"):
+        tlv.parse_filled(data, max_length=len(data) - 1)
+    assert tlv.parse_filled(bytes(tlv.MAX_LENGTH)) == ()
+    with pytest.raises(MediumUnreadable, match="more than 65536 bytes"):
+        tlv.parse_filled(bytes(tlv.MAX_LENGTH + 1))

@@ -503,3 +503,39 @@ def test_a_malleable_signature_is_the_same_token() -> None:
     seen = Memory()
     assert verified(TOKEN, seen=seen) == CLAIMS
     assert refused(f"{signed}.{b64(twin)}", seen=seen) == "replayed"
+
+
+@pytest.mark.parametrize("changes", [{"jti": "j"}, {"jti": "j" * 64}, {"exp": NOW + LIFETIME}], ids=repr)
+def test_claims_at_their_limits_are_accepted(changes: dict[str, Any]) -> None:
+    assert verified(with_claims(**changes)) == msgspec.structs.replace(CLAIMS, **changes)
+
+
+@pytest.mark.parametrize("length", [22, 128])
+def test_a_nonce_at_its_limits_is_accepted(length: int) -> None:
+    assert verified(with_claims(nonce="m" * length), nonce="m" * length).nonce == "m" * length
+
+
+@pytest.mark.parametrize("kid", ["", None, 1, 1.5, True, ["x"], {}], ids=repr)
+def test_a_kid_that_is_no_text_names_no_key(kid: object) -> None:
+    """Not even that of a key set in which a key is called the same."""
+    jwk = {name: value for name, value in JWK.items() if name != "kid"} | {"kid": kid}
+    assert refused(forged(HEADER | {"kid": kid}), {"keys": [jwk]}) == "key"
+
+
+@pytest.mark.parametrize("signature", ["!", "A", "A" * 85, "A" * 86 + "=", "é", "A" * 85 + "B"], ids=repr)
+def test_which_check_a_malformed_signature_fails(signature: str) -> None:
+    ascii_only = {"é": "format"}
+    assert refused(f"{TOKEN.rpartition('.')[0]}.{signature}") == ascii_only.get(signature, "signature")
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """Claims, and an unknown one that makes the whole as deep as that."""
+    inner: list[Any] = []
+    for _ in range(depth - 2):
+        inner = [inner]
+    return msgspec.to_builtins(CLAIMS) | {"weather": inner}
+
+
+def test_claims_may_be_nested_32_deep() -> None:
+    assert verified(forged(HEADER, nested(32))) == CLAIMS
+    assert refused(forged(HEADER, nested(33))) == "claims"

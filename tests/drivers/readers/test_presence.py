@@ -110,3 +110,48 @@ class Readings(RuleBasedStateMachine):
 
 
 TestReadings = Readings.TestCase
+
+
+def test_a_reading_that_gave_nothing_is_due_anew() -> None:
+    presence = present()
+    presence.arm(ARM)
+    presence.begin()
+    assert not presence.due(0.0)
+    presence.renew()
+    assert presence.due(0.0)
+    presence.begin()
+    assert not presence.due(0.0)
+
+
+def test_disarming_forgets_that_it_was_asked_again() -> None:
+    presence = present()
+    presence.arm(ARM)
+    presence.begin()
+    presence.arm(Arm(media=("vitale-card",), again=("r",), deadline=100.0))
+    presence.disarm()
+    assert not presence.due(0.0)
+    presence.arm(ARM)
+    assert not presence.due(0.0)
+
+
+def test_again_is_over_when_the_medium_has_left() -> None:
+    presence = present()
+    presence.arm(Arm(media=("vitale-card",), again=("r",), deadline=100.0))
+    presence.came("vitale-card")
+    presence.begin()
+    assert not presence.due(0.0)
+
+
+def test_an_order_for_another_reader_asks_nothing_again_here() -> None:
+    presence = present()
+    presence.arm(ARM)
+    presence.begin()
+    presence.arm(Arm(media=("vitale-card",), again=("s",), deadline=100.0))
+    assert not presence.due(0.0)
+
+
+@pytest.mark.parametrize(("now", "due"), [(99.999, True), (100.0, False)])
+def test_an_order_ends_at_its_deadline(now: float, due: bool) -> None:
+    presence = present()
+    presence.arm(ARM)
+    assert presence.due(now) == due

@@ -277,3 +277,40 @@ def test_content_after_an_escaping_identifier_comes_back(content: bytes) -> None
     escaped = rb"\000026" + content.replace(b"\\", rb"\\")
     assert split_identifier(b"]Q2" + escaped) == ("qr", content)
     assert split_identifier(b"]Q1" + content) == ("qr", content)
+
+
+# ── what is kept ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("noise", [b"x" * 40, b"\r\n", b"<"], ids=["text", "white space", "half a prefix"])
+def test_noise_before_a_prefix_is_not_kept(noise: bytes) -> None:
+    lines = reader(Framing(prefix=b"<<", suffixes=(b">>",)))
+    for turn in range(1_000):
+        lines.receive(noise + b"-", 0.001 * turn)
+        assert lines.kept <= len(b"<<") - 1
+    assert said(lines.receive(b"<<one>>", 1.0)) == [(b"one", "")]
+
+
+def test_what_may_be_the_beginning_of_a_prefix_is_kept_alone() -> None:
+    lines = reader(Framing(prefix=b"<!", suffixes=(b">",)))
+    lines.receive(b"noise<", 0.0)
+    assert lines.kept == 1
+    assert said(lines.receive(b"!one>", 0.0)) == [(b"one", "")]
+
+
+@pytest.mark.parametrize("suffix", [b"\r", b"\r\n", b">>"])
+def test_a_suffix_at_the_very_start_ends_nothing_and_is_gone(suffix: bytes) -> None:
+    framing = Framing(suffixes=(suffix,))
+    assert heard(reader(framing), suffix + b"one" + suffix) == [(b"one", "")]
+    assert heard(reader(framing), *(bytes((byte,)) for byte in suffix + b"one" + suffix)) == [(b"one", "")]
+    lines = reader(framing)
+    assert lines.receive(suffix, 0.0) == []
+    assert lines.kept == 0
+    assert not lines.under_way
+
+
+def test_a_line_that_is_too_long_keeps_half_a_suffix_only() -> None:
+    lines = reader(Framing(suffixes=(b">>",)))
+    assert lines.receive(b"x" * (MOST + 2), 0.0) == [Dropped("too-long")]
+    assert lines.kept == 1
+    assert said(lines.receive(b"x>", 0.0) + lines.receive(b">one>>", 0.0)) == [(b"one", "")]

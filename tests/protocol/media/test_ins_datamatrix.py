@@ -1,6 +1,7 @@
 """The INS Datamatrix: published examples and our own, what imagers make of them, and any bytes at all."""
 
 import contextlib
+import dataclasses
 import string
 import tomllib
 from pathlib import Path
@@ -147,3 +148,42 @@ def test_a_refusal_says_nothing_of_the_person(vector: dict[str, str]) -> None:
 
     assert refused.value.data == {"medium": "ins-datamatrix", "fault": "ins-format"}
     assert not {"277010115400329", "D'ESSAI", "SPECIMEN"} & set(str(refused.value).split())
+
+
+PERSON = InsDatamatrix(
+    matricule="277010115400329",
+    oid=OID_NIR,
+    prenoms="SARAH-LOU",
+    nom="GARCIA",
+    sexe="F",
+    date_naissance="21-01-1977",
+    code_lieu_naissance="01154",
+)
+
+
+@pytest.mark.parametrize(
+    ("sexe", "warnings"),
+    [("M", ()), ("F", ()), (None, ()), ("I", ("text_unusual",)), ("m", ("text_unusual",)), ("1", ("text_unusual",))],
+)
+def test_a_sex_other_than_m_or_f_is_warned_of_and_kept(sexe: str | None, warnings: tuple[str, ...]) -> None:
+    code = dataclasses.replace(PERSON, sexe=sexe).encode()
+    reading = interpret("ins-datamatrix", {"code": code}, simulated=False)
+    assert reading.warnings == warnings
+    assert person(code).get("sexe") == sexe
+
+
+@pytest.mark.parametrize(
+    ("nom", "oid", "encoded"),
+    [
+        ("N" * 99, OID_NIR, b"S21.2.250.1.213.1.4.8\x1dS4" + b"N" * 99 + b"\x1dS5F"),
+        ("N" * 100, OID_NIR, b"S21.2.250.1.213.1.4.8\x1dS4" + b"N" * 100 + b"S5F"),
+        ("N" * 99, OID_TEST, b"S21.2.250.1.213.1.4.10S4" + b"N" * 99 + b"\x1dS5F"),
+    ],
+    ids=["shorter", "a name at its longest", "an OID at its longest"],
+)
+def test_a_value_at_its_full_length_has_no_separator(nom: str, oid: str, encoded: bytes) -> None:
+    assert InsDatamatrix(oid=oid, nom=nom, sexe="F").encode() == HEADER + encoded
+
+
+def test_the_last_value_has_no_separator() -> None:
+    assert InsDatamatrix(matricule="277010115400329", nom="GARCIA").encode() == HEADER + b"S1277010115400329S4GARCIA"

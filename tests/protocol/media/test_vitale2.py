@@ -394,3 +394,56 @@ def test_what_is_no_map_is_unreadable(content: bytes) -> None:
 def test_arbitrary_maps_raise_only_what_is_documented(content: bytes) -> None:
     with contextlib.suppress(MediumUnreadable):
         parse_pointers(content)
+
+
+def files_of(identity: bytes) -> dict[bytes, bytes]:
+    """A card that gives the same by either sequence."""
+    return {ROOT: identity, vitale2.AID_MF_VITALE: b"", D001: identity, vitale2.AID_VITALE: NIR}
+
+
+@pytest.mark.parametrize("nobody", [b"\xff" * 40, tlv.encode(0x66, tlv.encode(0x80, b"20200101"))], ids=["filler", "66"])
+def test_a_file_without_a_person_is_not_taken_for_one(nobody: bytes) -> None:
+    files = {ROOT: nobody, vitale2.AID_MF_VITALE: b"", D001: IDENTITY, vitale2.AID_VITALE: NIR}
+    evidence, commands = run(selecting(files))
+    assert evidence == {"identity": IDENTITY, "nir": NIR}
+    assert [command.data for command in commands if command.ins == 0xA4] == [
+        ROOT,
+        vitale2.AID_MF_VITALE,
+        D001,
+        vitale2.AID_VITALE,
+    ]
+    with pytest.raises(MediumUnreadable, match="no person"):
+        run(selecting(files_of(nobody)))
+
+
+def test_a_file_that_is_whole_after_256_bytes_is_read_on() -> None:
+    first = person((0x80, b"A" * 100), (0x81, b"B" * 148))
+    assert len(first) == 256
+    identity = first + IDENTITY
+    evidence, _ = run(selecting({ROOT: identity, vitale2.AID_VITALE: NIR}))
+    assert evidence["identity"] == identity
+
+
+@pytest.mark.parametrize(("length", "read"), [(256, True), (257, False), (400, False)])
+def test_a_card_gives_no_more_than_was_asked_for(length: int, read: bool) -> None:
+    content = IDENTITY + b"\xff" * (length - len(IDENTITY))
+
+    def answer(command: Command) -> Response:
+        if command.ins == 0xA4:
+            return Response(b"", StatusWord.OK)
+        first = command.p1 in {0x82, 0x00}
+        return Response(content, StatusWord.OK) if first else Response(b"", StatusWord.WRONG_OFFSET)
+
+    if read:
+        assert run(answer)[0] == {"identity": content, "nir": content}
+    else:
+        with pytest.raises(MediumUnreadable, match="more than was asked for"):
+            run(answer)
+
+
+def test_a_file_may_take_as_many_steps_as_are_allowed() -> None:
+    longest = person((0x80, b"A" * (vitale2.MAX_STEPS * 256 - 9)))
+    assert len(longest) == vitale2.MAX_STEPS * 256 - 1
+    assert run(selecting(files_of(longest)))[0]["identity"] == longest
+    with pytest.raises(MediumUnreadable, match="does not end"):
+        run(selecting(files_of(longest + b"\xff")))

@@ -209,3 +209,41 @@ def test_any_text(text: str, beginning: str) -> None:
     else:
         assert name in {"", *BY_NAME}
         assert code or not (beginning + text).strip("\r\n\t")
+
+
+WITHOUT_BIRTH = "IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU\x1dS4GARCIA\x1dS5F"
+
+
+@every
+def test_a_code_without_a_birth_date_is_known_all_the_same(mangling: Mangling) -> None:
+    assert repair(mangled(mangling, WITHOUT_BIRTH)) == (WITHOUT_BIRTH.encode(), mangling.name)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "IS010000000000000000000000S1277010115400329S2A.B.C\x1dS3SARAH-LOU\x1dS4GARCIA\x1dS5FS621-01-1977S701154",
+        "IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU\x1dS4GARCIA\x1dS5FS621/01/1977",
+        "IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU\x1dS4GARCIA\x1dS5X",
+    ],
+    ids=["an OID with letters", "a date with other signs", "a sex that there is not"],
+)
+def test_a_repair_is_taken_only_if_each_of_its_fields_is_as_it_should_be(code: str) -> None:
+    with pytest.raises(PayloadInvalid):
+        repair(mangled(BY_NAME["us-on-fr"], code))
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("us-on-fr", True),
+        ("fr-on-us", True),
+        ("caps-lock", False),
+        ("us-on-fr, caps-lock", True),
+        ("fr-on-us, caps-lock", False),
+        ("shift-lock", True),
+        ("us-on-fr, shift-lock", False),
+    ],
+)
+def test_which_manglings_can_be_seen_in_a_text_of_which_nothing_is_known(name: str, seen: bool) -> None:
+    assert BY_NAME[name].seen == seen

@@ -11,6 +11,7 @@ from vitale_protocol.errors import LimitExceeded
 from vitale_protocol.session.framing import MESSAGE_BYTES, Framing, LineFraming, MessageFraming, NativeFraming
 
 LIMIT = 16
+KINDS = ["line", "native", "message"]
 
 
 def fed(framing: Framing, stream: bytes, cuts: list[int]) -> list[bytes]:
@@ -78,9 +79,7 @@ def test_a_message_framing_keeps_messages_as_they_are() -> None:
     assert framing.receive(b"{}") == []
 
 
-@pytest.mark.parametrize(
-    "framing", [LineFraming(LIMIT), NativeFraming(LIMIT), MessageFraming(LIMIT)], ids=["line", "native", "message"]
-)
+@pytest.mark.parametrize("framing", [LineFraming(LIMIT), NativeFraming(LIMIT), MessageFraming(LIMIT)], ids=KINDS)
 def test_no_framing_sends_what_the_other_end_would_refuse(framing: Framing) -> None:
     with pytest.raises(LimitExceeded) as caught:
         framing.encode(b"x" * (LIMIT + 1))
@@ -119,3 +118,30 @@ def test_any_bytes_split_anyhow_give_the_same_native_messages(stream: bytes, cut
     assert fed(pieces, stream, cuts) == whole.receive(stream)
     assert pieces.exceeded == whole.exceeded
     assert pieces.held <= 4 + 3
+
+
+@pytest.mark.parametrize("framing", [LineFraming(LIMIT), NativeFraming(LIMIT), MessageFraming(LIMIT)], ids=KINDS)
+def test_a_message_of_exactly_the_limit_passes_both_ways(framing: Framing) -> None:
+    message = b"x" * LIMIT
+    assert framing.receive(framing.encode(message)) == [message]
+    assert not framing.exceeded
+
+
+@pytest.mark.parametrize(
+    ("framing", "pieces"),
+    [
+        (LineFraming(LIMIT), [b"x" * LIMIT, b"xx"]),
+        (LineFraming(LIMIT), [b"x", b"x" * LIMIT + b"\n{"]),
+        (LineFraming(LIMIT), [b"x" * (LIMIT + 2)]),
+        (NativeFraming(LIMIT), [struct.pack("=I", LIMIT + 1) + b"x" * LIMIT]),
+        (NativeFraming(LIMIT), [struct.pack("=I", LIMIT + 1)[:3], struct.pack("=I", LIMIT + 1)[3:] + b"x"]),
+    ],
+    ids=["line, next piece", "line, ended", "line, at once", "native", "native, next piece"],
+)
+def test_what_exceeded_the_limit_is_freed(framing: LineFraming | NativeFraming, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        assert framing.receive(piece) == []
+    assert framing.exceeded
+    assert framing.held == 0
+    framing.receive(b"y" * LIMIT)
+    assert framing.held == 0

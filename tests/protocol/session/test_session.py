@@ -292,6 +292,38 @@ def test_fifty_are_a_batch(server: Session) -> None:
     assert len(server.receive_data(line([call(n, "session.ping", {}) for n in range(50)]))) == 50
 
 
+def test_fifty_one_are_none(server: Session) -> None:
+    assert server.receive_data(line([call(n, "session.ping", {}) for n in range(51)])) == []
+    assert reasons(server) == [(None, "limit_exceeded")]
+
+
+def test_a_client_reads_as_many_answers_at_once_as_a_server_gives(make_pair: Callable[..., Pair]) -> None:
+    for count, state in ((50, State.OPEN), (51, State.CLOSED)):
+        client, _ = make_pair()
+        events = client.receive_data(line([{"jsonrpc": "2.0", "method": "reader.unheard", "params": {}}] * count))
+        assert [type(event) for event in events] == ([] if state is State.OPEN else [Ended])
+        assert client.state is state
+
+
+def test_a_message_may_be_nested_32_deep(server: Session) -> None:
+    def nested(depth: int) -> bytes:
+        # The braces of the message and of its parameters are the first two levels.
+        inner = "[" * (depth - 2) + "]" * (depth - 2)
+        return f'{{"jsonrpc":"2.0","id":1,"method":"session.ping","params":{{"x":{inner}}}}}\n'.encode()
+
+    for depth, answer in ((32, (1, "invalid_params")), (33, (None, "limit_exceeded"))):
+        assert server.receive_data(nested(depth)) == []
+        assert reasons(server) == [answer]
+
+
+def test_the_language_is_that_of_the_opening(server: Session) -> None:
+    before = server.language
+    other = {"fr": "en", "en": "fr"}[before]
+    server.receive_data(line(call(7, "session.open", OPEN | {"language": other})))
+    assert server.language == before
+    assert reasons(server) == [(7, "invalid_request")]
+
+
 def test_batches_in_batches_are_refused(server: Session) -> None:
     assert server.receive_data(line([[call(1, "session.ping", {})]])) == []
     assert reasons(server) == [(None, "invalid_request")]
