@@ -7,7 +7,8 @@ declaring one, ``NAME = package.module:DriverClass``, and nothing else.
 from importlib.metadata import EntryPoint, entry_points
 
 from vitale_drivers.base import Driver
-from vitale_protocol.errors import ConfigurationInvalid, ToolMissing
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.extras import EXTRAS, missing
 
 __all__ = ["GROUP", "available", "load"]
 
@@ -25,14 +26,15 @@ def load(name: str) -> type[Driver]:
     Raises:
         ConfigurationInvalid: no driver has this name, two packages claim it, or the place holds no driver.
         ToolMissing: the driver cannot be imported; the cause is chained, and ``data.tool`` is the missing module
-            where that is known, else the driver's name.
+            where that is known, else the driver's name; ``data.extra`` is what brings it to a driver of the house.
     """
     place = _place(name)
     try:
         found: object = place.load()
     except ImportError as error:
-        tool = error.name or name
-        raise ToolMissing(f"driver {name} needs {tool}, which cannot be imported", data={"tool": tool}) from error
+        ours = place.module.startswith("vitale_drivers.")
+        extra = next(filter(name.__eq__, EXTRAS), None) if ours else None
+        raise missing(error, f"driver {name}", extra=extra, library=name) from error
     except AttributeError as error:
         raise ConfigurationInvalid(f"driver {name}: {place.value} does not exist", data={"path": name}) from error
     if not (isinstance(found, type) and issubclass(found, Driver)):

@@ -479,7 +479,7 @@ class ConfigurationInvalid(LocalError):
 
 
 class ToolMissing(LocalError):
-    """A program or library that is needed is not installed; ``data.tool`` names it."""
+    """A program or library that is needed is not installed; ``data.tool`` names it, ``data.extra`` what brings it."""
 
     reason = "tool_missing"
 

@@ -189,7 +189,8 @@ class SessionPonged(Result):
 class DriverHealth(Result):
     """A driver's worker, as the supervisor sees it.
 
-    ``state``: ``starting ready degraded restarting stopped``; ``reason`` is a catalogue reason where something is off.
+    ``state``: ``starting ready degraded restarting stopped``; ``reason`` is a catalogue reason where something is
+    off, with its variant where that is known (``tool_missing.camera``).
     """
 
     name: str

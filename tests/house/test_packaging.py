@@ -82,6 +82,8 @@ def test_each_dependency_is_documented_with_its_range(root: Path, setup_cfg: con
     expected: dict[str, str] = {}
     for requirement in required:
         name, _, span = requirement.partition(" ")
+        if name.startswith("vitale-reader["):
+            continue  # an extra within an extra
         expected[name.partition("[")[0]] = span
 
     assert expected == documented(root)

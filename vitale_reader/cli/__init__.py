@@ -6,7 +6,10 @@ For other rooms: ``main``, and no module.
 import io
 import sys
 
-__all__ = ["main"]
+__all__ = ["BASE", "main"]
+
+BASE = frozenset({"click", "cryptography", "joserfc", "msgspec", "platformdirs", "rich"})
+"""The packages without which no command works."""
 
 
 def main() -> None:
@@ -18,6 +21,26 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # an old code page has no tick and no arrow
 
     text.use(text.choose(sys.argv[1:]))
-    from vitale_reader.cli.root import root
+    try:
+        from vitale_reader.cli.root import root
 
-    root.main(prog_name="vitale-reader")
+        root.main(prog_name="vitale-reader")
+    except ModuleNotFoundError as error:
+        if error.name not in BASE:
+            raise
+        print(_not_installed(error.name), file=sys.stderr)
+        sys.exit(1)
+
+
+def _not_installed(package: str) -> str:
+    """What to do where this runs from its sources, on a Python that has not what it needs."""
+    from vitale_reader.cli.frame.language import t
+
+    return t(
+        f"vitale-reader n'est pas installé pour ce Python\N{NO-BREAK SPACE}: il manque {package}.\n"
+        "  → Dans le dossier des sources, lancez `make demo`, qui installe tout sous Debian\N{NARROW NO-BREAK SPACE}; "
+        "ailleurs, `python -m pip install .`, puis `vitale-reader`.",
+        f"vitale-reader is not installed for this Python: {package} is missing.\n"
+        "  → In the folder of the sources run `make demo`, which installs everything on Debian; "
+        "elsewhere `python -m pip install .`, then `vitale-reader`.",
+    )

@@ -18,12 +18,15 @@ from vitale_protocol.errors import (
     ResolverUnavailable,
     VitaleError,
 )
+from vitale_protocol.extras import EXTRAS
 from vitale_protocol.methods import DriverHealth, ResolverHealth, StationInfo
+from vitale_protocol.session.wire_errors import variant
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option, to_daemon
 from vitale_reader.cli.frame.exit_status import DEVICE, DONE, OTHER, exit_status
 from vitale_reader.cli.frame.language import language, t
 from vitale_reader.cli.frame.offline_store import beside
+from vitale_reader.cli.frame.parts import missing_part
 from vitale_reader.cli.readers import describe
 from vitale_reader.home import Home
 
@@ -40,14 +43,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was looked at.
 
     Attributes:
-        subject: what: ``configuration``, ``store``, ``pcscd``, ``daemon``, ``driver``, ``resolver`` or ``reader``.
+        subject: what: ``configuration``, ``store``, ``pcscd``, ``part`` of the installation, ``daemon``, ``driver``,
+            ``resolver`` or ``reader``.
         state: ``ok``, ``note`` for what may be as it should, ``wrong``.
         said: in words, in the language in use.
         remedy: what to do, or empty.
         status: the exit status that this calls for.
     """
 
-    subject: Literal["configuration", "store", "pcscd", "daemon", "driver", "resolver", "reader"]
+    subject: Literal["configuration", "store", "pcscd", "part", "daemon", "driver", "resolver", "reader"]
     state: Literal["ok", "note", "wrong"]
     said: str
     remedy: str = ""
@@ -87,6 +91,7 @@ def _look(home: Path | None) -> Iterator[Finding]:
         with to_daemon(home, None, None) as daemon:
             station, readers = daemon.station(), [one for one in daemon.readers() if one.station is None]
     except VitaleError as error:
+        yield from _parts(place)
         yield _wrong("daemon", error)
         return
     yield Finding(subject="daemon", state="ok", said=_running(station))
@@ -144,6 +149,23 @@ def _touch(connection: "Connection") -> None:
     connection.exec_driver_sql("SELECT 1")
 
 
+def _parts(place: Home) -> Iterator[Finding]:
+    """What is not installed, where no daemon can tell it."""
+    from vitale_reader.daemon.config import load
+
+    if error := missing_part("daemon", "the daemon"):
+        # A client program's machine is as it should be without.
+        yield msgspec.structs.replace(_wrong("part", error), state="note", status=DONE)
+        return
+    try:
+        enabled = load(place.config).drivers.enabled
+    except ConfigurationInvalid:
+        return  # told already
+    for driver in EXTRAS:
+        if driver in enabled and (error := missing_part(driver, f"driver {driver}")):
+            yield _wrong("part", error)
+
+
 def _pcscd() -> Finding:
     place = os.environ.get("PCSCLITE_CSOCK_NAME", PCSCD_SOCKET)
     with socket.socket(socket.AF_UNIX) as probe:
@@ -182,8 +204,10 @@ def _running(station: StationInfo) -> str:
     return f"{t('Service', 'Daemon')} {station.station.version}, mode {station.station.mode}, {station.uptime:.0f} s"
 
 
-def _wrong(subject: Literal["configuration", "store", "daemon", "resolver", "reader"], error: VitaleError) -> Finding:
-    entry = catalogue.text(error.reason, language())
+def _wrong(
+    subject: Literal["configuration", "store", "part", "daemon", "resolver", "reader"], error: VitaleError
+) -> Finding:
+    entry = catalogue.text(error.reason, language(), variant(error))
     said = f"{entry.title} ({error.detail})" if error.detail else entry.title
     remedy = entry.remedy
     if isinstance(error, DaemonUnreachable):

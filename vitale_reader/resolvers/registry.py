@@ -7,7 +7,8 @@ A package of somebody else adds one by an entry point, ``NAME = package.module:C
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from vitale_protocol.errors import ConfigurationInvalid, ToolMissing
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.extras import Extra, missing
 from vitale_reader.resolvers.base import Resolver
 from vitale_reader.resolvers.none import NoResolver
 
@@ -52,8 +53,8 @@ def load_class(group: str, name: str, path: str) -> type[Any]:
     try:
         found: object = place.load()
     except ImportError as error:
-        tool = error.name or name
-        raise ToolMissing(f"{name} needs {tool}, which cannot be imported", data={"tool": tool}) from error
+        extra: Extra | None = "daemon" if place.module.startswith("vitale_reader.") else None
+        raise missing(error, name, extra=extra) from error
     except AttributeError as error:
         raise ConfigurationInvalid(f"{name}: {place.value} does not exist", data={"path": path}) from error
     if not isinstance(found, type):

@@ -16,9 +16,10 @@ from vitale_drivers.camera.reader import CameraReader, Found
 from vitale_drivers.camera.settings import Settings, parse_options
 from vitale_drivers.camera.view import MEDIA
 from vitale_drivers.readers.discovery import FoundReaders
-from vitale_protocol.errors import MediumUnsupported, ReaderGone, ToolMissing
+from vitale_protocol.errors import MediumUnsupported, ReaderGone
+from vitale_protocol.extras import missing
 
-__all__ = ["CameraDriver", "missing"]
+__all__ = ["CameraDriver"]
 
 _MOVING = frozenset({"auto", "node", "file"})
 """Kinds of addresses whose cameras come and go; what is at the others is known only when it is opened."""
@@ -94,7 +95,7 @@ def _opencv_bus(settings: Settings) -> tuple[Bus, str]:
         # Late, for it takes long, and needs native libraries, where this need not.
         from vitale_drivers.camera.opencv import VERSION, OpenCvBus  # noqa: PLC0415
     except (ImportError, OSError) as error:
-        raise missing(error, "cv2") from error
+        raise missing(error, "driver camera", extra="camera", library="cv2") from error
     return OpenCvBus(settings), VERSION
 
 
@@ -102,18 +103,5 @@ def _zxing_decoder() -> Callable[[], Decoder]:
     try:
         from vitale_drivers.decoding import StreamDecoder  # noqa: PLC0415 - likewise
     except (ImportError, OSError) as error:
-        raise missing(error, "zxingcpp") from error
+        raise missing(error, "driver camera", extra="camera", library="zxingcpp") from error
     return StreamDecoder
-
-
-_PACKAGES = {"libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0", "libglib-2.0.so.0": "libglib2.0-0"}
-"""Debian's packages of the libraries that OpenCV needs and does not bring."""
-
-
-def missing(error: ImportError | OSError, module: str) -> ToolMissing:
-    """The error that says what has to be installed for a module to be loaded."""
-    library = str(error).partition(":")[0]
-    package = _PACKAGES.get(library)
-    tool = package or getattr(error, "name", None) or module
-    why = f"{library} is not installed, Debian's package {package}" if package else f"{tool} cannot be loaded"
-    return ToolMissing(f"driver camera: {why}", data={"tool": tool})

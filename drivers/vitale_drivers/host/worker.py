@@ -222,7 +222,9 @@ def _take_streams() -> tuple[int, int]:
 
 def _refuse(pipe: Pipe, error: LocalError) -> int:
     logging.getLogger(__name__).error("%s", redact_exception(error))
-    pipe.send(Health(state="degraded", reason=error.reason, detail=error.detail))
+    extra = error.data.get("extra")
+    reason = f"{error.reason}.{extra}" if extra else error.reason
+    pipe.send(Health(state="degraded", reason=reason, detail=error.detail))
     return EX_UNAVAILABLE if isinstance(error, ToolMissing) else EX_CONFIG
 
 

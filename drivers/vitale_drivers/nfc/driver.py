@@ -15,7 +15,8 @@ from vitale_drivers.nfc.reader import NfcReader
 from vitale_drivers.nfc.settings import Address, parse_options
 from vitale_drivers.nfc.transport import Bus
 from vitale_drivers.readers.discovery import FoundReaders
-from vitale_protocol.errors import ConfigurationInvalid, ReaderGone, ToolMissing
+from vitale_protocol.errors import ConfigurationInvalid, ReaderGone
+from vitale_protocol.extras import missing
 
 __all__ = ["NfcDriver"]
 
@@ -83,6 +84,5 @@ def _nfcpy_bus() -> Bus:
     try:
         from vitale_drivers.nfc.devices import NfcpyBus  # noqa: PLC0415 - needs native libraries, where this need not
     except (ImportError, OSError) as error:
-        tool = getattr(error, "name", None) or "libusb-1.0"
-        raise ToolMissing(f"driver nfc needs {tool}, which cannot be loaded", data={"tool": tool}) from error
+        raise missing(error, "driver nfc", extra="nfc", library="libusb-1.0") from error
     return NfcpyBus()

@@ -15,7 +15,8 @@ from vitale_drivers.scanner.reader import ScannerReader
 from vitale_drivers.scanner.scans import MEDIA
 from vitale_drivers.scanner.settings import Settings, parse_options
 from vitale_drivers.scanner.transport import Bus
-from vitale_protocol.errors import MediumUnsupported, ReaderGone, ToolMissing
+from vitale_protocol.errors import MediumUnsupported, ReaderGone
+from vitale_protocol.extras import missing
 
 __all__ = ["ScannerDriver"]
 
@@ -70,6 +71,5 @@ def _serial_bus(settings: Settings) -> Bus:
     try:
         from vitale_drivers.scanner.ports import SerialBus  # noqa: PLC0415 - only where it is needed
     except ImportError as error:
-        tool = error.name or "pyserial"
-        raise ToolMissing(f"driver scanner needs {tool}, which cannot be loaded", data={"tool": tool}) from error
+        raise missing(error, "driver scanner", extra="scanner", library="serial") from error
     return SerialBus(settings)

@@ -10,7 +10,7 @@ from vitale_protocol.session.jsonrpc import Failure
 __all__ = ["ErrorObject", "from_wire", "to_wire"]
 
 # Members of ``data`` that name a variant of the catalogue's entry, the most telling first.
-_VARIANT_MEMBERS = ("check", "state", "fault", "service", "generation", "medium", "limit", "why")
+_VARIANT_MEMBERS = ("check", "state", "fault", "service", "generation", "medium", "limit", "extra", "why")
 
 
 class ErrorObject(TypedDict):

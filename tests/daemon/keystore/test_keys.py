@@ -227,4 +227,4 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path, clock: Clock, monkey
     monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(ToolMissing) as caught:
         boxed(tmp_path, clock)
-    assert "vitale-reader[keyring]" in str(caught.value.data["remedy"])
+    assert caught.value.data == {"tool": "keyring", "extra": "keyring"}

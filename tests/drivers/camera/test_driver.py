@@ -23,7 +23,6 @@ from vitale_drivers.base import (
     Transmit,
     Transmitted,
 )
-from vitale_drivers.camera import driver as camera
 from vitale_drivers.camera import feeds as camera_feeds
 from vitale_drivers.camera.capture import Place
 from vitale_drivers.camera.driver import CameraDriver
@@ -480,19 +479,6 @@ def test_a_renewed_code_is_another_presentation(open_driver: Open, bus: FakeBus,
     assert inbox.wait(Presented).evidence["string"] == STRING
     scene.show(RENEWED)
     assert inbox.wait(Presented).evidence["string"] == RENEWED
-
-
-@pytest.mark.parametrize(
-    ("error", "tool"),
-    [
-        (ImportError("libGL.so.1: cannot open shared object file: No such file or directory"), "libgl1"),
-        (ImportError("No module named 'cv2'", name="cv2"), "cv2"),
-        (OSError("something else"), "cv2"),
-    ],
-)
-def test_what_is_not_installed_is_named(error: ImportError | OSError, tool: str) -> None:
-    missing = camera.missing(error, "cv2")
-    assert (missing.data["tool"], tool in missing.detail) == (tool, True)
 
 
 @pytest.mark.parametrize("module", ["camera.opencv", "decoding"])

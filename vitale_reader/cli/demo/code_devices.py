@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from vitale_firmware_sim.phone.user import Hand
 from vitale_firmware_sim.scenario import Scenario, load_scenario
 from vitale_protocol.errors import ToolMissing
+from vitale_protocol.extras import Extra, missing
 from vitale_protocol.media.ins_datamatrix import OID_DEMO, InsDatamatrix
 from vitale_reader.cli.demo.phone_devices import SCENARIO
 
@@ -200,16 +201,16 @@ def code_stage() -> Generator[CodeStage, None, None]:
 
 def _camera() -> "LiveCamera":
     # The only sure way to know whether the driver will have OpenCV with the libraries that it loads, and zxing-cpp.
-    _loaded("vitale_drivers.camera.opencv", "opencv")
-    _loaded("vitale_drivers.decoding", "zxing-cpp")
-    _loaded("vitale_firmware_sim.camera.live", "numpy")
+    _loaded("vitale_drivers.camera.opencv", "driver camera", "camera")
+    _loaded("vitale_drivers.decoding", "driver camera", "camera")
+    _loaded("vitale_firmware_sim.camera.live", "the simulated webcam", "sim")
     from vitale_firmware_sim.camera.live import LiveCamera
 
     return LiveCamera(clock=time.perf_counter)
 
 
 def _imager() -> "Imager":
-    _loaded("vitale_drivers.scanner.ports", "pyserial")
+    _loaded("vitale_drivers.scanner.ports", "driver scanner", "scanner")
     try:
         from vitale_firmware_sim.imager.device import Imager
         from vitale_firmware_sim.imager.faults import Manners
@@ -221,9 +222,8 @@ def _imager() -> "Imager":
     return imager
 
 
-def _loaded(module: str, tool: str) -> None:
+def _loaded(module: str, who: str, extra: Extra) -> None:
     try:
         importlib.import_module(module)
     except (ImportError, OSError) as error:
-        name = getattr(error, "name", None) or tool
-        raise ToolMissing(f"{name} cannot be loaded", data={"tool": name}) from error
+        raise missing(error, who, extra=extra) from error

@@ -16,6 +16,7 @@ __all__ = ["demo"]
         "Montre tout : carte, téléphone et QR code simulés, un service à part, des lectures, des jetons vérifiés.",
         "Shows everything: simulated card, phone and QR code, a daemon of its own, readings, verified tokens.",
     ),
+    extra="all",
 )
 @click.option(
     "--repeat",

@@ -26,6 +26,7 @@ from vitale_protocol.errors import DaemonUnreachable, ParseError, ReaderUnavaila
 from vitale_reader.cli.demo.code_devices import CodeStage, code_stage
 from vitale_reader.cli.demo.phone_devices import PhoneStage, phone_stage
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.parts import missing_part
 from vitale_reader.cli.frame.signals import ending_in_good_order
 from vitale_reader.home import Endpoints
 
@@ -170,7 +171,10 @@ def stage(
 
     Raises:
         DaemonUnreachable: the daemon did not start.
+        ToolMissing: the daemon is not installed.
     """
+    if error := missing_part("daemon", "the daemon", extra="all"):
+        raise error
     with ExitStack() as stack:
         stack.enter_context(ending_in_good_order())
         # A short path: a Unix socket's is bounded to some 100 bytes.

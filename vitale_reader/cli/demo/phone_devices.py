@@ -19,6 +19,7 @@ from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.user import Hand
 from vitale_firmware_sim.scenario import Scenario, load_scenario
 from vitale_protocol.errors import ToolMissing
+from vitale_protocol.extras import missing
 from vitale_reader.version import VERSION
 
 if TYPE_CHECKING:
@@ -120,8 +121,7 @@ def _reader() -> "Pn532Reader":
         # The only sure way to know whether the driver will have nfcpy, pyserial, and the libusb that nfcpy loads.
         importlib.import_module("vitale_drivers.nfc.devices")
     except (ImportError, OSError) as error:
-        tool = getattr(error, "name", None) or "libusb-1.0"
-        raise ToolMissing(f"{tool} cannot be loaded", data={"tool": tool}) from error
+        raise missing(error, "driver nfc", extra="nfc", library="libusb-1.0") from error
     try:
         from vitale_firmware_sim.pn532.reader import Pn532Reader
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, VitaleError
+from vitale_protocol.extras import EXTRA_OF, Extra, missing
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.exit_status import BROKEN_PIPE, INTERRUPTED, OTHER, USAGE, exit_status
 from vitale_reader.cli.frame.language import language, t, use
@@ -35,7 +36,13 @@ CONNECT_TIMEOUT = 1.0
 
 
 class Command(click.Command):
-    """A command that ends with a status and a sentence, never with a traceback for what was foreseen."""
+    """A command that ends with a status and a sentence, never with a traceback for what was foreseen.
+
+    Attributes:
+        extra: the extra of the installation that brings all that the command uses, or None: the one of what is missing.
+    """
+
+    extra: Extra | None = None
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -51,8 +58,18 @@ class Command(click.Command):
             raise click.exceptions.Exit(error.exit_code) from error
 
     def run(self, ctx: click.Context) -> Any:
-        """Runs the command proper."""
-        return super().invoke(ctx)
+        """Runs the command proper.
+
+        Raises:
+            ToolMissing: a package of an extra is not installed.
+        """
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            extra = EXTRA_OF.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            raise missing(error, ctx.command_path, extra=self.extra or extra) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command, and ends it as it has to end."""
@@ -88,6 +105,8 @@ class Simulation(Command):
     SIGTERM and a closed terminal end it as Ctrl-C does: what it laid on a reader is taken off, what it linked goes.
     """
 
+    extra = "sim"
+
     def run(self, ctx: click.Context) -> Any:
         """Runs the command proper."""
         try:
@@ -108,11 +127,14 @@ def command(
     *,
     help: str,  # noqa: A002  click's own word
     cls: type[Command] = Command,
+    extra: Extra | None = None,
 ) -> Callable[[Callable[..., Any]], Command]:
     """Declares a command with the options that all have."""
 
     def declare(function: Callable[..., Any]) -> Command:
-        return click.command(name, cls=cls, help=help)(language_option(function))
+        declared = click.command(name, cls=cls, help=help)(language_option(function))
+        declared.extra = extra or cls.extra
+        return declared
 
     return declare
 

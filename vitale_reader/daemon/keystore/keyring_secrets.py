@@ -13,7 +13,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from vitale_protocol.errors import StoreUnavailable, ToolMissing
+from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.extras import missing
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -79,6 +80,5 @@ def _keyring() -> "ModuleType":
     try:
         import keyring  # noqa: PLC0415  loaded only where it is configured
     except ImportError as error:
-        remedy = 'pip install "vitale-reader[keyring]"'
-        raise ToolMissing("the keyring needs a package", data={"tool": "keyring", "remedy": remedy}) from error
+        raise missing(error, "the keyring", extra="keyring", library="keyring") from error
     return keyring

@@ -21,7 +21,8 @@ from typing import Any, Literal, Protocol, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable, ToolMissing
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
+from vitale_protocol.extras import missing
 from vitale_reader.daemon.store.schema import prepare
 
 __all__ = ["Database", "Need", "Store"]
@@ -230,8 +231,7 @@ def _postgresql(place: str, *, reading: bool) -> Engine:
             },
         )
     except ImportError as error:
-        remedy = 'pip install "vitale-reader[postgresql]"'
-        raise ToolMissing("PostgreSQL needs psycopg", data={"tool": "psycopg", "remedy": remedy}) from error
+        raise missing(error, "PostgreSQL", extra="postgresql", library="psycopg") from error
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: object) -> None:

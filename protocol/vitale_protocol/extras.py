@@ -1,0 +1,72 @@
+"""The optional parts of an installation: the extra that brings each package, and the error that names it.
+
+The base is the SDK and the commands that ask a daemon. Everything else is an extra of the distribution, as in
+``pip install "vitale-reader[camera]"``; ``setup.cfg`` lists what each brings.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from vitale_protocol.errors import JsonValue, ToolMissing
+
+__all__ = ["EXTRAS", "EXTRA_OF", "Extra", "missing"]
+
+Extra = Literal["all", "camera", "daemon", "keyring", "nfc", "pcsc", "postgresql", "scanner", "sim"]
+EXTRAS: tuple[Extra, ...] = get_args(Extra)
+
+EXTRA_OF: Mapping[str, Extra] = {
+    "PIL": "sim",
+    "alembic": "daemon",
+    "cv2": "camera",
+    "httpx": "daemon",
+    "keyring": "keyring",
+    "lxml": "daemon",
+    "nfc": "nfc",
+    "numpy": "camera",
+    "psycopg": "postgresql",
+    "pyzbar": "camera",
+    "segno": "sim",
+    "serial": "scanner",
+    "smartcard": "pcsc",
+    "sqlalchemy": "daemon",
+    "stdnum": "daemon",
+    "usb1": "nfc",
+    "zxingcpp": "camera",
+}
+"""The extra of each importable package that the base has not; where several bring it, the likeliest."""
+
+_NOT_FOUND = "cannot open shared object file"
+
+# Debian's packages of the libraries that OpenCV and pyscard need and do not bring.
+_DEBIAN = {
+    "libGL.so.1": "libgl1",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+    "libpcsclite.so.1": "libpcsclite1",
+}
+
+
+def missing(error: ImportError | OSError, who: str, *, extra: Extra | None = None, library: str = "") -> ToolMissing:
+    """The error that says what has to be installed for an import to succeed.
+
+    Args:
+        error: of the import.
+        who: what needs it, for the detail.
+        extra: the extra that brings what ``who`` needs, or None where none does.
+        library: what is taken to be missing where the error does not say it.
+
+    Returns:
+        An error whose ``data.tool`` is the missing module or library. ``data.extra`` is the extra, unless a library
+        of the system or a package that no extra brings is missing.
+    """
+    module = (getattr(error, "name", None) or "").partition(".")[0]
+    absent, _, why = str(error).partition(":")
+    if _NOT_FOUND in why:
+        tool, extra = _DEBIAN.get(absent, absent), None
+    else:
+        tool = module or library or who
+        if tool not in EXTRA_OF:
+            extra = None
+    data: dict[str, JsonValue] = {"tool": tool} if extra is None else {"tool": tool, "extra": extra}
+    part = f', part of "vitale-reader[{extra}]"' if extra else ""
+    return ToolMissing(f"{who} needs {tool}, which cannot be loaded{part}", data=data)
