@@ -34,6 +34,8 @@ def start(*arguments: str) -> "subprocess.Popen[bytes]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    assert process.stdout is not None
+    assert process.stderr is not None
     ready, _, _ = select.select([process.stdout, process.stderr], [], [], 30)
     assert ready
     return process

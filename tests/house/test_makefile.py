@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 NEED_NO_ENVIRONMENT = {"setup", "lock", "bare", "clean"}
-TARGETS = {"demo", "test", "test-quick", "test-newest", "lint", "bench", "yardstick", "soak", "docs"} | NEED_NO_ENVIRONMENT
+TARGETS = NEED_NO_ENVIRONMENT | {
+    *("demo", "test", "test-quick", "test-newest", "lint", "bench", "yardstick", "soak", "docs"),
+}
 
 
 def test_the_targets_exist_and_are_listed(root: Path) -> None:

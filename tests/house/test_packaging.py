@@ -112,7 +112,7 @@ def test_a_checkout_runs_without_being_installed(root: Path) -> None:
 
 
 def test_a_checkout_on_a_bare_python_says_what_to_do(root: Path) -> None:
-    command = [sys.executable, "-S", root / "cli.py", "--version"]
+    command = (sys.executable, "-S", str(root / "cli.py"), "--version")
     answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
     assert answer.returncode == 1

@@ -533,7 +533,8 @@ def nested(depth: int) -> dict[str, Any]:
     inner: list[Any] = []
     for _ in range(depth - 2):
         inner = [inner]
-    return msgspec.to_builtins(CLAIMS) | {"weather": inner}
+    claims: dict[str, Any] = msgspec.to_builtins(CLAIMS)
+    return claims | {"weather": inner}
 
 
 def test_claims_may_be_nested_32_deep() -> None:
