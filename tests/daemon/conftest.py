@@ -25,6 +25,7 @@ from vitale_protocol.records import Assure, Beneficiaire, Record
 from vitale_reader.daemon import app
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import Config, parse
+from vitale_reader.daemon.desk import coordinator
 from vitale_reader.daemon.desk.coordinator import Desk
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
@@ -330,7 +331,7 @@ class Counter:
         with self._monkeypatch.context() as patch:
             patch.setattr(app, "Desk", CapturedDesk)
             patch.setattr(app, "Contexts", CapturedContexts)
-            patch.setattr(app, "Supervisor", NoDrivers)
+            patch.setattr(coordinator, "Supervisor", NoDrivers)
             if scripted:
                 patch.setattr(app, "load_resolver", scripted_resolver)
             async with running(self.home, config or self.config()) as endpoints:

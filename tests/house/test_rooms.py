@@ -1,5 +1,6 @@
 """Rooms are small, have doors, and the tests lie in rooms of the same names."""
 
+import ast
 import configparser
 from pathlib import Path
 
@@ -104,3 +105,11 @@ def test_tests_lie_where_what_they_test_lies(root: Path) -> None:
         ".".join((PACKAGE_OF[top], *rest)) for top, *rest in (folder.parts for folder in folders) if top not in NO_ROOMS
     ]
     assert set[str]() == set(rooms) - set(ROOMS)
+
+
+def test_the_composition_sets_nothing_afterwards(root: Path) -> None:
+    """What is set on a part that was made before is a circle that no import shows."""
+    tree = ast.parse((root / "vitale_reader" / "daemon" / "app.py").read_text(encoding="utf-8"))
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)]
+
+    assert [] == [ast.unparse(node) for node in assigned]

@@ -1,6 +1,10 @@
-"""One session at the daemon: its connection, who speaks on it, and what is said to them."""
+"""The sessions at the daemon: the connection of each, who speaks on it, and what is said to them."""
 
+<<<<<<< HEAD
 import copy
+=======
+from collections.abc import Iterator
+>>>>>>> cb2d446 (daemon: compose without setting anything afterwards)
 from typing import Protocol
 
 from vitale_protocol import catalogue
@@ -23,7 +27,7 @@ from vitale_protocol.session.wire_errors import to_wire
 from vitale_reader.daemon.access import Caller, Peer
 from vitale_reader.daemon.issuing.delivery import incident
 
-__all__ = ["Connection", "Conversation"]
+__all__ = ["Connection", "Conversation", "Conversations"]
 
 RequestId = int | str
 
@@ -179,3 +183,37 @@ class Conversation:
         if not self.ended:
             self.connection.session.notify(name, event)
             self.connection.flush()
+
+
+class Conversations:
+    """The sessions that there are now."""
+
+    def __init__(self) -> None:
+        self._last_number = 0
+        self._open: dict[int, Conversation] = {}
+
+    def begin(self, connection: Connection) -> Conversation:
+        """A connection begins."""
+        self._last_number += 1
+        conversation = Conversation(self._last_number, connection)
+        self._open[conversation.number] = conversation
+        return conversation
+
+    def end(self, conversation: Conversation) -> None:
+        """A connection ended."""
+        conversation.ended = True
+        self._open.pop(conversation.number, None)
+
+    def __iter__(self) -> Iterator[Conversation]:
+        return iter(tuple(self._open.values()))
+
+    def of_client(self, client_id: str) -> tuple[Conversation, ...]:
+        """Those that a client has opened."""
+        return tuple(each for each in self if each.caller is not None and each.caller.client_id == client_id)
+
+    def context_expiring(self, client_id: str, event: ContextExpiring) -> bool:
+        """Tells every session of a client of a context that ends soon; whether there was one."""
+        told = self.of_client(client_id)
+        for conversation in told:
+            conversation.context_expiring(event)
+        return bool(told)

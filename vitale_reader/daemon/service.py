@@ -8,7 +8,6 @@ from collections.abc import Coroutine
 from typing import Any
 
 from vitale_protocol.errors import LimitExceeded, ShuttingDown, VitaleError
-from vitale_protocol.events import ContextExpiring
 from vitale_protocol.methods import Result
 from vitale_protocol.session.session import Called
 from vitale_reader.daemon.conversation import Connection, Conversation
@@ -24,7 +23,6 @@ class Service:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._last_number = 0
         self._stopping = False
         self._handlers = handlers(parts)
 
@@ -32,15 +30,11 @@ class Service:
 
     def connected(self, connection: Connection) -> Conversation:
         """A connection begins."""
-        self._last_number += 1
-        conversation = Conversation(self._last_number, connection)
-        self._parts.conversations[conversation.number] = conversation
-        return conversation
+        return self._parts.conversations.begin(connection)
 
     def disconnected(self, conversation: Conversation) -> None:
         """A connection ended: its requests end with it, its tokens stay in the outbox."""
-        conversation.ended = True
-        self._parts.conversations.pop(conversation.number, None)
+        self._parts.conversations.end(conversation)
         self._parts.desk.leave(conversation)
         if self._parts.neighbours is not None:
             self._parts.neighbours.leave(conversation)
@@ -63,17 +57,6 @@ class Service:
             elif answer is not None:
                 self._answer_later(conversation, call.id, answer)
 
-    def notify_expiring(self, client_id: str, event: ContextExpiring) -> bool:
-        """Tells every open session of a client of a context that ends soon; whether there was one."""
-        told = [
-            conversation
-            for conversation in self._parts.conversations.values()
-            if conversation.caller is not None and conversation.caller.client_id == client_id and not conversation.ended
-        ]
-        for conversation in told:
-            conversation.context_expiring(event)
-        return bool(told)
-
     async def stop(self) -> None:
         """Answers what waits, lets what is under way finish, and ends every session."""
         self._stopping = True
@@ -82,7 +65,7 @@ class Service:
         await self._parts.desk.stop()
         while self._parts.tasks:
             await asyncio.gather(*self._parts.tasks, return_exceptions=True)
-        for conversation in list(self._parts.conversations.values()):
+        for conversation in self._parts.conversations:
             conversation.connection.close()
 
     def _answer_later(

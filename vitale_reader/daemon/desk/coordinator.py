@@ -6,7 +6,7 @@ The hub decides and this module acts: commands to drivers, tokens to clients, no
 import asyncio
 import logging
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from math import inf
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from vitale_drivers.base import (
     Failed,
     Health,
     Leased,
+    Options,
     Presented,
     PreviewFrame,
     Progress,
@@ -54,7 +55,7 @@ from vitale_reader.daemon.desk.leasing import LeaseDesk
 from vitale_reader.daemon.desk.previews import Previews, Viewer
 from vitale_reader.daemon.desk.reports import error_of, reader_of, told
 from vitale_reader.daemon.desk.subscriptions import Subscriber, Subscription
-from vitale_reader.daemon.desk.supervisor import Supervisor
+from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
 from vitale_reader.daemon.issuing import delivery
 from vitale_reader.daemon.issuing.delivery import Asked, Claim, Delivery, Fate, incident
 from vitale_reader.daemon.issuing.issuer import Grant
@@ -100,11 +101,10 @@ class Client(Asker, Watcher, Viewer, Subscriber, Holder, Protocol):
 
 
 class Desk:
-    """Runs the hub. ``supervisor`` is set by whoever composes the daemon, since each needs the other."""
+    """Runs the hub, and the drivers: what they report goes to the hub, what it decides goes to them."""
 
-    supervisor: Supervisor
-
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: Delivery, drivers: Mapping[str, Options], beat: Beat) -> None:
+        self.supervisor = Supervisor(drivers, on_report=self.report, on_end=self.driver_ended, beat=beat)
         self._hub = Hub()
         self._delivery = delivery
         self._asked: dict[Key, Asked] = {}

@@ -10,7 +10,7 @@ import msgspec
 from vitale_protocol.errors import LimitExceeded, VitaleError
 from vitale_protocol.methods import Limits, Result, Station
 from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Caller
-from vitale_reader.daemon.conversation import Conversation
+from vitale_reader.daemon.conversation import Conversation, Conversations
 from vitale_reader.daemon.desk.coordinator import Desk
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.delivery import incident
@@ -47,8 +47,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     keys: Keys
     certificates: Certificates
     neighbours: "Neighbours | None"
+    conversations: Conversations
     clock: Callable[[], float]
-    conversations: dict[int, Conversation] = msgspec.field(default_factory=dict[int, Conversation])
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set["asyncio.Task[None]"])
 
     def require_room(self, conversation: Conversation) -> None:
@@ -64,11 +64,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     def expel(self, client_id: str) -> int:
         """Ends the sessions of a client; how many there were."""
-        ended = [
-            conversation
-            for conversation in self.conversations.values()
-            if conversation.caller is not None and conversation.caller.client_id == client_id != LOCAL_CLIENT
-        ]
+        ended = () if client_id == LOCAL_CLIENT else self.conversations.of_client(client_id)
         for conversation in ended:
             conversation.connection.close()
         return len(ended)

@@ -74,11 +74,7 @@ class SessionCalls:
             asyncio.get_running_loop().call_soon(conversation.connection.close)
 
     def _require_room(self, caller: Caller) -> None:
-        same = sum(
-            other.caller is not None and other.caller.client_id == caller.client_id
-            for other in self._parts.conversations.values()
-        )
-        if same >= self._parts.limits.sessions:
+        if len(self._parts.conversations.of_client(caller.client_id)) >= self._parts.limits.sessions:
             raise LimitExceeded("too many sessions of this client", data={"limit": "sessions"})
 
     def _session_ping(self, _conversation: Conversation, _id: RequestId | None, _params: SessionPing) -> Answer:

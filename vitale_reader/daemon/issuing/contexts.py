@@ -77,9 +77,7 @@ class Kept(ContextClaim, frozen=True, kw_only=True):
 
 
 class Contexts:
-    """The contexts of a station; ``notify`` is set by whoever composes the daemon."""
-
-    notify: Notify
+    """The contexts of a station; ``notify`` tells the open sessions of their owners."""
 
     def __init__(
         self,
@@ -89,18 +87,19 @@ class Contexts:
         *,
         station: str,
         mode: StationMode,
+        notify: Notify,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._vault = vault
         self._resolver = resolver
+        self._notify = notify
         self._station = station
         self._mode = mode
         self._clock = clock
         self._held: dict[str, Held] = {}
         self._revoked: set[str] = set()
         self._changed = asyncio.Event()
-        self.notify = lambda _client, _event: False
 
     async def open(self) -> None:
         """Reads what is held and has not ended.
@@ -281,7 +280,7 @@ class Contexts:
                 continue
             claim = self._open(held)
             event = ContextExpiring(identifiant=claim.identifiant, date_fin_validite=claim.date_fin_validite)
-            if not self.notify(held.client_id, event):
+            if not self._notify(held.client_id, event):
                 continue
             self._held[held.digest] = replace(held, noticed=True)
             try:

@@ -1,4 +1,4 @@
 """The station's secrets: keys, certificates, private files.
 
-For other rooms: ``certificates``, ``files``, ``keyring_secrets``, ``keys``, ``vault``.
+For other rooms: ``authority``, ``certificates``, ``files``, ``keyring_secrets``, ``keys``, ``vault``.
 """

@@ -43,7 +43,8 @@ class News:
         opposition: hears of opposition lists.
         stations: hears of other stations; None where there are none.
         revoked: told of each client that was revoked elsewhere.
-        called: whether ``wake`` is called when others have written, or hardly anybody does.
+        called: whether others call when they have written, or hardly anybody writes.
+        due: set by whoever hears such a call.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class News:
         *,
         revoked: Callable[[str], None],
         called: Callable[[], bool],
+        due: asyncio.Event,
     ) -> None:
         self._store = store
         self._access = access
@@ -64,11 +66,7 @@ class News:
         self._called = called
         self._seen: Seen = ()
         self._away = False
-        self._due = asyncio.Event()
-
-    def wake(self) -> None:
-        """Somebody has written."""
-        self._due.set()
+        self._due = due
 
     async def look(self) -> None:
         """Looks once.

@@ -53,6 +53,7 @@ class Neighbours:
         keys: Keys,
         stations: Stations,
         note: Callable[[str, str], Awaitable[None]],
+        on_news: Callable[[], None],
     ) -> None:
         self._vault = vault
         self._station = station
@@ -62,8 +63,7 @@ class Neighbours:
         self._stations = stations
         self._others = SiteReaders(station.id, station.mode)
         self._rows = SiteRows(store, vault, station=station.id, incarnation=secrets.token_hex(16))
-        #: Called when a client, a list or a station of the site is new; set by whoever looks for that.
-        self.on_news: Callable[[], None] = lambda: None
+        self._on_news = on_news
         self._version = 0
         self._changed = True
         self._news = SiteNews(url, look=self._look, away=self._away, concerned=self._concerned)
@@ -230,7 +230,7 @@ class Neighbours:
             case "desk":
                 return name != self._station.id
             case "news":
-                self.on_news()
+                self._on_news()
                 return False
             case _:
                 return True

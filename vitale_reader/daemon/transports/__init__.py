@@ -1,4 +1,4 @@
 """Transports: bytes to session and back, nothing else.
 
-For other rooms: ``stream``, ``tls``, ``unix``.
+For other rooms: ``listening``.
 """

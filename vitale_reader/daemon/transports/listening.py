@@ -1,0 +1,71 @@
+"""The transports that a station has, by its settings: which listen, and how much they take."""
+
+import contextlib
+import os
+import sys
+
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.session.session import Limits as SessionLimits
+from vitale_reader.daemon import lifecycle
+from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.keystore.certificates import Certificates
+from vitale_reader.daemon.service import Service
+from vitale_reader.daemon.transports import tls
+from vitale_reader.daemon.transports.stream import StreamLimits
+from vitale_reader.home import Endpoints, Home, TlsEndpoint
+from vitale_reader.version import VERSION
+
+__all__ = ["listen", "stream_limits"]
+
+
+def stream_limits(config: Config) -> StreamLimits:
+    """How much each transport takes."""
+    return StreamLimits(
+        # Waiting requests, and room for the calls that are answered at once beside them.
+        session=SessionLimits(requests=config.limits.requests + 32),
+        connections=lifecycle.file_limit() // 4,
+        open_seconds=config.limits.open_seconds,
+        send_buffer_bytes=config.limits.send_buffer_bytes,
+    )
+
+
+async def listen(
+    stack: contextlib.AsyncExitStack, home: Home, config: Config, certificates: Certificates, service: Service
+) -> Endpoints:
+    """Opens the transports that are configured, until the stack is closed; gives their addresses.
+
+    Raises:
+        ConfigurationInvalid: an address cannot be listened on, or a user who may connect does not exist.
+    """
+    limits = stream_limits(config)
+    unix_file = None
+    if config.unix.enabled and sys.platform != "win32":
+        from vitale_reader.daemon.transports import unix  # noqa: PLC0415  not on Windows
+
+        server = await unix.listen(home.socket, service, limits, other_users=_uids(config.unix.users))
+        stack.callback(server.close)
+        unix_file = str(home.socket)
+    tls_endpoint = None
+    if config.tls.enabled:
+        tls.require_loopback(config.tls.host, lan=config.tls.lan)
+        context = certificates.server_context()
+        try:
+            tls_server = await tls.listen(config.tls.host, config.tls.port, context, service, limits)
+        except OSError as error:
+            raise ConfigurationInvalid(
+                f"cannot listen on {config.tls.host}:{config.tls.port}: {os.strerror(error.errno or 0)}",
+                data={"path": "tls.port"},
+            ) from error
+        stack.callback(tls_server.close)
+        host, port = tls_server.sockets[0].getsockname()[:2]
+        tls_endpoint = TlsEndpoint(host=host, port=port, sha256=certificates.daemon_sha256)
+    return Endpoints(pid=os.getpid(), version=VERSION, unix=unix_file, tls=tls_endpoint)
+
+
+def _uids(users: tuple[str, ...]) -> list[int]:
+    import pwd  # noqa: PLC0415  not on Windows
+
+    try:
+        return [pwd.getpwnam(user).pw_uid for user in users]
+    except KeyError as error:
+        raise ConfigurationInvalid("a user of unix.users does not exist", data={"path": "unix.users"}) from error
