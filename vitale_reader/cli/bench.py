@@ -21,7 +21,7 @@ from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
     from vitale_reader.client.blocking import Connection
-    from vitale_reader.client.reconnecting import Settings
+    from vitale_reader.client.connection import Settings
 
 __all__ = ["Figure", "bench", "judged"]
 

@@ -15,7 +15,7 @@ from vitale_reader.cli.frame.signals import ending_in_good_order
 
 if TYPE_CHECKING:
     from vitale_reader.client.blocking import Connection
-    from vitale_reader.client.reconnecting import Settings
+    from vitale_reader.client.connection import Settings
 
 __all__ = [
     "Command",
@@ -201,8 +201,8 @@ def to_daemon(home: Path | None, address: str | None, pairing: Path | None) -> "
 
 def daemon_settings(home: Path | None, address: str | None, pairing: Path | None) -> "Settings":
     """What ``daemon_options`` say of the way to the daemon."""
+    from vitale_reader.client.connection import Settings
     from vitale_reader.client.pairing import Pairing
-    from vitale_reader.client.reconnecting import Settings
     from vitale_reader.home import Home
 
     return Settings(
