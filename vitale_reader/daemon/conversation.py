@@ -1,10 +1,7 @@
 """The sessions at the daemon: the connection of each, who speaks on it, and what is said to them."""
 
-<<<<<<< HEAD
 import copy
-=======
 from collections.abc import Iterator
->>>>>>> cb2d446 (daemon: compose without setting anything afterwards)
 from typing import Protocol
 
 from vitale_protocol import catalogue

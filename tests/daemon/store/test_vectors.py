@@ -349,9 +349,7 @@ def test_what_desks_tell_one_another(site_database: str) -> None:
         )
         assert [reader.id for reader in seen.desks[STATION].told.readers] == ["r-1"]
         assert seen.steps == ((REQUEST, StepTold(step="reading", reader="r-1", reason="")),)
-        of_request = RequestRow(
-            id=REQUEST, asked_by=INCARNATION, left=30, taken_by=None, answered=False, answer=None
-        )
+        of_request = RequestRow(id=REQUEST, asked_by=INCARNATION, left=30, taken_by=None, answered=False, answer=None)
         assert await rows.wanted(of_request) == Wanted(
             station=STATION,
             mode="production",
