@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from vitale_protocol import tokens
 from vitale_reader.daemon.access import Access, Peer
@@ -273,7 +273,15 @@ def test_a_sealed_context(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
         await put(store, tables.contexts, row(vector, *named))
         resolver: Any = None  # none is asked
-        contexts = Contexts(store, VAULT, resolver, station=STATION, mode="production", clock=lambda: NOW)
+        contexts = Contexts(
+            store,
+            VAULT,
+            resolver,
+            station=STATION,
+            mode="production",
+            notify=lambda _client, _event: False,
+            clock=lambda: NOW,
+        )
         await contexts.open()
         kept = contexts._open(contexts._of(vector["client_id"], vector["identifiant"]))
         assert {name: getattr(kept, name) for name in named} == {name: vector[name] for name in named}
@@ -337,12 +345,13 @@ def test_what_desks_tell_one_another(site_database: str) -> None:
         times = {"asked_at": DATABASE_NOW, "ends_at": DATABASE_NOW + 30}
         asked = {"id": REQUEST, "asked_by": INCARNATION, "sealed": sealed["request"]}
         told = {name: desk[name] for name in ("station", "incarnation", "version")} | {"sealed": sealed["desk"]}
-        for statement in (
-            insert(tables.site_requests).values(**asked, **times),
-            insert(tables.site_desks).values(**told, beat_at=DATABASE_NOW),
-            insert(tables.site_steps).values(request=REQUEST, sealed=sealed["step"]),
-        ):
-            await store.run(lambda connection, statement=statement: connection.execute(statement))
+
+        def write(connection: Connection) -> None:
+            connection.execute(insert(tables.site_requests).values(**asked, **times))
+            connection.execute(insert(tables.site_desks).values(**told, beat_at=DATABASE_NOW))
+            connection.execute(insert(tables.site_steps).values(request=REQUEST, sealed=sealed["step"]))
+
+        await store.run(write)
         _, seen = await rows.look([REQUEST], beat=False)
         assert seen.desks[STATION].told == DeskTold(
             name="comptoir 1", mode="production", groups=("accueil",), readers=seen.desks[STATION].told.readers
