@@ -26,6 +26,7 @@ from vitale_reader import aio
 from vitale_reader.cli.demo.environment import Stage, stage
 from vitale_reader.cli.frame.language import t
 from vitale_reader.client.pairing import Pairing
+from vitale_reader.home import Home
 
 __all__ = ["compiling", "measure_all", "until_serving", "without_byte_code"]
 
@@ -260,6 +261,8 @@ def without_byte_code() -> Generator[dict[str, str]]:
         tempfile.TemporaryDirectory(prefix="vitale-bench-") as folder,
     ):
         until_serving(folder, compiling())
+        # Without drivers: their workers would go on compiling after this start.
+        Home.under(Path(folder)).config.write_text("[drivers]\nenabled = []\n", encoding="utf-8")
         until_serving(folder, compiling(PYTHONPYCACHEPREFIX=cache))
         for package in (vitale_reader, vitale_drivers, vitale_firmware_sim, vitale_protocol):
             place = Path(package.__path__[0])

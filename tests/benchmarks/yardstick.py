@@ -106,7 +106,7 @@ def text(releases: Mapping[str, Release]) -> str:
     for name, release in releases.items():
         lines.append(f'\n["{name}"]\npython = "{release.python}"\n\n["{name}".costs]\n')
         for item, cost in release.costs.items():
-            lines.append(f"{item} = {{ instructions = {cost.instructions:.3f}, cpu_ms = {cost.cpu_ms:.3f} }}\n")
+            lines.append(f"{item} = {{ instructions = {cost.instructions:.4f}, cpu_ms = {cost.cpu_ms:.3f} }}\n")
     return "".join(lines)
 
 
