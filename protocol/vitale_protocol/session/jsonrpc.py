@@ -11,7 +11,6 @@ What JSON leaves open is decided here:
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, TypeVar, cast
 
@@ -41,8 +40,7 @@ ID_LENGTH: Final = 200
 _StructT = TypeVar("_StructT", bound=msgspec.Struct)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A request, or a notification where ``id`` is None. ``params`` is not checked against the method yet."""
 
     id: RequestId | None
@@ -50,16 +48,14 @@ class Call:
     params: object
 
 
-@dataclass(frozen=True, slots=True)
-class Success:
+class Success(msgspec.Struct, frozen=True):
     """An answer with a result."""
 
     id: RequestId
     result: object
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """An answer with an error object; ``id`` is None where the other end could not read one."""
 
     id: RequestId | None
