@@ -28,7 +28,7 @@ def compared() -> Codes:
         return measure_codes(1, None, None, lambda _: None, ("zxing", "wechat", "ours"))
 
 
-def test_each_engine_sees_the_same_pictures(compared: Codes) -> None:
+def test_each_engine_is_measured_on_every_set_of_pictures(compared: Codes) -> None:
     sets = {one.pictures for one in compared.readings}
     assert len(sets) == 2
     for name in sets:
@@ -68,8 +68,9 @@ def test_who_cannot_run_is_named(compared: Codes) -> None:
 
 
 def test_photographs_without_a_manifest_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationInvalid):
+    with pytest.raises(ConfigurationInvalid, match="no photographs with a manifest") as refused:
         measure_codes(1, tmp_path, None, lambda _: None, ())
+    assert refused.value.data == {"file": str(tmp_path)}
 
 
 def test_photographs_are_read_with_their_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_a_video_of_a_phone(tmp_path: Path) -> None:
     assert "Frames…" in done.stderr
 
 
-def test_a_difficulty_and_words_for_people(tmp_path: Path) -> None:
+def test_a_film_of_a_difficulty_says_how_much_of_it_can_be_read(tmp_path: Path) -> None:
     file = tmp_path / "phone.AVI"
     arguments = ("--file", str(file), *SMALL, "--seconds", "1.2", "--kind", "size+dark_mode", "--severity", "medium")
     done = CliRunner().invoke(sim.sim, ["camera", *arguments])

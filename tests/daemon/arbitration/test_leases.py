@@ -88,18 +88,34 @@ def bea() -> Session:
     return Session(2, "bea")
 
 
-@pytest.mark.parametrize("believed", ["l1", "l7", None])
-def test_a_reader_is_leased_by_who_knows_what_is_current(
-    world: World, anne: Session, bea: Session, believed: str | None
-) -> None:
+def test_a_lease_belongs_to_who_acquired_it(world: World, anne: Session) -> None:
+    lease = world.acquire(anne)
+    assert (lease.atr, lease.reader) == (ATR, "a")
+    assert world.leases.held(anne, "anne", lease.id) == lease
+
+
+def test_a_lease_that_never_was_cannot_be_replaced(world: World, bea: Session) -> None:
     with pytest.raises(LeaseConflict):
         world.ask(bea, "l7")
-    lease = world.acquire(anne)
-    assert (lease.atr, lease.reader, world.leases.held(anne, "anne", lease.id)) == (ATR, "a", lease)
+    assert world.sent == []
+
+
+@pytest.mark.parametrize("believed", ["l1", "l7", None])
+def test_another_client_is_refused_and_learns_nothing_of_the_lease(
+    world: World, anne: Session, bea: Session, believed: str | None
+) -> None:
+    world.acquire(anne)
     with pytest.raises(LeaseConflict) as refused:
         world.ask(bea, believed)
     assert refused.value.data == {}
-    world.acquire(bea, reader=OTHER)  # type: ignore[arg-type]  # passed through
+
+
+def test_a_lease_of_one_reader_leaves_the_others_free(world: World, anne: Session, bea: Session) -> None:
+    first = world.acquire(anne)
+    second = world.acquire(bea, reader=OTHER)  # type: ignore[arg-type]  # passed through
+    assert (first.reader, second.reader) == ("a", OTHER.id)
+    assert world.leases.held(anne, "anne", first.id) == first
+    assert world.leases.held(bea, "bea", second.id) == second
 
 
 def test_a_lease_that_is_being_acquired_counts(world: World, anne: Session, bea: Session) -> None:

@@ -401,9 +401,10 @@ def files_of(identity: bytes) -> dict[bytes, bytes]:
     return {ROOT: identity, vitale2.AID_MF_VITALE: b"", D001: identity, vitale2.AID_VITALE: NIR}
 
 
-@pytest.mark.parametrize(
-    "nobody", [b"\xff" * 40, tlv.encode(0x66, tlv.encode(0x80, b"20200101"))], ids=["filler", "66"]
-)
+START_OF_RIGHTS = tlv.encode(0x66, tlv.encode(0x80, b"20200101"))
+
+
+@pytest.mark.parametrize("nobody", [b"\xff" * 40, START_OF_RIGHTS], ids=["filler", "66"])
 def test_a_file_without_a_person_is_not_taken_for_one(nobody: bytes) -> None:
     files = {ROOT: nobody, vitale2.AID_MF_VITALE: b"", D001: IDENTITY, vitale2.AID_VITALE: NIR}
     evidence, commands = run(selecting(files))
