@@ -11,13 +11,9 @@ def launch() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036  a checkout is run by whatever Python there is
         sys.exit("Python 3.11 ou plus récent est nécessaire / Python 3.11 or newer is needed")
     sys.path[:0] = [str(ROOT), *(str(ROOT / folder) for folder in ("protocol", "drivers", "firmware-sim"))]
-    try:
-        from vitale_reader.cli import main  # noqa: PLC0415  found in the tree only now
+    from vitale_reader.cli import main  # noqa: PLC0415  found in the tree only now
 
-        main()
-    except ModuleNotFoundError as error:
-        # A bare Python: what is in the tree is there, what it needs is not.
-        sys.exit(f"cli.py: {error}. Run `make demo` once and use .venv/bin/vitale-reader, or: pip install {ROOT}")
+    main()
 
 
 if __name__ == "__main__":
