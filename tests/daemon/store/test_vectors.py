@@ -9,6 +9,7 @@ import json
 import tomllib
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -222,7 +223,7 @@ def test_the_audit_trail_is_written_as_ever(tmp_path: Path) -> None:
 
     async def work(store: Store) -> None:
         for entry in entries:
-            await store.run(lambda connection, entry=entry: chain.append(connection, entry))
+            await store.run(partial(chain.append, entry=entry))
         found = await store.run(lambda connection: connection.execute(select(tables.audit)).mappings().all())
         assert [one["mac"].hex() for one in found] == [one["mac"].hex() for one in written]
         head = await store.run(lambda connection: connection.execute(select(tables.audit_heads)).mappings().one())
