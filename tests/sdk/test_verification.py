@@ -93,7 +93,7 @@ def test_no_living_token_counts_twice_and_the_memory_is_bounded(uses: list[tuple
             if not replayed:
                 living[number] = clock.now + seconds
             most = max(most, len(living))
-            assert len(seen._expiry) <= max(4, 2 * most)
+            assert len(seen._expiry) <= max(4, 2 * most)  # pyright: ignore[reportPrivateUsage]  # what is bounded is what it holds
 
 
 def test_a_busy_service_does_not_look_through_all_tokens_at_each() -> None:
