@@ -20,8 +20,9 @@ test:            ## the whole suite
 	@.ci/setup test
 	@.venv/bin/python -m pytest $(AT_A_TIME)
 
-# The rooms without a process, device or database: the protocol, the simulated firmware, the resolvers.
-QUICK = tests/protocol tests/resolvers
+# Rooms that need no process, device or database, and some values of each property instead of many.
+QUICK = tests/protocol tests/resolvers tests/daemon/arbitration tests/daemon/keystore \
+    --hypothesis-profile quick
 
 test-quick:      ## what needs no process, device or database: under a minute
 	@.ci/setup test

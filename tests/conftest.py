@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres_server import PostgresServer
 from vitale_firmware_sim.card.card import Card
@@ -18,6 +19,9 @@ from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing
 
 InsertCard = Callable[..., VpcdLink]
+
+# For `make test-quick`: between two changes of the same line, some values are enough.
+settings.register_profile("quick", max_examples=15)
 
 _DIRECTORY = pytest.StashKey[Path]()
 READERS = ("Virtual PCD",)

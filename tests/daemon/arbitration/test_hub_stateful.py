@@ -530,7 +530,7 @@ class HubMachine(RuleBasedStateMachine):
 
 
 TestHub = HubMachine.TestCase
-TestHub.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestHub.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
 
 
 @pytest.mark.soak

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitale_protocol.errors import InvalidParams, InvalidRequest, LimitExceeded, ParseError
@@ -233,6 +233,8 @@ def test_parameters_that_do_not_fit_are_refused_by_place_and_never_by_value(para
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: method.name)
+# Some thirty methods: together they see as many values as a property does that is tried once.
+@settings(max_examples=20)
 @given(value=JSON)
 def test_any_value_as_parameters_is_taken_or_refused(method: Any, value: object) -> None:
     with contextlib.suppress(InvalidParams):
