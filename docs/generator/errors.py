@@ -9,10 +9,12 @@ from vitale_protocol.errors import LocalError, VitaleError, concrete_errors
 __all__ = ["page", "warnings"]
 
 INTRODUCTION = """
-On the wire an error is a JSON-RPC error object: `{code, message, data: {reason, retryable, remedy, …}}`. `message` is
-the title and `remedy` the remedy, both in the session's language. Programs look at `reason`, which never changes its
-meaning; `retryable` says whether the same call may succeed later without anybody changing the request. An internal
-error carries `data.incident`, which names its entry in the daemon's log, and no detail.
+On the wire an error is a JSON-RPC error object: `{code, message, data: {reason, variant, retryable, remedy, …}}`.
+`message` is the title and `remedy` the remedy, both in the session's language. Programs look at `reason`, which never
+changes its meaning. `variant` is there where more is known: the rows of an error's table that bear its name replace the
+general ones. A later version may know more variants. `retryable` says whether the same call may succeed later without
+anybody changing the request. An internal error carries `data.incident`, which names its entry in the daemon's log, and
+no detail.
 
 Errors whose code is *local* never travel. The SDK raises the class named here, a child of
 `vitale_reader.VitaleError`. No error carries personal data.

@@ -92,6 +92,7 @@ MEANINGS: dict[str, str] = {
     "PresentationProgress.reader": "the reader that it is about",
     "PresentationFailed.reader": "the reader that it is about",
     "PresentationFailed.reason": "the reason that a request would have been answered with",
+    "variant": "which texts of the reason apply, where more is known",
     # Previews
     "PreviewStart.reader": "the camera",
     "PreviewStarted.reader": "the camera",

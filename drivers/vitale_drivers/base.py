@@ -31,6 +31,7 @@ import msgspec
 from vitale_protocol.errors import MediumUnsupported
 from vitale_protocol.events import LeaseWhy, Reader, Step
 from vitale_protocol.privacy import concealed
+from vitale_protocol.problems import Problem
 
 __all__ = [
     "Arm",
@@ -189,13 +190,17 @@ class ReaderRemoved(Message, tag="reader_removed"):
 class Progress(Message, tag="progress"):
     """How a presentation at a reader gets on.
 
-    ``reason`` is a catalogue reason where a step has one (``retry``), with the variant that says more of it
-    (``medium_removed.phone``), or the medium that the step is about.
+    Attributes:
+        reader: its id.
+        step: what has come about.
+        problem: why, where a step has a reason (``retry``).
+        medium: the medium that the step is about, where its message is another one for it.
     """
 
     reader: str
     step: Step
-    reason: str = ""
+    problem: Problem | None = None
+    medium: str = ""
 
 
 class Presented(Message, tag="presented"):
@@ -222,32 +227,28 @@ class Presented(Message, tag="presented"):
 
 
 class Failed(Message, tag="failed"):
-    """A presentation that gave no reading: the ``reason`` of an error class, its ``data`` and a technical detail."""
+    """A presentation that gave no reading, and why."""
 
     reader: str
-    reason: str
-    detail: str = ""
-    data: dict[str, object] = {}
+    problem: Problem
 
 
 class Transmitted(Message, tag="transmitted"):
-    """The responses to ``Transmit`` so far; ``reason`` is set where it stopped early, at number ``len(responses)``."""
+    """The responses to ``Transmit`` so far; ``problem`` says why it stopped early, at number ``len(responses)``."""
 
     __repr__ = concealed
 
     id: int
     responses: tuple[bytes, ...]
-    reason: str = ""
-    data: dict[str, object] = {}
+    problem: Problem | None = None
 
 
 class Leased(Message, tag="leased"):
-    """The card is held; or it is not, and ``reason`` and ``data`` are those of an error class."""
+    """The card is held; or it is not, and ``problem`` says why."""
 
     id: int
     atr: bytes = b""
-    reason: str = ""
-    data: dict[str, object] = {}
+    problem: Problem | None = None
 
 
 class Unleased(Message, tag="unleased"):
@@ -268,14 +269,10 @@ class PreviewFrame(Message, tag="preview_frame"):
 
 
 class Health(Message, tag="health"):
-    """The driver's own state: ``ok``, or ``degraded`` with a catalogue reason (its system service is absent …).
-
-    The reason may name its variant, as that of ``Progress`` does.
-    """
+    """The driver's own state: ``ok``, or ``degraded`` by a problem (its system service is absent …)."""
 
     state: Literal["ok", "degraded"]
-    reason: str = ""
-    detail: str = ""
+    problem: Problem | None = None
 
 
 class Pong(Message, tag="pong"):
@@ -349,7 +346,7 @@ class Driver(abc.ABC):
         Raises:
             MediumUnsupported: this kind of device has nothing that could be held.
         """
-        raise MediumUnsupported("nothing can be leased here", data={"medium": "lease"})
+        raise MediumUnsupported("nothing can be leased here", variant="lease")
 
     def unlease(self, command: Unlease) -> None:  # noqa: B027 - most drivers lease nothing
         """Ends a lease."""

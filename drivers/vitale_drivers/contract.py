@@ -36,6 +36,7 @@ from vitale_drivers.base import (
 from vitale_drivers.host.pipe import encode
 from vitale_drivers.registry import load
 from vitale_protocol.errors import MediumUnsupported
+from vitale_protocol.problems import Problem
 
 __all__ = ["Bench", "DriverContract", "Inbox", "Outcome"]
 
@@ -315,7 +316,7 @@ class DriverContract:
     def test_raw_commands_for_a_reader_that_is_not_there_are_answered(self, bench: Bench) -> None:
         with _opened(bench) as (driver, inbox):
             driver.transmit(Transmit(id=7, reader="no-such-reader", apdus=(bytes(5),)))
-            assert inbox.wait(Transmitted) == Transmitted(id=7, responses=(), reason="reader_gone")
+            assert inbox.wait(Transmitted) == Transmitted(id=7, responses=(), problem=Problem("reader_gone"))
 
     def test_where_nothing_can_be_leased_this_is_said(self, bench: Bench) -> None:
         import pytest
@@ -330,7 +331,7 @@ class DriverContract:
         _need(self.leases, "nothing can be leased here")
         with _opened(bench) as (driver, inbox):
             driver.lease(Lease(id=7, reader="no-such-reader", until=time.monotonic() + TIMEOUT))
-            assert inbox.wait(Leased) == Leased(id=7, reason="reader_gone")
+            assert inbox.wait(Leased) == Leased(id=7, problem=Problem("reader_gone"))
 
     def test_what_is_leased_is_read_when_the_lease_has_ended(self, bench: Bench) -> None:
         _need(self.leases, "nothing can be leased here")
@@ -339,7 +340,7 @@ class DriverContract:
             self._insert(bench, inbox)
             driver.lease(Lease(id=7, reader=reader.id, until=time.monotonic() + TIMEOUT))
             inbox.wait(ReaderChanged, lambda report: report.reader.state == "leased")
-            assert inbox.wait(Leased).reason == ""
+            assert inbox.wait(Leased).problem is None
             driver.arm(_arm(bench.medium))
             for number in range(3):
                 driver.transmit(Transmit(id=number, reader=reader.id, apdus=(bytes(5),), lease=7))
@@ -400,7 +401,9 @@ class DriverContract:
         with _opened(bench) as (driver, inbox):
             inbox.wait(Started)
             health = inbox.wait(Health)
-            assert (health.state, health.reason) == ("degraded", "reader_unavailable")
+            assert health.state == "degraded"
+            assert health.problem is not None
+            assert health.problem.reason == "reader_unavailable"
             driver.arm(_arm(bench.medium))
             bench.start_service()
             inbox.wait(ReaderAdded)

@@ -128,6 +128,7 @@ class VitaleError(Exception):
         code: the JSON-RPC error code; 0 in classes that never travel.
         reason: the stable word for programs, also the key in the catalogue; empty in abstract classes.
         retryable: whether the same call may succeed later without anybody changing the request.
+        variant: which variant of the catalogue's entry tells it better; empty for none. Each entry lists its own.
         detail: one technical sentence in English, without personal data.
         data: further members of the wire's ``error.data`` (``choices``, ``sw``, ``holder`` …), without personal data.
     """
@@ -136,8 +137,9 @@ class VitaleError(Exception):
     reason: ClassVar[str] = ""
     retryable: ClassVar[bool] = False
 
-    def __init__(self, detail: str = "", *, data: Mapping[str, JsonValue] | None = None) -> None:
+    def __init__(self, detail: str = "", *, variant: str = "", data: Mapping[str, JsonValue] | None = None) -> None:
         super().__init__(detail)
+        self.variant = variant
         self.detail = detail
         self.data: dict[str, JsonValue] = dict(data or {})
 
@@ -210,7 +212,7 @@ class ProtocolUnsupported(AccessError):
 
 
 class LimitExceeded(AccessError):
-    """A limit of the daemon is reached; ``data.limit`` names it."""
+    """A limit of the daemon is reached; ``data.limit`` names it, as the variant does where there is one."""
 
     code = 1004
     reason = "limit_exceeded"
@@ -246,7 +248,7 @@ class ReaderGone(ReaderError):
 
 
 class ReaderBusy(ReaderError):
-    """Another program or client holds the reader; ``data.holder`` says what is known."""
+    """Another program or client holds the reader; ``data.holder`` says what is known, the variant what kind it is."""
 
     code = 1103
     reason = "reader_busy"
@@ -254,7 +256,7 @@ class ReaderBusy(ReaderError):
 
 
 class ReaderUnavailable(ReaderError):
-    """The reader or its system service does not work; ``data.service`` names it where known."""
+    """The reader or its system service does not work; the variant says which of them, and why, where that is known."""
 
     code = 1104
     reason = "reader_unavailable"
@@ -366,7 +368,7 @@ class ResolverError(VitaleError):
 
 
 class ResolverUnavailable(ResolverError):
-    """The resolver does not answer, or not understandably (``data.fault`` is then ``unreadable``).
+    """The resolver does not answer, or not understandably (the variant is then ``unreadable``).
 
     Where ``data.sent`` is false nothing was sent to it: the same code may be shown again.
     """
@@ -377,9 +379,9 @@ class ResolverUnavailable(ResolverError):
 
 
 class ResolverRefused(ResolverError):
-    """The resolver answered no; ``data.code`` is its own code, ``data.fault`` what is known of it.
+    """The resolver answered no; ``data.code`` is its own code, the variant what is known of it.
 
-    ``fault`` is ``assertion`` (who asks was not accepted) or ``revoked`` (the application was).
+    The variant is ``assertion`` (who asks was not accepted) or ``revoked`` (the application was).
     """
 
     code = 1302
@@ -406,7 +408,7 @@ class LeaseConflict(LeaseError):
 
 
 class LeaseExpired(LeaseError):
-    """The lease has ended; ``data.why`` says how: ``released ttl card reader client replaced``."""
+    """The lease has ended; ``data.why``, and the variant, say how: ``released ttl card reader client replaced``."""
 
     code = 1402
     reason = "lease_expired"
@@ -420,7 +422,7 @@ class CardError(LeaseError):
 
 
 class TokenInvalid(VitaleError):
-    """The token does not verify; ``data.check`` names the check that failed.
+    """The token does not verify; ``data.check``, and the variant, name the check that failed.
 
     Checks: ``format algorithm type key signature claims audience nonce expired not_yet_valid replayed``.
     """

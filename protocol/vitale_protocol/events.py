@@ -95,12 +95,14 @@ class PresentationToken(Event):
 class PresentationFailed(Event):
     """``presentation.failed``: a presentation that a subscription would have got gave no token.
 
-    ``reason``, ``message`` and ``remedy`` are those of the error that a request would have been answered with.
+    ``reason``, ``variant``, ``message`` and ``remedy`` are those of the error that a request would have been answered
+    with.
     """
 
     subscription: str
     reason: str
     message: str
+    variant: str | None = None
     remedy: str | None = None
     reader: str | None = None
 

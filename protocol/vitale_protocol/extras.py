@@ -56,8 +56,8 @@ def missing(error: ImportError | OSError, who: str, *, extra: Extra | None = Non
         library: what is taken to be missing where the error does not say it.
 
     Returns:
-        An error whose ``data.tool`` is the missing module or library. ``data.extra`` is the extra, unless a library
-        of the system or a package that no extra brings is missing.
+        An error whose ``data.tool`` is the missing module or library. ``data.extra``, like the variant, is the extra,
+        unless a library of the system or a package that no extra brings is missing.
     """
     module = (getattr(error, "name", None) or "").partition(".")[0]
     absent, _, why = str(error).partition(":")
@@ -69,4 +69,4 @@ def missing(error: ImportError | OSError, who: str, *, extra: Extra | None = Non
             extra = None
     data: dict[str, JsonValue] = {"tool": tool} if extra is None else {"tool": tool, "extra": extra}
     part = f', part of "vitale-reader[{extra}]"' if extra else ""
-    return ToolMissing(f"{who} needs {tool}, which cannot be loaded{part}", data=data)
+    return ToolMissing(f"{who} needs {tool}, which cannot be loaded{part}", variant=extra or "", data=data)

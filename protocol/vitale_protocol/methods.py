@@ -190,7 +190,7 @@ class DriverHealth(Result):
     """A driver's worker, as the supervisor sees it.
 
     ``state``: ``starting ready degraded restarting stopped``; ``reason`` is a catalogue reason where something is
-    off, with its variant where that is known (``tool_missing.camera``).
+    off, ``variant`` what is known more exactly.
     """
 
     name: str
@@ -200,6 +200,7 @@ class DriverHealth(Result):
     pid: int | None = None
     version: str | None = None
     reason: str | None = None
+    variant: str | None = None
     detail: str | None = None
 
 
@@ -207,12 +208,14 @@ class ResolverHealth(Result):
     """The apCV resolver of the station.
 
     ``state``: ``none`` (no resolver is configured), ``ready``, ``degraded`` (its last call failed), ``open`` (it
-    failed so often that it is left alone for a while); ``reason`` is a catalogue reason where something is off.
+    failed so often that it is left alone for a while); ``reason`` is a catalogue reason where something is off,
+    ``variant`` what is known more exactly.
     """
 
     name: str
     state: Literal["none", "ready", "degraded", "open"]
     reason: str | None = None
+    variant: str | None = None
     detail: str | None = None
 
 

@@ -118,11 +118,14 @@ def _reference(declared: type[msgspec.Struct]) -> Document:
 
 
 def _error(error: type[VitaleError]) -> Document:
-    return {
+    described: Document = {
         "code": error.code,
         "message": catalogue.text(error.reason, "en").title,
         "data": {"reason": error.reason, "retryable": error.retryable},
     }
+    if variants := sorted(catalogue.variants(error.reason)):
+        described["x-variants"] = variants
+    return described
 
 
 def _summary(declared: type[msgspec.Struct]) -> str:

@@ -169,7 +169,7 @@ def verify(
 
 
 def _refuse(check: Check, detail: str) -> NoReturn:
-    raise TokenInvalid(detail, data={"check": check})
+    raise TokenInvalid(detail, variant=check, data={"check": check})
 
 
 def _read_header(token: str) -> str:

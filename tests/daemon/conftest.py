@@ -21,6 +21,7 @@ from vitale_drivers.base import Lease as LeaseCommand
 from vitale_protocol.errors import ContextUnknown
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import DriverHealth
+from vitale_protocol.problems import Problem
 from vitale_protocol.records import Assure, Beneficiaire, Record
 from vitale_reader.daemon import app
 from vitale_reader.daemon.app import running
@@ -275,7 +276,7 @@ class NoDrivers:
         assert (driver, reader) == (CARD_READER.driver, CARD_READER.id)
         responses = tuple(itertools.takewhile(bool, (b"" if apdu[1] == 0xFF else apdu + b"\x90\x00" for apdu in apdus)))
         if len(responses) < len(apdus):
-            return Transmitted(id=lease, responses=responses, reason="card_error", data={"sw": "6D00"})
+            return Transmitted(id=lease, responses=responses, problem=Problem("card_error", data={"sw": "6D00"}))
         return Transmitted(id=lease, responses=responses)
 
     async def stop(self) -> None:
@@ -353,7 +354,8 @@ class Counter:
         """The driver holds the card that it was last told to hold, or says why not; the number of the lease."""
         command = self.sent[-1][1]
         assert isinstance(command, LeaseCommand)
-        self.desk.report("pcsc", Leased(id=command.id, atr=b"" if reason else b"\x3b\x00", reason=reason))
+        problem = Problem(reason) if reason else None
+        self.desk.report("pcsc", Leased(id=command.id, atr=b"" if reason else b"\x3b\x00", problem=problem))
         return command.id
 
     def give_card(self, evidence: dict[str, bytes]) -> None:

@@ -95,14 +95,10 @@ def test_warnings_are_told_like_errors() -> None:
     assert variants("nir_missing") == frozenset()
 
 
-def test_a_reason_may_name_its_variant() -> None:
-    assert text("medium_removed.phone", "fr") == text("medium_removed", "fr", "phone") != text("medium_removed", "fr")
-
-
 def test_a_remedy_is_told_of_what_calls_for_one() -> None:
-    assert remedy("medium_removed.phone", "fr") == text("medium_removed", "fr", "phone").remedy
-    assert remedy("apcv-nfc", "fr") is None
-    assert remedy("", "fr") is None
+    assert remedy("medium_removed", "fr", "phone") == text("medium_removed", "fr", "phone").remedy
+    assert remedy("medium_removed", "fr") == text("medium_removed", "fr").remedy
+    assert remedy("weather", "fr") is None
 
 
 def test_what_is_not_in_the_catalogue_is_a_key_error() -> None:
@@ -117,8 +113,8 @@ def test_what_is_not_in_the_catalogue_is_a_key_error() -> None:
 def test_a_step_is_told_with_its_reason_where_there_is_one() -> None:
     assert step_message("retry", "en", "medium_mute") != step_message("retry", "en")
     assert step_message("retry", "en", "weather") == step_message("retry", "en")
-    assert step_message("retry", "en", "medium_removed.phone") != step_message("retry", "en", "medium_removed")
-    assert step_message("retry", "en", "medium_removed.weather") == step_message("retry", "en", "medium_removed")
+    assert step_message("retry", "en", "medium_removed", "phone") != step_message("retry", "en", "medium_removed")
+    assert step_message("retry", "en", "medium_removed", "weather") == step_message("retry", "en", "medium_removed")
     assert step_message("reading", "fr") == "Lecture en cours. Laissez la carte en place."
 
 
@@ -181,17 +177,17 @@ def test_accents_are_written() -> None:
 @pytest.mark.parametrize(
     ("reason", "variant", "word"),
     [
-        ("medium_mute", None, "puce"),
+        ("medium_mute", "", "puce"),
         ("medium_unsupported", "vitale-1", "ameli"),
         ("reader_unavailable", "pcsc", "systemctl start pcscd.socket"),
-        ("simulated_refused", None, 'mode = "simulated"'),
-        ("daemon_unreachable", None, "vitale-reader serve"),
-        ("not_authenticated", None, "vitale-reader clients add"),
-        ("configuration_invalid", None, "vitale-reader config check"),
+        ("simulated_refused", "", 'mode = "simulated"'),
+        ("daemon_unreachable", "", "vitale-reader serve"),
+        ("not_authenticated", "", "vitale-reader clients add"),
+        ("configuration_invalid", "", "vitale-reader config check"),
     ],
 )
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_remedies_say_what_to_do(reason: str, variant: str | None, word: str, language: Language) -> None:
+def test_remedies_say_what_to_do(reason: str, variant: str, word: str, language: Language) -> None:
     said = text(reason, language, variant).remedy
     assert (word if language == "fr" or word != "puce" else "chip") in said
 

@@ -4,7 +4,6 @@ import pytest
 
 from vitale_protocol import catalogue
 from vitale_protocol.extras import EXTRA_OF, EXTRAS, Extra, missing
-from vitale_protocol.session.wire_errors import variant
 
 NO_LIBRARY = "cannot open shared object file: No such file or directory"
 
@@ -44,13 +43,13 @@ def test_psycopg_without_its_library_lacks_the_extra() -> None:
 def test_the_remedy_installs_the_extra(extra: Extra, language: catalogue.Language) -> None:
     module = next((module for module, brought_by in EXTRA_OF.items() if brought_by == extra), "cv2")
     error = missing(ModuleNotFoundError(name=module), "it", extra=extra)
-    remedy = catalogue.text(error.reason, language, variant(error)).remedy
+    remedy = catalogue.text(error.reason, language, error.variant).remedy
     assert f'`pip install "vitale-reader[{extra}]"`' in remedy
     assert f'`pip install ".[{extra}]"`' in remedy
 
 
 @pytest.mark.parametrize("language", catalogue.LANGUAGES)
 def test_the_remedy_for_pcsc_says_what_it_is_compiled_with_and_how_to_do_without(language: catalogue.Language) -> None:
-    remedy = catalogue.text("tool_missing.pcsc", language).remedy
+    remedy = catalogue.text("tool_missing", language, "pcsc").remedy
     for word in ("swig", "gcc", "libpcsclite-dev", "python3-pyscard", "--system-site-packages"):
         assert word in remedy

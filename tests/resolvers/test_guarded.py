@@ -275,7 +275,7 @@ def test_another_context_than_was_asked_for_is_unreadable() -> None:
     async def work() -> None:
         with pytest.raises(ResolverUnavailable) as raised:
             await world.guarded.restore("another")
-        assert raised.value.data == {"fault": "unreadable"}
+        assert raised.value.variant == "unreadable"
 
     run(work)
 
@@ -293,7 +293,7 @@ def test_what_is_too_large_is_unreadable(changes: dict[str, Any]) -> None:
     world = World(replace(CONTEXT, **changes))
 
     async def work() -> None:
-        assert (await world.fails()).data == {"fault": "unreadable"}
+        assert (await world.fails()).variant == "unreadable"
         with pytest.raises(ResolverUnavailable):
             await world.guarded.restore("ctx")
 

@@ -20,7 +20,6 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.extras import EXTRAS
 from vitale_protocol.methods import DriverHealth, ResolverHealth, StationInfo
-from vitale_protocol.session.wire_errors import variant
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option, to_daemon
 from vitale_reader.cli.frame.exit_status import DEVICE, DONE, OTHER, exit_status
@@ -187,7 +186,7 @@ def _driver(driver: DriverHealth) -> Finding:
     if driver.state == "ready":
         return Finding(subject="driver", state="ok", said=said)
     if driver.reason:
-        entry = catalogue.text(driver.reason, language())
+        entry = catalogue.text(driver.reason, language(), driver.variant or "")
         title = f"{entry.title} ({driver.detail})" if driver.detail else entry.title
         return Finding(subject="driver", state="wrong", said=f"{said} — {title}", remedy=entry.remedy, status=DEVICE)
     return Finding(subject="driver", state="wrong", said=said, status=DEVICE)
@@ -197,7 +196,8 @@ def _resolver(resolver: ResolverHealth) -> Finding:
     if resolver.state == "ready":
         said = t(f"Service apCV {resolver.name} : ready", f"apCV service {resolver.name}: ready")
         return Finding(subject="resolver", state="ok", said=said)
-    return _wrong("resolver", ResolverUnavailable(f"{resolver.name}, {resolver.state}: {resolver.detail or ''}"))
+    detail = f"{resolver.name}, {resolver.state}: {resolver.detail or ''}"
+    return _wrong("resolver", ResolverUnavailable(detail, variant=resolver.variant or ""))
 
 
 def _running(station: StationInfo) -> str:
@@ -207,7 +207,7 @@ def _running(station: StationInfo) -> str:
 def _wrong(
     subject: Literal["configuration", "store", "part", "daemon", "resolver", "reader"], error: VitaleError
 ) -> Finding:
-    entry = catalogue.text(error.reason, language(), variant(error))
+    entry = catalogue.text(error.reason, language(), error.variant)
     said = f"{entry.title} ({error.detail})" if error.detail else entry.title
     remedy = entry.remedy
     if isinstance(error, DaemonUnreachable):

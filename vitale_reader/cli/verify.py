@@ -99,7 +99,7 @@ def _peek(token: str) -> Addressed:
         _, payload, _ = token.split(".")
         return decode_document(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), Addressed)
     except (ValueError, ParseError) as error:
-        raise TokenInvalid("not a token of this kind", data={"check": "format"}) from error
+        raise TokenInvalid("not a token of this kind", variant="format", data={"check": "format"}) from error
 
 
 def _load(file: Path) -> dict[str, Any]:

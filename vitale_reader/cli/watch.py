@@ -82,7 +82,7 @@ def _watch(daemon: "Connection", scopes: tuple[Scope, ...], count: int | None, *
 def _watch_unclaimed(daemon: "Connection", scopes: tuple[Scope, ...], count: int | None, *, as_json: bool) -> None:
     def failed(told: PresentationFailed) -> None:
         error = by_reason(told.reason) or InternalError
-        output.report(error(data={"reader": told.reader}), as_json=as_json, pretty=False)
+        output.report(error(variant=told.variant or "", data={"reader": told.reader}), as_json=as_json, pretty=False)
 
     with contextlib.closing(daemon.subscribe(scopes=scopes, on_failure=failed, acknowledge=False)) as stream:
         for found in itertools.islice(stream, count):

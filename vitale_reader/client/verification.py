@@ -39,7 +39,7 @@ class SeenTokens:
         """
         with self._lock:
             if jti in self._expiry:
-                raise TokenInvalid("the token was used before", data={"check": "replayed"})
+                raise TokenInvalid("the token was used before", variant="replayed", data={"check": "replayed"})
             if len(self._expiry) >= self._sweep_at:
                 now = self._clock()
                 self._expiry = {key: expiry for key, expiry in self._expiry.items() if expiry > now}

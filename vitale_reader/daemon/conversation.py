@@ -19,6 +19,7 @@ from vitale_protocol.events import (
     Step,
 )
 from vitale_protocol.methods import Result
+from vitale_protocol.problems import Problem
 from vitale_protocol.session.session import Session
 from vitale_protocol.session.wire_errors import to_wire
 from vitale_reader.daemon.access import Caller, Peer
@@ -107,21 +108,25 @@ class Conversation:
         """Tells of a request nothing but its end."""
         self._silent.add(request)
 
-    def progress(self, request: RequestId, step: Step, reader: str | None, reason: str) -> None:
+    def progress(
+        self, request: RequestId, step: Step, reader: str | None, problem: Problem | None, medium: str
+    ) -> None:
         """Tells how a request gets on, in the session's language."""
         if reader is not None:
             self._where[request] = reader
         if request in self._silent:
             return
-        said, remedy = self._said(step, reason)
+        said, remedy = self._said(step, problem, medium)
         self._notify(
             "presentation.progress",
             PresentationProgress(request=request, step=step, message=said, reader=reader, remedy=remedy),
         )
 
-    def subscription_progress(self, subscription: str, step: Step, reader: str | None, reason: str) -> None:
+    def subscription_progress(
+        self, subscription: str, step: Step, reader: str | None, problem: Problem | None, medium: str
+    ) -> None:
         """Tells how a presentation for a subscription gets on, in the session's language."""
-        said, remedy = self._said(step, reason)
+        said, remedy = self._said(step, problem, medium)
         self._notify(
             "presentation.progress",
             PresentationProgress(subscription=subscription, step=step, message=said, reader=reader, remedy=remedy),
@@ -139,6 +144,7 @@ class Conversation:
             PresentationFailed(
                 subscription=subscription,
                 reason=str(told["data"]["reason"]),
+                variant=error.variant or None,
                 message=told["message"],
                 remedy=str(told["data"]["remedy"]),
                 reader=reader,
@@ -173,8 +179,11 @@ class Conversation:
         self._silent.discard(request)
         return self._where.pop(request, None)
 
-    def _said(self, step: Step, reason: str) -> tuple[str, str | None]:
-        return catalogue.step_message(step, self.language, reason), catalogue.remedy(reason, self.language)
+    def _said(self, step: Step, problem: Problem | None, medium: str) -> tuple[str, str | None]:
+        if problem is None:
+            return catalogue.step_message(step, self.language, medium), None
+        message = catalogue.step_message(step, self.language, problem.reason, problem.variant)
+        return message, catalogue.remedy(problem.reason, self.language, problem.variant)
 
     def _notify(self, name: str, event: Event) -> None:
         if not self.ended:

@@ -74,7 +74,9 @@ class Service:
         """Calls without an id are not in flight as far as the session goes, but they work here all the same."""
         if conversation.under_way >= self._parts.limits.requests:
             answer.close()
-            conversation.fail(request, LimitExceeded("too many calls under way", data={"limit": "requests"}))
+            conversation.fail(
+                request, LimitExceeded("too many calls under way", variant="requests", data={"limit": "requests"})
+            )
             return
         conversation.under_way += 1
         self._parts.spawn(self._finish(conversation, request, answer))

@@ -183,9 +183,9 @@ class ApcvSoapResolver(Resolver):
     def _resolution(self, answer: envelope.Answer) -> Resolution:
         ends = answer.date_fin_validite
         if ends is None:
-            raise ResolverUnavailable("an answer without a context", data={"fault": "unreadable"})
+            raise ResolverUnavailable("an answer without a context", variant="unreadable")
         if ends > dt.datetime.now(dt.UTC) + LONGEST_LIFE:
-            raise ResolverUnavailable("a context that would never end", data={"fault": "unreadable"})
+            raise ResolverUnavailable("a context that would never end", variant="unreadable")
         rights = self._rights.read(answer.body) if self._rights else Rights()
         return Resolution(
             identifiant=answer.identifiant,
@@ -288,4 +288,4 @@ def _refusal(fault: envelope.Fault, codes: dict[str, Meaning]) -> VitaleError:
         case "refused":
             return ResolverRefused(detail, data={"code": fault.code})
         case "assertion" | "revoked":
-            return ResolverRefused(detail, data={"code": fault.code, "fault": meaning})
+            return ResolverRefused(detail, variant=meaning, data={"code": fault.code})

@@ -114,7 +114,7 @@ def parse(content: bytes, message_id: str) -> Answer | Fault:
         message_id: of the request; an answer to another one is not taken.
 
     Raises:
-        ResolverUnavailable: not an answer that can be understood; ``data.fault`` is ``unreadable``.
+        ResolverUnavailable: not an answer that can be understood; the variant is ``unreadable``.
     """
     root = _document(content)
     body = root.find(f"{{{SOAP}}}Body")
@@ -201,4 +201,4 @@ def _text(element: Element, path: str) -> str:
 
 
 def _unreadable(detail: str) -> NoReturn:
-    raise ResolverUnavailable(detail, data={"fault": "unreadable"})
+    raise ResolverUnavailable(detail, variant="unreadable")

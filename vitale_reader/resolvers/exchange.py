@@ -24,7 +24,7 @@ async def post(client: httpx.AsyncClient, url: str, content: bytes, action: str)
 
     Raises:
         ResolverUnavailable: it does not answer, or not with SOAP of reasonable size; ``data.sent`` is False where it
-            could not even be reached, ``data.fault`` is ``unreadable`` where it answered something else.
+            could not even be reached, the variant is ``unreadable`` where it answered something else.
         ResolverRefused: it refused access by an HTTP status of its own.
     """
     headers = {"Content-Type": f'{CONTENT_TYPE}; charset=utf-8; action="{action}"', "Accept-Encoding": "identity"}
@@ -42,16 +42,16 @@ def _check(response: httpx.Response) -> None:
     status = response.status_code
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if status in {401, 403} and kind != CONTENT_TYPE:
-        raise ResolverRefused(f"HTTP status {status}", data={"code": f"HTTP-{status}", "fault": "assertion"})
+        raise ResolverRefused(f"HTTP status {status}", variant="assertion", data={"code": f"HTTP-{status}"})
     if status not in ANSWERS:
         raise ResolverUnavailable(f"HTTP status {status}")
     if kind != CONTENT_TYPE:
         if status == 500:
             raise ResolverUnavailable(f"HTTP status {status}")
-        raise ResolverUnavailable("not SOAP 1.2", data={"fault": "unreadable"})
+        raise ResolverUnavailable("not SOAP 1.2", variant="unreadable")
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         # A few bytes could unfold to gigabytes; none was asked for.
-        raise ResolverUnavailable("a compressed answer", data={"fault": "unreadable"})
+        raise ResolverUnavailable("a compressed answer", variant="unreadable")
 
 
 async def _bounded(response: httpx.Response) -> bytes:
@@ -59,5 +59,5 @@ async def _bounded(response: httpx.Response) -> bytes:
     async for chunk in response.aiter_raw():
         content += chunk
         if len(content) > MOST_BYTES:
-            raise ResolverUnavailable(f"more than {MOST_BYTES} bytes", data={"fault": "unreadable"})
+            raise ResolverUnavailable(f"more than {MOST_BYTES} bytes", variant="unreadable")
     return bytes(content)

@@ -115,6 +115,7 @@ class GuardedResolver:
             name=self._resolver.name,
             state=self._state(),
             reason=self._last.reason if self._last else None,
+            variant=(self._last.variant or None) if self._last else None,
             detail=self._last.detail if self._last else None,
         )
 
@@ -132,7 +133,7 @@ class GuardedResolver:
         async def work() -> Resolution:
             resolution = _bounded(await self._resolver.restore(identifiant))
             if resolution.identifiant != identifiant:
-                raise ResolverUnavailable("another context than was asked for", data={"fault": "unreadable"})
+                raise ResolverUnavailable("another context than was asked for", variant="unreadable")
             return resolution
 
         return await self._call(work, _always)
@@ -203,7 +204,7 @@ def _bounded(resolution: Resolution) -> Resolution:
         or len(msgspec.json.encode(record)) > MOST_RECORD_BYTES
         or len(resolution.delegate or "") > MOST_DELEGATE_CHARACTERS
     ):
-        raise ResolverUnavailable("more than could be about a family", data={"fault": "unreadable"})
+        raise ResolverUnavailable("more than could be about a family", variant="unreadable")
     return resolution
 
 

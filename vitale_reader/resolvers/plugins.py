@@ -41,7 +41,7 @@ class AssertionProvider(Protocol):
 
         Raises:
             ResolverRefused: there is none to be had now (no CPS in its slot, its PIN not entered …);
-                ``data.fault`` is then ``assertion``.
+                the variant is then ``assertion``.
         """
         ...
 
@@ -75,5 +75,5 @@ class RightsReader(abc.ABC):
         """What the body of an answer says; no rights where there are none.
 
         Raises:
-            ResolverUnavailable: there are some that cannot be understood; ``data.fault`` is ``unreadable``.
+            ResolverUnavailable: there are some that cannot be understood; the variant is ``unreadable``.
         """

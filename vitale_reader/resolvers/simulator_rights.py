@@ -42,4 +42,4 @@ class SimulatorRights(RightsReader):
             )
         except (ParseError, ValueError):  # UnicodeEncodeError; a time that is none, which is quoted
             pass
-        raise ResolverUnavailable("the simulated rights cannot be read", data={"fault": "unreadable"})
+        raise ResolverUnavailable("the simulated rights cannot be read", variant="unreadable")

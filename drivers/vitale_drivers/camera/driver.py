@@ -18,6 +18,7 @@ from vitale_drivers.camera.view import MEDIA
 from vitale_drivers.readers.discovery import FoundReaders
 from vitale_protocol.errors import MediumUnsupported, ReaderGone
 from vitale_protocol.extras import missing
+from vitale_protocol.problems import Problem
 
 __all__ = ["CameraDriver"]
 
@@ -58,8 +59,9 @@ class CameraDriver(FoundReaders[CameraReader]):
 
     def transmit(self, command: Transmit) -> None:
         """Nothing in view of a camera takes APDUs."""
-        reason = ReaderGone.reason if self.reader(command.reader) is None else MediumUnsupported.reason
-        self.emit(Transmitted(id=command.id, responses=(), reason=reason))
+        gone = self.reader(command.reader) is None
+        problem = Problem(ReaderGone.reason) if gone else Problem(MediumUnsupported.reason, "lease")
+        self.emit(Transmitted(id=command.id, responses=(), problem=problem))
 
     def preview(self, command: Preview) -> None:
         """Gives pictures of what a camera sees while it is armed."""

@@ -28,7 +28,7 @@ def refused(place: Place) -> ReaderError | None:
 
 
 def explain(place: Place, proc: Path = Path("/proc")) -> ReaderError:
-    """Why a camera cannot be opened, or delivers nothing; ``data.service`` names the catalogue's variant."""
+    """Why a camera cannot be opened, or delivers nothing; its variant says which."""
     if not is_there(place):
         return ReaderGone("the camera is not there any more")
     if place.address.kind in {"auto", "node"} and place.where:
@@ -36,17 +36,16 @@ def explain(place: Place, proc: Path = Path("/proc")) -> ReaderError:
         if number in {errno.EACCES, errno.EPERM}:
             return _forbidden()
         if number == errno.EBUSY:
-            data: dict[str, JsonValue] = {"service": "camera"}
-            if holders := programs_using(place.where, proc):
-                data["holder"] = ", ".join(holders)
-            return ReaderBusy("something else uses the camera", data=data)
+            holder = ", ".join(programs_using(place.where, proc))
+            data: dict[str, JsonValue] = {"holder": holder} if holder else {}
+            return ReaderBusy("something else uses the camera", variant="camera", data=data)
         if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
             return ReaderGone("the camera is not there any more")
-    return ReaderUnavailable("the camera gives no pictures", data={"service": "camera"})
+    return ReaderUnavailable("the camera gives no pictures", variant="camera")
 
 
 def _forbidden() -> ReaderError:
-    return ReaderUnavailable("this user may not use the camera", data={"service": "camera-permission"})
+    return ReaderUnavailable("this user may not use the camera", variant="camera-permission")
 
 
 def _refusal(node: str) -> int:

@@ -16,10 +16,11 @@ from vitale_drivers.camera.settings import Settings
 from vitale_drivers.camera.view import MEDIA
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import ReaderUnavailable
+from vitale_protocol.problems import Problem
 
 __all__ = ["DARK", "Decoder", "Eye"]
 
-DARK = "reader_unavailable.camera-dark"
+DARK = Problem(ReaderUnavailable.reason, "camera-dark")
 
 _ALL = frozenset(MEDIA)
 
@@ -83,14 +84,14 @@ class Eye:
         if grey is None:
             self._damaged += 1
             if self._damaged >= _MOST_DAMAGED:
-                raise ReaderUnavailable("the camera's pictures are damaged", data={"service": "camera"})
+                raise ReaderUnavailable("the camera's pictures are damaged", variant="camera")
             return None
         self._damaged = 0
         # A JPEG is compared as it came, for it is short; of what is not compressed, the light alone.
         told = min(shot.picture.pixels, grey, key=np.size)
         verdict = self._watch.saw(told, dark=is_dark(grey), now=shot.at)
         if verdict == "still":
-            raise ReaderUnavailable("the camera's picture stands still", data={"service": "camera-still"})
+            raise ReaderUnavailable("the camera's picture stands still", variant="camera-still")
         self.is_sure = verdict != "unsure"
         self._dark = verdict == "dark"
         return grey
@@ -119,7 +120,7 @@ class Eye:
         if not self._dark or self.told_dark or not wanted:
             return []
         self.told_dark = True
-        return [Progress(reader=self._reader, step="retry", reason=DARK)]
+        return [Progress(reader=self._reader, step="retry", problem=DARK)]
 
     def _picture(self, shot: Shot, at: float, now: float, *, wanted: bool) -> list[Report]:
         preview = self._preview

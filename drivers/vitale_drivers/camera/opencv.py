@@ -197,7 +197,7 @@ class _Device(Capture):
                     return CvPicture(self._form, _bytes(pixels))
         if not is_there(self._place):
             raise ReaderGone("the camera is not there any more")
-        raise ReaderUnavailable("the camera gives no pictures", data={"service": "camera"})
+        raise ReaderUnavailable("the camera gives no pictures", variant="camera")
 
     def close(self) -> None:
         """Lets go of it."""

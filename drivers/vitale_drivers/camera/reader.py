@@ -206,7 +206,7 @@ class CameraReader:
             self._fail(feed.fault)
             return
         if self._feeds.overdue(feed, now) > 0:
-            self._fail(ReaderUnavailable("the camera does not answer", data={"service": "camera"}))
+            self._fail(ReaderUnavailable("the camera does not answer", variant="camera"))
             return
         with self._changed:
             shot = feed.newer(self._number)

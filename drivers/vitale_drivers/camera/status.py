@@ -6,9 +6,9 @@ import msgspec
 
 from vitale_drivers.base import Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report
 from vitale_drivers.readers.health import Troubles
-from vitale_drivers.readers.reasons import reason_of
 from vitale_protocol.errors import ReaderError
 from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 
 __all__ = ["Standing"]
 
@@ -50,7 +50,8 @@ class Standing:
 
     def ill(self, reader: Reader, error: ReaderError, *, wanted: bool) -> None:
         """It cannot be used; ``wanted``: somebody waits for it."""
-        new = self.trouble is None or reason_of(self.trouble) != reason_of(error)
+        before = self.trouble
+        new = before is None or (before.reason, before.variant) != (error.reason, error.variant)
         self.trouble = error
         self.show(msgspec.structs.replace(reader, state="unavailable", error=error.reason))
         self._troubles.tell(self._reader, error)
@@ -60,7 +61,7 @@ class Standing:
     def remind(self) -> None:
         """Tells what is the matter to whoever has just begun to wait."""
         if self.trouble is not None:
-            self._emit(Progress(reader=self._reader, step="retry", reason=reason_of(self.trouble)))
+            self._emit(Progress(reader=self._reader, step="retry", problem=Problem.of(self.trouble)))
 
     def gone(self) -> None:
         """It is not there any more."""

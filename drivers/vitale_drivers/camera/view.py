@@ -20,9 +20,11 @@ import msgspec
 from vitale_drivers.base import Presented, Progress, ReaderChanged, Report
 from vitale_drivers.camera.series import Box, Seen, Series
 from vitale_drivers.readers.presence import Presence
+from vitale_protocol.errors import AmbiguousMedium
 from vitale_protocol.events import Reader, ReaderState
 from vitale_protocol.media.codes import Code, classify
 from vitale_protocol.privacy import concealed
+from vitale_protocol.problems import Problem
 
 __all__ = ["MEDIA", "SEVERAL", "Moment", "View"]
 
@@ -30,7 +32,7 @@ MEDIA = ("apcv-qr", "ins-datamatrix", "2d-doc")
 
 _ALL = frozenset(MEDIA)
 
-SEVERAL = "ambiguous_medium.codes"
+SEVERAL = Problem(AmbiguousMedium.reason, "codes")
 
 _RIVAL = 0.3
 """Seconds: a code that was not seen for so long, in pictures that show another one, is not beside that but gone."""
@@ -68,7 +70,7 @@ class _Code:
 
     kind: str
     medium: str | None
-    reason: str
+    problem: Problem | None
     box: Box
     first: float
     last: float
@@ -89,7 +91,7 @@ class View:
         self._codes: dict[bytes, _Code] = {}
         self._current: bytes | None = None
         self._told_several = False
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
 
     @property
     def occupied(self) -> bool:
@@ -219,21 +221,21 @@ class View:
         if self._told_several or not together or not self._presence.wanted(now, _ALL):
             return []
         self._told_several = True
-        return [Progress(reader=self.reader.id, step="ambiguous", reason=SEVERAL)]
+        return [Progress(reader=self.reader.id, step="ambiguous", problem=SEVERAL)]
 
     def _strangers(self, now: float) -> list[Report]:
-        strangers = [code for code in self._codes.values() if code.medium is None]
-        self._told &= {code.reason for code in strangers}
+        strangers = [(code, code.problem) for code in self._codes.values() if code.problem is not None]
+        self._told &= {_name(problem) for _, problem in strangers}
         if self._current is not None or not self._presence.wanted(now, _ALL):
             return []
         due = {
-            code.reason
-            for code in strangers
+            _name(problem): problem
+            for code, problem in strangers
             if code.last == now and (code.kind in _AT_ONCE or now - code.first >= _STRANGER)
         }
-        new = sorted(due - self._told)
+        new = sorted(due.keys() - self._told)
         self._told.update(new)
-        return [Progress(reader=self.reader.id, step="retry", reason=reason) for reason in new]
+        return [Progress(reader=self.reader.id, step="retry", problem=due[name]) for name in new]
 
     def _show(self, state: ReaderState, medium: str | None = None) -> list[Report]:
         shown = msgspec.structs.replace(self.reader, state=state, medium=medium)
@@ -244,8 +246,11 @@ class View:
 
 
 def _new(code: Code, box: Box, now: float) -> _Code:
-    more = code.data.get("medium") or code.data.get("fault")
-    return _Code(code.kind, code.medium, f"{code.reason}.{more}" if more else code.reason, box, now, now)
+    return _Code(code.kind, code.medium, code.problem, box, now, now)
+
+
+def _name(problem: Problem) -> tuple[str, str]:
+    return problem.reason, problem.variant
 
 
 def _box(corners: Sequence[tuple[float, float]]) -> Box:

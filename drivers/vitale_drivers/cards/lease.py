@@ -14,6 +14,7 @@ from vitale_drivers.cards.channel import Channel
 from vitale_drivers.cards.tasks import Task, transmission
 from vitale_protocol.errors import CardError, LeaseExpired, MediumUnreadable, ReaderError, VitaleError
 from vitale_protocol.events import LeaseWhy
+from vitale_protocol.problems import Problem
 
 __all__ = ["CardLease"]
 
@@ -110,7 +111,9 @@ class CardLease:
         why = self._finish()
         if self._held:
             return Unleased(id=self.id, why=why)
-        return Leased(id=self.id, reason=error.reason, data=dict(error.data))
+        return Leased(id=self.id, problem=Problem.of(error))
 
     def _refuse(self, command: Transmit) -> None:
-        self._emit(Transmitted(id=command.id, responses=(), reason=LeaseExpired.reason, data={"why": self._why}))
+        why = self._why or "card"
+        problem = Problem(LeaseExpired.reason, why, data={"why": why})
+        self._emit(Transmitted(id=command.id, responses=(), problem=problem))

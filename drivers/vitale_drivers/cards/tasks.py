@@ -3,7 +3,7 @@
 import math
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -14,16 +14,17 @@ from vitale_protocol.errors import CardError, MediumRemoved, MediumUnreadable, V
 from vitale_protocol.events import LeaseWhy
 from vitale_protocol.media import apcv, reading_script
 from vitale_protocol.media.profile import Profile
+from vitale_protocol.problems import Problem
 
 __all__ = ["LOCKED", "PHONE", "TORN", "HeldLease", "Task", "is_locked", "phone_reading", "reading", "transmission"]
 
 PHONE = "apcv-nfc"
 
-TORN = "medium_removed.phone"
-"""Reason of a ``retry``: the phone left before it was read."""
+TORN = Problem(MediumRemoved.reason, "phone")
+"""Of a ``retry``: the phone left before it was read."""
 
-LOCKED = "medium_unreadable.phone-locked"
-"""Reason of a ``retry``: the phone is locked."""
+LOCKED = Problem(MediumUnreadable.reason, "phone-locked")
+"""Of a ``retry``: the phone is locked."""
 
 
 class HeldLease(Protocol):
@@ -102,7 +103,7 @@ def phone_reading(
 
         def transmit(apdu: bytes) -> bytes:
             if time.monotonic() >= end:
-                raise MediumUnreadable("the reading takes longer than it may")
+                raise MediumUnreadable("the reading takes longer than it may", variant=PHONE)
             answer = channel.transmit(apdu)
             if not answer and silent_when_gone:
                 raise MediumRemoved("the phone gives no answer")
@@ -115,9 +116,9 @@ def phone_reading(
     return Task(presence, run, lambda error: _failed(reader, error), reads=True, phone=True)
 
 
-def is_locked(data: Mapping[str, object]) -> bool:
-    """Whether a reading failed since the phone is locked, by the data of its error."""
-    return data.get("state") == "phone-locked"
+def is_locked(why: Problem | VitaleError) -> bool:
+    """Whether a reading failed since the phone is locked."""
+    return (why.reason, why.variant) == (LOCKED.reason, LOCKED.variant)
 
 
 def _presented(reader: str, medium: str, evidence: dict[str, bytes], began: float, *, simulated: bool) -> Presented:
@@ -129,7 +130,7 @@ def _presented(reader: str, medium: str, evidence: dict[str, bytes], began: floa
 
 
 def _failed(reader: str, error: VitaleError) -> Failed:
-    return Failed(reader=reader, reason=error.reason, detail=error.detail, data=dict(error.data))
+    return Failed(reader=reader, problem=Problem.of(error))
 
 
 def transmission(presence: int, command: Transmit) -> Task:
@@ -151,6 +152,6 @@ def transmission(presence: int, command: Transmit) -> Task:
         return Transmitted(id=command.id, responses=tuple(responses))
 
     def failed(error: VitaleError) -> Report:
-        return Transmitted(id=command.id, responses=tuple(responses), reason=error.reason, data=dict(error.data))
+        return Transmitted(id=command.id, responses=tuple(responses), problem=Problem.of(error))
 
     return Task(presence, run, failed, reads=False)

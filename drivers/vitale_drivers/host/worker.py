@@ -45,6 +45,7 @@ from vitale_drivers.host.pipe import Decoder, StreamError, encode
 from vitale_drivers.host.redaction import RedactingFormatter, redact_exception
 from vitale_drivers.registry import load
 from vitale_protocol.errors import ConfigurationInvalid, LocalError, MediumUnsupported, ToolMissing
+from vitale_protocol.problems import Problem
 
 __all__ = ["CLOSE_LIMIT", "Pipe", "ReportHandler", "Worker", "main"]
 
@@ -164,7 +165,7 @@ class Worker:
         try:
             driver.lease(command)
         except MediumUnsupported as error:
-            self._pipe.send(Leased(id=command.id, reason=error.reason, data=dict(error.data)))
+            self._pipe.send(Leased(id=command.id, problem=Problem.of(error)))
 
     def _start(self, options: Mapping[str, object]) -> None:
         driver = load(self._name)(options)
@@ -222,9 +223,7 @@ def _take_streams() -> tuple[int, int]:
 
 def _refuse(pipe: Pipe, error: LocalError) -> int:
     logging.getLogger(__name__).error("%s", redact_exception(error))
-    extra = error.data.get("extra")
-    reason = f"{error.reason}.{extra}" if extra else error.reason
-    pipe.send(Health(state="degraded", reason=reason, detail=error.detail))
+    pipe.send(Health(state="degraded", problem=Problem.of(error)))
     return EX_UNAVAILABLE if isinstance(error, ToolMissing) else EX_CONFIG
 
 

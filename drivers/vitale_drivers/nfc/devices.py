@@ -184,17 +184,17 @@ def _serial_id(path: str) -> str:
 
 
 def _explained(error: Exception, place: Place) -> ReaderError:
-    """The error of the project for one of the binding's; ``data.service`` names what has the reader."""
+    """The error of the project for one of the binding's; the variant names what has the reader, or why not."""
     number = error.errno if isinstance(error, OSError) else None
     holder = _holder(place)
     if number == errno.EACCES:
-        return ReaderUnavailable("this user may not use the reader", data={"service": "nfc-permission"})
+        return ReaderUnavailable("this user may not use the reader", variant="nfc-permission")
     if number == errno.EBUSY or (holder and number in {errno.EIO, errno.ENODEV, errno.ETIMEDOUT}):
-        data: dict[str, JsonValue] = {"service": holder, "holder": holder} if holder else {}
-        return ReaderBusy("something else has the reader", data=data)
+        data: dict[str, JsonValue] = {"holder": holder} if holder else {}
+        return ReaderBusy("something else has the reader", variant=holder, data=data)
     if number is not None and number in _OPEN_ERRORS:
         return _OPEN_ERRORS[number]("the reader is not there any more")
-    return ReaderUnavailable("the reader does not answer", data={"service": "nfc"})
+    return ReaderUnavailable("the reader does not answer", variant="nfc")
 
 
 def _holder(place: Place) -> str:

@@ -17,11 +17,13 @@ from vitale_drivers.nfc.transport import Bus
 from vitale_drivers.readers.discovery import FoundReaders
 from vitale_protocol.errors import ConfigurationInvalid, ReaderGone
 from vitale_protocol.extras import missing
+from vitale_protocol.problems import Problem
 
 __all__ = ["NfcDriver"]
 
 WITHOUT_PROFILE = Health(
-    state="degraded", reason=ConfigurationInvalid.reason, detail="without a profile no phone can be read"
+    state="degraded",
+    problem=Problem(ConfigurationInvalid.reason, detail="without a profile no phone can be read"),
 )
 
 
@@ -57,7 +59,7 @@ class NfcDriver(FoundReaders[NfcReader]):
         """Passes raw APDUs; ``61xx`` and ``6Cxx`` are the caller's to handle."""
         reader = self.reader(command.reader)
         if reader is None:
-            self.emit(Transmitted(id=command.id, responses=(), reason=ReaderGone.reason))
+            self.emit(Transmitted(id=command.id, responses=(), problem=Problem(ReaderGone.reason)))
         else:
             reader.order(command)
 

@@ -23,6 +23,7 @@ from vitale_drivers.nfc.settings import Settings
 from vitale_drivers.nfc.transport import Link, Target
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import (
+    AmbiguousMedium,
     MediumRemoved,
     MediumUnreadable,
     MediumUnsupported,
@@ -31,12 +32,13 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.events import Reader, Step
 from vitale_protocol.media.profile import Profile
+from vitale_protocol.problems import Problem
 
 __all__ = ["MEDIUM", "SEVERAL", "Field"]
 
 MEDIUM = PHONE
 
-SEVERAL = "ambiguous_medium.phones"
+SEVERAL = Problem(AmbiguousMedium.reason, "phones")
 
 _MEDIA = frozenset({MEDIUM})
 _WHILE_SEVERAL = 5
@@ -162,7 +164,7 @@ class Field:
             self._unwanted_since = None
         if self._presence.due(time.monotonic()):
             self._presence.begin()
-            self._tell("detected", MEDIUM)
+            self._tell("detected")
             self._read(now)
             return 0.0
         if self._locked and wanted and now - self._tried_at >= self._settings.unlock:
@@ -196,7 +198,7 @@ class Field:
     def _read(self, now: float) -> None:
         self._tried_at = now
         if not self._locked:
-            self._tell("reading", MEDIUM)
+            self._tell("reading")
         task = phone_reading(self._presence.number, self._reader.id, self._profiles, simulated=self._reader.simulated)
         end = now + self._settings.reading_limit
         try:
@@ -217,7 +219,7 @@ class Field:
     def _transmit(self, apdu: bytes, end: float) -> bytes:
         rest = end - self._clock()
         if rest <= 0:
-            raise MediumUnreadable("the reading takes longer than it may")
+            raise MediumUnreadable("the reading takes longer than it may", variant=MEDIUM)
         return self._link.transmit(apdu, min(rest, self._settings.exchange_limit))
 
     def _torn(self) -> None:
@@ -226,7 +228,7 @@ class Field:
         self._end()
 
     def _unreadable(self, task: Task, error: MediumUnreadable) -> None:
-        if not is_locked(error.data):
+        if not is_locked(error):
             self._answer(task.failed(error))
         elif not self._locked:
             self._locked = True
@@ -238,8 +240,8 @@ class Field:
         match report:
             case Presented():
                 self._show(medium=MEDIUM)
-            case Failed(reason=reason):
-                self._show(medium=None, error=reason)
+            case Failed(problem=problem):
+                self._show(medium=None, error=problem.reason)
             case _:
                 pass
         self._emit(report)
@@ -268,8 +270,9 @@ class Field:
         self._lost_at = self._unwanted_since = None
         self._presence.left()
 
-    def _tell(self, step: Step, reason: str) -> None:
-        self._emit(Progress(reader=self._reader.id, step=step, reason=reason))
+    def _tell(self, step: Step, problem: Problem | None = None) -> None:
+        medium = MEDIUM if problem is None else ""
+        self._emit(Progress(reader=self._reader.id, step=step, problem=problem, medium=medium))
 
     def _show(self, *, state: str = "present", medium: str | None = None, error: str | None = None) -> None:
         shown = msgspec.structs.replace(self._reader, state=state, medium=medium, error=error)

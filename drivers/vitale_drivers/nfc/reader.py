@@ -19,10 +19,10 @@ from vitale_drivers.nfc.transport import Bus, Link, Place
 from vitale_drivers.readers.call_timer import CallTimer
 from vitale_drivers.readers.health import Troubles
 from vitale_drivers.readers.presence import Presence
-from vitale_drivers.readers.reasons import reason_of
 from vitale_protocol.errors import ReaderError, ReaderGone
 from vitale_protocol.events import Reader
 from vitale_protocol.media.profile import Profile
+from vitale_protocol.problems import Problem
 
 __all__ = ["NfcReader"]
 
@@ -195,7 +195,7 @@ class NfcReader:
         new = self._show(msgspec.structs.replace(self._reader, state="unavailable", error=error.reason))
         self._troubles.tell(self.id, error)
         if (new or armed) and self._presence.wanted(time.monotonic(), _MEDIA):
-            self._report(Progress(reader=self.id, step="retry", reason=reason_of(error)))
+            self._report(Progress(reader=self.id, step="retry", problem=Problem.of(error)))
 
     def _is_gone(self, error: ReaderError) -> bool:
         if isinstance(error, ReaderGone):

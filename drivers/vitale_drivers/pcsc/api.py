@@ -173,7 +173,7 @@ class PcscLibrary:
         code, handle = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
         if code != scard.SCARD_S_SUCCESS:
             # Whatever the code: without a context there is nothing but to try again.
-            raise ReaderUnavailable(f"SCardEstablishContext: {_name(code)}", data={"service": "pcsc"})
+            raise ReaderUnavailable(f"SCardEstablishContext: {_name(code)}", variant="pcsc")
         return _Context(handle)
 
 

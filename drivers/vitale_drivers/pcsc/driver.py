@@ -36,6 +36,7 @@ from vitale_drivers.pcsc.state import ReaderState
 from vitale_protocol.errors import ConfigurationInvalid, ReaderGone, ReaderUnavailable, VitaleError
 from vitale_protocol.events import Reader
 from vitale_protocol.media.profile import parse_profile
+from vitale_protocol.problems import Problem
 
 __all__ = ["PcscDriver"]
 
@@ -101,14 +102,14 @@ class PcscDriver(Driver):
     def transmit(self, command: Transmit) -> None:
         """Passes raw APDUs; ``61xx`` and ``6Cxx`` are the caller's to handle."""
         if (slot := self._slot(command.reader)) is None:
-            self._emit(Transmitted(id=command.id, responses=(), reason=ReaderGone.reason))
+            self._emit(Transmitted(id=command.id, responses=(), problem=Problem(ReaderGone.reason)))
         else:
             slot.transmit(command)
 
     def lease(self, command: Lease) -> None:
         """Holds the card in a reader; the transaction lasts as long as the lease."""
         if (slot := self._slot(command.reader)) is None:
-            self._emit(Leased(id=command.id, reason=ReaderGone.reason))
+            self._emit(Leased(id=command.id, problem=Problem(ReaderGone.reason)))
         else:
             slot.lease(command)
 
@@ -148,7 +149,7 @@ class PcscDriver(Driver):
         """The service does not answer."""
         if self._well:
             self._well = False
-            self._emit(Health(state="degraded", reason=error.reason, detail=error.detail))
+            self._emit(Health(state="degraded", problem=Problem.of(error)))
 
     def plugged(self, context: Context, state: ReaderState) -> None:
         """A reader came."""

@@ -54,6 +54,7 @@ from vitale_protocol.errors import (
 from vitale_protocol.events import Reader
 from vitale_protocol.media import recognise
 from vitale_protocol.media.profile import Profile
+from vitale_protocol.problems import Problem
 
 __all__ = ["MEDIA", "Settings", "Slot"]
 
@@ -187,7 +188,7 @@ class Slot:
         if lease := self._leases.get(command.lease):
             lease.add(command)
         else:
-            self._emit(Transmitted(id=command.id, responses=(), reason=LeaseExpired.reason))
+            self._emit(Transmitted(id=command.id, responses=(), problem=Problem(LeaseExpired.reason)))
 
     def lease(self, command: Lease) -> None:
         """Holds the card for the commands of one holder, or does so for longer."""
@@ -242,7 +243,7 @@ class Slot:
             if task.ended:
                 return False
             if task.reads and not task.granted and not self._locked:
-                self._emit(Progress(reader=self.id, step="reading", reason=PHONE if task.phone else ""))
+                self._emit(Progress(reader=self.id, step="reading", medium=PHONE if task.phone else ""))
             task.granted = True
             self._publish()
             return True
@@ -261,7 +262,7 @@ class Slot:
                 del self._leases[task.lease.id]
                 self._wake()
             if task.reads and task.presence == self._presence.number:
-                self._error = report.reason if isinstance(report, Failed) and report.reason in LASTING else None
+                self._error = _lasting(report)
                 self._publish()
 
     def pause(self, seconds: float) -> None:
@@ -345,19 +346,19 @@ class Slot:
         """Takes what came of reading a phone; whether that was no outcome, so that it is not to be reported."""
         here = task.presence == self._presence.number
         match report:
-            case Failed(reason=MediumUnsupported.reason):
+            case Failed(problem=Problem(reason=MediumUnsupported.reason)):
                 if here:
                     self._medium = "unknown-card"
                     self._presence.media = frozenset({"unknown-card"})
                     self._publish()
                 return True
-            case Failed(reason=MediumRemoved.reason):
-                self._emit(Progress(reader=self.id, step="retry", reason=TORN))
+            case Failed(problem=Problem(reason=MediumRemoved.reason)):
+                self._emit(Progress(reader=self.id, step="retry", problem=TORN))
                 return True
-            case Failed(data=data) if is_locked(data):
+            case Failed(problem=problem) if is_locked(problem):
                 if here and not self._locked:
                     self._locked = True
-                    self._emit(Progress(reader=self.id, step="retry", reason=LOCKED))
+                    self._emit(Progress(reader=self.id, step="retry", problem=LOCKED))
                 self._set_timer(task, self._settings.unlock, self._try_again)
                 return True
             case _:
@@ -428,7 +429,7 @@ class Slot:
         if self._leases or not self._presence.due(time.monotonic()):
             return
         self._presence.begin()
-        self._emit(Progress(reader=self.id, step="detected", reason=PHONE if PHONE in self._presence.media else ""))
+        self._emit(Progress(reader=self.id, step="detected", medium=PHONE if PHONE in self._presence.media else ""))
         atr = self._state.atr
         medium = recognise(atr).medium
         if PHONE in self._presence.media:
@@ -467,7 +468,7 @@ class Slot:
             self._busy = True
             self._publish()
             if task.reads:
-                self._emit(Progress(reader=self.id, step="retry", reason=ReaderBusy.reason))
+                self._emit(Progress(reader=self.id, step="retry", problem=Problem(ReaderBusy.reason)))
             self._set_timer(task, self._settings.busy_timeout - self._settings.busy_notice, self._give_up)
 
     def _give_up(self, task: Task) -> None:
@@ -476,3 +477,8 @@ class Slot:
             if not task.granted:
                 busy = ReaderBusy("another program holds the card", data={"holder": holder} if holder else None)
                 self.finish(task, task.failed(busy))
+
+
+def _lasting(report: Report) -> str | None:
+    """The reason that a reader is shown with for as long as the card lies there, if a reading ended so."""
+    return report.problem.reason if isinstance(report, Failed) and report.problem.reason in LASTING else None

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 
 from vitale_drivers.base import Health, Report
-from vitale_drivers.readers.reasons import reason_of
 from vitale_protocol.errors import ReaderError
+from vitale_protocol.problems import Problem
 
 __all__ = ["Troubles"]
 
@@ -44,4 +44,4 @@ class Troubles:
         reader, error = min(self._errors.items())
         holder = error.data.get("holder")
         detail = f"{reader}: {error.detail}" + (f" ({holder})" if holder else "")
-        return Health(state="degraded", reason=reason_of(error), detail=detail)
+        return Health(state="degraded", problem=Problem(error.reason, error.variant, detail))

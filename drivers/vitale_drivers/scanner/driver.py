@@ -17,6 +17,7 @@ from vitale_drivers.scanner.settings import Settings, parse_options
 from vitale_drivers.scanner.transport import Bus
 from vitale_protocol.errors import MediumUnsupported, ReaderGone
 from vitale_protocol.extras import missing
+from vitale_protocol.problems import Problem
 
 __all__ = ["ScannerDriver"]
 
@@ -49,8 +50,9 @@ class ScannerDriver(FoundReaders[ScannerReader]):
 
     def transmit(self, command: Transmit) -> None:
         """There is nothing behind an imager that takes APDUs."""
-        reason = ReaderGone.reason if self.reader(command.reader) is None else MediumUnsupported.reason
-        self.emit(Transmitted(id=command.id, responses=(), reason=reason))
+        gone = self.reader(command.reader) is None
+        problem = Problem(ReaderGone.reason) if gone else Problem(MediumUnsupported.reason, "lease")
+        self.emit(Transmitted(id=command.id, responses=(), problem=problem))
 
     def has_to_look(self) -> bool:
         """Always: an imager may come at any time."""

@@ -180,21 +180,19 @@ def _usb_place(port: UsbPort, address: Address) -> Place:
 
 
 def _explained(error: Exception, place: Place) -> ReaderError:
-    """The error of the project for one of the binding's; ``data.service`` names the variant that tells more."""
+    """The error of the project for one of the binding's; its variant tells more."""
     number = error.errno if isinstance(error, OSError) else None
     # On Windows pyserial puts the system's error into its text, and "access denied" is a port that is open elsewhere.
     said = str(error) if number is None else ""
     if number in _REFUSED:
-        return ReaderUnavailable("this user may not use the port", data={"service": "scanner-permission"})
+        return ReaderUnavailable("this user may not use the port", variant="scanner-permission")
     if number in _BUSY or "PermissionError" in said:
         return _busy(programs_using(place.device))
     if number in _GONE or "FileNotFoundError" in said:
         return ReaderGone("the imager is not there any more")
-    return ReaderUnavailable("the port cannot be used", data={"service": "scanner"})
+    return ReaderUnavailable("the port cannot be used", variant="scanner")
 
 
 def _busy(holders: tuple[str, ...]) -> ReaderBusy:
-    data: dict[str, JsonValue] = {"service": "scanner"}
-    if holders:
-        data["holder"] = ", ".join(holders)
-    return ReaderBusy("another program has the port", data=data)
+    data: dict[str, JsonValue] = {"holder": ", ".join(holders)} if holders else {}
+    return ReaderBusy("another program has the port", variant="scanner", data=data)

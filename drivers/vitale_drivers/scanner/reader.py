@@ -12,13 +12,13 @@ import msgspec
 from vitale_drivers.base import Arm, Disarm, Emit, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report
 from vitale_drivers.readers.call_timer import CallTimer
 from vitale_drivers.readers.health import Troubles
-from vitale_drivers.readers.reasons import reason_of
 from vitale_drivers.scanner.framing import Framing, LineReader
 from vitale_drivers.scanner.scans import MEDIA, Scans
 from vitale_drivers.scanner.settings import Settings
 from vitale_drivers.scanner.transport import Bus, Line, Place
 from vitale_protocol.errors import ReaderError, ReaderGone
 from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 
 __all__ = ["ScannerReader"]
 
@@ -176,7 +176,7 @@ class ScannerReader:
 
     def _tell_trouble(self, error: ReaderError) -> None:
         if self._scans.wanted:
-            self._report(Progress(reader=self.id, step="retry", reason=reason_of(error)))
+            self._report(Progress(reader=self.id, step="retry", problem=Problem.of(error)))
 
     def _show(self, reader: Reader) -> bool:
         """Tells what the reader is like now; whether that is new."""

@@ -32,13 +32,14 @@ from vitale_drivers.scanner.framing import Dropped, LineEvent, Scan
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.events import Reader
 from vitale_protocol.media.codes import Code, classify
+from vitale_protocol.problems import Problem
 
 __all__ = ["MEDIA", "Scans"]
 
 MEDIA = ("apcv-qr", "ins-datamatrix", "2d-doc")
 
-INCOMPLETE = f"{PayloadInvalid.reason}.incomplete"
-GARBLED = f"{PayloadInvalid.reason}.garbled"
+INCOMPLETE = Problem(PayloadInvalid.reason, "incomplete")
+GARBLED = Problem(PayloadInvalid.reason, "garbled")
 
 _MEDIA = frozenset(MEDIA)
 
@@ -134,7 +135,7 @@ class Scans:
             case Scan():
                 self._take(event)
             case Dropped(why="too-long"):
-                self._fail(PayloadInvalid.reason, "the line is too long", {"fault": "too-long"})
+                self._fail(Problem(PayloadInvalid.reason, "too-long", "the line is too long"))
             case Dropped():
                 self._retry(INCOMPLETE)
 
@@ -164,15 +165,15 @@ class Scans:
                 self._held = self._prolonged(self._held)
             return
         self._end()
-        if code.medium is None:
-            self._fail(code.reason, f"the code is {code.kind}", dict(code.data))
+        if code.problem is not None:
+            self._fail(msgspec.structs.replace(code.problem, detail=f"the code is {code.kind}"))
             if self._refused is None:
                 # Told. What nobody was told of is no repetition when it comes again.
                 self._remember(scan)
             return
         self._remember(scan)
         self._held = _Held(code, self._wall(), scan.elapsed, self._clock() + self._grace)
-        self._presence.came(code.medium)
+        self._presence.came(code.medium or "")
         self._show(state="present", medium=code.medium)
         self._offer()
 
@@ -201,10 +202,10 @@ class Scans:
             self._presence.left()
             self._show(state="empty", medium=None)
 
-    def _fail(self, reason: str, detail: str, data: dict[str, object]) -> None:
+    def _fail(self, problem: Problem) -> None:
         """What was scanned is of no use."""
         self._end()
-        self._refused = Failed(reader=self._reader.id, reason=reason, detail=detail, data=data), self._clock()
+        self._refused = Failed(reader=self._reader.id, problem=problem), self._clock()
         self._tell_refused()
 
     def _tell_refused(self) -> None:
@@ -213,9 +214,9 @@ class Scans:
             if self._clock() - at < _SHORTLY:
                 self._emit(failed)
 
-    def _retry(self, reason: str) -> None:
+    def _retry(self, problem: Problem) -> None:
         if self.wanted:
-            self._emit(Progress(reader=self._reader.id, step="retry", reason=reason))
+            self._emit(Progress(reader=self._reader.id, step="retry", problem=problem))
 
     # ── the same again ──
 

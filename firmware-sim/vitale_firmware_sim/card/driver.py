@@ -32,6 +32,7 @@ from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
 from vitale_firmware_sim.card.reader import MEDIA, SimulatedReader
 from vitale_protocol.errors import ConfigurationInvalid, ReaderGone
 from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 
 __all__ = ["Settings", "SimulatedCardDriver"]
 
@@ -106,14 +107,14 @@ class SimulatedCardDriver(Driver):
         if reader := self._by_id(command.reader):
             reader.transmit(command)
         elif self._emit is not None:
-            self._emit(Transmitted(id=command.id, responses=(), reason=ReaderGone.reason))
+            self._emit(Transmitted(id=command.id, responses=(), problem=Problem(ReaderGone.reason)))
 
     def lease(self, command: Lease) -> None:
         """Holds a card for its holder's commands; emits one ``Leased``."""
         if reader := self._by_id(command.reader):
             reader.lease(command)
         elif self._emit is not None:
-            self._emit(Leased(id=command.id, reason=ReaderGone.reason))
+            self._emit(Leased(id=command.id, problem=Problem(ReaderGone.reason)))
 
     def unlease(self, command: Unlease) -> None:
         """Ends a lease."""

@@ -32,6 +32,7 @@ from vitale_firmware_sim.card.card import VirtualCard
 from vitale_protocol.errors import LeaseExpired, MediumMute, MediumRemoved, ReaderGone, VitaleError
 from vitale_protocol.events import LeaseWhy, Reader, ReaderState
 from vitale_protocol.media import recognise
+from vitale_protocol.problems import Problem
 
 __all__ = ["MEDIA", "SimulatedReader"]
 
@@ -119,7 +120,7 @@ class SimulatedReader:
             elif lease := self._leases.get(command.lease):
                 lease.add(command)
             elif not self._closed:
-                self._emit(Transmitted(id=command.id, responses=(), reason=LeaseExpired.reason))
+                self._emit(Transmitted(id=command.id, responses=(), problem=Problem(LeaseExpired.reason)))
 
     def lease(self, command: Lease) -> None:
         """Holds the card for the commands of one holder, or does so for longer."""
@@ -264,8 +265,8 @@ class SimulatedReader:
             self._publish()
             self._read_if_due()
         if task.reads and task.presence == self._presence.number:
-            lasting = isinstance(report, Failed) and report.reason != MediumRemoved.reason
-            self._error = report.reason if isinstance(report, Failed) and lasting else None
+            failed = report.problem.reason if isinstance(report, Failed) else None
+            self._error = None if failed == MediumRemoved.reason else failed
             self._publish()
 
     def _publish(self) -> None:

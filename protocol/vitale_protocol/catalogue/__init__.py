@@ -55,23 +55,20 @@ def load(language: Language) -> Catalogue:
     return msgspec.convert(tomllib.loads(text_of_file), Catalogue)
 
 
-def text(reason: str, language: Language, variant: str | None = None) -> Entry:
+def text(reason: str, language: Language, variant: str = "") -> Entry:
     """What to tell about an error or a warning.
 
     Args:
-        reason: the ``reason`` of an error class, or a warning of a token; with a variant where that is known as well
-            (``medium_removed.phone``).
+        reason: the ``reason`` of an error class, or a warning of a token.
         language: the reader's.
         variant: what is known more exactly (``vitale-1``, ``expired``, ``pcscd`` …); one that is not in the catalogue
-            is as good as None.
+            is as good as none.
 
     Raises:
         KeyError: no such reason.
     """
-    reason, _, named = reason.partition(".")
-    variant = named or variant
     entry = load(language).entry(reason)
-    better = entry.variants.get(variant, {}) if variant else {}
+    better = entry.variants.get(variant, {})
     return Entry(
         title=better.get("title", entry.title),
         cause=better.get("cause", entry.cause),
@@ -88,25 +85,26 @@ def variants(reason: str) -> frozenset[str]:
     return frozenset(load("fr").entry(reason).variants)
 
 
-def remedy(reason: str, language: Language) -> str | None:
-    """What to do about a reason, as ``text`` takes it; None for what calls for nothing, such as a medium's name."""
-    return text(reason, language).remedy if reason.partition(".")[0] in reasons() else None
+def remedy(reason: str, language: Language, variant: str = "") -> str | None:
+    """What to do about a reason, as ``text`` takes it; None for one that is newer than this catalogue."""
+    return text(reason, language, variant).remedy if reason in reasons() else None
 
 
-def step_message(step: str, language: Language, reason: str = "") -> str:
+def step_message(step: str, language: Language, about: str = "", variant: str = "") -> str:
     """What to show to a patient or practitioner while a presentation gets on.
 
     Args:
         step: one of ``events.Step``.
         language: the reader's.
-        reason: why the step was taken (``medium_mute`` for a ``retry``), more exactly (``medium_removed.phone``), or
-            what it is about (``apcv-nfc``); one without a message of its own is as good as none.
+        about: the reason why the step was taken (``medium_mute`` for a ``retry``), or the medium that it is about
+            (``apcv-nfc``); one without a message of its own is as good as none.
+        variant: that of the reason (``phone`` for ``medium_removed``); likewise.
 
     Raises:
         KeyError: no such step.
     """
     messages = load(language).steps
-    known = (f"{step}.{reason}", f"{step}.{reason.partition('.')[0]}", step)
+    known = (f"{step}.{about}.{variant}", f"{step}.{about}", step)
     return messages[next((key for key in known if key in messages), step)]
 
 

@@ -47,7 +47,11 @@ def reading_script(atr: bytes) -> ReadingScript[dict[str, bytes]]:
     """
     card = recognise(atr)
     if card.medium == "unknown-card":
-        raise MediumUnsupported("the ATR is not that of a known card", data={"medium": card.medium, "generation": ""})
+        raise MediumUnsupported(
+            "the ATR is not that of a known card",
+            variant="unknown-card",
+            data={"medium": card.medium, "generation": ""},
+        )
     return _CARDS[card.medium].reading_script(card)
 
 

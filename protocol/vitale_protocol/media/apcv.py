@@ -27,7 +27,7 @@ def reading_script(profiles: Sequence[Profile]) -> ReadingScript[dict[str, bytes
 
     Raises:
         MediumUnsupported: the medium has no application of any of the profiles.
-        MediumUnreadable: it has one, and cannot be read; ``data.state`` is ``phone-locked`` where that is why.
+        MediumUnreadable: it has one, and cannot be read; the variant is ``phone-locked`` where that is why.
     """
     for profile in profiles:
         try:
@@ -35,7 +35,7 @@ def reading_script(profiles: Sequence[Profile]) -> ReadingScript[dict[str, bytes
         except MediumUnsupported:
             continue
     raise MediumUnsupported(
-        "the medium has no application of a profile", data={"medium": "unknown-card", "generation": "contactless"}
+        "the medium has no application of a profile", variant="contactless", data={"medium": "unknown-card"}
     )
 
 
@@ -49,7 +49,9 @@ def profile_of(evidence: Evidence, profiles: Sequence[Profile]) -> Profile:
     for profile in profiles:
         if profile.label.encode("ascii") == label:
             return profile
-    raise MediumUnreadable("the string was read by a profile that is not known here", data={"medium": "apcv-nfc"})
+    raise MediumUnreadable(
+        "the string was read by a profile that is not known here", variant="apcv-nfc", data={"medium": "apcv-nfc"}
+    )
 
 
 def interpret(evidence: Evidence, *, simulated: bool, medium: Literal["apcv-nfc", "apcv-qr"] = "apcv-nfc") -> Reading:
@@ -67,8 +69,10 @@ def interpret(evidence: Evidence, *, simulated: bool, medium: Literal["apcv-nfc"
     """
     string = evidence.get("string", b"")
     if not 1 <= len(string) <= MAX_STRING:
-        refusal = MediumUnreadable if medium == "apcv-nfc" else PayloadInvalid
-        raise refusal(f"an apCV string has 1 to {MAX_STRING} bytes", data={"medium": medium})
+        detail = f"an apCV string has 1 to {MAX_STRING} bytes"
+        if medium == "apcv-nfc":
+            raise MediumUnreadable(detail, variant="apcv-nfc", data={"medium": medium})
+        raise PayloadInvalid(detail, data={"medium": medium})
     return Reading(
         medium=medium,
         proof=Proof(method="apcv-transported", verified=False, freshness="none"),

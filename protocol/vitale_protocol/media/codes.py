@@ -16,8 +16,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from vitale_protocol.errors import JsonValue
+from vitale_protocol.errors import MediumUnsupported, PayloadInvalid
 from vitale_protocol.media.profile import MAX_STRING
+from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
 
 __all__ = ["QR_SYMBOLOGIES", "Code", "Kind", "classify"]
@@ -49,15 +50,13 @@ class Code:
         kind: a word for it; a medium's name where it is one.
         medium: as what it can be presented, or None.
         evidence: for ``media.interpret``; empty without a medium.
-        reason: without a medium, the catalogue's reason why it cannot be presented; empty with one.
-        data: what goes with the reason.
+        problem: why it cannot be presented; None where it is of a medium.
     """
 
     kind: Kind
     medium: Medium | None = None
     evidence: dict[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
-    reason: str = ""
-    data: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    problem: Problem | None = None
 
 
 def classify(data: bytes, symbology: str = "") -> Code:
@@ -69,15 +68,15 @@ def classify(data: bytes, symbology: str = "") -> Code:
             is not known.
     """
     if len(data) > MAX_STRING:
-        return Code("too-long", reason="payload_invalid", data={"fault": "too-long"})
+        return Code("too-long", problem=Problem(PayloadInvalid.reason, "too-long"))
     if not data:
-        return Code("other", reason="payload_invalid", data={"fault": "empty"})
+        return Code("other", problem=Problem(PayloadInvalid.reason, "empty"))
     if _INS.match(data):
         return Code("ins-datamatrix", "ins-datamatrix", _evidence("code", data, symbology))
     if _TWO_D_DOC.match(data):
         return Code("2d-doc", "2d-doc", _evidence("code", data, symbology))
     if kind := _named(data, symbology):
-        return Code(kind, reason="medium_unsupported", data={"medium": kind})
+        return Code(kind, problem=Problem(MediumUnsupported.reason, kind, data={"medium": kind}))
     return Code("apcv-qr", "apcv-qr", _evidence("string", data, symbology))
 
 

@@ -42,5 +42,7 @@ def reading_script(card: Recognised) -> ReadingScript[dict[str, bytes]]:
         MediumUnsupported: always.
     """
     raise MediumUnsupported(
-        "a CPS is not a patient's medium", data={"medium": card.medium, "generation": card.generation}
+        "a CPS is not a patient's medium",
+        variant="cps-card",
+        data={"medium": card.medium, "generation": card.generation},
     )

@@ -92,7 +92,7 @@ def parse(code: bytes) -> InsDatamatrix:
     """Reads the fields; separators that an imager dropped, or typed as text, are no obstacle.
 
     Raises:
-        PayloadInvalid: this is no INS Datamatrix, or one of another version; ``data.fault`` is ``ins-format``.
+        PayloadInvalid: this is no INS Datamatrix, or one of another version; the variant is ``ins-format``.
     """
     if len(code) > _MAX_BYTES or not code.startswith(HEADER):
         raise _invalid("the header is not that of an INS Datamatrix of version 01")
@@ -182,4 +182,4 @@ def _decoded(content: bytes) -> str:
 
 
 def _invalid(detail: str) -> PayloadInvalid:
-    return PayloadInvalid(detail, data={"medium": "ins-datamatrix", "fault": "ins-format"})
+    return PayloadInvalid(detail, variant="ins-format", data={"medium": "ins-datamatrix"})

@@ -171,7 +171,7 @@ class _Reading:
             if response.sw not in _NOT_HERE:
                 self._refused(response)
         raise MediumUnsupported(
-            "the medium has no application of the profile", data={"medium": "unknown-card", "generation": "contactless"}
+            "the medium has no application of the profile", variant="contactless", data={"medium": "unknown-card"}
         )
 
     def _single(self, one: ProfileCommand) -> ReadingScript[None]:
@@ -199,47 +199,56 @@ class _Reading:
             if len(response.data) < step or response.sw == StatusWord.END_OF_FILE_REACHED:
                 return
             if offset > _MAX_OFFSET:
-                raise MediumUnreadable("the phone's answer does not end", data=_MEDIUM)
+                raise MediumUnreadable("the phone's answer does not end", variant="apcv-nfc", data=_MEDIUM)
             command = replace(command, p1=offset >> 8, p2=offset & 0xFF)
 
     def _send(self, command: Command) -> ReadingScript[Response]:
         self._sent += 1
         if self._sent > self._profile.limits.max_commands:
-            raise MediumUnreadable("the reading takes more commands than the profile allows", data=_MEDIUM)
+            raise MediumUnreadable(
+                "the reading takes more commands than the profile allows", variant="apcv-nfc", data=_MEDIUM
+            )
         response = yield command
         return response
 
     def _keep(self, data: bytes) -> None:
         # What wraps the string (tags, lengths, filler) is never more than the string may be at most.
         if len(self._kept) + len(data) > 2 * MAX_STRING:
-            raise MediumUnreadable("the phone gives more than any string may have", data=_MEDIUM)
+            raise MediumUnreadable("the phone gives more than any string may have", variant="apcv-nfc", data=_MEDIUM)
         self._kept += data
 
     def _refused(self, response: Response) -> NoReturn:
         data = {**_MEDIUM, "sw": f"{response.sw:04X}"}
         if response.sw in self._profile.locked:
-            data["state"] = "phone-locked"
-        raise MediumUnreadable("the phone refused a command", data=data)
+            raise MediumUnreadable(
+                "the phone is locked", variant="phone-locked", data={**data, "state": "phone-locked"}
+            )
+        raise MediumUnreadable("the phone refused a command", variant="apcv-nfc", data=data)
 
     def _string(self) -> bytes:
         string = _assembled(self._profile.assembly, self._kept)
         limits = self._profile.limits
         if not limits.min_bytes <= len(string) <= limits.max_bytes:
-            raise MediumUnreadable("the string is not as long as the profile allows", data=_MEDIUM)
+            raise MediumUnreadable("the string is not as long as the profile allows", variant="apcv-nfc", data=_MEDIUM)
         return string
 
 
 def _assembled(assembly: Assembly, kept: bytes) -> bytes:
     if assembly.form == "tlv":
-        found = tlv.find(tlv.parse_filled(kept), *assembly.path)
+        try:
+            found = tlv.find(tlv.parse_filled(kept), *assembly.path)
+        except MediumUnreadable as error:
+            raise MediumUnreadable(error.detail, variant="apcv-nfc", data=_MEDIUM) from error
         if found is None:
-            raise MediumUnreadable("the phone's answer has no string at the profile's path", data=_MEDIUM)
+            raise MediumUnreadable(
+                "the phone's answer has no string at the profile's path", variant="apcv-nfc", data=_MEDIUM
+            )
         return found.value
     if assembly.form == "length":
         start = assembly.length_bytes
         end = start + int.from_bytes(kept[:start], "big")
         if len(kept) < max(start, end):
-            raise MediumUnreadable("the phone's answer is shorter than it says", data=_MEDIUM)
+            raise MediumUnreadable("the phone's answer is shorter than it says", variant="apcv-nfc", data=_MEDIUM)
         return kept[start:end]
     return kept
 

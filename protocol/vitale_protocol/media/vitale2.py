@@ -87,6 +87,7 @@ def reading_script(card: Recognised) -> ReadingScript[dict[str, bytes]]:
     if card.generation != "vitale-2":
         raise MediumUnsupported(
             "a Vitale 1 is read by the GIE SESAM-Vitale library only",
+            variant="vitale-1",
             data={"medium": card.medium, "generation": card.generation},
         )
     return _read()

@@ -140,7 +140,7 @@ def repair(text: str) -> tuple[bytes, str]:
         ((undone, mangling),) = known.items()
         return _bytes(undone), mangling.name
     if known or _FRENCH_SIGNS.fullmatch(text) or _begins_mangled(text):
-        raise PayloadInvalid("the text was mangled by a keyboard's language", data={"fault": "wedge-layout"})
+        raise PayloadInvalid("the text was mangled by a keyboard's language", variant="wedge-layout")
     return _bytes(text), ""
 
 

@@ -62,7 +62,7 @@ class Answers:
             LimitExceeded: too many are in flight.
         """
         if len(self._pending) >= self._limit:
-            raise LimitExceeded("too many calls in flight", data={"limit": "requests"})
+            raise LimitExceeded("too many calls in flight", variant="requests", data={"limit": "requests"})
         self._pending[request] = pending
         if pending.batch:
             pending.batch.waiting += 1

@@ -50,7 +50,9 @@ class BoundedFraming:
     def check(self, message: bytes) -> None:
         """Refuses to send what the other end would refuse to read."""
         if len(message) > self.limit:
-            raise LimitExceeded("the message is longer than the limit", data={"limit": "message_bytes"})
+            raise LimitExceeded(
+                "the message is longer than the limit", variant="message_bytes", data={"limit": "message_bytes"}
+            )
 
 
 class LineFraming(BoundedFraming):

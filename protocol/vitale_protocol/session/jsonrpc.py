@@ -106,7 +106,7 @@ def _check_depth(data: bytes, depth: int) -> None:
             case 0x7B | 0x5B:
                 level += 1
                 if level > depth:
-                    raise LimitExceeded("nested too deep", data={"limit": "depth"})
+                    raise LimitExceeded("nested too deep", variant="depth", data={"limit": "depth"})
             case 0x7D | 0x5D:
                 level -= 1
             case _:

@@ -159,7 +159,7 @@ class Session:
                 return
             yield from receive(message)
         if self._framing.exceeded and self.state is not State.CLOSED:
-            error = LimitExceeded("the message is too long", data={"limit": "message_bytes"})
+            error = LimitExceeded("the message is too long", variant="message_bytes", data={"limit": "message_bytes"})
             if self.role == "server":
                 self._reject(None, error)
             yield self._end(error)
@@ -296,7 +296,7 @@ class Session:
         if not items:
             self._reject(None, InvalidRequest("an empty batch"))
         elif len(items) > self.limits.batch:
-            self._reject(None, LimitExceeded("too many messages in a batch", data={"limit": "batch"}))
+            self._reject(None, LimitExceeded("too many messages in a batch", variant="batch", data={"limit": "batch"}))
         else:
             yield from self._receive_batch(items)
 
@@ -375,7 +375,7 @@ class Session:
             value = jsonrpc.decode(data, self.limits.depth)
             items = cast("list[object]", value) if isinstance(value, list) else [value]
             if len(items) > self.limits.batch:
-                raise LimitExceeded("too many messages in a batch", data={"limit": "batch"})
+                raise LimitExceeded("too many messages in a batch", variant="batch", data={"limit": "batch"})
             for item in items:
                 yield from self._receive_answer(jsonrpc.parse(item))
         except VitaleError as error:

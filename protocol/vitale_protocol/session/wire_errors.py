@@ -9,9 +9,6 @@ from vitale_protocol.session.jsonrpc import Failure
 
 __all__ = ["ErrorObject", "from_wire", "to_wire"]
 
-# Members of ``data`` that name a variant of the catalogue's entry, the most telling first.
-_VARIANT_MEMBERS = ("check", "state", "fault", "service", "generation", "medium", "limit", "extra", "why")
-
 
 class ErrorObject(TypedDict):
     """The ``error`` of an answer."""
@@ -29,34 +26,33 @@ def to_wire(error: VitaleError, language: Language) -> ErrorObject:
     """
     if not error.code:
         error = InternalError()
-    entry = catalogue.text(error.reason, language, variant(error))
+    entry = catalogue.text(error.reason, language, error.variant)
     data: dict[str, JsonValue] = {
         **error.data,
         "reason": error.reason,
+        "variant": error.variant,
         "retryable": error.retryable,
         "cause": entry.cause,
         "remedy": entry.remedy,
     }
+    if not error.variant:
+        del data["variant"]
     if error.detail and not isinstance(error, InternalError):
         data["detail"] = error.detail
     return {"code": error.code, "message": entry.title, "data": data}
 
 
-def variant(error: VitaleError) -> str | None:
-    """The variant of the catalogue's entry that fits the error's data best, if there is one."""
-    known = catalogue.variants(error.reason)
-    return next(
-        (value for name in _VARIANT_MEMBERS if isinstance(value := error.data.get(name), str) and value in known), None
-    )
-
-
 def from_wire(failure: Failure) -> VitaleError:
     """The error that an error object tells of; its ``data`` keeps the texts (``message``, ``cause``, ``remedy``)."""
     data = cast("dict[str, JsonValue]", dict(failure.data))
-    detail = data.pop("detail", "")
+    detail, variant = _text(data.pop("detail", "")), _text(data.pop("variant", ""))
     data["message"] = failure.message
     error_class = by_code(failure.code)
     if error_class is None:
         error_class = RemoteError
         data["code"] = failure.code
-    return error_class(detail if isinstance(detail, str) else "", data=data)
+    return error_class(detail, variant=variant, data=data)
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else ""

@@ -16,6 +16,7 @@ from vitale_protocol.errors import (
     ShuttingDown,
 )
 from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.actions import (
     PATIENT_MEDIA,
     Action,
@@ -114,7 +115,7 @@ def test_who_waited_before_the_card_came_is_told_to_have_it_removed(hub: Hub) ->
     hub.ask(ask(2), 0.0)
     hub.reader_changed(present(), 1.0)
     actions = hub.presented(presented(), 1.1)
-    assert of(Tell, actions) == [Tell(ask(2), "remove_card", "a", "vitale-card")]
+    assert of(Tell, actions) == [Tell(ask(2), "remove_card", "a", medium="vitale-card")]
     assert arms(actions) in ([], [()])
     hub.reader_changed(reader(), 2.0)
     hub.reader_changed(present(), 3.0)
@@ -189,7 +190,7 @@ def test_a_cps_in_the_second_slot_does_not_disturb(hub: Hub) -> None:
 def test_a_strange_card_is_told_to_who_waits(hub: Hub) -> None:
     hub.ask(ask(1), 0.0)
     actions = hub.reader_changed(present("a", "unknown-card"), 1.0)
-    assert of(Tell, actions) == [Tell(ask(1), "remove_card", "a", "medium_unsupported")]
+    assert of(Tell, actions) == [Tell(ask(1), "remove_card", "a", Problem("medium_unsupported"))]
     assert len(hub.waiting) == 1
 
 
@@ -209,9 +210,9 @@ def test_a_reader_that_goes_away_only_delays(hub: Hub, error: ReaderGone) -> Non
     hub.ask(ask(1), 0.0)
     hub.reader_changed(present(), 1.0)
     actions = hub.failed("a", error, 1.1)
-    assert of(Tell, actions) == [Tell(ask(1), "retry", "a", error.reason)]
+    assert of(Tell, actions) == [Tell(ask(1), "retry", "a", Problem.of(error))]
     hub.reader_removed("a", 1.2)
-    hub.driver_down("pcsc", "reader_unavailable", 1.2)
+    hub.driver_down("pcsc", Problem("reader_unavailable"), 1.2)
     hub.driver_up("pcsc", ["vitale-card"], 1.5)
     hub.reader_added(present(), 1.6)
     assert len(of(Deliver, hub.presented(presented(), 1.7))) == 1
@@ -230,7 +231,7 @@ def test_a_broken_reader_that_stays_does_not_hold_a_request_for_ever(hub: Hub) -
 def test_without_any_reader_the_answer_comes_soon_and_says_why() -> None:
     hub = Hub()
     hub.driver_up("pcsc", ["vitale-card"], 0.0)
-    hub.driver_health("pcsc", "reader_unavailable", 0.0)
+    hub.driver_health("pcsc", Problem("reader_unavailable"), 0.0)
     hub.ask(ask(1), 0.0)
     assert hub.next_deadline == 4.0
     assert of(Refuse, hub.tick(3.999)) == []
@@ -262,7 +263,7 @@ def test_who_waits_for_a_reader_that_goes_is_told(hub: Hub) -> None:
     hub.reader_added(reader("b"), 0.0)
     hub.ask(ask(1), 0.0)
     hub.ask(ask(2, readers=frozenset({"b"})), 0.0)
-    assert of(Tell, hub.reader_removed("a", 1.0)) == [Tell(ask(1), "retry", "a", "reader_gone")]
+    assert of(Tell, hub.reader_removed("a", 1.0)) == [Tell(ask(1), "retry", "a", Problem("reader_gone"))]
     assert of(Tell, hub.reader_removed("a", 1.0)) == []
 
 
@@ -316,7 +317,7 @@ def test_a_driver_without_the_medium_is_left_alone(hub: Hub) -> None:
 
 def test_a_new_process_of_a_driver_is_armed_again(hub: Hub) -> None:
     hub.ask(ask(1), 0.0)
-    hub.driver_down("pcsc", "reader_unavailable", 1.0)
+    hub.driver_down("pcsc", Problem("reader_unavailable"), 1.0)
     assert len(of(ArmDriver, hub.driver_up("pcsc", ["vitale-card"], 1.1))) == 1
 
 
@@ -325,7 +326,7 @@ def test_watchers_hear_of_each_change_once(hub: Hub) -> None:
     assert hub.reader_changed(present(), 1.1) == []
     assert of(Announce, hub.reader_removed("a", 1.2)) == [Announce("removed", present())]
     assert hub.reader_removed("a", 1.3) == []
-    assert of(Announce, hub.driver_down("pcsc", "", 1.4)) == []
+    assert of(Announce, hub.driver_down("pcsc", None, 1.4)) == []
 
 
 def test_stopping_answers_everybody(hub: Hub) -> None:
@@ -340,7 +341,7 @@ def test_progress_goes_to_the_request_that_it_is_about(hub: Hub) -> None:
     assert hub.progress("a", "reading") == []
     hub.ask(ask(1), 0.0)
     hub.ask(ask(2), 0.0)
-    assert hub.progress("a", "reading") == [Tell(ask(1), "reading", "a", "")]
+    assert hub.progress("a", "reading") == [Tell(ask(1), "reading", "a", None)]
     assert hub.progress("unknown", "reading") == []
 
 

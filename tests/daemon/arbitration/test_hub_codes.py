@@ -5,6 +5,7 @@ import pytest
 from vitale_drivers.base import Presented
 from vitale_protocol.errors import AmbiguousMedium, MediumUnsupported
 from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.actions import (
     PATIENT_MEDIA,
     Action,
@@ -61,7 +62,7 @@ def again(actions: list[Action]) -> list[tuple[str, ...]]:
 
 def renew(request: Waiting, reader: str = "camera") -> Tell:
     """What whoever waits is told of a code that was used."""
-    return Tell(request, "retry", reader, "replayed")
+    return Tell(request, "retry", reader, Problem("replayed"))
 
 
 @pytest.fixture
@@ -189,7 +190,7 @@ def test_who_waited_for_a_printed_code_has_it_taken_away_first(hub: Hub) -> None
     hub.ask(ask(2), 0.0)
     hub.reader_changed(optical("camera", "2d-doc"), 1.0)
     actions = hub.presented(code("camera", medium="2d-doc"), 1.1)
-    assert of(Tell, actions) == [Tell(ask(2), "remove_card", "camera", "2d-doc")]
+    assert of(Tell, actions) == [Tell(ask(2), "remove_card", "camera", medium="2d-doc")]
 
 
 class TestACameraAndACard:
@@ -272,6 +273,6 @@ class TestWhoIsTold:
 
     def test_a_camera_remarks_and_goes_on(self, hub: Hub) -> None:
         hub.ask(ask(1), 0.0)
-        told = hub.progress("camera", "retry", "medium_unsupported.mdoc")
-        assert told == [Tell(ask(1), "retry", "camera", "medium_unsupported.mdoc")]
+        told = hub.progress("camera", "retry", Problem("medium_unsupported", "mdoc"))
+        assert told == [Tell(ask(1), "retry", "camera", Problem("medium_unsupported", "mdoc"))]
         assert hub.waiting == (ask(1),)

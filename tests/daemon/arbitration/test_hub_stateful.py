@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 from vitale_drivers.base import Arm, Presented
 from vitale_protocol.errors import MediumMute, ReaderUnavailable
 from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.actions import (
     Action,
     ArmDriver,
@@ -252,7 +253,7 @@ class HubMachine(RuleBasedStateMachine):
     def driver_dies(self, sure: bool) -> None:
         if sure:
             self.driver = None
-            self.do(self.hub.driver_down("pcsc", "reader_unavailable", self.now))
+            self.do(self.hub.driver_down("pcsc", Problem("reader_unavailable"), self.now))
 
     @rule(name=st.sampled_from(READERS))
     @precondition(lambda self: self.driver is not None)

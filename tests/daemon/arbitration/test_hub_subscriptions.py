@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 import pytest
 
+from tests.problems import named
 from vitale_drivers.base import Presented
 from vitale_protocol.errors import MediumMute, ReaderUnavailable
 from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.actions import (
     Action,
     ArmDriver,
@@ -128,7 +130,9 @@ def test_a_failure_is_told_to_the_one_whose_turn_it_is_and_ends_nothing(hub: Hub
     assert served(next_card(hub, 1, 2.0)) == [1], "the next attempt is for the same one"
     hub.reader_changed(reader(), 3.0)
     hub.reader_changed(present(), 3.0)
-    assert of(Tell, hub.failed("a", ReaderUnavailable(), 3.1)) == [Tell(second, "retry", "a", "reader_unavailable")]
+    assert of(Tell, hub.failed("a", ReaderUnavailable(), 3.1)) == [
+        Tell(second, "retry", "a", Problem("reader_unavailable"))
+    ]
 
 
 def test_a_failure_answers_a_request_before_a_subscription(hub: Hub) -> None:
@@ -162,10 +166,10 @@ def test_a_subscription_ends_with_its_session_or_when_it_is_told_to(hub: Hub) ->
 def test_progress_goes_to_the_one_whose_turn_it_is(hub: Hub) -> None:
     hub.subscribe(subscription(1), 0.0)
     hub.subscribe(subscription(2), 0.0)
-    assert hub.progress("a", "reading") == [Tell(subscription(1), "reading", "a", "")]
+    assert hub.progress("a", "reading") == [Tell(subscription(1), "reading", "a", None)]
     strange = reader("a", "present", "unknown-card")
     assert of(Tell, hub.reader_changed(strange, 1.0)) == [
-        Tell(subscription(1), "remove_card", "a", "medium_unsupported")
+        Tell(subscription(1), "remove_card", "a", Problem("medium_unsupported"))
     ], "one is enough to have it taken out"
 
 
@@ -188,7 +192,7 @@ def test_a_code_that_was_used_by_one_subscription_is_not_given_to_the_next() -> 
     assert served(hub.presented(code, 1.0)) == [1]
     again = hub.presented(code, 1.1)
     assert served(again) == []
-    assert [action.reason for action in again if isinstance(action, Tell)] == ["replayed"]
+    assert [named(action.problem) for action in again if isinstance(action, Tell)] == ["replayed"]
     hub.given_back(code, 1.2)
     assert served(hub.presented(code, 1.3)) == [2]
 
@@ -214,7 +218,7 @@ def test_what_is_leased_is_told_to_who_waits_and_is_read_afterwards(hub: Hub) ->
     hub.reader_changed(present(), 0.5)
     hub.reader_changed(leased(), 1.0)
     request = ask(1, 2.0)
-    assert Tell(request, "retry", "a", "reader_busy") in hub.ask(request, 2.0)
+    assert Tell(request, "retry", "a", Problem("reader_busy")) in hub.ask(request, 2.0)
     assert hub.reader_changed(present(), 3.0)
     assert served(hub.presented(presented(1), 3.1)) == [9]
 
@@ -223,7 +227,7 @@ def test_a_lease_that_begins_is_told_to_who_waits_already(hub: Hub) -> None:
     request = ask(1)
     hub.ask(request, 0.0)
     hub.reader_changed(present(), 1.0)
-    assert of(Tell, hub.reader_changed(leased(), 1.1)) == [Tell(request, "retry", "a", "reader_busy")]
+    assert of(Tell, hub.reader_changed(leased(), 1.1)) == [Tell(request, "retry", "a", Problem("reader_busy"))]
     assert of(Tell, hub.reader_changed(present(), 1.2)) == []
 
 

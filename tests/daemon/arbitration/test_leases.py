@@ -12,6 +12,7 @@ from vitale_drivers.base import Command, Leased, Unlease, Unleased
 from vitale_drivers.base import Lease as LeaseCommand
 from vitale_protocol.errors import LeaseConflict, LeaseExpired, VitaleError
 from vitale_protocol.events import LeaseEnded, Reader
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.leases import ACCESS, MOST_ENDED, Lease, Leases
 
 READER = Reader(id="a", name="A", driver="pcsc", media=("vitale-card",), state="present", medium="vitale-card")
@@ -166,7 +167,7 @@ def test_a_card_that_cannot_be_held_in_time_is_busy(world: World, anne: Session,
 
 def test_the_drivers_reason_is_the_answer(world: World, anne: Session) -> None:
     number = world.ask(anne)
-    world.leases.leased("pcsc", Leased(id=number, reason="medium_removed", data={"x": 1}), world.now)
+    world.leases.leased("pcsc", Leased(id=number, problem=Problem("medium_removed", data={"x": 1})), world.now)
     assert isinstance(refused := world.answers[-1], VitaleError)
     assert (refused.reason, refused.data) == ("medium_removed", {"x": 1})
     world.acquire(anne)
@@ -285,7 +286,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def driver_answers(self, atr: bool) -> None:
         for number, reader in list(self.pending.items()):
             del self.pending[number]
-            report = Leased(id=number, atr=ATR) if atr else Leased(id=number, reason="reader_busy")
+            report = Leased(id=number, atr=ATR) if atr else Leased(id=number, problem=Problem("reader_busy"))
             if atr:
                 self.held[reader] = number
             self.world.leases.leased("pcsc", report, self.world.now)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from vitale_drivers.base import Failed, Progress
+from vitale_protocol.problems import Problem
 
 READER = "nfc:counter"
 WISH = {"nonce": "n" * 22, "media": ["apcv-nfc"]}
@@ -20,8 +21,8 @@ def test_an_error_says_at_which_reader_it_happened(counter: Any, wish: dict[str,
     async def work(line: Any) -> None:
         request = line.send_call("presentation.request", WISH | wish)
         await line.result("session.ping")  # answered after the request was taken
-        counter.desk.report("nfc", Progress(reader=READER, step="detected", reason="apcv-nfc"))
-        counter.desk.report("nfc", Failed(reader=READER, reason="medium_unreadable", detail="x"))
+        counter.desk.report("nfc", Progress(reader=READER, step="detected", medium="apcv-nfc"))
+        counter.desk.report("nfc", Failed(reader=READER, problem=Problem("medium_unreadable", detail="x")))
         data = (await line.answer(request))["error"]["data"]
 
         assert ("medium_unreadable", READER) == (data["reason"], data["reader"])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from vitale_drivers.base import Failed, Progress
+from vitale_protocol.problems import Problem
 
 NONCE = "s" * 22
 
@@ -86,11 +87,11 @@ def test_an_end_is_an_end(counter: Any) -> None:
 def test_what_gives_no_token_is_told_with_its_remedy(counter: Any) -> None:
     async def work(line: Any) -> None:
         name = await subscribe(line)
-        counter.desk.report("nfc", Progress(reader="nfc:counter", step="detected", reason="apcv-nfc"))
+        counter.desk.report("nfc", Progress(reader="nfc:counter", step="detected", medium="apcv-nfc"))
         progress = (await next_event(line, "presentation.progress"))["params"]
         assert (progress["subscription"], progress["step"]) == (name, "detected")
         assert "request" not in progress
-        counter.desk.report("nfc", Failed(reader="nfc:counter", reason="medium_unreadable", detail="x"))
+        counter.desk.report("nfc", Failed(reader="nfc:counter", problem=Problem("medium_unreadable", detail="x")))
         failed = (await next_event(line, "presentation.failed"))["params"]
         assert (failed["subscription"], failed["reason"], failed["reader"]) == (
             name,

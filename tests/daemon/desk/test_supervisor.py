@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.problems import detail_of, named
 from vitale_drivers.base import Arm, ReaderAdded, Report, Started
 from vitale_protocol.errors import ReaderGone
 from vitale_reader.daemon.desk.supervisor import Beat, Worker
@@ -27,7 +28,7 @@ class Witness:
             "fake",
             {},
             on_report=lambda _, report: self.told.put_nowait(report),
-            on_end=lambda _, reason: self.told.put_nowait(f"ended: {reason}"),
+            on_end=lambda _, problem: self.told.put_nowait(f"ended: {named(problem)}"),
             beat=beat,
             command=command,
             arguments=(behaviour, str(folder / "generations")),
@@ -105,7 +106,7 @@ def test_a_worker_that_is_killed_is_replaced(
         await witness.expect(Started)
         witness.worker.send(Arm(media=("vitale-card",), deadline=0.0))
         await witness.expect("ended: reader_unavailable")
-        assert "signal 9" in witness.worker.detail
+        assert "signal 9" in detail_of(witness.worker.problem)
         await witness.expect(Started)
         assert (witness.worker.restarts, witness.worker.health.state) == (1, "ready")
 
@@ -118,7 +119,7 @@ def test_a_worker_that_is_killed_is_replaced(
 def test_a_worker_that_talks_nonsense_is_replaced(tmp_path: Path) -> None:
     async def work(witness: Witness) -> None:
         await witness.expect("ended: reader_unavailable")
-        assert "not a report" in witness.worker.detail
+        assert "not a report" in detail_of(witness.worker.problem)
         await witness.expect(Started)
 
     with_worker("garbage", tmp_path, work)
@@ -142,7 +143,7 @@ def test_a_program_that_is_not_there_is_told_and_tried_again(tmp_path: Path) -> 
     async def work(witness: Witness) -> None:
         witness.worker.command = (str(tmp_path / "missing"),)
         await witness.expect("ended: reader_unavailable")
-        assert "cannot be started" in witness.worker.detail
+        assert "cannot be started" in detail_of(witness.worker.problem)
         witness.worker.command = (sys.executable, str(PROGRAM))
         await witness.expect(Started)
 

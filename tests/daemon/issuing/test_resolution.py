@@ -367,6 +367,6 @@ def test_a_record_larger_than_any_familys_is_an_unreadable_answer(counter: Any) 
 
     async def work(line: Any) -> None:
         told = await counter.refusal(line, b"opaque", scopes=["identity", "dependants"])
-        assert (told["reason"], told["fault"]) == ("resolver_unavailable", "unreadable")
+        assert (told["reason"], told["variant"]) == ("resolver_unavailable", "unreadable")
 
     counter.run(work)

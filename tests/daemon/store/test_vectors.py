@@ -358,7 +358,7 @@ def test_what_desks_tell_one_another(site_database: str) -> None:
             name="comptoir 1", mode="production", groups=("accueil",), readers=seen.desks[STATION].told.readers
         )
         assert [reader.id for reader in seen.desks[STATION].told.readers] == ["r-1"]
-        assert seen.steps == ((REQUEST, StepTold(step="reading", reader="r-1", reason="")),)
+        assert seen.steps == ((REQUEST, StepTold(step="reading", reader="r-1")),)
         of_request = RequestRow(id=REQUEST, asked_by=INCARNATION, left=30, taken_by=None, answered=False, answer=None)
         assert await rows.wanted(of_request) == Wanted(
             station=STATION,

@@ -222,23 +222,23 @@ def test_what_is_no_camera_cannot_be_asked(node: Place, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "error", "service"),
+    ("number", "error", "variant"),
     [
         (errno.EACCES, ReaderUnavailable, "camera-permission"),
         (errno.EPERM, ReaderUnavailable, "camera-permission"),
         (errno.EBUSY, ReaderBusy, "camera"),
-        (errno.ENODEV, ReaderGone, None),
-        (errno.ENXIO, ReaderGone, None),
+        (errno.ENODEV, ReaderGone, ""),
+        (errno.ENXIO, ReaderGone, ""),
         (errno.EIO, ReaderUnavailable, "camera"),
         (0, ReaderUnavailable, "camera"),
     ],
 )
 def test_why_a_camera_does_not_open_is_told_by_the_system(
-    node: Place, monkeypatch: pytest.MonkeyPatch, number: int, error: type[ReaderError], service: str | None
+    node: Place, monkeypatch: pytest.MonkeyPatch, number: int, error: type[ReaderError], variant: str
 ) -> None:
     monkeypatch.setattr(camera_faults, "_refusal", answering(number))
     found = explain(node)
-    assert (type(found), found.data.get("service")) == (error, service)
+    assert (type(found), found.variant) == (error, variant)
 
 
 def test_the_program_that_has_a_camera_is_named(node: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -273,4 +273,4 @@ def test_a_camera_that_this_user_may_not_open_is_known_without_opening_it(
     monkeypatch.setattr(os, "access", answering(0))
     refusal = refused(node)
     assert refusal is not None
-    assert refusal.data["service"] == "camera-permission"
+    assert refusal.variant == "camera-permission"

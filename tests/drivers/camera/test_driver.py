@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.drivers.camera.fakes import FIRST, RENEWED, SECOND, STRING, FakeBus, FakeDecoder, Scene
+from tests.problems import detail_of, named
 from vitale_drivers.base import (
     Arm,
     Health,
@@ -29,6 +30,7 @@ from vitale_drivers.camera.driver import CameraDriver
 from vitale_drivers.contract import Inbox
 from vitale_drivers.readers import discovery as found
 from vitale_protocol.errors import ReaderBusy, ReaderUnavailable, ToolMissing
+from vitale_protocol.problems import Problem
 
 Open = Callable[..., tuple[CameraDriver, Inbox]]
 QUICK: dict[str, object] = {"look": 0.01, "settle": 0.05, "still": 0.05, "dark": 0.05, "frame_limit": 0.2}
@@ -220,8 +222,8 @@ def test_what_was_simulated_once_is_never_real(open_driver: Open, bus: FakeBus) 
 
 # ── what is the matter ───────────────────────────────────────────────────────────────────────────────────────────
 
-PERMISSION = ReaderUnavailable("this user may not use the camera", data={"service": "camera-permission"})
-BUSY = ReaderBusy("something else uses the camera", data={"service": "camera", "holder": "visio"})
+PERMISSION = ReaderUnavailable("this user may not use the camera", variant="camera-permission")
+BUSY = ReaderBusy("something else uses the camera", variant="camera", data={"holder": "visio"})
 
 
 @pytest.mark.parametrize(
@@ -237,11 +239,11 @@ def test_a_camera_that_cannot_be_opened_is_shown_with_the_remedy_until_it_can(
     shown = inbox.wait(ReaderChanged, unavailable).reader
     assert shown.error == refusal.reason
     health = inbox.wait(Health, lambda one: one.state == "degraded")
-    assert health.reason == reason
-    assert str(refusal.data.get("holder", "")) in health.detail
-    assert inbox.wait(Progress).reason == reason
+    assert named(health.problem) == reason
+    assert str(refusal.data.get("holder", "")) in detail_of(health.problem)
+    assert named(inbox.wait(Progress).problem) == reason
     driver.arm(arm())
-    assert inbox.wait(Progress).reason == reason
+    assert named(inbox.wait(Progress).problem) == reason
     scene.refusal = None
     scene.show(STRING)
     inbox.wait(Presented)
@@ -273,7 +275,7 @@ def test_a_camera_that_stands_still_is_opened_anew(open_driver: Open, bus: FakeB
     scene.wait_opened()
     scene.still = True
     assert inbox.wait(ReaderChanged, unavailable).reader.error == "reader_unavailable"
-    assert inbox.wait(Progress).reason == "reader_unavailable.camera-still"
+    assert named(inbox.wait(Progress).problem) == "reader_unavailable.camera-still"
     scene.wait_opened(2)
     scene.still = False
     inbox.wait(ReaderChanged, empty)
@@ -311,7 +313,7 @@ def test_a_covered_lens_is_told_once_and_is_no_fault(open_driver: Open, bus: Fak
     driver, inbox = open_driver(bus)
     driver.arm(arm())
     told = inbox.wait(Progress)
-    assert (told.step, told.reason) == ("retry", "reader_unavailable.camera-dark")
+    assert (told.step, named(told.problem)) == ("retry", "reader_unavailable.camera-dark")
     driver.arm(arm())
     inbox.wait(Progress)
     scene.black = False
@@ -327,7 +329,7 @@ def test_pictures_that_are_damaged_one_after_the_other_are_a_fault(
     scene.damaged = True
     driver, inbox = open_driver(bus)
     driver.arm(arm())
-    assert inbox.wait(Progress).reason == "reader_unavailable.camera"
+    assert named(inbox.wait(Progress).problem) == "reader_unavailable.camera"
     scene.damaged = False
     scene.show(STRING)
     inbox.wait(Presented)
@@ -342,7 +344,7 @@ def test_a_camera_that_blocks_is_named_and_holds_up_nothing(
     setattr(scene, where, held)
     driver, inbox = open_driver(bus, open_limit=0.1)
     driver.arm(arm())
-    assert inbox.wait(Progress).reason == "reader_unavailable.camera"
+    assert named(inbox.wait(Progress).problem) == "reader_unavailable.camera"
     began = time.monotonic()
     for _ in range(100):
         driver.arm(arm())
@@ -410,7 +412,7 @@ def _bad_day(open_driver: Open, rounds: int) -> list[float]:
                 inbox.wait(ReaderRemoved)
                 bus.plug(FIRST)
             case _:
-                scene.fault = ReaderUnavailable("the camera gives no pictures", data={"service": "camera"})
+                scene.fault = ReaderUnavailable("the camera gives no pictures", variant="camera")
                 inbox.wait(ReaderChanged, unavailable)
                 scene.fault = None
         began = time.monotonic()
@@ -469,7 +471,7 @@ def test_pictures_are_shown_while_it_is_armed_and_no_longer_than_ordered(
 def test_raw_commands_are_refused(open_driver: Open, bus: FakeBus) -> None:
     driver, inbox = open_driver(bus)
     driver.transmit(Transmit(id=3, reader=FIRST.id, apdus=(bytes(5),)))
-    assert inbox.wait(Transmitted) == Transmitted(id=3, responses=(), reason="medium_unsupported")
+    assert inbox.wait(Transmitted) == Transmitted(id=3, responses=(), problem=Problem("medium_unsupported", "lease"))
 
 
 def test_a_renewed_code_is_another_presentation(open_driver: Open, bus: FakeBus, scene: Scene) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import segno
 
+from tests.problems import named
 from vitale_drivers.base import Arm, Presented, Preview, PreviewFrame, Progress, ReaderChanged
 from vitale_drivers.camera.capture import Pixels
 from vitale_drivers.camera.driver import CameraDriver
@@ -63,7 +64,7 @@ def test_of_two_codes_none_is_presented_until_one_is_left(live_camera: LiveCamer
     live_camera.play([picture((FIRST, 100), (SECOND, 700))])
     _, inbox = open_driver()
     told = inbox.wait(Progress)
-    assert (told.step, told.reason) == ("ambiguous", "ambiguous_medium.codes")
+    assert (told.step, named(told.problem)) == ("ambiguous", "ambiguous_medium.codes")
     assert live_camera.wait_frames(30, 10)
     assert inbox.outcomes() == []
     live_camera.play([picture((SECOND, 700))])
@@ -82,7 +83,7 @@ def test_a_second_code_is_seen_beside_one_that_is_held_still(live_camera: LiveCa
 def test_a_phone_is_seen_beside_a_poster(live_camera: LiveCamera, open_driver: Open) -> None:
     live_camera.play([picture((POSTER, 100))])
     _, inbox = open_driver()
-    assert inbox.wait(Progress).reason == "medium_unsupported.mdoc"
+    assert named(inbox.wait(Progress).problem) == "medium_unsupported.mdoc"
     live_camera.play([picture((POSTER, 100), (FIRST, 700))])
     assert inbox.wait(Presented).evidence["string"] == FIRST
 
@@ -116,7 +117,7 @@ def test_a_renewed_code_is_presented_anew_and_one_that_stays_is_not(live_camera:
 def test_a_covered_lens_is_told(live_camera: LiveCamera, open_driver: Open) -> None:
     live_camera.play([Frame(np.zeros((720, 1280), np.uint8))])
     _, inbox = open_driver(dark=0.2)
-    assert inbox.wait(Progress).reason == "reader_unavailable.camera-dark"
+    assert named(inbox.wait(Progress).problem) == "reader_unavailable.camera-dark"
 
 
 def test_people_see_what_it_sees(live_camera: LiveCamera, open_driver: Open) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.problems import named
 from vitale_drivers.base import Arm, Presented, Progress, ReaderChanged, Report
 from vitale_drivers.camera.view import MEDIA, SEVERAL, Moment, View
 from vitale_drivers.readers.presence import Presence
@@ -70,7 +71,7 @@ class Scene:
 
     @property
     def told(self) -> list[tuple[str, str]]:
-        return [(one.step, one.reason) for one in self.reports if isinstance(one, Progress)]
+        return [(one.step, named(one.problem)) for one in self.reports if isinstance(one, Progress)]
 
     @property
     def states(self) -> list[str]:
@@ -171,10 +172,10 @@ def test_of_two_codes_in_view_none_is_presented_until_one_is_left(scene: Scene) 
     scene.arm()
     both = (Symbol(FIRST), Symbol(SECOND, x=500))
     scene.show(*both, pictures=20)
-    assert (scene.presented, scene.told) == ([], [("ambiguous", SEVERAL)])
+    assert (scene.presented, scene.told) == ([], [("ambiguous", named(SEVERAL))])
     scene.show(both[1], pictures=15)
     assert scene.presented == [SECOND]
-    assert scene.told == [("ambiguous", SEVERAL)]
+    assert scene.told == [("ambiguous", named(SEVERAL))]
 
 
 def test_two_codes_that_are_seen_by_turns_are_two(scene: Scene) -> None:
@@ -184,7 +185,7 @@ def test_two_codes_that_are_seen_by_turns_are_two(scene: Scene) -> None:
         scene.show(Symbol(SECOND, x=500))
         scene.show(Symbol(FIRST))
     assert scene.presented == [FIRST]
-    assert scene.told == [("ambiguous", SEVERAL)]
+    assert scene.told == [("ambiguous", named(SEVERAL))]
 
 
 def test_a_code_beside_the_one_that_was_read_is_not_presented_while_that_stays(scene: Scene) -> None:
@@ -193,7 +194,7 @@ def test_a_code_beside_the_one_that_was_read_is_not_presented_while_that_stays(s
     scene.show(Symbol(FIRST), Symbol(SECOND, x=500), pictures=30)
     scene.show(Symbol(FIRST), pictures=60)
     assert scene.presented == [FIRST]
-    assert scene.told == [("ambiguous", SEVERAL)]
+    assert scene.told == [("ambiguous", named(SEVERAL))]
 
 
 def test_a_code_that_is_not_wanted_does_not_make_another_ambiguous(scene: Scene) -> None:

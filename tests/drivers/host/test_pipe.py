@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from vitale_drivers.base import Arm, Command, Failed, Log, Ping, Presented, ReaderAdded, Report, Start, Stop, Transmit
 from vitale_drivers.host.pipe import MAX_MESSAGE, Decoder, StreamError, encode
 from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 
 COMMANDS: list[Command] = [
     Start(options={"busy_timeout": 2.5}),
@@ -21,7 +22,7 @@ COMMANDS: list[Command] = [
 REPORTS: list[Report] = [
     ReaderAdded(reader=Reader(id="r", name="R 00 00", driver="pcsc", media=("vitale-card",), state="empty")),
     Presented(id="u", medium="vitale-card", reader="r", at=1.0, evidence={"a": b"\x00\xff"}, simulated=True),
-    Failed(reader="r", reason="reader_busy", data={"holder": ["x (1)"]}),
+    Failed(reader="r", problem=Problem("reader_busy", data={"holder": ["x (1)"]})),
 ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.problems import named
 from vitale_drivers.base import (
     Arm,
     Command,
@@ -266,7 +267,9 @@ def test_a_driver_that_cannot_be_is_told_with_its_reason(
 ) -> None:
     ended, reports = worker(*arguments).end(Start(options=options))
     assert ended == status
-    assert [(report.state, report.reason) for report in reports if isinstance(report, Health)] == [("degraded", reason)]
+    assert [(report.state, named(report.problem)) for report in reports if isinstance(report, Health)] == [
+        ("degraded", reason)
+    ]
 
 
 @pytest.mark.parametrize("stream", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\xc1", encode(Disarm())])

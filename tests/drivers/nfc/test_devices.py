@@ -12,12 +12,12 @@ import pytest
 import usb1
 from nfc.clf import pn532, transport
 
+from tests.problems import named
 from vitale_drivers.nfc import devices as nfc_devices
 from vitale_drivers.nfc.devices import NfcpyBus
 from vitale_drivers.nfc.settings import Address, parse_address, parse_options
 from vitale_drivers.nfc.transport import Place
 from vitale_drivers.readers import serial_ports
-from vitale_drivers.readers.reasons import reason_of
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.catalogue import variants
 from vitale_protocol.errors import ConfigurationInvalid, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
@@ -242,7 +242,7 @@ def test_why_a_reader_cannot_be_opened(
     monkeypatch.setattr(nfc_devices, "_open", refuse)
     with pytest.raises(expected) as caught:
         NfcpyBus().open(place)
-    assert reason_of(caught.value) == reason
+    assert named(caught.value) == reason
     name, _, variant = reason.partition(".")
     assert not variant or variant in variants(name)
 

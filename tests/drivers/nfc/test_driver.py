@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.problems import detail_of, named
 from vitale_drivers.base import (
     Arm,
     Failed,
@@ -139,14 +140,14 @@ def test_readers_come_one_after_the_other_and_are_armed_like_those_that_were_the
 
 def test_a_reader_that_something_else_holds_is_shown_with_the_remedy_until_it_is_let_go(open_driver: Open) -> None:
     bus = FakeBus(FIRST)
-    bus.refusal = ReaderBusy("something else has the reader", data={"service": "pn533", "holder": "pn533"})
+    bus.refusal = ReaderBusy("something else has the reader", variant="pn533", data={"holder": "pn533"})
     driver, inbox = open_driver(bus)
     shown = inbox.wait(ReaderAdded).reader
     assert (shown.state, shown.error) == ("unavailable", "reader_busy")
     health = inbox.wait(Health, lambda one: one.state == "degraded")
-    assert (health.reason, "pn533" in health.detail) == ("reader_busy.pn533", True)
+    assert (named(health.problem), "pn533" in detail_of(health.problem)) == ("reader_busy.pn533", True)
     driver.arm(arm())
-    assert inbox.wait(Progress).reason == "reader_busy.pn533"
+    assert named(inbox.wait(Progress).problem) == "reader_busy.pn533"
     bus.refusal = None
     assert inbox.wait(ReaderChanged).reader.state == "empty"
     assert inbox.wait(Health).state == "ok"
@@ -180,7 +181,7 @@ def test_a_reader_that_falls_silent_while_it_reads_fails_that_reading(open_drive
 
     link.field = [PhoneCard(falls_silent)]
     driver.arm(arm())
-    assert inbox.wait(Failed).reason == "reader_unavailable"
+    assert inbox.wait(Failed).problem.reason == "reader_unavailable"
     assert inbox.wait(ReaderChanged).reader.state == "unavailable"
     link.fault = bus.refusal = None
     link.field = [PhoneCard(lambda: STRING)]
@@ -191,7 +192,7 @@ def test_without_a_profile_the_field_stays_off_and_that_is_said(open_driver: Ope
     bus = FakeBus(FIRST)
     driver, inbox = open_driver(bus, profiles=[])
     assert inbox.wait(Started).media == ()
-    assert inbox.wait(Health).reason == "configuration_invalid"
+    assert named(inbox.wait(Health).problem) == "configuration_invalid"
     assert inbox.wait(ReaderAdded).reader.media == ()
     driver.arm(arm())
     driver.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.problems import about, data_of, named
 from vitale_drivers.base import (
     Arm,
     Failed,
@@ -29,6 +30,7 @@ from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.faults import NfcFaults, parse_nfc_faults
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.media.profile import SIMULATOR_AID
+from vitale_protocol.problems import Problem
 
 STRING = b"an opaque string of the simulator " * 20
 SELECT = bytes((0x00, 0xA4, 0x04, 0x00, len(SIMULATOR_AID))) + SIMULATOR_AID + b"\x00"
@@ -55,7 +57,7 @@ class Desk:
         self.inbox.wait(ReaderChanged, is_empty)
 
     def steps(self) -> list[tuple[str, str]]:
-        return [(report.step, report.reason) for report in list(self.inbox.reports) if isinstance(report, Progress)]
+        return [(report.step, about(report)) for report in list(self.inbox.reports) if isinstance(report, Progress)]
 
 
 MakeDesk = Callable[..., Desk]
@@ -70,7 +72,7 @@ def is_end(report: Message) -> bool:
 
 
 def step(name: str, reason: str = "") -> Callable[[Progress], bool]:
-    return lambda report: report.step == name and report.reason.startswith(reason)
+    return lambda report: report.step == name and about(report).startswith(reason)
 
 
 @pytest.fixture
@@ -250,15 +252,21 @@ def test_raw_commands_reach_the_phone_that_lies_there(desk: Desk) -> None:
     desk.inbox.wait(Presented)
     desk.driver.transmit(Transmit(id=1, reader=desk.id, apdus=(SELECT, b"\x00\xca\x00\x5e\x00")))
     answered = desk.inbox.wait(Transmitted)
-    assert (answered.id, answered.reason, len(answered.responses)) == (1, "", 2)
+    assert (answered.id, named(answered.problem), len(answered.responses)) == (1, "", 2)
     desk.driver.transmit(Transmit(id=2, reader=desk.id, apdus=(SELECT, b"\x80\x00\x00\x00")))
     refused = desk.inbox.wait(Transmitted)
-    assert (refused.reason, refused.data, len(refused.responses)) == ("card_error", {"sw": "6E00"}, 1)
+    assert (named(refused.problem), data_of(refused.problem), len(refused.responses)) == (
+        "card_error",
+        {"sw": "6E00"},
+        1,
+    )
 
 
 def test_raw_commands_for_an_empty_field_are_answered(desk: Desk) -> None:
     desk.driver.transmit(Transmit(id=3, reader=desk.id, apdus=(SELECT,)))
-    assert desk.inbox.wait(Transmitted) == Transmitted(id=3, responses=(), reason="medium_removed")
+    assert desk.inbox.wait(Transmitted) == Transmitted(
+        id=3, responses=(), problem=Problem("medium_removed", detail="there is no phone")
+    )
 
 
 def test_a_long_command_goes_in_parts(desk: Desk) -> None:
@@ -267,7 +275,7 @@ def test_a_long_command_goes_in_parts(desk: Desk) -> None:
     desk.inbox.wait(Presented)
     long = b"\x00\xa4\x04\x00\x00\x02\x58" + bytes(600)
     desk.driver.transmit(Transmit(id=4, reader=desk.id, apdus=(long,)))
-    assert desk.inbox.wait(Transmitted).data == {"sw": "6A82"}
+    assert data_of(desk.inbox.wait(Transmitted).problem) == {"sw": "6A82"}
 
 
 # ── the field ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -308,7 +316,7 @@ def test_a_hostile_phone_is_bounded_and_said_once(desk: Desk, faults: str) -> No
     began = time.monotonic()
     desk.tap(faults=faults)
     failed = desk.inbox.wait(Failed)
-    assert failed.reason == "medium_unreadable"
+    assert failed.problem.reason == "medium_unreadable"
     assert time.monotonic() - began < 5
     desk.take()
     assert desk.inbox.outcomes() == [failed]
@@ -321,7 +329,7 @@ def test_a_phone_that_asks_for_time_for_ever_is_given_up(make_desk: MakeDesk) ->
     desk.inbox.wait(ReaderAdded)
     desk.arm()
     desk.tap(faults="endless-wtx")
-    assert desk.inbox.wait(Failed).reason == "medium_unreadable"
+    assert desk.inbox.wait(Failed).problem.reason == "medium_unreadable"
     desk.take()
     desk.tap()
     desk.inbox.wait(Presented)
@@ -332,7 +340,7 @@ def test_slow_answers_without_end_are_bounded_in_time(make_desk: MakeDesk) -> No
     desk.inbox.wait(ReaderAdded)
     desk.arm()
     desk.tap(PhoneCard(lambda: STRING, block=2), "slow=20")
-    assert desk.inbox.wait(Failed).reason == "medium_unreadable"
+    assert desk.inbox.wait(Failed).problem.reason == "medium_unreadable"
 
 
 def test_noise_ends_in_a_reading_or_in_a_word_about_it(desk: Desk) -> None:
@@ -340,7 +348,7 @@ def test_noise_ends_in_a_reading_or_in_a_word_about_it(desk: Desk) -> None:
     for every in (2, 3, 5, 7):
         desk.tap(faults=f"noise={every}")
         desk.inbox.wait(Message, is_end)
-        assert {report.reason for report in desk.inbox.outcomes() if isinstance(report, Failed)} <= {
+        assert {report.problem.reason for report in desk.inbox.outcomes() if isinstance(report, Failed)} <= {
             "medium_unreadable"
         }
         desk.reader.field.remove()
@@ -417,7 +425,7 @@ def test_a_mute_reader_is_shown_and_used_when_it_speaks(make_desk: MakeDesk, tmp
     desk = make_desk(faults="mute", look=0.05)
     added = desk.inbox.wait(ReaderAdded).reader
     assert (added.state, added.error) == ("unavailable", "reader_unavailable")
-    assert desk.inbox.wait(Health, lambda health: health.state == "degraded").reason == "reader_unavailable.nfc"
+    assert named(desk.inbox.wait(Health, lambda health: health.state == "degraded").problem) == "reader_unavailable.nfc"
     desk.arm()
     desk.inbox.wait(Progress, step("retry", "reader_unavailable.nfc"))
     desk.reader.unplug()
@@ -447,7 +455,7 @@ def test_a_reader_unplugged_while_it_reads_says_so_and_reads_when_it_is_back(des
     desk.tap(faults="slow=5000")
     desk.inbox.wait(Progress, step("reading"))
     desk.reader.unplug()
-    assert desk.inbox.wait(Failed).reason in {"reader_gone", "reader_unavailable"}
+    assert desk.inbox.wait(Failed).problem.reason in {"reader_gone", "reader_unavailable"}
     desk.inbox.wait(ReaderRemoved)
     desk.reader.field.remove()
     desk.reader.open()

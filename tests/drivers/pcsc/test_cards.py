@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.problems import data_of, named
 from vitale_drivers.base import Arm, Failed, Presented, Progress, ReaderChanged, Report, Transmit, Transmitted
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc.driver import PcscDriver
@@ -60,7 +61,7 @@ def test_a_mute_card_is_told_once_and_shown(open_driver: OpenDriver, virtual_car
     driver, inbox = open_driver()
     driver.arm(arm())
     link = virtual_card(faults="mute")
-    assert inbox.wait(Failed).reason == "medium_mute"
+    assert inbox.wait(Failed).problem.reason == "medium_mute"
     link.remove()
     empty = inbox.wait(ReaderChanged, lambda report: report.reader.state == "empty").reader
     assert empty.error is None
@@ -76,7 +77,7 @@ def test_a_card_withdrawn_at_any_byte_is_told_as_removed(
     driver, inbox = open_driver()
     driver.arm(arm())
     virtual_card(image="famille", faults=f"withdrawn@{bytes_given}")
-    assert inbox.wait(Failed).reason == "medium_removed"
+    assert inbox.wait(Failed).problem.reason == "medium_removed"
     virtual_card(image="famille", slot=1)
     assert inbox.wait(Presented).reader == SECOND
     assert len(inbox.outcomes()) == 2
@@ -90,7 +91,7 @@ def test_a_card_put_in_at_once_for_one_withdrawn_is_read(
     driver, inbox = open_driver()
     driver.arm(arm())
     virtual_card(image="famille", faults=f"withdrawn@{bytes_given}")
-    assert inbox.wait(Failed).reason == "medium_removed"
+    assert inbox.wait(Failed).problem.reason == "medium_removed"
     virtual_card()
     inbox.wait(Presented)
     states = [report.reader.state for report in inbox.reports if isinstance(report, ReaderChanged)]
@@ -105,7 +106,7 @@ def test_a_card_that_cannot_be_understood_is_told_and_shown(
     driver, inbox = open_driver()
     driver.arm(arm())
     virtual_card(faults=fault)
-    assert inbox.wait(Failed).reason == "medium_unreadable"
+    assert inbox.wait(Failed).problem.reason == "medium_unreadable"
     shown = inbox.wait(ReaderChanged).reader
     assert (shown.state, shown.error) == ("present", "medium_unreadable")
 
@@ -115,8 +116,8 @@ def test_a_vitale_1_is_known_and_not_read(open_driver: OpenDriver, virtual_card:
     driver.arm(arm())
     virtual_card(image="vitale-1")
     failed = inbox.wait(Failed)
-    assert failed.reason == "medium_unsupported"
-    assert failed.data == {"medium": "vitale-card", "generation": "vitale-1"}
+    assert failed.problem.reason == "medium_unsupported"
+    assert failed.problem.data == {"medium": "vitale-card", "generation": "vitale-1"}
 
 
 def test_a_practitioners_card_in_the_other_slot_is_left_alone(
@@ -165,7 +166,7 @@ def test_raw_commands_get_raw_responses(open_driver: OpenDriver, virtual_card: I
     inbox.wait(ReaderChanged)
     driver.transmit(Transmit(id=1, reader=FIRST, apdus=(SELECT_VITALE, bytes.fromhex("00B0820000"))))
     transmitted = inbox.wait(Transmitted)
-    assert (transmitted.id, transmitted.reason) == (1, "")
+    assert (transmitted.id, named(transmitted.problem)) == (1, "")
     select, read = transmitted.responses
     assert select[:1] in {b"\x61", b"\x90"}
     assert read[-2:-1] == b"\x6c", "a wrong length is the caller's to handle"
@@ -178,10 +179,10 @@ def test_raw_commands_stop_at_the_first_error(open_driver: OpenDriver, virtual_c
     driver.transmit(Transmit(id=2, reader=FIRST, apdus=(SELECT_VITALE, SELECT_NOTHING, SELECT_VITALE)))
     transmitted = inbox.wait(Transmitted)
     assert len(transmitted.responses) == 1
-    assert (transmitted.reason, transmitted.data) == ("card_error", {"sw": "6A82"})
+    assert (named(transmitted.problem), data_of(transmitted.problem)) == ("card_error", {"sw": "6A82"})
 
 
 def test_raw_commands_without_a_card_are_answered(open_driver: OpenDriver) -> None:
     driver, inbox = open_driver()
     driver.transmit(Transmit(id=3, reader=SECOND, apdus=(SELECT_VITALE,)))
-    assert inbox.wait(Transmitted).reason == "medium_removed"
+    assert named(inbox.wait(Transmitted).problem) == "medium_removed"

@@ -27,6 +27,7 @@ from vitale_drivers.pcsc.state import ReaderState
 from vitale_firmware_sim.card.card import Card as SimulatedCard
 from vitale_firmware_sim.card.images import load_image
 from vitale_protocol.errors import MediumMute, MediumRemoved, ReaderGone, ReaderUnavailable, VitaleError
+from vitale_protocol.problems import Problem
 
 EMPTY, PRESENT, UNAVAILABLE, UNKNOWN, EXCLUSIVE, MUTE = 0x10, 0x20, 0x08, 0x04, 0x80, 0x200
 VITALE = load_image("adulte").atr
@@ -301,7 +302,7 @@ def test_a_service_that_fails_is_told_and_its_return_too(service: Service, opene
     service.set(TWIN_A, EMPTY)
     reader = inbox.wait(ReaderAdded).reader
     service.fail(ReaderUnavailable(code))
-    assert inbox.wait(Health) == Health(state="degraded", reason="reader_unavailable", detail=code)
+    assert inbox.wait(Health) == Health(state="degraded", problem=Problem("reader_unavailable", detail=code))
     assert inbox.wait(ReaderRemoved).reader == reader.id
     service.fail(None)
     assert inbox.wait(Health) == Health(state="ok")
@@ -386,7 +387,7 @@ def test_exchanges_that_go_on_failing_end_in_an_unreadable_card(service: Service
     _, inbox = opened
     service.faults = [ExchangeFailed("E_NOT_TRANSACTED")] * 9
     service.card(TWIN_A)
-    assert inbox.wait(Failed).reason == "medium_unreadable"
+    assert inbox.wait(Failed).problem.reason == "medium_unreadable"
     assert service.resets == pcsc_access.TRIES
 
 
@@ -397,7 +398,7 @@ def test_a_card_that_cannot_be_reset_and_stays_is_mute(
     _, inbox = opened
     service.faults, service.reset_fault = [ExchangeFailed("E_NOT_TRANSACTED")], reset_fault
     service.card(TWIN_A)
-    assert inbox.wait(Failed).reason == "medium_mute"
+    assert inbox.wait(Failed).problem.reason == "medium_mute"
 
 
 def test_a_card_that_cannot_be_reset_and_leaves_was_removed(service: Service, opened: Opened) -> None:
@@ -407,7 +408,7 @@ def test_a_card_that_cannot_be_reset_and_leaves_was_removed(service: Service, op
     service.card(TWIN_A)
     inbox.wait(Progress, lambda report: report.step == "reading")
     service.set(TWIN_A, EMPTY, count=2)
-    assert inbox.wait(Failed).reason == "medium_removed"
+    assert inbox.wait(Failed).problem.reason == "medium_removed"
 
 
 def test_a_reader_unplugged_while_its_card_is_waited_for_is_gone(service: Service, opened: Opened) -> None:
@@ -417,7 +418,7 @@ def test_a_reader_unplugged_while_its_card_is_waited_for_is_gone(service: Servic
     service.card(TWIN_A)
     inbox.wait(Progress, lambda report: report.step == "reading")
     service.unplug(TWIN_A)
-    assert inbox.wait(Failed).reason == "reader_gone"
+    assert inbox.wait(Failed).problem.reason == "reader_gone"
     inbox.wait(ReaderRemoved)
     assert len(inbox.outcomes()) == 1
 
@@ -439,7 +440,7 @@ def test_a_card_that_takes_the_place_of_one_torn_out_is_found_and_read(torn: Ser
     _, inbox = opened
     torn.overlooked = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
     torn.card(TWIN_A, count=1)
-    assert inbox.wait(Failed).reason == "medium_removed"
+    assert inbox.wait(Failed).problem.reason == "medium_removed"
     inbox.wait(Presented)
     assert shown(inbox) == ["empty", "present"]
     assert [type(outcome) for outcome in inbox.outcomes()] == [Failed, Presented]
@@ -508,7 +509,7 @@ def test_a_card_that_a_reset_leaves_mute_did_not_leave(service: Service, opened:
     service.faults, service.reset_fault = [ExchangeFailed("E_NOT_TRANSACTED")], MediumMute("W_UNRESPONSIVE_CARD")
     service.unsignalled = ReaderState(TWIN_A, PRESENT | MUTE | 1 << 16)
     service.card(TWIN_A, count=1)
-    assert inbox.wait(Failed).reason == "medium_mute"
+    assert inbox.wait(Failed).problem.reason == "medium_mute"
     assert {report.reader.error for report in inbox.reports if isinstance(report, ReaderChanged)} == {"medium_mute"}
     assert len(inbox.outcomes()) == 1
 

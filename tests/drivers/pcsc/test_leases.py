@@ -11,6 +11,7 @@ from typing import IO
 import pytest
 from smartcard import scard
 
+from tests.problems import data_of, named
 from vitale_drivers.base import (
     Arm,
     Lease,
@@ -78,12 +79,12 @@ def test_the_holders_commands_are_exchanged_one_after_the_other(leased: tuple[Pc
     responses = exchange(driver, inbox, SELECT_MF, SELECT_MF).responses
     assert len(responses) == 2
     wrong = exchange(driver, inbox, SELECT_MF, NO_COMMAND, SELECT_MF, number=2)
-    assert (len(wrong.responses), wrong.reason, str(wrong.data["sw"])[0]) == (1, "card_error", "6")
+    assert (len(wrong.responses), named(wrong.problem), str(data_of(wrong.problem)["sw"])[0]) == (1, "card_error", "6")
     assert exchange(driver, inbox, SELECT_MF, number=3).responses, "an error of the card ends no lease"
     driver.unlease(Unlease(id=1, reader=FIRST))
     assert inbox.wait(Unleased) == Unleased(id=1, why="released")
     inbox.wait(ReaderChanged, state_is("present"))
-    assert exchange(driver, inbox, SELECT_MF, number=4).reason == "lease_expired"
+    assert named(exchange(driver, inbox, SELECT_MF, number=4).problem) == "lease_expired"
 
 
 def test_what_is_due_meanwhile_is_read_afterwards(leased: tuple[PcscDriver, Inbox, VpcdLink], arm: MakeArm) -> None:
@@ -109,7 +110,7 @@ def test_a_card_that_leaves_ends_it(leased: tuple[PcscDriver, Inbox, VpcdLink]) 
     inbox.wait(ReaderChanged, state_is("empty"))
     assert inbox.wait(Unleased) == Unleased(id=1, why="card")
     driver.lease(lease(2))
-    assert inbox.wait(Leased).reason == "medium_removed"
+    assert named(inbox.wait(Leased).problem) == "medium_removed"
 
 
 def test_a_service_that_goes_ends_it(leased: tuple[PcscDriver, Inbox, VpcdLink], pcsc_service: PcscService) -> None:
@@ -170,7 +171,7 @@ def test_one_that_is_given_up_while_another_program_holds_the_card_is_never_held
     driver.lease(lease(1))
     inbox.wait(ReaderChanged, state_is("busy"))
     driver.unlease(Unlease(id=1, reader=FIRST))
-    assert inbox.wait(Leased).reason == "lease_expired"
+    assert named(inbox.wait(Leased).problem) == "lease_expired"
     scard.SCardEndTransaction(card, scard.SCARD_LEAVE_CARD)
     inbox.wait(ReaderChanged, state_is("present"))
     scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.problems import named
 from vitale_drivers.base import (
     Arm,
     Failed,
@@ -83,7 +84,7 @@ def test_a_card_that_is_held_is_read_when_it_is_let_go(
     inbox.wait(ReaderChanged, state_is("present"))
     with held(share) as release:
         driver.arm(arm())
-        assert inbox.wait(Progress, lambda report: report.step == "retry").reason == "reader_busy"
+        assert named(inbox.wait(Progress, lambda report: report.step == "retry").problem) == "reader_busy"
         release()
         inbox.wait(Presented)
     states = [report.reader.state for report in inbox.reports if isinstance(report, ReaderChanged)]
@@ -101,10 +102,10 @@ def test_a_card_that_is_not_let_go_is_told_as_busy_with_its_holder(
     with held(share) as release:
         driver.arm(arm())
         failed = inbox.wait(Failed)
-        assert failed.reason == "reader_busy"
-        assert "python" in str(failed.data["holder"])
+        assert failed.problem.reason == "reader_busy"
+        assert "python" in str(failed.problem.data["holder"])
         driver.arm(arm(FIRST))
-        assert inbox.wait(Failed).reason == "reader_busy", "one more request gets one more answer"
+        assert inbox.wait(Failed).problem.reason == "reader_busy", "one more request gets one more answer"
         driver.arm(arm(FIRST))
         release()
         inbox.wait(Presented)
@@ -117,7 +118,7 @@ def test_raw_commands_are_told_as_busy_too(open_driver: OpenDriver, virtual_card
     inbox.wait(ReaderChanged, state_is("present"))
     with held():
         driver.transmit(Transmit(id=1, reader=FIRST, apdus=(bytes(5),)))
-        assert inbox.wait(Transmitted).reason == "reader_busy"
+        assert named(inbox.wait(Transmitted).problem) == "reader_busy"
 
 
 def test_a_card_removed_while_it_is_held_is_told_as_removed(
@@ -130,7 +131,7 @@ def test_a_card_removed_while_it_is_held_is_told_as_removed(
         driver.arm(arm())
         inbox.wait(Progress, lambda report: report.step == "retry")
         link.remove()
-        assert inbox.wait(Failed).reason == "medium_removed"
+        assert inbox.wait(Failed).problem.reason == "medium_removed"
         inbox.wait(ReaderChanged, state_is("empty"))
     virtual_card(slot=1)
     inbox.wait(Presented)
@@ -169,7 +170,7 @@ def test_a_service_killed_amid_a_reading_is_told_and_the_card_is_read_when_it_is
     inbox.wait(Progress, lambda report: report.step == "reading")
     pcsc_service.kill()
     failed = inbox.wait(Failed)
-    assert failed.reason == "reader_unavailable"
+    assert failed.problem.reason == "reader_unavailable"
     pcsc_service.start()
     inbox.wait(Presented, lambda report: report.reader == FIRST)
     assert [type(outcome) for outcome in inbox.outcomes()] == [Failed, Presented]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.problems import about, named
 from vitale_drivers.base import Arm, Failed, Presented, Progress, ReaderAdded, ReaderChanged, Started
 from vitale_drivers.cards.channel import Channel
 from vitale_drivers.cards.tasks import phone_reading
@@ -65,7 +66,7 @@ def test_a_phone_is_read(phones: tuple[PcscDriver, Inbox], tap: Tap, block: int)
     assert presented.simulated
     shown = [report.reader.medium for report in inbox.reports if isinstance(report, ReaderChanged)]
     assert shown == [None, "apcv-nfc"]
-    assert [(report.step, report.reason) for report in inbox.reports if isinstance(report, Progress)] == [
+    assert [(report.step, about(report)) for report in inbox.reports if isinstance(report, Progress)] == [
         ("detected", "apcv-nfc"),
         ("reading", "apcv-nfc"),
     ]
@@ -98,7 +99,7 @@ def test_a_locked_phone_is_tried_until_it_is_unlocked(phones: tuple[PcscDriver, 
         return STRING
 
     tap(PhoneCard(string))
-    inbox.wait(Progress, lambda report: report.reason == "medium_unreadable.phone-locked")
+    inbox.wait(Progress, lambda report: named(report.problem) == "medium_unreadable.phone-locked")
     for _ in range(3):
         assert tried.acquire(timeout=10)
     unlocked.set()
@@ -112,7 +113,7 @@ def test_a_locked_phone_is_tried_until_it_is_unlocked(phones: tuple[PcscDriver, 
 def test_a_phone_taken_away_amid_its_reading_is_told_to_hold_still(phones: tuple[PcscDriver, Inbox], tap: Tap) -> None:
     _, inbox = phones
     tap(FaultyCard(PhoneCard(lambda: STRING), parse_faults("withdrawn@40")))
-    inbox.wait(Progress, lambda report: report.reason == "medium_removed.phone")
+    inbox.wait(Progress, lambda report: named(report.problem) == "medium_removed.phone")
     assert inbox.outcomes() == []
 
 
@@ -127,7 +128,7 @@ def test_a_phone_that_never_comes_to_an_end_is_given_up(pcsc_service: PcscServic
         driver.arm(Arm(media=("apcv-nfc",), deadline=time.monotonic() + 600))
         tap(FaultyCard(PhoneCard(lambda: STRING * 9, block=2), parse_faults("slow=20")))
         failed = inbox.wait(Failed)
-        assert (failed.reason, inbox.outcomes()) == ("medium_unreadable", [failed])
+        assert (failed.problem.reason, inbox.outcomes()) == ("medium_unreadable", [failed])
     finally:
         driver.close()
 

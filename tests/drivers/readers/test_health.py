@@ -3,8 +3,9 @@
 from vitale_drivers.base import Health, Report
 from vitale_drivers.readers.health import Troubles
 from vitale_protocol.errors import ReaderBusy, ReaderUnavailable
+from vitale_protocol.problems import Problem
 
-BUSY = ReaderBusy("something else has it", data={"service": "camera", "holder": "zoom"})
+BUSY = ReaderBusy("something else has it", variant="camera", data={"holder": "zoom"})
 
 
 def test_health_follows_from_what_is_the_matter_with_the_readers() -> None:
@@ -13,12 +14,12 @@ def test_health_follows_from_what_is_the_matter_with_the_readers() -> None:
     troubles.tell("camera:2", None)
     assert told == []
     troubles.tell("camera:2", BUSY)
-    busy = Health(state="degraded", reason="reader_busy.camera", detail="camera:2: something else has it (zoom)")
+    busy = Health(state="degraded", problem=Problem("reader_busy", "camera", "camera:2: something else has it (zoom)"))
     assert told == [busy]
     troubles.tell("camera:2", BUSY)
     assert told == [busy], "nothing new"
     troubles.tell("camera:1", ReaderUnavailable("silent"))
-    first = Health(state="degraded", reason="reader_unavailable", detail="camera:1: silent")
+    first = Health(state="degraded", problem=Problem("reader_unavailable", detail="camera:1: silent"))
     assert told == [busy, first]
     troubles.tell("camera:1", None)
     troubles.tell("camera:2", None)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import serial
 
+from tests.problems import named
 from vitale_drivers.base import (
     Arm,
     Failed,
@@ -34,6 +35,7 @@ from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.imager.faults import ImagerFaults, Manners, parse_imager_faults
 from vitale_protocol.errors import ReaderGone, ToolMissing
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
+from vitale_protocol.problems import Problem
 
 STRING = SIMULATED_PREFIX + b"an opaque string of the simulator, as long as they are " * 3
 OTHER = SIMULATED_PREFIX + b"another opaque string"
@@ -66,7 +68,7 @@ class Desk:
 
     def retries(self, reader: str) -> list[str]:
         reports = [report for report in list(self.inbox.reports) if isinstance(report, Progress)]
-        return [report.reason for report in reports if report.step == "retry" and report.reader == reader]
+        return [named(report.problem) for report in reports if report.step == "retry" and report.reader == reader]
 
 
 MakeDesk = Callable[..., Desk]
@@ -157,7 +159,7 @@ def test_the_longest_code_is_read_and_a_longer_one_is_told(desk: Desk) -> None:
     assert len(desk.scanned(b"x" * 4096).evidence["string"]) == 4096
     desk.imager.scan(b"x" * 4097)
     failed = desk.inbox.wait(Failed)
-    assert (failed.reason, failed.data) == ("payload_invalid", {"fault": "too-long"})
+    assert named(failed.problem) == "payload_invalid.too-long"
     assert desk.scanned(STRING).evidence["string"] == STRING
 
 
@@ -189,12 +191,14 @@ def test_other_codes_are_told(make_desk: MakeDesk) -> None:
     desk = make_desk(manners=Manners(aim=True))
     desk.arm()
     desk.imager.scan(b"3400930000120", "ean")
-    assert desk.inbox.wait(Failed).data == {"medium": "other"}
+    assert desk.inbox.wait(Failed).problem.data == {"medium": "other"}
 
 
 def test_raw_commands_are_answered(desk: Desk) -> None:
     desk.driver.transmit(Transmit(id=3, reader=desk.id, apdus=(b"\x00\xa4\x04\x00",)))
-    assert desk.inbox.wait(Transmitted) == Transmitted(id=3, responses=(), reason="medium_unsupported")
+    assert desk.inbox.wait(Transmitted) == Transmitted(
+        id=3, responses=(), problem=Problem("medium_unsupported", "lease")
+    )
 
 
 # ── imagers as they should not be ────────────────────────────────────────────────────────────────────────────────────
@@ -205,7 +209,7 @@ def test_an_imager_that_sends_no_end_is_told_and_the_next_scan_is_not_joined(mak
     desk.arm()
     for _ in range(2):
         desk.imager.scan(STRING)
-        desk.inbox.wait(Progress, lambda report: report.reason == "payload_invalid.incomplete")
+        desk.inbox.wait(Progress, lambda report: named(report.problem) == "payload_invalid.incomplete")
     desk.imager.faults = ImagerFaults()
     assert desk.scanned(OTHER).evidence["string"] == OTHER
     assert len(desk.inbox.outcomes()) == 1
@@ -216,7 +220,7 @@ def test_a_line_without_end_is_told_once_and_the_imager_can_be_used_again(desk: 
     desk.imager.faults = parse_imager_faults("endless")
     hand = threading.Thread(target=desk.imager.scan, args=(STRING,))
     hand.start()
-    assert desk.inbox.wait(Failed).data == {"fault": "too-long"}
+    assert desk.inbox.wait(Failed).problem.variant == "too-long"
     desk.imager.unplug()
     hand.join()
     desk.inbox.wait(ReaderRemoved)
@@ -237,7 +241,7 @@ def test_a_wrong_speed_ends_in_a_word_about_it_and_the_right_one_is_read(make_de
     desk = make_desk(faults=f"misread={heard}", line_timeout=0.3)
     desk.arm()
     desk.imager.scan(STRING)
-    desk.inbox.wait(Progress, lambda report: report.reason.startswith("payload_invalid."))
+    desk.inbox.wait(Progress, lambda report: named(report.problem).startswith("payload_invalid."))
     desk.imager.unplug()
     desk.inbox.wait(ReaderRemoved)
     desk.imager.faults = ImagerFaults()
@@ -340,9 +344,9 @@ def test_a_port_that_another_program_has_is_told_and_used_when_it_is_free(tmp_pa
         try:
             added = inbox.wait(ReaderAdded).reader
             assert (added.state, added.error) == ("unavailable", "reader_busy")
-            assert inbox.wait(Health, lambda health: health.state == "degraded").reason == "reader_busy.scanner"
+            assert named(inbox.wait(Health, lambda health: health.state == "degraded").problem) == "reader_busy.scanner"
             driver.arm(Arm(media=MEDIA, deadline=time.monotonic() + 600))
-            assert inbox.wait(Progress).reason == "reader_busy.scanner"
+            assert named(inbox.wait(Progress).problem) == "reader_busy.scanner"
             assert not driver.stuck()
             other.close()
             assert inbox.wait(Health).state == "ok"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from vitale_drivers.readers.reasons import reason_of
+from tests.problems import named
 from vitale_drivers.readers.serial_ports import UsbPort
 from vitale_drivers.scanner import ports as scanner_ports
 from vitale_drivers.scanner.framing import Framing
@@ -280,7 +280,7 @@ def test_why_a_port_cannot_be_opened(
     monkeypatch.setattr(scanner_ports, "SerialLine", refuse)
     with pytest.raises(expected) as caught:
         SerialBus(Settings()).open(PLACE)
-    assert reason_of(caught.value) == reason
+    assert named(caught.value) == reason
     name, _, variant = reason.partition(".")
     assert not variant or variant in variants(name)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.problems import about, named
 from vitale_drivers.base import Arm, Failed, Presented, Progress, ReaderChanged, Report
 from vitale_drivers.scanner.framing import Dropped, Scan
 from vitale_drivers.scanner.scans import MEDIA, Scans
@@ -44,9 +45,9 @@ class Desk:
                 case Presented():
                     short.append(f"presented {report.medium}")
                 case Failed():
-                    short.append(f"failed {report.reason}")
+                    short.append(f"failed {report.problem.reason}")
                 case Progress():
-                    short.append(f"{report.step} {report.reason}")
+                    short.append(f"{report.step} {about(report)}")
                 case ReaderChanged():
                     short.append(f"{report.reader.state} {report.reader.medium}")
                 case _:
@@ -209,17 +210,17 @@ def test_another_code_is_no_repetition(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "symbology", "reason", "more"),
+    ("data", "symbology", "reason", "variant"),
     [
-        (b"3400930000120", "ean", "medium_unsupported", {"medium": "other"}),
-        (b"0103400930000120", "datamatrix", "medium_unsupported", {"medium": "other"}),
-        (b"277010115400329", "code128", "medium_unsupported", {"medium": "nir"}),
-        (b"mdoc:owBjMS4w", "qr", "medium_unsupported", {"medium": "mdoc"}),
-        (b"", "qr", "payload_invalid", {"fault": "empty"}),
+        (b"3400930000120", "ean", "medium_unsupported", "other"),
+        (b"0103400930000120", "datamatrix", "medium_unsupported", "other"),
+        (b"277010115400329", "code128", "medium_unsupported", "nir"),
+        (b"mdoc:owBjMS4w", "qr", "medium_unsupported", "mdoc"),
+        (b"", "qr", "payload_invalid", "empty"),
     ],
 )
 def test_what_is_no_code_of_a_patient_is_told_to_who_waits(
-    desk: Desk, data: bytes, symbology: str, reason: str, more: dict[str, object]
+    desk: Desk, data: bytes, symbology: str, reason: str, variant: str
 ) -> None:
     desk.scan(data, symbology)
     desk.after(REPEAT - 0.3)
@@ -228,8 +229,8 @@ def test_what_is_no_code_of_a_patient_is_told_to_who_waits(
     desk.scan(data, symbology)
     (failed,) = desk.reports
     assert isinstance(failed, Failed)
-    assert (failed.reader, failed.reason, failed.data) == ("scanner:x", reason, more)
-    assert data.decode() not in failed.detail or not data
+    assert (failed.reader, failed.problem.reason, failed.problem.variant) == ("scanner:x", reason, variant)
+    assert data.decode() not in failed.problem.detail or not data
     desk.scan(data, symbology)
     assert len(desk.reports) == 1, "an imager in its stand repeats that, too"
 
@@ -258,7 +259,7 @@ def test_a_line_that_is_too_long_is_told_to_who_waits(desk: Desk) -> None:
     desk.scans.take(Dropped("too-long"))
     (failed,) = desk.reports
     assert isinstance(failed, Failed)
-    assert (failed.reason, failed.data) == ("payload_invalid", {"fault": "too-long"})
+    assert named(failed.problem) == "payload_invalid.too-long"
     assert "too-long" in variants("payload_invalid")
 
 

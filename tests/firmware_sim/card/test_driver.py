@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.problems import named
 from vitale_drivers.base import (
     Arm,
     Failed,
@@ -112,7 +113,7 @@ def test_what_cannot_be_read_fails_and_shows(
     there.arm()
     failed = there.outcome()
     assert isinstance(failed, Failed)
-    assert (failed.reason, failed.data) == (reason, data)
+    assert (failed.problem.reason, failed.problem.data) == (reason, data)
     there.driver.remove("comptoir")
     changed = there.next(ReaderChanged)
     assert isinstance(changed, ReaderChanged)
@@ -129,7 +130,7 @@ def test_a_card_that_withdraws_itself_leaves_its_reader_empty(desk: OpenDesk) ->
     there.arm()
     failed = there.outcome()
     assert isinstance(failed, Failed)
-    assert failed.reason == "medium_removed"
+    assert failed.problem.reason == "medium_removed"
     changed = there.next(ReaderChanged)
     assert isinstance(changed, ReaderChanged)
     assert changed.reader.state == "empty"
@@ -145,7 +146,7 @@ def test_a_stuck_card_is_stuck_until_it_is_pulled_out(desk: OpenDesk) -> None:
     there.driver.remove("comptoir")
     failed = there.outcome()
     assert isinstance(failed, Failed)
-    assert failed.reason == "medium_removed"
+    assert failed.problem.reason == "medium_removed"
 
 
 def test_closing_ends_a_stuck_reading_in_silence(desk: OpenDesk) -> None:
@@ -170,7 +171,7 @@ def test_raw_apdus(desk: OpenDesk, reader: str, apdus: tuple[str, ...], reason: 
     there.driver.transmit(Transmit(id=7, reader=reader, apdus=tuple(bytes.fromhex(apdu) for apdu in apdus)))
     answered = there.next(Transmitted)
     assert isinstance(answered, Transmitted)
-    assert (answered.id, answered.reason, len(answered.responses)) == (7, reason, count)
+    assert (answered.id, named(answered.problem), len(answered.responses)) == (7, reason, count)
 
 
 @pytest.mark.parametrize(

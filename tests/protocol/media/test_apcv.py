@@ -113,11 +113,11 @@ class TestSeveralProfiles:
             apcv.profile_of(evidence, (ONE, OTHER))
 
 
-@pytest.mark.parametrize(("state", "title"), [("phone-locked", "Téléphone verrouillé"), ("", "Téléphone illisible")])
-def test_the_catalogue_speaks_of_a_phone(state: str, title: str) -> None:
-    error = MediumUnreadable(data={"medium": "apcv-nfc", **({"state": state} if state else {})})
-
-    assert to_wire(error, "fr")["message"] == title
+@pytest.mark.parametrize(
+    ("variant", "title"), [("phone-locked", "Téléphone verrouillé"), ("apcv-nfc", "Téléphone illisible")]
+)
+def test_the_catalogue_speaks_of_a_phone(variant: str, title: str) -> None:
+    assert to_wire(MediumUnreadable(variant=variant), "fr")["message"] == title
 
 
 def test_a_reading_survives_the_wire() -> None:

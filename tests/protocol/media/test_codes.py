@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.problems import named
 from vitale_protocol import catalogue
 from vitale_protocol.media import interpret
 from vitale_protocol.media.codes import QR_SYMBOLOGIES, Code, Kind, classify
+from vitale_protocol.problems import Problem
 
 INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.10\x1dS3SARAH\x1dS4GARCIA\x1dS5FS601-01-1977S701154"
 TWO_D_DOC = b"DC02FR000001125E125B0126FR247500010MME/SPECIMEN/NATACHA\x1d\x1fABCD"
@@ -48,7 +50,9 @@ def test_what_nothing_else_is_may_be_an_apcv(data: bytes, symbology: str) -> Non
 @pytest.mark.parametrize("data", [b"277010115400329", b"2 77 01 01 154 003 29", b"253072A073004 43", b"2770101154003"])
 @pytest.mark.parametrize("symbology", ["", "qr", "code128"])
 def test_a_nir_that_was_typed(data: bytes, symbology: str) -> None:
-    assert classify(data, symbology) == Code("nir", reason="medium_unsupported", data={"medium": "nir"})
+    assert classify(data, symbology) == Code(
+        "nir", problem=Problem("medium_unsupported", "nir", data={"medium": "nir"})
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_a_nir_that_was_typed(data: bytes, symbology: str) -> None:
 )
 @pytest.mark.parametrize("symbology", ["", "qr"])
 def test_wallets_are_named(data: bytes, kind: Kind, symbology: str) -> None:
-    assert classify(data, symbology) == Code(kind, reason="medium_unsupported", data={"medium": kind})
+    assert classify(data, symbology) == Code(kind, problem=Problem("medium_unsupported", kind, data={"medium": kind}))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +83,9 @@ def test_wallets_are_named(data: bytes, kind: Kind, symbology: str) -> None:
     ],
 )
 def test_another_symbology_is_no_code_of_a_patient(data: bytes, symbology: str) -> None:
-    assert classify(data, symbology) == Code("other", reason="medium_unsupported", data={"medium": "other"})
+    assert classify(data, symbology) == Code(
+        "other", problem=Problem("medium_unsupported", "other", data={"medium": "other"})
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +99,7 @@ def test_another_symbology_is_no_code_of_a_patient(data: bytes, symbology: str) 
     ],
 )
 def test_a_box_of_medicine_without_symbology(data: bytes) -> None:
-    assert classify(data) == Code("other", reason="medium_unsupported", data={"medium": "other"})
+    assert classify(data) == Code("other", problem=Problem("medium_unsupported", "other", data={"medium": "other"}))
     assert classify(data, "qr").kind == "apcv-qr", "a QR code may say anything"
 
 
@@ -105,14 +111,14 @@ def test_digits_that_are_no_article_number(data: bytes) -> None:
 @pytest.mark.parametrize(("data", "kind", "fault"), [(b"", "other", "empty"), (bytes(4097), "too-long", "too-long")])
 @pytest.mark.parametrize("symbology", SYMBOLOGIES)
 def test_nothing_and_too_much(data: bytes, kind: Kind, fault: str, symbology: str) -> None:
-    assert classify(data, symbology) == Code(kind, reason="payload_invalid", data={"fault": fault})
+    assert classify(data, symbology) == Code(kind, problem=Problem("payload_invalid", fault))
 
 
 @given(st.binary(max_size=4200), st.sampled_from(SYMBOLOGIES))
 def test_any_bytes_are_of_one_kind(data: bytes, symbology: str) -> None:
     code = classify(data, symbology)
 
-    assert (code.medium is None) == (code.evidence == {}) == bool(code.reason)
+    assert (code.medium is None) == (code.evidence == {}) == bool(named(code.problem))
     assert code.medium in {None, code.kind}
     if code.medium == "apcv-qr":
         assert symbology in {"", *QR_SYMBOLOGIES}
@@ -131,7 +137,7 @@ def test_a_code_does_not_show_what_it_says(data: bytes) -> None:
 def test_what_is_no_medium_has_its_own_text(kind: str, language: catalogue.Language) -> None:
     assert catalogue.text("medium_unsupported", language, kind) != catalogue.text("medium_unsupported", language)
     plain = catalogue.step_message("retry", language, "medium_unsupported")
-    assert catalogue.step_message("retry", language, f"medium_unsupported.{kind}") != plain
+    assert catalogue.step_message("retry", language, "medium_unsupported", kind) != plain
 
 
 @pytest.mark.parametrize("fault", ["too-long", "empty"])

@@ -186,7 +186,7 @@ class TestReading:
         assert [one[10:-2] for one in sent[:2]] == ["A00000099901", "B000000001"]
         with pytest.raises(MediumUnsupported) as unsupported:
             play(profile.reading_script(), [(b"", 0x6A82)])
-        assert unsupported.value.data == {"medium": "unknown-card", "generation": "contactless"}
+        assert (unsupported.value.variant, unsupported.value.data) == ("contactless", {"medium": "unknown-card"})
 
     @pytest.mark.parametrize("at", [0, 1])
     def test_a_refusal_is_told(self, at: int) -> None:
@@ -194,6 +194,7 @@ class TestReading:
         for sw, state in ((0x6982, {"state": "phone-locked"}), (0x6F00, {}), (0x6200, {})):
             with pytest.raises(MediumUnreadable) as refused:
                 play(profile.reading_script(), [*[(b"", 0x9000)] * at, (b"", sw)])
+            assert refused.value.variant == state.get("state", "apcv-nfc")
             assert refused.value.data == {"medium": "apcv-nfc", "sw": f"{sw:04X}", **state}
 
     def test_what_only_prepares_is_not_kept(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_protocol import errors
+from vitale_protocol import catalogue, errors
 from vitale_protocol.catalogue import LANGUAGES, Language
 from vitale_protocol.errors import (
     DaemonUnreachable,
@@ -16,14 +16,13 @@ from vitale_protocol.errors import (
     MediumUnsupported,
     PresentationTimeout,
     ReaderError,
-    ReaderUnavailable,
     RemoteError,
-    ResolverRefused,
     VitaleError,
     concrete_errors,
 )
+from vitale_protocol.problems import Problem
 from vitale_protocol.session.jsonrpc import Failure
-from vitale_protocol.session.wire_errors import ErrorObject, from_wire, to_wire, variant
+from vitale_protocol.session.wire_errors import ErrorObject, from_wire, to_wire
 
 TRAVELLING = [error for error in concrete_errors() if error.__module__ == errors.__name__ and error.code]
 
@@ -72,25 +71,32 @@ def test_the_data_of_an_error_cannot_replace_what_the_wire_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (MediumUnsupported(data={"medium": "vitale-card", "generation": "vitale-1"}), "vitale-1"),
-        (MediumUnsupported(data={"medium": "cps-card", "generation": ""}), "cps-card"),
-        (MediumUnsupported(data={"medium": "vitale-card", "generation": "vitale-9"}), None),
-        (MediumUnsupported(), None),
-        (ReaderUnavailable(data={"service": "pcsc"}), "pcsc"),
-        (ReaderUnavailable(data={"service": ["pcsc"]}), None),
-        (ResolverRefused(data={"code": "X", "fault": "revoked"}), "revoked"),
-        (ResolverRefused(data={"code": "X"}), None),
-    ],
-    ids=repr,
+    ("reason", "variant"),
+    [(error.reason, variant) for error in TRAVELLING for variant in sorted(catalogue.variants(error.reason))],
 )
-def test_what_is_known_better_is_told_better(error: VitaleError, expected: str | None) -> None:
-    assert variant(error) == expected
+def test_every_variant_travels_and_comes_back(reason: str, variant: str) -> None:
+    error = Problem(reason, variant).error(InternalError)
+    wire = to_wire(error, "en")
+    assert (wire["data"]["reason"], wire["data"]["variant"]) == (reason, variant)
+    entry = catalogue.text(reason, "en", variant)
+    assert (wire["message"], wire["data"]["cause"], wire["data"]["remedy"]) == (entry.title, entry.cause, entry.remedy)
+    assert Problem.of(received(wire)).variant == variant
+
+
+def test_where_no_variant_is_known_none_is_told() -> None:
+    wire = to_wire(MediumUnsupported(data={"variant": "vitale-1", "generation": "vitale-1"}), "fr")
+    assert "variant" not in wire["data"]
+    assert wire["message"] == catalogue.text("medium_unsupported", "fr").title
+
+
+def test_a_variant_of_a_newer_daemon_is_kept() -> None:
+    back = from_wire(Failure(1, 1206, "Carte de demain", {"reason": "medium_unsupported", "variant": "vitale-9"}))
+    assert (type(back), back.variant) == (MediumUnsupported, "vitale-9")
+    assert "variant" not in back.data
 
 
 def test_a_variant_changes_the_texts() -> None:
-    vitale_1 = to_wire(MediumUnsupported(data={"generation": "vitale-1"}), "fr")
+    vitale_1 = to_wire(MediumUnsupported(variant="vitale-1"), "fr")
     assert vitale_1["message"] == "Carte Vitale de première génération"
     assert "ameli" in str(vitale_1["data"]["remedy"])
 
@@ -105,11 +111,14 @@ def test_an_unknown_code_keeps_its_reason_and_its_texts() -> None:
 values = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers())
 
 
-@given(st.integers(), st.text(), st.dictionaries(st.sampled_from(["detail", "reason", "message", "x"]), values))
+@given(
+    st.integers(), st.text(), st.dictionaries(st.sampled_from(["detail", "reason", "variant", "message", "x"]), values)
+)
 def test_any_error_object_becomes_an_error(code: int, message: str, data: Mapping[str, object]) -> None:
     back = from_wire(Failure(1, code, message, dict(data)))
     assert isinstance(back, VitaleError)
     assert isinstance(back.detail, str)
+    assert isinstance(back.variant, str)
     assert back.data["message"] == message
 
 

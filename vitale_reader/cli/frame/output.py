@@ -113,7 +113,8 @@ def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:
     """Title, cause and remedy of an error: for people on standard error, for programs as JSON on standard output."""
     title, cause, remedy = _texts(error)
     if as_json:
-        told = {"reason": error.reason, "message": title, "cause": cause, "remedy": remedy}
+        named = {"reason": error.reason, **({"variant": error.variant} if error.variant else {})}
+        told = {**named, "message": title, "cause": cause, "remedy": remedy}
         told_fully = {**told, "code": error.code, "detail": error.detail, "retryable": error.retryable}
         print_json({"error": told_fully}, pretty=pretty)
         return
@@ -146,10 +147,9 @@ def _texts(error: VitaleError) -> tuple[str, str, str]:
         title, cause, remedy = (str(error.data.get(member, "")) for member in ("message", "cause", "remedy"))
         return title, cause, remedy
     from vitale_protocol import catalogue
-    from vitale_protocol.session.wire_errors import variant
 
     try:
-        entry = catalogue.text(error.reason, language(), variant(error))
+        entry = catalogue.text(error.reason, language(), error.variant)
     except KeyError:
         return error.reason or t("Erreur", "Error"), "", ""
     return entry.title, entry.cause, entry.remedy

@@ -5,6 +5,7 @@ import msgspec
 from vitale_drivers.base import Arm, Presented
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.events import Reader, Step
+from vitale_protocol.problems import Problem
 
 __all__ = [
     "PATIENT_MEDIA",
@@ -104,12 +105,13 @@ class Unread(msgspec.Struct, frozen=True):
 
 
 class Tell(msgspec.Struct, frozen=True):
-    """How this request or subscription gets on; ``reason`` is a catalogue reason where the step has one."""
+    """How this request or subscription gets on; ``problem`` and ``medium`` as those of a driver's ``Progress``."""
 
     request: Wish
     step: Step
     reader: str | None = None
-    reason: str = ""
+    problem: Problem | None = None
+    medium: str = ""
 
 
 class Announce(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ from vitale_drivers.base import Presented
 from vitale_protocol.errors import (
     AmbiguousMedium,
     Cancelled,
+    MediumUnsupported,
     NoReader,
     PresentationTimeout,
     ReaderBusy,
@@ -51,6 +52,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 from vitale_protocol.events import Reader, Step
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.actions import (
     Action,
     Announce,
@@ -120,16 +122,16 @@ class Hub(msgspec.Struct):
         self._drivers[driver] = DriverState(frozenset(media))
         return self._settle(now, [])
 
-    def driver_down(self, driver: str, reason: str, now: float) -> list[Action]:
+    def driver_down(self, driver: str, problem: Problem | None, now: float) -> list[Action]:
         """A driver's worker ended: its readers go, its requests stay."""
-        self._drivers[driver] = DriverState(frozenset(), trouble=reason)
+        self._drivers[driver] = DriverState(frozenset(), trouble=problem)
         gone = [slot.reader for slot in self._slots.values() if slot.reader.driver == driver]
         return self._settle(now, [action for reader in gone for action in self._remove(reader)], readers=True)
 
-    def driver_health(self, driver: str, reason: str, now: float) -> list[Action]:
-        """A driver says that it is well (empty reason) or why it is not."""
+    def driver_health(self, driver: str, problem: Problem | None, now: float) -> list[Action]:
+        """A driver says that it is well, or why it is not."""
         if state := self._drivers.get(driver):
-            state.trouble = reason
+            state.trouble = problem
         return self._settle(now, [])
 
     def reader_added(self, reader: Reader, now: float) -> list[Action]:
@@ -163,7 +165,9 @@ class Hub(msgspec.Struct):
         slot = self._slots.get(reader_id)
         if slot is None:
             return []
-        told = [Tell(wish, "retry", reader_id, ReaderGone.reason) for wish in self._wishes.concerned(slot.reader)]
+        told = [
+            Tell(wish, "retry", reader_id, Problem(ReaderGone.reason)) for wish in self._wishes.concerned(slot.reader)
+        ]
         return self._settle(now, [*self._remove(slot.reader), *told], readers=True)
 
     # ── requests ──
@@ -177,7 +181,7 @@ class Hub(msgspec.Struct):
         actions: list[Action] = [Tell(request, "armed")]
         if not self._present(request):
             actions += [
-                Tell(request, "retry", slot.reader.id, Replayed.reason)
+                Tell(request, "retry", slot.reader.id, Problem(Replayed.reason))
                 for slot in self._slots.values()
                 if slot.spent and self._lies_for(request, slot)
             ]
@@ -217,11 +221,11 @@ class Hub(msgspec.Struct):
 
     # ── presentations ──
 
-    def progress(self, reader_id: str, step: Step, reason: str = "") -> list[Action]:
+    def progress(self, reader_id: str, step: Step, problem: Problem | None = None, medium: str = "") -> list[Action]:
         """A driver says how a presentation gets on: told to whom it would go."""
         slot = self._slots.get(reader_id)
         wish = self._wishes.claimant(slot.reader) if slot else None
-        return [Tell(wish, step, reader_id, reason)] if wish else []
+        return [Tell(wish, step, reader_id, problem, medium)] if wish else []
 
     def presented(self, presentation: Presented, now: float) -> list[Action]:
         """A driver read a medium."""
@@ -286,7 +290,7 @@ class Hub(msgspec.Struct):
             return self._settle(now, [])
         if error.reason in DELAYS:
             slot.broken = True
-            return self._settle(now, [Tell(wish, "retry", reader_id, error.reason)], readers=True)
+            return self._settle(now, [Tell(wish, "retry", reader_id, Problem.of(error))], readers=True)
         if isinstance(wish, Subscribed):
             return self._settle(now, [Unread(wish, error, reader_id)])
         ended = self._end(wish.key)
@@ -301,8 +305,8 @@ class Hub(msgspec.Struct):
                 actions.append(Refuse(request, PresentationTimeout()))
         for key, (end, error) in list(self._without_reader.items()):
             if end <= now and (ended := self._end(key)):
-                troubles = {name: state.trouble for name, state in sorted(self._drivers.items()) if state.trouble}
-                actions.append(Refuse(ended, error(data={"drivers": dict(troubles)})))
+                drivers = {name: each.trouble.reason for name, each in sorted(self._drivers.items()) if each.trouble}
+                actions.append(Refuse(ended, error(data={"drivers": {**drivers}})))
         return self._settle(now, actions)
 
     # ── inside ──
@@ -346,25 +350,25 @@ class Hub(msgspec.Struct):
         if reader.medium != "unknown-card":
             return []
         concerned = self._wishes.concerned(reader)
-        return [Tell(wish, "remove_card", reader.id, "medium_unsupported") for wish in concerned]
+        return [Tell(wish, "remove_card", reader.id, Problem(MediumUnsupported.reason)) for wish in concerned]
 
     def _have_removed(self, slot: Slot) -> list[Action]:
         """Rule 3: those who waited before the medium came need it to come again."""
         if not slot.occupied:
             return []
         return [
-            Tell(request, "remove_card", slot.reader.id, slot.reader.medium or "")
+            Tell(request, "remove_card", slot.reader.id, medium=slot.reader.medium or "")
             for request in self._wishes.requests(slot.reader, slot.reader.medium)
             if request.asked_at < slot.since
         ]
 
     def _tell_renewed(self, wish: Wish, slot: Slot) -> Action:
         """Rule 9: whoever waits needs another code than the one that was used."""
-        return Tell(wish, "retry", slot.reader.id, Replayed.reason)
+        return Tell(wish, "retry", slot.reader.id, Problem(Replayed.reason))
 
     def _tell_leased(self, request: Waiting, slot: Slot) -> Action:
         """Rule 12."""
-        return Tell(request, "retry", slot.reader.id, ReaderBusy.reason)
+        return Tell(request, "retry", slot.reader.id, Problem(ReaderBusy.reason))
 
     def _settle(self, now: float, actions: list[Action], *, readers: bool = False) -> list[Action]:
         """What follows from the new state: who has no reader, if ``readers`` changed, and what to arm drivers for."""

@@ -16,13 +16,13 @@ Rules (``docs/explanation/arbitration.md`` names the test of each):
 from collections import OrderedDict
 from collections.abc import Callable
 from math import inf
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from vitale_drivers.base import Command, Leased, Unlease, Unleased
 from vitale_drivers.base import Lease as LeaseCommand
-from vitale_protocol.errors import LeaseConflict, LeaseExpired, MediumUnreadable, ReaderBusy, VitaleError, by_reason
+from vitale_protocol.errors import LeaseConflict, LeaseExpired, MediumUnreadable, ReaderBusy, VitaleError
 from vitale_protocol.events import LeaseEnded, LeaseWhy, Reader
 
 __all__ = ["Holder", "Lease", "Leases", "expired"]
@@ -180,10 +180,9 @@ class Leases:
         if lease is None or lease.answer is None:
             return  # it was given up meanwhile, and the driver told so
         answer, lease.answer = lease.answer, None
-        if report.reason:
+        if report.problem is not None:
             del self._current[lease.reader]
-            data: dict[str, Any] = dict(report.data)
-            answer((by_reason(report.reason) or MediumUnreadable)(data=data))
+            answer(report.problem.error(MediumUnreadable))
             return
         lease.atr = report.atr
         self.renew(lease, lease.ttl, now)
@@ -236,4 +235,4 @@ class Leases:
 
 def expired(why: LeaseWhy) -> LeaseExpired:
     """What the use of a lease is answered with that has ended so."""
-    return LeaseExpired(f"the lease has ended: {why}", data={"why": why})
+    return LeaseExpired(f"the lease has ended: {why}", variant=why, data={"why": why})

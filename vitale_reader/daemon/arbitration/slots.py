@@ -6,6 +6,7 @@ import msgspec
 
 from vitale_drivers.base import Arm, Presented
 from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 
 __all__ = ["DriverState", "Slot", "fingerprint"]
 
@@ -62,7 +63,7 @@ class DriverState(msgspec.Struct):
 
     media: frozenset[str]
     armed: Arm | None = None
-    trouble: str = ""
+    trouble: Problem | None = None
 
 
 def fingerprint(presentation: Presented) -> bytes:

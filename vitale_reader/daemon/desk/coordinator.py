@@ -31,10 +31,12 @@ from vitale_drivers.base import (
 from vitale_drivers.base import Started as DriverStarted
 from vitale_protocol.errors import (
     Cancelled,
+    MediumUnreadable,
     NoReader,
     ShuttingDown,
 )
-from vitale_protocol.events import Reader, Step
+from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.actions import (
     Action,
     Announce,
@@ -53,7 +55,7 @@ from vitale_reader.daemon.arbitration.hub import Hub
 from vitale_reader.daemon.arbitration.leases import Holder
 from vitale_reader.daemon.desk.leasing import LeaseDesk
 from vitale_reader.daemon.desk.previews import Previews, Viewer
-from vitale_reader.daemon.desk.reports import error_of, reader_of, told
+from vitale_reader.daemon.desk.reports import reader_of, told
 from vitale_reader.daemon.desk.subscriptions import Subscriber, Subscription
 from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
 from vitale_reader.daemon.issuing import delivery
@@ -260,8 +262,8 @@ class Desk:
         match report:
             case DriverStarted(media=media):
                 self._do(self._hub.driver_up(driver, media, now))
-            case Health(reason=reason):
-                self._do(self._hub.driver_health(driver, reason, now))
+            case Health(problem=problem):
+                self._do(self._hub.driver_health(driver, problem, now))
             case ReaderAdded(reader=reader):
                 self._do(self._hub.reader_added(msgspec.structs.replace(reader, driver=driver), now))
             case ReaderChanged(reader=reader):
@@ -280,17 +282,17 @@ class Desk:
     def _presentation(self, report: Progress | Presented | Failed, now: float, *, simulated: bool) -> None:
         match report:
             case Progress():
-                self._do(self._hub.progress(report.reader, report.step, report.reason))
+                self._do(self._hub.progress(report.reader, report.step, report.problem, report.medium))
             case Presented():
                 # A simulated reader makes a simulated presentation, whatever its driver says of that.
                 simulated = simulated or report.simulated
                 self._do(self._hub.presented(msgspec.structs.replace(report, simulated=simulated), now))
             case Failed():
-                self._do(self._hub.failed(report.reader, error_of(report), now))
+                self._do(self._hub.failed(report.reader, report.problem.error(MediumUnreadable), now))
 
-    def driver_ended(self, driver: str, reason: str) -> None:
+    def driver_ended(self, driver: str, problem: Problem | None) -> None:
         """A driver's process ended."""
-        self._do(self._hub.driver_down(driver, reason, self._now()))
+        self._do(self._hub.driver_down(driver, problem, self._now()))
 
     async def stop(self) -> None:
         """Answers every request that waits, and finishes what was being delivered."""
@@ -334,19 +336,19 @@ class Desk:
                 asked = self._asked.pop(request.key)
                 self._spawn(self._delivery.note(asked, error.reason))
                 asked.client.fail(asked.request, error)
-            case Tell(request=request, step=step, reader=reader_id, reason=reason):
-                self._tell(request, step, reader_id, reason)
+            case Tell(request=request):
+                self._tell(request, action)
             case Announce(what=what, reader=reader):
                 if what == "removed":
                     self._previews.removed(reader.id)
                     self.leases.removed(reader.id)
                 self.announce(what, reader)
 
-    def _tell(self, wish: Wish, step: Step, reader: str | None, reason: str) -> None:
+    def _tell(self, wish: Wish, told: Tell) -> None:
         if isinstance(wish, Subscribed):
-            self._subscriptions[wish.key].progress("", step, reader, reason)
+            self._subscriptions[wish.key].progress("", told.step, told.reader, told.problem, told.medium)
         elif asked := self._asked.get(wish.key):
-            asked.client.progress(asked.request, step, reader, reason)
+            asked.client.progress(asked.request, told.step, told.reader, told.problem, told.medium)
 
     def _hand_out(self, subscription: Subscription, presentation: Presented, driver: str) -> None:
         asked = Asked(

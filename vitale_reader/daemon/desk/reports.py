@@ -1,6 +1,4 @@
-"""What a driver's report says: which reader it is about, what of it may be logged, and the error that it tells."""
-
-from typing import Any
+"""What a driver's report says: which reader it is about, and what of it may be logged."""
 
 from vitale_drivers.base import (
     Failed,
@@ -13,9 +11,9 @@ from vitale_drivers.base import (
     ReaderRemoved,
     Report,
 )
-from vitale_protocol.errors import MediumUnreadable, VitaleError, by_reason
+from vitale_protocol.problems import Problem
 
-__all__ = ["error_of", "reader_of", "told"]
+__all__ = ["reader_of", "told"]
 
 
 def reader_of(report: Report) -> str | None:
@@ -43,18 +41,15 @@ def told(report: Report) -> str:
         case ReaderRemoved(reader=reader_id) | Presented(reader=reader_id):
             said = reader_id
         case Progress():
-            said = f"{report.reader} {report.step} {report.reason}"
+            said = f"{report.reader} {report.step} {_named(report.problem) or report.medium}"
         case Failed():
-            said = f"{report.reader} {report.reason}: {report.detail}"
+            said = f"{report.reader} {_named(report.problem)}: {report.problem.detail}"
         case Health():
-            said = f"{report.state} {report.reason} {report.detail}"
+            said = f"{report.state} {_named(report.problem)} {report.problem.detail if report.problem else ''}"
         case _:
             said = ""
     return f"{type(report).__name__} {said}".rstrip()
 
 
-def error_of(report: Failed) -> VitaleError:
-    """The error that a failed reading tells."""
-    error = by_reason(report.reason) or MediumUnreadable
-    data: dict[str, Any] = dict(report.data)
-    return error(report.detail, data=data)
+def _named(problem: Problem | None) -> str:
+    return "" if problem is None else f"{problem.reason} {problem.variant}".rstrip()

@@ -12,6 +12,7 @@ import msgspec
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.events import PresentationToken, Step
 from vitale_protocol.methods import PresentationResult
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.issuing.issuer import Grant
 
 __all__ = ["Subscriber", "Subscription"]
@@ -32,7 +33,9 @@ class Subscriber(Protocol):
     def presentation_failed(self, subscription: str, error: VitaleError, reader: str | None) -> None:
         """A presentation that gave no token."""
 
-    def subscription_progress(self, subscription: str, step: Step, reader: str | None, reason: str) -> None:
+    def subscription_progress(
+        self, subscription: str, step: Step, reader: str | None, problem: Problem | None, medium: str
+    ) -> None:
         """How a presentation gets on."""
 
 
@@ -58,6 +61,8 @@ class Subscription(msgspec.Struct, frozen=True, eq=False):
         """A presentation gave none."""
         self.subscriber.presentation_failed(self.name, error, self.reader)
 
-    def progress(self, request: int | str, step: Step, reader: str | None, reason: str) -> None:
+    def progress(
+        self, request: int | str, step: Step, reader: str | None, problem: Problem | None, medium: str
+    ) -> None:
         """How a presentation gets on."""
-        self.subscriber.subscription_progress(self.name, step, reader, reason)
+        self.subscriber.subscription_progress(self.name, step, reader, problem, medium)

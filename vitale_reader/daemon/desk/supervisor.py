@@ -34,6 +34,7 @@ from vitale_drivers.base import (
 from vitale_drivers.host.pipe import Decoder, StreamError, encode
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable
 from vitale_protocol.methods import DriverHealth
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.desk.native_output import Overheard
 
 __all__ = ["Beat", "Supervisor", "Worker"]
@@ -72,9 +73,9 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     farewell: float = 2.0
 
 
-#: What the supervisor tells of a driver: its name with a report, or with the reason why its process ended.
+#: What the supervisor tells of a driver: its name with a report, or with the problem that its process ended with.
 OnReport = Callable[[str, Report], None]
-OnEnd = Callable[[str, str], None]
+OnEnd = Callable[[str, Problem | None], None]
 
 
 class Worker(msgspec.Struct):
@@ -92,8 +93,7 @@ class Worker(msgspec.Struct):
     media: tuple[str, ...] = ()
     version: str = ""
     restarts: int = 0
-    reason: str = ""
-    detail: str = ""
+    problem: Problem | None = None
     _process: asyncio.subprocess.Process | None = None
     _status: int = 0
     _stopping: bool = False
@@ -109,6 +109,7 @@ class Worker(msgspec.Struct):
     @property
     def health(self) -> DriverHealth:
         """The driver as ``station.info`` shows it."""
+        problem = self.problem or Problem("")
         return DriverHealth(
             name=self.name,
             state=self.state,
@@ -116,8 +117,9 @@ class Worker(msgspec.Struct):
             restarts=self.restarts,
             pid=self._process.pid if self._process else None,
             version=self.version or None,
-            reason=self.reason or None,
-            detail=self.detail or None,
+            reason=problem.reason or None,
+            variant=problem.variant or None,
+            detail=problem.detail or None,
         )
 
     async def run(self) -> None:
@@ -131,7 +133,7 @@ class Worker(msgspec.Struct):
                 break
             # What the worker itself said of its end says more than its exit status.
             if self.state != "degraded":
-                self.reason, self.detail = ReaderUnavailable.reason, why
+                self.problem = Problem(ReaderUnavailable.reason, detail=why)
             self.state = "restarting"
             logger.warning("driver %s: %s", self.name, why)
             self._end_of_process()
@@ -251,12 +253,12 @@ class Worker(msgspec.Struct):
                     future.set_result(report)
             case Started():
                 self.state, self.media, self.version = "ready", report.media, report.version
-                self.reason = self.detail = ""
+                self.problem = None
                 self._answered.set()
                 self.on_report(self.name, report)
             case Health():
                 self.state = "ready" if report.state == "ok" else "degraded"
-                self.reason, self.detail = report.reason, report.detail
+                self.problem = report.problem
                 self.on_report(self.name, report)
             case _:
                 self.on_report(self.name, report)
@@ -309,7 +311,7 @@ class Worker(msgspec.Struct):
             if not future.done():
                 future.set_exception(ReaderGone(f"driver {self.name} ended"))
         self._transmissions.clear()
-        self.on_end(self.name, self.reason)
+        self.on_end(self.name, self.problem)
 
 
 class Supervisor:

@@ -1,7 +1,6 @@
 """Calls for leases: a card for one session's own APDUs, which are written down nowhere."""
 
-from vitale_drivers.base import Transmitted
-from vitale_protocol.errors import CardError, InvalidRequest, LeaseExpired, ReaderError, VitaleError, by_reason
+from vitale_protocol.errors import CardError, InvalidRequest, LeaseExpired, MediumUnreadable, ReaderError, VitaleError
 from vitale_protocol.methods import (
     CardTransmit,
     CardTransmitted,
@@ -13,6 +12,7 @@ from vitale_protocol.methods import (
     LeaseRenewed,
     Result,
 )
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.leases import Lease, expired
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
@@ -69,19 +69,18 @@ class LeaseCalls:
             done = await self._parts.desk.supervisor.transmit(lease.driver, lease.reader, apdus, lease=lease.number)
         except ReaderError as error:
             raise expired("reader") from error
-        if done.reason:
-            raise self._failure(lease, done)
+        if done.problem is not None:
+            raise self._failure(lease, done.problem, len(done.responses))
         return CardTransmitted(responses=tuple(response.hex().upper() for response in done.responses))
 
-    def _failure(self, lease: Lease, done: Transmitted) -> VitaleError:
+    def _failure(self, lease: Lease, problem: Problem, index: int) -> VitaleError:
         """The error of an exchange that failed: the card's own, and otherwise the lease has ended with it."""
-        index = len(done.responses)
-        error = by_reason(done.reason)
-        if error is CardError:
-            return CardError(data={"sw": str(done.data.get("sw", "")), "index": index})
+        error = problem.error(MediumUnreadable)
+        if isinstance(error, CardError):
+            return CardError(data={"sw": str(problem.data.get("sw", "")), "index": index})
         why = self._parts.desk.leases.why_ended(lease)
         if why is None:
-            why = "reader" if error is not None and issubclass(error, ReaderError) else "card"
+            why = "reader" if isinstance(error, ReaderError) else "card"
         ended = expired(why)
         ended.data["index"] = index
         return ended

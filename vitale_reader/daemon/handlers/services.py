@@ -60,7 +60,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         elsewhere = 0 if self.neighbours is None else self.neighbours.load(conversation)
         if self.desk.load(conversation) + elsewhere >= self.limits.requests:
             told = "too many requests, subscriptions and leases in this session"
-            raise LimitExceeded(told, data={"limit": "requests"})
+            raise LimitExceeded(told, variant="requests", data={"limit": "requests"})
 
     def expel(self, client_id: str) -> int:
         """Ends the sessions of a client; how many there were."""

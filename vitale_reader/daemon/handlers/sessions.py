@@ -75,7 +75,7 @@ class SessionCalls:
 
     def _require_room(self, caller: Caller) -> None:
         if len(self._parts.conversations.of_client(caller.client_id)) >= self._parts.limits.sessions:
-            raise LimitExceeded("too many sessions of this client", data={"limit": "sessions"})
+            raise LimitExceeded("too many sessions of this client", variant="sessions", data={"limit": "sessions"})
 
     def _session_ping(self, _conversation: Conversation, _id: RequestId | None, _params: SessionPing) -> Answer:
         return SessionPonged(time=self._parts.clock())

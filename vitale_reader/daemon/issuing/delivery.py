@@ -33,6 +33,7 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.events import Step
 from vitale_protocol.methods import PresentationResult
+from vitale_protocol.problems import Problem
 from vitale_protocol.records import Reading
 from vitale_reader.daemon.issuing.contexts import Contexts, Held
 from vitale_reader.daemon.issuing.issuer import Grant, Issued, Issuer
@@ -66,8 +67,10 @@ class Client(Protocol):
     def fail(self, request: RequestId, error: VitaleError) -> None:
         """The error that a request ended with."""
 
-    def progress(self, request: RequestId, step: Step, reader: str | None, reason: str) -> None:
-        """How a request gets on; ``reason`` is a catalogue reason where the step has one, else empty."""
+    def progress(
+        self, request: RequestId, step: Step, reader: str | None, problem: Problem | None, medium: str
+    ) -> None:
+        """How a request gets on; ``problem`` is why, ``medium`` what the step is about, where it has such."""
 
 
 class Claim(Protocol):
@@ -268,7 +271,7 @@ class Delivery:
         former = self._contexts.of_client(asked.grant.client_id)
         if string is None or digest is None or not self._resolver.resolves:
             return Resolved(reading, digest, former=former)
-        asked.client.progress(asked.request, "resolving", presentation.reader, "")
+        asked.client.progress(asked.request, "resolving", presentation.reader, None, "")
         asking = asyncio.create_task(self._ask(asked, string, digest, former))
         resolution = await self._unless_given_up(asking, asked)
         try:

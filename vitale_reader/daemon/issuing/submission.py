@@ -7,11 +7,14 @@ That it was presented here and now is the application's word, and not the statio
 import logging
 from base64 import b64decode, b64encode
 
+import msgspec
+
 from vitale_drivers.base import Presented
-from vitale_protocol.errors import InvalidParams, MediumUnsupported, PayloadInvalid, VitaleError
+from vitale_protocol.errors import InvalidParams, PayloadInvalid
 from vitale_protocol.media.codes import classify
 from vitale_protocol.media.wedge import repair
 from vitale_protocol.methods import PresentationSubmit
+from vitale_protocol.problems import Problem
 
 __all__ = ["DRIVER", "READER", "presentation_of"]
 
@@ -19,9 +22,6 @@ logger = logging.getLogger(__name__)
 
 READER = "submitted"
 DRIVER = "submit"
-
-#: What a code can be refused for.
-REFUSALS: dict[str, type[VitaleError]] = {error.reason: error for error in (MediumUnsupported, PayloadInvalid)}
 
 
 def presentation_of(params: PresentationSubmit, *, presentation_id: str, at: float) -> Presented:
@@ -35,11 +35,13 @@ def presentation_of(params: PresentationSubmit, *, presentation_id: str, at: flo
     Raises:
         InvalidParams: not exactly one of text and bytes, or not base64.
         PayloadInvalid: nobody's code looks like that, or the text was mangled beyond repair.
-        MediumUnsupported: a code, but not one of a medium; ``data.medium`` says which.
+        MediumUnsupported: a code, but not one of a medium; ``data.medium`` and the variant say which.
     """
     code = classify(_content(params))
-    if code.medium is None:
-        raise REFUSALS.get(code.reason, PayloadInvalid)("not a code that can be presented", data=code.data)
+    if code.problem is not None or code.medium is None:
+        problem = code.problem or Problem(PayloadInvalid.reason)
+        detail = "not a code that can be presented"
+        raise msgspec.structs.replace(problem, detail=detail).error(PayloadInvalid)
     return Presented(
         id=presentation_id, medium=code.medium, reader=READER, at=at, evidence=code.evidence, simulated=False
     )

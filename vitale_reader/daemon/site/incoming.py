@@ -32,6 +32,7 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.events import Step
 from vitale_protocol.methods import PresentationResult, StationMode
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.desk.coordinator import Desk
 from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.issuer import Grant
@@ -68,9 +69,11 @@ class Visitor(msgspec.Struct, eq=False):
         """It ended without a token."""
         self.host.failed(self, error)
 
-    def progress(self, request: RequestId, step: Step, reader: str | None, reason: str) -> None:
+    def progress(
+        self, request: RequestId, step: Step, reader: str | None, problem: Problem | None, medium: str
+    ) -> None:
         """How it gets on."""
-        self.host.progress(self, step, reader, reason)
+        self.host.progress(self, step, reader, problem, medium)
 
     # ── delivery.Claim ──
 
@@ -219,10 +222,10 @@ class Answering:
         if error.reason not in QUIET and (visitor.taken or error.reason != StoreUnavailable.reason):
             self._spawn(self._tell_failure(visitor, error))
 
-    def progress(self, visitor: Visitor, step: Step, reader: str | None, reason: str) -> None:
+    def progress(self, visitor: Visitor, step: Step, reader: str | None, problem: Problem | None, medium: str) -> None:
         """It gets on."""
         name = None if reader is None else site_name(reader, self._station)
-        self._steps.append((visitor.id, StepTold(step=step, reader=name, reason=reason)))
+        self._steps.append((visitor.id, StepTold(step=step, reader=name, problem=problem, medium=medium)))
         if len(self._steps) == 1:
             self._spawn(self._tell_steps())
 
@@ -253,7 +256,8 @@ class Answering:
             self._owed[visitor.id] = (visitor, error)
 
     async def _answer(self, visitor: Visitor, error: VitaleError) -> None:
-        answer = Answer(reason=error.reason, detail=error.detail, data=self._told_elsewhere(error.data))
+        problem = Problem.of(error)
+        answer = Answer(problem=msgspec.structs.replace(problem, data=self._told_elsewhere(problem.data)))
         try:
             await self._rows.answer_alone(visitor.id, self._sealed(visitor, answer), taken=visitor.taken)
         except Cancelled:

@@ -29,10 +29,10 @@ from vitale_protocol.errors import (
     ShuttingDown,
     StoreUnavailable,
     VitaleError,
-    by_reason,
 )
 from vitale_protocol.methods import PresentationResult
 from vitale_protocol.privacy import concealed
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration import hub
 from vitale_reader.daemon.issuing.delivery import Client, incident
 from vitale_reader.daemon.site.rows import Seen, SiteRows, Wanted
@@ -45,19 +45,17 @@ RequestId = int | str
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a desk answers: a result, or the reason why there is none."""
+    """What a desk answers: a result, or the problem why there is none."""
 
     __repr__ = concealed
 
     result: PresentationResult | None = None
-    reason: str = ""
-    detail: str = ""
-    data: dict[str, Any] = {}
+    problem: Problem = Problem(InternalError.reason)
 
     @property
     def error(self) -> VitaleError:
         """The error that it tells."""
-        return (by_reason(self.reason) or InternalError)(self.detail, data=self.data)
+        return self.problem.error(InternalError)
 
 
 class Open(msgspec.Struct, eq=False, kw_only=True):
@@ -181,7 +179,7 @@ class Asking:
             asked = self._open.get(name)
             if asked is not None and not asked.over.done() and not (asked.armed and step.step == "armed"):
                 asked.armed = asked.armed or step.step == "armed"
-                asked.client.progress(asked.request, step.step, step.reader, step.reason)
+                asked.client.progress(asked.request, step.step, step.reader, step.problem, step.medium)
         rows = {row.id: row for row in seen.requests}
         there = {desk.incarnation for desk in seen.desks.values()}
         for name in written & self._open.keys():

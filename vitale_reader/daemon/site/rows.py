@@ -22,6 +22,7 @@ from vitale_protocol.errors import Cancelled, ParseError, StoreUnavailable
 from vitale_protocol.events import Step
 from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
 from vitale_reader.daemon.store.notify import call
@@ -67,7 +68,8 @@ class StepTold(msgspec.Struct, frozen=True, kw_only=True):
 
     step: Step
     reader: str | None
-    reason: str
+    problem: Problem | None = None
+    medium: str = ""
 
 
 class DeskRow(msgspec.Struct, frozen=True):

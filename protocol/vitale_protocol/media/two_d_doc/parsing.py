@@ -100,7 +100,7 @@ def parse(code: bytes) -> TwoDDoc:
     """Takes a 2D-Doc apart; separators that an imager typed as text are no obstacle, nor is a US that it dropped.
 
     Raises:
-        PayloadInvalid: this is no 2D-Doc (``data.fault`` is ``2d-doc-format``), or one whose separators were lost on
+        PayloadInvalid: this is no 2D-Doc (the variant is ``2d-doc-format``), or one whose separators were lost on
             the way (``separators-lost``).
     """
     code = separators.restored(code).rstrip(b"\r\n\t \x04")
@@ -146,7 +146,9 @@ def _without_us(code: bytes, message: int) -> tuple[bytes, bytes]:
     """Some imagers type GS and drop US: the signature of a P-256 key, which nearly all are, is then the end."""
     at = len(code) - 103
     if separators.GS not in code or at < message or not _BASE32.fullmatch(code[at:]):
-        raise _invalid("the separators of the 2D-Doc were lost", "separators-lost")
+        raise PayloadInvalid(
+            "the separators of the 2D-Doc were lost", variant="separators-lost", data={"medium": "2d-doc"}
+        )
     return code[:at], code[at:]
 
 
@@ -191,5 +193,5 @@ def _text(content: bytes) -> str:
         return content.decode("latin-1")
 
 
-def _invalid(detail: str, fault: str = "2d-doc-format") -> PayloadInvalid:
-    return PayloadInvalid(detail, data={"medium": "2d-doc", "fault": fault})
+def _invalid(detail: str) -> PayloadInvalid:
+    return PayloadInvalid(detail, variant="2d-doc-format", data={"medium": "2d-doc"})

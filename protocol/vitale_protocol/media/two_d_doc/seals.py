@@ -48,7 +48,7 @@ def verify_seal(document: TwoDDoc, trust: TrustList | None) -> Seal:
         trust: whom the site trusts; None where it has no list.
 
     Raises:
-        PayloadInvalid: the signature is not that of the signer whom the document names; ``data.fault`` is
+        PayloadInvalid: the signature is not that of the signer whom the document names; the variant is
             ``seal-forged``.
     """
     if trust is None:
@@ -59,7 +59,7 @@ def verify_seal(document: TwoDDoc, trust: TrustList | None) -> Seal:
     signed_by = tuple(one for one in certificates if _fits(document, one))
     if not signed_by:
         raise PayloadInvalid(
-            "the signature of the 2D-Doc does not fit", data={"medium": "2d-doc", "fault": "seal-forged"}
+            "the signature of the 2D-Doc does not fit", variant="seal-forged", data={"medium": "2d-doc"}
         )
     if not any(_in_time(document, one) for one in signed_by):
         return Seal(verified=False, warnings=(SEAL_CERTIFICATE_DATES,))

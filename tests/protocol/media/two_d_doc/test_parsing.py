@@ -168,7 +168,7 @@ def test_without_any_separator_nothing_is_guessed(vector: dict[str, Any]) -> Non
     with pytest.raises(PayloadInvalid) as lost:
         parse(vector["code"].encode().replace(b"\x1d", b"").replace(b"\x1f", b""))
 
-    assert lost.value.data["fault"] == "separators-lost"
+    assert lost.value.variant == "separators-lost"
     assert "mode série" in str(to_wire(lost.value, "fr")["data"]["remedy"])
 
 
@@ -193,7 +193,7 @@ def test_what_is_no_2d_doc(code: bytes) -> None:
     with pytest.raises(PayloadInvalid) as refused:
         parse(code)
 
-    assert refused.value.data == {"medium": "2d-doc", "fault": "2d-doc-format"}
+    assert (refused.value.variant, refused.value.data) == ("2d-doc-format", {"medium": "2d-doc"})
 
 
 def test_nothing_of_the_person_is_shown() -> None:

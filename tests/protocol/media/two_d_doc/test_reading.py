@@ -148,7 +148,7 @@ def test_a_forged_seal_gives_no_reading() -> None:
 
     with pytest.raises(PayloadInvalid) as refused:
         interpret("2d-doc", {"code": forged}, simulated=False, trust=TRUST)
-    assert refused.value.data["fault"] == "seal-forged"
+    assert refused.value.variant == "seal-forged"
 
 
 def test_unknown_signers_are_read_and_not_believed() -> None:

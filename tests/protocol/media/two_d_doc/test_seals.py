@@ -53,7 +53,7 @@ def test_every_byte_counts(vector: dict[str, Any]) -> None:
             continue
         with pytest.raises(PayloadInvalid) as forged:
             verify_seal(document, PUBLISHED)
-        assert forged.value.data["fault"] == "seal-forged"
+        assert forged.value.variant == "seal-forged"
 
 
 @pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
@@ -107,7 +107,7 @@ def test_forged_seals_are_refused(what: str) -> None:
 
     with pytest.raises(PayloadInvalid) as forged:
         verify_seal(document, TRUST)
-    assert forged.value.data == {"medium": "2d-doc", "fault": "seal-forged"}
+    assert (forged.value.variant, forged.value.data) == ("seal-forged", {"medium": "2d-doc"})
     assert to_wire(forged.value, "fr")["message"] == "Cachet non authentique"
 
 
