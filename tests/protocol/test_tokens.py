@@ -76,7 +76,7 @@ class Memory:
 
     def use(self, jti: str, expires_at: float) -> None:
         if jti in self.used:
-            raise TokenInvalid("used before", data={"check": "replayed"})
+            raise TokenInvalid("used before", variant="replayed", data={"check": "replayed"})
         self.used[jti] = expires_at
 
 

@@ -185,7 +185,7 @@ def test_its_end_is_known(slot: FakeDaemon, home: Path) -> None:
             while lease.ended is None:
                 await reader.ping()
             assert lease.ended == "card"
-            slot.handlers["card.transmit"] = lambda _, __: LeaseExpired("over", data={"why": "card"})
+            slot.handlers["card.transmit"] = lambda _, __: LeaseExpired("over", variant="card", data={"why": "card"})
             with pytest.raises(LeaseExpired) as over:
                 await lease.transmit(bytes(5))
             assert over.value.data["why"] == "card"

@@ -20,7 +20,7 @@ class Wire:
 
     def send(self, message: bytes) -> None:
         if len(message) > self.limit:
-            raise LimitExceeded("too long", data={"limit": "message_bytes"})
+            raise LimitExceeded("too long", variant="message_bytes", data={"limit": "message_bytes"})
         self.sent.append(message)
 
     def explain(self, error: LimitExceeded) -> ErrorObject:
