@@ -207,7 +207,7 @@ import time, vitale_reader
 with vitale_reader.connect() as daemon:
     while not all(one.reason for one in daemon.station().drivers):
         time.sleep(0.05)
-    print({one.name: one.reason for one in daemon.station().drivers})
+    print({one.name: f"{one.reason}.{one.variant}" for one in daemon.station().drivers})
 """
     with serve(python_with("daemon"), *DRIVERS):
         health = run(python_with(), "-c", program)
