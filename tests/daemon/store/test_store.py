@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
@@ -224,3 +225,18 @@ def test_a_site_key_that_is_none_or_open_to_others(
         assert caught.value.data["path"] == "site.key_file"
 
     run(work)
+
+
+def test_a_database_that_does_not_answer_in_time_is_away(site_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        store, answers = Store(site_database), threading.Event()
+        await store.open()
+        try:
+            with pytest.raises(StoreUnavailable, match="in time"):
+                await store._in_thread(answers.wait, 0.01)
+            assert store.away
+        finally:
+            answers.set()
+            await store.close()
+
+    asyncio.run(main())

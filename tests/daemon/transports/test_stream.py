@@ -1,0 +1,220 @@
+"""One connection of a byte stream, and the doors before TLS: what comes too early, too late or too often."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+
+from vitale_protocol.session.session import Called, Limits
+from vitale_reader.daemon.access import Peer
+from vitale_reader.daemon.transports.stream import MOST_EARLY, StreamConnection, StreamLimits, TooMany
+from vitale_reader.daemon.transports.tls import Doors
+
+LIMITS = StreamLimits(session=Limits(), connections=2)
+OPEN = b'{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"protocol":[1],"client":{"name":"x"}}}\n'
+
+
+class Transport(asyncio.Transport):
+    """Remembers what was done to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aborted = self.closed = False
+        self.written = b""
+        self.unread = 0
+
+    def abort(self) -> None:
+        self.aborted = self.closed = True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+
+class Service:
+    """A service of which only connections and calls are told."""
+
+    def __init__(self) -> None:
+        self.there = 0
+        self.calls: list[str] = []
+
+    def connected(self, connection: StreamConnection) -> object:
+        self.there += 1
+        return connection
+
+    def disconnected(self, _conversation: object) -> None:
+        self.there -= 1
+
+    def called(self, _conversation: object, event: Called) -> None:
+        self.calls.append(event.method.name)
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await work()
+
+    asyncio.run(main())
+
+
+def connection(service: Service, room: TooMany, *, vouched: bool = True) -> StreamConnection:
+    peer = Peer(transport="tls") if vouched else None
+    return StreamConnection(cast("Any", service), LIMITS, room, lambda _: peer)
+
+
+def test_bytes_that_come_before_the_connection_is_made_are_read_then() -> None:
+    async def work() -> None:
+        service, transport = Service(), Transport()
+        made = connection(service, TooMany(2))
+        made.data_received(OPEN[:40])
+        made.data_received(OPEN[40:])
+        assert service.calls == []
+        made.connection_made(transport)
+        assert service.calls == ["session.open"]
+        made.connection_lost(None)
+
+    run(work)
+
+
+def test_of_early_bytes_no_more_is_kept_than_an_opening_takes() -> None:
+    async def work() -> None:
+        service, transport = Service(), Transport()
+        made = connection(service, TooMany(2))
+        for _ in range(100):
+            made.data_received(b" " * 1_000)
+        made.data_received(OPEN)
+        made.connection_made(transport)
+        assert service.calls == [], "what came after the bound is lost"
+        assert MOST_EARLY == 65_536
+        made.connection_lost(None)
+
+    run(work)
+
+
+def test_a_connection_that_is_lost_before_it_is_made_is_none() -> None:
+    async def work() -> None:
+        service, room, transport = Service(), TooMany(2), Transport()
+        made = connection(service, room)
+        made.connection_lost(None)
+        made.connection_made(transport)
+        assert transport.aborted
+        assert (service.there, room.count) == (0, 0)
+
+    run(work)
+
+
+def test_one_too_many_is_refused_and_leaves_the_room_as_it_was() -> None:
+    async def work() -> None:
+        service, room = Service(), TooMany(2)
+        transports = [Transport() for _ in range(3)]
+        made = [connection(service, room) for _ in transports]
+        for one, transport in zip(made, transports, strict=True):
+            one.connection_made(transport)
+        assert [transport.aborted for transport in transports] == [False, False, True]
+        for one in made:
+            one.connection_lost(None)
+        assert (service.there, room.count) == (0, 0)
+
+    run(work)
+
+
+def test_a_peer_that_nothing_vouches_for_is_refused_without_a_word() -> None:
+    async def work() -> None:
+        service, room, transport = Service(), TooMany(2), Transport()
+        made = connection(service, room, vouched=False)
+        made.connection_made(transport)
+        assert (transport.aborted, transport.written, service.there) == (True, b"", 0)
+        made.data_received(OPEN)
+        assert service.calls == []
+        made.connection_lost(None)
+        assert room.count == 0
+
+    run(work)
+
+
+def test_what_is_no_stream_is_a_fault_of_the_program() -> None:
+    with pytest.raises(TypeError):
+        connection(Service(), TooMany(1)).connection_made(asyncio.BaseTransport())
+
+
+def test_a_client_that_does_not_read_is_cut_off() -> None:
+    async def work() -> None:
+        service, transport = Service(), Transport()
+        made = connection(service, TooMany(2))
+        made.connection_made(transport)
+        transport.unread = LIMITS.send_buffer_bytes
+        made.data_received(b"{\n")
+        assert (transport.aborted, made.has_read_all) == (False, False)
+        transport.unread += 1
+        made.data_received(b"{\n")
+        assert (transport.aborted, made.has_read_all) == (True, False)
+        made.connection_lost(None)
+
+    run(work)
+
+
+def test_a_message_that_is_too_long_ends_the_connection() -> None:
+    async def work() -> None:
+        service, transport = Service(), Transport()
+        made = connection(service, TooMany(2))
+        made.connection_made(transport)
+        made.data_received(b"x" * (LIMITS.session.message_bytes + 2))
+        assert transport.closed
+        assert b"limit_exceeded" in transport.written
+        assert service.there == 0
+        made.connection_lost(None)
+
+    run(work)
+
+
+def test_no_more_handshakes_at_a_time_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        loop, shaken = asyncio.get_running_loop(), asyncio.Event()
+
+        async def start_tls(*_: object, **__: object) -> None:
+            await shaken.wait()
+            raise ssl.SSLError("no certificate")
+
+        monkeypatch.setattr(loop, "start_tls", start_tls, raising=False)
+        doors = Doors(cast("Any", Service()), LIMITS, ssl.create_default_context())
+        transports = [Transport() for _ in range(4)]
+        for transport in transports:
+            doors.knock(transport)
+        assert [transport.aborted for transport in transports] == [False, False, True, True]
+        shaken.set()
+        await asyncio.gather(*doors._tasks)
+        assert all(transport.aborted for transport in transports)
+        later = Transport()
+        doors.knock(later)
+        assert not later.aborted, "there is room again"
+        await asyncio.gather(*doors._tasks)
+
+    run(work)
+
+
+def test_a_daemon_that_stops_ends_the_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        async def start_tls(*_: object, **__: object) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "start_tls", start_tls, raising=False)
+        doors = Doors(cast("Any", Service()), LIMITS, ssl.create_default_context())
+        transport = Transport()
+        doors.knock(transport)
+        (task,) = doors._tasks
+        await asyncio.wait((task,), timeout=0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert transport.aborted
+
+    run(work)
