@@ -1,6 +1,6 @@
 # Everything starts here; each target sets up what it needs (see .ci/setup) and does it once.
 
-.PHONY: help setup demo test test-quick test-newest coverage lint bench yardstick soak docs reference lock bare clean
+.PHONY: help setup demo test test-quick test-newest coverage mutants lint bench yardstick soak docs reference lock bare clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -32,12 +32,23 @@ test-newest:     ## the suite with the newest that setup.cfg allows, in .venv-ne
 	@.ci/setup newest
 	@.venv-newest/bin/python -m pytest $(AT_A_TIME)
 
-coverage:        ## the same, and what it did not reach
+coverage:        ## the suite, what it did not reach, and the floor of each package
 	@.ci/setup test
 	@.venv/bin/coverage erase
-	@.venv/bin/coverage run -m pytest
+	@.venv/bin/coverage run -m pytest $(AT_A_TIME)
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
+	@.venv/bin/coverage json --quiet -o .coverage-floor.json
+	@.venv/bin/python .ci/coverage_floor.py .coverage-floor.json
+
+# Modules to change, how many mutants of each, and what chooses them.
+FILES = protocol/vitale_protocol/tlv.py
+COUNT = 40
+SEED = 1
+
+mutants:         ## FILES="…" COUNT=40 SEED=1: small faults put in, one by one; which of them no test notices
+	@.ci/setup test
+	@.venv/bin/python -m tests.mutants --seed $(SEED) --count $(COUNT) $(FILES)
 
 lint:            ## style, types, import contracts
 	@.ci/setup lint
