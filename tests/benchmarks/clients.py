@@ -20,7 +20,7 @@ from tests.benchmarks.processes import baseline, loads, resident
 from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing
 from vitale_reader import aio
-from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.cli.frame.language import t
 
 __all__ = ["lines"]
@@ -72,26 +72,26 @@ def lines(trips: int, idle: int, say: Callable[[str], None]) -> list[Measure]:
     Raises:
         ToolMissing: there is no pcscd with virtual readers on this machine.
     """
-    with stage(configuration=CONFIGURATION) as scenery:
-        if scenery.service is None or scenery.slot is None:
-            raise ToolMissing(scenery.why, data={"tool": "pcscd"})
+    with demo_environment(configuration=CONFIGURATION) as demo:
+        if demo.service is None or demo.slot is None:
+            raise ToolMissing(demo.why, data={"tool": "pcscd"})
         # First, while what the daemon holds of memory is what it needs.
         say(t(f"{SESSIONS} sessions en attente, {idle} s…", f"{SESSIONS} waiting sessions, {idle} s…"))
-        waiting = asyncio.run(_waiting(scenery, idle))
+        waiting = asyncio.run(_waiting(demo, idle))
         say(t("Beaucoup de clients…", "Many clients…"))
-        found = [*asyncio.run(_crowds(scenery, trips)), *waiting]
+        found = [*asyncio.run(_crowds(demo, trips)), *waiting]
         say(t("Échanges sous réservation…", "Exchanges with a lease…"))
-        scenery.slot.insert("adulte")
-        return [*found, asyncio.run(_leased(scenery, trips))]
+        demo.slot.insert("adulte")
+        return [*found, asyncio.run(_leased(demo, trips))]
 
 
 # ── crowds ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _crowds(scenery: Stage, trips: int) -> list[Measure]:
+async def _crowds(demo: DemoEnvironment, trips: int) -> list[Measure]:
     found: list[Measure] = []
-    async with _echo(scenery.home.parent / "crowd") as echo:
-        ours = scenery.endpoints.unix or ""
+    async with _echo(demo.home.parent / "crowd") as echo:
+        ours = demo.endpoints.unix or ""
         for crowd, busy in itertools.product(CROWDS, (False, True)):
             bare = await _round_trips(echo, crowd, trips, busy=busy)
             times = await _round_trips(ours, crowd, trips, busy=busy)
@@ -130,11 +130,11 @@ async def _round_trips(path: str, crowd: int, trips: int, *, busy: bool) -> list
 # ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _waiting(scenery: Stage, idle: int) -> list[Measure]:
+async def _waiting(demo: DemoEnvironment, idle: int) -> list[Measure]:
     """What sessions cost that wait for a card."""
-    core = scenery.endpoints.pid
+    core = demo.endpoints.pid
     before = resident(core)
-    async with _sessions(scenery.endpoints.unix or "", SESSIONS) as sessions:
+    async with _sessions(demo.endpoints.unix or "", SESSIONS) as sessions:
         began = time.perf_counter()
         for number, (reader, writer) in enumerate(sessions):
             writer.write(_request(number))
@@ -168,13 +168,13 @@ def _request(number: int) -> bytes:
 # ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _leased(scenery: Stage, exchanges: int) -> Measure:
-    async with aio.connect(home=scenery.home, name="bench") as local:
+async def _leased(demo: DemoEnvironment, exchanges: int) -> Measure:
+    async with aio.connect(home=demo.home, name="bench") as local:
         await local.read(timeout=PATIENCE)
         slot = next((reader for reader in await local.readers() if reader.state == "present"), None)
         if slot is None:
             raise ReaderUnavailable("the card is not there")
-        bare = await asyncio.to_thread(_bare_exchanges, scenery, slot.name, exchanges)
+        bare = await asyncio.to_thread(_bare_exchanges, demo, slot.name, exchanges)
         times: list[float] = []
         async with local.lease(slot.id, ttl=PATIENCE) as lease:
             for _ in range(exchanges):
@@ -193,8 +193,8 @@ async def _leased(scenery: Stage, exchanges: int) -> Measure:
     )
 
 
-def _bare_exchanges(scenery: Stage, reader: str, count: int) -> Sequence[float]:
-    environment = os.environ | (scenery.service.environment if scenery.service else {})
+def _bare_exchanges(demo: DemoEnvironment, reader: str, count: int) -> Sequence[float]:
+    environment = os.environ | (demo.service.environment if demo.service else {})
     command = (*baseline("pcsc"), reader, str(count), "exchange")
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     return msgspec.json.decode(done.stdout, type=list[float])

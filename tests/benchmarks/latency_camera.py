@@ -13,9 +13,9 @@ from tests.benchmarks.processes import baseline, loads
 from tests.benchmarks.table import MILLISECONDS, Allowance, Measure, p50, p95
 from vitale_protocol.errors import Cancelled, ReaderUnavailable, ToolMissing
 from vitale_reader import aio
-from vitale_reader.cli.demo.code_devices import CodeStage
+from vitale_reader.cli.demo.code_devices import CodeDevices
 from vitale_reader.cli.demo.codes import Glances
-from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
@@ -46,23 +46,25 @@ def lines(count: int, idle: int, say: Callable[[str], None]) -> list[Measure]:
     """
     say(t("Code visible → jeton…", "Code visible → token…"))
     # Without a service that resolves the strings: its time is that of a network.
-    with stage(simulated_driver=True, codes=True) as scenery:
-        if scenery.codes is None or scenery.codes.camera is None:
-            why = scenery.codes.why_camera if scenery.codes else ""
+    with demo_environment(simulated_driver=True, codes=True) as demo:
+        if demo.codes is None or demo.codes.camera is None:
+            why = demo.codes.why_camera if demo.codes else ""
             raise ToolMissing(why, data={"tool": "opencv-python"})
-        bare = _bare(scenery.codes, scenery.codes.camera, count)
-        return asyncio.run(_measured(scenery, scenery.codes, count, idle, bare))
+        bare = _bare(demo.codes, demo.codes.camera, count)
+        return asyncio.run(_measured(demo, demo.codes, count, idle, bare))
 
 
-async def _measured(scenery: Stage, codes: CodeStage, count: int, idle: int, bare: list[float]) -> list[Measure]:
+async def _measured(
+    demo: DemoEnvironment, codes: CodeDevices, count: int, idle: int, bare: list[float]
+) -> list[Measure]:
     found: list[Measure] = []
-    async with aio.connect(home=scenery.home, name="bench") as local:
+    async with aio.connect(home=demo.home, name="bench") as local:
         pid = next(one.pid for one in (await local.station()).drivers if one.name == "camera")
         if pid is None:
             raise ReaderUnavailable("the driver camera does not run")
         (rest,) = await asyncio.to_thread(loads, (pid,), idle)
         async with _camera_open(local):
-            glances = await _shown(scenery, codes, "camera", count, local)
+            glances = await _shown(demo, codes, "camera", count, local)
             (load,) = await asyncio.to_thread(loads, (pid,), idle)
         found += [
             Measure(
@@ -81,7 +83,7 @@ async def _measured(scenery: Stage, codes: CodeStage, count: int, idle: int, bar
             _load_line(t("non armé", "not armed"), rest, AT_REST, t("rien", "nothing")),
         ]
         if codes.imager is not None:
-            scans = await _shown(scenery, codes, "imager", count, local)
+            scans = await _shown(demo, codes, "imager", count, local)
             found.append(
                 Measure(
                     name=t("code lu par la douchette → jeton vérifié", "code scanned with the imager → verified token"),
@@ -111,9 +113,11 @@ async def _camera_open(local: aio.Connection) -> AsyncGenerator[None]:
             await waiting
 
 
-async def _shown(scenery: Stage, codes: CodeStage, place: str, count: int, local: aio.Connection) -> list[float]:
+async def _shown(
+    demo: DemoEnvironment, codes: CodeDevices, place: str, count: int, local: aio.Connection
+) -> list[float]:
     screen = codes.screen("claire")
-    glances = Glances.at(local, scenery, place, "qr", (("identity",), PATIENCE))
+    glances = Glances.at(local, demo, place, "qr", (("identity",), PATIENCE))
     taken: list[float] = []
     for _ in range(count + 1):
         await glances.read(screen.renewed())
@@ -130,7 +134,7 @@ class _Seen(msgspec.Struct, frozen=True):
     at: float
 
 
-def _bare(codes: CodeStage, camera: "LiveCamera", count: int) -> list[float]:
+def _bare(codes: CodeDevices, camera: "LiveCamera", count: int) -> list[float]:
     screen = codes.screen("claire")
     taken: list[float] = []
     with _bare_process(camera.url) as said:

@@ -23,7 +23,7 @@ from tests.benchmarks.processes import MEBIBYTE, baseline, loads, resident, waki
 from tests.benchmarks.table import MILLISECONDS, Allowance, Measure, p50, p95
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing, VitaleError
 from vitale_reader import aio
-from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.cli.frame.language import t
 from vitale_reader.client.pairing import Pairing
 from vitale_reader.home import Home
@@ -51,18 +51,18 @@ def measure_all(readings: int, idle: int, taps: int, store: str | None, say: Cal
     Raises:
         ToolMissing: there is no pcscd with virtual readers on this machine, and so nothing to measure against.
     """
-    with stage() as scenery:
-        if scenery.service is None or scenery.slot is None:
-            raise ToolMissing(scenery.why, data={"tool": "pcscd"})
+    with demo_environment() as demo:
+        if demo.service is None or demo.slot is None:
+            raise ToolMissing(demo.why, data={"tool": "pcscd"})
         say(t(f"Charge au repos, {idle} s…", f"Idle load, {idle} s…"))
-        measures = _idle(scenery, idle)
+        measures = _idle(demo, idle)
         say(t("Carte présente → jeton…", "Card present → token…"))
-        measures += asyncio.run(_tokens(scenery, readings))
+        measures += asyncio.run(_tokens(demo, readings))
         say(t("Aller-retour…", "Round trips…"))
-        measures += asyncio.run(_pings(scenery, readings))
-        measures += _memory(scenery)
+        measures += asyncio.run(_pings(demo, readings))
+        measures += _memory(demo)
         say(t("Reprise…", "Recovery…"))
-        measures += asyncio.run(_recovery(scenery))
+        measures += asyncio.run(_recovery(demo))
     measures += phones.lines(taps, idle, say)
     measures += latency_camera.lines(taps, idle, say)
     measures += clients.lines(readings, idle, say)
@@ -78,15 +78,15 @@ def measure_all(readings: int, idle: int, taps: int, store: str | None, say: Cal
 # ── card present → token ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _tokens(scenery: Stage, readings: int) -> list[Measure]:
+async def _tokens(demo: DemoEnvironment, readings: int) -> list[Measure]:
     times: dict[str, list[float]] = {"pyscard": [], "unix": [], "tls": []}
-    async with aio.connect(home=scenery.home, name="bench") as local:
-        pairing = await pair(local, scenery)
-        async with aio.connect(home=scenery.home, pairing=pairing, name="bench") as paired:
-            await _present(local, scenery)
+    async with aio.connect(home=demo.home, name="bench") as local:
+        pairing = await pair(local, demo)
+        async with aio.connect(home=demo.home, pairing=pairing, name="bench") as paired:
+            await _present(local, demo)
             name = (await local.readers())[0].name
             for _ in range(ROUNDS):
-                times["pyscard"] += await asyncio.to_thread(_bare_pyscard, scenery, name, readings // ROUNDS)
+                times["pyscard"] += await asyncio.to_thread(_bare_pyscard, demo, name, readings // ROUNDS)
                 times["unix"] += await _readings(local, readings // ROUNDS)
                 times["tls"] += await _readings(paired, readings // ROUNDS)
     return [
@@ -106,18 +106,18 @@ async def _tokens(scenery: Stage, readings: int) -> list[Measure]:
     ]
 
 
-async def pair(local: aio.Connection, scenery: Stage) -> Pairing:
+async def pair(local: aio.Connection, demo: DemoEnvironment) -> Pairing:
     """A pairing for TLS with the daemon of the stage."""
-    tls = scenery.endpoints.tls
+    tls = demo.endpoints.tls
     if tls is None:
         raise ReaderUnavailable("the daemon does not listen for TLS")
     added = await local.add_client("bench", scopes=("identity",), transports=("tls",))
     return Pairing.of(added, address=f"tls://{tls.host}:{tls.port}")
 
 
-async def _present(local: aio.Connection, scenery: Stage) -> None:
-    if scenery.slot is not None:
-        scenery.slot.insert(IMAGE)
+async def _present(local: aio.Connection, demo: DemoEnvironment) -> None:
+    if demo.slot is not None:
+        demo.slot.insert(IMAGE)
     await local.read(timeout=PATIENCE)
 
 
@@ -131,8 +131,8 @@ async def _readings(reader: aio.Connection, count: int) -> list[float]:
     return times
 
 
-def _bare_pyscard(scenery: Stage, name: str, count: int) -> list[float]:
-    environment = os.environ | (scenery.service.environment if scenery.service else {})
+def _bare_pyscard(demo: DemoEnvironment, name: str, count: int) -> list[float]:
+    environment = os.environ | (demo.service.environment if demo.service else {})
     found = subprocess.run(
         (*baseline("pcsc"), name, str(count)),
         env=environment,
@@ -145,9 +145,9 @@ def _bare_pyscard(scenery: Stage, name: str, count: int) -> list[float]:
 # ── round trip ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _pings(scenery: Stage, count: int) -> list[Measure]:
-    async with aio.connect(home=scenery.home, name="bench") as local:
-        pairing = await pair(local, scenery)
+async def _pings(demo: DemoEnvironment, count: int) -> list[Measure]:
+    async with aio.connect(home=demo.home, name="bench") as local:
+        pairing = await pair(local, demo)
     return [
         Measure(
             name=f"session.ping, {way}",
@@ -159,24 +159,24 @@ async def _pings(scenery: Stage, count: int) -> list[Measure]:
             p50=p50(ping) * MILLISECONDS,
             p95=p95(ping) * MILLISECONDS,
         )
-        for way, bare, ping in await echo.round_trips(scenery.endpoints, pairing, count, ROUNDS)
+        for way, bare, ping in await echo.round_trips(demo.endpoints, pairing, count, ROUNDS)
     ]
 
 
 # ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _processes(scenery: Stage) -> list[tuple[str, int]]:
+def _processes(demo: DemoEnvironment) -> list[tuple[str, int]]:
     async def pids() -> list[tuple[str, int]]:
-        async with aio.connect(home=scenery.home, name="bench") as local:
+        async with aio.connect(home=demo.home, name="bench") as local:
             drivers = (await local.station()).drivers
         return [(driver.name, driver.pid) for driver in drivers if driver.pid is not None]
 
-    return [(t("noyau", "core"), scenery.endpoints.pid), *asyncio.run(pids())]
+    return [(t("noyau", "core"), demo.endpoints.pid), *asyncio.run(pids())]
 
 
-def _idle(scenery: Stage, seconds: int) -> list[Measure]:
-    processes = _processes(scenery)
+def _idle(demo: DemoEnvironment, seconds: int) -> list[Measure]:
+    processes = _processes(demo)
     with waking() as bare:
         time.sleep(SETTLING)
         baseline, *used = loads((bare, *(pid for _, pid in processes)), seconds)
@@ -203,9 +203,9 @@ def _idle(scenery: Stage, seconds: int) -> list[Measure]:
     return [*lines, everything]
 
 
-def _memory(scenery: Stage) -> list[Measure]:
+def _memory(demo: DemoEnvironment) -> list[Measure]:
     lines: list[Measure] = []
-    for number, (name, pid) in enumerate(_processes(scenery)):
+    for number, (name, pid) in enumerate(_processes(demo)):
         size = resident(pid) / MEBIBYTE
         lines.append(
             Measure(
@@ -320,11 +320,11 @@ def _ended(*command: str) -> list[float]:
 # ── recovery ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _recovery(scenery: Stage) -> list[Measure]:
+async def _recovery(demo: DemoEnvironment) -> list[Measure]:
     """From the fault to a verified token of the card that lay there all along."""
 
     async def after(fault: Callable[[], Awaitable[None]]) -> float:
-        async with aio.connect(home=scenery.home, name="bench") as reader:
+        async with aio.connect(home=demo.home, name="bench") as reader:
             await fault()
             before = time.perf_counter()
             while True:
@@ -337,15 +337,15 @@ async def _recovery(scenery: Stage) -> list[Measure]:
                     return time.perf_counter() - before
 
     async def kill_worker() -> None:
-        async with aio.connect(home=scenery.home, name="bench") as other:
+        async with aio.connect(home=demo.home, name="bench") as other:
             pid = (await other.station()).drivers[0].pid
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
 
     async def restart_service() -> None:
-        if scenery.service is not None:
-            await asyncio.to_thread(scenery.service.kill)
-            await asyncio.to_thread(scenery.service.start)
+        if demo.service is not None:
+            await asyncio.to_thread(demo.service.kill)
+            await asyncio.to_thread(demo.service.start)
 
     faults = (
         (t("pilote tué (SIGKILL) → jeton", "worker killed (SIGKILL) → token"), kill_worker),

@@ -7,7 +7,7 @@ from tests.benchmarks.latency_nfc import BAUD_RATES, IdleLoad, TapTimes, measure
 from tests.benchmarks.table import MILLISECONDS, Allowance, Measure, p50, p95
 from vitale_protocol.errors import ToolMissing
 from vitale_reader import aio
-from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.cli.demo.phone import Taps
 from vitale_reader.cli.frame.language import t
 
@@ -33,8 +33,8 @@ def lines(taps: int, idle: int, say: Callable[[str], None]) -> list[Measure]:
     say(t(f"Lecteur NFC au repos, deux fois {idle} s…", f"NFC reader at rest, twice {idle} s…"))
     found += idle_lines(measure_idle(idle))
     say(t("Téléphone posé → jeton…", "Tap → token…"))
-    with stage(simulated_driver=True, phones=True) as scenery:
-        return found + asyncio.run(_tokens(scenery, taps))
+    with demo_environment(simulated_driver=True, phones=True) as demo:
+        return found + asyncio.run(_tokens(demo, taps))
 
 
 def tap_lines(times: Sequence[TapTimes]) -> list[Measure]:
@@ -90,14 +90,14 @@ def idle_lines(load: IdleLoad) -> list[Measure]:
     ]
 
 
-async def _tokens(scenery: Stage, count: int) -> list[Measure]:
-    if scenery.phones is None or scenery.phones.reader is None:
-        raise ToolMissing(scenery.phones.why if scenery.phones else "", data={"tool": "nfcpy"})
+async def _tokens(demo: DemoEnvironment, count: int) -> list[Measure]:
+    if demo.phones is None or demo.phones.reader is None:
+        raise ToolMissing(demo.phones.why if demo.phones else "", data={"tool": "nfcpy"})
     whole: list[float] = []
     resolving: list[float] = []
-    phone = scenery.phones.phone("claire")
-    async with aio.connect(home=scenery.home, name="bench") as local:
-        taps = Taps.at(local, scenery, "nfc", ("identity", "rights"), PATIENCE)
+    phone = demo.phones.phone("claire")
+    async with aio.connect(home=demo.home, name="bench") as local:
+        taps = Taps.at(local, demo, "nfc", ("identity", "rights"), PATIENCE)
         for _ in range(count + 1):
             await taps.tap(phone)
             whole.append(taps.finished - taps.laid)

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.benchmarks.processes import MEBIBYTE, loads, resident
 from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
 from vitale_reader import aio
-from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.cli.frame.language import t
 from vitale_reader.daemon.issuing import opposition
 from vitale_reader.daemon.keystore.vault import KEY_BYTES, Vault
@@ -52,8 +52,8 @@ def lines(store: str, readings: int, idle: int, say: Callable[[str], None]) -> l
     """
     say(t("Carte présente → jeton, SQLite et PostgreSQL…", "Card present → token, SQLite and PostgreSQL…"))
     with ExitStack() as stack:
-        sqlite = stack.enter_context(stage(simulated_driver=True))
-        site = stack.enter_context(stage(simulated_driver=True, store=store))
+        sqlite = stack.enter_context(demo_environment(simulated_driver=True))
+        site = stack.enter_context(demo_environment(simulated_driver=True, store=store))
         found = asyncio.run(_tokens(sqlite, site, readings))
         say(t(f"Charge au repos, {idle} s…", f"Idle load, {idle} s…"))
         found += _at_rest(sqlite, site, idle)
@@ -64,14 +64,14 @@ def lines(store: str, readings: int, idle: int, say: Callable[[str], None]) -> l
 # ── card present → token ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _tokens(sqlite: Stage, site: Stage, readings: int) -> list[Measure]:
+async def _tokens(sqlite: DemoEnvironment, site: DemoEnvironment, readings: int) -> list[Measure]:
     times: dict[str, list[float]] = {"sqlite": [], "postgresql": []}
     async with AsyncExitStack() as stack:
         clients: dict[str, aio.Connection] = {}
-        for name, scenery in (("sqlite", sqlite), ("postgresql", site)):
-            clients[name] = await stack.enter_async_context(aio.connect(home=scenery.home, name="bench"))
-            if scenery.slot is not None:
-                scenery.slot.insert("adulte")
+        for name, demo in (("sqlite", sqlite), ("postgresql", site)):
+            clients[name] = await stack.enter_async_context(aio.connect(home=demo.home, name="bench"))
+            if demo.slot is not None:
+                demo.slot.insert("adulte")
             await clients[name].read(timeout=PATIENCE)
         for _ in range(ROUNDS):
             for name, client in clients.items():
@@ -97,7 +97,7 @@ async def _tokens(sqlite: Stage, site: Stage, readings: int) -> list[Measure]:
     ]
 
 
-def _at_rest(sqlite: Stage, site: Stage, idle: int) -> list[Measure]:
+def _at_rest(sqlite: DemoEnvironment, site: DemoEnvironment, idle: int) -> list[Measure]:
     time.sleep(SETTLING)
     pids = sqlite.endpoints.pid, site.endpoints.pid
     own, shared = loads(pids, idle)

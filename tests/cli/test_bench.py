@@ -15,19 +15,19 @@ import vitale_reader
 from vitale_protocol.methods import Scope
 from vitale_reader.cli import bench
 from vitale_reader.cli.bench import judged
-from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.cli.frame.language import use
 from vitale_reader.client.pairing import Pairing
 
 
 @pytest.fixture(scope="module")
-def station() -> Iterator[Stage]:
-    with stage(simulated_driver=True) as running:
+def station() -> Iterator[DemoEnvironment]:
+    with demo_environment(simulated_driver=True) as running:
         yield running
 
 
 @pytest.fixture
-def card(station: Stage) -> Iterator[Stage]:
+def card(station: DemoEnvironment) -> Iterator[DemoEnvironment]:
     assert station.slot is not None
     station.slot.insert("adulte")
     yield station
@@ -62,7 +62,7 @@ def audited(home: Path) -> list[str]:
     return [str(json.loads(line)["action"]) for line in done.stdout.splitlines()]
 
 
-def test_daemon_store_and_the_card_that_is_there(card: Stage) -> None:
+def test_daemon_store_and_the_card_that_is_there(card: DemoEnvironment) -> None:
     found = figures(card.home, "--yes")
     assert [one["subject"] for one in found] == ["connection", "store", "reader"]
     for one in found:
@@ -70,7 +70,7 @@ def test_daemon_store_and_the_card_that_is_there(card: Stage) -> None:
         assert 0 < one["p50"] <= one["p95"] < 30_000
 
 
-def test_its_tokens_are_acknowledged_and_nobody_is_named(card: Stage) -> None:
+def test_its_tokens_are_acknowledged_and_nobody_is_named(card: DemoEnvironment) -> None:
     done = run(card.home, "--yes")
     assert done.returncode == 0
     for word in ("eyJ", "EXEMPLE", "CLAIRE"):
@@ -80,14 +80,14 @@ def test_its_tokens_are_acknowledged_and_nobody_is_named(card: Stage) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])
-def test_without_consent_no_card_is_read(card: Stage, arguments: tuple[str, ...]) -> None:
+def test_without_consent_no_card_is_read(card: DemoEnvironment, arguments: tuple[str, ...]) -> None:
     before = audited(card.home).count("presentation.request")
     done = run(card.home, *arguments, given="y\n")
     assert "not read without consent (--yes)" in done.stdout
     assert audited(card.home).count("presentation.request") == before
 
 
-def test_a_pairing_that_may_not_read_is_told_so(card: Stage, tmp_path: Path) -> None:
+def test_a_pairing_that_may_not_read_is_told_so(card: DemoEnvironment, tmp_path: Path) -> None:
     tls = card.endpoints.tls
     assert tls is not None
     nothing: tuple[Scope, ...] = ("apdu",)
@@ -99,14 +99,14 @@ def test_a_pairing_that_may_not_read_is_told_so(card: Stage, tmp_path: Path) -> 
     assert "p50" not in reader
 
 
-def test_without_a_card_this_is_said(station: Stage) -> None:
+def test_without_a_card_this_is_said(station: DemoEnvironment) -> None:
     done = run(station.home, "--yes", language="fr")
     assert done.returncode == 0
     assert "Aucune carte Vitale" in done.stderr
     assert [line.split("\t")[3] for line in done.stdout.splitlines()] == ["bien", "bien"]
 
 
-def test_a_card_that_cannot_be_read_is_no_figure(station: Stage) -> None:
+def test_a_card_that_cannot_be_read_is_no_figure(station: DemoEnvironment) -> None:
     assert station.slot is not None
     station.slot.insert("vitale-1")
     try:
@@ -124,7 +124,7 @@ def test_without_a_daemon(tmp_path: Path) -> None:
 
 def test_a_camera_gives_pictures() -> None:
     pytest.importorskip("cv2")
-    with stage(simulated_driver=True, codes=True) as running:
+    with demo_environment(simulated_driver=True, codes=True) as running:
         with vitale_reader.connect(home=running.home) as client:
             # To load OpenCV takes its time.
             next(one for one in client.watch() if one.reader.driver == "camera" and one.reader.state == "empty")

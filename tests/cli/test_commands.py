@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 
 
 @pytest.fixture(scope="module")
-def station() -> Iterator[Stage]:
-    with stage(simulated_driver=True) as running:
+def station() -> Iterator[DemoEnvironment]:
+    with demo_environment(simulated_driver=True) as running:
         yield running
 
 
 @pytest.fixture
-def card(station: Stage) -> Iterator[Stage]:
+def card(station: DemoEnvironment) -> Iterator[DemoEnvironment]:
     assert station.slot is not None
     station.slot.insert("adulte")
     yield station
@@ -58,7 +58,7 @@ def run(home: Path, *arguments: str, given: str = "", language: str = "fr_FR.UTF
 # ── with a daemon ──
 
 
-def test_readers(card: Stage) -> None:
+def test_readers(card: DemoEnvironment) -> None:
     plain = run(card.home, "readers")
     assert (plain.status, plain.out.split("\t")[1:3]) == (
         0,
@@ -68,7 +68,7 @@ def test_readers(card: Stage) -> None:
     assert [reader["driver"] for reader in told["readers"]] == ["simulated-card"]
 
 
-def test_read_shows_holder_proof_and_origin_but_no_token(card: Stage) -> None:
+def test_read_shows_holder_proof_and_origin_but_no_token(card: DemoEnvironment) -> None:
     done = run(card.home, "read")
     assert done.status == 0
     assert "EXEMPLE-MARCHAND CLAIRE" in done.out
@@ -78,13 +78,13 @@ def test_read_shows_holder_proof_and_origin_but_no_token(card: Stage) -> None:
     assert "eyJ" in run(card.home, "read", "--show-token").out
 
 
-def test_read_in_english(card: Stage) -> None:
+def test_read_in_english(card: DemoEnvironment) -> None:
     assert "NOT authenticated" in run(card.home, "read", language="C").out
     assert "NOT authenticated" in run(card.home, "--language", "en", "read").out
     assert "NOT authenticated" in run(card.home, "read", "--language=en").out
 
 
-def test_a_token_goes_from_read_to_verify(card: Stage, tmp_path: Path) -> None:
+def test_a_token_goes_from_read_to_verify(card: DemoEnvironment, tmp_path: Path) -> None:
     nonce = "n" * 32
     read = run(card.home, "read", "--scope", "identity", "--scope", "nir", "--nonce", nonce, "--json").json
     assert read["verified"] is True
@@ -108,13 +108,13 @@ def test_a_token_goes_from_read_to_verify(card: Stage, tmp_path: Path) -> None:
     assert altered.json["error"]["reason"] == "token_invalid"
 
 
-def test_watch_ends_after_so_many(card: Stage) -> None:
+def test_watch_ends_after_so_many(card: DemoEnvironment) -> None:
     told = run(card.home, "watch", "--count", "1", "--json")
     assert told.status == 0
     assert json.loads(told.out.splitlines()[0])["claims"]["medium"] == "vitale-card"
 
 
-def test_a_watch_outlives_a_card_that_cannot_be_read(station: Stage) -> None:
+def test_a_watch_outlives_a_card_that_cannot_be_read(station: DemoEnvironment) -> None:
     assert station.slot is not None
     station.slot.insert("vitale-1")
     running = subprocess.Popen(
@@ -136,7 +136,7 @@ def test_a_watch_outlives_a_card_that_cannot_be_read(station: Stage) -> None:
     station.slot.remove()
 
 
-def test_a_watch_of_what_nobody_claims_tells_of_failures_and_tokens(station: Stage) -> None:
+def test_a_watch_of_what_nobody_claims_tells_of_failures_and_tokens(station: DemoEnvironment) -> None:
     assert station.slot is not None
     running = subprocess.Popen(
         (sys.executable, "-m", "vitale_reader", "watch", "--unclaimed", "--count", "1", "--json"),
@@ -174,14 +174,14 @@ def test_a_watch_of_what_nobody_claims_tells_of_failures_and_tokens(station: Sta
     assert token["claims"]["medium"] == "vitale-card"
 
 
-def test_nothing_presented_is_4(station: Stage) -> None:
+def test_nothing_presented_is_4(station: DemoEnvironment) -> None:
     done = run(station.home, "read", "--timeout", "1")
     assert done.status == 4
     assert "→" in done.err
     assert run(station.home, "read", "--timeout", "1", "--json").json["error"]["reason"] == "timeout"
 
 
-def test_a_card_that_cannot_be_read_is_6(station: Stage) -> None:
+def test_a_card_that_cannot_be_read_is_6(station: DemoEnvironment) -> None:
     assert station.slot is not None
     station.slot.insert("vitale-1")
     done = run(station.home, "read", "--timeout", "5", "--json")
@@ -195,7 +195,7 @@ def test_no_command_at_all_is_usage(tmp_path: Path) -> None:
     assert "doctor" in done.out + done.err
 
 
-def test_clients_are_paired_used_and_revoked(card: Stage, tmp_path: Path) -> None:
+def test_clients_are_paired_used_and_revoked(card: DemoEnvironment, tmp_path: Path) -> None:
     file = tmp_path / "essai.json"
     added = run(card.home, "clients", "add", "Essai", "--output", str(file), "--json").json
     assert file.stat().st_mode & 0o777 == 0o600
@@ -213,27 +213,27 @@ def test_clients_are_paired_used_and_revoked(card: Stage, tmp_path: Path) -> Non
     assert run(tmp_path, "read", "--pairing", str(file)).status == 5
 
 
-def test_keys_rotate(station: Stage) -> None:
+def test_keys_rotate(station: DemoEnvironment) -> None:
     kid = run(station.home, "keys", "rotate", "--json").json["kid"]
     lines = run(station.home, "keys", "show").out.splitlines()
     assert lines[0].split("\t") == [kid, "P-256", "signe"]
     assert lines[1].endswith("vérifie encore")
 
 
-def test_doctor_of_a_healthy_station(station: Stage) -> None:
+def test_doctor_of_a_healthy_station(station: DemoEnvironment) -> None:
     told = run(station.home, "doctor", "--json")
     assert told.status == 0
     assert told.json["healthy"] is True
     assert {"configuration", "daemon", "driver", "reader"} <= {one["subject"] for one in told.json["findings"]}
 
 
-def test_a_second_daemon_says_who_holds_the_home(station: Stage) -> None:
+def test_a_second_daemon_says_who_holds_the_home(station: DemoEnvironment) -> None:
     done = run(station.home, "serve", "--mode", "simulated", "--driver", "simulated-card", "--tls-port", "0")
     assert done.status == 1
     assert str(station.endpoints.pid) in done.err
 
 
-def test_a_pipe_that_is_closed_early_is_no_failure(card: Stage) -> None:
+def test_a_pipe_that_is_closed_early_is_no_failure(card: DemoEnvironment) -> None:
     command = f"'{sys.executable}' -m vitale_reader readers --watch | head -n 1; echo ${{PIPESTATUS[0]}}"
     environment = {**os.environ, "VITALE_READER_HOME": str(card.home)}
     assert card.slot is not None
@@ -250,7 +250,7 @@ def test_a_pipe_that_is_closed_early_is_no_failure(card: Stage) -> None:
         assert running.stderr.read() == ""
 
 
-def test_ctrl_c_is_130_and_cancels(station: Stage) -> None:
+def test_ctrl_c_is_130_and_cancels(station: DemoEnvironment) -> None:
     import signal
 
     running = subprocess.Popen(
@@ -336,7 +336,7 @@ def test_config(tmp_path: Path) -> None:
     assert run(tmp_path, "config", "show").status == 2
 
 
-def test_an_empty_audience_or_nonce_is_compared_and_not_left_out(card: Stage) -> None:
+def test_an_empty_audience_or_nonce_is_compared_and_not_left_out(card: DemoEnvironment) -> None:
     token = run(card.home, "read", "--show-token", "--json").json["token"]
     assert run(card.home, "verify", token).status == 0
     assert run(card.home, "verify", token, "--audience", "").status == 5
@@ -344,7 +344,7 @@ def test_an_empty_audience_or_nonce_is_compared_and_not_left_out(card: Stage) ->
     assert run(card.home, "read", "--nonce", "").status == 2
 
 
-def test_a_pairing_that_cannot_be_kept_leaves_no_client(card: Stage) -> None:
+def test_a_pairing_that_cannot_be_kept_leaves_no_client(card: DemoEnvironment) -> None:
     before = run(card.home, "clients", "list", "--json").json["clients"]
     assert run(card.home, "clients", "add", "Perdu", "--output", "/nonexistent/pairing.json").status == 2
     after = run(card.home, "clients", "list", "--json").json["clients"]
@@ -353,7 +353,7 @@ def test_a_pairing_that_cannot_be_kept_leaves_no_client(card: Stage) -> None:
     ]
 
 
-def test_bytes_that_are_no_text_are_no_crash(card: Stage) -> None:
+def test_bytes_that_are_no_text_are_no_crash(card: DemoEnvironment) -> None:
     told = subprocess.run(
         (sys.executable, "-m", "vitale_reader", "verify", "-"),
         input=b"\xff\xfe\x00" * 100,

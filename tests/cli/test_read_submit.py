@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 
 
 @pytest.fixture(scope="module")
-def station() -> Iterator[Stage]:
-    with stage(simulated_driver=True) as running:
+def station() -> Iterator[DemoEnvironment]:
+    with demo_environment(simulated_driver=True) as running:
         yield running
 
 
-def submit(station: Stage, *arguments: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+def submit(station: DemoEnvironment, *arguments: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
     environment = {**os.environ, "VITALE_READER_HOME": str(station.home), "LC_ALL": "C.UTF-8"}
     command = (sys.executable, "-m", "vitale_reader", "read", *arguments)
     done = subprocess.run(command, env=environment, input=given, capture_output=True, timeout=50, check=False)
@@ -26,7 +26,7 @@ def submit(station: Stage, *arguments: str, given: bytes = b"") -> "subprocess.C
     return done
 
 
-def test_standard_input(station: Stage) -> None:
+def test_standard_input(station: DemoEnvironment) -> None:
     done = submit(station, "--submit", "-", "--scope", "payload", "--json", given=b"VITALESIM.typed\r\n")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -35,14 +35,14 @@ def test_standard_input(station: Stage) -> None:
     assert told["claims"]["payload"] == "VITALESIM.typed"
 
 
-def test_a_file_of_bytes(station: Stage, tmp_path: Path) -> None:
+def test_a_file_of_bytes(station: DemoEnvironment, tmp_path: Path) -> None:
     file = tmp_path / "code"
     file.write_bytes(b"VITALESIM.\xff\x00")
     done = submit(station, "--submit", str(file), "--scope", "payload", "--json")
     assert json.loads(done.stdout)["claims"]["payload_b64"] == "VklUQUxFU0lNLv8A"
 
 
-def test_without_json_it_is_told_in_words(station: Stage) -> None:
+def test_without_json_it_is_told_in_words(station: DemoEnvironment) -> None:
     done = submit(station, "--submit", "-", given=b"VITALESIM.in words")
     assert done.returncode == 0
     assert b"apcv-qr" in done.stdout or b"QR" in done.stdout
@@ -53,16 +53,16 @@ def test_without_json_it_is_told_in_words(station: Stage) -> None:
     ("given", "reason"),
     [(b"", "payload_invalid"), (b"x" * 5000, "payload_invalid"), (b"mdoc:abc", "medium_unsupported")],
 )
-def test_what_is_no_code_of_a_patient(station: Stage, given: bytes, reason: str) -> None:
+def test_what_is_no_code_of_a_patient(station: DemoEnvironment, given: bytes, reason: str) -> None:
     done = submit(station, "--submit", "-", "--json", given=given)
     assert done.returncode != 0
     assert json.loads(done.stdout)["error"]["reason"] == reason
 
 
 @pytest.mark.parametrize("option", [("--reader", "pcsc:x"), ("--media", "vitale-card")])
-def test_it_waits_for_no_reader(station: Stage, option: tuple[str, str]) -> None:
+def test_it_waits_for_no_reader(station: DemoEnvironment, option: tuple[str, str]) -> None:
     assert submit(station, "--submit", "-", *option, given=b"x").returncode == 2
 
 
-def test_a_file_that_is_not_there(station: Stage, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there(station: DemoEnvironment, tmp_path: Path) -> None:
     assert submit(station, "--submit", str(tmp_path / "none")).returncode == 2

@@ -27,7 +27,7 @@ from vitale_reader.daemon import app
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import Config, parse
 from vitale_reader.daemon.desk import coordinator
-from vitale_reader.daemon.desk.coordinator import Desk
+from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.resolvers.base import Resolution, Resolver
@@ -293,7 +293,7 @@ class Counter:
         self.tools = tools
         self.home = tools.home
         self.resolver = ScriptedResolver()
-        self._desks: list[Desk] = []
+        self._desks: list[Coordinator] = []
         self._contexts: list[Contexts] = []
         self._monkeypatch = monkeypatch
 
@@ -324,13 +324,13 @@ class Counter:
                 super().__init__(*arguments, **options)
                 all_contexts.append(self)
 
-        class CapturedDesk(Desk):
+        class CapturedDesk(Coordinator):
             def __init__(self, *arguments: Any, **options: Any) -> None:
                 super().__init__(*arguments, **options)
                 desks.append(self)
 
         with self._monkeypatch.context() as patch:
-            patch.setattr(app, "Desk", CapturedDesk)
+            patch.setattr(app, "Coordinator", CapturedDesk)
             patch.setattr(app, "Contexts", CapturedContexts)
             patch.setattr(coordinator, "Supervisor", NoDrivers)
             if scripted:
@@ -411,7 +411,7 @@ class Counter:
         return supervisor.sent
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> Coordinator:
         return self._desks[-1]
 
     @property

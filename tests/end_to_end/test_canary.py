@@ -21,7 +21,7 @@ from vitale_firmware_sim.camera.live import LiveCamera
 from vitale_firmware_sim.card.images import load_image
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.imager.keyboard import typed
-from vitale_firmware_sim.phone.user import Hand
+from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.methods import Scope
@@ -171,8 +171,8 @@ class Optics:
 def test_nothing_of_a_code_is_written_anywhere(
     start_daemon: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    hand = Hand(load_scenario("famille"), "claire", clock=time.time, random=secrets.token_bytes)
-    shown, scanned, submitted = hand.tap(), hand.tap(), hand.tap()
+    phone_user = PhoneUser(load_scenario("famille"), "claire", clock=time.time, random=secrets.token_bytes)
+    shown, scanned, submitted = phone_user.tap(), phone_user.tap(), phone_user.tap()
     link = tmp_path / "imager"
     with LiveCamera() as camera, Imager(link=link) as imager:
         camera.prepare(shown)
@@ -189,7 +189,7 @@ def test_nothing_of_a_code_is_written_anywhere(
             optics.read(f"camera:{camera.url}", partial(camera.show, shown))
             for payload in (submitted, scanned, INS, *REFUSED, *OPAQUE):
                 optics.submit(payload)
-            for code in (hand.tap(), INS):
+            for code in (phone_user.tap(), INS):
                 optics.submit(typed(code, "fr"))
     assert daemon.stop() == 0
     assert len(optics.tokens) >= 2 * 10, "what is opaque is read, and refused by nobody"

@@ -16,7 +16,7 @@ import segno
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.camera.live import LiveCamera
 from vitale_firmware_sim.camera.video import AviWriter
-from vitale_firmware_sim.phone.user import Hand
+from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.errors import PresentationTimeout, Replayed
 from vitale_protocol.events import PresentationProgress
@@ -28,8 +28,8 @@ PAYLOAD: tuple[Scope, ...] = ("payload",)
 
 
 @pytest.fixture
-def hand() -> Hand:
-    return Hand(load_scenario("famille"), "claire", clock=time.time, random=secrets.token_bytes)
+def phone_user() -> PhoneUser:
+    return PhoneUser(load_scenario("famille"), "claire", clock=time.time, random=secrets.token_bytes)
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def glance(
     return client.read(media=["apcv-qr"], scopes=scopes, timeout=PATIENCE, on_progress=follow), told
 
 
-def test_a_code_becomes_a_token(camera: LiveCamera, hand: Hand, start_daemon: Any) -> None:
-    string = hand.tap()
+def test_a_code_becomes_a_token(camera: LiveCamera, phone_user: PhoneUser, start_daemon: Any) -> None:
+    string = phone_user.tap()
     camera.prepare(string)
     daemon = start_daemon(driver="camera", options=options(camera))
     with daemon.connect() as client:
@@ -88,8 +88,10 @@ def test_a_code_becomes_a_token(camera: LiveCamera, hand: Hand, start_daemon: An
     assert string.decode() not in daemon.log
 
 
-def test_a_code_counts_once_and_each_renewed_one_again(camera: LiveCamera, hand: Hand, start_daemon: Any) -> None:
-    first, second, third = hand.tap(), hand.tap(), hand.tap()
+def test_a_code_counts_once_and_each_renewed_one_again(
+    camera: LiveCamera, phone_user: PhoneUser, start_daemon: Any
+) -> None:
+    first, second, third = phone_user.tap(), phone_user.tap(), phone_user.tap()
     for string in (first, second, third):
         camera.prepare(string)
     daemon = start_daemon(driver="camera", options=options(camera))
@@ -110,8 +112,10 @@ def test_a_code_counts_once_and_each_renewed_one_again(camera: LiveCamera, hand:
         assert found.claims.payload == third.decode()
 
 
-def test_with_a_service_the_code_becomes_a_context(camera: LiveCamera, hand: Hand, start_daemon: Any) -> None:
-    string = hand.tap()
+def test_with_a_service_the_code_becomes_a_context(
+    camera: LiveCamera, phone_user: PhoneUser, start_daemon: Any
+) -> None:
+    string = phone_user.tap()
     camera.prepare(string)
     with ApcvService(load_scenario("famille")) as service:
         tables = (
@@ -136,8 +140,10 @@ def test_with_a_service_the_code_becomes_a_context(camera: LiveCamera, hand: Han
     assert [person.prenom for person in found.beneficiaries] == ["CLAIRE", "LÉA", "TOM"]
 
 
-def test_a_camera_that_goes_and_comes_back_needs_no_restart(camera: LiveCamera, hand: Hand, start_daemon: Any) -> None:
-    string = hand.tap()
+def test_a_camera_that_goes_and_comes_back_needs_no_restart(
+    camera: LiveCamera, phone_user: PhoneUser, start_daemon: Any
+) -> None:
+    string = phone_user.tap()
     camera.prepare(string)
     daemon = start_daemon(driver="camera", options=options(camera, "frame_limit = 0.5", "look = 0.2"))
     back: list[float] = []
@@ -156,8 +162,10 @@ def test_a_camera_that_goes_and_comes_back_needs_no_restart(camera: LiveCamera, 
     assert took < 2
 
 
-def test_a_camera_that_falls_silent_is_told_and_recovers(camera: LiveCamera, hand: Hand, start_daemon: Any) -> None:
-    string = hand.tap()
+def test_a_camera_that_falls_silent_is_told_and_recovers(
+    camera: LiveCamera, phone_user: PhoneUser, start_daemon: Any
+) -> None:
+    string = phone_user.tap()
     camera.prepare(string)
     daemon = start_daemon(driver="camera", options=options(camera, "frame_limit = 0.5", "look = 0.2"))
     back: list[float] = []
@@ -195,8 +203,10 @@ def film(video: Path, string: bytes) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
-def test_a_call_that_never_returns_costs_a_process_and_is_over(tmp_path: Path, hand: Hand, start_daemon: Any) -> None:
-    video, string = tmp_path / "camera.avi", hand.tap()
+def test_a_call_that_never_returns_costs_a_process_and_is_over(
+    tmp_path: Path, phone_user: PhoneUser, start_daemon: Any
+) -> None:
+    video, string = tmp_path / "camera.avi", phone_user.tap()
     film(video, string)
     # It looks for cameras at its start, and not again while the test lasts.
     daemon = start_daemon(driver="camera", options=f'devices = ["{video}"]\nlook = 600\nopen_limit = 0.2')

@@ -33,13 +33,13 @@ def a_hand(*links: Any) -> Generator[None]:
             for link in links:
                 link.insert()
 
-    hand = threading.Thread(target=move)
-    hand.start()
+    phone_user = threading.Thread(target=move)
+    phone_user.start()
     try:
         yield
     finally:
         stop.set()
-        hand.join(20)
+        phone_user.join(20)
 
 
 def resident(pid: int) -> int:

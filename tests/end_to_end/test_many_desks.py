@@ -106,15 +106,15 @@ def misfortune(desks: list[Any], postgres: PostgresServer, folder: Path, seed: i
                 stop.wait(chance.uniform(0, 6))
                 desk.start()
 
-    hands = [threading.Thread(target=each) for each in (move, strike)]
-    for hand in hands:
-        hand.start()
+    phone_users = [threading.Thread(target=each) for each in (move, strike)]
+    for phone_user in phone_users:
+        phone_user.start()
     try:
         yield happened
     finally:
         stop.set()
-        for hand in hands:
-            hand.join(60)
+        for phone_user in phone_users:
+            phone_user.join(60)
 
 
 def config(desk: Any) -> str:

@@ -12,8 +12,8 @@ import pytest
 
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.imager.device import Imager
-from vitale_firmware_sim.imager.faults import ImagerFaults, Manners
-from vitale_firmware_sim.phone.user import Hand
+from vitale_firmware_sim.imager.faults import Behaviour, ImagerFaults
+from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.errors import MediumExpired, MediumUnsupported, PayloadInvalid, PresentationTimeout
 from vitale_protocol.events import PresentationProgress
@@ -34,9 +34,9 @@ INS = (
 def screen(phone: str, ago: float = 0.0) -> bytes:
     """The code that a phone of the scenario shows now, or showed so many seconds ago."""
     then = time.time() - ago
-    hand = Hand(load_scenario("famille"), phone, clock=lambda: then, random=secrets.token_bytes)
-    hand.unlock()
-    return hand.phone.qr(then).string
+    phone_user = PhoneUser(load_scenario("famille"), phone, clock=lambda: then, random=secrets.token_bytes)
+    phone_user.unlock()
+    return phone_user.phone.qr(then).string
 
 
 class Counter:
@@ -44,7 +44,7 @@ class Counter:
 
     def __init__(self, folder: Path, service: ApcvService) -> None:
         self.link = folder / "imager"
-        self.imager = Imager(Manners(aim=True), link=self.link)
+        self.imager = Imager(Behaviour(aim=True), link=self.link)
         self.service = service
 
     def options(self, **more: float) -> str:
@@ -197,13 +197,13 @@ def test_an_imager_torn_out_while_it_sends_is_told_and_reads_when_it_is_back(
 
     with daemon.connect() as client:
         wait_for(client, "empty")
-        hand = threading.Thread(target=scan_when_back)
-        hand.start()
+        phone_user = threading.Thread(target=scan_when_back)
+        phone_user.start()
         try:
             found = client.read(media=MEDIA, scopes=ALL, timeout=PATIENCE, on_progress=follow)
         finally:
             read.set()
-            hand.join()
+            phone_user.join()
     assert found.beneficiaries[0].prenom == "CLAIRE"
     assert [step for step, _ in steps][:2] == ["armed", "retry"]
     assert "disconnected" in steps[1][1]

@@ -16,7 +16,7 @@ from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_firmware_sim.phone.card import PhoneCard
-from vitale_firmware_sim.phone.user import Hand
+from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.errors import (
@@ -36,9 +36,9 @@ PATIENCE = 30.0
 LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "serve")
 
 
-def hand(phone: str, scenario: str = "famille", **options: Any) -> Hand:
+def phone_user(phone: str, scenario: str = "famille", **options: Any) -> PhoneUser:
     """A hand with a phone of a scenario."""
-    return Hand(load_scenario(scenario), phone, clock=time.time, random=secrets.token_bytes, **options)
+    return PhoneUser(load_scenario(scenario), phone, clock=time.time, random=secrets.token_bytes, **options)
 
 
 class Counter:
@@ -125,7 +125,7 @@ def lone_counter(tmp_path: Path) -> Iterator[Counter]:
 def test_a_tap_becomes_a_token(counter: Counter, service: ApcvService, start_daemon: Any) -> None:
     daemon = start_daemon(driver="nfc", options=counter.options)
     with daemon.connect() as client:
-        found = counter.tap(client, hand("claire").tap, nonce="n" * 22)
+        found = counter.tap(client, phone_user("claire").tap, nonce="n" * 22)
         (jwk,) = jwt.PyJWKSet.from_dict(client.keys()).keys
         claims = jwt.decode(found.token, jwk, algorithms=["ES256"], audience="local")
         assert claims["nonce"] == "n" * 22
@@ -148,17 +148,17 @@ def test_a_tap_becomes_a_token(counter: Counter, service: ApcvService, start_dae
 def test_somebody_else_presents_a_childs_card(counter: Counter, start_daemon: Any) -> None:
     daemon = start_daemon(driver="nfc", options=counter.options)
     with daemon.connect() as client:
-        found = counter.tap(client, hand("paul", present_for="claire").tap)
+        found = counter.tap(client, phone_user("paul", present_for="claire").tap)
         assert found.delegate == "PAUL MERLE-ESSAI"
         assert found.warnings == ("delegation",)
-        child = counter.tap(client, hand("claire", porteur=2).tap)
+        child = counter.tap(client, phone_user("claire", porteur=2).tap)
         assert child.holder is not None
         assert (child.holder.prenom, child.delegate) == ("TOM", None)
 
 
 def test_kill_and_restart_keep_contexts_and_used_strings(counter: Counter, start_daemon: Any) -> None:
     daemon = start_daemon(driver="nfc", options=counter.options)
-    string = hand("claire").tap()
+    string = phone_user("claire").tap()
     with daemon.connect() as client:
         context = counter.tap(client, lambda: string).context
         assert context is not None
@@ -172,7 +172,7 @@ def test_kill_and_restart_keep_contexts_and_used_strings(counter: Counter, start
         assert client.restore_context(context.identifiant).token == context.token
         with pytest.raises(Replayed):
             counter.tap(client, lambda: string)
-        fresh = counter.tap(client, hand("claire").tap).context
+        fresh = counter.tap(client, phone_user("claire").tap).context
         assert fresh is not None
         with pytest.raises(ContextUnknown):
             client.restore_context(context.identifiant)
@@ -182,7 +182,7 @@ def test_a_string_that_was_being_resolved_when_the_daemon_died_counts_as_used(
     counter: Counter, service: ApcvService, start_daemon: Any
 ) -> None:
     daemon = start_daemon(driver="nfc", options=counter.options)
-    string = hand("claire").tap()
+    string = phone_user("claire").tap()
     phone = PhoneCard(lambda: string)
     steps: list[str] = []
 
@@ -211,11 +211,11 @@ def test_a_service_that_fails_is_told_in_time_and_comes_back(
         service.behave(behaviour)
         began = time.monotonic()
         with pytest.raises(ResolverUnavailable):
-            counter.tap(client, hand("claire").tap)
+            counter.tap(client, phone_user("claire").tap)
         assert time.monotonic() - began < 10
         assert ("resolver", "wrong") in diagnosis(daemon)
         service.behave("normal")
-        assert counter.tap(client, hand("claire").tap).proof.verified
+        assert counter.tap(client, phone_user("claire").tap).proof.verified
         assert ("resolver", "ok") in diagnosis(daemon)
 
 
@@ -230,14 +230,14 @@ def test_what_the_service_refuses(phone: str, error: type[VitaleError], tmp_path
             daemon = start_daemon(driver="nfc", options=counter.options)
             with daemon.connect() as client:
                 with pytest.raises(error):
-                    counter.tap(client, hand(phone, "incidents").tap)
-                old = counter.tap(client, hand("droits-anciens", "incidents").tap)
+                    counter.tap(client, phone_user(phone, "incidents").tap)
+                old = counter.tap(client, phone_user("droits-anciens", "incidents").tap)
                 assert old.warnings == ("rights_stale",)
 
 
 def test_without_a_resolver_the_string_is_transported(lone_counter: Counter, start_daemon: Any) -> None:
     daemon = start_daemon(driver="nfc", options=lone_counter.options)
-    string = hand("claire").tap()
+    string = phone_user("claire").tap()
     with daemon.connect() as client:
         found = lone_counter.tap(client, lambda: string, scopes=("payload",))
         assert found.proof.method == "apcv-transported"
@@ -251,7 +251,7 @@ def test_without_a_resolver_the_string_is_transported(lone_counter: Counter, sta
 @pytest.mark.pcscd
 def test_a_phone_on_a_contactless_pcsc_reader(counter: Counter, pcsc_service: PcscService, start_daemon: Any) -> None:
     daemon = start_daemon(driver="pcsc", options=counter.apcv)
-    link = VpcdLink(PhoneCard(hand("claire").tap), port=pcsc_service.ports[0])
+    link = VpcdLink(PhoneCard(phone_user("claire").tap), port=pcsc_service.ports[0])
     try:
         with daemon.connect() as client:
             laid: list[str] = []

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 HOLDER = "EXEMPLE-MARCHAND CLAIRE"
 
 
 @pytest.fixture(scope="module")
-def station() -> Iterator[Stage]:
-    with stage(simulated_driver=True) as running:
+def station() -> Iterator[DemoEnvironment]:
+    with demo_environment(simulated_driver=True) as running:
         assert running.slot is not None
         running.slot.insert("adulte")
         yield running
 
 
-def run(station: Stage, *command: str, given: str = "") -> str:
+def run(station: DemoEnvironment, *command: str, given: str = "") -> str:
     done = subprocess.run(
         command,
         input=given,
@@ -45,20 +45,20 @@ def runtime(name: str) -> str:
     return found
 
 
-def test_counter(station: Stage) -> None:
+def test_counter(station: DemoEnvironment) -> None:
     said = run(station, sys.executable, str(EXAMPLES / "counter.py"), "--count", "1")
     assert HOLDER in said
     assert "jeton vérifié ; lecture non authentifiée (card-clear-read), origine simulated" in said
     assert "bénéficiaire : CLAIRE, 1985-07-14" in said
 
 
-def test_service_asyncio(station: Stage) -> None:
+def test_service_asyncio(station: DemoEnvironment) -> None:
     said = run(station, sys.executable, str(EXAMPLES / "service_asyncio.py"), "--count", "1")
     assert HOLDER in said
     assert "token verified; reading not authenticated (card-clear-read), origin simulated" in said
 
 
-def test_plain_socket(station: Stage) -> None:
+def test_plain_socket(station: DemoEnvironment) -> None:
     # -I: nothing of this environment, the standard library alone.
     said = run(station, sys.executable, "-I", "-S", str(EXAMPLES / "plain_socket.py"))
     assert HOLDER in said
@@ -66,7 +66,7 @@ def test_plain_socket(station: Stage) -> None:
     assert "proof card-clear-read, verified: False, origin: simulated" in said
 
 
-def test_keyboard_imager(station: Stage) -> None:
+def test_keyboard_imager(station: DemoEnvironment) -> None:
     ins = "IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8S3SARAHS4GARCIAS5FS625-01-1977S701154"
     typed = f"VITALESIM.typed\nVITALESIM.typed\n{ins}\n277010115400329"
     said = run(station, sys.executable, str(EXAMPLES / "keyboard_imager.py"), given=typed)
@@ -77,14 +77,14 @@ def test_keyboard_imager(station: Stage) -> None:
     assert len(said.splitlines()) >= 8
 
 
-def test_node(station: Stage) -> None:
+def test_node(station: DemoEnvironment) -> None:
     said = run(station, runtime("node"), str(EXAMPLES / "client.mjs"))
     assert HOLDER in said
     assert "token verified: ES256" in said
     assert "proof card-clear-read, verified: false, origin: simulated" in said
 
 
-def test_java(station: Stage) -> None:
+def test_java(station: DemoEnvironment) -> None:
     said = run(station, runtime("java"), str(EXAMPLES / "Client.java"))
     assert HOLDER in said
     assert "token verified: ES256" in said

@@ -8,32 +8,32 @@ import pytest
 import vitale_reader
 from vitale_protocol.errors import NotAuthorised, PresentationTimeout, TokenInvalid, VitaleError
 from vitale_reader import Pairing
-from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.client.address import TlsAddress
 
 
 @pytest.fixture(scope="module")
-def station() -> Iterator[Stage]:
-    with stage(simulated_driver=True) as running:
+def station() -> Iterator[DemoEnvironment]:
+    with demo_environment(simulated_driver=True) as running:
         yield running
 
 
 @pytest.fixture
-def card(station: Stage) -> Iterator[Stage]:
+def card(station: DemoEnvironment) -> Iterator[DemoEnvironment]:
     assert station.slot is not None
     station.slot.insert("famille")
     yield station
     station.slot.remove()
 
 
-def pair(station: Stage, *scopes: vitale_reader.Scope) -> Pairing:
+def pair(station: DemoEnvironment, *scopes: vitale_reader.Scope) -> Pairing:
     assert station.endpoints.tls is not None
     with vitale_reader.connect(home=station.home) as admin:
         added = admin.add_client("essai", scopes=scopes, transports=["tls"])
     return Pairing.of(added, address=str(TlsAddress(station.endpoints.tls.host, station.endpoints.tls.port)))
 
 
-def test_unix(card: Stage) -> None:
+def test_unix(card: DemoEnvironment) -> None:
     with vitale_reader.connect(home=card.home) as reader:
         found = reader.read(scopes=["identity", "nir", "dependants"], purpose=["fse", "dp"])
         assert found.holder is not None
@@ -44,7 +44,7 @@ def test_unix(card: Stage) -> None:
         assert reader.pending() == ()
 
 
-def test_tls_with_a_pairing_file(card: Stage, tmp_path: Path) -> None:
+def test_tls_with_a_pairing_file(card: DemoEnvironment, tmp_path: Path) -> None:
     file = tmp_path / "pairing.json"
     paired = pair(card, "identity")
     paired.save(file)
@@ -58,7 +58,7 @@ def test_tls_with_a_pairing_file(card: Stage, tmp_path: Path) -> None:
             reader.clients()
 
 
-def test_a_revoked_client_is_refused(station: Stage) -> None:
+def test_a_revoked_client_is_refused(station: DemoEnvironment) -> None:
     paired = pair(station, "identity")
     with vitale_reader.connect(pairing=paired, connect_timeout=0) as reader:
         reader.ping()
@@ -71,12 +71,12 @@ def test_a_revoked_client_is_refused(station: Stage) -> None:
         pass
 
 
-def test_nothing_presented(station: Stage) -> None:
+def test_nothing_presented(station: DemoEnvironment) -> None:
     with vitale_reader.connect(home=station.home) as reader, pytest.raises(PresentationTimeout):
         reader.read(timeout=1)
 
 
-def test_rotation_of_the_keys_is_followed(card: Stage) -> None:
+def test_rotation_of_the_keys_is_followed(card: DemoEnvironment) -> None:
     with vitale_reader.connect(home=card.home) as reader:
         before = reader.keys()
         old = reader.read()
@@ -88,7 +88,7 @@ def test_rotation_of_the_keys_is_followed(card: Stage) -> None:
     vitale_reader.verify(old.token, jwks=before, audience="local", nonce=old.claims.nonce)
 
 
-def test_the_card_is_seen_to_come_and_go(station: Stage) -> None:
+def test_the_card_is_seen_to_come_and_go(station: DemoEnvironment) -> None:
     assert station.slot is not None
     with vitale_reader.connect(home=station.home) as reader:
         changes = reader.watch()

@@ -13,7 +13,7 @@ from vitale_protocol.errors import Cancelled, LocalMisuse, MediumUnsupported, Pa
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import PresentationCancel, PresentationSubmit, Result
 from vitale_protocol.session.session import Called
-from vitale_reader.cli.demo.environment import stage
+from vitale_reader.cli.demo.environment import demo_environment
 from vitale_reader.client.blocking import Connection
 
 NONCE = "abcdefghijklmnopqrstuvwxyz"
@@ -121,7 +121,7 @@ def test_text_with_half_characters_is_misuse_and_is_not_shown(reader: Connection
 
 
 def test_a_real_daemon_takes_each_code_of_a_phone_once() -> None:
-    with stage(simulated_driver=True) as station, vitale_reader.connect(home=station.home) as reader:
+    with demo_environment(simulated_driver=True) as station, vitale_reader.connect(home=station.home) as reader:
         found = reader.submit("VITALESIM.once", scopes=["payload"])
         assert (found.medium, found.origin, found.claims.payload) == ("apcv-qr", "simulated", "VITALESIM.once")
         with pytest.raises(Replayed):

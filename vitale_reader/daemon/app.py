@@ -24,9 +24,9 @@ from vitale_reader.daemon import journal, lifecycle
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
-from vitale_reader.daemon.desk.coordinator import Desk
+from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.desk.supervisor import Beat
-from vitale_reader.daemon.handlers.services import Parts
+from vitale_reader.daemon.handlers.services import Services
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.delivery import Delivery
 from vitale_reader.daemon.issuing.issuer import Issuer
@@ -40,7 +40,7 @@ from vitale_reader.daemon.keystore.files import private_folder
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.service import Service
-from vitale_reader.daemon.site.external_changes import News
+from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.site.opening import anchor_file, open_keys, open_store
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.audit import Audit
@@ -53,7 +53,7 @@ from vitale_reader.resolvers.registry import load_resolver
 from vitale_reader.version import VERSION
 
 if TYPE_CHECKING:
-    from vitale_reader.daemon.site.remote_desks import Neighbours
+    from vitale_reader.daemon.site.remote_desks import RemoteDesks
 
 __all__ = ["run", "running", "serve"]
 
@@ -112,17 +112,17 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         station = await _open_station(stack, home, config)
         issuing = await _open_issuing(stack, station, conversations)
         desk = _desk(station, issuing, beat or Beat())
-        neighbours = _neighbours(station, desk, written_elsewhere)
-        parts = _parts(station, issuing, desk, neighbours, conversations)
-        service = Service(parts)
-        news = _news(station, issuing, parts, written_elsewhere)
+        remote_desks = _remote_desks(station, desk, written_elsewhere)
+        services = _services(station, issuing, desk, remote_desks, conversations)
+        service = Service(services)
+        news = _news(station, issuing, services, written_elsewhere)
         desk.supervisor.start()
         stack.push_async_callback(desk.supervisor.stop)
         # Stopped after the listeners: nobody comes in while the sessions are ended.
         stack.push_async_callback(service.stop)
         await news.try_to_look()
-        if neighbours is not None:
-            await neighbours.start()
+        if remote_desks is not None:
+            await remote_desks.start()
         endpoints = await listen(stack, home, config, station.certificates, service)
         stack.enter_context(lifecycle.published(home, endpoints))
         cleaning = _clean(issuing.outbox, station.audit, issuing.guard, issuing.contexts)
@@ -229,21 +229,21 @@ async def _open_resolver(stack: AsyncExitStack, config: Config) -> GuardedResolv
     return GuardedResolver(resolver, limit=config.apcv.timeout, random=random.random, clock=time.monotonic)
 
 
-def _desk(station: Station, issuing: Issuing, beat: Beat) -> Desk:
+def _desk(station: Station, issuing: Issuing, beat: Beat) -> Coordinator:
     drivers = station.config.drivers
     options = {name: issuing.profiles.options(name, drivers.options.get(name, {})) for name in drivers.enabled}
-    return Desk(issuing.delivery, options, beat)
+    return Coordinator(issuing.delivery, options, beat)
 
 
-def _neighbours(station: Station, desk: Desk, written_elsewhere: asyncio.Event) -> "Neighbours | None":
+def _remote_desks(station: Station, desk: Coordinator, written_elsewhere: asyncio.Event) -> "RemoteDesks | None":
     if station.stations is None:
         return None
-    from vitale_reader.daemon.site.remote_desks import Neighbours  # noqa: PLC0415  not needed where a desk is alone
+    from vitale_reader.daemon.site.remote_desks import RemoteDesks  # noqa: PLC0415  not needed where a desk is alone
 
     async def note(client_id: str, outcome: str) -> None:
         await station.audit.note("presentation.request", outcome, client_id=client_id)
 
-    return Neighbours(
+    return RemoteDesks(
         url=station.config.store,
         store=station.store,
         vault=station.vault,
@@ -258,10 +258,14 @@ def _neighbours(station: Station, desk: Desk, written_elsewhere: asyncio.Event) 
     )
 
 
-def _parts(
-    station: Station, issuing: Issuing, desk: Desk, neighbours: "Neighbours | None", conversations: Conversations
-) -> Parts:
-    return Parts(
+def _services(
+    station: Station,
+    issuing: Issuing,
+    desk: Coordinator,
+    remote_desks: "RemoteDesks | None",
+    conversations: Conversations,
+) -> Services:
+    return Services(
         station=station.info,
         limits=_wire_limits(station.config),
         desk=desk,
@@ -272,7 +276,7 @@ def _parts(
         audit=station.audit,
         keys=station.keys,
         certificates=station.certificates,
-        neighbours=neighbours,
+        remote_desks=remote_desks,
         conversations=conversations,
         clock=time.time,
     )
@@ -290,16 +294,16 @@ def _wire_limits(config: Config) -> WireLimits:
     )
 
 
-def _news(station: Station, issuing: Issuing, parts: Parts, written_elsewhere: asyncio.Event) -> News:
-    neighbours = parts.neighbours
-    return News(
+def _news(station: Station, issuing: Issuing, services: Services, written_elsewhere: asyncio.Event) -> ExternalChanges:
+    remote_desks = services.remote_desks
+    return ExternalChanges(
         station.store,
         station.access,
         issuing.opposition,
         station.stations,
-        revoked=parts.revoked,
+        revoked=services.revoked,
         # At a desk that is alone only the command line writes beside the daemon.
-        called=lambda: neighbours is None or neighbours.listens,
+        called=lambda: remote_desks is None or remote_desks.listens,
         due=written_elsewhere,
     )
 

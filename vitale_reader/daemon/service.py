@@ -11,7 +11,7 @@ from vitale_protocol.errors import LimitExceeded, ShuttingDown, VitaleError
 from vitale_protocol.methods import Result
 from vitale_protocol.session.session import Called
 from vitale_reader.daemon.conversation import Connection, Conversation
-from vitale_reader.daemon.handlers.services import Parts, RequestId
+from vitale_reader.daemon.handlers.services import RequestId, Services
 from vitale_reader.daemon.handlers.topics import handlers
 from vitale_reader.daemon.issuing.delivery import incident
 
@@ -21,23 +21,23 @@ __all__ = ["Service"]
 class Service:
     """The daemon's answer to every method of the wire."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._stopping = False
-        self._handlers = handlers(parts)
+        self._handlers = handlers(services)
 
     # ── for transports ──
 
     def connected(self, connection: Connection) -> Conversation:
         """A connection begins."""
-        return self._parts.conversations.begin(connection)
+        return self._services.conversations.begin(connection)
 
     def disconnected(self, conversation: Conversation) -> None:
         """A connection ended: its requests end with it, its tokens stay in the outbox."""
-        self._parts.conversations.end(conversation)
-        self._parts.desk.leave(conversation)
-        if self._parts.neighbours is not None:
-            self._parts.neighbours.leave(conversation)
+        self._services.conversations.end(conversation)
+        self._services.desk.leave(conversation)
+        if self._services.remote_desks is not None:
+            self._services.remote_desks.leave(conversation)
 
     def called(self, conversation: Conversation, call: Called) -> None:
         """A call came: answered now, or by a task, or later."""
@@ -60,26 +60,26 @@ class Service:
     async def stop(self) -> None:
         """Answers what waits, lets what is under way finish, and ends every session."""
         self._stopping = True
-        if self._parts.neighbours is not None:
-            await self._parts.neighbours.stop()
-        await self._parts.desk.stop()
-        while self._parts.tasks:
-            await asyncio.gather(*self._parts.tasks, return_exceptions=True)
-        for conversation in self._parts.conversations:
+        if self._services.remote_desks is not None:
+            await self._services.remote_desks.stop()
+        await self._services.desk.stop()
+        while self._services.tasks:
+            await asyncio.gather(*self._services.tasks, return_exceptions=True)
+        for conversation in self._services.conversations:
             conversation.connection.close()
 
     def _answer_later(
         self, conversation: Conversation, request: RequestId | None, answer: Coroutine[Any, Any, Result]
     ) -> None:
         """Calls without an id are not in flight as far as the session goes, but they work here all the same."""
-        if conversation.under_way >= self._parts.limits.requests:
+        if conversation.under_way >= self._services.limits.requests:
             answer.close()
             conversation.fail(
                 request, LimitExceeded("too many calls under way", variant="requests", data={"limit": "requests"})
             )
             return
         conversation.under_way += 1
-        self._parts.spawn(self._finish(conversation, request, answer))
+        self._services.spawn(self._finish(conversation, request, answer))
 
     async def _finish(
         self, conversation: Conversation, request: RequestId | None, answer: Coroutine[Any, Any, Result]

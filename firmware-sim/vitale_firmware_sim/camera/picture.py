@@ -123,7 +123,7 @@ def _drawn(scene: Scene, *, colour: bool) -> Texture:
         ambient=scene.ambient,
         cover=scene.cover,
         left=round(scene.left, 2),
-        hand=scene.hand,
+        phone_user=scene.phone_user,
     )
     return texture(look, scale, colour=colour)
 

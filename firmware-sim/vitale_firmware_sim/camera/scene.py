@@ -103,7 +103,7 @@ class Scene:
     bands: float = 6.0
     left: float = 0.7
     counter: int = 0
-    hand: int = 0
+    phone_user: int = 0
 
 
 _WIDTH: Final = 1280
@@ -211,7 +211,7 @@ def _ordinary(random: np.random.Generator, payload: bytes) -> Scene:
         motion_angle=float(random.uniform(0, 180)),
         left=float(random.uniform(0.1, 1.0)),
         counter=int(random.integers(1000)),
-        hand=int(random.integers(4)),
+        phone_user=int(random.integers(4)),
     )
 
 

@@ -49,7 +49,7 @@ class Look:
     ambient: float = 1.0
     cover: float = 0.0
     left: float = 0.7
-    hand: int = 0
+    phone_user: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class _Drawing:
     def _hold(self, whole: Image.Image, top: int) -> None:
         """The case, four fingers at one side of it and the ball of the thumb at the other."""
         draw, unit, margin, rim = ImageDraw.Draw(whole), self._width / 100, self._margin, self._rim
-        skin = _SKINS[self._look.hand % len(_SKINS)]
+        skin = _SKINS[self._look.phone_user % len(_SKINS)]
         right = margin + self._width
         palm = (margin - 15 * unit, top + 105 * unit, margin + 30 * unit, top + 230 * unit)
         draw.ellipse(palm, fill=self._lit(skin, 0.9))
@@ -181,7 +181,7 @@ class _Drawing:
         right = self._margin + (self._width + self._side) // 2
         bottom = top + self._code_top() + self._side
         tip = (right - 0.75 * wide, bottom - 0.9 * wide)
-        skin = _SKINS[self._look.hand % len(_SKINS)]
+        skin = _SKINS[self._look.phone_user % len(_SKINS)]
         for part, share in enumerate((1.0, 0.93, 0.8)):
             radius = wide * share / 2
             for step in range(24):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from vitale_firmware_sim.imager.faults import NO_FAULTS, ImagerFaults, Manners, framed
+from vitale_firmware_sim.imager.faults import NO_FAULTS, Behaviour, ImagerFaults, framed
 from vitale_firmware_sim.serial.device import SerialDevice
 from vitale_firmware_sim.serial.line import SerialLine, Unplugged
 from vitale_protocol.errors import LocalMisuse
@@ -39,7 +39,7 @@ class Imager(SerialDevice):
 
     def __init__(
         self,
-        manners: Manners | None = None,
+        behaviour: Behaviour | None = None,
         baud: int | None = None,
         faults: ImagerFaults = NO_FAULTS,
         link: Path | None = None,
@@ -47,7 +47,7 @@ class Imager(SerialDevice):
         super().__init__(baud, link)
         self.faults = faults
         self.scans = 0
-        self._manners = manners or Manners()
+        self._behaviour = behaviour or Behaviour()
         self._line: SerialLine | None = None
         self._sending = threading.Lock()
 
@@ -89,7 +89,7 @@ class Imager(SerialDevice):
         if line is None:
             raise LocalMisuse("the imager is not open")
         faults, self.faults = self.faults, replace(self.faults, tear_after=None, endless=False)
-        sent = b"".join(framed(data, symbology, self._manners, faults) for data, symbology in codes)
+        sent = b"".join(framed(data, symbology, self._behaviour, faults) for data, symbology in codes)
         try:
             with self._sending:
                 for packet in _packets(sent, faults, together=len(codes) > 1):

@@ -1,4 +1,4 @@
-"""Manners and faults on demand of a handheld imager, and the words that choose the faults.
+"""Behaviour and faults on demand of a handheld imager, and the words that choose the faults.
 
 ===============  =================================================================================================
 ``tear@N``       the imager is unplugged after N bytes of its next scan
@@ -18,7 +18,7 @@ from typing import Final
 
 from vitale_firmware_sim.fault_words import FaultWord, fault_words
 
-__all__ = ["IDENTIFIERS", "NO_FAULTS", "ImagerFaults", "Manners", "framed", "misread", "parse_imager_faults"]
+__all__ = ["IDENTIFIERS", "NO_FAULTS", "Behaviour", "ImagerFaults", "framed", "misread", "parse_imager_faults"]
 
 IDENTIFIERS: Final = {
     "qr": b"]Q1",
@@ -38,7 +38,7 @@ _SENT_AT: Final = 9600
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class Behaviour:
     """How an imager is set up.
 
     Attributes:
@@ -76,19 +76,19 @@ class ImagerFaults:
 NO_FAULTS = ImagerFaults()
 
 
-def framed(data: bytes, symbology: str, manners: Manners, faults: ImagerFaults = NO_FAULTS) -> bytes:
+def framed(data: bytes, symbology: str, behaviour: Behaviour, faults: ImagerFaults = NO_FAULTS) -> bytes:
     """What an imager sends for a code.
 
     Args:
         data: the content of the code.
         symbology: a word of ``IDENTIFIERS``.
-        manners: how it is set up.
+        behaviour: how it is set up.
         faults: its faults, as far as they change what it sends.
     """
     if faults.drop_separators:
         data = data.translate(None, _SEPARATORS)
-    identifier = IDENTIFIERS[symbology] if manners.aim else b""
-    line = manners.prefix + identifier + data + (b"" if faults.no_suffix else manners.suffix)
+    identifier = IDENTIFIERS[symbology] if behaviour.aim else b""
+    line = behaviour.prefix + identifier + data + (b"" if faults.no_suffix else behaviour.suffix)
     return misread(line, _SENT_AT, faults.heard_at) if faults.heard_at else line
 
 

@@ -22,7 +22,7 @@ import segno
 
 from vitale_firmware_sim.phone.application import QR_RENEWS_EVERY, QrCode
 from vitale_firmware_sim.phone.card import PhoneRefusal
-from vitale_firmware_sim.phone.user import Hand
+from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_protocol.errors import ConfigurationInvalid
 
 __all__ = ["PhoneScreen", "ScreenState", "lan_address", "screen_code"]
@@ -49,19 +49,19 @@ _PATIENCE: Final = 30.0
 _MOST: Final = 32
 
 
-def screen_code(hand: Hand, now: float) -> QrCode:
+def screen_code(phone_user: PhoneUser, now: float) -> QrCode:
     """The code on a phone's screen; its hand unlocks it where it has locked itself.
 
     Args:
-        hand: holds the phone.
+        phone_user: holds the phone.
         now: seconds since the epoch, as the hand's clock has it.
 
     Raises:
         PhoneRefusal: the phone is not active, there is nobody to be shown, or a delegation has ended.
     """
-    if hand.phone.state(now) != "unlocked":
-        hand.unlock()
-    return hand.phone.qr(now)
+    if phone_user.phone.state(now) != "unlocked":
+        phone_user.unlock()
+    return phone_user.phone.qr(now)
 
 
 class ScreenState(msgspec.Struct, frozen=True):
@@ -88,7 +88,7 @@ class PhoneScreen:
     """Serves the page: ``with PhoneScreen(hand, name, …) as screen: open(screen.url)``.
 
     Args:
-        hand: holds the phone, and unlocks it when it has locked itself.
+        phone_user: holds the phone, and unlocks it when it has locked itself.
         name: whose card is shown.
         clock: seconds since the epoch, as the hand's.
         locked: whether the phone is left locked.
@@ -100,7 +100,7 @@ class PhoneScreen:
 
     def __init__(
         self,
-        hand: Hand,
+        phone_user: PhoneUser,
         name: str,
         *,
         clock: Callable[[], float],
@@ -110,7 +110,7 @@ class PhoneScreen:
         port: int = 0,
         secret: str = "",
     ) -> None:
-        self._hand = hand
+        self._phone_user = phone_user
         self._name = name
         self._clock = clock
         self._locked = locked
@@ -156,7 +156,7 @@ class PhoneScreen:
         with self._lock:
             now = self._clock()
             try:
-                code = screen_code(self._hand, now)
+                code = screen_code(self._phone_user, now)
             except PhoneRefusal:
                 return ScreenState("locked")
             if code != self._code:

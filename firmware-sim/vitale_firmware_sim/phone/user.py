@@ -8,13 +8,13 @@ from vitale_firmware_sim.phone.states import PhoneState
 from vitale_firmware_sim.phone.strings import RandomBytes
 from vitale_firmware_sim.scenario import Scenario
 
-__all__ = ["Hand"]
+__all__ = ["PhoneUser"]
 
 # From the operator's desk to the phone, as the public texts have it: within 48 hours.
 _DECISION: Final = 26 * 3600.0
 
 
-class Hand:
+class PhoneUser:
     """Holds one phone of a scenario; ``tap`` is what a ``PhoneCard`` wants.
 
     Args:

@@ -21,6 +21,7 @@ from typing import Final
 
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.media import separators
+from vitale_protocol.media.display_text import calendar_day, shown_text
 from vitale_protocol.media.medium import (
     BIRTH_DATE_MISSING,
     BIRTH_DATE_NOT_CALENDAR,
@@ -30,7 +31,6 @@ from vitale_protocol.media.medium import (
     Evidence,
 )
 from vitale_protocol.media.nir import read_nir
-from vitale_protocol.media.shown import calendar_day, shown_text
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Beneficiaire, Origin, Proof, Reading, Record
 

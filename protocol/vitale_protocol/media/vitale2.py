@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from vitale_protocol import tlv
 from vitale_protocol.apdu import Command, ReadingScript, Response, StatusWord
 from vitale_protocol.errors import MediumUnreadable, MediumUnsupported
+from vitale_protocol.media.display_text import calendar_day, shown_text
 from vitale_protocol.media.medium import (
     BIRTH_DATE_NOT_CALENDAR,
     NAMES_AND_NIRS_DIFFER,
@@ -21,7 +22,6 @@ from vitale_protocol.media.medium import (
     Recognised,
 )
 from vitale_protocol.media.nir import read_nir
-from vitale_protocol.media.shown import calendar_day, shown_text
 from vitale_protocol.records import Assure, Beneficiaire, Proof, Reading, Record
 
 __all__ = [

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from vitale_firmware_sim.card.pcscd import virtual_reader_library
 from vitale_protocol.errors import ToolMissing
-from vitale_reader.cli.demo.code_devices import code_stage
-from vitale_reader.cli.demo.environment import Stage, stage
+from vitale_reader.cli.demo.code_devices import code_devices
+from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.cli.demo.play import Result, scenes, sound
 from vitale_reader.cli.frame import language as text
 from vitale_reader.cli.root import root
@@ -98,18 +98,18 @@ def test_with_a_real_pcscd() -> None:
 def test_for_people(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     results = msgspec.convert(told["results"], list[Result])
 
-    async def played(_scenery: Stage, _repeat: int, show: Callable[[Result], None]) -> list[Result]:
+    async def played(_environment: DemoEnvironment, _repeat: int, show: Callable[[Result], None]) -> list[Result]:
         for one in results:
             show(one)
         return results
 
     @contextmanager
-    def set_up(**_wishes: bool) -> Generator[Stage, None, None]:
-        with code_stage() as codes:
-            yield Stage(Path(), Endpoints(pid=1, version=""), None, "simulated-card", "no pcscd", codes=codes)
+    def set_up(**_wishes: bool) -> Generator[DemoEnvironment, None, None]:
+        with code_devices() as codes:
+            yield DemoEnvironment(Path(), Endpoints(pid=1, version=""), None, "simulated-card", "no pcscd", codes=codes)
 
     monkeypatch.setattr("vitale_reader.cli.demo.play.play", played)
-    monkeypatch.setattr("vitale_reader.cli.demo.environment.stage", set_up)
+    monkeypatch.setattr("vitale_reader.cli.demo.environment.demo_environment", set_up)
     before = text.language()
     try:
         done = CliRunner().invoke(root, ["--language", "fr", "demo"])
@@ -130,16 +130,16 @@ def test_an_unsound_demonstration_fails(told: Any, monkeypatch: pytest.MonkeyPat
     one = msgspec.convert(told["results"], list[Result])[0]
     wrong = msgspec.structs.replace(one, checks={**one.checks, "altered": "accepted", "same_string": "accepted"})
 
-    async def played(_scenery: Stage, _repeat: int, show: Callable[[Result], None]) -> list[Result]:
+    async def played(_environment: DemoEnvironment, _repeat: int, show: Callable[[Result], None]) -> list[Result]:
         show(wrong)
         return [wrong]
 
     @contextmanager
-    def set_up(**_wishes: bool) -> Generator[Stage, None, None]:
-        yield Stage(Path(), Endpoints(pid=1, version=""), None, "simulated-card")
+    def set_up(**_wishes: bool) -> Generator[DemoEnvironment, None, None]:
+        yield DemoEnvironment(Path(), Endpoints(pid=1, version=""), None, "simulated-card")
 
     monkeypatch.setattr("vitale_reader.cli.demo.play.play", played)
-    monkeypatch.setattr("vitale_reader.cli.demo.environment.stage", set_up)
+    monkeypatch.setattr("vitale_reader.cli.demo.environment.demo_environment", set_up)
     done = CliRunner().invoke(root, ["--language", "en", "demo"])
     assert done.exit_code == 1
     assert "the same string is WRONGLY ACCEPTED ✗" in done.output
@@ -163,11 +163,11 @@ def test_a_string_that_counted_twice_would_be_seen(told: Any) -> None:
 @pytest.mark.parametrize("module", ["vitale_drivers.nfc.devices", "vitale_firmware_sim.pn532.reader"])
 def test_without_a_reader_for_phones_it_says_so_and_goes_on(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)  # so that importing it raises ImportError
-    with stage(simulated_driver=True, phones=True) as scenery:
-        assert scenery.phones is not None
-        assert scenery.phones.reader is None
-        assert scenery.phones.why
-        assert {scene.place for scene in scenes(scenery)} == {"slot"}
+    with demo_environment(simulated_driver=True, phones=True) as environment:
+        assert environment.phones is not None
+        assert environment.phones.reader is None
+        assert environment.phones.why
+        assert {scene.place for scene in scenes(environment)} == {"slot"}
 
 
 @pytest.mark.parametrize(
@@ -183,9 +183,9 @@ def test_without_what_reads_codes_it_says_so_and_goes_on(
     module: str, missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with code_stage() as codes:
+    with code_devices() as codes:
         assert set(codes.places) == {"camera", "imager"} - {missing}
         assert {"camera": codes.why_camera, "imager": codes.why_imager}[missing]
         assert len(codes.drivers) == 1
-        stage_without = Stage(Path(), Endpoints(pid=1, version=""), None, "simulated-card", codes=codes)
+        stage_without = DemoEnvironment(Path(), Endpoints(pid=1, version=""), None, "simulated-card", codes=codes)
         assert missing not in {scene.place for scene in scenes(stage_without)}

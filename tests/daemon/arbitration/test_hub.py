@@ -24,9 +24,9 @@ from vitale_reader.daemon.arbitration.actions import (
     ArmDriver,
     Deliver,
     DisarmDriver,
+    NotifyProgress,
+    PendingRequest,
     Refuse,
-    Tell,
-    Waiting,
 )
 from vitale_reader.daemon.arbitration.hub import GRACE_LOST, Hub
 
@@ -53,8 +53,8 @@ def ask(
     media: frozenset[str] = CARD,
     readers: frozenset[str] = frozenset(),
     timeout: float = 60.0,
-) -> Waiting:
-    return Waiting(key=(session, number), media=media, readers=readers, asked_at=now, deadline=now + timeout)
+) -> PendingRequest:
+    return PendingRequest(key=(session, number), media=media, readers=readers, asked_at=now, deadline=now + timeout)
 
 
 def of(kind: type[Action], actions: list[Action]) -> list[Action]:
@@ -115,7 +115,7 @@ def test_who_waited_before_the_card_came_is_told_to_have_it_removed(hub: Hub) ->
     hub.ask(ask(2), 0.0)
     hub.reader_changed(present(), 1.0)
     actions = hub.presented(presented(), 1.1)
-    assert of(Tell, actions) == [Tell(ask(2), "remove_card", "a", medium="vitale-card")]
+    assert of(NotifyProgress, actions) == [NotifyProgress(ask(2), "remove_card", "a", medium="vitale-card")]
     assert arms(actions) in ([], [()])
     hub.reader_changed(reader(), 2.0)
     hub.reader_changed(present(), 3.0)
@@ -128,7 +128,7 @@ def test_what_was_declined_goes_to_the_oldest_that_waited_with_it(hub: Hub) -> N
         hub.ask(ask(number, 1.0 + number / 10), 1.0 + number / 10)
     (first,) = of(Deliver, hub.presented(presented(), 2.0))
     assert first == Deliver(ask(1, 1.1), presented(), present())
-    assert of(Deliver, hub.declined(presented(), 2.0, 2.1)) == [Deliver(ask(2, 1.2), presented(), present())]
+    assert of(Deliver, hub.reassigned(presented(), 2.0, 2.1)) == [Deliver(ask(2, 1.2), presented(), present())]
 
 
 def test_what_was_declined_is_not_for_who_came_later(hub: Hub) -> None:
@@ -137,7 +137,7 @@ def test_what_was_declined_is_not_for_who_came_later(hub: Hub) -> None:
     hub.presented(presented(), 1.1)
     hub.reader_changed(reader(), 1.2)
     hub.ask(ask(2, 1.3), 1.3)
-    assert of(Deliver, hub.declined(presented(), 1.1, 1.4)) == []
+    assert of(Deliver, hub.reassigned(presented(), 1.1, 1.4)) == []
     assert [request.key for request in hub.waiting] == [ask(2).key]
 
 
@@ -147,7 +147,7 @@ def test_what_was_declined_where_the_reader_is_gone_is_nothing(hub: Hub) -> None
     hub.reader_changed(present(), 1.0)
     hub.presented(presented(), 1.1)
     hub.reader_removed("a", 1.2)
-    assert of(Deliver, hub.declined(presented(), 1.1, 1.4)) == []
+    assert of(Deliver, hub.reassigned(presented(), 1.1, 1.4)) == []
 
 
 def test_two_cards_are_not_resolved_by_luck(hub: Hub) -> None:
@@ -190,7 +190,7 @@ def test_a_cps_in_the_second_slot_does_not_disturb(hub: Hub) -> None:
 def test_a_strange_card_is_told_to_who_waits(hub: Hub) -> None:
     hub.ask(ask(1), 0.0)
     actions = hub.reader_changed(present("a", "unknown-card"), 1.0)
-    assert of(Tell, actions) == [Tell(ask(1), "remove_card", "a", Problem("medium_unsupported"))]
+    assert of(NotifyProgress, actions) == [NotifyProgress(ask(1), "remove_card", "a", Problem("medium_unsupported"))]
     assert len(hub.waiting) == 1
 
 
@@ -210,7 +210,7 @@ def test_a_reader_that_goes_away_only_delays(hub: Hub, error: ReaderGone) -> Non
     hub.ask(ask(1), 0.0)
     hub.reader_changed(present(), 1.0)
     actions = hub.failed("a", error, 1.1)
-    assert of(Tell, actions) == [Tell(ask(1), "retry", "a", Problem.of(error))]
+    assert of(NotifyProgress, actions) == [NotifyProgress(ask(1), "retry", "a", Problem.of(error))]
     hub.reader_removed("a", 1.2)
     hub.driver_down("pcsc", Problem("reader_unavailable"), 1.2)
     hub.driver_up("pcsc", ["vitale-card"], 1.5)
@@ -263,8 +263,10 @@ def test_who_waits_for_a_reader_that_goes_is_told(hub: Hub) -> None:
     hub.reader_added(reader("b"), 0.0)
     hub.ask(ask(1), 0.0)
     hub.ask(ask(2, readers=frozenset({"b"})), 0.0)
-    assert of(Tell, hub.reader_removed("a", 1.0)) == [Tell(ask(1), "retry", "a", Problem("reader_gone"))]
-    assert of(Tell, hub.reader_removed("a", 1.0)) == []
+    assert of(NotifyProgress, hub.reader_removed("a", 1.0)) == [
+        NotifyProgress(ask(1), "retry", "a", Problem("reader_gone"))
+    ]
+    assert of(NotifyProgress, hub.reader_removed("a", 1.0)) == []
 
 
 def test_the_deadline_ends_a_request(hub: Hub) -> None:
@@ -341,7 +343,7 @@ def test_progress_goes_to_the_request_that_it_is_about(hub: Hub) -> None:
     assert hub.progress("a", "reading") == []
     hub.ask(ask(1), 0.0)
     hub.ask(ask(2), 0.0)
-    assert hub.progress("a", "reading") == [Tell(ask(1), "reading", "a", None)]
+    assert hub.progress("a", "reading") == [NotifyProgress(ask(1), "reading", "a", None)]
     assert hub.progress("unknown", "reading") == []
 
 

@@ -12,9 +12,9 @@ from vitale_reader.daemon.arbitration.actions import (
     ArmDriver,
     Deliver,
     DisarmDriver,
+    NotifyProgress,
+    PendingRequest,
     Refuse,
-    Tell,
-    Waiting,
 )
 from vitale_reader.daemon.arbitration.hub import Hub
 
@@ -42,8 +42,8 @@ def code(name: str, string: bytes = b"first", medium: str = "apcv-qr") -> Presen
     return Presented(id=f"{name} {string!r}", medium=medium, reader=name, at=0.0, evidence=evidence, simulated=False)
 
 
-def ask(number: int, now: float = 0.0, *, readers: frozenset[str] = frozenset()) -> Waiting:
-    return Waiting(key=(1, number), media=PATIENT_MEDIA, readers=readers, asked_at=now, deadline=now + 60)
+def ask(number: int, now: float = 0.0, *, readers: frozenset[str] = frozenset()) -> PendingRequest:
+    return PendingRequest(key=(1, number), media=PATIENT_MEDIA, readers=readers, asked_at=now, deadline=now + 60)
 
 
 def of(kind: type[Action], actions: list[Action]) -> list[Action]:
@@ -60,9 +60,9 @@ def again(actions: list[Action]) -> list[tuple[str, ...]]:
     return [action.arm.again for action in actions if isinstance(action, ArmDriver) and action.arm.again]
 
 
-def renew(request: Waiting, reader: str = "camera") -> Tell:
+def renew(request: PendingRequest, reader: str = "camera") -> NotifyProgress:
     """What whoever waits is told of a code that was used."""
-    return Tell(request, "retry", reader, Problem("replayed"))
+    return NotifyProgress(request, "retry", reader, Problem("replayed"))
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def used(hub: Hub) -> Hub:
 class TestACodeThatWasUsed:
     def test_is_not_ordered_again_and_whoever_asks_learns_why(self, used: Hub) -> None:
         actions = used.ask(ask(2, 2.0), 2.0)
-        assert of(Tell, actions) == [Tell(ask(2, 2.0), "armed"), renew(ask(2, 2.0))]
+        assert of(NotifyProgress, actions) == [NotifyProgress(ask(2, 2.0), "armed"), renew(ask(2, 2.0))]
         assert again(actions) == []
         assert used.waiting == (ask(2, 2.0),)
 
@@ -100,10 +100,10 @@ class TestACodeThatWasUsed:
 
     def test_is_the_same_when_the_camera_was_shut_in_between(self, used: Hub) -> None:
         used.reader_changed(optical("camera"), 1.5)
-        assert of(Tell, used.ask(ask(2, 2.0), 2.0)) == [Tell(ask(2, 2.0), "armed")]
+        assert of(NotifyProgress, used.ask(ask(2, 2.0), 2.0)) == [NotifyProgress(ask(2, 2.0), "armed")]
         used.reader_changed(optical("camera", "apcv-qr"), 2.2)
         actions = used.presented(code("camera"), 2.3)
-        assert of(Tell, actions) == [renew(ask(2, 2.0))]
+        assert of(NotifyProgress, actions) == [renew(ask(2, 2.0))]
         assert delivered(actions) == []
         assert delivered(used.presented(code("camera", b"renewed"), 3.0)) == [2]
 
@@ -113,29 +113,31 @@ class TestACodeThatWasUsed:
         hub.reader_changed(optical("camera", "apcv-qr"), 1.0)
         actions = hub.presented(code("camera"), 1.1)
         assert delivered(actions) == [1]
-        assert of(Tell, actions) == [renew(ask(2))]
+        assert of(NotifyProgress, actions) == [renew(ask(2))]
 
     def test_is_not_told_of_to_who_wants_another_reader(self, used: Hub) -> None:
         request = ask(2, 2.0, readers=frozenset({"slot"}))
-        assert of(Tell, used.ask(request, 2.0)) == [Tell(request, "armed")]
+        assert of(NotifyProgress, used.ask(request, 2.0)) == [NotifyProgress(request, "armed")]
 
     def test_is_no_choice_beside_a_card(self, used: Hub) -> None:
         used.reader_changed(slot("vitale-card"), 2.0)
         request = ask(2, 3.0)
-        assert of(Tell, used.ask(request, 3.0)) == [Tell(request, "armed")], "the card will answer it"
+        assert of(NotifyProgress, used.ask(request, 3.0)) == [NotifyProgress(request, "armed")], (
+            "the card will answer it"
+        )
         card = Presented(id="card", medium="vitale-card", reader="slot", at=0.0, evidence={}, simulated=False)
         assert delivered(used.presented(card, 3.1)) == [2]
 
     def test_that_gives_way_to_a_paper_says_nothing_of_that(self, used: Hub) -> None:
         used.reader_changed(optical("camera", "2d-doc"), 2.0)
-        assert of(Tell, used.ask(ask(2, 2.1), 2.1)) == [Tell(ask(2, 2.1), "armed")]
+        assert of(NotifyProgress, used.ask(ask(2, 2.1), 2.1)) == [NotifyProgress(ask(2, 2.1), "armed")]
         assert delivered(used.presented(code("camera", b"DC04", "2d-doc"), 2.2)) == [2]
 
     def test_is_known_again_after_another_medium_at_the_same_reader(self, used: Hub) -> None:
         used.ask(ask(2, 2.0), 2.0)
         assert delivered(used.presented(code("camera", b"IS01", "ins-datamatrix"), 2.1)) == [2]
         used.ask(ask(3, 3.0), 3.0)
-        assert of(Tell, used.presented(code("camera"), 3.1)) == [renew(ask(3, 3.0))]
+        assert of(NotifyProgress, used.presented(code("camera"), 3.1)) == [renew(ask(3, 3.0))]
 
     def test_is_a_matter_of_its_reader(self, used: Hub) -> None:
         """At another reader it is a presentation, which the replay guard answers."""
@@ -162,18 +164,18 @@ class TestACodeThatWasNotUsed:
 
     def test_because_it_was_given_back_is_ordered_again(self, used: Hub) -> None:
         used.ask(ask(2, 2.0), 2.0)
-        assert again(used.given_back(code("camera"), 2.5)) == [("camera",)]
+        assert again(used.returned(code("camera"), 2.5)) == [("camera",)]
         assert delivered(used.presented(code("camera"), 2.6)) == [2]
 
     def test_given_back_late_changes_nothing_for_its_successor(self, used: Hub) -> None:
         used.ask(ask(2, 2.0), 2.0)
         used.presented(code("camera", b"renewed"), 2.1)
-        used.given_back(code("camera"), 2.5)
+        used.returned(code("camera"), 2.5)
         assert renew(ask(3, 3.0)) in used.ask(ask(3, 3.0), 3.0)
 
     def test_given_back_when_its_reader_is_gone_is_nothing(self, used: Hub) -> None:
         used.reader_removed("camera", 2.0)
-        assert used.given_back(code("camera"), 2.1) == []
+        assert used.returned(code("camera"), 2.1) == []
 
 
 @pytest.mark.parametrize("medium", ["ins-datamatrix", "2d-doc"])
@@ -190,7 +192,7 @@ def test_who_waited_for_a_printed_code_has_it_taken_away_first(hub: Hub) -> None
     hub.ask(ask(2), 0.0)
     hub.reader_changed(optical("camera", "2d-doc"), 1.0)
     actions = hub.presented(code("camera", medium="2d-doc"), 1.1)
-    assert of(Tell, actions) == [Tell(ask(2), "remove_card", "camera", medium="2d-doc")]
+    assert of(NotifyProgress, actions) == [NotifyProgress(ask(2), "remove_card", "camera", medium="2d-doc")]
 
 
 class TestACameraAndACard:
@@ -236,7 +238,9 @@ class TestAScanJustBeforeTheRequest:
         }
         assert delivered(hub.presented(code("scanner"), 2.1)) == [1]
         assert len(of(DisarmDriver, hub.reader_changed(optical("scanner"), 2.1))) == 0
-        assert of(Tell, hub.ask(ask(2, 3.0), 3.0)) == [Tell(ask(2, 3.0), "armed")], "it waits for the next scan"
+        assert of(NotifyProgress, hub.ask(ask(2, 3.0), 3.0)) == [NotifyProgress(ask(2, 3.0), "armed")], (
+            "it waits for the next scan"
+        )
         assert hub.waiting == (ask(2, 3.0),)
 
     def test_goes_to_the_older_of_two(self, hub: Hub) -> None:
@@ -274,5 +278,5 @@ class TestWhoIsTold:
     def test_a_camera_remarks_and_goes_on(self, hub: Hub) -> None:
         hub.ask(ask(1), 0.0)
         told = hub.progress("camera", "retry", Problem("medium_unsupported", "mdoc"))
-        assert told == [Tell(ask(1), "retry", "camera", Problem("medium_unsupported", "mdoc"))]
+        assert told == [NotifyProgress(ask(1), "retry", "camera", Problem("medium_unsupported", "mdoc"))]
         assert hub.waiting == (ask(1),)

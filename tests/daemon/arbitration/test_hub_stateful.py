@@ -31,12 +31,12 @@ from vitale_reader.daemon.arbitration.actions import (
     Deliver,
     DisarmDriver,
     Key,
+    NotifyProgress,
+    Pending,
+    PendingRequest,
+    PendingSubscription,
     Refuse,
-    Subscribed,
-    Tell,
     Unread,
-    Waiting,
-    Wish,
 )
 from vitale_reader.daemon.arbitration.hub import Hub
 
@@ -114,12 +114,12 @@ class HubMachine(RuleBasedStateMachine):
         self.used: dict[str, bytes] = {}  # the last one that answered a request
         self.now = 0.0
         self.numbers = itertools.count(1)
-        self.asked: dict[Key, Waiting] = {}
+        self.asked: dict[Key, PendingRequest] = {}
         self.ended: dict[Key, str] = {}
         self.presentations: dict[str, Key] = {}
         self.handed: list[tuple[Presented, float]] = []  # what requests got, and when
         self.declining: tuple[str, ...] = ()  # the reader of what goes from one request to the next
-        self.subscribed: list[Subscribed] = []  # the one that was served longest ago first
+        self.subscribed: list[PendingSubscription] = []  # the one that was served longest ago first
 
     def do(self, actions: list[Action]) -> None:
         for action in actions:
@@ -128,15 +128,15 @@ class HubMachine(RuleBasedStateMachine):
                     self.model(driver).armed(arm)
                 case DisarmDriver(driver=driver):
                     self.model(driver).arm = None
-                case Deliver(request=Waiting() as request, presentation=presentation):
+                case Deliver(request=PendingRequest() as request, presentation=presentation):
                     self.deliver(request, presentation)
-                case Deliver(request=Subscribed() as subscription, presentation=presentation):
+                case Deliver(request=PendingSubscription() as subscription, presentation=presentation):
                     self.hand_out(subscription, presentation)
                 case Unread(subscription=subscription, reader=reader):
                     assert subscription in self.subscribed
                     assert not self.who_waits(reader, self.lying(reader)), "a failure that a request was owed"
-                case Tell(request=wish):
-                    self.is_there(wish)
+                case NotifyProgress(request=pending):
+                    self.is_there(pending)
                 case Refuse(request=request, error=error):
                     if error.reason == "ambiguous_medium":
                         assert len({*self.candidates(request), *self.declining}) > 1, "there was no choice to be made"
@@ -151,14 +151,14 @@ class HubMachine(RuleBasedStateMachine):
         assert found is not None, "armed a driver that is not there"
         return found
 
-    def deliver(self, request: Waiting, presentation: Presented) -> None:
+    def deliver(self, request: PendingRequest, presentation: Presented) -> None:
         there = {*self.candidates(request), *self.declining}
         assert there == {presentation.reader}, "one of two media was taken by luck"
         self.note_delivery(request, presentation)
         self.handed.append((presentation, self.now))
         self.end(request.key, "delivered")
 
-    def hand_out(self, subscription: Subscribed, presentation: Presented) -> None:
+    def hand_out(self, subscription: PendingSubscription, presentation: Presented) -> None:
         assert not self.who_waits(presentation.reader, presentation.medium), "a request was passed over"
         turn = next(each for each in self.subscribed if self.matches(each, presentation.reader, presentation.medium))
         assert subscription == turn, "it was another one's turn"
@@ -166,31 +166,31 @@ class HubMachine(RuleBasedStateMachine):
         self.subscribed.remove(subscription)
         self.subscribed.append(subscription)
 
-    def note_delivery(self, wish: Wish, presentation: Presented) -> None:
+    def note_delivery(self, pending: Pending, presentation: Presented) -> None:
         reader = presentation.reader
         assert presentation.id not in self.presentations, "a presentation went to two clients"
         assert reader not in (self.driver.leased if self.driver is not None else ()), "what is leased was given away"
-        self.presentations[presentation.id] = wish.key
-        self.is_there(wish)
-        assert presentation.medium in wish.media
-        assert not wish.readers or reader in wish.readers
+        self.presentations[presentation.id] = pending.key
+        self.is_there(pending)
+        assert presentation.medium in pending.media
+        assert not pending.readers or reader in pending.readers
         if presentation.medium == "apcv-qr":
             string = presentation.evidence["string"]
             assert self.used.get(reader) != string, "a one-time code answered twice"
             self.used[reader] = string
 
-    def is_there(self, wish: Wish) -> None:
+    def is_there(self, pending: Pending) -> None:
         """Nothing is said to one that did not ask, or does not wait any more."""
-        if isinstance(wish, Subscribed):
-            assert wish in self.subscribed
+        if isinstance(pending, PendingSubscription):
+            assert pending in self.subscribed
         else:
-            assert wish.key in self.asked
-            assert wish.key not in self.ended
+            assert pending.key in self.asked
+            assert pending.key not in self.ended
 
-    def matches(self, wish: Wish, name: str, medium: str | None) -> bool:
+    def matches(self, pending: Pending, name: str, medium: str | None) -> bool:
         media = CODES if name in self.optics.medium else MEDIA
-        wanted = wish.media & ({medium} if medium else set(media))
-        return bool(wanted) and (not wish.readers or name in wish.readers)
+        wanted = pending.media & ({medium} if medium else set(media))
+        return bool(wanted) and (not pending.readers or name in pending.readers)
 
     def who_waits(self, name: str, medium: str | None) -> list[Key]:
         """The requests that a presentation would answer, oldest first."""
@@ -218,7 +218,7 @@ class HubMachine(RuleBasedStateMachine):
         medium = self.model(self.owner(name)).medium[name]
         return medium if medium in {*MEDIA, *CODES} else None
 
-    def candidates(self, request: Waiting) -> list[str]:
+    def candidates(self, request: PendingRequest) -> list[str]:
         """The readers where something lies that could answer a request."""
         media = {**self.optics.medium, **(self.driver.medium if self.driver is not None else {})}
         return [
@@ -356,7 +356,7 @@ class HubMachine(RuleBasedStateMachine):
         """The service was not reached: the string was sent to nobody."""
         if reader in self.used:
             presentation = self.presentation(reader, "apcv-qr", self.used.pop(reader))
-            self.do(self.hub.given_back(presentation, self.now))
+            self.do(self.hub.returned(presentation, self.now))
 
     @rule(data=st.data())
     @precondition(lambda self: bool(self.handed))
@@ -372,7 +372,7 @@ class HubMachine(RuleBasedStateMachine):
         there = any(reader.id == name and reader.state != "leased" for reader in self.hub.readers)
         with_it = [key for key in self.who_waits(name, medium) if self.asked[key].asked_at <= at]
         self.declining = (name,)
-        self.do(self.hub.declined(presentation, at, self.now))
+        self.do(self.hub.reassigned(presentation, at, self.now))
         self.declining = ()
         if there and with_it:
             assert self.ended.get(with_it[0]) in {"delivered", "ambiguous_medium"}, "who waited with it was passed over"
@@ -442,7 +442,7 @@ class HubMachine(RuleBasedStateMachine):
 
     def wait_for(self, session: int, media: set[str], readers: set[str], timeout: float) -> Key:
         key = (session, next(self.numbers))
-        request = Waiting(
+        request = PendingRequest(
             key=key,
             media=frozenset(media),
             readers=frozenset(readers),
@@ -466,7 +466,7 @@ class HubMachine(RuleBasedStateMachine):
     )
     def subscribe(self, session: int, media: set[str], readers: set[str]) -> None:
         key = (session, f"sub-{next(self.numbers)}")
-        subscription = Subscribed(key=key, media=frozenset(media), readers=frozenset(readers))
+        subscription = PendingSubscription(key=key, media=frozenset(media), readers=frozenset(readers))
         self.subscribed.append(subscription)
         self.do(self.hub.subscribe(subscription, self.now))
 

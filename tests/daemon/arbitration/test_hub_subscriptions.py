@@ -14,11 +14,11 @@ from vitale_reader.daemon.arbitration.actions import (
     ArmDriver,
     Deliver,
     DisarmDriver,
+    NotifyProgress,
+    PendingRequest,
+    PendingSubscription,
     Refuse,
-    Subscribed,
-    Tell,
     Unread,
-    Waiting,
 )
 from vitale_reader.daemon.arbitration.hub import GRACE_LOST, GRACE_NEW, Hub
 
@@ -41,12 +41,14 @@ def presented(number: int, name: str = "a") -> Presented:
     return Presented(id=f"p{number}", medium="vitale-card", reader=name, at=0.0, evidence={}, simulated=True)
 
 
-def ask(number: int, now: float = 0.0) -> Waiting:
-    return Waiting(key=(9, number), media=CARD, asked_at=now, deadline=now + 60)
+def ask(number: int, now: float = 0.0) -> PendingRequest:
+    return PendingRequest(key=(9, number), media=CARD, asked_at=now, deadline=now + 60)
 
 
-def subscription(session: int, *, media: frozenset[str] = CARD, readers: frozenset[str] = frozenset()) -> Subscribed:
-    return Subscribed(key=(session, f"sub-{session}"), media=media, readers=readers)
+def subscription(
+    session: int, *, media: frozenset[str] = CARD, readers: frozenset[str] = frozenset()
+) -> PendingSubscription:
+    return PendingSubscription(key=(session, f"sub-{session}"), media=media, readers=readers)
 
 
 def of(kind: type[Action], actions: list[Action]) -> list[Action]:
@@ -130,8 +132,8 @@ def test_a_failure_is_told_to_the_one_whose_turn_it_is_and_ends_nothing(hub: Hub
     assert served(next_card(hub, 1, 2.0)) == [1], "the next attempt is for the same one"
     hub.reader_changed(reader(), 3.0)
     hub.reader_changed(present(), 3.0)
-    assert of(Tell, hub.failed("a", ReaderUnavailable(), 3.1)) == [
-        Tell(second, "retry", "a", Problem("reader_unavailable"))
+    assert of(NotifyProgress, hub.failed("a", ReaderUnavailable(), 3.1)) == [
+        NotifyProgress(second, "retry", "a", Problem("reader_unavailable"))
     ]
 
 
@@ -166,10 +168,10 @@ def test_a_subscription_ends_with_its_session_or_when_it_is_told_to(hub: Hub) ->
 def test_progress_goes_to_the_one_whose_turn_it_is(hub: Hub) -> None:
     hub.subscribe(subscription(1), 0.0)
     hub.subscribe(subscription(2), 0.0)
-    assert hub.progress("a", "reading") == [Tell(subscription(1), "reading", "a", None)]
+    assert hub.progress("a", "reading") == [NotifyProgress(subscription(1), "reading", "a", None)]
     strange = reader("a", "present", "unknown-card")
-    assert of(Tell, hub.reader_changed(strange, 1.0)) == [
-        Tell(subscription(1), "remove_card", "a", Problem("medium_unsupported"))
+    assert of(NotifyProgress, hub.reader_changed(strange, 1.0)) == [
+        NotifyProgress(subscription(1), "remove_card", "a", Problem("medium_unsupported"))
     ], "one is enough to have it taken out"
 
 
@@ -192,8 +194,8 @@ def test_a_code_that_was_used_by_one_subscription_is_not_given_to_the_next() -> 
     assert served(hub.presented(code, 1.0)) == [1]
     again = hub.presented(code, 1.1)
     assert served(again) == []
-    assert [named(action.problem) for action in again if isinstance(action, Tell)] == ["replayed"]
-    hub.given_back(code, 1.2)
+    assert [named(action.problem) for action in again if isinstance(action, NotifyProgress)] == ["replayed"]
+    hub.returned(code, 1.2)
     assert served(hub.presented(code, 1.3)) == [2]
 
 
@@ -202,7 +204,7 @@ def test_what_was_declined_goes_to_a_subscription(hub: Hub) -> None:
     hub.ask(ask(1), 0.1)
     hub.reader_changed(present(), 0.5)
     assert served(hub.presented(presented(1), 1.0)) == [9]
-    assert served(hub.declined(presented(1), 1.0, 1.1)) == [1]
+    assert served(hub.reassigned(presented(1), 1.0, 1.1)) == [1]
 
 
 def test_what_was_declined_is_not_given_away_while_its_reader_is_leased(hub: Hub) -> None:
@@ -211,14 +213,14 @@ def test_what_was_declined_is_not_given_away_while_its_reader_is_leased(hub: Hub
     hub.reader_changed(present(), 0.5)
     assert served(hub.presented(presented(1), 1.0)) == [9]
     hub.reader_changed(leased(), 1.1)
-    assert served(hub.declined(presented(1), 1.0, 1.2)) == []
+    assert served(hub.reassigned(presented(1), 1.0, 1.2)) == []
 
 
 def test_what_is_leased_is_told_to_who_waits_and_is_read_afterwards(hub: Hub) -> None:
     hub.reader_changed(present(), 0.5)
     hub.reader_changed(leased(), 1.0)
     request = ask(1, 2.0)
-    assert Tell(request, "retry", "a", Problem("reader_busy")) in hub.ask(request, 2.0)
+    assert NotifyProgress(request, "retry", "a", Problem("reader_busy")) in hub.ask(request, 2.0)
     assert hub.reader_changed(present(), 3.0)
     assert served(hub.presented(presented(1), 3.1)) == [9]
 
@@ -227,8 +229,10 @@ def test_a_lease_that_begins_is_told_to_who_waits_already(hub: Hub) -> None:
     request = ask(1)
     hub.ask(request, 0.0)
     hub.reader_changed(present(), 1.0)
-    assert of(Tell, hub.reader_changed(leased(), 1.1)) == [Tell(request, "retry", "a", Problem("reader_busy"))]
-    assert of(Tell, hub.reader_changed(present(), 1.2)) == []
+    assert of(NotifyProgress, hub.reader_changed(leased(), 1.1)) == [
+        NotifyProgress(request, "retry", "a", Problem("reader_busy"))
+    ]
+    assert of(NotifyProgress, hub.reader_changed(present(), 1.2)) == []
 
 
 def test_a_thousand_that_wait_and_go_take_no_time(hub: Hub) -> None:
@@ -243,7 +247,7 @@ def test_a_thousand_that_wait_and_go_take_no_time(hub: Hub) -> None:
 
     media = Counted({"vitale-card"})
     for session in range(1_000):
-        hub.ask(Waiting(key=(session, 1), media=media, asked_at=1.0, deadline=60.0), 1.0)
+        hub.ask(PendingRequest(key=(session, 1), media=media, asked_at=1.0, deadline=60.0), 1.0)
     for session in range(1_000):
         hub.session_ended(session, 2.0)
     assert hub.waiting == ()

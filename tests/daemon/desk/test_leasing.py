@@ -76,8 +76,8 @@ def test_what_is_no_apdu_is_refused_before_anything_is_done(counter: Any, params
 @pytest.mark.parametrize("ttl_ms", [99, 60_001])
 def test_times_have_limits(counter: Any, ttl_ms: int) -> None:
     async def work(line: Any) -> None:
-        wish = {"reader": READER, "previous": None, "ttl_ms": ttl_ms}
-        assert await line.reason("lease.acquire", wish) == "invalid_params"
+        pending = {"reader": READER, "previous": None, "ttl_ms": ttl_ms}
+        assert await line.reason("lease.acquire", pending) == "invalid_params"
 
     counter.run(work)
 
@@ -88,10 +88,10 @@ def test_others_learn_nothing_but_that_it_is_leased(counter: Any) -> None:
         async with counter.tools.unix_line(counter.home.endpoints()) as other:
             await other.open(language="en")
             lease = (await acquire(counter, line))["lease"]
-            wish = {"reader": READER, "previous": None, "ttl_ms": 1000}
+            pending = {"reader": READER, "previous": None, "ttl_ms": 1000}
             for method, params in (
-                ("lease.acquire", wish),
-                ("lease.acquire", wish | {"previous": "guess"}),
+                ("lease.acquire", pending),
+                ("lease.acquire", pending | {"previous": "guess"}),
                 ("lease.renew", {"lease": lease, "ttl_ms": 1000}),
                 ("lease.release", {"lease": lease}),
                 ("card.transmit", {"lease": lease, "apdus": [SECRET]}),
@@ -106,7 +106,7 @@ def test_others_learn_nothing_but_that_it_is_leased(counter: Any) -> None:
             counter.desk.report("pcsc", ReaderChanged(reader=leased))
             request = other.send_call("presentation.request", {"nonce": "n" * 22, "media": ["vitale-card"]})
             await counter.step(other, "retry", request)
-            assert await line.reason("lease.acquire", wish | {"reader": "pcsc:none"}) == "no_reader"
+            assert await line.reason("lease.acquire", pending | {"reader": "pcsc:none"}) == "no_reader"
 
     counter.run(work)
 

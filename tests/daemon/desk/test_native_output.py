@@ -5,16 +5,16 @@ import logging
 
 import pytest
 
-from vitale_reader.daemon.desk.native_output import LAST, LONGEST, MOST, Overheard
+from vitale_reader.daemon.desk.native_output import LAST, LONGEST, MOST, NativeOutput
 
 
-def listen(overheard: Overheard, *pieces: bytes) -> None:
+def listen(native_output: NativeOutput, *pieces: bytes) -> None:
     async def work() -> None:
         stream = asyncio.StreamReader()
         for piece in pieces:
             stream.feed_data(piece)
         stream.feed_eof()
-        await overheard.listen(stream)
+        await native_output.listen(stream)
 
     asyncio.run(work())
 
@@ -29,26 +29,26 @@ def talkative(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_lines_are_told_however_they_come(caplog: pytest.LogCaptureFixture) -> None:
-    overheard = Overheard("camera", lambda: 100.0)
-    listen(overheard, b"Corrupt JPEG data: 4 extra", b"neous bytes\nterminate called\n\n  \nno end")
+    native_output = NativeOutput("camera", lambda: 100.0)
+    listen(native_output, b"Corrupt JPEG data: 4 extra", b"neous bytes\nterminate called\n\n  \nno end")
     lines = ["Corrupt JPEG data: 4 extraneous bytes", "terminate called", "no end"]
     assert told(caplog) == [f"driver camera printed: {line}" for line in lines]
-    assert list(overheard.last) == lines
+    assert list(native_output.last) == lines
 
 
 def test_the_same_all_day_long_is_told_some_times_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     now = 100.0
-    overheard = Overheard("camera", lambda: now)
+    native_output = NativeOutput("camera", lambda: now)
     for minute in range(3):
         now = 100.0 + 60 * minute
-        listen(overheard, b"Corrupt JPEG data\n" * 1800)
+        listen(native_output, b"Corrupt JPEG data\n" * 1800)
     assert len(told(caplog)) == 3 * (MOST + 1)
-    assert len(overheard.last) == LAST
+    assert len(native_output.last) == LAST
 
 
 def test_a_line_is_one_line_and_short_whatever_is_in_it(caplog: pytest.LogCaptureFixture) -> None:
-    overheard = Overheard("camera", lambda: 100.0)
-    listen(overheard, b"\x1b[2J\rforged\x00\xff\n", b"x" * 1_000_000, b"y" * 1_000_000 + b"\n")
+    native_output = NativeOutput("camera", lambda: 100.0)
+    listen(native_output, b"\x1b[2J\rforged\x00\xff\n", b"x" * 1_000_000, b"y" * 1_000_000 + b"\n")
     first, second = told(caplog)
     assert first == "driver camera printed: [2J forged �"
     assert second == "driver camera printed: " + "x" * LONGEST

@@ -30,7 +30,7 @@ class Viewer:
         self.seen.append(event.at)
 
 
-class Desk:
+class Coordinator:
     """Previews, and what was sent to drivers."""
 
     def __init__(self) -> None:
@@ -43,11 +43,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def desk() -> Coordinator:
+    return Coordinator()
 
 
-def test_pictures_go_to_who_asked_for_this_reader(desk: Desk) -> None:
+def test_pictures_go_to_who_asked_for_this_reader(desk: Coordinator) -> None:
     here, there = Viewer(1), Viewer(2)
     desk.previews.start(here, CAMERA, 0.1, 0.0)
     desk.previews.start(there, OTHER, 0.1, 0.0)
@@ -55,7 +55,7 @@ def test_pictures_go_to_who_asked_for_this_reader(desk: Desk) -> None:
     assert (here.seen, there.seen) == ([1.0], [])
 
 
-def test_each_at_its_own_pace_and_the_driver_at_the_quickest(desk: Desk) -> None:
+def test_each_at_its_own_pace_and_the_driver_at_the_quickest(desk: Coordinator) -> None:
     quick, slow = Viewer(1), Viewer(2)
     desk.previews.start(slow, CAMERA, 0.3, 0.0)
     desk.previews.start(quick, CAMERA, 0.1, 0.0)
@@ -67,14 +67,14 @@ def test_each_at_its_own_pace_and_the_driver_at_the_quickest(desk: Desk) -> None
     assert desk.sent[-1] == ("camera", CAMERA.id, 0.3)
 
 
-def test_a_driver_that_is_too_quick_is_thinned_out(desk: Desk) -> None:
+def test_a_driver_that_is_too_quick_is_thinned_out(desk: Coordinator) -> None:
     viewer = Viewer(1)
     desk.previews.start(viewer, CAMERA, 0.1, 0.0)
     desk.pictures(*(number / 100 for number in range(100)))
     assert 9 <= len(viewer.seen) <= 13
 
 
-def test_who_does_not_read_is_sent_nothing_more_and_nothing_late(desk: Desk) -> None:
+def test_who_does_not_read_is_sent_nothing_more_and_nothing_late(desk: Coordinator) -> None:
     viewer = Viewer(1)
     desk.previews.start(viewer, CAMERA, 0.1, 0.0)
     desk.pictures(1.0)
@@ -85,7 +85,7 @@ def test_who_does_not_read_is_sent_nothing_more_and_nothing_late(desk: Desk) -> 
     assert viewer.seen == [1.0, 1.4]
 
 
-def test_asked_for_again_it_goes_on_at_the_new_pace(desk: Desk) -> None:
+def test_asked_for_again_it_goes_on_at_the_new_pace(desk: Coordinator) -> None:
     viewer = Viewer(1)
     desk.previews.start(viewer, CAMERA, 0.1, 0.0)
     desk.previews.start(viewer, CAMERA, 1.0, 0.0)
@@ -93,7 +93,7 @@ def test_asked_for_again_it_goes_on_at_the_new_pace(desk: Desk) -> None:
     assert viewer.seen == [1.0, 2.0]
 
 
-def test_the_driver_is_told_of_the_end_once(desk: Desk) -> None:
+def test_the_driver_is_told_of_the_end_once(desk: Coordinator) -> None:
     one, two = Viewer(1), Viewer(2)
     for viewer in (one, two):
         desk.previews.start(viewer, CAMERA, 0.1, 0.0)
@@ -106,7 +106,7 @@ def test_the_driver_is_told_of_the_end_once(desk: Desk) -> None:
     assert one.seen == two.seen == []
 
 
-def test_nothing_is_said_to_a_driver_of_a_reader_that_it_has_no_more(desk: Desk) -> None:
+def test_nothing_is_said_to_a_driver_of_a_reader_that_it_has_no_more(desk: Coordinator) -> None:
     viewer = Viewer(1)
     desk.previews.start(viewer, CAMERA, 0.1, 0.0)
     desk.previews.removed(CAMERA.id)
@@ -118,14 +118,14 @@ def test_nothing_is_said_to_a_driver_of_a_reader_that_it_has_no_more(desk: Desk)
     assert viewer.seen == []
 
 
-def test_a_driver_is_told_anew_when_it_is_armed(desk: Desk) -> None:
+def test_a_driver_is_told_anew_when_it_is_armed(desk: Coordinator) -> None:
     desk.previews.start(Viewer(1), CAMERA, 0.1, 0.0)
     desk.previews.armed("camera", 5.0)
     desk.previews.armed("pcsc", 5.0)
     assert desk.sent == [("camera", CAMERA.id, 0.1)] * 2
 
 
-def test_a_picture_that_no_message_could_hold_is_dropped(desk: Desk) -> None:
+def test_a_picture_that_no_message_could_hold_is_dropped(desk: Coordinator) -> None:
     viewer = Viewer(1)
     desk.previews.start(viewer, CAMERA, 0.1, 0.0)
     desk.pictures(1.0, jpeg=b"x" * (MOST_BYTES + 1))

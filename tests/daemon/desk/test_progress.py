@@ -16,10 +16,10 @@ def steps(line: Any) -> list[str]:
     return [each["params"]["step"] for each in told]
 
 
-@pytest.mark.parametrize(("wish", "told"), [({}, ["armed", "detected"]), ({"progress": False}, [])])
-def test_an_error_says_at_which_reader_it_happened(counter: Any, wish: dict[str, bool], told: list[str]) -> None:
+@pytest.mark.parametrize(("pending", "told"), [({}, ["armed", "detected"]), ({"progress": False}, [])])
+def test_an_error_says_at_which_reader_it_happened(counter: Any, pending: dict[str, bool], told: list[str]) -> None:
     async def work(line: Any) -> None:
-        request = line.send_call("presentation.request", WISH | wish)
+        request = line.send_call("presentation.request", WISH | pending)
         await line.result("session.ping")  # answered after the request was taken
         counter.desk.report("nfc", Progress(reader=READER, step="detected", medium="apcv-nfc"))
         counter.desk.report("nfc", Failed(reader=READER, problem=Problem("medium_unreadable", detail="x")))
@@ -33,8 +33,8 @@ def test_an_error_says_at_which_reader_it_happened(counter: Any, wish: dict[str,
 
 def test_silence_is_of_one_request(counter: Any) -> None:
     async def work(line: Any) -> None:
-        for wish, told in (({"progress": False}, []), ({}, ["armed"])):
-            request = line.send_call("presentation.request", WISH | wish)
+        for pending, told in (({"progress": False}, []), ({}, ["armed"])):
+            request = line.send_call("presentation.request", WISH | pending)
             cancel = line.send_call("presentation.cancel", {"request": request})
             ended, _ = await line.answers(request, cancel)
             error = ended["error"]["data"]
@@ -47,8 +47,8 @@ def test_silence_is_of_one_request(counter: Any) -> None:
 
 def test_a_submitted_code_is_silent_likewise(counter: Any) -> None:
     async def work(line: Any) -> None:
-        wish = {"nonce": "n" * 22, "payload": "VITALESIM.silent", "scopes": ["identity"], "progress": False}
-        await line.answer(line.send_call("presentation.submit", wish))
+        pending = {"nonce": "n" * 22, "payload": "VITALESIM.silent", "scopes": ["identity"], "progress": False}
+        await line.answer(line.send_call("presentation.submit", pending))
 
         assert [] == steps(line)
 

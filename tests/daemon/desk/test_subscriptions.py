@@ -21,8 +21,8 @@ def jti(message: Any) -> str:
 
 
 async def subscribe(line: Any, **params: Any) -> str:
-    wish = {"nonce": NONCE, "media": ["apcv-nfc"], "scopes": ["identity"]} | params
-    return str((await line.result("presentations.subscribe", wish))["subscription"])
+    pending = {"nonce": NONCE, "media": ["apcv-nfc"], "scopes": ["identity"]} | params
+    return str((await line.result("presentations.subscribe", pending))["subscription"])
 
 
 async def next_event(line: Any, name: str) -> Any:

@@ -55,8 +55,8 @@ def test_a_file_that_cannot_be_used_is_named(signers: Path, tmp_path: Path, cont
 
 
 async def submitted(line: Any) -> dict[str, Any]:
-    wish = {"nonce": "n" * 22, "payload": SEALED.decode(), "scopes": ["identity"]}
-    return dict((await line.result("presentation.submit", wish))["claims"])
+    pending = {"nonce": "n" * 22, "payload": SEALED.decode(), "scopes": ["identity"]}
+    return dict((await line.result("presentation.submit", pending))["claims"])
 
 
 def test_a_seal_is_verified_by_the_list_of_the_site(counter: Any, signers: Path) -> None:

@@ -12,7 +12,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
 from vitale_protocol.errors import StoreUnavailable, ToolMissing
-from vitale_reader.daemon.keystore.keyring_secrets import KeyringBox
+from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.keys import Keys
 
 OVERLAP = 1_000.0
@@ -180,7 +180,7 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
 
 
 def boxed(folder: Path, clock: Clock, *, box: bool = True) -> Keys:
-    made = Keys(folder / "station.json", overlap=OVERLAP, clock=clock, box=KeyringBox(folder) if box else None)
+    made = Keys(folder / "station.json", overlap=OVERLAP, clock=clock, box=KeyringSecrets(folder) if box else None)
     made.open()
     return made
 

@@ -64,7 +64,7 @@ class Fickle(Store):
         return done
 
 
-class Desk:
+class Coordinator:
     """A station with a spool, on a database that the test takes away."""
 
     def __init__(self, folder: Path, name: str = "desk", *, strict: bool = False) -> None:
@@ -116,7 +116,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.asynccontextmanager
-async def opened(desk: Desk) -> AsyncGenerator[Desk]:
+async def opened(desk: Coordinator) -> AsyncGenerator[Coordinator]:
     await desk.store.open()
     try:
         yield desk
@@ -124,16 +124,16 @@ async def opened(desk: Desk) -> AsyncGenerator[Desk]:
         await desk.store.close()
 
 
-def on(folder: Path, work: Callable[[Desk], Awaitable[None]], **options: Any) -> None:
+def on(folder: Path, work: Callable[[Coordinator], Awaitable[None]], **options: Any) -> None:
     async def main() -> None:
-        async with opened(Desk(folder, **options)) as desk:
+        async with opened(Coordinator(folder, **options)) as desk:
             await work(desk)
 
     asyncio.run(main())
 
 
 def test_tokens_and_lines_of_the_time_without_database_are_brought(tmp_path: Path) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         first = await desk.put(1)
         assert not desk.degraded()
         desk.site.gone = True
@@ -155,7 +155,7 @@ def test_tokens_and_lines_of_the_time_without_database_are_brought(tmp_path: Pat
 
 
 def test_what_expired_or_was_acknowledged_meanwhile_is_not_brought(tmp_path: Path) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         desk.site.gone = True
         token = await desk.put(1)
         await desk.put(2)
@@ -168,7 +168,7 @@ def test_what_expired_or_was_acknowledged_meanwhile_is_not_brought(tmp_path: Pat
 
 
 def test_a_strict_site_takes_no_string_meanwhile_and_cards_go_on(tmp_path: Path) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         desk.site.gone = True
         with pytest.raises(StoreUnavailable):
             await claimed(desk.guard, b"string")
@@ -182,7 +182,7 @@ def test_a_strict_site_takes_no_string_meanwhile_and_cards_go_on(tmp_path: Path)
 
 
 def test_a_string_of_the_time_without_database_counts_once_afterwards(tmp_path: Path) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         desk.site.gone = True
         digest = await claimed(desk.guard, b"string")
         await desk.put(1, also=[desk.guard.settle(digest)])
@@ -201,7 +201,7 @@ def test_a_string_that_was_used_at_two_desks_meanwhile_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
-        async with opened(Desk(tmp_path)) as desk, opened(Desk(tmp_path, "other")) as other:
+        async with opened(Coordinator(tmp_path)) as desk, opened(Coordinator(tmp_path, "other")) as other:
             for each in (desk, other):
                 each.site.gone = True
                 await claimed(each.guard, b"string")
@@ -217,7 +217,7 @@ def test_a_string_that_was_used_at_two_desks_meanwhile_is_told(
 
 
 def test_a_commit_whose_answer_was_lost_counts_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         desk.site.dies_after_commit = True
         digest = await claimed(desk.guard, b"string")
         await desk.back()
@@ -233,7 +233,7 @@ def test_a_commit_whose_answer_was_lost_counts_once(tmp_path: Path, caplog: pyte
 
 
 def test_of_two_tokens_for_one_presentation_the_one_that_was_handed_over_stays(tmp_path: Path) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         desk.site.dies_after_commit = True
         with pytest.raises(StoreUnavailable):
             await desk.put(1, needs="site")
@@ -247,7 +247,7 @@ def test_of_two_tokens_for_one_presentation_the_one_that_was_handed_over_stays(t
 
 
 def test_a_piece_that_was_brought_and_not_forgotten_is_not_there_twice(tmp_path: Path) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         desk.site.gone = True
         for number in range(3):
             digest = await claimed(desk.guard, b"string-%d" % number)
@@ -268,14 +268,14 @@ def test_a_piece_that_was_brought_and_not_forgotten_is_not_there_twice(tmp_path:
 
 def test_a_restart_without_database_starts_on_the_spool(tmp_path: Path) -> None:
     async def main() -> None:
-        async with opened(Desk(tmp_path)) as desk:
+        async with opened(Coordinator(tmp_path)) as desk:
             registry = Access(desk.store, clock=lambda: NOW)
             await registry.open()
             client_id, _ = await registry.add("c", scopes=["identity"], transports=["unix"])
             await registry.refresh()
             desk.site.gone = True
             await desk.put(1)
-        desk = Desk(tmp_path)
+        desk = Coordinator(tmp_path)
         desk.site.gone = True
         async with opened(desk):
             assert desk.store.degraded
@@ -296,7 +296,7 @@ def test_a_restart_without_database_starts_on_the_spool(tmp_path: Path) -> None:
 
 
 def test_work_during_the_return_is_neither_lost_nor_late(tmp_path: Path) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         desk.site.gone = True
         for number in range(30):
             await desk.put(number)
@@ -315,7 +315,7 @@ def test_what_the_database_kept_waiting_until_its_return_is_not_left_in_the_spoo
 ) -> None:
     """Its connection dies when the spool has just been emptied, and before that is said."""
 
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         silence = desk.site.silence = asyncio.Event()
         late = asyncio.create_task(desk.put(1))
         await asyncio.sleep(0)
@@ -346,7 +346,7 @@ def test_what_the_database_kept_waiting_until_its_return_is_not_left_in_the_spoo
 def test_a_fault_while_the_spool_is_brought_is_told_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         desk.site.gone = True
         await desk.put(1)
 
@@ -367,7 +367,7 @@ def test_a_fault_while_the_spool_is_brought_is_told_and_tried_again(
 def test_a_context_of_the_time_without_database_is_brought(tmp_path: Path) -> None:
     row = {"digest": "d", "client_id": "c", "notice_at": 1.0, "noticed": False, "ends_at": NOW, "sealed": b"s"}
 
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         await desk.store.run(lambda connection: connection.execute(insert(contexts), row | {"station": "s"}))
         desk.site.gone = True
         await desk.store.run(lambda connection: connection.execute(delete(contexts)))
@@ -381,7 +381,7 @@ def test_a_context_of_the_time_without_database_is_brought(tmp_path: Path) -> No
 
 
 def test_a_constraint_refuses_in_the_spool_as_at_the_site(tmp_path: Path) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: Coordinator) -> None:
         desk.site.gone = True
         await desk.put(1)
         with pytest.raises(IntegrityError):

@@ -178,7 +178,7 @@ def test_what_is_no_url_is_told_without_repeating_it() -> None:
 # ── the key of a site ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Desk:
+class Coordinator:
     """The state folder of a desk."""
 
     def __init__(self, folder: Path, url: str, key_file: Path | None = None) -> None:
@@ -196,14 +196,14 @@ class Desk:
 
 def test_desks_share_the_key_and_no_other_desk_joins(tmp_path: Path, site_database: str) -> None:
     async def work() -> None:
-        first = Desk(tmp_path / "first", site_database)
+        first = Coordinator(tmp_path / "first", site_database)
         vault = await first.vault()
         key = first.home.state / "site.key"
         assert key.stat().st_mode & 0o777 == 0o600
-        second = Desk(tmp_path / "second", site_database, key)
+        second = Coordinator(tmp_path / "second", site_database, key)
         assert (await second.vault()).unseal(vault.seal(b"token", "jti"), "jti") == b"token"
         assert (await second.vault()).digest("string", b"s") == vault.digest("string", b"s")
-        third = Desk(tmp_path / "third", site_database)
+        third = Coordinator(tmp_path / "third", site_database)
         with pytest.raises(ConfigurationInvalid):
             await third.vault()
         assert not (third.home.state / "site.key").exists(), "a key of nothing is not left behind"
@@ -221,7 +221,7 @@ def test_a_site_key_that_is_none_or_open_to_others(
 
     async def work() -> None:
         with pytest.raises(ConfigurationInvalid) as caught:
-            await Desk(tmp_path / "desk", site_database, file).vault()
+            await Coordinator(tmp_path / "desk", site_database, file).vault()
         assert caught.value.data["path"] == "site.key_file"
 
     run(work)

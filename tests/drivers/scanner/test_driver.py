@@ -32,7 +32,7 @@ from vitale_drivers.scanner.scans import MEDIA
 from vitale_drivers.scanner.settings import Address
 from vitale_drivers.scanner.transport import Line, Place
 from vitale_firmware_sim.imager.device import Imager
-from vitale_firmware_sim.imager.faults import ImagerFaults, Manners, parse_imager_faults
+from vitale_firmware_sim.imager.faults import Behaviour, ImagerFaults, parse_imager_faults
 from vitale_protocol.errors import ReaderGone, ToolMissing
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
 from vitale_protocol.problems import Problem
@@ -80,10 +80,10 @@ def make_desk(tmp_path: Path) -> Iterator[MakeDesk]:
     desks: list[Desk] = []
 
     def make(
-        count: int = 1, *, manners: Manners | None = None, baud: int | None = None, faults: str = "", **options: Any
+        count: int = 1, *, behaviour: Behaviour | None = None, baud: int | None = None, faults: str = "", **options: Any
     ) -> Desk:
         links = [tmp_path / f"imager-{len(desks)}-{number}" for number in range(count)]
-        imagers = [Imager(manners, baud, parse_imager_faults(faults), link) for link in links]
+        imagers = [Imager(behaviour, baud, parse_imager_faults(faults), link) for link in links]
         for imager in imagers:
             imager.open()
         driver = ScannerDriver({"devices": [str(link) for link in links], **options})
@@ -116,23 +116,23 @@ def is_empty(report: ReaderChanged) -> bool:
 @pytest.mark.parametrize(
     ("profile", "manners"),
     [
-        ("line", Manners(suffix=b"\r")),
-        ("line", Manners(suffix=b"\n")),
-        ("line", Manners(suffix=b"\r\n", aim=True)),
-        ("cr", Manners(suffix=b"\r")),
-        ("crlf", Manners(suffix=b"\r\n")),
-        ("stx-etx", Manners(prefix=b"\x02", suffix=b"\x03")),
-        ("aim-cr", Manners(suffix=b"\r", aim=True)),
-        ("idle", Manners(suffix=b"")),
+        ("line", Behaviour(suffix=b"\r")),
+        ("line", Behaviour(suffix=b"\n")),
+        ("line", Behaviour(suffix=b"\r\n", aim=True)),
+        ("cr", Behaviour(suffix=b"\r")),
+        ("crlf", Behaviour(suffix=b"\r\n")),
+        ("stx-etx", Behaviour(prefix=b"\x02", suffix=b"\x03")),
+        ("aim-cr", Behaviour(suffix=b"\r", aim=True)),
+        ("idle", Behaviour(suffix=b"")),
     ],
 )
 @pytest.mark.parametrize("baud", [None, 115_200])
 def test_codes_come_out_as_they_were_shown(
-    make_desk: MakeDesk, profile: str, manners: Manners, baud: int | None
+    make_desk: MakeDesk, profile: str, behaviour: Behaviour, baud: int | None
 ) -> None:
-    desk = make_desk(manners=manners, baud=baud, profile=profile)
+    desk = make_desk(behaviour=behaviour, baud=baud, profile=profile)
     desk.arm()
-    known = {"symbology": b"datamatrix"} if manners.aim else {}
+    known = {"symbology": b"datamatrix"} if behaviour.aim else {}
     assert desk.scanned(INS, "datamatrix").evidence == {"code": INS, **known}
     presented = desk.scanned(STRING)
     assert presented.evidence["string"] == STRING
@@ -142,7 +142,7 @@ def test_codes_come_out_as_they_were_shown(
 
 
 def test_binary_content_is_kept_exactly_where_the_imager_says_what_it_is(make_desk: MakeDesk) -> None:
-    desk = make_desk(manners=Manners(suffix=b"\r\n", aim=True), profile="aim-crlf")
+    desk = make_desk(behaviour=Behaviour(suffix=b"\r\n", aim=True), profile="aim-crlf")
     desk.arm()
     content = bytes(byte for byte in range(256) if byte != 0x0D)
     assert desk.scanned(content).evidence == {"string": content, "symbology": b"qr"}
@@ -188,7 +188,7 @@ def test_a_scan_that_nobody_asks_for_is_forgotten(make_desk: MakeDesk) -> None:
 
 
 def test_other_codes_are_told(make_desk: MakeDesk) -> None:
-    desk = make_desk(manners=Manners(aim=True))
+    desk = make_desk(behaviour=Behaviour(aim=True))
     desk.arm()
     desk.imager.scan(b"3400930000120", "ean")
     assert desk.inbox.wait(Failed).problem.data == {"medium": "other"}
@@ -218,11 +218,11 @@ def test_an_imager_that_sends_no_end_is_told_and_the_next_scan_is_not_joined(mak
 def test_a_line_without_end_is_told_once_and_the_imager_can_be_used_again(desk: Desk) -> None:
     desk.arm()
     desk.imager.faults = parse_imager_faults("endless")
-    hand = threading.Thread(target=desk.imager.scan, args=(STRING,))
-    hand.start()
+    phone_user = threading.Thread(target=desk.imager.scan, args=(STRING,))
+    phone_user.start()
     assert desk.inbox.wait(Failed).problem.variant == "too-long"
     desk.imager.unplug()
-    hand.join()
+    phone_user.join()
     desk.inbox.wait(ReaderRemoved)
     desk.imager.open()
     desk.inbox.wait(ReaderAdded)

@@ -29,7 +29,7 @@ def test_severities_of_one_seed_differ_in_the_difficulty_alone(kind: str) -> Non
     first, second, third = (scene(kind, severity, 11) for severity in SEVERITIES)
 
     assert first.payload == second.payload == third.payload
-    assert (first.counter, first.hand, first.at) == (third.counter, third.hand, third.at)
+    assert (first.counter, first.phone_user, first.at) == (third.counter, third.phone_user, third.at)
     assert first != third or kind == "plain"
 
 

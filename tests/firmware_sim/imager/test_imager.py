@@ -22,8 +22,8 @@ from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.imager.faults import (
     IDENTIFIERS,
     NO_FAULTS,
+    Behaviour,
     ImagerFaults,
-    Manners,
     framed,
     misread,
     parse_imager_faults,
@@ -51,17 +51,17 @@ def port(imager: Imager) -> Generator[serial.Serial]:
 
 
 @pytest.mark.parametrize(
-    ("manners", "symbology", "expected"),
+    ("behaviour", "symbology", "expected"),
     [
-        (Manners(), "qr", INS + b"\r"),
-        (Manners(suffix=b"\r\n"), "qr", INS + b"\r\n"),
-        (Manners(suffix=b"\n", aim=True), "qr", b"]Q1" + INS + b"\n"),
-        (Manners(prefix=b"\x02", suffix=b"\x03", aim=True), "gs1-datamatrix", b"\x02]d2" + INS + b"\x03"),
-        (Manners(suffix=b""), "ean", INS),
+        (Behaviour(), "qr", INS + b"\r"),
+        (Behaviour(suffix=b"\r\n"), "qr", INS + b"\r\n"),
+        (Behaviour(suffix=b"\n", aim=True), "qr", b"]Q1" + INS + b"\n"),
+        (Behaviour(prefix=b"\x02", suffix=b"\x03", aim=True), "gs1-datamatrix", b"\x02]d2" + INS + b"\x03"),
+        (Behaviour(suffix=b""), "ean", INS),
     ],
 )
-def test_a_scan_is_sent_as_the_imager_is_set_up(manners: Manners, symbology: str, expected: bytes) -> None:
-    with Imager(manners) as imager, port(imager) as opened:
+def test_a_scan_is_sent_as_the_imager_is_set_up(behaviour: Behaviour, symbology: str, expected: bytes) -> None:
+    with Imager(behaviour) as imager, port(imager) as opened:
         imager.scan(INS, symbology)
         assert opened.read(len(expected)) == expected
         assert imager.scans == 1
@@ -70,10 +70,10 @@ def test_a_scan_is_sent_as_the_imager_is_set_up(manners: Manners, symbology: str
 def test_a_long_scan_comes_whole() -> None:
     content = bytes(range(14, 256)) * 40
     with Imager() as imager, port(imager) as opened:
-        hand = threading.Thread(target=imager.scan, args=(content,))
-        hand.start()
+        phone_user = threading.Thread(target=imager.scan, args=(content,))
+        phone_user.start()
         assert opened.read(len(content) + 1) == content + b"\r"
-        hand.join()
+        phone_user.join()
 
 
 def test_scans_together_come_in_one_read() -> None:
@@ -128,10 +128,10 @@ def test_an_imager_torn_out_after_some_bytes_is_back_under_the_same_link(tmp_pat
     with Imager(link=link) as imager:
         imager.faults = ImagerFaults(tear_after=10)
         with port(imager) as opened:
-            hand = threading.Thread(target=imager.scan, args=(STRING,))
-            hand.start()
+            phone_user = threading.Thread(target=imager.scan, args=(STRING,))
+            phone_user.start()
             assert opened.read(10) == STRING[:10]
-            hand.join()
+            phone_user.join()
             with pytest.raises(serial.SerialException):
                 opened.read(1)
         assert not imager.plugged
@@ -150,17 +150,17 @@ def test_an_imager_torn_out_after_some_bytes_is_back_under_the_same_link(tmp_pat
 
 def test_an_endless_line_ends_with_its_imager() -> None:
     with Imager(faults=parse_imager_faults("endless")) as imager, port(imager) as opened:
-        hand = threading.Thread(target=imager.scan, args=(STRING,))
-        hand.start()
+        phone_user = threading.Thread(target=imager.scan, args=(STRING,))
+        phone_user.start()
         assert opened.read(20_000).isalpha()
         imager.unplug()
-        hand.join()
+        phone_user.join()
         assert not imager.faults.endless
 
 
 def test_pieces_separators_and_the_missing_end() -> None:
-    assert framed(b"a\x1db\x1ec\x1fd", "qr", Manners(), parse_imager_faults("drop-gs")) == b"abcd\r"
-    assert framed(b"a", "qr", Manners(), parse_imager_faults("no-suffix")) == b"a"
+    assert framed(b"a\x1db\x1ec\x1fd", "qr", Behaviour(), parse_imager_faults("drop-gs")) == b"abcd\r"
+    assert framed(b"a", "qr", Behaviour(), parse_imager_faults("no-suffix")) == b"a"
     with Imager(faults=parse_imager_faults("split=3"), baud=115_200) as imager, port(imager) as opened:
         imager.scan(STRING)
         assert opened.read(len(STRING) + 1) == STRING + b"\r"
@@ -214,7 +214,7 @@ def test_cat_reads_it() -> None:
     if program is None:
         pytest.skip("there is no cat on this system")
     with (
-        Imager(Manners(suffix=b"\r\n")) as imager,
+        Imager(Behaviour(suffix=b"\r\n")) as imager,
         subprocess.Popen([program, imager.path], stdout=subprocess.PIPE) as process,
     ):
         assert INS + b"\r\n" in output_until(process, INS + b"\r\n", imager, INS)

@@ -20,7 +20,7 @@ from PIL import Image
 from vitale_firmware_sim.phone.application import QR_RENEWS_EVERY
 from vitale_firmware_sim.phone.screen import PhoneScreen, lan_address
 from vitale_firmware_sim.phone.states import UNLOCKED_FOR
-from vitale_firmware_sim.phone.user import Hand
+from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.errors import ConfigurationInvalid
 
@@ -37,8 +37,10 @@ class Clock:
 
 
 def screen_at(clock: Clock, phone: str = "claire", present_for: str = "", **options: object) -> PhoneScreen:
-    hand = Hand(load_scenario(), phone, clock=clock, random=random.Random(1).randbytes, present_for=present_for)
-    return PhoneScreen(hand, NAME, clock=clock, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    phone_user = PhoneUser(
+        load_scenario(), phone, clock=clock, random=random.Random(1).randbytes, present_for=present_for
+    )
+    return PhoneScreen(phone_user, NAME, clock=clock, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def ask(

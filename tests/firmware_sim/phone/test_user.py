@@ -9,7 +9,7 @@ import pytest
 from vitale_firmware_sim.apcv_service.contexts import Contexts
 from vitale_firmware_sim.phone.card import PhoneRefusal
 from vitale_firmware_sim.phone.states import UNLOCKED_FOR
-from vitale_firmware_sim.phone.user import Hand
+from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import BEHAVIOURS, Scenario, load_scenario, parse_scenario, scenario_names
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.media.nir import read_nir
@@ -32,15 +32,19 @@ prenom = "BRUNO"
 """
 
 
-def hand(scenario: str = "famille", phone: str = "", clock: list[float] | None = None, **options: Any) -> Hand:
+def phone_user(
+    scenario: str = "famille", phone: str = "", clock: list[float] | None = None, **options: Any
+) -> PhoneUser:
     time = clock or [NOW]
-    return Hand(load_scenario(scenario), phone, clock=lambda: time[0], random=random.Random(3).randbytes, **options)
+    return PhoneUser(
+        load_scenario(scenario), phone, clock=lambda: time[0], random=random.Random(3).randbytes, **options
+    )
 
 
 class TestHand:
     def test_the_first_phone_is_unlocked_again_and_again(self) -> None:
         clock = [NOW]
-        held = hand(clock=clock)
+        held = phone_user(clock=clock)
         assert held.settings.id == "claire"
         strings = set[bytes]()
         for _ in range(5):
@@ -50,17 +54,17 @@ class TestHand:
 
     def test_left_locked_it_refuses(self) -> None:
         with pytest.raises(PhoneRefusal):
-            hand(locked=True).tap()
+            phone_user(locked=True).tap()
 
     def test_a_dependant_and_a_delegation_are_shown(self) -> None:
         contexts = Contexts(load_scenario("famille"), iter("abcdef").__next__)
-        assert contexts.authenticate(hand(porteur=2).tap(), NOW).record.porteur == 2
-        assert contexts.authenticate(hand(present_for="yvonne").tap(), NOW).delegate == "CLAIRE MERLE-ESSAI"
+        assert contexts.authenticate(phone_user(porteur=2).tap(), NOW).record.porteur == 2
+        assert contexts.authenticate(phone_user(present_for="yvonne").tap(), NOW).delegate == "CLAIRE MERLE-ESSAI"
         with pytest.raises(PhoneRefusal):
-            hand(phone="paul", present_for="yvonne").tap()
+            phone_user(phone="paul", present_for="yvonne").tap()
 
     def test_a_new_phone_is_enrolled(self) -> None:
-        held = hand(phone="lina")
+        held = phone_user(phone="lina")
         with pytest.raises(PhoneRefusal):
             held.tap()
         assert [state for _, state in held.enrol()] == ["new", "identified", "pending", "accepted", "locked"]
@@ -68,12 +72,12 @@ class TestHand:
 
     def test_who_may_have_none_is_not_enrolled(self) -> None:
         with pytest.raises(PhoneRefusal) as refused:
-            list(hand(phone="hugo").enrol())
+            list(phone_user(phone="hugo").enrol())
         assert refused.value.data["why"] == "too_young"
 
     def test_no_such_phone(self) -> None:
         with pytest.raises(ConfigurationInvalid, match="claire, paul"):
-            hand(phone="nobody")
+            phone_user(phone="nobody")
 
 
 @pytest.mark.parametrize("name", scenario_names())

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from vitale_firmware_sim.phone.user import Hand
+from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import Scenario, load_scenario
 from vitale_protocol.errors import ToolMissing
 from vitale_protocol.extras import Extra, missing
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vitale_firmware_sim.camera.live import LiveCamera
     from vitale_firmware_sim.imager.device import Imager
 
-__all__ = ["CodePlace", "CodeStage", "Screen", "code_stage"]
+__all__ = ["CodeDevices", "CodePlace", "Screen", "code_devices"]
 
 _SENT_WITHIN: Final = 1.0
 
@@ -110,17 +110,17 @@ class ImagerPlace:
 class Screen:
     """The screen of a phone in somebody's hand, who has it show another code each time that is wanted."""
 
-    def __init__(self, hand: Hand) -> None:
-        self._hand = hand
+    def __init__(self, phone_user: PhoneUser) -> None:
+        self._phone_user = phone_user
 
     def renewed(self) -> bytes:
         """The next code."""
-        self._hand.unlock()
-        return self._hand.phone.qr(time.time()).string
+        self._phone_user.unlock()
+        return self._phone_user.phone.qr(time.time()).string
 
 
 @dataclass(frozen=True)
-class CodeStage:
+class CodeDevices:
     """Where codes can be shown, and whose they are.
 
     Attributes:
@@ -165,7 +165,7 @@ class CodeStage:
 
     def screen(self, owner: str) -> Screen:
         """The screen of somebody's phone."""
-        return Screen(Hand(self.scenario, owner, clock=time.time, random=secrets.token_bytes))
+        return Screen(PhoneUser(self.scenario, owner, clock=time.time, random=secrets.token_bytes))
 
     def paper(self, owner: str) -> bytes:
         """The INS Datamatrix on a paper of the owner of a phone."""
@@ -183,7 +183,7 @@ class CodeStage:
 
 
 @contextmanager
-def code_stage() -> Generator[CodeStage, None, None]:
+def code_devices() -> Generator[CodeDevices, None, None]:
     """The camera and the imager, each where there can be one."""
     with ExitStack() as stack:
         camera, why_camera = None, ""
@@ -196,7 +196,7 @@ def code_stage() -> Generator[CodeStage, None, None]:
             imager = stack.enter_context(_imager())
         except ToolMissing as error:
             why_imager = error.detail
-        yield CodeStage(camera, imager, load_scenario(SCENARIO), why_camera, why_imager)
+        yield CodeDevices(camera, imager, load_scenario(SCENARIO), why_camera, why_imager)
 
 
 def _camera() -> "LiveCamera":
@@ -213,9 +213,9 @@ def _imager() -> "Imager":
     _loaded("vitale_drivers.scanner.ports", "driver scanner", "scanner")
     try:
         from vitale_firmware_sim.imager.device import Imager
-        from vitale_firmware_sim.imager.faults import Manners
+        from vitale_firmware_sim.imager.faults import Behaviour
 
-        imager = Imager(Manners(aim=True))
+        imager = Imager(Behaviour(aim=True))
         imager.open()
     except (ImportError, OSError) as error:  # tty and termios are of POSIX; a bare container may lack /dev/pts
         raise ToolMissing("there are no pseudo-terminals here", data={"tool": "openpty"}) from error

@@ -10,7 +10,7 @@ from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import Scope
 from vitale_reader import aio
 from vitale_reader.cli.demo.code_devices import CodePlace
-from vitale_reader.cli.demo.environment import Stage
+from vitale_reader.cli.demo.environment import DemoEnvironment
 
 __all__ = ["Glances"]
 
@@ -46,7 +46,7 @@ class Glances:
     def at(
         cls,
         reader: aio.Connection,
-        scenery: Stage,
+        environment: DemoEnvironment,
         place: str,
         symbology: str,
         wish: tuple[tuple[Scope, ...], float],
@@ -56,7 +56,7 @@ class Glances:
         Raises:
             ReaderUnavailable: the stage has no such place.
         """
-        there = None if scenery.codes is None else scenery.codes.places.get(place)
+        there = None if environment.codes is None else environment.codes.places.get(place)
         if there is None:
             raise ReaderUnavailable(f"the stage has no place {place}")
         return cls(reader, there, symbology, wish)

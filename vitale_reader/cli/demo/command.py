@@ -37,18 +37,18 @@ def demo(repeat: int, no_pcscd: bool, as_json: bool) -> None:
     from contextlib import ExitStack, nullcontext
 
     from vitale_reader.cli.demo import show as demo_show
-    from vitale_reader.cli.demo.environment import stage
+    from vitale_reader.cli.demo.environment import demo_environment
     from vitale_reader.cli.demo.play import play, sound
 
     with ExitStack() as stack:
         starting = t("Les lecteurs simulés et le service démarrent…", "The simulated readers and the daemon start…")
         with nullcontext() if as_json else output.progress(starting):
-            scenery = stack.enter_context(stage(simulated_driver=no_pcscd, phones=True, codes=True))
+            environment = stack.enter_context(demo_environment(simulated_driver=no_pcscd, phones=True, codes=True))
         if not as_json:
-            demo_show.opening(scenery)
-        results = asyncio.run(play(scenery, repeat, (lambda _: None) if as_json else demo_show.result))
+            demo_show.opening(environment)
+        results = asyncio.run(play(environment, repeat, (lambda _: None) if as_json else demo_show.result))
     if as_json:
-        demo_show.as_json(scenery, results)
+        demo_show.as_json(environment, results)
     else:
         demo_show.closing(results)
     if not sound(results):

@@ -23,14 +23,14 @@ from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import DaemonUnreachable, ParseError, ReaderUnavailable, ToolMissing
-from vitale_reader.cli.demo.code_devices import CodeStage, code_stage
-from vitale_reader.cli.demo.phone_devices import PhoneStage, phone_stage
+from vitale_reader.cli.demo.code_devices import CodeDevices, code_devices
+from vitale_reader.cli.demo.phone_devices import PhoneDevices, phone_devices
 from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.frame.parts import missing_part
 from vitale_reader.cli.frame.signals import ending_in_good_order
 from vitale_reader.home import Endpoints
 
-__all__ = ["Slot", "Stage", "stage"]
+__all__ = ["DemoEnvironment", "Slot", "demo_environment"]
 
 READY_WITHIN = 30.0
 STOP_WITHIN = 10.0
@@ -49,7 +49,7 @@ class Slot(Protocol):
 
 
 @dataclass(frozen=True)
-class Stage:
+class DemoEnvironment:
     """A daemon that runs, and its slot.
 
     Attributes:
@@ -70,8 +70,8 @@ class Stage:
     driver: str
     why: str = ""
     service: PcscService | None = None
-    phones: PhoneStage | None = None
-    codes: CodeStage | None = None
+    phones: PhoneDevices | None = None
+    codes: CodeDevices | None = None
     contactless: "VpcdSlot | None" = None
 
 
@@ -139,8 +139,8 @@ class ControlSlot:
 class _Besides:
     """What there is beside the slot for cards."""
 
-    phones: PhoneStage | None
-    codes: CodeStage | None
+    phones: PhoneDevices | None
+    codes: CodeDevices | None
 
     @property
     def drivers(self) -> tuple[str, ...]:
@@ -152,14 +152,14 @@ class _Besides:
 
 
 @contextmanager
-def stage(
+def demo_environment(
     *,
     simulated_driver: bool = False,
     phones: bool = False,
     codes: bool = False,
     configuration: str = "",
     store: str = "",
-) -> Generator[Stage, None, None]:
+) -> Generator[DemoEnvironment, None, None]:
     """A daemon in mode ``simulated``, with a real pcscd where there is one.
 
     Args:
@@ -180,8 +180,8 @@ def stage(
         # A short path: a Unix socket's is bounded to some 100 bytes.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitale-demo-")))
         besides = _Besides(
-            stack.enter_context(phone_stage()) if phones else None,
-            stack.enter_context(code_stage()) if codes else None,
+            stack.enter_context(phone_devices()) if phones else None,
+            stack.enter_context(code_devices()) if codes else None,
         )
         why = ""
         configuration = f"{besides.configuration}{configuration}"
@@ -195,7 +195,9 @@ def stage(
                 slot = VpcdSlot(stack.enter_context(VpcdLink(Card(load_image(DEFAULT_IMAGE)), port=service.ports[0])))
                 _configure(folder, f"{top}{configuration}")
                 endpoints = stack.enter_context(_daemon(folder, ("pcsc", *besides.drivers), service.environment))
-                yield Stage(folder / "home", endpoints, slot, "pcsc", "", service, besides.phones, besides.codes, slot)
+                yield DemoEnvironment(
+                    folder / "home", endpoints, slot, "pcsc", "", service, besides.phones, besides.codes, slot
+                )
                 return
         place = folder / "home" / "control"
         # Windows has no control socket: there, the one card lies in the reader from the start.
@@ -206,7 +208,7 @@ def stage(
         control_slot = ControlSlot(place) if by_hand else None
         if control_slot is not None:
             control_slot.wait()
-        yield Stage(
+        yield DemoEnvironment(
             folder / "home", endpoints, control_slot, "simulated-card", why, phones=besides.phones, codes=besides.codes
         )
 

@@ -9,8 +9,8 @@ from vitale_protocol.errors import ReaderUnavailable, Replayed
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import Scope
 from vitale_reader import aio
-from vitale_reader.cli.demo.environment import Stage
-from vitale_reader.cli.demo.phone_devices import PhoneStage
+from vitale_reader.cli.demo.environment import DemoEnvironment
+from vitale_reader.cli.demo.phone_devices import PhoneDevices
 
 __all__ = ["Taps"]
 
@@ -33,9 +33,9 @@ class Taps:
     def __init__(
         self,
         reader: aio.Connection,
-        phones: PhoneStage,
+        phones: PhoneDevices,
         driver: str,
-        hand: tuple[Callable[[PhoneCard], None], Callable[[], None]],
+        phone_user: tuple[Callable[[PhoneCard], None], Callable[[], None]],
         wish: tuple[tuple[Scope, ...], float],
     ) -> None:
         self.phones = phones
@@ -44,17 +44,19 @@ class Taps:
         self.steps: dict[str, float] = {}
         self.finished = 0.0
         self._reader = reader
-        self._lay, self._take = hand
+        self._lay, self._take = phone_user
         self._scopes, self._timeout = wish
 
     @classmethod
-    def at(cls, reader: aio.Connection, scenery: Stage, place: str, scopes: tuple[Scope, ...], timeout: float) -> Self:
+    def at(
+        cls, reader: aio.Connection, environment: DemoEnvironment, place: str, scopes: tuple[Scope, ...], timeout: float
+    ) -> Self:
         """The NFC reader of the stage, or its slot as a contactless one.
 
         Raises:
             ReaderUnavailable: the stage has no such place.
         """
-        phones, slot = scenery.phones, scenery.contactless
+        phones, slot = environment.phones, environment.contactless
         if phones is not None and place == "nfc" and phones.reader is not None:
             field = phones.reader.field
             return cls(reader, phones, "nfc", (field.put, field.remove), (scopes, timeout))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.phone.card import PhoneCard
-from vitale_firmware_sim.phone.user import Hand
+from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import Scenario, load_scenario
 from vitale_protocol.errors import ToolMissing
 from vitale_protocol.extras import missing
@@ -25,7 +25,7 @@ from vitale_reader.version import VERSION
 if TYPE_CHECKING:
     from vitale_firmware_sim.pn532.reader import Pn532Reader
 
-__all__ = ["SCENARIO", "HeldPhone", "PhoneStage", "phone_stage"]
+__all__ = ["SCENARIO", "HeldPhone", "PhoneDevices", "phone_devices"]
 
 SCENARIO = "famille"
 
@@ -53,18 +53,18 @@ class HeldPhone(PhoneCard):
         last: the string of the last reading; empty before the first.
     """
 
-    def __init__(self, hand: Hand) -> None:
+    def __init__(self, phone_user: PhoneUser) -> None:
         super().__init__(self._next)
         self.last = b""
-        self._hand = hand
+        self._phone_user = phone_user
 
     def _next(self) -> bytes:
-        self.last = self._hand.tap()
+        self.last = self._phone_user.tap()
         return self.last
 
 
 @dataclass(frozen=True)
-class PhoneStage:
+class PhoneDevices:
     """Where phones can be laid, and who knows them.
 
     Attributes:
@@ -95,8 +95,10 @@ class PhoneStage:
 
     def phone(self, owner: str, present_for: str = "") -> HeldPhone:
         """Somebody's phone, for himself or for who delegated to him."""
-        hand = Hand(self.scenario, owner, clock=time.time, random=secrets.token_bytes, present_for=present_for)
-        return HeldPhone(hand)
+        phone_user = PhoneUser(
+            self.scenario, owner, clock=time.time, random=secrets.token_bytes, present_for=present_for
+        )
+        return HeldPhone(phone_user)
 
     def copy(self, string: bytes) -> PhoneCard:
         """A phone that gives a string which another one gave."""
@@ -104,7 +106,7 @@ class PhoneStage:
 
 
 @contextmanager
-def phone_stage() -> Generator[PhoneStage, None, None]:
+def phone_devices() -> Generator[PhoneDevices, None, None]:
     """The service, and the reader where there can be one."""
     scenario = load_scenario(SCENARIO)
     with ExitStack() as stack:
@@ -113,7 +115,7 @@ def phone_stage() -> Generator[PhoneStage, None, None]:
             reader, why = stack.enter_context(_reader()), ""
         except ToolMissing as error:
             reader, why = None, error.detail
-        yield PhoneStage(reader, service, scenario, why)
+        yield PhoneDevices(reader, service, scenario, why)
 
 
 def _reader() -> "Pn532Reader":

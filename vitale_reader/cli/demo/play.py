@@ -16,7 +16,7 @@ from vitale_protocol.methods import Scope
 from vitale_protocol.tokens import Claims
 from vitale_reader import aio
 from vitale_reader.cli.demo.codes import Glances
-from vitale_reader.cli.demo.environment import Stage
+from vitale_reader.cli.demo.environment import DemoEnvironment
 from vitale_reader.cli.demo.phone import Taps
 from vitale_reader.cli.frame.language import language
 from vitale_reader.client.address import TlsAddress
@@ -85,65 +85,65 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     checks: dict[str, str]
 
 
-async def play(scenery: Stage, repeat: int, show: Callable[[Result], None]) -> list[Result]:
+async def play(environment: DemoEnvironment, repeat: int, show: Callable[[Result], None]) -> list[Result]:
     """Plays every scene for which there is a place, and shows the result of each."""
     results: list[Result] = []
-    async with aio.connect(home=scenery.home, language=language(), name="demo") as local:
-        pairing = await _pair(local, scenery)
-        async with aio.connect(home=scenery.home, pairing=pairing, language=language(), name="demo") as paired:
+    async with aio.connect(home=environment.home, language=language(), name="demo") as local:
+        pairing = await _pair(local, environment)
+        async with aio.connect(home=environment.home, pairing=pairing, language=language(), name="demo") as paired:
             connections = {"unix": local, "tls": paired}
-            for scene in scenes(scenery):
+            for scene in scenes(environment):
                 reader = connections[scene.transport]
-                results.append(await PLAYED[scene.place](reader, scene, scenery, repeat))
+                results.append(await PLAYED[scene.place](reader, scene, environment, repeat))
                 show(results[-1])
     return results
 
 
-def scenes(scenery: Stage) -> tuple[Scene, ...]:
+def scenes(environment: DemoEnvironment) -> tuple[Scene, ...]:
     """Those for which the stage has a place; a card that cannot be changed is read twice."""
     cards = tuple(scene for scene in SCENES if scene.place == "slot")
-    found = cards if scenery.slot is not None else cards[:2]
-    there = set(scenery.codes.places if scenery.codes else ())
-    if scenery.phones is not None:
-        there |= {"nfc"} if scenery.phones.reader is not None else set()
-        there |= {"contactless"} if scenery.contactless is not None else set()
+    found = cards if environment.slot is not None else cards[:2]
+    there = set(environment.codes.places if environment.codes else ())
+    if environment.phones is not None:
+        there |= {"nfc"} if environment.phones.reader is not None else set()
+        there |= {"contactless"} if environment.contactless is not None else set()
     return found + tuple(scene for scene in SCENES if scene.place in there)
 
 
 PAIRED: tuple[Scope, ...] = ("identity", "nir", "dependants", "rights", "context")
 
 
-async def _pair(local: aio.Connection, scenery: Stage) -> Pairing:
+async def _pair(local: aio.Connection, environment: DemoEnvironment) -> Pairing:
     added = await local.add_client("demo", scopes=PAIRED, transports=("tls",))
-    tls = scenery.endpoints.tls
+    tls = environment.endpoints.tls
     return Pairing.of(added, address=None if tls is None else str(TlsAddress(tls.host, tls.port)))
 
 
-async def _card(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: int) -> Result:
+async def _card(reader: aio.Connection, scene: Scene, environment: DemoEnvironment, repeat: int) -> Result:
     detected: list[float] = []
 
     def on_progress(told: PresentationProgress) -> None:
         if told.step == "detected" and not detected:
             detected.append(time.perf_counter())
 
-    await _until_there_is_a_reader(reader, scenery.driver)
+    await _until_there_is_a_reader(reader, environment.driver)
     waiting = asyncio.ensure_future(
         reader.read(media=["vitale-card"], scopes=scene.scopes, timeout=PATIENCE, on_progress=on_progress)
     )
-    if scenery.slot is not None:
-        scenery.slot.insert(scene.name)
+    if environment.slot is not None:
+        environment.slot.insert(scene.name)
     found = await waiting
     finished = time.perf_counter()
     times = [await _timed(reader, scene) for _ in range(repeat)]
     checks = await _checks(reader, found)
-    if scenery.slot is not None:
-        scenery.slot.remove()
+    if environment.slot is not None:
+        environment.slot.remove()
         await reader.wait_until_empty(found.claims.reader.id)
     return _result(scene, found, (detected[0] if detected else None, finished), times, checks)
 
 
-async def _phone(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: int) -> Result:
-    taps = Taps.at(reader, scenery, scene.place, scene.scopes, PATIENCE)
+async def _phone(reader: aio.Connection, scene: Scene, environment: DemoEnvironment, repeat: int) -> Result:
+    taps = Taps.at(reader, environment, scene.place, scene.scopes, PATIENCE)
     await _until_there_is_a_reader(reader, taps.driver)
     phone = taps.phones.phone(scene.name, scene.present_for)
     found = await taps.tap(phone)
@@ -154,14 +154,14 @@ async def _phone(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: i
     return _result(scene, found, moments, times, checks)
 
 
-async def _code(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: int) -> Result:
-    if scenery.codes is None:
+async def _code(reader: aio.Connection, scene: Scene, environment: DemoEnvironment, repeat: int) -> Result:
+    if environment.codes is None:
         raise ReaderUnavailable("the stage has no codes")
     symbology = "datamatrix" if scene.paper else "qr"
-    glances = Glances.at(reader, scenery, scene.place, symbology, (scene.scopes, PATIENCE))
+    glances = Glances.at(reader, environment, scene.place, symbology, (scene.scopes, PATIENCE))
     await _until_there_is_a_reader(reader, glances.driver)
-    paper = scenery.codes.paper(scene.name)
-    following: Callable[[], bytes] = (lambda: paper) if scene.paper else scenery.codes.screen(scene.name).renewed
+    paper = environment.codes.paper(scene.name)
+    following: Callable[[], bytes] = (lambda: paper) if scene.paper else environment.codes.screen(scene.name).renewed
     used = following()
     found = await glances.read(used)
     moments = glances.steps.get("detected"), glances.finished
@@ -174,7 +174,7 @@ async def _code(reader: aio.Connection, scene: Scene, scenery: Stage, repeat: in
     return _result(scene, found, moments, times, checks)
 
 
-PLAYED: Mapping[Place, Callable[[aio.Connection, Scene, Stage, int], Awaitable[Result]]] = {
+PLAYED: Mapping[Place, Callable[[aio.Connection, Scene, DemoEnvironment, int], Awaitable[Result]]] = {
     "slot": _card,
     "nfc": _phone,
     "contactless": _phone,

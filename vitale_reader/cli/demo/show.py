@@ -21,9 +21,9 @@ from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.frame.output import warning_text
 
 if TYPE_CHECKING:
-    from vitale_reader.cli.demo.code_devices import CodeStage
-    from vitale_reader.cli.demo.environment import Stage
-    from vitale_reader.cli.demo.phone_devices import PhoneStage
+    from vitale_reader.cli.demo.code_devices import CodeDevices
+    from vitale_reader.cli.demo.environment import DemoEnvironment
+    from vitale_reader.cli.demo.phone_devices import PhoneDevices
     from vitale_reader.cli.demo.play import Result
 
 __all__ = ["as_json", "closing", "opening", "result"]
@@ -32,24 +32,24 @@ __all__ = ["as_json", "closing", "opening", "result"]
 LEAST_WIDTH = 100
 
 
-def as_json(scenery: "Stage", results: "Sequence[Result]") -> None:
+def as_json(environment: "DemoEnvironment", results: "Sequence[Result]") -> None:
     """Everything, as one document."""
     told = {
-        "driver": scenery.driver,
-        "why_not_pcsc": scenery.why or None,
-        "why_not_nfc": (scenery.phones.why or None) if scenery.phones else None,
-        "why_not_camera": (scenery.codes.why_camera or None) if scenery.codes else None,
-        "why_not_imager": (scenery.codes.why_imager or None) if scenery.codes else None,
+        "driver": environment.driver,
+        "why_not_pcsc": environment.why or None,
+        "why_not_nfc": (environment.phones.why or None) if environment.phones else None,
+        "why_not_camera": (environment.codes.why_camera or None) if environment.codes else None,
+        "why_not_imager": (environment.codes.why_imager or None) if environment.codes else None,
         "results": results,
     }
     output.print_json(told)
 
 
-def opening(scenery: "Stage") -> None:
+def opening(environment: "DemoEnvironment") -> None:
     """The setting."""
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="bold")
-    if scenery.driver == "pcsc":
+    if environment.driver == "pcsc":
         real = t(
             "un vrai pcscd, lancé à part, avec un lecteur virtuel ; la carte est un programme",
             "a real pcscd, started apart, with a virtual reader; the card is a program",
@@ -57,19 +57,21 @@ def opening(scenery: "Stage") -> None:
         lines.add_row("PC/SC", real)
     else:
         without = t("sans pcscd : pilote « simulated-card »", "without pcscd: driver “simulated-card”")
-        lines.add_row("PC/SC", f"{without} ({scenery.why})" if scenery.why else without)
-    if scenery.phones is not None:
-        lines.add_row("NFC", _nfc(scenery.phones))
-    if scenery.codes is not None:
-        lines.add_row(t("Caméra", "Camera"), _camera(scenery.codes))
-        lines.add_row(t("Douchette", "Imager"), _imager(scenery.codes))
-    if scenery.phones is not None:
+        lines.add_row("PC/SC", f"{without} ({environment.why})" if environment.why else without)
+    if environment.phones is not None:
+        lines.add_row("NFC", _nfc(environment.phones))
+    if environment.codes is not None:
+        lines.add_row(t("Caméra", "Camera"), _camera(environment.codes))
+        lines.add_row(t("Douchette", "Imager"), _imager(environment.codes))
+    if environment.phones is not None:
         service = t("un service apCV simulé, en SOAP 1.2", "a simulated apCV service, in SOAP 1.2")
-        lines.add_row("apCV", f"{service}, {scenery.phones.service.url}")
-    lines.add_row(t("Service", "Daemon"), f"{scenery.endpoints.version}, mode simulated, pid {scenery.endpoints.pid}")
-    lines.add_row("unix", str(scenery.endpoints.unix))
-    if scenery.endpoints.tls is not None:
-        tls = scenery.endpoints.tls
+        lines.add_row("apCV", f"{service}, {environment.phones.service.url}")
+    lines.add_row(
+        t("Service", "Daemon"), f"{environment.endpoints.version}, mode simulated, pid {environment.endpoints.pid}"
+    )
+    lines.add_row("unix", str(environment.endpoints.unix))
+    if environment.endpoints.tls is not None:
+        tls = environment.endpoints.tls
         pinned = t("certificat client, service épinglé", "client certificate, daemon pinned")
         lines.add_row("TLS 1.3", f"{tls.host}:{tls.port}, {pinned} {tls.sha256[:16]}…")
     title = t(
@@ -79,7 +81,7 @@ def opening(scenery: "Stage") -> None:
     _console().print(Panel(lines, title=title, title_align="left", border_style="cyan"))
 
 
-def _nfc(phones: "PhoneStage") -> str:
+def _nfc(phones: "PhoneDevices") -> str:
     if phones.reader is None:
         none = t("pas de lecteur NFC simulé ici, donc pas de téléphone", "no simulated NFC reader here, hence no phone")
         return f"{none} ({phones.why})"
@@ -90,7 +92,7 @@ def _nfc(phones: "PhoneStage") -> str:
     return f"{real} {phones.reader.path}"
 
 
-def _camera(codes: "CodeStage") -> str:
+def _camera(codes: "CodeDevices") -> str:
     if codes.camera is None:
         return f"{t('pas de webcam simulée ici', 'no simulated webcam here')} ({codes.why_camera})"
     real = t(
@@ -100,7 +102,7 @@ def _camera(codes: "CodeStage") -> str:
     return f"{real} {codes.camera.url}"
 
 
-def _imager(codes: "CodeStage") -> str:
+def _imager(codes: "CodeDevices") -> str:
     if codes.imager is None:
         return f"{t('pas de douchette simulée ici', 'no simulated imager here')} ({codes.why_imager})"
     real = t("un vrai pyserial ; la douchette est un programme, sur", "real pyserial; the imager is a program, on")

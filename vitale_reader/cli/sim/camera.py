@@ -133,13 +133,13 @@ class _Held:
 
     def __init__(self, scenario: str, phone: str) -> None:
         from vitale_firmware_sim.phone.card import PhoneRefusal
-        from vitale_firmware_sim.phone.user import Hand
+        from vitale_firmware_sim.phone.user import PhoneUser
         from vitale_firmware_sim.scenario import load_scenario
 
         self.began = self.now = time.time()
         self.codes = 0
         self._last = b""
-        self._hand = Hand(load_scenario(scenario), phone, clock=lambda: self.now, random=secrets.token_bytes)
+        self._phone_user = PhoneUser(load_scenario(scenario), phone, clock=lambda: self.now, random=secrets.token_bytes)
         try:
             self.code(self.now)
         except PhoneRefusal as refusal:
@@ -150,7 +150,7 @@ class _Held:
         from vitale_firmware_sim.phone.screen import screen_code
 
         self.now = now
-        string = screen_code(self._hand, now).string
+        string = screen_code(self._phone_user, now).string
         if string != self._last:
             self._last = string
             self.codes += 1
@@ -159,7 +159,7 @@ class _Held:
     @property
     def name(self) -> str:
         """The phone's id."""
-        return self._hand.settings.id
+        return self._phone_user.settings.id
 
 
 def _showing(name: str, kind: str | None, severity: "Severity", seconds: float | None) -> "Showing":

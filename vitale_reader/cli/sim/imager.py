@@ -116,7 +116,7 @@ def imager(
     if not hasattr(os, "openpty"):
         raise ConfigurationInvalid("this system has no pseudo-terminals", data={"path": "sim imager"})
     from vitale_firmware_sim.imager.device import Imager
-    from vitale_firmware_sim.imager.faults import IDENTIFIERS, Manners, parse_imager_faults
+    from vitale_firmware_sim.imager.faults import IDENTIFIERS, Behaviour, parse_imager_faults
 
     if symbology not in IDENTIFIERS:
         raise ConfigurationInvalid(f"--symbology is one of {', '.join(IDENTIFIERS)}", data={"path": "--symbology"})
@@ -124,8 +124,8 @@ def imager(
         raise ConfigurationInvalid("--every needs --phone", data={"path": "--every"})
     faults = parse_imager_faults(fault)
     screens = [_screen(scenario, phone) for phone in phones]
-    manners = Manners(PREFIXES[prefix], SUFFIXES[suffix], aim)
-    with Imager(manners, baud, faults, link) as made:
+    behaviour = Behaviour(PREFIXES[prefix], SUFFIXES[suffix], aim)
+    with Imager(behaviour, baud, faults, link) as made:
         try:
             _tell(made, link, phones, as_json=as_json)
             for code in _codes(screens, every):
@@ -154,16 +154,16 @@ def _codes(screens: list[Callable[[], bytes]], every: float | None) -> Iterator[
 
 def _screen(scenario: str, phone: str) -> Callable[[], bytes]:
     """What reads the code on the screen of a phone; it renews itself after a while."""
-    from vitale_firmware_sim.phone.user import Hand
+    from vitale_firmware_sim.phone.user import PhoneUser
     from vitale_firmware_sim.scenario import load_scenario
 
-    hand = Hand(load_scenario(scenario), phone, clock=time.time, random=secrets.token_bytes)
+    phone_user = PhoneUser(load_scenario(scenario), phone, clock=time.time, random=secrets.token_bytes)
 
     def read() -> bytes:
         now = time.time()
-        if hand.phone.state(now) != "unlocked":
-            hand.unlock()
-        return hand.phone.qr(now).string
+        if phone_user.phone.state(now) != "unlocked":
+            phone_user.unlock()
+        return phone_user.phone.qr(now).string
 
     return read
 

@@ -13,7 +13,7 @@ from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.sim.options import phone_option, scenario_option
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.phone.user import Hand
+    from vitale_firmware_sim.phone.user import PhoneUser
     from vitale_firmware_sim.scenario import Scenario
     from vitale_protocol.records import Beneficiaire
 
@@ -131,11 +131,11 @@ def phone(
     if (port is not None or lan) and not on_screen:
         raise click.UsageError(t("--port et --lan vont avec --screen.", "--port and --lan go with --screen."))
     from vitale_firmware_sim.phone.card import PhoneRefusal
-    from vitale_firmware_sim.phone.user import Hand
+    from vitale_firmware_sim.phone.user import PhoneUser
     from vitale_firmware_sim.scenario import load_scenario
 
     loaded = load_scenario(scenario)
-    hand = Hand(
+    phone_user = PhoneUser(
         loaded,
         phone_id,
         clock=time.time,
@@ -146,28 +146,28 @@ def phone(
     )
     try:
         if enrol:
-            _enrol(hand)
+            _enrol(phone_user)
         if not locked:
             # What the phone refuses is said here, and not as a status word to the first reader.
-            hand.unlock()
+            phone_user.unlock()
         if only_string:
-            _string(hand, as_json=as_json)
+            _string(phone_user, as_json=as_json)
             return
     except PhoneRefusal as refusal:
         raise Refused(_told(str(refusal.data.get("why")), str(refusal.data.get("state")))) from refusal
     if on_screen:
         from vitale_reader.cli.sim.screen import serve_screen
 
-        shown = loaded.phone(present_for).owner if present_for else _person(hand, porteur)
-        serve_screen(hand, shown, locked=locked, port=port or 0, lan=lan, as_json=as_json)
+        shown = loaded.phone(present_for).owner if present_for else _person(phone_user, porteur)
+        serve_screen(phone_user, shown, locked=locked, port=port or 0, lan=lan, as_json=as_json)
         return
-    _lay(hand, address, as_json=as_json)
+    _lay(phone_user, address, as_json=as_json)
 
 
-def _person(hand: "Hand", porteur: int) -> "Beneficiaire":
-    people = hand.settings.beneficiaires
+def _person(phone_user: "PhoneUser", porteur: int) -> "Beneficiaire":
+    people = phone_user.settings.beneficiaires
     # A phone that is left locked was not asked whether there is such a person.
-    return people[porteur] if porteur < len(people) else hand.settings.owner
+    return people[porteur] if porteur < len(people) else phone_user.settings.owner
 
 
 class Refused(click.ClickException):
@@ -205,30 +205,30 @@ def _described(scenario: "Scenario") -> dict[str, object]:
     return {"name": scenario.name, "description": scenario.description, "phones": phones}
 
 
-def _enrol(hand: "Hand") -> None:
-    for at, state in hand.enrol():
+def _enrol(phone_user: "PhoneUser") -> None:
+    for at, state in phone_user.enrol():
         output.note(f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(at))}  {state}")
 
 
-def _string(hand: "Hand", *, as_json: bool) -> None:
-    string = hand.tap().decode("ascii")
+def _string(phone_user: "PhoneUser", *, as_json: bool) -> None:
+    string = phone_user.tap().decode("ascii")
     if as_json:
-        output.print_json({"phone": hand.settings.id, "string": string})
+        output.print_json({"phone": phone_user.settings.id, "string": string})
     else:
         click.echo(string)
 
 
-def _lay(hand: "Hand", address: str, *, as_json: bool) -> None:
+def _lay(phone_user: "PhoneUser", address: str, *, as_json: bool) -> None:
     from vitale_firmware_sim.card.vpcd import VpcdLink
     from vitale_firmware_sim.phone.card import PhoneCard
     from vitale_reader.cli.sim.exchanges import ShownCard
     from vitale_reader.cli.sim.options import BREATH, host_and_port
 
     host, port = host_and_port(address)
-    with VpcdLink(ShownCard(PhoneCard(hand.tap), as_json=as_json), host, port) as link:
+    with VpcdLink(ShownCard(PhoneCard(phone_user.tap), as_json=as_json), host, port) as link:
         try:
             link.insert()
-            _tell(hand.settings.id, address, connected=link.connected.wait(BREATH))
+            _tell(phone_user.settings.id, address, connected=link.connected.wait(BREATH))
             while not link.wait_removed(BREATH):
                 pass
         except KeyboardInterrupt:

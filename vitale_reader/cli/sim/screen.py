@@ -11,7 +11,7 @@ from vitale_reader.cli.frame.language import language, t
 
 if TYPE_CHECKING:
     from vitale_firmware_sim.phone.screen import PhoneScreen
-    from vitale_firmware_sim.phone.user import Hand
+    from vitale_firmware_sim.phone.user import PhoneUser
     from vitale_protocol.records import Beneficiaire
 
 __all__ = ["serve_screen"]
@@ -21,7 +21,7 @@ BREATH = 1.0
 
 
 def serve_screen(
-    hand: "Hand", shown: "Beneficiaire", *, locked: bool, port: int, lan: str | None, as_json: bool
+    phone_user: "PhoneUser", shown: "Beneficiaire", *, locked: bool, port: int, lan: str | None, as_json: bool
 ) -> None:
     """Serves the page until Ctrl-C.
 
@@ -34,7 +34,7 @@ def serve_screen(
     name = " ".join(part for part in (shown.prenom, shown.nom_usuel) if part)
     address = lan_address(lan) if lan else "127.0.0.1"
     screen = PhoneScreen(
-        hand,
+        phone_user,
         name,
         clock=time.time,
         locked=locked,

@@ -1,4 +1,4 @@
-"""The words between the hub and the desk: the wishes that go in, and the actions that come out."""
+"""The words between the hub and the desk: the pending requests that go in, and the actions that come out."""
 
 import msgspec
 
@@ -15,12 +15,12 @@ __all__ = [
     "Deliver",
     "DisarmDriver",
     "Key",
+    "NotifyProgress",
+    "Pending",
+    "PendingRequest",
+    "PendingSubscription",
     "Refuse",
-    "Subscribed",
-    "Tell",
     "Unread",
-    "Waiting",
-    "Wish",
 ]
 
 #: What a request gets when it names no media: what patients present. A practitioner's CPS lies in the second slot all
@@ -31,7 +31,7 @@ PATIENT_MEDIA = frozenset({"vitale-card", "apcv-nfc", "apcv-qr", "ins-datamatrix
 Key = tuple[int, int | str]
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """What is waited for.
 
     Attributes:
@@ -49,7 +49,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         return not self.media.isdisjoint(reader.media) and (not self.readers or reader.id in self.readers)
 
 
-class Waiting(Wish, frozen=True, kw_only=True):
+class PendingRequest(Pending, frozen=True, kw_only=True):
     """A request that waits for a presentation.
 
     Attributes:
@@ -61,7 +61,7 @@ class Waiting(Wish, frozen=True, kw_only=True):
     deadline: float
 
 
-class Subscribed(Wish, frozen=True, kw_only=True):
+class PendingSubscription(Pending, frozen=True, kw_only=True):
     """A subscription, which waits for whatever no request claims; its key holds its own name."""
 
 
@@ -84,7 +84,7 @@ class DisarmDriver(msgspec.Struct, frozen=True):
 class Deliver(msgspec.Struct, frozen=True):
     """This presentation answers this request, or goes to this subscription."""
 
-    request: Wish
+    request: Pending
     presentation: Presented
     reader: Reader
 
@@ -92,22 +92,22 @@ class Deliver(msgspec.Struct, frozen=True):
 class Refuse(msgspec.Struct, frozen=True):
     """This error answers this request."""
 
-    request: Waiting
+    request: PendingRequest
     error: VitaleError
 
 
 class Unread(msgspec.Struct, frozen=True):
     """A presentation that this subscription would have got gave this error."""
 
-    subscription: Subscribed
+    subscription: PendingSubscription
     error: VitaleError
     reader: str
 
 
-class Tell(msgspec.Struct, frozen=True):
+class NotifyProgress(msgspec.Struct, frozen=True):
     """How this request or subscription gets on; ``problem`` and ``medium`` as those of a driver's ``Progress``."""
 
-    request: Wish
+    request: Pending
     step: Step
     reader: str | None = None
     problem: Problem | None = None
@@ -121,4 +121,4 @@ class Announce(msgspec.Struct, frozen=True):
     reader: Reader
 
 
-Action = ArmDriver | DisarmDriver | Deliver | Refuse | Unread | Tell | Announce
+Action = ArmDriver | DisarmDriver | Deliver | Refuse | Unread | NotifyProgress | Announce

@@ -3,31 +3,31 @@
 from math import inf
 
 from vitale_drivers.base import Arm
-from vitale_reader.daemon.arbitration.actions import Wish
-from vitale_reader.daemon.arbitration.requests import Wishes
+from vitale_reader.daemon.arbitration.actions import Pending
+from vitale_reader.daemon.arbitration.requests import PendingRequests
 
 __all__ = ["arm_for"]
 
 
-def arm_for(wishes: Wishes, media: frozenset[str], readers: frozenset[str]) -> Arm | None:
+def arm_for(pending_requests: PendingRequests, media: frozenset[str], readers: frozenset[str]) -> Arm | None:
     """What a driver with these media and readers is armed for; None where nobody waits for any of them.
 
     Only for readers that it has: names that clients made up never reach a driver. The deadline is that of the longest
     request of its kind so far: the driver is disarmed before it, when nobody waits any more.
     """
 
-    def concerns(wish: Wish) -> bool:
-        return not wish.media.isdisjoint(media) and not (wish.readers and wish.readers.isdisjoint(readers))
+    def concerns(pending: Pending) -> bool:
+        return not pending.media.isdisjoint(media) and not (pending.readers and pending.readers.isdisjoint(readers))
 
-    kinds = [kind for kind in wishes.kinds if concerns(kind.wish)]
-    subscribed = [wish for wish in wishes.subscribed.values() if concerns(wish)]
-    wanted = [*(kind.wish for kind in kinds), *subscribed]
+    kinds = [kind for kind in pending_requests.kinds if concerns(kind.pending)]
+    subscribed = [pending for pending in pending_requests.subscribed.values() if concerns(pending)]
+    wanted = [*(kind.pending for kind in kinds), *subscribed]
     if not wanted:
         return None
-    named = frozenset[str]().union(*(wish.readers for wish in wanted))
-    everywhere = any(not wish.readers for wish in wanted)
+    named = frozenset[str]().union(*(pending.readers for pending in wanted))
+    everywhere = any(not pending.readers for pending in wanted)
     return Arm(
-        media=tuple(sorted({medium for wish in wanted for medium in wish.media & media})),
+        media=tuple(sorted({medium for pending in wanted for medium in pending.media & media})),
         readers=() if everywhere else tuple(sorted(readers & named)),
         deadline=inf if subscribed else max(kind.deadline for kind in kinds),
     )

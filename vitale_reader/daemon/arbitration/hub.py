@@ -60,15 +60,15 @@ from vitale_reader.daemon.arbitration.actions import (
     Deliver,
     DisarmDriver,
     Key,
+    NotifyProgress,
+    Pending,
+    PendingRequest,
+    PendingSubscription,
     Refuse,
-    Subscribed,
-    Tell,
     Unread,
-    Waiting,
-    Wish,
 )
 from vitale_reader.daemon.arbitration.arming import arm_for
-from vitale_reader.daemon.arbitration.requests import Wishes
+from vitale_reader.daemon.arbitration.requests import PendingRequests
 from vitale_reader.daemon.arbitration.slots import DriverState, Slot, fingerprint
 
 __all__ = ["GRACE_LOST", "GRACE_NEW", "Hub"]
@@ -87,7 +87,7 @@ class Hub(msgspec.Struct):
 
     _drivers: dict[str, DriverState] = msgspec.field(default_factory=dict[str, DriverState])
     _slots: dict[str, Slot] = msgspec.field(default_factory=dict[str, Slot])
-    _wishes: Wishes = msgspec.field(default_factory=Wishes)
+    _pending: PendingRequests = msgspec.field(default_factory=PendingRequests)
     _without_reader: dict[Key, tuple[float, type[NoReader | ReaderGone]]] = msgspec.field(
         default_factory=dict[Key, tuple[float, type[NoReader | ReaderGone]]]
     )
@@ -100,19 +100,19 @@ class Hub(msgspec.Struct):
         return tuple(self._slots[name].reader for name in sorted(self._slots))
 
     @property
-    def waiting(self) -> tuple[Waiting, ...]:
+    def waiting(self) -> tuple[PendingRequest, ...]:
         """The requests that wait, oldest first."""
-        return tuple(self._wishes.waiting.values())
+        return tuple(self._pending.waiting.values())
 
     @property
-    def subscribed(self) -> tuple[Subscribed, ...]:
+    def subscribed(self) -> tuple[PendingSubscription, ...]:
         """The subscriptions, the one whose turn it is first."""
-        return tuple(self._wishes.subscribed.values())
+        return tuple(self._pending.subscribed.values())
 
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do, in hub time."""
-        ends = [request.deadline for request in self._wishes.waiting.values()]
+        ends = [request.deadline for request in self._pending.waiting.values()]
         return min([*ends, *(end for end, _ in self._without_reader.values())], default=None)
 
     # ── drivers and readers ──
@@ -137,7 +137,7 @@ class Hub(msgspec.Struct):
     def reader_added(self, reader: Reader, now: float) -> list[Action]:
         """A reader came."""
         self._slots[reader.id] = Slot(reader, now)
-        return self._settle(now, [Announce("added", reader), *self._strange(reader)], readers=True)
+        return self._settle(now, [Announce("added", reader), *self._unknown_card(reader)], readers=True)
 
     def reader_changed(self, reader: Reader, now: float) -> list[Action]:
         """A reader's state or medium changed; a change of a reader that is not known is an addition."""
@@ -151,11 +151,11 @@ class Hub(msgspec.Struct):
             slot.begins(now)
         actions: list[Action] = [Announce("changed", reader)]
         if not was_occupied:
-            actions += self._strange(reader)
+            actions += self._unknown_card(reader)
         if slot.leased and not was_leased:
             actions += [
                 self._tell_leased(request, slot)
-                for request in self._wishes.requests(reader)
+                for request in self._pending.requests(reader)
                 if self._lies_for(request, slot)
             ]
         return self._settle(now, actions, readers=True)
@@ -166,22 +166,23 @@ class Hub(msgspec.Struct):
         if slot is None:
             return []
         told = [
-            Tell(wish, "retry", reader_id, Problem(ReaderGone.reason)) for wish in self._wishes.concerned(slot.reader)
+            NotifyProgress(pending, "retry", reader_id, Problem(ReaderGone.reason))
+            for pending in self._pending.concerned(slot.reader)
         ]
         return self._settle(now, [*self._remove(slot.reader), *told], readers=True)
 
     # ── requests ──
 
-    def ask(self, request: Waiting, now: float) -> list[Action]:
+    def ask(self, request: PendingRequest, now: float) -> list[Action]:
         """A client asks for the next presentation that matches."""
         if choices := self._ambiguous(request):
             return [Refuse(request, choices)]
-        self._wishes.add(request)
+        self._pending.add(request)
         self._watch_readers([request], now)
-        actions: list[Action] = [Tell(request, "armed")]
+        actions: list[Action] = [NotifyProgress(request, "armed")]
         if not self._present(request):
             actions += [
-                Tell(request, "retry", slot.reader.id, Problem(Replayed.reason))
+                NotifyProgress(request, "retry", slot.reader.id, Problem(Replayed.reason))
                 for slot in self._slots.values()
                 if slot.spent and self._lies_for(request, slot)
             ]
@@ -192,14 +193,14 @@ class Hub(msgspec.Struct):
         ]
         return self._settle(now, actions)
 
-    def subscribe(self, subscription: Subscribed, now: float) -> list[Action]:
+    def subscribe(self, subscription: PendingSubscription, now: float) -> list[Action]:
         """A client wants every presentation that matches and that no request claims."""
-        self._wishes.subscribed[subscription.key] = subscription
+        self._pending.subscribed[subscription.key] = subscription
         return self._settle(now, [])
 
     def unsubscribe(self, key: Key, now: float) -> list[Action]:
         """A client has had enough; nothing if there is no such subscription."""
-        self._wishes.subscribed.pop(key, None)
+        self._pending.subscribed.pop(key, None)
         return self._settle(now, [])
 
     def cancel(self, key: Key, now: float) -> list[Action]:
@@ -209,23 +210,23 @@ class Hub(msgspec.Struct):
 
     def session_ended(self, session: int, now: float) -> list[Action]:
         """A session ended: its requests end with it, unanswered, and its subscriptions."""
-        for key in [key for key in self._wishes.waiting if key[0] == session]:
+        for key in [key for key in self._pending.waiting if key[0] == session]:
             self._end(key)
-        for key in [key for key in self._wishes.subscribed if key[0] == session]:
-            del self._wishes.subscribed[key]
+        for key in [key for key in self._pending.subscribed if key[0] == session]:
+            del self._pending.subscribed[key]
         return self._settle(now, [])
 
     def refuse_all(self, make_error: Callable[[], VitaleError]) -> list[Action]:
         """The daemon stops: every request is answered; subscriptions end with their sessions."""
-        return [Refuse(request, make_error()) for key in list(self._wishes.waiting) if (request := self._end(key))]
+        return [Refuse(request, make_error()) for key in list(self._pending.waiting) if (request := self._end(key))]
 
     # ── presentations ──
 
     def progress(self, reader_id: str, step: Step, problem: Problem | None = None, medium: str = "") -> list[Action]:
         """A driver says how a presentation gets on: told to whom it would go."""
         slot = self._slots.get(reader_id)
-        wish = self._wishes.claimant(slot.reader) if slot else None
-        return [Tell(wish, step, reader_id, problem, medium)] if wish else []
+        pending = self._pending.claimant(slot.reader) if slot else None
+        return [NotifyProgress(pending, step, reader_id, problem, medium)] if pending else []
 
     def presented(self, presentation: Presented, now: float) -> list[Action]:
         """A driver read a medium."""
@@ -233,44 +234,44 @@ class Hub(msgspec.Struct):
         if slot is None:
             return []  # its reader's removal overtook it: what is no longer there is not told
         slot.answered, slot.again, slot.shown = True, False, fingerprint(presentation)
-        wish = self._wishes.claimant(slot.reader, presentation.medium)
-        if wish is None:
+        pending = self._pending.claimant(slot.reader, presentation.medium)
+        if pending is None:
             return self._settle(now, [])
         if slot.spent:
-            concerned = self._wishes.concerned(slot.reader, presentation.medium)
+            concerned = self._pending.concerned(slot.reader, presentation.medium)
             return self._settle(now, [self._tell_renewed(other, slot) for other in concerned])
-        return self._hand(wish, presentation, slot, now)
+        return self._hand(pending, presentation, slot, now)
 
-    def _hand(self, wish: Wish, presentation: Presented, slot: Slot, now: float) -> list[Action]:
-        if isinstance(wish, Waiting):
-            self._end(wish.key)
-            if choices := self._ambiguous(wish, slot):
-                return self._settle(now, [Refuse(wish, choices)])
-        elif isinstance(wish, Subscribed):
-            self._wishes.served(wish)
+    def _hand(self, pending: Pending, presentation: Presented, slot: Slot, now: float) -> list[Action]:
+        if isinstance(pending, PendingRequest):
+            self._end(pending.key)
+            if choices := self._ambiguous(pending, slot):
+                return self._settle(now, [Refuse(pending, choices)])
+        elif isinstance(pending, PendingSubscription):
+            self._pending.served(pending)
         code = fingerprint(presentation)
         slot.used = code or slot.used
-        actions: list[Action] = [Deliver(wish, presentation, slot.reader)]
+        actions: list[Action] = [Deliver(pending, presentation, slot.reader)]
         if code:
-            requests = self._wishes.requests(slot.reader, presentation.medium)
+            requests = self._pending.requests(slot.reader, presentation.medium)
             actions += [self._tell_renewed(request, slot) for request in requests]
         else:
             actions += self._have_removed(slot)
         return self._settle(now, actions)
 
-    def declined(self, presentation: Presented, delivered_at: float, now: float) -> list[Action]:
+    def reassigned(self, presentation: Presented, delivered_at: float, now: float) -> list[Action]:
         """The request that it was delivered to was over elsewhere: the oldest that waited with it gets it instead."""
         slot = self._slots.get(presentation.reader)
         if slot is None:
             return []
         if slot.used == fingerprint(presentation):
             slot.used = b""
-        wish = None if slot.leased else self._wishes.claimant(slot.reader, presentation.medium)
-        if wish is None or (isinstance(wish, Waiting) and wish.asked_at > delivered_at):
+        pending = None if slot.leased else self._pending.claimant(slot.reader, presentation.medium)
+        if pending is None or (isinstance(pending, PendingRequest) and pending.asked_at > delivered_at):
             return self._settle(now, [])
-        return self._hand(wish, presentation, slot, now)
+        return self._hand(pending, presentation, slot, now)
 
-    def given_back(self, presentation: Presented, now: float) -> list[Action]:
+    def returned(self, presentation: Presented, now: float) -> list[Action]:
         """A one-time code was delivered, and not used: it may be presented again."""
         slot = self._slots.get(presentation.reader)
         if slot is not None and slot.used == fingerprint(presentation):
@@ -285,21 +286,21 @@ class Hub(msgspec.Struct):
         slot.answered, slot.again = True, False
         # What could not be read may have no name that a request knows.
         medium = slot.reader.medium if slot.reader.medium in slot.reader.media else None
-        wish = self._wishes.claimant(slot.reader, medium)
-        if wish is None:
+        pending = self._pending.claimant(slot.reader, medium)
+        if pending is None:
             return self._settle(now, [])
         if error.reason in DELAYS:
             slot.broken = True
-            return self._settle(now, [Tell(wish, "retry", reader_id, Problem.of(error))], readers=True)
-        if isinstance(wish, Subscribed):
-            return self._settle(now, [Unread(wish, error, reader_id)])
-        ended = self._end(wish.key)
+            return self._settle(now, [NotifyProgress(pending, "retry", reader_id, Problem.of(error))], readers=True)
+        if isinstance(pending, PendingSubscription):
+            return self._settle(now, [Unread(pending, error, reader_id)])
+        ended = self._end(pending.key)
         return self._settle(now, [*([Refuse(ended, error)] if ended else []), *self._have_removed(slot)])
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""
         actions: list[Action] = []
-        for request in list(self._wishes.waiting.values()):
+        for request in list(self._pending.waiting.values()):
             if request.deadline <= now:
                 self._end(request.key)
                 actions.append(Refuse(request, PresentationTimeout()))
@@ -311,19 +312,19 @@ class Hub(msgspec.Struct):
 
     # ── inside ──
 
-    def _end(self, key: Key) -> Waiting | None:
+    def _end(self, key: Key) -> PendingRequest | None:
         self._without_reader.pop(key, None)
-        return self._wishes.end(key)
+        return self._pending.end(key)
 
     def _remove(self, reader: Reader) -> list[Action]:
         del self._slots[reader.id]
         return [Announce("removed", reader)]
 
-    def _lies_for(self, request: Waiting, slot: Slot) -> bool:
+    def _lies_for(self, request: PendingRequest, slot: Slot) -> bool:
         """Whether what lies there is of a medium that the request wants, at a reader that it wants."""
         return slot.occupied and slot.reader.medium in request.media and request.fits(slot.reader)
 
-    def _present(self, request: Waiting, besides: Slot | None = None) -> list[Slot]:
+    def _present(self, request: PendingRequest, besides: Slot | None = None) -> list[Slot]:
         """Where something lies that could answer the request; ``besides`` is where that is known already."""
         return [
             slot
@@ -331,7 +332,7 @@ class Hub(msgspec.Struct):
             if slot is besides or (self._lies_for(request, slot) and not slot.spent)
         ]
 
-    def _ambiguous(self, request: Waiting, besides: Slot | None = None) -> AmbiguousMedium | None:
+    def _ambiguous(self, request: PendingRequest, besides: Slot | None = None) -> AmbiguousMedium | None:
         present = sorted(self._present(request, besides), key=lambda slot: slot.reader.id)
         if len(present) <= 1:
             return None
@@ -345,40 +346,43 @@ class Hub(msgspec.Struct):
             },
         )
 
-    def _strange(self, reader: Reader) -> list[Action]:
+    def _unknown_card(self, reader: Reader) -> list[Action]:
         """Rule of courtesy: whoever waits for this reader learns that what lies there is not what is wanted."""
         if reader.medium != "unknown-card":
             return []
-        concerned = self._wishes.concerned(reader)
-        return [Tell(wish, "remove_card", reader.id, Problem(MediumUnsupported.reason)) for wish in concerned]
+        concerned = self._pending.concerned(reader)
+        return [
+            NotifyProgress(pending, "remove_card", reader.id, Problem(MediumUnsupported.reason))
+            for pending in concerned
+        ]
 
     def _have_removed(self, slot: Slot) -> list[Action]:
         """Rule 3: those who waited before the medium came need it to come again."""
         if not slot.occupied:
             return []
         return [
-            Tell(request, "remove_card", slot.reader.id, medium=slot.reader.medium or "")
-            for request in self._wishes.requests(slot.reader, slot.reader.medium)
+            NotifyProgress(request, "remove_card", slot.reader.id, medium=slot.reader.medium or "")
+            for request in self._pending.requests(slot.reader, slot.reader.medium)
             if request.asked_at < slot.since
         ]
 
-    def _tell_renewed(self, wish: Wish, slot: Slot) -> Action:
+    def _tell_renewed(self, pending: Pending, slot: Slot) -> Action:
         """Rule 9: whoever waits needs another code than the one that was used."""
-        return Tell(wish, "retry", slot.reader.id, Problem(Replayed.reason))
+        return NotifyProgress(pending, "retry", slot.reader.id, Problem(Replayed.reason))
 
-    def _tell_leased(self, request: Waiting, slot: Slot) -> Action:
+    def _tell_leased(self, request: PendingRequest, slot: Slot) -> Action:
         """Rule 12."""
-        return Tell(request, "retry", slot.reader.id, Problem(ReaderBusy.reason))
+        return NotifyProgress(request, "retry", slot.reader.id, Problem(ReaderBusy.reason))
 
     def _settle(self, now: float, actions: list[Action], *, readers: bool = False) -> list[Action]:
         """What follows from the new state: who has no reader, if ``readers`` changed, and what to arm drivers for."""
         if readers:
-            self._watch_readers(self._wishes.waiting.values(), now)
+            self._watch_readers(self._pending.waiting.values(), now)
         for name, state in self._drivers.items():
             actions += self._arming(name, state)
         return actions
 
-    def _watch_readers(self, requests: Iterable[Waiting], now: float) -> None:
+    def _watch_readers(self, requests: Iterable[PendingRequest], now: float) -> None:
         for request in requests:
             known = self._without_reader.get(request.key)
             if any(slot.usable and request.fits(slot.reader) for slot in self._slots.values()):
@@ -390,7 +394,7 @@ class Hub(msgspec.Struct):
 
     def _arming(self, driver: str, state: DriverState) -> Iterator[Action]:
         mine = [slot for slot in self._slots.values() if slot.reader.driver == driver]
-        arm = arm_for(self._wishes, state.media, frozenset(slot.reader.id for slot in mine))
+        arm = arm_for(self._pending, state.media, frozenset(slot.reader.id for slot in mine))
         if arm is None:
             if state.armed is not None:
                 state.armed = None
@@ -404,6 +408,6 @@ class Hub(msgspec.Struct):
     def _reread(self, slot: Slot) -> bool:
         """Rule 2: whether a request came after a medium that was already read, and is to have it read once more."""
         if slot.occupied and slot.answered and slot.usable and not slot.again and not slot.spent:
-            slot.again = self._wishes.any_since(slot.since, slot.reader, slot.reader.medium)
+            slot.again = self._pending.any_since(slot.since, slot.reader, slot.reader.medium)
             return slot.again
         return False

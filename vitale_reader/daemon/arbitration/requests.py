@@ -4,7 +4,7 @@ Requests are served in the order in which they came. Subscriptions are served in
 all others, so that none starves however many there are.
 
 Of a thousand programs most want the same: what is asked for with each event (who is next, what to arm for) is found by
-*kinds* of wishes, of which there are few, and not by looking at each wish.
+*kinds* of requests, of which there are few, and not by looking at each request.
 """
 
 import itertools
@@ -14,9 +14,9 @@ from math import inf
 import msgspec
 
 from vitale_protocol.events import Reader
-from vitale_reader.daemon.arbitration.actions import Key, Subscribed, Waiting, Wish
+from vitale_reader.daemon.arbitration.actions import Key, Pending, PendingRequest, PendingSubscription
 
-__all__ = ["Kind", "Wishes"]
+__all__ = ["Kind", "PendingRequests"]
 
 
 class Kind(msgspec.Struct):
@@ -25,39 +25,41 @@ class Kind(msgspec.Struct):
     ``deadline`` is that of the longest so far: whoever is gone may have had it.
     """
 
-    wish: Wish
-    waiting: dict[Key, tuple[int, Waiting]] = msgspec.field(default_factory=dict[Key, tuple[int, Waiting]])
+    pending: Pending
+    waiting: dict[Key, tuple[int, PendingRequest]] = msgspec.field(
+        default_factory=dict[Key, tuple[int, PendingRequest]]
+    )
     deadline: float = -inf
 
     @property
-    def oldest(self) -> tuple[int, Waiting]:
+    def oldest(self) -> tuple[int, PendingRequest]:
         """The one that is served first."""
         return next(iter(self.waiting.values()))
 
     @property
-    def newest(self) -> Waiting:
+    def newest(self) -> PendingRequest:
         """The one that came last."""
         return self.waiting[next(reversed(self.waiting))][1]
 
 
-class Wishes(msgspec.Struct):
+class PendingRequests(msgspec.Struct):
     """The requests that wait, oldest first, and the subscriptions, the one served longest ago first."""
 
-    waiting: dict[Key, Waiting] = msgspec.field(default_factory=dict[Key, Waiting])
-    subscribed: dict[Key, Subscribed] = msgspec.field(default_factory=dict[Key, Subscribed])
+    waiting: dict[Key, PendingRequest] = msgspec.field(default_factory=dict[Key, PendingRequest])
+    subscribed: dict[Key, PendingSubscription] = msgspec.field(default_factory=dict[Key, PendingSubscription])
     _kinds: dict[tuple[frozenset[str], frozenset[str]], Kind] = msgspec.field(
         default_factory=dict[tuple[frozenset[str], frozenset[str]], Kind]
     )
     _numbers: Iterator[int] = msgspec.field(default_factory=itertools.count)
 
-    def add(self, request: Waiting) -> None:
+    def add(self, request: PendingRequest) -> None:
         """One more, the last in the order."""
         self.waiting[request.key] = request
         kind = self._kinds.setdefault((request.media, request.readers), Kind(request))
         kind.waiting[request.key] = next(self._numbers), request
         kind.deadline = max(kind.deadline, request.deadline)
 
-    def end(self, key: Key) -> Waiting | None:
+    def end(self, key: Key) -> PendingRequest | None:
         """One less; None if it does not wait (any more)."""
         request = self.waiting.pop(key, None)
         if request is not None:
@@ -67,7 +69,7 @@ class Wishes(msgspec.Struct):
                 del self._kinds[request.media, request.readers]
         return request
 
-    def served(self, subscription: Subscribed) -> None:
+    def served(self, subscription: PendingSubscription) -> None:
         """Its turn is over."""
         self.subscribed[subscription.key] = self.subscribed.pop(subscription.key)
 
@@ -76,31 +78,31 @@ class Wishes(msgspec.Struct):
         """The kinds of requests."""
         return self._kinds.values()
 
-    def requests(self, reader: Reader, medium: str | None = None) -> Iterator[Waiting]:
+    def requests(self, reader: Reader, medium: str | None = None) -> Iterator[PendingRequest]:
         """The requests that a presentation at a reader could answer, oldest first; any medium of the reader if None."""
-        return (wish for wish in self.waiting.values() if _matches(wish, reader, medium))
+        return (pending for pending in self.waiting.values() if _matches(pending, reader, medium))
 
     def any_since(self, since: float, reader: Reader, medium: str | None) -> bool:
         """Whether one of these requests came at that time or later."""
-        return any(_matches(kind.wish, reader, medium) and kind.newest.asked_at >= since for kind in self.kinds)
+        return any(_matches(kind.pending, reader, medium) and kind.newest.asked_at >= since for kind in self.kinds)
 
-    def claimant(self, reader: Reader, medium: str | None = None) -> Wish | None:
+    def claimant(self, reader: Reader, medium: str | None = None) -> Pending | None:
         """Whom a presentation at a reader goes to: any request before any subscription."""
         oldest = min(
-            (kind.oldest for kind in self.kinds if _matches(kind.wish, reader, medium)),
+            (kind.oldest for kind in self.kinds if _matches(kind.pending, reader, medium)),
             key=lambda numbered: numbered[0],
             default=None,
         )
         if oldest is not None:
             return oldest[1]
-        return next((wish for wish in self.subscribed.values() if _matches(wish, reader, medium)), None)
+        return next((pending for pending in self.subscribed.values() if _matches(pending, reader, medium)), None)
 
-    def concerned(self, reader: Reader, medium: str | None = None) -> list[Wish]:
+    def concerned(self, reader: Reader, medium: str | None = None) -> list[Pending]:
         """Who is told what has to be done at a reader: all whom it would help; of the subscriptions, one is enough."""
         requests = list(self.requests(reader, medium))
         claimant = None if requests else self.claimant(reader, medium)
         return [*requests, *([claimant] if claimant else [])]
 
 
-def _matches(wish: Wish, reader: Reader, medium: str | None) -> bool:
-    return wish.fits(reader) and (medium is None or medium in wish.media)
+def _matches(pending: Pending, reader: Reader, medium: str | None) -> bool:
+    return pending.fits(reader) and (medium is None or medium in pending.media)

@@ -1,4 +1,4 @@
-"""The desk: feeds the hub with wishes and drivers' reports, and carries out what it decides.
+"""The desk: feeds the hub with requests and drivers' reports, and carries out what it decides.
 
 The hub decides and this module acts: commands to drivers, tokens to clients, notifications to whoever asked for them.
 """
@@ -44,12 +44,12 @@ from vitale_reader.daemon.arbitration.actions import (
     Deliver,
     DisarmDriver,
     Key,
+    NotifyProgress,
+    Pending,
+    PendingRequest,
+    PendingSubscription,
     Refuse,
-    Subscribed,
-    Tell,
     Unread,
-    Waiting,
-    Wish,
 )
 from vitale_reader.daemon.arbitration.hub import Hub
 from vitale_reader.daemon.arbitration.leases import Holder
@@ -59,10 +59,10 @@ from vitale_reader.daemon.desk.reports import reader_of, told
 from vitale_reader.daemon.desk.subscriptions import Subscriber, Subscription
 from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
 from vitale_reader.daemon.issuing import delivery
-from vitale_reader.daemon.issuing.delivery import Asked, Claim, Delivery, Fate, incident
+from vitale_reader.daemon.issuing.delivery import Claim, Delivery, Fate, RequestContext, incident
 from vitale_reader.daemon.issuing.issuer import Grant
 
-__all__ = ["Asker", "Client", "Desk", "Watcher"]
+__all__ = ["Client", "Coordinator", "Requester", "Watcher"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ UNASKED = 125.0
 RequestId = int | str
 
 
-class Asker(delivery.Client, Protocol):
+class Requester(delivery.Client, Protocol):
     """A session, or a request of another desk, as its requests see it.
 
     Attributes:
@@ -96,24 +96,24 @@ class Watcher(Protocol):
         """A reader was ``added``, ``changed`` or ``removed``."""
 
 
-class Client(Asker, Watcher, Viewer, Subscriber, Holder, Protocol):
+class Client(Requester, Watcher, Viewer, Subscriber, Holder, Protocol):
     """A session, as the desk sees it."""
 
     number: int
 
 
-class Desk:
+class Coordinator:
     """Runs the hub, and the drivers: what they report goes to the hub, what it decides goes to them."""
 
     def __init__(self, delivery: Delivery, drivers: Mapping[str, Options], beat: Beat) -> None:
         self.supervisor = Supervisor(drivers, on_report=self.report, on_end=self.driver_ended, beat=beat)
         self._hub = Hub()
         self._delivery = delivery
-        self._asked: dict[Key, Asked] = {}
-        self._delivering: dict[Key, Asked] = {}
+        self._asked: dict[Key, RequestContext] = {}
+        self._delivering: dict[Key, RequestContext] = {}
         self._watching: dict[int, Watcher] = {}
         self._subscriptions: dict[Key, Subscription] = {}
-        self._unasked: dict[Asked, Subscription] = {}
+        self._unasked: dict[RequestContext, Subscription] = {}
         self._previews = Previews(self._order)
         self.leases = LeaseDesk(self._order, self._known)
         self._tasks: set[asyncio.Task[object]] = set()
@@ -134,7 +134,7 @@ class Desk:
 
     def request(
         self,
-        client: Asker,
+        client: Requester,
         request: RequestId,
         grant: Grant,
         *,
@@ -146,7 +146,7 @@ class Desk:
         """A session waits for the next presentation that matches, ``timeout`` seconds at most."""
         now = self._now()
         key = (client.number, request)
-        self._asked[key] = Asked(
+        self._asked[key] = RequestContext(
             client=client,
             request=request,
             grant=grant,
@@ -154,7 +154,7 @@ class Desk:
             given_up=asyncio.get_running_loop().create_future(),
             claim=claim,
         )
-        waiting = Waiting(
+        waiting = PendingRequest(
             key=key,
             media=media,
             readers=readers,
@@ -168,7 +168,7 @@ class Desk:
     ) -> None:
         """A session presents what its application read itself: no reader and nobody else's turn come into it."""
         key = (client.number, request)
-        self._delivering[key] = Asked(
+        self._delivering[key] = RequestContext(
             client=client,
             request=request,
             grant=grant,
@@ -193,7 +193,7 @@ class Desk:
         name = f"sub-{secrets.token_hex(8)}"
         key = (client.number, name)
         self._subscriptions[key] = Subscription(client, name, grant)
-        self._do(self._hub.subscribe(Subscribed(key=key, media=media, readers=readers), self._now()))
+        self._do(self._hub.subscribe(PendingSubscription(key=key, media=media, readers=readers), self._now()))
         return name
 
     def unsubscribe(self, client: Client, name: str) -> None:
@@ -238,7 +238,7 @@ class Desk:
                 asked.give_up(Cancelled("the session ended"))
         self.withdraw(client)
 
-    def withdraw(self, client: Asker) -> None:
+    def withdraw(self, client: Requester) -> None:
         """The requests of a session end, and are not answered."""
         self._do(self._hub.session_ended(client.number, self._now()))
         for key in [key for key, asked in self._asked.items() if asked.client is client]:
@@ -325,7 +325,7 @@ class Desk:
                 self._previews.armed(driver, self._now())
             case DisarmDriver(driver=driver):
                 self.supervisor.send(driver, Disarm())
-            case Deliver(request=Subscribed() as subscribed, presentation=presentation, reader=reader):
+            case Deliver(request=PendingSubscription() as subscribed, presentation=presentation, reader=reader):
                 self._hand_out(self._subscriptions[subscribed.key], presentation, reader.driver)
             case Deliver(request=request, presentation=presentation, reader=reader):
                 self._delivering[request.key] = self._asked.pop(request.key)
@@ -336,7 +336,7 @@ class Desk:
                 asked = self._asked.pop(request.key)
                 self._spawn(self._delivery.note(asked, error.reason))
                 asked.client.fail(asked.request, error)
-            case Tell(request=request):
+            case NotifyProgress(request=request):
                 self._tell(request, action)
             case Announce(what=what, reader=reader):
                 if what == "removed":
@@ -344,14 +344,14 @@ class Desk:
                     self.leases.removed(reader.id)
                 self.announce(what, reader)
 
-    def _tell(self, wish: Wish, told: Tell) -> None:
-        if isinstance(wish, Subscribed):
-            self._subscriptions[wish.key].progress("", told.step, told.reader, told.problem, told.medium)
-        elif asked := self._asked.get(wish.key):
+    def _tell(self, pending: Pending, told: NotifyProgress) -> None:
+        if isinstance(pending, PendingSubscription):
+            self._subscriptions[pending.key].progress("", told.step, told.reader, told.problem, told.medium)
+        elif asked := self._asked.get(pending.key):
             asked.client.progress(asked.request, told.step, told.reader, told.problem, told.medium)
 
     def _hand_out(self, subscription: Subscription, presentation: Presented, driver: str) -> None:
-        asked = Asked(
+        asked = RequestContext(
             client=msgspec.structs.replace(subscription, reader=presentation.reader),
             request=presentation.id,
             grant=subscription.grant,
@@ -362,13 +362,13 @@ class Desk:
         self._unasked[asked] = subscription
         self._spawn(self._deliver_unasked(asked, presentation, driver))
 
-    async def _deliver_unasked(self, asked: Asked, presentation: Presented, driver: str) -> None:
+    async def _deliver_unasked(self, asked: RequestContext, presentation: Presented, driver: str) -> None:
         try:
             fate = await self._delivery.deliver(asked, presentation, driver)
         finally:
             del self._unasked[asked]
         if fate == "unused":
-            self._do(self._hub.given_back(presentation, self._now()))
+            self._do(self._hub.returned(presentation, self._now()))
 
     def _known(self, reader: str) -> Reader:
         for known in self._hub.readers:
@@ -395,9 +395,9 @@ class Desk:
         delivered_at = self._now()
         match await self._deliver(key, presentation, driver):
             case "unused":
-                self._do(self._hub.given_back(presentation, self._now()))
+                self._do(self._hub.returned(presentation, self._now()))
             case "declined":
-                self._do(self._hub.declined(presentation, delivered_at, self._now()))
+                self._do(self._hub.reassigned(presentation, delivered_at, self._now()))
             case "used":
                 pass
 

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-__all__ = ["Overheard"]
+__all__ = ["NativeOutput"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ MOST = 20
 LAST = 3
 
 
-class Overheard:
+class NativeOutput:
     """What one process prints, from its start to its end.
 
     Args:

@@ -35,7 +35,7 @@ from vitale_drivers.host.pipe import Decoder, StreamError, encode
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable
 from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.desk.native_output import Overheard
+from vitale_reader.daemon.desk.native_output import NativeOutput
 
 __all__ = ["Beat", "Supervisor", "Worker"]
 
@@ -204,7 +204,7 @@ class Worker(msgspec.Struct):
         if self._stopping:  # told so while the process was being made
             self.send(Stop())
         heart = asyncio.create_task(self._beat(process), name=f"heartbeat {self.name}")
-        overheard = asyncio.create_task(self._overhear(process), name=f"printed by {self.name}")
+        native_output = asyncio.create_task(self._overhear(process), name=f"printed by {self.name}")
         try:
             fault = await self._listen(process)
         finally:
@@ -217,7 +217,7 @@ class Worker(msgspec.Struct):
             self._process = None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORDS):
-                    await overheard
+                    await native_output
         return fault or _ending(self._status)
 
     async def _listen(self, process: asyncio.subprocess.Process) -> str:
@@ -291,10 +291,10 @@ class Worker(msgspec.Struct):
         """Takes what native libraries print; tells the last of it where the process was not asked to end."""
         if process.stderr is None:
             return
-        overheard = Overheard(self.name)
-        await overheard.listen(process.stderr)
+        native_output = NativeOutput(self.name)
+        await native_output.listen(process.stderr)
         if not self._stopping:
-            for line in overheard.last:
+            for line in native_output.last:
                 logger.warning("driver %s printed last: %s", self.name, line)
 
     async def _bury(self, process: asyncio.subprocess.Process) -> int:

@@ -17,7 +17,7 @@ from vitale_protocol.methods import (
     Result,
 )
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
+from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 from vitale_reader.daemon.issuing.outbox import MOST_LISTED
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ __all__ = ["AdministrationCalls"]
 class AdministrationCalls:
     """``clients.*`` and ``keys.*``."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._rotating = asyncio.Lock()
         self.handlers: Handlers = {
             "clients.add": self._clients_add,
@@ -43,45 +43,45 @@ class AdministrationCalls:
         issued: list[Issued] = []
 
         def certificate(client_id: str) -> str:
-            issued.append(self._parts.certificates.issue_client(client_id))
+            issued.append(self._services.certificates.issue_client(client_id))
             return issued[0].sha256
 
         with_tls = "tls" in params.transports
-        client_id, credential = await self._parts.access.add(
+        client_id, credential = await self._services.access.add(
             params.name,
             scopes=params.scopes,
             transports=params.transports,
             certificate=certificate if with_tls else None,
         )
-        self._parts.note("clients.add", "ok", conversation.authenticated())
+        self._services.note("clients.add", "ok", conversation.authenticated())
         return ClientAdded(
             client_id=client_id,
             credential=credential,
             certificate=issued[0].certificate if issued else None,
             private_key=issued[0].private_key if issued else None,
-            daemon_certificate=self._parts.certificates.daemon_certificate if with_tls else None,
-            daemon_certificate_sha256=self._parts.certificates.daemon_sha256 if with_tls else None,
+            daemon_certificate=self._services.certificates.daemon_certificate if with_tls else None,
+            daemon_certificate_sha256=self._services.certificates.daemon_sha256 if with_tls else None,
         )
 
     def _clients_list(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
         # What one message can hold; the clients that may speak come first.
-        sizes = itertools.accumulate(len(msgspec.json.encode(client)) for client in self._parts.access.clients)
+        sizes = itertools.accumulate(len(msgspec.json.encode(client)) for client in self._services.access.clients)
         fits = itertools.takewhile(
-            lambda pair: pair[1] <= MOST_LISTED, zip(self._parts.access.clients, sizes, strict=True)
+            lambda pair: pair[1] <= MOST_LISTED, zip(self._services.access.clients, sizes, strict=True)
         )
         return ClientsListed(clients=tuple(client for client, _ in fits))
 
     async def _clients_revoke(self, conversation: Conversation, _id: RequestId | None, params: ClientsRevoke) -> Result:
         # First, and whatever becomes of the store: who asks for this wants them gone now.
-        ended = self._parts.expel(params.client_id)
-        revoked = await self._parts.access.revoke(params.client_id)
+        ended = self._services.expel(params.client_id)
+        revoked = await self._services.access.revoke(params.client_id)
         if revoked:
-            self._parts.revoked(params.client_id)
-        self._parts.note("clients.revoke", "ok", conversation.authenticated())
+            self._services.revoked(params.client_id)
+        self._services.note("clients.revoke", "ok", conversation.authenticated())
         return ClientsRevoked(revoked=revoked, sessions=ended)
 
     async def _keys_rotate(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
         async with self._rotating:
-            kid = await asyncio.to_thread(self._parts.keys.rotate)
-        self._parts.note("keys.rotate", "ok", conversation.authenticated())
+            kid = await asyncio.to_thread(self._services.keys.rotate)
+        self._services.note("keys.rotate", "ok", conversation.authenticated())
         return KeysRotated(kid=kid)

@@ -15,7 +15,7 @@ from vitale_protocol.methods import (
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.leases import Lease, expired
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
+from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 
 __all__ = ["LeaseCalls"]
 
@@ -23,8 +23,8 @@ __all__ = ["LeaseCalls"]
 class LeaseCalls:
     """``lease.*`` and ``card.transmit``."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self.handlers: Handlers = {
             "lease.acquire": self._lease_acquire,
             "lease.renew": self._lease_renew,
@@ -38,9 +38,9 @@ class LeaseCalls:
         if request is None:
             raise InvalidRequest("a lease needs an id, or its name would have nowhere to go")
         caller = conversation.authenticated()
-        with self._parts.noted("lease.acquire", caller, reader=params.reader):
-            self._parts.require_room(conversation)
-            lease = await self._parts.desk.leases.acquire(
+        with self._services.noted("lease.acquire", caller, reader=params.reader):
+            self._services.require_room(conversation)
+            lease = await self._services.desk.leases.acquire(
                 conversation,
                 caller.client_id,
                 params.reader,
@@ -50,7 +50,7 @@ class LeaseCalls:
         return LeaseAcquired(lease=lease.id, atr=lease.atr.hex().upper(), expires_at=self._ends(params.ttl_ms))
 
     def _lease_renew(self, conversation: Conversation, _id: RequestId | None, params: LeaseRenew) -> Answer:
-        self._parts.desk.leases.renew(self._held(conversation, params.lease), params.ttl_ms / 1000)
+        self._services.desk.leases.renew(self._held(conversation, params.lease), params.ttl_ms / 1000)
         return LeaseRenewed(expires_at=self._ends(params.ttl_ms))
 
     def _lease_release(self, conversation: Conversation, _id: RequestId | None, params: LeaseRelease) -> Answer:
@@ -58,15 +58,15 @@ class LeaseCalls:
             lease = self._held(conversation, params.lease)
         except LeaseExpired:
             return LeaseReleased(released=False)
-        self._parts.desk.leases.release(lease)
-        self._parts.note("lease.release", "ok", conversation.authenticated(), reader=lease.reader)
+        self._services.desk.leases.release(lease)
+        self._services.note("lease.release", "ok", conversation.authenticated(), reader=lease.reader)
         return LeaseReleased(released=True)
 
     async def _card_transmit(self, conversation: Conversation, _id: RequestId | None, params: CardTransmit) -> Result:
         lease = self._held(conversation, params.lease)
         apdus = tuple(bytes.fromhex(apdu) for apdu in params.apdus)
         try:
-            done = await self._parts.desk.supervisor.transmit(lease.driver, lease.reader, apdus, lease=lease.number)
+            done = await self._services.desk.supervisor.transmit(lease.driver, lease.reader, apdus, lease=lease.number)
         except ReaderError as error:
             raise expired("reader") from error
         if done.problem is not None:
@@ -78,7 +78,7 @@ class LeaseCalls:
         error = problem.error(MediumUnreadable)
         if isinstance(error, CardError):
             return CardError(data={"sw": str(problem.data.get("sw", "")), "index": index})
-        why = self._parts.desk.leases.why_ended(lease)
+        why = self._services.desk.leases.why_ended(lease)
         if why is None:
             why = "reader" if isinstance(error, ReaderError) else "card"
         ended = expired(why)
@@ -86,7 +86,7 @@ class LeaseCalls:
         return ended
 
     def _held(self, conversation: Conversation, name: str) -> Lease:
-        return self._parts.desk.leases.held(conversation, conversation.authenticated().client_id, name)
+        return self._services.desk.leases.held(conversation, conversation.authenticated().client_id, name)
 
     def _ends(self, ttl_ms: int) -> float:
-        return self._parts.clock() + ttl_ms / 1000
+        return self._services.clock() + ttl_ms / 1000

@@ -17,11 +17,11 @@ from vitale_protocol.methods import (
 )
 from vitale_reader.daemon.arbitration.actions import PATIENT_MEDIA
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
+from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 from vitale_reader.daemon.issuing.issuer import Grant
 
 if TYPE_CHECKING:
-    from vitale_reader.daemon.site.remote_desks import Neighbours
+    from vitale_reader.daemon.site.remote_desks import RemoteDesks
 
 __all__ = ["PresentationCalls"]
 
@@ -32,8 +32,8 @@ SUBMISSION = 125.0
 class PresentationCalls:
     """``presentation.*`` and ``presentations.*``."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self.handlers: Handlers = {
             "presentation.request": self._presentation_request,
             "presentation.submit": self._presentation_submit,
@@ -49,13 +49,13 @@ class PresentationCalls:
         expected = self._expected(conversation, request, params)
         media = frozenset(params.media) if params.media else PATIENT_MEDIA
         readers, timeout = frozenset(params.readers or ()), params.timeout_ms / 1000
-        if (neighbours := self._parts.neighbours) is not None:
-            names = neighbours.names(readers)
-            if neighbours.beyond(names):
-                neighbours.request(conversation, expected, grant, media=media, names=names, timeout=timeout)
+        if (remote_desks := self._services.remote_desks) is not None:
+            names = remote_desks.names(readers)
+            if remote_desks.beyond(names):
+                remote_desks.request(conversation, expected, grant, media=media, names=names, timeout=timeout)
                 return None
-            readers = neighbours.own(names)
-        self._parts.desk.request(conversation, expected, grant, media=media, readers=readers, timeout=timeout)
+            readers = remote_desks.own(names)
+        self._services.desk.request(conversation, expected, grant, media=media, readers=readers, timeout=timeout)
         return None
 
     def _presentation_submit(
@@ -67,11 +67,11 @@ class PresentationCalls:
         grant = self._granted(conversation, params)
         expected = self._expected(conversation, request, params)
         try:
-            presentation = presentation_of(params, presentation_id=str(uuid.uuid4()), at=self._parts.clock())
+            presentation = presentation_of(params, presentation_id=str(uuid.uuid4()), at=self._services.clock())
         except (MediumUnsupported, PayloadInvalid) as error:
-            self._parts.note("presentation.submit", error.reason, conversation.authenticated())
+            self._services.note("presentation.submit", error.reason, conversation.authenticated())
             raise
-        self._parts.desk.submit(conversation, expected, grant, presentation, driver=DRIVER, timeout=SUBMISSION)
+        self._services.desk.submit(conversation, expected, grant, presentation, driver=DRIVER, timeout=SUBMISSION)
         return None
 
     def _granted(
@@ -96,7 +96,7 @@ class PresentationCalls:
         """The id under which a token is to be handed over, where there is room for one more."""
         if request is None:
             raise InvalidRequest("a call for a token needs an id, or its token would have nowhere to go")
-        self._parts.require_room(conversation)
+        self._services.require_room(conversation)
         if not params.progress:
             conversation.silence(request)
         return request
@@ -104,15 +104,15 @@ class PresentationCalls:
     def _presentation_cancel(
         self, conversation: Conversation, _id: RequestId | None, params: PresentationCancel
     ) -> Answer:
-        cancelled = self._parts.desk.cancel(conversation, params.request)
-        if cancelled or self._parts.neighbours is None:
+        cancelled = self._services.desk.cancel(conversation, params.request)
+        if cancelled or self._services.remote_desks is None:
             return PresentationCancelled(cancelled=cancelled)
-        return self._cancel_elsewhere(self._parts.neighbours, conversation, params)
+        return self._cancel_elsewhere(self._services.remote_desks, conversation, params)
 
     async def _cancel_elsewhere(
-        self, neighbours: "Neighbours", conversation: Conversation, params: PresentationCancel
+        self, remote_desks: "RemoteDesks", conversation: Conversation, params: PresentationCancel
     ) -> Result:
-        return PresentationCancelled(cancelled=await neighbours.cancel(conversation, params.request))
+        return PresentationCancelled(cancelled=await remote_desks.cancel(conversation, params.request))
 
     def _presentations_subscribe(
         self, conversation: Conversation, _id: RequestId | None, params: PresentationsSubscribe
@@ -120,14 +120,14 @@ class PresentationCalls:
         if _id is None:
             raise InvalidRequest("a subscription needs an id, or its name would have nowhere to go")
         grant = self._granted(conversation, params)
-        self._parts.require_room(conversation)
+        self._services.require_room(conversation)
         readers = frozenset(params.readers or ())
-        if (neighbours := self._parts.neighbours) is not None:
-            names = neighbours.names(readers)
-            if neighbours.beyond(names):
+        if (remote_desks := self._services.remote_desks) is not None:
+            names = remote_desks.names(readers)
+            if remote_desks.beyond(names):
                 raise NoReader("subscriptions are for the readers of this desk")
-            readers = neighbours.own(names)
-        name = self._parts.desk.subscribe(
+            readers = remote_desks.own(names)
+        name = self._services.desk.subscribe(
             conversation,
             grant,
             media=frozenset(params.media) if params.media else PATIENT_MEDIA,
@@ -138,5 +138,5 @@ class PresentationCalls:
     def _presentations_unsubscribe(
         self, conversation: Conversation, _id: RequestId | None, params: PresentationsUnsubscribe
     ) -> Answer:
-        self._parts.desk.unsubscribe(conversation, params.subscription)
+        self._services.desk.unsubscribe(conversation, params.subscription)
         return Done()

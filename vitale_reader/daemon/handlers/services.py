@@ -11,7 +11,7 @@ from vitale_protocol.errors import LimitExceeded, VitaleError
 from vitale_protocol.methods import Limits, Result, Station
 from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Caller
 from vitale_reader.daemon.conversation import Conversation, Conversations
-from vitale_reader.daemon.desk.coordinator import Desk
+from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.outbox import Outbox
@@ -21,9 +21,9 @@ from vitale_reader.daemon.store.audit import Audit
 from vitale_reader.resolvers.guarded import GuardedResolver
 
 if TYPE_CHECKING:
-    from vitale_reader.daemon.site.remote_desks import Neighbours
+    from vitale_reader.daemon.site.remote_desks import RemoteDesks
 
-__all__ = ["Answer", "Handler", "Handlers", "Parts", "RequestId"]
+__all__ = ["Answer", "Handler", "Handlers", "RequestId", "Services"]
 
 RequestId = int | str
 Answer = Result | Coroutine[Any, Any, Result] | None
@@ -33,12 +33,12 @@ Handler = Callable[[Conversation, RequestId | None, Any], Answer]
 Handlers = Mapping[str, Handler]
 
 
-class Parts(msgspec.Struct, frozen=True, kw_only=True):
+class Services(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of the daemon, the sessions there are, and what is done behind the answers."""
 
     station: Station
     limits: Limits
-    desk: Desk
+    desk: Coordinator
     access: Access
     outbox: Outbox
     contexts: Contexts
@@ -46,7 +46,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     audit: Audit
     keys: Keys
     certificates: Certificates
-    neighbours: "Neighbours | None"
+    remote_desks: "RemoteDesks | None"
     conversations: Conversations
     clock: Callable[[], float]
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set["asyncio.Task[None]"])
@@ -57,7 +57,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             LimitExceeded: no room for one more.
         """
-        elsewhere = 0 if self.neighbours is None else self.neighbours.load(conversation)
+        elsewhere = 0 if self.remote_desks is None else self.remote_desks.load(conversation)
         if self.desk.load(conversation) + elsewhere >= self.limits.requests:
             told = "too many requests, subscriptions and leases in this session"
             raise LimitExceeded(told, variant="requests", data={"limit": "requests"})

@@ -16,7 +16,7 @@ from vitale_protocol.methods import (
 )
 from vitale_reader.daemon.access import Caller
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.handlers.services import Answer, Handlers, Parts, RequestId
+from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 
 __all__ = ["SessionCalls"]
 
@@ -29,9 +29,9 @@ REFUSALS_PERIOD = 60.0
 class SessionCalls:
     """``session.*`` and ``station.*``."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._started_at = parts.clock()
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._started_at = services.clock()
         self._refusals: list[float] = []
         self.handlers: Handlers = {
             "session.open": self._session_open,
@@ -44,51 +44,51 @@ class SessionCalls:
         if PROTOCOL_VERSION not in params.protocol:
             raise ProtocolUnsupported("no version in common", data={"supported": [PROTOCOL_VERSION]})
         try:
-            caller = self._parts.access.authenticate(conversation.connection.peer, params.credential)
+            caller = self._services.access.authenticate(conversation.connection.peer, params.credential)
             self._require_room(caller)
         except VitaleError as error:
             self._note_refusal(conversation, error)
             raise
         conversation.caller = caller
-        self._parts.note("session.open", "ok", caller)
-        self._parts.spawn(self._parts.contexts.welcome(caller.client_id))
+        self._services.note("session.open", "ok", caller)
+        self._services.spawn(self._services.contexts.welcome(caller.client_id))
         return SessionOpened(
             protocol=PROTOCOL_VERSION,
             session=secrets.token_hex(8),
             client_id=caller.client_id,
             scopes=tuple(sorted(caller.scopes)),
-            station=self._parts.station,
-            jwks=self._parts.keys.jwks,
-            limits=self._parts.limits,
+            station=self._services.station,
+            jwks=self._services.keys.jwks,
+            limits=self._services.limits,
         )
 
     def _note_refusal(self, conversation: Conversation, error: VitaleError) -> None:
         """Whoever guesses is cut off after a few tries, and cannot fill the audit trail by coming back."""
-        now = self._parts.clock()
+        now = self._services.clock()
         self._refusals = [at for at in self._refusals if at > now - REFUSALS_PERIOD]
         if len(self._refusals) < MOST_REFUSALS_NOTED:
             self._refusals.append(now)
-            self._parts.note("session.open", error.reason)
+            self._services.note("session.open", error.reason)
         conversation.refusals += 1
         if conversation.refusals >= MOST_REFUSALS:
             asyncio.get_running_loop().call_soon(conversation.connection.close)
 
     def _require_room(self, caller: Caller) -> None:
-        if len(self._parts.conversations.of_client(caller.client_id)) >= self._parts.limits.sessions:
+        if len(self._services.conversations.of_client(caller.client_id)) >= self._services.limits.sessions:
             raise LimitExceeded("too many sessions of this client", variant="sessions", data={"limit": "sessions"})
 
     def _session_ping(self, _conversation: Conversation, _id: RequestId | None, _params: SessionPing) -> Answer:
-        return SessionPonged(time=self._parts.clock())
+        return SessionPonged(time=self._services.clock())
 
     def _station_info(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
-        drivers = self._parts.desk.supervisor.health
+        drivers = self._services.desk.supervisor.health
         return StationInfo(
-            station=self._parts.station,
+            station=self._services.station,
             media=tuple(sorted({medium for driver in drivers for medium in driver.media})),
             drivers=drivers,
-            uptime=self._parts.clock() - self._started_at,
-            resolver=self._parts.resolver.health,
+            uptime=self._services.clock() - self._started_at,
+            resolver=self._services.resolver.health,
         )
 
     def _station_keys(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
-        return StationKeys(jwks=self._parts.keys.jwks)
+        return StationKeys(jwks=self._services.keys.jwks)

@@ -11,7 +11,7 @@ from vitale_protocol.methods import (
     Result,
 )
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.handlers.services import Handlers, Parts, RequestId
+from vitale_reader.daemon.handlers.services import Handlers, RequestId, Services
 
 __all__ = ["TokenCalls"]
 
@@ -19,8 +19,8 @@ __all__ = ["TokenCalls"]
 class TokenCalls:
     """``outbox.*`` and ``context.*``."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self.handlers: Handlers = {
             "outbox.list": self._outbox_list,
             "outbox.ack": self._outbox_ack,
@@ -29,23 +29,23 @@ class TokenCalls:
         }
 
     async def _outbox_list(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
-        return OutboxListed(tokens=await self._parts.outbox.list(conversation.authenticated().client_id))
+        return OutboxListed(tokens=await self._services.outbox.list(conversation.authenticated().client_id))
 
     async def _outbox_ack(self, conversation: Conversation, _id: RequestId | None, params: OutboxAck) -> Result:
         return OutboxAcked(
-            acked=await self._parts.outbox.acknowledge(conversation.authenticated().client_id, params.jti)
+            acked=await self._services.outbox.acknowledge(conversation.authenticated().client_id, params.jti)
         )
 
     async def _context_restore(
         self, conversation: Conversation, _id: RequestId | None, params: ContextRestore
     ) -> Result:
         caller = conversation.authenticated()
-        with self._parts.noted("context.restore", caller):
-            return await self._parts.contexts.restore(caller.client_id, params.identifiant)
+        with self._services.noted("context.restore", caller):
+            return await self._services.contexts.restore(caller.client_id, params.identifiant)
 
     async def _context_release(
         self, conversation: Conversation, _id: RequestId | None, params: ContextRelease
     ) -> Result:
         caller = conversation.authenticated()
-        with self._parts.noted("context.release", caller):
-            return ContextReleased(released=await self._parts.contexts.release(caller.client_id, params.identifiant))
+        with self._services.noted("context.release", caller):
+            return ContextReleased(released=await self._services.contexts.release(caller.client_id, params.identifiant))

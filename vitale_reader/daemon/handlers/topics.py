@@ -5,7 +5,7 @@ from vitale_reader.daemon.handlers.administration import AdministrationCalls
 from vitale_reader.daemon.handlers.leases import LeaseCalls
 from vitale_reader.daemon.handlers.presentations import PresentationCalls
 from vitale_reader.daemon.handlers.readers import ReaderCalls
-from vitale_reader.daemon.handlers.services import Handler, Parts
+from vitale_reader.daemon.handlers.services import Handler, Services
 from vitale_reader.daemon.handlers.sessions import SessionCalls
 from vitale_reader.daemon.handlers.tokens import TokenCalls
 
@@ -14,11 +14,11 @@ __all__ = ["handlers"]
 TOPICS = (SessionCalls, ReaderCalls, PresentationCalls, TokenCalls, LeaseCalls, AdministrationCalls)
 
 
-def handlers(parts: Parts) -> dict[str, Handler]:
+def handlers(services: Services) -> dict[str, Handler]:
     """The handler of each method of the wire."""
     found: dict[str, Handler] = {}
     for topic in TOPICS:
-        found.update(topic(parts).handlers)
+        found.update(topic(services).handlers)
     if found.keys() != METHODS.keys():
         raise RuntimeError(f"methods without handler: {sorted(METHODS.keys() ^ found.keys())}")
     return found

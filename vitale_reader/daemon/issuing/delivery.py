@@ -45,7 +45,7 @@ from vitale_reader.daemon.store.store import Need
 from vitale_reader.resolvers.base import Resolution
 from vitale_reader.resolvers.guarded import GuardedResolver
 
-__all__ = ["Asked", "Claim", "Client", "Delivery", "Fate", "incident"]
+__all__ = ["Claim", "Client", "Delivery", "Fate", "RequestContext", "incident"]
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Claim(Protocol):
         ...
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     """Who waits for what.
 
     Attributes:
@@ -162,7 +162,7 @@ class Delivery:
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def deliver(self, asked: Asked, presentation: Presented, driver: str) -> Fate:
+    async def deliver(self, asked: RequestContext, presentation: Presented, driver: str) -> Fate:
         """Answers a request, in whatever way; what has become of what was presented."""
         begun = False
         try:
@@ -183,7 +183,7 @@ class Delivery:
             return "declined"
         return "unused" if await self._unused(presentation) else "used"
 
-    async def note(self, asked: Asked, outcome: str) -> None:
+    async def note(self, asked: RequestContext, outcome: str) -> None:
         """A line in the audit trail about a request that ended without a token."""
         await self._audit.note(asked.action, outcome, client_id=asked.grant.client_id)
 
@@ -192,7 +192,7 @@ class Delivery:
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
-    async def _result(self, asked: Asked, presentation: Presented, driver: str) -> PresentationResult:
+    async def _result(self, asked: RequestContext, presentation: Presented, driver: str) -> PresentationResult:
         resolved = await self._resolve(asked, presentation, self._issuer.interpret(presentation))
         try:
             self._refuse_opposed(resolved.reading)
@@ -206,7 +206,9 @@ class Delivery:
             raise
         return _result_of(presentation, issued)
 
-    async def _issue_and_keep(self, presentation: Presented, asked: Asked, driver: str, resolved: Resolved) -> Issued:
+    async def _issue_and_keep(
+        self, presentation: Presented, asked: RequestContext, driver: str, resolved: Resolved
+    ) -> Issued:
         degraded = self._outbox.degraded
         warnings = resolved.reading.warnings + (("store_degraded",) if degraded else ())
         reading = msgspec.structs.replace(resolved.reading, warnings=warnings)
@@ -220,7 +222,7 @@ class Delivery:
         return issued
 
     async def _keep(
-        self, presentation: Presented, asked: Asked, issued: Issued, resolved: Resolved, *, needs: Need
+        self, presentation: Presented, asked: RequestContext, issued: Issued, resolved: Resolved, *, needs: Need
     ) -> None:
         """Kept before it is handed over: whatever dies from here on, the token is in the outbox."""
         grant = asked.grant
@@ -262,7 +264,7 @@ class Delivery:
 
     # ── apCV ──
 
-    async def _resolve(self, asked: Asked, presentation: Presented, reading: Reading) -> Resolved:
+    async def _resolve(self, asked: RequestContext, presentation: Presented, reading: Reading) -> Resolved:
         string = presentation.evidence.get("string")
         digest = self._guard.digest(presentation.evidence)
         if digest is not None:
@@ -282,13 +284,13 @@ class Delivery:
             self._spawn(self._contexts.let_go(resolution.identifiant))
             raise
 
-    async def _require_wanted(self, asked: Asked, digest: str) -> None:
+    async def _require_wanted(self, asked: RequestContext, digest: str) -> None:
         """A string that nobody waits for any more is not sent, and not used up."""
         if asked.given_up.done():
             await self._withdraw(digest)
             raise asked.given_up.result()
 
-    async def _ask(self, asked: Asked, string: bytes, digest: str, former: tuple[Held, ...]) -> Resolution:
+    async def _ask(self, asked: RequestContext, string: bytes, digest: str, former: tuple[Held, ...]) -> Resolution:
         if former:
             releasing = self._spawn(self._contexts.release_former(former))
             # A service that is slow to release does not keep the next patient waiting twice.
@@ -314,7 +316,7 @@ class Delivery:
         except StoreUnavailable as error:
             logger.error("a string that was sent to nobody counts as used: %s", error)
 
-    async def _unless_given_up(self, asking: asyncio.Task[Resolution], asked: Asked) -> Resolution:
+    async def _unless_given_up(self, asking: asyncio.Task[Resolution], asked: RequestContext) -> Resolution:
         left = max(asked.deadline - asyncio.get_running_loop().time(), 0.0)
         await asyncio.wait((asking, asked.given_up), timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if asking.done() and not asked.given_up.done():

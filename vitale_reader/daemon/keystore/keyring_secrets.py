@@ -19,7 +19,7 @@ from vitale_protocol.extras import missing
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["KeyringBox", "Sealed"]
+__all__ = ["KeyringSecrets", "Sealed"]
 
 SERVICE = "vitale-reader"
 KEY_BYTES = 32
@@ -32,7 +32,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bytes | None = None
 
 
-class KeyringBox:
+class KeyringSecrets:
     """Seals and opens with the key that the keyring keeps for one station, known there by its folder."""
 
     def __init__(self, folder: Path) -> None:

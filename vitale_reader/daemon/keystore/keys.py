@@ -20,7 +20,7 @@ from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_protocol.privacy import concealed
 from vitale_reader.daemon.keystore.files import write_private
-from vitale_reader.daemon.keystore.keyring_secrets import KeyringBox, Sealed
+from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets, Sealed
 from vitale_reader.daemon.keystore.vault import Vault, derive
 
 __all__ = ["Keys"]
@@ -68,7 +68,7 @@ class Keys:
     """
 
     def __init__(
-        self, file: Path, *, overlap: float, clock: Callable[[], float], box: KeyringBox | None = None
+        self, file: Path, *, overlap: float, clock: Callable[[], float], box: KeyringSecrets | None = None
     ) -> None:
         self._file = file
         self._box = box

@@ -15,7 +15,7 @@ from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import clients, opposition_lists
 from vitale_reader.daemon.store.tables import stations as stations_table
 
-__all__ = ["LOOK", "News"]
+__all__ = ["LOOK", "ExternalChanges"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _CLIENTS = select(func.count(), func.max(clients.c.created_at), func.max(clients
 _STATIONS = select(stations_table.c.station, stations_table.c.sealed).order_by("station")
 
 
-class News:
+class ExternalChanges:
     """Looks from time to time.
 
     Args:

@@ -33,7 +33,7 @@ from vitale_protocol.errors import (
 from vitale_protocol.events import Step
 from vitale_protocol.methods import PresentationResult, StationMode
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.desk.coordinator import Desk
+from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.site.outgoing import Answer
@@ -102,7 +102,7 @@ class Answering:
     def __init__(
         self,
         rows: SiteRows,
-        desk: Desk,
+        desk: Coordinator,
         *,
         station: str,
         mode: StationMode,

@@ -19,7 +19,7 @@ from vitale_reader.daemon.store.notify import CHANNEL
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-__all__ = ["BEAT", "SiteNews"]
+__all__ = ["BEAT", "SiteListener"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ RECONNECT = 1.0
 CONNECT = 2
 
 
-class SiteNews:
+class SiteListener:
     """Has the rows looked at.
 
     Args:

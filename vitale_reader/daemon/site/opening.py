@@ -21,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.config import Config
-from vitale_reader.daemon.keystore.keyring_secrets import KeyringBox
+from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.keystore.vault import KEY_BYTES, Vault
 from vitale_reader.daemon.store.chain import Chain
@@ -43,7 +43,7 @@ def open_keys(home: Home, config: Config, *, clock: Callable[[], float]) -> Keys
         StoreUnavailable: they cannot be read or made.
         ToolMissing: they are under a key of the keyring, whose package is not installed.
     """
-    box = KeyringBox(home.state) if config.keys.keyring else None
+    box = KeyringSecrets(home.state) if config.keys.keyring else None
     keys = Keys(home.state / "station.json", overlap=config.tokens.key_overlap, clock=clock, box=box)
     keys.open()
     return keys

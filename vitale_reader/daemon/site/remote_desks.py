@@ -13,13 +13,13 @@ from vitale_protocol.events import Reader
 from vitale_protocol.methods import PresentationResult
 from vitale_protocol.methods import Station as StationInfo
 from vitale_reader.daemon.access import Access
-from vitale_reader.daemon.desk.coordinator import Desk
+from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.delivery import Client
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.site.incoming import Answering
-from vitale_reader.daemon.site.listener import SiteNews
+from vitale_reader.daemon.site.listener import SiteListener
 from vitale_reader.daemon.site.outgoing import Asking
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names, SiteReaders, named
 from vitale_reader.daemon.site.rows import SiteRows, Wanted
@@ -27,14 +27,14 @@ from vitale_reader.daemon.site.sealing import open_box, seal_for
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.store import Database
 
-__all__ = ["Neighbours"]
+__all__ = ["RemoteDesks"]
 
 logger = logging.getLogger(__name__)
 
 RequestId = int | str
 
 
-class Neighbours:
+class RemoteDesks:
     """What a desk and the others of its site are to one another; ``start`` and ``stop`` act."""
 
     #: Among those who watch this desk's readers: sessions count upwards, and visiting requests downwards from -2.
@@ -48,7 +48,7 @@ class Neighbours:
         vault: Vault,
         station: StationInfo,
         groups: tuple[str, ...],
-        desk: Desk,
+        desk: Coordinator,
         access: Access,
         keys: Keys,
         stations: Stations,
@@ -66,7 +66,7 @@ class Neighbours:
         self._on_news = on_news
         self._version = 0
         self._changed = True
-        self._news = SiteNews(url, look=self._look, away=self._away, concerned=self._concerned)
+        self._news = SiteListener(url, look=self._look, away=self._away, concerned=self._concerned)
         self._asking = Asking(
             self._rows,
             hoped_for=self._hoped_for,

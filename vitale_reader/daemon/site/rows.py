@@ -108,7 +108,7 @@ class SiteRows:
         self._vault = vault
         self._station = station
         self._desks: dict[str, DeskRow] = {}
-        self._strange: set[str] = set()
+        self._unknown_card: set[str] = set()
         self._beats = 0
         self.incarnation = incarnation
 
@@ -343,7 +343,7 @@ class SiteRows:
         try:
             return decode_document(self._vault.unseal(sealed, bound_to), kind)
         except (InvalidTag, ParseError):
-            if bound_to not in self._strange:
+            if bound_to not in self._unknown_card:
                 logger.error("a row of the site was not written by one of its desks: %s", bound_to)
-                self._strange = {bound_to, *tuple(self._strange)[:MOST_STRANGE]}
+                self._unknown_card = {bound_to, *tuple(self._unknown_card)[:MOST_STRANGE]}
             return None

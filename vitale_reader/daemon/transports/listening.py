@@ -21,7 +21,7 @@ __all__ = ["listen", "stream_limits"]
 def stream_limits(config: Config) -> StreamLimits:
     """How much each transport takes."""
     return StreamLimits(
-        # Waiting requests, and room for the calls that are answered at once beside them.
+        # PendingRequest requests, and room for the calls that are answered at once beside them.
         session=SessionLimits(requests=config.limits.requests + 32),
         connections=lifecycle.file_limit() // 4,
         open_seconds=config.limits.open_seconds,

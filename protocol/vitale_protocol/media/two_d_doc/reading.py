@@ -10,6 +10,7 @@ bailiff is not who presents the document, and is not looked for.
 from dataclasses import dataclass
 from typing import Final
 
+from vitale_protocol.media.display_text import calendar_day, shown_text
 from vitale_protocol.media.medium import (
     BIRTH_DATE_MISSING,
     BIRTH_DATE_NOT_CALENDAR,
@@ -18,7 +19,6 @@ from vitale_protocol.media.medium import (
     Evidence,
 )
 from vitale_protocol.media.mrz import read_mrz
-from vitale_protocol.media.shown import calendar_day, shown_text
 from vitale_protocol.media.two_d_doc import parsing as two_d_doc
 from vitale_protocol.media.two_d_doc.parsing import TwoDDoc
 from vitale_protocol.media.two_d_doc.seals import verify_seal

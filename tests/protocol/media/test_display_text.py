@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vitale_protocol.media.display_text import calendar_day, shown_text
 from vitale_protocol.media.medium import TEXT_UNUSUAL
-from vitale_protocol.media.shown import calendar_day, shown_text
 
 
 @given(st.text())
