@@ -347,7 +347,7 @@ def test_the_newest_that_the_ranges_allow_goes_into_an_environment_of_its_own(ma
     run_setup(machine, "newest")
 
     assert not (machine / ".venv").exists()
-    assert "--upgrade --upgrade-strategy eager --editable .[test]" in (machine / "installed").read_text("utf-8")
+    assert "--upgrade --upgrade-strategy eager --editable .[all,test]" in (machine / "installed").read_text("utf-8")
 
 
 def test_what_is_ready_for_the_tests_is_ready_to_run(machine: Path) -> None:
