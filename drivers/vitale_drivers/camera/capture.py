@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitale_drivers.camera.settings import Address
+from vitale_drivers.readers.lifecycle import Bus, Place
 from vitale_protocol.errors import ReaderError
 
-__all__ = ["Bus", "Capture", "Feed", "Picture", "Pixels", "Place", "Shot"]
+__all__ = ["CameraBus", "CameraPlace", "Capture", "Feed", "Picture", "Pixels", "Shot"]
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
@@ -49,23 +50,7 @@ class Shot:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a camera is, or may be again.
-
-    Attributes:
-        id: the reader's id for life: of its serial number or its socket, of the path or the URL.
-        name: for people.
-        address: where it was looked for.
-        simulated: whether its pictures come from a program: a file, a stream, a virtual camera.
-        where: what opens it now, such as ``/dev/video2``; changes from one plugging to the next.
-    """
-
-    id: str
-    name: str
-    address: Address
-    simulated: bool = False
-    where: str = ""
+CameraPlace: TypeAlias = Place[Address]
 
 
 class Capture(abc.ABC):
@@ -88,25 +73,11 @@ class Capture(abc.ABC):
         """Lets go of the camera; it may be gone already."""
 
 
-class Bus(Protocol):
+class CameraBus(Bus[Address, CameraPlace, Capture], Protocol):
     """How cameras are found and opened; there is one for OpenCV, and tests have others."""
 
-    def places(self, address: Address) -> tuple[Place, ...]:
-        """The cameras that are at an address now; nothing is opened for it that would light a lamp."""
-        ...
-
-    def refused(self, place: Place) -> ReaderError | None:
+    def refused(self, place: CameraPlace) -> ReaderError | None:
         """What can be told to keep this user from a camera without opening it."""
-        ...
-
-    def open(self, place: Place) -> Capture:
-        """Opens a camera, which may take seconds.
-
-        Raises:
-            ReaderGone: it is not there.
-            ReaderBusy: something else has it; ``data.holder`` says what is known.
-            ReaderUnavailable: it is there and does not work, or may not be used.
-        """
         ...
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from vitale_drivers.camera.capture import Place
+from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.settings import Address
 
 __all__ = ["Devices", "Node", "ask_node"]
@@ -89,7 +89,7 @@ class Devices:
         self._linux = platform.startswith("linux")
         self._answers: dict[tuple[str, int], Node | None] = {}
 
-    def places(self, address: Address) -> tuple[Place, ...]:
+    def places(self, address: Address) -> tuple[CameraPlace, ...]:
         """The cameras at an address now."""
         match address.kind:
             case "auto":
@@ -101,15 +101,19 @@ class Devices:
             case "file":
                 path = Path(address.where)
                 there = os.path.isfile(path)  # noqa: PTH113 - never raises, also where it may not be asked
-                return (Place(f"camera:{path}", path.name, address, simulated=True, where=str(path)),) if there else ()
+                return (
+                    (CameraPlace(f"camera:{path}", path.name, address, simulated=True, where=str(path)),)
+                    if there
+                    else ()
+                )
             case "url":
                 return (_stream(address),)
 
-    def _all(self, address: Address) -> tuple[Place, ...]:
+    def _all(self, address: Address) -> tuple[CameraPlace, ...]:
         found = self._found()
         shared = Counter(one.serial for one in found)
         return tuple(
-            Place(
+            CameraPlace(
                 # Some makers give all their cameras the same serial number.
                 f"camera:{one.serial if one.serial and shared[one.serial] == 1 else one.socket}",
                 f"{one.label} ({one.node.name})",
@@ -120,7 +124,7 @@ class Devices:
             for one in found
         )
 
-    def _at(self, address: Address) -> tuple[Place, ...]:
+    def _at(self, address: Address) -> tuple[CameraPlace, ...]:
         # Links of udev, such as /dev/v4l/by-id, lead to nodes.
         node = Path(os.path.realpath(address.where))
         return tuple(place for place in self._all(address) if Path(place.where).name == node.name)
@@ -166,17 +170,17 @@ class Devices:
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _indexed(address: Address) -> Place:
+def _indexed(address: Address) -> CameraPlace:
     number = int(address.where)
-    return Place(f"camera:index:{number}", f"Camera {number + 1}", address, where=str(number))
+    return CameraPlace(f"camera:index:{number}", f"Camera {number + 1}", address, where=str(number))
 
 
-def _stream(address: Address) -> Place:
+def _stream(address: Address) -> CameraPlace:
     """Without the name, the password and the query that may stand in a URL."""
     parts = urlsplit(address.where)
     host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
     shown = f"{parts.scheme}://{host}{parts.path}"
-    return Place(f"camera:{shown}", shown, address, simulated=True, where=address.where)
+    return CameraPlace(f"camera:{shown}", shown, address, simulated=True, where=address.where)
 
 
 def _usb_names(device: Path) -> tuple[str, str]:

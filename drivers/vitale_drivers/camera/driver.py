@@ -10,12 +10,12 @@ from functools import partial
 from typing import ClassVar
 
 from vitale_drivers.base import Emit, Options, Preview, Started, Transmit, Transmitted
-from vitale_drivers.camera.capture import Bus, Place
+from vitale_drivers.camera.capture import CameraBus, CameraPlace
 from vitale_drivers.camera.frames import Decoder
 from vitale_drivers.camera.reader import CameraReader, Found
 from vitale_drivers.camera.settings import Settings, parse_options
 from vitale_drivers.camera.view import MEDIA
-from vitale_drivers.readers.discovery import FoundReaders
+from vitale_drivers.readers.discovery import PollingDriver
 from vitale_protocol.errors import MediumUnsupported, ReaderGone
 from vitale_protocol.extras import missing
 from vitale_protocol.problems import Problem
@@ -26,13 +26,15 @@ _MOVING = frozenset({"auto", "node", "file"})
 """Kinds of addresses whose cameras come and go; what is at the others is known only when it is opened."""
 
 
-class CameraDriver(FoundReaders[CameraReader]):
+class CameraDriver(PollingDriver[CameraReader]):
     """Webcams, video files and streams; its options are those of ``settings.Settings``."""
 
     name: ClassVar[str] = "camera"
     media: ClassVar[tuple[str, ...]] = MEDIA
 
-    def __init__(self, options: Options, bus: Bus | None = None, decoder: Callable[[], Decoder] | None = None) -> None:
+    def __init__(
+        self, options: Options, bus: CameraBus | None = None, decoder: Callable[[], Decoder] | None = None
+    ) -> None:
         """Checks the options; ``bus`` finds cameras and ``decoder`` reads codes, unless a test brings its own.
 
         Raises:
@@ -42,7 +44,7 @@ class CameraDriver(FoundReaders[CameraReader]):
         super().__init__(options, self._settings.look)
         self._bus = bus
         self._decoder = decoder
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, CameraPlace] = {}
 
     def open(self, emit: Emit) -> None:
         """Starts to look for cameras; none is opened.
@@ -78,7 +80,7 @@ class CameraDriver(FoundReaders[CameraReader]):
         bus, decoder = self._bus, self._decoder
         if bus is None or decoder is None:
             return
-        found: dict[str, Place] = {}
+        found: dict[str, CameraPlace] = {}
         for address in self._addresses:
             for place in bus.places(address):
                 found.setdefault(place.id, place)
@@ -92,7 +94,7 @@ class CameraDriver(FoundReaders[CameraReader]):
             self.add(place.id, make)
 
 
-def _opencv_bus(settings: Settings) -> tuple[Bus, str]:
+def _opencv_bus(settings: Settings) -> tuple[CameraBus, str]:
     try:
         # Late, for it takes long, and needs native libraries, where this need not.
         from vitale_drivers.camera.opencv import VERSION, OpenCvBus  # noqa: PLC0415

@@ -5,7 +5,7 @@ import os
 import struct
 from pathlib import Path
 
-from vitale_drivers.camera.capture import Place
+from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.readers.device_holders import programs_using
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
@@ -15,19 +15,19 @@ __all__ = ["explain", "is_there", "refused"]
 _REQBUFS = 0xC0145608
 
 
-def is_there(place: Place) -> bool:
+def is_there(place: CameraPlace) -> bool:
     """Whether what opens a camera is still there, as far as that can be told."""
     return place.address.kind in {"index", "url"} or os.path.exists(place.where)  # noqa: PTH110 - never raises
 
 
-def refused(place: Place) -> ReaderError | None:
+def refused(place: CameraPlace) -> ReaderError | None:
     """What can be told to keep this user from a camera without opening it."""
     if place.address.kind in {"index", "url"} or os.access(place.where, os.R_OK) or not is_there(place):
         return None
     return _forbidden()
 
 
-def explain(place: Place, proc: Path = Path("/proc")) -> ReaderError:
+def explain(place: CameraPlace, proc: Path = Path("/proc")) -> ReaderError:
     """Why a camera cannot be opened, or delivers nothing; its variant says which."""
     if not is_there(place):
         return ReaderGone("the camera is not there any more")

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from vitale_drivers.camera.capture import Bus, Feed, Place
+from vitale_drivers.camera.capture import CameraBus, CameraPlace, Feed
 from vitale_drivers.camera.settings import Settings
 
 __all__ = ["Feeds"]
@@ -23,7 +23,7 @@ class Feeds:
         current: the one that is looked at, or None.
     """
 
-    def __init__(self, bus: Bus, settings: Settings, changed: threading.Condition) -> None:
+    def __init__(self, bus: CameraBus, settings: Settings, changed: threading.Condition) -> None:
         """Stores; ``changed`` is notified whenever there is something new of a feed."""
         self.current: Feed | None = None
         self._bus = bus
@@ -31,7 +31,7 @@ class Feeds:
         self._changed = changed
         self._ending: list[Feed] = []
 
-    def open(self, place: Place) -> None:
+    def open(self, place: CameraPlace) -> None:
         """Begins a feed."""
         feed = Feed(lambda: self._bus.open(place), self._changed, place.id)
         with self._changed:

@@ -22,7 +22,7 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
 import cv2
 import numpy as np
 
-from vitale_drivers.camera.capture import Capture, Pixels, Place
+from vitale_drivers.camera.capture import CameraPlace, Capture, Pixels
 from vitale_drivers.camera.devices import Devices
 from vitale_drivers.camera.faults import explain, is_there, refused
 from vitale_drivers.camera.settings import Address, Settings
@@ -115,15 +115,15 @@ class OpenCvBus:
         self._settings = settings
         self._devices = Devices() if devices is None else devices
 
-    def places(self, address: Address) -> tuple[Place, ...]:
+    def places(self, address: Address) -> tuple[CameraPlace, ...]:
         """The cameras at an address now."""
         return self._devices.places(address)
 
-    def refused(self, place: Place) -> ReaderError | None:
+    def refused(self, place: CameraPlace) -> ReaderError | None:
         """What can be told to keep this user from a camera without opening it."""
         return refused(place)
 
-    def open(self, place: Place) -> Capture:
+    def open(self, place: CameraPlace) -> Capture:
         """Opens a camera."""
         match place.address.kind:
             case "file":
@@ -138,7 +138,7 @@ class OpenCvBus:
                 return _Device(place, source, _raw(source))
 
 
-def _opened(place: Place, what: str | int, backend: int, parameters: list[int]) -> cv2.VideoCapture:
+def _opened(place: CameraPlace, what: str | int, backend: int, parameters: list[int]) -> cv2.VideoCapture:
     source = cv2.VideoCapture(what, backend, parameters)
     if not source.isOpened():
         source.release()
@@ -180,7 +180,7 @@ def _raw(source: cv2.VideoCapture) -> Form:
 class _Device(Capture):
     """A camera or a stream: its pictures come when they come."""
 
-    def __init__(self, place: Place, source: cv2.VideoCapture, form: Form = "bgr") -> None:
+    def __init__(self, place: CameraPlace, source: cv2.VideoCapture, form: Form = "bgr") -> None:
         self._place = place
         self._source = source
         self._form: Form = form
@@ -207,7 +207,7 @@ class _Device(Capture):
 class _File(Capture):
     """A video file, shown at the pace at which it was taken."""
 
-    def __init__(self, place: Place, source: cv2.VideoCapture, *, loop: bool) -> None:
+    def __init__(self, place: CameraPlace, source: cv2.VideoCapture, *, loop: bool) -> None:
         self._place = place
         self._source = source
         self._loop = loop

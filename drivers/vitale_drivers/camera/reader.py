@@ -5,24 +5,22 @@ of its own, for the calls of the binding may take any time: an order never waits
 at, the camera is closed (or, kept warm, open and not looked at), and this thread sleeps.
 """
 
-import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from vitale_drivers.base import Arm, Disarm, Emit, Preview, Report
-from vitale_drivers.camera.capture import Bus, Feed, Place, Shot
+from vitale_drivers.camera.capture import CameraBus, CameraPlace, Feed, Shot
 from vitale_drivers.camera.feeds import Feeds
 from vitale_drivers.camera.frames import Decoder, Eye
 from vitale_drivers.camera.series import Seen
 from vitale_drivers.camera.settings import Settings
-from vitale_drivers.camera.status import Standing
 from vitale_drivers.camera.view import MEDIA, Moment, View
 from vitale_drivers.readers.health import Troubles
+from vitale_drivers.readers.lifecycle import ReaderThread
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
 from vitale_protocol.events import Reader
@@ -39,58 +37,42 @@ _TICK = 0.1
 class Found:
     """An order: this is where the camera is now; None: nowhere."""
 
-    place: Place | None
+    place: CameraPlace | None
 
 
 Order = Arm | Disarm | Preview | Found
 
 
-class CameraReader:
+class CameraReader(ReaderThread[Order]):
     """A camera, from ``start`` to ``end``."""
 
     def __init__(
         self,
-        place: Place,
-        bus: Bus,
+        place: CameraPlace,
+        bus: CameraBus,
         decoder: Callable[[], Decoder],
         settings: Settings,
         emit: Emit,
         troubles: Troubles,
     ) -> None:
         """Stores; nothing is touched."""
-        self.id = place.id
-        self._place: Place | None = place
-        self._bus = bus
-        self._settings = settings
-        self._emit_to = emit
-        self._changed = threading.Condition()
-        self._orders: deque[Order] = deque()
-        self._closed = False
-        self._presence = Presence(place.id)
         reader = Reader(
             id=place.id, name=place.name, driver="camera", media=MEDIA, state="empty", simulated=place.simulated
         )
+        super().__init__(reader, emit, troubles)
+        self._place: CameraPlace | None = place
+        self._bus = bus
+        self._settings = settings
+        self._presence = Presence(place.id)
         self._view = View(
             reader, self._presence, lambda: str(uuid.uuid4()), settle=settings.settle, collect=settings.collect
         )
-        self._standing = Standing(place.id, self._emit, troubles)
-        self._feeds = Feeds(bus, settings, self._changed)
+        self._feeds = Feeds(bus, settings, self.changed)
         self._number = 0
         self._eye = Eye(place.id, decoder, self._presence, settings)
         self._retry_at = 0.0
         self._unwanted_since: float | None = None
         self._warm_until = 0.0
-        self._thread = threading.Thread(target=self._run, name=f"reader {place.id}", daemon=True)
-
-    def start(self) -> None:
-        """Begins."""
-        self._thread.start()
-
-    def order(self, order: Order) -> None:
-        """Has an order carried out; returns at once."""
-        with self._changed:
-            self._orders.append(order)
-            self._changed.notify_all()
 
     def is_stuck(self, now: float) -> bool:
         """Whether a call of the binding holds the camera, and will not return."""
@@ -99,40 +81,34 @@ class CameraReader:
     @property
     def is_ill(self) -> bool:
         """Whether the camera is gone or cannot be used, so that what becomes of it is to be told."""
-        return self._place is None or self._standing.trouble is not None
-
-    def end(self) -> None:
-        """Has the threads end; nothing is reported any more."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        return self._place is None or self.status.trouble is not None
 
     def join(self, timeout: float) -> None:
         """Waits for the threads; one that is inside the binding ends with the process."""
         end = time.monotonic() + timeout
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
+        super().join(timeout)
         self._feeds.join(max(0.0, end - time.monotonic()))
 
     # ── the thread ──
 
-    def _run(self) -> None:
-        self._rest()
-        while not self._closed:
+    def run(self) -> None:
+        """Opens the camera while it is needed, and looks at its pictures."""
+        self._stand_by()
+        while not self.closed:
             self._take_orders()
             self._step(time.monotonic())
-            with self._changed:
-                self._changed.wait_for(self._has_work, self._pause(time.monotonic()))
+            with self.changed:
+                self.changed.wait_for(self._has_work, self._pause(time.monotonic()))
         self._close()
 
     def _take_orders(self) -> None:
-        while self._orders:
-            match self._orders.popleft():
+        while self.orders:
+            match self.orders.popleft():
                 case Arm() as order:
                     self._presence.arm(order)
                     self._eye.told_dark = False
                     if self._wanted(time.monotonic()):
-                        self._standing.remind()
+                        self.status.remind()
                 case Disarm():
                     self._presence.disarm()
                 case Preview() as order:
@@ -142,8 +118,8 @@ class CameraReader:
 
     def _has_work(self) -> bool:
         feed = self._feeds.current
-        if self._closed or self._orders or feed is None:
-            return self._closed or bool(self._orders) or self._may_open(time.monotonic())
+        if self.closed or self.orders or feed is None:
+            return self.closed or bool(self.orders) or self._may_open(time.monotonic())
         return feed.fault is not None or (self._looks(time.monotonic()) and feed.newer(self._number) is not None)
 
     def _step(self, now: float) -> None:
@@ -151,7 +127,7 @@ class CameraReader:
             return
         if not self._is_needed(now):
             self._close()
-            self._rest()
+            self._stand_by()
         elif self._feeds.current is None:
             if self._may_open(now):
                 self._open(self._place)
@@ -192,7 +168,7 @@ class CameraReader:
 
     # ── pictures ──
 
-    def _open(self, place: Place) -> None:
+    def _open(self, place: CameraPlace) -> None:
         self._eye.open(simulated=place.simulated)
         self._number = 0
         self._feeds.open(place)
@@ -208,14 +184,14 @@ class CameraReader:
         if self._feeds.overdue(feed, now) > 0:
             self._fail(ReaderUnavailable("the camera does not answer", variant="camera"))
             return
-        with self._changed:
+        with self.changed:
             shot = feed.newer(self._number)
         if shot is not None:
             self._number = shot.number
         if not self._looks(now):
             self._forget_view()
             if shot is not None:
-                self._standing.well(self._view.reader)
+                self.status.well(self._view.reader)
         elif shot is None:
             self._tell(self._view.passed(now))
         else:
@@ -231,7 +207,7 @@ class CameraReader:
             return
         symbols: Sequence[Seen] = ()
         if self._eye.is_sure:
-            self._standing.well(self._view.reader)
+            self.status.well(self._view.reader)
             symbols = self._eye.decode(grey, simple=self._view.simple)
         # What was ordered meanwhile is obeyed: who has disarmed wants nothing to be presented any more.
         self._take_orders()
@@ -242,15 +218,15 @@ class CameraReader:
 
     # ── how the camera is ──
 
-    def _rest(self) -> None:
+    def _stand_by(self) -> None:
         """The camera is not needed: whether it would work is not known, unless this user may not even open it."""
         self._forget_view()
         self._retry_at = 0.0
         refusal = None if self._place is None else self._bus.refused(self._place)
         if refusal is None:
-            self._standing.well(self._view.reader)
+            self.status.well(self._view.reader)
         else:
-            self._standing.ill(self._view.reader, refusal, wanted=False)
+            self.status.ill(self._view.reader, refusal)
 
     def _forget_view(self) -> None:
         self._tell(self._view.leave())
@@ -263,16 +239,16 @@ class CameraReader:
         self._retry_at = now + self._settings.look
         if isinstance(error, ReaderGone):
             self._move(None)
-        else:
-            self._standing.ill(self._view.reader, error, wanted=self._wanted(now))
+        elif self.status.ill(self._view.reader, error) and self._wanted(now):
+            self.status.remind()
 
-    def _move(self, place: Place | None) -> None:
+    def _move(self, place: CameraPlace | None) -> None:
         """The camera is somewhere, or nowhere any more."""
         if place is None:
             self._close()
             self._view.leave()
             self._place = None
-            self._standing.gone()
+            self.status.gone()
             return
         came_back, self._place = self._place is None, place
         # What was simulated once, its clients are never told to be real.
@@ -280,12 +256,8 @@ class CameraReader:
         self._view.reader = msgspec.structs.replace(self._view.reader, simulated=simulated)
         if came_back:
             self._retry_at = 0.0
-            self._standing.show(self._view.reader)
+            self.status.show(self._view.reader)
 
     def _tell(self, reports: Sequence[Report]) -> None:
         for report in reports:
-            self._standing.tell(report)
-
-    def _emit(self, report: Report) -> None:
-        if not self._closed:
-            self._emit_to(report)
+            self.status.report(report)

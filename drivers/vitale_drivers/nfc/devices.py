@@ -16,7 +16,7 @@ from vitale_drivers.nfc.faults import CHIP_FAULTS
 from vitale_drivers.nfc.generic import GenericLink
 from vitale_drivers.nfc.pn53x import Pn53xLink
 from vitale_drivers.nfc.settings import Address
-from vitale_drivers.nfc.transport import Link, Place
+from vitale_drivers.nfc.transport import Link, NfcPlace
 from vitale_drivers.readers.serial_ports import PortList, is_pseudo_terminal
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
@@ -43,25 +43,25 @@ class NfcpyBus:
     """Readers on USB, on serial lines, and nfcpy's stand-in for one."""
 
     def __init__(self) -> None:
-        self._serial: dict[str, Place] = {}
-        self._usb: dict[Address, tuple[Place, ...]] = {}
+        self._serial: dict[str, NfcPlace] = {}
+        self._usb: dict[Address, tuple[NfcPlace, ...]] = {}
         self._usb_fault = ""
 
-    def places(self, address: Address) -> tuple[Place, ...]:
+    def places(self, address: Address) -> tuple[NfcPlace, ...]:
         """The readers at an address now."""
         if address.kind == "usb":
             return self._usb_places(address)
         if address.kind == "udp":
-            return (Place(f"nfc:udp:{address.path}", f"NFC (udp {address.path})", address, simulated=True),)
+            return (NfcPlace(f"nfc:udp:{address.path}", f"NFC (udp {address.path})", address, simulated=True),)
         path = Path(address.path)
         if address.path.startswith("/") and not path.exists():
             self._serial.pop(address.path, None)
             return ()
         if address.path not in self._serial:  # once for each plugging: asking all ports for their names is not cheap
-            self._serial[address.path] = Place(_serial_id(address.path), f"PN532 ({address.path})", address)
+            self._serial[address.path] = NfcPlace(_serial_id(address.path), f"PN532 ({address.path})", address)
         return (replace(self._serial[address.path], simulated=is_pseudo_terminal(path)),)
 
-    def _usb_places(self, address: Address) -> tuple[Place, ...]:
+    def _usb_places(self, address: Address) -> tuple[NfcPlace, ...]:
         """Where libusb cannot look, that says nothing of what is there: it is what was there before."""
         try:
             self._usb[address] = _usb_places(address)
@@ -73,7 +73,7 @@ class NfcpyBus:
             self._usb_fault = ""
         return self._usb.get(address, ())
 
-    def open(self, place: Place) -> Link:
+    def open(self, place: NfcPlace) -> Link:
         """Opens a reader."""
         try:
             device = _open(place)
@@ -90,13 +90,13 @@ def _link(device: nfcpy.Device) -> Link:
     return GenericLink(device)
 
 
-def _open(place: Place) -> nfcpy.Device:
+def _open(place: NfcPlace) -> nfcpy.Device:
     address = place.address
     if address.kind == "udp":
         host, _, port = address.path.partition(":")
         return _initialise("udp", host, int(port))
     if address.kind == "usb":
-        vid, pid, bus, number = place.where
+        vid, pid, bus, number = place.usb
         usb = transport.USB(bus, number)
         try:
             return _initialise(nfcpy.usb_device_map[vid, pid], usb)
@@ -151,8 +151,8 @@ def _initialise(binding: str, *arguments: object) -> nfcpy.Device:
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _usb_places(address: Address) -> tuple[Place, ...]:
-    found: list[Place] = []
+def _usb_places(address: Address) -> tuple[NfcPlace, ...]:
+    found: list[NfcPlace] = []
     with usb1.USBContext() as context:
         for device in context.getDeviceList(skip_on_error=True):
             vid, pid = device.getVendorID(), device.getProductID()
@@ -164,12 +164,14 @@ def _usb_places(address: Address) -> tuple[Place, ...]:
     return tuple(found)
 
 
-def _usb_place(device: usb1.USBDevice, address: Address, vid: int, pid: int) -> Place:
+def _usb_place(device: usb1.USBDevice, address: Address, vid: int, pid: int) -> NfcPlace:
     bus, number = device.getBusNumber(), device.getDeviceAddress()
     # The socket, not the serial number: most of these have none, and asking for it takes the device from its owner.
     socket = "-".join((str(bus), ".".join(str(port) for port in device.getPortNumberList())))
     model = nfcpy.usb_device_map[vid, pid].upper()
-    return Place(f"nfc:{vid:04x}:{pid:04x}:{socket}", f"{model} (USB {socket})", address, where=(vid, pid, bus, number))
+    return NfcPlace(
+        f"nfc:{vid:04x}:{pid:04x}:{socket}", f"{model} (USB {socket})", address, usb=(vid, pid, bus, number)
+    )
 
 
 def _serial_id(path: str) -> str:
@@ -183,7 +185,7 @@ def _serial_id(path: str) -> str:
 # ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _explained(error: Exception, place: Place) -> ReaderError:
+def _explained(error: Exception, place: NfcPlace) -> ReaderError:
     """The error of the project for one of the binding's; the variant names what has the reader, or why not."""
     number = error.errno if isinstance(error, OSError) else None
     holder = _holder(place)
@@ -197,7 +199,7 @@ def _explained(error: Exception, place: Place) -> ReaderError:
     return ReaderUnavailable("the reader does not answer", variant="nfc")
 
 
-def _holder(place: Place) -> str:
+def _holder(place: NfcPlace) -> str:
     """What is known to take readers of this kind on this machine: ``pn533``, ``pcscd``, or nothing."""
     if place.address.kind != "usb":
         return ""
@@ -205,4 +207,4 @@ def _holder(place: Place) -> str:
         loaded = {line.split(" ", 1)[0] for line in _MODULES.read_text("ascii").splitlines()}
         if not loaded.isdisjoint(_KERNEL_DRIVERS):
             return "pn533"
-    return "pcscd" if place.where[:2] in _PCSC_PRODUCTS else ""
+    return "pcscd" if place.usb[:2] in _PCSC_PRODUCTS else ""

@@ -13,8 +13,8 @@ from vitale_drivers.base import Emit, Health, Options, Started, Transmit, Transm
 from vitale_drivers.nfc.field import MEDIUM
 from vitale_drivers.nfc.reader import NfcReader
 from vitale_drivers.nfc.settings import Address, parse_options
-from vitale_drivers.nfc.transport import Bus
-from vitale_drivers.readers.discovery import FoundReaders
+from vitale_drivers.nfc.transport import NfcBus
+from vitale_drivers.readers.discovery import PollingDriver
 from vitale_protocol.errors import ConfigurationInvalid, ReaderGone
 from vitale_protocol.extras import missing
 from vitale_protocol.problems import Problem
@@ -27,13 +27,13 @@ WITHOUT_PROFILE = Health(
 )
 
 
-class NfcDriver(FoundReaders[NfcReader]):
+class NfcDriver(PollingDriver[NfcReader]):
     """NFC readers; its options are those of ``settings.Settings``."""
 
     name: ClassVar[str] = "nfc"
     media: ClassVar[tuple[str, ...]] = (MEDIUM,)
 
-    def __init__(self, options: Options, bus: Bus | None = None) -> None:
+    def __init__(self, options: Options, bus: NfcBus | None = None) -> None:
         """Checks the options; ``bus`` finds the readers, unless a test brings another than nfcpy's.
 
         Raises:
@@ -82,7 +82,7 @@ class NfcDriver(FoundReaders[NfcReader]):
         return [address for address in self._addresses if address.kind == "usb" or address not in self._seen]
 
 
-def _nfcpy_bus() -> Bus:
+def _nfcpy_bus() -> NfcBus:
     try:
         from vitale_drivers.nfc.devices import NfcpyBus  # noqa: PLC0415 - needs native libraries, where this need not
     except (ImportError, OSError) as error:

@@ -1,12 +1,13 @@
-"""What the driver ``nfc`` needs of a reader: the interface between it and the binding, and the values that cross it."""
+"""The interface between the driver ``nfc`` and the binding that works a reader, and the values that cross it."""
 
 import abc
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 from vitale_drivers.nfc.settings import Address
+from vitale_drivers.readers.lifecycle import Bus, Place
 
-__all__ = ["MAX_ANSWER", "Bus", "Link", "Place", "Target"]
+__all__ = ["MAX_ANSWER", "Link", "NfcBus", "NfcPlace", "Target"]
 
 MAX_ANSWER = 65_538
 """Bytes: the longest response APDU there can be (ISO/IEC 7816-4 §5.1); a phone that gives more never ends."""
@@ -36,23 +37,11 @@ class Target:
         return len(self.uid) == 4 and self.uid[0] == _RANDOM
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a reader is, or may be again.
+@dataclass(frozen=True)
+class NfcPlace(Place[Address]):
+    """Where an NFC reader is; ``usb`` is its vendor, product, bus and device number, empty for a serial line."""
 
-    Attributes:
-        id: the reader's id for life: of its serial number, of its socket or of its path; never an index.
-        name: for people.
-        address: where it was looked for.
-        simulated: whether it is a program: a pseudo-terminal, or nfcpy's stand-in.
-        where: what opens it now, such as bus and device number; changes from one plugging to the next.
-    """
-
-    id: str
-    name: str
-    address: Address
-    simulated: bool = False
-    where: tuple[int, ...] = ()
+    usb: tuple[int, ...] = ()
 
 
 class Link(abc.ABC):
@@ -98,23 +87,4 @@ class Link(abc.ABC):
         """Turns the field off and lets go of the reader; it may be gone already."""
 
 
-class Bus(Protocol):
-    """How readers are found and opened; there is one for nfcpy, and tests have others."""
-
-    def places(self, address: Address) -> tuple[Place, ...]:
-        """The readers that are at an address now.
-
-        Raises:
-            ToolMissing: what is needed to look is not installed.
-        """
-        ...
-
-    def open(self, place: Place) -> Link:
-        """Opens a reader; its field is off.
-
-        Raises:
-            ReaderGone: it is not there.
-            ReaderBusy: something else has it; ``data.holder`` says what is known.
-            ReaderUnavailable: it is there and does not answer, or may not be used.
-        """
-        ...
+NfcBus: TypeAlias = Bus[Address, NfcPlace, Link]

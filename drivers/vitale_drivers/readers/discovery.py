@@ -1,4 +1,4 @@
-"""What drivers have in common whose readers are looked for again and again, each with a thread of its own.
+"""A driver whose readers are looked for again and again, each with a thread of its own.
 
 The systems differ in how they would tell that a reader was plugged in, where they tell it at all; so they are asked.
 """
@@ -7,46 +7,21 @@ import abc
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from vitale_drivers.base import Arm, Disarm, Driver, Emit, Health, Options, Report
 from vitale_drivers.readers.health import Troubles
+from vitale_drivers.readers.lifecycle import ReaderThread
 
-__all__ = ["FoundReader", "FoundReaders"]
+__all__ = ["PollingDriver"]
 
 CLOSE_LIMIT = 2.0
 """Seconds to end the threads in; one that is inside the system cannot be ended, and goes with the process."""
 
-
-class FoundReader(Protocol):
-    """A reader that was found, plugged in or not any more."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        ...
-
-    def start(self) -> None:
-        """Begins."""
-
-    def order(self, order: Arm | Disarm) -> None:
-        """Has an order carried out; returns at once."""
-
-    def is_stuck(self, now: float) -> bool:
-        """Whether a call holds it that should have returned long ago; ``now`` is of the monotonic clock."""
-        ...
-
-    def end(self) -> None:
-        """Has its threads end; nothing is reported any more."""
-
-    def join(self, timeout: float) -> None:
-        """Waits for them, so many seconds at most."""
+ReaderT = TypeVar("ReaderT", bound=ReaderThread[Any])
 
 
-ReaderT = TypeVar("ReaderT", bound=FoundReader)
-
-
-class FoundReaders(Driver, Generic[ReaderT]):
+class PollingDriver(Driver, Generic[ReaderT]):
     """A driver whose readers are looked for every ``look`` seconds, and kept until it is closed.
 
     Args:

@@ -10,11 +10,11 @@ from importlib.metadata import version
 from typing import ClassVar
 
 from vitale_drivers.base import Emit, Options, Started, Transmit, Transmitted
-from vitale_drivers.readers.discovery import FoundReaders
+from vitale_drivers.readers.discovery import PollingDriver
 from vitale_drivers.scanner.reader import ScannerReader
 from vitale_drivers.scanner.scans import MEDIA
 from vitale_drivers.scanner.settings import Settings, parse_options
-from vitale_drivers.scanner.transport import Bus
+from vitale_drivers.scanner.transport import ScannerBus
 from vitale_protocol.errors import MediumUnsupported, ReaderGone
 from vitale_protocol.extras import missing
 from vitale_protocol.problems import Problem
@@ -22,13 +22,13 @@ from vitale_protocol.problems import Problem
 __all__ = ["ScannerDriver"]
 
 
-class ScannerDriver(FoundReaders[ScannerReader]):
+class ScannerDriver(PollingDriver[ScannerReader]):
     """Imagers; its options are those of ``settings.Settings``."""
 
     name: ClassVar[str] = "scanner"
     media: ClassVar[tuple[str, ...]] = MEDIA
 
-    def __init__(self, options: Options, bus: Bus | None = None) -> None:
+    def __init__(self, options: Options, bus: ScannerBus | None = None) -> None:
         """Checks the options; ``bus`` finds the imagers, unless a test brings another than pyserial's.
 
         Raises:
@@ -69,7 +69,7 @@ class ScannerDriver(FoundReaders[ScannerReader]):
                 self.add(place.id, make)
 
 
-def _serial_bus(settings: Settings) -> Bus:
+def _serial_bus(settings: Settings) -> ScannerBus:
     try:
         from vitale_drivers.scanner.ports import SerialBus  # noqa: PLC0415 - only where it is needed
     except ImportError as error:

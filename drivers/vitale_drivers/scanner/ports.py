@@ -13,7 +13,7 @@ import serial
 from vitale_drivers.readers.device_holders import programs_using
 from vitale_drivers.readers.serial_ports import PortList, UsbPort, is_pseudo_terminal
 from vitale_drivers.scanner.settings import Address, Settings
-from vitale_drivers.scanner.transport import Line, Place
+from vitale_drivers.scanner.transport import Line, ScannerPlace
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 __all__ = ["PortFaults", "SerialBus", "SerialLine", "keep_others_out"]
@@ -55,11 +55,11 @@ class SerialBus:
         self._ports = PortList()
         self._told: set[str] = set()
 
-    def places(self, address: Address) -> tuple[Place, ...]:
+    def places(self, address: Address) -> tuple[ScannerPlace, ...]:
         """The imagers at an address now."""
         if address.kind == "port":
             return self._at_path(address)
-        found: dict[str, Place] = {}
+        found: dict[str, ScannerPlace] = {}
         for port in self._ports.usb():
             if address.fits(port.vid, port.pid, port.serial_number):
                 place = _usb_place(port, address)
@@ -69,11 +69,11 @@ class SerialBus:
                     found[place.id] = place
         return tuple(found.values())
 
-    def _at_path(self, address: Address) -> tuple[Place, ...]:
+    def _at_path(self, address: Address) -> tuple[ScannerPlace, ...]:
         if not address.path.startswith("/"):
             return tuple(_usb_place(port, address) for port in self._ports.usb() if port.device == address.path)[
                 :1
-            ] or (Place(f"scanner:{address.path}", f"imager ({address.path})", address, address.path),)
+            ] or (ScannerPlace(f"scanner:{address.path}", f"imager ({address.path})", address, address.path),)
         path = Path(address.path)
         if not os.path.exists(path):  # noqa: PTH110 - never raises, also where it may not be asked
             return ()
@@ -83,21 +83,21 @@ class SerialBus:
             return (_usb_place(usb, address),)
         name = f"imager ({address.path})" if usb is None or not usb.product else f"{usb.product} ({address.path})"
         simulated = is_pseudo_terminal(path)
-        return (Place(f"scanner:{address.path}", name, address, address.path, simulated=simulated),)
+        return (ScannerPlace(f"scanner:{address.path}", name, address, address.path, simulated=simulated),)
 
     def _tell_double(self, reader: str) -> None:
         if reader not in self._told:
             self._told.add(reader)
             logger.warning("two devices call themselves %s: name them by /dev/serial/by-path to use both", reader)
 
-    def open(self, place: Place) -> Line:
+    def open(self, place: ScannerPlace) -> Line:
         """Opens the port of an imager."""
         simulated = place.simulated
-        if not simulated and (holders := programs_using(place.device)):
+        if not simulated and (holders := programs_using(place.where)):
             # Without a lock both would get half of each scan.
             raise _busy(holders)
         try:
-            return SerialLine(place.device, self._settings)
+            return SerialLine(place.where, self._settings)
         except PortFaults as error:
             raise _explained(error, place) from error
 
@@ -165,10 +165,10 @@ def keep_others_out(port: serial.Serial) -> None:
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _usb_place(port: UsbPort, address: Address) -> Place:
+def _usb_place(port: UsbPort, address: Address) -> ScannerPlace:
     own = "" if _NO_SERIAL.match(port.serial_number) else re.sub(r"[^\w.+-]", "_", port.serial_number)[:64]
     last = own or port.socket or port.device
-    return Place(
+    return ScannerPlace(
         f"scanner:{port.vid:04x}:{port.pid:04x}:{last}",
         f"{port.product or 'imager'} (USB {port.socket or port.device})",
         address,
@@ -179,7 +179,7 @@ def _usb_place(port: UsbPort, address: Address) -> Place:
 # ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _explained(error: Exception, place: Place) -> ReaderError:
+def _explained(error: Exception, place: ScannerPlace) -> ReaderError:
     """The error of the project for one of the binding's; its variant tells more."""
     number = error.errno if isinstance(error, OSError) else None
     # On Windows pyserial puts the system's error into its text, and "access denied" is a port that is open elsewhere.
@@ -187,7 +187,7 @@ def _explained(error: Exception, place: Place) -> ReaderError:
     if number in _REFUSED:
         return ReaderUnavailable("this user may not use the port", variant="scanner-permission")
     if number in _BUSY or "PermissionError" in said:
-        return _busy(programs_using(place.device))
+        return _busy(programs_using(place.where))
     if number in _GONE or "FileNotFoundError" in said:
         return ReaderGone("the imager is not there any more")
     return ReaderUnavailable("the port cannot be used", variant="scanner")

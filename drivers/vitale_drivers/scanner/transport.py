@@ -1,30 +1,13 @@
-"""What the driver ``scanner`` needs of an imager's port: the interface between it and the binding."""
+"""The interface between the driver ``scanner`` and the binding that works an imager's port."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+from vitale_drivers.readers.lifecycle import Bus, Place
 from vitale_drivers.scanner.settings import Address
 
-__all__ = ["Bus", "Line", "Place"]
+__all__ = ["Line", "ScannerBus", "ScannerPlace"]
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an imager is, or may be again.
-
-    Attributes:
-        id: the reader's id for life: of its serial number, of its socket or of its path; never an index.
-        name: for people.
-        address: where it was looked for.
-        device: what opens it now; changes from one plugging to the next.
-        simulated: whether it is a program.
-    """
-
-    id: str
-    name: str
-    address: Address
-    device: str
-    simulated: bool = False
+ScannerPlace: TypeAlias = Place[Address]
 
 
 class Line(Protocol):
@@ -54,19 +37,4 @@ class Line(Protocol):
         ...
 
 
-class Bus(Protocol):
-    """How imagers are found and opened; there is one for pyserial, and tests have others."""
-
-    def places(self, address: Address) -> tuple[Place, ...]:
-        """The imagers that are at an address now."""
-        ...
-
-    def open(self, place: Place) -> Line:
-        """Opens the port of an imager, for this program alone.
-
-        Raises:
-            ReaderGone: it is not there.
-            ReaderBusy: something else has it; ``data.holder`` says what is known.
-            ReaderUnavailable: it is there and does not answer, or may not be used.
-        """
-        ...
+ScannerBus: TypeAlias = Bus[Address, ScannerPlace, Line]

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vitale_drivers.camera.capture import Capture, Pixels, Place
+from vitale_drivers.camera.capture import CameraPlace, Capture, Pixels
 from vitale_drivers.camera.settings import Address
 from vitale_protocol.errors import ReaderError, ReaderGone
 
 STRING = b"an opaque string"
 RENEWED = b"the next opaque string"
 
-FIRST = Place("camera:1", "first", Address("auto"), where="1")
-SECOND = Place("camera:2", "second", Address("auto"), where="2")
+FIRST = CameraPlace("camera:1", "first", Address("auto"), where="1")
+SECOND = CameraPlace("camera:2", "second", Address("auto"), where="2")
 
 
 @dataclass(frozen=True)
@@ -109,18 +109,18 @@ class FakeCamera(Capture):
 
 
 class FakeBus:
-    def __init__(self, *places: Place) -> None:
+    def __init__(self, *places: CameraPlace) -> None:
         self.there = list(places)
         self.scenes = {FIRST.id: Scene(), SECOND.id: Scene()}
         self.refusal: ReaderError | None = None
 
-    def places(self, address: Address) -> tuple[Place, ...]:
+    def places(self, address: Address) -> tuple[CameraPlace, ...]:
         return tuple(self.there)
 
-    def refused(self, place: Place) -> ReaderError | None:
+    def refused(self, place: CameraPlace) -> ReaderError | None:
         return self.refusal
 
-    def open(self, place: Place) -> Capture:
+    def open(self, place: CameraPlace) -> Capture:
         scene = self.scenes[place.id]
         if scene.hold_open is not None:
             scene.hold_open.wait(30)
@@ -130,12 +130,12 @@ class FakeBus:
             raise scene.refusal
         return FakeCamera(scene)
 
-    def unplug(self, place: Place) -> None:
+    def unplug(self, place: CameraPlace) -> None:
         """The camera goes, in the middle of whatever it does."""
         self.there.remove(place)
         self.scenes[place.id].fault = ReaderGone("the camera is not there any more")
 
-    def plug(self, place: Place) -> None:
+    def plug(self, place: CameraPlace) -> None:
         self.scenes[place.id].fault = None
         self.there.append(place)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vitale_drivers.camera import faults as camera_faults
-from vitale_drivers.camera.capture import Place
+from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.devices import Devices, Node, ask_node
 from vitale_drivers.camera.faults import explain, is_there, refused
 from vitale_drivers.camera.settings import Address, parse_address
@@ -73,7 +73,7 @@ def test_a_camera_is_named_by_its_serial_number(machine: Machine) -> None:
     machine.node("video0", machine.interface(machine.usb("1-2", serial="5E2F 01")))
     (place,) = machine.finder().places(AUTO)
     where = str(machine.devices / "video0")
-    assert place == Place("camera:046d:082d:5E2F_01", "HD Webcam (video0)", AUTO, where=where)
+    assert place == CameraPlace("camera:046d:082d:5E2F_01", "HD Webcam (video0)", AUTO, where=where)
 
 
 def test_a_camera_without_one_is_named_by_its_socket(machine: Machine) -> None:
@@ -188,7 +188,7 @@ def test_at_a_path_that_may_not_be_asked_is_no_camera() -> None:
     assert Devices().places(parse_address(path)) == ()
     with pytest.raises(OSError, match="too long"):
         Path(path).is_file()
-    assert not is_there(Place("camera:1", "first", parse_address(path), where=path))
+    assert not is_there(CameraPlace("camera:1", "first", parse_address(path), where=path))
 
 
 def test_of_a_stream_nothing_secret_is_shown(tmp_path: Path) -> None:
@@ -210,13 +210,13 @@ def answering(number: int) -> Callable[..., int]:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Place:
+def node(tmp_path: Path) -> CameraPlace:
     path = tmp_path / "video0"
     path.write_bytes(b"")
-    return Place("camera:1", "first", AUTO, where=str(path))
+    return CameraPlace("camera:1", "first", AUTO, where=str(path))
 
 
-def test_what_is_no_camera_cannot_be_asked(node: Place, tmp_path: Path) -> None:
+def test_what_is_no_camera_cannot_be_asked(node: CameraPlace, tmp_path: Path) -> None:
     assert ask_node(Path(node.where)) is None
     assert ask_node(tmp_path / "none") is None
 
@@ -234,14 +234,16 @@ def test_what_is_no_camera_cannot_be_asked(node: Place, tmp_path: Path) -> None:
     ],
 )
 def test_why_a_camera_does_not_open_is_told_by_the_system(
-    node: Place, monkeypatch: pytest.MonkeyPatch, number: int, error: type[ReaderError], variant: str
+    node: CameraPlace, monkeypatch: pytest.MonkeyPatch, number: int, error: type[ReaderError], variant: str
 ) -> None:
     monkeypatch.setattr(camera_faults, "_refusal", answering(number))
     found = explain(node)
     assert (type(found), found.variant) == (error, variant)
 
 
-def test_the_program_that_has_a_camera_is_named(node: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_program_that_has_a_camera_is_named(
+    node: CameraPlace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(camera_faults, "_refusal", answering(errno.EBUSY))
     for number, target in (("41", "/dev/null"), ("42", node.where)):
         opened = tmp_path / "proc" / number / "fd"
@@ -253,21 +255,21 @@ def test_the_program_that_has_a_camera_is_named(node: Place, monkeypatch: pytest
 
 
 def test_what_is_not_there_is_gone(tmp_path: Path) -> None:
-    place = Place("camera:1", "first", AUTO, where=str(tmp_path / "none"))
+    place = CameraPlace("camera:1", "first", AUTO, where=str(tmp_path / "none"))
     assert isinstance(explain(place), ReaderGone)
     assert refused(place) is None
 
 
-def test_what_answers_to_nothing_is_out_of_order(node: Place) -> None:
+def test_what_answers_to_nothing_is_out_of_order(node: CameraPlace) -> None:
     # A file is no camera: it may be opened, and takes no question.
     assert isinstance(explain(node), ReaderUnavailable)
-    stream = Place("camera:2", "stream", Address("url", "http://127.0.0.1:1/"), where="http://127.0.0.1:1/")
+    stream = CameraPlace("camera:2", "stream", Address("url", "http://127.0.0.1:1/"), where="http://127.0.0.1:1/")
     assert is_there(stream)
     assert isinstance(explain(stream), ReaderUnavailable)
 
 
 def test_a_camera_that_this_user_may_not_open_is_known_without_opening_it(
-    node: Place, monkeypatch: pytest.MonkeyPatch
+    node: CameraPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert refused(node) is None
     monkeypatch.setattr(os, "access", answering(0))

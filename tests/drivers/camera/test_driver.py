@@ -25,7 +25,7 @@ from vitale_drivers.base import (
     Transmitted,
 )
 from vitale_drivers.camera import feeds as camera_feeds
-from vitale_drivers.camera.capture import Place
+from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.driver import CameraDriver
 from vitale_drivers.contract import Inbox
 from vitale_drivers.readers import discovery as found
@@ -210,7 +210,7 @@ def test_a_camera_that_is_unplugged_while_closed_goes_too(open_driver: Open, bus
 
 
 def test_what_was_simulated_once_is_never_real(open_driver: Open, bus: FakeBus) -> None:
-    program = Place(FIRST.id, "first", FIRST.address, simulated=True, where="9")
+    program = CameraPlace(FIRST.id, "first", FIRST.address, simulated=True, where="9")
     bus.there = [program]
     _, inbox = open_driver(bus)
     assert inbox.wait(ReaderAdded).reader.simulated
@@ -297,7 +297,7 @@ def test_a_camera_that_stays_still_is_not_taken_for_well_each_time_it_is_opened(
 
 
 def test_a_program_may_show_the_same_picture_for_ever(open_driver: Open, bus: FakeBus, scene: Scene) -> None:
-    bus.there = [Place(FIRST.id, "first", FIRST.address, simulated=True)]
+    bus.there = [CameraPlace(FIRST.id, "first", FIRST.address, simulated=True)]
     scene.still = True
     driver, inbox = open_driver(bus, still=0.01, linger=0.2)
     driver.arm(arm())

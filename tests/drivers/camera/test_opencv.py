@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vitale_drivers.camera.capture import Feed, Pixels, Place
+from vitale_drivers.camera.capture import CameraPlace, Feed, Pixels
 from vitale_drivers.camera.opencv import CvPicture, Form, OpenCvBus
 from vitale_drivers.camera.settings import Address, Settings
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
@@ -94,8 +94,8 @@ def video(path: Path, pictures: int) -> Path:
     return path
 
 
-def place_of(path: Path) -> Place:
-    return Place(f"camera:{path}", path.name, Address("file", str(path)), simulated=True, where=str(path))
+def place_of(path: Path) -> CameraPlace:
+    return CameraPlace(f"camera:{path}", path.name, Address("file", str(path)), simulated=True, where=str(path))
 
 
 def brightness(picture: CvPicture) -> float:
@@ -194,8 +194,8 @@ def stream() -> Iterator[tuple[str, threading.Event]]:
     server.server_close()
 
 
-def place_at(url: str) -> Place:
-    return Place("camera:stream", "stream", Address("url", url), simulated=True, where=url)
+def place_at(url: str) -> CameraPlace:
+    return CameraPlace("camera:stream", "stream", Address("url", url), simulated=True, where=url)
 
 
 def test_a_stream_comes_as_it_is_sent_and_its_end_is_told(stream: tuple[str, threading.Event]) -> None:
@@ -239,13 +239,13 @@ def unused_server() -> Iterator[Callable[[], str]]:
 NOISY = """
 import sys
 from pathlib import Path
-from vitale_drivers.camera.capture import Place
+from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.opencv import OpenCvBus
 from vitale_drivers.camera.settings import Address, Settings
 from vitale_protocol.errors import ReaderError
 for kind, where in (("file", sys.argv[1]), ("url", "http://127.0.0.1:1/"), ("node", "/dev/video987")):
     try:
-        OpenCvBus(Settings()).open(Place("camera:1", "first", Address(kind, where), where=where))
+        OpenCvBus(Settings()).open(CameraPlace("camera:1", "first", Address(kind, where), where=where))
     except ReaderError as error:
         print(type(error).__name__)
 import cv2

@@ -16,7 +16,7 @@ from tests.problems import named
 from vitale_drivers.nfc import devices as nfc_devices
 from vitale_drivers.nfc.devices import NfcpyBus
 from vitale_drivers.nfc.settings import Address, parse_address, parse_options
-from vitale_drivers.nfc.transport import Place
+from vitale_drivers.nfc.transport import NfcPlace
 from vitale_drivers.readers import serial_ports
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.catalogue import variants
@@ -101,7 +101,7 @@ def test_a_usb_reader_is_called_by_its_socket_and_others_are_left_alone(monkeypa
     devices = (FakeUsbDevice(0x054C, 0x06C1, 1, 9, [2, 4]), FakeUsbDevice(0x046D, 0xC31C, 1, 3, [1]))
     monkeypatch.setattr("vitale_drivers.nfc.devices.usb1.USBContext", FakeContext(*devices))
     (place,) = NfcpyBus().places(USB)
-    assert (place.id, place.name, place.where) == (
+    assert (place.id, place.name, place.usb) == (
         "nfc:054c:06c1:1-2.4",
         "RCS380 (USB 1-2.4)",
         (0x054C, 0x06C1, 1, 9),
@@ -202,14 +202,14 @@ def test_a_pseudo_terminal_by_any_name_is_simulated(monkeypatch: pytest.MonkeyPa
 
 def test_what_was_opened_is_simulated_whatever_its_place_was_taken_for() -> None:
     with Pn532Reader() as reader:
-        link = NfcpyBus().open(Place("nfc:p", "p", Address("serial", reader.path), simulated=False))
+        link = NfcpyBus().open(NfcPlace("nfc:p", "p", Address("serial", reader.path), simulated=False))
         assert link.simulated
         link.close()
 
 
-SCL3711 = Place("nfc:x", "x", USB, where=(0x04E6, 0x5591, 1, 1))
-ACR122 = Place("nfc:y", "y", USB, where=(0x072F, 0x2200, 1, 2))
-SERIAL = Place("nfc:z", "z", Address("serial", "/dev/ttyS7"))
+SCL3711 = NfcPlace("nfc:x", "x", USB, usb=(0x04E6, 0x5591, 1, 1))
+ACR122 = NfcPlace("nfc:y", "y", USB, usb=(0x072F, 0x2200, 1, 2))
+SERIAL = NfcPlace("nfc:z", "z", Address("serial", "/dev/ttyS7"))
 
 
 @pytest.mark.parametrize(
@@ -229,12 +229,12 @@ def test_why_a_reader_cannot_be_opened(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     number: int,
-    place: Place,
+    place: NfcPlace,
     modules: str,
     expected: type[ReaderError],
     reason: str,
 ) -> None:
-    def refuse(_: Place) -> None:
+    def refuse(_: NfcPlace) -> None:
         raise OSError(number, os.strerror(number))
 
     (tmp_path / "modules").write_text(f"usbcore 1 2\n{modules}\n", encoding="ascii")
@@ -249,7 +249,7 @@ def test_why_a_reader_cannot_be_opened(
 
 def test_a_chip_left_at_high_speed_by_a_program_that_died_is_told_to_slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
     with Pn532Reader() as reader:
-        place = Place("nfc:p", "p", Address("serial", reader.path))
+        place = NfcPlace("nfc:p", "p", Address("serial", reader.path))
         dead = NfcpyBus().open(place)
         answered, attempts = reader.commands, list[str]()
         real = pn532.init

@@ -20,12 +20,11 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.contract import Inbox
 from vitale_drivers.nfc import driver as nfc
-from vitale_drivers.nfc import reader as nfc_reader
 from vitale_drivers.nfc.driver import NfcDriver
 from vitale_drivers.nfc.field import Field
 from vitale_drivers.nfc.reader import NfcReader
 from vitale_drivers.nfc.settings import Address, Settings
-from vitale_drivers.nfc.transport import Link, Place, Target
+from vitale_drivers.nfc.transport import Link, NfcPlace, Target
 from vitale_drivers.readers.presence import Presence
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.profiles import profile_text
@@ -41,8 +40,8 @@ from vitale_protocol.events import Reader
 from vitale_protocol.media.profile import parse_profile
 
 PROFILE = profile_text("simulator")
-FIRST = Place("nfc:1", "first", Address("usb"), where=(1,))
-SECOND = Place("nfc:2", "second", Address("usb"), where=(2,))
+FIRST = NfcPlace("nfc:1", "first", Address("usb"), usb=(1,))
+SECOND = NfcPlace("nfc:2", "second", Address("usb"), usb=(2,))
 STRING = b"an opaque string of the simulator"
 
 
@@ -90,15 +89,15 @@ class FakeLink(Link):
 
 
 class FakeBus:
-    def __init__(self, *places: Place) -> None:
+    def __init__(self, *places: NfcPlace) -> None:
         self.there = list(places)
         self.refusal: ReaderError | None = None
         self.links = {FIRST.id: FakeLink(), SECOND.id: FakeLink()}
 
-    def places(self, address: Address) -> tuple[Place, ...]:
+    def places(self, address: Address) -> tuple[NfcPlace, ...]:
         return tuple(self.there)
 
-    def open(self, place: Place) -> Link:
+    def open(self, place: NfcPlace) -> Link:
         if self.refusal is not None:
             raise self.refusal
         return self.links[place.id]
@@ -200,7 +199,7 @@ def test_without_a_profile_the_field_stays_off_and_that_is_said(open_driver: Ope
 
 
 def test_a_reader_that_does_not_return_is_named(open_driver: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nfc_reader, "STUCK", 0.0)
+    monkeypatch.setattr(NfcReader, "stuck_after", 0.0)
     bus = FakeBus(FIRST)
     driver, inbox = open_driver(bus)
     inbox.wait(ReaderAdded)
@@ -236,7 +235,7 @@ def test_the_exchanges_of_one_reading_are_not_one_long_call(open_driver: Open, m
             return super().transmit(apdu, limit)
 
     monkeypatch.setattr(nfc, "NfcReader", Noted)
-    monkeypatch.setattr(nfc_reader, "STUCK", 0.0)
+    monkeypatch.setattr(NfcReader, "stuck_after", 0.0)
     bus = FakeBus(FIRST)
     bus.links[FIRST.id] = NotingLink()
     bus.links[FIRST.id].field = [PhoneCard(lambda: STRING, block=4)]

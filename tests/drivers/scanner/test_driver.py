@@ -27,10 +27,10 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.contract import Inbox
 from vitale_drivers.scanner.driver import ScannerDriver
-from vitale_drivers.scanner.reader import STUCK
+from vitale_drivers.scanner.reader import ScannerReader
 from vitale_drivers.scanner.scans import MEDIA
 from vitale_drivers.scanner.settings import Address
-from vitale_drivers.scanner.transport import Line, Place
+from vitale_drivers.scanner.transport import Line, ScannerPlace
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.imager.faults import Behaviour, ImagerFaults, parse_imager_faults
 from vitale_protocol.errors import ReaderGone, ToolMissing
@@ -349,8 +349,8 @@ def test_a_port_that_another_program_has_is_told_and_used_when_it_is_free(tmp_pa
             assert named(inbox.wait(Progress).problem) == "reader_busy.scanner"
             assert not driver.stuck()
             other.close()
-            assert inbox.wait(Health).state == "ok"
             assert inbox.wait(ReaderChanged).reader.state == "empty"
+            assert inbox.wait(Health).state == "ok"
             imager.scan(STRING)
             inbox.wait(Presented)
         finally:
@@ -379,10 +379,10 @@ class FakeBus:
     may_open: threading.Event = field(default_factory=threading.Event)
     opening: threading.Event = field(default_factory=threading.Event)
 
-    def places(self, address: Address) -> tuple[Place, ...]:
-        return (Place("scanner:x", "x", address, "x"),)
+    def places(self, address: Address) -> tuple[ScannerPlace, ...]:
+        return (ScannerPlace("scanner:x", "x", address, "x"),)
 
-    def open(self, place: Place) -> Line:
+    def open(self, place: ScannerPlace) -> Line:
         self.opening.set()
         self.may_open.wait(20)
         raise ReaderGone("it was a test")
@@ -395,7 +395,7 @@ def test_a_port_that_does_not_open_is_stuck(monkeypatch: pytest.MonkeyPatch) -> 
     try:
         assert bus.opening.wait(10)
         assert not driver.stuck()
-        later = time.monotonic() + STUCK + 1
+        later = time.monotonic() + ScannerReader.stuck_after + 1
         with monkeypatch.context() as clock:
             clock.setattr("vitale_drivers.readers.discovery.time.monotonic", lambda: later)
             assert driver.stuck() == "call to scanner:x"
@@ -425,7 +425,7 @@ class DeafLine:
 
 
 class DeafBus(FakeBus):
-    def open(self, place: Place) -> Line:
+    def open(self, place: ScannerPlace) -> Line:
         return DeafLine()
 
 

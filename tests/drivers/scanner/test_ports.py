@@ -16,7 +16,7 @@ from vitale_drivers.scanner import ports as scanner_ports
 from vitale_drivers.scanner.framing import Framing
 from vitale_drivers.scanner.ports import SerialBus, SerialLine
 from vitale_drivers.scanner.settings import PROFILES, Address, Settings, parse_address, parse_options
-from vitale_drivers.scanner.transport import Place
+from vitale_drivers.scanner.transport import ScannerPlace
 from vitale_firmware_sim.imager.device import Imager
 from vitale_protocol.catalogue import variants
 from vitale_protocol.errors import ConfigurationInvalid, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
@@ -110,7 +110,7 @@ def test_a_usb_imager_is_called_by_its_serial_number_wherever_it_is_plugged(monk
     again = UsbPort("/dev/ttyACM9", HONEYWELL.vid, HONEYWELL.pid, HONEYWELL.serial_number, "2-1", "Xenon 1900")
     for port in (HONEYWELL, again):
         (place,) = bus(monkeypatch, port).places(parse_address("usb"))
-        assert (place.id, place.device) == ("scanner:0c2e:0b6a:15215B0A2C", port.device)
+        assert (place.id, place.where) == ("scanner:0c2e:0b6a:15215B0A2C", port.device)
         assert (place.simulated, place.name) == (False, f"Xenon 1900 (USB {port.socket})")
 
 
@@ -138,7 +138,7 @@ def test_of_two_that_call_themselves_the_same_one_is_used_and_it_is_told_once(
     twin = UsbPort("/dev/ttyACM4", HONEYWELL.vid, HONEYWELL.pid, HONEYWELL.serial_number, "1-5")
     made = bus(monkeypatch, HONEYWELL, twin)
     for _ in range(3):
-        assert [place.device for place in made.places(parse_address("usb"))] == ["/dev/ttyACM3"]
+        assert [place.where for place in made.places(parse_address("usb"))] == ["/dev/ttyACM3"]
     (told,) = caplog.records
     assert told.levelname == "WARNING"
     assert told.getMessage().startswith(f"two devices call themselves scanner:0c2e:0b6a:{HONEYWELL.serial_number}: ")
@@ -147,8 +147,8 @@ def test_of_two_that_call_themselves_the_same_one_is_used_and_it_is_told_once(
 def test_serial_ports_that_are_no_imagers_are_left_alone_unless_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     arduino = UsbPort("/dev/ttyACM0", 0x2341, 0x0043, "X", "1-1")
     made = bus(monkeypatch, arduino, HONEYWELL)
-    assert [place.device for place in made.places(parse_address("usb"))] == ["/dev/ttyACM3"]
-    assert [place.device for place in made.places(parse_address("usb:2341"))] == ["/dev/ttyACM0"]
+    assert [place.where for place in made.places(parse_address("usb"))] == ["/dev/ttyACM3"]
+    assert [place.where for place in made.places(parse_address("usb:2341"))] == ["/dev/ttyACM0"]
     assert made.places(parse_address("usb:0c2e:0b6a:other")) == ()
     assert len(made.places(parse_address("usb:0c2e:0b6a:15215B0A2C"))) == 1
 
@@ -248,7 +248,7 @@ def test_who_opens_the_port_a_second_time_is_refused() -> None:
 
 # ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-PLACE = Place("scanner:x", "x", Address("port", "/dev/ttyS7"), "/dev/ttyS7")
+PLACE = ScannerPlace("scanner:x", "x", Address("port", "/dev/ttyS7"), "/dev/ttyS7")
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_a_port_that_another_program_reads_without_a_lock_is_busy_and_says_whose
 
 def test_a_port_that_is_locked_is_busy() -> None:
     with Imager() as imager:
-        place = Place("scanner:x", "x", Address("port", imager.path), imager.path, simulated=True)
+        place = ScannerPlace("scanner:x", "x", Address("port", imager.path), imager.path, simulated=True)
         first = SerialBus(Settings()).open(place)
         with pytest.raises(ReaderBusy):
             SerialBus(Settings()).open(place)

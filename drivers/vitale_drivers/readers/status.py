@@ -1,4 +1,4 @@
-"""What is told of one camera itself: that it came, went, works or does not, and why; each once, when it is new."""
+"""The announcements of one reader: that it came, went, works or does not, and why; each once, when it is new."""
 
 from collections.abc import Callable
 
@@ -10,18 +10,18 @@ from vitale_protocol.errors import ReaderError
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
 
-__all__ = ["Standing"]
+__all__ = ["ReaderStatus"]
 
 
-class Standing:
-    """How a camera stands with those who know it.
+class ReaderStatus:
+    """The state of a reader as the supervisor knows it.
 
     Attributes:
         trouble: why it cannot be used, or None.
     """
 
     def __init__(self, reader: str, emit: Callable[[Report], None], troubles: Troubles) -> None:
-        """Stores; nothing is told yet."""
+        """Stores; nothing is reported yet."""
         self.trouble: ReaderError | None = None
         self._reader = reader
         self._emit = emit
@@ -29,42 +29,40 @@ class Standing:
         self._shown: Reader | None = None
 
     def show(self, reader: Reader) -> None:
-        """Tells what the reader is like now."""
+        """Reports the reader as it is now, unless it was reported like this."""
         if reader != self._shown:
             self._emit(ReaderAdded(reader=reader) if self._shown is None else ReaderChanged(reader=reader))
             self._shown = reader
 
-    def tell(self, report: Report) -> None:
-        """Passes a report on."""
+    def report(self, report: Report) -> None:
+        """Passes a report on, and remembers the reader that it shows."""
         if isinstance(report, ReaderChanged):
             self.show(report.reader)
         else:
             self._emit(report)
 
     def well(self, reader: Reader) -> None:
-        """It works."""
-        if self.trouble is not None:
-            self.trouble = None
-            self._troubles.tell(self._reader, None)
+        """Reports that it works."""
+        self.trouble = None
         self.show(reader)
+        self._troubles.tell(self._reader, None)
 
-    def ill(self, reader: Reader, error: ReaderError, *, wanted: bool) -> None:
-        """It cannot be used; ``wanted``: somebody waits for it."""
+    def ill(self, reader: Reader, error: ReaderError) -> bool:
+        """Reports that it cannot be used; returns whether the cause is another than before."""
         before = self.trouble
         new = before is None or (before.reason, before.variant) != (error.reason, error.variant)
         self.trouble = error
         self.show(msgspec.structs.replace(reader, state="unavailable", error=error.reason))
         self._troubles.tell(self._reader, error)
-        if new and wanted:
-            self.remind()
+        return new
 
     def remind(self) -> None:
-        """Tells what is the matter to whoever has just begun to wait."""
+        """Reports the trouble to whoever waits for the reader; for one that works it does nothing."""
         if self.trouble is not None:
             self._emit(Progress(reader=self._reader, step="retry", problem=Problem.of(self.trouble)))
 
     def gone(self) -> None:
-        """It is not there any more."""
+        """Reports that it is not there any more."""
         self.trouble = None
         self._troubles.tell(self._reader, None)
         if self._shown is not None:
