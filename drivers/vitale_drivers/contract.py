@@ -2,6 +2,14 @@
 
 A driver's tests import it, from this project or another::
 
+    class MyBench(Bench):
+        medium = "ins-datamatrix"
+
+        def driver(self) -> Driver: ...
+        def insert(self) -> None: ...
+        def remove(self) -> None: ...
+
+
     class TestMyDriver(DriverContract):
         @pytest.fixture
         def bench(self) -> Iterator[Bench]: ...
@@ -9,11 +17,12 @@ A driver's tests import it, from this project or another::
 and pytest runs every test of the class with that bench. pytest itself is imported by the tests only.
 """
 
+import abc
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, TypeVar, get_args
 
 from vitale_drivers.base import (
     Arm,
@@ -35,8 +44,10 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.host.pipe import encode
 from vitale_drivers.registry import load
-from vitale_protocol.errors import MediumUnsupported
+from vitale_protocol import media
+from vitale_protocol.errors import MediumUnsupported, VitaleError
 from vitale_protocol.problems import Problem
+from vitale_protocol.records import Medium
 
 __all__ = ["Bench", "DriverContract", "Inbox", "Outcome"]
 
@@ -48,48 +59,48 @@ TIMEOUT = 15.0
 """Seconds: far more than any step takes, since what runs these tests is often busy with others."""
 
 
-class Bench(Protocol):
-    """What a driver's tests provide: the driver, and hands that put a medium before it.
+class Bench(abc.ABC):
+    """A device and the hands that put a medium before it; a driver's author overrides what the device has.
 
     Attributes:
-        medium: what ``insert`` presents, readable by the driver.
-        has_service: whether ``stop_service`` and ``start_service`` work; what they test is skipped otherwise.
+        medium: one of ``vitale_protocol.records.Medium``: ``insert`` presents it, readable by the driver.
+        has_service: whether ``stop_service`` and ``start_service`` work; their tests are skipped otherwise.
         has_plug: whether ``unplug`` and ``plug`` work, likewise.
         threads: names of the bench's own threads, which ``insert`` may start.
     """
 
     medium: str
-    has_service: bool
-    has_plug: bool
-    threads: frozenset[str]
+    has_service: bool = False
+    has_plug: bool = False
+    threads: frozenset[str] = frozenset()
 
+    @abc.abstractmethod
     def driver(self) -> Driver:
         """A new driver, not open, for a device that is plugged and in which nothing lies."""
-        ...
 
+    @abc.abstractmethod
     def insert(self) -> None:
         """Presents the medium."""
-        ...
 
+    @abc.abstractmethod
     def remove(self) -> None:
         """Takes the medium away."""
-        ...
 
     def stop_service(self) -> None:
         """Stops what all the devices depend on."""
-        ...
+        raise NotImplementedError
 
     def start_service(self) -> None:
         """Undoes ``stop_service``."""
-        ...
+        raise NotImplementedError
 
     def unplug(self) -> None:
         """Unplugs the device."""
-        ...
+        raise NotImplementedError
 
     def plug(self) -> None:
         """Undoes ``unplug``."""
-        ...
+        raise NotImplementedError
 
 
 class Inbox:
@@ -193,6 +204,32 @@ class DriverContract:
             reader = inbox.wait(ReaderAdded, _empty).reader
             assert (reader.driver, reader.state, reader.medium) == (driver.name, "empty", None)
             assert bench.medium in reader.media
+
+    def test_its_media_are_those_of_the_protocol(self, bench: Bench) -> None:
+        known = frozenset(get_args(Medium))
+        with _opened(bench) as (driver, inbox):
+            started = inbox.wait(Started)
+            reader = inbox.wait(ReaderAdded).reader
+        for whose, declared in (("Driver.media", driver.media), ("Started", started.media)):
+            strange = sorted(frozenset(declared) - known)
+            assert not strange, f"{whose} declares {strange}; the protocol's media are {sorted(known)}"
+        more = sorted(frozenset(reader.media) - frozenset(started.media))
+        assert not more, f"reader {reader.id} has {more}, which Started does not declare"
+
+    def test_what_it_presents_can_be_interpreted(self, bench: Bench) -> None:
+        with _opened(bench) as (driver, inbox):
+            inbox.wait(ReaderAdded)
+            driver.arm(_arm(bench.medium))
+            bench.insert()
+            presented = inbox.wait(Presented)
+        try:
+            reading = media.interpret(presented.medium, presented.evidence, simulated=presented.simulated)
+        except VitaleError as error:
+            keys = sorted(presented.evidence)
+            raise AssertionError(
+                f"{presented.medium} with evidence {keys} gives no reading: {error.reason} ({error.detail})"
+            ) from error
+        assert reading.medium == presented.medium
 
     def test_a_medium_is_seen_to_come_and_go_though_nothing_is_armed(self, bench: Bench) -> None:
         _need(not self.silent_unless_armed, "the device is silent unless armed")

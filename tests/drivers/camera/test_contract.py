@@ -11,11 +11,9 @@ from vitale_drivers.contract import Bench, DriverContract
 from vitale_firmware_sim.camera.live import LiveCamera
 
 
-class ArrayBench:
+class ArrayBench(Bench):
     medium = "apcv-qr"
-    has_service = False
     has_plug = True
-    threads: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self._bus = FakeBus(FIRST)
@@ -29,12 +27,6 @@ class ArrayBench:
 
     def remove(self) -> None:
         self._scene.show()
-
-    def stop_service(self) -> None:
-        raise NotImplementedError
-
-    def start_service(self) -> None:
-        raise NotImplementedError
 
     def unplug(self) -> None:
         self._bus.unplug(FIRST)
@@ -60,14 +52,13 @@ class _Connections(frozenset[str]):
         return "process_request_thread" in str(name)
 
 
-class LiveBench:
+class LiveBench(Bench):
     medium = "apcv-qr"
-    has_service = False
     has_plug = False  # what is at an address is not known to be plugged
 
     def __init__(self, camera: LiveCamera) -> None:
         self._camera = camera
-        self.threads: frozenset[str] = _Connections()
+        self.threads = _Connections()
 
     def driver(self) -> Driver:
         return CameraDriver({"devices": [self._camera.url], "settle": 0.3})
@@ -77,18 +68,6 @@ class LiveBench:
 
     def remove(self) -> None:
         self._camera.clear()
-
-    def stop_service(self) -> None:
-        raise NotImplementedError
-
-    def start_service(self) -> None:
-        raise NotImplementedError
-
-    def unplug(self) -> None:
-        raise NotImplementedError
-
-    def plug(self) -> None:
-        raise NotImplementedError
 
 
 @pytest.fixture(scope="module")

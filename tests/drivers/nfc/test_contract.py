@@ -13,9 +13,8 @@ from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 
 
-class NfcBench:
+class NfcBench(Bench):
     medium = "apcv-nfc"
-    has_service = False
     has_plug = True
 
     def __init__(self, link: Path) -> None:
@@ -33,12 +32,6 @@ class NfcBench:
 
     def remove(self) -> None:
         self.reader.field.remove()
-
-    def stop_service(self) -> None:
-        raise NotImplementedError
-
-    def start_service(self) -> None:
-        raise NotImplementedError
 
     def unplug(self) -> None:
         self.reader.unplug()

@@ -15,7 +15,7 @@ from vitale_firmware_sim.card.vpcd import VpcdLink
 pytestmark = pytest.mark.pcscd
 
 
-class PcscBench:
+class PcscBench(Bench):
     medium = "vitale-card"
     has_service = True
     has_plug = False  # a virtual reader goes only with its service; see test_pcsc_fakes.py
@@ -40,12 +40,6 @@ class PcscBench:
 
     def start_service(self) -> None:
         self._service.start()
-
-    def unplug(self) -> None:
-        raise NotImplementedError
-
-    def plug(self) -> None:
-        raise NotImplementedError
 
     def close(self) -> None:
         self._link.close()

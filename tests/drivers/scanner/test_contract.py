@@ -13,11 +13,9 @@ from vitale_firmware_sim.imager.device import Imager
 GRACE = 1.0
 
 
-class ScannerBench:
+class ScannerBench(Bench):
     medium = "apcv-qr"
-    has_service = False
     has_plug = True
-    threads = frozenset[str]()
 
     def __init__(self, link: Path) -> None:
         self._link = link
@@ -34,12 +32,6 @@ class ScannerBench:
 
     def remove(self) -> None:
         """A scan passes by itself."""
-
-    def stop_service(self) -> None:
-        raise NotImplementedError
-
-    def start_service(self) -> None:
-        raise NotImplementedError
 
     def unplug(self) -> None:
         self.imager.unplug()

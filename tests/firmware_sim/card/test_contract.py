@@ -7,11 +7,9 @@ from vitale_drivers.contract import Bench, DriverContract
 from vitale_firmware_sim.card.driver import SimulatedCardDriver
 
 
-class SimulatedBench:
+class SimulatedBench(Bench):
     medium = "vitale-card"
-    has_service = False
     has_plug = True
-    threads: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self._driver: SimulatedCardDriver | None = None
@@ -30,12 +28,6 @@ class SimulatedBench:
 
     def remove(self) -> None:
         self._open.remove("comptoir")
-
-    def stop_service(self) -> None:
-        raise NotImplementedError
-
-    def start_service(self) -> None:
-        raise NotImplementedError
 
     def unplug(self) -> None:
         self._open.unplug("comptoir")
