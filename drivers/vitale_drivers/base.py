@@ -317,8 +317,19 @@ class Driver(abc.ABC):
     media: ClassVar[tuple[str, ...]]
 
     def __init__(self, options: Options) -> None:
-        """Stores the options; touches nothing."""
+        """Stores the options, and may check them; touches nothing.
+
+        Raises:
+            ConfigurationInvalid: as ``check``.
+        """
         self.options = options
+
+    def check(self) -> None:  # noqa: B027 - a constructor may have checked all that can be checked
+        """Checks the options, as far as no device is needed for it; touches nothing. Called before ``open``.
+
+        Raises:
+            ConfigurationInvalid: an option cannot be used; ``data.path`` names it in the configuration.
+        """
 
     @abc.abstractmethod
     def open(self, emit: Emit) -> None:

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from vitale_drivers.base import Driver
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.extras import EXTRAS, missing
+from vitale_protocol.settings import refusal
 
 __all__ = ["GROUP", "available", "load"]
 
@@ -48,7 +49,7 @@ def _place(name: str) -> EntryPoint:
     # An editable install seen twice on the path declares the same place twice; that is one driver.
     places = {place.value: place for place in entry_points(group=GROUP, name=name)}
     if not places:
-        raise ConfigurationInvalid(f"no driver is called {name}", data={"path": name, "choices": [*available()]})
+        raise refusal("drivers.enabled", f"no driver is called {name}", name, available())
     if len(places) > 1:
         raise ConfigurationInvalid(f"driver {name} is claimed by several packages", data={"choices": [*sorted(places)]})
     return next(iter(places.values()))

@@ -9,10 +9,11 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from vitale_drivers.base import Options
-from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.settings import convert_settings, refusal
 
 __all__ = ["Address", "Settings", "parse_address", "parse_options"]
 
+TABLE = "drivers.options.camera"
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
 _Pause = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 _Pixels = Annotated[int, msgspec.Meta(ge=160, le=7680)]
@@ -81,10 +82,7 @@ def parse_options(options: Options) -> tuple[Settings, tuple[Address, ...]]:
     Raises:
         ConfigurationInvalid: an option or an address cannot be used.
     """
-    try:
-        settings = msgspec.convert(dict(options), Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigurationInvalid(f"options of driver camera: {error}", data={"path": "drivers.camera"}) from error
+    settings = convert_settings(options, Settings, table=TABLE)
     return settings, tuple(dict.fromkeys(parse_address(text) for text in settings.devices))
 
 
@@ -104,7 +102,7 @@ def parse_address(text: str) -> Address:
         return Address("url", text)
     if _is_file(text):
         return Address("file", text)
-    raise ConfigurationInvalid("this is not the address of a camera", data={"path": "drivers.camera.devices"})
+    raise refusal(f"{TABLE}.devices", "one of them is not the address of a camera")  # a URL may hold a password
 
 
 def _is_stream(text: str) -> bool:

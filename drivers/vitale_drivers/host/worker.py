@@ -1,4 +1,7 @@
-"""The process that one driver runs in: ``python -m vitale_drivers.host.worker NAME [LOG LEVEL]``.
+"""The process that one driver runs in: ``python -P -m vitale_drivers.host.worker NAME [LOG LEVEL]``.
+
+With ``--check`` after the name it opens no device: it reads the driver's options as one JSON object from standard
+input, checks them, and ends. What it refuses stands on standard output, a ``Problem`` as JSON.
 
 Rules:
 
@@ -22,6 +25,8 @@ import threading
 import uuid
 from collections.abc import Mapping
 from typing import NoReturn
+
+import msgspec
 
 from vitale_drivers.base import (
     Arm,
@@ -47,7 +52,7 @@ from vitale_drivers.registry import load
 from vitale_protocol.errors import ConfigurationInvalid, LocalError, MediumUnsupported, ToolMissing
 from vitale_protocol.problems import Problem
 
-__all__ = ["CLOSE_LIMIT", "Pipe", "ReportHandler", "Worker", "main"]
+__all__ = ["CLOSE_LIMIT", "Pipe", "ReportHandler", "Worker", "check", "main"]
 
 CLOSE_LIMIT = 3.0
 """Seconds that a driver may take to close before the process ends without it."""
@@ -169,12 +174,34 @@ class Worker:
 
     def _start(self, options: Mapping[str, object]) -> None:
         driver = load(self._name)(options)
+        driver.check()
         driver.open(self._pipe.send)
         self._driver = driver
 
 
+def check(name: str, options: bytes) -> tuple[int, bytes]:
+    """Checks the options of a driver without opening it.
+
+    Args:
+        name: the driver's.
+        options: a JSON object.
+
+    Returns:
+        The exit status, and what is refused as a JSON object; empty where nothing is.
+    """
+    try:
+        load(name)(msgspec.json.decode(options, type=dict[str, object])).check()
+    except msgspec.DecodeError:
+        return EX_DATAERR, b""
+    except (ConfigurationInvalid, ToolMissing) as error:
+        return _status(error), msgspec.json.encode(Problem.of(error))
+    return EX_OK, b""
+
+
 def main(arguments: list[str]) -> NoReturn:
     """Runs the driver that the first argument names until it is told to stop, and ends the process."""
+    if arguments[1:] == ["--check"]:
+        _check_and_end(arguments[0])
     pipe = Pipe(*_take_streams())
     logging.basicConfig(level=logging.INFO, handlers=[ReportHandler(pipe)])
     threading.excepthook = lambda fault: _end_by_fault(pipe, fault.exc_value, str(fault.thread and fault.thread.name))
@@ -224,7 +251,21 @@ def _take_streams() -> tuple[int, int]:
 def _refuse(pipe: Pipe, error: LocalError) -> int:
     logging.getLogger(__name__).error("%s", redact_exception(error))
     pipe.send(Health(state="degraded", problem=Problem.of(error)))
+    return _status(error)
+
+
+def _status(error: LocalError) -> int:
     return EX_UNAVAILABLE if isinstance(error, ToolMissing) else EX_CONFIG
+
+
+def _check_and_end(name: str) -> NoReturn:
+    source, sink = _take_streams()
+    with os.fdopen(source, "rb") as given:
+        status, told = check(name, given.read())
+    with os.fdopen(sink, "wb") as answer:
+        answer.write(told)
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _end_by_fault(pipe: Pipe, error: BaseException | None, thread: str) -> NoReturn:

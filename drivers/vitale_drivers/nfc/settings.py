@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from vitale_drivers.base import Options
-from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.media.profile import Profile, parse_profile
+from vitale_protocol.settings import convert_settings, refusal
 
 __all__ = ["Address", "Settings", "parse_address", "parse_options"]
 
+TABLE = "drivers.options.nfc"
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
 _Address = Annotated[str, msgspec.Meta(min_length=3, max_length=200)]
 
@@ -73,10 +74,7 @@ def parse_options(options: Options) -> tuple[Settings, tuple[Address, ...], tupl
     Raises:
         ConfigurationInvalid: an option, an address or a profile cannot be used.
     """
-    try:
-        settings = msgspec.convert(dict(options), Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigurationInvalid(f"options of driver nfc: {error}", data={"path": "drivers.nfc"}) from error
+    settings = convert_settings(options, Settings, table=TABLE)
     addresses = tuple(parse_address(text) for text in settings.devices)
     profiles = tuple(parse_profile(text, source=f"profile {at}") for at, text in enumerate(settings.profiles, 1))
     return settings, addresses, profiles
@@ -99,4 +97,4 @@ def parse_address(text: str) -> Address:
         return Address("serial", found[1])
     if (found := _UDP.match(text)) and 0 < int(found[2]) < 65_536:
         return Address("udp", f"{found[1]}:{found[2]}")
-    raise ConfigurationInvalid("this is not the address of an NFC reader", data={"path": "drivers.nfc.devices"})
+    raise refusal(f"{TABLE}.devices", f"{text} is not the address of an NFC reader")

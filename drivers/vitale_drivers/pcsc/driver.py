@@ -31,12 +31,13 @@ from vitale_drivers.cards.tasks import PHONE
 from vitale_drivers.pcsc.api import Context, Pcsc, PcscLibrary
 from vitale_drivers.pcsc.monitor import Monitor
 from vitale_drivers.pcsc.names import StableIds, is_simulated, parse_name
-from vitale_drivers.pcsc.slot import MEDIA, Settings, Slot
+from vitale_drivers.pcsc.slot import MEDIA, TABLE, Settings, Slot
 from vitale_drivers.pcsc.state import ReaderState
-from vitale_protocol.errors import ConfigurationInvalid, ReaderGone, ReaderUnavailable, VitaleError
+from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
 from vitale_protocol.events import Reader
 from vitale_protocol.media.profile import parse_profile
 from vitale_protocol.problems import Problem
+from vitale_protocol.settings import convert_settings
 
 __all__ = ["PcscDriver"]
 
@@ -57,10 +58,7 @@ class PcscDriver(Driver):
             ConfigurationInvalid: an option is unknown, or its value makes no sense.
         """
         super().__init__(options)
-        try:
-            self._settings = msgspec.convert(dict(options), Settings)
-        except msgspec.ValidationError as error:
-            raise ConfigurationInvalid(f"options of driver pcsc: {error}", data={"path": "drivers.pcsc"}) from error
+        self._settings = convert_settings(options, Settings, table=TABLE)
         texts = enumerate(self._settings.profiles, 1)
         self._profiles = tuple(parse_profile(text, source=f"profile {at}") for at, text in texts)
         self._media = (*MEDIA, PHONE) if self._profiles else MEDIA

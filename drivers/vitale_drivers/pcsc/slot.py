@@ -41,7 +41,6 @@ from vitale_drivers.pcsc.holders import programs_using_pcsc
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import (
-    ConfigurationInvalid,
     LeaseExpired,
     MediumMute,
     MediumRemoved,
@@ -55,10 +54,13 @@ from vitale_protocol.events import Reader
 from vitale_protocol.media import recognise
 from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
+from vitale_protocol.settings import refusal
 
 __all__ = ["MEDIA", "Settings", "Slot"]
 
 MEDIA = ("vitale-card", "cps-card")
+
+TABLE = "drivers.options.pcsc"
 
 LASTING = frozenset({MediumMute.reason, MediumUnreadable.reason, MediumUnsupported.reason})
 """Reasons that stay true of what lies there, and are shown with the reader."""
@@ -94,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """
         others = (self.transmit_limit, self.reading_limit, self.unlock)
         if not 0 < self.busy_notice < self.busy_timeout or min(others) <= 0:
-            raise ConfigurationInvalid("0 < busy_notice < busy_timeout, and all other times above 0, are needed")
+            raise refusal(TABLE, "0 < busy_notice < busy_timeout, and all other times above 0, are needed")
 
 
 class Slot:

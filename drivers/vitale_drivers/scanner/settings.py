@@ -8,14 +8,14 @@ import msgspec
 
 from vitale_drivers.base import Options
 from vitale_drivers.scanner.framing import Framing
-from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.media.profile import MAX_STRING
+from vitale_protocol.settings import convert_settings, refusal
 
 __all__ = ["MAKERS", "PROFILES", "Address", "Profile", "Settings", "parse_address", "parse_options"]
 
 Profile: TypeAlias = Literal["line", "cr", "lf", "crlf", "etx", "stx-etx", "aim-cr", "aim-crlf", "idle"]
 
-_PATH = "drivers.options.scanner"
+TABLE = "drivers.options.scanner"
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
 _AddressText = Annotated[str, msgspec.Meta(min_length=3, max_length=200)]
 _Mark = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
@@ -125,7 +125,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for one in framing.suffixes:
             if any(one != other and other.startswith(one) for other in framing.suffixes):
                 # The shorter one would end a scan or not, as the bytes happen to arrive.
-                raise ConfigurationInvalid("no suffix may begin with another one", data={"path": f"{_PATH}.suffix"})
+                raise refusal(f"{TABLE}.suffix", "no suffix may begin with another one")
         return framing
 
 
@@ -135,10 +135,7 @@ def parse_options(options: Options) -> tuple[Settings, tuple[Address, ...], Fram
     Raises:
         ConfigurationInvalid: an option or an address cannot be used.
     """
-    try:
-        settings = msgspec.convert(dict(options), Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigurationInvalid(f"options of driver scanner: {error}", data={"path": _PATH}) from error
+    settings = convert_settings(options, Settings, table=TABLE)
     addresses = tuple(parse_address(text) for text in settings.devices)
     return settings, addresses, settings.framing()
 
@@ -162,7 +159,7 @@ def parse_address(text: str) -> Address:
         return Address("port", f"COM{found[1] or found[2]}")
     if found := _FILE.match(text):
         return Address("port", found[1])
-    raise ConfigurationInvalid("this is not the address of an imager", data={"path": f"{_PATH}.devices"})
+    raise refusal(f"{TABLE}.devices", f"{text} is not the address of an imager")
 
 
 def _bytes(text: str) -> bytes:
@@ -170,6 +167,4 @@ def _bytes(text: str) -> bytes:
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError as error:
-        raise ConfigurationInvalid(
-            "a prefix or suffix has characters that are no bytes", data={"path": _PATH}
-        ) from error
+        raise refusal(TABLE, "a prefix or suffix has characters that are no bytes") from error

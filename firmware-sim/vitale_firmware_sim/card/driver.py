@@ -33,6 +33,7 @@ from vitale_firmware_sim.card.reader import MEDIA, SimulatedReader
 from vitale_protocol.errors import ConfigurationInvalid, ReaderGone
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
+from vitale_protocol.settings import convert_settings
 
 __all__ = ["Settings", "SimulatedCardDriver"]
 
@@ -71,6 +72,16 @@ class SimulatedCardDriver(Driver):
         self._readers: Mapping[str, SimulatedReader] = {}
         self._emit: Emit | None = None
         self._control: ControlSocket | None = None
+
+    def check(self) -> None:
+        """Checks the options, the card's image and its faults.
+
+        Raises:
+            ConfigurationInvalid: one of them cannot be used.
+        """
+        settings = _settings(self.options)
+        if settings.present:
+            _card(settings.image, settings.fault)
 
     def open(self, emit: Emit) -> None:
         """Makes the readers.
@@ -201,10 +212,7 @@ class SimulatedCardDriver(Driver):
 
 
 def _settings(options: Options) -> Settings:
-    try:
-        return msgspec.convert(dict(options), Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigurationInvalid(f"simulated-card: {error}", data={"path": "drivers.options"}) from error
+    return convert_settings(options, Settings, table="drivers.options.simulated-card")
 
 
 def _card(image: str, fault: str) -> FaultyCard:

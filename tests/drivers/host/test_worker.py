@@ -1,5 +1,6 @@
 """The worker as a process: what the supervisor sees of it when all goes well, and when nothing does."""
 
+import json
 import os
 import select
 import signal
@@ -290,3 +291,41 @@ def test_the_real_driver_runs_in_it(worker: StartWorker, pcsc_service: PcscServi
     assert started.version.startswith("pyscard ")
     status, _ = process.end(Stop())
     assert status == 0
+
+
+def checked(name: str, options: bytes) -> tuple[int, object]:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "vitale_drivers.host.worker", name, "--check"],
+        input=options,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout) if done.stdout else None
+
+
+def test_options_are_checked_without_a_device() -> None:
+    assert checked("scanner", b'{"devices": ["/dev/nowhere"]}') == (0, None)
+
+
+def test_what_is_refused_of_them_is_told_as_json() -> None:
+    status, told = checked("simulated-card", b'{"fautl": "mute"}')
+    assert status == 78
+    assert told == {
+        "reason": "configuration_invalid",
+        "detail": "drivers.options.simulated-card.fautl: no such setting; did you mean fault?",
+        "data": {
+            "path": "drivers.options.simulated-card.fautl",
+            "choices": ["readers", "present", "image", "fault", "control", "transmit_limit"],
+            "nearest": "fault",
+        },
+    }
+
+
+def test_options_that_are_no_json_are_no_options() -> None:
+    assert checked("scanner", b"[drivers") == (65, None)
+
+
+def test_a_driver_that_is_not_installed_is_refused_with_the_nearest() -> None:
+    status, told = checked("scaner", b"{}")
+    assert (status, isinstance(told, dict) and told["data"]["nearest"]) == (78, "scanner")
