@@ -191,6 +191,7 @@ class DriverHealth(Result):
 
     ``state``: ``starting ready degraded restarting stopped``; ``reason`` is a catalogue reason where something is
     off, ``variant`` what is known more exactly.
+    A driver whose options cannot be used is ``stopped`` with ``configuration_invalid`` until the daemon is restarted.
     """
 
     name: str

@@ -163,7 +163,7 @@ def test_why_a_driver_cannot_start_is_told(tools: Any) -> None:
             async with asyncio.timeout(20):
                 while True:
                     (driver,) = (await line.result("station.info"))["drivers"]
-                    if driver["state"] == "restarting":
+                    if driver["state"] == "stopped":
                         break
             assert driver["reason"] == "configuration_invalid"
             assert "misspelt" in driver["detail"]

@@ -9,8 +9,9 @@ import pytest
 
 from tests.problems import detail_of, named
 from vitale_drivers.base import Arm, ReaderAdded, Report, Started
+from vitale_protocol.catalogue import text
 from vitale_protocol.errors import ReaderGone
-from vitale_reader.daemon.desk.supervisor import Beat, Worker
+from vitale_reader.daemon.desk.supervisor import WORKER, Beat, Worker
 
 PROGRAM = Path(__file__).with_name("worker_program.py")
 
@@ -123,6 +124,44 @@ def test_a_worker_that_talks_nonsense_is_replaced(tmp_path: Path) -> None:
         await witness.expect(Started)
 
     with_worker("garbage", tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason", "detail"),
+    [
+        ("misconfigured", "configuration_invalid", "drivers.options.fake.a"),
+        ("unknown medium", "medium_unsupported.driver", "library-card"),
+    ],
+)
+def test_a_worker_that_could_do_no_better_is_not_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, behaviour: str, reason: str, detail: str
+) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect(f"ended: {reason}")
+        health = witness.worker.health
+        assert (health.state, health.reason, health.detail, health.restarts) == ("stopped", reason, detail, 0)
+
+    with_worker(behaviour, tmp_path, work)
+    assert (tmp_path / "generations").read_bytes() == b"x"
+    assert len([line for line in caplog.messages if detail in line]) == 1
+    assert text(reason, "en").remedy != text("medium_unsupported", "en").remedy
+
+
+def test_a_worker_imports_nothing_from_the_folder_of_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = tmp_path / "planted"
+    for name in ("msgspec", "vitale_drivers", "logging"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(planted)!r}, 'w').close()\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    async def work(witness: Witness) -> None:
+        witness.worker.name, witness.worker.command, witness.worker.arguments = "simulated-card", WORKER, ()
+        await witness.expect(Started)
+        await witness.expect(ReaderAdded)
+
+    with_worker("good", tmp_path, work)
+    assert not planted.exists()
 
 
 def test_raw_apdus_are_answered_or_the_reader_is_gone(tmp_path: Path) -> None:

@@ -8,15 +8,37 @@ import signal
 import sys
 from pathlib import Path
 
-from vitale_drivers.base import Arm, Command, Ping, Pong, ReaderAdded, Report, Started, Stop, Transmit, Transmitted
+from vitale_drivers.base import (
+    Arm,
+    Command,
+    Health,
+    Ping,
+    Pong,
+    ReaderAdded,
+    Report,
+    Started,
+    Stop,
+    Transmit,
+    Transmitted,
+)
 from vitale_drivers.host.pipe import Decoder, encode
 from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 
 READER = Reader(id="fake:1", name="Fake", driver="fake", media=("vitale-card",), state="empty", simulated=True)
 
 
 def send(report: Report) -> None:
     os.write(1, encode(report))
+
+
+def start(behaviour: str) -> None:
+    if behaviour == "misconfigured":
+        send(Health(state="degraded", problem=Problem("configuration_invalid", detail="drivers.options.fake.a")))
+        sys.exit(78)
+    media = ("vitale-card", "library-card") if behaviour == "unknown medium" else ("vitale-card",)
+    send(Started(driver="fake", media=media, version="1"))
+    send(ReaderAdded(reader=READER))
 
 
 def main(behaviour: str, counter: Path) -> None:
@@ -48,8 +70,7 @@ def main(behaviour: str, counter: Path) -> None:
                     if behaviour == "garbage" and generation == 0:
                         os.write(1, b"\xff" * 64)
                         continue
-                    send(Started(driver="fake", media=("vitale-card",), version="1"))
-                    send(ReaderAdded(reader=READER))
+                    start(behaviour)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -32,16 +32,19 @@ from vitale_drivers.base import (
     Transmitted,
 )
 from vitale_drivers.host.pipe import Decoder, StreamError, encode
-from vitale_protocol.errors import ReaderGone, ReaderUnavailable
+from vitale_protocol.errors import ConfigurationInvalid, MediumUnsupported, ReaderGone, ReaderUnavailable
 from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
+from vitale_protocol.records import Medium
 from vitale_reader.daemon.desk.native_output import NativeOutput
 
-__all__ = ["Beat", "Supervisor", "Worker"]
+__all__ = ["WORKER", "Beat", "Supervisor", "Worker"]
 
 logger = logging.getLogger(__name__)
 
 READ_BYTES = 65_536
+
+MEDIA: frozenset[str] = frozenset(get_args(Medium))
 
 #: Seconds that the end of what a process printed may take to come; somebody whom it started may hold it open.
 LAST_WORDS = 1.0
@@ -49,8 +52,17 @@ LAST_WORDS = 1.0
 #: Bytes of commands that a worker has not read. A command takes a few hundred.
 MOST_UNREAD = 1 << 20
 
-#: Exit statuses of a worker that will not do better the next time (sysexits.h EX_UNAVAILABLE and EX_CONFIG).
-HOPELESS = frozenset({69, 78})
+#: Nothing is imported from the folder that the daemon was started in.
+WORKER = (sys.executable, "-P", "-m", "vitale_drivers.host.worker")
+
+#: Exit status of a worker that lacks something (sysexits.h EX_UNAVAILABLE), which may be installed meanwhile.
+UNAVAILABLE = 69
+
+#: Exit status of a worker whose configuration is wrong (EX_CONFIG): the next one would end like it.
+MISCONFIGURED = 78
+
+#: Reason and variant of a driver whose readers nobody could ask for.
+UNKNOWN_MEDIUM = (MediumUnsupported.reason, "driver")
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +98,7 @@ class Worker(msgspec.Struct):
     on_report: OnReport
     on_end: OnEnd
     beat: Beat = msgspec.field(default_factory=Beat)
-    command: tuple[str, ...] = (sys.executable, "-m", "vitale_drivers.host.worker")
+    command: tuple[str, ...] = WORKER
     arguments: tuple[str, ...] = ()
 
     state: Literal["starting", "ready", "degraded", "restarting", "stopped"] = "starting"
@@ -123,7 +135,7 @@ class Worker(msgspec.Struct):
         )
 
     async def run(self) -> None:
-        """Keeps a process of the driver alive until ``stop``."""
+        """Keeps a process of the driver alive until ``stop``, or until another one could do no better."""
         quick_deaths = 0
         loop = asyncio.get_running_loop()
         while True:
@@ -133,13 +145,17 @@ class Worker(msgspec.Struct):
                 break
             # What the worker itself said of its end says more than its exit status.
             if self.state != "degraded":
-                self.problem = Problem(ReaderUnavailable.reason, detail=why)
+                self.problem = Problem(self._reason(), detail=why)
+            if self._is_hopeless:
+                health = self.health
+                logger.error("driver %s is not started again: %s, %s", self.name, health.reason, health.detail)
+                break
             self.state = "restarting"
             logger.warning("driver %s: %s", self.name, why)
             self._end_of_process()
             if loop.time() - began >= self.beat.settled:
                 quick_deaths = 0
-            if self._status in HOPELESS:
+            if self._status == UNAVAILABLE:
                 quick_deaths = len(self.beat.backoff)
             await asyncio.sleep(self.beat.backoff[min(quick_deaths, len(self.beat.backoff) - 1)])
             quick_deaths += 1
@@ -182,6 +198,14 @@ class Worker(msgspec.Struct):
             return
         self.send(Stop())
         await self._bury(process)
+
+    @property
+    def _is_hopeless(self) -> bool:
+        problem = self.problem or Problem("")
+        return self._status == MISCONFIGURED or (problem.reason, problem.variant) == UNKNOWN_MEDIUM
+
+    def _reason(self) -> str:
+        return ConfigurationInvalid.reason if self._status == MISCONFIGURED else ReaderUnavailable.reason
 
     async def _live(self) -> str:
         """One process from its start to its end; returns why it ended."""
@@ -251,6 +275,10 @@ class Worker(msgspec.Struct):
                 future = self._transmissions.pop(number, None)
                 if future is not None and not future.done():
                     future.set_result(report)
+            case Started() if unknown := sorted(frozenset(report.media) - MEDIA):
+                self.state, self.problem = "degraded", Problem(*UNKNOWN_MEDIUM, detail=", ".join(unknown))
+                if self._process is not None:
+                    _kill(self._process)
             case Started():
                 self.state, self.media, self.version = "ready", report.media, report.version
                 self.problem = None
