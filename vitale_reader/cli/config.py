@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import click
 
+from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Group, as_json, command, home_option
 from vitale_reader.cli.frame.language import t
@@ -50,17 +51,16 @@ def show(as_json: bool, home: Path | None) -> None:
 @home_option
 def check(as_json: bool, home: Path | None) -> None:
     """The command."""
-    from vitale_reader.daemon.config import load
-    from vitale_reader.daemon.issuing.profiles import read_profiles
-    from vitale_reader.daemon.issuing.seals import read_trust_list
-    from vitale_reader.daemon.site import opening as site
+    from vitale_reader.daemon import startup
+    from vitale_reader.daemon.config import in_file, load
 
     place = _home(home)
     file = place.config
     settings = load(file)
-    site.check(place, settings)
-    read_profiles(settings.apcv.profiles, settings.station.mode)
-    read_trust_list(settings.seals.trust_list)
+    try:
+        startup.check(place, settings)
+    except ConfigurationInvalid as error:
+        raise in_file(error, str(file)) from error
     if as_json:
         output.print_json({"path": str(file), "exists": file.exists(), "valid": True})
     elif file.exists():

@@ -25,7 +25,7 @@ from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
 from vitale_reader.daemon.desk.coordinator import Coordinator
-from vitale_reader.daemon.desk.supervisor import Beat
+from vitale_reader.daemon.desk.supervisor import Beat, require_known_tables
 from vitale_reader.daemon.handlers.services import Services
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.delivery import Delivery
@@ -107,6 +107,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
     """
     conversations, written_elsewhere = Conversations(), asyncio.Event()
     async with AsyncExitStack() as stack:
+        require_known_tables(config.drivers.enabled, config.drivers.options)
         lifecycle.raise_file_limit()
         stack.enter_context(lifecycle.exclusive(home, open_to_others=bool(config.unix.users)))
         station = await _open_station(stack, home, config)

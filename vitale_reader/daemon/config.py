@@ -12,6 +12,7 @@ import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
+from vitale_protocol.settings import convert_settings
 
 __all__ = [
     "Apcv",
@@ -25,6 +26,7 @@ __all__ = [
     "Tls",
     "Tokens",
     "Unix",
+    "in_file",
     "load",
     "parse",
     "shown",
@@ -242,11 +244,18 @@ def parse(text: str, *, source: str = "config.toml") -> Config:
         ConfigurationInvalid: with the place of the first fault.
     """
     try:
-        return msgspec.convert(tomllib.loads(text), Config)
+        return convert_settings(tomllib.loads(text), Config)
     except RecursionError as error:
         raise ConfigurationInvalid("nested too deep", data={"file": source, "path": "$"}) from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise ConfigurationInvalid(str(error), data={"file": source, "path": str(error)}) from error
+    except ConfigurationInvalid as error:
+        raise in_file(error, source) from error
+
+
+def in_file(error: ConfigurationInvalid, source: str) -> ConfigurationInvalid:
+    """The same error, with the file in which the mistake stands."""
+    return ConfigurationInvalid(error.detail, data={"file": source, **error.data})
 
 
 def load(file: Path) -> Config:
@@ -256,7 +265,7 @@ def load(file: Path) -> Config:
         ConfigurationInvalid: the file cannot be read or used.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a byte order mark
     except FileNotFoundError:
         return Config()
     except (OSError, UnicodeDecodeError) as error:

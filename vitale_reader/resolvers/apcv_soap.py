@@ -31,6 +31,7 @@ import http.cookiejar
 import ipaddress
 import ssl
 import uuid
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import httpx
@@ -47,6 +48,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 from vitale_protocol.records import Origin
+from vitale_protocol.settings import convert_settings
 from vitale_reader.resolvers import envelope, simulator_rights
 from vitale_reader.resolvers.base import Resolution, Resolver
 from vitale_reader.resolvers.exchange import post
@@ -204,11 +206,8 @@ class ApcvSoapResolver(Resolver):
         return rights.origin if rights.origin != "unknown" else self._settings.origin
 
 
-def _settings(options: object) -> Settings:
-    try:
-        return msgspec.convert(options, Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigurationInvalid(f"apcv.options: {error}", data={"path": "apcv.options"}) from error
+def _settings(options: Mapping[str, object]) -> Settings:
+    return convert_settings(options, Settings, table="apcv.options")
 
 
 def _require_safe(url: str) -> None:

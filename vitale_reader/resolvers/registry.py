@@ -9,6 +9,7 @@ from typing import Any
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.extras import Extra, missing
+from vitale_protocol.settings import refusal
 from vitale_reader.resolvers.base import Resolver
 from vitale_reader.resolvers.none import NoResolver
 
@@ -66,8 +67,8 @@ def _place(group: str, name: str, path: str) -> EntryPoint:
     # An editable install seen twice on the path declares the same place twice; that is one plug-in.
     places = {place.value: place for place in entry_points(group=group, name=name)}
     if not places:
-        choices = [*available(group)]
-        raise ConfigurationInvalid(f"nothing is called {name} in {group}", data={"path": path, "choices": [*choices]})
+        choices = available(group)
+        raise refusal(path, f"nothing is called {name} in {group}", name, choices)
     if len(places) > 1:
         raise ConfigurationInvalid(f"{name} is claimed by several packages", data={"path": path})
     return next(iter(places.values()))

@@ -2,13 +2,13 @@
 
 import os
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vitale_protocol.errors import VitaleError
+from vitale_protocol.errors import ConfigurationInvalid, VitaleError
 from vitale_reader.cli.frame.language import language, t
 
 if TYPE_CHECKING:
@@ -116,15 +116,32 @@ def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:
         named = {"reason": error.reason, **({"variant": error.variant} if error.variant else {})}
         told = {**named, "message": title, "cause": cause, "remedy": remedy}
         told_fully = {**told, "code": error.code, "detail": error.detail, "retryable": error.retryable}
-        print_json({"error": told_fully}, pretty=pretty)
+        where = {"data": error.data} if isinstance(error, ConfigurationInvalid) else {}
+        print_json({"error": {**told_fully, **where}}, pretty=pretty)
         return
     click.echo(click.style(title, fg="red", bold=True), err=True)
     if cause:
         click.echo(f"  {cause}", err=True)
     if error.detail:
         click.echo(click.style(f"  {error.detail}", dim=True), err=True)
+    if isinstance(error, ConfigurationInvalid):
+        for line in _mistake(error.data):
+            click.echo(f"  {line}", err=True)
     if remedy:
         click.echo(f"  → {remedy}", err=True)
+
+
+def _mistake(data: Mapping[str, Any]) -> Iterator[str]:
+    """Where a mistake in the configuration stands, and what could stand there."""
+    if "file" in data:
+        yield t(f"Fichier : {data['file']}", f"File: {data['file']}")
+    if "path" in data:
+        yield t(f"Réglage : {data['path']}", f"Setting: {data['path']}")
+    if "nearest" in data:
+        yield t(f"Vouliez-vous dire « {data['nearest']} » ?", f"Did you mean “{data['nearest']}”?")
+    if data.get("choices"):
+        choices = ", ".join(str(choice) for choice in data["choices"])
+        yield t(f"Valeurs possibles : {choices}", f"Possible values: {choices}")
 
 
 def warning_text(reason: str) -> str:

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, get_args
 
 import msgspec
@@ -36,9 +36,10 @@ from vitale_protocol.errors import ConfigurationInvalid, MediumUnsupported, Read
 from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
+from vitale_protocol.settings import refusal
 from vitale_reader.daemon.desk.native_output import NativeOutput
 
-__all__ = ["WORKER", "Beat", "Supervisor", "Worker"]
+__all__ = ["WORKER", "Beat", "Supervisor", "Worker", "require_known_tables"]
 
 logger = logging.getLogger(__name__)
 
@@ -378,6 +379,20 @@ class Supervisor:
         for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 logger.error("a driver's supervision had ended by a fault", exc_info=outcome)
+
+
+def require_known_tables(enabled: Iterable[str], options: Iterable[str]) -> None:
+    """Refuses options for a driver that does not exist, which would be without effect.
+
+    Raises:
+        ConfigurationInvalid: there are such options.
+    """
+    # The processes of those that are enabled find out by themselves.
+    for name in set(options) - set(enabled):
+        from vitale_drivers.registry import available  # noqa: PLC0415  what is installed is read for this alone
+
+        if name not in (known := available()):
+            raise refusal(f"drivers.options.{name}", f"no driver is called {name}", name, known)
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

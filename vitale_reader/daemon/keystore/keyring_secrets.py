@@ -19,7 +19,7 @@ from vitale_protocol.extras import missing
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["KeyringSecrets", "Sealed"]
+__all__ = ["KeyringSecrets", "Sealed", "require_keyring"]
 
 SERVICE = "vitale-reader"
 KEY_BYTES = 32
@@ -60,7 +60,7 @@ class KeyringSecrets:
         try:
             return AESGCM(self._key(make=False)).decrypt(nonce, sealed, self._account.encode())
         except (InvalidTag, ValueError) as error:
-            raise StoreUnavailable("the keyring's key is not that of the station's secrets") from error
+            raise _unavailable("the keyring's key is not that of the station's secrets") from error
 
     def _key(self, *, make: bool) -> bytes:
         keyring = _keyring()
@@ -70,10 +70,25 @@ class KeyringSecrets:
                 found = b64encode(secrets.token_bytes(KEY_BYTES)).decode()
                 keyring.set_password(SERVICE, self._account, found)
         except keyring.errors.KeyringError as error:
-            raise StoreUnavailable(f"the keyring does not answer: {type(error).__name__}") from error
+            raise _unavailable(f"the keyring does not answer: {type(error).__name__}") from error
         if found is None:
-            raise StoreUnavailable("the keyring has no key of this station")
+            raise _unavailable("the keyring has no key of this station")
         return b64decode(found)
+
+
+def require_keyring() -> None:
+    """Looks whether there is a keyring, without asking it for anything.
+
+    Raises:
+        StoreUnavailable: there is none on this machine, or none that this user can reach.
+        ToolMissing: the package is not installed.
+    """
+    if _keyring().get_keyring().priority <= 0:
+        raise _unavailable("there is no keyring on this machine that could be used")
+
+
+def _unavailable(detail: str) -> StoreUnavailable:
+    return StoreUnavailable(detail, data={"service": "keyring"})
 
 
 def _keyring() -> "ModuleType":

@@ -6,6 +6,7 @@ import sys
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.session.session import Limits as SessionLimits
+from vitale_protocol.settings import refusal
 from vitale_reader.daemon import lifecycle
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.keystore.certificates import Certificates
@@ -15,7 +16,7 @@ from vitale_reader.daemon.transports.stream import StreamLimits
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.version import VERSION
 
-__all__ = ["listen", "stream_limits"]
+__all__ = ["check", "listen", "stream_limits"]
 
 
 def stream_limits(config: Config) -> StreamLimits:
@@ -62,10 +63,25 @@ async def listen(
     return Endpoints(pid=os.getpid(), version=VERSION, unix=unix_file, tls=tls_endpoint)
 
 
+def check(config: Config) -> None:
+    """Looks at the transports without listening.
+
+    Raises:
+        ConfigurationInvalid: a user does not exist, or an address reaches other machines and ``lan`` is not set.
+    """
+    if config.unix.enabled and sys.platform != "win32":
+        _uids(config.unix.users)
+    if config.tls.enabled:
+        tls.require_loopback(config.tls.host, lan=config.tls.lan)
+
+
 def _uids(users: tuple[str, ...]) -> list[int]:
     import pwd  # noqa: PLC0415  not on Windows
 
-    try:
-        return [pwd.getpwnam(user).pw_uid for user in users]
-    except KeyError as error:
-        raise ConfigurationInvalid("a user of unix.users does not exist", data={"path": "unix.users"}) from error
+    found: list[int] = []
+    for user in users:
+        try:
+            found.append(pwd.getpwnam(user).pw_uid)
+        except KeyError as error:
+            raise refusal("unix.users", f"no user of this machine is called {user}") from error
+    return found

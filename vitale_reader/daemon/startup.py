@@ -1,0 +1,104 @@
+"""The checks of a configuration against this machine: made by the daemon at its start, and by ``config check``."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from vitale_protocol.errors import ConfigurationInvalid, ToolMissing, VitaleError
+from vitale_protocol.settings import refusal
+from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.desk.supervisor import WORKER, require_known_tables
+from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
+from vitale_reader.daemon.issuing.seals import read_trust_list
+from vitale_reader.daemon.keystore import keyring_secrets
+from vitale_reader.daemon.site import opening
+from vitale_reader.daemon.transports import listening
+from vitale_reader.home import Home
+from vitale_reader.resolvers.registry import load_resolver
+
+__all__ = ["check"]
+
+#: Seconds in which a driver has to check its options; it imports its libraries first.
+DRIVER_LIMIT = 30.0
+
+
+class _Refused(msgspec.Struct):
+    """A worker's answer to ``--check`` where it refuses something."""
+
+    reason: str
+    detail: str
+    data: dict[str, Any] = {}
+
+
+def check(home: Home, config: Config) -> None:
+    """Makes every check that the start of the daemon makes, in its order; nothing is opened, made or listened to.
+
+    Raises:
+        ConfigurationInvalid: a setting cannot be used on this machine.
+        ToolMissing: a setting needs something that is not installed.
+        StoreUnavailable: the keyring cannot be used.
+    """
+    opening.check(home, config)
+    if config.keys.keyring:
+        keyring_secrets.require_keyring()
+    profiles = read_profiles(config.apcv.profiles, config.station.mode)
+    read_trust_list(config.seals.trust_list)
+    asyncio.run(_check_resolver(config))
+    require_known_tables(config.drivers.enabled, config.drivers.options)
+    listening.check(config)
+    _check_drivers(config, profiles)
+
+
+async def _check_resolver(config: Config) -> None:
+    resolver = load_resolver(config.apcv.resolver)(config.apcv.options, config.station.mode)
+    await resolver.open()
+    await resolver.close()
+
+
+def _check_drivers(config: Config, profiles: Profiles) -> None:
+    """Asks each driver in a process of its own, all at once; the first refusal in the file's order is raised."""
+    workers = [
+        (name, _ask(name, profiles.options(name, config.drivers.options.get(name, {}))))
+        for name in config.drivers.enabled
+    ]
+    refusals = [_answer(name, worker) for name, worker in workers]
+    for refused in refusals:
+        if refused is not None:
+            raise refused
+
+
+def _ask(name: str, options: Mapping[str, object]) -> "subprocess.Popen[bytes]":
+    worker = subprocess.Popen(
+        [*WORKER, name, "--check"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    if worker.stdin is not None:
+        worker.stdin.write(msgspec.json.encode(options))
+        worker.stdin.close()
+        worker.stdin = None
+    return worker
+
+
+def _answer(name: str, worker: "subprocess.Popen[bytes]") -> VitaleError | None:
+    path = f"drivers.options.{name}"
+    try:
+        told, _ = worker.communicate(timeout=DRIVER_LIMIT)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.communicate()
+        return refusal(path, f"driver {name} did not check its options within {DRIVER_LIMIT:.0f} s")
+    if worker.returncode == 0:
+        return None
+    try:
+        refused = msgspec.json.decode(told, type=_Refused)
+    except msgspec.DecodeError:
+        return refusal(path, f"driver {name} ended with status {worker.returncode} when it checked its options")
+    kind = ToolMissing if refused.reason == ToolMissing.reason else ConfigurationInvalid
+    return kind(refused.detail, data=refused.data)
