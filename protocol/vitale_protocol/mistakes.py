@@ -1,34 +1,37 @@
-"""Mistakes in settings, explained from msgspec's errors and the types of the settings."""
+"""Mistakes in settings, found from msgspec's errors and the types of the settings."""
 
 import re
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import msgspec
 from msgspec import inspect
 
-from vitale_protocol.errors import ConfigurationInvalid, JsonValue
-from vitale_protocol.settings import refusal
+from vitale_protocol.errors import JsonValue
 
-__all__ = ["explained"]
+__all__ = ["Mistake", "find"]
+
+Mistake: TypeAlias = tuple[str, str, str | None, tuple[JsonValue, ...]]
+"""The setting's path, the fault, the name written there, and the names that may be."""
 
 _PLACE = re.compile(r" - at `\$(?P<place>[^`]*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")
 _VALUE = re.compile(r"Invalid enum value (?:'(?P<text>.*)'|(?P<number>-?\d+))", re.DOTALL)
 
 
-def explained(error: msgspec.ValidationError, kind: type[object], table: str) -> ConfigurationInvalid:
-    """The error for a value of a table that is not of its kind."""
+def find(error: msgspec.ValidationError, kind: type[object], table: str) -> Mistake:
+    """The mistake behind an error of a table that is not of its kind."""
     text = str(error)
     found = _PLACE.search(text)
     place = found["place"].removeprefix(".") if found else ""
     why = _PLACE.sub("", text)
     if unknown := _UNKNOWN.match(why):
         path = _joined(table, place, unknown["name"])
-        return refusal(path, "no such setting", unknown["name"], _fields(_at(kind, place)))
+        return path, "no such setting", unknown["name"], _fields(_at(kind, place))
     if value := _VALUE.match(why):
         written = value["text"] if value["number"] is None else value["number"]
-        return refusal(_joined(table, place), f"{written} cannot be used", written, _values(_at(kind, place)))
-    return refusal(_joined(table, place), why[:1].lower() + why[1:])
+        return _joined(table, place), f"{written} cannot be used", written, _values(_at(kind, place))
+    return _joined(table, place), why[:1].lower() + why[1:], None, ()
 
 
 def _joined(*parts: str) -> str:

@@ -26,9 +26,9 @@ def convert_settings(settings: Mapping[str, object], kind: type[T], *, table: st
     try:
         return msgspec.convert(dict(settings), kind)
     except msgspec.ValidationError as error:
-        from vitale_protocol.mistakes import explained  # noqa: PLC0415  loaded where there is a mistake
+        from vitale_protocol import mistakes  # noqa: PLC0415  loaded where there is one
 
-        raise explained(error, kind, table) from error
+        raise refusal(*mistakes.find(error, kind, table)) from error
 
 
 def refusal(path: str, why: str, name: str | None = None, choices: tuple[JsonValue, ...] = ()) -> ConfigurationInvalid:

@@ -9,16 +9,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
-from vitale_drivers.base import Emit, Options, Preview, Started, Transmit, Transmitted
+from vitale_drivers.base import Emit, Options, Preview, Started
 from vitale_drivers.camera.capture import CameraBus, CameraPlace
 from vitale_drivers.camera.frames import Decoder
 from vitale_drivers.camera.reader import CameraReader, Found
 from vitale_drivers.camera.settings import Settings, parse_options
 from vitale_drivers.camera.view import MEDIA
 from vitale_drivers.readers.discovery import PollingDriver
-from vitale_protocol.errors import MediumUnsupported, ReaderGone
 from vitale_protocol.extras import missing
-from vitale_protocol.problems import Problem
 
 __all__ = ["CameraDriver"]
 
@@ -59,12 +57,6 @@ class CameraDriver(PollingDriver[CameraReader]):
             self._decoder = _zxing_decoder()
         self.begin(emit, Started(driver=self.name, media=self.media, version=version))
 
-    def transmit(self, command: Transmit) -> None:
-        """Nothing in view of a camera takes APDUs."""
-        gone = self.reader(command.reader) is None
-        problem = Problem(ReaderGone.reason) if gone else Problem(MediumUnsupported.reason, "lease")
-        self.emit(Transmitted(id=command.id, responses=(), problem=problem))
-
     def preview(self, command: Preview) -> None:
         """Gives pictures of what a camera sees while it is armed."""
         reader = self.reader(command.reader)
@@ -90,7 +82,7 @@ class CameraDriver(PollingDriver[CameraReader]):
                 reader.order(Found(now))
         self._places = found
         for place in found.values():
-            make = partial(CameraReader, place, bus, decoder, self._settings, self.emit, self.troubles)
+            make = partial(CameraReader, place, bus, decoder, self._settings, self.emit, self.reader_health)
             self.add(place.id, make)
 
 

@@ -19,7 +19,7 @@ from vitale_drivers.camera.frames import Decoder, Eye
 from vitale_drivers.camera.series import Seen
 from vitale_drivers.camera.settings import Settings
 from vitale_drivers.camera.view import MEDIA, Moment, View
-from vitale_drivers.readers.health import Troubles
+from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import ReaderThread
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
@@ -53,13 +53,13 @@ class CameraReader(ReaderThread[Order]):
         decoder: Callable[[], Decoder],
         settings: Settings,
         emit: Emit,
-        troubles: Troubles,
+        reader_health: HealthOfReaders,
     ) -> None:
         """Stores; nothing is touched."""
         reader = Reader(
             id=place.id, name=place.name, driver="camera", media=MEDIA, state="empty", simulated=place.simulated
         )
-        super().__init__(reader, emit, troubles)
+        super().__init__(reader, emit, reader_health)
         self._place: CameraPlace | None = place
         self._bus = bus
         self._settings = settings

@@ -75,7 +75,7 @@ class NfcDriver(PollingDriver[NfcReader]):
         for address in self._open_addresses():
             for place in bus.places(address):
                 self._seen.add(address)
-                make = partial(NfcReader, place, bus, self._profiles, self._settings, self.emit, self.troubles)
+                make = partial(NfcReader, place, bus, self._profiles, self._settings, self.emit, self.reader_health)
                 self.add(place.id, make)
 
     def _open_addresses(self) -> list[Address]:

@@ -13,7 +13,7 @@ from vitale_drivers.nfc.field import MEDIUM, Field
 from vitale_drivers.nfc.settings import Settings
 from vitale_drivers.nfc.timed import TimedLink
 from vitale_drivers.nfc.transport import Link, NfcBus, NfcPlace
-from vitale_drivers.readers.health import Troubles
+from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import PluggedReader
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import ReaderError, ReaderGone
@@ -37,14 +37,14 @@ class NfcReader(PluggedReader[Order, NfcPlace, Link]):
         profiles: tuple[Profile, ...],
         settings: Settings,
         emit: Emit,
-        troubles: Troubles,
+        reader_health: HealthOfReaders,
     ) -> None:
         """Stores; nothing is touched."""
         media = (MEDIUM,) if profiles else ()
         reader = Reader(
             id=place.id, name=place.name, driver="nfc", media=media, state="empty", simulated=place.simulated
         )
-        super().__init__(place, bus, reader, settings.look, emit, troubles)
+        super().__init__(place, bus, reader, settings.look, emit, reader_health)
         self._profiles = profiles
         self._settings = settings
         self._tasks: deque[Task] = deque()

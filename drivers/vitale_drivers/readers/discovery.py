@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from vitale_drivers.base import Arm, Disarm, Driver, Emit, Health, Options, Report
-from vitale_drivers.readers.health import Troubles
+from vitale_drivers.base import Arm, Disarm, Driver, Emit, Health, Options, Report, Transmit, Transmitted
+from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import ReaderThread
+from vitale_protocol.errors import MediumUnsupported, ReaderGone
+from vitale_protocol.problems import Problem
 
 __all__ = ["PollingDriver"]
 
@@ -33,7 +35,7 @@ class PollingDriver(Driver, Generic[ReaderT]):
     def __init__(self, options: Options, look: float, well: Health | None = None) -> None:
         super().__init__(options)
         self.readers: dict[str, ReaderT] = {}
-        self.troubles = Troubles(self.emit, Health(state="ok") if well is None else well)
+        self.reader_health = HealthOfReaders(self.emit, Health(state="ok") if well is None else well)
         self._look_every = look
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -55,7 +57,7 @@ class PollingDriver(Driver, Generic[ReaderT]):
         """Says that the driver is open and well, and looks for readers from now on."""
         self._emit_to = emit
         self.emit(started)
-        self.emit(self.troubles.health)
+        self.emit(self.reader_health.health)
         self.look()
         if self.has_to_look():
             self._finder.start()
@@ -87,6 +89,12 @@ class PollingDriver(Driver, Generic[ReaderT]):
         with self._lock:
             self._armed = command
             self._order(command)
+
+    def transmit(self, command: Transmit) -> None:
+        """Answers that nothing takes APDUs here; a driver of chips overrides it."""
+        gone = self.reader(command.reader) is None
+        problem = Problem(ReaderGone.reason) if gone else Problem(MediumUnsupported.reason, "lease")
+        self.emit(Transmitted(id=command.id, responses=(), problem=problem))
 
     def disarm(self) -> None:
         """Ends the effect of ``arm``."""

@@ -7,10 +7,10 @@ from vitale_drivers.base import Health, Report
 from vitale_protocol.errors import ReaderError
 from vitale_protocol.problems import Problem
 
-__all__ = ["Troubles"]
+__all__ = ["HealthOfReaders"]
 
 
-class Troubles:
+class HealthOfReaders:
     """The readers that are there and cannot be used; any thread may tell.
 
     Args:

@@ -14,7 +14,7 @@ import msgspec
 
 from vitale_drivers.base import Emit, Report
 from vitale_drivers.readers.call_timer import CallTimer
-from vitale_drivers.readers.health import Troubles
+from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.status import ReaderStatus
 from vitale_protocol.errors import ReaderError, ReaderGone
 from vitale_protocol.events import Reader
@@ -91,7 +91,7 @@ class ReaderThread(abc.ABC, Generic[OrderT]):
     Args:
         reader: what clients know it as, empty.
         emit: takes its reports.
-        troubles: takes what is the matter with it, for the driver's health.
+        reader_health: takes what is the matter with it, for the driver's health.
 
     Attributes:
         status: reports what becomes of it.
@@ -100,9 +100,9 @@ class ReaderThread(abc.ABC, Generic[OrderT]):
         closed: whether it is to end.
     """
 
-    def __init__(self, reader: Reader, emit: Emit, troubles: Troubles) -> None:
+    def __init__(self, reader: Reader, emit: Emit, reader_health: HealthOfReaders) -> None:
         self.id = reader.id
-        self.status = ReaderStatus(reader.id, self.emit, troubles)
+        self.status = ReaderStatus(reader.id, self.emit, reader_health)
         self.changed = threading.Condition()
         self.orders: deque[OrderT] = deque()
         self.closed = False
@@ -164,7 +164,7 @@ class PluggedReader(ReaderThread[OrderT], Generic[OrderT, PlaceT, DeviceT]):
         reader: what clients know it as, empty.
         look: seconds between two attempts to find or open it.
         emit: takes its reports.
-        troubles: takes what is the matter with it.
+        reader_health: takes what is the matter with it.
 
     Attributes:
         reader: what clients know it as, empty.
@@ -175,9 +175,15 @@ class PluggedReader(ReaderThread[OrderT], Generic[OrderT, PlaceT, DeviceT]):
     """Seconds in one call of the binding: far beyond what any of them may take."""
 
     def __init__(
-        self, place: PlaceT, bus: Bus[Any, PlaceT, DeviceT], reader: Reader, look: float, emit: Emit, troubles: Troubles
+        self,
+        place: PlaceT,
+        bus: Bus[Any, PlaceT, DeviceT],
+        reader: Reader,
+        look: float,
+        emit: Emit,
+        reader_health: HealthOfReaders,
     ) -> None:
-        super().__init__(reader, emit, troubles)
+        super().__init__(reader, emit, reader_health)
         self.reader = reader
         self.timer = CallTimer()
         self._place = place

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from vitale_drivers.base import Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report
-from vitale_drivers.readers.health import Troubles
+from vitale_drivers.readers.health import HealthOfReaders
 from vitale_protocol.errors import ReaderError
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
@@ -20,12 +20,12 @@ class ReaderStatus:
         trouble: why it cannot be used, or None.
     """
 
-    def __init__(self, reader: str, emit: Callable[[Report], None], troubles: Troubles) -> None:
+    def __init__(self, reader: str, emit: Callable[[Report], None], reader_health: HealthOfReaders) -> None:
         """Stores; nothing is reported yet."""
         self.trouble: ReaderError | None = None
         self._reader = reader
         self._emit = emit
-        self._troubles = troubles
+        self._reader_health = reader_health
         self._shown: Reader | None = None
 
     def show(self, reader: Reader) -> None:
@@ -45,7 +45,7 @@ class ReaderStatus:
         """Reports that it works."""
         self.trouble = None
         self.show(reader)
-        self._troubles.tell(self._reader, None)
+        self._reader_health.tell(self._reader, None)
 
     def ill(self, reader: Reader, error: ReaderError) -> bool:
         """Reports that it cannot be used; returns whether the cause is another than before."""
@@ -53,7 +53,7 @@ class ReaderStatus:
         new = before is None or (before.reason, before.variant) != (error.reason, error.variant)
         self.trouble = error
         self.show(msgspec.structs.replace(reader, state="unavailable", error=error.reason))
-        self._troubles.tell(self._reader, error)
+        self._reader_health.tell(self._reader, error)
         return new
 
     def remind(self) -> None:
@@ -64,7 +64,7 @@ class ReaderStatus:
     def gone(self) -> None:
         """Reports that it is not there any more."""
         self.trouble = None
-        self._troubles.tell(self._reader, None)
+        self._reader_health.tell(self._reader, None)
         if self._shown is not None:
             self._shown = None
             self._emit(ReaderRemoved(reader=self._reader))

@@ -9,15 +9,13 @@ from functools import partial
 from importlib.metadata import version
 from typing import ClassVar
 
-from vitale_drivers.base import Emit, Options, Started, Transmit, Transmitted
+from vitale_drivers.base import Emit, Options, Started
 from vitale_drivers.readers.discovery import PollingDriver
 from vitale_drivers.scanner.reader import ScannerReader
 from vitale_drivers.scanner.scans import MEDIA
 from vitale_drivers.scanner.settings import Settings, parse_options
 from vitale_drivers.scanner.transport import ScannerBus
-from vitale_protocol.errors import MediumUnsupported, ReaderGone
 from vitale_protocol.extras import missing
-from vitale_protocol.problems import Problem
 
 __all__ = ["ScannerDriver"]
 
@@ -48,12 +46,6 @@ class ScannerDriver(PollingDriver[ScannerReader]):
             self._bus = _serial_bus(self._settings)
         self.begin(emit, Started(driver=self.name, media=self.media, version=f"pyserial {version('pyserial')}"))
 
-    def transmit(self, command: Transmit) -> None:
-        """There is nothing behind an imager that takes APDUs."""
-        gone = self.reader(command.reader) is None
-        problem = Problem(ReaderGone.reason) if gone else Problem(MediumUnsupported.reason, "lease")
-        self.emit(Transmitted(id=command.id, responses=(), problem=problem))
-
     def has_to_look(self) -> bool:
         """Always: an imager may come at any time."""
         return True
@@ -65,7 +57,7 @@ class ScannerDriver(PollingDriver[ScannerReader]):
             return
         for address in self._addresses:
             for place in bus.places(address):
-                make = partial(ScannerReader, place, bus, self._settings, self._framing, self.emit, self.troubles)
+                make = partial(ScannerReader, place, bus, self._settings, self._framing, self.emit, self.reader_health)
                 self.add(place.id, make)
 
 

@@ -7,7 +7,7 @@ lock that the thread takes for each piece that it has read.
 import time
 
 from vitale_drivers.base import Arm, Disarm, Emit
-from vitale_drivers.readers.health import Troubles
+from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import PluggedReader
 from vitale_drivers.scanner.framing import Framing, LineReader
 from vitale_drivers.scanner.scans import MEDIA, Scans
@@ -34,13 +34,13 @@ class ScannerReader(PluggedReader[Order, ScannerPlace, Line]):
         settings: Settings,
         framing: Framing,
         emit: Emit,
-        troubles: Troubles,
+        reader_health: HealthOfReaders,
     ) -> None:
         """Stores; nothing is touched."""
         reader = Reader(
             id=place.id, name=place.name, driver="scanner", media=MEDIA, state="empty", simulated=place.simulated
         )
-        super().__init__(place, bus, reader, settings.look, emit, troubles)
+        super().__init__(place, bus, reader, settings.look, emit, reader_health)
         self._settings = settings
         self._framing = framing
         self._scans = Scans(reader, settings.grace, settings.repeat, self.status.report)

@@ -1,7 +1,7 @@
 """The health of a driver is that of its readers, told when it changes and not otherwise."""
 
 from vitale_drivers.base import Health, Report
-from vitale_drivers.readers.health import Troubles
+from vitale_drivers.readers.health import HealthOfReaders
 from vitale_protocol.errors import ReaderBusy, ReaderUnavailable
 from vitale_protocol.problems import Problem
 
@@ -10,17 +10,17 @@ BUSY = ReaderBusy("something else has it", variant="camera", data={"holder": "zo
 
 def test_health_follows_from_what_is_the_matter_with_the_readers() -> None:
     told: list[Report] = []
-    troubles = Troubles(told.append, Health(state="ok"))
-    troubles.tell("camera:2", None)
+    reader_health = HealthOfReaders(told.append, Health(state="ok"))
+    reader_health.tell("camera:2", None)
     assert told == []
-    troubles.tell("camera:2", BUSY)
+    reader_health.tell("camera:2", BUSY)
     busy = Health(state="degraded", problem=Problem("reader_busy", "camera", "camera:2: something else has it (zoom)"))
     assert told == [busy]
-    troubles.tell("camera:2", BUSY)
+    reader_health.tell("camera:2", BUSY)
     assert told == [busy], "nothing new"
-    troubles.tell("camera:1", ReaderUnavailable("silent"))
+    reader_health.tell("camera:1", ReaderUnavailable("silent"))
     first = Health(state="degraded", problem=Problem("reader_unavailable", detail="camera:1: silent"))
     assert told == [busy, first]
-    troubles.tell("camera:1", None)
-    troubles.tell("camera:2", None)
+    reader_health.tell("camera:1", None)
+    reader_health.tell("camera:2", None)
     assert told == [busy, first, busy, Health(state="ok")]

@@ -7,7 +7,7 @@ import pytest
 
 from vitale_drivers.base import Arm, Disarm, Health, ReaderAdded, ReaderChanged, ReaderRemoved
 from vitale_drivers.contract import Inbox
-from vitale_drivers.readers.health import Troubles
+from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import Place, PluggedReader
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
 from vitale_protocol.events import Reader
@@ -66,7 +66,7 @@ class FakeReader(PluggedReader[Arm | Disarm, Place[str], FakeDevice]):
 
 def reader_on(bus: FakeBus, inbox: Inbox) -> FakeReader:
     reader = Reader(id="x", name="x", driver="d", media=(), state="empty", simulated=False)
-    return FakeReader(PLACE, bus, reader, 0.01, inbox, Troubles(inbox, Health(state="ok")))
+    return FakeReader(PLACE, bus, reader, 0.01, inbox, HealthOfReaders(inbox, Health(state="ok")))
 
 
 def fail(device: FakeDevice, error: ReaderError) -> None:

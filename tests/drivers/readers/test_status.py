@@ -3,7 +3,7 @@
 import pytest
 
 from vitale_drivers.base import Health, Progress, ReaderAdded, ReaderChanged, ReaderRemoved, Report
-from vitale_drivers.readers.health import Troubles
+from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.status import ReaderStatus
 from vitale_protocol.errors import ReaderBusy
 from vitale_protocol.events import Reader
@@ -20,7 +20,7 @@ def reports() -> list[Report]:
 
 @pytest.fixture
 def status(reports: list[Report]) -> ReaderStatus:
-    return ReaderStatus("r", reports.append, Troubles(reports.append, Health(state="ok")))
+    return ReaderStatus("r", reports.append, HealthOfReaders(reports.append, Health(state="ok")))
 
 
 def test_a_reader_is_added_changed_and_removed_once(status: ReaderStatus, reports: list[Report]) -> None:
