@@ -6,17 +6,17 @@ import msgspec
 import msgspec.inspect as mi
 
 from docs.generator.markdown import GENERATED, attributes, default, members, prose, table, type_in_words
-from vitale_drivers.camera import settings as camera_settings
-from vitale_drivers.nfc import settings as nfc_settings
-from vitale_drivers.scanner import settings as scanner_settings
+from vitale_drivers.camera.settings import CameraSettings
+from vitale_drivers.nfc.settings import NfcSettings
+from vitale_drivers.scanner.settings import ScannerSettings
 from vitale_reader.daemon import config
 
 __all__ = ["DRIVERS", "page", "settings"]
 
 DRIVERS: dict[str, type[msgspec.Struct]] = {
-    "camera": camera_settings.Settings,
-    "nfc": nfc_settings.Settings,
-    "scanner": scanner_settings.Settings,
+    "camera": CameraSettings,
+    "nfc": NfcSettings,
+    "scanner": ScannerSettings,
 }
 """The options of the drivers that have a struct of them."""
 

@@ -15,16 +15,16 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vitale_drivers.camera.settings import Address
+from vitale_drivers.camera.settings import CameraAddress
 from vitale_drivers.readers.lifecycle import Bus, Place
 from vitale_protocol.errors import ReaderError
 
-__all__ = ["CameraBus", "CameraPlace", "Capture", "Feed", "Picture", "Pixels", "Shot"]
+__all__ = ["CameraBus", "CameraPicture", "CameraPlace", "Capture", "Feed", "Pixels", "Shot"]
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
 
-class Picture(Protocol):
+class CameraPicture(Protocol):
     """What a camera delivered, as it delivered it."""
 
     @property
@@ -46,18 +46,18 @@ class Shot:
     """A picture with its number in the feed and when it came, in seconds of the monotonic clock."""
 
     number: int
-    picture: Picture
+    picture: CameraPicture
     at: float
 
 
-CameraPlace: TypeAlias = Place[Address]
+CameraPlace: TypeAlias = Place[CameraAddress]
 
 
 class Capture(abc.ABC):
     """A camera that is open. Its calls are for one thread, but for ``cancel``."""
 
     @abc.abstractmethod
-    def read(self) -> Picture | None:
+    def read(self) -> CameraPicture | None:
         """Waits for the next picture; None: there are no more, as at the end of a file.
 
         Raises:
@@ -73,7 +73,7 @@ class Capture(abc.ABC):
         """Lets go of the camera; it may be gone already."""
 
 
-class CameraBus(Bus[Address, CameraPlace, Capture], Protocol):
+class CameraBus(Bus[CameraAddress, CameraPlace, Capture], Protocol):
     """How cameras are found and opened; there is one for OpenCV, and tests have others."""
 
     def refused(self, place: CameraPlace) -> ReaderError | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vitale_drivers.camera.capture import CameraPlace
-from vitale_drivers.camera.settings import Address
+from vitale_drivers.camera.settings import CameraAddress
 
 __all__ = ["Devices", "Node", "ask_node"]
 
@@ -89,11 +89,11 @@ class Devices:
         self._linux = platform.startswith("linux")
         self._answers: dict[tuple[str, int], Node | None] = {}
 
-    def places(self, address: Address) -> tuple[CameraPlace, ...]:
+    def places(self, address: CameraAddress) -> tuple[CameraPlace, ...]:
         """The cameras at an address now."""
         match address.kind:
             case "auto":
-                return self._all(address) if self._linux else (_indexed(Address("index", "0")),)
+                return self._all(address) if self._linux else (_indexed(CameraAddress("index", "0")),)
             case "node":
                 return self._at(address)
             case "index":
@@ -109,7 +109,7 @@ class Devices:
             case "url":
                 return (_stream(address),)
 
-    def _all(self, address: Address) -> tuple[CameraPlace, ...]:
+    def _all(self, address: CameraAddress) -> tuple[CameraPlace, ...]:
         found = self._found()
         shared = Counter(one.serial for one in found)
         return tuple(
@@ -124,7 +124,7 @@ class Devices:
             for one in found
         )
 
-    def _at(self, address: Address) -> tuple[CameraPlace, ...]:
+    def _at(self, address: CameraAddress) -> tuple[CameraPlace, ...]:
         # Links of udev, such as /dev/v4l/by-id, lead to nodes.
         node = Path(os.path.realpath(address.where))
         return tuple(place for place in self._all(address) if Path(place.where).name == node.name)
@@ -170,12 +170,12 @@ class Devices:
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _indexed(address: Address) -> CameraPlace:
+def _indexed(address: CameraAddress) -> CameraPlace:
     number = int(address.where)
     return CameraPlace(f"camera:index:{number}", f"Camera {number + 1}", address, where=str(number))
 
 
-def _stream(address: Address) -> CameraPlace:
+def _stream(address: CameraAddress) -> CameraPlace:
     """Without the name, the password and the query that may stand in a URL."""
     parts = urlsplit(address.where)
     host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname

@@ -11,9 +11,9 @@ from typing import ClassVar
 
 from vitale_drivers.base import Emit, Options, Preview, Started
 from vitale_drivers.camera.capture import CameraBus, CameraPlace
-from vitale_drivers.camera.frames import Decoder
+from vitale_drivers.camera.frames import SymbolDecoder
 from vitale_drivers.camera.reader import CameraReader, Found
-from vitale_drivers.camera.settings import Settings, parse_options
+from vitale_drivers.camera.settings import CameraSettings, parse_options
 from vitale_drivers.camera.view import MEDIA
 from vitale_drivers.readers.discovery import PollingDriver
 from vitale_protocol.extras import missing
@@ -25,13 +25,13 @@ _MOVING = frozenset({"auto", "node", "file"})
 
 
 class CameraDriver(PollingDriver[CameraReader]):
-    """Webcams, video files and streams; its options are those of ``settings.Settings``."""
+    """Webcams, video files and streams; its options are those of ``CameraSettings``."""
 
     name: ClassVar[str] = "camera"
     media: ClassVar[tuple[str, ...]] = MEDIA
 
     def __init__(
-        self, options: Options, bus: CameraBus | None = None, decoder: Callable[[], Decoder] | None = None
+        self, options: Options, bus: CameraBus | None = None, decoder: Callable[[], SymbolDecoder] | None = None
     ) -> None:
         """Checks the options; ``bus`` finds cameras and ``decoder`` reads codes, unless a test brings its own.
 
@@ -86,7 +86,7 @@ class CameraDriver(PollingDriver[CameraReader]):
             self.add(place.id, make)
 
 
-def _opencv_bus(settings: Settings) -> tuple[CameraBus, str]:
+def _opencv_bus(settings: CameraSettings) -> tuple[CameraBus, str]:
     try:
         # Late, for it takes long, and needs native libraries, where this need not.
         from vitale_drivers.camera.opencv import VERSION, OpenCvBus  # noqa: PLC0415
@@ -95,7 +95,7 @@ def _opencv_bus(settings: Settings) -> tuple[CameraBus, str]:
     return OpenCvBus(settings), VERSION
 
 
-def _zxing_decoder() -> Callable[[], Decoder]:
+def _zxing_decoder() -> Callable[[], SymbolDecoder]:
     try:
         from vitale_drivers.decoding import StreamDecoder  # noqa: PLC0415 - likewise
     except (ImportError, OSError) as error:

@@ -4,7 +4,7 @@ import threading
 import time
 
 from vitale_drivers.camera.capture import CameraBus, CameraPlace, Feed
-from vitale_drivers.camera.settings import Settings
+from vitale_drivers.camera.settings import CameraSettings
 
 __all__ = ["Feeds"]
 
@@ -23,7 +23,7 @@ class Feeds:
         current: the one that is looked at, or None.
     """
 
-    def __init__(self, bus: CameraBus, settings: Settings, changed: threading.Condition) -> None:
+    def __init__(self, bus: CameraBus, settings: CameraSettings, changed: threading.Condition) -> None:
         """Stores; ``changed`` is notified whenever there is something new of a feed."""
         self.current: Feed | None = None
         self._bus = bus

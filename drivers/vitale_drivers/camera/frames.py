@@ -10,15 +10,15 @@ import numpy as np
 
 from vitale_drivers.base import Preview, PreviewFrame, Progress, Report
 from vitale_drivers.camera.capture import Pixels, Shot
-from vitale_drivers.camera.liveness import Watch, is_dark
-from vitale_drivers.camera.series import Seen
-from vitale_drivers.camera.settings import Settings
+from vitale_drivers.camera.liveness import Liveness, is_dark
+from vitale_drivers.camera.series import SeenSymbol
+from vitale_drivers.camera.settings import CameraSettings
 from vitale_drivers.camera.view import MEDIA
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import ReaderUnavailable
 from vitale_protocol.problems import Problem
 
-__all__ = ["DARK", "Decoder", "Eye"]
+__all__ = ["DARK", "FramePipeline", "SymbolDecoder"]
 
 DARK = Problem(ReaderUnavailable.reason, "camera-dark")
 
@@ -31,15 +31,15 @@ _FASTEST = 0.1
 """Seconds between two pictures for people: to make one takes as long as to read one."""
 
 
-class Decoder(Protocol):
+class SymbolDecoder(Protocol):
     """Finds the codes in consecutive pictures of one camera; ``vitale_drivers.decoding.StreamDecoder``."""
 
-    def see(self, frame: Pixels, /, *, around: bool) -> Sequence[Seen]:
+    def see(self, frame: Pixels, /, *, around: bool) -> Sequence[SeenSymbol]:
         """The codes in one picture, grey; ``around``: wherever they are, not only where one was before."""
         ...
 
 
-class Eye:
+class FramePipeline:
     """Looks at the pictures of one camera, from each opening to its closing.
 
     Attributes:
@@ -48,16 +48,18 @@ class Eye:
         told_dark: whether it was told that the picture is black.
     """
 
-    def __init__(self, reader: str, decoder: Callable[[], Decoder], presence: Presence, settings: Settings) -> None:
+    def __init__(
+        self, reader: str, decoder: Callable[[], SymbolDecoder], presence: Presence, settings: CameraSettings
+    ) -> None:
         """Stores; ``decoder`` makes one for each opening."""
         self.is_sure = False
         self.told_dark = False
         self._reader = reader
         self._make_decoder = decoder
-        self._decoder: Decoder | None = None
+        self._decoder: SymbolDecoder | None = None
         self._presence = presence
         self._settings = settings
-        self._watch = Watch(settings.still, settings.dark)
+        self._liveness = Liveness(settings.still, settings.dark)
         self._dark = False
         self._damaged = 0
         self._preview: Preview | None = None
@@ -66,7 +68,7 @@ class Eye:
     def open(self, *, simulated: bool) -> None:
         """A camera opens; a program may show the same picture for as long as it likes."""
         self._decoder = self._make_decoder()
-        self._watch = Watch(0.0 if simulated else self._settings.still, self._settings.dark)
+        self._liveness = Liveness(0.0 if simulated else self._settings.still, self._settings.dark)
         self._damaged = 0
         self.is_sure = self._dark = False
 
@@ -89,14 +91,14 @@ class Eye:
         self._damaged = 0
         # A JPEG is compared as it came, for it is short; of what is not compressed, the light alone.
         told = min(shot.picture.pixels, grey, key=np.size)
-        verdict = self._watch.saw(told, dark=is_dark(grey), now=shot.at)
+        verdict = self._liveness.saw(told, dark=is_dark(grey), now=shot.at)
         if verdict == "still":
             raise ReaderUnavailable("the camera's picture stands still", variant="camera-still")
         self.is_sure = verdict != "unsure"
         self._dark = verdict == "dark"
         return grey
 
-    def decode(self, grey: Pixels, *, simple: bool) -> Sequence[Seen]:
+    def decode(self, grey: Pixels, *, simple: bool) -> Sequence[SeenSymbol]:
         """The codes in a picture; ``simple``: there was but one lately, and that is what is presented.
 
         Otherwise there may be another one beside it, which makes it ambiguous; or it is a poster, and the phone is

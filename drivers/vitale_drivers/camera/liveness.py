@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Verdict", "Watch", "is_dark"]
+__all__ = ["Liveness", "Verdict", "is_dark"]
 
 Verdict: TypeAlias = Literal["unsure", "alive", "dark", "still"]
 """``unsure``: nothing is wrong so far, but nothing has moved yet."""
@@ -37,7 +37,7 @@ def is_dark(grey: NDArray[np.uint8]) -> bool:
 
 
 @dataclass(slots=True)
-class Watch:
+class Liveness:
     """What was seen of one feed.
 
     Attributes:

@@ -25,7 +25,7 @@ import numpy as np
 from vitale_drivers.camera.capture import CameraPlace, Capture, Pixels
 from vitale_drivers.camera.devices import Devices
 from vitale_drivers.camera.faults import explain, is_there, refused
-from vitale_drivers.camera.settings import Address, Settings
+from vitale_drivers.camera.settings import CameraAddress, CameraSettings
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
 from vitale_protocol.privacy import concealed
 
@@ -110,12 +110,12 @@ def _bytes(pixels: object) -> Pixels:
 class OpenCvBus:
     """The cameras of this machine, video files and streams."""
 
-    def __init__(self, settings: Settings, devices: Devices | None = None) -> None:
+    def __init__(self, settings: CameraSettings, devices: Devices | None = None) -> None:
         """Takes the options; looks at nothing."""
         self._settings = settings
         self._devices = Devices() if devices is None else devices
 
-    def places(self, address: Address) -> tuple[CameraPlace, ...]:
+    def places(self, address: CameraAddress) -> tuple[CameraPlace, ...]:
         """The cameras at an address now."""
         return self._devices.places(address)
 
@@ -146,7 +146,7 @@ def _opened(place: CameraPlace, what: str | int, backend: int, parameters: list[
     return source
 
 
-def _limits(settings: Settings) -> list[int]:
+def _limits(settings: CameraSettings) -> list[int]:
     opening, reading = round(settings.open_limit * 1000), round(settings.frame_limit * 1000)
     return [
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, opening),
@@ -155,7 +155,7 @@ def _limits(settings: Settings) -> list[int]:
     ]
 
 
-def _wishes(settings: Settings) -> list[int]:
+def _wishes(settings: CameraSettings) -> list[int]:
     """What a camera is asked for; exposure and focus are its own affair."""
     return [
         *(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),  # first, for the sizes depend on it

@@ -15,10 +15,10 @@ import msgspec
 from vitale_drivers.base import Arm, Disarm, Emit, Preview, Report
 from vitale_drivers.camera.capture import CameraBus, CameraPlace, Feed, Shot
 from vitale_drivers.camera.feeds import Feeds
-from vitale_drivers.camera.frames import Decoder, Eye
-from vitale_drivers.camera.series import Seen
-from vitale_drivers.camera.settings import Settings
-from vitale_drivers.camera.view import MEDIA, Moment, View
+from vitale_drivers.camera.frames import FramePipeline, SymbolDecoder
+from vitale_drivers.camera.series import SeenSymbol
+from vitale_drivers.camera.settings import CameraSettings
+from vitale_drivers.camera.view import MEDIA, CameraView, Moment
 from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import ReaderThread
 from vitale_drivers.readers.presence import Presence
@@ -50,8 +50,8 @@ class CameraReader(ReaderThread[Order]):
         self,
         place: CameraPlace,
         bus: CameraBus,
-        decoder: Callable[[], Decoder],
-        settings: Settings,
+        decoder: Callable[[], SymbolDecoder],
+        settings: CameraSettings,
         emit: Emit,
         reader_health: HealthOfReaders,
     ) -> None:
@@ -64,12 +64,12 @@ class CameraReader(ReaderThread[Order]):
         self._bus = bus
         self._settings = settings
         self._presence = Presence(place.id)
-        self._view = View(
+        self._view = CameraView(
             reader, self._presence, lambda: str(uuid.uuid4()), settle=settings.settle, collect=settings.collect
         )
         self._feeds = Feeds(bus, settings, self.changed)
         self._number = 0
-        self._eye = Eye(place.id, decoder, self._presence, settings)
+        self._frames = FramePipeline(place.id, decoder, self._presence, settings)
         self._retry_at = 0.0
         self._unwanted_since: float | None = None
         self._warm_until = 0.0
@@ -106,13 +106,13 @@ class CameraReader(ReaderThread[Order]):
             match self.orders.popleft():
                 case Arm() as order:
                     self._presence.arm(order)
-                    self._eye.told_dark = False
+                    self._frames.told_dark = False
                     if self._wanted(time.monotonic()):
                         self.status.remind()
                 case Disarm():
                     self._presence.disarm()
                 case Preview() as order:
-                    self._eye.preview(order)
+                    self._frames.preview(order)
                 case Found(place):
                     self._move(place)
 
@@ -169,13 +169,13 @@ class CameraReader(ReaderThread[Order]):
     # ── pictures ──
 
     def _open(self, place: CameraPlace) -> None:
-        self._eye.open(simulated=place.simulated)
+        self._frames.open(simulated=place.simulated)
         self._number = 0
         self._feeds.open(place)
 
     def _close(self) -> None:
         self._feeds.close()
-        self._eye.close()
+        self._frames.close()
 
     def _attend(self, feed: Feed, now: float) -> None:
         if feed.fault is not None:
@@ -199,22 +199,22 @@ class CameraReader(ReaderThread[Order]):
 
     def _look(self, shot: Shot) -> None:
         try:
-            grey = self._eye.examine(shot)
+            grey = self._frames.examine(shot)
         except ReaderUnavailable as error:
             self._fail(error)
             return
         if grey is None:
             return
-        symbols: Sequence[Seen] = ()
-        if self._eye.is_sure:
+        symbols: Sequence[SeenSymbol] = ()
+        if self._frames.is_sure:
             self.status.well(self._view.reader)
-            symbols = self._eye.decode(grey, simple=self._view.simple)
+            symbols = self._frames.decode(grey, simple=self._view.simple)
         # What was ordered meanwhile is obeyed: who has disarmed wants nothing to be presented any more.
         self._take_orders()
         if self._feeds.current is not None:
             now = time.monotonic()
             self._tell(self._view.saw(symbols, Moment(now=now, at=time.time(), elapsed=now - shot.at)))
-            self._tell(self._eye.pictures(shot, time.time(), now))
+            self._tell(self._frames.pictures(shot, time.time(), now))
 
     # ── how the camera is ──
 

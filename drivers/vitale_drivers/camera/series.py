@@ -12,7 +12,7 @@ Rules:
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["Box", "Part", "Seen", "Series"]
+__all__ = ["Box", "Part", "SeenSymbol", "Series"]
 
 Box = tuple[float, float, float, float]
 
@@ -41,7 +41,7 @@ class Part(Protocol):
         ...
 
 
-class Seen(Protocol):
+class SeenSymbol(Protocol):
     """A symbol in a picture, as ``vitale_drivers.decoding`` gives it."""
 
     @property
@@ -79,7 +79,7 @@ class Series:
         self._collect = collect
         self._series: dict[tuple[str, int, int], _Collected] = {}
 
-    def whole(self, symbol: Seen, now: float) -> bytes | None:
+    def whole(self, symbol: SeenSymbol, now: float) -> bytes | None:
         """The content of the whole code that the symbol is, or is a part of; None as long as parts are missing."""
         part = symbol.sequence
         if part is None:

@@ -11,7 +11,7 @@ import msgspec
 from vitale_drivers.base import Options
 from vitale_protocol.settings import convert_settings, refusal
 
-__all__ = ["Address", "Settings", "parse_address", "parse_options"]
+__all__ = ["CameraAddress", "CameraSettings", "parse_address", "parse_options"]
 
 TABLE = "drivers.options.camera"
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
@@ -25,7 +25,7 @@ _SCHEMES = frozenset({"http", "https", "rtsp", "rtsps"})
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class CameraAddress:
     """Where cameras are looked for.
 
     Attributes:
@@ -38,7 +38,7 @@ class Address:
     where: str = ""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The options; all times are seconds.
 
     Attributes:
@@ -76,32 +76,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     look: _Seconds = 0.5
 
 
-def parse_options(options: Options) -> tuple[Settings, tuple[Address, ...]]:
+def parse_options(options: Options) -> tuple[CameraSettings, tuple[CameraAddress, ...]]:
     """Checks the options.
 
     Raises:
         ConfigurationInvalid: an option or an address cannot be used.
     """
-    settings = convert_settings(options, Settings, table=TABLE)
+    settings = convert_settings(options, CameraSettings, table=TABLE)
     return settings, tuple(dict.fromkeys(parse_address(text) for text in settings.devices))
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str) -> CameraAddress:
     """Reads the address of a camera.
 
     Raises:
         ConfigurationInvalid: it is none.
     """
     if text == "auto":
-        return Address("auto")
+        return CameraAddress("auto")
     if _NODE.match(text):
-        return Address("node", text)
+        return CameraAddress("node", text)
     if found := _INDEX.match(text):
-        return Address("index", str(int(found[1])))
+        return CameraAddress("index", str(int(found[1])))
     if _is_stream(text):
-        return Address("url", text)
+        return CameraAddress("url", text)
     if _is_file(text):
-        return Address("file", text)
+        return CameraAddress("file", text)
     raise refusal(f"{TABLE}.devices", "one of them is not the address of a camera")  # a URL may hold a password
 
 

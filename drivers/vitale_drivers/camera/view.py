@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import msgspec
 
 from vitale_drivers.base import Presented, Progress, ReaderChanged, Report
-from vitale_drivers.camera.series import Box, Seen, Series
+from vitale_drivers.camera.series import Box, SeenSymbol, Series
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import AmbiguousMedium
 from vitale_protocol.events import Reader, ReaderState
@@ -26,7 +26,7 @@ from vitale_protocol.media.codes import Code, classify
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 
-__all__ = ["MEDIA", "SEVERAL", "Moment", "View"]
+__all__ = ["MEDIA", "SEVERAL", "CameraView", "Moment"]
 
 MEDIA = ("apcv-qr", "ins-datamatrix", "2d-doc")
 
@@ -76,7 +76,7 @@ class _Code:
     last: float
 
 
-class View:
+class CameraView:
     """What one camera sees, from its opening to its closing and on to the next."""
 
     def __init__(
@@ -103,7 +103,7 @@ class View:
         """Whether what is presented is all that was in view lately."""
         return self.occupied and len(self._codes) == 1
 
-    def saw(self, symbols: Iterable[Seen], moment: Moment) -> list[Report]:
+    def saw(self, symbols: Iterable[SeenSymbol], moment: Moment) -> list[Report]:
         """A picture showed these symbols, and no others."""
         seen = self._note(symbols, moment.now)
         self._pass_over(moment.now)
@@ -137,7 +137,7 @@ class View:
 
     # ── what is there ──
 
-    def _note(self, symbols: Iterable[Seen], now: float) -> dict[bytes, Code]:
+    def _note(self, symbols: Iterable[SeenSymbol], now: float) -> dict[bytes, Code]:
         """Takes down what a picture shows; returns what each code is, by its digest."""
         seen: dict[bytes, Code] = {}
         fresh: list[bytes] = []

@@ -15,7 +15,7 @@ from nfc.clf import pn532, pn533, transport
 from vitale_drivers.nfc.faults import CHIP_FAULTS
 from vitale_drivers.nfc.generic import GenericLink
 from vitale_drivers.nfc.pn53x import Pn53xLink
-from vitale_drivers.nfc.settings import Address
+from vitale_drivers.nfc.settings import NfcAddress
 from vitale_drivers.nfc.transport import Link, NfcPlace
 from vitale_drivers.readers.serial_ports import PortList, is_pseudo_terminal
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
@@ -44,10 +44,10 @@ class NfcpyBus:
 
     def __init__(self) -> None:
         self._serial: dict[str, NfcPlace] = {}
-        self._usb: dict[Address, tuple[NfcPlace, ...]] = {}
+        self._usb: dict[NfcAddress, tuple[NfcPlace, ...]] = {}
         self._usb_fault = ""
 
-    def places(self, address: Address) -> tuple[NfcPlace, ...]:
+    def places(self, address: NfcAddress) -> tuple[NfcPlace, ...]:
         """The readers at an address now."""
         if address.kind == "usb":
             return self._usb_places(address)
@@ -61,7 +61,7 @@ class NfcpyBus:
             self._serial[address.path] = NfcPlace(_serial_id(address.path), f"PN532 ({address.path})", address)
         return (replace(self._serial[address.path], simulated=is_pseudo_terminal(path)),)
 
-    def _usb_places(self, address: Address) -> tuple[NfcPlace, ...]:
+    def _usb_places(self, address: NfcAddress) -> tuple[NfcPlace, ...]:
         """Where libusb cannot look, that says nothing of what is there: it is what was there before."""
         try:
             self._usb[address] = _usb_places(address)
@@ -151,7 +151,7 @@ def _initialise(binding: str, *arguments: object) -> nfcpy.Device:
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _usb_places(address: Address) -> tuple[NfcPlace, ...]:
+def _usb_places(address: NfcAddress) -> tuple[NfcPlace, ...]:
     found: list[NfcPlace] = []
     with usb1.USBContext() as context:
         for device in context.getDeviceList(skip_on_error=True):
@@ -164,7 +164,7 @@ def _usb_places(address: Address) -> tuple[NfcPlace, ...]:
     return tuple(found)
 
 
-def _usb_place(device: usb1.USBDevice, address: Address, vid: int, pid: int) -> NfcPlace:
+def _usb_place(device: usb1.USBDevice, address: NfcAddress, vid: int, pid: int) -> NfcPlace:
     bus, number = device.getBusNumber(), device.getDeviceAddress()
     # The socket, not the serial number: most of these have none, and asking for it takes the device from its owner.
     socket = "-".join((str(bus), ".".join(str(port) for port in device.getPortNumberList())))

@@ -12,7 +12,7 @@ from typing import ClassVar
 from vitale_drivers.base import Emit, Health, Options, Started, Transmit, Transmitted
 from vitale_drivers.nfc.field import MEDIUM
 from vitale_drivers.nfc.reader import NfcReader
-from vitale_drivers.nfc.settings import Address, parse_options
+from vitale_drivers.nfc.settings import NfcAddress, parse_options
 from vitale_drivers.nfc.transport import NfcBus
 from vitale_drivers.readers.discovery import PollingDriver
 from vitale_protocol.errors import ConfigurationInvalid, ReaderGone
@@ -28,7 +28,7 @@ WITHOUT_PROFILE = Health(
 
 
 class NfcDriver(PollingDriver[NfcReader]):
-    """NFC readers; its options are those of ``settings.Settings``."""
+    """NFC readers; its options are those of ``NfcSettings``."""
 
     name: ClassVar[str] = "nfc"
     media: ClassVar[tuple[str, ...]] = (MEDIUM,)
@@ -42,7 +42,7 @@ class NfcDriver(PollingDriver[NfcReader]):
         self._settings, self._addresses, self._profiles = parse_options(options)
         super().__init__(options, self._settings.look, None if self._profiles else WITHOUT_PROFILE)
         self._bus = bus
-        self._seen: set[Address] = set()
+        self._seen: set[NfcAddress] = set()
 
     def open(self, emit: Emit) -> None:
         """Starts to look for readers.
@@ -78,7 +78,7 @@ class NfcDriver(PollingDriver[NfcReader]):
                 make = partial(NfcReader, place, bus, self._profiles, self._settings, self.emit, self.reader_health)
                 self.add(place.id, make)
 
-    def _open_addresses(self) -> list[Address]:
+    def _open_addresses(self) -> list[NfcAddress]:
         return [address for address in self._addresses if address.kind == "usb" or address not in self._seen]
 
 

@@ -19,7 +19,7 @@ import msgspec
 from vitale_drivers.base import Emit, Failed, Presented, Progress, ReaderChanged, Report
 from vitale_drivers.cards.channel import Channel
 from vitale_drivers.cards.tasks import LOCKED, PHONE, TORN, Task, is_locked, phone_reading
-from vitale_drivers.nfc.settings import Settings
+from vitale_drivers.nfc.settings import NfcSettings
 from vitale_drivers.nfc.transport import Link, Target
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import (
@@ -54,7 +54,7 @@ class Field:
         reader: Reader,
         presence: Presence,
         profiles: tuple[Profile, ...],
-        settings: Settings,
+        settings: NfcSettings,
         emit: Emit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from vitale_drivers.base import Arm, Disarm, Emit, Transmit
 from vitale_drivers.cards.tasks import Task, transmission
 from vitale_drivers.nfc.field import MEDIUM, Field
-from vitale_drivers.nfc.settings import Settings
+from vitale_drivers.nfc.settings import NfcSettings
 from vitale_drivers.nfc.timed import TimedLink
 from vitale_drivers.nfc.transport import Link, NfcBus, NfcPlace
 from vitale_drivers.readers.health import HealthOfReaders
@@ -35,7 +35,7 @@ class NfcReader(PluggedReader[Order, NfcPlace, Link]):
         place: NfcPlace,
         bus: NfcBus,
         profiles: tuple[Profile, ...],
-        settings: Settings,
+        settings: NfcSettings,
         emit: Emit,
         reader_health: HealthOfReaders,
     ) -> None:

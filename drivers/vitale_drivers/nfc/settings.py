@@ -10,7 +10,7 @@ from vitale_drivers.base import Options
 from vitale_protocol.media.profile import Profile, parse_profile
 from vitale_protocol.settings import convert_settings, refusal
 
-__all__ = ["Address", "Settings", "parse_address", "parse_options"]
+__all__ = ["NfcAddress", "NfcSettings", "parse_address", "parse_options"]
 
 TABLE = "drivers.options.nfc"
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
@@ -25,7 +25,7 @@ _UDP = re.compile(r"udp:([A-Za-z0-9.-]+):([0-9]{1,5})\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class NfcAddress:
     """Where readers are looked for.
 
     Attributes:
@@ -39,7 +39,7 @@ class Address:
     pid: int | None = None
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NfcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The options; all times are seconds.
 
     Attributes:
@@ -68,19 +68,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     look: _Seconds = 0.5
 
 
-def parse_options(options: Options) -> tuple[Settings, tuple[Address, ...], tuple[Profile, ...]]:
+def parse_options(options: Options) -> tuple[NfcSettings, tuple[NfcAddress, ...], tuple[Profile, ...]]:
     """Checks the options.
 
     Raises:
         ConfigurationInvalid: an option, an address or a profile cannot be used.
     """
-    settings = convert_settings(options, Settings, table=TABLE)
+    settings = convert_settings(options, NfcSettings, table=TABLE)
     addresses = tuple(parse_address(text) for text in settings.devices)
     profiles = tuple(parse_profile(text, source=f"profile {at}") for at, text in enumerate(settings.profiles, 1))
     return settings, addresses, profiles
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str) -> NfcAddress:
     """Reads the address of a device.
 
     Raises:
@@ -88,13 +88,13 @@ def parse_address(text: str) -> Address:
     """
     if found := _USB.match(text):
         vid, pid = found.groups()
-        return Address("usb", vid=None if vid is None else int(vid, 16), pid=None if pid is None else int(pid, 16))
+        return NfcAddress("usb", vid=None if vid is None else int(vid, 16), pid=None if pid is None else int(pid, 16))
     if found := _TTY.match(text):
-        return Address("serial", f"/dev/tty{found[1]}")
+        return NfcAddress("serial", f"/dev/tty{found[1]}")
     if found := _COM.match(text):
-        return Address("serial", f"COM{found[1]}")
+        return NfcAddress("serial", f"COM{found[1]}")
     if found := _PATH.match(text):
-        return Address("serial", found[1])
+        return NfcAddress("serial", found[1])
     if (found := _UDP.match(text)) and 0 < int(found[2]) < 65_536:
-        return Address("udp", f"{found[1]}:{found[2]}")
+        return NfcAddress("udp", f"{found[1]}:{found[2]}")
     raise refusal(f"{TABLE}.devices", f"{text} is not the address of an NFC reader")

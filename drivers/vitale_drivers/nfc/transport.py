@@ -4,7 +4,7 @@ import abc
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from vitale_drivers.nfc.settings import Address
+from vitale_drivers.nfc.settings import NfcAddress
 from vitale_drivers.readers.lifecycle import Bus, Place
 
 __all__ = ["MAX_ANSWER", "Link", "NfcBus", "NfcPlace", "Target"]
@@ -38,7 +38,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class NfcPlace(Place[Address]):
+class NfcPlace(Place[NfcAddress]):
     """Where an NFC reader is; ``usb`` is its vendor, product, bus and device number, empty for a serial line."""
 
     usb: tuple[int, ...] = ()
@@ -87,4 +87,4 @@ class Link(abc.ABC):
         """Turns the field off and lets go of the reader; it may be gone already."""
 
 
-NfcBus: TypeAlias = Bus[Address, NfcPlace, Link]
+NfcBus: TypeAlias = Bus[NfcAddress, NfcPlace, Link]

@@ -31,7 +31,7 @@ from vitale_drivers.cards.tasks import PHONE
 from vitale_drivers.pcsc.api import Context, Pcsc, PcscLibrary
 from vitale_drivers.pcsc.monitor import Monitor
 from vitale_drivers.pcsc.names import StableIds, is_simulated, parse_name
-from vitale_drivers.pcsc.slot import MEDIA, TABLE, Settings, Slot
+from vitale_drivers.pcsc.slot import MEDIA, TABLE, PcscSettings, Slot
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
 from vitale_protocol.events import Reader
@@ -46,7 +46,7 @@ CLOSE_LIMIT = 2.0
 
 
 class PcscDriver(Driver):
-    """All PC/SC readers of the machine; its options are those of ``slot.Settings``."""
+    """All PC/SC readers of the machine; its options are those of ``PcscSettings``."""
 
     name = "pcsc"
     media = MEDIA
@@ -58,7 +58,7 @@ class PcscDriver(Driver):
             ConfigurationInvalid: an option is unknown, or its value makes no sense.
         """
         super().__init__(options)
-        self._settings = convert_settings(options, Settings, table=TABLE)
+        self._settings = convert_settings(options, PcscSettings, table=TABLE)
         texts = enumerate(self._settings.profiles, 1)
         self._profiles = tuple(parse_profile(text, source=f"profile {at}") for at, text in texts)
         self._media = (*MEDIA, PHONE) if self._profiles else MEDIA

@@ -56,7 +56,7 @@ from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
 from vitale_protocol.settings import refusal
 
-__all__ = ["MEDIA", "Settings", "Slot"]
+__all__ = ["MEDIA", "PcscSettings", "Slot"]
 
 MEDIA = ("vitale-card", "cps-card")
 
@@ -69,7 +69,7 @@ LOOK = 0.1
 """Seconds between looks for a removal that is not signalled; the first is enough but for the bad luck of one lost."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PcscSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The options of the driver; times in seconds.
 
     Attributes:
@@ -106,7 +106,7 @@ class Slot:
         self,
         name: str,
         reader: Reader,
-        settings: Settings,
+        settings: PcscSettings,
         pcsc: Pcsc,
         emit: Emit,
         look: Callable[[], None],

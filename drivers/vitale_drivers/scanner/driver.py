@@ -13,7 +13,7 @@ from vitale_drivers.base import Emit, Options, Started
 from vitale_drivers.readers.discovery import PollingDriver
 from vitale_drivers.scanner.reader import ScannerReader
 from vitale_drivers.scanner.scans import MEDIA
-from vitale_drivers.scanner.settings import Settings, parse_options
+from vitale_drivers.scanner.settings import ScannerSettings, parse_options
 from vitale_drivers.scanner.transport import ScannerBus
 from vitale_protocol.extras import missing
 
@@ -21,7 +21,7 @@ __all__ = ["ScannerDriver"]
 
 
 class ScannerDriver(PollingDriver[ScannerReader]):
-    """Imagers; its options are those of ``settings.Settings``."""
+    """Imagers; its options are those of ``ScannerSettings``."""
 
     name: ClassVar[str] = "scanner"
     media: ClassVar[tuple[str, ...]] = MEDIA
@@ -61,7 +61,7 @@ class ScannerDriver(PollingDriver[ScannerReader]):
                 self.add(place.id, make)
 
 
-def _serial_bus(settings: Settings) -> ScannerBus:
+def _serial_bus(settings: ScannerSettings) -> ScannerBus:
     try:
         from vitale_drivers.scanner.ports import SerialBus  # noqa: PLC0415 - only where it is needed
     except ImportError as error:

@@ -12,7 +12,7 @@ import serial
 
 from vitale_drivers.readers.device_holders import programs_using
 from vitale_drivers.readers.serial_ports import PortList, UsbPort, is_pseudo_terminal
-from vitale_drivers.scanner.settings import Address, Settings
+from vitale_drivers.scanner.settings import ScannerAddress, ScannerSettings
 from vitale_drivers.scanner.transport import Line, ScannerPlace
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
@@ -50,12 +50,12 @@ class SerialBus:
         settings: for what is set at opening.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ScannerSettings) -> None:
         self._settings = settings
         self._ports = PortList()
         self._told: set[str] = set()
 
-    def places(self, address: Address) -> tuple[ScannerPlace, ...]:
+    def places(self, address: ScannerAddress) -> tuple[ScannerPlace, ...]:
         """The imagers at an address now."""
         if address.kind == "port":
             return self._at_path(address)
@@ -64,12 +64,12 @@ class SerialBus:
             if address.fits(port.vid, port.pid, port.serial_number):
                 place = _usb_place(port, address)
                 if place.id in found:
-                    self._tell_double(place.id)
+                    self._tell_double(place)
                 else:
                     found[place.id] = place
         return tuple(found.values())
 
-    def _at_path(self, address: Address) -> tuple[ScannerPlace, ...]:
+    def _at_path(self, address: ScannerAddress) -> tuple[ScannerPlace, ...]:
         if not address.path.startswith("/"):
             return tuple(_usb_place(port, address) for port in self._ports.usb() if port.device == address.path)[
                 :1
@@ -85,10 +85,14 @@ class SerialBus:
         simulated = is_pseudo_terminal(path)
         return (ScannerPlace(f"scanner:{address.path}", name, address, address.path, simulated=simulated),)
 
-    def _tell_double(self, reader: str) -> None:
-        if reader not in self._told:
-            self._told.add(reader)
-            logger.warning("two devices call themselves %s: name them by /dev/serial/by-path to use both", reader)
+    def _tell_double(self, place: ScannerPlace) -> None:
+        if place.id not in self._told:
+            self._told.add(place.id)
+            logger.warning(
+                "two devices call themselves %s, and %s is not used: name them by /dev/serial/by-path to use both",
+                place.id,
+                place.where,
+            )
 
     def open(self, place: ScannerPlace) -> Line:
         """Opens the port of an imager."""
@@ -113,7 +117,7 @@ class SerialLine:
         OSError: it cannot be opened; or another one of ``PortFaults``.
     """
 
-    def __init__(self, device: str, settings: Settings) -> None:
+    def __init__(self, device: str, settings: ScannerSettings) -> None:
         self._serial = serial.Serial(
             device,
             settings.speed,
@@ -165,7 +169,7 @@ def keep_others_out(port: serial.Serial) -> None:
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _usb_place(port: UsbPort, address: Address) -> ScannerPlace:
+def _usb_place(port: UsbPort, address: ScannerAddress) -> ScannerPlace:
     own = "" if _NO_SERIAL.match(port.serial_number) else re.sub(r"[^\w.+-]", "_", port.serial_number)[:64]
     last = own or port.socket or port.device
     return ScannerPlace(

@@ -11,7 +11,7 @@ from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import PluggedReader
 from vitale_drivers.scanner.framing import Framing, LineReader
 from vitale_drivers.scanner.scans import MEDIA, Scans
-from vitale_drivers.scanner.settings import Settings
+from vitale_drivers.scanner.settings import ScannerSettings
 from vitale_drivers.scanner.transport import Line, ScannerBus, ScannerPlace
 from vitale_protocol.errors import ReaderError
 from vitale_protocol.events import Reader
@@ -31,7 +31,7 @@ class ScannerReader(PluggedReader[Order, ScannerPlace, Line]):
         self,
         place: ScannerPlace,
         bus: ScannerBus,
-        settings: Settings,
+        settings: ScannerSettings,
         framing: Framing,
         emit: Emit,
         reader_health: HealthOfReaders,

@@ -11,7 +11,7 @@ from vitale_drivers.scanner.framing import Framing
 from vitale_protocol.media.profile import MAX_STRING
 from vitale_protocol.settings import convert_settings, refusal
 
-__all__ = ["MAKERS", "PROFILES", "Address", "Profile", "Settings", "parse_address", "parse_options"]
+__all__ = ["MAKERS", "PROFILES", "Profile", "ScannerAddress", "ScannerSettings", "parse_address", "parse_options"]
 
 Profile: TypeAlias = Literal["line", "cr", "lf", "crlf", "etx", "stx-etx", "aim-cr", "aim-crlf", "idle"]
 
@@ -42,7 +42,7 @@ MAKERS = frozenset({0x05E0, 0x05F9, 0x065A, 0x067E, 0x080C, 0x0C2E, 0x1EAB})
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ScannerAddress:
     """Where imagers are looked for.
 
     Attributes:
@@ -66,7 +66,7 @@ class Address:
         return maker and self.pid in {None, pid} and self.serial_number in {"", serial_number}
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The options; all times are seconds.
 
     Attributes:
@@ -129,18 +129,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return framing
 
 
-def parse_options(options: Options) -> tuple[Settings, tuple[Address, ...], Framing]:
+def parse_options(options: Options) -> tuple[ScannerSettings, tuple[ScannerAddress, ...], Framing]:
     """Checks the options.
 
     Raises:
         ConfigurationInvalid: an option or an address cannot be used.
     """
-    settings = convert_settings(options, Settings, table=TABLE)
+    settings = convert_settings(options, ScannerSettings, table=TABLE)
     addresses = tuple(parse_address(text) for text in settings.devices)
     return settings, addresses, settings.framing()
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str) -> ScannerAddress:
     """Reads the address of imagers.
 
     Raises:
@@ -149,16 +149,16 @@ def parse_address(text: str) -> Address:
     if found := _USB.match(text):
         vid, pid, serial_number = found.groups()
         if not serial_number or pid:
-            return Address(
+            return ScannerAddress(
                 "usb",
                 vid=None if vid is None else int(vid, 16),
                 pid=None if pid is None else int(pid, 16),
                 serial_number=serial_number or "",
             )
     if found := _COM.match(text):
-        return Address("port", f"COM{found[1] or found[2]}")
+        return ScannerAddress("port", f"COM{found[1] or found[2]}")
     if found := _FILE.match(text):
-        return Address("port", found[1])
+        return ScannerAddress("port", found[1])
     raise refusal(f"{TABLE}.devices", f"{text} is not the address of an imager")
 
 

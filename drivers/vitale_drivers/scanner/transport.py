@@ -3,11 +3,11 @@
 from typing import Protocol, TypeAlias
 
 from vitale_drivers.readers.lifecycle import Bus, Place
-from vitale_drivers.scanner.settings import Address
+from vitale_drivers.scanner.settings import ScannerAddress
 
 __all__ = ["Line", "ScannerBus", "ScannerPlace"]
 
-ScannerPlace: TypeAlias = Place[Address]
+ScannerPlace: TypeAlias = Place[ScannerAddress]
 
 
 class Line(Protocol):
@@ -37,4 +37,4 @@ class Line(Protocol):
         ...
 
 
-ScannerBus: TypeAlias = Bus[Address, ScannerPlace, Line]
+ScannerBus: TypeAlias = Bus[ScannerAddress, ScannerPlace, Line]

@@ -35,12 +35,12 @@ from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
 from vitale_protocol.settings import convert_settings
 
-__all__ = ["Settings", "SimulatedCardDriver"]
+__all__ = ["SimulatedCardDriver", "SimulatedCardSettings"]
 
 ReaderName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SimulatedCardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The options of the driver.
 
     Attributes:
@@ -68,7 +68,7 @@ class SimulatedCardDriver(Driver):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self._settings = Settings()
+        self._settings = SimulatedCardSettings()
         self._readers: Mapping[str, SimulatedReader] = {}
         self._emit: Emit | None = None
         self._control: ControlSocket | None = None
@@ -211,8 +211,8 @@ class SimulatedCardDriver(Driver):
         return ""
 
 
-def _settings(options: Options) -> Settings:
-    return convert_settings(options, Settings, table="drivers.options.simulated-card")
+def _settings(options: Options) -> SimulatedCardSettings:
+    return convert_settings(options, SimulatedCardSettings, table="drivers.options.simulated-card")
 
 
 def _card(image: str, fault: str) -> FaultyCard:

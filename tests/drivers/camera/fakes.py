@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vitale_drivers.camera.capture import CameraPlace, Capture, Pixels
-from vitale_drivers.camera.settings import Address
+from vitale_drivers.camera.settings import CameraAddress
 from vitale_protocol.errors import ReaderError, ReaderGone
 
 STRING = b"an opaque string"
 RENEWED = b"the next opaque string"
 
-FIRST = CameraPlace("camera:1", "first", Address("auto"), where="1")
-SECOND = CameraPlace("camera:2", "second", Address("auto"), where="2")
+FIRST = CameraPlace("camera:1", "first", CameraAddress("auto"), where="1")
+SECOND = CameraPlace("camera:2", "second", CameraAddress("auto"), where="2")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class FakeBus:
         self.scenes = {FIRST.id: Scene(), SECOND.id: Scene()}
         self.refusal: ReaderError | None = None
 
-    def places(self, address: Address) -> tuple[CameraPlace, ...]:
+    def places(self, address: CameraAddress) -> tuple[CameraPlace, ...]:
         return tuple(self.there)
 
     def refused(self, place: CameraPlace) -> ReaderError | None:

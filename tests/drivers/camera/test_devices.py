@@ -12,10 +12,10 @@ from vitale_drivers.camera import faults as camera_faults
 from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.devices import Devices, Node, ask_node
 from vitale_drivers.camera.faults import explain, is_there, refused
-from vitale_drivers.camera.settings import Address, parse_address
+from vitale_drivers.camera.settings import CameraAddress, parse_address
 from vitale_protocol.errors import ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
-AUTO = Address("auto")
+AUTO = CameraAddress("auto")
 
 
 class Machine:
@@ -143,9 +143,9 @@ def test_a_camera_may_be_addressed_by_its_node_or_by_a_link_to_it(machine: Machi
     link = tmp_path / "usb-camera-B"
     link.symlink_to(machine.devices / "video2")
     finder = machine.finder()
-    assert [one.id for one in finder.places(Address("node", str(link)))] == ["camera:046d:082d:B"]
-    assert [one.id for one in finder.places(Address("node", "/dev/video0"))] == ["camera:046d:082d:A"]
-    assert finder.places(Address("node", "/dev/video7")) == ()
+    assert [one.id for one in finder.places(CameraAddress("node", str(link)))] == ["camera:046d:082d:B"]
+    assert [one.id for one in finder.places(CameraAddress("node", "/dev/video0"))] == ["camera:046d:082d:A"]
+    assert finder.places(CameraAddress("node", "/dev/video7")) == ()
 
 
 def test_cameras_that_programs_make_are_simulated(machine: Machine) -> None:
@@ -177,9 +177,9 @@ def test_where_cameras_have_no_names_there_is_the_order_of_the_system(platform: 
 
 def test_files_come_and_go_and_are_simulated(tmp_path: Path) -> None:
     finder, path = Devices(), tmp_path / "claire.avi"
-    assert finder.places(Address("file", str(path))) == ()
+    assert finder.places(CameraAddress("file", str(path))) == ()
     path.write_bytes(b"")
-    (place,) = finder.places(Address("file", str(path)))
+    (place,) = finder.places(CameraAddress("file", str(path)))
     assert (place.id, place.simulated) == (f"camera:{path}", True)
 
 
@@ -263,7 +263,7 @@ def test_what_is_not_there_is_gone(tmp_path: Path) -> None:
 def test_what_answers_to_nothing_is_out_of_order(node: CameraPlace) -> None:
     # A file is no camera: it may be opened, and takes no question.
     assert isinstance(explain(node), ReaderUnavailable)
-    stream = CameraPlace("camera:2", "stream", Address("url", "http://127.0.0.1:1/"), where="http://127.0.0.1:1/")
+    stream = CameraPlace("camera:2", "stream", CameraAddress("url", "http://127.0.0.1:1/"), where="http://127.0.0.1:1/")
     assert is_there(stream)
     assert isinstance(explain(stream), ReaderUnavailable)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vitale_drivers.camera.capture import Pixels
-from vitale_drivers.camera.liveness import Watch, is_dark
+from vitale_drivers.camera.liveness import Liveness, is_dark
 
 PICTURE = 1 / 32  # exact
 
@@ -14,16 +14,16 @@ def noise(seed: int, low: int = 0, high: int = 255) -> Pixels:
 
 
 @pytest.fixture
-def watch() -> Watch:
-    return Watch(still=1.0, dark=2.0)
+def watch() -> Liveness:
+    return Liveness(still=1.0, dark=2.0)
 
 
-def test_a_sensor_has_noise(watch: Watch) -> None:
+def test_a_sensor_has_noise(watch: Liveness) -> None:
     seen = [watch.saw(noise(at), dark=False, now=at * PICTURE) for at in range(100)]
     assert seen == ["unsure", *["alive"] * 99]
 
 
-def test_a_picture_that_is_repeated_is_still(watch: Watch) -> None:
+def test_a_picture_that_is_repeated_is_still(watch: Liveness) -> None:
     watch.saw(noise(0), dark=False, now=0.0)
     seen = [watch.saw(noise(1), dark=False, now=at * PICTURE) for at in range(1, 40)]
     assert seen.index("still") == 32
@@ -31,23 +31,23 @@ def test_a_picture_that_is_repeated_is_still(watch: Watch) -> None:
     assert watch.saw(noise(2), dark=False, now=2.0) == "alive"
 
 
-def test_a_camera_that_never_moved_is_not_known_to_live(watch: Watch) -> None:
+def test_a_camera_that_never_moved_is_not_known_to_live(watch: Liveness) -> None:
     seen = [watch.saw(noise(1), dark=False, now=at * PICTURE) for at in range(35)]
     assert set(seen[:32]) == {"unsure"}
     assert seen[-1] == "still"
 
 
-def test_a_slow_camera_is_given_more_time(watch: Watch) -> None:
+def test_a_slow_camera_is_given_more_time(watch: Liveness) -> None:
     seen = [watch.saw(noise(1), dark=False, now=at * 1.0) for at in range(6)]
     assert seen.index("still") == 4
 
 
-def test_a_program_may_stand_still(watch: Watch) -> None:
+def test_a_program_may_stand_still(watch: Liveness) -> None:
     watch.still = 0
     assert {watch.saw(noise(1), dark=False, now=at * 1.0) for at in range(60)} == {"alive"}
 
 
-def test_black_is_no_stillness_and_is_told_after_a_while(watch: Watch) -> None:
+def test_black_is_no_stillness_and_is_told_after_a_while(watch: Liveness) -> None:
     black = np.zeros((72, 128), np.uint8)
     seen = [watch.saw(black, dark=True, now=at * PICTURE) for at in range(96)]
     assert seen.index("dark") == 64

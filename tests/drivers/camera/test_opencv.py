@@ -17,7 +17,7 @@ import pytest
 
 from vitale_drivers.camera.capture import CameraPlace, Feed, Pixels
 from vitale_drivers.camera.opencv import CvPicture, Form, OpenCvBus
-from vitale_drivers.camera.settings import Address, Settings
+from vitale_drivers.camera.settings import CameraAddress, CameraSettings
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
 
 FPS = 60
@@ -95,7 +95,7 @@ def video(path: Path, pictures: int) -> Path:
 
 
 def place_of(path: Path) -> CameraPlace:
-    return CameraPlace(f"camera:{path}", path.name, Address("file", str(path)), simulated=True, where=str(path))
+    return CameraPlace(f"camera:{path}", path.name, CameraAddress("file", str(path)), simulated=True, where=str(path))
 
 
 def brightness(picture: CvPicture) -> float:
@@ -105,7 +105,7 @@ def brightness(picture: CvPicture) -> float:
 
 
 def test_a_file_is_shown_at_its_pace_and_ends(tmp_path: Path) -> None:
-    capture = OpenCvBus(Settings()).open(place_of(video(tmp_path / "video.avi", 30)))
+    capture = OpenCvBus(CameraSettings()).open(place_of(video(tmp_path / "video.avi", 30)))
     began = time.monotonic()
     seen: list[float] = []
     while (picture := capture.read()) is not None:
@@ -118,7 +118,7 @@ def test_a_file_is_shown_at_its_pace_and_ends(tmp_path: Path) -> None:
 
 
 def test_what_was_missed_of_a_file_is_passed_over(tmp_path: Path) -> None:
-    capture = OpenCvBus(Settings()).open(place_of(video(tmp_path / "video.avi", 30)))
+    capture = OpenCvBus(CameraSettings()).open(place_of(video(tmp_path / "video.avi", 30)))
     first = capture.read()
     threading.Event().wait(20 / FPS)
     second = capture.read()
@@ -129,7 +129,7 @@ def test_what_was_missed_of_a_file_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_file_may_begin_again(tmp_path: Path) -> None:
-    capture = OpenCvBus(Settings(loop=True)).open(place_of(video(tmp_path / "video.avi", 5)))
+    capture = OpenCvBus(CameraSettings(loop=True)).open(place_of(video(tmp_path / "video.avi", 5)))
     seen = [brightness(one) for _ in range(12) if isinstance(one := capture.read(), CvPicture)]
     assert len(seen) == 12
     assert seen != sorted(seen)
@@ -137,7 +137,7 @@ def test_a_file_may_begin_again(tmp_path: Path) -> None:
 
 
 def test_whoever_waits_for_a_picture_of_a_file_can_be_called_away(tmp_path: Path) -> None:
-    capture = OpenCvBus(Settings()).open(place_of(video(tmp_path / "video.avi", 5)))
+    capture = OpenCvBus(CameraSettings()).open(place_of(video(tmp_path / "video.avi", 5)))
     capture.cancel()
     assert [capture.read() for _ in range(2)][-1] is None
     capture.close()
@@ -145,7 +145,7 @@ def test_whoever_waits_for_a_picture_of_a_file_can_be_called_away(tmp_path: Path
 
 def test_a_feed_of_a_file_that_has_ended_is_no_fault(tmp_path: Path) -> None:
     place, changed = place_of(video(tmp_path / "video.avi", 3)), threading.Condition()
-    feed = Feed(lambda: OpenCvBus(Settings()).open(place), changed, "file")
+    feed = Feed(lambda: OpenCvBus(CameraSettings()).open(place), changed, "file")
     feed.start()
     feed.join(10)
     assert (feed.alive, feed.fault, feed.flows) == (False, None, True)
@@ -157,7 +157,7 @@ def test_what_is_no_video_is_told(tmp_path: Path, text: str | None, error: type[
     if text is not None:
         path.write_text(text)
     with pytest.raises(error):
-        OpenCvBus(Settings()).open(place_of(path))
+        OpenCvBus(CameraSettings()).open(place_of(path))
 
 
 # ── streams ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,13 +195,13 @@ def stream() -> Iterator[tuple[str, threading.Event]]:
 
 
 def place_at(url: str) -> CameraPlace:
-    return CameraPlace("camera:stream", "stream", Address("url", url), simulated=True, where=url)
+    return CameraPlace("camera:stream", "stream", CameraAddress("url", url), simulated=True, where=url)
 
 
 def test_a_stream_comes_as_it_is_sent_and_its_end_is_told(stream: tuple[str, threading.Event]) -> None:
     url, over = stream
     began = time.monotonic()
-    capture = OpenCvBus(Settings()).open(place_at(url))
+    capture = OpenCvBus(CameraSettings()).open(place_at(url))
     picture = capture.read()
     assert time.monotonic() - began < 3, "nothing is held back to be studied"
     assert isinstance(picture, CvPicture)
@@ -214,13 +214,13 @@ def test_a_stream_comes_as_it_is_sent_and_its_end_is_told(stream: tuple[str, thr
 
 def test_a_stream_that_nobody_sends_is_told(stream: tuple[str, threading.Event]) -> None:
     with pytest.raises(ReaderUnavailable):
-        OpenCvBus(Settings()).open(place_at("http://127.0.0.1:1/camera"))
+        OpenCvBus(CameraSettings()).open(place_at("http://127.0.0.1:1/camera"))
 
 
 def test_a_stream_that_falls_silent_is_told_in_time(unused_server: Callable[[], str]) -> None:
     began = time.monotonic()
     with pytest.raises(ReaderUnavailable):
-        OpenCvBus(Settings(open_limit=0.5)).open(place_at(unused_server()))
+        OpenCvBus(CameraSettings(open_limit=0.5)).open(place_at(unused_server()))
     assert time.monotonic() - began < 5
 
 
@@ -241,11 +241,11 @@ import sys
 from pathlib import Path
 from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.opencv import OpenCvBus
-from vitale_drivers.camera.settings import Address, Settings
+from vitale_drivers.camera.settings import CameraAddress, CameraSettings
 from vitale_protocol.errors import ReaderError
 for kind, where in (("file", sys.argv[1]), ("url", "http://127.0.0.1:1/"), ("node", "/dev/video987")):
     try:
-        OpenCvBus(Settings()).open(CameraPlace("camera:1", "first", Address(kind, where), where=where))
+        OpenCvBus(CameraSettings()).open(CameraPlace("camera:1", "first", CameraAddress(kind, where), where=where))
     except ReaderError as error:
         print(type(error).__name__)
 import cv2

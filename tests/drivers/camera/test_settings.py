@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitale_drivers.camera.driver import CameraDriver
-from vitale_drivers.camera.settings import Address, parse_address, parse_options
+from vitale_drivers.camera.settings import CameraAddress, parse_address, parse_options
 from vitale_protocol.errors import ConfigurationInvalid
 
 SERIAL = "/dev/v4l/by-id/usb-046d_HD_Pro_Webcam_C920_5E2F-video-index0"
@@ -14,20 +14,20 @@ SERIAL = "/dev/v4l/by-id/usb-046d_HD_Pro_Webcam_C920_5E2F-video-index0"
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("auto", Address("auto")),
-        ("/dev/video0", Address("node", "/dev/video0")),
-        (SERIAL, Address("node", SERIAL)),
+        ("auto", CameraAddress("auto")),
+        ("/dev/video0", CameraAddress("node", "/dev/video0")),
+        (SERIAL, CameraAddress("node", SERIAL)),
         ("/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0",
-         Address("node", "/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0")),
-        ("index:0", Address("index", "0")),
-        ("index:07", Address("index", "7")),
-        ("/srv/videos/claire.avi", Address("file", "/srv/videos/claire.avi")),
-        (r"C:\videos\claire.avi", Address("file", r"C:\videos\claire.avi")),
-        ("http://127.0.0.1:8090/camera", Address("url", "http://127.0.0.1:8090/camera")),
-        ("rtsp://user:secret@camera.lan/1", Address("url", "rtsp://user:secret@camera.lan/1")),
+         CameraAddress("node", "/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0")),
+        ("index:0", CameraAddress("index", "0")),
+        ("index:07", CameraAddress("index", "7")),
+        ("/srv/videos/claire.avi", CameraAddress("file", "/srv/videos/claire.avi")),
+        (r"C:\videos\claire.avi", CameraAddress("file", r"C:\videos\claire.avi")),
+        ("http://127.0.0.1:8090/camera", CameraAddress("url", "http://127.0.0.1:8090/camera")),
+        ("rtsp://user:secret@camera.lan/1", CameraAddress("url", "rtsp://user:secret@camera.lan/1")),
     ],
 )  # fmt: skip
-def test_addresses(text: str, address: Address) -> None:
+def test_addresses(text: str, address: CameraAddress) -> None:
     assert parse_address(text) == address
 
 
@@ -49,7 +49,7 @@ def test_any_text_is_an_address_or_is_refused_without_being_quoted(text: str) ->
         said = error.detail
     else:
         said = ""
-    assert said in {"", "this is not the address of a camera"}
+    assert said in {"", "drivers.options.camera.devices: one of them is not the address of a camera"}
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_options_that_cannot_be_used_are_refused_before_anything_is_opened(optio
 
 def test_what_is_not_said_is_as_most_have_it() -> None:
     settings, addresses = parse_options({})
-    assert addresses == (Address("auto"),)
+    assert addresses == (CameraAddress("auto"),)
     assert (settings.width, settings.height, settings.fps, settings.warm) == (1280, 720, 30, False)
 
 
 def test_an_address_that_is_there_twice_is_one() -> None:
-    assert parse_options({"devices": ["auto", "auto"]})[1] == (Address("auto"),)
+    assert parse_options({"devices": ["auto", "auto"]})[1] == (CameraAddress("auto"),)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.problems import named
 from vitale_drivers.base import Arm, Presented, Progress, ReaderChanged, Report
-from vitale_drivers.camera.view import MEDIA, SEVERAL, Moment, View
+from vitale_drivers.camera.view import MEDIA, SEVERAL, CameraView, Moment
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.events import Reader
 
@@ -50,7 +50,7 @@ class Scene:
         self.presence = Presence("camera:1")
         reader = Reader(id="camera:1", name="first", driver="camera", media=MEDIA, state="empty")
         numbers: Iterator[int] = itertools.count()
-        self.view = View(reader, self.presence, lambda: f"number {next(numbers)}", settle=SETTLE, collect=5.0)
+        self.view = CameraView(reader, self.presence, lambda: f"number {next(numbers)}", settle=SETTLE, collect=5.0)
         self.reports: list[Report] = []
 
     def arm(self, *media: str, again: bool = False, ends_in: float = 600.0) -> None:

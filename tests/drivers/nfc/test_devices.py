@@ -15,7 +15,7 @@ from nfc.clf import pn532, transport
 from tests.problems import named
 from vitale_drivers.nfc import devices as nfc_devices
 from vitale_drivers.nfc.devices import NfcpyBus
-from vitale_drivers.nfc.settings import Address, parse_address, parse_options
+from vitale_drivers.nfc.settings import NfcAddress, parse_address, parse_options
 from vitale_drivers.nfc.transport import NfcPlace
 from vitale_drivers.readers import serial_ports
 from vitale_firmware_sim.pn532.reader import Pn532Reader
@@ -65,18 +65,18 @@ class FakeContext:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("usb", Address("usb")),
-        ("usb:054c", Address("usb", vid=0x054C)),
-        ("usb:054C:06c1", Address("usb", vid=0x054C, pid=0x06C1)),
-        ("tty:USB0:pn532", Address("serial", "/dev/ttyUSB0")),
-        ("com:3:pn532", Address("serial", "COM3")),
-        ("com:COM3:pn532", Address("serial", "COM3")),
-        ("pty:/dev/pts/3", Address("serial", "/dev/pts/3")),
-        ("/dev/serial/by-id/usb-FTDI_A-if00", Address("serial", "/dev/serial/by-id/usb-FTDI_A-if00")),
-        ("udp:localhost:54321", Address("udp", "localhost:54321")),
+        ("usb", NfcAddress("usb")),
+        ("usb:054c", NfcAddress("usb", vid=0x054C)),
+        ("usb:054C:06c1", NfcAddress("usb", vid=0x054C, pid=0x06C1)),
+        ("tty:USB0:pn532", NfcAddress("serial", "/dev/ttyUSB0")),
+        ("com:3:pn532", NfcAddress("serial", "COM3")),
+        ("com:COM3:pn532", NfcAddress("serial", "COM3")),
+        ("pty:/dev/pts/3", NfcAddress("serial", "/dev/pts/3")),
+        ("/dev/serial/by-id/usb-FTDI_A-if00", NfcAddress("serial", "/dev/serial/by-id/usb-FTDI_A-if00")),
+        ("udp:localhost:54321", NfcAddress("udp", "localhost:54321")),
     ],
 )
-def test_addresses(text: str, expected: Address) -> None:
+def test_addresses(text: str, expected: NfcAddress) -> None:
     assert parse_address(text) == expected
 
 
@@ -170,46 +170,46 @@ def test_a_serial_adapter_is_called_by_its_serial_number(monkeypatch: pytest.Mon
         location, product = "1-2", "FT232R"
 
     monkeypatch.setattr("vitale_drivers.readers.serial_ports.list_ports.comports", lambda: [Port()])
-    (place,) = NfcpyBus().places(Address("serial", str(tmp_path)))
+    (place,) = NfcpyBus().places(NfcAddress("serial", str(tmp_path)))
     assert place.id == "nfc:0403:6001:A50285BI"
 
 
 def test_a_pseudo_terminal_is_simulated_and_a_path_that_is_not_there_is_nothing(tmp_path: Path) -> None:
     bus, link = NfcpyBus(), tmp_path / "reader"
-    assert bus.places(Address("serial", str(link))) == ()
+    assert bus.places(NfcAddress("serial", str(link))) == ()
     with Pn532Reader(link=link):
-        assert [place.simulated for place in bus.places(Address("serial", str(link)))] == [True]
-    assert bus.places(Address("serial", str(link))) == ()
+        assert [place.simulated for place in bus.places(NfcAddress("serial", str(link)))] == [True]
+    assert bus.places(NfcAddress("serial", str(link))) == ()
 
 
 def test_a_path_that_leads_to_a_pseudo_terminal_now_is_simulated_now(tmp_path: Path) -> None:
     bus, link = NfcpyBus(), tmp_path / "reader"
     link.symlink_to(os.devnull)
-    assert [place.simulated for place in bus.places(Address("serial", str(link)))] == [False]
+    assert [place.simulated for place in bus.places(NfcAddress("serial", str(link)))] == [False]
     with Pn532Reader() as reader:
         other = tmp_path / "other"
         other.symlink_to(reader.path)
         other.replace(link)
-        assert [place.simulated for place in bus.places(Address("serial", str(link)))] == [True]
+        assert [place.simulated for place in bus.places(NfcAddress("serial", str(link)))] == [True]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the numbers of devices are those of Linux")
 def test_a_pseudo_terminal_by_any_name_is_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serial_ports, "_PSEUDO_TERMINAL", re.compile(r"no name\Z"))
     with Pn532Reader() as reader:
-        assert [place.simulated for place in NfcpyBus().places(Address("serial", reader.path))] == [True]
+        assert [place.simulated for place in NfcpyBus().places(NfcAddress("serial", reader.path))] == [True]
 
 
 def test_what_was_opened_is_simulated_whatever_its_place_was_taken_for() -> None:
     with Pn532Reader() as reader:
-        link = NfcpyBus().open(NfcPlace("nfc:p", "p", Address("serial", reader.path), simulated=False))
+        link = NfcpyBus().open(NfcPlace("nfc:p", "p", NfcAddress("serial", reader.path), simulated=False))
         assert link.simulated
         link.close()
 
 
 SCL3711 = NfcPlace("nfc:x", "x", USB, usb=(0x04E6, 0x5591, 1, 1))
 ACR122 = NfcPlace("nfc:y", "y", USB, usb=(0x072F, 0x2200, 1, 2))
-SERIAL = NfcPlace("nfc:z", "z", Address("serial", "/dev/ttyS7"))
+SERIAL = NfcPlace("nfc:z", "z", NfcAddress("serial", "/dev/ttyS7"))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_why_a_reader_cannot_be_opened(
 
 def test_a_chip_left_at_high_speed_by_a_program_that_died_is_told_to_slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
     with Pn532Reader() as reader:
-        place = NfcPlace("nfc:p", "p", Address("serial", reader.path))
+        place = NfcPlace("nfc:p", "p", NfcAddress("serial", reader.path))
         dead = NfcpyBus().open(place)
         answered, attempts = reader.commands, list[str]()
         real = pn532.init

@@ -23,7 +23,7 @@ from vitale_drivers.nfc import driver as nfc
 from vitale_drivers.nfc.driver import NfcDriver
 from vitale_drivers.nfc.field import Field
 from vitale_drivers.nfc.reader import NfcReader
-from vitale_drivers.nfc.settings import Address, Settings
+from vitale_drivers.nfc.settings import NfcAddress, NfcSettings
 from vitale_drivers.nfc.transport import Link, NfcPlace, Target
 from vitale_drivers.readers.presence import Presence
 from vitale_firmware_sim.phone.card import PhoneCard
@@ -40,8 +40,8 @@ from vitale_protocol.events import Reader
 from vitale_protocol.media.profile import parse_profile
 
 PROFILE = profile_text("simulator")
-FIRST = NfcPlace("nfc:1", "first", Address("usb"), usb=(1,))
-SECOND = NfcPlace("nfc:2", "second", Address("usb"), usb=(2,))
+FIRST = NfcPlace("nfc:1", "first", NfcAddress("usb"), usb=(1,))
+SECOND = NfcPlace("nfc:2", "second", NfcAddress("usb"), usb=(2,))
 STRING = b"an opaque string of the simulator"
 
 
@@ -94,7 +94,7 @@ class FakeBus:
         self.refusal: ReaderError | None = None
         self.links = {FIRST.id: FakeLink(), SECOND.id: FakeLink()}
 
-    def places(self, address: Address) -> tuple[NfcPlace, ...]:
+    def places(self, address: NfcAddress) -> tuple[NfcPlace, ...]:
         return tuple(self.there)
 
     def open(self, place: NfcPlace) -> Link:
@@ -276,7 +276,7 @@ def clock() -> Clock:
 def field(clock: Clock) -> tuple[Field, FakeLink, Presence, Inbox]:
     link, presence, inbox = FakeLink(), Presence("nfc:1"), Inbox()
     reader = Reader(id="nfc:1", name="first", driver="nfc", media=("apcv-nfc",), state="empty")
-    return Field(link, reader, presence, (parse_profile(PROFILE),), Settings(), inbox, clock), link, presence, inbox
+    return Field(link, reader, presence, (parse_profile(PROFILE),), NfcSettings(), inbox, clock), link, presence, inbox
 
 
 def run(field: Field, clock: Clock, seconds: float) -> None:

@@ -29,7 +29,7 @@ from vitale_drivers.contract import Inbox
 from vitale_drivers.scanner.driver import ScannerDriver
 from vitale_drivers.scanner.reader import ScannerReader
 from vitale_drivers.scanner.scans import MEDIA
-from vitale_drivers.scanner.settings import Address
+from vitale_drivers.scanner.settings import ScannerAddress
 from vitale_drivers.scanner.transport import Line, ScannerPlace
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.imager.faults import Behaviour, ImagerFaults, parse_imager_faults
@@ -379,7 +379,7 @@ class FakeBus:
     may_open: threading.Event = field(default_factory=threading.Event)
     opening: threading.Event = field(default_factory=threading.Event)
 
-    def places(self, address: Address) -> tuple[ScannerPlace, ...]:
+    def places(self, address: ScannerAddress) -> tuple[ScannerPlace, ...]:
         return (ScannerPlace("scanner:x", "x", address, "x"),)
 
     def open(self, place: ScannerPlace) -> Line:

@@ -15,7 +15,7 @@ from vitale_drivers.readers.serial_ports import UsbPort
 from vitale_drivers.scanner import ports as scanner_ports
 from vitale_drivers.scanner.framing import Framing
 from vitale_drivers.scanner.ports import SerialBus, SerialLine
-from vitale_drivers.scanner.settings import PROFILES, Address, Settings, parse_address, parse_options
+from vitale_drivers.scanner.settings import PROFILES, ScannerAddress, ScannerSettings, parse_address, parse_options
 from vitale_drivers.scanner.transport import ScannerPlace
 from vitale_firmware_sim.imager.device import Imager
 from vitale_protocol.catalogue import variants
@@ -33,17 +33,17 @@ HONEYWELL = UsbPort("/dev/ttyACM3", 0x0C2E, 0x0B6A, "15215B0A2C", "1-4", "Xenon 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("usb", Address("usb")),
-        ("usb:0c2e", Address("usb", vid=0x0C2E)),
-        ("usb:0C2E:0b6a", Address("usb", vid=0x0C2E, pid=0x0B6A)),
-        ("usb:0c2e:0b6a:S/N:44F1", Address("usb", vid=0x0C2E, pid=0x0B6A, serial_number="S/N:44F1")),
-        ("COM3", Address("port", "COM3")),
-        ("com:12", Address("port", "COM12")),
-        ("/dev/serial/by-id/usb-Honeywell-if00", Address("port", "/dev/serial/by-id/usb-Honeywell-if00")),
-        ("pty:/dev/pts/3", Address("port", "/dev/pts/3")),
+        ("usb", ScannerAddress("usb")),
+        ("usb:0c2e", ScannerAddress("usb", vid=0x0C2E)),
+        ("usb:0C2E:0b6a", ScannerAddress("usb", vid=0x0C2E, pid=0x0B6A)),
+        ("usb:0c2e:0b6a:S/N:44F1", ScannerAddress("usb", vid=0x0C2E, pid=0x0B6A, serial_number="S/N:44F1")),
+        ("COM3", ScannerAddress("port", "COM3")),
+        ("com:12", ScannerAddress("port", "COM12")),
+        ("/dev/serial/by-id/usb-Honeywell-if00", ScannerAddress("port", "/dev/serial/by-id/usb-Honeywell-if00")),
+        ("pty:/dev/pts/3", ScannerAddress("port", "/dev/pts/3")),
     ],
 )
-def test_addresses(text: str, expected: Address) -> None:
+def test_addresses(text: str, expected: ScannerAddress) -> None:
     assert parse_address(text) == expected
 
 
@@ -103,7 +103,7 @@ def test_every_profile_can_be_chosen() -> None:
 def bus(monkeypatch: pytest.MonkeyPatch, *ports: UsbPort) -> SerialBus:
     """A bus with these ports plugged in."""
     monkeypatch.setattr("vitale_drivers.readers.serial_ports._usb_ports", lambda: ports)
-    return SerialBus(Settings())
+    return SerialBus(ScannerSettings())
 
 
 def test_a_usb_imager_is_called_by_its_serial_number_wherever_it_is_plugged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,11 +163,13 @@ def test_a_path_to_a_usb_imager_gives_its_lasting_name_and_one_by_socket_keeps_i
     port = UsbPort(str(node), 0x0C2E, 0x0B6A, "15215B0A2C", "1-4", "Xenon 1900")
     made = bus(monkeypatch, port)
     for path in (node, link):
-        assert [place.id for place in made.places(Address("port", str(path)))] == ["scanner:0c2e:0b6a:15215B0A2C"]
+        assert [place.id for place in made.places(ScannerAddress("port", str(path)))] == [
+            "scanner:0c2e:0b6a:15215B0A2C"
+        ]
     monkeypatch.setattr(scanner_ports, "_BY_PATH", str(tmp_path))
-    assert [place.id for place in made.places(Address("port", str(link)))] == [f"scanner:{link}"]
+    assert [place.id for place in made.places(ScannerAddress("port", str(link)))] == [f"scanner:{link}"]
     node.unlink()
-    assert made.places(Address("port", str(link))) == ()
+    assert made.places(ScannerAddress("port", str(link))) == ()
 
 
 def test_a_port_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,19 +180,19 @@ def test_a_port_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_at_a_path_that_may_not_be_asked_is_no_imager() -> None:
     path = f"/{'a' * 198}"
-    assert SerialBus(Settings()).places(parse_address(path)) == ()
+    assert SerialBus(ScannerSettings()).places(parse_address(path)) == ()
     path = f"/{'a' * 290}"
-    assert SerialBus(Settings()).places(Address("port", path)) == ()
+    assert SerialBus(ScannerSettings()).places(ScannerAddress("port", path)) == ()
 
 
 def test_a_pseudo_terminal_is_simulated_also_when_its_path_did_not_show_it(tmp_path: Path) -> None:
-    made, link = SerialBus(Settings()), tmp_path / "imager"
-    address = Address("port", str(link))
+    made, link = SerialBus(ScannerSettings()), tmp_path / "imager"
+    address = ScannerAddress("port", str(link))
     assert made.places(address) == ()
     with Imager(link=link) as imager:
         (place,) = made.places(address)
         assert (place.id, place.simulated) == (f"scanner:{link}", True)
-        line = SerialLine(imager.path, Settings())
+        line = SerialLine(imager.path, ScannerSettings())
         assert line.simulated
         line.close()
     assert made.places(address) == ()
@@ -201,7 +203,7 @@ def test_a_pseudo_terminal_is_simulated_also_when_its_path_did_not_show_it(tmp_p
 
 def test_a_line_reads_waits_is_cancelled_and_ends() -> None:
     with Imager() as imager:
-        line = SerialLine(imager.path, Settings(speed=115_200, data_bits=8, parity="none", stop_bits=1))
+        line = SerialLine(imager.path, ScannerSettings(speed=115_200, data_bits=8, parity="none", stop_bits=1))
         imager.scan(b"an opaque string")
         assert line.read(None) == b"an opaque string\r"
         assert line.read(0.01) == b""
@@ -230,10 +232,10 @@ def test_other_programs_are_kept_out_of_a_real_port_only(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(scanner_ports, "keep_others_out", note)
     with Imager() as imager:
-        SerialLine(imager.path, Settings()).close()
+        SerialLine(imager.path, ScannerSettings()).close()
         assert asked == []
         monkeypatch.setattr(scanner_ports, "is_pseudo_terminal", never)
-        SerialLine(imager.path, Settings()).close()
+        SerialLine(imager.path, ScannerSettings()).close()
         assert len(asked) == 1
 
 
@@ -248,7 +250,7 @@ def test_who_opens_the_port_a_second_time_is_refused() -> None:
 
 # ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-PLACE = ScannerPlace("scanner:x", "x", Address("port", "/dev/ttyS7"), "/dev/ttyS7")
+PLACE = ScannerPlace("scanner:x", "x", ScannerAddress("port", "/dev/ttyS7"), "/dev/ttyS7")
 
 
 @pytest.mark.parametrize(
@@ -279,7 +281,7 @@ def test_why_a_port_cannot_be_opened(
 
     monkeypatch.setattr(scanner_ports, "SerialLine", refuse)
     with pytest.raises(expected) as caught:
-        SerialBus(Settings()).open(PLACE)
+        SerialBus(ScannerSettings()).open(PLACE)
     assert named(caught.value) == reason
     name, _, variant = reason.partition(".")
     assert not variant or variant in variants(name)
@@ -293,15 +295,15 @@ def test_a_port_that_another_program_reads_without_a_lock_is_busy_and_says_whose
 
     monkeypatch.setattr(scanner_ports, "programs_using", holders)
     with pytest.raises(ReaderBusy) as caught:
-        SerialBus(Settings()).open(PLACE)
+        SerialBus(ScannerSettings()).open(PLACE)
     assert caught.value.data["holder"] == "lgo, minicom"
 
 
 def test_a_port_that_is_locked_is_busy() -> None:
     with Imager() as imager:
-        place = ScannerPlace("scanner:x", "x", Address("port", imager.path), imager.path, simulated=True)
-        first = SerialBus(Settings()).open(place)
+        place = ScannerPlace("scanner:x", "x", ScannerAddress("port", imager.path), imager.path, simulated=True)
+        first = SerialBus(ScannerSettings()).open(place)
         with pytest.raises(ReaderBusy):
-            SerialBus(Settings()).open(place)
+            SerialBus(ScannerSettings()).open(place)
         first.close()
-        SerialBus(Settings()).open(place).close()
+        SerialBus(ScannerSettings()).open(place).close()
