@@ -41,9 +41,9 @@ from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import Bus, OpenDevice, Place, PluggedReader, ReaderThread
 from vitale_drivers.readers.presence import Presence
 from vitale_drivers.readers.status import ReaderStatus
+from vitale_protocol.configuration.settings import convert_settings, refusal
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
-from vitale_protocol.settings import convert_settings, refusal
 
 __all__ = [
     "Arm",

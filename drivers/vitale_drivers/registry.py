@@ -7,9 +7,9 @@ declaring one, ``NAME = package.module:DriverClass``, and nothing else.
 from importlib.metadata import EntryPoint, entry_points
 
 from vitale_drivers.base import Driver
+from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.extras import EXTRAS, missing
-from vitale_protocol.settings import refusal
 
 __all__ = ["GROUP", "available", "load"]
 

@@ -1,5 +1,5 @@
 """Pure protocol: bytes and values, no I/O, no clock, no randomness.
 
-For other rooms: ``apdu``, ``catalogue``, ``claims``, ``documents``, ``errors``, ``events``, ``extras``, ``media``,
-``methods``, ``privacy``, ``problems``, ``records``, ``session``, ``settings``, ``signing``, ``tlv``, ``tokens``.
+For other rooms: ``apdu``, ``catalogue``, ``claims``, ``configuration``, ``documents``, ``errors``, ``events``,
+``extras``, ``media``, ``methods``, ``privacy``, ``problems``, ``records``, ``session``, ``signing``, ``tlv``, ``tokens``.
 """

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, dataclass_transform
 
 import msgspec
 
+from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
-from vitale_protocol.settings import convert_settings
 
 __all__ = [
     "Apcv",

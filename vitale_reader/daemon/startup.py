@@ -4,12 +4,12 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
-from vitale_protocol.errors import ConfigurationInvalid, ToolMissing, VitaleError
-from vitale_protocol.settings import refusal
+from vitale_protocol.configuration.settings import refusal
+from vitale_protocol.errors import ConfigurationInvalid, VitaleError
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.desk.supervisor import WORKER, require_known_tables
 from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
@@ -24,14 +24,6 @@ __all__ = ["check"]
 
 #: Seconds in which a driver has to check its options; it imports its libraries first.
 DRIVER_LIMIT = 30.0
-
-
-class _Refused(msgspec.Struct):
-    """A worker's answer to ``--check`` where it refuses something."""
-
-    reason: str
-    detail: str
-    data: dict[str, Any] = {}
 
 
 def check(home: Home, config: Config) -> None:
@@ -97,8 +89,7 @@ def _answer(name: str, worker: "subprocess.Popen[bytes]") -> VitaleError | None:
     if worker.returncode == 0:
         return None
     try:
-        refused = msgspec.json.decode(told, type=_Refused)
+        refused = msgspec.json.decode(told, type=Problem)
     except msgspec.DecodeError:
         return refusal(path, f"driver {name} ended with status {worker.returncode} when it checked its options")
-    kind = ToolMissing if refused.reason == ToolMissing.reason else ConfigurationInvalid
-    return kind(refused.detail, data=refused.data)
+    return refused.error(ConfigurationInvalid)

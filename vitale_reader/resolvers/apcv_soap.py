@@ -37,6 +37,7 @@ from typing import Annotated, Literal
 import httpx
 import msgspec
 
+from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import (
     ConfigurationInvalid,
     ContextUnknown,
@@ -48,7 +49,6 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 from vitale_protocol.records import Origin
-from vitale_protocol.settings import convert_settings
 from vitale_reader.resolvers import envelope, simulator_rights
 from vitale_reader.resolvers.base import Resolution, Resolver
 from vitale_reader.resolvers.exchange import post

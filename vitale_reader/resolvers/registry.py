@@ -7,9 +7,9 @@ A package of somebody else adds one by an entry point, ``NAME = package.module:C
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.extras import Extra, missing
-from vitale_protocol.settings import refusal
 from vitale_reader.resolvers.base import Resolver
 from vitale_reader.resolvers.none import NoResolver
 

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from vitale_drivers.base import Options
-from vitale_protocol.settings import convert_settings, refusal
+from vitale_protocol.configuration.settings import convert_settings, refusal
 
 __all__ = ["CameraAddress", "CameraSettings", "parse_address", "parse_options"]
 

@@ -33,11 +33,11 @@ from vitale_drivers.pcsc.monitor import Monitor
 from vitale_drivers.pcsc.names import StableIds, is_simulated, parse_name
 from vitale_drivers.pcsc.slot import MEDIA, TABLE, PcscSettings, Slot
 from vitale_drivers.pcsc.state import ReaderState
+from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
 from vitale_protocol.events import Reader
 from vitale_protocol.media.profile import parse_profile
 from vitale_protocol.problems import Problem
-from vitale_protocol.settings import convert_settings
 
 __all__ = ["PcscDriver"]
 

@@ -40,6 +40,7 @@ from vitale_drivers.pcsc.contactless import may_be_phone
 from vitale_drivers.pcsc.holders import programs_using_pcsc
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_drivers.readers.presence import Presence
+from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import (
     LeaseExpired,
     MediumMute,
@@ -54,7 +55,6 @@ from vitale_protocol.events import Reader
 from vitale_protocol.media import recognise
 from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
-from vitale_protocol.settings import refusal
 
 __all__ = ["MEDIA", "PcscSettings", "Slot"]
 

@@ -8,8 +8,8 @@ import msgspec
 
 from vitale_drivers.base import Options
 from vitale_drivers.scanner.framing import Framing
+from vitale_protocol.configuration.settings import convert_settings, refusal
 from vitale_protocol.media.profile import MAX_STRING
-from vitale_protocol.settings import convert_settings, refusal
 
 __all__ = ["MAKERS", "PROFILES", "Profile", "ScannerAddress", "ScannerSettings", "parse_address", "parse_options"]
 

@@ -30,10 +30,10 @@ from vitale_firmware_sim.card.control import ControlSocket
 from vitale_firmware_sim.card.faults import FaultyCard, parse_faults
 from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
 from vitale_firmware_sim.card.reader import MEDIA, SimulatedReader
+from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import ConfigurationInvalid, ReaderGone
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
-from vitale_protocol.settings import convert_settings
 
 __all__ = ["SimulatedCardDriver", "SimulatedCardSettings"]
 

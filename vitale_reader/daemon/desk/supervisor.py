@@ -32,11 +32,11 @@ from vitale_drivers.base import (
     Transmitted,
 )
 from vitale_drivers.host.pipe import Decoder, StreamError, encode
+from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import ConfigurationInvalid, MediumUnsupported, ReaderGone, ReaderUnavailable
 from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
-from vitale_protocol.settings import refusal
 from vitale_reader.daemon.desk.native_output import NativeOutput
 
 __all__ = ["WORKER", "Beat", "Supervisor", "Worker", "require_known_tables"]

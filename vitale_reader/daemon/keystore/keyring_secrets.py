@@ -88,7 +88,7 @@ def require_keyring() -> None:
 
 
 def _unavailable(detail: str) -> StoreUnavailable:
-    return StoreUnavailable(detail, data={"service": "keyring"})
+    return StoreUnavailable(detail, variant="keyring")
 
 
 def _keyring() -> "ModuleType":

@@ -4,9 +4,9 @@ import contextlib
 import os
 import sys
 
+from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.session.session import Limits as SessionLimits
-from vitale_protocol.settings import refusal
 from vitale_reader.daemon import lifecycle
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.keystore.certificates import Certificates

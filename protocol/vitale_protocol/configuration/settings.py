@@ -26,7 +26,7 @@ def convert_settings(settings: Mapping[str, object], kind: type[T], *, table: st
     try:
         return msgspec.convert(dict(settings), kind)
     except msgspec.ValidationError as error:
-        from vitale_protocol import mistakes  # noqa: PLC0415  loaded where there is one
+        from vitale_protocol.configuration import mistakes  # noqa: PLC0415  loaded where there is one
 
         raise refusal(*mistakes.find(error, kind, table)) from error
 

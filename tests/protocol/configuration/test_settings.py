@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 import pytest
 
+from vitale_protocol.configuration.settings import convert_settings, nearest
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_protocol.settings import convert_settings, nearest
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
