@@ -64,7 +64,7 @@ class SerialBus:
             if address.fits(port.vid, port.pid, port.serial_number):
                 place = _usb_place(port, address)
                 if place.id in found:
-                    self._tell_double(place)
+                    self._tell_double(place.id)
                 else:
                     found[place.id] = place
         return tuple(found.values())
@@ -85,14 +85,10 @@ class SerialBus:
         simulated = is_pseudo_terminal(path)
         return (ScannerPlace(f"scanner:{address.path}", name, address, address.path, simulated=simulated),)
 
-    def _tell_double(self, place: ScannerPlace) -> None:
-        if place.id not in self._told:
-            self._told.add(place.id)
-            logger.warning(
-                "two devices call themselves %s, and %s is not used: name them by /dev/serial/by-path to use both",
-                place.id,
-                place.where,
-            )
+    def _tell_double(self, reader: str) -> None:
+        if reader not in self._told:
+            self._told.add(reader)
+            logger.warning("two devices call themselves %s: name them by /dev/serial/by-path to use both", reader)
 
     def open(self, place: ScannerPlace) -> Line:
         """Opens the port of an imager."""
