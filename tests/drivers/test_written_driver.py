@@ -93,7 +93,7 @@ def test_a_daemon_reads_a_token_with_the_driver_of_the_page(tmp_path: Path, monk
     written = tmp_path / "package"
     written.mkdir()
     package(written)
-    monkeypatch.syspath_prepend(str(written))
+    monkeypatch.setattr(sys, "path", [str(written), *sys.path])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(written), *sys.path]))
     scans = tmp_path / "scans"
     scans.mkdir()

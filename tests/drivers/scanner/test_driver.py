@@ -76,7 +76,7 @@ MakeDesk = Callable[..., Desk]
 
 @pytest.fixture
 def make_desk(tmp_path: Path) -> Iterator[MakeDesk]:
-    """``make_desk(count, manners=…, baud=…, faults=…, **options)``: a driver whose imagers are there, not armed."""
+    """``make_desk(count, behaviour=…, baud=…, faults=…, **options)``: a driver whose imagers are there, not armed."""
     desks: list[Desk] = []
 
     def make(
@@ -114,7 +114,7 @@ def is_empty(report: ReaderChanged) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("profile", "manners"),
+    ("profile", "behaviour"),
     [
         ("line", Behaviour(suffix=b"\r")),
         ("line", Behaviour(suffix=b"\n")),
