@@ -1,0 +1,328 @@
+"""Requests between desks while the database fails: whoever waits is answered, and nothing is left behind for ever."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from vitale_protocol.errors import (
+    Cancelled,
+    InternalError,
+    JsonValue,
+    MediumMute,
+    NoReader,
+    PresentationTimeout,
+    ShuttingDown,
+    StoreUnavailable,
+    VitaleError,
+)
+from vitale_reader.daemon.site.incoming import Answering, Visitor
+from vitale_reader.daemon.site.outgoing import Answer, Asking
+from vitale_reader.daemon.site.remote_readers import Names
+from vitale_reader.daemon.site.rows import Seen, Wanted
+
+WANTED = Wanted(
+    station="here",
+    mode="production",
+    client_id="client-1",
+    nonce="n" * 22,
+    scopes=("identity",),
+    purpose=None,
+    media=frozenset({"vitale-card"}),
+    names=Names(readers=(), groups=("accueil",)),
+    timeout=0.01,
+)
+NOTHING = Seen(desks={}, requests=(), steps=())
+
+
+@dataclass
+class Rows:
+    """The rows of a site in a database that fails when the test says so."""
+
+    incarnation: str = "mine"
+    fault: Exception | None = None
+    asked: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    answered: dict[str, Answer] = field(default_factory=dict)
+    steps: list[Any] = field(default_factory=list)
+    answers: dict[str, bytes] = field(default_factory=dict)
+
+    def _work(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+    async def ask(self, request: str, _wanted: Wanted) -> None:
+        self.asked.append(request)
+        self._work()
+
+    async def end(self, requests: Any) -> dict[str, bytes]:
+        self._work()
+        self.ended += requests
+        return {name: self.answers.get("any", b"") for name in requests if self.answers}
+
+    async def answer_alone(self, request: str, sealed: bytes, *, taken: bool) -> None:
+        assert taken
+        self._work()
+        self.answered[request] = msgspec.json.decode(sealed, type=Answer)
+
+    async def tell_steps(self, steps: Any) -> None:
+        self._work()
+        self.steps += steps
+
+
+@dataclass
+class Client:
+    """A session that waits."""
+
+    told: list[Any] = field(default_factory=list)
+
+    def reply(self, _request: object, result: object) -> None:
+        self.told.append(result)
+
+    def fail(self, _request: object, error: VitaleError) -> None:
+        self.told.append(error.reason)
+
+    def progress(self, _request: object, step: str, reader: object, reason: str) -> None:
+        self.told.append(step)
+
+
+@dataclass
+class Notes:
+    """The audit trail."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    async def note(self, client_id: str, outcome: str) -> None:
+        self.lines.append((client_id, outcome))
+
+
+def asking(rows: Rows, notes: Notes, wake: Callable[[], None] = lambda: None) -> Asking:
+    async def prove(_result: object) -> None:
+        """Every key is known."""
+
+    return Asking(
+        cast("Any", rows),
+        hoped_for=lambda _: True,
+        open_answer=lambda sealed, _bound_to: sealed,
+        prove=prove,
+        note=notes.note,
+        wake=wake,
+    )
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await work()
+
+    asyncio.run(main())
+
+
+# ── this desk asks ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_request_that_cannot_be_written_is_refused_and_its_row_taken_away_later() -> None:
+    async def work() -> None:
+        rows, notes, client = Rows(fault=StoreUnavailable()), Notes(), Client()
+        made = asking(rows, notes)
+        made.request(cast("Any", client), 1, WANTED)
+        await asyncio.gather(*made._tasks)
+        assert client.told == ["store_unavailable"]
+        assert notes.lines == [("client-1", "store_unavailable")]
+        with pytest.raises(StoreUnavailable):
+            await made.clear()
+        rows.fault = None
+        await made.clear()
+        assert rows.ended == rows.asked
+        await made.clear()
+        assert rows.ended == rows.asked, "once"
+
+    run(work)
+
+
+def test_a_request_that_ends_while_the_database_is_away_is_answered_all_the_same() -> None:
+    async def work() -> None:
+        rows, notes, client = Rows(), Notes(), Client()
+
+        def lost() -> None:
+            rows.fault = StoreUnavailable()
+
+        made = asking(rows, notes, wake=lost)
+        made.request(cast("Any", client), 1, WANTED)
+        await asyncio.gather(*made._tasks)
+        assert client.told == ["timeout"]
+        assert (made.load(cast("Any", client)), made.names) == (0, frozenset())
+        rows.fault = None
+        await made.clear()
+        assert rows.ended == rows.asked
+
+    run(work)
+
+
+def test_a_fault_of_the_rows_is_an_internal_error_of_the_request() -> None:
+    async def work() -> None:
+        rows, client = Rows(fault=RuntimeError("of the driver")), Client()
+        made = asking(rows, Notes())
+        made.request(cast("Any", client), 1, WANTED)
+        await asyncio.gather(*made._tasks)
+        assert client.told == [InternalError.reason]
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (msgspec.json.encode(Answer(reason="medium_mute")), "medium_mute"),
+        (msgspec.json.encode(Answer(reason="of_a_newer_desk")), "internal_error"),
+        (b"no answer", "internal_error"),
+    ],
+    ids=["a reason", "an unknown reason", "not readable"],
+)
+def test_an_answer_that_came_at_the_last_moment_counts(answer: bytes, told: str) -> None:
+    async def work() -> None:
+        client = Client()
+        made = asking(Rows(answers={"any": answer}), Notes())
+        made.request(cast("Any", client), 1, WANTED)
+        await asyncio.gather(*made._tasks)
+        assert client.told == [told]
+
+    run(work)
+
+
+def test_a_row_that_is_gone_ends_its_request() -> None:
+    async def work() -> None:
+        client, written = Client(), asyncio.Event()
+        made = asking(Rows(), Notes(), wake=written.set)
+        made.request(cast("Any", client), 1, msgspec.structs.replace(WANTED, timeout=30.0))
+        await written.wait()
+        made.hear(NOTHING, made.names)
+        await asyncio.gather(*made._tasks)
+        assert client.told == ["store_unavailable"]
+
+    run(work)
+
+
+def test_what_waits_when_the_daemon_stops_is_told_so_and_nothing_new_is_taken() -> None:
+    async def work() -> None:
+        client, other, written = Client(), Client(), asyncio.Event()
+        made = asking(Rows(), Notes(), wake=written.set)
+        made.request(cast("Any", client), 1, msgspec.structs.replace(WANTED, timeout=30.0))
+        await written.wait()
+        assert await made.cancel(cast("Any", other), 1) is False
+        await made.stop()
+        assert client.told == ["shutting_down"]
+        with pytest.raises(ShuttingDown):
+            made.request(cast("Any", client), 2, WANTED)
+
+    run(work)
+
+
+# ── another desk asks ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def answering(rows: Rows) -> Answering:
+    async def tell_keys() -> None:
+        """They are told already."""
+
+    return Answering(
+        cast("Any", rows),
+        cast("Any", None),
+        station="here",
+        mode="production",
+        groups=("accueil",),
+        known=lambda _: True,
+        seal_for=lambda _station, plain, _bound_to: plain,
+        tell_keys=tell_keys,
+    )
+
+
+def visitor(host: Answering) -> Visitor:
+    return Visitor(-2, "request-1", WANTED, host, taken=True)
+
+
+async def settled(host: Answering) -> None:
+    while host._tasks:
+        await asyncio.gather(*host._tasks)
+
+
+def test_an_error_that_cannot_be_told_is_owed_until_it_can() -> None:
+    async def work() -> None:
+        rows = Rows(fault=StoreUnavailable())
+        host = answering(rows)
+        visitor(host).fail(1, MediumMute("silent"))
+        await settled(host)
+        assert rows.answered == {}
+        await host._pay()
+        assert list(host._owed) == ["request-1"]
+        rows.fault = None
+        await host._pay()
+        assert rows.answered == {"request-1": Answer(reason="medium_mute", detail="silent")}
+        assert host._owed == {}
+
+    run(work)
+
+
+def test_what_is_owed_for_a_request_that_is_gone_is_forgotten() -> None:
+    async def work() -> None:
+        rows = Rows(fault=StoreUnavailable())
+        host = answering(rows)
+        visitor(host).fail(1, MediumMute())
+        await settled(host)
+        rows.fault = None
+        await host.hear(NOTHING)
+        assert (host._owed, rows.answered) == ({}, {})
+
+    run(work)
+
+
+def test_an_answer_to_a_request_that_is_over_is_dropped() -> None:
+    async def work() -> None:
+        host = answering(Rows(fault=Cancelled()))
+        visitor(host).fail(1, MediumMute())
+        await settled(host)
+        assert host._owed == {}
+
+    run(work)
+
+
+@pytest.mark.parametrize("error", [NoReader(), PresentationTimeout(), Cancelled(), ShuttingDown()], ids=type)
+def test_that_this_desk_does_nothing_for_a_request_is_not_told(error: VitaleError) -> None:
+    async def work() -> None:
+        rows = Rows()
+        host = answering(rows)
+        visitor(host).fail(1, error)
+        await settled(host)
+        assert rows.answered == {}
+
+    run(work)
+
+
+def test_the_readers_of_a_choice_are_named_for_the_whole_site() -> None:
+    async def work() -> None:
+        rows = Rows()
+        host = answering(rows)
+        choices: list[JsonValue] = [{"reader": "r-1", "medium": "vitale-card"}]
+        visitor(host).fail(1, MediumMute("two", data={"choices": choices}))
+        await settled(host)
+        assert rows.answered["request-1"].data == {"choices": [{"reader": "r-1@here", "medium": "vitale-card"}]}
+
+    run(work)
+
+
+def test_steps_that_nobody_can_hear_of_are_dropped() -> None:
+    async def work() -> None:
+        rows = Rows(fault=StoreUnavailable())
+        host = answering(rows)
+        visitor(host).progress(1, "reading", None, "")
+        await settled(host)
+        assert host._steps == []
+        rows.fault = None
+        visitor(host).progress(1, "armed", None, "")
+        visitor(host).progress(1, "reading", None, "")
+        await settled(host)
+        assert [step.step for _, step in rows.steps] == ["armed", "reading"]
+
+    run(work)
