@@ -19,6 +19,7 @@ from vitale_protocol.errors import (
     StoreUnavailable,
     VitaleError,
 )
+from vitale_protocol.problems import Problem
 from vitale_reader.daemon.site.incoming import Answering, Visitor
 from vitale_reader.daemon.site.outgoing import Answer, Asking
 from vitale_reader.daemon.site.remote_readers import Names
@@ -85,7 +86,7 @@ class Client:
     def fail(self, _request: object, error: VitaleError) -> None:
         self.told.append(error.reason)
 
-    def progress(self, _request: object, step: str, reader: object, reason: str) -> None:
+    def progress(self, _request: object, step: str, reader: object, problem: object, medium: str) -> None:
         self.told.append(step)
 
 
@@ -175,8 +176,8 @@ def test_a_fault_of_the_rows_is_an_internal_error_of_the_request() -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (msgspec.json.encode(Answer(reason="medium_mute")), "medium_mute"),
-        (msgspec.json.encode(Answer(reason="of_a_newer_desk")), "internal_error"),
+        (msgspec.json.encode(Answer(problem=Problem("medium_mute"))), "medium_mute"),
+        (msgspec.json.encode(Answer(problem=Problem("of_a_newer_desk"))), "internal_error"),
         (b"no answer", "internal_error"),
     ],
     ids=["a reason", "an unknown reason", "not readable"],
@@ -259,7 +260,7 @@ def test_an_error_that_cannot_be_told_is_owed_until_it_can() -> None:
         assert list(host._owed) == ["request-1"]
         rows.fault = None
         await host._pay()
-        assert rows.answered == {"request-1": Answer(reason="medium_mute", detail="silent")}
+        assert rows.answered == {"request-1": Answer(problem=Problem("medium_mute", detail="silent"))}
         assert host._owed == {}
 
     run(work)
@@ -307,7 +308,7 @@ def test_the_readers_of_a_choice_are_named_for_the_whole_site() -> None:
         choices: list[JsonValue] = [{"reader": "r-1", "medium": "vitale-card"}]
         visitor(host).fail(1, MediumMute("two", data={"choices": choices}))
         await settled(host)
-        assert rows.answered["request-1"].data == {"choices": [{"reader": "r-1@here", "medium": "vitale-card"}]}
+        assert rows.answered["request-1"].problem.data == {"choices": [{"reader": "r-1@here", "medium": "vitale-card"}]}
 
     run(work)
 
@@ -316,12 +317,12 @@ def test_steps_that_nobody_can_hear_of_are_dropped() -> None:
     async def work() -> None:
         rows = Rows(fault=StoreUnavailable())
         host = answering(rows)
-        visitor(host).progress(1, "reading", None, "")
+        visitor(host).progress(1, "reading", None, None, "")
         await settled(host)
         assert host._steps == []
         rows.fault = None
-        visitor(host).progress(1, "armed", None, "")
-        visitor(host).progress(1, "reading", None, "")
+        visitor(host).progress(1, "armed", None, None, "")
+        visitor(host).progress(1, "reading", None, None, "")
         await settled(host)
         assert [step.step for _, step in rows.steps] == ["armed", "reading"]
 
