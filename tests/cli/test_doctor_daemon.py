@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def found(
     """The exit status, and the findings by their subject."""
 
     @contextlib.contextmanager
-    def to_daemon(*_: object) -> Iterator[Daemon]:
+    def to_daemon(*_: object) -> Generator[Daemon]:
         yield Daemon(*drivers, readers=readers, resolver=resolver)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -52,7 +52,8 @@ def found(
 
 def reader(**changes: Any) -> Reader:
     members: dict[str, Any] = {"id": "r-1", "name": "Lecteur", "driver": "pcsc", "media": ("vitale-card",)}
-    return Reader(**members | {"state": "empty"} | changes)
+    everything: dict[str, Any] = members | {"state": "empty"} | changes
+    return Reader(**everything)
 
 
 READY = DriverHealth(name="pcsc", state="ready", media=("vitale-card",), version="2.0")

@@ -6,6 +6,7 @@ import difflib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 __all__ = ["Mutant", "mutants", "sample"]
 
@@ -80,7 +81,8 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
     for name, value in ast.iter_fields(tree):
         if name in {"annotation", "returns", "type_params", "decorator_list"} or _is_declaration(tree, name):
             continue
-        for child in value if isinstance(value, list) else [value]:
+        children = cast("list[object]", value) if isinstance(value, list) else [value]
+        for child in children:
             if isinstance(child, ast.AST) and not _is_said(child):
                 yield from _nodes(child)
 
@@ -128,11 +130,16 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
 def _removals(node: ast.AST) -> Iterator[tuple[str, Change]]:
     """Changes of a body: one of its statements is gone."""
     for name in ("body", "orelse", "finalbody"):
-        statements = getattr(node, name, [])
-        for at, statement in enumerate(statements if isinstance(statements, list) else []):
-            kind = {ast.Raise: "removed raise", ast.Expr: "removed call", ast.AugAssign: "removed assignment"}
+        body = getattr(node, name, None)
+        statements = cast("list[object]", body) if isinstance(body, list) else []
+        for at, statement in enumerate(statements):
+            kind: dict[type, str] = {
+                ast.Raise: "removed raise",
+                ast.Expr: "removed call",
+                ast.AugAssign: "removed assignment",
+            }
             operator = kind.get(type(statement))
-            if operator is not None and not _is_said(statement):
+            if operator is not None and isinstance(statement, ast.stmt) and not _is_said(statement):
                 yield operator, _setting_item(name, at, ast.Pass())
 
 

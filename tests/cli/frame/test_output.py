@@ -24,7 +24,11 @@ def in_english() -> Any:
 @pytest.fixture
 def person(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody looks at the output."""
-    monkeypatch.setattr(output, "interactive", lambda _stream=None: True)
+
+    def interactive(_stream: object = None) -> bool:
+        return True
+
+    monkeypatch.setattr(output, "interactive", interactive)
     monkeypatch.setenv("COLUMNS", "60")
 
 

@@ -1,5 +1,8 @@
 """One connection of a byte stream, and the doors before TLS: what comes too early, too late or too often."""
 
+# Handshakes go on by themselves: nobody else can wait for them.
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable

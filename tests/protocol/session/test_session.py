@@ -300,7 +300,8 @@ def test_fifty_one_are_none(server: Session) -> None:
 def test_a_client_reads_as_many_answers_at_once_as_a_server_gives(make_pair: Callable[..., Pair]) -> None:
     for count, state in ((50, State.OPEN), (51, State.CLOSED)):
         client, _ = make_pair()
-        events = client.receive_data(line([{"jsonrpc": "2.0", "method": "reader.unheard", "params": {}}] * count))
+        unheard: dict[str, object] = {"jsonrpc": "2.0", "method": "reader.unheard", "params": {}}
+        events = client.receive_data(line([unheard] * count))
         assert [type(event) for event in events] == ([] if state is State.OPEN else [Ended])
         assert client.state is state
 
