@@ -200,3 +200,31 @@ def test_a_worker_deaf_to_stop_is_killed(tmp_path: Path) -> None:
         "deaf to stop", tmp_path, work, Beat(interval=0.05, rest=0.05, patience=3.0, backoff=(0.0,), farewell=0.2)
     )
     assert witness.worker.health.state == "stopped"
+
+
+def test_a_report_that_cannot_be_used_ends_its_worker_and_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        witness = Witness("good", tmp_path, BEAT)
+        take, refused = witness.worker.on_report, list[Report]()
+
+        def take_at_the_second_time(name: str, report: Report) -> None:
+            if isinstance(report, ReaderAdded) and not refused:
+                refused.append(report)
+                raise ValueError("of no use")
+            take(name, report)
+
+        witness.worker.on_report = take_at_the_second_time
+        task = asyncio.create_task(witness.worker.run())
+        try:
+            await witness.expect("ended: reader_unavailable")
+            assert "it reported what could not be used" in detail_of(witness.worker.problem)
+            await witness.expect(ReaderAdded)
+            assert witness.worker.restarts == 1
+        finally:
+            await witness.worker.stop()
+            await task
+
+    asyncio.run(main())
+    assert "driver fake: a report could not be used" in caplog.text
