@@ -155,10 +155,21 @@ def test_how_many_clients_a_station_may_pair() -> None:
     assert MOST_CLIENTS == 500
 
 
+def test_who_may_speak(tmp_path: Path) -> None:
+    async def work(access: Access) -> None:
+        client, _ = await access.add("A", scopes=["identity"], transports=["unix"])
+        assert [access.speaks(each) for each in (LOCAL_CLIENT, client, "unknown")] == [True, True, False]
+        await access.revoke(client)
+        assert access.speaks(client) is False
+
+    with_access(tmp_path, work)
+
+
 def test_administration_is_not_given_away(tmp_path: Path) -> None:
     async def work(access: Access) -> None:
-        with pytest.raises(NotAuthorised):
+        with pytest.raises(NotAuthorised) as refused:
             await access.add("A", scopes=["admin"], transports=["unix"])
+        assert refused.value.data == {"scopes": ["admin"]}
         assert access.clients == ()
 
     with_access(tmp_path, work)
