@@ -271,7 +271,7 @@ def test_a_fault_of_ours_gets_an_incident_and_no_detail(
     def fault(*_: object) -> None:
         raise ZeroDivisionError("1 55 08 14 168 025 38")
 
-    monkeypatch.setattr("vitale_reader.daemon.desk.coordinator.Desk.watch", fault)
+    monkeypatch.setattr("vitale_reader.daemon.desk.coordinator.Coordinator.watch", fault)
 
     async def work(endpoints: Endpoints) -> None:
         async with tools.unix_line(endpoints) as line:

@@ -36,7 +36,7 @@ FORBIDDEN: dict[str, list[str]] = {
     ],
     "The floors of the drivers": [
         "vitale_drivers.base imports vitale_drivers.registry",
-        "vitale_drivers.readers.reasons imports vitale_drivers.decoding.symbol",
+        "vitale_drivers.readers.health imports vitale_drivers.decoding.symbol",
         "vitale_drivers.cards.lease imports vitale_drivers.pcsc.names",
         "vitale_drivers.scanner.settings imports vitale_drivers.host.redaction",
     ],

@@ -100,6 +100,7 @@ WAITING = "-q -o DPkg::Lock::Timeout=600"
 
 def program(machine: Path, name: str, body: str) -> None:
     file = machine / "bin" / name
+    file.unlink(missing_ok=True)  # never through a link, into the system's own program
     file.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
     file.chmod(0o755)
 
@@ -325,7 +326,9 @@ def test_an_installation_that_was_interrupted_is_made_again(machine: Path) -> No
 def test_an_installation_that_fails_does_not_count(machine: Path) -> None:
     run_setup(machine)
     (machine / ".ci" / "locks" / "run.txt").write_text("changed\n", encoding="utf-8")
-    (machine / ".venv" / "bin" / "python").write_text('#!/bin/sh\n[ "$1" != -m ]\n', encoding="utf-8")
+    python = machine / ".venv" / "bin" / "python"
+    assert not python.is_symlink()
+    python.write_text('#!/bin/sh\n[ "$1" != -m ]\n', encoding="utf-8")
 
     assert run_setup(machine).returncode != 0
     assert (machine / ".venv" / "unfinished").exists()
