@@ -1,8 +1,5 @@
 """``vitale-reader doctor``: what works and what does not, from the configuration to the card, and what to do."""
 
-import os
-import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +23,7 @@ from vitale_reader.cli.frame.exit_status import DEVICE, DONE, OTHER, exit_status
 from vitale_reader.cli.frame.language import language, t
 from vitale_reader.cli.frame.offline_store import beside
 from vitale_reader.cli.frame.parts import missing_part
+from vitale_reader.cli.pcscd import pcscd_answers, pcscd_place
 from vitale_reader.cli.readers import describe
 from vitale_reader.home import Home
 
@@ -33,9 +31,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 __all__ = ["Finding", "doctor"]
-
-# pcsc-lite's fixed place; clients may be sent elsewhere.
-PCSCD_SOCKET = "/run/pcscd/pcscd.comm"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +79,8 @@ def _look(home: Path | None) -> Iterator[Finding]:
     place = Home.locate() if home is None else Home.under(home)
     yield _configuration(place)
     yield from _store(place, home)
-    if sys.platform == "linux":
-        yield _pcscd()
+    if (answers := pcscd_answers()) is not None:
+        yield _pcscd(answers=answers)
     try:
         with to_daemon(home, None, None) as daemon:
             station, readers = daemon.station(), [one for one in daemon.readers() if one.station is None]
@@ -165,11 +160,9 @@ def _parts(place: Home) -> Iterator[Finding]:
             yield _wrong("part", error)
 
 
-def _pcscd() -> Finding:
-    place = os.environ.get("PCSCLITE_CSOCK_NAME", PCSCD_SOCKET)
-    with socket.socket(socket.AF_UNIX) as probe:
-        found = probe.connect_ex(place) == 0
-    if found:
+def _pcscd(*, answers: bool) -> Finding:
+    place = pcscd_place()
+    if answers:
         return Finding(subject="pcscd", state="ok", said=t("pcscd répond", "pcscd answers"))
     # With socket activation, or with no card reader at this desk, that is as it should be.
     return Finding(

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import hmac
 import ssl
-import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -14,6 +13,7 @@ import msgspec
 
 from vitale_protocol.errors import DaemonUnreachable, DaemonUntrusted, LocalMisuse
 from vitale_reader.client.pairing import Pairing
+from vitale_reader.client.system import UNIX_SOCKETS
 from vitale_reader.home import Home
 
 __all__ = ["Address", "TlsAddress", "UnixAddress", "check_pin", "parse", "resolve", "tls_context"]
@@ -76,7 +76,7 @@ def resolve(home: Home, address: str | None, pairing: Pairing | None) -> Address
     endpoints = home.endpoints()
     if pairing is not None and pairing.certificate and endpoints.tls is not None:
         return TlsAddress(endpoints.tls.host, endpoints.tls.port)
-    if endpoints.unix is not None and sys.platform != "win32":
+    if endpoints.unix is not None and UNIX_SOCKETS:
         return UnixAddress(endpoints.unix)
     raise DaemonUnreachable("the daemon listens on no transport that this client can use")
 

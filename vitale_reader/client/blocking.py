@@ -12,7 +12,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import queue
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, field
@@ -41,15 +40,13 @@ from vitale_reader.client.pairing import Pairing
 from vitale_reader.client.presentation import ReaderChange
 from vitale_reader.client.session_transport import OnExpiring
 from vitale_reader.client.subscriptions import OnFailure
+from vitale_reader.client.system import SLICE
 from vitale_reader.home import Home
 
 __all__ = ["Connection", "Lease", "Presentation", "connect"]
 
 T = TypeVar("T")
 OnProgress = Callable[[PresentationProgress], None]
-
-# Waiting without end cannot be interrupted by Ctrl-C on Windows; elsewhere it can, and costs nothing.
-SLICE = 0.2 if sys.platform == "win32" else None
 
 
 @dataclass(frozen=True, repr=False)

@@ -20,7 +20,7 @@ import msgspec
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.methods import Station as StationInfo
-from vitale_reader.daemon import journal, lifecycle
+from vitale_reader.daemon import journal, lifecycle, process
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
@@ -108,7 +108,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
     conversations, written_elsewhere = Conversations(), asyncio.Event()
     async with AsyncExitStack() as stack:
         require_known_tables(config.drivers.enabled, config.drivers.options)
-        lifecycle.raise_file_limit()
+        process.raise_file_limit()
         stack.enter_context(lifecycle.exclusive(home, open_to_others=bool(config.unix.users)))
         station = await _open_station(stack, home, config)
         issuing = await _open_issuing(stack, station, conversations)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,34 +12,10 @@ import msgspec
 
 from vitale_protocol.errors import DaemonRunning
 from vitale_reader.daemon.keystore.files import private_folder, write_private
+from vitale_reader.daemon.process import locked
 from vitale_reader.home import Endpoints, Home
 
-__all__ = ["exclusive", "file_limit", "published", "raise_file_limit", "until_told_to_stop"]
-
-#: Files that this daemon can make use of: four thousand clients and what else it needs.
-MOST_FILES = 8_192
-
-
-def file_limit() -> int:
-    """How many files and sockets this process may have open."""
-    if sys.platform == "win32":
-        return 8_192
-    import resource  # noqa: PLC0415  does not exist on Windows
-
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return MOST_FILES if soft == resource.RLIM_INFINITY else min(soft, MOST_FILES)
-
-
-def raise_file_limit() -> None:
-    """Takes what the system allows: the usual 1024 is a number that one stranger can fill."""
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415  does not exist on Windows
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+__all__ = ["exclusive", "published", "until_told_to_stop"]
 
 
 @contextmanager
@@ -58,7 +33,7 @@ def exclusive(home: Home, *, open_to_others: bool = False) -> Generator[None]:
     if open_to_others:
         home.run.chmod(0o711)
     with open(home.run / "daemon.lock", "a+", opener=_private) as stream:
-        if not _lock(stream.fileno()):
+        if not locked(stream.fileno()):
             stream.seek(0)
             holder = stream.read().strip()
             raise DaemonRunning(
@@ -96,21 +71,3 @@ async def until_told_to_stop() -> None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _lock(descriptor: int) -> bool:
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415  exists on Windows only
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl  # noqa: PLC0415  does not exist on Windows
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -8,8 +8,6 @@ order is all there is, which changes when cameras are added or removed.
 
 import os
 import re
-import struct
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,46 +17,15 @@ from urllib.parse import urlsplit
 
 from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.settings import CameraAddress
+from vitale_drivers.camera.system import NAMES_CAMERAS, Node, ask_node
 
-__all__ = ["Devices", "Node", "ask_node"]
+__all__ = ["Devices"]
 
-# Linux, include/uapi/linux/videodev2.h.
-_QUERYCAP = 0x80685600
-_CAPABILITY = struct.Struct("16s32s32s3I12x")
-_VIDEO_CAPTURE = 0x0000_0001
-_DEVICE_CAPS = 0x8000_0000
 _PROGRAMS = frozenset({"v4l2 loopback", "vivid", "vimc"})
 """Kernel drivers whose pictures programs make."""
 
 _NUMBER = re.compile(r"video([0-9]+)\Z")
 _WORD = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """What a node says of itself: the kernel's driver, and whether it gives pictures; None: it may not be asked."""
-
-    driver: str
-    captures: bool
-
-
-def ask_node(path: Path) -> Node | None:
-    """Asks a node of Video4Linux what it is."""
-    import fcntl  # noqa: PLC0415 - exists on these platforms only
-
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        answer = fcntl.ioctl(descriptor, _QUERYCAP, bytes(_CAPABILITY.size))
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    driver, _, _, _, of_device, of_node = _CAPABILITY.unpack(answer)
-    flags = of_node if of_device & _DEVICE_CAPS else of_device
-    return Node(driver.rstrip(b"\0").decode(errors="replace"), bool(flags & _VIDEO_CAPTURE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +47,28 @@ class Devices:
         system: Path = Path("/sys/class/video4linux"),
         devices: Path = Path("/dev"),
         ask: Callable[[Path], Node | None] = ask_node,
-        platform: str = sys.platform,
+        *,
+        named: bool = NAMES_CAMERAS,
     ) -> None:
-        """Takes the folders of sysfs and of the nodes, and how a node is asked; nothing is looked at."""
+        """Takes the folders of sysfs and of the nodes, and how a node is asked; nothing is looked at.
+
+        Args:
+            system: the folder of sysfs.
+            devices: the folder of the nodes.
+            ask: asks a node what it is.
+            named: whether this system tells names of cameras, beyond their order.
+        """
         self._system = system
         self._devices = devices
         self._ask = ask
-        self._linux = platform.startswith("linux")
+        self._named = named
         self._answers: dict[tuple[str, int], Node | None] = {}
 
     def places(self, address: CameraAddress) -> tuple[CameraPlace, ...]:
         """The cameras at an address now."""
         match address.kind:
             case "auto":
-                return self._all(address) if self._linux else (_indexed(CameraAddress("index", "0")),)
+                return self._all(address) if self._named else (_indexed(CameraAddress("index", "0")),)
             case "node":
                 return self._at(address)
             case "index":

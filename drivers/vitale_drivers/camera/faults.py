@@ -2,17 +2,14 @@
 
 import errno
 import os
-import struct
 from pathlib import Path
 
 from vitale_drivers.camera.capture import CameraPlace
+from vitale_drivers.camera.system import refusal
 from vitale_drivers.readers.device_holders import programs_using
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 __all__ = ["explain", "is_there", "refused"]
-
-# Linux, include/uapi/linux/videodev2.h.
-_REQBUFS = 0xC0145608
 
 
 def is_there(place: CameraPlace) -> bool:
@@ -32,7 +29,7 @@ def explain(place: CameraPlace, proc: Path = Path("/proc")) -> ReaderError:
     if not is_there(place):
         return ReaderGone("the camera is not there any more")
     if place.address.kind in {"auto", "node"} and place.where:
-        number = _refusal(place.where)
+        number = refusal(place.where)
         if number in {errno.EACCES, errno.EPERM}:
             return _forbidden()
         if number == errno.EBUSY:
@@ -46,25 +43,3 @@ def explain(place: CameraPlace, proc: Path = Path("/proc")) -> ReaderError:
 
 def _forbidden() -> ReaderError:
     return ReaderUnavailable("this user may not use the camera", variant="camera-permission")
-
-
-def _refusal(node: str) -> int:
-    """The errno with which a node refuses itself; 0 where it does not.
-
-    A node may be opened by several programs; who streams is told by who may have its buffers.
-    """
-    import fcntl  # noqa: PLC0415 - exists on these platforms only
-
-    try:
-        descriptor = os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        return error.errno or 0
-    try:
-        # struct v4l2_requestbuffers: no buffers, of type VIDEO_CAPTURE, in memory that is mapped.
-        fcntl.ioctl(descriptor, _REQBUFS, struct.pack("=5I", 0, 1, 1, 0, 0))
-    except OSError as error:
-        return error.errno or 0
-    else:
-        return 0
-    finally:
-        os.close(descriptor)

@@ -5,7 +5,6 @@ its environment once.
 """
 
 import os
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -26,6 +25,7 @@ from vitale_drivers.camera.capture import CameraPlace, Capture, Pixels
 from vitale_drivers.camera.devices import Devices
 from vitale_drivers.camera.faults import explain, is_there, refused
 from vitale_drivers.camera.settings import CameraAddress, CameraSettings
+from vitale_drivers.camera.system import BY_DIRECT_SHOW
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
 from vitale_protocol.privacy import concealed
 
@@ -131,7 +131,7 @@ class OpenCvBus:
             case "url":
                 return _Device(place, _opened(place, place.where, cv2.CAP_FFMPEG, _limits(self._settings)))
             case "index":
-                backend = cv2.CAP_DSHOW if sys.platform == "win32" else cv2.CAP_ANY
+                backend = cv2.CAP_DSHOW if BY_DIRECT_SHOW else cv2.CAP_ANY
                 return _Device(place, _opened(place, int(place.where), backend, _wishes(self._settings)))
             case _:
                 source = _opened(place, place.where, cv2.CAP_V4L2, _wishes(self._settings))

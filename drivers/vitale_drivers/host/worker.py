@@ -48,6 +48,7 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.host.pipe import Decoder, StreamError, encode
 from vitale_drivers.host.redaction import RedactingFormatter, redact_exception
+from vitale_drivers.host.streams import take_streams
 from vitale_drivers.registry import load
 from vitale_protocol.errors import ConfigurationInvalid, LocalError, MediumUnsupported, ToolMissing
 from vitale_protocol.problems import Problem
@@ -202,7 +203,7 @@ def main(arguments: list[str]) -> NoReturn:
     """Runs the driver that the first argument names until it is told to stop, and ends the process."""
     if arguments[1:] == ["--check"]:
         _check_and_end(arguments[0])
-    pipe = Pipe(*_take_streams())
+    pipe = Pipe(*take_streams())
     logging.basicConfig(level=logging.INFO, handlers=[ReportHandler(pipe)])
     threading.excepthook = lambda fault: _end_by_fault(pipe, fault.exc_value, str(fault.thread and fault.thread.name))
     # Ctrl-C reaches the whole foreground group; ending a worker is the supervisor's decision, told through the pipe.
@@ -231,21 +232,6 @@ def _parse(arguments: list[str]) -> tuple[str, int]:
             return name, logging.getLevelNamesMapping()[level]
         case _:
             raise ConfigurationInvalid("the name of a driver is needed, and at most a log level such as DEBUG after it")
-
-
-def _take_streams() -> tuple[int, int]:
-    """Keeps standard input and output for the pipe alone; in their place it leaves nothing, and standard error."""
-    source, sink = os.dup(0), os.dup(1)
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415 - exists on this platform only
-
-        msvcrt.setmode(source, os.O_BINARY)
-        msvcrt.setmode(sink, os.O_BINARY)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    return source, sink
 
 
 def _refuse(pipe: Pipe, error: LocalError) -> int:

@@ -3,7 +3,6 @@
 import errno
 import importlib
 import logging
-import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,8 @@ from vitale_drivers.nfc.generic import GenericLink
 from vitale_drivers.nfc.pn53x import Pn53xLink
 from vitale_drivers.nfc.settings import NfcAddress
 from vitale_drivers.nfc.transport import Link, NfcPlace
-from vitale_drivers.readers.serial_ports import PortList, is_pseudo_terminal
+from vitale_drivers.readers.serial_ports import PortList
+from vitale_drivers.readers.terminals import is_behind_pseudo_terminal, is_pseudo_terminal
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 __all__ = ["NfcpyBus"]
@@ -137,10 +137,10 @@ def _slow_down(path: str) -> None:
 
 def _is_behind_pseudo_terminal(device: nfcpy.Device) -> bool:
     """By the line that is open: what its path leads to may be another one by now."""
-    if sys.platform == "win32" or not isinstance(device, pn532.Device):
+    if not isinstance(device, pn532.Device):
         return False
     wire = device.chipset.transport
-    return isinstance(wire, transport.TTY) and wire.tty is not None and is_pseudo_terminal(wire.tty.fileno())
+    return isinstance(wire, transport.TTY) and wire.tty is not None and is_behind_pseudo_terminal(wire.tty)
 
 
 def _initialise(binding: str, *arguments: object) -> nfcpy.Device:

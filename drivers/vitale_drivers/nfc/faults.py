@@ -1,23 +1,14 @@
 """What nfcpy lets out when a reader is unplugged, garbles a frame or falls silent, as one tuple to catch."""
 
 import struct
-import sys
 
 import usb1
 from nfc.clf import pn53x
 from nfc.clf.rcs380 import CommunicationError, StatusError
 
+from vitale_drivers.readers.terminals import TERMINAL_FAULTS
+
 __all__ = ["CHIP_FAULTS"]
-
-
-def _of_the_platform() -> tuple[type[Exception], ...]:
-    if sys.platform == "win32":
-        return ()
-    import termios  # noqa: PLC0415 - exists on these platforms only
-
-    # A serial line that went away while it is flushed; not an OSError.
-    return (termios.error,)
-
 
 CHIP_FAULTS: tuple[type[Exception], ...] = (
     OSError,  # pyserial's errors among them, and those of libusb that nfcpy translates
@@ -31,6 +22,6 @@ CHIP_FAULTS: tuple[type[Exception], ...] = (
     AttributeError,  # the same, on a transport that was closed under it
     AssertionError,
     struct.error,
-    *_of_the_platform(),
+    *TERMINAL_FAULTS,
 )
 """Caught around calls of the binding only, never around our own code."""

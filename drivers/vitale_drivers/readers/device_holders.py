@@ -1,7 +1,6 @@
 """Which programs have a device open: what can be said of who holds it, where the system tells."""
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,10 +10,8 @@ __all__ = ["programs_using"]
 def programs_using(device: str, proc: Path = Path("/proc")) -> tuple[str, ...]:
     """The names of the other programs that have a device open, sorted.
 
-    Programs of other users are seen by root only; on other systems than Linux the answer is empty.
+    Programs of other users are seen by root only; where there is no /proc (macOS, Windows) the answer is empty.
     """
-    if not sys.platform.startswith("linux"):
-        return ()
     real = os.path.realpath(device)
     names: set[str] = set()
     with suppress(OSError):  # there is nothing that could be asked

@@ -4,19 +4,24 @@ import errno
 import logging
 import os
 import re
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import serial
 
 from vitale_drivers.readers.device_holders import programs_using
-from vitale_drivers.readers.serial_ports import PortList, UsbPort, is_pseudo_terminal
+from vitale_drivers.readers.serial_ports import PortList, UsbPort
+from vitale_drivers.readers.terminals import (
+    TERMINAL_FAULTS,
+    is_behind_pseudo_terminal,
+    is_pseudo_terminal,
+    keep_others_out,
+)
 from vitale_drivers.scanner.settings import ScannerAddress, ScannerSettings
 from vitale_drivers.scanner.transport import Line, ScannerPlace
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
-__all__ = ["PortFaults", "SerialBus", "SerialLine", "keep_others_out"]
+__all__ = ["PortFaults", "SerialBus", "SerialLine"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +35,8 @@ _BUSY = frozenset({errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
 
 
-def _faults() -> tuple[type[Exception], ...]:
-    # pyserial's own are OSErrors; TypeError is what it makes of a port that was closed under it.
-    if sys.platform == "win32":
-        return (OSError, ValueError, TypeError)
-    import termios  # noqa: PLC0415 - exists on these platforms only
-
-    return (OSError, ValueError, TypeError, termios.error)
-
-
-PortFaults = _faults()
+# pyserial's own are OSErrors; TypeError is what it makes of a port that was closed under it.
+PortFaults: tuple[type[Exception], ...] = (OSError, ValueError, TypeError, *TERMINAL_FAULTS)
 """Caught around calls of pyserial only."""
 
 
@@ -123,9 +120,10 @@ class SerialLine:
             exclusive=True,
         )
         self._seconds: float | None = None
-        self.simulated = sys.platform != "win32" and is_pseudo_terminal(self._serial.fileno())
+        self.simulated = is_behind_pseudo_terminal(self._serial)
         if not self.simulated:
-            keep_others_out(self._serial)
+            with suppress(*PortFaults):
+                keep_others_out(self._serial)
 
     def read(self, seconds: float | None) -> bytes:
         """Waits for bytes."""
@@ -146,20 +144,6 @@ class SerialLine:
         """Lets go of the port."""
         with suppress(*PortFaults):
             self._serial.close()
-
-
-def keep_others_out(port: serial.Serial) -> None:
-    """Also those who do not ask for a lock, as far as the system can.
-
-    Not on pseudo-terminals: the simulator keeps its end open, and so the mark would outlive this program.
-    """
-    if sys.platform == "win32":
-        return  # a port is opened once there
-    import fcntl  # noqa: PLC0415 - exists on these platforms only
-    import termios  # noqa: PLC0415
-
-    with suppress(*PortFaults):
-        fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
 
 
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────

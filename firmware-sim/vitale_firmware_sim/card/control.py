@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from vitale_firmware_sim.card.unix import local_socket
 from vitale_protocol.errors import ConfigurationInvalid, DaemonUnreachable, VitaleError
 
 __all__ = ["ControlSocket", "control"]
@@ -43,9 +44,7 @@ class ControlSocket:
         Raises:
             ConfigurationInvalid: the path cannot be a socket, or the system has no Unix sockets.
         """
-        if not hasattr(socket, "AF_UNIX"):
-            raise ConfigurationInvalid("the control socket needs Unix sockets", data={"path": "control"})
-        listener = socket.socket(socket.AF_UNIX)
+        listener = local_socket()
         try:
             self._path.unlink(missing_ok=True)
             listener.bind(str(self._path))
@@ -100,9 +99,9 @@ def control(path: Path, line: str) -> str:
 
     Raises:
         DaemonUnreachable: nobody listens there.
-        ConfigurationInvalid: the driver refused.
+        ConfigurationInvalid: the driver refused, or this system has no Unix sockets.
     """
-    with socket.socket(socket.AF_UNIX) as connection:
+    with local_socket() as connection:
         connection.settimeout(_PATIENCE)
         try:
             connection.connect(str(path))

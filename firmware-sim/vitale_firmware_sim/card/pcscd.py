@@ -12,15 +12,15 @@ readers only). A virtual reader therefore comes and goes by ``restart`` with oth
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from vitale_firmware_sim.card.unix import is_root, local_socket
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing
 
 __all__ = ["PcscService", "virtual_reader_library"]
@@ -124,17 +124,17 @@ class PcscService:
 
     def kill(self) -> None:
         """Ends the service at once, as a crash does: SIGKILL."""
-        self._end(signal.SIGKILL)
+        self._end(subprocess.Popen.kill)
 
     def stop(self) -> None:
         """Ends the service in good order."""
-        self._end(signal.SIGTERM)
+        self._end(subprocess.Popen.terminate)
 
-    def _end(self, how: signal.Signals) -> None:
+    def _end(self, how: Callable[[subprocess.Popen[bytes]], None]) -> None:
         process, self._process = self._process, None
         if process is None:
             return
-        process.send_signal(how)
+        how(process)
         try:
             process.wait(_STOP_WITHIN)
         except subprocess.TimeoutExpired:
@@ -146,7 +146,7 @@ class PcscService:
         unshare = _program("unshare", "util-linux")
         virtual_reader_library()
         # As an ordinary user the mount needs a user namespace, in which this user is root.
-        namespace = ["--mount"] if os.geteuid() == 0 else ["--mount", "--map-root-user"]
+        namespace = ["--mount"] if is_root() else ["--mount", "--map-root-user"]
         service = [pcscd, "--foreground", "--config", str(self._configuration), *_without_polkit(pcscd)]
         return [unshare, *namespace, "sh", "-c", _SCRIPT, "sh", str(self._run), *service]
 
@@ -220,7 +220,7 @@ def _missing(tool: str, package: str) -> ToolMissing:
 
 
 def _accepts(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
+    with local_socket() as probe:
         return probe.connect_ex(str(path)) == 0
 
 

@@ -9,8 +9,9 @@ import os
 import select
 import threading
 import time
-import tty
 from typing import Final, Literal
+
+from vitale_firmware_sim.serial.pseudo_terminal import open_pseudo_terminal
 
 __all__ = ["Baud", "SerialLine", "Unplugged"]
 
@@ -40,13 +41,10 @@ class SerialLine:
         self._received_at = 0.0
         self._sent_at = 0.0
         self._late = 0.0
-        self._master, self._slave = os.openpty()
-        self._wake_read, self._wake_write = os.pipe()
-        for descriptor in (self._master, self._wake_read, self._wake_write):
-            os.set_blocking(descriptor, False)
-        # A terminal would echo, and change CR and LF. Held open here too: with nobody at the other end, reading fails.
-        tty.setraw(self._slave)
-        self.path = os.ttyname(self._slave)
+        opened = open_pseudo_terminal()
+        self._master, self._slave = opened.master, opened.slave
+        self._wake_read, self._wake_write = opened.wake_read, opened.wake_write
+        self.path = opened.path
 
     def wake(self) -> None:
         """Ends a wait of ``receive`` early; from any thread."""

@@ -17,8 +17,9 @@ from click.testing import CliRunner
 
 from vitale_firmware_sim.apcv_service.contexts import Contexts
 from vitale_firmware_sim.scenario import load_scenario
+from vitale_firmware_sim.serial.pseudo_terminal import PseudoTerminal
+from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.sim import group as sim
-from vitale_reader.cli.sim import imager as sim_imager
 
 PATIENCE = 20.0
 CODE = b"VITALESIM.un code scann\xc3\xa9\x1davec son s\xc3\xa9parateur"
@@ -155,6 +156,10 @@ def test_mistakes_are_told(arguments: tuple[str, ...]) -> None:
 
 
 def test_without_pseudo_terminals_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "openpty")
-    done = CliRunner().invoke(sim_imager.imager, [])
+    def none() -> PseudoTerminal:
+        raise ConfigurationInvalid("this system has no pseudo-terminals", data={"path": "sim"})
+
+    monkeypatch.setattr("vitale_firmware_sim.serial.line.open_pseudo_terminal", none)
+    done = CliRunner().invoke(sim.sim, ["imager"])
     assert done.exit_code not in {0, None}
+    assert "Traceback" not in done.output

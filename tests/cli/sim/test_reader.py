@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from vitale_firmware_sim.serial.pseudo_terminal import PseudoTerminal
+from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.media.profile import SIMULATOR_AID
 from vitale_reader.cli.sim import group as sim
-from vitale_reader.cli.sim import reader as sim_reader
 
 
 def start(*arguments: str) -> "subprocess.Popen[str]":
@@ -117,6 +118,10 @@ def test_mistakes_are_told(arguments: tuple[str, ...]) -> None:
 
 
 def test_without_pseudo_terminals_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "openpty")
-    done = CliRunner().invoke(sim_reader.reader, ["--empty"])
+    def none() -> PseudoTerminal:
+        raise ConfigurationInvalid("this system has no pseudo-terminals", data={"path": "sim"})
+
+    monkeypatch.setattr("vitale_firmware_sim.serial.line.open_pseudo_terminal", none)
+    done = CliRunner().invoke(sim.sim, ["reader", "--empty"])
     assert done.exit_code not in {0, None}
+    assert "Traceback" not in done.output

@@ -10,9 +10,10 @@ import pytest
 
 from vitale_drivers.camera import faults as camera_faults
 from vitale_drivers.camera.capture import CameraPlace
-from vitale_drivers.camera.devices import Devices, Node, ask_node
+from vitale_drivers.camera.devices import Devices
 from vitale_drivers.camera.faults import explain, is_there, refused
 from vitale_drivers.camera.settings import CameraAddress, parse_address
+from vitale_drivers.camera.system import Node, ask_node
 from vitale_protocol.errors import ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 AUTO = CameraAddress("auto")
@@ -61,7 +62,7 @@ class Machine:
             self.asked.append(path.name)
             return self.answers[path.name]
 
-        return Devices(self.system, self.devices, ask, platform="linux")
+        return Devices(self.system, self.devices, ask, named=True)
 
 
 @pytest.fixture
@@ -164,12 +165,11 @@ def test_cameras_that_programs_make_are_simulated(machine: Machine) -> None:
 
 
 def test_a_machine_that_never_had_a_camera_has_none(tmp_path: Path) -> None:
-    assert Devices(tmp_path / "class", tmp_path, platform="linux").places(AUTO) == ()
+    assert Devices(tmp_path / "class", tmp_path, named=True).places(AUTO) == ()
 
 
-@pytest.mark.parametrize("platform", ["win32", "darwin"])
-def test_where_cameras_have_no_names_there_is_the_order_of_the_system(platform: str) -> None:
-    finder = Devices(platform=platform)
+def test_where_cameras_have_no_names_there_is_the_order_of_the_system() -> None:
+    finder = Devices(named=False)
     assert [one.id for one in finder.places(AUTO)] == ["camera:index:0"]
     (second,) = finder.places(parse_address("index:1"))
     assert (second.id, second.where, second.simulated) == ("camera:index:1", "1", False)
@@ -236,7 +236,7 @@ def test_what_is_no_camera_cannot_be_asked(node: CameraPlace, tmp_path: Path) ->
 def test_why_a_camera_does_not_open_is_told_by_the_system(
     node: CameraPlace, monkeypatch: pytest.MonkeyPatch, number: int, error: type[ReaderError], variant: str
 ) -> None:
-    monkeypatch.setattr(camera_faults, "_refusal", answering(number))
+    monkeypatch.setattr(camera_faults, "refusal", answering(number))
     found = explain(node)
     assert (type(found), found.variant) == (error, variant)
 
@@ -244,7 +244,7 @@ def test_why_a_camera_does_not_open_is_told_by_the_system(
 def test_the_program_that_has_a_camera_is_named(
     node: CameraPlace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(camera_faults, "_refusal", answering(errno.EBUSY))
+    monkeypatch.setattr(camera_faults, "refusal", answering(errno.EBUSY))
     for number, target in (("41", "/dev/null"), ("42", node.where)):
         opened = tmp_path / "proc" / number / "fd"
         opened.mkdir(parents=True)

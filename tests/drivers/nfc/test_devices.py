@@ -17,7 +17,7 @@ from vitale_drivers.nfc import devices as nfc_devices
 from vitale_drivers.nfc.devices import NfcpyBus
 from vitale_drivers.nfc.settings import NfcAddress, parse_address, parse_options
 from vitale_drivers.nfc.transport import NfcPlace
-from vitale_drivers.readers import serial_ports
+from vitale_drivers.readers import terminals
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.catalogue import variants
 from vitale_protocol.errors import ConfigurationInvalid, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
@@ -195,7 +195,7 @@ def test_a_path_that_leads_to_a_pseudo_terminal_now_is_simulated_now(tmp_path: P
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the numbers of devices are those of Linux")
 def test_a_pseudo_terminal_by_any_name_is_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serial_ports, "_PSEUDO_TERMINAL", re.compile(r"no name\Z"))
+    monkeypatch.setattr(terminals, "_PSEUDO_TERMINAL", re.compile(r"no name\Z"))
     with Pn532Reader() as reader:
         assert [place.simulated for place in NfcpyBus().places(NfcAddress("serial", reader.path))] == [True]
 

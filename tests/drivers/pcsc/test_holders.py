@@ -25,3 +25,7 @@ def test_programs_with_the_library_are_named(tmp_path: Path) -> None:
     process(tmp_path, os.getpid(), "ourselves", LIBRARY)
     (tmp_path / "self").mkdir()
     assert programs_using_pcsc(tmp_path) == ("opensc-tool", "scdaemon")
+
+
+def test_where_there_is_no_proc_nobody_is_named(tmp_path: Path) -> None:
+    assert programs_using_pcsc(tmp_path / "none") == ()

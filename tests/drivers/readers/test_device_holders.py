@@ -24,10 +24,5 @@ def test_the_programs_that_have_a_device_open_are_named(tmp_path: Path) -> None:
     assert programs_using(str(link), proc=tmp_path) == ("lgo",)
 
 
-def test_where_nobody_can_tell_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "win32")
-    assert programs_using("COM3") == ()
-
-
 def test_where_there_is_no_proc_nobody_is_named(tmp_path: Path) -> None:
     assert programs_using("/dev/null", proc=tmp_path / "none") == ()

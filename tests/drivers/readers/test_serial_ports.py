@@ -1,4 +1,4 @@
-"""``serial_ports``: which serial ports there are, which are programs, and who has them open."""
+"""``serial_ports``: which serial ports there are."""
 
 import os
 import sys
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vitale_drivers.readers import serial_ports
-from vitale_drivers.readers.serial_ports import PortList, UsbPort, is_pseudo_terminal
-from vitale_firmware_sim.serial.line import SerialLine
+from vitale_drivers.readers import terminals
+from vitale_drivers.readers.serial_ports import PortList, UsbPort
 
 
 class FakePort:
@@ -42,7 +41,7 @@ def test_the_system_is_asked_again_only_when_a_device_came_or_went(
         return []
 
     monkeypatch.setattr("vitale_drivers.readers.serial_ports.list_ports.comports", comports)
-    monkeypatch.setattr(serial_ports, "_NODES", tmp_path)
+    monkeypatch.setattr(terminals, "NODES", tmp_path)
     ports = PortList()
     long_ago = time.time() - 60
     os.utime(tmp_path, (long_ago, long_ago))
@@ -53,19 +52,3 @@ def test_the_system_is_asked_again_only_when_a_device_came_or_went(
     for _ in range(3):
         ports.usb()
     assert len(asked) == 4, "what came a moment ago may not have said everything of itself yet"
-
-
-def test_a_pseudo_terminal_is_a_program_by_path_by_link_and_open(tmp_path: Path) -> None:
-    line = SerialLine()
-    link = tmp_path / "imager"
-    link.symlink_to(line.path)
-    opened = os.open(line.path, os.O_RDWR | os.O_NOCTTY)
-    try:
-        assert is_pseudo_terminal(Path(line.path))
-        assert is_pseudo_terminal(link)
-        assert is_pseudo_terminal(opened)
-        assert not is_pseudo_terminal(Path(os.devnull))
-        assert not is_pseudo_terminal(tmp_path / "nothing")
-    finally:
-        os.close(opened)
-        line.close()

@@ -12,6 +12,7 @@ import serial
 
 from tests.problems import named
 from vitale_drivers.readers.serial_ports import UsbPort
+from vitale_drivers.readers.terminals import keep_others_out
 from vitale_drivers.scanner import ports as scanner_ports
 from vitale_drivers.scanner.framing import Framing
 from vitale_drivers.scanner.ports import SerialBus, SerialLine
@@ -234,7 +235,7 @@ def test_other_programs_are_kept_out_of_a_real_port_only(monkeypatch: pytest.Mon
     with Imager() as imager:
         SerialLine(imager.path, ScannerSettings()).close()
         assert asked == []
-        monkeypatch.setattr(scanner_ports, "is_pseudo_terminal", never)
+        monkeypatch.setattr(scanner_ports, "is_behind_pseudo_terminal", never)
         SerialLine(imager.path, ScannerSettings()).close()
         assert len(asked) == 1
 
@@ -242,7 +243,7 @@ def test_other_programs_are_kept_out_of_a_real_port_only(monkeypatch: pytest.Mon
 def test_who_opens_the_port_a_second_time_is_refused() -> None:
     with Imager() as imager:
         port = serial.Serial(imager.path)
-        scanner_ports.keep_others_out(port)
+        keep_others_out(port)
         asked = fcntl.ioctl(port.fileno(), TIOCGEXCL, bytes(4))
         port.close()
         assert int.from_bytes(asked, sys.byteorder) == 1

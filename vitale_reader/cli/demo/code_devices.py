@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import Scenario, load_scenario
-from vitale_protocol.errors import ToolMissing
+from vitale_protocol.errors import ConfigurationInvalid, ToolMissing
 from vitale_protocol.extras import Extra, missing
 from vitale_protocol.media.ins_datamatrix import OID_DEMO, InsDatamatrix
 from vitale_reader.cli.demo.phone_devices import SCENARIO
@@ -217,7 +217,11 @@ def _imager() -> "Imager":
 
         imager = Imager(Behaviour(aim=True))
         imager.open()
-    except (ImportError, OSError) as error:  # tty and termios are of POSIX; a bare container may lack /dev/pts
+    except (
+        ImportError,
+        ConfigurationInvalid,
+        OSError,
+    ) as error:  # Windows; a container without /dev/pts
         raise ToolMissing("there are no pseudo-terminals here", data={"tool": "openpty"}) from error
     return imager
 

@@ -18,7 +18,7 @@ from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import Scenario, load_scenario
-from vitale_protocol.errors import ToolMissing
+from vitale_protocol.errors import ConfigurationInvalid, ToolMissing
 from vitale_protocol.extras import missing
 from vitale_reader.version import VERSION
 
@@ -130,6 +130,10 @@ def _reader() -> "Pn532Reader":
         # As quick as the wire on which driver and chip agree.
         reader = Pn532Reader(baud="agreed")
         reader.open()
-    except (ImportError, OSError) as error:  # tty and termios are of POSIX; a bare container may lack /dev/pts
+    except (
+        ImportError,
+        ConfigurationInvalid,
+        OSError,
+    ) as error:  # Windows; a container without /dev/pts
         raise ToolMissing("there are no pseudo-terminals here", data={"tool": "openpty"}) from error
     return reader

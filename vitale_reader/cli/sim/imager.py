@@ -1,6 +1,5 @@
 """``vitale-reader sim imager``: a handheld 2D imager in software, on a serial port, for any program around."""
 
-import os
 import secrets
 import sys
 import time
@@ -113,8 +112,6 @@ def imager(
     as_json: bool,
 ) -> None:
     """The command."""
-    if not hasattr(os, "openpty"):
-        raise ConfigurationInvalid("this system has no pseudo-terminals", data={"path": "sim imager"})
     from vitale_firmware_sim.imager.device import Imager
     from vitale_firmware_sim.imager.faults import IDENTIFIERS, Behaviour, parse_imager_faults
 

@@ -76,8 +76,6 @@ def reader(
     as_json: bool,
 ) -> None:
     """The command."""
-    if not hasattr(os, "openpty"):
-        raise ConfigurationInvalid("this system has no pseudo-terminals", data={"path": "sim reader"})
     from vitale_firmware_sim.pn532.faults import parse_nfc_faults
     from vitale_firmware_sim.pn532.reader import Pn532Reader
 

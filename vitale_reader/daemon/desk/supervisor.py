@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, get_args
@@ -38,6 +37,7 @@ from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
 from vitale_reader.daemon.desk.native_output import NativeOutput
+from vitale_reader.daemon.process import kill
 
 __all__ = ["WORKER", "Beat", "Supervisor", "Worker", "require_known_tables"]
 
@@ -398,7 +398,7 @@ def require_known_tables(enabled: Iterable[str], options: Iterable[str]) -> None
 def _kill(process: asyncio.subprocess.Process) -> None:
     # Not process.kill(): it reaps the process behind the back of asyncio, which then reports status 255.
     with contextlib.suppress(ProcessLookupError):
-        os.kill(process.pid, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+        kill(process.pid)
 
 
 def _ending(status: int) -> str:

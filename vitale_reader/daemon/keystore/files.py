@@ -1,10 +1,11 @@
 """Private files of the station: written whole or not at all, readable by their owner only."""
 
 import os
+import stat
 import sys
 from pathlib import Path
 
-__all__ = ["private_folder", "write_private"]
+__all__ = ["open_to_others", "private_folder", "write_private"]
 
 
 def private_folder(folder: Path) -> Path:
@@ -38,12 +39,29 @@ def write_private(file: Path, content: bytes, *, durable: bool = True) -> None:
         _sync_folder(file.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename survive a power cut, where the platform lets folders be opened."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+if sys.platform == "win32":
+
+    def open_to_others(file: Path) -> bool:  # noqa: ARG001
+        """False: the mode of a file says nothing of who may read it there."""
+        return False
+
+    def _sync_folder(folder: Path) -> None:
+        """Nothing: folders cannot be opened there."""
+
+else:
+
+    def open_to_others(file: Path) -> bool:
+        """Whether other users of the machine may do anything with a file, by its mode.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        return bool(stat.S_IMODE(file.stat().st_mode) & 0o077)
+
+    def _sync_folder(folder: Path) -> None:
+        """Makes a rename survive a power cut."""
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -7,7 +7,6 @@ wait for its socket, as on Windows), the beat alone is heard.
 import asyncio
 import contextlib
 import logging
-import sys
 from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -101,8 +100,8 @@ class SiteListener:
 
     async def listen(self) -> None:
         """Listens to the notifications until it is cancelled."""
-        if sys.platform == "win32":
-            return
+        if not isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop):
+            return  # Windows: psycopg refuses its loop; every beat looks all the same
         import psycopg  # noqa: PLC0415  an extra, and there as the store is open
 
         while True:

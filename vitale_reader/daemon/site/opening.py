@@ -8,8 +8,6 @@ others cannot read, nor let pass what the others have seen.
 import logging
 import os
 import secrets
-import stat
-import sys
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.keystore.files import open_to_others
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.keystore.vault import KEY_BYTES, Vault
@@ -170,7 +169,7 @@ def _make(file: Path) -> bool:
 def _read(file: Path) -> bytes:
     where = {"path": "site.key_file", "file": str(file)}
     try:
-        if sys.platform != "win32" and stat.S_IMODE(file.stat().st_mode) & 0o077:
+        if open_to_others(file):
             raise ConfigurationInvalid("others can read the key of the site: chmod 600", data=where)
         key = urlsafe_b64decode(file.read_bytes().strip())
     except (OSError, ValueError) as error:

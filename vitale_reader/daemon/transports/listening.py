@@ -2,16 +2,15 @@
 
 import contextlib
 import os
-import sys
 
-from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.session.session import Limits as SessionLimits
-from vitale_reader.daemon import lifecycle
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.keystore.certificates import Certificates
+from vitale_reader.daemon.process import file_limit
 from vitale_reader.daemon.service import Service
-from vitale_reader.daemon.transports import tls
+from vitale_reader.daemon.transports import tls, unix
+from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, uids
 from vitale_reader.daemon.transports.stream import StreamLimits
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.version import VERSION
@@ -24,7 +23,7 @@ def stream_limits(config: Config) -> StreamLimits:
     return StreamLimits(
         # PendingRequest requests, and room for the calls that are answered at once beside them.
         session=SessionLimits(requests=config.limits.requests + 32),
-        connections=lifecycle.file_limit() // 4,
+        connections=file_limit() // 4,
         open_seconds=config.limits.open_seconds,
         send_buffer_bytes=config.limits.send_buffer_bytes,
     )
@@ -40,10 +39,8 @@ async def listen(
     """
     limits = stream_limits(config)
     unix_file = None
-    if config.unix.enabled and sys.platform != "win32":
-        from vitale_reader.daemon.transports import unix  # noqa: PLC0415  not on Windows
-
-        server = await unix.listen(home.socket, service, limits, other_users=_uids(config.unix.users))
+    if config.unix.enabled and UNIX_SOCKETS:
+        server = await unix.listen(home.socket, service, limits, other_users=uids(config.unix.users))
         stack.callback(server.close)
         unix_file = str(home.socket)
     tls_endpoint = None
@@ -69,19 +66,7 @@ def check(config: Config) -> None:
     Raises:
         ConfigurationInvalid: a user does not exist, or an address reaches other machines and ``lan`` is not set.
     """
-    if config.unix.enabled and sys.platform != "win32":
-        _uids(config.unix.users)
+    if config.unix.enabled and UNIX_SOCKETS:
+        uids(config.unix.users)
     if config.tls.enabled:
         tls.require_loopback(config.tls.host, lan=config.tls.lan)
-
-
-def _uids(users: tuple[str, ...]) -> list[int]:
-    import pwd  # noqa: PLC0415  not on Windows
-
-    found: list[int] = []
-    for user in users:
-        try:
-            found.append(pwd.getpwnam(user).pw_uid)
-        except KeyError as error:
-            raise refusal("unix.users", f"no user of this machine is called {user}") from error
-    return found

@@ -2,23 +2,15 @@
 
 import asyncio
 import os
-import socket
-import struct
-import sys
 from collections.abc import Collection
 from pathlib import Path
 
 from vitale_reader.daemon.access import Peer
 from vitale_reader.daemon.service import Service
+from vitale_reader.daemon.transports.peers import own_uid, peer_uid
 from vitale_reader.daemon.transports.stream import StreamConnection, StreamLimits, TooMany
 
-__all__ = ["listen", "peer_uid"]
-
-# Linux: struct ucred {pid_t, uid_t, gid_t}, socket(7).
-# macOS: struct xucred {version, uid, ngroups, groups[16]}, unix(4).
-UCRED = struct.Struct("3i")
-XUCRED = struct.Struct("2IH2x16I")
-LOCAL_PEERCRED = 1
+__all__ = ["listen"]
 
 
 async def listen(
@@ -36,11 +28,12 @@ async def listen(
         OSError: the socket cannot be made.
     """
     room = TooMany(limits.connections)
-    allowed = {os.getuid(), *other_users}
+    own = own_uid()
+    allowed = {own, *other_users}
 
     def identify(transport: asyncio.Transport) -> Peer | None:
         uid = peer_uid(transport.get_extra_info("socket"))
-        return Peer(transport="unix", own_user=uid == os.getuid()) if uid in allowed else None
+        return Peer(transport="unix", own_user=uid == own) if uid in allowed else None
 
     umask = os.umask(0o177 if not other_users else 0o111)
     try:
@@ -50,14 +43,3 @@ async def listen(
         )
     finally:
         os.umask(umask)
-
-
-def peer_uid(connection: socket.socket) -> int:
-    """The user id of the process at the other end.
-
-    Raises:
-        OSError: the kernel does not say.
-    """
-    if sys.platform == "darwin":
-        return int(XUCRED.unpack(connection.getsockopt(0, LOCAL_PEERCRED, XUCRED.size))[1])
-    return int(UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size))[1])

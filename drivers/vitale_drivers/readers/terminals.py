@@ -1,0 +1,105 @@
+"""Serial lines as each system has them: pseudo-terminals, sole use, faults of their own, when a device came or went."""
+
+import os
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+__all__ = [
+    "TERMINAL_FAULTS",
+    "Line",
+    "is_behind_pseudo_terminal",
+    "is_pseudo_terminal",
+    "keep_others_out",
+    "nodes_changed_at",
+]
+
+_PSEUDO_TERMINAL = re.compile(r"/dev/(pts/\d+|ttys\d+)\Z")
+_PSEUDO_TERMINAL_MAJORS = range(136, 144)
+"""Linux, Documentation/admin-guide/devices.txt: Unix98 PTY slaves."""
+
+NODES = Path("/dev")
+
+
+class Line(Protocol):
+    """A serial line that is open; on Windows it has no file descriptor."""
+
+    def fileno(self) -> int:
+        """The file descriptor.
+
+        Raises:
+            OSError: it is closed, or has none.
+        """
+        ...
+
+
+def is_behind_pseudo_terminal(line: Line) -> bool:
+    """Whether an open line leads to a program."""
+    with suppress(OSError):
+        return is_pseudo_terminal(line.fileno())
+    return False
+
+
+def is_pseudo_terminal(which: Path | int) -> bool:
+    """Whether a path or an open line leads to a program; by its name, and by its device, which may have any name."""
+    with suppress(OSError):
+        name = _name(which) if isinstance(which, int) else str(which.resolve())
+        if _PSEUDO_TERMINAL.match(name):
+            return True
+    with suppress(OSError):
+        status = os.fstat(which) if isinstance(which, int) else which.stat()
+        return _is_of_a_program(status)
+    return False
+
+
+if sys.platform == "win32":
+    TERMINAL_FAULTS: tuple[type[Exception], ...] = ()
+
+    def keep_others_out(line: Line) -> None:
+        """Nothing: a port is opened once there."""
+
+    def _name(line: int) -> str:
+        raise OSError(f"line {line} has no name on this system")
+
+else:
+    import fcntl
+    import termios
+
+    # A serial line that went away while it is flushed; not an OSError.
+    TERMINAL_FAULTS: tuple[type[Exception], ...] = (termios.error,)
+
+    def keep_others_out(line: Line) -> None:
+        """Also those who do not ask for a lock, as far as the system can.
+
+        Not on pseudo-terminals: the simulator keeps its end open, and so the mark would outlive this program.
+
+        Raises:
+            OSError: the system refuses.
+        """
+        fcntl.ioctl(line.fileno(), termios.TIOCEXCL)
+
+    def _name(line: int) -> str:
+        return os.ttyname(line)
+
+
+if sys.platform == "linux":
+
+    def nodes_changed_at() -> int | None:
+        """When a device node came or went last; None where the system does not tell."""
+        with suppress(OSError):
+            return NODES.stat().st_mtime_ns
+        return None
+
+    def _is_of_a_program(status: os.stat_result) -> bool:
+        return os.major(status.st_rdev) in _PSEUDO_TERMINAL_MAJORS
+
+else:
+
+    def nodes_changed_at() -> int | None:
+        """None: the system does not tell when a device came or went."""
+        return None
+
+    def _is_of_a_program(status: os.stat_result) -> bool:  # noqa: ARG001
+        return False

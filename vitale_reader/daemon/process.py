@@ -1,0 +1,69 @@
+"""The daemon's process as each system has them: how many files it may open, the lock that it holds, how others end."""
+
+import os
+import signal
+import sys
+
+__all__ = ["file_limit", "kill", "locked", "raise_file_limit"]
+
+#: Files that this daemon can make use of: four thousand clients and what else it needs.
+MOST_FILES = 8_192
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def file_limit() -> int:
+        """How many files and sockets this process may have open."""
+        return MOST_FILES
+
+    def raise_file_limit() -> None:
+        """Nothing: there is no limit that could be raised."""
+
+    def locked(descriptor: int) -> bool:
+        """Locks a file for this process, until it ends; whether no other process has it."""
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def kill(pid: int) -> None:
+        """Ends a process at once.
+
+        Raises:
+            OSError: it has ended.
+        """
+        os.kill(pid, signal.SIGTERM)  # TerminateProcess
+
+else:
+    import fcntl
+    import resource
+
+    def file_limit() -> int:
+        """How many files and sockets this process may have open."""
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return MOST_FILES if soft == resource.RLIM_INFINITY else min(soft, MOST_FILES)
+
+    def raise_file_limit() -> None:
+        """Takes what the system allows: the usual 1024 is a number that one stranger can fill."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+    def locked(descriptor: int) -> bool:
+        """Locks a file for this process, until it ends; whether no other process has it."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def kill(pid: int) -> None:
+        """Ends a process at once.
+
+        Raises:
+            OSError: it has ended.
+        """
+        os.kill(pid, signal.SIGKILL)

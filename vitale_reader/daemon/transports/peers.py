@@ -1,0 +1,92 @@
+"""Users of this machine: which one is at the other end of a Unix socket, by the kernel's word (peer credentials)."""
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterable
+from typing import Final
+
+from vitale_protocol.configuration.settings import refusal
+
+__all__ = ["UNIX_SOCKETS", "own_uid", "peer_uid", "uids"]
+
+# Linux: struct ucred {pid_t, uid_t, gid_t}, socket(7).
+# macOS: struct xucred {version, uid, ngroups, groups[16]}, unix(4).
+UCRED = struct.Struct("3i")
+XUCRED = struct.Struct("2IH2x16I")
+LOCAL_PEERCRED: Final = 1
+
+UNIX_SOCKETS = sys.platform != "win32"
+"""Whether asyncio has Unix sockets here."""
+
+
+if sys.platform == "win32":
+
+    def peer_uid(connection: socket.socket) -> int:  # noqa: ARG001
+        """The user id of the process at the other end.
+
+        Raises:
+            OSError: the kernel does not say.
+        """
+        raise OSError("this system has no Unix sockets")
+
+elif sys.platform == "darwin":
+
+    def peer_uid(connection: socket.socket) -> int:
+        """The user id of the process at the other end.
+
+        Raises:
+            OSError: the kernel does not say.
+        """
+        return int(XUCRED.unpack(connection.getsockopt(0, LOCAL_PEERCRED, XUCRED.size))[1])
+
+else:
+
+    def peer_uid(connection: socket.socket) -> int:
+        """The user id of the process at the other end.
+
+        Raises:
+            OSError: the kernel does not say.
+        """
+        return int(UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size))[1])
+
+
+if sys.platform == "win32":
+
+    def own_uid() -> int:
+        """The user id of this process.
+
+        Raises:
+            OSError: users have no such numbers here.
+        """
+        raise OSError("this system has no user ids")
+
+    def uids(users: Iterable[str]) -> list[int]:  # noqa: ARG001
+        """The user ids of users by name.
+
+        Raises:
+            ConfigurationInvalid: there is none of that name; ``data.path`` is the setting.
+        """
+        raise refusal("unix.users", "this system has no Unix sockets")
+
+else:
+    import pwd
+
+    def own_uid() -> int:
+        """The user id of this process."""
+        return os.getuid()
+
+    def uids(users: Iterable[str]) -> list[int]:
+        """The user ids of users by name.
+
+        Raises:
+            ConfigurationInvalid: there is none of that name; ``data.path`` is the setting.
+        """
+        found: list[int] = []
+        for user in users:
+            try:
+                found.append(pwd.getpwnam(user).pw_uid)
+            except KeyError as error:
+                raise refusal("unix.users", f"no user of this machine is called {user}") from error
+        return found
