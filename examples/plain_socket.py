@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,24 @@ def socket_path() -> str:
     return str(endpoints["unix"])
 
 
+if sys.platform == "win32":
+
+    def connected(path: str) -> socket.socket:
+        raise SystemExit(f"Python has no Unix sockets on Windows, not even {path}: speak TLS, or use the SDK")
+
+else:
+
+    def connected(path: str) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(path)
+        return connection
+
+
 class Daemon:
     """A connection: ``call`` sends a request and returns its result."""
 
     def __init__(self, path: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(path)
+        self._socket = connected(path)
         self._lines: Iterator[str] = self._socket.makefile(encoding="utf-8")
         self._last_id = 0
 

@@ -5,7 +5,6 @@ there is no server, without it.
 """
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -28,10 +27,7 @@ class PostgresServer:
         self._programs = programs
         self.folder = Path(tempfile.mkdtemp(prefix="vitale-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
-        # PostgreSQL refuses to run as root.
-        self._user = pwd.getpwnam("nobody") if os.getuid() == 0 else None
-        if self._user is not None:
-            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
+        self._who = _unprivileged(self.folder)
         self._make()
 
     @staticmethod
@@ -69,11 +65,11 @@ class PostgresServer:
             pause.wait(0.02)
         raise AssertionError((self.folder / "log").read_text())
 
-    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
-        """Ends it with all its connections; SIGQUIT is its immediate shutdown, the least kind one."""
+    def stop(self) -> None:
+        """Ends it with all its connections."""
         process, self._process = self._process, None
         if process is not None:
-            os.kill(process.pid, how)
+            process.send_signal(SHUTDOWN)
             process.wait(PATIENCE)
 
     def remove(self) -> None:
@@ -115,10 +111,29 @@ class PostgresServer:
             assert self._start(command, log).wait(PATIENCE) == 0, (self.folder / "log").read_text()
 
     def _start(self, command: list[str | Path], log: object) -> subprocess.Popen[bytes]:
-        who: dict[str, object] = (
-            {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
-        )
-        return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **who)  # type: ignore[call-overload, no-any-return]  # a bag of options
+        return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **self._who)  # type: ignore[call-overload, no-any-return]  # a bag of options
+
+
+if sys.platform == "win32":
+    SHUTDOWN = signal.SIGTERM
+
+    def _unprivileged(folder: Path) -> dict[str, object]:
+        """Nothing: the server is not started as an administrator there."""
+        return {}
+
+else:
+    import pwd
+
+    #: The server's immediate shutdown, the least kind one.
+    SHUTDOWN = signal.SIGQUIT
+
+    def _unprivileged(folder: Path) -> dict[str, object]:
+        """The user as whom the server is started, given a folder: PostgreSQL refuses to run as root."""
+        if os.getuid() != 0:
+            return {}
+        nobody = pwd.getpwnam("nobody")
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
 def main(option: str, *command: str) -> int:

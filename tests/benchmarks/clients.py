@@ -18,6 +18,7 @@ import msgspec
 
 from tests.benchmarks.processes import baseline, loads, resident
 from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
+from tests.posix import open_unix_connection
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing
 from vitale_reader import aio
 from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
@@ -209,7 +210,7 @@ async def _sessions(path: str, count: int) -> AsyncGenerator[list[Streams]]:
     made: list[Streams] = []
     try:
         for _ in range(count):
-            made.append(await asyncio.open_unix_connection(path))
+            made.append(await open_unix_connection(path))
             await _trip(made[-1], OPEN)
         yield made
     finally:

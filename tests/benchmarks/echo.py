@@ -16,6 +16,7 @@ from typing import TypeVar
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.posix import open_unix_connection
 from vitale_protocol import tokens
 from vitale_protocol.errors import DaemonUntrusted
 from vitale_protocol.records import Assure, Beneficiaire, Proof, Record
@@ -151,7 +152,7 @@ def _context(certificate: Path) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def _unix(path: str) -> AsyncGenerator[Streams]:
-    reader, writer = await asyncio.open_unix_connection(path)
+    reader, writer = await open_unix_connection(path)
     try:
         yield reader, writer
     finally:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from vitale_reader import aio
 from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.cli.frame.language import t
 from vitale_reader.client.pairing import Pairing
+from vitale_reader.daemon.process import kill
 from vitale_reader.home import Home
 
 __all__ = ["compiling", "measure_all", "until_serving", "without_byte_code"]
@@ -340,7 +340,7 @@ async def _recovery(demo: DemoEnvironment) -> list[Measure]:
         async with aio.connect(home=demo.home, name="bench") as other:
             pid = (await other.station()).drivers[0].pid
         if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+            kill(pid)
 
     async def restart_service() -> None:
         if demo.service is not None:

@@ -1,12 +1,13 @@
 """Processes: how a baseline is started; the cores that each takes, and its memory, on Linux."""
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.posix import system_figure
 
 __all__ = ["MEBIBYTE", "baseline", "loads", "resident", "waking"]
 
@@ -32,7 +33,7 @@ def loads(pids: Sequence[int], seconds: float) -> list[float]:
 
 def resident(pid: int) -> int:
     """Bytes of memory of a process, with what it shares."""
-    return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * system_figure("SC_PAGE_SIZE")
 
 
 @contextmanager
@@ -48,4 +49,4 @@ def waking() -> Generator[int]:
 def _cpu_seconds(pid: int) -> float:
     """The time that a process has had of all cores so far."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) / system_figure("SC_CLK_TCK")

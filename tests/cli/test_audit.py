@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.posix import open_unix_connection
 from vitale_reader.cli.audit import audit
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
@@ -24,7 +25,7 @@ def home(tmp_path: Path) -> Path:
     async def main() -> None:
         async with running(Home.under(tmp_path), parse(SETTINGS)) as endpoints:
             assert endpoints.unix is not None
-            reader, writer = await asyncio.open_unix_connection(endpoints.unix)
+            reader, writer = await open_unix_connection(endpoints.unix)
             call = {"protocol": [1], "client": {"name": "test", "version": "1"}}
             writer.write(
                 json.dumps({"jsonrpc": "2.0", "id": 1, "method": "session.open", "params": call}).encode() + b"\n"

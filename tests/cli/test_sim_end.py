@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-if sys.platform == "win32":
-    pytest.skip("Windows has no such signals", allow_module_level=True)
+from tests.posix import posix_only
+
+pytestmark = posix_only()
+assert sys.platform != "win32"
 
 # A port that nobody listens at: what is to be laid on a reader waits for one.
 NOBODY = "127.0.0.1:9"

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.posix import open_unix_connection
 from vitale_drivers.base import Command, Leased, Presented, ReaderAdded, ReaderChanged, Started, Transmitted
 from vitale_drivers.base import Lease as LeaseCommand
 from vitale_protocol.errors import ContextUnknown
@@ -120,7 +121,7 @@ class Line:
 @asynccontextmanager
 async def unix_line(endpoints: Endpoints) -> AsyncGenerator[Line]:
     assert endpoints.unix is not None
-    line = Line(*await asyncio.open_unix_connection(endpoints.unix, limit=4_000_000))
+    line = Line(*await open_unix_connection(endpoints.unix, limit=4_000_000))
     try:
         yield line
     finally:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import pwd
 import shutil
 import socket
 import stat
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from vitale_drivers.base import Presented, Transmit, Transmitted
+from vitale_firmware_sim.card.unix import is_root
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_protocol.methods import ClientAdded, OutboxToken, PresentationResult, SessionOpen
 from vitale_protocol.records import Assure, Beneficiaire, Record
@@ -23,6 +23,7 @@ from vitale_protocol.tokens import Claims
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.issuing.outbox import Outbox
+from vitale_reader.daemon.transports.peers import own_uid, uids
 from vitale_reader.home import Endpoints, Home
 
 NONCE = "n" * 22
@@ -212,7 +213,7 @@ def open_folder() -> Generator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="speaking as another user of the machine needs the administrator's rights")
+@pytest.mark.skipif(not is_root(), reason="speaking as another user of the machine needs the administrator's rights")
 def test_other_users_come_in_where_they_are_named(open_folder: Path) -> None:
     program = (
         "import json, socket, sys\n"
@@ -236,7 +237,7 @@ def test_other_users_come_in_where_they_are_named(open_folder: Path) -> None:
         async with running(Home.under(open_folder / name), config) as endpoints:
             return await asyncio.to_thread(speak_as_nobody, endpoints)
 
-    assert pwd.getpwnam("nobody").pw_uid != os.getuid()
+    assert [own_uid()] != uids(["nobody"])
     (open_folder / "named").mkdir(mode=0o711)
     (open_folder / "unnamed").mkdir(mode=0o711)
     named = asyncio.run(main('"nobody"', "named"))

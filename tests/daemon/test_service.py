@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.posix import open_unix_connection
 from vitale_protocol.errors import ConfigurationInvalid, DaemonRunning
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
@@ -254,7 +255,7 @@ def test_stopping_answers_who_waits(tools: Any) -> None:
     async def main() -> None:
         async with running(tools.home, tools.without_drivers) as endpoints:
             assert endpoints.unix is not None
-            line = tools.Line(*await asyncio.open_unix_connection(endpoints.unix))
+            line = tools.Line(*await open_unix_connection(endpoints.unix))
             await line.open()
             request = line.send_call("presentation.request", {"nonce": NONCE})
             assert (await line.receive())["method"] == "presentation.progress"

@@ -1,8 +1,6 @@
 """The daemon as a process of its own, as practices run it, on the real PC/SC service of the test run."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -66,17 +64,17 @@ class Daemon:
 
     def kill(self) -> None:
         """``kill -9``."""
-        self._end(signal.SIGKILL)
+        self._end(subprocess.Popen.kill)
 
     def stop(self) -> int:
         """SIGTERM; gives the exit status."""
-        return self._end(signal.SIGTERM)
+        return self._end(subprocess.Popen.terminate)
 
-    def _end(self, how: signal.Signals) -> int:
+    def _end(self, how: Callable[[subprocess.Popen[bytes]], None]) -> int:
         process, self.process = self.process, None
         if process is None:
             return 0
-        os.kill(process.pid, how)
+        how(process)
         status = process.wait(30)
         assert process.stdout is not None
         process.stdout.close()

@@ -15,6 +15,8 @@ import sys
 import time
 from typing import Any
 
+assert sys.platform != "win32"
+
 Json = dict[str, Any]
 
 #: Seconds beyond its own time after which an answer is overdue, on a machine that is busy with dozens of programs.

@@ -8,6 +8,7 @@ import base64
 import json
 import secrets
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.posix import posix_only
 from vitale_firmware_sim.camera.live import LiveCamera
 from vitale_firmware_sim.card.images import load_image
 from vitale_firmware_sim.imager.device import Imager
@@ -26,6 +28,9 @@ from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.methods import Scope
 from vitale_reader import Connection, Presentation, PresentationProgress
+
+pytestmark = posix_only()
+assert sys.platform != "win32"
 
 IMAGES = ("adulte", "famille", "date-fictive")
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import segno
 
+from tests.posix import posix_only
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.camera.live import LiveCamera
 from vitale_firmware_sim.camera.video import AviWriter
@@ -22,6 +24,9 @@ from vitale_protocol.errors import PresentationTimeout, Replayed
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import DriverHealth, Scope
 from vitale_reader import Connection, Presentation
+
+pytestmark = posix_only()
+assert sys.platform != "win32"
 
 PATIENCE = 30.0
 PAYLOAD: tuple[Scope, ...] = ("payload",)
@@ -202,7 +207,6 @@ def film(video: Path, string: bytes) -> None:
             writer.write(picture)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes on this system")
 def test_a_call_that_never_returns_costs_a_process_and_is_over(
     tmp_path: Path, phone_user: PhoneUser, start_daemon: Any
 ) -> None:

@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import ssl
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,12 +13,16 @@ from typing import Any
 
 import pytest
 
+from tests.posix import posix_only
 from vitale_drivers.cards.channel import Channel
 from vitale_firmware_sim.card.card import Card
 from vitale_firmware_sim.card.images import load_image
 from vitale_protocol import media
 from vitale_protocol.catalogue import reasons
 from vitale_protocol.errors import VitaleError
+
+pytestmark = posix_only()
+assert sys.platform != "win32"
 
 COUNT = 10_000
 MEBIBYTE = 1_048_576

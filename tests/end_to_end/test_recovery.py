@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.posix import posix_only
 from vitale_firmware_sim.card.control import control
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_protocol.errors import (
@@ -23,6 +24,9 @@ from vitale_protocol.errors import (
     ReaderError,
 )
 from vitale_reader import PresentationProgress, Reader
+
+pytestmark = posix_only()
+assert sys.platform != "win32"
 
 PATIENCE = 40.0
 

@@ -8,7 +8,6 @@ import argparse
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.mutants.mutations import Mutant, mutants, sample
+from tests.posix import kill_group
 
 ROOT = Path(__file__).parents[2]
 ROOTS = ("vitale_reader", "drivers", "protocol", "firmware-sim", "tests")
@@ -138,7 +138,7 @@ def _fails(copy: Path, tests: list[Path], limit: float) -> bool:
     finally:
         # What the tests started belongs to their group; most often nothing is left of it.
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process)
             process.wait()
 
 

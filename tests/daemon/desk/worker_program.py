@@ -24,6 +24,7 @@ from vitale_drivers.base import (
 from vitale_drivers.host.pipe import Decoder, encode
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
+from vitale_reader.daemon.process import kill
 
 READER = Reader(id="fake:1", name="Fake", driver="fake", media=("vitale-card",), state="empty", simulated=True)
 
@@ -63,7 +64,7 @@ def main(behaviour: str, counter: Path) -> None:
                     send(Transmitted(id=number, responses=(b"\x90\x00",)))
                 case Arm():
                     os.write(2, b"Corrupt JPEG data\n" * 20_000 + b"last words\n")
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    kill(os.getpid())
                 case _:
                     if behaviour == "never starts" and generation == 0:
                         continue

@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -18,11 +17,13 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
+from tests.posix import forked
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.reconcile import bring
 from vitale_reader.daemon.store.spool import SpooledStore
@@ -120,7 +121,7 @@ def dying_at(point: int) -> Iterator[None]:
 
     def count(*_: object) -> None:
         if next(left) == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill(os.getpid())
 
     def count_writes(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith(WRITING):
@@ -134,13 +135,13 @@ def dying_at(point: int) -> Iterator[None]:
 
 def in_child(work: Callable[[], Coroutine[Any, Any, None]], point: int | None) -> bool:
     """Runs work in a process of its own; whether it got to its end."""
-    child = os.fork()
-    if child == 0:
+
+    def run() -> None:
         if point is not None:
             next(dying_at(point))
         asyncio.run(work())
-        os._exit(0)
-    return os.waitpid(child, 0)[1] == 0
+
+    return forked(run)
 
 
 def play(kind: str, place: Path | str, folder: Path, stride: int) -> None:

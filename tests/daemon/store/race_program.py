@@ -20,6 +20,8 @@ from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.store import Store
 
+assert sys.platform != "win32"
+
 VAULT = Vault.of_site(b"k" * 32)
 
 

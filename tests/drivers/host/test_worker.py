@@ -184,17 +184,18 @@ worker.wait()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a process that is no child is waited for by its pidfd")
-def test_the_death_of_the_supervisor_leaves_no_orphan() -> None:
-    with subprocess.Popen([sys.executable, "-c", SUPERVISOR], stdout=subprocess.PIPE) as supervisor:
-        assert supervisor.stdout is not None
-        worker = os.pidfd_open(int(supervisor.stdout.readline()))
-        try:
-            supervisor.kill()
-            ended, _, _ = select.select([worker], [], [], LIMIT)
-        finally:
-            os.close(worker)
-    assert ended == [worker]
+if sys.platform == "linux":  # a process that is no child is waited for by its pidfd
+
+    def test_the_death_of_the_supervisor_leaves_no_orphan() -> None:
+        with subprocess.Popen([sys.executable, "-c", SUPERVISOR], stdout=subprocess.PIPE) as supervisor:
+            assert supervisor.stdout is not None
+            worker = os.pidfd_open(int(supervisor.stdout.readline()))
+            try:
+                supervisor.kill()
+                ended, _, _ = select.select([worker], [], [], LIMIT)
+            finally:
+                os.close(worker)
+        assert ended == [worker]
 
 
 def test_a_driver_that_does_not_close_is_left_behind(worker: StartWorker) -> None:

@@ -5,13 +5,20 @@ import os
 import sys
 from pathlib import Path
 
-import pytest
+import serial
 
-from vitale_drivers.readers.terminals import is_behind_pseudo_terminal, is_pseudo_terminal
+from tests.posix import posix_only
+from vitale_drivers.readers.terminals import is_behind_pseudo_terminal, is_pseudo_terminal, keep_others_out
+from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.serial.line import SerialLine
 
-pytestmark = pytest.mark.posix
+if sys.platform != "win32":
+    import fcntl
+
+pytestmark = posix_only()
 assert sys.platform != "win32"
+
+TIOCGEXCL = 0x80045440
 
 
 def test_a_pseudo_terminal_is_a_program_by_path_by_link_and_open(tmp_path: Path) -> None:
@@ -35,3 +42,12 @@ def test_a_pseudo_terminal_is_a_program_by_path_by_link_and_open(tmp_path: Path)
 def test_a_line_without_a_descriptor_leads_to_no_program() -> None:
     """As on Windows, where pyserial's ports have none."""
     assert not is_behind_pseudo_terminal(io.BytesIO())
+
+
+def test_who_opens_the_port_a_second_time_is_refused() -> None:
+    with Imager() as imager:
+        port = serial.Serial(imager.path)
+        keep_others_out(port)
+        asked = fcntl.ioctl(port.fileno(), TIOCGEXCL, bytes(4))
+        port.close()
+        assert int.from_bytes(asked, sys.byteorder) == 1

@@ -1,10 +1,7 @@
 """``ports`` and ``settings``: which imagers there are, what they are called, why they do not open."""
 
 import errno
-import fcntl
 import re
-import sys
-import termios
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,7 @@ import serial
 
 from tests.problems import named
 from vitale_drivers.readers.serial_ports import UsbPort
-from vitale_drivers.readers.terminals import keep_others_out
+from vitale_drivers.readers.terminals import TERMINAL_FAULTS
 from vitale_drivers.scanner import ports as scanner_ports
 from vitale_drivers.scanner.framing import Framing
 from vitale_drivers.scanner.ports import SerialBus, SerialLine
@@ -22,7 +19,6 @@ from vitale_firmware_sim.imager.device import Imager
 from vitale_protocol.catalogue import variants
 from vitale_protocol.errors import ConfigurationInvalid, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
-TIOCGEXCL = 0x80045440
 """Linux, asm-generic/ioctls.h: whether TIOCEXCL is set; Python has no name for it."""
 
 HONEYWELL = UsbPort("/dev/ttyACM3", 0x0C2E, 0x0B6A, "15215B0A2C", "1-4", "Xenon 1900")
@@ -240,15 +236,6 @@ def test_other_programs_are_kept_out_of_a_real_port_only(monkeypatch: pytest.Mon
         assert len(asked) == 1
 
 
-def test_who_opens_the_port_a_second_time_is_refused() -> None:
-    with Imager() as imager:
-        port = serial.Serial(imager.path)
-        keep_others_out(port)
-        asked = fcntl.ioctl(port.fileno(), TIOCGEXCL, bytes(4))
-        port.close()
-        assert int.from_bytes(asked, sys.byteorder) == 1
-
-
 # ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PLACE = ScannerPlace("scanner:x", "x", ScannerAddress("port", "/dev/ttyS7"), "/dev/ttyS7")
@@ -271,7 +258,7 @@ PLACE = ScannerPlace("scanner:x", "x", ScannerAddress("port", "/dev/ttyS7"), "/d
         (serial.SerialException("could not open port 'COM3': FileNotFoundError(2, …)"), ReaderGone, "reader_gone"),
         (serial.SerialException("Could not configure port"), ReaderUnavailable, "reader_unavailable.scanner"),
         (ValueError("Invalid baud rate"), ReaderUnavailable, "reader_unavailable.scanner"),
-        (termios.error(errno.EIO, "no"), ReaderUnavailable, "reader_unavailable.scanner"),
+        *((fault(errno.EIO, "no"), ReaderUnavailable, "reader_unavailable.scanner") for fault in TERMINAL_FAULTS),
     ],
 )
 def test_why_a_port_cannot_be_opened(

@@ -1,7 +1,6 @@
 """The driver ``simulated-card``: its options, its control socket, and what its faults look like from above."""
 
 import queue
-import socket
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from vitale_drivers.base import (
 )
 from vitale_firmware_sim.card.control import control
 from vitale_firmware_sim.card.driver import SimulatedCardDriver
+from vitale_firmware_sim.card.unix import local_socket
 from vitale_protocol.errors import ConfigurationInvalid, DaemonUnreachable
 from vitale_protocol.media import interpret
 
@@ -234,7 +234,7 @@ def test_the_control_socket_survives_strangers(desk: OpenDesk, tmp_path: Path) -
     path = tmp_path / "control"
     desk(control=str(path))
     for noise in (b"", b"\xff\n", b"A" * 5000):
-        with socket.socket(socket.AF_UNIX) as stranger:
+        with local_socket() as stranger:
             stranger.connect(str(path))
             stranger.sendall(noise)
     assert control(path, "readers") == "comptoir"

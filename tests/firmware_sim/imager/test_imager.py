@@ -18,6 +18,7 @@ import serial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.posix import posix_only
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.imager.faults import (
     IDENTIFIERS,
@@ -31,6 +32,9 @@ from vitale_firmware_sim.imager.faults import (
 from vitale_firmware_sim.imager.keyboard import Layout, typed
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
 from vitale_protocol.media.wedge import repair
+
+pytestmark = posix_only()
+assert sys.platform != "win32"
 
 STRING = b"VITALESIM.an opaque string"
 INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU\x1dS4GARCIA"

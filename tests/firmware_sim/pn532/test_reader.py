@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.posix import posix_only
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.pn532.faults import NO_FAULTS, parse_nfc_faults
 from vitale_firmware_sim.pn532.field import RfField
@@ -22,6 +23,9 @@ from vitale_firmware_sim.pn532.frames import ACK, ERROR, NACK, Data, encode
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
 from vitale_protocol.media.profile import SIMULATOR_AID
+
+pytestmark = posix_only()
+assert sys.platform != "win32"
 
 STRING = b"chaine opaque " * 20
 AWAKE = b"\x55\x55" + bytes(14)

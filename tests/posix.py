@@ -1,0 +1,71 @@
+"""POSIX as several test modules need it; on Windows whoever asks is skipped.
+
+Tests that need it have the marker ``posix``. A module that cannot even be loaded without it begins with
+``pytestmark = posix_only()``, and with an assertion about the platform for the type checkers.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+__all__ = ["forked", "kill_group", "open_unix_connection", "posix_only", "system_figure"]
+
+LACKING = "this system has neither Unix sockets nor pseudo-terminals nor the signals of POSIX"
+
+
+def posix_only() -> pytest.MarkDecorator:
+    """The marker ``posix`` for a whole module, which is skipped where it cannot be loaded."""
+    if sys.platform == "win32":
+        pytest.skip(LACKING, allow_module_level=True)
+    else:
+        return pytest.mark.posix
+
+
+if sys.platform == "win32":
+
+    async def open_unix_connection(
+        path: str, *, limit: int = 65_536
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connects to a Unix socket."""
+        pytest.skip(f"{LACKING}: {path}, {limit}")
+
+    def system_figure(name: str) -> int:
+        """A figure of the system, such as ``SC_PAGE_SIZE``."""
+        pytest.skip(f"{LACKING}: {name}")
+
+    def forked(work: Callable[[], None]) -> bool:
+        """Runs work in a copy of this process; whether it got to its end."""
+        pytest.skip(f"{LACKING}: {work}")
+
+    def kill_group(process: subprocess.Popen[bytes]) -> None:
+        """Ends a process and, where it leads a group, all that it started."""
+        process.kill()
+
+else:
+
+    async def open_unix_connection(
+        path: str, *, limit: int = 65_536
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connects to a Unix socket."""
+        return await asyncio.open_unix_connection(path, limit=limit)
+
+    def system_figure(name: str) -> int:
+        """A figure of the system, such as ``SC_PAGE_SIZE``."""
+        return os.sysconf(name)
+
+    def forked(work: Callable[[], None]) -> bool:
+        """Runs work in a copy of this process; whether it got to its end."""
+        child = os.fork()
+        if child == 0:
+            work()
+            os._exit(0)
+        return os.waitpid(child, 0)[1] == 0
+
+    def kill_group(process: subprocess.Popen[bytes]) -> None:
+        """Ends a process and, where it leads a group, all that it started."""
+        os.killpg(process.pid, signal.SIGKILL)
