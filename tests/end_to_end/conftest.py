@@ -64,17 +64,20 @@ class Daemon:
 
     def kill(self) -> None:
         """``kill -9``."""
-        self._end(subprocess.Popen.kill)
+        self._end(at_once=True)
 
     def stop(self) -> int:
         """SIGTERM; gives the exit status."""
-        return self._end(subprocess.Popen.terminate)
+        return self._end(at_once=False)
 
-    def _end(self, how: Callable[[subprocess.Popen[bytes]], None]) -> int:
+    def _end(self, *, at_once: bool) -> int:
         process, self.process = self.process, None
         if process is None:
             return 0
-        how(process)
+        if at_once:
+            process.kill()
+        else:
+            process.terminate()
         status = process.wait(30)
         assert process.stdout is not None
         process.stdout.close()

@@ -15,7 +15,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -124,17 +124,20 @@ class PcscService:
 
     def kill(self) -> None:
         """Ends the service at once, as a crash does: SIGKILL."""
-        self._end(subprocess.Popen.kill)
+        self._end(at_once=True)
 
     def stop(self) -> None:
         """Ends the service in good order."""
-        self._end(subprocess.Popen.terminate)
+        self._end(at_once=False)
 
-    def _end(self, how: Callable[[subprocess.Popen[bytes]], None]) -> None:
+    def _end(self, *, at_once: bool) -> None:
         process, self._process = self._process, None
         if process is None:
             return
-        how(process)
+        if at_once:
+            process.kill()
+        else:
+            process.terminate()
         try:
             process.wait(_STOP_WITHIN)
         except subprocess.TimeoutExpired:

@@ -3,7 +3,6 @@
 import http.client
 import io
 import json
-import os
 import random
 import re
 import shutil
@@ -17,6 +16,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from vitale_firmware_sim.card.unix import is_root
 from vitale_firmware_sim.phone.application import QR_RENEWS_EVERY
 from vitale_firmware_sim.phone.screen import PhoneScreen, lan_address
 from vitale_firmware_sim.phone.states import UNLOCKED_FOR
@@ -235,7 +235,7 @@ def test_a_browser_draws_a_code_that_is_read(tmp_path: Path) -> None:
     with screen_at(clock) as screen:
         picture = tmp_path / "page.png"
         # Chromium refuses its sandbox to root, which is who runs tests in a container.
-        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        sandbox = ["--no-sandbox"] if is_root() else []
         subprocess.run(
             [str(CHROMIUM), "--headless=new", *sandbox, "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
              "--window-size=900,900", "--virtual-time-budget=3000", f"--screenshot={picture}", screen.url],

@@ -1,0 +1,41 @@
+"""What differs by platform lies in few modules, each for one concern; all others are the same everywhere."""
+
+import re
+from pathlib import Path
+
+#: Where the product asks for the platform, and for which concern.
+ALLOWED = {
+    "drivers/vitale_drivers/camera/system.py": "the nodes of cameras",
+    "drivers/vitale_drivers/host/streams.py": "standard streams that carry bytes",
+    "drivers/vitale_drivers/readers/terminals.py": "serial lines",
+    "firmware-sim/vitale_firmware_sim/card/unix.py": "local sockets, and who is root",
+    "firmware-sim/vitale_firmware_sim/serial/pseudo_terminal.py": "pseudo-terminals",
+    "vitale_reader/cli/pcscd.py": "the PC/SC service, for diagnostics",
+    "vitale_reader/client/system.py": "Unix sockets and Ctrl-C, for the SDK",
+    "vitale_reader/daemon/keystore/files.py": "private files",
+    "vitale_reader/daemon/process.py": "limits, the lock, how processes end",
+    "vitale_reader/daemon/transports/peers.py": "peer credentials and users",
+}
+SOURCES = ("vitale_reader", "drivers", "protocol", "firmware-sim")
+ASKS = re.compile(r"\bsys\.platform\b|\bos\.name\b|\bplatform\.system\(|^from sys import .*\bplatform\b", re.MULTILINE)
+BLANKET = re.compile(r"^\s*(platform|ignore_errors|follow_imports)\s*=|^\s*pythonPlatform\b", re.MULTILINE)
+
+
+def test_only_the_modules_of_a_concern_ask_for_the_platform(root: Path) -> None:
+    asking = {
+        str(file.relative_to(root))
+        for source in SOURCES
+        for file in (root / source).rglob("*.py")
+        if ASKS.search(file.read_text("utf-8"))
+    }
+    assert asking == set(ALLOWED)
+
+
+def test_no_setting_relaxes_the_types_of_a_platform(root: Path) -> None:
+    assert BLANKET.findall((root / "pyproject.toml").read_text("utf-8")) == []
+
+
+def test_lint_checks_the_types_of_all_platforms(root: Path) -> None:
+    lint = (root / "Makefile").read_text("utf-8")
+    assert "PLATFORMS = linux win32 darwin" in lint
+    assert "--pythonplatform" in lint

@@ -1,0 +1,151 @@
+"""Stand-in for another system: the standard library as modules of the product find it on Windows or macOS.
+
+Off unless ``VITALE_STAND_IN`` names a platform, ``win32`` or ``darwin``; Python loads it at its start where this folder
+is on its path. Modules of the product alone see ``sys.platform`` of that system, and lack the names and modules that it
+lacks; the standard library and third parties stay those of this machine. It is no Windows: sockets, files, consoles and
+devices behave as here.
+"""
+
+import asyncio
+import builtins
+import fcntl
+import os
+import signal
+import sys
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+assert sys.platform != "win32"
+
+PRODUCT = frozenset({"vitale_reader", "vitale_drivers", "vitale_protocol", "vitale_firmware_sim"})
+
+#: Standard modules that the system has not.
+MODULES = {
+    "win32": frozenset({"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}),
+    "darwin": frozenset({"msvcrt", "winreg"}),
+}
+
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+#: Names of standard modules that it has not.
+NAMES = {
+    "win32": {
+        "asyncio": words("open_unix_connection start_unix_server ThreadedChildWatcher"),
+        "os": words(
+            "O_CLOEXEC O_DIRECTORY O_NOCTTY O_NOFOLLOW O_NONBLOCK WIFSIGNALED WNOHANG chown fchmod fchown fork forkpty "
+            "getegid geteuid getgid getloadavg getpgid getpriority getuid initgroups killpg lchown major minor mkfifo "
+            "mknod nice openpty pidfd_open pipe2 posix_fadvise posix_fallocate register_at_fork sched_getaffinity "
+            "set_blocking setpgid setsid setuid statvfs sysconf ttyname uname wait"
+        ),
+        "select": words("epoll poll"),
+        "signal": words(
+            "SIGALRM SIGCHLD SIGCONT SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGUSR1 SIGUSR2 SIGWINCH alarm pause "
+            "pthread_kill pthread_sigmask setitimer siginterrupt sigwait"
+        ),
+        "socket": words("AF_UNIX CMSG_LEN SCM_RIGHTS SO_PEERCRED SO_REUSEPORT send_fds"),
+        "time": words("CLOCK_BOOTTIME CLOCK_MONOTONIC clock_gettime tzset"),
+    },
+    "darwin": {
+        "os": words("O_TMPFILE pidfd_open posix_fadvise posix_fallocate sched_getaffinity"),
+        "select": words("epoll"),
+        "socket": words("SO_PASSCRED SO_PEERCRED"),
+        "time": words("CLOCK_BOOTTIME"),
+    },
+}
+
+#: Names that it has, and this machine has not or otherwise.
+OWN: dict[str, dict[str, dict[str, object]]] = {
+    "win32": {
+        "os": {"name": "nt", "O_BINARY": 0},
+        "signal": {"CTRL_BREAK_EVENT": 1, "CTRL_C_EVENT": 0, "SIGBREAK": signal.SIGUSR2},
+        "sys": {"platform": "win32"},
+    },
+    "darwin": {"sys": {"platform": "darwin"}},
+}
+
+
+class Seen(types.ModuleType):
+    """A standard module as the product sees it."""
+
+    def __init__(self, real: types.ModuleType, lacking: frozenset[str], own: dict[str, object]) -> None:
+        super().__init__(real.__name__)
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "_real", real)
+        object.__setattr__(self, "_lacking", lacking)
+
+    def __getattr__(self, name: str) -> object:
+        if name in object.__getattribute__(self, "_lacking"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r} on this system")
+        return getattr(object.__getattribute__(self, "_real"), name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(object.__getattribute__(self, "_real"), name, value)
+
+
+def is_of_the_product(importer: Mapping[str, object] | None) -> bool:
+    """Whether the module that has these globals is one of the product's, run as a program or not."""
+    if importer is None:
+        return False
+    spec = importer.get("__spec__")
+    name = getattr(spec, "name", "") if importer.get("__name__") == "__main__" else importer.get("__name__", "")
+    return str(name).partition(".")[0] in PRODUCT
+
+
+def install(platform: str) -> None:
+    """Stands in for a system from now on."""
+    blocked, lacking, own, find = MODULES[platform], NAMES[platform], OWN[platform], builtins.__import__
+    seen: dict[str, Seen] = {}
+
+    def find_for(
+        name: str,
+        globals: Mapping[str, object] | None = None,  # noqa: A002 - the names are those of __import__
+        locals: Mapping[str, object] | None = None,  # noqa: A002
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> types.ModuleType:
+        if level or not is_of_the_product(globals):
+            return find(name, globals, locals, fromlist or (), level)
+        if name.partition(".")[0] in blocked:
+            raise ModuleNotFoundError(f"No module named {name!r} on this system", name=name)
+        found = find(name, globals, locals, fromlist or (), level)
+        if found.__name__ not in lacking and found.__name__ not in own:
+            return found
+        if found.__name__ not in seen:
+            seen[found.__name__] = Seen(found, lacking.get(found.__name__, frozenset()), own.get(found.__name__, {}))
+        return seen[found.__name__]
+
+    builtins.__import__ = find_for
+    if platform == "win32":
+        _without_posix_loops()
+        sys.modules["msvcrt"] = _msvcrt()
+
+
+def _without_posix_loops() -> None:
+    def missing(*_: Any, **__: Any) -> None:
+        raise NotImplementedError
+
+    for name in ("add_signal_handler", "remove_signal_handler", "create_unix_server", "create_unix_connection"):
+        setattr(asyncio.SelectorEventLoop, name, missing)
+
+
+def _msvcrt() -> types.ModuleType:
+    """Locks ranges of bytes from the position in the file on, as the real one does."""
+
+    def locking(descriptor: int, mode: int, count: int) -> None:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if mode else fcntl.LOCK_UN, count, 0, os.SEEK_CUR)
+
+    def setmode(descriptor: int, mode: int) -> int:
+        return 0
+
+    module = types.ModuleType("msvcrt")
+    vars(module).update(LK_UNLCK=0, LK_NBLCK=2, locking=locking, setmode=setmode)
+    return module
+
+
+if platform := os.environ.get("VITALE_STAND_IN"):
+    install(platform)
