@@ -245,7 +245,7 @@ def _status(error: LocalError) -> int:
 
 
 def _check_and_end(name: str) -> NoReturn:
-    source, sink = _take_streams()
+    source, sink = take_streams()
     with os.fdopen(source, "rb") as given:
         status, told = check(name, given.read())
     with os.fdopen(sink, "wb") as answer:
