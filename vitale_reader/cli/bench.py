@@ -174,10 +174,12 @@ def _camera(settings: "Settings", reader: Reader, scopes: Sequence[str]) -> Figu
 async def _pictures(settings: "Settings", reader: str) -> int:
     """How many pictures a camera gives to be looked at, while somebody waits for a printed code before it."""
     from vitale_reader.client.connection import Connection
-    from vitale_reader.client.reconnecting import Line
+    from vitale_reader.client.reconnecting import ReconnectingTransport
 
     came: asyncio.Queue[Event] = asyncio.Queue()
-    line = Line(settings, lambda _, event: came.put_nowait(event) if isinstance(event, PreviewFrame) else None)
+    transport = ReconnectingTransport(
+        settings, lambda _, event: came.put_nowait(event) if isinstance(event, PreviewFrame) else None
+    )
 
     async def wait(connection: Connection) -> None:
         async for _ in connection.subscribe(media=["ins-datamatrix", "2d-doc"], readers=[reader]):
@@ -186,7 +188,7 @@ async def _pictures(settings: "Settings", reader: str) -> int:
     async with Connection(settings) as connection:
         waiting = asyncio.create_task(wait(connection))
         try:
-            await line.ask_once("preview.start", PreviewStart(reader=reader, every_ms=QUICKEST_MS), PreviewStarted)
+            await transport.ask_once("preview.start", PreviewStart(reader=reader, every_ms=QUICKEST_MS), PreviewStarted)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(came.get(), CAMERA_OPENS)  # the first shows that it is open
             before = came.qsize()
@@ -197,4 +199,4 @@ async def _pictures(settings: "Settings", reader: str) -> int:
         finally:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-            await line.close()
+            await transport.close()

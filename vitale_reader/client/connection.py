@@ -53,8 +53,8 @@ from vitale_protocol.records import Medium
 from vitale_protocol.tokens import Claims
 from vitale_reader.client import presentation
 from vitale_reader.client.leasing import Lease, Leases
-from vitale_reader.client.pending_requests import Reads
-from vitale_reader.client.reconnecting import Line, Settings
+from vitale_reader.client.pending_requests import PendingRequests
+from vitale_reader.client.reconnecting import ReconnectingTransport, Settings
 from vitale_reader.client.session_transport import OnProgress
 from vitale_reader.client.subscriptions import OnFailure, Subscriptions
 from vitale_reader.client.watching import Watch, Watchers
@@ -88,15 +88,15 @@ class Connection:
 
     def __init__(self, settings: Settings) -> None:
         self._watchers = Watchers()
-        self._line = Line(settings, self._hear)
-        self._reads = Reads(self._line, settings)
-        self._subscriptions = Subscriptions(self._line, self._reads)
-        self._leases = Leases(self._line)
+        self._transport = ReconnectingTransport(settings, self._hear)
+        self._requests = PendingRequests(self._transport, settings)
+        self._subscriptions = Subscriptions(self._transport, self._requests)
+        self._leases = Leases(self._transport)
         self._chores: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         try:
-            await self._line.open()
+            await self._transport.open()
         except BaseException:
             await self.close()
             raise
@@ -107,12 +107,12 @@ class Connection:
 
     async def close(self) -> None:
         """Ends the connection; what waits on it raises, and watches end."""
-        if self._chores and not self._line.closed:
+        if self._chores and not self._transport.closed:
             await asyncio.wait(self._chores, timeout=1.0)
-        self._line.closed = True
+        self._transport.closed = True
         self._watchers.close()
         self._subscriptions.close()
-        await self._line.close()
+        await self._transport.close()
 
     def _hear(self, name: str, event: Event | None) -> None:
         self._watchers.hear(name, event)
@@ -159,7 +159,7 @@ class Connection:
         """
         if not SHORTEST <= timeout <= LONGEST:
             raise LocalMisuse("timeout is from 1 to 600 seconds")
-        wish = PresentationRequest(
+        request = PresentationRequest(
             nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
             media=None if media is None else tuple(media),
             readers=None if readers is None else tuple(readers),
@@ -167,7 +167,7 @@ class Connection:
             purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
             timeout_ms=round(timeout * 1000),
         )
-        return await self._obtain(wish, on_progress, acknowledge=acknowledge)
+        return await self._obtain(request, on_progress, acknowledge=acknowledge)
 
     async def submit(
         self,
@@ -203,19 +203,19 @@ class Connection:
             LocalMisuse: text with half characters in it: submit its bytes.
             VitaleError: any other of the catalogue.
         """
-        wish = PresentationSubmit(
+        request = PresentationSubmit(
             nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
             payload=_text(payload) if isinstance(payload, str) else None,
             payload_b64=None if isinstance(payload, str) else base64.b64encode(payload).decode(),
             scopes=tuple(scopes),
             purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
         )
-        return await self._obtain(wish, on_progress, acknowledge=acknowledge)
+        return await self._obtain(request, on_progress, acknowledge=acknowledge)
 
     async def _obtain(
-        self, wish: PresentationRequest | PresentationSubmit, on_progress: OnProgress | None, *, acknowledge: bool
+        self, request: PresentationRequest | PresentationSubmit, on_progress: OnProgress | None, *, acknowledge: bool
     ) -> Presentation:
-        token, claims = await self._reads.obtain(wish, on_progress)
+        token, claims = await self._requests.obtain(request, on_progress)
         return self._presentation(token, claims, acknowledge=acknowledge)
 
     def _presentation(self, token: str, claims: Claims, *, acknowledge: bool) -> Presentation:
@@ -259,14 +259,14 @@ class Connection:
             DaemonUnreachable: the daemon went away and did not come back.
             VitaleError: the daemon refused the subscription.
         """
-        wish = PresentationsSubscribe(
+        request = PresentationsSubscribe(
             nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
             media=None if media is None else tuple(media),
             readers=None if readers is None else tuple(readers),
             scopes=tuple(scopes),
             purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
         )
-        async with contextlib.aclosing(self._subscriptions.tokens(wish, on_progress, on_failure)) as tokens:
+        async with contextlib.aclosing(self._subscriptions.tokens(request, on_progress, on_failure)) as tokens:
             async for token, claims in tokens:
                 yield self._presentation(token, claims, acknowledge=acknowledge)
 
@@ -295,15 +295,15 @@ class Connection:
 
     def cancel(self) -> None:
         """Cancels every ``read()`` and ``submit()`` of this connection that is waiting; each raises ``Cancelled``."""
-        self._reads.cancel()
+        self._requests.cancel()
 
     async def pending(self) -> tuple[OutboxToken, ...]:
         """This client's tokens that were issued and not yet acknowledged."""
-        return (await self._line.ask("outbox.list", Empty(), OutboxListed)).tokens
+        return (await self._transport.ask("outbox.list", Empty(), OutboxListed)).tokens
 
     async def acknowledge(self, *jti: str) -> int:
         """Acknowledges tokens by their identifiers; returns how many the daemon still held."""
-        return (await self._line.ask("outbox.ack", OutboxAck(jti=jti), OutboxAcked)).acked if jti else 0
+        return (await self._transport.ask("outbox.ack", OutboxAck(jti=jti), OutboxAcked)).acked if jti else 0
 
     # ── apCV contexts ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -316,7 +316,9 @@ class Connection:
             ContextUnknown: not a context of this client, or not any more.
             ResolverRefused: the service answered no.
         """
-        return await self._line.ask_service("context.restore", ContextRestore(identifiant=identifiant), ContextRestored)
+        return await self._transport.ask_service(
+            "context.restore", ContextRestore(identifiant=identifiant), ContextRestored
+        )
 
     async def release_context(self, identifiant: str) -> bool:
         """Ends an apCV context of this client; whether the service still knew it. Needs the scope ``context``.
@@ -325,14 +327,14 @@ class Connection:
             ContextUnknown: not a context of this client, or not any more.
             ResolverUnavailable: the service did not answer; the context is held still.
         """
-        wish = ContextRelease(identifiant=identifiant)
-        return (await self._line.ask_service("context.release", wish, ContextReleased)).released
+        request = ContextRelease(identifiant=identifiant)
+        return (await self._transport.ask_service("context.release", request, ContextReleased)).released
 
     # ── readers and station ──────────────────────────────────────────────────────────────────────────────────────
 
     async def readers(self) -> tuple[Reader, ...]:
         """The readers, and what kind of medium lies in each; never whose."""
-        return (await self._line.ask("readers.list", Empty(), ReadersListed)).readers
+        return (await self._transport.ask("readers.list", Empty(), ReadersListed)).readers
 
     async def watch(self) -> AsyncGenerator[presentation.ReaderChange, None]:
         """The readers there are, each as ``added``, then every change, across losses of the connection.
@@ -340,8 +342,8 @@ class Connection:
         Ends when the connection is closed. Use ``contextlib.aclosing`` where the loop may be left early.
         """
         async with self._watching() as watch:
-            while not self._line.closed:
-                listed = await self._line.ask("readers.watch", Empty(), ReadersListed)
+            while not self._transport.closed:
+                listed = await self._transport.ask("readers.watch", Empty(), ReadersListed)
                 for change in watch.settle(listed.readers):
                     yield change
                 while (heard := await watch.next()) is not None:
@@ -358,8 +360,8 @@ class Connection:
                 withdrawal, since a quick hand may have changed the medium before this call looks.
         """
         async with self._watching() as watch:
-            while not self._line.closed:
-                watch.settle((await self._line.ask("readers.watch", Empty(), ReadersListed)).readers)
+            while not self._transport.closed:
+                watch.settle((await self._transport.ask("readers.watch", Empty(), ReadersListed)).readers)
                 if once_watching is not None:
                     once_watching()
                     once_watching = None
@@ -371,42 +373,42 @@ class Connection:
 
     async def station(self) -> StationInfo:
         """The station, its drivers and their health."""
-        return await self._line.ask("station.info", Empty(), StationInfo)
+        return await self._transport.ask("station.info", Empty(), StationInfo)
 
     async def keys(self) -> dict[str, Any]:
         """The JWK Set that verifies this station's tokens, for a server that is to verify them."""
-        return (await self._line.ask("station.keys", Empty(), StationKeys)).jwks
+        return (await self._transport.ask("station.keys", Empty(), StationKeys)).jwks
 
     async def ping(self) -> float:
         """Seconds that one round trip takes."""
         before = time.perf_counter()
-        await self._line.ask("session.ping", SessionPing(), SessionPonged)
+        await self._transport.ask("session.ping", SessionPing(), SessionPonged)
         return time.perf_counter() - before
 
     async def session(self) -> SessionOpened:
         """What the daemon said when the session was opened: this client's id and scopes, limits, keys."""
-        _, opened = await self._line.open()
+        _, opened = await self._transport.open()
         return opened
 
     # ── administration ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def add_client(self, name: str, *, scopes: Iterable[Scope], transports: Iterable[Transport]) -> ClientAdded:
         """Pairs a new client; its material is told this once. Needs the scope ``admin``."""
-        wish = ClientsAdd(name=name, scopes=tuple(scopes), transports=tuple(transports))
+        request = ClientsAdd(name=name, scopes=tuple(scopes), transports=tuple(transports))
         # Not repeated after a loss: the daemon may have made the client already.
-        return await self._line.ask_once("clients.add", wish, ClientAdded)
+        return await self._transport.ask_once("clients.add", request, ClientAdded)
 
     async def clients(self) -> tuple[ClientSummary, ...]:
         """The paired clients. Needs the scope ``admin``."""
-        return (await self._line.ask("clients.list", Empty(), ClientsListed)).clients
+        return (await self._transport.ask("clients.list", Empty(), ClientsListed)).clients
 
     async def revoke_client(self, client_id: str) -> ClientsRevoked:
         """Revokes a client; its sessions end at once. Needs the scope ``admin``."""
-        return await self._line.ask("clients.revoke", ClientsRevoke(client_id=client_id), ClientsRevoked)
+        return await self._transport.ask("clients.revoke", ClientsRevoke(client_id=client_id), ClientsRevoked)
 
     async def rotate_keys(self) -> str:
         """Makes a new signing key and returns its ``kid``. Needs the scope ``admin``."""
-        return (await self._line.ask_once("keys.rotate", Empty(), KeysRotated)).kid
+        return (await self._transport.ask_once("keys.rotate", Empty(), KeysRotated)).kid
 
     # ── chores ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -425,13 +427,13 @@ class Connection:
             with self._watchers.join() as watch:
                 yield watch
         finally:
-            if not self._watchers and not self._line.closed:
+            if not self._watchers and not self._transport.closed:
                 self._spawn(self._unwatch())
 
     async def _unwatch(self) -> None:
-        if not self._line.lost:
+        if not self._transport.lost:
             with contextlib.suppress(DaemonUnreachable, LocalMisuse):
-                await self._line.ask_once("readers.unwatch", Empty(), Done)
+                await self._transport.ask_once("readers.unwatch", Empty(), Done)
 
 
 def _text(payload: str) -> str:

@@ -15,7 +15,7 @@ from vitale_protocol.methods import (
     LeaseRenew,
     LeaseRenewed,
 )
-from vitale_reader.client.reconnecting import Line
+from vitale_reader.client.reconnecting import ReconnectingTransport
 
 __all__ = ["Lease", "Leases"]
 
@@ -34,8 +34,8 @@ class Lease:
         ended: why it ended, once the daemon has told; None as long as it is held, as far as is known.
     """
 
-    def __init__(self, line: Line, reader: str, acquired: LeaseAcquired) -> None:
-        self._line = line
+    def __init__(self, transport: ReconnectingTransport, reader: str, acquired: LeaseAcquired) -> None:
+        self._transport = transport
         self.id = acquired.lease
         self.reader = reader
         self.atr = bytes.fromhex(acquired.atr)
@@ -53,8 +53,8 @@ class Lease:
             LeaseExpired: the lease has ended; ``data["why"]`` says how.
             DaemonUnreachable: the connection was lost, and the lease with it.
         """
-        wish = CardTransmit(lease=self.id, apdus=tuple(apdu.hex() for apdu in apdus))
-        done = await self._line.ask_service("card.transmit", wish, CardTransmitted)
+        request = CardTransmit(lease=self.id, apdus=tuple(apdu.hex() for apdu in apdus))
+        done = await self._transport.ask_service("card.transmit", request, CardTransmitted)
         return tuple(bytes.fromhex(response) for response in done.responses)
 
     async def renew(self, ttl: float) -> float:
@@ -63,27 +63,27 @@ class Lease:
         Raises:
             LeaseExpired: the lease has ended.
         """
-        wish = LeaseRenew(lease=self.id, ttl_ms=_milliseconds(ttl))
-        self.expires_at = (await self._line.ask_once("lease.renew", wish, LeaseRenewed)).expires_at
+        request = LeaseRenew(lease=self.id, ttl_ms=_milliseconds(ttl))
+        self.expires_at = (await self._transport.ask_once("lease.renew", request, LeaseRenewed)).expires_at
         return self.expires_at
 
     async def release(self) -> None:
         """Gives the card back; harmless to repeat, and where there is nothing to give back any more."""
-        if not self._line.closed and not self._line.lost:
+        if not self._transport.closed and not self._transport.lost:
             with contextlib.suppress(DaemonUnreachable, LocalMisuse, ShuttingDown, VitaleError):
-                await self._line.ask_once("lease.release", LeaseRelease(lease=self.id), LeaseReleased)
+                await self._transport.ask_once("lease.release", LeaseRelease(lease=self.id), LeaseReleased)
         self.ended = self.ended or "released"
 
 
 class Leases:
     """The leases of a connection."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, transport: ReconnectingTransport) -> None:
+        self._transport = transport
         self._held: dict[str, Lease] = {}
 
     def hear(self, event: Event | None) -> None:
-        """The end of a lease, or None for the loss of the link, which ends them all."""
+        """The end of a lease, or None for the loss of the session, which ends them all."""
         if event is None:
             for lease in self._held.values():
                 lease.ended = lease.ended or "client"
@@ -101,8 +101,10 @@ class Leases:
 
     async def acquire(self, reader: str, ttl: float, previous: str | None) -> Lease:
         """A lease; it must be given back."""
-        wish = LeaseAcquire(reader=reader, previous=previous, ttl_ms=_milliseconds(ttl))
-        lease = Lease(self._line, reader, await self._line.ask_service("lease.acquire", wish, LeaseAcquired))
+        request = LeaseAcquire(reader=reader, previous=previous, ttl_ms=_milliseconds(ttl))
+        lease = Lease(
+            self._transport, reader, await self._transport.ask_service("lease.acquire", request, LeaseAcquired)
+        )
         self._held[lease.id] = lease
         return lease
 

@@ -24,13 +24,19 @@ from vitale_protocol.methods import (
     StationKeys,
 )
 from vitale_protocol.tokens import Claims
-from vitale_reader.client.reconnecting import FIRST_DELAY, LONGEST_DELAY, SERVICE_TIMEOUT, Line, Settings
-from vitale_reader.client.session_transport import Call, Link, OnProgress, typed
+from vitale_reader.client.reconnecting import (
+    FIRST_DELAY,
+    LONGEST_DELAY,
+    SERVICE_TIMEOUT,
+    ReconnectingTransport,
+    Settings,
+)
+from vitale_reader.client.session_transport import Call, OnProgress, SessionTransport, typed
 from vitale_reader.client.verification import SeenTokens, verify
 
-__all__ = ["Reads"]
+__all__ = ["PendingRequests"]
 
-Wish = PresentationRequest | PresentationSubmit
+Request = PresentationRequest | PresentationSubmit
 
 # docs/reference/wire.md, "presentation.request": timeout_ms is 1 000 at least.
 SHORTEST = 1.0
@@ -38,16 +44,16 @@ SHORTEST = 1.0
 GRACE = 5.0
 
 
-class Reads:
+class PendingRequests:
     """The reads of a connection that wait."""
 
-    def __init__(self, line: Line, settings: Settings) -> None:
-        self._line = line
+    def __init__(self, transport: ReconnectingTransport, settings: Settings) -> None:
+        self._transport = transport
         self._settings = settings
         self._seen = SeenTokens()
         self._waiting: set[asyncio.Future[None]] = set()
 
-    async def obtain(self, wish: Wish, on_progress: OnProgress | None) -> tuple[str, Claims]:
+    async def obtain(self, request: Request, on_progress: OnProgress | None) -> tuple[str, Claims]:
         """The token that answers a request, and what it says.
 
         Raises:
@@ -56,7 +62,7 @@ class Reads:
             DaemonUnreachable: the daemon went away and did not come back.
             VitaleError: what the daemon answered.
         """
-        return await self._unless_cancelled(self._obtain(wish, on_progress))
+        return await self._unless_cancelled(self._obtain(request, on_progress))
 
     def cancel(self) -> None:
         """Cancels every read that waits."""
@@ -80,28 +86,32 @@ class Reads:
                 task.cancel()
                 await asyncio.wait((task,))
 
-    async def _obtain(self, wish: Wish, on_progress: OnProgress | None) -> tuple[str, Claims]:
-        deadline = time.monotonic() + _limit(wish)
-        link, _ = await self._line.open()
+    async def _obtain(self, request: Request, on_progress: OnProgress | None) -> tuple[str, Claims]:
+        deadline = time.monotonic() + _limit(request)
+        session, _ = await self._transport.open()
         delay, lost = 0.0, False
         while True:
             try:
-                if lost and (found := await self._recover(wish.nonce)) is not None:
+                if lost and (found := await self._recover(request.nonce)) is not None:
                     return found
-                token = await self._request(link, wish, deadline - time.monotonic(), on_progress)
-                return token, await self.verify(token, wish.nonce)
+                token = await self._request(session, request, deadline - time.monotonic(), on_progress)
+                return token, await self.verify(token, request.nonce)
             except (DaemonUnreachable, ShuttingDown):
-                link.abort()
+                session.abort()
                 if time.monotonic() >= deadline:
                     raise
             await asyncio.sleep(delay)  # a daemon that falls again and again is not to be hammered
             delay, lost = min(delay * 2 or FIRST_DELAY, LONGEST_DELAY), True
-            link, _ = await self._line.open(within=min(self._settings.connect_timeout, deadline - time.monotonic()))
+            session, _ = await self._transport.open(
+                within=min(self._settings.connect_timeout, deadline - time.monotonic())
+            )
 
-    async def _request(self, link: Link, wish: Wish, left: float, on_progress: OnProgress | None) -> str:
+    async def _request(
+        self, session: SessionTransport, request: Request, left: float, on_progress: OnProgress | None
+    ) -> str:
         # Progress goes through a queue, so that what the callback raises ends this read and not the connection.
         updates: asyncio.Queue[PresentationProgress | None] = asyncio.Queue()
-        call = _call(link, wish, left, None if on_progress is None else updates.put_nowait)
+        call = _call(session, request, left, None if on_progress is None else updates.put_nowait)
         call.future.add_done_callback(lambda _: updates.put_nowait(None))
         try:
             async with asyncio.timeout(max(left, SHORTEST) + GRACE):
@@ -109,17 +119,17 @@ class Reads:
                     if on_progress is not None:
                         on_progress(update)
         except TimeoutError as error:
-            link.abort()
+            session.abort()
             raise DaemonUnreachable("the daemon lets a request wait beyond its time") from error
         finally:
             if not call.future.done():
-                link.cancel(call)
+                session.cancel(call)
                 call.future.cancel()
         return typed(call.future.result(), PresentationResult).token
 
     async def _recover(self, nonce: str) -> tuple[str, Claims] | None:
         # A token with our nonce was issued before the loss and kept in the outbox.
-        for waiting in (await self._line.ask("outbox.list", Empty(), OutboxListed)).tokens:
+        for waiting in (await self._transport.ask("outbox.list", Empty(), OutboxListed)).tokens:
             with contextlib.suppress(TokenInvalid):  # another request's
                 return waiting.token, await self.verify(waiting.token, nonce)
         return None
@@ -127,7 +137,7 @@ class Reads:
     async def recover_all(self, nonce: str) -> list[tuple[str, Claims]]:
         """The tokens with this nonce that were issued, not acknowledged, and not seen here before."""
         found: list[tuple[str, Claims]] = []
-        for waiting in (await self._line.ask("outbox.list", Empty(), OutboxListed)).tokens:
+        for waiting in (await self._transport.ask("outbox.list", Empty(), OutboxListed)).tokens:
             with contextlib.suppress(TokenInvalid):  # another request's, or one that was seen
                 found.append((waiting.token, await self.verify(waiting.token, nonce)))
         return found
@@ -138,26 +148,26 @@ class Reads:
         Raises:
             TokenInvalid: it does not verify, or was seen before.
         """
-        _, opened = await self._line.open()
+        _, opened = await self._transport.open()
         try:
             return verify(token, jwks=opened.jwks, audience=opened.client_id, nonce=nonce, seen=self._seen)
         except TokenInvalid as error:
             if error.data.get("check") != "key":
                 raise
         # The station's key was rotated since the session was opened.
-        keys = (await self._line.ask("station.keys", Empty(), StationKeys)).jwks
+        keys = (await self._transport.ask("station.keys", Empty(), StationKeys)).jwks
         return verify(token, jwks=keys, audience=opened.client_id, nonce=nonce, seen=self._seen)
 
 
-def _limit(wish: Wish) -> float:
+def _limit(request: Request) -> float:
     """Seconds that the daemon has for an answer; a submitted code waits for nobody but the apCV service."""
-    return wish.timeout_ms / 1000 if isinstance(wish, PresentationRequest) else SERVICE_TIMEOUT
+    return request.timeout_ms / 1000 if isinstance(request, PresentationRequest) else SERVICE_TIMEOUT
 
 
-def _call(link: Link, wish: Wish, left: float, on_progress: OnProgress | None) -> Call:
+def _call(session: SessionTransport, request: Request, left: float, on_progress: OnProgress | None) -> Call:
     # To make, send and read what nobody hears takes an eighth of the time of a token.
-    told = msgspec.structs.replace(wish, progress=on_progress is not None)
+    told = msgspec.structs.replace(request, progress=on_progress is not None)
     if isinstance(told, PresentationSubmit):
-        return link.call("presentation.submit", told, on_progress)
+        return session.call("presentation.submit", told, on_progress)
     timeout_ms = round(max(left, SHORTEST) * 1000)
-    return link.call("presentation.request", msgspec.structs.replace(told, timeout_ms=timeout_ms), on_progress)
+    return session.call("presentation.request", msgspec.structs.replace(told, timeout_ms=timeout_ms), on_progress)

@@ -1,4 +1,4 @@
-"""The SDK's way to the daemon: a link that is opened when it is needed, and again when it was lost."""
+"""The SDK's way to the daemon: a session that is opened when it is needed, and again when it was lost."""
 
 import asyncio
 import time
@@ -10,10 +10,10 @@ from vitale_protocol.errors import DaemonUnreachable, LimitExceeded, LocalMisuse
 from vitale_protocol.methods import PROTOCOL_VERSION, Identity, Params, Result, SessionOpen, SessionOpened
 from vitale_reader.client.address import TlsAddress, resolve
 from vitale_reader.client.pairing import Pairing
-from vitale_reader.client.session_transport import Link, OnEvent, OnExpiring, open_link
+from vitale_reader.client.session_transport import OnEvent, OnExpiring, SessionTransport, open_session
 from vitale_reader.home import Home
 
-__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "SERVICE_TIMEOUT", "Line", "Settings"]
+__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "SERVICE_TIMEOUT", "ReconnectingTransport", "Settings"]
 
 ResultT = TypeVar("ResultT", bound=Result)
 
@@ -36,69 +36,69 @@ class Settings(msgspec.Struct, frozen=True):
     on_context_expiring: OnExpiring | None = None
 
 
-class Line:
-    """The link there is, or the next one.
+class ReconnectingTransport:
+    """The session there is, or the next one.
 
     Args:
         settings: how to reach the daemon.
-        on_event: hears the events of every link, as ``Link`` tells them.
+        on_event: hears the events of every session, as ``SessionTransport`` tells them.
     """
 
     def __init__(self, settings: Settings, on_event: OnEvent) -> None:
         self._settings = settings
         self._on_event = on_event
-        self._link: Link | None = None
+        self._session: SessionTransport | None = None
         self._opened: SessionOpened | None = None
         self._opening = asyncio.Lock()
         self.closed = False
 
     async def close(self) -> None:
-        """Ends the link; there will be no other."""
+        """Ends the session; there will be no other."""
         self.closed = True
-        if self._link is not None:
-            await self._link.close()
+        if self._session is not None:
+            await self._session.close()
 
     @property
     def lost(self) -> bool:
-        """Whether there is no link now."""
-        return self._link is None or self._link.lost
+        """Whether there is no session now."""
+        return self._session is None or self._session.lost
 
     async def ask(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
-        """A call that is harmless to repeat: made again, once, where the link turns out to be lost."""
-        link, _ = await self.open()
+        """A call that is harmless to repeat: made again, once, where the session turns out to be lost."""
+        session, _ = await self.open()
         try:
-            return await link.ask(method, params, result, within=self._settings.call_timeout)
+            return await session.ask(method, params, result, within=self._settings.call_timeout)
         except DaemonUnreachable:
             return await self.ask_once(method, params, result)
 
     async def ask_once(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
         """A call that is not repeated after a loss: the daemon may have done it already."""
-        link, _ = await self.open()
-        return await link.ask(method, params, result, within=self._settings.call_timeout)
+        session, _ = await self.open()
+        return await session.ask(method, params, result, within=self._settings.call_timeout)
 
     async def ask_service(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
         """A call that the daemon answers when the apCV service or a card has: it has its own time limits for that."""
-        link, _ = await self.open()
-        return await link.ask(method, params, result, within=SERVICE_TIMEOUT)
+        session, _ = await self.open()
+        return await session.ask(method, params, result, within=SERVICE_TIMEOUT)
 
-    async def open(self, *, within: float | None = None) -> tuple[Link, SessionOpened]:
-        """The link, and what the daemon said when it was opened.
+    async def open(self, *, within: float | None = None) -> tuple[SessionTransport, SessionOpened]:
+        """The session, and what the daemon said when it was opened.
 
         Raises:
             DaemonUnreachable: no daemon answers ``within`` seconds (the setting's by default).
             DaemonUntrusted, NotAuthenticated: it is not the right one, or this is not one of its clients.
-            LocalMisuse: the line was closed.
+            LocalMisuse: the connection was closed.
         """
         async with self._opening:
             if self.closed:
                 raise LocalMisuse("the connection is closed")
-            if self._link is None or self._opened is None or self._link.lost:
-                self._link, self._opened = await self._retry_open(
+            if self._session is None or self._opened is None or self._session.lost:
+                self._session, self._opened = await self._retry_open(
                     time.monotonic() + (self._settings.connect_timeout if within is None else within)
                 )
-            return self._link, self._opened
+            return self._session, self._opened
 
-    async def _retry_open(self, deadline: float) -> tuple[Link, SessionOpened]:
+    async def _retry_open(self, deadline: float) -> tuple[SessionTransport, SessionOpened]:
         delay = FIRST_DELAY
         while True:
             try:
@@ -111,7 +111,7 @@ class Line:
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
 
-    async def _open_once(self, within: float) -> tuple[Link, SessionOpened]:
+    async def _open_once(self, within: float) -> tuple[SessionTransport, SessionOpened]:
         settings = self._settings
         address = resolve(settings.home, settings.address, settings.pairing)
         greeting = SessionOpen(
@@ -122,13 +122,13 @@ class Line:
         )
         try:
             async with asyncio.timeout(within):
-                link = await open_link(address, settings.pairing, self._on_event, settings.on_context_expiring)
+                session = await open_session(address, settings.pairing, self._on_event, settings.on_context_expiring)
         except TimeoutError as error:
             raise DaemonUnreachable(f"{address}: no answer in {within:g} s") from error
         try:
-            return link, await link.ask("session.open", greeting, SessionOpened, within=within)
+            return session, await session.ask("session.open", greeting, SessionOpened, within=within)
         except BaseException as error:
-            link.abort()
+            session.abort()
             if isinstance(error, DaemonUnreachable) and isinstance(address, TlsAddress):
                 # TLS 1.3 refuses a client's certificate after the client's own handshake, and asyncio does so without
                 # a word. A daemon that was just killed looks the same: it is a refusal only where it goes on.

@@ -15,7 +15,7 @@ from vitale_protocol.session.session import Called, Ended, Notified, Refused, Re
 from vitale_reader.client.address import Address, TlsAddress, UnixAddress, check_pin, tls_context
 from vitale_reader.client.pairing import Pairing
 
-__all__ = ["Call", "Link", "OnEvent", "OnExpiring", "OnProgress", "open_link", "typed"]
+__all__ = ["Call", "OnEvent", "OnExpiring", "OnProgress", "SessionTransport", "open_session", "typed"]
 
 ResultT = TypeVar("ResultT", bound=Result)
 OnProgress = Callable[[PresentationProgress], None]
@@ -31,11 +31,11 @@ class Call(msgspec.Struct, frozen=True):
     on_progress: OnProgress | None = None
 
 
-class Link(asyncio.Protocol):
+class SessionTransport(asyncio.Protocol):
     """A session over one transport. Once lost it stays lost; its waiting calls then raise ``DaemonUnreachable``.
 
     Args:
-        on_event: hears by its name every event that is not about one call; the link's loss is ``("lost", None)``.
+        on_event: hears by its name every event that is not about one call; the session's loss is ``("lost", None)``.
         on_expiring: hears of every context that ends soon.
     """
 
@@ -56,7 +56,7 @@ class Link(asyncio.Protocol):
         """Sends a call; await its ``future``.
 
         Raises:
-            DaemonUnreachable: the link is lost.
+            DaemonUnreachable: the session is lost.
         """
         if self._transport is None or self.lost:
             raise DaemonUnreachable("the connection to the daemon is lost")
@@ -72,7 +72,7 @@ class Link(asyncio.Protocol):
 
         Raises:
             VitaleError: what the daemon answered.
-            DaemonUnreachable: the link was lost, or no answer came in time; the link is then of no more use.
+            DaemonUnreachable: the session was lost, or no answer came in time; the session is then of no more use.
         """
         call = self.call(method, params)
         try:
@@ -179,9 +179,9 @@ def _loss(cause: Exception | None) -> Exception:
     return error
 
 
-async def open_link(
+async def open_session(
     address: Address, pairing: Pairing | None, on_event: OnEvent, on_expiring: OnExpiring | None = None
-) -> Link:
+) -> SessionTransport:
     """Connects; over TLS, checks the pin before anything is said.
 
     Raises:
@@ -192,19 +192,23 @@ async def open_link(
     loop = asyncio.get_running_loop()
     try:
         if isinstance(address, UnixAddress):
-            _, link = await loop.create_unix_connection(lambda: Link(on_event, on_expiring), address.path)
-            return link
-        return await _open_tls(address, pairing or Pairing(client_id=""), lambda: Link(on_event, on_expiring))
+            _, opened = await loop.create_unix_connection(lambda: SessionTransport(on_event, on_expiring), address.path)
+            return opened
+        return await _open_tls(
+            address, pairing or Pairing(client_id=""), lambda: SessionTransport(on_event, on_expiring)
+        )
     except ssl.SSLCertVerificationError as error:
         raise DaemonUntrusted("the certificate is not the one of the pairing") from error
     except OSError as error:
         raise DaemonUnreachable(f"{address}: {error.strerror or type(error).__name__}") from error
 
 
-async def _open_tls(address: TlsAddress, pairing: Pairing, make_link: Callable[[], Link]) -> Link:
+async def _open_tls(
+    address: TlsAddress, pairing: Pairing, make_session: Callable[[], SessionTransport]
+) -> SessionTransport:
     loop = asyncio.get_running_loop()
-    transport, link = await loop.create_connection(
-        make_link, address.host, address.port, ssl=tls_context(pairing), server_hostname=""
+    transport, opened = await loop.create_connection(
+        make_session, address.host, address.port, ssl=tls_context(pairing), server_hostname=""
     )
     try:
         secured: ssl.SSLObject = transport.get_extra_info("ssl_object")
@@ -212,4 +216,4 @@ async def _open_tls(address: TlsAddress, pairing: Pairing, make_link: Callable[[
     except DaemonUntrusted:
         transport.abort()
         raise
-    return link
+    return opened

@@ -8,8 +8,8 @@ from vitale_protocol.errors import DaemonUnreachable, LocalMisuse, ShuttingDown,
 from vitale_protocol.events import Event, PresentationFailed, PresentationProgress, PresentationToken
 from vitale_protocol.methods import Done, PresentationsSubscribe, PresentationsSubscribed, PresentationsUnsubscribe
 from vitale_protocol.tokens import Claims
-from vitale_reader.client.pending_requests import Reads
-from vitale_reader.client.reconnecting import FIRST_DELAY, LONGEST_DELAY, Line
+from vitale_reader.client.pending_requests import PendingRequests
+from vitale_reader.client.reconnecting import FIRST_DELAY, LONGEST_DELAY, ReconnectingTransport
 
 __all__ = ["OnFailure", "Subscriptions"]
 
@@ -21,15 +21,15 @@ Heard = PresentationToken | PresentationFailed | PresentationProgress
 class Subscriptions:
     """The subscriptions of a connection."""
 
-    def __init__(self, line: Line, reads: Reads) -> None:
-        self._line = line
-        self._reads = reads
+    def __init__(self, transport: ReconnectingTransport, requests: PendingRequests) -> None:
+        self._transport = transport
+        self._requests = requests
         # What comes for a name may come before the answer that tells the name.
         self._heard: dict[str, asyncio.Queue[Heard | None]] = {}
         self._over: set[str] = set()
 
     def hear(self, event: Event | None) -> None:
-        """An event for a subscription, or None for the loss of the link."""
+        """An event for a subscription, or None for the loss of the session."""
         if event is None:
             for queue in self._heard.values():
                 queue.put_nowait(None)
@@ -43,9 +43,9 @@ class Subscriptions:
         self.hear(None)
 
     async def tokens(
-        self, wish: PresentationsSubscribe, on_progress: OnProgress | None, on_failure: OnFailure | None
+        self, request: PresentationsSubscribe, on_progress: OnProgress | None, on_failure: OnFailure | None
     ) -> AsyncGenerator[tuple[str, Claims], None]:
-        """The tokens of a subscription and what they say, until the line is closed.
+        """The tokens of a subscription and what they say, until the connection is closed.
 
         After a loss it subscribes anew, with the same nonce: what was issued meanwhile is in the outbox.
 
@@ -55,28 +55,28 @@ class Subscriptions:
             VitaleError: the daemon refused the subscription.
         """
         lost, delay = False, FIRST_DELAY
-        while not self._line.closed:
+        while not self._transport.closed:
             try:
-                subscribed = await self._line.ask_once("presentations.subscribe", wish, PresentationsSubscribed)
+                subscribed = await self._transport.ask_once("presentations.subscribe", request, PresentationsSubscribed)
                 name = subscribed.subscription
             except (DaemonUnreachable, ShuttingDown):
                 if not lost:
                     raise
-                # Whether it comes back is for the opening of the line to say, which has its own time limit.
+                # Whether it comes back is for the opening of the connection to say, which has its own time limit.
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, LONGEST_DELAY)
-                await self._line.open()
+                await self._transport.open()
                 continue
             queue = self._heard.setdefault(name, asyncio.Queue())
-            if self._line.lost:
+            if self._transport.lost:
                 queue.put_nowait(None)
             try:
                 if lost:
-                    for recovered in await self._reads.recover_all(wish.nonce):
+                    for recovered in await self._requests.recover_all(request.nonce):
                         yield recovered
                 async for token in _follow(queue, on_progress, on_failure):
                     with contextlib.suppress(AlreadyGiven):
-                        yield await self._verified(token, wish.nonce)
+                        yield await self._verified(token, request.nonce)
             except (DaemonUnreachable, ShuttingDown):
                 pass
             finally:
@@ -85,7 +85,7 @@ class Subscriptions:
 
     async def _verified(self, token: str, nonce: str) -> tuple[str, Claims]:
         try:
-            return token, await self._reads.verify(token, nonce)
+            return token, await self._requests.verify(token, nonce)
         except TokenInvalid as error:
             if error.data.get("check") == "replayed":
                 raise AlreadyGiven from error
@@ -93,11 +93,13 @@ class Subscriptions:
 
     async def _unsubscribe(self, name: str) -> None:
         self._heard.pop(name, None)
-        if self._line.closed or self._line.lost:
+        if self._transport.closed or self._transport.lost:
             return
         self._over.add(name)
         with contextlib.suppress(DaemonUnreachable, LocalMisuse, ShuttingDown):
-            await self._line.ask_once("presentations.unsubscribe", PresentationsUnsubscribe(subscription=name), Done)
+            await self._transport.ask_once(
+                "presentations.unsubscribe", PresentationsUnsubscribe(subscription=name), Done
+            )
 
 
 class AlreadyGiven(Exception):

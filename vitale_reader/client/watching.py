@@ -82,7 +82,7 @@ class Watchers:
             self._watches.remove(watch)
 
     def hear(self, name: str, event: Event | None) -> None:
-        """An event of the link's by its wire name, or its loss."""
+        """An event of the session's by its wire name, or its loss."""
         for watch in self._watches:
             match name, event:
                 case "reader.added", ReaderEvent(reader=reader):
