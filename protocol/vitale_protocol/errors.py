@@ -58,13 +58,17 @@ in the catalogue, in French and English; ``detail`` is a short technical sentenc
 """
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
+
+from vitale_protocol import catalogue
+from vitale_protocol.catalogue import Entry, Language
 
 __all__ = [
     "AccessError",
     "AmbiguousMedium",
     "Cancelled",
     "CardError",
+    "Choice",
     "ConfigurationInvalid",
     "ContextUnknown",
     "DaemonRunning",
@@ -131,6 +135,8 @@ class VitaleError(Exception):
         variant: which variant of the catalogue's entry tells it better; empty for none. Each entry lists its own.
         detail: one technical sentence in English, without personal data.
         data: further members of the wire's ``error.data`` (``choices``, ``sw``, ``holder`` …), without personal data.
+        language: of ``title``, ``cause`` and ``remedy``, and of ``str()``. The SDK sets that of the connection; without
+            one, the words are French, and ``str()`` is the reason and the detail, as logs want them.
     """
 
     code: ClassVar[int] = 0
@@ -142,9 +148,38 @@ class VitaleError(Exception):
         self.variant = variant
         self.detail = detail
         self.data: dict[str, JsonValue] = dict(data or {})
+        self.language: Language | None = None
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}" if self.detail else self.reason
+        technical = f"{self.reason}: {self.detail}" if self.detail else self.reason
+        if self.language is None:
+            return technical
+        words = self.words(self.language)
+        return f"{words.title}. {words.remedy} ({technical})" if words.remedy else f"{words.title} ({technical})"
+
+    @property
+    def title(self) -> str:
+        """A few words to show: the fault's name."""
+        return self.words(self.language or "fr").title
+
+    @property
+    def cause(self) -> str:
+        """The cause as far as is known, to show."""
+        return self.words(self.language or "fr").cause
+
+    @property
+    def remedy(self) -> str:
+        """The next step for the person at the counter, to show."""
+        return self.words(self.language or "fr").remedy
+
+    def words(self, language: Language) -> Entry:
+        """Title, cause and remedy: the daemon's where it told them, in the session's language, else the catalogue's."""
+        told = self.data.get("message")
+        if isinstance(told, str):
+            return Entry(title=told, cause=str(self.data.get("cause", "")), remedy=str(self.data.get("remedy", "")))
+        if self.reason not in catalogue.reasons():  # of a newer daemon, or of a plug-in's own class
+            return Entry(title=self.reason or {"fr": "Erreur", "en": "Error"}[language], cause="", remedy="")
+        return catalogue.text(self.reason, language, self.variant)
 
 
 class RpcError(VitaleError):
@@ -282,12 +317,33 @@ class Cancelled(PresentationError):
     reason = "cancelled"
 
 
+class Choice(NamedTuple):
+    """One of several media that are present: the reader that it lies in, by id and name, and its kind."""
+
+    reader: str
+    name: str
+    medium: str | None
+
+
 class AmbiguousMedium(PresentationError):
     """Several media are present; ``data.choices`` lists ``{reader, name, medium}``."""
 
     code = 1203
     reason = "ambiguous_medium"
     retryable = True
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The media to choose among, to be asked for by ``readers=choice.reader``."""
+        listed = self.data.get("choices")
+        return (
+            tuple(_choice(member) for member in listed if isinstance(member, dict)) if isinstance(listed, list) else ()
+        )
+
+
+def _choice(member: Mapping[str, JsonValue]) -> Choice:
+    reader, medium = str(member.get("reader", "")), member.get("medium")
+    return Choice(reader, str(member.get("name", reader)), medium if isinstance(medium, str) else None)
 
 
 class MediumRemoved(PresentationError):

@@ -160,13 +160,5 @@ def discard_output() -> None:
 
 
 def _texts(error: VitaleError) -> tuple[str, str, str]:
-    if "message" in error.data:  # the daemon has told it already, in this language
-        title, cause, remedy = (str(error.data.get(member, "")) for member in ("message", "cause", "remedy"))
-        return title, cause, remedy
-    from vitale_protocol import catalogue
-
-    try:
-        entry = catalogue.text(error.reason, language(), error.variant)
-    except KeyError:
-        return error.reason or t("Erreur", "Error"), "", ""
-    return entry.title, entry.cause, entry.remedy
+    words = error.words(language())
+    return words.title, words.cause, words.remedy
