@@ -1,5 +1,5 @@
 """The SDK's own parts; programs import ``vitale_reader`` and ``vitale_reader.aio``.
 
 For other rooms: ``address``, ``blocking``, ``connection``, ``leasing``, ``pairing``, ``presentation``,
-``reconnecting``, ``session_transport``, ``verification``.
+``reconnecting``, ``twins``, ``verification``.
 """

@@ -6,16 +6,22 @@
 import asyncio
 import base64
 import contextlib
+import inspect
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from vitale_protocol.errors import (
+    Cancelled,
     DaemonUnreachable,
+    LeaseConflict,
     LocalMisuse,
+    PresentationTimeout,
+    ReaderBusy,
     ShuttingDown,
+    StoreUnavailable,
 )
 from vitale_protocol.events import Event, Reader
 from vitale_protocol.methods import (
@@ -51,18 +57,24 @@ from vitale_protocol.methods import (
 )
 from vitale_protocol.records import Medium
 from vitale_protocol.tokens import Claims
-from vitale_reader.client import presentation
+from vitale_reader.client import pending_requests, presentation
 from vitale_reader.client.leasing import Lease, Leases
 from vitale_reader.client.pending_requests import PendingRequests
 from vitale_reader.client.reconnecting import ReconnectingTransport, Settings
 from vitale_reader.client.session_transport import OnProgress
 from vitale_reader.client.subscriptions import OnFailure, Subscriptions
+from vitale_reader.client.twins import twin
 from vitale_reader.client.watching import Watch, Watchers
 
-__all__ = ["Connection", "Presentation", "Settings"]
+__all__ = ["Connection", "PendingRead", "Presentation", "Settings"]
+
+P = ParamSpec("P")
+NameT = TypeVar("NameT", bound=str)
 
 # docs/reference/wire.md, "presentation.request": timeout_ms is 1 000 to 600 000.
 SHORTEST, LONGEST = 1.0, 600.0
+# Seconds after which a lease is asked for again where no change of the reader was heard of.
+LEASE_RETRY = 0.5
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,8 +88,28 @@ class Presentation(presentation.Presentation):
 
         Raises:
             DaemonUnreachable: the daemon did not answer; the token stays in its outbox until it expires.
+            StoreUnavailable: the daemon could not forget it: it will be in ``pending()`` again.
         """
         await self.connection.acknowledge(self.jti)
+
+
+PendingRead = pending_requests.PendingRead[Presentation]
+
+
+def _reading(
+    read: Callable[Concatenate["Connection", P], Coroutine[Any, Any, Presentation]],
+) -> Callable[Concatenate["Connection", P], PendingRead]:
+    """The method that gives a handle, made of the one that gives the presentation."""
+    text = """A ``read()`` as a handle, for ``with``: it can be waited for and cancelled by itself.
+
+    ``result()`` gives the presentation. ``cancel()`` ends this read and leaves the others of the connection alone. So
+    does the end of the context. ``done`` tells whether ``result()`` would wait."""
+
+    @twin(read, name="reading", text=inspect.cleandoc(text), returns=PendingRead)
+    def call(self: "Connection", /, *args: P.args, **kwargs: P.kwargs) -> PendingRead:
+        return pending_requests.PendingRead(lambda: read(self, *args, **kwargs), self.settings)
+
+    return call
 
 
 class Connection:
@@ -87,6 +119,7 @@ class Connection:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self._watchers = Watchers()
         self._transport = ReconnectingTransport(settings, self._hear)
         self._requests = PendingRequests(self._transport, settings)
@@ -106,10 +139,11 @@ class Connection:
         await self.close()
 
     async def close(self) -> None:
-        """Ends the connection; what waits on it raises, and watches end."""
+        """Ends the connection. What waits on it raises ``Cancelled``; ``subscribe()`` and ``watch()`` end."""
         if self._chores and not self._transport.closed:
             await asyncio.wait(self._chores, timeout=1.0)
         self._transport.closed = True
+        self._requests.cancel()
         self._watchers.close()
         self._subscriptions.close()
         await self._transport.close()
@@ -124,9 +158,9 @@ class Connection:
     async def read(
         self,
         *,
-        media: Iterable[Medium] | None = None,
-        readers: Iterable[str] | None = None,
-        scopes: Iterable[Scope] = ("identity",),
+        media: Medium | Iterable[Medium] | None = None,
+        readers: str | Iterable[str] | None = None,
+        scopes: Scope | Iterable[Scope] = ("identity",),
         purpose: Purpose | Iterable[Purpose] | None = None,
         timeout: float = 60.0,
         on_progress: OnProgress | None = None,
@@ -139,8 +173,8 @@ class Connection:
         is recovered, and otherwise the request is made again.
 
         Args:
-            media: the media accepted; all by default.
-            readers: ids of the readers to use; all by default.
+            media: the media accepted, one or several; all by default.
+            readers: the id of the reader to use, or several; all by default.
             scopes: what the token may say.
             purpose: what it is for, as the token will tell.
             timeout: seconds, from 1 to 600.
@@ -158,22 +192,25 @@ class Connection:
             VitaleError: any other of the catalogue; ``data["reader"]`` is the reader's id, where a medium was at one.
         """
         if not SHORTEST <= timeout <= LONGEST:
-            raise LocalMisuse("timeout is from 1 to 600 seconds")
+            with self.settings.spoken():
+                raise LocalMisuse("timeout is from 1 to 600 seconds")
         request = PresentationRequest(
             nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
-            media=None if media is None else tuple(media),
-            readers=None if readers is None else tuple(readers),
-            scopes=tuple(scopes),
+            media=None if media is None else _several(media),
+            readers=None if readers is None else _several(readers),
+            scopes=_several(scopes),
             purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
             timeout_ms=round(timeout * 1000),
         )
         return await self._obtain(request, on_progress, acknowledge=acknowledge)
 
+    reading = _reading(read)
+
     async def submit(
         self,
         payload: str | bytes,
         *,
-        scopes: Iterable[Scope] = ("identity",),
+        scopes: Scope | Iterable[Scope] = ("identity",),
         purpose: Purpose | Iterable[Purpose] | None = None,
         on_progress: OnProgress | None = None,
         nonce: str | None = None,
@@ -205,9 +242,9 @@ class Connection:
         """
         request = PresentationSubmit(
             nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
-            payload=_text(payload) if isinstance(payload, str) else None,
+            payload=self._text(payload) if isinstance(payload, str) else None,
             payload_b64=None if isinstance(payload, str) else base64.b64encode(payload).decode(),
-            scopes=tuple(scopes),
+            scopes=_several(scopes),
             purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
         )
         return await self._obtain(request, on_progress, acknowledge=acknowledge)
@@ -228,9 +265,9 @@ class Connection:
     async def subscribe(
         self,
         *,
-        media: Iterable[Medium] | None = None,
-        readers: Iterable[str] | None = None,
-        scopes: Iterable[Scope] = ("identity",),
+        media: Medium | Iterable[Medium] | None = None,
+        readers: str | Iterable[str] | None = None,
+        scopes: Scope | Iterable[Scope] = ("identity",),
         purpose: Purpose | Iterable[Purpose] | None = None,
         on_progress: OnProgress | None = None,
         on_failure: OnFailure | None = None,
@@ -244,8 +281,9 @@ class Connection:
         connection is closed. Use ``contextlib.aclosing`` where the loop may be left early.
 
         Args:
-            media: the media accepted; by default all that patients present. A camera is open as long as its codes are.
-            readers: ids of the readers to use; all by default.
+            media: the media accepted, one or several; by default all that patients present. A camera is open as long as
+                its codes are.
+            readers: the id of the reader to use, or several; all by default.
             scopes: what the tokens may say.
             purpose: what they are for, as they will tell.
             on_progress: called for each step, with a message that is fit to be shown.
@@ -261,9 +299,9 @@ class Connection:
         """
         request = PresentationsSubscribe(
             nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
-            media=None if media is None else tuple(media),
-            readers=None if readers is None else tuple(readers),
-            scopes=tuple(scopes),
+            media=None if media is None else _several(media),
+            readers=None if readers is None else _several(readers),
+            scopes=_several(scopes),
             purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
         )
         async with contextlib.aclosing(self._subscriptions.tokens(request, on_progress, on_failure)) as tokens:
@@ -271,7 +309,7 @@ class Connection:
                 yield self._presentation(token, claims, acknowledge=acknowledge)
 
     def lease(
-        self, reader: str, *, ttl: float = 5.0, previous: str | None = None
+        self, reader: str, *, ttl: float = 5.0, previous: str | None = None, wait: float = 0.0
     ) -> contextlib.AbstractAsyncContextManager[Lease]:
         """The card in a reader for this program's own commands, for ``async with``. Needs the scope ``apdu``.
 
@@ -283,6 +321,7 @@ class Connection:
             reader: its id.
             ttl: seconds from the moment at which the card is held, from 0.1 to 60; ``renew()`` prolongs it.
             previous: the name of a lease of this client on that reader which this one is to replace.
+            wait: seconds to wait for the reader where another program has it; the errors come after that.
 
         Raises:
             LeaseConflict: the reader is leased; or it is not, and ``previous`` was given.
@@ -291,7 +330,35 @@ class Connection:
             ReaderBusy: another program does not let the card go.
             MediumUnsupported: nothing can be leased at this kind of reader.
         """
-        return self._leases.hold(reader, ttl, previous)
+        return self._lease(reader, ttl, previous, wait)
+
+    @contextlib.asynccontextmanager
+    async def _lease(self, reader: str, ttl: float, previous: str | None, wait: float) -> AsyncGenerator[Lease, None]:
+        with self.settings.spoken():
+            async with contextlib.AsyncExitStack() as stack:
+                watch = await stack.enter_async_context(self._watching()) if wait > 0 else None
+                lease = await self._leased(watch, reader, ttl, previous, time.monotonic() + wait)
+        try:
+            yield lease
+        finally:
+            await self._leases.give_back(lease)
+
+    async def _leased(
+        self, watch: Watch | None, reader: str, ttl: float, previous: str | None, deadline: float
+    ) -> Lease:
+        while True:
+            if watch is not None:
+                # Asked for before each try, so that a change between the try and the wait is heard of.
+                watch.settle((await self._transport.ask("readers.watch", Empty(), ReadersListed)).readers)
+            try:
+                return await self._leases.acquire(reader, ttl, previous)
+            except (LeaseConflict, ReaderBusy):
+                left = deadline - time.monotonic()
+                if watch is None or left <= 0:
+                    raise
+                with contextlib.suppress(TimeoutError):
+                    # Whether another program lets go of a card is not always told.
+                    await asyncio.wait_for(watch.next(), min(left, LEASE_RETRY))
 
     def cancel(self) -> None:
         """Cancels every ``read()`` and ``submit()`` of this connection that is waiting; each raises ``Cancelled``."""
@@ -302,8 +369,18 @@ class Connection:
         return (await self._transport.ask("outbox.list", Empty(), OutboxListed)).tokens
 
     async def acknowledge(self, *jti: str) -> int:
-        """Acknowledges tokens by their identifiers; returns how many the daemon still held."""
-        return (await self._transport.ask("outbox.ack", OutboxAck(jti=jti), OutboxAcked)).acked if jti else 0
+        """Acknowledges tokens by their identifiers; returns how many the daemon still held.
+
+        Raises:
+            StoreUnavailable: the daemon could not forget them all; those will be in ``pending()`` again.
+        """
+        if not jti:
+            return 0
+        acked = (await self._transport.ask("outbox.ack", OutboxAck(jti=jti), OutboxAcked)).acked
+        if acked < len(set(jti)) and not {token.jti for token in await self.pending()}.isdisjoint(jti):
+            with self.settings.spoken():
+                raise StoreUnavailable("acknowledged tokens are still in the outbox")
+        return acked
 
     # ── apCV contexts ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -349,16 +426,31 @@ class Connection:
                 while (heard := await watch.next()) is not None:
                     yield heard
 
-    async def wait_until_empty(self, reader: str, *, once_watching: Callable[[], object] | None = None) -> None:
+    async def wait_until_empty(
+        self, reader: str, *, timeout: float | None = None, once_watching: Callable[[], object] | None = None
+    ) -> None:
         """Returns when nothing lies in the reader any more, or when it is gone; at once where that is so already.
 
         A medium that stays in its reader answers the next ``read()`` again: a counter waits until it is withdrawn.
 
         Args:
             reader: its id.
+            timeout: seconds to wait; without end by default.
             once_watching: called once, when nothing that happens from then on can be missed: the place to ask for the
                 withdrawal, since a quick hand may have changed the medium before this call looks.
+
+        Raises:
+            PresentationTimeout: something lies there still; the variant is ``left``.
+            Cancelled: the connection was closed.
         """
+        with self.settings.spoken():
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._until_empty(reader, once_watching)
+            except TimeoutError as error:
+                raise PresentationTimeout(f"{reader} is not empty after {timeout:g} s", variant="left") from error
+
+    async def _until_empty(self, reader: str, once_watching: Callable[[], object] | None) -> None:
         async with self._watching() as watch:
             while not self._transport.closed:
                 watch.settle((await self._transport.ask("readers.watch", Empty(), ReadersListed)).readers)
@@ -370,6 +462,7 @@ class Connection:
                         break
                 else:
                     return
+        raise Cancelled("the connection was closed")
 
     async def station(self) -> StationInfo:
         """The station, its drivers and their health."""
@@ -392,9 +485,11 @@ class Connection:
 
     # ── administration ───────────────────────────────────────────────────────────────────────────────────────────
 
-    async def add_client(self, name: str, *, scopes: Iterable[Scope], transports: Iterable[Transport]) -> ClientAdded:
+    async def add_client(
+        self, name: str, *, scopes: Scope | Iterable[Scope], transports: Transport | Iterable[Transport]
+    ) -> ClientAdded:
         """Pairs a new client; its material is told this once. Needs the scope ``admin``."""
-        request = ClientsAdd(name=name, scopes=tuple(scopes), transports=tuple(transports))
+        request = ClientsAdd(name=name, scopes=_several(scopes), transports=_several(transports))
         # Not repeated after a loss: the daemon may have made the client already.
         return await self._transport.ask_once("clients.add", request, ClientAdded)
 
@@ -418,7 +513,7 @@ class Connection:
         task.add_done_callback(self._chores.discard)
 
     async def _acknowledge_quietly(self, jti: str) -> None:
-        with contextlib.suppress(DaemonUnreachable, LocalMisuse, ShuttingDown):
+        with contextlib.suppress(DaemonUnreachable, LocalMisuse, ShuttingDown, StoreUnavailable):
             await self.acknowledge(jti)
 
     @contextlib.asynccontextmanager
@@ -435,9 +530,14 @@ class Connection:
             with contextlib.suppress(DaemonUnreachable, LocalMisuse):
                 await self._transport.ask_once("readers.unwatch", Empty(), Done)
 
+    def _text(self, payload: str) -> str:
+        if any("\ud800" <= character <= "\udfff" for character in payload):
+            # Told here: the error of the codec would carry the payload with it.
+            with self.settings.spoken():
+                raise LocalMisuse("the payload is no text that can be sent; submit its bytes")
+        return payload
 
-def _text(payload: str) -> str:
-    if any("\ud800" <= character <= "\udfff" for character in payload):
-        # Told here: the error of the codec would carry the payload with it.
-        raise LocalMisuse("the payload is no text that can be sent; submit its bytes")
-    return payload
+
+def _several(given: NameT | Iterable[NameT]) -> tuple[NameT, ...]:
+    """One name or several: a text is one, and not its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -1,7 +1,7 @@
 """A lease, as its holder uses it: the card in a reader for this program's own commands."""
 
 import contextlib
-from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
 from vitale_protocol.errors import DaemonUnreachable, LocalMisuse, ShuttingDown, VitaleError
 from vitale_protocol.events import Event, LeaseEnded, LeaseWhy
@@ -17,30 +17,61 @@ from vitale_protocol.methods import (
 )
 from vitale_reader.client.reconnecting import ReconnectingTransport
 
-__all__ = ["Lease", "Leases"]
+__all__ = ["Lease", "LeaseFacts", "LeaseState", "Leases"]
 
 # docs/reference/wire.md, "lease.acquire": ttl_ms is 100 to 60 000.
 SHORTEST, LONGEST = 0.1, 60.0
 
 
-class Lease:
-    """A card that is held.
+@dataclass
+class LeaseState:
+    """The facts of a lease, as far as the daemon has told them."""
 
-    Attributes:
-        id: its name.
-        reader: the reader's id.
-        atr: of the card.
-        expires_at: when it ends unless it is renewed, seconds since the epoch, by the daemon's clock.
-        ended: why it ended, once the daemon has told; None as long as it is held, as far as is known.
-    """
+    id: str
+    reader: str
+    atr: bytes
+    expires_at: float
+    ended: LeaseWhy | None = None
 
-    def __init__(self, transport: ReconnectingTransport, reader: str, acquired: LeaseAcquired) -> None:
+
+class LeaseFacts:
+    """The attributes of a lease, in both shapes of the SDK."""
+
+    def __init__(self, state: LeaseState) -> None:
+        self.state = state
+
+    @property
+    def id(self) -> str:
+        """The name of the lease."""
+        return self.state.id
+
+    @property
+    def reader(self) -> str:
+        """The reader's id."""
+        return self.state.reader
+
+    @property
+    def atr(self) -> bytes:
+        """The answer to reset of the card."""
+        return self.state.atr
+
+    @property
+    def expires_at(self) -> float:
+        """The end unless it is renewed, in seconds since the epoch, by the daemon's clock."""
+        return self.state.expires_at
+
+    @property
+    def ended(self) -> LeaseWhy | None:
+        """The reason why it ended, once the daemon has told; None as long as it is held, as far as is known."""
+        return self.state.ended
+
+
+class Lease(LeaseFacts):
+    """A card that is held."""
+
+    def __init__(self, transport: ReconnectingTransport, state: LeaseState) -> None:
+        super().__init__(state)
         self._transport = transport
-        self.id = acquired.lease
-        self.reader = reader
-        self.atr = bytes.fromhex(acquired.atr)
-        self.expires_at = acquired.expires_at
-        self.ended: LeaseWhy | None = None
 
     async def transmit(self, *apdus: bytes) -> tuple[bytes, ...]:
         """Exchanges command APDUs one after the other; returns the responses with their status words.
@@ -64,15 +95,20 @@ class Lease:
             LeaseExpired: the lease has ended.
         """
         request = LeaseRenew(lease=self.id, ttl_ms=_milliseconds(ttl))
-        self.expires_at = (await self._transport.ask_once("lease.renew", request, LeaseRenewed)).expires_at
-        return self.expires_at
+        renewed = await self._transport.ask_once("lease.renew", request, LeaseRenewed)
+        self.state.expires_at = renewed.expires_at
+        return renewed.expires_at
 
     async def release(self) -> None:
         """Gives the card back; harmless to repeat, and where there is nothing to give back any more."""
         if not self._transport.closed and not self._transport.lost:
             with contextlib.suppress(DaemonUnreachable, LocalMisuse, ShuttingDown, VitaleError):
                 await self._transport.ask_once("lease.release", LeaseRelease(lease=self.id), LeaseReleased)
-        self.ended = self.ended or "released"
+        self.end("released")
+
+    def end(self, why: LeaseWhy) -> None:
+        """Notes why it ended; the first reason counts."""
+        self.state.ended = self.state.ended or why
 
 
 class Leases:
@@ -86,25 +122,16 @@ class Leases:
         """The end of a lease, or None for the loss of the session, which ends them all."""
         if event is None:
             for lease in self._held.values():
-                lease.ended = lease.ended or "client"
+                lease.end("client")
         elif isinstance(event, LeaseEnded) and (ended := self._held.get(event.lease)):
-            ended.ended = event.why
-
-    @contextlib.asynccontextmanager
-    async def hold(self, reader: str, ttl: float, previous: str | None) -> AsyncGenerator[Lease, None]:
-        """A lease for as long as the context lasts, at most."""
-        lease = await self.acquire(reader, ttl, previous)
-        try:
-            yield lease
-        finally:
-            await self.give_back(lease)
+            ended.end(event.why)
 
     async def acquire(self, reader: str, ttl: float, previous: str | None) -> Lease:
         """A lease; it must be given back."""
         request = LeaseAcquire(reader=reader, previous=previous, ttl_ms=_milliseconds(ttl))
-        lease = Lease(
-            self._transport, reader, await self._transport.ask_service("lease.acquire", request, LeaseAcquired)
-        )
+        acquired = await self._transport.ask_service("lease.acquire", request, LeaseAcquired)
+        state = LeaseState(acquired.lease, reader, bytes.fromhex(acquired.atr), acquired.expires_at)
+        lease = Lease(self._transport, state)
         self._held[lease.id] = lease
         return lease
 

@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
 from vitale_protocol.errors import (
     Cancelled,
     DaemonUnreachable,
+    LocalMisuse,
     ShuttingDown,
     TokenInvalid,
 )
@@ -34,7 +35,9 @@ from vitale_reader.client.reconnecting import (
 from vitale_reader.client.session_transport import Call, OnProgress, SessionTransport, typed
 from vitale_reader.client.verification import SeenTokens, verify
 
-__all__ = ["PendingRequests"]
+__all__ = ["PendingRead", "PendingRequests"]
+
+T = TypeVar("T")
 
 Request = PresentationRequest | PresentationSubmit
 
@@ -62,7 +65,8 @@ class PendingRequests:
             DaemonUnreachable: the daemon went away and did not come back.
             VitaleError: what the daemon answered.
         """
-        return await self._unless_cancelled(self._obtain(request, on_progress))
+        with self._settings.spoken():
+            return await self._unless_cancelled(self._obtain(request, on_progress))
 
     def cancel(self) -> None:
         """Cancels every read that waits."""
@@ -148,6 +152,10 @@ class PendingRequests:
         Raises:
             TokenInvalid: it does not verify, or was seen before.
         """
+        with self._settings.spoken():
+            return await self._verified(token, nonce)
+
+    async def _verified(self, token: str, nonce: str) -> Claims:
         _, opened = await self._transport.open()
         try:
             return verify(token, jwks=opened.jwks, audience=opened.client_id, nonce=nonce, seen=self._seen)
@@ -157,6 +165,54 @@ class PendingRequests:
         # The station's key was rotated since the session was opened.
         keys = (await self._transport.ask("station.keys", Empty(), StationKeys)).jwks
         return verify(token, jwks=keys, audience=opened.client_id, nonce=nonce, seen=self._seen)
+
+
+class PendingRead(Generic[T]):
+    """A read that waits, for ``async with``, which cancels it at its end."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]], settings: Settings) -> None:
+        self._work = work
+        self._settings = settings
+        self._task: asyncio.Task[T] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.ensure_future(self._work())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        task = self._started()
+        task.cancel()
+        await asyncio.wait((task,))
+        if not task.cancelled():
+            task.exception()  # whoever leaves without the result does not care for it
+
+    @property
+    def done(self) -> bool:
+        """Whether ``result()`` returns or raises at once."""
+        return self._started().done()
+
+    def cancel(self) -> None:
+        """Cancels this read and no other; without effect once it is done."""
+        self._started().cancel()
+
+    async def result(self) -> T:
+        """Waits for the presentation.
+
+        Raises:
+            Cancelled: ``cancel()`` was called, or the connection was closed.
+            VitaleError: as ``read()`` does.
+        """
+        task = self._started()
+        await asyncio.wait((task,))
+        if task.cancelled():
+            with self._settings.spoken():
+                raise Cancelled("this read was cancelled")
+        return task.result()
+
+    def _started(self) -> asyncio.Task[T]:
+        if self._task is None:
+            raise LocalMisuse("the read has not begun; use `async with reader.reading() as read:`")
+        return self._task
 
 
 def _limit(request: Request) -> float:

@@ -1,19 +1,29 @@
 """The SDK's way to the daemon: a session that is opened when it is needed, and again when it was lost."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Generator
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
 
-from vitale_protocol.errors import DaemonUnreachable, LimitExceeded, LocalMisuse, NotAuthenticated, ShuttingDown
+from vitale_protocol.errors import (
+    DaemonUnreachable,
+    LimitExceeded,
+    LocalMisuse,
+    NotAuthenticated,
+    ShuttingDown,
+    VitaleError,
+)
 from vitale_protocol.methods import PROTOCOL_VERSION, Identity, Params, Result, SessionOpen, SessionOpened
 from vitale_reader.client.address import TlsAddress, resolve
 from vitale_reader.client.pairing import Pairing
 from vitale_reader.client.session_transport import OnEvent, OnExpiring, SessionTransport, open_session
 from vitale_reader.home import Home
 
-__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "SERVICE_TIMEOUT", "ReconnectingTransport", "Settings"]
+__all__ = ["FIRST_DELAY", "LONGEST_DELAY", "SERVICE_TIMEOUT", "ReconnectingTransport", "Settings", "settings_of"]
 
 ResultT = TypeVar("ResultT", bound=Result)
 
@@ -34,6 +44,59 @@ class Settings(msgspec.Struct, frozen=True):
     connect_timeout: float = 5.0
     call_timeout: float = 10.0
     on_context_expiring: OnExpiring | None = None
+
+    @contextlib.contextmanager
+    def spoken(self) -> Generator[None, None, None]:
+        """Errors raised within speak the client's language."""
+        try:
+            yield
+        except VitaleError as error:
+            error.language = self.language
+            raise
+
+
+def settings_of(
+    *,
+    home: Path | str | None = None,
+    address: str | None = None,
+    pairing: Pairing | Path | str | None = None,
+    language: Literal["fr", "en"] = "fr",
+    name: str = "vitale-reader-sdk",
+    version: str = "",
+    connect_timeout: float = 5.0,
+    call_timeout: float = 10.0,
+    on_context_expiring: OnExpiring | None = None,
+) -> Settings:
+    """A connection to the daemon, opened by ``with``; in ``vitale_reader.aio``, by ``async with``.
+
+    Args:
+        home: the daemon's home; ``VITALE_READER_HOME`` or the platform's own folders by default.
+        address: ``unix:///path`` or ``tls://host:port``; by default the daemon's home tells.
+        pairing: the material of ``vitale-reader clients add``, or the path of its file; needed for TLS.
+        language: of the messages of progress and errors.
+        name: what this client calls itself in the audit trail.
+        version: its version.
+        connect_timeout: seconds to go on trying where no daemon answers, the first time and after a loss.
+        call_timeout: seconds for the daemon to answer a call that does not wait for a medium.
+        on_context_expiring: told once of each apCV context that ends soon, in time to act. It is called in the event
+            loop; in a blocking program that is the SDK's own thread, where it must not call this connection.
+
+    Raises:
+        LocalMisuse: the pairing file cannot be used.
+    """
+    settings = Settings(
+        home=Home.locate() if home is None else Home.under(Path(home)),
+        address=address,
+        language=language,
+        name=name,
+        version=version,
+        connect_timeout=connect_timeout,
+        call_timeout=call_timeout,
+        on_context_expiring=on_context_expiring,
+    )
+    with settings.spoken():
+        paired = Pairing.load(Path(pairing)) if isinstance(pairing, Path | str) else pairing
+    return msgspec.structs.replace(settings, pairing=paired)
 
 
 class ReconnectingTransport:
@@ -67,19 +130,22 @@ class ReconnectingTransport:
         """A call that is harmless to repeat: made again, once, where the session turns out to be lost."""
         session, _ = await self.open()
         try:
-            return await session.ask(method, params, result, within=self._settings.call_timeout)
+            with self._settings.spoken():
+                return await session.ask(method, params, result, within=self._settings.call_timeout)
         except DaemonUnreachable:
             return await self.ask_once(method, params, result)
 
     async def ask_once(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
         """A call that is not repeated after a loss: the daemon may have done it already."""
         session, _ = await self.open()
-        return await session.ask(method, params, result, within=self._settings.call_timeout)
+        with self._settings.spoken():
+            return await session.ask(method, params, result, within=self._settings.call_timeout)
 
     async def ask_service(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
         """A call that the daemon answers when the apCV service or a card has: it has its own time limits for that."""
         session, _ = await self.open()
-        return await session.ask(method, params, result, within=SERVICE_TIMEOUT)
+        with self._settings.spoken():
+            return await session.ask(method, params, result, within=SERVICE_TIMEOUT)
 
     async def open(self, *, within: float | None = None) -> tuple[SessionTransport, SessionOpened]:
         """The session, and what the daemon said when it was opened.
@@ -89,13 +155,15 @@ class ReconnectingTransport:
             DaemonUntrusted, NotAuthenticated: it is not the right one, or this is not one of its clients.
             LocalMisuse: the connection was closed.
         """
+        with self._settings.spoken():
+            return await self._opened_within(self._settings.connect_timeout if within is None else within)
+
+    async def _opened_within(self, within: float) -> tuple[SessionTransport, SessionOpened]:
         async with self._opening:
             if self.closed:
                 raise LocalMisuse("the connection is closed")
             if self._session is None or self._opened is None or self._session.lost:
-                self._session, self._opened = await self._retry_open(
-                    time.monotonic() + (self._settings.connect_timeout if within is None else within)
-                )
+                self._session, self._opened = await self._retry_open(time.monotonic() + within)
             return self._session, self._opened
 
     async def _retry_open(self, deadline: float) -> tuple[SessionTransport, SessionOpened]:

@@ -1,0 +1,113 @@
+"""The wait of a blocking program for the SDK's thread: interruptible, and its errors short and in the user's words."""
+
+import concurrent.futures
+import queue
+import sys
+from collections.abc import Callable
+from typing import Generic, Self, TypeVar
+
+from vitale_protocol.catalogue import Language
+from vitale_protocol.errors import Cancelled, LocalMisuse, VitaleError
+from vitale_protocol.events import PresentationProgress
+from vitale_reader.client.session_transport import OnProgress
+
+__all__ = ["BlockingPendingRead", "result_of"]
+
+T = TypeVar("T")
+
+# Waiting without end cannot be interrupted by Ctrl-C on Windows; elsewhere it can, and costs nothing.
+SLICE = 0.2 if sys.platform == "win32" else None
+
+
+def result_of(future: concurrent.futures.Future[T], language: Language) -> T:
+    """The result of a coroutine that the SDK's thread runs.
+
+    Raises:
+        Cancelled: it was cancelled, by itself or with the connection.
+        VitaleError: what the coroutine raised.
+    """
+    while True:
+        try:
+            return future.result(SLICE)
+        except concurrent.futures.CancelledError as error:
+            cancelled = Cancelled("cancelled by this program, or its connection was closed")
+            cancelled.language = language
+            raise cancelled from error
+        except concurrent.futures.TimeoutError:
+            if future.done():
+                raise
+        except VitaleError as error:
+            raise _without_frames(error)  # noqa: B904 - the same error, with the causes that it has
+
+
+def _without_frames(error: VitaleError) -> VitaleError:
+    """An error and its causes without the frames of the SDK's thread: dozens, about none of the caller's lines."""
+    told: BaseException | None = error
+    while told is not None:
+        told.__traceback__ = None
+        told = told.__cause__ or told.__context__
+    return error
+
+
+class BlockingPendingRead(Generic[T]):
+    """A read that waits, for ``with``, which cancels it at its end. Any thread may use it.
+
+    Args:
+        start: begins it; what it is given is told of each step, in the SDK's thread, and with None of the end.
+        on_progress: called for each step, in the thread that waits for the result.
+        language: of its errors.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[Callable[[PresentationProgress | None], None]], concurrent.futures.Future[T]],
+        on_progress: OnProgress | None,
+        language: Language,
+    ) -> None:
+        self._start = start
+        self._on_progress = on_progress
+        self._language = language
+        self._steps: queue.SimpleQueue[PresentationProgress | None] = queue.SimpleQueue()
+        self._future: concurrent.futures.Future[T] | None = None
+
+    def __enter__(self) -> Self:
+        self._future = self._start(self._steps.put)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._started().cancel()
+
+    @property
+    def done(self) -> bool:
+        """Whether the read has ended: ``result()`` then waits no more."""
+        return self._started().done()
+
+    def cancel(self) -> None:
+        """Cancels this read and no other; from any thread. Without effect once it is done."""
+        self._started().cancel()
+
+    def result(self) -> T:
+        """Waits for the presentation; calls ``on_progress`` meanwhile, in this thread.
+
+        Raises:
+            Cancelled: ``cancel()`` was called, or the connection was closed.
+            VitaleError: as ``read()`` does.
+        """
+        future = self._started()
+        while (step := self._next()) is not None:
+            if self._on_progress is not None:
+                self._on_progress(step)
+        self._steps.put(None)  # for whoever else waits for it
+        return result_of(future, self._language)
+
+    def _next(self) -> PresentationProgress | None:
+        while True:
+            try:
+                return self._steps.get(timeout=SLICE)
+            except queue.Empty:
+                continue
+
+    def _started(self) -> concurrent.futures.Future[T]:
+        if self._future is None:
+            raise LocalMisuse("the read has not begun; use `with reader.reading() as read:`")
+        return self._future
