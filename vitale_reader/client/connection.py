@@ -125,7 +125,6 @@ class Connection:
         self._requests = PendingRequests(self._transport, settings)
         self._subscriptions = Subscriptions(self._transport, self._requests)
         self._leases = Leases(self._transport)
-        self._chores: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         try:
@@ -140,8 +139,7 @@ class Connection:
 
     async def close(self) -> None:
         """Ends the connection. What waits on it raises ``Cancelled``; ``subscribe()`` and ``watch()`` end."""
-        if self._chores and not self._transport.closed:
-            await asyncio.wait(self._chores, timeout=1.0)
+        await self._transport.finish_chores()
         self._transport.closed = True
         self._requests.cancel()
         self._watchers.close()
@@ -259,7 +257,7 @@ class Connection:
         if acknowledge:
             # In the background: the caller need not wait for the daemon's disk. A loss of it costs nothing but
             # a token that stays in the outbox until it expires.
-            self._spawn(self._acknowledge_quietly(claims.jti))
+            self._transport.spawn(self._acknowledge_quietly(claims.jti))
         return Presentation(token=token, claims=claims, connection=self)
 
     async def subscribe(
@@ -420,7 +418,10 @@ class Connection:
         """
         async with self._watching() as watch:
             while not self._transport.closed:
-                listed = await self._transport.ask("readers.watch", Empty(), ReadersListed)
+                try:
+                    listed = await self._transport.ask("readers.watch", Empty(), ReadersListed)
+                except Cancelled:
+                    return
                 for change in watch.settle(listed.readers):
                     yield change
                 while (heard := await watch.next()) is not None:
@@ -507,13 +508,8 @@ class Connection:
 
     # ── chores ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
-
     async def _acknowledge_quietly(self, jti: str) -> None:
-        with contextlib.suppress(DaemonUnreachable, LocalMisuse, ShuttingDown, StoreUnavailable):
+        with contextlib.suppress(Cancelled, DaemonUnreachable, LocalMisuse, ShuttingDown, StoreUnavailable):
             await self.acknowledge(jti)
 
     @contextlib.asynccontextmanager
@@ -523,11 +519,11 @@ class Connection:
                 yield watch
         finally:
             if not self._watchers and not self._transport.closed:
-                self._spawn(self._unwatch())
+                self._transport.spawn(self._unwatch())
 
     async def _unwatch(self) -> None:
         if not self._transport.lost:
-            with contextlib.suppress(DaemonUnreachable, LocalMisuse):
+            with contextlib.suppress(Cancelled, DaemonUnreachable, LocalMisuse):
                 await self._transport.ask_once("readers.unwatch", Empty(), Done)
 
     def _text(self, payload: str) -> str:

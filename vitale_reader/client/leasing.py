@@ -15,7 +15,7 @@ from vitale_protocol.methods import (
     LeaseRenew,
     LeaseRenewed,
 )
-from vitale_reader.client.reconnecting import ReconnectingTransport
+from vitale_reader.client.reconnecting import SERVICE_TIMEOUT, ReconnectingTransport
 
 __all__ = ["Lease", "LeaseFacts", "LeaseState", "Leases"]
 
@@ -129,9 +129,17 @@ class Leases:
     async def acquire(self, reader: str, ttl: float, previous: str | None) -> Lease:
         """A lease; it must be given back."""
         request = LeaseAcquire(reader=reader, previous=previous, ttl_ms=_milliseconds(ttl))
-        acquired = await self._transport.ask_service("lease.acquire", request, LeaseAcquired)
-        state = LeaseState(acquired.lease, reader, bytes.fromhex(acquired.atr), acquired.expires_at)
-        lease = Lease(self._transport, state)
+
+        def lease_of(acquired: LeaseAcquired) -> Lease:
+            atr = bytes.fromhex(acquired.atr)
+            return Lease(self._transport, LeaseState(acquired.lease, reader, atr, acquired.expires_at))
+
+        async def let_go(acquired: LeaseAcquired) -> None:
+            await lease_of(acquired).release()
+
+        lease = lease_of(
+            await self._transport.ask_held("lease.acquire", request, LeaseAcquired, SERVICE_TIMEOUT, let_go)
+        )
         self._held[lease.id] = lease
         return lease
 

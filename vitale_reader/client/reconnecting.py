@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from vitale_protocol.errors import (
+    Cancelled,
     DaemonUnreachable,
     LimitExceeded,
     LocalMisuse,
@@ -113,6 +114,7 @@ class ReconnectingTransport:
         self._session: SessionTransport | None = None
         self._opened: SessionOpened | None = None
         self._opening = asyncio.Lock()
+        self._chores: set[asyncio.Task[None]] = set()
         self.closed = False
 
     async def close(self) -> None:
@@ -122,30 +124,69 @@ class ReconnectingTransport:
             await self._session.close()
 
     @property
+    def call_timeout(self) -> float:
+        """Seconds for the daemon to answer a call that does not wait for a medium."""
+        return self._settings.call_timeout
+
+    @property
     def lost(self) -> bool:
         """Whether there is no session now."""
         return self._session is None or self._session.lost
 
     async def ask(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
         """A call that is harmless to repeat: made again, once, where the session turns out to be lost."""
-        session, _ = await self.open()
         try:
-            with self._settings.spoken():
-                return await session.ask(method, params, result, within=self._settings.call_timeout)
+            return await self.ask_once(method, params, result)
         except DaemonUnreachable:
             return await self.ask_once(method, params, result)
 
     async def ask_once(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
         """A call that is not repeated after a loss: the daemon may have done it already."""
-        session, _ = await self.open()
-        with self._settings.spoken():
-            return await session.ask(method, params, result, within=self._settings.call_timeout)
+        return await self._ask(method, params, result, self._settings.call_timeout)
 
     async def ask_service(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
         """A call that the daemon answers when the apCV service or a card has: it has its own time limits for that."""
+        return await self._ask(method, params, result, SERVICE_TIMEOUT)
+
+    async def _ask(self, method: str, params: Params, result: type[ResultT], within: float) -> ResultT:
         session, _ = await self.open()
         with self._settings.spoken():
-            return await session.ask(method, params, result, within=SERVICE_TIMEOUT)
+            try:
+                return await session.ask(method, params, result, within=within)
+            except DaemonUnreachable as error:
+                if self.closed:
+                    raise Cancelled("the connection was closed") from error
+                raise
+
+    async def ask_held(
+        self,
+        method: str,
+        params: Params,
+        result: type[ResultT],
+        within: float,
+        let_go: Callable[[ResultT], Coroutine[Any, Any, None]],
+    ) -> ResultT:
+        """A call for something that the daemon then holds for this client; not repeated after a loss.
+
+        Where the caller is cancelled before it has the answer, ``let_go`` gives it back in the background.
+        """
+        call = asyncio.ensure_future(self._ask(method, params, result, within))
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            self.spawn(_abandon(call, let_go))
+            raise
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does something in the background; closing waits for it."""
+        task = asyncio.ensure_future(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def finish_chores(self) -> None:
+        """Waits for what is done in the background, for a second."""
+        if self._chores and not self.closed:
+            await asyncio.wait(self._chores, timeout=1.0)
 
     async def open(self, *, within: float | None = None) -> tuple[SessionTransport, SessionOpened]:
         """The session, and what the daemon said when it was opened.
@@ -203,3 +244,8 @@ class ReconnectingTransport:
                 told = "the daemon ends the connection at its opening; it may not know this client's certificate"
                 raise DaemonUnreachable(told, data={"ended": "opening"}) from error
             raise
+
+
+async def _abandon(call: asyncio.Future[ResultT], let_go: Callable[[ResultT], Coroutine[Any, Any, None]]) -> None:
+    with contextlib.suppress(VitaleError):  # then there is nothing to give back
+        await let_go(await call)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
 
-from vitale_protocol.errors import DaemonUnreachable, LocalMisuse, ShuttingDown, TokenInvalid
+from vitale_protocol.errors import Cancelled, DaemonUnreachable, LocalMisuse, ShuttingDown, TokenInvalid
 from vitale_protocol.events import Event, PresentationFailed, PresentationProgress, PresentationToken
 from vitale_protocol.methods import Done, PresentationsSubscribe, PresentationsSubscribed, PresentationsUnsubscribe
 from vitale_protocol.tokens import Claims
@@ -57,8 +57,9 @@ class Subscriptions:
         lost, delay = False, FIRST_DELAY
         while not self._transport.closed:
             try:
-                subscribed = await self._transport.ask_once("presentations.subscribe", request, PresentationsSubscribed)
-                name = subscribed.subscription
+                name = await self._subscribe(request)
+            except Cancelled:
+                return
             except (DaemonUnreachable, ShuttingDown):
                 if not lost:
                     raise
@@ -77,7 +78,7 @@ class Subscriptions:
                 async for token in _follow(queue, on_progress, on_failure):
                     with contextlib.suppress(AlreadyGiven):
                         yield await self._verified(token, request.nonce)
-            except (DaemonUnreachable, ShuttingDown):
+            except (Cancelled, DaemonUnreachable, ShuttingDown):
                 pass
             finally:
                 await self._unsubscribe(name)
@@ -91,12 +92,22 @@ class Subscriptions:
                 raise AlreadyGiven from error
             raise
 
+    async def _subscribe(self, request: PresentationsSubscribe) -> str:
+        async def let_go(subscribed: PresentationsSubscribed) -> None:
+            await self._unsubscribe(subscribed.subscription)
+
+        within = self._transport.call_timeout
+        subscribed = await self._transport.ask_held(
+            "presentations.subscribe", request, PresentationsSubscribed, within, let_go
+        )
+        return subscribed.subscription
+
     async def _unsubscribe(self, name: str) -> None:
         self._heard.pop(name, None)
         if self._transport.closed or self._transport.lost:
             return
         self._over.add(name)
-        with contextlib.suppress(DaemonUnreachable, LocalMisuse, ShuttingDown):
+        with contextlib.suppress(Cancelled, DaemonUnreachable, LocalMisuse, ShuttingDown):
             await self._transport.ask_once(
                 "presentations.unsubscribe", PresentationsUnsubscribe(subscription=name), Done
             )
