@@ -8,7 +8,7 @@ key comes from the JWK Set that the verifier trusts, never from the token. An er
 import hashlib
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal, NoReturn, Protocol, cast
 
@@ -20,6 +20,7 @@ from joserfc.util import urlsafe_b64decode
 
 from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim
 from vitale_protocol.errors import LimitExceeded, LocalMisuse, ParseError, TokenInvalid
+from vitale_protocol.records import Origin, ProofMethod
 from vitale_protocol.session import jsonrpc
 from vitale_protocol.signing import ALGORITHM, TOKEN_CHARACTERS, TYPE, sign
 
@@ -61,6 +62,8 @@ Check = Literal[
     "nonce",
     "expired",
     "not_yet_valid",
+    "origin",
+    "proof",
     "replayed",
 ]
 CHECKS: tuple[Check, ...] = (
@@ -74,6 +77,8 @@ CHECKS: tuple[Check, ...] = (
     "nonce",
     "expired",
     "not_yet_valid",
+    "origin",
+    "proof",
     "replayed",
 )
 
@@ -130,6 +135,8 @@ def verify(
     nonce: str,
     now: float,
     leeway: float = LEEWAY,
+    require_origin: Collection[Origin] | None = None,
+    require_proof: Collection[ProofMethod] | None = None,
     seen: Seen | None = None,
 ) -> Claims:
     """What a token says, if it stands up to every check.
@@ -143,6 +150,8 @@ def verify(
         nonce: the nonce that was asked with.
         now: seconds since the epoch.
         leeway: seconds allowed between the clocks, 30 at most.
+        require_origin: the origins accepted; all by default.
+        require_proof: the methods of proof accepted; all by default.
         seen: the memory of used tokens; without one, the caller keeps account of ``jti``.
 
     Raises:
@@ -163,6 +172,10 @@ def verify(
         _refuse("expired", "the token has expired")
     if not now >= claims.iat - leeway:
         _refuse("not_yet_valid", "the token comes from the future")
+    if require_origin is not None and claims.origin not in require_origin:
+        _refuse("origin", f"the origin is {claims.origin}")
+    if require_proof is not None and claims.proof.method not in require_proof:
+        _refuse("proof", f"the proof is {claims.proof.method}")
     if seen is not None:
         seen.use(claims.jti, claims.exp + leeway)
     return claims
@@ -172,8 +185,10 @@ def _refuse(check: Check, detail: str) -> NoReturn:
     raise TokenInvalid(detail, variant=check, data={"check": check})
 
 
-def _read_header(token: str) -> str:
+def _read_header(token: object) -> str:
     """The ``kid`` of a header that is as it must be."""
+    if not isinstance(token, str):
+        _refuse("format", f"a token is a text, and not {type(token).__name__}")
     if len(token) > TOKEN_CHARACTERS or not token.isascii() or token.count(".") != 2:
         _refuse("format", "not a compact JWS, or too long")
     segment = token.partition(".")[0]
@@ -194,24 +209,31 @@ def _read_header(token: str) -> str:
 
 def _decode_header(segment: str) -> dict[str, object]:
     try:
-        pairs = json.loads(urlsafe_b64decode(segment.encode()), object_pairs_hook=_Pairs)
+        header = json.loads(urlsafe_b64decode(segment.encode()), object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        pairs = None
-    # Two members of one name are read differently by different libraries, so they are not read at all.
-    if not isinstance(pairs, _Pairs) or len(header := dict(pairs)) != len(pairs):
+        header = None
+    if not isinstance(header, dict):
         _refuse("format", "the header is not a JSON object in base64url")
-    return header
+    return cast("dict[str, object]", header)
 
 
-class _Pairs(list[tuple[str, object]]):
-    """The members of a JSON object, in order, with their repetitions."""
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The members of a JSON object.
+
+    Raises:
+        ValueError: two have one name. Libraries differ in which of them they read, so they are not read at all.
+    """
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("two members of one name")
+    return members
 
 
 _registry = jws.JWSRegistry(algorithms=[ALGORITHM])
 
 
-def _trusted_key(kid: str, jwks: Mapping[str, Any]) -> ECKey:
-    keys = jwks.get("keys")
+def _trusted_key(kid: str, jwks: object) -> ECKey:
+    keys = cast("Mapping[str, object]", jwks).get("keys") if isinstance(jwks, Mapping) else None
     members = cast("list[object]", keys) if isinstance(keys, list) else []
     candidates = [cast("dict[str, Any]", key) for key in members if isinstance(key, dict)]
     named = [key for key in candidates if key.get("kid") == kid]
@@ -221,13 +243,20 @@ def _trusted_key(kid: str, jwks: Mapping[str, Any]) -> ECKey:
     x, y = jwk.get("x"), jwk.get("y")
     usable = jwk.get("kty") == "EC" and jwk.get("crv") == "P-256" and isinstance(x, str) and isinstance(y, str)
     # A private half in a published set means that the key is everybody's.
-    if not usable or "d" in jwk or jwk.get("alg", ALGORITHM) != ALGORITHM or jwk.get("use", "sig") != "sig":
+    if not usable or "d" in jwk or not _is_to_verify_with(jwk):
         _refuse("key", "the key of this name is not a public P-256 key for signatures")
     try:
         return _import_key(cast("str", x), cast("str", y))
     except (JoseError, ValueError):
         pass
     _refuse("key", "the key of this name is not a point of the curve")
+
+
+def _is_to_verify_with(jwk: Mapping[str, object]) -> bool:
+    """Whether a key is meant for this, by RFC 7517, sections 4.2 to 4.4."""
+    operations = jwk.get("key_ops", ["verify"])
+    suits = isinstance(operations, list) and "verify" in cast("list[object]", operations)
+    return suits and jwk.get("alg", ALGORITHM) == ALGORITHM and jwk.get("use", "sig") == "sig"
 
 
 @lru_cache(maxsize=64)
@@ -248,8 +277,10 @@ def _verified_payload(token: str, key: ECKey) -> bytes:
 
 def _read_claims(payload: bytes) -> Claims:
     try:
-        return msgspec.convert(jsonrpc.decode(payload, DEPTH), Claims)
-    except (msgspec.ValidationError, ParseError, LimitExceeded):
+        claims = msgspec.convert(jsonrpc.decode(payload, DEPTH), Claims)  # the depth is bounded from here on
+        json.loads(payload, object_pairs_hook=_once)
+        return claims
+    except (msgspec.ValidationError, ParseError, LimitExceeded, ValueError):
         pass
     _refuse("claims", "the claims are not those of version 1")
 

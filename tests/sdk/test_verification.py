@@ -1,11 +1,18 @@
 """Verification for whoever receives tokens."""
 
+import base64
+import json
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,3 +129,90 @@ def test_of_many_threads_one_wins() -> None:
     for thread in threads:
         thread.join(10)
     assert len(won) == 1
+
+
+@pytest.mark.parametrize("token", [None, b"a.b.c", 7, ["a.b.c"], object()])
+def test_what_is_no_text_is_no_token(token: Any) -> None:
+    with pytest.raises(TokenInvalid) as caught:
+        verify(token, jwks={"keys": []}, audience=CLIENT, nonce=NONCE)
+    assert caught.value.data["check"] == "format"
+
+
+@pytest.mark.parametrize("jwks", [None, [], "keys", {}, {"keys": None}])
+def test_what_is_no_key_set_has_no_key(station: FakeDaemon, jwks: Any) -> None:
+    with pytest.raises(TokenInvalid) as caught:
+        verify(station.sign(station.claims(NONCE)), jwks=jwks, audience=CLIENT, nonce=NONCE)
+    assert caught.value.data["check"] == "key"
+
+
+@pytest.mark.parametrize(
+    ("required", "check"),
+    [
+        ({"require_origin": "simulated"}, None),
+        ({"require_origin": ["test", "simulated"], "require_proof": ["card-clear-read"]}, None),
+        ({"require_origin": "production"}, "origin"),
+        ({"require_origin": []}, "origin"),
+        ({"require_proof": "apcv-resolved"}, "proof"),
+        ({"require_proof": ["apcv-resolved", "code-signed"]}, "proof"),
+    ],
+)
+def test_origin_and_proof_may_be_required(station: FakeDaemon, required: dict[str, Any], check: str | None) -> None:
+    token = station.sign(station.claims(NONCE))
+    if check is not None:
+        with pytest.raises(TokenInvalid) as caught:
+            verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE, **required)
+        assert caught.value.data["check"] == caught.value.variant == check
+        required = {}
+    verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE, **required)  # it counts once, and this is the once
+
+
+@pytest.mark.parametrize(
+    ("members", "check"),
+    [
+        ({"use": "sig", "key_ops": ["verify"]}, None),
+        ({"key_ops": ["sign", "verify"]}, None),
+        ({"use": "enc"}, "key"),
+        ({"key_ops": ["sign"]}, "key"),
+        ({"key_ops": []}, "key"),
+        ({"key_ops": "verify"}, "key"),
+        ({"key_ops": None}, "key"),
+        ({"alg": "ES384"}, "key"),
+    ],
+)
+def test_a_key_is_used_for_what_it_is_for(station: FakeDaemon, members: dict[str, Any], check: str | None) -> None:
+    (key,) = station.jwks["keys"]
+    jwks = {"keys": [{**key, **members}]}
+    token = station.sign(station.claims(NONCE))
+    if check is None:
+        verify(token, jwks=jwks, audience=CLIENT, nonce=NONCE)
+        return
+    with pytest.raises(TokenInvalid) as caught:
+        verify(token, jwks=jwks, audience=CLIENT, nonce=NONCE)
+    assert caught.value.data["check"] == check
+
+
+@pytest.mark.parametrize(
+    ("place", "check"), [('{"typ":', "format"), ('{"ver":', "claims"), ('"proof":{', "claims"), ('"prenom":', "claims")]
+)
+def test_a_member_that_stands_twice_is_refused(station: FakeDaemon, place: str, check: str) -> None:
+    header = json.dumps({"typ": "vitale-presence+jwt", "alg": "ES256", "kid": station.key.kid}, separators=(",", ":"))
+    payload = msgspec.json.encode(station.claims(NONCE)).decode()
+    twice = {
+        '{"typ":': '{"typ":"other","typ":',
+        '{"ver":': '{"ver":2,"ver":',
+        '"proof":{': '"proof":{"method":"apcv-resolved",',
+        '"prenom":': '"prenom":"Zoé","prenom":',
+    }[place]
+    assert 1 == (header + payload).count(place)
+    signed = [base64url(part.replace(place, twice).encode()) for part in (header, payload)]
+    private = station.key.private_key
+    assert private is not None
+    r, s = decode_dss_signature(private.sign(".".join(signed).encode(), ec.ECDSA(hashes.SHA256())))
+    token = ".".join([*signed, base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))])
+    with pytest.raises(TokenInvalid) as caught:
+        verify(token, jwks=station.jwks, audience=CLIENT, nonce=NONCE)
+    assert caught.value.data["check"] == check
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

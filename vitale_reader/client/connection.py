@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self
 
 from vitale_protocol.errors import (
     Cancelled,
@@ -60,6 +60,7 @@ from vitale_protocol.tokens import Claims
 from vitale_reader.client import pending_requests, presentation
 from vitale_reader.client.leasing import Lease, Leases
 from vitale_reader.client.pending_requests import PendingRequests
+from vitale_reader.client.presentation import several
 from vitale_reader.client.reconnecting import ReconnectingTransport, Settings
 from vitale_reader.client.session_transport import OnProgress
 from vitale_reader.client.subscriptions import OnFailure, Subscriptions
@@ -69,7 +70,6 @@ from vitale_reader.client.watching import Watch, Watchers
 __all__ = ["Connection", "PendingRead", "Presentation", "Settings"]
 
 P = ParamSpec("P")
-NameT = TypeVar("NameT", bound=str)
 
 # docs/reference/wire.md, "presentation.request": timeout_ms is 1 000 to 600 000.
 SHORTEST, LONGEST = 1.0, 600.0
@@ -194,9 +194,9 @@ class Connection:
                 raise LocalMisuse("timeout is from 1 to 600 seconds")
         request = PresentationRequest(
             nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
-            media=None if media is None else _several(media),
-            readers=None if readers is None else _several(readers),
-            scopes=_several(scopes),
+            media=None if media is None else several(media),
+            readers=None if readers is None else several(readers),
+            scopes=several(scopes),
             purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
             timeout_ms=round(timeout * 1000),
         )
@@ -242,7 +242,7 @@ class Connection:
             nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
             payload=self._text(payload) if isinstance(payload, str) else None,
             payload_b64=None if isinstance(payload, str) else base64.b64encode(payload).decode(),
-            scopes=_several(scopes),
+            scopes=several(scopes),
             purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
         )
         return await self._obtain(request, on_progress, acknowledge=acknowledge)
@@ -297,9 +297,9 @@ class Connection:
         """
         request = PresentationsSubscribe(
             nonce=secrets.token_urlsafe(24) if nonce is None else nonce,
-            media=None if media is None else _several(media),
-            readers=None if readers is None else _several(readers),
-            scopes=_several(scopes),
+            media=None if media is None else several(media),
+            readers=None if readers is None else several(readers),
+            scopes=several(scopes),
             purpose=purpose if purpose is None or isinstance(purpose, str) else tuple(purpose),
         )
         async with contextlib.aclosing(self._subscriptions.tokens(request, on_progress, on_failure)) as tokens:
@@ -490,7 +490,7 @@ class Connection:
         self, name: str, *, scopes: Scope | Iterable[Scope], transports: Transport | Iterable[Transport]
     ) -> ClientAdded:
         """Pairs a new client; its material is told this once. Needs the scope ``admin``."""
-        request = ClientsAdd(name=name, scopes=_several(scopes), transports=_several(transports))
+        request = ClientsAdd(name=name, scopes=several(scopes), transports=several(transports))
         # Not repeated after a loss: the daemon may have made the client already.
         return await self._transport.ask_once("clients.add", request, ClientAdded)
 
@@ -532,8 +532,3 @@ class Connection:
             with self.settings.spoken():
                 raise LocalMisuse("the payload is no text that can be sent; submit its bytes")
         return payload
-
-
-def _several(given: NameT | Iterable[NameT]) -> tuple[NameT, ...]:
-    """One name or several: a text is one, and not its letters."""
-    return (given,) if isinstance(given, str) else tuple(given)

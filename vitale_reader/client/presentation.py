@@ -1,13 +1,16 @@
 """What a read gives: one verified token with what it says, and the small typed values around it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from vitale_protocol.events import Reader
 from vitale_protocol.records import Beneficiaire, Medium, Origin, Proof
 from vitale_protocol.tokens import Claims, ContextClaim
 
-__all__ = ["Presentation", "ReaderChange"]
+__all__ = ["Presentation", "ReaderChange", "several"]
+
+NameT = TypeVar("NameT", bound=str)
 
 
 @dataclass(frozen=True)
@@ -81,3 +84,8 @@ class ReaderChange:
 
     kind: Literal["added", "changed", "removed"]
     reader: Reader
+
+
+def several(given: NameT | Iterable[NameT]) -> tuple[NameT, ...]:
+    """One name or several: a text is one, and not its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -2,12 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from vitale_protocol import tokens
 from vitale_protocol.errors import TokenInvalid
+from vitale_protocol.records import Origin, ProofMethod
 from vitale_protocol.tokens import Claims, Seen
+from vitale_reader.client.presentation import several
 
 __all__ = ["SeenTokens", "verify"]
 
@@ -58,19 +60,23 @@ def verify(
     jwks: Mapping[str, Any],
     audience: str,
     nonce: str,
+    require_origin: Origin | Iterable[Origin] | None = None,
+    require_proof: ProofMethod | Iterable[ProofMethod] | None = None,
     seen: Seen | None = None,
     now: float | None = None,
 ) -> Claims:
     """Verifies a token and returns what it says.
 
     Checked: type, algorithm (ES256 only), key, signature, claims, audience, nonce, expiry with 30 s of leeway, and that
-    this token was not verified before.
+    this token was not verified before. What else your use needs of origin and proof is for you to require.
 
     Args:
         token: the JWS.
         jwks: the JWK Set of the station, from a trusted place: ``Connection.keys()``, or the pairing of the station.
         audience: the client id that the token must be for.
         nonce: the nonce that was asked with.
+        require_origin: the origin accepted, or several; all by default. ``production`` is what a till accepts.
+        require_proof: the method of proof accepted, or several; all by default.
         seen: the memory of used tokens; one for the whole process by default.
         now: seconds since the epoch; the clock by default.
 
@@ -89,5 +95,7 @@ def verify(
         audience=audience,
         nonce=nonce,
         now=time.time() if now is None else now,
+        require_origin=None if require_origin is None else several(require_origin),
+        require_proof=None if require_proof is None else several(require_proof),
         seen=_seen if seen is None else seen,
     )
