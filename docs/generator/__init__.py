@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from docs.generator import cli, configuration, errors, records, rooms, rooms_picture, wire
+from docs.generator import cli, configuration, errors, records, rooms, rooms_picture, sdk, wire
 from vitale_protocol import schemas
 
 __all__ = ["FILES", "ROOT", "stale", "write"]
@@ -25,6 +25,7 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/reference/configuration.md": configuration.page,
     "docs/reference/errors.md": errors.page,
     "docs/reference/records.md": records.page,
+    "docs/reference/sdk.md": sdk.page,
     "docs/reference/wire.md": wire.page,
     "docs/explanation/rooms.md": rooms.page,
     "docs/pictures/rooms.svg": rooms_picture.picture,

@@ -1,6 +1,7 @@
 """The documents say everything that the code has, nothing that it has not, and their examples hold."""
 
 import datetime as dt
+import inspect
 import json
 import re
 import shlex
@@ -15,6 +16,7 @@ import click
 import msgspec
 import pytest
 
+import vitale_reader
 from docs.generator import configuration, wire
 from docs.generator.cli import commands
 from docs.generator.cli import root as command_line
@@ -74,6 +76,18 @@ def reference(page: str) -> str:
 
 class TestEverythingIsDocumented:
     """Independently of the generator: a thing that it forgot would be missing in a page that is not stale."""
+
+    def test_public_names_of_the_sdk(self) -> None:
+        text = reference("sdk.md")
+        modules = {"aio", "errors"}
+        missing = [
+            name for name in {*vitale_reader.__all__} - modules if f"`{name}`" not in text and f"## {name}" not in text
+        ]
+        assert [] == missing
+        owners = (vitale_reader.Connection, vitale_reader.Presentation, vitale_reader.Lease, vitale_reader.Pairing)
+        methods = {name for owner in owners for name, _ in inspect.getmembers(owner, callable) if name[0] != "_"}
+        assert {"read", "reading", "lease", "acknowledge", "transmit", "save"} <= methods
+        assert methods <= set(re.findall(r"^### `(\w+)`$", text, flags=re.MULTILINE))
 
     def test_the_generated_pages_are_what_the_code_says(self) -> None:
         # A process of its own: the texts of the command line are made once, in one language.
