@@ -1,43 +1,78 @@
-// One token in Java 17, a single file without any dependency: java Client.java
+// One token in Java 17, a single file without any dependency.
+//
+// Run it as `java Client.java` for the daemon's Unix socket, or as `java Client.java PAIRING.json` for TLS with the file
+// that `vitale-reader clients add` wrote.
 //
 // Java has no JSON in its library. The few members needed are cut out of the text by name, which is enough to show the
 // protocol and not enough for a product: take a JSON library there. The signature is verified with java.security.
 
+import java.io.BufferedInputStream;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.math.BigInteger;
+import java.net.SocketException;
 import java.net.StandardProtocolFamily;
+import java.net.URI;
 import java.net.UnixDomainSocketAddress;
-import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.AlgorithmParameters;
 import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
+import java.security.KeyStore;
+import java.security.MessageDigest;
 import java.security.PublicKey;
 import java.security.SecureRandom;
 import java.security.Signature;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateException;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
 import java.security.spec.ECGenParameterSpec;
 import java.security.spec.ECParameterSpec;
 import java.security.spec.ECPoint;
 import java.security.spec.ECPublicKeySpec;
+import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Base64;
+import java.util.HexFormat;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLSocket;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.X509TrustManager;
 
 public class Client {
-    private final SocketChannel channel;
-    private final ByteBuffer buffer = ByteBuffer.allocate(1 << 20).limit(0); // docs/reference/wire.md, "Limits"
+    private final InputStream input;
+    private final OutputStream output;
     private int lastId = 0;
 
-    Client(Path socket) throws IOException {
-        channel = SocketChannel.open(StandardProtocolFamily.UNIX);
-        channel.connect(UnixDomainSocketAddress.of(socket));
+    Client(InputStream input, OutputStream output) {
+        this.input = new BufferedInputStream(input);
+        this.output = output;
     }
 
-    public static void main(String[] arguments) throws IOException, GeneralSecurityException {
-        Client daemon = new Client(socketPath());
+    public static void main(String[] arguments) {
+        try {
+            read(arguments.length > 0 ? overTls(Files.readString(Path.of(arguments[0]))) : overUnix());
+        } catch (NoSuchFileException | SocketException error) {
+            System.err.println("No daemon answers: start one with `vitale-reader serve`. (" + error.getMessage() + ")");
+            System.exit(1);
+        } catch (IOException | GeneralSecurityException error) {
+            System.err.println(error.getMessage());
+            System.exit(1);
+        }
+    }
+
+    static void read(Client daemon) throws IOException, GeneralSecurityException {
         String session = daemon.call("session.open",
             "{\"protocol\": [1], \"client\": {\"name\": \"java\"}, \"language\": \"fr\"}");
         byte[] random = new byte[24];
@@ -46,31 +81,84 @@ public class Client {
         String result = daemon.call("presentation.request",
             "{\"nonce\": \"" + nonce + "\", \"scopes\": [\"identity\"], \"timeout_ms\": 60000}");
         String claims = verified(text(result, "token"), session, nonce);
-        // The holder's own entry is the one at `porteur`; with the scope `identity` the holder is alone.
-        System.out.println(text(claims, "nom_usuel") + " " + text(claims, "prenom"));
+        // With the scope `identity` the holder is alone. A phone's code names nobody until the apCV service has answered.
+        System.out.println(has(claims, "nom_usuel") ? text(claims, "nom_usuel") + " " + text(claims, "prenom") : "nobody is named");
         System.out.println("  token verified: ES256, key of the station, audience, nonce, expiry");
         System.out.println("  proof " + text(claims, "method") + ", verified: " + bare(claims, "verified")
             + ", origin: " + text(claims, "origin"));
         daemon.call("outbox.ack", "{\"jti\": [\"" + text(claims, "jti") + "\"]}");
     }
 
-    static Path socketPath() throws IOException {
+    static Client overUnix() throws IOException {
         String home = System.getenv("VITALE_READER_HOME");
         String runtime = System.getenv("XDG_RUNTIME_DIR");
         Path run = home != null ? Path.of(home, "run")
             : runtime != null ? Path.of(runtime, "vitale-reader")
             : Path.of(System.getProperty("user.home"), ".local/state/vitale-reader/run");
-        return Path.of(text(Files.readString(run.resolve("endpoints.json")), "unix"));
+        String endpoints = Files.readString(run.resolve("endpoints.json"));
+        if (!has(endpoints, "unix")) {
+            throw new IOException("The daemon has no Unix socket here: name a pairing file, for TLS.");
+        }
+        SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
+        channel.connect(UnixDomainSocketAddress.of(text(endpoints, "unix")));
+        return new Client(Channels.newInputStream(channel), Channels.newOutputStream(channel));
+    }
+
+    // The handshake fails, before anything is said, where the certificate is not the one of the pairing.
+    static Client overTls(String pairing) throws IOException, GeneralSecurityException {
+        String pin = text(pairing, "daemon_certificate_sha256").replace(":", "").toLowerCase();
+        TrustManager onlyThisDaemon = new X509TrustManager() {
+            public void checkServerTrusted(X509Certificate[] chain, String type) throws CertificateException {
+                try {
+                    byte[] digest = MessageDigest.getInstance("SHA-256").digest(chain[0].getEncoded());
+                    if (HexFormat.of().formatHex(digest).equals(pin)) {
+                        return;
+                    }
+                } catch (GeneralSecurityException error) {
+                    throw new CertificateException(error);
+                }
+                throw new CertificateException("This is not the daemon of the pairing: another program holds its port.");
+            }
+
+            public void checkClientTrusted(X509Certificate[] chain, String type) throws CertificateException {
+                throw new CertificateException("this is a client");
+            }
+
+            public X509Certificate[] getAcceptedIssuers() {
+                return new X509Certificate[0];
+            }
+        };
+        SSLContext context = SSLContext.getInstance("TLSv1.3");
+        context.init(ownKey(pairing).getKeyManagers(), new TrustManager[] {onlyThisDaemon}, null);
+        URI address = URI.create(text(pairing, "address"));
+        String host = address.getHost().replaceAll("^\\[|\\]$", "");
+        SSLSocket socket = (SSLSocket) context.getSocketFactory().createSocket(host, address.getPort());
+        socket.setEnabledProtocols(new String[] {"TLSv1.3"});
+        socket.startHandshake();
+        return new Client(socket.getInputStream(), socket.getOutputStream());
+    }
+
+    // The client's certificate and key, both PEM in the pairing.
+    static KeyManagerFactory ownKey(String pairing) throws IOException, GeneralSecurityException {
+        Certificate certificate = CertificateFactory.getInstance("X.509")
+            .generateCertificate(new ByteArrayInputStream(text(pairing, "certificate").getBytes(StandardCharsets.US_ASCII)));
+        String key = text(pairing, "private_key").replaceAll("-----[A-Z ]+-----|\\s", "");
+        KeyStore store = KeyStore.getInstance("PKCS12");
+        store.load(null, null);
+        store.setKeyEntry("client",
+            KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(Base64.getDecoder().decode(key))),
+            new char[0], new Certificate[] {certificate});
+        KeyManagerFactory keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+        keys.init(store, new char[0]);
+        return keys;
     }
 
     // Sends one call, shows the progress, and returns the text of the answer to it.
     String call(String method, String params) throws IOException {
         int id = ++lastId;
         String request = "{\"jsonrpc\": \"2.0\", \"id\": " + id + ", \"method\": \"" + method + "\", \"params\": " + params + "}\n";
-        ByteBuffer bytes = StandardCharsets.UTF_8.encode(request);
-        while (bytes.hasRemaining()) {
-            channel.write(bytes);
-        }
+        output.write(request.getBytes(StandardCharsets.UTF_8));
+        output.flush();
         while (true) {
             String line = readLine();
             if (line.contains("\"presentation.progress\"")) {
@@ -86,21 +174,14 @@ public class Client {
     }
 
     private String readLine() throws IOException {
-        var line = new java.io.ByteArrayOutputStream();
-        while (true) {
-            while (buffer.hasRemaining()) {
-                byte next = buffer.get();
-                if (next == '\n') {
-                    return line.toString(StandardCharsets.UTF_8);
-                }
-                line.write(next);
+        var line = new ByteArrayOutputStream();
+        for (int next = input.read(); next != '\n'; next = input.read()) {
+            if (next < 0) {
+                throw new IOException("The daemon hung up.");
             }
-            buffer.clear();
-            if (channel.read(buffer) < 0) {
-                throw new IOException("the daemon hung up");
-            }
-            buffer.flip();
+            line.write(next);
         }
+        return line.toString(StandardCharsets.UTF_8);
     }
 
     // Throws where the token is not what was asked for; returns what it says. A service would also remember `jti`.
@@ -148,8 +229,13 @@ public class Client {
         }
     }
 
+    static boolean has(String json, String name) {
+        return Pattern.compile("\"" + name + "\"\\s*:\\s*\"").matcher(json).find();
+    }
+
     static String text(String json, String name) {
-        return cut(json, "\"" + name + "\"\\s*:\\s*\"((?:[^\"\\\\]++|\\\\.)*+)\"");
+        String escaped = cut(json, "\"" + name + "\"\\s*:\\s*\"((?:[^\"\\\\]++|\\\\.)*+)\"");
+        return escaped.replace("\\n", "\n").replace("\\/", "/").replace("\\\"", "\"");
     }
 
     static String bare(String json, String name) {

@@ -28,7 +28,7 @@ def main() -> None:
             except PresentationTimeout:
                 continue  # a quiet hour
             except (AmbiguousMedium, PresentationError, ReaderError) as error:
-                print(f"{error.data.get('message')}\n  {error.data.get('remedy')}")
+                print(f"{error.title}\n  {error.remedy}")
                 if not isinstance(where := error.data.get("reader"), str):
                     raise  # no card was at fault: no reader, or several cards at once
                 reader.wait_until_empty(where)
@@ -59,4 +59,4 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         print()
     except vitale_reader.VitaleError as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(f"{error.title}\n  {error.cause}\n  {error.remedy}") from error

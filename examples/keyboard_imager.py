@@ -18,7 +18,7 @@ def main() -> None:
             try:
                 found = reader.submit(line, scopes=["identity", "nir"], purpose="fse", acknowledge=False)
             except (PresentationError, ResolverError) as error:
-                print(f"{error.data.get('message')}\n  {error.data.get('remedy')}")
+                print(f"{error.title}\n  {error.remedy}")
                 continue
             bill(found)
             found.acknowledge()  # only now: had this program died before, pending() would have given the token again

@@ -1,14 +1,21 @@
 """Each example gets its token from a real daemon process."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import vitale_reader
+from tests.sdk.fake_daemon import FakeDaemon, Talk
+from vitale_protocol.methods import Result
+from vitale_protocol.records import Record
+from vitale_protocol.session.session import Called
 from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -23,19 +30,34 @@ def station() -> Iterator[DemoEnvironment]:
         yield running
 
 
-def run(station: DemoEnvironment, *command: str, given: str = "") -> str:
-    done = subprocess.run(
+def ended(home: Path, *command: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command,
         input=given,
-        env={**os.environ, "VITALE_READER_HOME": str(station.home), "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "VITALE_READER_HOME": str(home), "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         encoding="utf-8",
         timeout=50,
         check=False,
     )
+
+
+def run(station: DemoEnvironment, *command: str, given: str = "") -> str:
+    done = ended(station.home, *command, given=given)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def pairing(station: DemoEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tls = station.endpoints.tls
+    assert tls is not None
+    with vitale_reader.connect(home=station.home) as admin:
+        added = admin.add_client("essai", scopes="identity", transports="tls")
+    file = tmp_path_factory.mktemp("pairing") / "pairing.json"
+    vitale_reader.Pairing.of(added, address=f"tls://{tls.host}:{tls.port}").save(file)
+    return file
 
 
 def runtime(name: str) -> str:
@@ -58,14 +80,6 @@ def test_service_asyncio(station: DemoEnvironment) -> None:
     assert "token verified; reading not authenticated (card-clear-read), origin simulated" in said
 
 
-def test_plain_socket(station: DemoEnvironment) -> None:
-    # -I: nothing of this environment, the standard library alone.
-    said = run(station, sys.executable, "-I", "-S", str(EXAMPLES / "plain_socket.py"))
-    assert HOLDER in said
-    assert "signature not verified by this program" in said
-    assert "proof card-clear-read, verified: False, origin: simulated" in said
-
-
 def test_keyboard_imager(station: DemoEnvironment) -> None:
     ins = "IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8S3SARAHS4GARCIAS5FS625-01-1977S701154"
     typed = f"VITALESIM.typed\nVITALESIM.typed\n{ins}\n277010115400329"
@@ -77,18 +91,80 @@ def test_keyboard_imager(station: DemoEnvironment) -> None:
     assert len(said.splitlines()) >= 8
 
 
-def test_node(station: DemoEnvironment) -> None:
-    said = run(station, runtime("node"), str(EXAMPLES / "client.mjs"))
-    assert HOLDER in said
-    assert "token verified: ES256" in said
-    assert "proof card-clear-read, verified: false, origin: simulated" in said
+# Programs that speak the protocol by themselves: how each is started, and what it says of the token it got.
+PLAIN = {
+    # -I: nothing of this environment, the standard library alone.
+    "plain_socket.py": ((sys.executable, "-I", "-S"), "signature not verified by this program"),
+    "client.mjs": (("node",), "token verified: ES256"),
+    "Client.java": (("java",), "token verified: ES256"),
+}
+plain = pytest.mark.parametrize("name", PLAIN)
 
 
-def test_java(station: DemoEnvironment) -> None:
-    said = run(station, runtime("java"), str(EXAMPLES / "Client.java"))
+def command(name: str, *arguments: str) -> tuple[str, ...]:
+    (program, *options), _ = PLAIN[name]
+    return (runtime(program), *options, str(EXAMPLES / name), *arguments)
+
+
+@plain
+@pytest.mark.parametrize("over", ["unix", "tls"])
+def test_plain_programs(station: DemoEnvironment, pairing: Path, name: str, over: str) -> None:
+    said = run(station, *command(name, *([str(pairing)] if over == "tls" else [])))
     assert HOLDER in said
-    assert "token verified: ES256" in said
-    assert "proof card-clear-read, verified: false, origin: simulated" in said
+    assert PLAIN[name][1] in said
+    assert "proof card-clear-read, verified: false, origin: simulated" in said.lower()
+
+
+@plain
+def test_plain_programs_talk_to_no_other_daemon(station: DemoEnvironment, pairing: Path, tmp_path: Path, name: str) -> None:
+    paired = json.loads(pairing.read_text("utf-8"))
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({**paired, "daemon_certificate_sha256": "00" * 32}), "utf-8")
+    done = ended(station.home, *command(name, str(other)))
+    assert done.returncode == 1
+    assert "not the daemon of the pairing" in done.stderr
+    assert done.stdout == ""
+
+
+@plain
+def test_plain_programs_cope_with_a_record_that_names_nobody(name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="vr-") as folder:
+        daemon = FakeDaemon(Path(folder))
+
+        def issue(_: Talk, call: Called) -> Result:
+            nonce = getattr(call.params, "nonce", "")
+            return daemon.issue(nonce, medium="apcv-qr", record=Record())
+
+        daemon.handlers["presentation.request"] = issue
+        daemon.start()
+        try:
+            done = ended(Path(folder), *command(name))
+        finally:
+            daemon.close()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nobody is named" in done.stdout
+    assert daemon.outbox == {}
+
+
+@plain
+@pytest.mark.parametrize("left", ["nothing", "a socket of a daemon that is gone"])
+def test_plain_programs_say_that_no_daemon_runs(tmp_path: Path, name: str, left: str) -> None:
+    if left != "nothing":
+        (tmp_path / "run").mkdir()
+        endpoints = {"pid": 1, "version": "0", "unix": str(tmp_path / "gone.sock")}
+        (tmp_path / "run" / "endpoints.json").write_text(json.dumps(endpoints), "utf-8")
+    done = ended(tmp_path, *command(name))
+    assert done.returncode == 1
+    assert done.stderr.startswith("No daemon answers: start one with `vitale-reader serve`.")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["counter.py", "service_asyncio.py", "keyboard_imager.py"])
+def test_programs_with_the_sdk_say_it_in_words(tmp_path: Path, name: str) -> None:
+    done = ended(tmp_path, sys.executable, str(EXAMPLES / name), given="typed\n")
+    assert done.returncode == 1
+    assert "vitale-reader serve" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_every_example_is_told_of_and_run() -> None:
