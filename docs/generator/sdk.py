@@ -1,6 +1,5 @@
 """docs/reference/sdk.md: the public names of the SDK, with their signatures and docstrings."""
 
-import collections.abc
 import inspect
 import re
 import types
@@ -43,7 +42,6 @@ in [the record](records.md).
 
 CLASSES = ("Presentation", "PendingRead", "Lease", "Pairing", "ReaderChange", "SeenTokens")
 FUNCTIONS = ("verify",)
-_CONTAINERS = {collections.abc.AsyncGenerator: "AsyncGenerator", collections.abc.Generator: "Generator"}
 
 
 def public() -> dict[str, object]:
@@ -73,8 +71,8 @@ def annotation(kind: object) -> str:
         return " | ".join(map(annotation, parts))
     if origin is typing.Literal:
         return " | ".join(f'"{part}"' for part in parts)
-    if origin is collections.abc.Callable:
-        taken = parts[0] if isinstance(parts[0], list) else []
+    if getattr(origin, "__name__", "") == "Callable":
+        taken = typing.cast("list[object]", parts[0])
         return f"Callable[[{', '.join(map(annotation, taken))}], {annotation(parts[1])}]"
     if origin is not None:
         inside = ", ".join("..." if part is Ellipsis else annotation(part) for part in parts)
@@ -148,7 +146,7 @@ def call(level: str, name: str, function: object) -> str:
 # ── classes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def members(owner: type) -> Iterator[tuple[str, object]]:
+def members(owner: type[typing.Any]) -> Iterator[tuple[str, object]]:
     """The public members that a class of ours defines or inherits, in the order of the code."""
     seen = dict[str, object]()
     for base in owner.__mro__:
@@ -157,7 +155,7 @@ def members(owner: type) -> Iterator[tuple[str, object]]:
     yield from seen.items()
 
 
-def values(owner: type) -> list[tuple[str, str, str]]:
+def values(owner: type[typing.Any]) -> list[tuple[str, str, str]]:
     """The attributes and properties of a class: name, type, meaning."""
     told = attributes(owner)
     rows = list[tuple[str, str, str]]()
@@ -172,14 +170,14 @@ def values(owner: type) -> list[tuple[str, str, str]]:
     return rows
 
 
-def section(name: str, owner: type) -> str:
+def section(name: str, owner: type[typing.Any]) -> str:
     """The section of a class."""
     given, owner = typing.get_args(owner), typing.get_origin(owner) or owner
     parts = [f"## {name}", sections(owner)[0]]
     if rows := values(owner):
         parts.append(table(("attribute", "type", ""), ((f"`{key}`", f"`{kind}`", said) for key, kind, said in rows)))
     for key, member in members(owner):
-        function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+        function: object = getattr(member, "__func__", member)  # of a class method, what it calls
         if isinstance(function, types.FunctionType):
             parts.append(call("###", key, function))
     text = "\n\n".join(parts)
@@ -193,7 +191,7 @@ def type_rows() -> Iterator[tuple[str, str]]:
     for name, value in public().items():
         if is_words(value):
             yield f"`{name}`", ", ".join(f"`{word}`" for word in typing.get_args(value))
-        elif isinstance(value, type) and name not in {*CLASSES, "Connection", "VitaleError"}:
+        elif inspect.isclass(value) and name not in {*CLASSES, "Connection", "VitaleError"}:
             told_there = issubclass(value, records.Part) and name != "Record"
             link = f" ([the record](records.md#{anchor(name)}))" if told_there else ""
             yield f"`{name}`", (sentence(value) or "A value.") + link

@@ -45,7 +45,7 @@ def mentioned(annotation: object) -> Iterator[type]:
     origin = typing.get_origin(annotation)
     for part in (origin, *typing.get_args(annotation)):
         if isinstance(part, list):  # the parameters of a Callable
-            for each in part:
+            for each in typing.cast("list[object]", part):
                 yield from mentioned(each)
         elif part is not None and not isinstance(part, str | int):
             yield from mentioned(part)
@@ -53,7 +53,7 @@ def mentioned(annotation: object) -> Iterator[type]:
 
 def touched(owner: object) -> Iterator[type]:
     """Our classes in the signatures, properties and members of a public class or function."""
-    if not isinstance(owner, type):
+    if not inspect.isclass(owner):
         functions: list[object] = [owner]
     else:
         functions = [value for name, value in inspect.getmembers(owner) if not name.startswith("_")]

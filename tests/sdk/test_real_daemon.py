@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import vitale_reader
-from vitale_protocol.errors import NotAuthorised, PresentationTimeout, TokenInvalid, VitaleError
+from vitale_protocol.errors import Cancelled, NotAuthorised, PresentationTimeout, TokenInvalid, VitaleError
 from vitale_reader import Pairing
 from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.client.address import TlsAddress
@@ -74,6 +74,23 @@ def test_a_revoked_client_is_refused(station: DemoEnvironment) -> None:
 def test_nothing_presented(station: DemoEnvironment) -> None:
     with vitale_reader.connect(home=station.home) as reader, pytest.raises(PresentationTimeout):
         reader.read(timeout=1)
+
+
+def test_one_read_is_given_up_and_the_other_gets_the_card(station: DemoEnvironment) -> None:
+    assert station.slot is not None
+    with vitale_reader.connect(home=station.home) as reader:
+        (there,) = reader.readers()
+        with reader.reading(readers=there.id) as first, reader.reading(readers=there.id, scopes="nir") as second:
+            first.cancel()
+            with pytest.raises(Cancelled):
+                first.result()
+            station.slot.insert("adulte")
+            assert second.result().claims.scopes == ("nir",)
+        with pytest.raises(PresentationTimeout) as left:
+            reader.wait_until_empty(there.id, timeout=0.1)
+        assert left.value.variant == "left"
+        station.slot.remove()
+        reader.wait_until_empty(there.id, timeout=20)
 
 
 def test_rotation_of_the_keys_is_followed(card: DemoEnvironment) -> None:

@@ -15,7 +15,7 @@ OWN = {"open", "close", "cancel"}
 
 
 def public(owner: type) -> list[str]:
-    return sorted(name for name, value in inspect.getmembers(owner, inspect.isroutine) if not name.startswith("_"))
+    return sorted(name for name, _ in inspect.getmembers(owner, inspect.isroutine) if not name.startswith("_"))
 
 
 PAIRS = [

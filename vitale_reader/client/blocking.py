@@ -83,9 +83,11 @@ def _reading(
         def start(told: Callable[[PresentationProgress | None], None]) -> concurrent.futures.Future[Presentation]:
             if on_progress is not None:
                 kwargs["on_progress"] = told
-            return self._begin(lambda inner: method(inner, *args, **kwargs), told)
+            work = self._begin  # pyright: ignore[reportPrivateUsage]  # made for that class
+            return work(lambda inner: method(inner, *args, **kwargs), told)
 
-        return BlockingPendingRead(start, on_progress, self._settings.language)
+        language = self._settings.language  # pyright: ignore[reportPrivateUsage]  # made for that class
+        return BlockingPendingRead(start, on_progress, language)
 
     return call
 
@@ -101,7 +103,8 @@ def _stream(
 
     @twin(method, says=says, returns=returns)
     def call(self: "Connection", /, *args: P.args, **kwargs: P.kwargs) -> Generator[U, None, None]:
-        with contextlib.closing(self._iterate(lambda inner: method(inner, *args, **kwargs))) as stream:
+        iterate = self._iterate  # pyright: ignore[reportPrivateUsage]  # made for that class
+        with contextlib.closing(iterate(lambda inner: method(inner, *args, **kwargs))) as stream:
             for each in stream:
                 yield given(self, each)
 

@@ -88,4 +88,6 @@ class ReaderChange:
 
 def several(given: NameT | Iterable[NameT]) -> tuple[NameT, ...]:
     """One name or several: a text is one, and not its letters."""
-    return (given,) if isinstance(given, str) else tuple(given)
+    if isinstance(given, str):
+        return (given,)  # pyright: ignore[reportReturnType]  # a text that is a NameT is one
+    return tuple(given)

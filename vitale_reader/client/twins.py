@@ -39,7 +39,8 @@ def blocking(
     """
 
     def call(self: Twin[InnerT], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._awaited(lambda inner: method(inner, *args, **kwargs))
+        awaited = self._awaited  # pyright: ignore[reportPrivateUsage]  # this is a method of that class
+        return awaited(lambda inner: method(inner, *args, **kwargs))
 
     return twin(method, says=says)(call)
 

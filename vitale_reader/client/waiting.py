@@ -66,7 +66,7 @@ class BlockingPendingRead(Generic[T]):
     ) -> None:
         self._start = start
         self._on_progress = on_progress
-        self._language = language
+        self._language: Language = language
         self._steps: queue.SimpleQueue[PresentationProgress | None] = queue.SimpleQueue()
         self._future: concurrent.futures.Future[T] | None = None
 
