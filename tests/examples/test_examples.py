@@ -116,7 +116,9 @@ def test_plain_programs(station: DemoEnvironment, pairing: Path, name: str, over
 
 
 @plain
-def test_plain_programs_talk_to_no_other_daemon(station: DemoEnvironment, pairing: Path, tmp_path: Path, name: str) -> None:
+def test_plain_programs_talk_to_no_other_daemon(
+    station: DemoEnvironment, pairing: Path, tmp_path: Path, name: str
+) -> None:
     paired = json.loads(pairing.read_text("utf-8"))
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**paired, "daemon_certificate_sha256": "00" * 32}), "utf-8")

@@ -8,7 +8,7 @@ import pytest
 
 import vitale_reader
 from tests.sdk.fake_daemon import FakeDaemon
-from vitale_reader.client import blocking, blocking_lease, connection, leasing
+from vitale_reader.client import blocking, connection, leasing
 from vitale_reader.client.connection import Connection as AsyncConnection
 
 OWN = {"open", "close", "cancel"}
@@ -20,7 +20,7 @@ def public(owner: type) -> list[str]:
 
 PAIRS = [
     (f"{theirs.__name__}.{name}", getattr(theirs, name), getattr(ours, name))
-    for theirs, ours in ((connection.Connection, blocking.Connection), (leasing.Lease, blocking_lease.Lease))
+    for theirs, ours in ((connection.Connection, blocking.Connection), (leasing.Lease, leasing.BlockingLease))
     for name in public(ours)
     if name not in OWN
 ]
@@ -28,7 +28,7 @@ PAIRS = [
 
 def test_each_shape_has_what_the_other_has() -> None:
     assert set(public(connection.Connection)) | {"open"} == set(public(blocking.Connection))
-    assert {"transmit", "renew"} == set(public(blocking_lease.Lease)) <= set(public(leasing.Lease))
+    assert {"transmit", "renew"} == set(public(leasing.BlockingLease)) <= set(public(leasing.Lease))
     assert public(connection.Presentation) == public(blocking.Presentation)
 
 

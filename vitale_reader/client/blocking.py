@@ -21,7 +21,6 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 from vitale_protocol.errors import Cancelled, LocalMisuse
 from vitale_protocol.events import PresentationProgress
 from vitale_reader.client import connection, leasing, presentation
-from vitale_reader.client.blocking_lease import Lease
 from vitale_reader.client.connection import Presentation as AsyncPresentation
 from vitale_reader.client.connection import Settings
 from vitale_reader.client.presentation import ReaderChange
@@ -53,6 +52,7 @@ class Presentation(presentation.Presentation):
         self.connection.acknowledge(self.jti)
 
 
+Lease = leasing.BlockingLease
 PendingRead = BlockingPendingRead[Presentation]
 
 

@@ -1,7 +1,9 @@
-"""A lease, as its holder uses it: the card in a reader for this program's own commands."""
+"""A lease, as its holder uses it in either shape of the SDK: the card in a reader for its own commands."""
 
 import contextlib
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from vitale_protocol.errors import DaemonUnreachable, LocalMisuse, ShuttingDown, VitaleError
 from vitale_protocol.events import Event, LeaseEnded, LeaseWhy
@@ -16,11 +18,14 @@ from vitale_protocol.methods import (
     LeaseRenewed,
 )
 from vitale_reader.client.reconnecting import SERVICE_TIMEOUT, ReconnectingTransport
+from vitale_reader.client.twins import Twin, blocking
 
-__all__ = ["Lease", "LeaseFacts", "LeaseState", "Leases"]
+__all__ = ["BlockingLease", "Lease", "LeaseFacts", "LeaseState", "Leases"]
 
 # docs/reference/wire.md, "lease.acquire": ttl_ms is 100 to 60 000.
 SHORTEST, LONGEST = 0.1, 60.0
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -109,6 +114,22 @@ class Lease(LeaseFacts):
     def end(self, why: LeaseWhy) -> None:
         """Notes why it ended; the first reason counts."""
         self.state.ended = self.state.ended or why
+
+
+class BlockingLease(LeaseFacts, Twin[Lease]):
+    """A card that is held, for a blocking program."""
+
+    def __init__(self, inner: Lease, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+        super().__init__(inner.state)
+        self._inner = inner
+        self._run = run
+
+    transmit = blocking(Lease.transmit)
+    renew = blocking(Lease.renew)
+
+    def _awaited(self, work: Callable[[Lease], Coroutine[Any, Any, T]]) -> T:
+        result: T = self._run(work(self._inner))
+        return result
 
 
 class Leases:

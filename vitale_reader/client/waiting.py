@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import queue
-import sys
 from collections.abc import Callable
 from typing import Generic, Self, TypeVar
 
@@ -10,13 +9,11 @@ from vitale_protocol.catalogue import Language
 from vitale_protocol.errors import Cancelled, LocalMisuse, VitaleError
 from vitale_protocol.events import PresentationProgress
 from vitale_reader.client.session_transport import OnProgress
+from vitale_reader.client.system import SLICE
 
 __all__ = ["BlockingPendingRead", "result_of"]
 
 T = TypeVar("T")
-
-# Waiting without end cannot be interrupted by Ctrl-C on Windows; elsewhere it can, and costs nothing.
-SLICE = 0.2 if sys.platform == "win32" else None
 
 
 def result_of(future: concurrent.futures.Future[T], language: Language) -> T:
