@@ -26,6 +26,9 @@ settings.register_profile("quick", max_examples=15)
 _DIRECTORY = pytest.StashKey[Path]()
 READERS = ("Virtual PCD",)
 
+POSIX_FIXTURES = {"pcsc_service", "postgres", "site_database"}
+POSIX_ROOMS = {"benchmarks", "end_to_end", "examples"}
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Points libpcsclite at the run's own service, whether or not a test starts it: never at the machine's.
@@ -43,6 +46,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[_DIRECTORY])
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what ``-m`` does not name
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs POSIX by what it asks for, and the rooms whose daemons are asked on their Unix sockets."""
+    for item in items:
+        asked = set(item.fixturenames) if isinstance(item, pytest.Function) else set[str]()
+        if asked & POSIX_FIXTURES or POSIX_ROOMS & set(item.path.parts):
+            item.add_marker(pytest.mark.posix)
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ def with_access(folder: Path, work: Callable[[Access], Awaitable[None]]) -> None
     asyncio.run(main())
 
 
+@pytest.mark.posix
 def test_a_client_can_be_paired_for_the_transports_that_there_are_and_for_no_other() -> None:
     shared = {"stream", "listening"}  # what both are made of, and which of them a station has
     there_are = {module.name for module in iter_modules(transports.__path__)} - shared

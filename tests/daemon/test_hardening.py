@@ -26,6 +26,8 @@ from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.transports.peers import own_uid, uids
 from vitale_reader.home import Endpoints, Home
 
+pytestmark = pytest.mark.posix
+
 NONCE = "n" * 22
 OPEN = {"jsonrpc": "2.0", "id": 1, "method": "session.open", "params": {"protocol": [1], "client": {"name": "x"}}}
 

@@ -16,6 +16,8 @@ from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.home import Endpoints
 
+pytestmark = pytest.mark.posix
+
 NONCE = "n" * 22
 
 

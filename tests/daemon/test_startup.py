@@ -89,12 +89,14 @@ def refused_by_serve(home: Home, tools: Any) -> str:
         return error.reason
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("settings", REFUSED.values(), ids=REFUSED)
 def test_what_check_refuses_serve_refuses(settings: str, tmp_path: Path, tools: Any) -> None:
     home = home_of(tmp_path, settings)
     assert (refused_by_check(home), refused_by_serve(home, tools)) == ("configuration_invalid", "configuration_invalid")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("settings", ACCEPTED.values(), ids=ACCEPTED)
 def test_what_check_accepts_serve_accepts(settings: str, tmp_path: Path, tools: Any) -> None:
     home = home_of(tmp_path, settings)

@@ -24,6 +24,8 @@ from vitale_protocol.methods import PresentationCancel, PresentationRequest, Pre
 from vitale_protocol.session.session import Called
 from vitale_reader.client.blocking import Connection
 
+pytestmark = pytest.mark.posix
+
 NONCE = "abcdefghijklmnopqrstuvwxyz"
 
 

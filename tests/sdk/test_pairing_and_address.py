@@ -108,6 +108,7 @@ def publish(home: Home, endpoints: Endpoints) -> None:
     home.endpoints_file.write_bytes(msgspec.json.encode(endpoints))
 
 
+@pytest.mark.posix
 def test_the_unix_socket_comes_first(tmp_path: Path) -> None:
     home = Home.under(tmp_path)
     tls = TlsEndpoint(host="127.0.0.1", port=5, sha256="00")

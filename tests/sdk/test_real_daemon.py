@@ -11,6 +11,8 @@ from vitale_reader import Pairing
 from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.client.address import TlsAddress
 
+pytestmark = pytest.mark.posix
+
 
 @pytest.fixture(scope="module")
 def station() -> Iterator[DemoEnvironment]:

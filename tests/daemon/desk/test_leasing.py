@@ -8,6 +8,8 @@ import pytest
 from vitale_drivers.base import ReaderChanged, ReaderRemoved, Unlease, Unleased
 from vitale_protocol.events import Reader
 
+pytestmark = pytest.mark.posix
+
 READER = "pcsc:slot"
 SECRET = "00B0000042"
 

@@ -143,6 +143,7 @@ def orders(counter: Any) -> list[float]:
     return [command.every for _, command in counter.sent if isinstance(command, Preview)]
 
 
+@pytest.mark.posix
 def test_a_session_sees_what_the_camera_sees(counter: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
@@ -166,6 +167,7 @@ def test_a_session_sees_what_the_camera_sees(counter: Any, caplog: pytest.LogCap
     assert base64.b64encode(JPEG).decode() not in caplog.text
 
 
+@pytest.mark.posix
 def test_another_session_sees_nothing(counter: Any) -> None:
     async def main() -> None:
         async with (
@@ -186,6 +188,7 @@ def test_another_session_sees_nothing(counter: Any) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.posix
 def test_it_ends_with_its_session(counter: Any) -> None:
     async def main() -> None:
         async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as stays:
@@ -201,6 +204,7 @@ def test_it_ends_with_its_session(counter: Any) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.posix
 def test_it_ends_with_its_reader(counter: Any) -> None:
     async def work(line: Any) -> None:
         counter.put_optics()
@@ -214,6 +218,7 @@ def test_it_ends_with_its_reader(counter: Any) -> None:
     counter.run(work)
 
 
+@pytest.mark.posix
 def test_a_driver_shows_no_pictures_of_anothers_camera(counter: Any) -> None:
     async def work(line: Any) -> None:
         counter.put_optics()
@@ -225,6 +230,7 @@ def test_a_driver_shows_no_pictures_of_anothers_camera(counter: Any) -> None:
     counter.run(work)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("every_ms", [0, 99, 10_001, -1, "fast"])
 def test_no_pace_but_a_reasonable_one(counter: Any, every_ms: object) -> None:
     async def work(line: Any) -> None:
@@ -234,6 +240,7 @@ def test_no_pace_but_a_reasonable_one(counter: Any, every_ms: object) -> None:
     counter.run(work)
 
 
+@pytest.mark.posix
 def test_it_needs_its_own_scope(counter: Any) -> None:
     async def main() -> None:
         async with counter.station() as endpoints, counter.tools.unix_line(endpoints) as admin:
@@ -255,6 +262,7 @@ def test_it_needs_its_own_scope(counter: Any) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.posix
 def test_a_client_that_does_not_read_holds_one_picture_and_is_not_cut_off(
     counter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ import pytest
 from vitale_drivers.base import Failed, Progress
 from vitale_protocol.problems import Problem
 
+pytestmark = pytest.mark.posix
+
 READER = "nfc:counter"
 WISH = {"nonce": "n" * 22, "media": ["apcv-nfc"]}
 

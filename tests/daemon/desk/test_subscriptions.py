@@ -12,6 +12,8 @@ import pytest
 from vitale_drivers.base import Failed, Progress
 from vitale_protocol.problems import Problem
 
+pytestmark = pytest.mark.posix
+
 NONCE = "s" * 22
 
 

@@ -99,6 +99,7 @@ def test_a_worker_at_rest_is_asked_once_it_has_something_to_do(tmp_path: Path) -
     with_worker("mute once ordered", tmp_path, work, beat)
 
 
+@pytest.mark.posix
 def test_a_worker_that_is_killed_is_replaced(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,8 @@ from vitale_protocol.errors import ContextUnknown, ResolverRefused, ResolverUnav
 from vitale_protocol.events import ContextExpiring, PresentationProgress
 from vitale_reader.daemon.issuing.outbox import Outbox
 
+pytestmark = pytest.mark.posix
+
 WANTED = ["identity", "context"]
 
 

@@ -12,6 +12,8 @@ from vitale_protocol.media.wedge import MANGLINGS
 from vitale_protocol.methods import MOST_TYPED, PresentationSubmit
 from vitale_reader.daemon.issuing.submission import presentation_of
 
+pytestmark = pytest.mark.posix
+
 NONCE = "n" * 22
 PHONE = "VITALESIM.opaque"
 INS = (

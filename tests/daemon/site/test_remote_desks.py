@@ -24,6 +24,8 @@ from vitale_reader.daemon.site.rows import SiteRows
 from vitale_reader.daemon.store import spool
 from vitale_reader.home import Home
 
+pytestmark = pytest.mark.posix
+
 STRING = b"opaque-string-of-a-phone"
 NONCE = "n" * 22
 NIR, NAME = "2840613990412", "MERLE-ESSAI"

@@ -12,6 +12,8 @@ from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 
+pytestmark = pytest.mark.posix
+
 
 class NfcBench(Bench):
     medium = "apcv-nfc"

@@ -174,6 +174,7 @@ def test_a_serial_adapter_is_called_by_its_serial_number(monkeypatch: pytest.Mon
     assert place.id == "nfc:0403:6001:A50285BI"
 
 
+@pytest.mark.posix
 def test_a_pseudo_terminal_is_simulated_and_a_path_that_is_not_there_is_nothing(tmp_path: Path) -> None:
     bus, link = NfcpyBus(), tmp_path / "reader"
     assert bus.places(NfcAddress("serial", str(link))) == ()
@@ -182,6 +183,7 @@ def test_a_pseudo_terminal_is_simulated_and_a_path_that_is_not_there_is_nothing(
     assert bus.places(NfcAddress("serial", str(link))) == ()
 
 
+@pytest.mark.posix
 def test_a_path_that_leads_to_a_pseudo_terminal_now_is_simulated_now(tmp_path: Path) -> None:
     bus, link = NfcpyBus(), tmp_path / "reader"
     link.symlink_to(os.devnull)
@@ -200,6 +202,7 @@ def test_a_pseudo_terminal_by_any_name_is_simulated(monkeypatch: pytest.MonkeyPa
         assert [place.simulated for place in NfcpyBus().places(NfcAddress("serial", reader.path))] == [True]
 
 
+@pytest.mark.posix
 def test_what_was_opened_is_simulated_whatever_its_place_was_taken_for() -> None:
     with Pn532Reader() as reader:
         link = NfcpyBus().open(NfcPlace("nfc:p", "p", NfcAddress("serial", reader.path), simulated=False))
@@ -247,6 +250,7 @@ def test_why_a_reader_cannot_be_opened(
     assert not variant or variant in variants(name)
 
 
+@pytest.mark.posix
 def test_a_chip_left_at_high_speed_by_a_program_that_died_is_told_to_slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
     with Pn532Reader() as reader:
         place = NfcPlace("nfc:p", "p", NfcAddress("serial", reader.path))

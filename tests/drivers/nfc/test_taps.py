@@ -32,6 +32,8 @@ from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.media.profile import SIMULATOR_AID
 from vitale_protocol.problems import Problem
 
+pytestmark = pytest.mark.posix
+
 STRING = b"an opaque string of the simulator " * 20
 SELECT = bytes((0x00, 0xA4, 0x04, 0x00, len(SIMULATOR_AID))) + SIMULATOR_AID + b"\x00"
 

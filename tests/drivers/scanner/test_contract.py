@@ -10,6 +10,8 @@ from vitale_drivers.contract import Bench, DriverContract
 from vitale_drivers.scanner.driver import ScannerDriver
 from vitale_firmware_sim.imager.device import Imager
 
+pytestmark = pytest.mark.posix
+
 GRACE = 1.0
 
 

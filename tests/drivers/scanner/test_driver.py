@@ -37,6 +37,8 @@ from vitale_protocol.errors import ReaderGone, ToolMissing
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
 from vitale_protocol.problems import Problem
 
+pytestmark = pytest.mark.posix
+
 STRING = SIMULATED_PREFIX + b"an opaque string of the simulator, as long as they are " * 3
 OTHER = SIMULATED_PREFIX + b"another opaque string"
 INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU\x1dS4GARCIA"

@@ -182,6 +182,7 @@ def test_at_a_path_that_may_not_be_asked_is_no_imager() -> None:
     assert SerialBus(ScannerSettings()).places(ScannerAddress("port", path)) == ()
 
 
+@pytest.mark.posix
 def test_a_pseudo_terminal_is_simulated_also_when_its_path_did_not_show_it(tmp_path: Path) -> None:
     made, link = SerialBus(ScannerSettings()), tmp_path / "imager"
     address = ScannerAddress("port", str(link))
@@ -198,6 +199,7 @@ def test_a_pseudo_terminal_is_simulated_also_when_its_path_did_not_show_it(tmp_p
 # ── lines ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.posix
 def test_a_line_reads_waits_is_cancelled_and_ends() -> None:
     with Imager() as imager:
         line = SerialLine(imager.path, ScannerSettings(speed=115_200, data_bits=8, parity="none", stop_bits=1))
@@ -221,6 +223,7 @@ def never(_: object) -> bool:
     return False
 
 
+@pytest.mark.posix
 def test_other_programs_are_kept_out_of_a_real_port_only(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
@@ -287,6 +290,7 @@ def test_a_port_that_another_program_reads_without_a_lock_is_busy_and_says_whose
     assert caught.value.data["holder"] == "lgo, minicom"
 
 
+@pytest.mark.posix
 def test_a_port_that_is_locked_is_busy() -> None:
     with Imager() as imager:
         place = ScannerPlace("scanner:x", "x", ScannerAddress("port", imager.path), imager.path, simulated=True)
