@@ -21,7 +21,16 @@ from typing import Final, TypeVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.x509 import BasicConstraints, Certificate, ExtensionNotFound, Name, load_der_x509_certificate
+from cryptography.x509 import (
+    BasicConstraints,
+    Certificate,
+    DuplicateExtension,
+    ExtensionNotFound,
+    InvalidVersion,
+    Name,
+    UnsupportedGeneralNameType,
+    load_der_x509_certificate,
+)
 from cryptography.x509.oid import NameOID
 
 from vitale_protocol.errors import ConfigurationInvalid
@@ -33,6 +42,9 @@ KeyT = TypeVar("KeyT")
 # A list of all authorities has some 100 KB, a bundle of all signers of one some 2 KB a signer.
 _MAX_BYTES: Final = 8 * 1024 * 1024
 _MAX_CERTIFICATES: Final = 5000
+
+# A certificate is parsed piece by piece, some pieces only when they are asked for: each of these may come of any.
+_UNREADABLE: Final = (ValueError, TypeError, InvalidVersion, DuplicateExtension, UnsupportedGeneralNameType)
 
 _ID = re.compile(r"[0-9A-Z]{4}")
 _PEM = re.compile(
@@ -122,7 +134,10 @@ def _of_certificate(certificate: Certificate, label: re.Match[bytes] | None) -> 
 
 def _names(certificate: Certificate) -> tuple[str, str]:
     """Authority and certificate by the names in it; an authority's own has no second one, whoever issued it."""
-    issuer, subject = _common_name(certificate.issuer), _common_name(certificate.subject)
+    try:
+        issuer, subject = _common_name(certificate.issuer), _common_name(certificate.subject)
+    except _UNREADABLE as error:
+        raise ConfigurationInvalid("the names in a certificate cannot be read") from error
     if _ID.fullmatch(subject) and (issuer == subject or _is_authority(certificate)):
         return subject, ""
     if _ID.fullmatch(issuer) and _ID.fullmatch(subject):
@@ -138,7 +153,7 @@ def _common_name(name: Name) -> str:
 def _is_authority(certificate: Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(BasicConstraints).value.ca
-    except (ExtensionNotFound, ValueError):
+    except (ExtensionNotFound, *_UNREADABLE):
         return False
 
 
@@ -146,7 +161,7 @@ def _usable(certificate: Certificate) -> None:
     try:
         if isinstance(certificate.public_key(), EllipticCurvePublicKey):
             return
-    except (ValueError, UnsupportedAlgorithm):
+    except (*_UNREADABLE, UnsupportedAlgorithm):
         pass
     raise ConfigurationInvalid("the key of a 2D-Doc signer is one of an elliptic curve")
 
@@ -170,14 +185,14 @@ def _decoded(text: bytes) -> Certificate:
 def _certificate(der: bytes) -> Certificate:
     try:
         return load_der_x509_certificate(der)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise ConfigurationInvalid("a certificate cannot be read") from error
 
 
 def _issued(certificate: Certificate, authority: Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(authority)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, *_UNREADABLE):
         return False
     return True
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import tomllib
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.protocol.seal_office import Office, Signatory
-from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.errors import ConfigurationInvalid, PayloadInvalid
+from vitale_protocol.media.two_d_doc.parsing import parse
+from vitale_protocol.media.two_d_doc.seals import verify_seal
 from vitale_protocol.media.two_d_doc.trust import Signer, TrustList, parse_trust_list
 
 PUBLISHED: str = tomllib.loads((Path(__file__).parents[1] / "vectors" / "two_d_doc.toml").read_text("utf-8"))[
@@ -185,3 +188,34 @@ class TestRefusals:
     def test_any_bytes(self, content: bytes, beginning: bytes) -> None:
         with contextlib.suppress(ConfigurationInvalid):
             parse_trust_list(beginning + content)
+
+
+class TestDamagedCertificates:
+    """A certificate is parsed piece by piece, some pieces only when they are asked for: none may surprise later."""
+
+    @pytest.mark.filterwarnings("ignore")  # the library warns of what it reads all the same
+    @pytest.mark.parametrize("value", [0x00, 0x01, 0x02, 0x2E, 0x7F, 0xFF])
+    def test_one_byte_that_is_another(self, one: Signatory, value: int) -> None:
+        document = parse(one.seal(b"60MARIE\x1d62D'ESSAI\x1d6921011977"))
+        whole = one.certificate.public_bytes(Encoding.DER)
+        outcomes = Counter[str]()
+        for place in range(len(whole)):
+            try:
+                trust = parse_trust_list(whole[:place] + bytes((value,)) + whole[place + 1 :])
+            except ConfigurationInvalid:
+                outcomes["refused"] += 1
+            else:
+                outcomes["read"] += 1
+                trust.untrusted()
+                with contextlib.suppress(PayloadInvalid):  # of another key
+                    verify_seal(document, trust)
+        assert {"refused", "read"} == outcomes.keys()
+
+    def test_an_issuer_that_is_no_name(self, one: Signatory) -> None:
+        whole = one.certificate.public_bytes(Encoding.DER)
+        common_name = b"\x06\x03\x55\x04\x03"
+        place = whole.index(common_name) + len(common_name)
+        damaged = whole[:place] + b"\x03" + whole[place + 1 :]  # a BIT STRING, in which no common name can be
+
+        with pytest.raises(ConfigurationInvalid, match="names in a certificate"):
+            parse_trust_list(damaged)
