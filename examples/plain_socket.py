@@ -21,22 +21,28 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
-def unix_socket() -> socket.socket:
-    """A connection to the socket of this user's daemon, whose ``endpoints.json`` tells where it is."""
-    if sys.platform == "win32":
+if sys.platform == "win32":
+
+    def unix_socket() -> socket.socket:
+        """Nothing: Python has no Unix sockets there."""
         raise SystemExit("Python has no Unix sockets on Windows: name a pairing file, for TLS.")
-    if home := os.environ.get("VITALE_READER_HOME"):
-        run = Path(home) / "run"
-    elif runtime := os.environ.get("XDG_RUNTIME_DIR"):
-        run = Path(runtime) / "vitale-reader"
-    else:
-        run = Path.home() / ".local/state/vitale-reader/run"
-    endpoints = json.loads((run / "endpoints.json").read_text("utf-8"))
-    if not endpoints.get("unix"):
-        raise SystemExit("The daemon has no Unix socket here: name a pairing file, for TLS.")
-    connection = socket.socket(socket.AF_UNIX)
-    connection.connect(endpoints["unix"])
-    return connection
+
+else:
+
+    def unix_socket() -> socket.socket:
+        """A connection to the socket of this user's daemon, whose ``endpoints.json`` tells where it is."""
+        if home := os.environ.get("VITALE_READER_HOME"):
+            run = Path(home) / "run"
+        elif runtime := os.environ.get("XDG_RUNTIME_DIR"):
+            run = Path(runtime) / "vitale-reader"
+        else:
+            run = Path.home() / ".local/state/vitale-reader/run"
+        endpoints = json.loads((run / "endpoints.json").read_text("utf-8"))
+        if not endpoints.get("unix"):
+            raise SystemExit("The daemon has no Unix socket here: name a pairing file, for TLS.")
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(endpoints["unix"])
+        return connection
 
 
 def tls_socket(pairing: dict[str, str]) -> socket.socket:
