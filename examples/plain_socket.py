@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-
 if sys.platform == "win32":
 
     def unix_socket() -> socket.socket:
