@@ -38,7 +38,7 @@ PART_OF = {
     "vitale_drivers": "daemon",
     "vitale_drivers.base": "",
     "vitale_drivers.camera": "camera",
-    "vitale_drivers.contract": "",
+    "vitale_drivers.contract": "daemon",
     "vitale_drivers.decoding": "camera",
     "vitale_drivers.host": "",
     "vitale_drivers.nfc": "nfc",

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import msgspec
 
 from vitale_protocol.configuration.settings import refusal
-from vitale_protocol.errors import ConfigurationInvalid, VitaleError
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import ConfigurationInvalid, ParseError, VitaleError
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.desk.supervisor import WORKER, require_known_tables
@@ -89,7 +90,7 @@ def _answer(name: str, worker: "subprocess.Popen[bytes]") -> VitaleError | None:
     if worker.returncode == 0:
         return None
     try:
-        refused = msgspec.json.decode(told, type=Problem)
-    except msgspec.DecodeError:
+        refused = decode_document(told, Problem)
+    except ParseError:
         return refusal(path, f"driver {name} ended with status {worker.returncode} when it checked its options")
     return refused.error(ConfigurationInvalid)

@@ -50,7 +50,8 @@ from vitale_drivers.host.pipe import Decoder, StreamError, encode
 from vitale_drivers.host.redaction import RedactingFormatter, redact_exception
 from vitale_drivers.host.streams import take_streams
 from vitale_drivers.registry import load
-from vitale_protocol.errors import ConfigurationInvalid, LocalError, MediumUnsupported, ToolMissing
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import ConfigurationInvalid, LocalError, MediumUnsupported, ParseError, ToolMissing
 from vitale_protocol.problems import Problem
 
 __all__ = ["CLOSE_LIMIT", "Pipe", "ReportHandler", "Worker", "check", "main"]
@@ -191,8 +192,8 @@ def check(name: str, options: bytes) -> tuple[int, bytes]:
         The exit status, and what is refused as a JSON object; empty where nothing is.
     """
     try:
-        load(name)(msgspec.json.decode(options, type=dict[str, object])).check()
-    except msgspec.DecodeError:
+        load(name)(decode_document(options, dict[str, object])).check()
+    except ParseError:
         return EX_DATAERR, b""
     except (ConfigurationInvalid, ToolMissing) as error:
         return _status(error), msgspec.json.encode(Problem.of(error))

@@ -102,7 +102,7 @@ def test_a_phone_on_a_contactless_reader_shown_without_its_data(pcsc_service: Pc
 @pytest.mark.pcscd
 def test_a_locked_phone_answers_nothing(pcsc_service: PcscService) -> None:
     with start("phone", "--locked", "--vpcd", f"127.0.0.1:{pcsc_service.ports[0]}", "--json") as process:
-        with pytest.raises(MediumUnreadable, match="the phone refused a command"):
+        with pytest.raises(MediumUnreadable, match="the phone is locked"):
             read_phone(scard.SCARD_PROTOCOL_T1)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=20)

@@ -62,8 +62,8 @@ UNAVAILABLE = 69
 #: Exit status of a worker whose configuration is wrong (EX_CONFIG): the next one would end like it.
 MISCONFIGURED = 78
 
-#: Reason and variant of a driver whose readers nobody could ask for.
-UNKNOWN_MEDIUM = (MediumUnsupported.reason, "driver")
+#: Of a driver whose readers nobody could ask for.
+UNKNOWN_MEDIUM = Problem(MediumUnsupported.reason, "driver")
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,7 +203,7 @@ class Worker(msgspec.Struct):
     @property
     def _is_hopeless(self) -> bool:
         problem = self.problem or Problem("")
-        return self._status == MISCONFIGURED or (problem.reason, problem.variant) == UNKNOWN_MEDIUM
+        return self._status == MISCONFIGURED or msgspec.structs.replace(problem, detail="") == UNKNOWN_MEDIUM
 
     def _reason(self) -> str:
         return ConfigurationInvalid.reason if self._status == MISCONFIGURED else ReaderUnavailable.reason
@@ -277,7 +277,10 @@ class Worker(msgspec.Struct):
                 if future is not None and not future.done():
                     future.set_result(report)
             case Started() if unknown := sorted(frozenset(report.media) - MEDIA):
-                self.state, self.problem = "degraded", Problem(*UNKNOWN_MEDIUM, detail=", ".join(unknown))
+                self.state, self.problem = (
+                    "degraded",
+                    msgspec.structs.replace(UNKNOWN_MEDIUM, detail=", ".join(unknown)),
+                )
                 if self._process is not None:
                     _kill(self._process)
             case Started():
