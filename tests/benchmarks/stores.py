@@ -191,7 +191,7 @@ async def _listed(store: Store, vault: Vault, listed: Sequence[str], asked: Sequ
     await held.refresh()
     loaded = time.perf_counter() - before
     times = _timed(held.lists, asked)
-    await store.run(opposition.clear("bench"))
+    await store.run(opposition.clear(vault, "bench"))
     return _Listed(imported, loaded, times)
 
 

@@ -105,7 +105,7 @@ async def _tokens(folder: Path, count: int) -> None:
         part.unlink()
     store, chain = Store(file), Chain(keys.vault, keys.station)
     await store.open()
-    await store.run(lambda connection: chain.begin(connection, anchored=False, at=NOW))
+    await store.run(lambda connection: chain.begin(connection, at=NOW))
     outbox = Outbox(store, keys.vault, chain, clock=lambda: NOW)
     presented, issuer, grant = _parts(keys)
     for number in range(count):

@@ -13,10 +13,12 @@ from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorise
 from vitale_protocol.methods import SCOPES, Transport
 from vitale_reader.daemon import transports
 from vitale_reader.daemon.access import LOCAL_CLIENT, MOST_CLIENTS, Access, Peer
+from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store.store import Store
 
 UNIX = Peer(transport="unix")
 DIGEST = "ab" * 32
+VAULT = Vault.of_site(b"k" * 32)
 
 
 def with_access(folder: Path, work: Callable[[Access], Awaitable[None]]) -> None:
@@ -24,7 +26,7 @@ def with_access(folder: Path, work: Callable[[Access], Awaitable[None]]) -> None
         store = Store(folder / "store.db")
         await store.open()
         try:
-            access = Access(store, clock=lambda: 1_800_000_000.0)
+            access = Access(store, VAULT, clock=lambda: 1_800_000_000.0)
             await access.open()
             await work(access)
         finally:

@@ -30,7 +30,10 @@ def verify(as_json: bool, home: Path | None) -> None:
     from vitale_reader.daemon.store.chain import Chain
 
     found = beside(
-        home, lambda opened: lambda connection: Chain(opened.vault, opened.station).verify(connection, opened.anchor)
+        home,
+        lambda opened: (
+            lambda connection: Chain(opened.vault, opened.station).verify(connection, opened.remembered.anchor)
+        ),
     )
     whole = all(one.broken is None for one in found)
     if as_json:

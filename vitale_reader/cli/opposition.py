@@ -53,7 +53,11 @@ def import_(file: Path, name: str, as_json: bool, home: Path | None) -> None:
         serials = serials_of(lines)
     if not serials:
         raise LocalMisuse(t("le fichier ne contient aucun numéro de série", "the file holds no serial"))
-    count = beside(home, lambda opened: replace(opened.vault, name, serials, at=time.time()), writing=True)
+    count = beside(
+        home,
+        lambda opened: replace(opened.vault, name, serials, at=time.time(), remembered=opened.remembered),
+        writing=True,
+    )
     if as_json:
         output.print_json({"name": name, "entries": count})
         return
@@ -107,7 +111,11 @@ def clear(name: str, every: bool, as_json: bool, home: Path | None) -> None:
     """The command."""
     from vitale_reader.daemon.issuing import opposition as lists
 
-    count = beside(home, lambda _: lists.clear(None if every else name), writing=True)
+    count = beside(
+        home,
+        lambda opened: lists.clear(opened.vault, None if every else name, remembered=opened.remembered),
+        writing=True,
+    )
     if as_json:
         output.print_json({"removed": count})
         return

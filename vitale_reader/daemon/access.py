@@ -1,19 +1,26 @@
 """Who may speak, and what they may ask for: paired clients, their credentials and their scopes."""
 
 import hashlib
+import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Executable, delete, func, insert, select, update
+from sqlalchemy import Connection
 
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport
+from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store.notify import call
+from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.sealed_table import Contents, SealedTable
 from vitale_reader.daemon.store.store import Database, Need
 from vitale_reader.daemon.store.tables import clients
 
 __all__ = ["LOCAL_CLIENT", "Access", "Caller", "Peer"]
+
+logger = logging.getLogger(__name__)
 
 #: The daemon's own user on its Unix socket, who could read the station's keys anyway: all scopes, administration too.
 LOCAL_CLIENT = "local"
@@ -57,13 +64,19 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Access:
-    """The registry of clients. They are few, and kept in memory; of what is written elsewhere ``refresh`` hears."""
+    """The registry of clients. They are few, and kept in memory; of what is written elsewhere ``refresh`` hears.
 
-    def __init__(self, store: Database, *, clock: Callable[[], float]) -> None:
+    A row counts as it was sealed, and never for administration: whoever can write to the database lets nobody in.
+    """
+
+    def __init__(
+        self, store: Database, vault: Vault, *, clock: Callable[[], float], remembered: Remembered | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._table = SealedTable(clients, vault, remembered or Remembered())
         self._rows: dict[str, ClientRow] = {}
-        self._stamp: tuple[object, ...] = ()
+        self._revision: int | None = None
 
     async def open(self) -> None:
         """Reads the registry.
@@ -74,28 +87,26 @@ class Access:
         await self.refresh(needs="any")
 
     async def refresh(self, *, needs: Need = "site") -> tuple[str, ...]:
-        """Reads what other stations wrote into the registry; gives the clients that are revoked since the last time.
+        """Reads what other stations wrote into the registry; gives the clients that may not speak any more since.
 
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        names = ClientRow.__struct_fields__
-        query = select(*(clients.c[name] for name in names))
-        # Rows are added and revoked, and nothing else ever.
-        stamp = select(func.count(), func.max(clients.c.created_at), func.max(clients.c.revoked_at))
 
-        def work(connection: Connection) -> tuple[tuple[object, ...], list[ClientRow]]:
-            now = tuple(connection.execute(stamp).one())
-            if now == self._stamp:
-                return now, []
-            return now, [ClientRow(**dict(zip(names, values, strict=True))) for values in connection.execute(query)]
+        def work(connection: Connection) -> tuple[Contents, Mapping[str, Any] | None]:
+            copy = self._store.shared and connection.dialect.name == "sqlite"
+            return self._table.read(connection, copy=copy), self._table.head_row(connection)
 
-        self._stamp, rows = await self._store.run(work, needs=needs)
-        if rows:
-            await self._store.mirror(lambda connection: _copy(connection, rows))
-        revoked = [row.client_id for row in rows if row.revoked_at is not None and self._speaks(row.client_id)]
-        self._rows |= {row.client_id: row for row in rows}
-        return tuple(revoked)
+        found, head = await self._store.run(work, needs=needs)
+        if not found.trusted:
+            return ()  # what was known before holds: nobody can tell what is missing now
+        if found.revision != self._revision and self._store.shared and not self._store.degraded:
+            await self._store.mirror(lambda connection: self._table.copy(connection, head, found.rows))
+        before = {row.client_id for row in self._rows.values() if row.revoked_at is None}
+        rows = [ClientRow(**{name: row[name] for name in ClientRow.__struct_fields__}) for row in found.rows]
+        self._rows = {row.client_id: row for row in rows if not _administers(row)}
+        self._revision = found.revision
+        return tuple(sorted(client_id for client_id in before if not self._speaks(client_id)))
 
     def authenticate(self, peer: Peer, credential: str | None) -> Caller:
         """The client behind a peer: by its certificate, by the credential that it shows, or by the kernel's word.
@@ -147,9 +158,7 @@ class Access:
             credential_sha256=_digest(credential),
             created_at=self._clock(),
         )
-        values = msgspec.structs.asdict(row)
-        await self._write(insert(clients).values(values))
-        self._rows[client_id] = row
+        await self._write(row)
         return client_id, credential
 
     async def revoke(self, client_id: str) -> bool:
@@ -161,18 +170,16 @@ class Access:
         row = self._rows.get(client_id)
         if row is None or row.revoked_at is not None:
             return False
-        revoked = msgspec.structs.replace(row, revoked_at=self._clock())
-        statement = update(clients).where(clients.c.client_id == client_id).values(revoked_at=revoked.revoked_at)
-        await self._write(statement)
-        self._rows[client_id] = revoked
+        await self._write(msgspec.structs.replace(row, revoked_at=self._clock()))
         return True
 
-    async def _write(self, statement: Executable) -> None:
+    async def _write(self, row: "ClientRow") -> None:
         def work(connection: Connection) -> None:
-            connection.execute(statement)
+            self._table.put(connection, msgspec.structs.asdict(row) | {"origins": ""})
             call(connection, "news")
 
         await self._store.run(work, needs="site")
+        self._rows[row.client_id] = row
 
     @property
     def clients(self) -> tuple[ClientSummary, ...]:
@@ -226,9 +233,12 @@ class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def _copy(connection: Connection, rows: "list[ClientRow]") -> None:
-    connection.execute(delete(clients))
-    connection.execute(insert(clients), [msgspec.structs.asdict(row) for row in rows])
+def _administers(row: ClientRow) -> bool:
+    """Whether a row claims what only the daemon's own user may do; no daemon writes such a one."""
+    if "admin" not in row.scopes.split():
+        return False
+    logger.error("client %s claims administration in the store: it is refused", row.client_id)
+    return True
 
 
 def _digest(secret: str) -> str:

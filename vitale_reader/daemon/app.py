@@ -45,6 +45,7 @@ from vitale_reader.daemon.site.opening import anchor_file, open_keys, open_store
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.audit import Audit
 from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.transports.listening import listen, stream_limits
 from vitale_reader.home import Endpoints, Home
@@ -76,6 +77,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     audit: Audit
     access: Access
     stations: Stations | None
+    remembered: Remembered
 
     @property
     def info(self) -> StationInfo:
@@ -163,13 +165,16 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
         home.state / "tls", station=keys.station, host=config.tls.host, now=dt.datetime.now(dt.UTC)
     )
     certificates.open()
-    store, vault = await open_store(stack, home, config, keys)
-    chain = Chain(vault, keys.station)
-    audit = Audit(store, chain, anchor=anchor_file(home, config), days=config.audit_days, clock=time.time)
+    remembered = Remembered.read(anchor_file(home, config))
+    store, vault = await open_store(stack, home, config, keys, remembered)
+    dialect = "postgresql" if store.shared else "sqlite"
+    chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect)
+    audit = Audit(store, chain, remembered=remembered, days=config.audit_days, clock=time.time)
     await audit.open()
     stack.push_async_callback(audit.close)
-    access = Access(store, clock=time.time)
+    access = Access(store, vault, clock=time.time, remembered=remembered)
     await access.open()
+    stations = Stations(store, vault, keys, certificates, name=config.station.name, remembered=remembered)
     return Station(
         home=home,
         config=config,
@@ -180,7 +185,8 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
         chain=chain,
         audit=audit,
         access=access,
-        stations=Stations(store, vault, keys, certificates, name=config.station.name) if store.shared else None,
+        stations=stations if store.shared else None,
+        remembered=remembered,
     )
 
 
@@ -209,7 +215,7 @@ async def _open_issuing(stack: AsyncExitStack, station: Station, conversations: 
         clock=time.time,
     )
     await contexts.open()
-    opposition = Opposition(store, vault)
+    opposition = Opposition(store, vault, remembered=station.remembered)
     delivery = Delivery(issuer, outbox, station.audit, guard, resolver, contexts, opposition, clock=time.time)
     return Issuing(
         profiles=profiles,

@@ -66,8 +66,8 @@ def test_listed_cards_are_known_until_the_list_is_another(place: Path | str, mon
             ListSummary(name="other", entries=1, imported_at=6.0),
             ListSummary(name="site", entries=50, imported_at=7.0),
         ]
-        assert await store.run(clear("site")) == 1
-        assert await store.run(clear()) == 1
+        assert await store.run(clear(VAULT, "site")) == 1
+        assert await store.run(clear(VAULT)) == 1
         await lists.refresh()
         assert not lists.lists(numbers[0])
         left = await store.run(lambda connection: connection.execute(text("SELECT * FROM opposition_parts")).all())

@@ -11,8 +11,9 @@ from sqlalchemy import select, text, update
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.vault import Vault
-from vitale_reader.daemon.store.audit import DAY, Audit, read_anchor
+from vitale_reader.daemon.store.audit import DAY, Audit
 from vitale_reader.daemon.store.chain import Broken, Chain, Entry, Verified
+from vitale_reader.daemon.store.remembered import Remembered, read_anchor
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit
 
@@ -27,17 +28,24 @@ class Trail:
         self.now = 1_800_000_000.0
         self.place = place
         self.anchor = folder / f"{station[0]}.anchor"
-        self.chain = Chain(Vault.of_site(b"k" * 32), station)
+        self.station = station
+        self.chain = self.make_chain(Remembered())
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncGenerator[tuple[Audit, Store]]:
         store = Store(self.place)
         await store.open()
-        trail = Audit(store, self.chain, anchor=self.anchor, days=1, clock=lambda: self.now)
+        remembered = Remembered.read(self.anchor)
+        self.chain = self.make_chain(remembered)
+        trail = Audit(store, self.chain, remembered=remembered, days=1, clock=lambda: self.now)
         await trail.open()
         yield trail, store
         await trail.close()
         await store.close()
+
+    def make_chain(self, remembered: Remembered) -> Chain:
+        dialect = "sqlite" if isinstance(self.place, Path) else "postgresql"
+        return Chain(Vault.of_site(b"k" * 32), self.station, remembered=remembered, dialect=dialect)
 
     async def write(self, trail: Audit, count: int) -> None:
         for number in range(count):
@@ -165,7 +173,7 @@ def test_a_trail_that_was_lost_says_so_when_it_goes_on(tmp_path: Path) -> None:
         async with trail.open() as (audit, store):
             await trail.write(audit, 3)
             await audit.drop_anchor()
-            assert await trail.broken(store) == Broken(number=1, why="resumed")
+            assert await trail.broken(store) == Broken(number=4, why="lost")
 
     run(work)
 
@@ -205,6 +213,8 @@ def test_retention_removes_no_evidence(trail: Trail) -> None:
             await trail.write(audit, 3)
             await store.run(lambda connection: connection.execute(text("DELETE FROM audit WHERE number = 3")))
             trail.now += DAY * 2
+            assert await audit.purge() == 2, "what is before the row that is missing verifies"
+            assert await trail.broken(store) == Broken(number=3, why="missing")
             assert await audit.purge() == 0
 
     run(work)
@@ -224,7 +234,7 @@ def test_stations_of_a_site_have_chains_of_their_own(tmp_path: Path, site_databa
             found = {each.station: each.broken for each in await one.verified(store)}
             assert found == {STATION: None, OTHER: Broken(number=2, why="changed")}
             one.now += 2 * DAY
-            assert await first.purge() == 9, "a station that is no more does not keep its lines for ever"
+            assert await first.purge() == 6, "of the other station what is before the row that was changed"
 
     run(work)
 

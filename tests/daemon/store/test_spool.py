@@ -269,7 +269,7 @@ def test_a_piece_that_was_brought_and_not_forgotten_is_not_there_twice(tmp_path:
 def test_a_restart_without_database_starts_on_the_spool(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(Coordinator(tmp_path)) as desk:
-            registry = Access(desk.store, clock=lambda: NOW)
+            registry = Access(desk.store, VAULT, clock=lambda: NOW)
             await registry.open()
             client_id, _ = await registry.add("c", scopes=["identity"], transports=["unix"])
             await registry.refresh()
@@ -279,7 +279,7 @@ def test_a_restart_without_database_starts_on_the_spool(tmp_path: Path) -> None:
         desk.site.gone = True
         async with opened(desk):
             assert desk.store.degraded
-            registry = Access(desk.store, clock=lambda: NOW)
+            registry = Access(desk.store, VAULT, clock=lambda: NOW)
             await registry.open()
             assert [client.client_id for client in registry.clients] == [client_id]
             with pytest.raises(StoreUnavailable):

@@ -18,11 +18,12 @@ from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.config import Config, parse
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.site.opening import open_store
+from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import PATIENCE, RECONNECT, Store
 from vitale_reader.daemon.store.tables import seen
 from vitale_reader.home import Home
 
-ROW = {"digest": "d", "state": "reserved", "expires_at": 1.5, "claim": "c"}
+ROW = {"digest": "d", "state": "reserved", "expires_at": 1.5, "claim": "c", "seal": None}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -191,7 +192,7 @@ class Coordinator:
 
     async def vault(self) -> Any:
         async with contextlib.AsyncExitStack() as stack:
-            return (await open_store(stack, self.home, self.config, self.keys))[1]
+            return (await open_store(stack, self.home, self.config, self.keys, Remembered()))[1]
 
 
 def test_desks_share_the_key_and_no_other_desk_joins(tmp_path: Path, site_database: str) -> None:

@@ -38,8 +38,9 @@ from vitale_reader.daemon.site.rows import RequestRow, SiteRows, StepTold, Wante
 from vitale_reader.daemon.site.sealing import open_box, public_key
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
-from vitale_reader.daemon.store.audit import read_anchor
+from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain, Entry, Verified
+from vitale_reader.daemon.store.remembered import Remembered, read_anchor
 from vitale_reader.daemon.store.store import Store
 
 NOW = 1_800_000_000.0
@@ -78,7 +79,13 @@ def with_store(place: Path | str, work: Callable[[Store], Awaitable[None]]) -> N
 
 
 async def put(store: Store, table: Any, *rows: dict[str, Any]) -> None:
+    """Rows as version 0.1 wrote them, without a seal."""
     await store.run(lambda connection: connection.execute(insert(table), list(rows)))
+
+
+async def forward(store: Store) -> None:
+    """What a daemon does with them at its first start."""
+    await bring_forward(store, VAULT, Remembered())
 
 
 @pytest.fixture
@@ -122,7 +129,8 @@ def test_the_digest_of_a_credential(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
         client = {"client_id": "client-1", "name": "Officine", "scopes": "identity", "transports": "unix"}
         await put(store, tables.clients, client | {"credential_sha256": vector["sha256"], "created_at": NOW})
-        access = Access(store, clock=lambda: NOW)
+        await forward(store)
+        access = Access(store, VAULT, clock=lambda: NOW)
         await access.open()
         assert access.authenticate(Peer(transport="unix"), vector["secret"]).client_id == "client-1"
 
@@ -263,6 +271,7 @@ def test_a_sealed_token_of_the_outbox(tmp_path: Path) -> None:
 
     async def work(store: Store) -> None:
         await put(store, tables.outbox, row(vector, "token"))
+        await forward(store)
         outbox = Outbox(store, VAULT, Chain(VAULT, STATION), clock=lambda: NOW)
         (listed,) = await outbox.list(vector["client_id"])
         assert (listed.jti, listed.exp, listed.token) == (vector["jti"], vector["exp"], vector["token"])
@@ -276,6 +285,7 @@ def test_a_sealed_context(tmp_path: Path) -> None:
 
     async def work(store: Store) -> None:
         await put(store, tables.contexts, row(vector, *named))
+        await forward(store)
         resolver: Any = None  # none is asked
         contexts = Contexts(
             store,
@@ -298,6 +308,7 @@ def test_a_sealed_opposition_list(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
         await put(store, tables.opposition_lists, row(ROWS["opposition"]["list"]))
         await put(store, tables.opposition_parts, row(ROWS["opposition"]["part"]))
+        await forward(store)
         opposition = Opposition(store, VAULT)
         await opposition.refresh()
         assert [opposition.lists(serial) for serial in ("1234567890", "00042", "42", "1234567891")] == [
@@ -317,7 +328,7 @@ def test_the_digest_of_a_sites_key(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
         await opening._agree(store, VAULT, tmp_path / "site.key")
         found = await store.run(lambda connection: connection.execute(select(tables.site)).mappings().one())
-        assert dict(found) == SITE["site"]
+        assert {name: found[name] for name in SITE["site"]} == SITE["site"]
 
     with_store(tmp_path / "store.db", work)
 
@@ -332,6 +343,7 @@ def test_what_a_station_tells_of_itself(tmp_path: Path) -> None:
 
     async def work(store: Store) -> None:
         await put(store, tables.stations, row(vector, "kid"))
+        await forward(store)
         stations = Stations(store, VAULT, other, certificates, name="comptoir 2")
         await stations.refresh()
         assert [key["kid"] for key in other.of_others] == [vector["kid"]]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from vitale_reader.daemon.keystore.vault import Vault
-    from vitale_reader.daemon.store.chain import Anchor
+    from vitale_reader.daemon.store.remembered import Remembered
 
 __all__ = ["Opened", "beside"]
 
@@ -23,11 +23,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """What a command may need of the station: the keys of the store, its UUID, the end of its audit trail."""
+    """What a command may need of the station: the keys of the store, its UUID, what it remembers of the store."""
 
     vault: "Vault"
     station: str
-    anchor: "Anchor | None"
+    remembered: "Remembered"
 
 
 def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T]]", *, writing: bool = False) -> T:
@@ -40,7 +40,7 @@ def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T
     """
     from vitale_reader.daemon.config import load
     from vitale_reader.daemon.site.opening import anchor_file, look_into, open_keys
-    from vitale_reader.daemon.store.audit import read_anchor
+    from vitale_reader.daemon.store.remembered import Remembered
 
     place = Home.locate() if home is None else Home.under(home)
     config = load(place.config)
@@ -50,7 +50,7 @@ def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T
         raise LocalMisuse(f"{why} {place.state}", data={"file": str(secrets_file)})
     keys = open_keys(place, config, clock=lambda: 0.0)
     store, vault = look_into(place, config, keys, reading=not writing)
-    opened = Opened(vault=vault, station=keys.station, anchor=read_anchor(anchor_file(place, config)))
+    opened = Opened(vault=vault, station=keys.station, remembered=Remembered.read(anchor_file(place, config)))
 
     async def main() -> T:
         try:

@@ -11,11 +11,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from msgspec.structs import asdict, replace
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
 
 from vitale_protocol.claims import ContextClaim
 from vitale_protocol.documents import decode_document
@@ -25,6 +26,7 @@ from vitale_protocol.methods import ContextRestored, StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin
 from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import contexts
 from vitale_reader.resolvers.base import Resolution, claim_of
@@ -64,7 +66,7 @@ _UPDATE = update(contexts).where(_OF_DIGEST)
 _FORGET = delete(contexts).where(_OF_DIGEST)
 _PURGE = delete(contexts).where(contexts.c.ends_at <= bindparam("now"))
 # Those of the other stations of a site are theirs; version 0.1 did not say whose they are, and had one station.
-_LIVING = select(*(contexts.c[name] for name in Held.__struct_fields__)).where(
+_LIVING = select(contexts).where(
     contexts.c.station.is_(None) | (contexts.c.station == bindparam("of_station")),
     contexts.c.ends_at > bindparam("now"),
 )
@@ -109,7 +111,7 @@ class Contexts:
         """
         values = {"of_station": self._station, "now": self._clock()}
         rows = await self._store.run(lambda connection: connection.execute(_LIVING, values).mappings().all())
-        found = [Held(**row) for row in rows]
+        found = [Held(**{name: row[name] for name in Held.__struct_fields__}) for row in rows if self._holds(row)]
         self._held = {held.digest: held for held in found if self._opens(held)}
 
     # ── readings ──
@@ -126,7 +128,7 @@ class Contexts:
             ends_at=ends_at,
             sealed=self._seal(resolution, digest),
         )
-        row = asdict(held) | {"station": self._station}
+        row = self._row(held)
 
         def write(connection: Connection) -> None:
             # A service may give the context that it gave before.
@@ -282,9 +284,9 @@ class Contexts:
             event = ContextExpiring(identifiant=claim.identifiant, date_fin_validite=claim.date_fin_validite)
             if not self._notify(held.client_id, event):
                 continue
-            self._held[held.digest] = replace(held, noticed=True)
+            told = self._held[held.digest] = replace(held, noticed=True)
             try:
-                await self._update(held.digest, noticed=True)
+                await self._update(told)
             except StoreUnavailable as error:
                 logger.error("that a context ends soon may be told again after a restart: %s", error)
 
@@ -297,7 +299,7 @@ class Contexts:
             again = replace(again, notice_at=held.notice_at, noticed=held.noticed)
         self._held[held.digest] = again
         self._changed.set()
-        await self._update(held.digest, **asdict(again))
+        await self._update(again)
 
     def _opens(self, held: Held) -> bool:
         """Whether it was sealed with the keys that the station has now, and may be used in its mode of now."""
@@ -323,8 +325,17 @@ class Contexts:
     def _open(self, held: Held) -> Kept:
         return decode_document(self._vault.unseal(held.sealed, f"context:{held.digest}"), Kept)
 
-    async def _update(self, digest: str, /, **values: object) -> None:
-        values["of_digest"] = digest
+    def _row(self, held: Held) -> dict[str, Any]:
+        return row_seals.sealed(self._vault, contexts, asdict(held) | {"station": self._station})
+
+    def _holds(self, row: RowMapping) -> bool:
+        if row_seals.holds(self._vault, contexts, row):
+            return True
+        logger.error("a context was changed or damaged in the store: it is refused")
+        return False
+
+    async def _update(self, held: Held) -> None:
+        values = self._row(held) | {"of_digest": held.digest}
         await self._store.run(lambda connection: connection.execute(_UPDATE, values))
 
     async def _drop(self, digest: str) -> None:

@@ -13,7 +13,7 @@ import secrets
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -22,6 +22,8 @@ from sqlalchemy import Connection, delete, insert, select
 from vitale_protocol.errors import LocalMisuse, StoreUnavailable
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store.notify import call
+from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.sealed_table import SealedTable
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import opposition_lists, opposition_parts
 
@@ -47,9 +49,10 @@ class ListSummary(msgspec.Struct, frozen=True, kw_only=True):
 class Opposition:
     """The lists as this daemon holds them; ``refresh`` fetches what has changed."""
 
-    def __init__(self, store: Database, vault: Vault) -> None:
+    def __init__(self, store: Database, vault: Vault, *, remembered: Remembered | None = None) -> None:
         self._store = store
         self._vault = vault
+        self._table = SealedTable(opposition_lists, vault, remembered or Remembered())
         self._lists: dict[str, array[int]] = {}  # by generation
         self._unknown = True
 
@@ -59,12 +62,16 @@ class Opposition:
         Raises:
             StoreUnavailable: it cannot be read; what was held is held on.
         """
-        generations = select(opposition_lists.c.generation)
-        found = await self._store.run(lambda connection: connection.execute(generations).scalars().all(), needs="site")
-        if set(found) == self._lists.keys() and not self._unknown:
+        found = await self._store.run(self._table.read, needs="site")
+        if found.faults:
+            # Nobody can tell which cards were on a list that is missing or changed.
+            self._unknown = True
+            raise StoreUnavailable("an opposition list was changed in the store: import it again")
+        rows = {str(row["generation"]): int(row["parts"]) for row in found.rows}
+        if rows.keys() == self._lists.keys() and not self._unknown:
             return
         try:
-            lists = {each: self._lists.get(each) or await self._fetch(each) for each in found}
+            lists = {each: self._lists.get(each) or await self._fetch(each, rows[each]) for each in rows}
         except InvalidTag as error:
             self._unknown = True
             raise StoreUnavailable("an opposition list was changed in the store: import it again") from error
@@ -85,14 +92,11 @@ class Opposition:
         digest = _digest(self._vault, _plain(serial))
         return any(holds(listed, digest) for listed in self._lists.values())
 
-    async def _fetch(self, generation: str) -> "array[int]":
-        of_list = opposition_lists.c.generation == generation
-        parts = select(opposition_lists.c.parts).where(of_list)
+    async def _fetch(self, generation: str, count: int) -> "array[int]":
         found = array("Q")
 
         def work(connection: Connection) -> None:
             del found[:]
-            count = connection.execute(parts).scalar() or 0
             for part in range(count):  # one after the other: the whole list need not be in memory twice
                 key = (opposition_parts.c.generation == generation) & (opposition_parts.c.part == part)
                 sealed = connection.execute(select(opposition_parts.c.sealed).where(key)).scalar() or b""
@@ -102,7 +106,9 @@ class Opposition:
         return _swapped(found)
 
 
-def replace(vault: Vault, name: str, serials: Iterable[str], *, at: float) -> Callable[[Connection], int]:
+def replace(
+    vault: Vault, name: str, serials: Iterable[str], *, at: float, remembered: Remembered | None = None
+) -> Callable[[Connection], int]:
     """What puts a list in the place of the former one of its name; gives the number of its entries.
 
     Args:
@@ -110,15 +116,18 @@ def replace(vault: Vault, name: str, serials: Iterable[str], *, at: float) -> Ca
         name: the name of the list.
         serials: as ``serials_of`` gives them.
         at: now, epoch seconds.
+        remembered: what the station knows of the store.
     """
+    table = SealedTable(opposition_lists, vault, remembered or Remembered())
     digests = array("Q", sorted({_digest(vault, serial) for serial in serials}))
     pieces = [digests[start : start + PIECE] for start in range(0, len(digests), PIECE)]
     generation = secrets.token_hex(16)
     row = {"name": name, "generation": generation, "entries": len(digests), "parts": len(pieces), "imported_at": at}
 
     def work(connection: Connection) -> int:
-        clear(name)(connection)
-        connection.execute(insert(opposition_lists), row)
+        _drop_parts(connection, _generations(connection, name))
+        table.put(connection, row)
+        call(connection, "news")
         for part, piece in enumerate(pieces):
             sealed = vault.seal(_swapped(piece).tobytes(), _place(generation, part, len(pieces)))
             connection.execute(insert(opposition_parts), {"generation": generation, "part": part, "sealed": sealed})
@@ -127,20 +136,33 @@ def replace(vault: Vault, name: str, serials: Iterable[str], *, at: float) -> Ca
     return work
 
 
-def clear(name: str | None = None) -> Callable[[Connection], int]:
+def clear(
+    vault: Vault, name: str | None = None, *, remembered: Remembered | None = None
+) -> Callable[[Connection], int]:
     """What removes a list, or all of them; gives how many there were."""
+    table = SealedTable(opposition_lists, vault, remembered or Remembered())
 
     def work(connection: Connection) -> int:
-        query = select(opposition_lists.c.generation)
-        if name is not None:
-            query = query.where(opposition_lists.c.name == name)
-        generations = connection.execute(query.with_for_update()).scalars().all()
-        connection.execute(delete(opposition_parts).where(opposition_parts.c.generation.in_(generations)))
-        connection.execute(delete(opposition_lists).where(opposition_lists.c.generation.in_(generations)))
-        call(connection, "news")
-        return len(generations)
+        found = _generations(connection, name)
+        if found:
+            _drop_parts(connection, found)
+            table.remove(connection, *({"name": each} for each in found))
+            call(connection, "news")
+        return len(found)
 
     return work
+
+
+def _generations(connection: Connection, name: str | None) -> dict[str, str]:
+    """The generation of a list, or of all of them, by name."""
+    query = select(opposition_lists.c.name, opposition_lists.c.generation)
+    if name is not None:
+        query = query.where(opposition_lists.c.name == name)
+    return {row.name: row.generation for row in connection.execute(query.with_for_update())}
+
+
+def _drop_parts(connection: Connection, generations: Mapping[str, str]) -> None:
+    connection.execute(delete(opposition_parts).where(opposition_parts.c.generation.in_(generations.values())))
 
 
 def summaries(connection: Connection) -> list[ListSummary]:

@@ -1,17 +1,25 @@
 """Tokens kept, sealed, until their client acknowledges them or they expire."""
 
-import itertools
+import contextlib
+import logging
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from cryptography.exceptions import InvalidTag
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.store import Database, Need
 from vitale_reader.daemon.store.tables import outbox
 
 __all__ = ["MOST_LISTED", "Outbox"]
+
+logger = logging.getLogger(__name__)
+
+#: Rows that are refused and told once each.
+MOST_REFUSED = 1_000
 
 #: Bytes of tokens in one listing: with what surrounds them they fit into one message of the wire (1 MiB).
 MOST_LISTED = 786_432
@@ -20,9 +28,7 @@ MOST_LISTED = 786_432
 _OF_CLIENT = outbox.c.client_id == bindparam("of_client")
 _PUT = insert(outbox)
 _LIST = (
-    select(outbox.c.jti, outbox.c.exp, outbox.c.sealed)
-    .where(_OF_CLIENT, outbox.c.exp > bindparam("now"))
-    .order_by(outbox.c.jti)  # UUIDv7: in order of time
+    select(outbox).where(_OF_CLIENT, outbox.c.exp > bindparam("now")).order_by(outbox.c.jti)  # UUIDv7: in order of time
 )
 _ACKNOWLEDGE = delete(outbox).where(_OF_CLIENT, outbox.c.jti.in_(bindparam("jtis", expanding=True)))
 _PURGE = delete(outbox).where(outbox.c.exp <= bindparam("now"))
@@ -36,6 +42,7 @@ class Outbox:
         self._vault = vault
         self._chain = chain
         self._clock = clock
+        self._refused: set[str] = set()
 
     @property
     def degraded(self) -> bool:
@@ -67,13 +74,14 @@ class Outbox:
             StoreUnavailable: it could not be kept, so it must not be handed over.
         """
         sealed = self._vault.seal(token.token.encode(), token.jti)
-        row = {
+        told = {
             "jti": token.jti,
             "client_id": client_id,
             "presentation": presentation,
             "exp": token.exp,
             "sealed": sealed,
         }
+        row = row_seals.sealed(self._vault, outbox, told)
 
         def work(connection: Connection) -> None:
             connection.execute(_PUT, row)
@@ -92,13 +100,17 @@ class Outbox:
             StoreUnavailable: the store cannot be read.
         """
         values = {"of_client": client_id, "now": self._clock()}
-        rows = await self._store.run(lambda connection: connection.execute(_LIST, values).all())
-        sizes = itertools.accumulate(len(sealed) for _, _, sealed in rows)
-        listed = itertools.takewhile(lambda pair: pair[1] <= MOST_LISTED, zip(rows, sizes, strict=True))
-        return tuple(
-            OutboxToken(jti=jti, exp=exp, token=self._vault.unseal(sealed, jti).decode())
-            for (jti, exp, sealed), _ in listed
-        )
+        rows = await self._store.run(lambda connection: connection.execute(_LIST, values).mappings().all())
+        listed: list[OutboxToken] = []
+        size = 0
+        for row in rows:
+            if (token := self._opened(row)) is None:
+                continue
+            size += len(row["sealed"])
+            if size > MOST_LISTED:
+                break
+            listed.append(token)
+        return tuple(listed)
 
     async def acknowledge(self, client_id: str, jtis: Sequence[str]) -> int:
         """Forgets tokens of a client; returns how many there were.
@@ -117,3 +129,14 @@ class Outbox:
         """
         values = {"now": self._clock()}
         return await self._store.run(lambda connection: connection.execute(_PURGE, values).rowcount)
+
+    def _opened(self, row: RowMapping) -> OutboxToken | None:
+        """A token for whom it was made; a row that somebody else wrote, or that is damaged, costs that row only."""
+        if row_seals.holds(self._vault, outbox, row):
+            with contextlib.suppress(InvalidTag):
+                token = self._vault.unseal(row["sealed"], row["jti"]).decode()
+                return OutboxToken(jti=row["jti"], exp=row["exp"], token=token)
+        if row["jti"] not in self._refused:
+            logger.error("token %s of the outbox was changed or damaged in the store: it is refused", row["jti"])
+            self._refused = {row["jti"], *tuple(self._refused)[:MOST_REFUSED]}
+        return None

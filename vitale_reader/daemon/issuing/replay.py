@@ -6,12 +6,14 @@ counts as used: nobody can know how far the service got. Kept is its keyed diges
 
 import secrets
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
 from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import seen
 
@@ -23,7 +25,7 @@ DAY = 86_400.0
 _OF_DIGEST = seen.c.digest == bindparam("of_digest")
 _CLAIM = insert(seen)
 _FIND = select(seen.c.digest).where(_OF_DIGEST)
-_SETTLE = update(seen).where(_OF_DIGEST).values(state="used")
+_SETTLE = update(seen).where(_OF_DIGEST)
 _WITHDRAW = delete(seen).where(_OF_DIGEST, seen.c.state == "reserved")
 _PURGE = delete(seen).where(seen.c.expires_at <= bindparam("now"))
 
@@ -39,6 +41,7 @@ class ReplayGuard:
         self._vault = vault
         self._days = days
         self._clock = clock
+        self._claimed: dict[str, dict[str, Any]] = {}
 
     def digest(self, evidence: Mapping[str, bytes]) -> str | None:
         """What evidence is known again by; None where it may be presented as often as somebody likes.
@@ -60,11 +63,13 @@ class ReplayGuard:
             StoreUnavailable: it cannot be kept, so it must not be used.
         """
         expires_at = self._clock() + self._days * DAY
-        row = {"digest": digest, "state": "reserved", "expires_at": expires_at, "claim": secrets.token_hex(16)}
+        told = {"digest": digest, "state": "reserved", "expires_at": expires_at, "claim": secrets.token_hex(16)}
+        row = row_seals.sealed(self._vault, seen, told)
         try:
             await self._store.run(lambda connection: connection.execute(_CLAIM, row), needs="guard")
         except IntegrityError as error:
             raise Replayed("it was used before") from error
+        self._claimed[digest] = told
 
     async def knows(self, digest: str) -> bool:
         """Whether what is known by a digest was used, or is being used.
@@ -78,7 +83,12 @@ class ReplayGuard:
 
     def settle(self, digest: str) -> Callable[[Connection], object]:
         """What marks a reserved string as used, within the transaction that keeps its token."""
-        return lambda connection: connection.execute(_SETTLE, {"of_digest": digest})
+        told = self._claimed.pop(digest, None)
+        if told is None:
+            raise LookupError("a string is claimed before it is settled")
+        used = row_seals.sealed(self._vault, seen, told | {"state": "used"})
+        values = {"of_digest": digest, "state": "used", "seal": used["seal"]}
+        return lambda connection: connection.execute(_SETTLE, values)
 
     async def withdraw(self, digest: str) -> None:
         """Gives a reserved string back: it is certain that it was sent to nobody.
@@ -86,6 +96,7 @@ class ReplayGuard:
         Raises:
             StoreUnavailable: the store cannot be written; the string counts as used.
         """
+        self._claimed.pop(digest, None)
         await self._store.run(lambda connection: connection.execute(_WITHDRAW, {"of_digest": digest}))
 
     async def purge(self) -> int:

@@ -34,11 +34,18 @@ class Vault(msgspec.Struct, frozen=True, kw_only=True):
     digests: bytes
     chain: bytes
     serials: bytes
+    rows: bytes
 
     @classmethod
     def of_station(cls, *, sealing: bytes, digests: bytes) -> "Vault":
         """The vault of a station, whose two keys are older than the others."""
-        return cls(sealing=sealing, digests=digests, chain=derive(digests, "chain"), serials=derive(digests, "serials"))
+        return cls(
+            sealing=sealing,
+            digests=digests,
+            chain=derive(digests, "chain"),
+            serials=derive(digests, "serials"),
+            rows=derive(digests, "rows"),
+        )
 
     @classmethod
     def of_site(cls, key: bytes) -> "Vault":
@@ -48,6 +55,7 @@ class Vault(msgspec.Struct, frozen=True, kw_only=True):
             digests=derive(key, "digests"),
             chain=derive(key, "chain"),
             serials=derive(key, "serials"),
+            rows=derive(key, "rows"),
         )
 
     def seal(self, plain: bytes, bound_to: str) -> bytes:
@@ -77,6 +85,15 @@ class Vault(msgspec.Struct, frozen=True, kw_only=True):
     def link(self, before: bytes, content: bytes) -> bytes:
         """HMAC-SHA-256 of a row of the audit trail and of the link before it."""
         return hmac.digest(self.chain, before + content, "sha256")
+
+    def row(self, label: str, content: bytes) -> bytes:
+        """HMAC-SHA-256 of a row of the store.
+
+        Args:
+            label: the table; rows of different tables never share a seal.
+            content: all that the row says.
+        """
+        return hmac.digest(self.rows, label.encode() + b"\0" + content, "sha256")
 
     def serial(self, value: bytes) -> bytes:
         """HMAC-SHA-256 of the serial of a card."""

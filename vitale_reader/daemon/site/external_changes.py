@@ -5,15 +5,12 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from sqlalchemy import Connection, func, select
-
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.site.stations import Stations
+from vitale_reader.daemon.store.sealed_table import revisions
 from vitale_reader.daemon.store.store import Database
-from vitale_reader.daemon.store.tables import clients, opposition_lists
-from vitale_reader.daemon.store.tables import stations as stations_table
 
 __all__ = ["LOOK", "ExternalChanges"]
 
@@ -26,12 +23,8 @@ LOOK = 2.0
 #: that is at rest.
 SELDOM = 10.0
 
-Seen = tuple[tuple[tuple[object, ...], ...], ...]
-
-# Statements are constants: to build one anew costs more than to run it.
-_LISTS = select(opposition_lists.c.generation).order_by(opposition_lists.c.generation)
-_CLIENTS = select(func.count(), func.max(clients.c.created_at), func.max(clients.c.revoked_at))
-_STATIONS = select(stations_table.c.station, stations_table.c.sealed).order_by("station")
+#: Seconds after which the rows themselves are looked at, though nobody of the store says that they are new.
+CHECK = 60.0
 
 
 class ExternalChanges:
@@ -64,7 +57,8 @@ class ExternalChanges:
         self._stations = stations
         self._revoked = revoked
         self._called = called
-        self._seen: Seen = ()
+        self._seen: tuple[tuple[str, int], ...] | None = None
+        self._checked = -CHECK
         self._away = False
         self._due = due
 
@@ -76,20 +70,18 @@ class ExternalChanges:
         """
         if self._stations is not None:
             await self._stations.tell()
-        seen = await self._store.run(self._glance, needs="site")
-        if seen == self._seen:
+        seen = await self._store.run(revisions, needs="site")
+        now = asyncio.get_running_loop().time()
+        if seen == self._seen and now < self._checked + CHECK:
             return
-        await self._opposition.refresh()
+        self._checked = now
+        # Those who may not come in any more first: a list that cannot be read must not keep them in.
+        for client_id in await self._access.refresh():
+            self._revoked(client_id)
         if self._stations is not None:
-            for client_id in await self._access.refresh():
-                self._revoked(client_id)
             await self._stations.refresh()
+        await self._opposition.refresh()
         self._seen = seen
-
-    def _glance(self, connection: Connection) -> Seen:
-        """What differs where there is news; one round to a database that has none."""
-        queries = (_LISTS,) if self._stations is None else (_LISTS, _CLIENTS, _STATIONS)
-        return tuple(tuple(map(tuple, connection.execute(query))) for query in queries)
 
     async def watch(self) -> None:
         """Looks until it is cancelled; that the store does not answer is said once."""

@@ -23,8 +23,11 @@ from vitale_reader.daemon.keystore.files import open_to_others
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.keystore.vault import KEY_BYTES, Vault
+from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.reconcile import bring
+from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.row_seals import sealed
 from vitale_reader.daemon.store.spool import SpooledStore
 from vitale_reader.daemon.store.store import Database, Store
 from vitale_reader.daemon.store.tables import site
@@ -48,7 +51,9 @@ def open_keys(home: Home, config: Config, *, clock: Callable[[], float]) -> Keys
     return keys
 
 
-async def open_store(stack: AsyncExitStack, home: Home, config: Config, keys: Keys) -> tuple[Database, Vault]:
+async def open_store(
+    stack: AsyncExitStack, home: Home, config: Config, keys: Keys, remembered: Remembered
+) -> tuple[Database, Vault]:
     """The store of a station, open until the stack is closed, and the keys of what is in it.
 
     Raises:
@@ -59,21 +64,26 @@ async def open_store(stack: AsyncExitStack, home: Home, config: Config, keys: Ke
         own = Store(home.state / "store.db")
         stack.push_async_callback(own.close)
         await own.open()
+        await bring_forward(own, keys.vault, remembered)
         return own, keys.vault
     file = site_key_file(home, config)
     made = _make(file)
     vault = Vault.of_site(_read(file))
-    chain = Chain(vault, keys.station)
+    chain = Chain(vault, keys.station, remembered=remembered, dialect="postgresql")
+    spool = Store(home.state / "spool.db")
+    await spool.open()
+    await bring_forward(spool, vault, Remembered())
 
     async def join(store: Store) -> None:
         await _agree(store, vault, file)
+        await bring_forward(store, vault, remembered)
 
     async def brought(spool: Store, site_store: Store) -> bool:
         return await bring(spool, site_store, chain, clock=time.time)
 
     store = SpooledStore(
         Store(config.store),
-        Store(home.state / "spool.db"),
+        spool,
         join=join,
         bring=brought,
         strict=config.site.when_away == "strict",
@@ -132,7 +142,7 @@ def look_into(home: Home, config: Config, keys: Keys, *, reading: bool) -> tuple
 
 
 async def _agree(store: Store, vault: Vault, file: Path) -> None:
-    mine = {"name": "key", "value": vault.digest("site", b"key")}
+    mine = sealed(vault, site, {"name": "key", "value": vault.digest("site", b"key")})
 
     def work(connection: Connection) -> str | None:
         return connection.execute(select(site.c.value).where(site.c.name == "key")).scalar()

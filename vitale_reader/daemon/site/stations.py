@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection
 
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, StoreUnavailable
@@ -21,6 +21,8 @@ from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.site.sealing import public_key
 from vitale_reader.daemon.store.notify import call
+from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.sealed_table import SealedTable
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import stations
 
@@ -40,12 +42,22 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 class Stations:
     """The stations of the site of ``store``; ``refresh`` tells and hears."""
 
-    def __init__(self, store: Database, vault: Vault, keys: Keys, certificates: Certificates, *, name: str) -> None:
+    def __init__(
+        self,
+        store: Database,
+        vault: Vault,
+        keys: Keys,
+        certificates: Certificates,
+        *,
+        name: str,
+        remembered: Remembered | None = None,
+    ) -> None:
         self._store = store
         self._vault = vault
         self._keys = keys
         self._certificates = certificates
         self._name = name
+        self._table = SealedTable(stations, vault, remembered or Remembered())
         self._told: Told | None = None
         self._others: dict[str, Told] = {}
         self._telling = asyncio.Lock()
@@ -57,10 +69,10 @@ class Stations:
             StoreUnavailable: the store does not answer.
         """
         await self.tell()
-        query = select(stations.c.station, stations.c.sealed).where(stations.c.station != self._keys.station)
-        rows = await self._store.run(
-            lambda connection: connection.execute(query.order_by("station")).all(), needs="site"
-        )
+        found = await self._store.run(self._table.read, needs="site")
+        if not found.trusted:
+            return  # what was heard before holds: nobody can tell who is missing now
+        rows = [(row["station"], row["sealed"]) for row in found.rows if row["station"] != self._keys.station]
         self._others = {
             station: heard for station, sealed in rows if (heard := self._open(station, sealed)) is not None
         }
@@ -103,8 +115,7 @@ class Stations:
     def _tell(self, connection: Connection, told: Told) -> None:
         station = self._keys.station
         sealed = self._vault.seal(msgspec.json.encode(told), f"station:{station}")
-        connection.execute(delete(stations).where(stations.c.station == station))
-        connection.execute(insert(stations), {"station": station, "name": self._name, "sealed": sealed})
+        self._table.put(connection, {"station": station, "name": self._name, "sealed": sealed})
         call(connection, "news")
 
     def _open(self, station: str, sealed: bytes) -> Told | None:

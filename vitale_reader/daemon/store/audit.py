@@ -1,22 +1,20 @@
 """The audit trail: who asked for what, when, with which outcome; never about whom.
 
-Its rows are a chain (``chain``). The end of it is written down in the station's own folder as well, from time to time:
-a database that was put back to what it was is seen by that.
+Its rows are a chain (``chain``). The end of it is written down in the station's own folder as well, from time to time
+(``remembered``): a database that was put back to what it was is seen by that, at the start and at the next act.
 """
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
-import msgspec
-
-from vitale_protocol.documents import decode_document
-from vitale_protocol.errors import ParseError, StoreUnavailable
-from vitale_reader.daemon.keystore.files import write_private
-from vitale_reader.daemon.store.chain import Anchor, Chain, Entry
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Database
 
-__all__ = ["Audit", "Entry", "read_anchor"]
+__all__ = ["Audit", "Entry"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,15 +27,17 @@ class Audit:
     Args:
         store: the store.
         chain: what its rows are linked with.
-        anchor: the file of the anchor.
+        remembered: what the station knows of the store.
         days: for how long it is kept.
         clock: epoch seconds.
     """
 
-    def __init__(self, store: Database, chain: Chain, *, anchor: Path, days: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Database, chain: Chain, *, remembered: Remembered, days: int, clock: Callable[[], float]
+    ) -> None:
         self._store = store
         self._chain = chain
-        self._anchor = anchor
+        self._remembered = remembered
         self._days = days
         self._clock = clock
 
@@ -47,8 +47,11 @@ class Audit:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        anchored, now = self._anchor.exists(), self._clock()
-        await self._store.run(lambda connection: self._chain.begin(connection, anchored=anchored, at=now))
+        now = self._clock()
+        await self._store.run(lambda connection: self._chain.begin(connection, at=now))
+        await self._tell()
+        with contextlib.suppress(StoreUnavailable):  # the database of a site may be away
+            await self.drop_anchor()
 
     async def note(
         self,
@@ -74,10 +77,12 @@ class Audit:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        count = await self._store.run(
-            lambda connection: self._chain.purge(connection, self._clock() - self._days * DAY), needs="site"
-        )
+        before = self._clock() - self._days * DAY
+        count = 0
+        while found := await self._store.run(lambda connection: self._chain.purge(connection, before), needs="site"):
+            count += found
         await self.drop_anchor()
+        await self._tell()
         return count
 
     async def close(self) -> None:
@@ -88,28 +93,22 @@ class Audit:
             logger.error("where the audit trail ends could not be looked up: %s", error)
 
     async def drop_anchor(self) -> None:
-        """Writes down where the chain ends now.
+        """Writes down where the chain ends now; a place before the one that is known is never written.
 
         Raises:
             StoreUnavailable: the store cannot be read.
         """
         anchor = await self._store.run(self._chain.anchor, needs="site")
-        try:
-            if anchor is not None:
-                write_private(self._anchor, msgspec.json.encode(anchor))
-        except OSError as error:
-            logger.error("where the audit trail ends could not be written down: %s", error.strerror)
+        if anchor is not None:
+            self._remembered.saw_end(anchor.number, bytes.fromhex(anchor.mac))
+        self._remembered.saw_time(self._clock())
+        await asyncio.to_thread(self._remembered.write)
 
-
-def read_anchor(file: Path) -> Anchor | None:
-    """What a station knows of the end of its chain; None where it has written nothing down.
-
-    Raises:
-        StoreUnavailable: the file is damaged.
-    """
-    try:
-        return decode_document(file.read_bytes(), Anchor)
-    except FileNotFoundError:
-        return None
-    except (OSError, ParseError) as error:
-        raise StoreUnavailable("the anchor of the audit trail cannot be read", data={"file": str(file)}) from error
+    async def _tell(self) -> None:
+        """Says again what nobody has answered for."""
+        if (number := await self._store.run(self._chain.unresolved)) is not None:
+            logger.error(
+                "the audit trail before line %d was put back, cut or lost, and no administrator has said why: "
+                "`vitale-reader audit verify`, then `vitale-reader audit resume`",
+                number,
+            )

@@ -4,28 +4,36 @@
   end. Retention moves the beginning; what is left stays verifiable.
 - Whoever writes to the database but has no key can remove the trail, not change it unseen. Whoever puts back an older
   database is seen by the anchor, the end of the chain as the station's own folder knows it (see ``audit``).
-- A station whose head is gone begins again, and says so in a row ``RESUMED`` for as long as that is kept.
+- A station whose trail was put back, cut or lost goes on above the highest number that it knows, with a row ``LOST``:
+  the gap and the row are told for ever after, until an administrator writes a row ``RESUMED`` with a reason. That
+  counts for the breaks that were there when it was written, and for no others.
+- Retention takes away what verifies, and nothing else: the rest is evidence.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import asdict, replace
-from sqlalchemy import Column, Connection, RowMapping, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, RowMapping, Select, Table, bindparam, delete, func, insert, select, update
 
 from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store import row_seals
+from vitale_reader.daemon.store.remembered import Anchor, Remembered
 from vitale_reader.daemon.store.tables import audit, audit_heads
 
-__all__ = ["RESUMED", "Anchor", "Broken", "Chain", "Entry", "Verified"]
+__all__ = ["LOST", "RESUMED", "Anchor", "Broken", "Chain", "Entry", "Verified"]
 
-#: The action of a row that follows on the loss of what came before.
-RESUMED = "audit.resumed"
+logger = logging.getLogger(__name__)
+
+#: The action of a row that follows on the loss of what came before, and of one that lets such a trail go on.
+LOST, RESUMED = "audit.lost", "audit.resumed"
 
 COLUMNS = ("station", "number", "at", "client_id", "action", "outcome", "medium", "reader", "jti")
 
-#: Rows that are held in memory at a time.
-PIECE = 2_000
+#: Rows that are held in memory at a time, and rows that are looked at and forgotten in one transaction.
+PIECE, MOST_FORGOTTEN = 2_000, 20_000
 
 # Statements are constants: to build one anew costs more than to run it.
 _OF_STATION = audit.c.station == bindparam("of_station")
@@ -34,9 +42,17 @@ _LOCK_HEAD = _FIND_HEAD.with_for_update()
 _MOVE_HEAD = update(audit_heads).where(audit_heads.c.station == bindparam("of_station"))
 _APPEND = insert(audit)
 _TAKE = select(audit).where(_OF_STATION).order_by(audit.c.number).limit(bindparam("most"))
+_LAST_NUMBER = select(func.max(audit.c.number)).where(_OF_STATION)
+_LAST_OF = select(func.max(audit.c.number)).where(
+    _OF_STATION, audit.c.action == bindparam("of_action"), audit.c.outcome == bindparam("of_outcome")
+)
 _LINK = select(audit.c.mac).where(_OF_STATION, audit.c.number == bindparam("at_number"))
 _DROP = delete(audit).where(_OF_STATION, audit.c.number <= bindparam("up_to"))
 _FIRST_KEPT = select(func.min(audit.c.number)).where(_OF_STATION, audit.c.at >= bindparam("since"))
+
+
+#: Under this name a connection knows in which transaction the head was read first: what is read then is committed.
+_SEEN_IN = "vitale-reader head"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,13 +65,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     medium: str | None = None
     reader: str | None = None
     jti: str | None = None
+    reason: str | None = None
 
 
-class Anchor(msgspec.Struct, frozen=True, kw_only=True):
-    """A place in the chain that was its end once: the number of a row and its hash, hex."""
-
-    number: int
-    mac: str
+Why = Literal["changed", "missing", "unchained", "head", "lost", "resumed"]
 
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,19 +77,28 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         number: the number of the row; for ``unchained`` its id.
         why: ``changed``, ``missing`` (removed, or never there), ``unchained`` (nobody of this store wrote it),
-            ``head`` (where the chain begins and ends was changed), ``resumed`` (the trail before it was lost).
+            ``head`` (where the chain begins and ends was changed), ``lost`` (the daemon found that the trail before it
+            was put back, cut or lost; ``resumed`` where version 0.1 found it).
     """
 
     number: int
-    why: Literal["changed", "missing", "unchained", "head", "resumed"]
+    why: Why
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found of the chain of one station, of so many rows."""
+    """What was found of the chain of one station, of so many rows.
+
+    Attributes:
+        station: its UUID.
+        rows: how many there are.
+        broken: the first that does not hold; None where an administrator let the trail go on after it.
+        resumed: how often one did.
+    """
 
     station: str
     rows: int
     broken: Broken | None = None
+    resumed: int = 0
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,44 +119,103 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         return vault.link(b"head", msgspec.json.encode([self.station, self.first, self.before, self.last, self.mac]))
 
 
-class Chain:
-    """The chains of one store, written for one station; every method works within a transaction."""
+class Breaks:
+    """The breaks of a walk along a chain: the first, and a keyed hash over all of them."""
 
-    def __init__(self, vault: Vault, station: str) -> None:
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self.clear()
+
+    def clear(self) -> None:
+        """There are none, or an administrator knows of them."""
+        self.first: Broken | None = None
+        self.digest = b"breaks"
+
+    def add(self, number: int, why: Why) -> None:
+        """There is one more."""
+        broken = Broken(number=number, why=why)
+        self.first = self.first or broken
+        self.digest = self._vault.link(self.digest, msgspec.json.encode(broken))
+
+    @property
+    def name(self) -> str:
+        """The hash as a row bears it."""
+        return self.digest.hex()[:32]
+
+
+class Chain:
+    """The chains of one store, written for one station; every method works within a transaction.
+
+    Args:
+        vault: the keys of the store.
+        station: whose chain is written.
+        remembered: what the station knows of the store; None for a store of which it knows nothing.
+        dialect: that of the store: what is done in the station's spool is no matter of the memory.
+    """
+
+    def __init__(
+        self, vault: Vault, station: str, *, remembered: Remembered | None = None, dialect: str = "sqlite"
+    ) -> None:
         self._vault = vault
         self.station = station
+        self._remembered = remembered
+        self._dialect = dialect
 
-    def begin(self, connection: Connection, *, anchored: bool, at: float) -> None:
-        """Begins the chain where there is none; what version 0.1 wrote becomes its beginning.
+    def begin(self, connection: Connection, *, at: float) -> None:
+        """Begins the chain where there is none, or looks whether it is the one that the station knows.
+
+        What version 0.1 wrote becomes its beginning.
 
         Args:
             connection: the transaction.
-            anchored: whether there should be one.
             at: now, epoch seconds.
         """
-        if self._head(connection) is not None:
-            return
-        last = connection.execute(select(func.max(audit.c.number)).where(audit.c.station == self.station)).scalar()
-        head = self._first_head((last or 0) + 1)
-        connection.execute(insert(audit_heads), head.sealed(self._vault))
-        if last is not None or anchored:
-            self.append(connection, Entry(at=at, action=RESUMED, outcome="store_unavailable"))
-        else:
+        row = connection.execute(_FIND_HEAD, {"of_station": self.station}).mappings().first()
+        known = self._known(connection)
+        last = connection.execute(_LAST_NUMBER, {"of_station": self.station}).scalar()
+        if row is None and known is None and last is None:
+            head = self._first_head(1)
+            connection.execute(insert(audit_heads), head.sealed(self._vault))
             self._adopt(connection, head)
+            return
+        self._held_head(connection, at=at, whole=True)
 
     def append(self, connection: Connection, entry: Entry) -> None:
         """Writes one row; of several at once, the head lets one pass after the other."""
-        head = self._head(connection, for_update=True)
-        if head is None:
-            self.begin(connection, anchored=False, at=entry.at)
-            head = self._head(connection, for_update=True) or self._first_head(1)
-        row = {"station": self.station, "number": head.last + 1} | asdict(entry)
-        mac = self._link(head.mac, row)
-        connection.execute(_APPEND, row | {"mac": mac})
-        self._move(connection, head, last=head.last + 1, mac=mac)
+        self._append(connection, self._held_head(connection, at=entry.at), entry)
+
+    def resume(self, connection: Connection, *, at: float, reason: str, client_id: str) -> Broken | None:
+        """Lets a broken trail go on, as an administrator told; gives the first break, None where it was whole.
+
+        Args:
+            connection: the transaction.
+            at: now, epoch seconds.
+            reason: why, in the administrator's words.
+            client_id: who it was.
+        """
+        head = self._held_head(connection, at=at, whole=True)
+        breaks, _, _ = self._walk(connection, head)
+        if breaks.first is None:
+            return None
+        entry = Entry(at=at, action=RESUMED, outcome="ok", client_id=client_id, jti=breaks.name, reason=reason)
+        self._append(connection, head, entry)
+        return breaks.first
+
+    def unresolved(self, connection: Connection) -> int | None:
+        """The number of the last row ``LOST`` that no administrator knows of."""
+
+        def last(action: str, outcome: str) -> int:
+            values = {"of_station": self.station, "of_action": action, "of_outcome": outcome}
+            return connection.execute(_LAST_OF, values).scalar() or 0
+
+        lost, resumed = last(LOST, "store_unavailable"), last(RESUMED, "ok")
+        return lost if lost > resumed else None
 
     def purge(self, connection: Connection, before: float) -> int:
-        """Forgets, of each station, the rows older than ``before`` up to the first that is not; how many there were."""
+        """Forgets, of each station, the rows older than ``before`` up to the first that is not; how many there were.
+
+        Rows that do not verify stay.
+        """
         stations = select(audit_heads.c.station).order_by(audit_heads.c.station)
         return sum(self._purge(connection, station, before) for station in connection.execute(stations).scalars().all())
 
@@ -176,6 +257,14 @@ class Chain:
             found.append(Verified(station="", rows=count, broken=Broken(number=first, why="unchained")))
         return found
 
+    def sealed(self, table: Table, row: row_seals.Row) -> dict[str, Any]:
+        """A row of another table of the store with its seal."""
+        return row_seals.sealed(self._vault, table, row)
+
+    def holds(self, table: Table, row: row_seals.Row) -> bool:
+        """Whether a row of another table of the store bears its seal."""
+        return row_seals.holds(self._vault, table, row)
+
     def rows(self, connection: Connection, station: str | None = None) -> Iterator[RowMapping]:
         """Every row, or those of a station, in the order in which they were written."""
         query = select(audit) if station is None else select(audit).where(audit.c.station == station)
@@ -183,61 +272,156 @@ class Chain:
 
     # ── inside ──
 
+    def _known(self, connection: Connection) -> Anchor | None:
+        there = self._remembered is not None and connection.dialect.name == self._dialect
+        return self._remembered.anchor if self._remembered is not None and there else None
+
+    def _held_head(self, connection: Connection, *, at: float, whole: bool = False) -> Head:
+        """The head, locked; where it is not that of the chain that the station knows, one that goes on after it.
+
+        Args:
+            connection: the transaction.
+            at: now, epoch seconds.
+            whole: whether to look into the chain as well.
+        """
+        row = connection.execute(_LOCK_HEAD, {"of_station": self.station}).mappings().first()
+        # What was written in this transaction may be taken back yet.
+        new = connection.info.get(_SEEN_IN) is not connection.get_transaction()
+        connection.info[_SEEN_IN] = connection.get_transaction()
+        known = self._known(connection) if new else None
+        head = None if row is None else _head_of(row)
+        if head is None and known is None:
+            return self._begun(connection, at)
+        if head is None or not _genuine(self._vault, row):
+            return self._lost(connection, None, known, at)
+        if known is not None and not self._continues(connection, head, known, whole=whole):
+            return self._lost(connection, head, known, at)
+        if new and self._remembered is not None and connection.dialect.name == self._dialect:
+            self._remembered.saw_end(head.last, head.mac)
+        return head
+
+    def _begun(self, connection: Connection, at: float) -> Head:
+        last = connection.execute(_LAST_NUMBER, {"of_station": self.station}).scalar()
+        if last is not None:
+            return self._lost(connection, None, None, at)
+        head = self._first_head(1)
+        connection.execute(insert(audit_heads), head.sealed(self._vault))
+        return head
+
+    def _continues(self, connection: Connection, head: Head, known: Anchor, *, whole: bool) -> bool:
+        """Whether a chain still passes through the place that the station knows."""
+        if head.last < known.number:
+            return False
+        if head.last == known.number:
+            return head.mac.hex() == known.mac
+        if not whole or known.number < head.first - 1:
+            return True
+        if known.number == head.first - 1:
+            return head.before.hex() == known.mac
+        link = connection.execute(_LINK, {"of_station": self.station, "at_number": known.number}).scalar()
+        return isinstance(link, bytes) and link.hex() == known.mac
+
+    def _lost(self, connection: Connection, head: Head | None, known: Anchor | None, at: float) -> Head:
+        """Goes on above all that is known, and says so in the trail and in the log."""
+        last = connection.execute(_LAST_NUMBER, {"of_station": self.station}).scalar()
+        number = max(last if isinstance(last, int) else 0, head.last if head else 0, known.number if known else 0)
+        logger.error("the audit trail before line %d was put back, cut or lost: see `audit verify`", number + 1)
+        if head is None:
+            connection.execute(delete(audit_heads).where(audit_heads.c.station == self.station))
+            head = self._first_head(number + 1)
+            connection.execute(insert(audit_heads), head.sealed(self._vault))
+        else:
+            head = replace(head, last=number)
+        return self._append(connection, head, Entry(at=at, action=LOST, outcome="store_unavailable"))
+
+    def _append(self, connection: Connection, head: Head, entry: Entry) -> Head:
+        row = {"station": self.station, "number": head.last + 1} | asdict(entry)
+        mac = self._link(head.mac, row)
+        connection.execute(_APPEND, row | {"mac": mac})
+        return self._move(connection, head, last=head.last + 1, mac=mac)
+
     def _verify(self, connection: Connection, row: RowMapping, anchor: Anchor | None) -> Verified:
         head = _head_of(row)
-        count = 0
+        if not _genuine(self._vault, row):
+            return Verified(station=str(head.station), rows=0, broken=Broken(number=_number(head.first), why="head"))
+        breaks, count, resumed = self._walk(connection, head, anchor)
+        return Verified(station=head.station, rows=count, broken=breaks.first, resumed=resumed)
 
-        def broken(number: int, why: Literal["changed", "missing", "head", "resumed"]) -> Verified:
-            return Verified(station=head.station, rows=count, broken=Broken(number=number, why=why))
-
-        if head.seal(self._vault) != row["seal"]:
-            return broken(head.first, "head")
-        mac, number = head.before, head.first - 1
+    def _walk(self, connection: Connection, head: Head, anchor: Anchor | None = None) -> tuple[Breaks, int, int]:
+        """The breaks of a chain of which no administrator knows, its rows, and how often one let it go on."""
+        breaks = Breaks(self._vault)
+        walk = _Walk(head.before, head.first - 1)
         of_station = select(audit).where(audit.c.station == head.station, audit.c.number.is_not(None))
         for kept in _pieces(connection, of_station, audit.c.number):
-            number += 1
-            if not isinstance(kept["number"], int):  # SQLite keeps whatever somebody puts there
-                return broken(number, "changed")
-            if kept["number"] != number:
-                return broken(number, "missing") if kept["number"] > number else broken(kept["number"], "changed")
-            mac = self._link(mac, kept)
-            if mac != kept["mac"]:
-                return broken(number, "changed")
-            if kept["action"] == RESUMED:
-                return broken(number, "resumed")
-            if anchor is not None and number == anchor.number and mac.hex() != anchor.mac:
-                return broken(number, "changed")
-            count += 1
-        if number != head.last or mac != head.mac:
-            return broken(number + 1, "missing")
-        if anchor is not None and anchor.number > number:
-            return broken(number + 1, "missing")
-        return Verified(station=head.station, rows=count)
+            self._step(walk, kept, breaks)
+            if anchor is not None and walk.number == anchor.number and walk.mac.hex() != anchor.mac:
+                breaks.add(walk.number, "changed")
+        if walk.number != head.last or walk.mac != head.mac or (anchor is not None and anchor.number > walk.number):
+            breaks.add(walk.number + 1, "missing")
+        return breaks, walk.count, walk.resumed
+
+    def _step(self, walk: "_Walk", kept: RowMapping, breaks: Breaks) -> None:
+        """One row further; after one that does not hold, the walk goes on from what the row says of itself."""
+        if not isinstance(kept["number"], int) or kept["number"] <= walk.number:  # SQLite keeps whatever is put there
+            breaks.add(_number(kept["number"]), "changed")
+            return
+        if kept["number"] > walk.number + 1:
+            breaks.add(walk.number + 1, "missing")
+        walk.number = kept["number"]
+        mac = self._link(walk.mac, kept)
+        if mac != kept["mac"]:
+            breaks.add(walk.number, "changed")
+            walk.mac = kept["mac"] if isinstance(kept["mac"], bytes) else b""
+            return
+        walk.mac = mac
+        walk.count += 1
+        if kept["action"] == RESUMED and kept["reason"] is not None and kept["jti"] == breaks.name:
+            walk.resumed += 1
+            breaks.clear()
+        elif kept["action"] in (LOST, RESUMED) and kept["outcome"] != "ok":
+            breaks.add(walk.number, "lost" if kept["action"] == LOST else "resumed")
 
     def _purge(self, connection: Connection, station: str, before: float) -> int:
-        head = self._head(connection, station, for_update=True)
-        if head is None:
+        row = connection.execute(_LOCK_HEAD, {"of_station": station}).mappings().first()
+        if row is None or not _genuine(self._vault, row):
             return 0
+        head = _head_of(row)
         keep = connection.execute(_FIRST_KEPT, {"of_station": station, "since": before}).scalar()
         first = head.last + 1 if keep is None else keep
         if not isinstance(first, int) or first <= head.first:
             return 0
-        link = connection.execute(_LINK, {"of_station": station, "at_number": first - 1}).scalar()
-        if link is None:
-            return 0  # somebody was here: what is left is evidence
-        count = connection.execute(_DROP, {"of_station": station, "up_to": first - 1}).rowcount
-        self._move(connection, head, first=first, before=link)
+        breaks, walk = Breaks(self._vault), _Walk(head.before, head.first - 1)
+        whole = walk.mac, walk.number
+        of_station = select(audit).where(audit.c.station == station, audit.c.number < first)
+        for kept in _pieces(connection, of_station, audit.c.number):
+            self._step(walk, kept, breaks)
+            if breaks.first is None:
+                whole = walk.mac, walk.number
+            if walk.count >= MOST_FORGOTTEN:
+                break
+        mac, last = whole  # what is behind a break is evidence, until an administrator has let the trail go on
+        if last < head.first:
+            return 0
+        count = connection.execute(_DROP, {"of_station": station, "up_to": last}).rowcount
+        self._move(connection, head, first=last + 1, before=mac)
         return count
 
     def _adopt(self, connection: Connection, head: Head) -> None:
-        old = select(audit).where(audit.c.station.is_(None)).order_by(audit.c.id)
+        statement = (
+            update(audit)
+            .where(audit.c.id == bindparam("of_id"))
+            .values(station=self.station, number=bindparam("new_number"), mac=bindparam("new_mac"))
+        )
         mac, number = head.mac, head.last
-        for row in connection.execute(old).mappings().all():
-            number += 1
-            mine = dict(row) | {"station": self.station, "number": number}
-            mac = self._link(mac, mine)
-            values = {"station": self.station, "number": number, "mac": mac}
-            connection.execute(update(audit).where(audit.c.id == row["id"]).values(**values))
+        of_before = select(audit).where(audit.c.station.is_(None)).order_by(audit.c.id).limit(PIECE)
+        while rows := connection.execute(of_before).mappings().all():
+            changes: list[dict[str, Any]] = []
+            for row in rows:
+                number += 1
+                mac = self._link(mac, dict(row) | {"station": self.station, "number": number})
+                changes.append({"of_id": row["id"], "new_number": number, "new_mac": mac})
+            connection.execute(statement, changes)
+            logger.info("%d lines of the audit trail were brought forward", number)
         self._move(connection, head, last=number, mac=mac)
 
     def _first_head(self, number: int) -> Head:
@@ -249,12 +433,42 @@ class Chain:
         row = connection.execute(query, {"of_station": station or self.station}).mappings().first()
         return None if row is None else _head_of(row)
 
-    def _move(self, connection: Connection, head: Head, **changes: Any) -> None:
+    def _move(self, connection: Connection, head: Head, **changes: Any) -> Head:
         moved = replace(head, **changes)
         connection.execute(_MOVE_HEAD, {"of_station": head.station} | moved.sealed(self._vault))
+        return moved
 
     def _link(self, before: bytes, row: Mapping[Any, Any]) -> bytes:
-        return self._vault.link(before, msgspec.json.encode([row[name] for name in COLUMNS]))
+        members = [row[name] for name in COLUMNS]
+        # Rows of versions before bear none, and are linked as they were.
+        if row["reason"] is not None:
+            members.append(row["reason"])
+        return self._vault.link(before, msgspec.json.encode(members))
+
+
+class _Walk:
+    """Where a walk along a chain is."""
+
+    def __init__(self, mac: bytes, number: int) -> None:
+        self.mac = mac
+        self.number = number
+        self.count = 0
+        self.resumed = 0
+
+
+def _genuine(vault: Vault, row: RowMapping | None) -> bool:
+    """Whether a head bears its seal; what SQLite took in spite of the types of its columns does not."""
+    if row is None:
+        return False
+    head = _head_of(row)
+    kinds = (str, int, bytes, int, bytes)
+    if not all(isinstance(value, kind) for value, kind in zip(msgspec.structs.astuple(head), kinds, strict=True)):
+        return False
+    return bool(head.seal(vault) == row["seal"])
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _pieces(connection: Connection, query: Select[Any], key: Column[int]) -> Iterator[RowMapping]:

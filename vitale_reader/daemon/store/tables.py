@@ -1,5 +1,10 @@
 """The tables of the store, the same on SQLite and on PostgreSQL.
 
+``seal`` is a keyed hash over the whole of a row (``row_seals``): whoever can write to the database only cannot add,
+change or swap a row that is believed. A row that was taken away, or put back as it was before, is known by
+``table_heads`` where it decides who gets in, and by its end where it lives for minutes. It is nullable for rows of
+versions before only.
+
 Whoever changes them writes a migration (in ``migrations`` beside this module) and moves ``REVISION``; a test compares
 what the migrations make with what is declared here.
 """
@@ -35,15 +40,26 @@ __all__ = [
     "site_requests",
     "site_steps",
     "stations",
+    "table_heads",
 ]
 
 #: The revision of the migrations that makes these tables.
-REVISION = "0003"
+REVISION = "0004"
 
 metadata = MetaData()
 
 #: Alembic's own table, declared so that a start need not load Alembic to see that there is nothing to do.
 revision = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))
+
+#: What each sealed table holds: its revision, and the seal of every row by its key.
+table_heads = Table(
+    "table_heads",
+    metadata,
+    Column("name", String(50), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("rows", LargeBinary, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
+)
 
 #: What the daemons of one store agree on: ``key`` is a keyed digest that tells whether they hold the same site key.
 site = Table(
@@ -51,6 +67,7 @@ site = Table(
     metadata,
     Column("name", String(50), primary_key=True),
     Column("value", String(200), nullable=False),
+    Column("seal", LargeBinary),
 )
 
 #: The stations that share the store. Sealed are the public keys of their tokens, and the certificate of the authority
@@ -61,6 +78,7 @@ stations = Table(
     Column("station", String(36), primary_key=True),
     Column("name", String(100), nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+    Column("seal", LargeBinary),
 )
 
 #: Paired clients. Secrets are kept as digests only.
@@ -77,6 +95,7 @@ clients = Table(
     Column("credential_sha256", String(64), unique=True),
     Column("created_at", Float, nullable=False),
     Column("revoked_at", Float),
+    Column("seal", LargeBinary),
 )
 
 #: Tokens that their client has not acknowledged, sealed. At most one token for one presentation and client.
@@ -88,6 +107,7 @@ outbox = Table(
     Column("presentation", String(36), nullable=False),
     Column("exp", Integer, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+    Column("seal", LargeBinary),
     UniqueConstraint("presentation", "client_id"),
     Index("outbox_client", "client_id", "exp"),
     Index("outbox_exp", "exp"),
@@ -102,6 +122,7 @@ seen = Table(
     Column("state", String(10), nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("claim", String(32)),
+    Column("seal", LargeBinary),
     Index("seen_expires_at", "expires_at"),
 )
 
@@ -116,6 +137,7 @@ contexts = Table(
     Column("ends_at", Float, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("station", String(36)),
+    Column("seal", LargeBinary),
     Index("contexts_ends_at", "ends_at"),
 )
 
@@ -135,6 +157,8 @@ audit = Table(
     Column("station", String(36)),
     Column("number", Integer),
     Column("mac", LargeBinary),
+    # Why an administrator let a broken trail go on; of no other act.
+    Column("reason", String(500)),
     Index("audit_chain", "station", "number", unique=True),
     Index("audit_at", "at"),
 )
@@ -160,6 +184,7 @@ opposition_lists = Table(
     Column("entries", Integer, nullable=False),
     Column("parts", Integer, nullable=False),
     Column("imported_at", Float, nullable=False),
+    Column("seal", LargeBinary),
 )
 
 #: Keyed digests of card serials, sorted, sealed piece by piece: not even their digests can be read in the store.

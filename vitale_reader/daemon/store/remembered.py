@@ -1,0 +1,118 @@
+"""The station's own memory of its store, in its own folder, where no writer of the database reaches.
+
+- Where the chain of the audit trail ended, how far each sealed table had come, and the latest time that was seen.
+- All of it moves forward only. A store that is behind it was put back, cut or lost, and is told so.
+"""
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import ParseError, StoreUnavailable
+from vitale_reader.daemon.keystore.files import write_private
+
+__all__ = ["Anchor", "Remembered", "read_anchor"]
+
+logger = logging.getLogger(__name__)
+
+
+class Anchor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A place in the chain that was its end once, and what else was seen by then.
+
+    Attributes:
+        number: the number of a row; 0 before the first.
+        mac: its hash, hex.
+        revisions: the highest revision of each sealed table.
+        latest: the latest time, epoch seconds by the clock of the store.
+    """
+
+    number: int
+    mac: str
+    revisions: dict[str, int] = msgspec.field(default_factory=dict)
+    latest: float = 0.0
+
+
+class Remembered:
+    """The memory of one store; without a file it lasts as long as the process."""
+
+    def __init__(self, file: Path | None = None, anchor: Anchor | None = None) -> None:
+        self._file = file
+        self._anchor = anchor
+        self._revisions: dict[str, int] = dict(anchor.revisions) if anchor else {}
+        self._latest = anchor.latest if anchor else 0.0
+        self._written = anchor
+
+    @classmethod
+    def read(cls, file: Path) -> "Remembered":
+        """What is in the file.
+
+        Raises:
+            StoreUnavailable: the file is damaged.
+        """
+        return cls(file, read_anchor(file))
+
+    @property
+    def anchor(self) -> Anchor | None:
+        """The end of the station's chain as it was seen last; None where it has none yet."""
+        return self._anchor
+
+    @property
+    def latest(self) -> float:
+        """The latest time that was seen."""
+        return self._latest
+
+    @property
+    def knows_store(self) -> bool:
+        """Whether the station has used this store before it was started."""
+        return self._anchor is not None
+
+    def knows(self, table: str) -> bool:
+        """Whether the station has seen this table with a head: then it is never without one again."""
+        return table in self._revisions
+
+    def revision(self, table: str) -> int:
+        """The highest revision of a sealed table that was seen."""
+        return self._revisions.get(table, 0)
+
+    def saw_revision(self, table: str, revision: int) -> None:
+        """A revision was seen; a lower one than before changes nothing."""
+        self._revisions[table] = max(self.revision(table), revision)
+
+    def saw_time(self, now: float) -> None:
+        """A time was seen."""
+        self._latest = max(self._latest, now)
+
+    def saw_end(self, number: int, mac: bytes) -> None:
+        """The chain ended here; a place before the one that is known changes nothing."""
+        if self._anchor is None or number > self._anchor.number:
+            self._anchor = Anchor(number=number, mac=mac.hex())
+
+    def write(self) -> None:
+        """Writes it down, as well as can be; what is written already is not written again."""
+        if self._file is None or self._anchor is None:
+            return
+        now = msgspec.structs.replace(self._anchor, revisions=dict(self._revisions), latest=self._latest)
+        if now == self._written:
+            return
+        try:
+            write_private(self._file, msgspec.json.encode(now))
+        except OSError as error:
+            logger.error("where the audit trail ends could not be written down: %s", error.strerror)
+        else:
+            self._written = now
+
+
+def read_anchor(file: Path) -> Anchor | None:
+    """What a station knows of its store; None where it has written nothing down.
+
+    Raises:
+        StoreUnavailable: the file is damaged.
+    """
+    try:
+        return decode_document(file.read_bytes(), Anchor)
+    except FileNotFoundError:
+        return None
+    except (OSError, ParseError) as error:
+        raise StoreUnavailable("the anchor of the audit trail cannot be read", data={"file": str(file)}) from error

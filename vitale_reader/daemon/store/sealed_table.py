@@ -1,0 +1,258 @@
+"""Tables that decide who gets in: each has a head, sealed, which holds its revision and the seal of every row.
+
+- A row counts if it bears its seal, and if that is the one that the head holds for it. Whoever puts back an older row,
+  or an older head with its rows, has a seal that the head does not hold, or a revision below the one that is known.
+- Each change moves the revision, within its own transaction: what is new is known by a number, and by no clock.
+- A row that does not count costs that row. A head that does not count costs the table, since nobody can say then what
+  is missing in it: an administrator looks at it, and accepts it (``accept``).
+"""
+
+import hmac
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, Table, and_, delete, insert, select, update
+
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.row_seals import Row, holds, key_of, name_of, sealed
+from vitale_reader.daemon.store.tables import clients, opposition_lists, stations, table_heads
+
+__all__ = ["HEADED", "Contents", "Fault", "SealedTable", "revisions"]
+
+logger = logging.getLogger(__name__)
+
+#: The tables that have a head.
+HEADED = (clients, stations, opposition_lists)
+
+#: Bytes of the digest of a key, and of the seal that is kept for it: 128 bits of a keyed hash cannot be guessed.
+KEY, MAC = 8, 16
+
+#: Faults that are told in the log, each once.
+MOST_TOLD = 1_000
+
+_HEADS = select(table_heads)
+_REVISIONS = select(table_heads.c.name, table_heads.c.revision).order_by(table_heads.c.name)
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """A row, or a head, that does not count.
+
+    Attributes:
+        table: its table.
+        key: its primary key; empty where it is the head.
+        why: ``changed`` (not as it was sealed), ``replaced`` (sealed, but not what the table holds now), ``unknown``
+            (sealed by nobody of this store), ``missing``, ``older`` (the whole table was put back).
+    """
+
+    table: str
+    key: str
+    why: Literal["changed", "replaced", "unknown", "missing", "older"]
+
+
+class Contents(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look found: the rows that count, and those that do not."""
+
+    revision: int
+    rows: tuple[Mapping[str, Any], ...]
+    faults: tuple[Fault, ...]
+    trusted: bool
+
+
+class Head(msgspec.Struct, frozen=True):
+    """A row of ``table_heads``."""
+
+    revision: int
+    rows: dict[bytes, bytes]
+
+
+class SealedTable:
+    """One such table; every method works within a transaction."""
+
+    def __init__(self, table: Table, vault: Vault, remembered: Remembered) -> None:
+        self._table = table
+        self._name = name_of(table)
+        self._vault = vault
+        self._remembered = remembered
+        self._told: set[Fault] = set()
+
+    def read(self, connection: Connection, *, copy: bool = False) -> Contents:
+        """The rows that count.
+
+        Args:
+            connection: the transaction.
+            copy: whether this is the station's own copy of the table, which may be behind it.
+        """
+        found, rows = self._consistent(connection)
+        if isinstance(found, Fault) or (found.revision < self._remembered.revision(self._name) and not copy):
+            fault = found if isinstance(found, Fault) else self._fault("", "older")
+            return self._contents(0, (), (fault,), trusted=False)
+        left = dict(found.rows)
+        good: list[RowMapping] = []
+        faults: list[Fault] = []
+        for row in rows:
+            kept = left.pop(self._digest(row), None)
+            if not holds(self._vault, self._table, row):
+                faults.append(self._fault(key_of(self._table, row), "changed" if kept else "unknown"))
+            elif kept is None or not hmac.compare_digest(kept, row["seal"][:MAC]):
+                faults.append(self._fault(key_of(self._table, row), "replaced"))
+            else:
+                good.append(row)
+        faults += [self._fault(digest.hex(), "missing") for digest in left]
+        self._remembered.saw_revision(self._name, found.revision)
+        return self._contents(found.revision, tuple(map(dict, good)), tuple(faults), trusted=True)
+
+    def put(self, connection: Connection, *rows: Row) -> None:
+        """Writes rows, each in the place of the one of its key.
+
+        Raises:
+            StoreUnavailable: the head of the table does not count.
+        """
+        head = self._locked(connection)
+        kept = dict(head.rows)
+        for row in rows:
+            whole = sealed(self._vault, self._table, row)
+            connection.execute(delete(self._table).where(self._of_key(row)))
+            connection.execute(insert(self._table), whole)
+            kept[self._digest(row)] = whole["seal"][:MAC]
+        self._write(connection, Head(head.revision + 1, kept))
+
+    def remove(self, connection: Connection, *rows: Row) -> None:
+        """Removes rows, by their primary keys.
+
+        Raises:
+            StoreUnavailable: the head of the table does not count.
+        """
+        head = self._locked(connection)
+        kept = dict(head.rows)
+        for row in rows:
+            connection.execute(delete(self._table).where(self._of_key(row)))
+            kept.pop(self._digest(row), None)
+        self._write(connection, Head(head.revision + 1, kept))
+
+    def establish(self, connection: Connection) -> None:
+        """Makes the head where there is none; rows of a version before are brought forward, once.
+
+        Where the station knows that there was one, or has never seen this store of others, nothing is made: somebody
+        took it away, and could have put rows there.
+        """
+        name = self._name
+        if connection.execute(_HEADS.where(table_heads.c.name == name)).first() is not None:
+            return
+        rows = connection.execute(select(self._table)).mappings().all()
+        of_before = not self._remembered.knows(name) and (
+            connection.dialect.name == "sqlite" or self._remembered.knows_store
+        )
+        if self._remembered.revision(name) or (rows and not of_before):
+            return
+        kept: dict[bytes, bytes] = {}
+        for row in rows:
+            whole = sealed(self._vault, self._table, row)
+            connection.execute(update(self._table).where(self._of_key(row)).values(seal=whole["seal"]))
+            kept[self._digest(row)] = whole["seal"][:MAC]
+        connection.execute(insert(table_heads), self._row(Head(1 if rows else 0, kept)))
+        if rows:
+            logger.info("%d rows of %s were brought forward", len(rows), name)
+
+    def accept(self, connection: Connection) -> int:
+        """Takes the rows that bear their seal for the table, as an administrator told; how many do not and are removed.
+
+        The new head is above every other that the station has seen.
+        """
+        name = self._name
+        found = connection.execute(_HEADS.where(table_heads.c.name == name)).mappings().first()
+        there = found["revision"] if found is not None and isinstance(found["revision"], int) else 0
+        rows = connection.execute(select(self._table)).mappings().all()
+        good = [row for row in rows if holds(self._vault, self._table, row)]
+        for row in rows:
+            if row not in good:
+                connection.execute(delete(self._table).where(self._of_key(row)))
+        kept = {self._digest(row): row["seal"][:MAC] for row in good}
+        connection.execute(delete(table_heads).where(table_heads.c.name == name))
+        head = Head(max(there, self._remembered.revision(name)) + 1, kept)
+        connection.execute(insert(table_heads), self._row(head))
+        return len(rows) - len(good)
+
+    def copy(
+        self, connection: Connection, head: Mapping[str, Any] | None, rows: "tuple[Mapping[str, Any], ...]"
+    ) -> None:
+        """Writes down elsewhere what was read, as it is."""
+        connection.execute(delete(self._table))
+        connection.execute(delete(table_heads).where(table_heads.c.name == self._name))
+        if rows:
+            connection.execute(insert(self._table), list(rows))
+        if head is not None:
+            connection.execute(insert(table_heads), dict(head))
+
+    def head_row(self, connection: Connection) -> Mapping[str, Any] | None:
+        """The head as it is in the database, for ``copy``."""
+        found = connection.execute(_HEADS.where(table_heads.c.name == self._name)).mappings().first()
+        return None if found is None else dict(found)
+
+    # ── inside ──
+
+    def _contents(
+        self, revision: int, rows: tuple[Mapping[str, Any], ...], faults: tuple[Fault, ...], *, trusted: bool
+    ) -> Contents:
+        for fault in faults:
+            if fault not in self._told and len(self._told) < MOST_TOLD:
+                self._told.add(fault)
+                logger.error(
+                    "%s %s was not written by this store (%s): it is refused", fault.table, fault.key, fault.why
+                )
+        return Contents(revision=revision, rows=rows, faults=faults, trusted=trusted)
+
+    def _consistent(self, connection: Connection) -> tuple[Head | Fault, Sequence[RowMapping]]:
+        """The head and its rows; READ COMMITTED may show the rows of a transaction that ended between the two."""
+        while True:
+            found = self._head(connection)
+            rows = connection.execute(select(self._table)).mappings().all()
+            if self._head(connection) == found:
+                return found, rows
+
+    def _fault(self, key: str, why: Literal["changed", "replaced", "unknown", "missing", "older"]) -> Fault:
+        return Fault(table=self._name, key=key, why=why)
+
+    def _head(self, connection: Connection, *, for_update: bool = False) -> Head | Fault:
+        query = _HEADS.where(table_heads.c.name == self._name)
+        row = connection.execute(query.with_for_update() if for_update else query).mappings().first()
+        if row is None:
+            there = connection.execute(select(self._table).limit(1)).first()
+            never = there is None and not self._remembered.revision(self._name)
+            return Head(0, {}) if never else self._fault("", "missing")
+        if not holds(self._vault, table_heads, row):
+            return self._fault("", "changed")
+        size = KEY + MAC
+        pieces = (row["rows"][at : at + size] for at in range(0, len(row["rows"]), size))
+        return Head(row["revision"], {piece[:KEY]: piece[KEY:] for piece in pieces})
+
+    def _locked(self, connection: Connection) -> Head:
+        self.establish(connection)
+        found = self._head(connection, for_update=True)
+        if isinstance(found, Fault) or found.revision < self._remembered.revision(self._name):
+            name = self._name
+            told = f"the table {name} was changed or put back by somebody else: see `vitale-reader audit verify`"
+            raise StoreUnavailable(told, data={"table": name})
+        return found
+
+    def _write(self, connection: Connection, head: Head) -> None:
+        statement = update(table_heads).where(table_heads.c.name == self._name)
+        connection.execute(statement.values(self._row(head)))
+
+    def _row(self, head: Head) -> dict[str, Any]:
+        rows = b"".join(key + mac for key, mac in sorted(head.rows.items()))
+        return sealed(self._vault, table_heads, {"name": self._name, "revision": head.revision, "rows": rows})
+
+    def _digest(self, row: Row) -> bytes:
+        return self._vault.row(f"key of {self._name}", key_of(self._table, row).encode())[:KEY]
+
+    def _of_key(self, row: Row) -> Any:
+        return and_(*(column == row[column.name] for column in self._table.primary_key.columns))
+
+
+def revisions(connection: Connection) -> tuple[tuple[str, int], ...]:
+    """How far each table with a head has come: what differs where there is news."""
+    return tuple((name, revision) for name, revision in connection.execute(_REVISIONS))
