@@ -96,6 +96,8 @@ async def _tokens(folder: Path, count: int) -> None:
     from vitale_reader.daemon.issuing.outbox import Outbox
     from vitale_reader.daemon.keystore.keys import Keys
     from vitale_reader.daemon.store.chain import Chain, Entry
+    from vitale_reader.daemon.store.clock import StoreClock
+    from vitale_reader.daemon.store.remembered import Remembered
     from vitale_reader.daemon.store.store import Store
 
     keys = Keys(folder / "station.json", overlap=600, clock=lambda: NOW)
@@ -106,7 +108,7 @@ async def _tokens(folder: Path, count: int) -> None:
     store, chain = Store(file), Chain(keys.vault, keys.station)
     await store.open()
     await store.run(lambda connection: chain.begin(connection, at=NOW))
-    outbox = Outbox(store, keys.vault, chain, clock=lambda: NOW)
+    outbox = Outbox(store, keys.vault, chain, clock=StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW))
     presented, issuer, grant = _parts(keys)
     for number in range(count):
         issued = issuer.issue(presented, issuer.interpret(presented), "simulated-card", grant)

@@ -1,11 +1,13 @@
-"""``vitale-reader audit``: whether the audit trail is whole, and what it says; beside the daemon or without it."""
+"""``vitale-reader audit``: whether the trail is whole, what it says, how it goes on; beside the daemon or not."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vitale_protocol.errors import LocalMisuse
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Group, as_json, command, home_option
 from vitale_reader.cli.frame.exit_status import REFUSED
@@ -16,35 +18,95 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
     from vitale_reader.daemon.store.chain import Broken, Verified
+    from vitale_reader.daemon.store.inspection import Resumed
+    from vitale_reader.daemon.store.sealed_table import Fault
 
 __all__ = ["audit"]
+
+#: Characters of a reason, as the trail holds them; and who it is that gives it: the daemon's own user.
+MOST_REASON, LOCAL_CLIENT = 500, "local"
 
 audit = Group("audit", help=t("Contrôle et exporte le journal d'audit.", "Verifies and exports the audit trail."))
 
 
-@command("verify", help=t("Contrôle la chaîne du journal.", "Verifies the chain of the trail."))
+@command(
+    "verify",
+    help=t("Contrôle la chaîne du journal et les sceaux de la base.", "Verifies the chain and the seals of the store."),
+)
 @as_json
 @home_option
 def verify(as_json: bool, home: Path | None) -> None:
     """The command."""
     from vitale_reader.daemon.store.chain import Chain
+    from vitale_reader.daemon.store.inspection import inspect
 
-    found = beside(
-        home,
-        lambda opened: (
-            lambda connection: Chain(opened.vault, opened.station).verify(connection, opened.remembered.anchor)
-        ),
-    )
-    whole = all(one.broken is None for one in found)
+    def work(opened: Opened) -> "Callable[[Connection], tuple[list[Verified], list[Fault]]]":
+        chain = Chain(opened.vault, opened.station)
+        return lambda connection: (
+            chain.verify(connection, opened.remembered.anchor),
+            inspect(connection, opened.vault, opened.remembered),
+        )
+
+    found, faults = beside(home, work)
+    whole = all(one.broken is None for one in found) and not faults
     if as_json:
-        output.print_json({"whole": whole, "chains": found})
+        output.print_json({"whole": whole, "chains": found, "faults": faults})
     else:
         output.table(
             (t("Poste", "Station"), t("Lignes", "Rows"), t("Chaîne", "Chain")),
             [(one.station or "—", str(one.rows), _state(one)) for one in found],
             empty=t("Le journal est vide.", "The trail is empty."),
         )
+        for fault in faults:
+            output.note(_fault(fault))
     click.get_current_context().exit(0 if whole else REFUSED)
+
+
+@command(
+    "resume",
+    help=t(
+        "Laisse continuer un journal interrompu et une base restaurée, et le consigne avec le motif.",
+        "Lets a broken trail and a restored store go on, and writes down why.",
+    ),
+)
+@click.option("--reason", required=True, help=t("Le motif, en clair.", "Why, in plain words."))
+@as_json
+@home_option
+def resume(reason: str, as_json: bool, home: Path | None) -> None:
+    """The command."""
+    from vitale_reader.daemon.store.chain import Chain
+    from vitale_reader.daemon.store.inspection import resume as let_go_on
+
+    if not 0 < len(reason.strip()) <= MOST_REASON:
+        raise LocalMisuse(t(f"le motif a de 1 à {MOST_REASON} signes", f"a reason has 1 to {MOST_REASON} characters"))
+
+    def work(opened: Opened) -> "Callable[[Connection], Resumed]":
+        chain = Chain(opened.vault, opened.station, remembered=opened.remembered, dialect=opened.dialect)
+        return lambda connection: let_go_on(
+            connection,
+            opened.vault,
+            opened.remembered,
+            chain=chain,
+            at=time.time(),
+            reason=reason.strip(),
+            by=LOCAL_CLIENT,
+        )
+
+    done = beside(home, work, writing=True)
+    if as_json:
+        output.print_json(done)
+        return
+    if not done.chains and not done.tables:
+        output.note(t("Rien n'était interrompu.", "Nothing was broken."))
+    for station, broken in done.chains.items():
+        output.note(f"{station}: {_told(broken)}")
+    for table, removed in done.tables.items():
+        output.note(
+            t(
+                f"{table} : lignes scellées acceptées, {removed} autres supprimées",
+                f"{table}: sealed rows accepted, {removed} others removed",
+            )
+        )
 
 
 @command("export", help=t("Écrit le journal, une ligne JSON par acte.", "Writes the trail, one line of JSON an act."))
@@ -81,10 +143,25 @@ def _told(broken: "Broken") -> str:
         "missing": t("manquante", "missing"),
         "unchained": t("étrangère à toute chaîne", "not of any chain"),
         "head": t("début ou fin de chaîne modifiés", "beginning or end of the chain changed"),
+        "lost": t(
+            "le journal antérieur a été remplacé, coupé ou perdu", "the trail before it was put back, cut or lost"
+        ),
         "resumed": t("journal antérieur perdu", "the trail before it was lost"),
     }
     return f"{row} : {words[broken.why]}" if t("fr", "en") == "fr" else f"{row}: {words[broken.why]}"
 
 
-for entry in (verify, export):
+def _fault(fault: "Fault") -> str:
+    words = {
+        "changed": t("modifiée ou abîmée : refusée", "changed or damaged: refused"),
+        "replaced": t("remise dans un état antérieur : refusée", "put back as it was before: refused"),
+        "unknown": t("écrite par un tiers : refusée", "written by somebody else: refused"),
+        "missing": t("manquante", "missing"),
+        "older": t("table remise dans un état antérieur : refusée", "the table was put back as it was before: refused"),
+    }
+    colon = t(" :", ":")
+    return f"{fault.table} {fault.key}".rstrip() + f"{colon} {words[fault.why]}"
+
+
+for entry in (verify, resume, export):
     audit.add_command(entry)

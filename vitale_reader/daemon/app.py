@@ -45,6 +45,7 @@ from vitale_reader.daemon.site.opening import anchor_file, open_keys, open_store
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.audit import Audit
 from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.transports.listening import listen, stream_limits
@@ -78,6 +79,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     access: Access
     stations: Stations | None
     remembered: Remembered
+    clock: StoreClock
 
     @property
     def info(self) -> StationInfo:
@@ -169,10 +171,12 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
     store, vault = await open_store(stack, home, config, keys, remembered)
     dialect = "postgresql" if store.shared else "sqlite"
     chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect)
-    audit = Audit(store, chain, remembered=remembered, days=config.audit_days, clock=time.time)
+    clock = StoreClock(remembered, shared=store.shared)
+    await _look_at_clock(store, clock)
+    audit = Audit(store, chain, remembered=remembered, days=config.audit_days, clock=clock)
     await audit.open()
     stack.push_async_callback(audit.close)
-    access = Access(store, vault, clock=time.time, remembered=remembered)
+    access = Access(store, vault, clock=clock.now, remembered=remembered)
     await access.open()
     stations = Stations(store, vault, keys, certificates, name=config.station.name, remembered=remembered)
     return Station(
@@ -187,6 +191,7 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
         access=access,
         stations=stations if store.shared else None,
         remembered=remembered,
+        clock=clock,
     )
 
 
@@ -203,8 +208,8 @@ async def _open_issuing(stack: AsyncExitStack, station: Station, conversations: 
         trust=read_trust_list(config.seals.trust_list),
     )
     resolver = await _open_resolver(stack, config)
-    outbox = Outbox(store, vault, station.chain, clock=time.time)
-    guard = ReplayGuard(store, vault, days=config.apcv.replay_days, printed=config.seals.once, clock=time.time)
+    outbox = Outbox(store, vault, station.chain, clock=station.clock)
+    guard = ReplayGuard(store, vault, days=config.apcv.replay_days, printed=config.seals.once, clock=station.clock)
     contexts = Contexts(
         store,
         vault,
@@ -212,11 +217,11 @@ async def _open_issuing(stack: AsyncExitStack, station: Station, conversations: 
         station=station.keys.station,
         mode=config.station.mode,
         notify=conversations.context_expiring,
-        clock=time.time,
+        clock=station.clock,
     )
     await contexts.open()
     opposition = Opposition(store, vault, remembered=station.remembered)
-    delivery = Delivery(issuer, outbox, station.audit, guard, resolver, contexts, opposition, clock=time.time)
+    delivery = Delivery(issuer, outbox, station.audit, guard, resolver, contexts, opposition, clock=station.clock.now)
     return Issuing(
         profiles=profiles,
         resolver=resolver,
@@ -308,11 +313,17 @@ def _news(station: Station, issuing: Issuing, services: Services, written_elsewh
         station.access,
         issuing.opposition,
         station.stations,
+        clock=station.clock,
         revoked=services.revoked,
         # At a desk that is alone only the command line writes beside the daemon.
         called=lambda: remote_desks is None or remote_desks.listens,
         due=written_elsewhere,
     )
+
+
+async def _look_at_clock(store: Database, clock: StoreClock) -> None:
+    with contextlib.suppress(StoreUnavailable):  # it is asked again at each look
+        await store.run(clock.read, needs="site")
 
 
 async def _clean(*kept: Outbox | Audit | ReplayGuard | Contexts) -> None:

@@ -17,6 +17,8 @@ from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.issuing.outbox import MOST_LISTED, Outbox
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit
 
@@ -40,7 +42,15 @@ class World:
         store = Store(self.file)
         await store.open()
         try:
-            yield Outbox(store, self.keys.vault, self.chain, clock=lambda: self.now), store
+            yield (
+                Outbox(
+                    store,
+                    self.keys.vault,
+                    self.chain,
+                    clock=StoreClock(Remembered(), wall=lambda: self.now, steady=lambda: self.now),
+                ),
+                store,
+            )
         finally:
             await store.close()
 

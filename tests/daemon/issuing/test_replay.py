@@ -16,6 +16,8 @@ from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailab
 from vitale_reader.daemon.issuing.delivery import Delivery
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Store
 
 STRING = b"opaque-string-of-a-phone"
@@ -109,7 +111,7 @@ def test_what_died_before_its_token_counts_as_used_and_is_forgotten_in_time(tmp_
     async def guarding() -> AsyncGenerator[ReplayGuard]:
         store = Store(tmp_path / "store.db")
         await store.open()
-        yield ReplayGuard(store, keys.vault, days=2, clock=clock)
+        yield ReplayGuard(store, keys.vault, days=2, clock=StoreClock(Remembered(), wall=clock, steady=clock))
         await store.close()
 
     async def main() -> None:

@@ -25,7 +25,9 @@ from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.reconcile import bring
+from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.spool import SpooledStore
 from vitale_reader.daemon.store.store import Database, Store
 
@@ -43,8 +45,8 @@ def keepers(store: Database, point: int) -> tuple[Chain, Outbox, ReplayGuard]:
     chain = Chain(VAULT, station(point))
     return (
         chain,
-        Outbox(store, VAULT, chain, clock=time.time),
-        ReplayGuard(store, VAULT, days=2, clock=time.time),
+        Outbox(store, VAULT, chain, clock=StoreClock(Remembered())),
+        ReplayGuard(store, VAULT, days=2, clock=StoreClock(Remembered())),
     )
 
 

@@ -18,6 +18,8 @@ from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Store
 
 assert sys.platform != "win32"
@@ -29,8 +31,8 @@ async def desk(place: Path | str, number: int, rounds: int, start: Barrier, resu
     store = Store(place)
     await store.open()
     chain = Chain(VAULT, f"{number:08d}-0000-4000-8000-000000000000")
-    outbox = Outbox(store, VAULT, chain, clock=time.time)
-    guard = ReplayGuard(store, VAULT, days=2, clock=time.time)
+    outbox = Outbox(store, VAULT, chain, clock=StoreClock(Remembered()))
+    guard = ReplayGuard(store, VAULT, days=2, clock=StoreClock(Remembered()))
     found: list[str] = []
     for each in range(rounds):
         start.wait()

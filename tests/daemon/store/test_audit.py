@@ -13,6 +13,7 @@ from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store.audit import DAY, Audit
 from vitale_reader.daemon.store.chain import Broken, Chain, Entry, Verified
+from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.remembered import Remembered, read_anchor
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit
@@ -37,7 +38,13 @@ class Trail:
         await store.open()
         remembered = Remembered.read(self.anchor)
         self.chain = self.make_chain(remembered)
-        trail = Audit(store, self.chain, remembered=remembered, days=1, clock=lambda: self.now)
+        trail = Audit(
+            store,
+            self.chain,
+            remembered=remembered,
+            days=1,
+            clock=StoreClock(remembered, wall=lambda: self.now, steady=lambda: self.now),
+        )
         await trail.open()
         yield trail, store
         await trail.close()

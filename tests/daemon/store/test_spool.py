@@ -20,7 +20,9 @@ from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store import spool
 from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.reconcile import bring
+from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.spool import SpooledStore
 from vitale_reader.daemon.store.store import Need, Store
 from vitale_reader.daemon.store.tables import audit, contexts, outbox, seen
@@ -74,8 +76,15 @@ class Coordinator:
         self.joined = 0
         self.spool = Store(folder / f"{name}.db")
         self.store = SpooledStore(self.site, self.spool, join=self._join, bring=self._bring, strict=strict)
-        self.outbox = Outbox(self.store, VAULT, self.chain, clock=lambda: self.now)
-        self.guard = ReplayGuard(self.store, VAULT, days=2, clock=lambda: self.now)
+        self.outbox = Outbox(
+            self.store,
+            VAULT,
+            self.chain,
+            clock=StoreClock(Remembered(), wall=lambda: self.now, steady=lambda: self.now),
+        )
+        self.guard = ReplayGuard(
+            self.store, VAULT, days=2, clock=StoreClock(Remembered(), wall=lambda: self.now, steady=lambda: self.now)
+        )
 
     async def _join(self, _: Store) -> None:
         self.joined += 1

@@ -40,6 +40,7 @@ from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
 from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain, Entry, Verified
+from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.remembered import Remembered, read_anchor
 from vitale_reader.daemon.store.store import Store
 
@@ -262,7 +263,13 @@ def test_a_stored_audit_trail_verifies(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("vector", ROWS["replay"], ids=[vector["kind"] for vector in ROWS["replay"]])
 def test_the_digest_of_what_was_used(vector: dict[str, str]) -> None:
-    guard = ReplayGuard(cast("Any", None), VAULT, days=2, printed=True, clock=lambda: NOW)
+    guard = ReplayGuard(
+        cast("Any", None),
+        VAULT,
+        days=2,
+        printed=True,
+        clock=StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW),
+    )
     assert guard.digest({vector["kind"]: vector["value"].encode()}) == vector["digest"]
 
 
@@ -272,7 +279,9 @@ def test_a_sealed_token_of_the_outbox(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
         await put(store, tables.outbox, row(vector, "token"))
         await forward(store)
-        outbox = Outbox(store, VAULT, Chain(VAULT, STATION), clock=lambda: NOW)
+        outbox = Outbox(
+            store, VAULT, Chain(VAULT, STATION), clock=StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW)
+        )
         (listed,) = await outbox.list(vector["client_id"])
         assert (listed.jti, listed.exp, listed.token) == (vector["jti"], vector["exp"], vector["token"])
 
@@ -294,7 +303,7 @@ def test_a_sealed_context(tmp_path: Path) -> None:
             station=STATION,
             mode="production",
             notify=lambda _client, _event: False,
-            clock=lambda: NOW,
+            clock=StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW),
         )
         await contexts.open()
         kept = contexts._open(contexts._of(vector["client_id"], vector["identifiant"]))

@@ -23,11 +23,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """What a command may need of the station: the keys of the store, its UUID, what it remembers of the store."""
+    """What a command may need of the station: keys, UUID, what it remembers of the store, the kind of database."""
 
     vault: "Vault"
     station: str
     remembered: "Remembered"
+    dialect: str
 
 
 def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T]]", *, writing: bool = False) -> T:
@@ -50,7 +51,12 @@ def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T
         raise LocalMisuse(f"{why} {place.state}", data={"file": str(secrets_file)})
     keys = open_keys(place, config, clock=lambda: 0.0)
     store, vault = look_into(place, config, keys, reading=not writing)
-    opened = Opened(vault=vault, station=keys.station, remembered=Remembered.read(anchor_file(place, config)))
+    opened = Opened(
+        vault=vault,
+        station=keys.station,
+        remembered=Remembered.read(anchor_file(place, config)),
+        dialect="sqlite" if config.store == "sqlite" else "postgresql",
+    )
 
     async def main() -> T:
         try:

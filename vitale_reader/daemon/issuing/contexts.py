@@ -27,6 +27,7 @@ from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store import row_seals
+from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import contexts
 from vitale_reader.resolvers.base import Resolution, claim_of
@@ -90,7 +91,7 @@ class Contexts:
         station: str,
         mode: StationMode,
         notify: Notify,
-        clock: Callable[[], float],
+        clock: StoreClock,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -109,7 +110,7 @@ class Contexts:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        values = {"of_station": self._station, "now": self._clock()}
+        values = {"of_station": self._station, "now": self._clock.now()}
         rows = await self._store.run(lambda connection: connection.execute(_LIVING, values).mappings().all())
         found = [Held(**{name: row[name] for name in Held.__struct_fields__}) for row in rows if self._holds(row)]
         self._held = {held.digest: held for held in found if self._opens(held)}
@@ -119,7 +120,7 @@ class Contexts:
     def hold(self, resolution: Resolution, client_id: str) -> tuple[Held, Callable[[Connection], object]]:
         """A context for a client, and what keeps it within the transaction that keeps its token."""
         digest = self._digest(resolution.identifiant)
-        now, ends_at = self._clock(), resolution.date_fin_validite.timestamp()
+        now, ends_at = self._clock.now(), resolution.date_fin_validite.timestamp()
         held = Held(
             digest=digest,
             client_id=client_id,
@@ -247,11 +248,13 @@ class Contexts:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        values = {"now": self._clock()}
-        return await self._store.run(lambda connection: connection.execute(_PURGE, values).rowcount)
+        purging = self._clock.purging
+        return await self._store.run(
+            lambda connection: connection.execute(_PURGE, {"now": purging(connection)}).rowcount
+        )
 
     def _until_next(self) -> float | None:
-        now = self._clock()
+        now = self._clock.now()
         ends = [held.ends_at for held in self._held.values()]
         # A notice that is due and heard by nobody waits for a session, not for time.
         notices = [held.notice_at for held in self._held.values() if not held.noticed and held.notice_at > now]
@@ -260,7 +263,7 @@ class Contexts:
         return None if soonest is None else min(max(soonest - now, 0.0), LOOK)
 
     async def _attend(self) -> None:
-        ended = [held.digest for held in self._held.values() if held.ends_at <= self._clock()]
+        ended = [held.digest for held in self._held.values() if held.ends_at <= self._clock.now()]
         for digest in ended:
             del self._held[digest]
         try:
@@ -271,7 +274,7 @@ class Contexts:
         await self._tell(self._due())
 
     def _due(self) -> list[Held]:
-        now = self._clock()
+        now = self._clock.now()
         return [held for held in self._held.values() if not held.noticed and held.notice_at <= now < held.ends_at]
 
     async def _tell(self, due: Iterable[Held]) -> None:
@@ -314,7 +317,7 @@ class Contexts:
 
     def _of(self, client_id: str, identifiant: str) -> Held:
         held = self._held.get(self._digest(identifiant))
-        if held is None or held.client_id != client_id or held.ends_at <= self._clock():
+        if held is None or held.client_id != client_id or held.ends_at <= self._clock.now():
             raise ContextUnknown("not a context of this client, or not any more")
         return held
 

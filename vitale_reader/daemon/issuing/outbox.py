@@ -11,6 +11,7 @@ from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database, Need
 from vitale_reader.daemon.store.tables import outbox
 
@@ -37,7 +38,7 @@ _PURGE = delete(outbox).where(outbox.c.exp <= bindparam("now"))
 class Outbox:
     """The tokens of this station that are not acknowledged; every method is one transaction."""
 
-    def __init__(self, store: Database, vault: Vault, chain: Chain, *, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Database, vault: Vault, chain: Chain, *, clock: StoreClock) -> None:
         self._store = store
         self._vault = vault
         self._chain = chain
@@ -71,8 +72,9 @@ class Outbox:
 
         Raises:
             IntegrityError: this presentation already gave this client a token.
-            StoreUnavailable: it could not be kept, so it must not be handed over.
+            StoreUnavailable: it could not be kept, or the clock of the desk is wrong: it must not be handed over.
         """
+        self._clock.require_right()
         sealed = self._vault.seal(token.token.encode(), token.jti)
         told = {
             "jti": token.jti,
@@ -99,7 +101,7 @@ class Outbox:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        values = {"of_client": client_id, "now": self._clock()}
+        values = {"of_client": client_id, "now": self._clock.now()}
         rows = await self._store.run(lambda connection: connection.execute(_LIST, values).mappings().all())
         listed: list[OutboxToken] = []
         size = 0
@@ -127,8 +129,10 @@ class Outbox:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        values = {"now": self._clock()}
-        return await self._store.run(lambda connection: connection.execute(_PURGE, values).rowcount)
+        purging = self._clock.purging
+        return await self._store.run(
+            lambda connection: connection.execute(_PURGE, {"now": purging(connection)}).rowcount
+        )
 
     def _opened(self, row: RowMapping) -> OutboxToken | None:
         """A token for whom it was made; a row that somebody else wrote, or that is damaged, costs that row only."""

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from vitale_protocol.errors import Replayed
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store import row_seals
+from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import seen
 
@@ -33,9 +34,7 @@ _PURGE = delete(seen).where(seen.c.expires_at <= bindparam("now"))
 class ReplayGuard:
     """The strings that were used, in the store."""
 
-    def __init__(
-        self, store: Database, vault: Vault, *, days: int, printed: bool = False, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: Database, vault: Vault, *, days: int, printed: bool = False, clock: StoreClock) -> None:
         self._store = store
         self._printed = printed
         self._vault = vault
@@ -62,7 +61,7 @@ class ReplayGuard:
             Replayed: the string was used before, or is being used.
             StoreUnavailable: it cannot be kept, so it must not be used.
         """
-        expires_at = self._clock() + self._days * DAY
+        expires_at = self._clock.lasting() + self._days * DAY
         told = {"digest": digest, "state": "reserved", "expires_at": expires_at, "claim": secrets.token_hex(16)}
         row = row_seals.sealed(self._vault, seen, told)
         try:
@@ -105,5 +104,7 @@ class ReplayGuard:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        values = {"now": self._clock()}
-        return await self._store.run(lambda connection: connection.execute(_PURGE, values).rowcount)
+        purging = self._clock.purging
+        return await self._store.run(
+            lambda connection: connection.execute(_PURGE, {"now": purging(connection)}).rowcount
+        )

@@ -9,6 +9,7 @@ from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.site.stations import Stations
+from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.sealed_table import revisions
 from vitale_reader.daemon.store.store import Database
 
@@ -35,6 +36,7 @@ class ExternalChanges:
         access: hears of clients.
         opposition: hears of opposition lists.
         stations: hears of other stations; None where there are none.
+        clock: the time of the store, compared with that of the desk at each look.
         revoked: told of each client that was revoked elsewhere.
         called: whether others call when they have written, or hardly anybody writes.
         due: set by whoever hears such a call.
@@ -47,6 +49,7 @@ class ExternalChanges:
         opposition: Opposition,
         stations: Stations | None,
         *,
+        clock: StoreClock,
         revoked: Callable[[str], None],
         called: Callable[[], bool],
         due: asyncio.Event,
@@ -55,6 +58,7 @@ class ExternalChanges:
         self._access = access
         self._opposition = opposition
         self._stations = stations
+        self._clock = clock
         self._revoked = revoked
         self._called = called
         self._seen: tuple[tuple[str, int], ...] | None = None
@@ -70,7 +74,8 @@ class ExternalChanges:
         """
         if self._stations is not None:
             await self._stations.tell()
-        seen = await self._store.run(revisions, needs="site")
+        self._clock.look()
+        seen = await self._store.run(lambda connection: revisions(connection, self._clock), needs="site")
         now = asyncio.get_running_loop().time()
         if seen == self._seen and now < self._checked + CHECK:
             return

@@ -7,10 +7,12 @@ Its rows are a chain (``chain``). The end of it is written down in the station's
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+
+from sqlalchemy import Connection
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Database
 
@@ -29,12 +31,10 @@ class Audit:
         chain: what its rows are linked with.
         remembered: what the station knows of the store.
         days: for how long it is kept.
-        clock: epoch seconds.
+        clock: the time of the store.
     """
 
-    def __init__(
-        self, store: Database, chain: Chain, *, remembered: Remembered, days: int, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: Database, chain: Chain, *, remembered: Remembered, days: int, clock: StoreClock) -> None:
         self._store = store
         self._chain = chain
         self._remembered = remembered
@@ -47,7 +47,7 @@ class Audit:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        now = self._clock()
+        now = self._clock.now()
         await self._store.run(lambda connection: self._chain.begin(connection, at=now))
         await self._tell()
         with contextlib.suppress(StoreUnavailable):  # the database of a site may be away
@@ -64,7 +64,7 @@ class Audit:
     ) -> None:
         """Writes one line of something that has happened already; where it cannot be written, the log says so."""
         entry = Entry(
-            at=self._clock(), action=action, outcome=outcome, client_id=client_id, medium=medium, reader=reader
+            at=self._clock.now(), action=action, outcome=outcome, client_id=client_id, medium=medium, reader=reader
         )
         try:
             await self._store.run(lambda connection: self._chain.append(connection, entry))
@@ -77,9 +77,12 @@ class Audit:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        before = self._clock() - self._days * DAY
+
+        def work(connection: Connection) -> int:
+            return self._chain.purge(connection, self._clock.purging(connection) - self._days * DAY)
+
         count = 0
-        while found := await self._store.run(lambda connection: self._chain.purge(connection, before), needs="site"):
+        while found := await self._store.run(work, needs="site"):
             count += found
         await self.drop_anchor()
         await self._tell()
@@ -101,7 +104,7 @@ class Audit:
         anchor = await self._store.run(self._chain.anchor, needs="site")
         if anchor is not None:
             self._remembered.saw_end(anchor.number, bytes.fromhex(anchor.mac))
-        self._remembered.saw_time(self._clock())
+        self._clock.believed()
         await asyncio.to_thread(self._remembered.write)
 
     async def _tell(self) -> None:

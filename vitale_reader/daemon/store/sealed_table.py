@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, Table, and_, delete, insert, sele
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store.clock import StoreClock, steady
 from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.row_seals import Row, holds, key_of, name_of, sealed
 from vitale_reader.daemon.store.tables import clients, opposition_lists, stations, table_heads
@@ -35,7 +36,6 @@ KEY, MAC = 8, 16
 MOST_TOLD = 1_000
 
 _HEADS = select(table_heads)
-_REVISIONS = select(table_heads.c.name, table_heads.c.revision).order_by(table_heads.c.name)
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,7 +235,7 @@ class SealedTable:
         if isinstance(found, Fault) or found.revision < self._remembered.revision(self._name):
             name = self._name
             told = f"the table {name} was changed or put back by somebody else: see `vitale-reader audit verify`"
-            raise StoreUnavailable(told, data={"table": name})
+            raise StoreUnavailable(told, variant="tampered", data={"table": name})
         return found
 
     def _write(self, connection: Connection, head: Head) -> None:
@@ -253,6 +253,13 @@ class SealedTable:
         return and_(*(column == row[column.name] for column in self._table.primary_key.columns))
 
 
-def revisions(connection: Connection) -> tuple[tuple[str, int], ...]:
-    """How far each table with a head has come: what differs where there is news."""
-    return tuple((name, revision) for name, revision in connection.execute(_REVISIONS))
+def revisions(connection: Connection, clock: StoreClock) -> tuple[tuple[str, int], ...]:
+    """How far each table with a head has come: what differs where there is news. The same look tells the time."""
+    before = steady()
+    now = clock.expression(connection).label("now")
+    rows = connection.execute(
+        select(table_heads.c.name, table_heads.c.revision, now).order_by(table_heads.c.name)
+    ).all()
+    if rows:
+        clock.saw(float(rows[0].now), before, steady())
+    return tuple((row.name, row.revision) for row in rows)

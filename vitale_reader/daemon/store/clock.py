@@ -1,0 +1,165 @@
+"""The time by which a station judges what it keeps: that of the store, and never further than it can have come.
+
+- What several desks share is judged by the clock of their database. Between two looks at it, time goes on as the
+  machine counts it, which nobody can set.
+- A clock that went forward by itself is believed bit by bit, a day an hour: what is to be kept for long does not vanish
+  because a battery died or somebody typed another year. A desk that was off for a night has caught up in half an hour.
+- A clock that goes back takes nothing back: what was seen is remembered.
+- How far the clock of the desk is off is told, and beyond what a verifier forgives nothing is issued.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, extract, func, literal, select
+
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.store.remembered import Remembered
+
+__all__ = ["MOST_OFF", "TOLD_OFF", "StoreClock", "steady"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a desk may be off before it is told, and before it issues nothing: what a verifier forgives (RFC 7519
+#: section 4.1.4 leaves it to us).
+TOLD_OFF, MOST_OFF = 5.0, 30.0
+
+#: How much faster than time a clock that went forward is believed.
+CATCH_UP = 24.0
+
+#: Seconds after which what is still wrong is told again.
+AGAIN = 3_600.0
+
+# extract gives a decimal number in PostgreSQL, and a float in the tables.
+_DATABASE_NOW = extract("epoch", func.clock_timestamp())
+
+
+def steady() -> float:
+    """Seconds that nobody can set; those that the machine slept count, where the platform counts them."""
+    if sys.platform != "linux":
+        return time.monotonic()
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class StoreClock:
+    """The time of one store.
+
+    Args:
+        remembered: the latest time that the station has seen.
+        shared: whether the store is the database of a site, which has a clock of its own.
+        wall: the clock of the desk, epoch seconds.
+        steady: seconds that nobody can set.
+    """
+
+    def __init__(
+        self,
+        remembered: Remembered,
+        *,
+        shared: bool = False,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = steady,
+    ) -> None:
+        self._remembered = remembered
+        self._shared = shared
+        self._wall = wall
+        self._steady = steady
+        self._seen: tuple[float, float] | None = None  # the database's time, and the steady one of that moment
+        self._started = (wall(), steady())
+        self._believed_at = steady()
+        self._offset = 0.0
+        self._told: tuple[float, float] = (0.0, -AGAIN)
+        if remembered.latest > wall() + TOLD_OFF:
+            logger.error(
+                "the clock of this desk is %.0f s behind what it was: set it, or see to its battery",
+                remembered.latest - wall(),
+            )
+
+    def now(self) -> float:
+        """The time of the store, epoch seconds."""
+        if self._seen is None:
+            return self._wall()
+        told, at = self._seen
+        return told + self._steady() - at
+
+    @property
+    def offset(self) -> float:
+        """Seconds by which the clock of the desk is ahead of that of the store, when they were compared last."""
+        return self._offset
+
+    def expression(self, connection: Connection) -> ColumnElement[Any]:
+        """The time of the store, for a statement."""
+        return _DATABASE_NOW if connection.dialect.name == "postgresql" else literal(self.now())
+
+    def saw(self, told: float, before: float, after: float) -> None:
+        """The database told its time, between two moments of ``steady``.
+
+        A look that took long tells little: what it may be wrong by is not called an error of the desk.
+        """
+        if not self._shared:
+            return
+        middle = (before + after) / 2
+        self._seen = (told, middle)
+        ahead = self._wall() - (self._steady() - middle) - told
+        doubt = (after - before) / 2
+        self._offset = 0.0 if abs(ahead) <= doubt else ahead
+        self._tell()
+
+    def read(self, connection: Connection) -> float:
+        """Asks the database for its time, within a transaction; in the spool of a desk, what was known last."""
+        if connection.dialect.name == "postgresql":
+            before = self._steady()
+            told = float(connection.execute(select(_DATABASE_NOW)).scalar_one())
+            self.saw(told, before, self._steady())
+        return self.now()
+
+    def purging(self, connection: Connection) -> float:
+        """The time before which what has ended may be forgotten."""
+        return min(self.read(connection), self.believed())
+
+    def lasting(self) -> float:
+        """The time from which what is to be kept for long is counted: not earlier than any that was seen."""
+        return max(self.now(), self._remembered.latest)
+
+    def believed(self) -> float:
+        """The time that it can be by now, which is remembered."""
+        at, now = self._steady(), self.now()
+        latest = self._remembered.latest or now
+        caught_up = latest + (at - self._believed_at) * CATCH_UP
+        self._believed_at = at
+        self._remembered.saw_time(min(now, caught_up) if now > latest else latest)
+        return min(now, self._remembered.latest)
+
+    def look(self) -> None:
+        """Notices that the clock of the desk was set while it ran, where there is no other to compare it with."""
+        if self._shared:
+            return
+        wall, at = self._started
+        jump = (self._wall() - wall) - (self._steady() - at)
+        if abs(jump) > TOLD_OFF:
+            logger.error("the clock of this desk was set by %+.0f s while it ran", jump)
+            self._started = (self._wall(), self._steady())
+
+    def require_right(self) -> None:
+        """Refuses what the desk's clock would falsify.
+
+        Raises:
+            StoreUnavailable: the desk's clock is off by more than ``MOST_OFF``.
+        """
+        if abs(self._offset) > MOST_OFF:
+            told = f"the clock of this desk is off by {self._offset:+.0f} s"
+            raise StoreUnavailable(told, variant="clock", data={"offset": round(self._offset)})
+
+    def _tell(self) -> None:
+        said, at = self._told
+        changed = abs(self._offset - said) > TOLD_OFF
+        due = abs(self._offset) > TOLD_OFF and self._steady() > at + AGAIN
+        if not (changed or due):
+            return
+        if abs(self._offset) > TOLD_OFF:
+            logger.error("the clock of this desk is off by %+.0f s from that of the site's database", self._offset)
+        elif abs(said) > TOLD_OFF:
+            logger.info("the clock of this desk is right again")
+        self._told = (self._offset, self._steady())
