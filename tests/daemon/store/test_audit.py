@@ -4,19 +4,21 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import Connection, delete, insert, select, text, update
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store.audit import DAY, Audit
-from vitale_reader.daemon.store.chain import Broken, Chain, Entry, Verified
+from vitale_reader.daemon.store.chain import RESUMED, Broken, Chain, Entry, Verified
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.remembered import Remembered, read_anchor
+from vitale_reader.daemon.store.remembered import Anchor, Remembered, read_anchor
 from vitale_reader.daemon.store.store import Store
-from vitale_reader.daemon.store.tables import audit
+from vitale_reader.daemon.store.tables import audit, audit_heads
+from vitale_reader.daemon.store.tables import audit as audit_table
 
 STATION = "10000000-0000-4000-8000-000000000000"
 OTHER = "20000000-0000-4000-8000-000000000000"
@@ -194,6 +196,159 @@ def test_a_head_removed_while_it_runs_is_told_for_good(trail: Trail) -> None:
             assert (await trail.broken(store)) is not None
 
     run(work)
+
+
+# ── put back, cut, lost ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def content(store: Store) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    def work(connection: Connection) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+        rows, heads = (
+            [dict(row) for row in connection.execute(select(table)).mappings()] for table in (audit_table, audit_heads)
+        )
+        return rows, heads
+
+    return await store.run(work)
+
+
+async def put_back(store: Store, rows: list[dict[str, object]], heads: list[dict[str, object]]) -> None:
+    def work(connection: Connection) -> None:
+        for table, content in ((audit_table, rows), (audit_heads, heads)):
+            connection.execute(delete(table))
+            if content:
+                connection.execute(insert(table), content)
+
+    await store.run(work)
+
+
+Hand = Callable[[Store, tuple[list[dict[str, object]], list[dict[str, object]]]], Awaitable[None]]
+
+
+async def an_older_database(store: Store, older: tuple[list[dict[str, object]], list[dict[str, object]]]) -> None:
+    await put_back(store, *older)
+
+
+async def everything_removed(store: Store, _: object) -> None:
+    await put_back(store, [], [])
+
+
+async def an_older_head_and_rows_cut(
+    store: Store, older: tuple[list[dict[str, object]], list[dict[str, object]]]
+) -> None:
+    rows, _ = await content(store)
+    await put_back(store, rows[: len(older[0])], older[1])
+
+
+async def an_older_head_over_all_rows(
+    store: Store, older: tuple[list[dict[str, object]], list[dict[str, object]]]
+) -> None:
+    await put_back(store, (await content(store))[0], older[1])
+
+
+async def the_head_removed(store: Store, _: object) -> None:
+    await put_back(store, (await content(store))[0], [])
+
+
+async def the_rows_removed(store: Store, _: object) -> None:
+    await put_back(store, [], (await content(store))[1])
+
+
+HANDS = (
+    an_older_database,
+    everything_removed,
+    an_older_head_and_rows_cut,
+    an_older_head_over_all_rows,
+    the_head_removed,
+    the_rows_removed,
+)
+
+
+@pytest.mark.parametrize("hand", HANDS, ids=lambda hand: hand.__name__)
+@pytest.mark.parametrize("running", [True, False], ids=["running", "at rest"])
+def test_a_trail_that_was_put_back_is_told_for_ever_after(
+    trail: Trail, hand: Hand, running: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        async with trail.open() as (audit, store):
+            await trail.write(audit, 3)
+            older = await content(store)
+            await trail.write(audit, 5)
+            if running:
+                await hand(store, older)
+                await trail.write(audit, 2)
+                assert await trail.broken(store) is not None
+        if not running:
+            store = Store(trail.place)
+            await store.open()
+            await hand(store, older)
+            await store.close()
+        for _ in range(3):
+            caplog.clear()
+            async with trail.open() as (audit, store):
+                await trail.write(audit, 1)
+                assert await trail.broken(store) is not None
+                assert hand is the_rows_removed or "put back, cut or lost" in caplog.text
+                trail.now += DAY * 2  # nor does retention make it good
+                await audit.purge()
+                assert await trail.broken(store) is not None
+
+    run(work)
+
+
+@pytest.mark.parametrize("hand", HANDS, ids=lambda hand: hand.__name__)
+def test_an_administrator_lets_a_trail_go_on_with_a_reason(trail: Trail, hand: Hand) -> None:
+    async def work() -> None:
+        async with trail.open() as (audit, store):
+            await trail.write(audit, 3)
+            older = await content(store)
+            await trail.write(audit, 5)
+            await hand(store, older)
+
+            def resume(connection: Connection) -> Broken | None:
+                return trail.chain.resume(connection, at=trail.now, reason="backup of Monday", client_id="local")
+
+            assert await store.run(resume) is not None
+            assert await store.run(resume) is None, "there is nothing more to say"
+            await trail.write(audit, 1)
+            (found,) = await trail.verified(store)
+            assert (found.broken, found.resumed) == (None, 1)
+            of_reason = select(audit_table.c.reason).where(audit_table.c.action == RESUMED)
+            assert await store.run(lambda connection: connection.execute(of_reason).scalars().all()) == [
+                "backup of Monday"
+            ]
+            trail.now += DAY * 2
+            await audit.purge()
+            assert await trail.verified(store) == [Verified(station=STATION, rows=0)], "what is known may be forgotten"
+
+    run(work)
+
+
+def test_what_was_broken_later_is_not_covered_by_a_reason_of_before(trail: Trail) -> None:
+    async def work() -> None:
+        async with trail.open() as (audit, store):
+            await trail.write(audit, 4)
+            change = update(audit_table).where(audit_table.c.number == 3).values(outcome="x")
+            await store.run(lambda connection: connection.execute(change))
+            resume = partial(trail.chain.resume, at=trail.now, reason="a test", client_id="local")
+            assert await store.run(resume) == Broken(number=3, why="changed")
+            assert await trail.broken(store) is None
+            change = update(audit_table).where(audit_table.c.number == 2).values(outcome="x")
+            await store.run(lambda connection: connection.execute(change))
+            assert await trail.broken(store) == Broken(number=2, why="changed")
+
+    run(work)
+
+
+def test_the_anchor_moves_forward_only(tmp_path: Path) -> None:
+    remembered = Remembered(tmp_path / "anchor")
+    remembered.saw_end(7, b"7")
+    remembered.saw_end(3, b"3")
+    remembered.saw_revision("clients", 4)
+    remembered.saw_revision("clients", 2)
+    remembered.saw_time(9.0)
+    remembered.saw_time(5.0)
+    remembered.write()
+    assert read_anchor(tmp_path / "anchor") == Anchor(number=7, mac=b"7".hex(), revisions={"clients": 4}, latest=9.0)
 
 
 def test_retention_leaves_a_chain_that_holds(trail: Trail) -> None:

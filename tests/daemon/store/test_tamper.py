@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import msgspec
 import pytest
 from sqlalchemy import (
     Boolean,
@@ -50,7 +51,7 @@ from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.remembered import Anchor, Remembered
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.resolvers.base import Resolution
 
@@ -147,6 +148,7 @@ class World:
         self.store = store
         self.shared = shared
         self.remembered = Remembered()
+        self.known: Anchor | None = None
         self.clock = StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW)
         self.keys = {}
         self.certificates = {}
@@ -181,9 +183,8 @@ class World:
         await self.store.run(lambda connection: self.chain().append(connection, entry("session.open")))
         anchor = await self.store.run(self.chain().anchor)
         assert anchor is not None
-        self.remembered.saw_end(anchor.number, bytes.fromhex(anchor.mac))
-        for table in ("clients", "stations", "opposition_lists"):
-            self.remembered.saw_revision(table, await self._revision(table))
+        revisions = {table: await self._revision(table) for table in ("clients", "stations", "opposition_lists")}
+        self.known = msgspec.structs.replace(anchor, revisions=revisions)
 
     async def _fill_clients(self) -> None:
         self._access = Access(self.store, VAULT, clock=lambda: NOW, remembered=self.remembered)
@@ -221,7 +222,7 @@ class World:
             scopes=("identity",),
             purpose=None,
             media=frozenset({"vitale-card"}),
-            names=Names(readers=frozenset({"r"}), groups=frozenset()),
+            names=Names(readers=(), groups=("g",)),
             timeout=60.0,
         )
         await rows.ask(REQUEST, wanted)
@@ -238,6 +239,11 @@ class World:
         query = select(tables.table_heads.c.revision).where(tables.table_heads.c.name == table)
         return int(await self.store.run(lambda connection: connection.execute(query).scalar_one()))
 
+    @property
+    def memory(self) -> Remembered:
+        """What the station knew before anybody laid hands on the store."""
+        return Remembered(anchor=self.known)
+
     # ── the parts of a daemon ──
 
     @property
@@ -253,7 +259,7 @@ class World:
 
     def stations(self, station: str, name: str) -> Stations:
         return Stations(
-            self.store, VAULT, self.keys[station], self.certificates[station], name=name, remembered=self.remembered
+            self.store, VAULT, self.keys[station], self.certificates[station], name=name, remembered=self.memory
         )
 
     def holding(self) -> Contexts:
@@ -273,7 +279,7 @@ class World:
     async def believed(self) -> set[Fact]:
         """All that somebody could gain from."""
         facts: set[Fact] = set()
-        access = Access(self.store, VAULT, clock=lambda: NOW, remembered=self.remembered)
+        access = Access(self.store, VAULT, clock=lambda: NOW, remembered=self.memory)
         await access.open()
         for credential in (*self.credentials.values(), "planted"):
             with contextlib.suppress(NotAuthenticated):
@@ -294,7 +300,7 @@ class World:
         return facts
 
     async def _cards(self) -> set[Fact]:
-        lists = Opposition(self.store, VAULT, remembered=self.remembered)
+        lists = Opposition(self.store, VAULT, remembered=self.memory)
         try:
             await lists.refresh()
             return {("passes", serial) for serial in ("1111111111", "3333333333") if not lists.lists(serial)}
@@ -326,8 +332,8 @@ class World:
         """Whether `audit verify` says that something is wrong."""
 
         def work(connection: Connection) -> bool:
-            found = self.chain().verify(connection, self.remembered.anchor)
-            return any(one.broken for one in found) or bool(inspect(connection, VAULT, self.remembered))
+            found = self.chain().verify(connection, self.known)
+            return any(one.broken for one in found) or bool(inspect(connection, VAULT, self.memory))
 
         return await self.store.run(work)
 
@@ -399,7 +405,7 @@ def executing(statement: Executable) -> Hand:
 def hands(table: Table, rows: list[dict[str, Any]]) -> list[tuple[str, str, Hand]]:
     """Each change of one value, and each exchange of the values of two rows: which column, how, and the statement."""
     found: list[tuple[str, str, Hand]] = []
-    for row in rows:
+    for row in rows[:2]:
         for column in table.columns:
             values = {column.name: another(column, row[column.name])}
             statement = update(table).where(*of_key(table, row)).values(**values)
@@ -476,10 +482,12 @@ def test_no_value_that_somebody_changes_gives_anybody_anything(tmp_path: Path, p
                     await world.store.run(hand)
                 except (IntegrityError, StoreUnavailable):
                     continue  # the database itself refuses it
-                gained = await world.believed() - before
                 told = await world.told()
+                gained = await world.believed() - before
                 expected = OUTCOMES[table.name][column]
-                if gained:
+                # Under another key a row is not there any more.
+                allowed = GAINED_BY_REMOVAL.get(table.name, set()) if table.c[column].primary_key else set()
+                if not {fact[0] for fact in gained} <= allowed:
                     wrong.append(f"{table.name}.{column} {how}: gained {sorted(gained)[:3]}")
                 if expected.told == "told" and not told:
                     wrong.append(f"{table.name}.{column} {how}: not told")
@@ -506,12 +514,11 @@ def test_no_row_that_somebody_removes_or_adds_gives_anybody_anything(tmp_path: P
             for row in content[table.name]:
                 statement = delete(table).where(*of_key(table, row))
                 await world.store.run(executing(statement))
+                told = await world.told()
                 gained = {fact[0] for fact in await world.believed() - before}
                 if not gained <= GAINED_BY_REMOVAL.get(table.name, set()):
                     wrong.append(f"{table.name} removed: gained {sorted(gained)}")
-                if table.name in {"clients", "stations", "opposition_lists", "audit", "audit_heads"} and not (
-                    await world.told()
-                ):
+                if table.name in {"clients", "stations", "opposition_lists", "audit", "audit_heads"} and not told:
                     wrong.append(f"{table.name} removed: not told")
                 await world.restore(content)
             added = [
@@ -560,12 +567,11 @@ def test_no_row_that_is_put_back_as_it_was_gives_anybody_anything(tmp_path: Path
                     connection.execute(insert(table), row)
 
                 await world.store.run(put_back)
+                told = await world.told()
                 gained = {fact[0] for fact in await world.believed() - before}
                 if not gained <= GAINED_BY_OLDER.get(table.name, set()):
                     wrong.append(f"{table.name} put back: gained {sorted(gained)}")
-                if table.name in {"clients", "stations", "opposition_lists", "audit_heads", "table_heads"} and not (
-                    await world.told()
-                ):
+                if table.name in {"clients", "stations", "opposition_lists", "audit_heads", "table_heads"} and not told:
                     wrong.append(f"{table.name} put back: not told")
                 await world.restore(content)
 
@@ -578,8 +584,8 @@ def test_a_whole_database_put_back_lets_nobody_in_who_was_revoked(tmp_path: Path
         content = await world.content()
         before = await world.believed()
         await world.restore(content | world.older)
+        assert await world.told()
         gained = {fact[0] for fact in await world.believed() - before}
         assert gained <= {"token"}
-        assert await world.told()
 
     with_world(tmp_path, place, work)

@@ -203,12 +203,8 @@ class Chain:
 
     def unresolved(self, connection: Connection) -> int | None:
         """The number of the last row ``LOST`` that no administrator knows of."""
-
-        def last(action: str, outcome: str) -> int:
-            values = {"of_station": self.station, "of_action": action, "of_outcome": outcome}
-            return connection.execute(_LAST_OF, values).scalar() or 0
-
-        lost, resumed = last(LOST, "store_unavailable"), last(RESUMED, "ok")
+        lost = self._last(connection, LOST, "store_unavailable")
+        resumed = self._last(connection, RESUMED, "ok")
         return lost if lost > resumed else None
 
     def purge(self, connection: Connection, before: float) -> int:
@@ -272,6 +268,10 @@ class Chain:
 
     # ── inside ──
 
+    def _last(self, connection: Connection, action: str, outcome: str) -> int:
+        values = {"of_station": self.station, "of_action": action, "of_outcome": outcome}
+        return connection.execute(_LAST_OF, values).scalar() or 0
+
     def _known(self, connection: Connection) -> Anchor | None:
         there = self._remembered is not None and connection.dialect.name == self._dialect
         return self._remembered.anchor if self._remembered is not None and there else None
@@ -309,7 +309,7 @@ class Chain:
         return head
 
     def _continues(self, connection: Connection, head: Head, known: Anchor, *, whole: bool) -> bool:
-        """Whether a chain still passes through the place that the station knows."""
+        """Whether a chain still passes through the place that the station knows, or says that it was lost after it."""
         if head.last < known.number:
             return False
         if head.last == known.number:
@@ -319,7 +319,9 @@ class Chain:
         if known.number == head.first - 1:
             return head.before.hex() == known.mac
         link = connection.execute(_LINK, {"of_station": self.station, "at_number": known.number}).scalar()
-        return isinstance(link, bytes) and link.hex() == known.mac
+        if isinstance(link, bytes) and link.hex() == known.mac:
+            return True
+        return self._last(connection, LOST, "store_unavailable") > known.number
 
     def _lost(self, connection: Connection, head: Head | None, known: Anchor | None, at: float) -> Head:
         """Goes on above all that is known, and says so in the trail and in the log."""
