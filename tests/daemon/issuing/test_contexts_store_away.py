@@ -16,6 +16,8 @@ from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.events import ContextExpiring
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import contexts as table
 from vitale_reader.resolvers.base import Resolution
@@ -49,7 +51,7 @@ class Desk:
             resolver,
             station="here",
             mode="production",
-            clock=lambda: self.now,
+            clock=StoreClock(Remembered(), wall=lambda: self.now, steady=lambda: self.now),
             notify=self._hear,
         )
 

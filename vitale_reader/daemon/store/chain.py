@@ -316,9 +316,9 @@ class Chain:
             return head.mac.hex() == known.mac
         if not whole or known.number < head.first - 1:
             return True
-        if known.number == head.first - 1:
-            return head.before.hex() == known.mac
-        link = connection.execute(_LINK, {"of_station": self.station, "at_number": known.number}).scalar()
+        link: object = head.before
+        if known.number >= head.first:
+            link = connection.execute(_LINK, {"of_station": self.station, "at_number": known.number}).scalar()
         if isinstance(link, bytes) and link.hex() == known.mac:
             return True
         return self._last(connection, LOST, "store_unavailable") > known.number
