@@ -36,7 +36,6 @@ from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.issuing.seals import read_trust_list
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.files import private_folder
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.service import Service
@@ -113,7 +112,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
     async with AsyncExitStack() as stack:
         require_known_tables(config.drivers.enabled, config.drivers.options)
         process.raise_file_limit()
-        stack.enter_context(lifecycle.exclusive(home, open_to_others=bool(config.unix.users)))
+        held = stack.enter_context(lifecycle.exclusive(home, open_to_others=bool(config.unix.users)))
         station = await _open_station(stack, home, config)
         issuing = await _open_issuing(stack, station, conversations)
         desk = _desk(station, issuing, beat or Beat())
@@ -131,7 +130,13 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         endpoints = await listen(stack, home, config, station.certificates, service)
         stack.enter_context(lifecycle.published(home, endpoints))
         cleaning = _clean(issuing.outbox, station.audit, issuing.guard, issuing.contexts)
-        for name, work in (("cleaning", cleaning), ("contexts", issuing.contexts.watch()), ("news", news.watch())):
+        works = (
+            ("cleaning", cleaning),
+            ("contexts", issuing.contexts.watch()),
+            ("news", news.watch()),
+            ("home", held.watch()),
+        )
+        for name, work in works:
             stack.callback(asyncio.create_task(work, name=name).cancel)
         logger.info("serving, station %s in mode %s", station.keys.station, config.station.mode)
         yield endpoints
@@ -161,7 +166,6 @@ def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | N
 
 
 async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> Station:
-    private_folder(home.state)
     keys = open_keys(home, config, clock=time.time)
     certificates = Certificates(
         home.state / "tls", station=keys.station, host=config.tls.host, now=dt.datetime.now(dt.UTC)

@@ -2,25 +2,34 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
-from vitale_protocol.errors import DaemonRunning
+from vitale_protocol.errors import DaemonRunning, DaemonUnreachable
 from vitale_reader.daemon.keystore.files import private_folder, write_private
-from vitale_reader.daemon.process import locked
+from vitale_reader.daemon.process import folder_locked, locked
 from vitale_reader.home import Endpoints, Home
 
-__all__ = ["exclusive", "published", "until_told_to_stop"]
+__all__ = ["Held", "exclusive", "published", "until_told_to_stop"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at whether the files of the home are still those that this daemon holds.
+WATCHING = 30.0
 
 
 @contextmanager
-def exclusive(home: Home, *, open_to_others: bool = False) -> Generator[None]:
+def exclusive(home: Home, *, open_to_others: bool = False) -> Generator["Held"]:
     """Holds the home for this process; the kernel lets go of it when the process dies, however it dies.
+
+    Held are the state folder and the run folder, each by itself: two daemons may share one of them only, where one was
+    started in a session (``XDG_RUNTIME_DIR``) and the other was not.
 
     Args:
         home: the home.
@@ -28,22 +37,82 @@ def exclusive(home: Home, *, open_to_others: bool = False) -> Generator[None]:
 
     Raises:
         DaemonRunning: another process holds it; ``data.pid`` says which.
+        StoreUnavailable: another user has a hand in one of the folders.
     """
-    private_folder(home.run)
-    if open_to_others:
-        home.run.chmod(0o711)
-    with open(home.run / "daemon.lock", "a+", opener=_private) as stream:
-        if not locked(stream.fileno()):
+    with ExitStack() as stack:
+        folders = [private_folder(home.state), private_folder(home.run)]
+        if open_to_others:
+            home.run.chmod(0o711)
+        locks = tuple(stack.enter_context(_locked(folder, home)) for folder in folders)
+        yield Held(locks)
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """A file that is locked, and the folder that it stands in; each with the inode that was locked."""
+
+    file: Path
+    file_inode: int
+    folder_inode: int
+
+
+class Held:
+    """The home, as long as it is held; ``look`` notices whoever takes its files away."""
+
+    def __init__(self, locks: tuple[Lock, ...]) -> None:
+        self._locks = locks
+        self._told = set[Path]()
+
+    async def watch(self) -> None:
+        """Looks from time to time."""
+        while True:
+            await asyncio.sleep(WATCHING)
+            self.look()
+
+    def look(self) -> tuple[Path, ...]:
+        """What was removed or replaced since the home was taken; each is told once in the log."""
+        lost = tuple(place for lock in self._locks for place in _lost(lock))
+        for place in lost:
+            if place not in self._told:
+                logger.error("somebody removed or replaced %s while this daemon uses it: restart it", place)
+        self._told.update(lost)
+        return lost
+
+
+def _lost(lock: Lock) -> Generator[Path]:
+    if _inode(lock.file.parent) != lock.folder_inode:
+        yield lock.file.parent
+    elif _inode(lock.file) != lock.file_inode:
+        yield lock.file
+
+
+def _inode(file: Path) -> int | None:
+    try:
+        return file.lstat().st_ino
+    except OSError:
+        return None
+
+
+@contextmanager
+def _locked(folder: Path, home: Home) -> Generator[Lock]:
+    file = folder / "daemon.lock"
+    with folder_locked(folder) as free, open(file, "a+", opener=_private) as stream:
+        if not (free and locked(stream.fileno())):
             stream.seek(0)
-            holder = stream.read().strip()
-            raise DaemonRunning(
-                f"process {holder or 'unknown'} runs a daemon in this home",
-                data={"pid": int(holder) if holder.isdecimal() else None, "home": str(home.run)},
-            )
+            raise _runs(stream.read().strip(), folder, home)
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()
-        yield
+        yield Lock(file, os.fstat(stream.fileno()).st_ino, folder.stat().st_ino)
+
+
+def _runs(holder: str, folder: Path, home: Home) -> DaemonRunning:
+    pid = int(holder) if holder.isdecimal() else None
+    if pid is None:  # its lock file was removed
+        with contextlib.suppress(DaemonUnreachable):
+            pid = home.endpoints().pid
+    return DaemonRunning(
+        f"process {pid or 'unknown'} runs a daemon in this home", data={"pid": pid, "home": str(folder)}
+    )
 
 
 @contextmanager
@@ -51,12 +120,13 @@ def published(home: Home, endpoints: Endpoints) -> Generator[None]:
     """Tells clients the addresses in use, for as long as they are."""
     # Not durable: after a power cut no process is behind these addresses.
     write_private(home.endpoints_file, msgspec.json.encode(endpoints), durable=False)
+    mine = {Path(file): _inode(Path(file)) for file in (home.endpoints_file, endpoints.unix) if file}
     try:
         yield
     finally:
-        home.endpoints_file.unlink(missing_ok=True)
-        if endpoints.unix:
-            Path(endpoints.unix).unlink(missing_ok=True)
+        for file, inode in mine.items():
+            if _inode(file) == inode:  # else it is another daemon's
+                file.unlink(missing_ok=True)
 
 
 async def until_told_to_stop() -> None:

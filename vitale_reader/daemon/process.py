@@ -3,8 +3,11 @@
 import os
 import signal
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 
-__all__ = ["file_limit", "kill", "locked", "raise_file_limit"]
+__all__ = ["file_limit", "folder_locked", "kill", "locked", "raise_file_limit"]
 
 #: Files that this daemon can make use of: four thousand clients and what else it needs.
 MOST_FILES = 8_192
@@ -27,6 +30,11 @@ if sys.platform == "win32":
         except OSError:
             return False
         return True
+
+    @contextmanager
+    def folder_locked(folder: Path) -> Generator[bool]:  # noqa: ARG001
+        """True: a file in the folder cannot be removed there while somebody has it open."""
+        yield True
 
     def kill(pid: int) -> None:
         """Ends a process at once.
@@ -59,6 +67,22 @@ else:
         except OSError:
             return False
         return True
+
+    @contextmanager
+    def folder_locked(folder: Path) -> Generator[bool]:
+        """Locks a folder itself, which cannot be taken away as a file in it can; whether no other process has it."""
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        except OSError:
+            free = True  # a network file system may lock files only: the file in the folder is locked as well
+        try:
+            yield free
+        finally:
+            os.close(descriptor)
 
     def kill(pid: int) -> None:
         """Ends a process at once.

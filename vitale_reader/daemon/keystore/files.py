@@ -5,13 +5,22 @@ import stat
 import sys
 from pathlib import Path
 
+from vitale_reader.daemon.keystore.foreign_hands import close_to_others
+
 __all__ = ["open_to_others", "private_folder", "write_private"]
+
+#: How a file is begun: never through a link that stands in its place.
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 def private_folder(folder: Path) -> Path:
-    """The folder, made if need be, closed to other users of the machine."""
+    """The folder, made if need be, closed to other users of the machine.
+
+    Raises:
+        StoreUnavailable: others have a hand in it (``foreign_hands``).
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.chmod(0o700)
+    close_to_others(folder)
     return folder
 
 
@@ -26,7 +35,7 @@ def write_private(file: Path, content: bytes, *, durable: bool = True) -> None:
     temporary = file.with_name(f".{file.name}.new")
     temporary.unlink(missing_ok=True)  # of a process that died in the middle: whoever writes here holds the home
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        with os.fdopen(os.open(temporary, NEW, 0o600), "wb") as stream:
             stream.write(content)
             if durable:
                 stream.flush()

@@ -1,0 +1,88 @@
+"""One daemon a home: whatever the two of them share, and whoever takes the lock away."""
+
+import logging
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from vitale_protocol.errors import DaemonRunning
+from vitale_reader.daemon.lifecycle import exclusive, published
+from vitale_reader.home import Endpoints, Home
+
+
+def homes(root: Path) -> dict[str, Home]:
+    """Homes that share the state folder, the run folder, or both."""
+    return {
+        "both": Home.locate({"VITALE_READER_HOME": str(root)}),
+        "state": Home(config=root / "config.toml", state=root / "state", run=root / "session" / "run"),
+        "run": Home(config=root / "config.toml", state=root / "other" / "state", run=root / "run"),
+    }
+
+
+@pytest.mark.parametrize("shared", ["both", "state", "run"])
+def test_a_second_daemon_is_refused(tmp_path: Path, shared: str) -> None:
+    with exclusive(Home.under(tmp_path)):
+        with pytest.raises(DaemonRunning) as told, exclusive(homes(tmp_path)[shared]):
+            pass
+        assert os.getpid() == told.value.data["pid"]
+    with exclusive(homes(tmp_path)[shared]):
+        pass
+
+
+def test_a_refused_daemon_holds_nothing_afterwards(tmp_path: Path) -> None:
+    other = homes(tmp_path)["state"]
+    with exclusive(Home.under(tmp_path)), pytest.raises(DaemonRunning), exclusive(other):
+        pass
+    with exclusive(other):
+        pass
+
+
+@pytest.mark.parametrize("shared", ["both", "state", "run"])
+def test_a_lock_file_that_was_removed_lets_nobody_in(tmp_path: Path, shared: str) -> None:
+    home = Home.under(tmp_path)
+    with exclusive(home), published(home, Endpoints(pid=4711, version="0")):
+        for folder in (home.state, home.run):
+            (folder / "daemon.lock").unlink()
+        with pytest.raises(DaemonRunning) as told, exclusive(homes(tmp_path)[shared]):
+            pass
+        assert told.value.data["pid"] == (4711 if shared != "state" else None)
+
+
+def test_whoever_holds_the_home_notices(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    home = Home.under(tmp_path)
+    with exclusive(home) as held:
+        assert () == held.look()
+        lock = home.run / "daemon.lock"
+        lock.unlink()
+        assert (lock,) == held.look()
+        lock.touch()
+        assert (lock,) == held.look(), "another file of that name"
+        home.state.rename(tmp_path / "away")
+        home.state.mkdir()
+        assert (home.state, lock) == held.look()
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert [str(lock), str(home.state)] == [message.split(" while ")[0].split()[-1] for message in errors]
+
+
+def test_files_of_another_daemon_are_left_alone(tmp_path: Path) -> None:
+    home = Home.under(tmp_path)
+    with ExitStack() as stack:
+        stack.enter_context(exclusive(home))
+        home.socket.touch()
+        stack.enter_context(published(home, Endpoints(pid=1, version="0", unix=str(home.socket))))
+        for file in (home.socket, home.endpoints_file):
+            other = file.with_name("other")
+            other.write_text("of another")
+            other.replace(file)
+    assert ["of another"] * 2 == [file.read_text() for file in (home.socket, home.endpoints_file)]
+
+
+def test_own_files_are_gone_afterwards(tmp_path: Path) -> None:
+    home = Home.under(tmp_path)
+    with exclusive(home):
+        home.socket.touch()
+        with published(home, Endpoints(pid=1, version="0", unix=str(home.socket))):
+            pass
+    assert [] == [file for file in (home.socket, home.endpoints_file) if file.exists()]
