@@ -327,7 +327,13 @@ def test_config(tmp_path: Path) -> None:
     shown = run(tmp_path, "config", "show").out
     assert run(tmp_path, "config", "show", "--json").json["station"]["mode"] == "production"
     file.write_text(shown, "utf-8")
-    assert run(tmp_path, "config", "check", "--json").json == {"path": str(file), "exists": True, "valid": True}
+    file.chmod(0o600)
+    assert run(tmp_path, "config", "check", "--json").json == {
+        "path": str(file),
+        "exists": True,
+        "valid": True,
+        "readable_by_others": False,
+    }
     assert run(tmp_path, "config", "show").out == shown
     file.write_text("[station]\nmood = 1", "utf-8")
     assert run(tmp_path, "config", "check").status == 2

@@ -1,5 +1,6 @@
 """``vitale-reader config check`` looks into the files that the configuration names, as the daemon's start does."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,17 @@ from click.testing import CliRunner
 from tests.protocol.seal_office import Office
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_reader.cli.config import config
+from vitale_reader.cli.root import root
+
+
+def write(home: Path, settings: str, mode: int = 0o600) -> None:
+    file = home / "config.toml"
+    file.write_text(settings, "utf-8")
+    file.chmod(mode)
 
 
 def check(home: Path, settings: str) -> tuple[int, str]:
-    home.joinpath("config.toml").write_text(settings, "utf-8")
+    write(home, settings)
     done = CliRunner().invoke(config, ["check", "--home", str(home)])
     return done.exit_code, done.output
 
@@ -57,10 +65,13 @@ def test_a_trust_list_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "status"),
     [
-        ('store = "postgresql://desk@db/site"\n', 0),
+        ('store = "postgresql://desk@db/site?sslmode=verify-full"\n', 0),
+        ('store = "postgresql://desk@localhost/site"\n', 0),
+        ('store = "postgresql://desk:secret@db/site"\n', 2),
+        ('store = "postgresql://desk:secret@db/site"\n[site]\ntls = "none: a line of our own"\n', 0),
         ('store = "postgresql://desk:secret@db:port/site"\n', 2),
         ('store = "mysql://desk:secret@db/site"\n', 2),
-        ('store = "postgresql://desk:secret@db/site"\n[site]\nkey_file = "{folder}/short.key"\n', 2),
+        ('store = "postgresql://desk:secret@/site"\n[site]\nkey_file = "{folder}/short.key"\n', 2),
         ('store = "postgresql://desk:secret@db/site"\n[site]\nwhen_away = "careless"\n', 2),
     ],
 )
@@ -72,7 +83,36 @@ def test_the_database_of_a_site_as_far_as_it_can_be_seen_from_here(tmp_path: Pat
 
 
 def test_the_settings_are_shown_without_the_password(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text('store = "postgresql://desk:secret@db/site"\n', "utf-8")
+    write(tmp_path, 'store = "postgresql://desk:secret@db/site"\n')
     for arguments in (["show"], ["show", "--json"]):
         done = CliRunner().invoke(config, [*arguments, "--home", str(tmp_path)])
         assert ("desk:***@db" in done.output, "secret" in done.output) == (True, False)
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_a_file_that_others_may_change_is_refused(tmp_path: Path, command: str) -> None:
+    write(tmp_path, "", 0o666)
+    done = CliRunner().invoke(config, [command, "--home", str(tmp_path)])
+    assert 2 == done.exit_code
+    assert f"chmod go-w {tmp_path / 'config.toml'}" in done.output
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o644, True)])
+def test_a_file_that_others_may_read_is_told(tmp_path: Path, mode: int, told: bool) -> None:
+    write(tmp_path, "audit_days = 30", mode)
+    done = CliRunner().invoke(config, ["check", "--home", str(tmp_path)])
+    assert (0, told) == (done.exit_code, "chmod 600" in done.output)
+    as_json = CliRunner().invoke(config, ["check", "--json", "--home", str(tmp_path)])
+    assert told == json.loads(as_json.output)["readable_by_others"]
+
+
+def test_a_line_without_tls_is_refused_alike_by_check_and_by_whoever_opens_the_store(tmp_path: Path) -> None:
+    write(tmp_path, 'store = "postgresql://desk@db/site"\n[drivers]\nenabled = []\n[tls]\nenabled = false\n')
+    told = [
+        CliRunner().invoke(root, [*words, "--json", "--home", str(tmp_path)])
+        for words in (["config", "check"], ["serve"])
+    ]
+    errors = [json.loads(done.output)["error"] for done in told]
+    assert ["store_without_tls"] * 2 == [error["variant"] for error in errors]
+    assert errors[0] == errors[1]
+    assert [2, 2] == [done.exit_code for done in told]

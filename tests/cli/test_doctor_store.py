@@ -23,6 +23,7 @@ def start_once(home: Path, settings: str) -> None:
 
     home.mkdir(exist_ok=True)
     (home / "config.toml").write_text(settings, "utf-8")
+    (home / "config.toml").chmod(0o600)  # the URL of a database has a password in it
     asyncio.run(main())
 
 

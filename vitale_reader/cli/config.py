@@ -13,7 +13,7 @@ from vitale_reader.cli.frame.command import Group, as_json, command, home_option
 from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
 
-__all__ = ["config", "toml"]
+__all__ = ["config", "open_to_readers", "toml"]
 
 config = Group("config", help=t("Montre et contrôle la configuration.", "Shows and checks the configuration."))
 
@@ -52,7 +52,7 @@ def show(as_json: bool, home: Path | None) -> None:
 def check(as_json: bool, home: Path | None) -> None:
     """The command."""
     from vitale_reader.daemon import startup
-    from vitale_reader.daemon.config import in_file, load
+    from vitale_reader.daemon.config import in_file, load, readable_by_others
 
     place = _home(home)
     file = place.config
@@ -61,10 +61,14 @@ def check(as_json: bool, home: Path | None) -> None:
         startup.check(place, settings)
     except ConfigurationInvalid as error:
         raise in_file(error, str(file)) from error
+    readable = readable_by_others(file)
     if as_json:
-        output.print_json({"path": str(file), "exists": file.exists(), "valid": True})
+        told = {"path": str(file), "exists": file.exists(), "valid": True, "readable_by_others": readable}
+        output.print_json(told)
     elif file.exists():
         click.echo(t(f"{file} : aucune erreur.", f"{file}: no error."))
+        if readable:
+            output.note(open_to_readers(file))
     else:
         click.echo(
             t(
@@ -72,6 +76,14 @@ def check(as_json: bool, home: Path | None) -> None:
                 f"{file} does not exist: the defaults hold.",
             )
         )
+
+
+def open_to_readers(file: Path) -> str:
+    """What to tell of a file that others may read, which holds no secret now."""
+    return t(
+        f"D'autres utilisateurs peuvent lire ce fichier, sans secret pour l'instant : chmod 600 {file}",
+        f"Other users may read this file, which holds no secret so far: chmod 600 {file}",
+    )
 
 
 def toml(settings: dict[str, Any], within: str = "") -> Iterator[str]:

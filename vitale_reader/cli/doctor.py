@@ -17,6 +17,7 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.extras import EXTRAS
 from vitale_protocol.methods import DriverHealth, ResolverHealth, StationInfo
+from vitale_reader.cli.config import open_to_readers
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option, to_daemon
 from vitale_reader.cli.frame.exit_status import DEVICE, DONE, OTHER, exit_status
@@ -106,12 +107,14 @@ def _look(home: Path | None) -> Iterator[Finding]:
 
 
 def _configuration(home: Home) -> Finding:
-    from vitale_reader.daemon.config import load
+    from vitale_reader.daemon.config import load, readable_by_others
 
     try:
         load(home.config)
     except ConfigurationInvalid as error:
         return _wrong("configuration", error)
+    if readable_by_others(home.config):
+        return Finding(subject="configuration", state="note", said=open_to_readers(home.config))
     exists = t("valeurs par défaut", "defaults") if not home.config.exists() else str(home.config)
     return Finding(subject="configuration", state="ok", said=f"{t('Configuration', 'Configuration')} : {exists}")
 

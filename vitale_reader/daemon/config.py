@@ -3,7 +3,6 @@
 A setting that is not known is refused, so that a misspelt one cannot be silently without effect.
 """
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, dataclass_transform
@@ -13,6 +12,9 @@ import msgspec
 from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
+from vitale_reader.daemon import config_file
+from vitale_reader.daemon.config_file import readable_by_others
+from vitale_reader.daemon.masking import masked, masked_values
 
 __all__ = [
     "Apcv",
@@ -26,9 +28,11 @@ __all__ = [
     "Tls",
     "Tokens",
     "Unix",
+    "has_secrets",
     "in_file",
     "load",
     "parse",
+    "readable_by_others",
     "shown",
 ]
 
@@ -185,10 +189,14 @@ class Site(Section):
         when_away: while the database does not answer, ``strict`` refuses apCVs, since another desk may have taken the
             same string; ``degraded`` takes them. Cards and printed codes go on in both, kept at the station until the
             database is back, with the warning ``store_degraded``.
+        tls: ``verify-full`` requires that every line to the database is encrypted and its server is checked, unless it
+            stays on this machine; ``none: …`` with a reason in plain words (ten characters or more) allows one that is
+            not, such as ``none: this line is inside the building's tunnel``.
     """
 
     key_file: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] | None = None
     when_away: Literal["strict", "degraded"] = "strict"
+    tls: Annotated[str, msgspec.Meta(pattern=r"^(verify-full|none: *\S[^\r\n]{8,198}\S)(?![\s\S])")] = "verify-full"
 
 
 class Config(Section):
@@ -225,16 +233,24 @@ class Config(Section):
 
 
 def shown(config: Config) -> dict[str, Any]:
-    """The settings as plain values, fit to be shown: without the password of the database."""
-    settings: dict[str, Any] = msgspec.to_builtins(config)
-    # To the last @, in case somebody did not escape theirs.
-    scheme, _, rest = config.store.partition("://")
-    who, at, where = rest.rpartition("@")
-    user, colon, _ = who.partition(":")
-    if colon:
-        settings["store"] = f"{scheme}://{user}:***{at}{where}"
-    settings["store"] = re.sub(r"(?<=[?&])(\w*password)=[^&]*", r"\1=***", settings["store"])
+    """The settings as plain values, fit to be shown: every secret in them is masked (see ``masking``)."""
+    settings = _plain(config)
+    for name, table in settings.items():
+        # Outside the options of drivers and plug-ins the names are ours, and none of them is one of a secret.
+        settings[name] = masked_values(table)
+        if isinstance(table, dict) and "options" in table:
+            settings[name]["options"] = masked(table["options"])
     return settings
+
+
+def has_secrets(config: Config) -> bool:
+    """Whether something in the settings is masked when they are shown."""
+    return shown(config) != _plain(config)
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    """As JSON has them: lists are lists."""
+    return dict(msgspec.json.decode(msgspec.json.encode(config)))
 
 
 def parse(text: str, *, source: str = "config.toml") -> Config:
@@ -255,19 +271,19 @@ def parse(text: str, *, source: str = "config.toml") -> Config:
 
 def in_file(error: ConfigurationInvalid, source: str) -> ConfigurationInvalid:
     """The same error, with the file in which the mistake stands."""
-    return ConfigurationInvalid(error.detail, data={"file": source, **error.data})
+    return ConfigurationInvalid(error.detail, variant=error.variant, data={"file": source, **error.data})
 
 
 def load(file: Path) -> Config:
     """The settings in a file; the defaults where there is none.
 
     Raises:
-        ConfigurationInvalid: the file cannot be read or used.
+        ConfigurationInvalid: the file cannot be read or used, or others may change it, or read the secrets in it.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a byte order mark
+        content, access = config_file.read(file)
     except FileNotFoundError:
         return Config()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationInvalid(str(error), data={"file": str(file)}) from error
-    return parse(text, source=str(file))
+    config = parse(config_file.decoded(content, file), source=str(file))
+    access.require(secrets=has_secrets(config))
+    return config

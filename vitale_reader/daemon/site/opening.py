@@ -23,6 +23,7 @@ from vitale_reader.daemon.keystore.files import open_to_others
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.keystore.vault import KEY_BYTES, Vault
+from vitale_reader.daemon.site.line_policy import require_encrypted_line
 from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.reconcile import bring
@@ -82,7 +83,7 @@ async def open_store(
         return await bring(spool, site_store, chain, clock=time.time)
 
     store = SpooledStore(
-        Store(config.store),
+        _site_store(config),
         spool,
         join=join,
         bring=brought,
@@ -104,14 +105,14 @@ async def open_store(
 
 
 def check(home: Home, config: Config) -> None:
-    """Looks at what can be looked at without a database: its URL, its driver, and the key of the site if there is one.
+    """Looks at what can be looked at without a database: its URL and line, its driver, the site's key if there is one.
 
     Raises:
         ConfigurationInvalid: one of them cannot be used.
         ToolMissing: the package for PostgreSQL is not installed.
     """
     if config.store != "sqlite":
-        Store(config.store)
+        _site_store(config)
         if (file := site_key_file(home, config)).exists():
             _read(file)
 
@@ -134,11 +135,16 @@ def look_into(home: Home, config: Config, keys: Keys, *, reading: bool) -> tuple
         StoreUnavailable: there is no store.
     """
     if config.store != "sqlite":
-        return Store(config.store, reading=reading), Vault.of_site(_read(site_key_file(home, config)))
+        return _site_store(config, reading=reading), Vault.of_site(_read(site_key_file(home, config)))
     file = home.state / "store.db"
     if not file.exists():
         raise StoreUnavailable("there is no store yet", data={"file": str(file)})
     return Store(file, reading=reading), keys.vault
+
+
+def _site_store(config: Config, *, reading: bool = False) -> Store:
+    require_encrypted_line(config.store, config.site.tls)
+    return Store(config.store, reading=reading)
 
 
 async def _agree(store: Store, vault: Vault, file: Path) -> None:

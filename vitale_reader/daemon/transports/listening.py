@@ -1,6 +1,7 @@
 """The transports that a station has, by its settings: which listen, and how much they take."""
 
 import contextlib
+import errno
 import os
 
 from vitale_protocol.errors import ConfigurationInvalid
@@ -11,6 +12,7 @@ from vitale_reader.daemon.process import file_limit
 from vitale_reader.daemon.service import Service
 from vitale_reader.daemon.transports import tls, unix
 from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, uids
+from vitale_reader.daemon.transports.port_holder import holder
 from vitale_reader.daemon.transports.stream import StreamLimits
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.version import VERSION
@@ -50,10 +52,7 @@ async def listen(
         try:
             tls_server = await tls.listen(config.tls.host, config.tls.port, context, service, limits)
         except OSError as error:
-            raise ConfigurationInvalid(
-                f"cannot listen on {config.tls.host}:{config.tls.port}: {os.strerror(error.errno or 0)}",
-                data={"path": "tls.port"},
-            ) from error
+            raise _cannot_listen(config.tls.host, config.tls.port, error) from error
         stack.callback(tls_server.close)
         host, port = tls_server.sockets[0].getsockname()[:2]
         tls_endpoint = TlsEndpoint(host=host, port=port, sha256=certificates.daemon_sha256)
@@ -70,3 +69,14 @@ def check(config: Config) -> None:
         uids(config.unix.users)
     if config.tls.enabled:
         tls.require_loopback(config.tls.host, lan=config.tls.lan)
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationInvalid:
+    told = f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}"
+    if error.errno != errno.EADDRINUSE:
+        return ConfigurationInvalid(told, data={"path": "tls.port"})
+    held_by = holder(port)
+    who = f", by {held_by}" if held_by else ""
+    return ConfigurationInvalid(
+        f"{told}{who}", variant="port_in_use", data={"path": "tls.port", "port": port, "holder": held_by}
+    )

@@ -1,0 +1,130 @@
+"""Reads the file of the settings: how it is encoded, and who else may read or change it.
+
+| who may, besides its owner and root | with secrets in it | without |
+|---|---|---|
+| change the file, or put another in its place | refused | refused |
+| read it | refused | told (``config check``, ``doctor``) |
+"""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import msgspec
+
+from vitale_protocol.errors import ConfigurationInvalid
+
+__all__ = ["FileAccess", "decoded", "read", "readable_by_others"]
+
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+#: Bytes of a file of settings; the longest that a site needs has some thousands.
+MOST_BYTES = 1_048_576
+
+
+class FileAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may do what with a file of settings, besides its owner and root.
+
+    Attributes:
+        file: the file.
+        foreign: whether its owner is neither this user nor root.
+        readable: whether others may read it.
+        writable: whether others may change it.
+        replaceable: whether others may put another file in its place.
+    """
+
+    file: str
+    foreign: bool
+    readable: bool
+    writable: bool
+    replaceable: bool
+
+    def require(self, *, secrets: bool) -> None:
+        """Refuses what others may change, and what they may read where it holds secrets.
+
+        Raises:
+            ConfigurationInvalid: they may.
+        """
+        if how := self._changed_by_others():
+            raise ConfigurationInvalid(how, variant="writable_by_others", data={"file": self.file, "path": "$"})
+        if secrets and self.readable:
+            how = f"others may read the file: chmod 600 {self.file}"
+            raise ConfigurationInvalid(how, variant="secrets_readable", data={"file": self.file, "path": "$"})
+
+    def _changed_by_others(self) -> str:
+        """How others may change the settings, and the command that ends it; empty where they may not."""
+        if self.foreign:
+            return f"another user owns the file: chown root {self.file}"
+        if self.writable:
+            return f"others may write to the file: chmod go-w {self.file}"
+        if self.replaceable:
+            return f"others may write to its folder: chmod go-w {Path(self.file).parent}"
+        return ""
+
+
+def read(file: Path) -> tuple[bytes, FileAccess]:
+    """The bytes of a file, and who may do what with it.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ConfigurationInvalid: it cannot be read, or is too large.
+    """
+    try:
+        with file.open("rb") as stream:
+            # Of the file that was opened: another may stand there a moment later.
+            access = _access(file, os.fstat(stream.fileno()))
+            content = stream.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigurationInvalid(str(error), data={"file": str(file)}) from error
+    if len(content) > MOST_BYTES:
+        raise ConfigurationInvalid("the file is too large", data={"file": str(file)})
+    return content, access
+
+
+def readable_by_others(file: Path) -> bool:
+    """Whether other users may read the file, if there is one.
+
+    Raises:
+        ConfigurationInvalid: it cannot be read.
+    """
+    try:
+        return read(file)[1].readable
+    except FileNotFoundError:
+        return False
+
+
+def decoded(content: bytes, file: Path) -> str:
+    """The text: UTF-8, with or without the byte order mark that editors of Windows put before it.
+
+    Raises:
+        ConfigurationInvalid: it is in another encoding.
+    """
+    data = {"file": str(file), "path": "$"}
+    # Text of UTF-16 has a NUL beside every ASCII character, and TOML has none anywhere.
+    if content.startswith(_UTF_16) or b"\0" in content:
+        raise ConfigurationInvalid("the file is in UTF-16, not in UTF-8", variant="encoding", data=data)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        detail = f"line {line} is not in UTF-8"
+        # Not chained: the text of the error repeats bytes of the file.
+        raise ConfigurationInvalid(detail, variant="encoding", data=data | {"line": line}) from None
+
+
+def _access(file: Path, found: os.stat_result) -> FileAccess:
+    if sys.platform == "win32":  # modes say nothing there: the folder of a user is closed to others by its list
+        return FileAccess(file=str(file), foreign=False, readable=False, writable=False, replaceable=False)
+    folder = file.resolve().parent.stat()
+    shared = bool(folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)) and not folder.st_mode & stat.S_ISVTX
+    trusted = (0, os.geteuid())
+    return FileAccess(
+        file=str(file),
+        foreign=found.st_uid not in trusted,
+        readable=bool(found.st_mode & (stat.S_IRGRP | stat.S_IROTH)),
+        writable=bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)),
+        replaceable=shared or folder.st_uid not in trusted,
+    )

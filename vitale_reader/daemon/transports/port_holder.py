@@ -1,0 +1,56 @@
+"""Finds out who listens on a port already, where the platform tells without special rights."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+__all__ = ["holder"]
+
+#: The state of a socket that listens, in ``/proc/net/tcp`` (include/net/tcp_states.h of Linux).
+LISTENS = "0A"
+
+PROC = Path("/proc")
+
+if sys.platform == "linux":
+    import pwd
+
+    def holder(port: int, proc: Path = PROC) -> str:
+        """The process that listens on a port, or its user where it cannot be seen; empty where nothing tells."""
+        sockets = dict(_listening(port, proc))
+        for folder in proc.glob("[0-9]*"):
+            if found := _process(folder, sockets.keys()):
+                return found
+        users = {_user(uid) for uid in sockets.values()}
+        return f"a process of user {', '.join(sorted(users))}" if users else ""
+
+    def _user(uid: int) -> str:
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return str(uid)
+
+else:
+
+    def holder(port: int, proc: Path = PROC) -> str:  # noqa: ARG001
+        """Empty: other systems tell it to administrators only."""
+        return ""
+
+
+def _listening(port: int, proc: Path) -> Iterator[tuple[str, int]]:
+    """Each socket that listens on the port, as links in ``/proc`` name it, and the user it belongs to."""
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in (proc / "net" / name).read_text(encoding="ascii").splitlines()[1:]:
+                _, local, _, state, _, _, _, uid, _, inode, *_ = line.split()
+                if state == LISTENS and int(local.rpartition(":")[2], 16) == port:
+                    yield f"socket:[{inode}]", int(uid)
+
+
+def _process(folder: Path, sockets: AbstractSet[str]) -> str:
+    try:
+        held = any(str(link.readlink()) in sockets for link in (folder / "fd").iterdir())
+        return f"process {folder.name} ({(folder / 'comm').read_text(encoding='utf-8').strip()})" if held else ""
+    except OSError:  # of another user, or ended a moment ago
+        return ""
