@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast, get_args
 import click
 import msgspec
 
+from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option
@@ -57,7 +58,7 @@ def _serve(
     mode: str | None, drivers: tuple[str, ...], tls_port: int | None, *, as_json: bool, home: Path | None
 ) -> None:
     from vitale_reader.daemon import app
-    from vitale_reader.daemon.config import load
+    from vitale_reader.daemon.config import in_file, load
 
     place = Home.locate() if home is None else Home.under(home)
     settings = _settings(load(place.config), cast("StationMode | None", mode), drivers, tls_port)
@@ -70,7 +71,10 @@ def _serve(
             return
         output.lines(_addresses(endpoints, settings.station.mode))
 
-    app.run(place, settings, on_ready=ready)
+    try:
+        app.run(place, settings, on_ready=ready)
+    except ConfigurationInvalid as error:
+        raise in_file(error, str(place.config)) from error
 
 
 def _settings(config: "Config", mode: StationMode | None, drivers: tuple[str, ...], tls_port: int | None) -> "Config":
