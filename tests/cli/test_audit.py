@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import make_url
 
 from tests.posix import open_unix_connection
+from tests.postgres_server import PostgresServer
 from vitale_reader.cli.audit import audit
+from vitale_reader.cli.frame import output
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.store import trail_pages
 from vitale_reader.home import Home
 
 SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
@@ -86,3 +90,46 @@ def test_an_export_is_lines_of_json(home: Path) -> None:
 def test_where_there_is_no_station_none_is_made(tmp_path: Path) -> None:
     assert invoke(tmp_path, "verify")[0] == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_holds_no_transaction_open_while_it_is_read(
+    tmp_path: Path, site_database: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = f'store = "{site_database}"\n{SETTINGS}'
+    (tmp_path / "config.toml").write_text(settings, "utf-8")
+    (tmp_path / "config.toml").chmod(0o600)
+
+    async def main() -> None:
+        for _ in range(3):
+            async with running(Home.under(tmp_path), parse(settings)) as endpoints:
+                assert endpoints.unix is not None
+                for _ in range(2):
+                    reader, writer = await asyncio.open_unix_connection(endpoints.unix)
+                    call = {"protocol": [1], "client": {"name": "test", "version": "1"}}
+                    writer.write(
+                        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "session.open", "params": call}).encode()
+                        + b"\n"
+                    )
+                    assert b"result" in await reader.readline()
+                    writer.close()
+                    await writer.wait_closed()
+
+    asyncio.run(main())
+    open_now = (
+        "SELECT count(*) FROM pg_stat_activity WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid() "
+        "AND application_name = 'vitale-reader' AND datname = current_database()"
+    )
+    database = make_url(site_database).database or ""
+    printed: list[dict[str, Any]] = []
+    transactions: list[str] = []
+
+    def read_slowly(line: dict[str, Any], *, pretty: bool) -> None:
+        printed.append(line)
+        transactions.append(postgres.execute(open_now, database))
+
+    monkeypatch.setattr(trail_pages, "PAGE", 2)
+    monkeypatch.setattr(output, "print_json", read_slowly)
+    assert 0 == invoke(tmp_path, "export")[0]
+    assert [*range(1, len(printed) + 1)] == [line["number"] for line in printed]
+    assert len(printed) >= 6
+    assert {"0"} == set(transactions)

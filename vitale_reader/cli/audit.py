@@ -1,7 +1,7 @@
 """``vitale-reader audit``: whether the trail is whole, what it says, how it goes on; beside the daemon or not."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,10 @@ from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Group, as_json, command, home_option
 from vitale_reader.cli.frame.exit_status import REFUSED
 from vitale_reader.cli.frame.language import t
-from vitale_reader.cli.frame.offline_store import Opened, beside
+from vitale_reader.cli.frame.offline_store import Opened, beside, opened_store
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import Connection
 
     from vitale_reader.daemon.store.chain import Broken, Verified
     from vitale_reader.daemon.store.inspection import Resumed
@@ -114,19 +114,15 @@ def resume(reason: str, as_json: bool, home: Path | None) -> None:
 @home_option
 def export(station: str | None, home: Path | None) -> None:
     """The command."""
-    from vitale_reader.daemon.store.chain import Chain
+    from vitale_reader.daemon.store.trail_pages import trail_pages
 
-    def work(opened: Opened) -> "Callable[[Connection], None]":
-        def write(connection: "Connection") -> None:
-            for row in Chain(opened.vault, opened.station).rows(connection, station):
+    with opened_store(home) as (_, run):
+        for page in trail_pages(run, station):
+            for row in page:
                 output.print_json(_line(row), pretty=False)
 
-        return write
 
-    beside(home, work)
-
-
-def _line(row: "RowMapping") -> dict[str, Any]:
+def _line(row: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {name: value for name, value in row.items() if value is not None}
     mac = values.pop("mac", b"")
     return values | ({"mac": mac.hex()} if isinstance(mac, bytes) and mac else {})

@@ -1,10 +1,11 @@
 """Work on a station's store beside its daemon, or where none runs: the same files, keys and configuration."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vitale_protocol.errors import LocalMisuse
 from vitale_reader.cli.frame.language import t
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from vitale_reader.daemon.keystore.vault import Vault
     from vitale_reader.daemon.store.remembered import Remembered
 
-__all__ = ["Opened", "beside"]
+__all__ = ["Beside", "Opened", "beside", "opened_store"]
 
 T = TypeVar("T")
 
@@ -31,6 +32,14 @@ class Opened:
     dialect: str
 
 
+class Beside(Protocol):
+    """What does something in one transaction of the store, as often as it is asked to."""
+
+    def __call__(self, work: "Callable[[Connection], T]", /) -> T:
+        """Does it."""
+        ...
+
+
 def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T]]", *, writing: bool = False) -> T:
     """Does something in one transaction of the store; a station is not made by that.
 
@@ -38,6 +47,17 @@ def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T
         ConfigurationInvalid: the station cannot be used.
         LocalMisuse: there is no station.
         StoreUnavailable: there is no store, or it does not answer.
+    """
+    with opened_store(home, writing=writing) as (opened, run):
+        return run(work(opened))
+
+
+@contextmanager
+def opened_store(home: Path | None, *, writing: bool = False) -> Generator[tuple[Opened, Beside]]:
+    """The store of a station, for several transactions; a station is not made by that.
+
+    Raises:
+        ConfigurationInvalid, LocalMisuse, StoreUnavailable: as ``beside``.
     """
     from vitale_reader.daemon.config import load
     from vitale_reader.daemon.site.opening import anchor_file, look_into, open_keys
@@ -57,11 +77,12 @@ def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T
         remembered=Remembered.read(anchor_file(place, config)),
         dialect="sqlite" if config.store == "sqlite" else "postgresql",
     )
+    with asyncio.Runner() as runner:
 
-    async def main() -> T:
+        def run(work: "Callable[[Connection], T]", /) -> T:
+            return runner.run(store.run(work))
+
         try:
-            return await store.run(work(opened))
+            yield opened, run
         finally:
-            await store.close()
-
-    return asyncio.run(main())
+            runner.run(store.close())
