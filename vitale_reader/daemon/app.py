@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vitale_protocol.errors import StoreUnavailable
+from vitale_protocol.errors import StoreUnavailable, VitaleError
 from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.methods import Station as StationInfo
 from vitale_reader.daemon import journal, lifecycle, process
@@ -100,8 +100,16 @@ class Issuing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def running(home: Home, config: Config, *, beat: Beat | None = None) -> AsyncGenerator[Endpoints]:
+async def running(
+    home: Home, config: Config, *, beat: Beat | None = None, on_conflict: Callable[[VitaleError], None] | None = None
+) -> AsyncGenerator[Endpoints]:
     """A daemon that serves within the ``async with``; gives its addresses.
+
+    Args:
+        home: its folders.
+        config: its settings.
+        beat: how its drivers are asked whether they live.
+        on_conflict: called when it must not go on; what the log says is all there is without it.
 
     Raises:
         DaemonRunning: another daemon holds the home.
@@ -116,7 +124,7 @@ async def running(home: Home, config: Config, *, beat: Beat | None = None) -> As
         station = await _open_station(stack, home, config)
         issuing = await _open_issuing(stack, station, conversations)
         desk = _desk(station, issuing, beat or Beat())
-        remote_desks = _remote_desks(station, desk, written_elsewhere)
+        remote_desks = _remote_desks(station, desk, written_elsewhere, on_conflict or _log_conflict)
         services = _services(station, issuing, desk, remote_desks, conversations)
         service = Service(services)
         news = _news(station, issuing, services, written_elsewhere)
@@ -147,12 +155,19 @@ async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], N
     """Serves until SIGTERM or SIGINT.
 
     Raises:
-        DaemonRunning, ConfigurationInvalid, StoreUnavailable: as ``running``.
+        DaemonRunning, ConfigurationInvalid, StoreUnavailable: as ``running``; ``DaemonRunning`` also later, where a
+            copy of this station is found to be older than it.
     """
-    async with running(home, config) as endpoints:
+    must_end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(why: VitaleError) -> None:
+        if not must_end.done():
+            must_end.set_exception(why)
+
+    async with running(home, config, on_conflict=end) as endpoints:
         if on_ready is not None:
             on_ready(endpoints)
-        await lifecycle.until_told_to_stop()
+        await lifecycle.until_told_to_stop(must_end)
 
 
 def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:
@@ -251,7 +266,16 @@ def _desk(station: Station, issuing: Issuing, beat: Beat) -> Coordinator:
     return Coordinator(issuing.delivery, options, beat)
 
 
-def _remote_desks(station: Station, desk: Coordinator, written_elsewhere: asyncio.Event) -> "RemoteDesks | None":
+def _log_conflict(why: VitaleError) -> None:
+    logger.error("this daemon must not go on: %s", why)
+
+
+def _remote_desks(
+    station: Station,
+    desk: Coordinator,
+    written_elsewhere: asyncio.Event,
+    on_conflict: Callable[[VitaleError], None],
+) -> "RemoteDesks | None":
     if station.stations is None:
         return None
     from vitale_reader.daemon.site.remote_desks import RemoteDesks  # noqa: PLC0415  not needed where a desk is alone
@@ -271,6 +295,7 @@ def _remote_desks(station: Station, desk: Coordinator, written_elsewhere: asynci
         stations=station.stations,
         note=note,
         on_news=written_elsewhere.set,
+        on_conflict=on_conflict,
     )
 
 

@@ -129,14 +129,23 @@ def published(home: Home, endpoints: Endpoints) -> Generator[None]:
                 file.unlink(missing_ok=True)
 
 
-async def until_told_to_stop() -> None:
-    """Waits for SIGTERM or SIGINT (on Windows, for Ctrl-C or Ctrl-Break)."""
-    told = asyncio.Event()
+async def until_told_to_stop(must_end: "asyncio.Future[None] | None" = None) -> None:
+    """Waits for SIGTERM or SIGINT (on Windows, for Ctrl-C or Ctrl-Break), or for what ends the daemon by itself.
+
+    Raises:
+        VitaleError: that of ``must_end``.
+    """
     loop = asyncio.get_running_loop()
+    told = must_end if must_end is not None else loop.create_future()
+
+    def stop() -> None:
+        if not told.done():
+            told.set_result(None)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt in run()
-            loop.add_signal_handler(number, told.set)
-    await told.wait()
+            loop.add_signal_handler(number, stop)
+    await told
 
 
 def _private(path: str, flags: int) -> int:

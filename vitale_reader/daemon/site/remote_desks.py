@@ -4,11 +4,13 @@ import asyncio
 import json
 import logging
 import secrets
+import socket
+import time
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from vitale_protocol.errors import InvalidParams, StoreUnavailable
+from vitale_protocol.errors import DaemonRunning, InvalidParams, JsonValue, StoreUnavailable, VitaleError
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import PresentationResult
 from vitale_protocol.methods import Station as StationInfo
@@ -22,7 +24,7 @@ from vitale_reader.daemon.site.incoming import Answering
 from vitale_reader.daemon.site.listener import SiteListener
 from vitale_reader.daemon.site.outgoing import Asking
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names, SiteReaders, named
-from vitale_reader.daemon.site.rows import SiteRows, Wanted
+from vitale_reader.daemon.site.rows import DeskRow, SiteRows, Wanted
 from vitale_reader.daemon.site.sealing import open_box, seal_for
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.store import Database
@@ -54,6 +56,7 @@ class RemoteDesks:
         stations: Stations,
         note: Callable[[str, str], Awaitable[None]],
         on_news: Callable[[], None],
+        on_conflict: Callable[[VitaleError], None],
     ) -> None:
         self._vault = vault
         self._station = station
@@ -64,7 +67,9 @@ class RemoteDesks:
         self._others = SiteReaders(station.id, station.mode)
         self._rows = SiteRows(store, vault, station=station.id, incarnation=secrets.token_hex(16))
         self._on_news = on_news
+        self._on_conflict = on_conflict
         self._version = 0
+        self._copies = set[str]()
         self._changed = True
         self._news = SiteListener(url, look=self._look, away=self._away, concerned=self._concerned)
         self._asking = Asking(
@@ -193,6 +198,8 @@ class RemoteDesks:
         self._changed = self._changed or not there
         if not self._stations.knows(seen.desks):
             await self._stations.refresh()
+        if (own := seen.desks.get(self._station.id)) is not None:
+            self._meet(own)
         self._announce({station: row.told for station, row in seen.desks.items()})
         self._asking.hear(seen, written)
         self._asking.watch_readers()
@@ -203,13 +210,34 @@ class RemoteDesks:
         self._changed = False
         self._version += 1
         told = DeskTold(
-            name=self._station.name, mode=self._station.mode, groups=self._groups, readers=self._desk.readers
+            name=self._station.name,
+            mode=self._station.mode,
+            groups=self._groups,
+            readers=self._desk.readers,
+            version=self._station.version,
+            host=socket.gethostname(),
         )
         try:
-            await self._rows.tell(told, self._version)
+            found = await self._rows.tell(told, self._version)
         except StoreUnavailable:
             self._changed = True
             raise
+        if found is not None:
+            self._meet(found)
+
+    def _meet(self, row: DeskRow) -> None:
+        """Another run of a daemon tells under this station's id: one that died, or one of a copy of this station."""
+        if row.incarnation == self._rows.incarnation:
+            return
+        if not self._rows.is_elder(row):
+            self._changed = True  # if that one lives, it finds out by the next thing that is told
+            if self._version > 1 and row.incarnation not in self._copies:  # what is told first meets a run that died
+                self._copies.add(row.incarnation)
+                logger.error("a copy of this station was started on %s: it is to stop", row.told.host or "a machine")
+            return
+        data: dict[str, JsonValue] = {"station": self._station.id, "host": row.told.host}
+        where = f"{row.told.host} since {time.strftime('%Y-%m-%d %H:%M:%SZ', time.gmtime(row.told.started))}"
+        self._on_conflict(DaemonRunning(f"this station runs on {where}", variant="cloned", data=data))
 
     def _away(self) -> None:
         self._announce({})

@@ -15,19 +15,56 @@ import msgspec
 from vitale_protocol.events import Reader, ReaderStation
 from vitale_protocol.methods import StationMode
 
-__all__ = ["DeskTold", "Names", "SiteReaders", "named", "site_name"]
+__all__ = ["DeskStatus", "DeskTold", "Names", "SiteReaders", "named", "site_name"]
 
 GROUP = "group:"
 ELSEWHERE = re.compile(r"(?P<reader>.+)@(?P<station>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.DOTALL)
 
 
 class DeskTold(msgspec.Struct, frozen=True, kw_only=True):
-    """What a desk tells the others of itself."""
+    """What a desk tells the others of itself.
+
+    Attributes:
+        name: its name.
+        mode: its mode.
+        groups: those that it is in.
+        readers: its readers, under its own names for them.
+        version: of its software; empty of one that does not tell.
+        host: the machine that it runs on.
+        started: when this run of its daemon first told something, by the database's clock.
+        rival: the run of a daemon whose row under the same station's id this one took the place of; empty for none.
+        status: how it is; absent of one that does not tell.
+    """
 
     name: str
     mode: StationMode
     groups: tuple[str, ...]
     readers: tuple[Reader, ...]
+    version: str = ""
+    host: str = ""
+    started: float = 0.0
+    rival: str = ""
+    status: "DeskStatus | None" = None
+
+
+class DeskStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a desk is, as it tells the site.
+
+    Attributes:
+        listens: whether it hears notifications.
+        clock_offset: seconds by which its clock is ahead of the database's.
+        spool: rows that it has kept by itself and not brought back yet.
+        away_since: when it last lost the database, by its own clock in epoch seconds; 0 for never since its start.
+        away_until: when it had it back; 0 as long as it has not.
+        away_why: what was the matter then.
+    """
+
+    listens: bool = False
+    clock_offset: float = 0.0
+    spool: int = 0
+    away_since: float = 0.0
+    away_until: float = 0.0
+    away_why: str = ""
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):

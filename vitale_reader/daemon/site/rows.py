@@ -110,32 +110,44 @@ class SiteRows:
         self._desks: dict[str, DeskRow] = {}
         self._unknown_card: set[str] = set()
         self._beats = 0
+        self._started = 0.0
+        self._rival = ""
         self.incarnation = incarnation
 
     # ── desks ──
 
-    async def tell(self, told: DeskTold, version: int) -> None:
-        """Says what this desk is and has.
+    async def tell(self, told: DeskTold, version: int) -> DeskRow | None:
+        """Says what this desk is and has; gives the row of another daemon that stood there under this station's id.
+
+        Such a row may be of a run that died, or of a copy of this station that lives: what is said names that run
+        (``rival``), so that one which lives knows that this one does.
 
         Raises:
             StoreUnavailable: it cannot be said.
         """
-        row = {
-            "station": self._station,
-            "incarnation": self.incarnation,
-            "version": version,
-            "sealed": self._vault.seal(msgspec.json.encode(told), f"desk:{self._station}:{self.incarnation}:{version}"),
-        }
 
-        def work(connection: Connection) -> None:
-            connection.execute(delete(site_desks).where(site_desks.c.station == self._station))
+        def work(connection: Connection) -> DeskRow | None:
+            self._started = self._started or float(connection.execute(select(NOW)).scalar_one())
+            found = self._take_place(connection)
+            self._rival = found.incarnation if found is not None else self._rival
+            said = msgspec.structs.replace(told, started=self._started, rival=self._rival)
+            sealed = self._vault.seal(
+                msgspec.json.encode(said), self._bound_to(self._station, self.incarnation, version)
+            )
+            row = {"station": self._station, "incarnation": self.incarnation, "version": version, "sealed": sealed}
             connection.execute(insert(site_desks).values(**row, beat_at=NOW))
             call(connection, "desk", self._station)
+            return found
 
         try:
-            await self._store.run(work, needs="site")
+            return await self._store.run(work, needs="site")
         except IntegrityError as error:
-            raise StoreUnavailable("another daemon speaks as this station: is its home a copy?") from error
+            raise StoreUnavailable("another daemon speaks as this station at this moment") from error
+
+    def is_elder(self, other: DeskRow) -> bool:
+        """Whether another daemon with this station's id was there first, and knows of this one."""
+        was_first = (other.told.started, other.incarnation) < (self._started, self.incarnation)
+        return was_first and other.told.rival == self.incarnation
 
     async def leave(self) -> None:
         """Says that this desk is no more."""
@@ -282,6 +294,20 @@ class SiteRows:
 
     # ── within a transaction ──
 
+    def _take_place(self, connection: Connection) -> DeskRow | None:
+        """Removes the row of this station; gives it where another run of a daemon told it."""
+        columns = (site_desks.c.incarnation, site_desks.c.version, site_desks.c.sealed)
+        statement = delete(site_desks).where(site_desks.c.station == self._station).returning(*columns)
+        row = connection.execute(statement).first()
+        if row is None or row.incarnation == self.incarnation:
+            return None
+        told = self._opened(row.sealed, self._bound_to(self._station, row.incarnation, row.version), DeskTold)
+        return None if told is None else DeskRow(self._station, row.incarnation, row.version, told)
+
+    @staticmethod
+    def _bound_to(station: str, incarnation: str, version: int) -> str:
+        return f"desk:{station}:{incarnation}:{version}"
+
     def _beat(self, connection: Connection) -> bool:
         self._beats += 1
         if self._beats % CLEARING == 0:
@@ -301,7 +327,7 @@ class SiteRows:
         if news:
             query = select(*columns, site_desks.c.sealed).where(site_desks.c.station.in_(news))
             for station, incarnation, version, sealed in connection.execute(query).all():
-                told = self._opened(sealed, f"desk:{station}:{incarnation}:{version}", DeskTold)
+                told = self._opened(sealed, self._bound_to(station, incarnation, version), DeskTold)
                 if told is not None:
                     desks[station] = DeskRow(station, incarnation, version, told)
         return desks
