@@ -17,6 +17,10 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "5")
 # A JPEG of a few hundred bytes may say that it has a thousand million pixels; the largest that can be asked for has 59.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
+# A camera is where the site says, and nowhere that its answer sends to. The first is what OpenCV has without any.
+os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = (
+    os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_flags;prefer_tcp") + "|max_redirects;0"
+)
 
 import cv2
 import numpy as np

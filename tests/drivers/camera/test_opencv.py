@@ -212,6 +212,35 @@ def test_a_stream_comes_as_it_is_sent_and_its_end_is_told(stream: tuple[str, thr
     capture.close()
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_stream_that_sends_elsewhere_is_not_followed(
+    stream: tuple[str, threading.Event], status: int, host: str
+) -> None:
+    """A camera, or whoever answers in its place, leads the daemon to no other service of the network."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.send_header("Location", stream[0].replace("127.0.0.1", host))
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - named by the base class
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            with pytest.raises(ReaderUnavailable):
+                OpenCvBus(CameraSettings()).open(place_at(f"http://127.0.0.1:{server.server_port}/camera"))
+        finally:
+            server.shutdown()
+            thread.join()
+    assert asked, "it was asked, and nobody else"
+
+
 def test_a_stream_that_nobody_sends_is_told(stream: tuple[str, threading.Event]) -> None:
     with pytest.raises(ReaderUnavailable):
         OpenCvBus(CameraSettings()).open(place_at("http://127.0.0.1:1/camera"))
