@@ -10,12 +10,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-__all__ = ["forked", "kill_group", "open_unix_connection", "posix_only", "system_figure"]
+__all__ = ["AS_ROOT", "NOBODY", "forked", "give_to", "kill_group", "open_unix_connection", "posix_only", "system_figure"]
 
 LACKING = "this system has neither Unix sockets nor pseudo-terminals nor the signals of POSIX"
+
+
+#: The user that owns nothing.
+NOBODY = 65_534
 
 
 def posix_only() -> pytest.MarkDecorator:
@@ -27,6 +32,11 @@ def posix_only() -> pytest.MarkDecorator:
 
 
 if sys.platform == "win32":
+    AS_ROOT = pytest.mark.skip(reason=LACKING)
+
+    def give_to(uid: int, file: Path) -> None:
+        """Makes another user the owner of a file."""
+        pytest.skip(f"{LACKING}: {uid}, {file}")
 
     async def open_unix_connection(
         path: str, *, limit: int = 65_536
@@ -47,6 +57,11 @@ if sys.platform == "win32":
         process.kill()
 
 else:
+    AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+
+    def give_to(uid: int, file: Path) -> None:
+        """Makes another user the owner of a file."""
+        os.chown(file, uid, uid)
 
     async def open_unix_connection(
         path: str, *, limit: int = 65_536

@@ -104,7 +104,7 @@ def test_an_export_holds_no_transaction_open_while_it_is_read(
             async with running(Home.under(tmp_path), parse(settings)) as endpoints:
                 assert endpoints.unix is not None
                 for _ in range(2):
-                    reader, writer = await asyncio.open_unix_connection(endpoints.unix)
+                    reader, writer = await open_unix_connection(endpoints.unix)
                     call = {"protocol": [1], "client": {"name": "test", "version": "1"}}
                     writer.write(
                         json.dumps({"jsonrpc": "2.0", "id": 1, "method": "session.open", "params": call}).encode()

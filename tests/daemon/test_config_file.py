@@ -1,13 +1,15 @@
 """Who else may read or change the settings, and how they are encoded."""
 
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.posix import AS_ROOT, NOBODY, give_to
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon import config_file
 from vitale_reader.daemon.config import Config, load
+
+pytestmark = pytest.mark.posix  # modes say nothing on Windows
 
 PLAIN = '[station]\nname = "Cabinet de la Forêt"\n'
 SECRET = '[apcv.options]\npin = "1234"\n'
@@ -61,9 +63,9 @@ def test_what_is_no_secret_may_be_read(file: Path, mode: int) -> None:
     assert config_file.read(file)[1].readable == bool(mode & 0o044)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@AS_ROOT
 def test_a_file_of_another_user_is_refused(file: Path) -> None:
-    os.chown(written(file, PLAIN, 0o600), 65_534, 65_534)
+    give_to(NOBODY, written(file, PLAIN, 0o600))
     assert "writable_by_others" == refused(file)
 
 

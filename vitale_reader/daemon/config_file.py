@@ -115,16 +115,22 @@ def decoded(content: bytes, file: Path) -> str:
         raise ConfigurationInvalid(detail, variant="encoding", data=data | {"line": line}) from None
 
 
-def _access(file: Path, found: os.stat_result) -> FileAccess:
-    if sys.platform == "win32":  # modes say nothing there: the folder of a user is closed to others by its list
+if sys.platform == "win32":
+
+    def _access(file: Path, found: os.stat_result) -> FileAccess:  # noqa: ARG001
+        """Modes say nothing there: the folder of a user is closed to others by its list."""
         return FileAccess(file=str(file), foreign=False, readable=False, writable=False, replaceable=False)
-    folder = file.resolve().parent.stat()
-    shared = bool(folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)) and not folder.st_mode & stat.S_ISVTX
-    trusted = (0, os.geteuid())
-    return FileAccess(
-        file=str(file),
-        foreign=found.st_uid not in trusted,
-        readable=bool(found.st_mode & (stat.S_IRGRP | stat.S_IROTH)),
-        writable=bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)),
-        replaceable=shared or folder.st_uid not in trusted,
-    )
+
+else:
+
+    def _access(file: Path, found: os.stat_result) -> FileAccess:
+        folder = file.resolve().parent.stat()
+        shared = bool(folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)) and not folder.st_mode & stat.S_ISVTX
+        trusted = (0, os.geteuid())
+        return FileAccess(
+            file=str(file),
+            foreign=found.st_uid not in trusted,
+            readable=bool(found.st_mode & (stat.S_IRGRP | stat.S_IROTH)),
+            writable=bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)),
+            replaceable=shared or folder.st_uid not in trusted,
+        )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.posix import AS_ROOT, NOBODY, give_to
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.files import private_folder, write_private
 from vitale_reader.daemon.lifecycle import published
@@ -41,9 +42,6 @@ def test_addresses_are_whole_and_private_and_no_disk_is_waited_for(tmp_path: Pat
 
 # ── hands of others in the folder ──
 
-NOBODY = 65_534
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
-
 
 def refusal(folder: Path) -> tuple[str, str]:
     with pytest.raises(StoreUnavailable) as told:
@@ -58,13 +56,13 @@ def test_a_folder_is_closed_to_others(tmp_path: Path) -> None:
     assert 0o700 == stat.S_IMODE(private_folder(folder).stat().st_mode)
 
 
-@as_root
+@AS_ROOT
 @pytest.mark.parametrize("what", ["", "tls", "tls/authority.key"])
 def test_what_another_user_owns_is_refused(tmp_path: Path, what: str) -> None:
     folder = private_folder(tmp_path / "state")
     (folder / "tls").mkdir()
     (folder / "tls" / "authority.key").touch()
-    os.chown(folder / what, NOBODY, NOBODY)
+    give_to(NOBODY, folder / what)
     assert ("foreign_folder", str(folder / what)) == refusal(folder)
 
 
@@ -79,22 +77,22 @@ def test_a_symbolic_link_in_it_is_refused(tmp_path: Path, what: str, target: str
     assert [] == [*(tmp_path / "elsewhere").iterdir()]
 
 
-@as_root
+@AS_ROOT
 def test_a_link_to_the_folder_is_refused_for_root(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "state").symlink_to(tmp_path / "elsewhere")
     assert ("foreign_folder", str(tmp_path / "state")) == refusal(tmp_path / "state")
 
 
-@as_root
+@AS_ROOT
 def test_a_folder_in_one_of_another_user_is_refused_for_root(tmp_path: Path) -> None:
     theirs = tmp_path / "home"
     theirs.mkdir()
-    os.chown(theirs, NOBODY, NOBODY)
+    give_to(NOBODY, theirs)
     assert ("foreign_folder", str(theirs)) == refusal(theirs / "vitale-reader" / "state")
 
 
-@as_root
+@AS_ROOT
 def test_a_folder_in_one_that_all_may_write_to_is_refused_for_root(tmp_path: Path) -> None:
     open_to_all = tmp_path / "shared"
     open_to_all.mkdir()

@@ -97,8 +97,10 @@ def test_the_younger_of_the_two_stops_and_names_the_other(
     assert "accueil" in error.detail
     assert "autre machine" in text(error.reason, "fr", error.variant).title
     assert "another machine" in text(error.reason, "en", error.variant).title
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert ["a copy of this station was started on accueil: it is to stop"] == told
+    told = [record for record in caplog.records if record.getMessage().startswith("a copy of this station")]
+    assert [("a copy of this station was started on accueil: it is to stop", logging.ERROR)] == [
+        (record.getMessage(), record.levelno) for record in told
+    ]
 
 
 def test_serve_ends_with_the_error(copied: tuple[Home, Home], config: Config) -> None:

@@ -1,4 +1,4 @@
 """The station's database: tables, transactions, spool, audit trail.
 
-For other rooms: ``audit``, ``chain``, ``notify``, ``reconcile``, ``spool``, ``store``, ``tables``.
+For other rooms: ``audit``, ``chain``, ``notify``, ``reconcile``, ``spool``, ``store``, ``tables``, ``trail_pages``.
 """
