@@ -1,24 +1,24 @@
-"""What a driver is: the interface, and the messages that cross the boundary of its process.
+"""Driver interface, and the messages that cross the boundary of a driver's process.
 
 A driver owns one kind of device and knows nothing of clients or tokens. It reports readers coming and going and, when
 armed, presentations; nothing comes down to it but *arm*, *disarm*, *lease* and *transmit*.
 
 Rules that every driver keeps (``contract.py`` checks them):
 
-- A constructor stores its options; ``open()`` acts. ``open``, ``arm``, ``disarm``, ``lease``, ``transmit`` return
-  promptly: the device's work is done in the driver's own threads and reported by ``emit``, which any thread may call.
+- A constructor stores its options; ``open()`` acts. ``open``, ``arm``, ``disarm``, ``lease`` and ``transmit`` return
+  promptly. The device's work is done in the driver's own threads and reported by ``emit``, which any thread may call.
 - A reader's ``id`` is the same after replugging and after a restart, and never an index.
-- A driver reads a medium at most once for one *presence* (from its insertion to its removal), as soon as it is both
-  armed for it and present, and once more each time an ``Arm`` lists its reader in ``again``. The outcome is exactly one
-  ``Presented`` or ``Failed``. This makes an ``Arm`` harmless to repeat, and closes the race between an insertion and
-  a request. A phone that leaves an antenna before it was read was not presented: that is a ``Progress`` (``retry``),
-  and its next tap is the next presence. So is one that is locked, for as long as it is.
+- A driver reads a medium at most once for one *presence*, from its insertion to its removal. It does so as soon as it
+  is both armed for it and present, and once more each time an ``Arm`` lists its reader in ``again``. The outcome is
+  exactly one ``Presented`` or ``Failed``. This makes an ``Arm`` harmless to repeat, and closes the race between an
+  insertion and a request. A phone that leaves an antenna before it was read was not presented: that is a ``Progress``
+  (``retry``), and its next tap is the next presence. A locked phone is treated alike, for as long as it is locked.
 - Where cards can be leased, no other program and no reading comes between from ``Leased`` to ``Unleased``, and the
-  reader is shown as ``leased``. Each ``Lease`` is answered by one ``Leased``; one that was held ends with one
-  ``Unleased``, and then with a reset of the card, however it ends. What was to be read meanwhile is read afterwards.
+  reader is shown as ``leased``. Each ``Lease`` is answered by one ``Leased``. A lease that was held ends with one
+  ``Unleased`` and then a reset of the card, however it ends. Readings due meanwhile follow afterwards.
 - A device that is silent unless armed (an antenna, a camera) sees nothing before; what lies there comes when it is.
-- When the system service behind the devices goes away, ``Health`` says so, the readers are removed, and they are added
-  again when it is back, without a restart of the driver.
+- When the system service behind the devices goes away, ``Health`` reports it and the readers are removed. They are
+  added again when it is back, without a restart of the driver.
 - ``close()`` ends its threads; it is the last call.
 """
 
@@ -170,7 +170,7 @@ class Started(Message, tag="started"):
 
 
 class ReaderAdded(Message, tag="reader_added"):
-    """A reader came."""
+    """Report that a reader was plugged in."""
 
     reader: Reader
 
@@ -182,13 +182,13 @@ class ReaderChanged(Message, tag="reader_changed"):
 
 
 class ReaderRemoved(Message, tag="reader_removed"):
-    """A reader went."""
+    """Report that a reader was unplugged."""
 
     reader: str
 
 
 class Progress(Message, tag="progress"):
-    """How a presentation at a reader gets on.
+    """Report on the progress of a presentation.
 
     Attributes:
         reader: its id.
@@ -360,7 +360,7 @@ class Driver(abc.ABC):
         raise MediumUnsupported("nothing can be leased here", variant="lease")
 
     def unlease(self, command: Unlease) -> None:  # noqa: B027 - most drivers lease nothing
-        """Ends a lease."""
+        """Ends a lease of a card."""
 
     def preview(self, command: Preview) -> None:  # noqa: B027 - most drivers are no cameras
         """Gives pictures of what a camera sees; what is no camera gives none."""

@@ -80,7 +80,7 @@ class Bench(abc.ABC):
 
     @abc.abstractmethod
     def insert(self) -> None:
-        """Presents the medium."""
+        """Presents the medium to the reader."""
 
     @abc.abstractmethod
     def remove(self) -> None:
@@ -91,20 +91,20 @@ class Bench(abc.ABC):
         raise NotImplementedError
 
     def start_service(self) -> None:
-        """Undoes ``stop_service``."""
+        """Restarts what ``stop_service`` stopped."""
         raise NotImplementedError
 
     def unplug(self) -> None:
-        """Unplugs the device."""
+        """Unplugs the device from the machine."""
         raise NotImplementedError
 
     def plug(self) -> None:
-        """Undoes ``unplug``."""
+        """Plugs the device in again."""
         raise NotImplementedError
 
 
 class Inbox:
-    """Where a driver's reports arrive, for tests that wait for them. Give it to ``Driver.open``."""
+    """Collects a driver's reports, for tests that wait for them. Give it to ``Driver.open``."""
 
     def __init__(self) -> None:
         self.reports: list[Report] = []
@@ -147,7 +147,7 @@ class Inbox:
             self._read = 0
 
     def outcomes(self) -> list[Outcome]:
-        """What came of all presentations so far."""
+        """Outcomes of all presentations so far."""
         with self._changed:
             return [report for report in self.reports if isinstance(report, Presented | Failed)]
 
@@ -180,8 +180,8 @@ class DriverContract:
     Attributes:
         silent_unless_armed: whether the device sees nothing before it is armed, as an antenna or a camera.
         leases: whether what lies there can be leased.
-        momentary: whether what is presented is an event, and is over once it was read, as a scan; ``remove`` may then
-            do nothing, for the event passes by itself.
+        momentary: whether a presentation is an event that is over once it was read, as a scan is. ``remove`` may then
+            do nothing.
     """
 
     silent_unless_armed: ClassVar[bool] = False

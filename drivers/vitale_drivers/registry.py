@@ -1,7 +1,7 @@
 """The drivers that exist, as names of places: nothing of a driver is imported before it is asked for.
 
-The places are the entry points of group ``vitale_reader.drivers``, so a package of somebody else adds a driver by
-declaring one, ``NAME = package.module:DriverClass``, and nothing else.
+The places are the entry points of group ``vitale_reader.drivers``. Another package adds a driver by declaring one,
+``NAME = package.module:DriverClass``, and nothing else.
 """
 
 from importlib.metadata import EntryPoint, entry_points
@@ -26,8 +26,8 @@ def load(name: str) -> type[Driver]:
 
     Raises:
         ConfigurationInvalid: no driver has this name, two packages claim it, or the place holds no driver.
-        ToolMissing: the driver cannot be imported; the cause is chained, and ``data.tool`` is the missing module
-            where that is known, else the driver's name; ``data.extra`` is what brings it to a driver of the house.
+        ToolMissing: the driver cannot be imported; the cause is chained. ``data.tool`` is the missing module where
+            known, else the driver's name; ``data.extra`` is the extra that installs one of our own drivers.
     """
     place = _place(name)
     try:

@@ -57,7 +57,7 @@ class Command:
 
     @property
     def extended(self) -> bool:
-        """Whether the lengths need the extended form."""
+        """True if the lengths need the extended form."""
         return len(self.data) >= MAX_SHORT or (self.le or 0) > MAX_SHORT
 
     def to_bytes(self) -> bytes:
@@ -139,7 +139,7 @@ class Response:
         return cls(bytes(apdu[:-2]), int.from_bytes(apdu[-2:], "big"))
 
     def to_bytes(self) -> bytes:
-        """The encoding."""
+        """Encodes the response: its data, then SW1 and SW2."""
         return self.data + self.sw.to_bytes(2, "big")
 
     @property
@@ -154,7 +154,7 @@ class Response:
 
     @property
     def ok(self) -> bool:
-        """Whether the status word is 9000."""
+        """True if the status word is 9000."""
         return self.sw == StatusWord.OK
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a token says, as types alone: whoever only hands tokens on loads no cryptography for it."""
+"""Types of the claims in a token, without cryptography, for programs that only pass tokens on."""
 
 import msgspec
 

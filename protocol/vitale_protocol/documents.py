@@ -35,7 +35,7 @@ def decode_document(content: bytes, into: type[T]) -> T:
 
 
 def is_text(content: bytes) -> bool:
-    """Whether the bytes are UTF-8; asked before a library is, whose answer would depend on its version."""
+    """True if the bytes are UTF-8; asked before a library is, whose answer would depend on its version."""
     try:
         content.decode()
     except UnicodeDecodeError:

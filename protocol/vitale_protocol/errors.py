@@ -201,7 +201,7 @@ class InvalidRequest(RpcError):
 
 
 class MethodNotFound(RpcError):
-    """No such method."""
+    """No method has this name."""
 
     code = -32601
     reason = "method_not_found"
@@ -519,7 +519,7 @@ class DaemonUnreachable(LocalError):
 
 
 class DaemonUntrusted(LocalError):
-    """What answers is not the daemon that this client was paired with."""
+    """The server is not the daemon that this client was paired with."""
 
     reason = "daemon_untrusted"
 

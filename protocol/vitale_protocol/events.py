@@ -39,9 +39,9 @@ class ReaderStation(msgspec.Struct, frozen=True, kw_only=True):
 class Reader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reader as clients see it.
 
-    ``id`` is stable across replugging and restarts of the daemon; ``medium`` is what lies there (``vitale-card``,
-    ``cps-card``, ``unknown-card``), never whose; ``error`` is a catalogue reason, where the reader or what lies there
-    cannot be used; ``station`` is where it is, if not at the desk that was asked.
+    ``id`` is stable across replugging and restarts of the daemon. ``medium`` is the kind of medium that lies there
+    (``vitale-card``, ``cps-card``, ``unknown-card``), never its holder. ``error`` is a catalogue reason, where the
+    reader or its medium cannot be used. ``station`` names the station, unless it is the one that was asked.
     """
 
     id: str
@@ -110,8 +110,8 @@ class PresentationFailed(Event):
 class LeaseEnded(Event):
     """``lease.ended``: a lease of this session ended otherwise than by ``lease.release``.
 
-    ``why``: ``ttl`` (its time was over), ``card`` (withdrawn, exchanged, or it failed), ``reader`` (the reader or its
-    driver went), ``replaced`` (by another lease of the same client).
+    ``why``: ``ttl`` (its time was over), ``card`` (removed, exchanged, or failed), ``reader`` (the reader or its driver
+    is gone), ``replaced`` (by another lease of the same client).
     """
 
     lease: str

@@ -123,11 +123,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Empty(Params):
-    """No parameters."""
+    """Parameters of methods that take none."""
 
 
 class Identity(Params):
-    """What a client says of itself; shown in the audit trail, never trusted."""
+    """Client's description of itself; shown in the audit trail, never trusted."""
 
     name: Name
     version: Annotated[str, msgspec.Meta(max_length=50)] = ""
@@ -177,7 +177,7 @@ class SessionOpened(Result):
 
 
 class SessionPing(Params):
-    """``session.ping``."""
+    """Parameters of ``session.ping``, which has none."""
 
 
 class SessionPonged(Result):
@@ -208,9 +208,9 @@ class DriverHealth(Result):
 class ResolverHealth(Result):
     """The apCV resolver of the station.
 
-    ``state``: ``none`` (no resolver is configured), ``ready``, ``degraded`` (its last call failed), ``open`` (it
-    failed so often that it is left alone for a while); ``reason`` is a catalogue reason where something is off,
-    ``variant`` what is known more exactly.
+    ``state``: ``none`` (no resolver is configured), ``ready``, ``degraded`` (its last call failed) or ``open`` (not
+    called for a while, after repeated failures). ``reason`` is a catalogue reason where there is a fault, ``variant``
+    its exact kind.
     """
 
     name: str
@@ -246,8 +246,8 @@ class PresentationRequest(Params):
     """``presentation.request``: the next presentation that matches.
 
     ``readers`` are ids of ``readers.list``, which also has those of the other desks of a site, and ``group:NAME`` for
-    all readers of the desks in a group. Without it, any reader of this desk will do, and none of another one.
-    Where the medium was at a reader, an error names that in its ``data`` as ``reader``.
+    all readers of the desks in a group. Without it, any reader of this desk will do, and none of another one. An error
+    names the reader of the medium in its ``data`` as ``reader``.
     """
 
     nonce: Nonce
@@ -294,7 +294,7 @@ class PresentationCancel(Params):
 
 
 class PresentationCancelled(Result):
-    """Whether a waiting call was cancelled."""
+    """Result of a cancellation: true if a waiting call was cancelled."""
 
     cancelled: bool
 
@@ -332,7 +332,7 @@ class PreviewStart(Params):
 
 
 class PreviewStarted(Result):
-    """What will be shown; nothing is, until the camera is open because somebody waits for a code."""
+    """Format of the preview; frames come once the camera is open because a request waits for a code."""
 
     reader: str
     every_ms: int
@@ -361,13 +361,13 @@ class OutboxListed(Result):
 
 
 class OutboxAck(Params):
-    """``outbox.ack``."""
+    """Parameters of ``outbox.ack``: the tokens that arrived."""
 
     jti: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=64)], ...], msgspec.Meta(min_length=1, max_length=1000)]
 
 
 class OutboxAcked(Result):
-    """How many tokens were acknowledged by this call."""
+    """Number of tokens acknowledged by this call."""
 
     acked: int
 
@@ -381,8 +381,8 @@ class ContextRestore(Params):
 class ContextRestored(Result):
     """An apCV context.
 
-    ``date_fin_validite`` is RFC 3339 in UTC, to the second. ``confirmed`` says whether the service gave the context
-    just now; without it, the service did not answer and this is the copy that the daemon holds.
+    ``date_fin_validite`` is RFC 3339 in UTC, to the second. ``confirmed`` is true if the service gave the context just
+    now. Otherwise the service did not answer, and this is the daemon's copy.
     """
 
     __repr__ = concealed
@@ -400,7 +400,7 @@ class ContextRelease(Params):
 
 
 class ContextReleased(Result):
-    """Whether the service still knew the context; in either case it is gone now."""
+    """Result of a release: true if the service still knew the context. In either case it is gone now."""
 
     released: bool
 
@@ -433,7 +433,7 @@ class LeaseRenew(Params):
 
 
 class LeaseRenewed(Result):
-    """When the lease ends now, in seconds since the epoch."""
+    """New end of the lease, in seconds since the epoch."""
 
     expires_at: float
 
@@ -445,7 +445,7 @@ class LeaseRelease(Params):
 
 
 class LeaseReleased(Result):
-    """Whether the lease was held still."""
+    """Result of a release: true if the lease was still held."""
 
     released: bool
 
@@ -481,9 +481,9 @@ class ClientsAdd(Params):
 class ClientAdded(Result):
     """The credential material, shown once.
 
-    ``certificate`` and ``private_key`` are PEM, for TLS; ``daemon_certificate_sha256`` is the hex digest of the
-    daemon's certificate in DER, to be pinned; ``credential`` is the secret for ``session.open`` where no certificate
-    speaks for the client.
+    ``certificate`` and ``private_key`` are PEM, for TLS. ``daemon_certificate_sha256`` is the hex digest of the
+    daemon's certificate in DER, to be pinned. ``credential`` is the secret for ``session.open`` where no certificate
+    identifies the client.
     """
 
     __repr__ = concealed
@@ -520,7 +520,7 @@ class ClientsRevoke(Params):
 
 
 class ClientsRevoked(Result):
-    """Whether there was such a client, and how many of its sessions ended."""
+    """Result of a revocation: ``revoked`` is false for an unknown client, ``sessions`` counts those that ended."""
 
     revoked: bool
     sessions: int

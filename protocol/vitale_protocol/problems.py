@@ -1,4 +1,4 @@
-"""The one value that says what is the matter: from a driver to the daemon, from desk to desk, to whoever shows it.
+"""Single value for a fault or refusal, passed from driver to daemon, between desks, and to the user.
 
 An error is raised; a problem is carried. Each can be made of the other, and the catalogue has a text for both.
 """

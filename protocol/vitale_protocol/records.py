@@ -104,9 +104,9 @@ class Assure(Part):
 class Beneficiaire(Part):
     """SSV 104, with the groups that hang from it (105 to 109).
 
-    ``date_naissance`` is the raw string of the medium; ``date_naissance_iso`` (``AAAA-MM-JJ``) is there only when it
-    is a day of the calendar. ``nir`` is what the medium shows beside this person's names and nothing vouches for it;
-    ``nir_certifie`` (104/9) is filled only by sources that say that it is certified. ``sexe`` is ``M`` or ``F``, and
+    ``date_naissance`` is the raw string of the medium; ``date_naissance_iso`` (``AAAA-MM-JJ``) is present only for a
+    day of the calendar. ``nir`` is the number that the medium shows beside this person's names, uncertified.
+    ``nir_certifie`` (104/9) is filled only by sources that certify it. ``sexe`` is ``M`` or ``F``, and
     ``code_lieu_naissance`` the five characters of INSEE's code of the place of birth: traits of the INS.
     """
 
@@ -142,7 +142,7 @@ class Record(Part):
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """How we know: ``verified`` is true only where a signature or a service vouched for the data."""
+    """Proof of the data: ``verified`` is true only where a signature or a service vouched for them."""
 
     method: ProofMethod
     verified: bool
@@ -150,7 +150,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What the evidence of one presentation says; ``warnings`` are catalogue reasons that prevent nothing."""
+    """Content of the evidence of one presentation; ``warnings`` are catalogue reasons that prevent nothing."""
 
     medium: Medium
     proof: Proof

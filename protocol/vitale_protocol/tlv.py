@@ -39,7 +39,7 @@ class Tlv:
 
     @property
     def constructed(self) -> bool:
-        """Whether the content is data objects (bit 6 of the first tag byte)."""
+        """True if the content is data objects (bit 6 of the first tag byte)."""
         return _is_constructed(self.tag)
 
 

@@ -1,8 +1,8 @@
 """The token: claims, signing and verification of one presentation, ES256 and nothing else.
 
-A token is a JWS in compact form (RFC 7515) with exactly three header members: ``typ``, ``alg``, ``kid``. What a header
-may say otherwise (``crit``, ``jwk``, ``jku``, ``x5c`` …) is not honoured but refused: the algorithm is fixed, and the
-key comes from the JWK Set that the verifier trusts, never from the token. An error never quotes the token.
+A token is a JWS in compact form (RFC 7515) with exactly three header members: ``typ``, ``alg``, ``kid``. Any other
+member (``crit``, ``jwk``, ``jku``, ``x5c`` …) is refused. The algorithm is fixed, and the key comes from the JWK Set
+that the verifier trusts, never from the token. An error never quotes the token.
 """
 
 import hashlib
@@ -139,7 +139,7 @@ def verify(
     require_proof: Collection[ProofMethod] | None = None,
     seen: Seen | None = None,
 ) -> Claims:
-    """What a token says, if it stands up to every check.
+    """Returns the claims of a token that passes every check.
 
     The order is: form, algorithm, type, key, signature; only then are the claims read.
 

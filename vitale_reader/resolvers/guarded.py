@@ -44,7 +44,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class Circuit(msgspec.Struct):
-    """Whether calls are let through; ``opened_at`` is None while it is closed. Times are the loop's, in seconds."""
+    """True if calls are let through; ``opened_at`` is None while it is closed. Times are the loop's, in seconds."""
 
     failures: int = 0
     opened_at: float | None = None
@@ -105,7 +105,7 @@ class GuardedResolver:
 
     @property
     def resolves(self) -> bool:
-        """Whether there is a service at all."""
+        """True if there is a service at all."""
         return self._resolver.resolves
 
     @property

@@ -1,8 +1,8 @@
 """The newest picture of a camera: a thread for each that is open, over an interface with one working method.
 
-The thread reads whatever comes, as fast as it comes, so that nothing old waits in the device; who looks at pictures
-takes the newest, and the others are dropped. A call that does not return is seen by its duration, and is left to
-itself: the feed has ended for everybody else, and its thread ends when the call does, or with the process.
+The thread reads pictures as fast as they come, so that no old one waits in the device. Consumers take the newest, and
+the others are dropped. A call that does not return is detected by its duration and abandoned: the feed has ended for
+its consumers, and its thread ends with the call or the process.
 """
 
 import abc
@@ -25,7 +25,7 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 
 class CameraPicture(Protocol):
-    """What a camera delivered, as it delivered it."""
+    """Picture as the camera delivered it."""
 
     @property
     def pixels(self) -> Pixels:
@@ -74,10 +74,10 @@ class Capture(abc.ABC):
 
 
 class CameraBus(Bus[CameraAddress, CameraPlace, Capture], Protocol):
-    """How cameras are found and opened; there is one for OpenCV, and tests have others."""
+    """Interface that finds and opens cameras; implemented by OpenCV and by the fakes of tests."""
 
     def refused(self, place: CameraPlace) -> ReaderError | None:
-        """What can be told to keep this user from a camera without opening it."""
+        """Returns a known obstacle to opening a camera as this user, found without opening it."""
         ...
 
 
@@ -109,22 +109,22 @@ class Feed:
 
     @property
     def fault(self) -> ReaderError | None:
-        """Why no more pictures come, or None."""
+        """Reason for the end of the pictures, or None."""
         return self._fault
 
     @property
     def flows(self) -> bool:
-        """Whether a picture came: what takes time now is the next one, and not the opening."""
+        """True if a picture came: what takes time now is the next one, and not the opening."""
         return self._shot is not None
 
     @property
     def alive(self) -> bool:
-        """Whether the thread has not ended."""
+        """True if the thread has not ended."""
         return self._thread.is_alive()
 
     @property
     def holds(self) -> bool:
-        """Whether the camera may still be open."""
+        """True if the camera may still be open."""
         return not self._over
 
     def busy_for(self, now: float) -> float:

@@ -1,9 +1,9 @@
 """The cameras of this machine and what they are called for life; nothing here opens one so that its lamp lights.
 
-On Linux, from sysfs and, once for each plugging, a question to the node (VIDIOC_QUERYCAP), for a camera has several
-nodes, and only some give pictures. A camera is named by make and serial number, or by make and socket where it has no
-serial number, or one that its likes have too. Windows and macOS tell OpenCV no names: there the place in the system's
-order is all there is, which changes when cameras are added or removed.
+On Linux, sysfs lists them, and each node is queried once per plugging (VIDIOC_QUERYCAP): a camera has several nodes,
+and only some give pictures. A camera is named by make and serial number. Make and socket replace that where it has no
+serial number, or one that other cameras have too. Windows and macOS give OpenCV no names. There only the place in the
+system's order remains, which changes when cameras are added or removed.
 """
 
 import os
@@ -132,7 +132,7 @@ class Devices:
         )
 
     def _asked(self, name: str) -> Node | None:
-        """What a node answered, once for each time that it came; a node that may not be asked is asked again."""
+        """Returns a node's answer, asked once per plugging; a node that may not be asked is asked again."""
         path = self._devices / name
         with suppress(OSError):
             key = (name, path.stat().st_ctime_ns)

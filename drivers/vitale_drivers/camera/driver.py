@@ -1,8 +1,8 @@
 """Driver ``camera``: codes on screens and paper, seen by webcams. Here the parts are put together; each says its rules.
 
-``settings`` are the options; ``devices`` finds the cameras of the machine, ``opencv`` opens them,
-behind the interface of ``capture``, which keeps the newest picture; for each camera ``reader`` is its
-thread, ``liveness`` tells whether its pictures are alive, and ``view`` what in them is presented.
+``settings`` are the options. ``devices`` finds the cameras of the machine, and ``opencv`` opens them behind the
+interface of ``capture``, which keeps the newest picture. For each camera ``reader`` is its thread, ``liveness`` detects
+frozen pictures, and ``view`` decides which code is presented.
 """
 
 from collections.abc import Callable
@@ -64,7 +64,7 @@ class CameraDriver(PollingDriver[CameraReader]):
             reader.order(command)
 
     def has_to_look(self) -> bool:
-        """Whether any camera may come or go."""
+        """True if any camera may come or go."""
         return any(address.kind in _MOVING for address in self._addresses)
 
     def look(self) -> None:

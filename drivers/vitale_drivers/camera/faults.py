@@ -1,4 +1,4 @@
-"""Why a camera cannot be used, asked of the system: OpenCV says no more than that it did not open."""
+"""Diagnosis of a camera that cannot be used, by asking the system: OpenCV only says that it did not open."""
 
 import errno
 import os
@@ -13,19 +13,19 @@ __all__ = ["explain", "is_there", "refused"]
 
 
 def is_there(place: CameraPlace) -> bool:
-    """Whether what opens a camera is still there, as far as that can be told."""
+    """True if what opens a camera is still there, as far as that can be told."""
     return place.address.kind in {"index", "url"} or os.path.exists(place.where)  # noqa: PTH110 - never raises
 
 
 def refused(place: CameraPlace) -> ReaderError | None:
-    """What can be told to keep this user from a camera without opening it."""
+    """Returns a known obstacle to opening a camera as this user, found without opening it."""
     if place.address.kind in {"index", "url"} or os.access(place.where, os.R_OK) or not is_there(place):
         return None
     return _forbidden()
 
 
 def explain(place: CameraPlace, proc: Path = Path("/proc")) -> ReaderError:
-    """Why a camera cannot be opened, or delivers nothing; its variant says which."""
+    """Returns the error for a camera that cannot be opened or delivers nothing; its variant is the reason."""
     if not is_there(place):
         return ReaderGone("the camera is not there any more")
     if place.address.kind in {"auto", "node"} and place.where:

@@ -32,7 +32,7 @@ class Feeds:
         self._ending: list[Feed] = []
 
     def open(self, place: CameraPlace) -> None:
-        """Begins a feed."""
+        """Begins a feed of a camera's pictures."""
         feed = Feed(lambda: self._bus.open(place), self._changed, place.id)
         with self._changed:
             self.current = feed
@@ -48,7 +48,7 @@ class Feeds:
             feed.end()
 
     def held(self, now: float) -> bool:
-        """Whether the camera is not to be opened yet, since it is still being closed; unless that never ends."""
+        """True while the camera is still being closed and must not be opened yet; false if closing hangs."""
         with self._changed:
             self._ending = [feed for feed in self._ending if feed.alive]
             holding = [feed for feed in self._ending if feed.holds]
@@ -56,7 +56,7 @@ class Feeds:
 
     @property
     def closing(self) -> bool:
-        """Whether a feed has not ended, as far as is known."""
+        """True if a feed has not ended, as far as is known."""
         return bool(self._ending)
 
     def overdue(self, feed: Feed, now: float) -> float:
@@ -65,7 +65,7 @@ class Feeds:
         return feed.busy_for(now) - limit
 
     def stuck(self, now: float) -> bool:
-        """Whether a call of the binding holds the camera and will not return, so that it cannot be opened anew."""
+        """True if a call of the binding holds the camera and will not return, so that it cannot be opened anew."""
         with self._changed:
             flows = self.current is not None and self.current.flows
             return not flows and any(self.overdue(feed, now) > _PATIENCE for feed in self._ending)

@@ -1,4 +1,4 @@
-"""How the pictures of one camera are looked at: whether they are alive, what codes are in them, and who else sees them.
+"""Processing of one camera's pictures: their liveness, the codes in them, and the preview.
 
 Pictures for people are made only while somebody is to be read, at the pace that was ordered, and are not kept.
 """
@@ -73,7 +73,7 @@ class FramePipeline:
         self.is_sure = self._dark = False
 
     def close(self) -> None:
-        """The camera closes."""
+        """Forgets the pictures when the camera closes."""
         self._decoder = None
 
     def examine(self, shot: Shot) -> Pixels | None:
@@ -112,7 +112,7 @@ class FramePipeline:
         self._preview_at = 0.0
 
     def pictures(self, shot: Shot, at: float, now: float) -> list[Report]:
-        """What people are to see of a picture: itself, or that there is nothing to see."""
+        """Returns the preview of a picture: the picture itself, or a sign that it is dark."""
         wanted = self._presence.wanted(now, _ALL)
         return [*self._darkness(wanted=wanted), *self._picture(shot, at, now, wanted=wanted)]
 

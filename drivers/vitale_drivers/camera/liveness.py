@@ -1,8 +1,8 @@
-"""Whether what a camera delivers is alive: pure, fed with pictures and times.
+"""Liveness of a camera's pictures: pure, fed with pictures and times.
 
 OpenCV goes on delivering the last picture of a camera that was unplugged or whose driver stopped (opencv/opencv#5221).
-A sensor has noise: two of its pictures are never the same to the last byte. One that is covered may be black all over,
-and black the same way each time; that is told apart, for it is no fault.
+A sensor has noise: two of its pictures are never identical to the last byte. A covered camera may give identical black
+pictures; that is reported separately, for it is no fault.
 """
 
 import zlib
@@ -31,18 +31,18 @@ _SPECKS = 0.01
 
 
 def is_dark(grey: NDArray[np.uint8]) -> bool:
-    """Whether a picture, grey, is black all over."""
+    """True if a picture, grey, is black all over."""
     seen = grey[::_STEP, ::_STEP]
     return int(np.count_nonzero(seen > _DARKEST)) <= seen.size * _SPECKS
 
 
 @dataclass(slots=True)
 class Liveness:
-    """What was seen of one feed.
+    """Liveness of one feed.
 
     Attributes:
-        still: seconds without any change after which the camera has stopped; 0 for what is a program, which may show
-            the same picture as long as it likes.
+        still: seconds without any change after which the camera has stopped. It is 0 for a program, which may show the
+            same picture as long as it likes.
         dark: seconds of black before that is told.
     """
 

@@ -1,7 +1,6 @@
 """Cameras, files and streams as OpenCV opens them, and its pictures made grey: the only module that knows it.
 
-OpenCV is told to keep quiet, to use one thread, and to give up on what does not answer, before it is loaded: it reads
-its environment once.
+OpenCV is set to log nothing, use one thread and time out, all before it is loaded: it reads its environment once.
 """
 
 import os
@@ -104,7 +103,7 @@ def _from_jpeg(pixels: Pixels, how: int) -> Pixels | None:
 
 
 def _bytes(pixels: object) -> Pixels:
-    """What OpenCV returns is of any type, by its own declaration."""
+    """Narrows the type of OpenCV's results, which it declares as anything."""
     return np.asarray(pixels, dtype=np.uint8)
 
 
@@ -124,11 +123,11 @@ class OpenCvBus:
         return self._devices.places(address)
 
     def refused(self, place: CameraPlace) -> ReaderError | None:
-        """What can be told to keep this user from a camera without opening it."""
+        """Returns a known obstacle to opening a camera as this user, found without opening it."""
         return refused(place)
 
     def open(self, place: CameraPlace) -> Capture:
-        """Opens a camera."""
+        """Opens a camera through OpenCV."""
         match place.address.kind:
             case "file":
                 return _File(place, _opened(place, place.where, cv2.CAP_FFMPEG, []), loop=self._settings.loop)
@@ -160,7 +159,7 @@ def _limits(settings: CameraSettings) -> list[int]:
 
 
 def _wishes(settings: CameraSettings) -> list[int]:
-    """What a camera is asked for; exposure and focus are its own affair."""
+    """Returns the properties requested from a camera; exposure and focus are left to it."""
     return [
         *(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),  # first, for the sizes depend on it
         *(cv2.CAP_PROP_FRAME_WIDTH, settings.width),
@@ -236,7 +235,7 @@ class _File(Capture):
         return CvPicture("bgr", _bytes(pixels)) if found else None
 
     def cancel(self) -> None:
-        """Ends the waiting."""
+        """Ends the wait for the next picture."""
         self._cancelled.set()
 
     def close(self) -> None:

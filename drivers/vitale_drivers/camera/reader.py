@@ -1,8 +1,8 @@
 """One camera, plugged or not: the thread that opens it while somebody is to be read, and reports what it sees.
 
 Orders from other threads wait in a queue; the thread alone decides and reports. Pictures come from a feed with a thread
-of its own, for the calls of the binding may take any time: an order never waits for one. While nothing is to be looked
-at, the camera is closed (or, kept warm, open and not looked at), and this thread sleeps.
+of its own, since the calls of the binding may take any time: an order never waits for one. While no picture is needed,
+the camera is closed (or, kept warm, open and ignored), and this thread sleeps.
 """
 
 import time
@@ -75,12 +75,12 @@ class CameraReader(ReaderThread[Order]):
         self._warm_until = 0.0
 
     def is_stuck(self, now: float) -> bool:
-        """Whether a call of the binding holds the camera, and will not return."""
+        """True if a call of the binding holds the camera, and will not return."""
         return self._feeds.stuck(now)
 
     @property
     def is_ill(self) -> bool:
-        """Whether the camera is gone or cannot be used, so that what becomes of it is to be told."""
+        """True if the camera is gone or cannot be used, so that changes are to be reported."""
         return self._place is None or self.status.trouble is not None
 
     def join(self, timeout: float) -> None:
@@ -148,7 +148,7 @@ class CameraReader(ReaderThread[Order]):
         return self._presence.wanted(now, _ALL)
 
     def _looks(self, now: float) -> bool:
-        """Whether pictures are to be looked at: somebody is to be read, or what was read is watched until it leaves."""
+        """True if pictures are to be looked at: somebody is to be read, or what was read is watched until it leaves."""
         if self._wanted(now):
             self._unwanted_since = None
             return True

@@ -2,11 +2,11 @@
 
 Rules:
 
-- What is collected is bounded: a few series at a time, of 16 parts each, and none for longer than ``collect`` seconds
-  after its latest part.
+- The collection is bounded: a few series at a time, of 16 parts each, none for longer than ``collect`` seconds after
+  its latest part.
 - A part that says something else than before begins its series anew: it is another code's.
-- Parts belong together if they carry the same parity (§8.3). Whether it is that of their bytes is not asked: some
-  makers of codes calculate it otherwise, segno for bytes among them, and the parts are right all the same.
+- Parts belong together if they carry the same parity (§8.3). The parity is not checked against their bytes: some makers
+  of codes calculate it otherwise (segno for bytes), though the parts are right.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _MOST_SERIES = 4
 
 
 class Part(Protocol):
-    """Which part of which series a symbol is; ``vitale_drivers.decoding.Sequence``."""
+    """Position of a symbol in a series; ``vitale_drivers.decoding.Sequence``."""
 
     @property
     def index(self) -> int:
@@ -32,12 +32,12 @@ class Part(Protocol):
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of parts in the series."""
         ...
 
     @property
     def parity(self) -> int:
-        """What all share: the exclusive or of the bytes of the whole."""
+        """Parity shared by all parts: the exclusive or of the bytes of the whole."""
         ...
 
 
@@ -46,22 +46,22 @@ class SeenSymbol(Protocol):
 
     @property
     def data(self) -> bytes:
-        """The content."""
+        """Content of the symbol."""
         ...
 
     @property
     def symbology(self) -> str:
-        """Such as ``qr``."""
+        """Symbology, such as ``qr``."""
         ...
 
     @property
     def corners(self) -> tuple[tuple[float, float], ...]:
-        """Where it is."""
+        """Corners of the symbol in the picture."""
         ...
 
     @property
     def sequence(self) -> Part | None:
-        """Which part it is, if it is not the whole."""
+        """Position in a series, if the symbol is part of one."""
         ...
 
 
@@ -101,7 +101,7 @@ class Series:
             del self._series[key]
 
     def clear(self) -> None:
-        """Drops everything."""
+        """Drops every part collected."""
         self._series.clear()
 
     def _collected(self, key: tuple[str, int, int], now: float) -> _Collected:

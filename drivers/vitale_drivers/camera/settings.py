@@ -26,11 +26,11 @@ _SCHEMES = frozenset({"http", "https", "rtsp", "rtsps"})
 
 @dataclass(frozen=True, slots=True)
 class CameraAddress:
-    """Where cameras are looked for.
+    """Address at which cameras are searched.
 
     Attributes:
-        kind: ``auto`` may be several cameras, whatever the system has; ``node`` is a device of Video4Linux; ``index``
-            the place in the order of a system that has no other name for a camera; ``file`` a video; ``url`` a stream.
+        kind: ``auto`` for all cameras of the system; ``node`` for a device of Video4Linux; ``index`` for the place in
+            the order of a system without other names; ``file`` for a video; ``url`` for a stream.
         where: the path, the number or the URL; empty for ``auto``.
     """
 
@@ -48,8 +48,8 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         height: likewise.
         fps: pictures a second, likewise.
         loop: whether a video file begins again when it has ended.
-        warm: how long a camera stays open after it was needed, so that the next reading need not wait for it; true is
-            for ever and from the start. Nothing is looked at meanwhile.
+        warm: how long a camera stays open after use, so that the next reading need not wait for it; true is for ever
+            and from the start. Its pictures are ignored meanwhile.
         settle: a code that was not seen for so long has left.
         linger: how long a code that was read is watched after disarming.
         collect: how long the parts of a code in several parts may take to come.

@@ -1,11 +1,11 @@
-"""What is in view of one camera, and what is told of it: pure, symbols and times in, reports out.
+"""Presences in the view of one camera: pure, symbols and times in, reports out.
 
 Rules, beside those of ``base``:
 
 - A presence is one code that stays in view: thirty pictures of it are one. It ends when the code was not seen for
   ``settle``, or when another takes its place: a phone that renews its code presents anew.
-- It is presented in the first picture that shows it while it is wanted, and once more for each ``again``, by a picture
-  that shows it then: what is presented was in view at that instant.
+- It is presented in the first picture that shows it while it is wanted. Each ``again`` presents it once more, by a
+  later picture: a presented code was in view at that instant.
 - Of two wanted codes in view at once none is presented, until one is left.
 - Posters, medicine boxes and the like are no presences. They are told (``retry``) where nothing that is wanted is seen.
 - What codes say is kept only while a code in several parts is being collected; else a digest of it is.
@@ -49,7 +49,7 @@ _MOST = 32
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a picture came.
+    """Times of one picture.
 
     Attributes:
         now: seconds of the monotonic clock.
@@ -77,7 +77,7 @@ class _Code:
 
 
 class CameraView:
-    """What one camera sees, from its opening to its closing and on to the next."""
+    """View of one camera, kept from its opening to its closing and on to the next."""
 
     def __init__(
         self, reader: Reader, presence: Presence, new_id: Callable[[], str], *, settle: float, collect: float
@@ -95,12 +95,12 @@ class CameraView:
 
     @property
     def occupied(self) -> bool:
-        """Whether there is a presence."""
+        """True if there is a presence."""
         return self._current is not None
 
     @property
     def simple(self) -> bool:
-        """Whether what is presented is all that was in view lately."""
+        """True if what is presented is all that was in view lately."""
         return self.occupied and len(self._codes) == 1
 
     def saw(self, symbols: Iterable[SeenSymbol], moment: Moment) -> list[Report]:
@@ -160,7 +160,7 @@ class CameraView:
         return seen
 
     def _replace(self, key: bytes, now: float) -> None:
-        """Where a code came in the place of another one, that is gone: a screen shows one at a time."""
+        """Replaces a code that is gone by one in its place: a screen shows one at a time."""
         new = self._codes[key]
         for other, code in list(self._codes.items()):
             if code.last < now and (code.medium is None) == (new.medium is None) and _overlap(code.box, new.box):
@@ -260,7 +260,7 @@ def _box(corners: Sequence[tuple[float, float]]) -> Box:
 
 
 def _overlap(one: Box, other: Box) -> bool:
-    """Whether the middle of either is in the other: codes that are beside each other are apart from edge to edge."""
+    """True if the middle of either is in the other: codes that are beside each other are apart from edge to edge."""
     return _holds(one, _middle(other)) or _holds(other, _middle(one))
 
 

@@ -4,8 +4,8 @@ Rules (ISO/IEC 7816-4 §5.3.4, ISO/IEC 7816-3 §12.2):
 
 - ``61xx``: the rest is fetched by GET RESPONSE until there is none; bounded, since a card may never end.
 - ``6Cxx``: the command is sent once more with the Le that the card named.
-- Over T=0 a command with both data and Le is sent without its Le: the protocol has no room for it, and the card says
-  by ``61xx`` what it has to give.
+- Over T=0 a command with both data and Le is sent without its Le, for which the protocol has no room. The card
+  announces the length of its answer by ``61xx``.
 - The trace has headers, lengths and status words, never data.
 """
 

@@ -67,7 +67,7 @@ class CardLease:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, or is about to."""
+        """True if it has ended, or is about to."""
         return self._why is not None
 
     def _serve(self, channel: Channel) -> Report:

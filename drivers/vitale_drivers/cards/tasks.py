@@ -1,4 +1,4 @@
-"""What is done with a card once it is there: reading it, or passing raw APDUs; and the report that each ends with."""
+"""Tasks with a card in place, reading it or passing raw APDUs, and the report that ends each."""
 
 import math
 import time
@@ -117,7 +117,7 @@ def phone_reading(
 
 
 def is_locked(why: Problem | VitaleError) -> bool:
-    """Whether a reading failed since the phone is locked."""
+    """True if a reading failed since the phone is locked."""
     return (why.reason, why.variant) == (LOCKED.reason, LOCKED.variant)
 
 
@@ -137,7 +137,7 @@ def transmission(presence: int, command: Transmit) -> Task:
     """The task to pass raw APDUs, as they are: ``61xx`` and ``6Cxx`` are the caller's to handle.
 
     It stops at the first response that is an error (``64xx`` to ``6Fxx`` but ``6Cxx``), with ``card_error`` and the
-    status word, because what follows in the series was meant for a card in another state.
+    status word. The rest of the series was meant for a card in another state.
     """
     responses: list[bytes] = []
 

@@ -1,8 +1,8 @@
 """Structured append: whether a QR code is one of several that are one message (ISO/IEC 18004:2015, section 8).
 
 zxing-cpp gives the bytes of such a symbol and not its place. The place is in the first 20 bits of the symbol's data:
-mode 0011, index, count less one, parity. So these bits are read from the symbol as zxing-cpp draws it again, without a
-fault: its modules in the order in which data is laid, without the mask.
+mode 0011, index, count less one, parity. These bits are read from the symbol as zxing-cpp draws it again, without
+faults. Its modules are taken in the order of the data, without the mask.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -52,7 +52,7 @@ _FORMAT_PLACES = (
 
 
 class _Extra(msgspec.Struct, frozen=True, rename="pascal"):
-    """What zxing-cpp says of a QR code besides."""
+    """Further properties that zxing-cpp gives of a QR code."""
 
     version: str
     data_mask: int
@@ -105,7 +105,7 @@ def _data_places(size: int, version: int) -> Iterator[tuple[int, int]]:
 
 
 def _function_modules(size: int, version: int) -> Modules:
-    """Where no data is: finder, timing and alignment patterns, format and version."""
+    """Masks the modules without data: finder, timing and alignment patterns, format and version."""
     taken = np.zeros((size, size), dtype=np.bool_)
     taken[:9, :9] = taken[:9, -8:] = taken[-8:, :9] = True
     taken[6, :] = taken[:, 6] = True

@@ -41,7 +41,7 @@ class Picture:
 
     @property
     def whole(self) -> View:
-        """All of it."""
+        """Returns the whole picture, in grey."""
         return View(self.grey)
 
     @cached_property
@@ -51,7 +51,7 @@ class Picture:
 
     @cached_property
     def regions(self) -> tuple[Region, ...]:
-        """Where a code may be, the likeliest first."""
+        """Regions that may hold a code, the likeliest first."""
         return find_regions(self.half.pixels, 2) if min(self.grey.shape) >= 2 * SIDE else find_regions(self.grey)
 
     def region(self, number: int, side: int) -> View | None:

@@ -1,4 +1,4 @@
-"""Where in a picture a code may be: where much changes from pixel to pixel, across as well as down.
+"""Search for regions that may hold a code: those with much change from pixel to pixel, across and down.
 
 A two-dimensional code is the one thing in most pictures that is dense in edges of both directions. Text has fewer, bar
 codes and the borders of things have one direction. Edges count by the contrast around them, so that a code on a dimmed
@@ -116,7 +116,7 @@ def find_regions(grey: npt.NDArray[np.uint8], factor: int = 1) -> tuple[Region, 
 
 
 def _evened(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
-    """How much brighter or darker each pixel is than its surroundings, by their contrast."""
+    """Returns each pixel's difference from its surroundings, divided by their contrast."""
     mean = cv2.blur(grey, (AROUND, AROUND))
     contrast = cv2.blur(cv2.absdiff(grey, mean), (AROUND, AROUND))
     difference = cv2.subtract(grey, mean, dtype=cv2.CV_16S)

@@ -1,4 +1,4 @@
-"""What makes a picture readable again: each repair is a function from pixels to pixels, for one kind of damage."""
+"""Repairs that make a picture readable: each is a function from pixels to pixels, for one kind of damage."""
 
 from functools import lru_cache
 
@@ -62,7 +62,7 @@ def deblurred(pixels: Grey, radius: float) -> Grey:
 
 @lru_cache(maxsize=8)
 def _gain(side: int, radius: float) -> npt.NDArray[np.float32]:
-    """How much each frequency is amplified, as ``cv2.dft`` lays them out."""
+    """Returns the gain of each frequency, as ``cv2.dft`` lays them out."""
     frequencies = np.fft.fftfreq(side)
     squares = frequencies[:, None] ** 2 + frequencies[None, :] ** 2
     passed = np.exp(-2 * (np.pi * radius) ** 2 * squares)

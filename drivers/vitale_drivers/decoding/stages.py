@@ -1,9 +1,9 @@
 """The stages in their order: each looks at one view of a picture in one way, and has earned its place.
 
-``make bench`` measures what each reads that those before it did not, beside the milliseconds that it takes;
-the table in docs/explanation/decoding.md is from there. What reads much for its time comes first. A *region* is a tenth
-of the pixels of the *whole*, so that five repairs of it cost less than one look at the whole; and scaled to a size that
-makes its modules a few pixels wide, it is read better than the whole, whether the code is near or far.
+``make bench`` measures the codes that each stage reads and those before it did not, and its milliseconds; the table in
+docs/explanation/decoding.md is from there. Stages that read much for their time come first. A *region* is a tenth of
+the pixels of the *whole*, so five repairs of it cost less than one search of the whole. Scaled until its modules are a
+few pixels wide, it is also read better than the whole, whether the code is near or far.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class Stage:
     larger: int = 0
 
     def symbols(self, picture: Picture) -> list[Symbol]:
-        """What the stage reads in a picture."""
+        """Reads the symbols of a picture by this stage."""
         view = self._view(picture)
         if view is None:
             return []

@@ -5,8 +5,8 @@ Rules:
 - Where symbols were last is looked at first: a code that is held still costs a hundredth of a frame.
 - Beside it there may be others. So the whole is looked at as well, in one frame of ``EVERY``.
 - Nothing is remembered of what a symbol said: a code renews itself, and each frame says what it shows now.
-- A frame that nothing is found in is worth ``budget_ms``; the stages for what is hard take turns, from where they
-  stopped in the frame before, since the next frame may be better where the next stage might not.
+- A frame without a code is worth ``budget_ms``. The stages for hard cases take turns, continuing from the frame before:
+  the next frame may be better where the next stage might not.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""What was read in a picture: a symbol, with its bytes as they stand in it and the place where it was found."""
+"""Symbol read in a picture, with its raw bytes and its place."""
 
 from dataclasses import dataclass, field
 

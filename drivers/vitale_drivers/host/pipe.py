@@ -1,7 +1,7 @@
 """The codec of the pipe between the supervisor and a worker: messages of ``base`` to bytes and back, without I/O.
 
-A frame is a 4-byte big-endian length and as many bytes of MessagePack. Both ends are ours, yet the length is bounded:
-a native library that writes to the pipe must end the worker, not fill the daemon's memory.
+A frame is a 4-byte big-endian length and as many bytes of MessagePack. Both ends are ours, yet the length is bounded. A
+native library that writes to the pipe must end the worker, not fill the daemon's memory.
 """
 
 from typing import Generic, TypeVar

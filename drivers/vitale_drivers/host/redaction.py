@@ -2,8 +2,8 @@
 
 Rules:
 
-- An exception is told by its type and its frames. Its text is kept only if it is of our own tree, whose texts are
-  free of personal data by contract; a stranger's may quote what it choked on.
+- An exception is logged by its type and its frames. Its text is kept only if it is of our own tree, whose texts are
+  free of personal data by contract. Other texts may quote their input.
 - What looks like a NIR, a token or a stretch of card data is replaced, whoever wrote it into the message.
 - Names cannot be recognised by their looks: they must never be given to a logger.
 """

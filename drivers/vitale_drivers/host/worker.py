@@ -1,19 +1,19 @@
 """The process that one driver runs in: ``python -P -m vitale_drivers.host.worker NAME [LOG LEVEL]``.
 
 With ``--check`` after the name it opens no device: it reads the driver's options as one JSON object from standard
-input, checks them, and ends. What it refuses stands on standard output, a ``Problem`` as JSON.
+input, checks them, and ends. A refusal is written to standard output, as a ``Problem`` in JSON.
 
 Rules:
 
-- Frames of ``stream`` on standard input and output; nothing else can reach standard output, whatever a native
-  library prints: the real descriptor is taken away before the driver is imported.
+- Frames of ``stream`` on standard input and output. Nothing else can reach standard output, whatever a native library
+  prints: the real descriptor is taken away before the driver is imported.
 - The main thread reads commands and answers ``Ping`` at once; a driver that blocks it is a driver that is stuck.
 - The end of standard input is the end of the worker: a supervisor that died leaves no orphan.
 - A thread that ends by an exception is told in a ``Log`` with an incident id, and ends the process.
 
-Exit status (the numbers of ``sysexits.h``): 0 asked to stop · 65 the supervisor sent what is no message in its place ·
-69 the driver needs something that is not installed · 70 a fault of the driver · 78 its name or options are wrong.
-Before 69 and 78 a ``Health`` with the reason is sent.
+Exit status (the numbers of ``sysexits.h``): 0 asked to stop · 65 the supervisor sent no valid message · 69 a package or
+library of the driver is missing · 70 a fault of the driver · 78 its name or options are wrong. Before 69 and 78 a
+``Health`` with the reason is sent.
 """
 
 import contextlib
@@ -108,7 +108,7 @@ class ReportHandler(logging.Handler):
         self._pipe = pipe
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Sends one record."""
+        """Sends one log record to the daemon."""
         self._pipe.send(Log(level=record.levelno, logger=record.name, text=self.format(record)))
 
 

@@ -62,7 +62,7 @@ class NfcpyBus:
         return (replace(self._serial[address.path], simulated=is_pseudo_terminal(path)),)
 
     def _usb_places(self, address: NfcAddress) -> tuple[NfcPlace, ...]:
-        """Where libusb cannot look, that says nothing of what is there: it is what was there before."""
+        """Returns the readers on USB; where libusb cannot look, those of before, for that proves nothing."""
         try:
             self._usb[address] = _usb_places(address)
         except usb1.USBError as error:
@@ -74,7 +74,7 @@ class NfcpyBus:
         return self._usb.get(address, ())
 
     def open(self, place: NfcPlace) -> Link:
-        """Opens a reader."""
+        """Opens a reader through nfcpy."""
         try:
             device = _open(place)
         except CHIP_FAULTS as error:
@@ -200,7 +200,7 @@ def _explained(error: Exception, place: NfcPlace) -> ReaderError:
 
 
 def _holder(place: NfcPlace) -> str:
-    """What is known to take readers of this kind on this machine: ``pn533``, ``pcscd``, or nothing."""
+    """Returns the program known to hold readers of this kind: ``pn533``, ``pcscd``, or nothing."""
     if place.address.kind != "usb":
         return ""
     with suppress(OSError):

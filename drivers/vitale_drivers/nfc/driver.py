@@ -1,8 +1,8 @@
 """Driver ``nfc``: phones on NFC readers, by nfcpy. Here the parts are put together; each says its own rules.
 
-``settings`` are the options; ``devices`` finds and opens the readers of the machine, ``pn53x`` and
-``generic`` work them, behind the interface of ``transport``; for each reader ``reader`` is its thread,
-``timed`` times its calls, and ``field`` decides what is done with what is in its field.
+``settings`` are the options. ``devices`` finds and opens the readers of the machine; ``pn53x`` and ``generic`` operate
+them, behind the interface of ``transport``. For each reader ``reader`` is its thread, ``timed`` times its calls, and
+``field`` handles the targets in its field.
 """
 
 from functools import partial
@@ -64,11 +64,11 @@ class NfcDriver(PollingDriver[NfcReader]):
             reader.order(command)
 
     def has_to_look(self) -> bool:
-        """Whether an address is left: one that stands for one reader is done with once that was seen."""
+        """True if an address is left: one that stands for one reader is done with once that was seen."""
         return bool(self._open_addresses())
 
     def look(self) -> None:
-        """Asks the bus."""
+        """Searches the bus for readers."""
         bus = self._bus
         if bus is None:
             return

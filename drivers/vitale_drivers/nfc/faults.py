@@ -1,4 +1,4 @@
-"""What nfcpy lets out when a reader is unplugged, garbles a frame or falls silent, as one tuple to catch."""
+"""Exceptions of nfcpy for a reader that is unplugged, garbles a frame or falls silent, as one tuple to catch."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""What is in the field of one reader, and what is done with it; driven step by step by the reader's thread.
+"""Targets in the field of one reader and their handling, driven step by step by the reader's thread.
 
 Rules, beside those of ``base``:
 
@@ -133,7 +133,7 @@ class Field:
         return self._settings.poll * _WHILE_SEVERAL
 
     def _is_back(self, targets: tuple[Target, ...], since: float) -> bool:
-        """Whether it is known by now what became of what was lost; it then is the target again, or gone."""
+        """True if the fate of a lost target is known by now: it is the target again, or gone."""
         if targets and self._known is not None and targets[0].may_be(self._known):
             self._lost_at = None
             self._target = self._known = targets[0]
@@ -180,7 +180,7 @@ class Field:
         return self._settings.watch
 
     def _may_rest(self, now: float) -> bool:
-        """Whether what is there need not be watched any longer, since nobody is to be read."""
+        """True if the target need not be watched any longer, since no request wants it."""
         if self._unwanted_since is None:
             self._unwanted_since = now
         return not self._answered or now - self._unwanted_since >= self._settings.linger

@@ -1,8 +1,8 @@
 """Readers that leave ISO-DEP to their host (RC-S380, ACR122U, nfcpy's stand-in over UDP), by nfcpy's own layers.
 
-nfcpy senses the target and exchanges blocks; activation is ours, because nfcpy's fails on a short ATS, and so is the
-bound on what a phone may do, because nfcpy's has none. These readers find one target at a time: where several answer,
-the collision is nobody.
+nfcpy senses the target and exchanges blocks. Activation is ours, because nfcpy's fails on a short ATS; so is the bound
+on a phone's delays, because nfcpy has none. These readers find one target at a time: a collision of several looks like
+an empty field.
 """
 
 import time
@@ -34,7 +34,7 @@ _MALFORMED = (IndexError, TypeError, ValueError)
 
 
 class Activation(NamedTuple):
-    """What a target says of itself when it is activated.
+    """Properties of a target, read at its activation.
 
     Attributes:
         frame: the largest frame that it takes, in bytes.

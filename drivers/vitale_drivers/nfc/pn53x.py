@@ -96,7 +96,7 @@ class Pn53xLink(Link):
         return bytes(status or b"") == b"\x00"
 
     def quiet(self) -> None:
-        """RFConfiguration item 1."""
+        """Switches the RF field off (RFConfiguration item 1)."""
         if not self._field:
             return
         self._field = False

@@ -52,7 +52,7 @@ class NfcReader(PluggedReader[Order, NfcPlace, Link]):
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody is to be read here."""
+        """True if somebody is to be read here."""
         return self._presence.wanted(time.monotonic(), _MEDIA)
 
     def serve(self, device: Link) -> None:

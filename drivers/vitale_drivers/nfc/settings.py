@@ -26,11 +26,11 @@ _UDP = re.compile(r"udp:([A-Za-z0-9.-]+):([0-9]{1,5})\Z")
 
 @dataclass(frozen=True, slots=True)
 class NfcAddress:
-    """Where readers are looked for.
+    """Address at which readers are searched.
 
     Attributes:
-        kind: ``usb`` may be several readers, of any make unless ``vid`` and ``pid`` say which; ``serial`` is a PN532
-            on the serial line ``path``; ``udp`` is nfcpy's stand-in for a reader, for tests.
+        kind: ``usb`` for readers on USB, of any make unless ``vid`` and ``pid`` are given; ``serial`` for a PN532 on
+            the serial line ``path``; ``udp`` for nfcpy's stand-in for a reader, for tests.
     """
 
     kind: Literal["usb", "serial", "udp"]
@@ -43,8 +43,8 @@ class NfcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The options; all times are seconds.
 
     Attributes:
-        devices: addresses: ``usb``, ``usb:054c:06c1``, ``tty:USB0:pn532``, ``com:3:pn532``, a path such as
-            ``/dev/serial/by-id/…`` (a PN532 there), ``pty:`` before it if one likes, ``udp:localhost:54321``.
+        devices: addresses: ``usb``, ``usb:054c:06c1``, ``tty:USB0:pn532``, ``com:3:pn532``, ``udp:localhost:54321``, or
+            the path of a serial port with a PN532 (``/dev/serial/by-id/…``, optionally after ``pty:``).
         profiles: the TOML texts of the profiles, tried in this order; nothing can be read without.
         poll: pause between two looks into an empty field.
         watch: pause between two looks whether what was read is still there.

@@ -20,12 +20,12 @@ class TimedLink(Link):
             return self._link.find()
 
     def transmit(self, apdu: bytes, limit: float) -> bytes:
-        """Exchanges one APDU."""
+        """Exchanges one APDU, timed."""
         with self._timer.call():
             return self._link.transmit(apdu, limit)
 
     def present(self) -> bool:
-        """Whether what was found is still there."""
+        """True if what was found is still there."""
         with self._timer.call():
             return self._link.present()
 

@@ -28,18 +28,18 @@ class Target:
     iso_dep: bool
 
     def may_be(self, other: "Target") -> bool:
-        """Whether both may be the same thing: phones have another UID each time (ISO/IEC 14443-3 §6.5.4: 08 first)."""
+        """True if both may be the same thing: phones have another UID each time (ISO/IEC 14443-3 §6.5.4: 08 first)."""
         return self.uid == other.uid or (self.random and other.random)
 
     @property
     def random(self) -> bool:
-        """Whether the identifier is drawn anew each time: what is not four bytes beginning with 08 is for life."""
+        """True if the identifier is drawn anew each time: what is not four bytes beginning with 08 is for life."""
         return len(self.uid) == 4 and self.uid[0] == _RANDOM
 
 
 @dataclass(frozen=True)
 class NfcPlace(Place[NfcAddress]):
-    """Where an NFC reader is; ``usb`` is its vendor, product, bus and device number, empty for a serial line."""
+    """Place of an NFC reader; ``usb`` is its vendor, product, bus and device number, empty for a serial line."""
 
     usb: tuple[int, ...] = ()
 
@@ -72,7 +72,7 @@ class Link(abc.ABC):
 
     @abc.abstractmethod
     def present(self) -> bool:
-        """Whether what was found is still there."""
+        """True if what was found is still there."""
 
     @abc.abstractmethod
     def quiet(self) -> None:

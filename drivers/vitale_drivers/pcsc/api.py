@@ -62,7 +62,7 @@ class Card(Protocol):
 
     @property
     def t0(self) -> bool:
-        """Whether the connection speaks T=0."""
+        """True if the connection speaks T=0."""
         ...
 
     def begin(self) -> None:
@@ -154,7 +154,7 @@ class Context(Protocol):
 
 
 class Pcsc(Protocol):
-    """Where contexts come from: the library, or a fake of it."""
+    """Source of contexts: the library, or a fake of it."""
 
     def establish(self) -> Context:
         """Connects to the service.
@@ -166,7 +166,7 @@ class Pcsc(Protocol):
 
 
 class PcscLibrary:
-    """The real one."""
+    """PC/SC library of the system, through pyscard."""
 
     def establish(self) -> Context:
         """Connects to the service."""
@@ -272,15 +272,15 @@ class _Card:
 
 
 def _same(code: int, other: int) -> bool:
-    """Whether two codes are equal: the binding gives them signed or unsigned, by platform."""
+    """True if two codes are equal: the binding gives them signed or unsigned, by platform."""
     return code & 0xFFFFFFFF == other & 0xFFFFFFFF
 
 
 def _check(call: str, code: int, *, otherwise: type[VitaleError] = ExchangeFailed) -> None:
     """Raises what a code means; ``otherwise`` for all that is not listed.
 
-    A context that fails at watching is of no use whatever the code: pcsc-lite was seen to answer "access denied" when
-    the service was killed.
+    A context that fails at watching is of no use, whatever the code: pcsc-lite answered "access denied" when the
+    service was killed.
     """
     if code != scard.SCARD_S_SUCCESS:
         raise _ERRORS.get(code & 0xFFFFFFFF, otherwise)(f"{call}: {_name(code)}")

@@ -1,9 +1,8 @@
 """Driver ``pcsc``: chip cards in PC/SC readers, and phones on those with an antenna.
 
-Here the parts are put together; each says its own rules. ``monitor`` watches the service; for each reader a
-``slot`` decides what is to be done, ``access`` gets at the card, ``cards.tasks`` works with it; ``names``
-gives ids that last, ``state`` is what PC/SC says of a reader, ``contactless`` tells what may be a phone;
-``api`` alone calls the binding.
+The parts are put together here; each documents its own rules. ``monitor`` watches the service. For each reader a
+``slot`` decides, ``access`` gets at the card, and ``cards.tasks`` works with it. ``names`` gives lasting ids, ``state``
+is a reader's state in PC/SC, and ``contactless`` detects phones. Only ``api`` calls the binding.
 """
 
 import threading
@@ -90,7 +89,7 @@ class PcscDriver(Driver):
             slot.arm(command)
 
     def disarm(self) -> None:
-        """Reads no more."""
+        """Stops reading what is presented."""
         with self._lock:
             self._armed = None
             slots = tuple(self._slots.values())
@@ -112,7 +111,7 @@ class PcscDriver(Driver):
             slot.lease(command)
 
     def unlease(self, command: Unlease) -> None:
-        """Ends a lease."""
+        """Ends a lease of a card."""
         if slot := self._slot(command.reader):
             slot.unlease(command)
 
@@ -138,7 +137,7 @@ class PcscDriver(Driver):
     # ── told by the monitor: the interface Watcher ──
 
     def service_up(self) -> None:
-        """The service answers."""
+        """Reports that the service answers."""
         if not self._well:
             self._well = True
             self._emit(Health(state="ok"))
@@ -150,7 +149,7 @@ class PcscDriver(Driver):
             self._emit(Health(state="degraded", problem=Problem.of(error)))
 
     def plugged(self, context: Context, state: ReaderState) -> None:
-        """A reader came."""
+        """Adds a reader that was plugged in."""
         name = parse_name(state.name)
         if not name.serial and not name.complete:
             # Not on pcsc-lite: it puts the serial number of a reader that has one into the name, and a direct
@@ -170,14 +169,14 @@ class PcscDriver(Driver):
             slot.start(state, self._armed)
 
     def unplugged(self, name: str, error: VitaleError) -> None:
-        """A reader went."""
+        """Removes a reader that was unplugged."""
         with self._lock:
             slot = self._slots.pop(name)
         self._ids.release(name)
         slot.remove(error)
 
     def observed(self, state: ReaderState) -> None:
-        """What a reader says changed."""
+        """Handles a change of a reader's state."""
         with self._lock:
             slot = self._slots[state.name]
         slot.observe(state)

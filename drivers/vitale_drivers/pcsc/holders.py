@@ -1,4 +1,4 @@
-"""Which programs use PC/SC: the best that can be said of who holds a reader, since PC/SC itself never tells."""
+"""Programs that use PC/SC: the best guess at the holder of a reader, since PC/SC does not name it."""
 
 import os
 from contextlib import suppress

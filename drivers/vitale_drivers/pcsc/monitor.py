@@ -1,9 +1,9 @@
 """Watching PC/SC: readers that come and go, cards put in and taken out, and the service itself.
 
-One thread blocks in ``SCardGetStatusChange`` over all readers and the plug-and-play pseudo-reader. It looks again by
-itself only where the platform cannot block: every ``RETRY`` seconds while there is no service to wait in, every
-``RELIST`` seconds where the pseudo-reader is not known (macOS), and once at the start and after each change of the
-list, because a reader plugged between two calls would be missed for ever.
+One thread blocks in ``SCardGetStatusChange`` over all readers and the plug-and-play pseudo-reader. It polls only where
+the platform cannot block: every ``RETRY`` seconds while there is no service to wait in, and every ``RELIST`` seconds
+where the pseudo-reader is not known (macOS). It also looks once at the start and after each change of the list: a
+reader plugged between two calls would be missed for ever.
 """
 
 import threading
@@ -25,10 +25,10 @@ BREATH = 0.05
 
 
 class Watcher(Protocol):
-    """Who is told; all calls come from the monitor's thread."""
+    """Receiver of the monitor's notifications, called from the monitor's thread."""
 
     def service_up(self) -> None:
-        """The service answers."""
+        """Notifies that the service answers."""
         ...
 
     def service_down(self, error: ReaderUnavailable) -> None:
@@ -60,7 +60,7 @@ class Monitor:
         self._thread = threading.Thread(target=self._run, name="PC/SC monitor", daemon=True)
 
     def start(self) -> None:
-        """Starts to watch."""
+        """Starts the monitor's thread."""
         self._thread.start()
 
     def look(self) -> None:

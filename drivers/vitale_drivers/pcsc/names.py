@@ -1,7 +1,7 @@
 """PC/SC reader names taken apart, and ids that outlive replugging.
 
-The number in a PC/SC name counts what is plugged at the moment: it changes with the socket, the order of plugging and
-the day. Software that stores it (``galss.ini``) breaks with it, and that is the most frequent trouble of the field.
+The number in a PC/SC name counts the readers plugged at the moment: it changes with the socket, the order of plugging
+and the day. Software that stores it (``galss.ini``) then breaks, the most frequent trouble of the field.
 
 An id is ``pcsc:MODEL[@SERIAL][~ORDINAL][.slot-N]``. The slot number of pcsc-lite is a place in the device's case and
 stays. Identical twins without serial numbers get ordinals from 2 on, which they keep while either stays plugged.
@@ -54,7 +54,7 @@ def parse_name(full: str) -> ReaderName:
 
 
 def is_simulated(full: str) -> bool:
-    """Whether the name is that of vsmartcard's virtual reader.
+    """True if the name is that of vsmartcard's virtual reader.
 
     Other names with "Virtual" in them are real readers, handed through to a virtual machine.
     """

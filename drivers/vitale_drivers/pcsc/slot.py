@@ -1,13 +1,13 @@
 """One PC/SC reader: what clients see of it, what is to be done there, and the thread that does it.
 
 The thread has a PC/SC context of its own: the service carries out the calls of one context one after the other, and a
-card that hangs must not blind the other readers. Another program may hold a transaction for as long as it likes, and
-PC/SC waits for it without a limit: that wait is in this thread, while a timer gives the answer.
+card that hangs must not block the other readers. Another program may hold a transaction for any time, and PC/SC waits
+for it without a limit. That wait is in this thread, while a timer gives the answer.
 
-What lies in the reader is what PC/SC says, with one doubt. pcscd (1.9.9) polls serial readers every 0.4 s, but where a
-reset or an exchange fails because the card has left, it notes the reader as empty on the spot: it neither counts this
-removal nor signals it, and if another card follows before it polls, it holds the reader for empty as long as that card
-stays. So a removal that was not counted is in doubt, and is looked into: at once a few times, and at each order to arm.
+PC/SC reports the card in the reader, with one doubt. pcscd (1.9.9) polls serial readers every 0.4 s. But where a reset
+or an exchange fails because the card has left, it notes the reader as empty at once, neither counting this removal nor
+signalling it. If another card follows before it polls, it takes the reader for empty as long as that card stays. So an
+uncounted removal is checked: at once a few times, and at each order to arm.
 """
 
 import threading
@@ -138,7 +138,7 @@ class Slot:
 
     @property
     def id(self) -> str:
-        """The reader's id."""
+        """Stable id of the reader."""
         return self._reader.id
 
     # ── told by the driver and its monitor ──
@@ -207,7 +207,7 @@ class Slot:
                 self.finish(task, task.failed(MediumMute() if self._state.present else MediumRemoved()))
 
     def unlease(self, command: Unlease) -> None:
-        """Ends a lease."""
+        """Ends a lease of the card."""
         with self._changed:
             if lease := self._leases.get(command.id):
                 lease.end("released")

@@ -1,4 +1,4 @@
-"""What PC/SC says of a reader at one instant, and what follows from two such states; pure."""
+"""State of a reader in PC/SC at one instant, and comparisons of two such states; pure."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ __all__ = ["ReaderState"]
 
 @dataclass(frozen=True, slots=True)
 class ReaderState:
-    """What ``SCardGetStatusChange`` says of a reader.
+    """State of a reader, from ``SCardGetStatusChange``.
 
     Attributes:
         name: the PC/SC name.
@@ -30,38 +30,38 @@ class ReaderState:
 
     @property
     def present(self) -> bool:
-        """Whether there is a card."""
+        """True if there is a card."""
         return bool(self.bits & scard.SCARD_STATE_PRESENT)
 
     @property
     def mute(self) -> bool:
-        """Whether the card does not answer."""
+        """True if the card does not answer."""
         return bool(self.bits & scard.SCARD_STATE_MUTE)
 
     @property
     def exclusive(self) -> bool:
-        """Whether another program has the card for itself alone."""
+        """True if another program has the card for itself alone."""
         return bool(self.bits & scard.SCARD_STATE_EXCLUSIVE)
 
     @property
     def unknown(self) -> bool:
-        """Whether PC/SC no longer knows this reader, or never did."""
+        """True if PC/SC no longer knows this reader, or never did."""
         return bool(self.bits & scard.SCARD_STATE_UNKNOWN)
 
     @property
     def unavailable(self) -> bool:
-        """Whether the reader does not work."""
+        """True if the reader does not work."""
         return bool(self.bits & scard.SCARD_STATE_UNAVAILABLE)
 
     @property
     def card(self) -> tuple[int, bytes, bool] | None:
-        """What tells one presence from another; None without a card, or while it is still being powered."""
+        """Identity of the presence; None without a card, or while it is still being powered."""
         return (self.count, self.atr, self.mute) if self.present and (self.atr or self.mute) else None
 
     def uncounted(self, since: "ReaderState") -> bool:
-        """Whether nothing was put in or taken out since that state; unknown, so not, where PC/SC does not count."""
+        """True if no card was inserted or removed since that state; false where PC/SC does not count."""
         return self.count == since.count > 0
 
     def silenced(self, since: "ReaderState") -> bool:
-        """Whether the card is the one of that state and answers no more, as a reset can leave it."""
+        """True if the card is the one of that state and answers no more, as a reset can leave it."""
         return self.uncounted(since) and self.present and not self.atr and since.present and bool(since.atr)

@@ -20,7 +20,7 @@ class CallTimer:
 
     @contextmanager
     def call(self) -> Generator[None]:
-        """Encloses one call."""
+        """Times one call, as a context."""
         self._since = time.monotonic()
         try:
             yield

@@ -1,4 +1,4 @@
-"""Which programs have a device open: what can be said of who holds it, where the system tells."""
+"""Programs that have a device open, where the system lists them."""
 
 import os
 from contextlib import suppress

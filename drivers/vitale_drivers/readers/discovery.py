@@ -51,7 +51,7 @@ class PollingDriver(Driver, Generic[ReaderT]):
 
     @abc.abstractmethod
     def has_to_look(self) -> bool:
-        """Whether a reader may come that is not known."""
+        """True if a reader may come that is not known."""
 
     def begin(self, emit: Emit, started: Report) -> None:
         """Says that the driver is open and well, and looks for readers from now on."""

@@ -1,4 +1,4 @@
-"""What is the matter with the readers of a driver, and the health that its driver has for it; told when it changes."""
+"""Faults of a driver's readers, and the health of the driver that follows; reported when it changes."""
 
 import threading
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The life of one reader: its thread, from ``start`` to ``end``, whether the device is plugged in or not.
 
-``ReaderThread`` is any such thread. ``PluggedReader`` also finds its device, opens it, serves it, and does so again
-when it is back; a driver adds ``serve`` and says what is lost when the device goes.
+``ReaderThread`` is any such thread. ``PluggedReader`` also finds its device, opens it, serves it, and repeats that when
+it is back. A driver adds ``serve`` and says what is lost when the device goes.
 """
 
 import abc
@@ -26,7 +26,7 @@ AddressT = TypeVar("AddressT")
 
 @dataclass(frozen=True)
 class Place(Generic[AddressT]):
-    """Where a reader is, or may be again.
+    """Place of a reader, present or awaited.
 
     Attributes:
         id: the reader's id for life: of its serial number, its socket, its path or URL; never an index.
@@ -48,7 +48,7 @@ class OpenDevice(Protocol):
 
     @property
     def simulated(self) -> bool:
-        """Whether a program was opened; its place may not have shown it, for a path may lead elsewhere by now."""
+        """True if a program was opened; its place may not have shown it, for a path may lead elsewhere by now."""
         ...
 
     def cancel(self) -> None:
@@ -65,7 +65,7 @@ DeviceT_co = TypeVar("DeviceT_co", covariant=True)
 
 
 class Bus(Protocol[AddressT_contra, PlaceT, DeviceT_co]):
-    """How readers are found and opened; a driver has one for its binding, and its tests have others."""
+    """Interface that finds and opens readers; a driver has one for its binding, and its tests have others."""
 
     def places(self, address: AddressT_contra) -> tuple[PlaceT, ...]:
         """The readers that are at an address now; none is opened for it."""
@@ -115,10 +115,10 @@ class ReaderThread(abc.ABC, Generic[OrderT]):
 
     @abc.abstractmethod
     def is_stuck(self, now: float) -> bool:
-        """Whether a call holds it that should have returned long ago; ``now`` is of the monotonic clock."""
+        """True if a call holds it that should have returned long ago; ``now`` is of the monotonic clock."""
 
     def start(self) -> None:
-        """Starts the thread."""
+        """Starts the reader's thread."""
         self._thread.start()
 
     def order(self, order: OrderT) -> None:
@@ -140,7 +140,7 @@ class ReaderThread(abc.ABC, Generic[OrderT]):
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread was started and has not ended."""
+        """True if the thread was started and has not ended."""
         return self._thread.is_alive()
 
     def emit(self, report: Report) -> None:
@@ -206,10 +206,10 @@ class PluggedReader(ReaderThread[OrderT], Generic[OrderT, PlaceT, DeviceT]):
     @property
     @abc.abstractmethod
     def wanted(self) -> bool:
-        """Whether somebody is to be read here."""
+        """True if somebody is to be read here."""
 
     def is_stuck(self, now: float) -> bool:
-        """Whether it has been in one call for longer than any may take."""
+        """True if it has been in one call for longer than any may take."""
         return self.timer.elapsed(now) > self.stuck_after
 
     def end(self) -> None:
@@ -220,7 +220,7 @@ class PluggedReader(ReaderThread[OrderT], Generic[OrderT, PlaceT, DeviceT]):
                 self._device.cancel()
 
     def is_there(self) -> bool:
-        """Whether the device is plugged in."""
+        """True if the device is plugged in."""
         return self._found() is not None
 
     def run(self) -> None:

@@ -1,4 +1,4 @@
-"""When a medium is to be read: once for each presence, and once more when asked; pure, one object for each reader."""
+"""Decision to read a medium: once for each presence, and once more when asked; pure, one object for each reader."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ __all__ = ["Presence"]
 
 @dataclass(slots=True)
 class Presence:
-    """What a reader is armed for and what lies in it.
+    """State of a reader: its arming, and the medium in it.
 
     Attributes:
         reader: the reader's id.
@@ -47,7 +47,7 @@ class Presence:
         self._again = False
 
     def wanted(self, now: float, media: frozenset[str]) -> bool:
-        """Whether one of these media would be read here, at ``now`` of ``time.monotonic()``."""
+        """True if one of these media would be read here, at ``now`` of ``time.monotonic()``."""
         armed = self._armed
         return (
             armed is not None
@@ -57,7 +57,7 @@ class Presence:
         )
 
     def due(self, now: float) -> bool:
-        """Whether the medium is to be read, at ``now`` of ``time.monotonic()``."""
+        """True if the medium is to be read, at ``now`` of ``time.monotonic()``."""
         return self.wanted(now, self.media) and (not self._begun or self._again)
 
     def renew(self) -> None:

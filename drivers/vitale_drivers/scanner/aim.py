@@ -1,8 +1,8 @@
-r"""What an imager says before a code: the AIM identifier, and the escapes that it may announce; pure.
+r"""Prefix that an imager sends before a code: the AIM identifier, and the escapes that it announces; pure.
 
-An identifier is ``]``, a letter for the symbology and a modifier (ISO/IEC 15424; the same tables are in the manuals of
-all makers). A modifier of the extended channel says that what follows is escaped: ``\NNNNNN`` names a character set,
-and a backslash of the code is sent twice.
+An identifier is ``]``, a letter for the symbology and a modifier (ISO/IEC 15424; the manuals of all makers have the
+same tables). A modifier of the extended channel announces escapes: ``\NNNNNN`` names a character set, and a backslash
+of the code is sent twice.
 """
 
 import re

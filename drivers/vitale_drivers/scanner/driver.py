@@ -1,8 +1,8 @@
 """Driver ``scanner``: handheld imagers in serial mode, by pyserial. Here the parts are put together.
 
-``settings`` are the options; ``ports`` finds and opens the ports, behind the interface of
-``transport``; for each imager ``reader`` is its thread, ``framing`` and ``aim`` cut what it
-sends into scans, and ``scans`` decides what becomes of them.
+``settings`` are the options; ``ports`` finds and opens the ports, behind the interface of ``transport``. For each
+imager ``reader`` is its thread, ``framing`` and ``aim`` cut its bytes into scans, and ``scans`` decides what becomes of
+them.
 """
 
 from functools import partial
@@ -51,7 +51,7 @@ class ScannerDriver(PollingDriver[ScannerReader]):
         return True
 
     def look(self) -> None:
-        """Asks the bus."""
+        """Searches for serial ports of imagers."""
         bus = self._bus
         if bus is None:
             return

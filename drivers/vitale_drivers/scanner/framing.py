@@ -1,4 +1,4 @@
-"""What an imager sends, cut into scans; pure, fed with bytes and times.
+"""Framing of an imager's bytes into scans; pure, fed with bytes and times.
 
 Rules:
 
@@ -7,8 +7,8 @@ Rules:
 - Bytes are kept exactly, whatever they are; framing takes away prefix, suffix and AIM identifier and nothing else.
 - A line without content is none: CR LF is CR, and an empty line.
 - What is longer than it may be is told at once, and dropped up to the next suffix.
-- A line that stops for ``line_timeout`` has no end any more: it is told and dropped, and whatever comes afterwards
-  begins a new one. What was torn out in the middle is never joined to what comes next.
+- A line that stops for ``line_timeout`` is incomplete: it is reported and dropped, and the next byte begins a new one.
+  A torn line is never joined to the next.
 """
 
 import re
@@ -28,7 +28,7 @@ _BETWEEN: Final = b"\t\n\r "
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How an imager marks where a scan begins and ends.
+    """Marks that an imager puts around a scan.
 
     Attributes:
         prefix: what stands before each scan; what comes before it is noise.
@@ -95,17 +95,17 @@ class LineReader:
 
     @property
     def due(self) -> float | None:
-        """When ``expire`` has something to do; None while nothing is under way."""
+        """Time at which ``expire`` has to be called; None while no line is under way."""
         return self._last + self._pause if self.under_way else None
 
     @property
     def under_way(self) -> bool:
-        """Whether a line has begun that has not ended."""
+        """True if a line has begun that has not ended."""
         return bool(self._buffer) or self._skipping or self._noise or (self._inside and bool(self._framing.prefix))
 
     @property
     def kept(self) -> int:
-        """How many bytes are kept: never more than the longest line, its marks and one piece."""
+        """Number of bytes kept: never more than the longest line, its marks and one piece."""
         return len(self._buffer)
 
     def receive(self, data: bytes, now: float) -> list[LineEvent]:
@@ -156,7 +156,7 @@ class LineReader:
                 return
 
     def _find_beginning(self) -> bool:
-        """Whether the buffer begins with content; whatever was before the prefix is gone."""
+        """True if the buffer begins with content; whatever was before the prefix is gone."""
         if self._inside:
             return True
         prefix = self._framing.prefix
@@ -172,7 +172,7 @@ class LineReader:
         return False
 
     def _is_told(self, noise: bytes | bytearray) -> bool:
-        """Whether bytes that are no scan are worth telling."""
+        """True if bytes that are no scan are worth a report."""
         return bool(noise.strip(_BETWEEN))
 
     def _find_end(self) -> tuple[int, bytes]:

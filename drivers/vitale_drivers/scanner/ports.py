@@ -126,7 +126,7 @@ class SerialLine:
                 keep_others_out(self._serial)
 
     def read(self, seconds: float | None) -> bytes:
-        """Waits for bytes."""
+        """Waits for bytes from the port."""
         try:
             if seconds != self._seconds:
                 self._serial.timeout = self._seconds = seconds

@@ -47,7 +47,7 @@ class ScannerReader(PluggedReader[Order, ScannerPlace, Line]):
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody is to be read here."""
+        """True if somebody is to be read here."""
         return self._scans.wanted
 
     def order(self, order: Order) -> None:

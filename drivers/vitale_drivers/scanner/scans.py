@@ -1,4 +1,4 @@
-"""What becomes of the scans of one imager; the reader's lock is held around each call.
+"""Handling of the scans of one imager; the reader's lock is held around each call.
 
 Rules, beside those of ``base``:
 
@@ -8,13 +8,13 @@ Rules, beside those of ``base``:
 - Two scans that arrive together are two: each is dealt with like one that came by itself, in their order. So the first
   goes to who asked first, and the second to who waits next, if anybody does.
 - A code that comes again within ``repeat`` seconds is the same scan: imagers in a stand go on telling what they see.
-- What is certainly no code of a patient is told (``failed``) to who waits, or asks in the next half second, since an
-  order to arm takes its time; otherwise it is ignored. So is a line that was too long; one that did not end is told as
-  a ``retry``, since to scan it again may well succeed.
-- More scans in a second than any hand makes are the noise of something broken: they are told once as garbled, and
-  dropped, so that nobody else is held up by them.
-- An opaque string that is no text is an apCV's only where the imager says that it is a QR code; otherwise it is what a
-  wrong speed makes of one. The real strings can be typed by imagers in keyboard mode: they are text.
+- A code that certainly is no patient's is reported (``failed``) to a request that waits, or that arrives in the next
+  half second: an order to arm takes its time. Otherwise it is ignored, and so is a line that was too long. An
+  incomplete line is reported as a ``retry``, since scanning it again may succeed.
+- More scans in a second than anyone can make are noise: they are reported once as garbled, and dropped, so that they
+  delay no other reading.
+- An opaque string that is no text is an apCV's only where the imager identifies a QR code; otherwise a wrong speed made
+  it. The real strings can be typed by imagers in keyboard mode: they are text.
 """
 
 import hashlib
@@ -98,12 +98,12 @@ class Scans:
 
     @property
     def due(self) -> float | None:
-        """When ``expire`` has something to do."""
+        """Time at which ``expire`` has to be called."""
         return None if self._held is None else self._held.until
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody is to be read here."""
+        """True if somebody is to be read here."""
         return self._presence.wanted(self._clock(), _MEDIA)
 
     def appear(self, reader: Reader) -> None:
@@ -203,7 +203,7 @@ class Scans:
             self._show(state="empty", medium=None)
 
     def _fail(self, problem: Problem) -> None:
-        """What was scanned is of no use."""
+        """Reports a scan that is of no use."""
         self._end()
         self._refused = Failed(reader=self._reader.id, problem=problem), self._clock()
         self._tell_refused()
@@ -221,7 +221,7 @@ class Scans:
     # ── the same again ──
 
     def _is_repeated(self, scan: Scan) -> bool:
-        """Whether this is what came a moment ago; a digest tells, so that the bytes need not be kept."""
+        """True if the scan repeats the last one; compared by digest, so that the bytes need not be kept."""
         if not self._last or self._clock() - self._last_at >= self._repeat or self._digest(scan) != self._last:
             return False
         self._last_at = self._clock()

@@ -43,7 +43,7 @@ MAKERS = frozenset({0x05E0, 0x05F9, 0x065A, 0x067E, 0x080C, 0x0C2E, 0x1EAB})
 
 @dataclass(frozen=True, slots=True)
 class ScannerAddress:
-    """Where imagers are looked for.
+    """Address at which imagers are searched.
 
     Attributes:
         kind: ``usb`` may be several imagers, of the known makers unless ``vid`` says which; ``port`` is the one at
@@ -61,7 +61,7 @@ class ScannerAddress:
     serial_number: str = ""
 
     def fits(self, vid: int, pid: int, serial_number: str) -> bool:
-        """Whether a USB device is meant."""
+        """True if a USB device is meant."""
         maker = vid in MAKERS if self.vid is None else vid == self.vid
         return maker and self.pid in {None, pid} and self.serial_number in {"", serial_number}
 

@@ -60,7 +60,7 @@ class VpcdLink:
 
     @property
     def inserted(self) -> bool:
-        """Whether the card is in the slot; a card that withdrew itself is not."""
+        """True if the card is in the slot; a card that withdrew itself is not."""
         return self._inserted
 
     def insert(self, card: VirtualCard | None = None) -> None:

@@ -53,7 +53,7 @@ class Imager(SerialDevice):
 
     @property
     def plugged(self) -> bool:
-        """Whether it is plugged in."""
+        """True if it is plugged in."""
         return self._line is not None
 
     def open(self) -> None:

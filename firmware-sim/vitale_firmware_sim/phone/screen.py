@@ -233,7 +233,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(*of_the_parent)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Whether there is room for a connection more; it is closed otherwise."""
+        """True if there is room for a connection more; it is closed otherwise."""
         return self._free.acquire(blocking=False)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:

@@ -71,7 +71,7 @@ class PhoneStates:
         return self._state
 
     def check(self, event: Event, now: float) -> None:
-        """Whether an event may come.
+        """True if an event may come.
 
         Raises:
             PhoneRefusal: ``not_now``.

@@ -179,7 +179,7 @@ class RfCard:
 
     @property
     def busy(self) -> bool:
-        """Whether the card works on a command."""
+        """True if the card works on a command."""
         return not self.gone and self._dep is not None and self._dep.state is State.WORKING
 
     @property
@@ -188,7 +188,7 @@ class RfCard:
         return self._waiting_time * _PATIENCE
 
     def done(self) -> bool:
-        """Whether the wait for a card at work is over: it has an answer, or it is gone."""
+        """True if the wait for a card at work is over: it has an answer, or it is gone."""
         result = self._result
         return self.gone or (result is not None and result[0] == self._turn and not self.faults.endless_wtx)
 

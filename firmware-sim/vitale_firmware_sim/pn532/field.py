@@ -102,7 +102,7 @@ class RfField:
 
     @property
     def on(self) -> bool:
-        """Whether the antenna is powered."""
+        """True if the antenna is powered."""
         return self._on
 
     def power(self, *, on: bool) -> None:

@@ -30,7 +30,7 @@ class Registers:
 
     @property
     def field(self) -> bool:
-        """Whether the antenna drivers are on."""
+        """True if the antenna drivers are on."""
         return bool(self.read(_TX_CONTROL) & _FIELD)
 
     def show_field(self, *, on: bool) -> None:

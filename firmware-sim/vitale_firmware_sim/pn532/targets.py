@@ -290,7 +290,7 @@ def _identifier(card: RfCard) -> bytes:
 
 
 def _wanted(card: RfCard, uid: bytes) -> bool:
-    """Whether a search for one identifier, cascade tags included, means this card."""
+    """True if a search for one identifier, cascade tags included, means this card."""
     own = _identifier(card)
     cascaded = {4: own, 7: b"\x88" + own, 10: b"\x88" + own[:3] + b"\x88" + own[3:]}.get(len(own), own)
     return uid in {b"", cascaded}

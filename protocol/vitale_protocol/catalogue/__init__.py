@@ -1,4 +1,4 @@
-"""What to tell people: title, cause and remedy of every error and warning, in French and English.
+"""Texts for people: title, cause and remedy of every error and warning, in French and English.
 
 The texts are in ``fr.toml`` and ``en.toml``, read once per language when the first text is asked for.
 """
@@ -17,7 +17,7 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What to tell people about one error or warning.
+    """Text about one error or warning.
 
     Attributes:
         title: what happened, in a few words.
@@ -37,7 +37,7 @@ class VariedEntry(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One language."""
+    """All texts in one language."""
 
     errors: dict[str, VariedEntry]
     warnings: dict[str, VariedEntry]
@@ -56,7 +56,7 @@ def load(language: Language) -> Catalogue:
 
 
 def text(reason: str, language: Language, variant: str = "") -> Entry:
-    """What to tell about an error or a warning.
+    """Returns the text about an error or a warning.
 
     Args:
         reason: the ``reason`` of an error class, or a warning of a token.
@@ -86,18 +86,18 @@ def variants(reason: str) -> frozenset[str]:
 
 
 def remedy(reason: str, language: Language, variant: str = "") -> str | None:
-    """What to do about a reason, as ``text`` takes it; None for one that is newer than this catalogue."""
+    """Returns the remedy for a reason, chosen as by ``text``; None for a reason newer than this catalogue."""
     return text(reason, language, variant).remedy if reason in reasons() else None
 
 
 def step_message(step: str, language: Language, about: str = "", variant: str = "") -> str:
-    """What to show to a patient or practitioner while a presentation gets on.
+    """Returns the message for a patient or practitioner about the progress of a presentation.
 
     Args:
         step: one of ``events.Step``.
         language: the reader's.
-        about: the reason why the step was taken (``medium_mute`` for a ``retry``), or the medium that it is about
-            (``apcv-nfc``); one without a message of its own is as good as none.
+        about: the reason for the step (``medium_mute`` for a ``retry``), or the medium that it is about (``apcv-nfc``).
+            Ignored where it has no message of its own.
         variant: that of the reason (``phone`` for ``medium_removed``); likewise.
 
     Raises:

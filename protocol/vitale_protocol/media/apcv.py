@@ -1,8 +1,8 @@
 """The apCV, the carte Vitale as an application of a phone: its string is transported, never decoded or guessed at.
 
-Evidence: ``string``, the opaque bytes as the phone gave or showed them; over NFC ``profile``, ``name/version`` of the
-profile that read them; of a QR code ``symbology``, where that is known. What the string says, only the service of the
-GIE SESAM-Vitale knows: a reading has an empty record.
+Evidence: ``string``, the opaque bytes that the phone gave or showed. Over NFC also ``profile``, the ``name/version`` of
+the profile that read them; for a QR code ``symbology``, where known. Only the service of the GIE SESAM-Vitale can read
+the string, so a reading has an empty record.
 
 Strings of the simulated phone begin with ``SIMULATED_PREFIX``, so that nobody's camera or reader takes them for real.
 """

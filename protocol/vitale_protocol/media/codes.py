@@ -1,4 +1,4 @@
-"""What a scanned code is, told from its bytes and its symbology: pure, and nothing in it is followed or decoded.
+"""Classification of scanned codes by their bytes and symbology: pure, and nothing in a code is followed or decoded.
 
 Rules, the first that fits:
 
@@ -8,8 +8,8 @@ Rules, the first that fits:
 - a NIR that somebody typed or that is printed as a bar code; a wallet's ``mdoc:`` or OpenID4VP address;
 - any other symbology than a QR code's: ``other``. So is, where the symbology is unknown, what is plainly an article
   number or a medicine's GS1 content;
-- all that is left is an apCV candidate: what the real one looks like is not public, and so it is opaque, bounded and
-  transported, also where it looks like an address.
+- anything else is an apCV candidate. The real format is not public, so the code stays opaque, bounded and unchanged,
+  even if it looks like an address.
 """
 
 import re
@@ -44,7 +44,7 @@ _GTIN = re.compile(rb"[0-9]{8}|[0-9]{12,14}")
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What a code is.
+    """Kind of a scanned code.
 
     Attributes:
         kind: a word for it; a medium's name where it is one.
@@ -85,7 +85,7 @@ def _evidence(name: str, data: bytes, symbology: str) -> dict[str, bytes]:
 
 
 def _named(data: bytes, symbology: str) -> Kind | None:
-    """What is known and no medium; None for a candidate."""
+    """Classifies known codes that are no medium; None for a candidate."""
     two_dimensional_only = not symbology or symbology in QR_SYMBOLOGIES
     if two_dimensional_only and _MDOC.match(data):
         return "mdoc"

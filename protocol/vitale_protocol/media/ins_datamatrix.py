@@ -2,9 +2,9 @@
 
 Evidence: ``code``, its bytes as scanned; ``symbology``, where that is known.
 
-Format of the Agence du numérique en santé, "Datamatrix INS" v2.2: ``IS``, the version ``01``, 22 zeros, then in any
-order fields of an identifier and a value. A value of variable length that is shorter than its maximum and not the last
-one is closed by GS::
+Format of the Agence du numérique en santé, "Datamatrix INS" v2.2: ``IS``, the version ``01``, 22 zeros, then fields in
+any order. A field is an identifier and a value. GS closes a value of variable length that is shorter than its maximum
+and not the last one::
 
     S1 matricule INS with its key   15          S4 nom de naissance           1 to 100
     S2 OID of the matricule         19 to 20    S5 sexe, M or F               1
@@ -137,7 +137,7 @@ def interpret(evidence: Evidence, *, simulated: bool) -> Reading:
 
 
 def _end(text: str, start: int, identifier: str) -> int:
-    """Where a value ends: at its length, at GS, or before the next identifier."""
+    """Finds the end of a value: at its length, at GS, or before the next identifier."""
     fixed = _FIXED.get(identifier)
     if fixed is not None:
         separator = text.find("\x1d", start, start + fixed)

@@ -1,4 +1,4 @@
-"""What a medium's module gives to the rest: the shape of its functions, and the warnings that readings may carry."""
+"""Interface of a medium's module: the shape of its functions, and the warnings of readings."""
 
 from collections.abc import Mapping
 from typing import Literal, Protocol, TypeAlias
@@ -68,7 +68,7 @@ WARNINGS: tuple[str, ...] = (
 
 
 class Recognised(msgspec.Struct, frozen=True):
-    """What an ATR says: the medium, and its generation where that matters (``vitale-2``), else empty."""
+    """Medium that an ATR identifies, and its generation where that matters (``vitale-2``), else empty."""
 
     medium: CardMedium
     generation: str = ""
@@ -91,7 +91,7 @@ class CardModule(Protocol):
 
 
 class Interpreter(Protocol):
-    """What turns the evidence of a medium into a reading."""
+    """Function that turns the evidence of a medium into a reading."""
 
     def __call__(self, evidence: Evidence, *, simulated: bool) -> Reading:
         """Says what the evidence says.

@@ -14,7 +14,7 @@ __all__ = ["Mrz", "read_mrz"]
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where things are; ``given`` where the first names are not behind the name."""
+    """Positions in a zone; ``given`` is set where the first names do not follow the name."""
 
     begins: str
     name: slice
@@ -33,7 +33,7 @@ _LAYOUTS: Final = {90: (_TD1,), 72: (_FRENCH_1988, _TD2), 88: (_TD3,)}
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Mrz:
-    """What the zone says of the holder; empty where it says nothing. ``birth`` is ``AAMMJJ``: it tells no century."""
+    """Holder's traits in the zone, empty where absent. ``birth`` is ``AAMMJJ``, without a century."""
 
     name: str
     given_names: str

@@ -1,4 +1,4 @@
-"""The NIR as cards show it: split into number and key, and what is to be said about it; it warns, it never rejects."""
+"""NIR as cards show it, split into number and key, with its warnings; it is never rejected."""
 
 import re
 from dataclasses import dataclass, field

@@ -87,7 +87,7 @@ class ProfileCommand:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """How the string is taken out of the kept answers; ``path`` is for ``tlv``, ``length_bytes`` for ``length``."""
+    """Rule that takes the string out of the kept answers; ``path`` is for ``tlv``, ``length_bytes`` for ``length``."""
 
     form: Literal["raw", "tlv", "length"] = "raw"
     path: tuple[int, ...] = ()
@@ -326,7 +326,7 @@ def _invalid(reason: str, source: str, path: str) -> ConfigurationInvalid:
 
 
 class _Checked:
-    """What the shapes alone do not say."""
+    """Checks that the shapes alone do not make."""
 
     def __init__(self, document: _Document, source: str) -> None:
         self._document = document

@@ -39,5 +39,5 @@ _REAL = re.compile(b"[\x1d-\x1f]")
 
 
 def restored(code: bytes) -> bytes:
-    """The code with its separators in place of what was typed for them; one that has real ones is left as it is."""
+    """Returns the code with real separators in place of typed ones; a code with real ones is unchanged."""
     return code if _REAL.search(code) else _ANY.sub(lambda found: WRITTEN[found[0]], code)

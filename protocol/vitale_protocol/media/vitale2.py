@@ -1,7 +1,7 @@
 """The carte Vitale: recognised by ATR; a Vitale 2's clear zone read by script, and said in the uniform record.
 
-Evidence: ``identity``, the elementary file with ``65 {80 nom, 81 prénom, 82 date de naissance, 90 nationalité}`` for
-each person; ``nir``, the one with ``65 {93 NIR}``, absent where the card does not give it. Both as read, with filler.
+Evidence, as read, with filler: ``identity``, the elementary file with ``65 {80 nom, 81 prénom, 82 date de naissance, 90
+nationalité}`` for each person; ``nir``, the one with ``65 {93 NIR}``, absent where the card does not give it.
 
 Nothing here needs a PIN or a CPS, and nothing is authenticated: a forged card can say anything (``card-clear-read``).
 Sources of the facts: pcsc-tools (ATRs), cardpeek (applications, files, tags), Rufus and node readers (sequences).
@@ -96,7 +96,7 @@ def reading_script(card: Recognised) -> ReadingScript[dict[str, bytes]]:
 def _read() -> ReadingScript[dict[str, bytes]]:
     """Reads the clear zone by either published sequence, up to four times.
 
-    A card that does not give its NIR is accepted at the last attempt only, so that a hiccup does not cost the NIR.
+    A card without a NIR is accepted at the last attempt only, so that a transient fault does not cost the NIR.
 
     Raises:
         MediumUnreadable: no attempt gave the names.
@@ -166,8 +166,8 @@ def _read_file(first_p1: int) -> ReadingScript[bytes]:
 def _read_content(first_p1: int) -> ReadingScript[bytes]:
     """Reads a file to its end: where the card says so, or after a short answer that completes the data objects.
 
-    By ISO/IEC 7816-4 §11.3.3 an answer shorter than Le = 256 ends the file; a card that cuts its answers shorter than
-    that is read on while a data object is incomplete.
+    By ISO/IEC 7816-4 §11.3.3 an answer shorter than Le = 256 ends the file. Some cards cut their answers shorter: these
+    are read on while a data object is incomplete.
 
     Args:
         first_p1: P1 of the first READ BINARY; with a short file identifier it also selects the file.
@@ -244,8 +244,8 @@ def _persons(objects: tuple[tlv.Tlv, ...]) -> list[tlv.Tlv]:
 def _nirs(identity: tuple[tlv.Tlv, ...], shown: tuple[tlv.Tlv, ...], warnings: list[str]) -> Iterator[tlv.Tlv | None]:
     """The NIR of each person, in the order of the names.
 
-    Where there are not as many NIRs as names, who has which is not known: only the first is given, to the holder, since
-    a wrong NIR beside a name is worse than none.
+    With fewer or more NIRs than names, their owners are not known. Only the first is given, to the holder: a wrong NIR
+    beside a name is worse than none.
     """
     persons = _persons(identity)
     numbers = [tlv.find(one.children, 0x93) for one in _persons(shown) or persons]

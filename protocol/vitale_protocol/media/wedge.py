@@ -1,13 +1,13 @@
 """Text from an imager that types like a keyboard: what a wrong keyboard language did to it, undone where it is certain.
 
-Such an imager (HID, "keyboard wedge") presses keys, not characters. It presses those of the keyboard language that it
-is set to, and the machine reads them in its own: ``IS01`` from an imager set to English becomes ``ISà&`` on a French
-machine. Caps lock adds to it: it turns letters over, and on Windows with the French layout every key.
+Such an imager (HID, "keyboard wedge") presses keys, not characters. It presses those of its own keyboard language, and
+the machine reads them in another: ``IS01`` from an English imager becomes ``ISà&`` on a French machine. Caps lock adds
+to it: it swaps the case of letters, and on Windows with the French layout shifts every key.
 
-A repair is made only where exactly one of the known manglings leads back to something that is known: an INS Datamatrix
-with its fields in order, a 2D-Doc with a signature, a string of the simulated phone, a NIR, or else a text in
-base64url. What shows the signs of a mangling and is none of these is refused, for passing it on would make an opaque
-string a wrong one. All other text is left as it is: it is opaque.
+A repair is made only where exactly one of the known keyboard mismatches leads back to known content: an INS Datamatrix
+with its fields in order, a 2D-Doc with a signature, a string of the simulated phone, a NIR, or a text in base64url.
+Text that shows signs of a mismatch and is none of these is refused: passing it on would change an opaque string. All
+other text is left as it is.
 
 The tables are those of Windows' layouts "États-Unis" and "Français (traditionnel, AZERTY)", on which Linux' ``us`` and
 ``fr`` agree for these keys. Other layouts, and dead keys (``[`` and ``{`` on a French machine), are not undone.
@@ -75,11 +75,11 @@ class Mangling:
     seen: bool = True
 
     def mangle(self, text: str) -> str | None:
-        """What a machine reads of a text; None where the keys are not in the tables."""
+        """Returns what a machine reads of a text; None where the keys are not in the tables."""
         return _through(self.steps, text)
 
     def undo(self, text: str) -> str | None:
-        """What a machine was meant to read; None where this mangling cannot have made the text."""
+        """Returns the text meant; None where this mangling cannot have made the text."""
         return _through(self.undone, text)
 
 
@@ -126,8 +126,8 @@ def repair(text: str) -> tuple[bytes, str]:
         The bytes, and the name of the mangling that was undone; an empty one where the text was taken as it is.
 
     Raises:
-        PayloadInvalid: the text was mangled in a way that is not known, or that is known and cannot be told from
-            another; ``data.fault`` is ``wedge-layout``.
+        PayloadInvalid: the text was mangled in an unknown way, or in one that cannot be distinguished from another;
+            ``data.fault`` is ``wedge-layout``.
     """
     text = text.rstrip("\r\n\t")
     if len(text) > MAX_STRING or _is_known(text):
@@ -155,7 +155,7 @@ def _is_known(text: str) -> bool:
 
 
 def _is_ins(text: str) -> bool:
-    """Whether it can be parsed and nothing in it is out of place, as it is after a wrong repair."""
+    """True if it can be parsed and nothing in it is out of place, as it is after a wrong repair."""
     try:
         code = ins_datamatrix.parse(_bytes(text))
     except PayloadInvalid:
@@ -180,7 +180,7 @@ def _is_spoilt(text: str) -> bool:
 
 
 def _begins_mangled(text: str) -> bool:
-    """Whether it begins as a known code does once it is mangled, whatever became of the rest."""
+    """True if it begins as a known code does once it is mangled, whatever became of the rest."""
     begun = [undone for one in MANGLINGS if (undone := one.undo(text[:_BEGINNING])) is not None]
     return not _HEXADECIMAL.fullmatch(text) and any(_BEGINNINGS.match(undone) for undone in begun)
 

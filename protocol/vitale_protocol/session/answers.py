@@ -1,4 +1,4 @@
-"""The calls in flight at a server and their answers on the way out; those of a batch are gathered and go together."""
+"""Calls in flight at a server and their outgoing answers; those of a batch are sent together."""
 
 import contextlib
 from collections.abc import Callable, Generator
@@ -52,7 +52,7 @@ class Answers:
         return tuple(self._pending)
 
     def awaits(self, request: RequestId | None) -> bool:
-        """Whether a call with this id is in flight."""
+        """True if a call with this id is in flight."""
         return request in self._pending
 
     def admit(self, request: RequestId, pending: Pending) -> None:

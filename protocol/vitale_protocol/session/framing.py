@@ -1,8 +1,8 @@
-"""Where a message begins and ends on a stream of bytes, for each transport.
+"""Message framing on a stream of bytes, for each transport.
 
-A framing remembers at most one incomplete message, and never more of it than ``limit`` allows. When a message exceeds
-the limit, the whole messages before it are still returned, ``exceeded`` becomes true, and nothing is read after that:
-where the next message begins is no longer known, so the connection has to end.
+A framing keeps at most one incomplete message, and never more of it than ``limit`` allows. When a message exceeds the
+limit, the whole messages before it are still returned and ``exceeded`` becomes true. Nothing is read after that: the
+start of the next message is no longer known, so the connection has to end.
 """
 
 import struct
@@ -17,7 +17,7 @@ MESSAGE_BYTES = 1_048_576
 
 
 class Framing(Protocol):
-    """What a session needs of a framing.
+    """Interface that a session needs of a framing.
 
     Attributes:
         limit: the longest message, in bytes, without its frame.
@@ -64,7 +64,7 @@ class LineFraming(BoundedFraming):
 
     @property
     def held(self) -> int:
-        """How many bytes of an incomplete message are remembered."""
+        """Number of bytes kept of an incomplete message."""
         return len(self._incomplete)
 
     def receive(self, data: bytes) -> list[bytes]:
@@ -116,7 +116,7 @@ class NativeFraming(BoundedFraming):
 
     @property
     def held(self) -> int:
-        """How many bytes of an incomplete message are remembered, its length included."""
+        """Number of bytes kept of an incomplete message, its length included."""
         return len(self._incomplete)
 
     def receive(self, data: bytes) -> list[bytes]:
@@ -150,7 +150,7 @@ class MessageFraming(BoundedFraming):
     """For transports that keep messages apart themselves (WebSocket text frames): ``data`` is one whole message."""
 
     def receive(self, data: bytes) -> list[bytes]:
-        """The message itself."""
+        """Returns the data as one message."""
         if self.exceeded:
             return []
         if len(data) > self.limit:
@@ -159,6 +159,6 @@ class MessageFraming(BoundedFraming):
         return [data]
 
     def encode(self, message: bytes) -> bytes:
-        """The message itself."""
+        """Returns the message without a frame."""
         self.check(message)
         return message

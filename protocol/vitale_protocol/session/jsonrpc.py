@@ -6,7 +6,7 @@ What JSON leaves open is decided here:
 - Nesting is measured before anything is decoded, without recursion.
 - Of two members with the same name the last one counts, as in browsers.
 - An ``id`` is an integer or a string of at most 200 characters. Null, which the specification discourages, is refused
-  in requests: it could not be told from the answer to a message without a readable id.
+  in requests: the answer would look like that to a message without a readable id.
 - Parameters are by name. A method's parameters left out are an empty object.
 """
 
@@ -191,8 +191,8 @@ _NAME = re.compile(r"\.(\w+)")
 def convert(value: object, into: type[_StructT]) -> _StructT:
     """A decoded value as the given type.
 
-    msgspec's own text can quote the value, so only the place is kept of it, and only where every word of the place is
-    a member that the type declares: the names of unknown members are the sender's, and may be anything.
+    msgspec's own text can quote the value, so only the place is kept of it. Even that is kept only if every word of it
+    is a member that the type declares: the names of unknown members are the sender's, and may be anything.
 
     Raises:
         InvalidParams: the value is not of that type; ``data.path`` says where, as in ``$.media[0]``.

@@ -1,12 +1,12 @@
 """One end of a session: bytes in, events out, answers checked and gathered; sans-I/O, for the daemon and for the SDK.
 
-The table of ``states`` rules both ends: the server moves when it receives the call and when it replies, the client when
-it calls and when it receives the answer. What the table does not allow is an error.
+The table of ``states`` governs both ends. The server moves when it receives the call and when it replies, the client
+when it calls and when it receives the answer. What the table does not allow is an error.
 
-What a server's session answers by itself, without an event: whatever is not JSON-RPC 2.0, unknown methods, parameters
-that do not fit, anything before ``session.open``, a second ``session.open``, ids that are in flight already, and
-limits. It ends only where it can no longer find the next message. A client's session ends at the first message that is
-not an answer or a notification, because an answer that cannot be read would be waited for in vain.
+A server's session answers some messages by itself, without an event: whatever is not JSON-RPC 2.0, unknown methods,
+parameters that do not fit, anything before ``session.open``, a second ``session.open``, ids that are in flight already,
+and limits. It ends only where it can no longer find the next message. A client's session ends at the first message that
+is not an answer or a notification: the caller would wait in vain for an answer that cannot be read.
 """
 
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ Role = Literal["server", "client"]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a session accepts: docs/reference/wire.md, "Limits".
+    """Limits of a session: docs/reference/wire.md, "Limits".
 
     Attributes:
         message_bytes: the longest message, for the framing to be made with.
@@ -144,14 +144,14 @@ class Session:
     # What happens
 
     def receive_data(self, data: bytes) -> list[Event]:
-        """What the other end's bytes say. Never raises; afterwards ``data_to_send`` may have something."""
+        """Returns the events in the peer's bytes. Never raises; afterwards ``data_to_send`` may have something."""
         return list(self.incoming(data))
 
     def incoming(self, data: bytes) -> Iterator[Event]:
         """The same one by one, to be taken to the end: each message is read after the event before was dealt with.
 
-        A server that answers in between does not depend on how the bytes were cut: what a call changes (the session is
-        open, an answer made room) holds for the next call, even where both came at once.
+        For a server that answers between events, the cutting of the bytes makes no difference. A change by one call (an
+        open session, room made by an answer) holds for the next, even where both came at once.
         """
         receive = self._receive_at_server if self.role == "server" else self._receive_at_client
         for message in self._framing.receive(data):

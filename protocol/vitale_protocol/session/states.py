@@ -14,7 +14,7 @@ __all__ = ["TRANSITIONS", "State", "Trigger"]
 
 
 class State(enum.Enum):
-    """How far the session is."""
+    """Progress of a session from opening to its end."""
 
     OPENING = "opening"
     ANSWERING = "answering"
@@ -23,7 +23,7 @@ class State(enum.Enum):
 
 
 class Trigger(enum.Enum):
-    """What happens to a session: ``session.open`` called, answered, refused; another call; a notification; the end."""
+    """Events of a session: ``session.open`` called, answered, refused; another call; a notification; the end."""
 
     CALL_OPEN = "open"
     OPENED = "opened"

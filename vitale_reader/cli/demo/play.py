@@ -246,5 +246,5 @@ async def _checks(reader: aio.Connection, found: aio.Presentation) -> dict[str, 
 
 
 def sound(results: Sequence[Result]) -> bool:
-    """Whether every token was accepted, and everything else refused."""
+    """True if every token was accepted, and everything else refused."""
     return all((said == "accepted") == (name == "token") for one in results for name, said in one.checks.items())

@@ -31,7 +31,7 @@ __all__ = [
 
 
 def interactive(stream: Any = None) -> bool:
-    """Whether a person looks at the stream (standard output by default)."""
+    """True if a person looks at the stream (standard output by default)."""
     return (sys.stdout if stream is None else stream).isatty()
 
 

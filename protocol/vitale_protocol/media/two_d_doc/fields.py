@@ -1,4 +1,4 @@
-"""How long a field of a 2D-Doc is: the table of the ANTS specification, annex "identifiants de données".
+"""Lengths of the fields of a 2D-Doc: the ANTS specification's annex "identifiants de données".
 
 Perimeter 01, versions 3.1 to 3.3 of the specification. An identifier is two characters of base 36: a family, by which
 the table is ordered, and a member.

@@ -4,11 +4,12 @@ Format of the "Spécifications techniques des codes à barres 2D-Doc", encoding 
 
     DC vv  AAAA CCCC  eeee ssss  tt [pp [cc]]   fields …   US  signature  [GS  annex fields …]
 
-``vv`` the version, ``AAAA`` the certification authority, ``CCCC`` its certificate, ``eeee`` and ``ssss`` the days of
-emission and of signature (hexadecimal days since 2000-01-01, FFFF for none), ``tt`` the type of document, ``pp`` the
-perimeter (from version 03), ``cc`` the country (from 04). A field is two characters of identifier and a value; GS
-closes one of variable length that is shorter than its maximum, RS one that was cut. The signature is ECDSA, r and s one
-after the other, in base32 without padding; it covers all that stands before US. The annex is not signed.
+``vv`` is the version, ``AAAA`` the certification authority and ``CCCC`` its certificate. ``eeee`` and ``ssss`` are the
+days of emission and of signature: hexadecimal days since 2000-01-01, FFFF for none. ``tt`` is the type of document,
+``pp`` the perimeter (from version 03), ``cc`` the country (from 04). A field is two characters of identifier and a
+value. GS closes a value of variable length that is shorter than its maximum; RS closes one that was cut. The signature
+is ECDSA, r and s one after the other, in base32 without padding. It covers all that stands before US. The annex is not
+signed.
 """
 
 import base64
@@ -131,7 +132,7 @@ def parse(code: bytes) -> TwoDDoc:
 
 
 def _zones(code: bytes, message: int) -> tuple[bytes, bytes, bytes]:
-    """What is signed, the signature and the annex."""
+    """Splits a code into the signed part, the signature and the annex."""
     covered, found, tail = code.partition(separators.US)
     if not found:
         covered, tail = _without_us(code, message)
@@ -169,10 +170,10 @@ def _fields(text: str, perimeter: str) -> tuple[Field, ...]:
 
 
 def _end(text: str, start: int, length: Length, known: dict[str, Length]) -> int:
-    """Where a value ends: at a separator, at its length, or at its maximum where another known field begins there.
+    """Finds the end of a value: a separator, its length, or its maximum where another known field begins.
 
-    One that goes on beyond its maximum is of a newer table than ours: it ends at the next separator, behind which the
-    fields are found again. So it is with identifiers that are not known.
+    A value longer than its maximum belongs to a newer table than ours. It ends at the next separator, after which
+    fields are recognised again. The same holds for unknown identifiers.
     """
     separator = _SEPARATOR.search(text, start)
     end = separator.start() if separator else len(text)

@@ -1,4 +1,4 @@
-"""What a 2D-Doc says of a person, in the uniform record; its other fields stay in the code.
+"""Uniform record of a person from a 2D-Doc; the other fields stay in the code.
 
 Evidence: ``code``, its bytes as scanned; ``symbology``, where that is known.
 

@@ -2,9 +2,9 @@
 
 Rules:
 
-- without a list, or with a signer that is not in it, nothing is known of the seal: a warning, and not verified;
+- without a list, or with a signer that is not in it, the seal is not verified: a warning;
 - a signature that does not fit the key of a trusted signer is a forgery: it is refused;
-- a certificate counts for the time for which it was issued: a seal of another day is not verified, with a warning.
+- a certificate is valid for the period of its issue: a seal of another day is not verified, with a warning.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ __all__ = ["Seal", "verify_seal"]
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What is known of a seal.
+    """Outcome of checking a seal.
 
     Attributes:
         verified: whether a trusted signer, within the time of its certificate, signed just this.

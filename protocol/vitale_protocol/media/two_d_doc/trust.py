@@ -4,12 +4,12 @@ Two kinds of document, in any number and mixture:
 
 - the trusted list of the ANTS, in XML (``trusted_list``): the authorities' certificates. Its own XML signature is
   **not** checked here: the site gets it over TLS from the ANTS, or from hands that it trusts;
-- a bundle of certificates, PEM or one in DER. The signers themselves are published by each authority. Which one a
-  certificate is, says a line before it (``2D-Doc FR05 0001``, or ``2D-Doc FR05`` for an authority's own), or without
-  such a line its names: the issuer's CN is the authority, the subject's CN the certificate, as in published ones.
+- a bundle of certificates, PEM or one in DER. The signers' own certificates are published by each authority. A line
+  before a certificate names it: ``2D-Doc FR05 0001``, or ``2D-Doc FR05`` for an authority's own. Without such a line
+  its names do: the issuer's CN is the authority, the subject's CN the certificate, as in published ones.
 
-A signer is trusted where an authority of the list issued it; where the list has no certificate of that authority, the
-site's having put it there is enough.
+A signer is trusted if an authority of the list issued it. If the list has no certificate of that authority, the site
+vouches for the signer by adding it.
 """
 
 import base64
@@ -55,7 +55,7 @@ _LABEL = re.compile(rb"#?\s*2D-Doc\s+(?P<authority>[0-9A-Z]{4})(?:\s+(?P<certifi
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Whose key it is: the authority and the certificate that a 2D-Doc names."""
+    """Owner of a key: the authority and the certificate that a 2D-Doc names."""
 
     authority: str
     certificate: str

@@ -1,9 +1,9 @@
 """The trusted list of the ANTS, as XML of ETSI TS 119 612: which certificates the authorities of 2D-Docs have.
 
-Of each ``TrustServiceProvider`` the ``TSPTradeName`` is the authority's identifier (``FR01`` …); of its services of
-type ``CA/PKC`` that are "in accord" or "granted" the certificates are taken. The list's own signature is not checked:
-XML signatures are for a library that this project does not need otherwise, and the key to check it with would come by
-the same way as the list.
+In each ``TrustServiceProvider`` the ``TSPTradeName`` is the authority's identifier (``FR01`` …). Certificates are taken
+from its services of type ``CA/PKC`` that are "in accord" or "granted". The list's own signature is not checked: that
+would take an XML signature library that this project does not need otherwise. The key to check it with would also come
+by the same way as the list.
 """
 
 import re
