@@ -1,4 +1,4 @@
-"""How Sphinx makes the site from these pages."""
+"""Configuration of Sphinx, which makes the site from these pages."""
 
 project = "vitale-reader"
 project_copyright = "the contributors of vitale-reader, under the Apache License 2.0"

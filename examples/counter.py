@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def bill(found: vitale_reader.Presentation) -> None:
-    """What billing software would do with a presentation; here it only prints."""
+    """Stands for billing software: prints the presentation."""
     holder = found.holder
     print(f"{holder.nom_usuel} {holder.prenom}" if holder else "porteur inconnu")
     for person in found.beneficiaries:

@@ -1,7 +1,7 @@
 """A program whose imager types like a keyboard: each line that comes in is a code, until the input ends.
 
-Run a daemon first (``vitale-reader serve``). Without an imager, type or paste a code and press Enter, or have the
-simulated phone write one, where the daemon is in mode ``simulated``: ``vitale-reader sim phone --string | python
+Run a daemon first (``vitale-reader serve``). Without an imager, type or paste a code and press Enter. Where the daemon
+is in mode ``simulated``, the simulated phone can write one: ``vitale-reader sim phone --string | python
 examples/keyboard_imager.py``.
 """
 
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def bill(found: vitale_reader.Presentation) -> None:
-    """What billing software would do with a presentation; here it only prints."""
+    """Stands for billing software: prints the presentation."""
     person = found.beneficiaries[0] if found.beneficiaries else None
     print(f"{person.nom_patronymique} {person.prenom}" if person else "contenu transporté, non lu")
     proved = "authentifié" if found.proof.verified else "non authentifié"

@@ -1,4 +1,4 @@
-"""What is made from the code, so that it cannot say anything else: pages of docs/, the map of the rooms, the schema.
+"""Documents generated from the code, so that they agree with it: pages of docs/, the map of the rooms, the schema.
 
 ``python -m docs.generator`` writes them; with ``--check`` it only says which are stale, and fails if any is.
 """
@@ -34,7 +34,7 @@ FILES: dict[str, Callable[[], str]] = {
 
 
 def write(root: Path = ROOT) -> None:
-    """Writes every file."""
+    """Writes every generated file."""
     for name, content in FILES.items():
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -62,7 +62,7 @@ def parameters(command: click.Command) -> Iterator[tuple[str, str]]:
 
 
 def section(name: str, command: click.Command) -> str:
-    """One command."""
+    """Renders the section of one command."""
     context = click.Context(command, info_name=name)
     usage = f"```text\n{name} {' '.join(command.collect_usage_pieces(context))}\n```"
     words = (command.help or command.short_help or "").replace("\b\n", "").replace("``", "`").strip()
@@ -83,7 +83,7 @@ def overview(found: list[tuple[str, click.Command]]) -> str:
 
 
 def page() -> str:
-    """The page."""
+    """Renders the page docs/reference/cli.md."""
     found = list(commands(root()))
     parts = [GENERATED, "# Command line", INTRODUCTION.strip(), "## Commands", overview(found)]
     parts += ["## Exit status", EXIT_STATUS, *(section(*each) for each in found)]

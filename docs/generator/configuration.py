@@ -54,7 +54,7 @@ def section(name: str, struct: type[msgspec.Struct]) -> str:
 
 
 def page() -> str:
-    """The page."""
+    """Renders the page docs/reference/configuration.md."""
     tables = [
         section(field.name, field.type.cls) for field in members(config.Config) if isinstance(field.type, mi.StructType)
     ]

@@ -32,7 +32,7 @@ def warnings() -> list[str]:
 
 
 def texts(reason: str) -> str:
-    """What people are told, in both languages; a variant shows what it says better."""
+    """Renders the texts in both languages; a variant replaces those that it words better."""
     return table(("", "français", "English"), rows(reason))
 
 
@@ -72,13 +72,13 @@ def summary(errors: list[type[VitaleError]]) -> str:
 
 
 def section(error: type[VitaleError]) -> str:
-    """One error."""
+    """Renders the section of one error."""
     head = f"### `{error.reason}`\n\n`{error.__name__}`, code {code(error)}. {prose(error)}"
     return f"{head}\n\n{texts(error.reason)}"
 
 
 def page() -> str:
-    """The page."""
+    """Renders the page docs/reference/errors.md."""
     errors = list(concrete_errors())
     parts = [GENERATED, "# Errors and warnings", INTRODUCTION.strip(), summary(errors), "## Errors"]
     parts += [section(error) for error in errors]

@@ -24,7 +24,7 @@ PACKAGES = {
 
 @cache
 def graph() -> grimp.ImportGraph:
-    """Which module imports which, in the four packages."""
+    """Graph of the imports between the modules of the four packages."""
     return grimp.build_graph(*PACKAGES, cache_dir=None)
 
 
@@ -34,12 +34,12 @@ def rooms() -> list[str]:
 
 
 def is_within(module: str, room: str) -> bool:
-    """Whether a module or room is a room, or lies in it."""
+    """True if a module or room is a room, or lies in it."""
     return f"{module}.".startswith(f"{room}.")
 
 
 def size(room: str) -> int:
-    """How many modules lie in a room itself, without its ``__init__``."""
+    """Number of modules in a room itself, without its ``__init__``."""
     return len(graph().find_children(room) - set(rooms()))
 
 
@@ -64,7 +64,7 @@ def door(room: str) -> frozenset[str]:
 
 
 def is_front(room: str) -> bool:
-    """Whether a room offers names of its own, in the ``__all__`` of its ``__init__``."""
+    """True if a room offers names of its own, in the ``__all__`` of its ``__init__``."""
     targets = [target for node in _tree(room).body if isinstance(node, ast.Assign) for target in node.targets]
     return any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets)
 
@@ -83,12 +83,12 @@ class Floors:
 
     @property
     def height(self) -> int:
-        """How many floors there are: the longest way down."""
+        """Number of floors: the longest way down."""
         return max(self.floor.values(), default=0)
 
     @property
     def count(self) -> int:
-        """How many arrows there are."""
+        """Number of arrows between the rooms."""
         return sum(map(len, self.arrows.values()))
 
     def drawn(self, child: str) -> frozenset[str]:

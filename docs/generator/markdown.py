@@ -1,4 +1,4 @@
-"""What the pages have in common: tables, docstrings as Markdown, and types in words."""
+"""Elements shared by the pages: tables, docstrings as Markdown, and types in words."""
 
 import inspect
 import re

@@ -1,7 +1,7 @@
 """The meaning of each member of the messages, for the tables of docs/reference/wire.md.
 
-A member that means the same wherever it stands has one entry, by its name; one that does not has an entry for each
-message, as ``Message.member``, which goes before. A test finds members without an entry, and entries without a member.
+A member that means the same everywhere has one entry, by its name. Any other has an entry for each message, as
+``Message.member``, which goes before. A test finds members without an entry, and entries without a member.
 """
 
 import msgspec

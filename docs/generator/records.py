@@ -125,6 +125,6 @@ def section(struct: type[msgspec.Struct]) -> str:
 
 
 def page() -> str:
-    """The page."""
+    """Renders the page docs/reference/records.md."""
     parts = [GENERATED, "# The uniform record", INTRODUCTION.strip(), *(section(struct) for struct in SSV)]
     return "\n\n".join(parts) + "\n"

@@ -72,7 +72,7 @@ def rows_of(child: str, part: str, floors: Floors) -> list[tuple[str, ...]]:
 
 
 def page() -> str:
-    """The page."""
+    """Renders the page docs/explanation/rooms.md."""
     head = ("part", "rooms", "modules beside them", "arrows", "floors", "modules in all", "largest room")
     parts = [GENERATED, "# The rooms of the house", INTRODUCTION.strip(), "## In figures", FIGURES.strip()]
     parts += [table(head, map(figures, SHOWN)), *map(section, SHOWN)]

@@ -68,26 +68,26 @@ class Panel:
 
     @property
     def height(self) -> float:
-        """How high it is."""
+        """Height of the panel."""
         return TITLE + self.floors.height * FLOOR - (FLOOR - BOX) / 2
 
     def label(self, child: str) -> str:
-        """What stands in a box."""
+        """Text in a box."""
         return short(child, self.part)
 
     def breadth(self, node: Node) -> float:
-        """How wide a box or a place is."""
+        """Width of a box or of a place."""
         return LETTER * len(self.label(node)) + 18 if isinstance(node, str) else 8
 
 
 def way(importer: str, imported: str, floors: Floors) -> list[Node]:
-    """What an arrow leads over, from top to bottom."""
+    """Boxes that an arrow passes, from top to bottom."""
     passed = range(floors.floor[importer] - 1, floors.floor[imported], -1)
     return [importer, *((importer, imported, floor) for floor in passed), imported]
 
 
 def ways(floors: Floors) -> list[list[Node]]:
-    """All arrows."""
+    """Paths of all arrows."""
     return [way(child, other, floors) for child in sorted(floors.arrows) for other in sorted(floors.drawn(child))]
 
 
@@ -137,7 +137,7 @@ def top_of(panel: Panel, node: Node, y: float) -> float:
 
 
 def ports(panel: Panel, arrows: list[list[Node]], end: int) -> Mapping[tuple[Node, Node], float]:
-    """Where the first (0) or last (-1) piece of each arrow touches its box: side by side along the edge."""
+    """Points at which the first (0) or last (-1) piece of each arrow touches its box, side by side along the edge."""
     pieces: dict[Node, list[Node]] = {}
     for arrow in arrows:
         pieces.setdefault(arrow[end], []).append(arrow[1] if end == 0 else arrow[-2])
@@ -190,7 +190,7 @@ def drawn(panel: Panel, y: float) -> list[str]:
 
 
 def picture() -> str:
-    """The picture."""
+    """Draws docs/pictures/rooms.svg."""
     beside = 300.0
     whole = float(WIDTH - 2 * MARGIN)
     storeys: list[list[tuple[str, float]]] = [

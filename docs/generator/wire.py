@@ -206,7 +206,7 @@ def words(kind: mi.Type) -> str:
 
 
 def presence(field: mi.Field) -> str:
-    """Whether a member is always there, and what its absence means."""
+    """Describes the presence of a member, and the meaning of its absence."""
     if field.required:
         return "always"
     if field.default is None:
@@ -215,7 +215,7 @@ def presence(field: mi.Field) -> str:
 
 
 def method_section(method: Method) -> str:
-    """One method."""
+    """Renders the section of one method."""
     needs = f"Needs the scope `{method.scope}`." if method.scope else "Needs no particular scope."
     return "\n\n".join(
         (
@@ -229,12 +229,12 @@ def method_section(method: Method) -> str:
 
 
 def event_section(name: str, event: type[msgspec.Struct]) -> str:
-    """One notification."""
+    """Renders the section of one notification."""
     return f"### `{name}`\n\n{prose(event)}\n\n{member_table(event)}\n\nExample:\n\n{notification(name)}"
 
 
 def page() -> str:
-    """The page."""
+    """Renders the page docs/reference/wire.md."""
     parts = [GENERATED, "# The wire", INTRODUCTION.strip()]
     parts += ["## Transports", TRANSPORT.strip(), "## Session", SESSION.strip(), "## Limits", limits_section()]
     parts += ["## Scopes", SCOPES_TEXT.strip(), "## Media", MEDIA_TEXT]

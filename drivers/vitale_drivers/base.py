@@ -82,7 +82,7 @@ class Start(Message, tag="start"):
 
 
 class Arm(Message, tag="arm", kw_only=True):
-    """From now on, read what is presented. Replaces the arm before it.
+    """Read what is presented from now on. Replaces the arm before it.
 
     Attributes:
         media: the media wanted.

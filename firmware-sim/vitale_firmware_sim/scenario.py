@@ -1,8 +1,8 @@
 """A scenario: the simulated phones, whose they are, and how the simulated service behaves, read from TOML.
 
-The persons and their rights are in the words of the uniform record (``assure``, ``beneficiaires`` with ``droits_amo``,
-``couvertures``, ``mutuelle``, ``amc``); the first beneficiary owns the phone, the others are dependants. Everybody in
-the shipped scenarios is invented. A phone and a service started apart understand one another by the same file.
+Persons and their rights use the words of the uniform record (``assure``, ``beneficiaires`` with ``droits_amo``,
+``couvertures``, ``mutuelle``, ``amc``). The first beneficiary owns the phone, the others are dependants. All persons of
+the shipped scenarios are invented. A phone and a service started apart understand one another by the same file.
 """
 
 from importlib import resources
@@ -56,7 +56,7 @@ _Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
 class Delegation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """That the phone's owner lets another phone of the scenario present for them, for so many hours from the start."""
+    """Delegation from the phone's owner to another phone of the scenario, for so many hours from the start."""
 
     to: _Id
     hours: Annotated[float, msgspec.Meta(gt=0, le=24 * 31)] = 24.0
@@ -93,7 +93,7 @@ class PhoneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     @property
     def owner(self) -> Beneficiaire:
-        """Whose phone it is."""
+        """Owner of the phone."""
         return self.beneficiaires[0]
 
     def record(self, porteur: int = 0) -> Record:
@@ -186,7 +186,7 @@ def parse_scenario(name: str, content: bytes) -> Scenario:
 
 
 def _check(scenario: Scenario, raw: dict[str, Any]) -> None:
-    """What the shapes alone do not say."""
+    """Checks the scenario beyond its shapes."""
     ids = [phone.id for phone in scenario.phones]
     for at, phone in enumerate(scenario.phones):
         place = f"$.phones[{at}]"

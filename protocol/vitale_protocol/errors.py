@@ -551,7 +551,7 @@ def concrete_errors(root: type[VitaleError] = VitaleError) -> Iterator[type[Vita
 
 
 def by_code(code: int) -> type[VitaleError] | None:
-    """The class that travels with a wire code, or None for a code of somebody else's."""
+    """The class that travels with a wire code, or None for an unknown code."""
     return next((error for error in concrete_errors() if error.code == code and code != 0), None)
 
 

@@ -294,7 +294,7 @@ class PresentationCancel(Params):
 
 
 class PresentationCancelled(Result):
-    """Result of a cancellation: true if a waiting call was cancelled."""
+    """Outcome of a cancellation: true if a waiting call was cancelled."""
 
     cancelled: bool
 
@@ -400,7 +400,7 @@ class ContextRelease(Params):
 
 
 class ContextReleased(Result):
-    """Result of a release: true if the service still knew the context. In either case it is gone now."""
+    """Outcome of a release: true if the service still knew the context. In either case it is gone now."""
 
     released: bool
 
@@ -445,7 +445,7 @@ class LeaseRelease(Params):
 
 
 class LeaseReleased(Result):
-    """Result of a release: true if the lease was still held."""
+    """Outcome of a release: true if the lease was still held."""
 
     released: bool
 
@@ -520,7 +520,7 @@ class ClientsRevoke(Params):
 
 
 class ClientsRevoked(Result):
-    """Result of a revocation: ``revoked`` is false for an unknown client, ``sessions`` counts those that ended."""
+    """Outcome of a revocation: ``revoked`` is false for an unknown client, ``sessions`` counts those that ended."""
 
     revoked: bool
     sessions: int
@@ -533,7 +533,7 @@ class KeysRotated(Result):
 
 
 class Done(Result):
-    """Nothing more to say than that it is done."""
+    """Success, without further content."""
 
 
 class Method(msgspec.Struct, frozen=True):

@@ -4,5 +4,5 @@ __all__ = ["concealed"]
 
 
 def concealed(self: object) -> str:
-    """To be assigned to ``__repr__``."""
+    """Representation without content, to be assigned to ``__repr__``."""
     return f"<{type(self).__name__}>"

@@ -29,7 +29,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def of(cls, error: VitaleError) -> "Problem":
-        """The problem that an error tells of."""
+        """The problem in an error."""
         return cls(error.reason, error.variant, error.detail, dict(error.data))
 
     def error(self, otherwise: type[VitaleError]) -> VitaleError:

@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _not_installed(package: str) -> str:
-    """What to do where this runs from its sources, on a Python that has not what it needs."""
+    """Explains the installation, when run from the sources on a Python without the dependencies."""
     from vitale_reader.cli.frame.language import t
 
     return t(

@@ -36,7 +36,7 @@ audit = Group("audit", help=t("Contrôle et exporte le journal d'audit.", "Verif
 @as_json
 @home_option
 def verify(as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader audit verify``."""
     from vitale_reader.daemon.store.chain import Chain
     from vitale_reader.daemon.store.inspection import inspect
 

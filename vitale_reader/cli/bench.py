@@ -55,7 +55,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 @as_json
 @daemon_options
 def bench(trips: int, yes: bool, as_json: bool, home: Path | None, address: str | None, pairing: Path | None) -> None:
-    """The command."""
+    """Runs the command ``vitale-reader bench``."""
     with to_daemon(home, address, pairing) as daemon:
         scopes, own = daemon.session().scopes, [reader for reader in daemon.readers() if reader.station is None]
         cards = [reader for reader in own if reader.state == "present" and reader.medium == "vitale-card"]
@@ -132,7 +132,7 @@ def _value(value: float | None, of: Figure) -> str:
 
 
 def _refusal(scopes: Sequence[str], *, asks: bool, yes: bool) -> str:
-    """Why cards are not read: whoever runs this has to be allowed to, and to agree."""
+    """Returns the reason for not reading cards: it takes a right, and consent."""
     if "identity" not in scopes:
         return t("il faut un appairage avec la portée identity", "it needs a pairing with the scope identity")
     question = t(
@@ -172,7 +172,7 @@ def _camera(settings: "Settings", reader: Reader, scopes: Sequence[str]) -> Figu
 
 
 async def _pictures(settings: "Settings", reader: str) -> int:
-    """How many pictures a camera gives to be looked at, while somebody waits for a printed code before it."""
+    """Measures the pictures per second of a camera, while a request waits for a printed code."""
     from vitale_reader.client.connection import Connection
     from vitale_reader.client.reconnecting import ReconnectingTransport
 

@@ -62,7 +62,7 @@ def add(
     as_json: bool,
     home: Path | None,
 ) -> None:
-    """The command."""
+    """Runs ``vitale-reader clients add``."""
     file = file or Path(re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "client").with_suffix(".pairing.json")
     if file.exists():
         # Before the daemon makes a client whose key nobody would ever have.
@@ -95,7 +95,7 @@ def add(
 @as_json
 @home_option
 def list_(as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader clients list``."""
     with to_daemon(home, None, None) as daemon:
         found = daemon.clients()
     if as_json:
@@ -130,7 +130,7 @@ def list_(as_json: bool, home: Path | None) -> None:
 @as_json
 @daemon_options
 def revoke(client_id: str, as_json: bool, home: Path | None, address: str | None, pairing: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader clients revoke``."""
     with to_daemon(home, address, pairing) as daemon:
         done = daemon.revoke_client(client_id)
     if not done.revoked:

@@ -19,7 +19,7 @@ __all__ = ["completion"]
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """The command."""
+    """Runs the command ``vitale-reader completion``."""
     made = get_completion_class(shell)
     if made is None:
         raise click.UsageError(t("interpréteur inconnu", "unknown shell"))

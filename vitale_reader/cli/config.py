@@ -22,7 +22,7 @@ config = Group("config", help=t("Montre et contrôle la configuration.", "Shows 
 @as_json
 @home_option
 def path(as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader config path``."""
     file = _home(home).config
     if as_json:
         output.print_json({"path": str(file), "exists": file.exists()})
@@ -36,7 +36,7 @@ def path(as_json: bool, home: Path | None) -> None:
 @as_json
 @home_option
 def show(as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader config show``."""
     from vitale_reader.daemon.config import load, shown
 
     settings = shown(load(_home(home).config))
@@ -50,7 +50,7 @@ def show(as_json: bool, home: Path | None) -> None:
 @as_json
 @home_option
 def check(as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader config check``."""
     from vitale_reader.daemon import startup
     from vitale_reader.daemon.config import in_file, load, readable_by_others
 

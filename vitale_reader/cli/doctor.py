@@ -59,7 +59,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 @as_json
 @home_option
 def doctor(as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs the command ``vitale-reader doctor``."""
     findings = list(_look(home))
     if as_json:
         output.print_json({"healthy": all(one.state != "wrong" for one in findings), "findings": findings})
@@ -147,7 +147,7 @@ def _touch(connection: "Connection") -> None:
 
 
 def _parts(place: Home) -> Iterator[Finding]:
-    """What is not installed, where no daemon can tell it."""
+    """Lists missing parts of the installation, where no daemon can."""
     from vitale_reader.daemon.config import load
 
     if error := missing_part("daemon", "the daemon"):

@@ -15,7 +15,7 @@ keys = Group("keys", help=t("Montre et renouvelle les clés de signature.", "Sho
 @as_json
 @daemon_options
 def show(as_json: bool, home: Path | None, address: str | None, pairing: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader keys show``."""
     with to_daemon(home, address, pairing) as daemon:
         jwks = daemon.keys()
     if as_json:
@@ -32,7 +32,7 @@ def show(as_json: bool, home: Path | None, address: str | None, pairing: Path | 
 @as_json
 @daemon_options
 def rotate(as_json: bool, home: Path | None, address: str | None, pairing: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader keys rotate``."""
     with to_daemon(home, address, pairing) as daemon:
         kid = daemon.rotate_keys()
     if as_json:

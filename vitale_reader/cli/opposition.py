@@ -46,7 +46,7 @@ name_option = click.option(
 @as_json
 @home_option
 def import_(file: Path, name: str, as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader opposition import``."""
     from vitale_reader.daemon.issuing.opposition import replace, serials_of
 
     with file.open(encoding="utf-8", errors="strict") as lines:
@@ -70,7 +70,7 @@ def import_(file: Path, name: str, as_json: bool, home: Path | None) -> None:
 @as_json
 @home_option
 def list_(as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader opposition list``."""
     found = _summaries(home)
     if as_json:
         output.print_json({"lists": found})
@@ -86,7 +86,7 @@ def list_(as_json: bool, home: Path | None) -> None:
 @as_json
 @home_option
 def status(as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader opposition status``."""
     found = _summaries(home)
     entries, newest = sum(one.entries for one in found), max((one.imported_at for one in found), default=None)
     if as_json:
@@ -108,7 +108,7 @@ def status(as_json: bool, home: Path | None) -> None:
 @as_json
 @home_option
 def clear(name: str, every: bool, as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader opposition clear``."""
     from vitale_reader.daemon.issuing import opposition as lists
 
     count = beside(

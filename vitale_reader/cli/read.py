@@ -89,7 +89,7 @@ def read(
     address: str | None,
     pairing: Path | None,
 ) -> None:
-    """The command."""
+    """Runs the command ``vitale-reader read``."""
     if submit is not None and (media or readers):
         raise click.UsageError(t("--submit n'attend aucun lecteur.", "--submit waits for no reader."))
     with to_daemon(home, address, pairing) as daemon:
@@ -120,7 +120,7 @@ def read(
 
 
 def scanned(stream: BinaryIO) -> str | bytes:
-    """What was scanned: one line where somebody types, or an imager does; else all there is. Text where it is text."""
+    """Reads a scan: one line from a terminal (typed or scanned), else the whole input. It is text where possible."""
     content = stream.readline(MOST_SCANNED) if output.interactive(stream) else stream.read(MOST_SCANNED)
     try:
         return content.decode()
@@ -138,7 +138,7 @@ def on_progress(tell: Callable[[str], None]) -> Callable[[PresentationProgress],
 
 
 def show(found: "Presentation", *, as_json: bool, with_token: bool, pretty: bool = True) -> None:
-    """Prints a presentation."""
+    """Prints a presentation as a table or as JSON."""
     if as_json:
         output.print_json({"token": found.token, "claims": found.claims, "verified": True}, pretty=pretty)
         return

@@ -17,7 +17,7 @@ __all__ = ["describe", "named", "readers"]
 
 
 def describe(reader: Reader) -> str:
-    """What is in a reader, in words."""
+    """Describes the content of a reader in words."""
     states = {
         "empty": t("vide", "empty"),
         "present": t("carte présente", "card present"),
@@ -38,7 +38,7 @@ def named(reader: Reader) -> str:
 @as_json
 @daemon_options
 def readers(watch: bool, as_json: bool, home: Path | None, address: str | None, pairing: Path | None) -> None:
-    """The command."""
+    """Runs the command ``vitale-reader readers``."""
     with to_daemon(home, address, pairing) as daemon:
         if watch:
             _follow(daemon, as_json=as_json)

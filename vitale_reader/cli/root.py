@@ -17,7 +17,7 @@ speak()
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a command is, and its one line of help in French and in English."""
+    """Place of a command, and its one line of help in French and in English."""
 
     place: str
     fr: str

@@ -46,7 +46,7 @@ __all__ = ["serve"]
 @as_json
 @home_option
 def serve(mode: str | None, drivers: tuple[str, ...], tls_port: int | None, as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs the command ``vitale-reader serve``."""
     gc.disable()  # what a start makes is kept: to collect it 150 times over finds nothing
     try:
         _serve(mode, drivers, tls_port, as_json=as_json, home=home)

@@ -56,7 +56,7 @@ def verify(
     address: str | None,
     pairing: Path | None,
 ) -> None:
-    """The command."""
+    """Runs the command ``vitale-reader verify``."""
     from vitale_reader.client.verification import verify as verify_token
 
     if token == "-":  # noqa: S105  not a secret but a place

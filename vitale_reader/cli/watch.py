@@ -57,7 +57,7 @@ def watch(
     address: str | None,
     pairing: Path | None,
 ) -> None:
-    """The command."""
+    """Runs the command ``vitale-reader watch``."""
     chosen = cast("tuple[Scope, ...]", scopes)
     with to_daemon(home, address, pairing) as daemon:
         if unclaimed:

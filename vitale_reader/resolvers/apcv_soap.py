@@ -1,8 +1,8 @@
 """The resolver ``apcv-soap``: the apCV authentication service of the GIE SESAM-Vitale, in the shape that is public.
 
 It was never tried against the real service: that needs a CPS, a referenced software (IDAM) and a licence, which the
-site brings. What is public of the service is its actions, its namespaces and the members of its context; what is not
-(its fault codes, how rights travel) is configured, or read by a plug-in.
+site brings. The public parts of the service are its actions, its namespaces and the members of its context. The others
+(its fault codes, the format of rights) are configured, or read by a plug-in.
 
 ``[apcv.options]``::
 
@@ -97,7 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ApcvSoapResolver(Resolver):
-    """Resolves by SOAP."""
+    """Resolver that calls the apCV service by SOAP."""
 
     name = "apcv-soap"
     reach = CONNECT
@@ -139,7 +139,7 @@ class ApcvSoapResolver(Resolver):
         )
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Ends the connections to the service."""
         await self._client.aclose()
 
     async def resolve(self, string: bytes, *, nonce: str) -> Resolution:
@@ -147,11 +147,11 @@ class ApcvSoapResolver(Resolver):
         return self._resolution(await self._call(envelope.AUTHENTICATE, self._donnees(string)))
 
     async def restore(self, identifiant: str) -> Resolution:
-        """``restituerContexteApCV``."""
+        """Restores a context by ``restituerContexteApCV``."""
         return self._resolution(await self._call(envelope.RESTORE, identifiant))
 
     async def release(self, identifiant: str) -> None:
-        """``detruireContexteApCV``."""
+        """Releases a context by ``detruireContexteApCV``."""
         await self._call(envelope.RELEASE, identifiant)
 
     async def _call(self, operation: str, value: str) -> envelope.Answer:
@@ -200,7 +200,7 @@ class ApcvSoapResolver(Resolver):
         )
 
     def _origin(self, answer: envelope.Answer, rights: Rights) -> Origin:
-        """What the service is: simulated by its own word, whatever is configured; else by the configuration."""
+        """Returns the origin: simulated if the service declares it, else as configured."""
         if rights.origin == "simulated" or answer.body.find(f".//{{{simulator_rights.NAMESPACE}}}*") is not None:
             return "simulated"
         return rights.origin if rights.origin != "unknown" else self._settings.origin

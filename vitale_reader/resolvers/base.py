@@ -1,4 +1,4 @@
-"""What a resolver is: the interface behind which a licensed online service turns an apCV string into a context.
+"""Resolver interface: a licensed online service turns an apCV string into a context.
 
 Rules that every resolver keeps:
 

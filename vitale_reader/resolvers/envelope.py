@@ -1,8 +1,8 @@
 """The envelopes of the apCV authentication service: SOAP 1.2 with WS-Addressing and WS-Security, in and out; pure.
 
 The actions, namespaces and names below are those that integrators have published. The names of the elements around
-``ProfessionnelSante`` and ``Donnees``, and those around the three members of ``ContexteApCVRepType``, are not public:
-the operation's own name is written, and any are accepted.
+``ProfessionnelSante`` and ``Donnees``, and around the three members of ``ContexteApCVRepType``, are not public. The
+operation's own name is written, and any name is accepted.
 """
 
 import datetime as dt
@@ -35,7 +35,7 @@ TOKEN_CHARACTERS: Final = 32_768
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks, by the site's configuration: the practitioner, and the software (``LPS``) with its IDAM number."""
+    """Identity of the sender: the practitioner, and the software (``LPS``) with its IDAM number."""
 
     identifiant_facturation: str
     code_specialite: str
@@ -107,7 +107,7 @@ def build(request: Request, sender: Sender, assertion: bytes) -> bytes:
 
 
 def parse(content: bytes, message_id: str) -> Answer | Fault:
-    """What an answer says.
+    """Parses the answer to a request.
 
     Args:
         content: what the service sent, already bounded.

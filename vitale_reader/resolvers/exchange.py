@@ -14,7 +14,7 @@ ANSWERS = frozenset({200, 400, 500})
 
 
 async def post(client: httpx.AsyncClient, url: str, content: bytes, action: str) -> bytes:
-    """What a service answers to a SOAP 1.2 request.
+    """Posts a SOAP 1.2 request and returns the service's answer.
 
     Args:
         client: follows no redirects, keeps no connections and takes no cookies.
@@ -23,8 +23,8 @@ async def post(client: httpx.AsyncClient, url: str, content: bytes, action: str)
         action: goes into the content type, as SOAP 1.2 has it.
 
     Raises:
-        ResolverUnavailable: it does not answer, or not with SOAP of reasonable size; ``data.sent`` is False where it
-            could not even be reached, the variant is ``unreadable`` where it answered something else.
+        ResolverUnavailable: it does not answer, or not with SOAP of reasonable size. ``data.sent`` is False where it
+            could not even be reached; the variant is ``unreadable`` for any other answer.
         ResolverRefused: it refused access by an HTTP status of its own.
     """
     headers = {"Content-Type": f'{CONTENT_TYPE}; charset=utf-8; action="{action}"', "Accept-Encoding": "identity"}

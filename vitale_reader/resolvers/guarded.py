@@ -5,9 +5,9 @@
   tried again after any ``resolver_unavailable``, since repeating them changes nothing. No attempt begins in the last
   ``reach`` seconds of the limit: it could be cut off while it is still unknown whether anything was sent.
 - After ``FAILURES`` failures in a row the circuit opens: for ``PAUSE`` seconds calls fail at once, so that the patient
-  is told at once to take out the card. Then one call is let through as a probe; it closes the circuit, or opens it
-  for another pause. A refusal is an answer: it closes the circuit. ``release`` is never the probe: a patient may wait
-  for the next call.
+  can take out the card without waiting. Then one call is let through as a probe; it closes the circuit, or opens it for
+  another pause. A refusal is an answer: it closes the circuit. ``release`` is never the probe: a patient may wait for
+  the next call.
 - What comes is distrusted: a record larger than any family's, or another context than was asked for, is unreadable.
 """
 
@@ -63,11 +63,11 @@ class Circuit(msgspec.Struct):
         self.probing = True
 
     def succeeded(self) -> None:
-        """The service answered."""
+        """Records that the service answered."""
         self.failures, self.opened_at, self.probing = 0, None, False
 
     def failed(self, now: float) -> bool:
-        """The service did not answer; whether the circuit opened by this."""
+        """Records that the service did not answer; true if this opened the circuit."""
         self.failures += 1
         was_open, self.probing = self.opened_at is not None, False
         if was_open or self.failures >= FAILURES:
@@ -120,7 +120,7 @@ class GuardedResolver:
         )
 
     async def resolve(self, string: bytes, *, nonce: str) -> Resolution:
-        """As ``Resolver.resolve``, within the limit."""
+        """Calls ``Resolver.resolve``, within the limit."""
 
         async def work() -> Resolution:
             return _bounded(await self._resolver.resolve(string, nonce=nonce))
@@ -128,7 +128,7 @@ class GuardedResolver:
         return await self._call(work, _nothing_was_sent)
 
     async def restore(self, identifiant: str) -> Resolution:
-        """As ``Resolver.restore``, within the limit; the context has the name that was asked for."""
+        """Calls ``Resolver.restore``, within the limit; the context keeps the name that was asked for."""
 
         async def work() -> Resolution:
             resolution = _bounded(await self._resolver.restore(identifiant))
@@ -139,7 +139,7 @@ class GuardedResolver:
         return await self._call(work, _always)
 
     async def release(self, identifiant: str) -> None:
-        """As ``Resolver.release``, within the limit."""
+        """Calls ``Resolver.release``, within the limit."""
         await self._call(lambda: self._resolver.release(identifiant), _always, may_probe=False)
 
     def _state(self) -> Literal["none", "ready", "degraded", "open"]:

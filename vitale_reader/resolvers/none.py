@@ -15,7 +15,7 @@ class NoResolver(Resolver):
     resolves = False
 
     async def open(self) -> None:
-        """Nothing to do.
+        """Does nothing: there is no service.
 
         Raises:
             ConfigurationInvalid: there are options, which would be without effect.
@@ -24,10 +24,10 @@ class NoResolver(Resolver):
             raise ConfigurationInvalid("the resolver none has no options", data={"path": "apcv.options"})
 
     async def close(self) -> None:
-        """Nothing to do."""
+        """Does nothing: no connection is open."""
 
     async def resolve(self, string: bytes, *, nonce: str) -> NoReturn:
-        """Never asked for.
+        """Raises; the daemon never asks for it.
 
         Raises:
             ResolverUnavailable: always.
@@ -35,7 +35,7 @@ class NoResolver(Resolver):
         raise ResolverUnavailable("no resolver is configured", data={"sent": False})
 
     async def restore(self, identifiant: str) -> NoReturn:
-        """There are no contexts.
+        """Raises: there are no contexts.
 
         Raises:
             ContextUnknown: always.
@@ -43,7 +43,7 @@ class NoResolver(Resolver):
         raise ContextUnknown("no resolver is configured")
 
     async def release(self, identifiant: str) -> NoReturn:
-        """There are no contexts.
+        """Raises: there are no contexts.
 
         Raises:
             ContextUnknown: always.

@@ -1,7 +1,7 @@
-"""The two plug-ins of a SOAP resolver: who asks (an assertion of the practitioner's card), and what a context says.
+"""Plug-ins of a SOAP resolver: the assertion of the practitioner's card, and the rights of a context.
 
-Both are plug-ins because neither can be public: an assertion is signed by a CPS, with software that is licensed for it,
-and the format in which rights travel beside a context is known to licensees only.
+Both are plug-ins because neither can be public. A CPS signs the assertion, with software that is licensed for it. The
+format of rights beside a context is known to licensees only.
 """
 
 import abc
@@ -47,7 +47,7 @@ class AssertionProvider(Protocol):
 
 
 class Rights(msgspec.Struct, frozen=True, kw_only=True):
-    """What an answer says beside its context; see ``Resolution``."""
+    """Rights that an answer brings beside its context; see ``Resolution``."""
 
     __repr__ = concealed
 
@@ -67,12 +67,12 @@ class RightsReader(abc.ABC):
     simulated: ClassVar[bool] = False
 
     def __init__(self, options: Mapping[str, object]) -> None:
-        """Stores the options."""
+        """Stores the options without using them."""
         self.options = options
 
     @abc.abstractmethod
     def read(self, body: Element) -> Rights:
-        """What the body of an answer says; no rights where there are none.
+        """Reads the rights in the body of an answer, if it has any.
 
         Raises:
             ResolverUnavailable: there are some that cannot be understood; the variant is ``unreadable``.

@@ -1,7 +1,7 @@
 """Plug-ins by name, as names of places: nothing of a resolver is imported before it is asked for.
 
-A package of somebody else adds one by an entry point, ``NAME = package.module:Class``, in one of three groups:
-``vitale_reader.resolvers``, ``vitale_reader.assertions`` (who asks) and ``vitale_reader.rights`` (what a context says).
+Another package adds one by an entry point, ``NAME = package.module:Class``. The group is ``vitale_reader.resolvers``,
+``vitale_reader.assertions`` (the sender's identity) or ``vitale_reader.rights`` (the rights of a context).
 """
 
 from importlib.metadata import EntryPoint, entry_points

@@ -19,12 +19,12 @@ NAMESPACE = "urn:vitale-reader:sim:apcv:1"
 
 
 class SimulatorRights(RightsReader):
-    """Reads ``sim:droits``."""
+    """Reader of the element ``sim:droits``."""
 
     simulated = True
 
     def read(self, body: Element) -> Rights:
-        """What ``sim:droits`` says.
+        """Returns the rights in ``sim:droits``.
 
         Raises:
             ResolverUnavailable: it is there, and is not what it should be.

@@ -66,7 +66,7 @@ class Capture(abc.ABC):
         """
 
     def cancel(self) -> None:  # noqa: B027 - most cannot be cancelled
-        """Has a call that waits return soon, where that is possible; may be called from another thread."""
+        """Makes a waiting call return soon, where that is possible; may be called from another thread."""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -133,7 +133,7 @@ class Feed:
         return 0.0 if since is None else now - since
 
     def end(self) -> None:
-        """Has the thread let go of the camera and end, as soon as the call returns that it is in."""
+        """Makes the thread release the camera and end, once its current call returns."""
         with self._changed:
             self._ended = True
             capture = self._capture

@@ -151,7 +151,7 @@ def _indexed(address: CameraAddress) -> CameraPlace:
 
 
 def _stream(address: CameraAddress) -> CameraPlace:
-    """Without the name, the password and the query that may stand in a URL."""
+    """Returns a URL without the name, the password and the query that may stand in it."""
     parts = urlsplit(address.where)
     host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
     shown = f"{parts.scheme}://{host}{parts.path}"
@@ -159,7 +159,7 @@ def _stream(address: CameraAddress) -> CameraPlace:
 
 
 def _usb_names(device: Path) -> tuple[str, str]:
-    """By make and serial number, and by make and socket; both say which camera of a device that has several it is."""
+    """Names a device by make and serial number, and by make and socket; a device may have several cameras."""
     usb = device.parent
     make = f"{_text(usb / 'idVendor')}:{_text(usb / 'idProduct')}"
     number = _text(device / "bInterfaceNumber")

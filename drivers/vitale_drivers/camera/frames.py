@@ -1,6 +1,6 @@
 """Processing of one camera's pictures: their liveness, the codes in them, and the preview.
 
-Pictures for people are made only while somebody is to be read, at the pace that was ordered, and are not kept.
+Previews are made only while a request waits, at the pace that was ordered, and are not kept.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,14 +66,14 @@ class FramePipeline:
         self._preview_at = 0.0
 
     def open(self, *, simulated: bool) -> None:
-        """A camera opens; a program may show the same picture for as long as it likes."""
+        """Starts anew when a camera opens; a program may show the same picture for as long as it likes."""
         self._decoder = self._make_decoder()
         self._liveness = Liveness(0.0 if simulated else self._settings.still, self._settings.dark)
         self._damaged = 0
         self.is_sure = self._dark = False
 
     def close(self) -> None:
-        """Forgets the pictures when the camera closes."""
+        """Drops the decoder when the camera closes."""
         self._decoder = None
 
     def examine(self, shot: Shot) -> Pixels | None:

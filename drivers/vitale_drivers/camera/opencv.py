@@ -80,7 +80,7 @@ class CvPicture:
                 return pixels if pixels.ndim == 2 else None
 
     def jpeg(self) -> bytes | None:
-        """At most 640 pixels wide, in colour where that costs nothing; None where the picture is damaged."""
+        """Encodes at most 640 pixels of width, in colour where that costs nothing; None for a damaged picture."""
         image = _from_jpeg(self.pixels, cv2.IMREAD_REDUCED_COLOR_2) if self.form == "mjpg" else None
         if image is None:
             image = self.pixels if self.form == "bgr" else self.grey()
@@ -172,7 +172,7 @@ def _wishes(settings: CameraSettings) -> list[int]:
 
 
 def _raw(source: cv2.VideoCapture) -> Form:
-    """Has pictures delivered as the camera makes them, where they can be read like that."""
+    """Asks for pictures as the camera makes them, where they can be decoded."""
     code = int(source.get(cv2.CAP_PROP_FOURCC))
     form = _FORMS.get(code.to_bytes(4, "little", signed=code < 0).decode("latin-1"))
     if form is None or not source.set(cv2.CAP_PROP_CONVERT_RGB, 0):

@@ -1,4 +1,4 @@
-"""One camera, plugged or not: the thread that opens it while somebody is to be read, and reports what it sees.
+"""One camera, plugged or not: the thread that opens it while a request waits, and reports what it sees.
 
 Orders from other threads wait in a queue; the thread alone decides and reports. Pictures come from a feed with a thread
 of its own, since the calls of the binding may take any time: an order never waits for one. While no picture is needed,
@@ -219,7 +219,7 @@ class CameraReader(ReaderThread[Order]):
     # ── how the camera is ──
 
     def _stand_by(self) -> None:
-        """The camera is not needed: whether it would work is not known, unless this user may not even open it."""
+        """Closes a camera that no request needs. Its fitness is then unknown, unless this user may not open it."""
         self._forget_view()
         self._retry_at = 0.0
         refusal = None if self._place is None else self._bus.refused(self._place)
@@ -232,7 +232,7 @@ class CameraReader(ReaderThread[Order]):
         self._tell(self._view.leave())
 
     def _fail(self, error: ReaderError) -> None:
-        """The feed has ended, or is given up."""
+        """Handles the end of the feed."""
         self._close()
         self._view.leave()
         now = time.monotonic()
@@ -243,7 +243,7 @@ class CameraReader(ReaderThread[Order]):
             self.status.remind()
 
     def _move(self, place: CameraPlace | None) -> None:
-        """The camera is somewhere, or nowhere any more."""
+        """Records a new place of the camera, or its absence."""
         if place is None:
             self._close()
             self._view.leave()

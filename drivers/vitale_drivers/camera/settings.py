@@ -29,8 +29,8 @@ class CameraAddress:
     """Address at which cameras are searched.
 
     Attributes:
-        kind: ``auto`` for all cameras of the system; ``node`` for a device of Video4Linux; ``index`` for the place in
-            the order of a system without other names; ``file`` for a video; ``url`` for a stream.
+        kind: ``auto`` for all cameras; ``node`` for a device of Video4Linux; ``index`` for the place in the order of
+            the system; ``file`` for a video; ``url`` for a stream.
         where: the path, the number or the URL; empty for ``auto``.
     """
 

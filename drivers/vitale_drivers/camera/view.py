@@ -167,7 +167,7 @@ class CameraView:
                 del self._codes[other]
 
     def _pass_over(self, now: float) -> None:
-        """Of the candidates, those that were not seen lately are gone, if others are seen now."""
+        """Ends candidates that were not seen lately, if others are seen now."""
         candidates = self._candidates(now)
         if any(self._codes[key].last == now for key in candidates):
             for key in candidates:
@@ -191,7 +191,7 @@ class CameraView:
         self._presence.came(self._codes[key].medium or "")
 
     def _end(self) -> list[Report]:
-        """Also between two codes of one phone: whoever follows the reader learns that a presence ended."""
+        """Ends a presence, also between two codes of one phone, so that each presence has its end."""
         if self._current is None:
             return []
         self._current = None
@@ -215,7 +215,7 @@ class CameraView:
         return [*reports, presented]
 
     def _ambiguous(self, rivals: Sequence[bytes], now: float) -> list[Report]:
-        """Told once they were in view together: one that came after the other was last seen may replace it."""
+        """Reports codes that were in view together; one that came after the other was last seen may replace it."""
         codes = [self._codes[key] for key in rivals]
         together = max(code.first for code in codes) <= min(code.last for code in codes)
         if self._told_several or not together or not self._presence.wanted(now, _ALL):

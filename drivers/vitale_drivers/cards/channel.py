@@ -1,4 +1,4 @@
-"""From a reading script to a card over any connection: what the transport leaves to its caller is done here.
+"""Exchange of a reading script with a card over any connection, with the tasks that a transport leaves to its caller.
 
 Rules (ISO/IEC 7816-4 §5.3.4, ISO/IEC 7816-3 §12.2):
 

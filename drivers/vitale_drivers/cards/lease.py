@@ -45,13 +45,13 @@ class CardLease:
         return Task(presence, run, self._failed, reads=False, lease=self)
 
     def extend(self, until: float) -> None:
-        """It ends at ``until``, of ``time.monotonic()``, whatever was said before."""
+        """Moves the end to ``until``, of ``time.monotonic()``, later or sooner."""
         with self._changed:
             self._until = until
             self._changed.notify_all()
 
     def add(self, command: Transmit) -> None:
-        """Some APDUs for the card; once the lease has ended they are answered with that."""
+        """Queues APDUs for the card; after the end of the lease they are answered with an error."""
         with self._changed:
             if self._why is None:
                 self._commands.append(command)
@@ -106,7 +106,7 @@ class CardLease:
         return why
 
     def _failed(self, error: VitaleError) -> Report:
-        """The card was not obtained, or was lost with its reader."""
+        """Ends the lease: the card was not obtained, or was lost with its reader."""
         self.end("reader" if isinstance(error, ReaderError) else "card")
         why = self._finish()
         if self._held:

@@ -41,7 +41,7 @@ class Picture:
 
     @property
     def whole(self) -> View:
-        """Returns the whole picture, in grey."""
+        """View of the whole picture."""
         return View(self.grey)
 
     @cached_property

@@ -52,7 +52,7 @@ class Region:
 
     @property
     def edges(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom."""
+        """Edges of the region: left, top, right, bottom."""
         return self.left, self.top, self.right, self.bottom
 
     @property
@@ -61,7 +61,7 @@ class Region:
         return max(self.right - self.left, self.bottom - self.top)
 
     def widened(self, share: float, width: int, height: int) -> "Region":
-        """Larger on each side by a share of its longer side, within a picture of this size."""
+        """Widens the region on each side by a share of its longer side, within a picture of this size."""
         more = round(self.side * share)
         return Region(
             max(0, self.left - more),
@@ -72,7 +72,7 @@ class Region:
 
 
 def halved(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Half as high and half as wide; each pixel is the mean of four."""
+    """Halves height and width; each pixel is the mean of four."""
     rows, columns = grey.shape[0] // 2, grey.shape[1] // 2
     even = grey[: rows * 2, : columns * 2]
     return np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)

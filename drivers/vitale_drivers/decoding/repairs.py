@@ -18,7 +18,7 @@ NOISE = 0.005
 
 
 def sharpened(pixels: Grey, radius: float, amount: float) -> Grey:
-    """Against blur, defocus and motion: what differs from its surroundings differs more.
+    """Sharpens against blur, defocus and motion: differences from the surroundings grow.
 
     Args:
         pixels: the picture.
@@ -30,7 +30,7 @@ def sharpened(pixels: Grey, radius: float, amount: float) -> Grey:
 
 
 def thresholded(pixels: Grey, parts: int, offset: int) -> Grey:
-    """Against low contrast, glare and bands: black is what is darker than the mean around it.
+    """Thresholds against low contrast, glare and bands: a pixel darker than the mean around it is black.
 
     Args:
         pixels: the picture.
@@ -43,12 +43,12 @@ def thresholded(pixels: Grey, parts: int, offset: int) -> Grey:
 
 
 def smoothed(pixels: Grey) -> Grey:
-    """Against noise and the grid of a screen."""
+    """Smooths noise and the grid of a screen."""
     return np.asarray(cv2.GaussianBlur(pixels, (3, 3), 0), dtype=np.uint8)
 
 
 def deblurred(pixels: Grey, radius: float) -> Grey:
-    """Against strong blur: undoes a Gaussian of this standard deviation, as far as noise lets it (Wiener's filter)."""
+    """Undoes a Gaussian blur of this standard deviation, as far as noise permits (Wiener's filter)."""
     height, width = pixels.shape
     side = cv2.getOptimalDFTSize(max(height, width) + 2 * EDGE)
     below, right = side - height - EDGE, side - width - EDGE

@@ -104,7 +104,7 @@ class Field:
             self._emit(self._carry_out(task))
 
     def leave(self) -> None:
-        """The reader goes: whatever is there is there no more."""
+        """Ends all presences: the reader goes."""
         self._forget()
         self._reader = msgspec.structs.replace(self._reader, state="empty", medium=None, error=None)
 
@@ -260,7 +260,7 @@ class Field:
     # ── what is told ──
 
     def _end(self) -> None:
-        """The presence is over."""
+        """Ends the presence, and reports the reader empty."""
         self._forget()
         self._show(state="empty")
 

@@ -46,7 +46,7 @@ class Activation(NamedTuple):
 
 
 def _activation(fsci: int, fwi: int) -> Activation:
-    """From the indices; those reserved for the future stand for the largest frame and the default time."""
+    """Decodes the indices; those reserved for the future stand for the largest frame and the default time."""
     return Activation(_FSC[min(fsci, 8)], _FWT_UNIT * 2 ** (fwi if fwi < 15 else _DEFAULT_FWI))
 
 
@@ -108,7 +108,7 @@ class GenericLink(Link):
             raise MediumUnreadable("the phone gives blocks that are none") from error
 
     def present(self) -> bool:
-        """Has the phone acknowledge an empty block."""
+        """Asks the phone to acknowledge an empty block."""
         if self._protocol is None:
             return False
         self._end, self._room = time.monotonic() + _PRESENCE_LIMIT, MAX_ANSWER
@@ -130,7 +130,7 @@ class GenericLink(Link):
             raise ReaderUnavailable("the reader does not answer any more") from error
 
     def cancel(self) -> None:
-        """There are no means; the limits of the calls end them."""
+        """Does nothing: there are no means, and the limits of the calls end them."""
 
     def close(self) -> None:
         """Lets go of the reader."""

@@ -107,7 +107,7 @@ class Pn53xLink(Link):
             self._field = True
 
     def cancel(self) -> None:
-        """Only a serial line can be woken; over USB the limit of the command ends it."""
+        """Wakes a serial line; over USB the limit of the command ends it."""
         tty = getattr(self._chip.transport, "tty", None)
         if tty is not None:
             tty.cancel_read()
@@ -168,12 +168,12 @@ class Pn53xLink(Link):
         return _checked(bytes(answer))
 
     def _abandon(self) -> None:
-        """Has a phone that does not end start anew."""
+        """Restarts a phone that does not end."""
         self._field = True
         self.quiet()
 
     def _answers_or_raise(self) -> None:
-        """After a disturbance: whether the chip itself still answers, to the command that it always takes."""
+        """Checks that the chip itself still answers after a disturbance, by a command that it always takes."""
         try:
             self._chip.send_ack()  # §6.2.1.3: has the chip give up what it is at
             self._chip.get_firmware_version()

@@ -52,7 +52,7 @@ class NfcReader(PluggedReader[Order, NfcPlace, Link]):
 
     @property
     def wanted(self) -> bool:
-        """True if somebody is to be read here."""
+        """True if a request waits for a tap here."""
         return self._presence.wanted(time.monotonic(), _MEDIA)
 
     def serve(self, device: Link) -> None:

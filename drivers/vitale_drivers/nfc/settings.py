@@ -30,7 +30,7 @@ class NfcAddress:
 
     Attributes:
         kind: ``usb`` for readers on USB, of any make unless ``vid`` and ``pid`` are given; ``serial`` for a PN532 on
-            the serial line ``path``; ``udp`` for nfcpy's stand-in for a reader, for tests.
+            the serial line ``path``; ``udp`` for nfcpy's stand-in.
     """
 
     kind: Literal["usb", "serial", "udp"]
@@ -44,7 +44,7 @@ class NfcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Attributes:
         devices: addresses: ``usb``, ``usb:054c:06c1``, ``tty:USB0:pn532``, ``com:3:pn532``, ``udp:localhost:54321``, or
-            the path of a serial port with a PN532 (``/dev/serial/by-id/…``, optionally after ``pty:``).
+            the path of a serial port with a PN532 (``/dev/serial/by-id/…``).
         profiles: the TOML texts of the profiles, tried in this order; nothing can be read without.
         poll: pause between two looks into an empty field.
         watch: pause between two looks whether what was read is still there.

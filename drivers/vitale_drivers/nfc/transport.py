@@ -17,7 +17,7 @@ _RANDOM = 0x08
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something in the field.
+    """Target in the field.
 
     Attributes:
         uid: its identifier (PUPI of type B).
@@ -80,7 +80,7 @@ class Link(abc.ABC):
 
     @abc.abstractmethod
     def cancel(self) -> None:
-        """Has a call that waits return soon; may be called from another thread."""
+        """Makes a waiting call return soon; may be called from another thread."""
 
     @abc.abstractmethod
     def close(self) -> None:

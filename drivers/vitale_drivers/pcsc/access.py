@@ -63,7 +63,7 @@ class Desk(Protocol):
         ...
 
     def look(self) -> None:
-        """Has the state of the reader asked for."""
+        """Requests the state of the reader."""
         ...
 
 

@@ -136,7 +136,7 @@ class Context(Protocol):
         ...
 
     def rouse(self, reader: str) -> None:
-        """Has the service look for a card in a reader that it holds for empty, and power it.
+        """Makes the service look for a card in a reader that it takes for empty, and power it.
 
         Raises:
             MediumRemoved: the reader is empty.

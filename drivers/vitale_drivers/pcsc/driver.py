@@ -143,7 +143,7 @@ class PcscDriver(Driver):
             self._emit(Health(state="ok"))
 
     def service_down(self, error: ReaderUnavailable) -> None:
-        """The service does not answer."""
+        """Reports that the service does not answer."""
         if self._well:
             self._well = False
             self._emit(Health(state="degraded", problem=Problem.of(error)))

@@ -32,19 +32,19 @@ class Watcher(Protocol):
         ...
 
     def service_down(self, error: ReaderUnavailable) -> None:
-        """The service does not answer; told at each attempt."""
+        """Notifies at each attempt that the service does not answer."""
         ...
 
     def plugged(self, context: Context, state: ReaderState) -> None:
-        """A reader is there that was not there before."""
+        """Notifies of a new reader."""
         ...
 
     def unplugged(self, name: str, error: VitaleError) -> None:
-        """A reader is not there any more; ``error`` says why."""
+        """Notifies that a reader is gone; ``error`` is the reason."""
         ...
 
     def observed(self, state: ReaderState) -> None:
-        """A reader's state as it is now."""
+        """Notifies of a reader's present state."""
         ...
 
 

@@ -1,6 +1,6 @@
 """One PC/SC reader: what clients see of it, what is to be done there, and the thread that does it.
 
-The thread has a PC/SC context of its own: the service carries out the calls of one context one after the other, and a
+The thread has a PC/SC context of its own. The service carries out the calls of one context one after the other, and a
 card that hangs must not block the other readers. Another program may hold a transaction for any time, and PC/SC waits
 for it without a limit. That wait is in this thread, while a timer gives the answer.
 
@@ -216,7 +216,7 @@ class Slot:
                         self.finish(task, task.failed(LeaseExpired("ended before the card was held")))
 
     def remove(self, error: VitaleError) -> None:
-        """The reader went, and takes what was to be done with it along."""
+        """Removes the reader, and drops its tasks."""
         with self._changed:
             while tasks := self._open_tasks():  # the end of a lease begins the reading that waited for it
                 for task in tasks:
@@ -237,7 +237,7 @@ class Slot:
     # ── told by the thread: the interface Desk ──
 
     def grant(self, task: Task) -> bool:
-        """The transaction was obtained; whether the task still wants it."""
+        """Grants the transaction to the task; true if the task still wants it."""
         with self._changed:
             self._drop_timer(task)
             self._busy = False
@@ -291,7 +291,7 @@ class Slot:
             return None if ended else self._state
 
     def look(self) -> None:
-        """Has the state of the reader asked for."""
+        """Requests the state of the reader."""
         self._look()
 
     def _run(self) -> None:
@@ -425,7 +425,7 @@ class Slot:
             self._emit(ReaderChanged(reader=shown))
 
     def _wake(self) -> None:
-        """Has the thread look again, and begins the reading that may have become due."""
+        """Makes the thread look again, and begins a reading that has become due."""
         self._changed.notify_all()
         # What is due while the card is leased is read afterwards.
         if self._leases or not self._presence.due(time.monotonic()):

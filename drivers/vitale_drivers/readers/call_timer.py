@@ -1,4 +1,4 @@
-"""Since when a thread has been inside one call of a binding, so that one that does not return is seen from another."""
+"""Duration of a thread's current call of a binding, so that another thread detects a call that does not return."""
 
 import time
 from collections.abc import Generator
@@ -8,7 +8,7 @@ __all__ = ["CallTimer"]
 
 
 class CallTimer:
-    """Since when the thread of a reader has been in a call of the binding."""
+    """Timer of the current call of a reader's thread."""
 
     def __init__(self) -> None:
         self._since: float | None = None

@@ -85,7 +85,7 @@ class PollingDriver(Driver, Generic[ReaderT]):
     # ── told by the worker ──
 
     def arm(self, command: Arm) -> None:
-        """Has every reader read, also those that come later."""
+        """Arms every reader, also those that come later."""
         with self._lock:
             self._armed = command
             self._order(command)

@@ -11,7 +11,7 @@ __all__ = ["HealthOfReaders"]
 
 
 class HealthOfReaders:
-    """The readers that are there and cannot be used; any thread may tell.
+    """Faults of the readers that are present; thread-safe.
 
     Args:
         emit: is told a ``Health`` that is another one than before.
@@ -25,7 +25,7 @@ class HealthOfReaders:
         self._errors: dict[str, ReaderError] = {}
 
     def tell(self, reader: str, error: ReaderError | None) -> None:
-        """A reader is there and cannot be used; None: it is well, or gone."""
+        """Records the fault of a reader; None: it is well, or gone."""
         with self._lock:
             before = self.health
             if error is None:
@@ -38,7 +38,7 @@ class HealthOfReaders:
 
     @property
     def health(self) -> Health:
-        """That of the first reader, for there is but one to be told."""
+        """Health of the first faulty reader: the driver has room for one."""
         if not self._errors:
             return self._well
         reader, error = min(self._errors.items())

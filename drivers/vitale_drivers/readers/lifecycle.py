@@ -52,7 +52,7 @@ class OpenDevice(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Has a call that waits return soon; may be called from another thread, and twice."""
+        """Makes a waiting call return soon; may be called from another thread, and twice."""
 
     def close(self) -> None:
         """Lets go of the device; it may be gone already."""
@@ -122,13 +122,13 @@ class ReaderThread(abc.ABC, Generic[OrderT]):
         self._thread.start()
 
     def order(self, order: OrderT) -> None:
-        """Has an order carried out; returns at once."""
+        """Queues an order for the thread; returns at once."""
         with self.changed:
             self.orders.append(order)
             self.changed.notify_all()
 
     def end(self) -> None:
-        """Has the thread end; nothing is reported any more."""
+        """Makes the thread end; nothing is reported any more."""
         with self.changed:
             self.closed = True
             self.changed.notify_all()
@@ -201,19 +201,19 @@ class PluggedReader(ReaderThread[OrderT], Generic[OrderT, PlaceT, DeviceT]):
 
     @abc.abstractmethod
     def abandon(self, error: ReaderError) -> bool:
-        """Drops what waited for the device, and answers it; returns whether somebody was armed for it meanwhile."""
+        """Drops what waited for the device, and answers it; returns whether a request was armed for it meanwhile."""
 
     @property
     @abc.abstractmethod
     def wanted(self) -> bool:
-        """True if somebody is to be read here."""
+        """True if a request waits for this reader."""
 
     def is_stuck(self, now: float) -> bool:
         """True if it has been in one call for longer than any may take."""
         return self.timer.elapsed(now) > self.stuck_after
 
     def end(self) -> None:
-        """Has the thread end, also one that waits for the device."""
+        """Makes the thread end, also one that waits for the device."""
         with self.changed:
             super().end()
             if self._device is not None:

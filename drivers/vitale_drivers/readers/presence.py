@@ -30,7 +30,7 @@ class Presence:
         self.media = frozenset(media)
 
     def left(self) -> None:
-        """Nothing is there any more."""
+        """Records that the medium has left."""
         self.number += 1
         self.media = frozenset()
         self._begun = self._again = False

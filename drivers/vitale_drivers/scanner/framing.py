@@ -58,7 +58,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Something that is no scan: too long, or without an end or a beginning."""
+    """Bytes that are no scan: too long, or without an end or a beginning."""
 
     why: Literal["too-long", "incomplete"]
 

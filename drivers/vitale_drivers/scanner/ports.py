@@ -136,7 +136,7 @@ class SerialLine:
             raise ReaderGone("the port is no more") from error
 
     def cancel(self) -> None:
-        """Has ``read`` return. On Windows one that is only about to begin is missed: the caller tries again."""
+        """Makes ``read`` return. On Windows one that is only about to begin is missed: the caller tries again."""
         with suppress(*PortFaults):
             self._serial.cancel_read()
 

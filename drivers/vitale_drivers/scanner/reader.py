@@ -47,7 +47,7 @@ class ScannerReader(PluggedReader[Order, ScannerPlace, Line]):
 
     @property
     def wanted(self) -> bool:
-        """True if somebody is to be read here."""
+        """True if a request waits for a scan here."""
         return self._scans.wanted
 
     def order(self, order: Order) -> None:
@@ -87,11 +87,11 @@ class ScannerReader(PluggedReader[Order, ScannerPlace, Line]):
                 self._scans.expire()
 
     def abandon(self, error: ReaderError) -> bool:
-        """Forgets what lay there; who was armed meanwhile was told at once."""
+        """Forgets the held scan; a request meanwhile was answered at once."""
         self._scans.leave()
         return False
 
     def _pause(self, lines: LineReader) -> float | None:
-        """For how long there is nothing to do unless bytes come; None: for good."""
+        """Returns the seconds until something is due without new bytes; None: nothing is."""
         due = [instant for instant in (lines.due, self._scans.due) if instant is not None]
         return max(0.0, min(due) - time.monotonic()) if due else None

@@ -8,9 +8,9 @@ Rules, beside those of ``base``:
 - Two scans that arrive together are two: each is dealt with like one that came by itself, in their order. So the first
   goes to who asked first, and the second to who waits next, if anybody does.
 - A code that comes again within ``repeat`` seconds is the same scan: imagers in a stand go on telling what they see.
-- A code that certainly is no patient's is reported (``failed``) to a request that waits, or that arrives in the next
-  half second: an order to arm takes its time. Otherwise it is ignored, and so is a line that was too long. An
-  incomplete line is reported as a ``retry``, since scanning it again may succeed.
+- A code that certainly is no patient's is reported (``failed``) to a request that waits. The same holds for a request
+  in the next half second: an order to arm takes its time. Otherwise it is ignored, and so is a line that was too long.
+  An incomplete line is reported as a ``retry``, since scanning it again may succeed.
 - More scans in a second than anyone can make are noise: they are reported once as garbled, and dropped, so that they
   delay no other reading.
 - An opaque string that is no text is an apCV's only where the imager identifies a QR code; otherwise a wrong speed made
@@ -103,15 +103,15 @@ class Scans:
 
     @property
     def wanted(self) -> bool:
-        """True if somebody is to be read here."""
+        """True if a request waits for a scan here."""
         return self._presence.wanted(self._clock(), _MEDIA)
 
     def appear(self, reader: Reader) -> None:
-        """The reader is there, as was told already."""
+        """Takes the reader, which was reported already."""
         self._reader = reader
 
     def leave(self) -> None:
-        """The reader is gone, and what lay there with it."""
+        """Forgets the reader, and the scan held there."""
         self._held = self._refused = None
         self._last = b""
         self._presence.left()
@@ -128,7 +128,7 @@ class Scans:
         self._presence.disarm()
 
     def take(self, event: LineEvent) -> None:
-        """Something came from the imager."""
+        """Takes an event of the imager's framing."""
         if self._is_noise():
             return
         match event:

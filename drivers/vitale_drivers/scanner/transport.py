@@ -29,7 +29,7 @@ class Line(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Has ``read`` return, also one that begins right after; may be called from another thread, and twice."""
+        """Makes ``read`` return, also one that begins right after; may be called from another thread, and twice."""
         ...
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ class SimulatedAssertion:
     simulated: bool = True
 
     def __init__(self, options: Mapping[str, object]) -> None:
-        """Stores the options."""
+        """Stores the options without using them."""
         self.options = options
 
     async def assertion(self) -> bytes:

@@ -1,4 +1,4 @@
-"""What the simulated service knows: the phones of a scenario, the strings used, the contexts open.
+"""State of the simulated service: the phones of a scenario, the strings used, the contexts open.
 
 No clock, no randomness, no network; it may be asked by several threads.
 

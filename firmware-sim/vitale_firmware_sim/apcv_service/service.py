@@ -19,7 +19,7 @@ by ``behave`` while it runs:
 ``past-context``      a context that has ended already
 ====================  =============================================================================
 
-``down``, ``closed``, ``garbage`` and ``html`` stand for something in front of the service, and use no string up; in all
+``down``, ``closed``, ``garbage`` and ``html`` stand for something in front of the service, and use up no string. In all
 others the service has done its part, whatever became of its answer.
 """
 
@@ -114,7 +114,7 @@ class ApcvService:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """URL at which the service listens."""
         if self._server is None:
             raise RuntimeError("the service is not running")
         return f"http://127.0.0.1:{self._server.server_port}/apcv"

@@ -1,8 +1,8 @@
 """The envelopes of the simulated service: SOAP 1.2 with WS-Addressing, in the shape that integrators have published.
 
-A request: ``Action`` (WS-Addressing) names what is asked; the header has WS-Security with a SAML assertion, and
-``ContexteLPS``; the body has, in the namespace of apCV authentication, ``ProfessionnelSante`` and ``Donnees`` (the
-string), or ``Identifiant`` (the context). The names of the elements around these are not public: any is accepted.
+A request: ``Action`` (WS-Addressing) names the operation; the header has WS-Security with a SAML assertion, and
+``ContexteLPS``. The body has ``ProfessionnelSante`` and ``Donnees`` (the string), or ``Identifiant`` (the context), in
+the namespace of apCV authentication. The names of the elements around these are not public: any is accepted.
 
 An answer: ``dateFinValidite``, ``identifiant``, ``tokenApCV`` in the same namespace; beside them one element of ours,
 since the public shape does not say how rights travel: ::
@@ -10,11 +10,11 @@ since the public shape does not say how rights travel: ::
     <sim:droits xmlns:sim="urn:vitale-reader:sim:apcv:1" origine="simulated" au="2026-11-22T01:00:00Z"
                 delegataire="PAUL MERLE-ESSAI">{"assure": …, "beneficiaires": […], "porteur": 0}</sim:droits>
 
-Its text is the uniform record in JSON; ``au`` is when the rights were as told; ``delegataire`` is absent where the
-phone was presented by its owner.
+Its text is the uniform record in JSON. ``au`` is the time at which the rights were valid. ``delegataire`` is absent
+where the owner presented the phone.
 
-A refusal: a SOAP 1.2 fault, ``Sender`` (HTTP 400), with a subcode ``sim:CODE`` of the table in ``contexts.py``, a
-French reason, and ``<sim:erreur code="CODE"/>`` in its detail.
+A refusal: a SOAP 1.2 fault, ``Sender`` (HTTP 400), with a subcode ``sim:CODE`` of the table in ``contexts.py``. It has
+a French reason, and ``<sim:erreur code="CODE"/>`` in its detail.
 """
 
 import datetime as dt

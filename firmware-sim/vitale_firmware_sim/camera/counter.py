@@ -1,4 +1,4 @@
-"""What a webcam at the counter of a pharmacy sees behind a phone, and what tempts a decoder in it though it is no code.
+"""Background of a webcam at a pharmacy's counter, with patterns that mislead a decoder though they are no code.
 
 Nothing here decodes: bars have widths that no symbology has, and squares of modules are noise.
 """

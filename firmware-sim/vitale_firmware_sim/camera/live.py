@@ -1,7 +1,7 @@
 """A network camera in software, and who stands before it: what it shows is changed while it runs.
 
-It is open in any program that opens MJPEG over HTTP. Frames are rendered before they are shown, so that sending them
-takes next to nothing; a few of each scene take turns, for no two frames of a real sensor are alike.
+Any program that opens MJPEG over HTTP can open it. Frames are rendered before they are shown, so that sending them
+takes little time. A few of each scene take turns, for no two frames of a real sensor are alike.
 """
 
 import itertools
@@ -91,7 +91,7 @@ class LiveCamera:
 
     @property
     def connections(self) -> int:
-        """How many watch now."""
+        """Number of open connections."""
         return self._server.connections
 
     # ── what is before it ────────────────────────────────────────────────────────────────────────────────────────
@@ -105,7 +105,7 @@ class LiveCamera:
         self._turn_to(self._shots_of(self._scene(what)), repeat=True)
 
     def clear(self) -> None:
-        """Nobody is before the camera, from the next frame on."""
+        """Shows an empty counter from the next frame on."""
         self.show(replace(scene("plain", seed=self._seed, payload=b""), phone=False))
 
     def play(self, frames: Iterable[Frame]) -> None:
@@ -139,7 +139,7 @@ class LiveCamera:
     # ── what was sent ────────────────────────────────────────────────────────────────────────────────────────────
 
     def sent_at(self, payload: bytes) -> float | None:
-        """When the first frame with this code was handed to a socket; None where none was yet."""
+        """Time at which the first frame with this code was handed to a socket; None before that."""
         with self._changed:
             return self._sent.get(payload)
 

@@ -1,4 +1,4 @@
-"""What lens, sensor and compression do to a picture; each a pure function of the picture, numbers and a seed.
+"""Effects of lens, sensor and compression on a picture: pure functions of the picture, numbers and a seed.
 
 Pictures between lens and sensor are ``float32``, 0 to 255, with gamma 2: the square of a value is light.
 """
@@ -31,7 +31,7 @@ def line(length: float, angle: float) -> Kernel:
 
 
 def disc(radius: float) -> Kernel:
-    """What an open lens makes of a point out of focus: every place of a disc alike."""
+    """Returns the blur of a point out of focus under an open lens: a uniform disc."""
     span = np.arange(-radius, radius + 0.25, 0.25)
     rows, columns = np.meshgrid(span, span, indexing="ij")
     inside = rows**2 + columns**2 <= radius**2
@@ -79,7 +79,7 @@ def moire(u: Values, v: Values, depth: Values, *, colour: bool) -> Values:
 
 
 def exposed(values: Picture, scene: Scene, lamps: Values | None, random: np.random.Generator) -> Picture:
-    """From what the lens lets through to what the sensor gives: light, exposure, spilling, bands, noise."""
+    """Turns the light of the lens into the sensor's picture: light, exposure, spilling, bands, noise."""
     light = np.square(values, dtype=np.float32)
     light *= np.float32(scene.exposure / 255**2)
     if lamps is not None:
@@ -100,7 +100,7 @@ def exposed(values: Picture, scene: Scene, lamps: Values | None, random: np.rand
 
 
 def compressed(picture: Picture, quality: int) -> Picture:
-    """As it comes back from JPEG of so much quality (1 to 95)."""
+    """Compresses and decompresses by JPEG of so much quality (1 to 95)."""
     stored = io.BytesIO()
     Image.fromarray(picture).save(stored, "JPEG", quality=quality)
     return np.asarray(Image.open(stored))

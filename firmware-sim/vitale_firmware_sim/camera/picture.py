@@ -70,7 +70,7 @@ def render(scene: Scene, *, size: tuple[int, int] = SIZE, seed: int = 0, colour:
 
 
 def corners(scene: Scene, size: tuple[int, int] = SIZE) -> Corners | None:
-    """Where the corners of the code are in the frame of a scene; None where there is no code."""
+    """Returns the corners of the code in the frame of a scene; None where there is no code."""
     if not scene.phone or not scene.payload:
         return None
     half = len(code_modules(scene.payload, scene.level)) / 2
@@ -88,7 +88,7 @@ def scenes(
     size: tuple[int, int] = SIZE,
     colour: bool = False,
 ) -> Iterator[Frame]:
-    """So many frames of a kind, each with another payload; see ``scene`` for the kinds.
+    """Yields frames of a kind, each with another payload; see ``scene`` for the kinds.
 
     Raises:
         ConfigurationInvalid: there is no such kind or severity.
@@ -107,7 +107,7 @@ def empty_scene(seed: int = 0) -> Scene:
 def empty_scenes(
     count: int = 10, seed: int = 0, *, size: tuple[int, int] = SIZE, colour: bool = False
 ) -> Iterator[Frame]:
-    """So many frames without any code, and with much that tempts a decoder."""
+    """Yields frames without any code, and with much that tempts a decoder."""
     for number in range(count):
         yield Frame(render(empty_scene(seed + number), size=size, seed=seed + number, colour=colour))
 
@@ -134,7 +134,7 @@ def _pose(scene: Scene, size: tuple[int, int]) -> Pose:
 
 
 def _matrix(scene: Scene, drawn: Texture, size: tuple[int, int]) -> Matrix:
-    """From pixels of the texture to pixels of the frame; the middle of the code is the origin of the pose."""
+    """Maps pixels of the texture to pixels of the frame; the middle of the code is the origin of the pose."""
     left, top, side = drawn.code
     middle = (left + side / 2, top + side / 2)
     to_modules = np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, drawn.scale]]) / drawn.scale
@@ -219,7 +219,7 @@ def _finely(sampled: Image.Image, drawn: Texture, matrix: Matrix, box: Box) -> N
 
 
 def _transformed(source: Image.Image, matrix: Matrix, box: Box, samples: int) -> Image.Image:
-    """What is seen of a source in a box of the frame, with so many samples a pixel each way."""
+    """Returns the view of a source in a box of the frame, with so many samples a pixel each way."""
     left, top, right, bottom = box
     # Pillow asks backwards, from samples to the source, and adds half a sample itself.
     back = inverse(matrix) @ np.array([[1 / samples, 0, left], [0, 1 / samples, top], [0, 0, 1]])

@@ -1,4 +1,4 @@
-"""Where a flat thing before a pinhole camera is seen: the projection of a plane, and its way back."""
+"""Projection of a plane before a pinhole camera, and its inverse."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _FOCAL: Final = 0.87
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """How a plane lies: its origin is seen at ``at`` (pixels); angles in degrees; ``scale`` pixels a unit there."""
+    """Pose of a plane: its origin is seen at ``at`` (pixels); angles in degrees; ``scale`` pixels a unit there."""
 
     at: Point
     yaw: float
@@ -43,7 +43,7 @@ def projection(pose: Pose, width: int) -> Matrix:
 
 
 def inverse(matrix: Matrix) -> Matrix:
-    """The way back."""
+    """Returns the projection from the picture back to the plane."""
     return _scaled(np.linalg.inv(matrix).astype(np.float64))
 
 
@@ -54,6 +54,6 @@ def _scaled(matrix: Matrix) -> Matrix:
 
 
 def seen(matrix: Matrix, points: Sequence[Point]) -> list[Point]:
-    """Where points of the plane are seen."""
+    """Projects points of the plane into the picture."""
     projected = np.column_stack((np.array(points, dtype=np.float64), np.ones(len(points)))) @ matrix.T
     return [(float(x / w), float(y / w)) for x, y, w in projected]

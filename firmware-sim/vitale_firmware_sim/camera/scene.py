@@ -1,4 +1,4 @@
-"""What stands before a simulated camera, as numbers; and the kinds of difficulty, each in three severities.
+"""Scene before a simulated camera, as numbers; and the kinds of difficulty, each in three severities.
 
 ======================  ===========================================================================
 ``plain``               a phone held well
@@ -199,7 +199,7 @@ def fitted(made: Scene, width: int) -> Scene:
 
 
 def _ordinary(random: np.random.Generator, payload: bytes) -> Scene:
-    """How people hold phones when nothing is wrong."""
+    """Draws a scene of a phone held without any difficulty."""
     return Scene(
         payload=payload,
         level="LM"[int(random.integers(2))],

@@ -27,7 +27,7 @@ _SKINS: Final = ((224, 178, 150), (198, 142, 110), (141, 92, 66), (95, 62, 46))
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a phone looks like.
+    """Appearance of a phone.
 
     Attributes:
         payload: what the code says; empty for a screen without a code.
@@ -148,7 +148,7 @@ class _Drawing:
         return Image.fromarray(values)
 
     def _shining(self, screen: Image.Image) -> Image.Image:
-        """From what is to be shown to the light that leaves the glass; white of screens is a little blue."""
+        """Turns the picture into the light that leaves the glass; white of screens is a little blue."""
         look = self._look
         light = look.black + (look.white - look.black) * (np.arange(256) / 255) ** 2
         tints = (0.95, 0.99, 1.0) if self._colour else (0.98,)

@@ -1,4 +1,4 @@
-"""What a webcam sees while a phone is shown to it: brought up, focused on, held by an unquiet hand, taken away.
+"""Frames of a webcam while a phone is shown to it: brought up, focused, held by an unsteady hand, taken away.
 
 ======================  =======================================================================
 ``presented``           comes up within half a second, is held for three, goes
@@ -38,7 +38,7 @@ _CLEAR_DEFOCUS: Final = 0.35
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """How a phone is shown. Times in seconds.
+    """Course of showing a phone. Times in seconds.
 
     Attributes:
         seconds: how long the sequence is.
@@ -157,7 +157,7 @@ class _Film:
         )
 
     def _away(self, at: float) -> float:
-        """How far the phone is from its place: 0 there, 1 out of the frame; it starts and stops softly."""
+        """Distance of the phone from its place: 0 there, 1 out of the frame; it starts and stops softly."""
         showing = self._showing
         come = min(max((at - showing.arrives) / showing.takes, 0), 1)
         gone = min(max((at - showing.leaves) / showing.takes, 0), 1)
@@ -173,7 +173,7 @@ class _Film:
         return self._scene.at[0] + x * shake + 0.15 * away, self._scene.at[1] + y * shake * height + 1.1 * away
 
     def _defocus(self, at: float) -> float:
-        """An autofocus goes too far, comes back and settles."""
+        """Simulates an autofocus, which goes too far, comes back and settles."""
         settled = self._showing.focus
         since = at - self._showing.arrives - self._showing.takes / 2
         if settled <= 0 or since >= settled:

@@ -42,7 +42,7 @@ class MjpegServer:
 
     @property
     def url(self) -> str:
-        """Where the stream is, once it was opened."""
+        """URL of the stream, once it was opened."""
         return f"http://127.0.0.1:{self.port}{_PATH}"
 
     def open(self) -> None:
@@ -68,7 +68,7 @@ class MjpegServer:
 
     @property
     def connections(self) -> int:
-        """How many watch now."""
+        """Number of open connections."""
         return 0 if self._server is None else len(self._server.connections)
 
     def _stream(self, connection: socket.socket, gone: threading.Event) -> None:
@@ -140,4 +140,4 @@ class _Handler(BaseHTTPRequestHandler):
         self._owner.watch(self.connection)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name of the parent
-        """Nothing: what is asked of a simulator is nobody's business."""
+        """Logs nothing: requests to a simulator stay private."""

@@ -1,6 +1,6 @@
 """A Vitale 2 in software: an ISO/IEC 7816-4 card as a state machine, bytes in and bytes out, with the manners of T=0.
 
-Under T=0 a command carries data or asks for data, never both: what a case 4 command gives waits for GET RESPONSE
+Under T=0 a command carries data or asks for data, never both. The answer to a case 4 command waits for GET RESPONSE
 (``61xx``), and a wrong Le is answered with the right one (``6Cxx``). Le 00 and ``61 00`` mean 256.
 """
 
@@ -23,7 +23,7 @@ _INCOMING = _CHANGES | {_SELECT, 0x20, 0x24, 0x2C, 0x22, 0x2A, 0x82, 0x88}
 
 
 class VirtualCard(Protocol):
-    """What a link or a driver needs of a card."""
+    """Interface of a card for a link or a driver."""
 
     def reset(self) -> bytes:
         """Powers the card up, or resets it; the ATR, empty if the card stays mute."""
@@ -77,7 +77,7 @@ class Card:
         return self.image.atr
 
     def release(self) -> None:
-        """Nothing waits here."""
+        """Does nothing: this card never waits."""
 
     def transmit(self, apdu: bytes) -> bytes:
         """Answers a command; whatever the bytes are, the answer is a response APDU."""
@@ -149,7 +149,7 @@ class Card:
         raise _Refusal(StatusWord.FILE_OR_APPLICATION_NOT_FOUND)
 
     def _find_child_application(self, data: bytes) -> tuple[int, File | None]:
-        """The applications have names only; none has a file identifier."""
+        """Finds nothing: the applications have names only, no file identifier."""
         if len(data) != 2:
             raise _Refusal(StatusWord.WRONG_LENGTH)
         raise _Refusal(StatusWord.FILE_OR_APPLICATION_NOT_FOUND)
@@ -234,7 +234,7 @@ class Card:
         raise _Refusal(StatusWord.NO_CURRENT_EF if self._file is None else StatusWord.COMMAND_INCOMPATIBLE_WITH_FILE)
 
     def _change(self, _command: _Tpdu) -> Response:
-        """Nobody writes to this card."""
+        """Refuses: this card cannot be written."""
         raise _Refusal(StatusWord.SECURITY_STATUS_NOT_SATISFIED)
 
 

@@ -128,7 +128,7 @@ class SimulatedCardDriver(Driver):
             self._emit(Leased(id=command.id, problem=Problem(ReaderGone.reason)))
 
     def unlease(self, command: Unlease) -> None:
-        """Ends a lease."""
+        """Ends a lease of a card."""
         if reader := self._by_id(command.reader):
             reader.unlease(command)
 
@@ -141,7 +141,7 @@ class SimulatedCardDriver(Driver):
         return ""
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends the readers' threads."""
         if self._control is not None:
             self._control.close()
         for reader in self._readers.values():
@@ -180,7 +180,7 @@ class SimulatedCardDriver(Driver):
         self._reader(reader).plug()
 
     def unplug(self, reader: str) -> None:
-        """The reader goes, with what is in it.
+        """Unplugs a reader, with the card in it.
 
         Raises:
             ConfigurationInvalid: no such reader.

@@ -1,8 +1,8 @@
 """A private PC/SC service with virtual readers, for tests and demonstrations: never the machine's own.
 
-pcscd has its socket at a fixed path. Here it runs in a mount namespace of its own, where that path is a folder of ours,
-and clients find it through ``PCSCLITE_CSOCK_NAME``, which must be set before libpcsclite is first used in a process.
-Linux with pcscd, vsmartcard-vpcd and util-linux only. vpcd listens on every interface of the machine, which cannot be
+pcscd has its socket at a fixed path. Here it runs in a mount namespace of its own, where that path is a folder of ours.
+Clients find it through ``PCSCLITE_CSOCK_NAME``, which must be set before libpcsclite is first used in a process. Linux
+with pcscd, vsmartcard-vpcd and util-linux only. vpcd listens on every interface of the machine, which cannot be
 changed: run this for tests and demonstrations, not on a desk.
 
 Debian's pcscd does not read its configuration of serial readers again (``pcscd --hotplug`` was tried: it minds USB
@@ -49,8 +49,8 @@ class PcscService:
     Args:
         directory: an empty folder for its socket, configuration and log; a short path, as Unix sockets need (108
             bytes).
-        readers: the virtual readers by name, each with two slots. "Virtual PCD" is seen by programs as "Virtual PCD
-            00 00" and "Virtual PCD 00 01"; other names should begin alike, since that is how drivers know a simulation.
+        readers: the virtual readers by name, each with two slots. Programs see "Virtual PCD" as "Virtual PCD 00 00" and
+            "Virtual PCD 00 01". Other names should begin alike, since drivers recognise a simulation by that.
     """
 
     def __init__(self, directory: Path, readers: Sequence[str] = ("Virtual PCD",)) -> None:
@@ -96,8 +96,8 @@ class PcscService:
 
         Raises:
             ToolMissing: pcscd, unshare or vpcd is not installed; ``data.remedy`` is the command that installs it.
-            ReaderUnavailable: it did not start; ``data.log`` is the path of its log, ``data.said`` its last line, and
-                ``data.refused`` is "namespace" where the system lets nobody have a mount namespace.
+            ReaderUnavailable: it did not start; ``data.log`` is the path of its log, ``data.said`` its last line.
+                ``data.refused`` is "namespace" where the system denies a mount namespace.
         """
         if self._process is not None:
             return
@@ -191,7 +191,7 @@ class PcscService:
 
 
 def virtual_reader_library() -> Path:
-    """Where vpcd's reader driver is installed.
+    """Returns the path of vpcd's installed reader driver.
 
     Raises:
         ToolMissing: it is not installed.

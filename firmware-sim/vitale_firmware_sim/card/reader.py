@@ -71,7 +71,7 @@ class SimulatedReader:
                     self._thread.start()
 
     def unplug(self) -> None:
-        """The reader goes, and takes what is in it along."""
+        """Unplugs the reader, with the card in it."""
         with self._changed:
             if self._plugged:
                 self._end_leases("reader")
@@ -113,7 +113,7 @@ class SimulatedReader:
             self._presence.disarm()
 
     def transmit(self, command: Transmit) -> None:
-        """Passes raw APDUs to the card, for the holder of a lease or for nobody."""
+        """Passes raw APDUs to the card, with or without a lease."""
         with self._changed:
             if not command.lease:
                 self._try(transmission(self._presence.number, command))
@@ -132,7 +132,7 @@ class SimulatedReader:
             self._try(lease.task(self._presence.number, lambda: self._atr))
 
     def unlease(self, command: Unlease) -> None:
-        """Ends a lease."""
+        """Ends a lease of the card."""
         with self._changed:
             if lease := self._leases.get(command.id):
                 lease.end("released")

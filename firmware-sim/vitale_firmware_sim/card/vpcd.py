@@ -161,9 +161,9 @@ class VpcdLink:
 class _Slot:
     """The contacts of a slot: what vpcd's messages do to a card.
 
-    vpcd asks for the ATR over and over, to see whether a card is there at all, powered or not; the card itself is only
-    reset with the power. vpcd has no word for a card without ATR: it is there until it is to answer under power, and
-    then hangs up and comes back, which PC/SC understands as a mute card.
+    vpcd asks for the ATR over and over, to detect a card, powered or not; the card itself is only reset with the power.
+    vpcd has no word for a card without ATR. Such a card is there until it has to answer under power, then hangs up and
+    comes back, which PC/SC takes for a mute card.
     """
 
     def __init__(self, card: VirtualCard) -> None:

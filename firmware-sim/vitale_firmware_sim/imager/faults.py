@@ -39,7 +39,7 @@ _SENT_AT: Final = 9600
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How an imager is set up.
+    """Configuration of an imager, with its faults.
 
     Attributes:
         prefix: what it sends before each scan.
@@ -77,7 +77,7 @@ NO_FAULTS = ImagerFaults()
 
 
 def framed(data: bytes, symbology: str, behaviour: Behaviour, faults: ImagerFaults = NO_FAULTS) -> bytes:
-    """What an imager sends for a code.
+    """Returns the bytes that an imager sends for a code.
 
     Args:
         data: the content of the code.
@@ -93,7 +93,7 @@ def framed(data: bytes, symbology: str, behaviour: Behaviour, faults: ImagerFaul
 
 
 def misread(data: bytes, sent: int, heard: int) -> bytes:
-    """What a UART makes of bytes (8N1) that are sent at one speed when it listens at another.
+    """Returns the bytes (8N1) as a UART reads them that listens at another speed.
 
     It waits for the line to fall, and looks at the middle of each of the ten bits that it expects from there.
     """

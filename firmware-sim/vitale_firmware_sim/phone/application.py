@@ -6,8 +6,8 @@ Refusals are ``PhoneRefusal`` with ``data.state`` and one of these words in ``da
 ``data.left``), ``biometrics_off``, ``nobody``, ``delegation_too_long``, ``delegation_unknown``, ``delegation_ended``.
 
 Public facts behind it: enrolment and its 48 hours, age 16 and an account of one's own, the France Identité short cut,
-code or biometrics, delegation, receipts for seven days. How long it stays unlocked, and how often the QR code renews,
-is not public: those figures are the simulator's.
+code or biometrics, delegation, receipts for seven days. The time it stays unlocked and the renewal of the QR code are
+not public: those figures are the simulator's.
 """
 
 import datetime as dt
@@ -34,7 +34,7 @@ _MINORITY: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class QrCode:
-    """What the screen shows: the string, and when the next one takes its place (seconds since the epoch)."""
+    """Code on the screen: the string, and its end (seconds since the epoch)."""
 
     string: bytes = field(repr=False)
     renews_at: float
@@ -42,7 +42,7 @@ class QrCode:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """That the phone ``holder`` may present for the owner of the phone ``owner``, until ``until`` (epoch seconds)."""
+    """Delegation: the phone ``holder`` may present for the owner of ``owner``, until ``until`` (epoch seconds)."""
 
     owner: str
     holder: str
@@ -51,7 +51,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a consultation was billed, as its patient sees it: when (epoch seconds), with whom, how much (cents)."""
+    """Receipt of a consultation, as its patient sees it: time (epoch seconds), practitioner, amount (cents)."""
 
     at: float
     practitioner: str = field(repr=False)
@@ -191,7 +191,7 @@ class Phone:
         return self._sealer.seal(self._handle(now), self._random)
 
     def qr(self, now: float) -> QrCode:
-        """What the screen shows; the string stays the same until it renews itself.
+        """Returns the code on the screen; its string stays the same until it renews itself.
 
         Raises:
             PhoneRefusal: as for ``tap``.
@@ -272,7 +272,7 @@ class Phone:
         self._receipts.append(receipt)
 
     def receipts(self, now: float) -> tuple[Receipt, ...]:
-        """Those of the last seven days, oldest first.
+        """Receipts of the last seven days, oldest first.
 
         Raises:
             PhoneRefusal: ``not_now`` while it is not unlocked.

@@ -40,7 +40,7 @@ _TAG: Final = 0x5E
 
 
 class PhoneRefusal(LocalError):
-    """The phone does not do what was asked of it; ``data.state`` is its state, ``data.why`` a word of ``phone.py``.
+    """The phone refuses; ``data.state`` is its state, ``data.why`` a reason of ``phone.py``.
 
     Without a reason of its own: it is the simulator's, and not in the catalogue.
     """
@@ -103,7 +103,7 @@ class PhoneCard:
         return contactless_atr(self._historical)
 
     def release(self) -> None:
-        """Nothing waits here."""
+        """Does nothing: this card never waits."""
 
     def transmit(self, apdu: bytes) -> bytes:
         """Answers a command; whatever the bytes are, the answer is a response APDU."""
@@ -176,7 +176,7 @@ class PhoneCard:
 
 
 def contactless_atr(historical: bytes) -> bytes:
-    """The ATR of an ISO/IEC 14443-4 type A card, by PC/SC part 3 §3.1.3.2.3.1: made by the reader from the ATS.
+    """Builds the ATR of an ISO/IEC 14443-4 type A card from its ATS, as a reader does (PC/SC part 3 §3.1.3.2.3.1).
 
     Args:
         historical: the historical bytes of the ATS, at most 15.

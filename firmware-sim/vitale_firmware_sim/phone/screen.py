@@ -65,7 +65,7 @@ def screen_code(phone_user: PhoneUser, now: float) -> QrCode:
 
 
 class ScreenState(msgspec.Struct, frozen=True):
-    """What the page is told.
+    """State of the screen, as the page receives it.
 
     Attributes:
         screen: ``shown`` or ``locked``.
@@ -146,11 +146,11 @@ class PhoneScreen:
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """URL of the page."""
         return f"http://{self._hosts[0]}{self._base}"
 
     def showing(self) -> ScreenState:
-        """What the phone shows now; a phone that refuses, because a delegation has ended, is shown locked."""
+        """Returns the state of the screen; a phone that refuses, because a delegation has ended, is shown locked."""
         if self._locked:
             return ScreenState("locked")
         with self._lock:
@@ -268,7 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=False)
 
     def do_GET(self) -> None:
-        """An answer."""
+        """Answers with the page, the state or the picture."""
         self._answer(body=True)
 
     def _answer(self, *, body: bool) -> None:
@@ -283,4 +283,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name of the parent
-        """Nothing: the path may be the secret of it."""
+        """Logs nothing: the path may be the secret of the screen."""

@@ -53,7 +53,7 @@ _TIMES: Final[Mapping[PhoneState, tuple[float, Event]]] = {
 
 
 class PhoneStates:
-    """Where a phone is in the table.
+    """State of a phone in the table.
 
     Args:
         state: where it begins.
@@ -90,7 +90,7 @@ class PhoneStates:
         self._since = now
 
     def must_be_unlocked(self, now: float) -> None:
-        """For all that is shown or answered.
+        """Refuses unless the phone is unlocked, as for all that is shown or answered.
 
         Raises:
             PhoneRefusal: ``not_now``.
@@ -99,5 +99,5 @@ class PhoneStates:
             raise self.refusal("not_now")
 
     def refusal(self, why: str, **more: JsonValue) -> PhoneRefusal:
-        """The error for what the phone does not do."""
+        """The error for a refusal of the phone."""
         return PhoneRefusal(f"the phone is {self._state}: {why}", data={"state": self._state, "why": why, **more})

@@ -1,9 +1,9 @@
 """The strings of the simulated phones: sealed for the simulated service of the same scenario, opaque to everybody else.
 
-A string is ``VITALESIM.`` and base64url text around one AES-256-GCM message; its key comes from the scenario's secret,
-its content has one length whatever it says, so that neither bytes nor length tell anything. Like the real one, it means
-nothing without the service; unlike the real one, which is not public, its making is here to be read, and it says itself
-that it is simulated.
+A string is ``VITALESIM.`` and base64url text around one AES-256-GCM message, whose key comes from the scenario's
+secret. Its content has one length in all cases, so that neither bytes nor length reveal anything. Like the real one, it
+means nothing without the service. Unlike the real one, which is not public, its making can be read here, and it
+declares itself simulated.
 """
 
 import base64
@@ -34,7 +34,7 @@ class StringUnknown(Exception):
 
 
 class Handle(msgspec.Struct, frozen=True, array_like=True):
-    """What is in a string.
+    """Content of a string.
 
     Attributes:
         owner: the phone id of the person whose rights are meant.

@@ -1,7 +1,7 @@
 """A card in the field of a reader: the states of ISO/IEC 14443-3, activation, and then ISO-DEP; frames in, frames out.
 
 Frames are without their CRC. The card works in a thread of its own, so that it can be slow, wait for its holder, or be
-torn away while the reader waits for it.
+torn away while the reader waits.
 """
 
 import queue
@@ -27,7 +27,7 @@ _PATIENCE: Final = 0.7
 
 
 class Target(VirtualCard, Protocol):
-    """What a reader needs of a card of type A."""
+    """Interface of a card of type A for a reader."""
 
     @property
     def uid(self) -> bytes:
@@ -52,7 +52,7 @@ class Target(VirtualCard, Protocol):
 
 @runtime_checkable
 class TargetB(VirtualCard, Protocol):
-    """What a reader needs of a card of type B."""
+    """Interface of a card of type B for a reader."""
 
     @property
     def atqb(self) -> bytes:
@@ -73,7 +73,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What comes back over the air; silence is no bytes."""
+    """Answer over the air; silence is no bytes."""
 
     data: bytes
     garbled: bool = False
@@ -120,7 +120,7 @@ class RfCard:
     # ── the field ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def power(self, *, on: bool) -> None:
-        """The field goes on or off; without it the card forgets everything."""
+        """Switches the field; without it the card forgets everything."""
         if on and self.phase is Phase.OFF:
             self.phase, self._halted = Phase.IDLE, False
             self._reset()

@@ -29,7 +29,7 @@ class RfError(Exception):
 
 
 class Wait(Protocol):
-    """How the firmware waits."""
+    """Wait of the firmware for a card."""
 
     def __call__(self, ready: Callable[[], bool], seconds: float | None) -> bool:
         """Returns True when ``ready()``, False after so many seconds; None waits without limit."""
@@ -37,7 +37,7 @@ class Wait(Protocol):
 
 
 class RfField:
-    """Up to two targets in the field; ``put`` and ``remove`` may come from any thread.
+    """Field with up to two targets; ``put`` and ``remove`` may come from any thread.
 
     Args:
         targets: what lies there from the start.
@@ -82,7 +82,7 @@ class RfField:
 
     @property
     def targets(self) -> tuple[Target | TargetB, ...]:
-        """What lies in the field now; a phone that tore itself away is not there."""
+        """Cards in the field now; a phone that withdrew itself is left out."""
         return tuple(card.target for card in self._cards)
 
     def wait_empty(self, timeout: float | None = None) -> bool:
@@ -97,7 +97,7 @@ class RfField:
     # ── the reader ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Has a reader told of each change, from the thread that makes it."""
+        """Notifies a reader of each change, from the thread that makes it."""
         self._listener = listener
 
     @property
@@ -154,7 +154,7 @@ class RfField:
 
 
 def _patiently(card: RfCard, seconds: float | None, wait: Wait) -> Answer:
-    """A card at work answers, or asks for more time before its frame waiting time is over, or the chip is faster."""
+    """Waits for a card at work: it answers, asks for more time, or misses its frame waiting time."""
     if seconds is not None and seconds <= card.patience:
         if not wait(card.done, seconds):
             raise RfError(TIMEOUT)

@@ -39,7 +39,7 @@ _NORMAL_MAX: Final = 254
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The other end has received, or, from the host while a command runs: stop it."""
+    """Acknowledgement by the receiver; from the host while a command runs, an order to stop it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The card's end of ISO/IEC 14443-4: blocks of the half-duplex protocol in, blocks out, command APDUs in between.
 
-The rules quoted are those of §7.5. The engine is pure: whoever moves the blocks also waits for the card and tells the
-engine that the answer is there (``finish``) or that it takes longer (``extend``). No answer is an empty block, since a
-card that does not understand stays silent.
+The rules quoted are those of §7.5. The engine is pure: its caller moves the blocks, waits for the card, and reports an
+answer (``finish``) or a delay (``extend``). No answer is an empty block, since a card that does not understand stays
+silent.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def ats_waiting_index(ats: bytes) -> int:
 
 
 class State(Enum):
-    """Where an exchange stands."""
+    """State of an exchange."""
 
     READY = "waiting for a block"
     WORKING = "the card works on a command"
@@ -107,7 +107,7 @@ class IsoDepCard:
         return b""
 
     def finish(self, answer: bytes, *, endless: bool = False) -> bytes:
-        """The card's answer is there: its first block.
+        """Takes the card's answer, and returns its first block.
 
         Args:
             answer: the response APDU.

@@ -20,7 +20,7 @@ _FROM_HOST, _FROM_CHIP = b"\xd4", b"\xd5"
 
 
 class _Aborted(Exception):
-    """The host has sent an ACK, or another command, while one was at work."""
+    """The host sent an ACK or another command during a command."""
 
 
 class Pn532Reader(SerialDevice):
@@ -85,7 +85,7 @@ class Pn532Reader(SerialDevice):
 
 
 class _Chip:
-    """The host interface: acknowledges, runs, answers, repeats, and stops when told."""
+    """Host interface: acknowledges, runs, answers, repeats, and stops on order."""
 
     def __init__(self, line: SerialLine, field: RfField, faults: NfcFaults, count: Callable[[], None]) -> None:
         self._line = line

@@ -15,7 +15,7 @@ MODULATION_A, MODULATION_F, MODULATION_B = 0b00, 0b10, 0b11
 
 
 class Registers:
-    """Sixteen bits of address, eight of value."""
+    """Registers of 16-bit addresses and 8-bit values."""
 
     def __init__(self) -> None:
         self._values: dict[int, int] = {_TX_CONTROL: 0x80, _VERSION: 0x80, _TX_MODE: _CRC_ON, _RX_MODE: _CRC_ON}
@@ -25,7 +25,7 @@ class Registers:
         return self._values.get(address, 0)
 
     def write(self, address: int, value: int) -> None:
-        """Sets a register."""
+        """Sets a register to a value."""
         self._values[address] = value
 
     @property
@@ -34,7 +34,7 @@ class Registers:
         return bool(self.read(_TX_CONTROL) & _FIELD)
 
     def show_field(self, *, on: bool) -> None:
-        """The antenna was turned on or off by a command."""
+        """Records that a command switched the antenna."""
         self._values[_TX_CONTROL] = self.read(_TX_CONTROL) & ~_FIELD | (_FIELD if on else 0)
 
     @property
@@ -43,9 +43,9 @@ class Registers:
         return self.read(_TX_MODE) & 0x03
 
     def modulate(self, framing: int) -> None:
-        """A command has set type and speed, 106 kbit/s with CRC."""
+        """Records the type that a command has set, at 106 kbit/s with CRC."""
         self._values[_TX_MODE] = self._values[_RX_MODE] = _CRC_ON | framing
 
     def leave_in_fifo(self, value: int) -> None:
-        """What the last exchange leaves behind."""
+        """Leaves the last byte of an exchange in the FIFO, already read."""
         self._values[_FIFO_DATA], self._values[_FIFO_LEVEL] = value, 0

@@ -1,4 +1,4 @@
-"""What the PN532 knows of the cards in its field: finding them, numbering them, and speaking with one at a time."""
+"""Cards in the PN532's field: finding them, numbering them, and exchanging with one at a time."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,7 @@ _PERIOD_SECONDS: Final = 0.15
 
 @dataclass(slots=True)
 class Settings:
-    """What SetParameters and RFConfiguration have set; the values are those after power-on.
+    """Settings made by SetParameters and RFConfiguration; the values are those after power-on.
 
     Attributes:
         automatic_rats: whether a card of type 4A is brought into ISO-DEP when it is found.
@@ -53,7 +53,7 @@ class _Known:
 
 
 class Targets:
-    """The numbered cards."""
+    """Cards found and numbered by the PN532."""
 
     def __init__(self, field: RfField, registers: Registers, settings: Settings, wait: Wait) -> None:
         self._field = field

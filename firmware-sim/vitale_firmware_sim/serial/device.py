@@ -1,4 +1,4 @@
-"""What simulated devices on a serial line have in common: a pseudo-terminal while they are plugged in, and its link."""
+"""Base of simulated devices on a serial line: a pseudo-terminal while they are plugged in, and its link."""
 
 import abc
 from pathlib import Path

@@ -1,8 +1,8 @@
 """The pseudo-terminal as a serial line: raw bytes at both ends, and, where wanted, as slow as a wire.
 
-A wire moves ten bits for a byte. Here bytes arrive all at once; whoever reads them waits until a wire would have
-brought the last one, and what is sent arrives when its last byte would. A wait that ends late is made up for by the
-next one, so errors do not add up.
+A wire moves ten bits for a byte. Here bytes arrive all at once. A reader waits until a wire would have brought the last
+one, and sent bytes arrive when the last one would. The next wait makes up for one that ends late, so errors do not add
+up.
 """
 
 import os
@@ -23,7 +23,7 @@ _LOOK: Final = 0.001
 
 
 class Unplugged(Exception):
-    """The line is no more."""
+    """The device was unplugged."""
 
 
 class SerialLine:

@@ -1,4 +1,4 @@
-"""The CPS, the health professional's own card: told apart from a patient's card by its ATR, and not read.
+"""CPS, the health professional's own card: recognised by its ATR, and not read.
 
 Sources of the ATRs: pcsc-tools ``smartcard_list.txt`` and ansforge/dops-cryptolib ``card-cps.c``.
 """

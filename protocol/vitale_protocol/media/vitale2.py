@@ -1,7 +1,7 @@
 """The carte Vitale: recognised by ATR; a Vitale 2's clear zone read by script, and said in the uniform record.
 
-Evidence, as read, with filler: ``identity``, the elementary file with ``65 {80 nom, 81 prénom, 82 date de naissance, 90
-nationalité}`` for each person; ``nir``, the one with ``65 {93 NIR}``, absent where the card does not give it.
+Evidence, as read, with filler. ``identity`` is the elementary file with ``65 {80 nom, 81 prénom, 82 date de naissance,
+90 nationalité}`` for each person. ``nir`` is the one with ``65 {93 NIR}``, absent where the card does not give it.
 
 Nothing here needs a PIN or a CPS, and nothing is authenticated: a forged card can say anything (``card-clear-read``).
 Sources of the facts: pcsc-tools (ATRs), cardpeek (applications, files, tags), Rufus and node readers (sequences).

@@ -4,10 +4,10 @@ Such an imager (HID, "keyboard wedge") presses keys, not characters. It presses 
 the machine reads them in another: ``IS01`` from an English imager becomes ``ISà&`` on a French machine. Caps lock adds
 to it: it swaps the case of letters, and on Windows with the French layout shifts every key.
 
-A repair is made only where exactly one of the known keyboard mismatches leads back to known content: an INS Datamatrix
-with its fields in order, a 2D-Doc with a signature, a string of the simulated phone, a NIR, or a text in base64url.
-Text that shows signs of a mismatch and is none of these is refused: passing it on would change an opaque string. All
-other text is left as it is.
+A repair is made only where exactly one of the known keyboard mismatches leads back to known content. That is an INS
+Datamatrix with its fields in order, a 2D-Doc with a signature, a string of the simulated phone, a NIR, or a text in
+base64url. Text that shows signs of a mismatch and is none of these is refused: passing it on would change an opaque
+string. All other text is left as it is.
 
 The tables are those of Windows' layouts "États-Unis" and "Français (traditionnel, AZERTY)", on which Linux' ``us`` and
 ``fr`` agree for these keys. Other layouts, and dead keys (``[`` and ``{`` on a French machine), are not undone.

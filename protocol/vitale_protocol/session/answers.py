@@ -56,7 +56,7 @@ class Answers:
         return request in self._pending
 
     def admit(self, request: RequestId, pending: Pending) -> None:
-        """A call came.
+        """Admits a call.
 
         Raises:
             LimitExceeded: too many are in flight.
@@ -97,7 +97,7 @@ class Answers:
         self._flush(batch)
 
     def forget(self) -> None:
-        """The session has ended: nobody waits any more."""
+        """Forgets all calls at the end of the session."""
         self._pending.clear()
 
     def _deliver(self, request: RequestId | None, batch: Batch | None, answer: bytes) -> None:

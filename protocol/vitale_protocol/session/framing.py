@@ -147,7 +147,7 @@ class NativeFraming(BoundedFraming):
 
 
 class MessageFraming(BoundedFraming):
-    """For transports that keep messages apart themselves (WebSocket text frames): ``data`` is one whole message."""
+    """Framing for transports with messages of their own (WebSocket text frames): ``data`` is one whole message."""
 
     def receive(self, data: bytes) -> list[bytes]:
         """Returns the data as one message."""

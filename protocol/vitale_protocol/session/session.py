@@ -3,10 +3,10 @@
 The table of ``states`` governs both ends. The server moves when it receives the call and when it replies, the client
 when it calls and when it receives the answer. What the table does not allow is an error.
 
-A server's session answers some messages by itself, without an event: whatever is not JSON-RPC 2.0, unknown methods,
-parameters that do not fit, anything before ``session.open``, a second ``session.open``, ids that are in flight already,
-and limits. It ends only where it can no longer find the next message. A client's session ends at the first message that
-is not an answer or a notification: the caller would wait in vain for an answer that cannot be read.
+A server's session answers some messages by itself, without an event: whatever is not JSON-RPC 2.0, unknown methods, and
+parameters that do not fit. It does so too for anything before ``session.open``, a second ``session.open``, ids that are
+in flight already, and limits. It ends only where it can no longer find the next message. A client's session ends at the
+first message that is not an answer or a notification: the caller would wait in vain for an answer that cannot be read.
 """
 
 from collections.abc import Iterator
@@ -165,7 +165,7 @@ class Session:
             yield self._end(error)
 
     def receive_eof(self) -> list[Event]:
-        """The other end has closed the connection."""
+        """Ends the session: the peer has closed the connection."""
         if self.state is State.CLOSED:
             return []
         return [self._end(None)]

@@ -1,4 +1,4 @@
-"""Where the demonstration shows codes: a webcam that is a stream over HTTP, and an imager on a pseudo-terminal.
+"""Devices of the demonstration that read codes: a webcam as a stream over HTTP, an imager on a pseudo-terminal.
 
 The camera needs OpenCV and zxing-cpp, and no particular system: its address is opened everywhere. The imager needs
 pseudo-terminals, which Windows lacks, and pyserial. Without them, ``why_camera`` and ``why_imager`` say so.
@@ -30,7 +30,7 @@ _SENT_WITHIN: Final = 1.0
 
 
 class CodePlace(Protocol):
-    """Where codes are shown to one driver.
+    """Place at which one driver sees codes.
 
     Attributes:
         driver: the driver that reads there.
@@ -43,11 +43,11 @@ class CodePlace(Protocol):
         ...
 
     def show(self, code: bytes, symbology: str) -> None:
-        """Shows a code."""
+        """Shows a code to the driver."""
         ...
 
     def shown_at(self, code: bytes) -> float:
-        """When a code could be read for the first time, as ``time.perf_counter`` has it."""
+        """Earliest time at which the code could be read, by ``time.perf_counter``."""
         ...
 
     def clear(self) -> None:
@@ -56,7 +56,7 @@ class CodePlace(Protocol):
 
 
 class CameraPlace:
-    """Before the webcam; QR codes on the screen of a phone."""
+    """Place before the webcam, for QR codes on the screen of a phone."""
 
     driver = "camera"
 
@@ -73,7 +73,7 @@ class CameraPlace:
         self._camera.show(code)
 
     def shown_at(self, code: bytes) -> float:
-        """When the first frame with this code left the camera."""
+        """Time at which the first frame with this code left the camera."""
         return self._camera.wait_sent(code, _SENT_WITHIN) or time.perf_counter()
 
     def clear(self) -> None:
@@ -82,7 +82,7 @@ class CameraPlace:
 
 
 class ImagerPlace:
-    """Before the imager; whatever it can be aimed at."""
+    """Place before the imager, for any code."""
 
     driver = "scanner"
 
@@ -91,20 +91,20 @@ class ImagerPlace:
         self._scanned = 0.0
 
     def prepare(self, code: bytes) -> None:
-        """Nothing: an imager in software needs no picture."""
+        """Does nothing: an imager in software needs no picture."""
 
     def show(self, code: bytes, symbology: str) -> None:
-        """Pulls the trigger."""
+        """Pulls the trigger before the code."""
         self._scanned = time.perf_counter()
         self._imager.scan(code, symbology)
 
     def shown_at(self, code: bytes) -> float:
-        """When the trigger was pulled last."""
+        """Time of the last pull of the trigger."""
         del code
         return self._scanned
 
     def clear(self) -> None:
-        """Nothing: a scan is over at once."""
+        """Does nothing: a scan is over at once."""
 
 
 class Screen:
@@ -114,14 +114,14 @@ class Screen:
         self._phone_user = phone_user
 
     def renewed(self) -> bytes:
-        """The next code."""
+        """Returns the next code of the phone."""
         self._phone_user.unlock()
         return self._phone_user.phone.qr(time.time()).string
 
 
 @dataclass(frozen=True)
 class CodeDevices:
-    """Where codes can be shown, and whose they are.
+    """Places at which codes are shown, and the phones that show them.
 
     Attributes:
         camera: a webcam, or None where no driver could read it.
@@ -144,7 +144,7 @@ class CodeDevices:
 
     @property
     def places(self) -> dict[str, CodePlace]:
-        """Where codes can be shown, by name."""
+        """Places at which codes are shown, by name."""
         places: dict[str, CodePlace] = {}
         if self.camera is not None:
             places["camera"] = CameraPlace(self.camera)

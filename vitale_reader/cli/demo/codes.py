@@ -1,4 +1,4 @@
-"""How the demonstration shows codes: holds one up when the daemon is armed, each time another one, and a used one."""
+"""Codes of the demonstration: shows one each time the daemon is armed, then a used one."""
 
 import asyncio
 import time
@@ -91,7 +91,7 @@ class Glances:
         return taken
 
     async def refusal(self, code: bytes) -> str:
-        """What the daemon says to a code that was used before; ``accepted`` if it does not mind."""
+        """Returns the daemon's answer to a used code: the refusal, or ``accepted``."""
         try:
             await self.read(code)
         except Replayed as error:

@@ -32,7 +32,7 @@ __all__ = ["demo"]
 )
 @as_json
 def demo(repeat: int, no_pcscd: bool, as_json: bool) -> None:
-    """The command."""
+    """Runs the command ``vitale-reader demo``."""
     import asyncio
     from contextlib import ExitStack, nullcontext
 

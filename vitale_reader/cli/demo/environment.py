@@ -37,14 +37,14 @@ STOP_WITHIN = 10.0
 
 
 class Slot(Protocol):
-    """Where cards are put."""
+    """Slot in which cards are put."""
 
     def insert(self, image: str) -> None:
         """Puts a card in."""
         ...
 
     def remove(self) -> None:
-        """Takes it out."""
+        """Takes the card out."""
         ...
 
 
@@ -96,7 +96,7 @@ class VpcdSlot:
         self._link.insert(card)
 
     def remove(self) -> None:
-        """Takes it out."""
+        """Takes the card out."""
         self._link.remove()
 
 
@@ -111,7 +111,7 @@ class ControlSlot:
         control(self._path, f"insert {self._reader()} {image}")
 
     def remove(self) -> None:
-        """Takes it out."""
+        """Takes the card out."""
         control(self._path, f"remove {self._reader()}")
 
     def wait(self) -> None:
@@ -137,7 +137,7 @@ class ControlSlot:
 
 @dataclass(frozen=True)
 class _Besides:
-    """What there is beside the slot for cards."""
+    """Devices besides the slot for cards."""
 
     phones: PhoneDevices | None
     codes: CodeDevices | None
@@ -214,7 +214,7 @@ def demo_environment(
 
 
 def _why_not(error: ToolMissing | ReaderUnavailable) -> str:
-    """Why there is no pcscd to demonstrate with."""
+    """Returns the reason for demonstrating without pcscd."""
     said = error.data.get("said", "")
     if error.data.get("refused") == "namespace":
         return t(

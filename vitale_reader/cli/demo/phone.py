@@ -1,4 +1,4 @@
-"""How the demonstration taps a phone: lays it on the reader when the daemon is armed, and takes it away again."""
+"""Taps of the demonstration: lays a phone on the reader when the daemon is armed, and takes it away again."""
 
 import time
 from collections.abc import Callable
@@ -97,7 +97,7 @@ class Taps:
         return taken
 
     async def refusal(self, phone: PhoneCard) -> str:
-        """What the daemon says to a phone whose string was used before; ``accepted`` if it does not mind."""
+        """Returns the daemon's answer to a phone with a used string: the refusal, or ``accepted``."""
         try:
             await self.tap(phone)
         except Replayed as error:

@@ -1,7 +1,7 @@
 """The phones of the demonstration: their contactless reader on a pseudo-terminal, and the apCV service that knows them.
 
 A scenario stands behind both, so the service knows the strings that the phones make. Without pseudo-terminals (Windows)
-or nfcpy there is no reader of that kind, and ``why`` says so; the service is there all the same, for phones on a
+or nfcpy there is no reader of that kind; ``why`` gives the reason. The service runs all the same, for phones on a
 contactless PC/SC reader.
 """
 
@@ -65,7 +65,7 @@ class HeldPhone(PhoneCard):
 
 @dataclass(frozen=True)
 class PhoneDevices:
-    """Where phones can be laid, and who knows them.
+    """Reader on which phones are laid, and the service that knows them.
 
     Attributes:
         reader: a contactless reader on a serial line, or None where there can be none.

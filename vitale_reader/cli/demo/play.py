@@ -1,4 +1,4 @@
-"""What the demonstration does: cards, phones and codes read over Unix socket and TLS, tokens and forgeries verified."""
+"""Course of the demonstration: cards, phones and codes read over Unix socket and TLS, tokens and forgeries verified."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ Place = Literal["slot", "nfc", "contactless", "camera", "imager"]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is presented and where, the way its token takes, and what the token may say.
+    """Presentation to play: its medium and place, the way of its token, and the claims expected.
 
     Attributes:
         name: an image of a card, or the owner of a phone or of a paper.
@@ -63,15 +63,15 @@ SCENES = (
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a scene.
+    """Result of a scene.
 
     Attributes:
         name: the image of the card, or the owner of the phone or of the paper.
         detected_ms: from the daemon's word that a medium is there to the verified token in this program.
-        again_ms: to the verified token, the median of ``again`` times: for a card that is there, from the request;
-            for a phone, from its being laid on the reader; for a code, from its being shown.
-        checks: what a verifier said, ``accepted`` or the check that refused, of the token and of what it must refuse;
-            for a phone and its code also what the daemon said to a string that was used before.
+        again_ms: to the verified token, the median of ``again`` times. It counts from the request for a card in place,
+            from the tap for a phone, from showing it for a code.
+        checks: a verifier's verdicts (``accepted``, or the check that refused) on the token and on forgeries; for a
+            phone and its code also the daemon's on a used string.
     """
 
     name: str
@@ -100,7 +100,7 @@ async def play(environment: DemoEnvironment, repeat: int, show: Callable[[Result
 
 
 def scenes(environment: DemoEnvironment) -> tuple[Scene, ...]:
-    """Those for which the stage has a place; a card that cannot be changed is read twice."""
+    """Scenes for which the environment has a place; a card that cannot be changed is read twice."""
     cards = tuple(scene for scene in SCENES if scene.place == "slot")
     found = cards if environment.slot is not None else cards[:2]
     there = set(environment.codes.places if environment.codes else ())

@@ -1,4 +1,4 @@
-"""What the demonstration prints: its setting, each medium as it is read, a decoded token, and what it all proves."""
+"""Output of the demonstration: its setting, each medium as it is read, a decoded token, and the conclusions."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ LEAST_WIDTH = 100
 
 
 def as_json(environment: "DemoEnvironment", results: "Sequence[Result]") -> None:
-    """Everything, as one document."""
+    """Prints everything, as one document."""
     told = {
         "driver": environment.driver,
         "why_not_pcsc": environment.why or None,
@@ -46,7 +46,7 @@ def as_json(environment: "DemoEnvironment", results: "Sequence[Result]") -> None
 
 
 def opening(environment: "DemoEnvironment") -> None:
-    """The setting."""
+    """Prints the setting of the demonstration."""
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="bold")
     if environment.driver == "pcsc":
@@ -171,7 +171,7 @@ def closing(results: "Sequence[Result]") -> None:
 
 
 def _program() -> str:
-    """How this program is called here: in a checkout it is not on the path."""
+    """Returns the command that runs this program: in a checkout it is not on the path."""
     called = sys.argv[0]
     return "vitale-reader" if shutil.which("vitale-reader") or "vitale-reader" not in called else called
 
@@ -209,7 +209,7 @@ def _summary(results: "Sequence[Result]") -> Table:
 
 
 def _known(one: "Result") -> str:
-    """Whose it is, and what else the token says."""
+    """Describes the holder, and the other claims of the token."""
     record = one.claims.record
     people = record.beneficiaires or ()
     holder = people[record.porteur] if record.porteur is not None else None

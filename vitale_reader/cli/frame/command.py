@@ -157,14 +157,14 @@ def language_option(function: F) -> F:
 
 
 def as_json(function: F) -> F:
-    """``--json``."""
+    """Adds the option ``--json``."""
     return click.option(
         "--json", "as_json", is_flag=True, help=t("Affiche du JSON, pour un programme.", "Prints JSON, for a program.")
     )(function)
 
 
 def home_option(function: F) -> F:
-    """``--home``."""
+    """Adds the option ``--home``."""
     return click.option(
         "--home",
         type=click.Path(path_type=Path, file_okay=False),
@@ -174,7 +174,7 @@ def home_option(function: F) -> F:
 
 
 def daemon_options(function: F) -> F:
-    """What leads to a daemon: ``--home``, or ``--pairing`` and ``--address``; see ``to_daemon``."""
+    """Adds the options that lead to a daemon: ``--home``, or ``--pairing`` and ``--address``; see ``to_daemon``."""
     for decorate in (
         click.option(
             "--pairing",
@@ -200,7 +200,7 @@ def to_daemon(home: Path | None, address: str | None, pairing: Path | None) -> "
 
 
 def daemon_settings(home: Path | None, address: str | None, pairing: Path | None) -> "Settings":
-    """What ``daemon_options`` say of the way to the daemon."""
+    """Returns the way to the daemon that ``daemon_options`` give."""
     from vitale_reader.client.connection import Settings
     from vitale_reader.client.pairing import Pairing
     from vitale_reader.home import Home

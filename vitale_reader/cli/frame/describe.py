@@ -1,4 +1,4 @@
-"""What a token says, in words for people."""
+"""Descriptions of a token's content, in words for people."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ def person(someone: Beneficiaire) -> str:
 
 
 def medium_name(medium: str) -> str:
-    """The medium."""
+    """Returns the medium's name."""
     names = {
         "vitale-card": t("carte Vitale", "carte Vitale"),
         "cps-card": t("carte de professionnel (CPS)", "professional's card (CPS)"),
@@ -32,7 +32,7 @@ def medium_name(medium: str) -> str:
 
 
 def proof_name(claims: Claims) -> str:
-    """How we know, and what that is worth."""
+    """Describes the proof and its worth."""
     methods = {
         "card-clear-read": t("zone en clair de la carte", "the card's clear zone"),
         "code-clear-read": t("code imprimé, non signé", "a printed code, not signed"),
@@ -47,7 +47,7 @@ def proof_name(claims: Claims) -> str:
 
 
 def origin_name(origin: str) -> str:
-    """Where the medium comes from."""
+    """Describes the origin of the medium."""
     names = {
         "production": t("réelle", "real"),
         "test": t("test", "test"),
@@ -84,7 +84,7 @@ def rights_lines(record: Record) -> Iterator[tuple[str, str]]:
 
 
 def claims_lines(claims: Claims) -> Iterator[tuple[str, str]]:
-    """What a token says, as names and values."""
+    """Returns the claims of a token, as names and values."""
     people = claims.record.beneficiaires or ()
     holder = claims.record.porteur
     for index, someone in enumerate(people):

@@ -61,7 +61,7 @@ _MODULES = ("core", "decorators", "exceptions", "formatting", "parser", "termui"
 
 
 def speak() -> None:
-    """Has click look here for its words."""
+    """Makes click look here for its words."""
     for name in _MODULES:
         words = vars(sys.modules[f"click.{name}"]) if f"click.{name}" in sys.modules else {}
         for each, said in (("_", _said), ("ngettext", _said_of)):

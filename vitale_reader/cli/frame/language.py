@@ -19,7 +19,7 @@ def language() -> Language:
 
 
 def use(chosen: Language) -> None:
-    """Changes it."""
+    """Changes the language of the output."""
     _language.set(chosen)
 
 

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, columns for pipes, JSON for programs, errors as the catalogue has them."""
+"""Output of commands: tables for people, columns for pipes, JSON for programs, errors as the catalogue has them."""
 
 import os
 import sys
@@ -132,7 +132,7 @@ def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:
 
 
 def _mistake(data: Mapping[str, Any]) -> Iterator[str]:
-    """Where a mistake in the configuration stands, and what could stand there."""
+    """Describes a mistake in the configuration: its place, and the values allowed there."""
     if "file" in data:
         yield t(f"Fichier : {data['file']}", f"File: {data['file']}")
     if "path" in data:

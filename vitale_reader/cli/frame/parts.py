@@ -1,4 +1,4 @@
-"""Which optional parts of the installation are there, without loading them."""
+"""Optional parts of the installation, found without loading them."""
 
 from importlib.util import find_spec
 

@@ -109,7 +109,7 @@ def camera(
     only_list: bool,
     as_json: bool,
 ) -> None:
-    """The command."""
+    """Runs ``vitale-reader sim camera``."""
     if only_list:
         _list(as_json=as_json)
         return
@@ -146,7 +146,7 @@ class _Held:
             raise ConfigurationInvalid("the phone is not active", data={"path": "--phone"}) from refusal
 
     def code(self, now: float) -> bytes:
-        """What the screen shows."""
+        """Code on the screen of the phone."""
         from vitale_firmware_sim.phone.screen import screen_code
 
         self.now = now
@@ -158,7 +158,7 @@ class _Held:
 
     @property
     def name(self) -> str:
-        """The phone's id."""
+        """Id of the phone."""
         return self._phone_user.settings.id
 
 

@@ -53,7 +53,7 @@ DEFAULT_ADDRESS = "127.0.0.1:35963"
 @click.option("--list", "only_list", is_flag=True, help=t("Liste les images fournies.", "Lists the shipped images."))
 @as_json
 def card(image: str, address: str, fault: str, only_list: bool, as_json: bool) -> None:
-    """The command."""
+    """Runs ``vitale-reader sim card``."""
     if only_list:
         _list(as_json=as_json)
     else:

@@ -24,7 +24,7 @@ class ShownCard:
         self._lock = threading.Lock()
 
     def reset(self) -> bytes:
-        """Resets the card."""
+        """Resets the card behind it."""
         return self._card.reset()
 
     def release(self) -> None:

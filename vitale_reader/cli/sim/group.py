@@ -16,7 +16,7 @@ __all__ = ["sim"]
 
 @click.group("sim", cls=Group, help=t("Simule du matériel.", "Simulates devices."))
 def sim() -> None:
-    """The group."""
+    """Runs ``vitale-reader sim``, the group of simulators."""
 
 
 sim.add_command(camera)

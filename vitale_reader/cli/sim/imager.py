@@ -150,7 +150,7 @@ def _codes(screens: list[Callable[[], bytes]], every: float | None) -> Iterator[
 
 
 def _screen(scenario: str, phone: str) -> Callable[[], bytes]:
-    """What reads the code on the screen of a phone; it renews itself after a while."""
+    """Returns a function that reads the code on a phone's screen, which renews itself after a while."""
     from vitale_firmware_sim.phone.user import PhoneUser
     from vitale_firmware_sim.scenario import load_scenario
 

@@ -122,7 +122,7 @@ def phone(
     only_list: bool,
     as_json: bool,
 ) -> None:
-    """The command."""
+    """Runs ``vitale-reader sim phone``."""
     if only_list:
         _list(as_json=as_json)
         return
@@ -171,7 +171,7 @@ def _person(phone_user: "PhoneUser", porteur: int) -> "Beneficiaire":
 
 
 class Refused(click.ClickException):
-    """The phone does not do it."""
+    """The phone refuses the order."""
 
     exit_code = REFUSED
 

@@ -149,7 +149,7 @@ class Shown:
         self.uid, self.atqa, self.sak, self.ats = target.uid, target.atqa, target.sak, target.ats
 
     def reset(self) -> bytes:
-        """Resets the phone."""
+        """Resets the phone behind it."""
         return self._shown.reset()
 
     def release(self) -> None:

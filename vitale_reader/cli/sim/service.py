@@ -45,7 +45,7 @@ BREATH = 1.0
 )
 @as_json
 def service(scenario: str, port: int, behaviour: str | None, as_json: bool) -> None:
-    """The command."""
+    """Runs ``vitale-reader sim service``."""
     from vitale_firmware_sim.apcv_service.service import ApcvService
     from vitale_firmware_sim.scenario import load_scenario
 

@@ -144,7 +144,7 @@ def _zones(code: bytes, message: int) -> tuple[bytes, bytes, bytes]:
 
 
 def _without_us(code: bytes, message: int) -> tuple[bytes, bytes]:
-    """Some imagers type GS and drop US: the signature of a P-256 key, which nearly all are, is then the end."""
+    """Splits a code without US, dropped by an imager that typed GS; the signature of a P-256 key ends it."""
     at = len(code) - 103
     if separators.GS not in code or at < message or not _BASE32.fullmatch(code[at:]):
         raise PayloadInvalid(
