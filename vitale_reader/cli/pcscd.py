@@ -18,7 +18,7 @@ def pcscd_place() -> str:
 if sys.platform == "linux":
 
     def pcscd_answers() -> bool | None:
-        """Whether it accepts a connection; None on systems that have no pcscd of this kind."""
+        """True if it accepts a connection; None on systems that have no pcscd of this kind."""
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(pcscd_place()) == 0
 

@@ -136,7 +136,7 @@ def _slow_down(path: str) -> None:
 
 
 def _is_behind_pseudo_terminal(device: nfcpy.Device) -> bool:
-    """By the line that is open: what its path leads to may be another one by now."""
+    """Checks the open line, since its path may lead elsewhere by now."""
     if not isinstance(device, pn532.Device):
         return False
     wire = device.chipset.transport

@@ -45,7 +45,7 @@ class PortList:
         self._ports: tuple[UsbPort, ...] = ()
 
     def usb(self) -> tuple[UsbPort, ...]:
-        """Those that are plugged now, in the order of their sockets."""
+        """USB ports plugged now, in the order of their sockets."""
         changed_at = nodes_changed_at()
         if changed_at is None or changed_at != self._changed_at or time.time_ns() - changed_at < _SETTLING:
             self._ports = _usb_ports()

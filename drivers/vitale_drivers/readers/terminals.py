@@ -36,14 +36,14 @@ class Line(Protocol):
 
 
 def is_behind_pseudo_terminal(line: Line) -> bool:
-    """Whether an open line leads to a program."""
+    """True if an open line leads to a program."""
     with suppress(OSError):
         return is_pseudo_terminal(line.fileno())
     return False
 
 
 def is_pseudo_terminal(which: Path | int) -> bool:
-    """Whether a path or an open line leads to a program; by its name, and by its device, which may have any name."""
+    """True if a path or an open line leads to a program; by its name, and by its device, which may have any name."""
     with suppress(OSError):
         name = _name(which) if isinstance(which, int) else str(which.resolve())
         if _PSEUDO_TERMINAL.match(name):

@@ -30,5 +30,5 @@ else:
         return socket.socket(socket.AF_UNIX)
 
     def is_root() -> bool:
-        """Whether this process may do everything."""
+        """True if this process may do everything."""
         return os.geteuid() == 0

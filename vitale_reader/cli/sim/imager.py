@@ -111,7 +111,7 @@ def imager(
     fault: str,
     as_json: bool,
 ) -> None:
-    """The command."""
+    """Runs ``vitale-reader sim imager``."""
     from vitale_firmware_sim.imager.device import Imager
     from vitale_firmware_sim.imager.faults import IDENTIFIERS, Behaviour, parse_imager_faults
 

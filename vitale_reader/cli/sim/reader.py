@@ -75,7 +75,7 @@ def reader(
     fault: str,
     as_json: bool,
 ) -> None:
-    """The command."""
+    """Runs ``vitale-reader sim reader``."""
     from vitale_firmware_sim.pn532.faults import parse_nfc_faults
     from vitale_firmware_sim.pn532.reader import Pn532Reader
 
