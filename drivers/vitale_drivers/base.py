@@ -14,7 +14,8 @@ Rules that every driver keeps (``contract.py`` checks them):
   insertion and a request. A phone that leaves an antenna before it was read was not presented: that is a ``Progress``
   (``retry``), and its next tap is the next presence. A locked phone is treated alike, for as long as it is locked.
 - Where cards can be leased, no other program and no reading comes between from ``Leased`` to ``Unleased``, and the
-  reader is shown as ``leased``. Each ``Lease`` is answered by one ``Leased``. A lease that was held ends with one
+  reader is shown as ``leased``. Each ``LeaseCommand`` is answered by one ``Leased``.
+  A lease that was held ends with one
   ``Unleased`` and then a reset of the card, however it ends. Readings due meanwhile follow afterwards.
 - A device that is silent unless armed (an antenna, a camera) sees nothing before; what lies there comes when it is.
 - When the system service behind the devices goes away, ``Health`` reports it and the readers are removed. They are
@@ -41,7 +42,7 @@ __all__ = [
     "Emit",
     "Failed",
     "Health",
-    "Lease",
+    "LeaseCommand",
     "Leased",
     "Log",
     "Options",
@@ -49,7 +50,7 @@ __all__ = [
     "Pong",
     "Presented",
     "Preview",
-    "PreviewFrame",
+    "PreviewPicture",
     "Progress",
     "ReaderAdded",
     "ReaderChanged",
@@ -116,7 +117,7 @@ class Transmit(Message, tag="transmit"):
     lease: int = 0
 
 
-class Lease(Message, tag="lease"):
+class LeaseCommand(Message, tag="lease"):
     """Hold the card that lies in ``reader`` until ``until``, of ``time.monotonic()``; answered by ``Leased``.
 
     With the ``id`` of a lease that is held, it is prolonged or shortened, and nothing is answered.
@@ -156,7 +157,7 @@ class Stop(Message, tag="stop"):
     """Close the driver and end the process."""
 
 
-Command = Start | Arm | Disarm | Transmit | Lease | Unlease | Preview | Ping | Stop
+Command = Start | Arm | Disarm | Transmit | LeaseCommand | Unlease | Preview | Ping | Stop
 
 # ── reports: worker → supervisor ─────────────────────────────────────────────────────────────────────────────────
 
@@ -258,7 +259,7 @@ class Unleased(Message, tag="unleased"):
     why: LeaseWhy
 
 
-class PreviewFrame(Message, tag="preview_frame"):
+class PreviewPicture(Message, tag="preview_frame"):
     """A picture of what a camera sees: ``jpeg``, at most 640 pixels wide, taken at ``at``, seconds since the epoch."""
 
     __repr__ = concealed
@@ -301,7 +302,7 @@ Report = (
     | Transmitted
     | Leased
     | Unleased
-    | PreviewFrame
+    | PreviewPicture
     | Health
     | Pong
     | Log
@@ -351,7 +352,7 @@ class Driver(abc.ABC):
     def transmit(self, command: Transmit) -> None:
         """Exchanges raw APDUs; emits one ``Transmitted``."""
 
-    def lease(self, command: Lease) -> None:
+    def lease(self, command: LeaseCommand) -> None:
         """Holds a card for its holder's commands alone; emits one ``Leased``.
 
         Raises:

@@ -29,7 +29,7 @@ from vitale_drivers.base import (
     Driver,
     Failed,
     Health,
-    Lease,
+    LeaseCommand,
     Leased,
     Presented,
     ReaderAdded,
@@ -362,12 +362,12 @@ class DriverContract:
         with _opened(bench) as (driver, inbox):
             reader = inbox.wait(ReaderAdded).reader
             with pytest.raises(MediumUnsupported):
-                driver.lease(Lease(id=1, reader=reader.id, until=time.monotonic() + TIMEOUT))
+                driver.lease(LeaseCommand(id=1, reader=reader.id, until=time.monotonic() + TIMEOUT))
 
     def test_a_lease_of_a_reader_that_is_not_there_is_answered(self, bench: Bench) -> None:
         _need(self.leases, "nothing can be leased here")
         with _opened(bench) as (driver, inbox):
-            driver.lease(Lease(id=7, reader="no-such-reader", until=time.monotonic() + TIMEOUT))
+            driver.lease(LeaseCommand(id=7, reader="no-such-reader", until=time.monotonic() + TIMEOUT))
             assert inbox.wait(Leased) == Leased(id=7, problem=Problem("reader_gone"))
 
     def test_what_is_leased_is_read_when_the_lease_has_ended(self, bench: Bench) -> None:
@@ -375,7 +375,7 @@ class DriverContract:
         with _opened(bench) as (driver, inbox):
             reader = inbox.wait(ReaderAdded).reader
             self._insert(bench, inbox)
-            driver.lease(Lease(id=7, reader=reader.id, until=time.monotonic() + TIMEOUT))
+            driver.lease(LeaseCommand(id=7, reader=reader.id, until=time.monotonic() + TIMEOUT))
             inbox.wait(ReaderChanged, lambda report: report.reader.state == "leased")
             assert inbox.wait(Leased).problem is None
             driver.arm(_arm(bench.medium))
@@ -392,10 +392,10 @@ class DriverContract:
         with _opened(bench) as (driver, inbox):
             reader = inbox.wait(ReaderAdded).reader
             self._insert(bench, inbox)
-            driver.lease(Lease(id=1, reader=reader.id, until=time.monotonic() + TIMEOUT))
-            driver.lease(Lease(id=1, reader=reader.id, until=time.monotonic()))
+            driver.lease(LeaseCommand(id=1, reader=reader.id, until=time.monotonic() + TIMEOUT))
+            driver.lease(LeaseCommand(id=1, reader=reader.id, until=time.monotonic()))
             assert inbox.wait(Unleased) == Unleased(id=1, why="ttl")
-            driver.lease(Lease(id=2, reader=reader.id, until=time.monotonic() + TIMEOUT))
+            driver.lease(LeaseCommand(id=2, reader=reader.id, until=time.monotonic() + TIMEOUT))
             inbox.wait(Leased, lambda report: report.id == 2)
             bench.remove()
             assert inbox.wait(Unleased) == Unleased(id=2, why="card")

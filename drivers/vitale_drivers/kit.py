@@ -1,7 +1,7 @@
 """The kit of a driver's author: every name that a driver outside this project may build on.
 
-- ``Driver`` is the interface; ``PollingDriver`` is one whose readers are looked for, each a ``ReaderThread``.
-- ``PluggedReader`` opens, serves and closes a device, and does so again when it is back; ``Bus`` finds the devices.
+- ``Driver`` is the interface; ``PollingDriver`` searches its readers, each a ``ReaderThread``.
+- ``PluggedReader`` opens, serves and closes a device, and again when it is back; ``ReaderBus`` finds the devices.
 - ``Presence`` decides when a medium is to be read; ``ReaderStatus`` reports each change of a reader once.
 - ``CallTimer`` shows a call of a binding that does not return; ``HealthOfReaders`` is the driver's health.
 - ``convert_settings`` and ``refusal`` check options, and refuse them with their place and the nearest name.
@@ -18,12 +18,12 @@ from vitale_drivers.base import (
     Emit,
     Failed,
     Health,
-    Lease,
+    LeaseCommand,
     Leased,
     Options,
     Presented,
     Preview,
-    PreviewFrame,
+    PreviewPicture,
     Progress,
     ReaderAdded,
     ReaderChanged,
@@ -38,7 +38,7 @@ from vitale_drivers.base import (
 from vitale_drivers.readers.call_timer import CallTimer
 from vitale_drivers.readers.discovery import PollingDriver
 from vitale_drivers.readers.health import HealthOfReaders
-from vitale_drivers.readers.lifecycle import Bus, OpenDevice, Place, PluggedReader, ReaderThread
+from vitale_drivers.readers.lifecycle import OpenDevice, PluggedReader, ReaderBus, ReaderPlace, ReaderThread
 from vitale_drivers.readers.presence import Presence
 from vitale_drivers.readers.status import ReaderStatus
 from vitale_protocol.configuration.settings import convert_settings, refusal
@@ -47,7 +47,6 @@ from vitale_protocol.problems import Problem
 
 __all__ = [
     "Arm",
-    "Bus",
     "CallTimer",
     "Disarm",
     "Driver",
@@ -55,22 +54,23 @@ __all__ = [
     "Failed",
     "Health",
     "HealthOfReaders",
-    "Lease",
+    "LeaseCommand",
     "Leased",
     "OpenDevice",
     "Options",
-    "Place",
     "PluggedReader",
     "PollingDriver",
     "Presence",
     "Presented",
     "Preview",
-    "PreviewFrame",
+    "PreviewPicture",
     "Problem",
     "Progress",
     "Reader",
     "ReaderAdded",
+    "ReaderBus",
     "ReaderChanged",
+    "ReaderPlace",
     "ReaderRemoved",
     "ReaderStatus",
     "ReaderThread",

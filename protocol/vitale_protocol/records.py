@@ -35,20 +35,20 @@ Origin = Literal["production", "test", "demo", "simulated", "unknown"]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RecordPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A part of the record: immutable, unknown members left out; ``repr`` says nothing of the person."""
 
     __repr__ = concealed
 
 
-class Period(Part):
+class Period(RecordPart):
     """SSV 105 and others: first and last day, raw ``AAAAMMJJ``."""
 
     debut: str | None = None
     fin: str | None = None
 
 
-class Couverture(Part):
+class Couverture(RecordPart):
     """SSV 106: a period with its ALD and situation codes."""
 
     debut: str | None = None
@@ -57,7 +57,7 @@ class Couverture(Part):
     code_situation: str | None = None
 
 
-class Mutuelle(Part):
+class Mutuelle(RecordPart):
     """SSV 107 and 108: the mutuelle and its periods."""
 
     identification: str | None = None
@@ -69,7 +69,7 @@ class Mutuelle(Part):
     droits: tuple[Period, ...] | None = None
 
 
-class Amc(Part):
+class Amc(RecordPart):
     """SSV 109: the complementary insurer."""
 
     numero_b2: str | None = None
@@ -86,7 +86,7 @@ class Amc(Part):
     services_contrat: str | None = None
 
 
-class Assure(Part):
+class Assure(RecordPart):
     """SSV 101: the insured person and the card."""
 
     type_carte: str | None = None
@@ -101,7 +101,7 @@ class Assure(Part):
     code_gestion: str | None = None
 
 
-class Beneficiaire(Part):
+class Beneficiaire(RecordPart):
     """SSV 104, with the groups that hang from it (105 to 109).
 
     ``date_naissance`` is the raw string of the medium; ``date_naissance_iso`` (``AAAA-MM-JJ``) is present only for a
@@ -133,7 +133,7 @@ class Beneficiaire(Part):
     amc: Amc | None = None
 
 
-class Record(Part):
+class Record(RecordPart):
     """The whole of it; ``porteur`` is the index of the holder in ``beneficiaires``."""
 
     assure: Assure | None = None

@@ -17,8 +17,16 @@ import msgspec
 import pytest
 
 from tests.posix import open_unix_connection
-from vitale_drivers.base import Command, Leased, Presented, ReaderAdded, ReaderChanged, Started, Transmitted
-from vitale_drivers.base import Lease as LeaseCommand
+from vitale_drivers.base import (
+    Command,
+    LeaseCommand,
+    Leased,
+    Presented,
+    ReaderAdded,
+    ReaderChanged,
+    Started,
+    Transmitted,
+)
 from vitale_protocol.errors import ContextUnknown
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import DriverHealth

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from vitale_protocol.errors import ConfigurationInvalid, PayloadInvalid, ResolverUnavailable
-from vitale_reader.resolvers.envelope import AUTHENTICATE, RESTORE, Answer, Fault, Request, Sender, build, parse
+from vitale_reader.resolvers.envelope import (
+    AUTHENTICATE,
+    RESTORE,
+    ContextRequest,
+    Fault,
+    Sender,
+    ServiceAnswer,
+    build,
+    parse,
+)
 
 NS = {
     "s": "http://www.w3.org/2003/05/soap-envelope",
@@ -33,9 +42,9 @@ SENDER = Sender(
 ID = "urn:uuid:0b1f6c1e-6d0c-4a44-9d0e-3f8d2f5e7a10"
 
 
-def request(operation: str = AUTHENTICATE, value: str = "<opaque> & é") -> Request:
+def request(operation: str = AUTHENTICATE, value: str = "<opaque> & é") -> ContextRequest:
     at = dt.datetime(2026, 11, 22, 1, 2, 3, tzinfo=dt.UTC)
-    return Request(operation=operation, value=value, message_id=ID, at=at, url="https://service.example/")
+    return ContextRequest(operation=operation, value=value, message_id=ID, at=at, url="https://service.example/")
 
 
 def test_a_request_has_what_is_published() -> None:
@@ -93,23 +102,23 @@ def members(identifiant: str = "ctx", apcv: str = "SECRET", ends: str = "2026-11
 
 def test_a_context_is_read() -> None:
     found = parse(answer(members()), ID)
-    assert isinstance(found, Answer)
+    assert isinstance(found, ServiceAnswer)
     assert (found.identifiant, found.token) == ("ctx", "SECRET")
     assert found.date_fin_validite == dt.datetime(2026, 11, 22, 2, tzinfo=dt.UTC)
 
 
 def test_other_zones_and_none() -> None:
     found = parse(answer(members(ends="2026-11-22T03:00:00+01:00")), ID)
-    assert isinstance(found, Answer)
+    assert isinstance(found, ServiceAnswer)
     assert found.date_fin_validite == dt.datetime(2026, 11, 22, 2, tzinfo=dt.UTC)
     local = parse(answer(members(ends="2026-11-22T03:00:00")), ID)
-    assert isinstance(local, Answer)
+    assert isinstance(local, ServiceAnswer)
     assert local.date_fin_validite == dt.datetime(2026, 11, 22, 3).astimezone(dt.UTC)
 
 
 def test_an_answer_to_a_release_has_no_context() -> None:
     found = parse(answer("<v:done/>"), ID)
-    assert isinstance(found, Answer)
+    assert isinstance(found, ServiceAnswer)
     assert found.date_fin_validite is None
 
 

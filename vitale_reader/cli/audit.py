@@ -129,10 +129,10 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _state(one: "Verified") -> str:
-    return t("intacte", "whole") if one.broken is None else _told(one.broken)
+    return t("intacte", "whole") if one.broken is None else _break(one.broken)
 
 
-def _told(broken: "Broken") -> str:
+def _break(broken: "Broken") -> str:
     row = t(f"ligne {broken.number}", f"row {broken.number}")
     words = {
         "changed": t("modifiée", "changed"),

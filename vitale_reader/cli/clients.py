@@ -65,7 +65,7 @@ def add(
     """Runs ``vitale-reader clients add``."""
     file = file or Path(re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "client").with_suffix(".pairing.json")
     if file.exists():
-        # Before the daemon makes a client whose key nobody would ever have.
+        # Before the daemon makes a client whose key would be lost.
         raise FileExistsError(17, t("ce fichier existe déjà", "the file exists already"), str(file))
     with to_daemon(home, None, None) as daemon:
         added = daemon.add_client(
@@ -76,7 +76,7 @@ def add(
         try:
             Pairing.of(added, address=_tls_address(home) if added.certificate else None).save(file)
         except LocalMisuse:
-            daemon.revoke_client(added.client_id)  # nobody would ever have its key
+            daemon.revoke_client(added.client_id)  # its key would be lost
             raise
     if as_json:
         output.print_json({"client_id": added.client_id, "name": name, "scopes": scopes, "pairing": str(file)})

@@ -134,7 +134,7 @@ def _store(place: Home, home: Path | None) -> Iterator[Finding]:
             return
         beside(home, lambda _: _touch)
     except ConfigurationInvalid:
-        return  # told already
+        return  # reported already
     except VitaleError as error:
         yield _wrong("store", error)
     else:
@@ -157,7 +157,7 @@ def _parts(place: Home) -> Iterator[Finding]:
     try:
         enabled = load(place.config).drivers.enabled
     except ConfigurationInvalid:
-        return  # told already
+        return  # reported already
     for driver in EXTRAS:
         if driver in enabled and (error := missing_part(driver, f"driver {driver}")):
             yield _wrong("part", error)

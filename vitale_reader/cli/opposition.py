@@ -23,7 +23,7 @@ __all__ = ["opposition"]
 
 T = TypeVar("T")
 
-#: The list that nobody gave another name.
+#: Name of the list unless another is given.
 NAME = "site"
 
 opposition = Group(

@@ -94,17 +94,17 @@ def read(
         raise click.UsageError(t("--submit n'attend aucun lecteur.", "--submit waits for no reader."))
     with to_daemon(home, address, pairing) as daemon:
         if submit is not None:
-            with output.progress(t("Présentation du code…", "Presenting the code…")) as tell:
+            with output.progress(t("Présentation du code…", "Presenting the code…")) as notify:
                 found = daemon.submit(
                     scanned(submit),
                     scopes=cast("tuple[Scope, ...]", scopes),
                     purpose=cast("tuple[Purpose, ...]", purpose) or None,
                     nonce=nonce,
-                    on_progress=on_progress(tell),
+                    on_progress=on_progress(notify),
                     acknowledge=False,
                 )
         else:
-            with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as tell:
+            with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as notify:
                 found = daemon.read(
                     media=cast("tuple[Medium, ...]", media) or None,
                     readers=readers or None,
@@ -112,7 +112,7 @@ def read(
                     purpose=cast("tuple[Purpose, ...]", purpose) or None,
                     timeout=timeout,
                     nonce=nonce,
-                    on_progress=on_progress(tell),
+                    on_progress=on_progress(notify),
                     acknowledge=False,
                 )
         show(found, as_json=as_json, with_token=show_token)
@@ -128,13 +128,13 @@ def scanned(stream: BinaryIO) -> str | bytes:
         return content
 
 
-def on_progress(tell: Callable[[str], None]) -> Callable[[PresentationProgress], None]:
+def on_progress(notify: Callable[[str], None]) -> Callable[[PresentationProgress], None]:
     """Tells the messages of progress."""
 
-    def told(step: PresentationProgress) -> None:
-        tell(f"{step.message} {step.remedy}" if step.remedy else step.message)
+    def on_step(step: PresentationProgress) -> None:
+        notify(f"{step.message} {step.remedy}" if step.remedy else step.message)
 
-    return told
+    return on_step
 
 
 def show(found: "Presentation", *, as_json: bool, with_token: bool, pretty: bool = True) -> None:

@@ -9,14 +9,14 @@ from vitale_reader.cli.frame.french import speak
 from vitale_reader.cli.frame.language import t, use
 from vitale_reader.version import VERSION
 
-__all__ = ["COMMANDS", "Entry", "root"]
+__all__ = ["COMMANDS", "CommandEntry", "root"]
 
 
 speak()
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommandEntry:
     """Place of a command, and its one line of help in French and in English."""
 
     place: str
@@ -25,33 +25,43 @@ class Entry:
 
 
 COMMANDS = {
-    "demo": Entry(
+    "demo": CommandEntry(
         "demo.command:demo", "Montre tout, sur des lecteurs simulés.", "Shows everything, at simulated readers."
     ),
-    "serve": Entry("serve:serve", "Lance le service au premier plan.", "Runs the daemon in the foreground."),
-    "readers": Entry("readers:readers", "Liste les lecteurs, ou les suit.", "Lists the readers, or follows them."),
-    "read": Entry(
+    "serve": CommandEntry("serve:serve", "Lance le service au premier plan.", "Runs the daemon in the foreground."),
+    "readers": CommandEntry(
+        "readers:readers", "Liste les lecteurs, ou les suit.", "Lists the readers, or follows them."
+    ),
+    "read": CommandEntry(
         "read:read",
         "Attend une carte, un téléphone ou un code, et affiche ce que dit son jeton.",
         "Waits for a card, a phone or a code, and shows what its token says.",
     ),
-    "watch": Entry("watch:watch", "Affiche chaque présentation.", "Shows every presentation."),
-    "verify": Entry("verify:verify", "Vérifie un jeton.", "Verifies a token."),
-    "clients": Entry("clients:clients", "Appaire et révoque les logiciels.", "Pairs and revokes client programs."),
-    "keys": Entry("keys:keys", "Montre et renouvelle les clés de signature.", "Shows and rotates the signing keys."),
-    "audit": Entry("audit:audit", "Contrôle et exporte le journal d'audit.", "Verifies and exports the audit trail."),
-    "opposition": Entry(
+    "watch": CommandEntry("watch:watch", "Affiche chaque présentation.", "Shows every presentation."),
+    "verify": CommandEntry("verify:verify", "Vérifie un jeton.", "Verifies a token."),
+    "clients": CommandEntry(
+        "clients:clients", "Appaire et révoque les logiciels.", "Pairs and revokes client programs."
+    ),
+    "keys": CommandEntry(
+        "keys:keys", "Montre et renouvelle les clés de signature.", "Shows and rotates the signing keys."
+    ),
+    "audit": CommandEntry(
+        "audit:audit", "Contrôle et exporte le journal d'audit.", "Verifies and exports the audit trail."
+    ),
+    "opposition": CommandEntry(
         "opposition:opposition", "Tient les listes d'opposition du site.", "Keeps the opposition lists of the site."
     ),
-    "config": Entry("config:config", "Montre et contrôle la configuration.", "Shows and checks the configuration."),
-    "doctor": Entry(
+    "config": CommandEntry(
+        "config:config", "Montre et contrôle la configuration.", "Shows and checks the configuration."
+    ),
+    "doctor": CommandEntry(
         "doctor:doctor", "Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do."
     ),
-    "bench": Entry(
+    "bench": CommandEntry(
         "bench:bench", "Mesure ce poste, et dit ce qui est lent.", "Measures this desk, and says what is slow."
     ),
-    "sim": Entry("sim.group:sim", "Simule des appareils.", "Simulates devices."),
-    "completion": Entry(
+    "sim": CommandEntry("sim.group:sim", "Simule des appareils.", "Simulates devices."),
+    "completion": CommandEntry(
         "completion:completion", "Complétion pour bash, zsh ou fish.", "Completion for bash, zsh or fish."
     ),
 }

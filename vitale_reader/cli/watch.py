@@ -80,9 +80,11 @@ def _watch(daemon: "Connection", scopes: tuple[Scope, ...], count: int | None, *
 
 
 def _watch_unclaimed(daemon: "Connection", scopes: tuple[Scope, ...], count: int | None, *, as_json: bool) -> None:
-    def failed(told: PresentationFailed) -> None:
-        error = by_reason(told.reason) or InternalError
-        output.report(error(variant=told.variant or "", data={"reader": told.reader}), as_json=as_json, pretty=False)
+    def failed(failure: PresentationFailed) -> None:
+        error = by_reason(failure.reason) or InternalError
+        output.report(
+            error(variant=failure.variant or "", data={"reader": failure.reader}), as_json=as_json, pretty=False
+        )
 
     with contextlib.closing(daemon.subscribe(scopes=scopes, on_failure=failed, acknowledge=False)) as stream:
         for found in itertools.islice(stream, count):
@@ -91,8 +93,8 @@ def _watch_unclaimed(daemon: "Connection", scopes: tuple[Scope, ...], count: int
 
 def _next(daemon: "Connection", scopes: tuple[Scope, ...], *, as_json: bool) -> "Presentation | None":
     try:
-        with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as tell:
-            found = daemon.read(scopes=scopes, timeout=LONGEST, on_progress=on_progress(tell), acknowledge=False)
+        with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as notify:
+            found = daemon.read(scopes=scopes, timeout=LONGEST, on_progress=on_progress(notify), acknowledge=False)
     except PresentationTimeout:
         return None
     except (PresentationError, ReaderError) as error:
@@ -100,7 +102,7 @@ def _next(daemon: "Connection", scopes: tuple[Scope, ...], *, as_json: bool) -> 
         reader = error.data.get("reader")
         if not isinstance(reader, str):
             raise
-        # Said once nothing can be missed any more: whoever is told to take the card out may be quick.
+        # Only once nothing can be missed any more: whoever is asked to take the card out may be quick.
         report = partial(output.report, error, as_json=as_json, pretty=False)
         daemon.wait_until_empty(reader, once_watching=report)
         return None

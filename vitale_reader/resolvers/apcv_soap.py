@@ -55,7 +55,7 @@ from vitale_reader.resolvers.exchange import post
 from vitale_reader.resolvers.plugins import ASSERTIONS, RIGHTS, AssertionProvider, Rights, RightsReader
 from vitale_reader.resolvers.registry import load_class
 
-__all__ = ["ApcvSoapResolver", "Settings"]
+__all__ = ["ApcvSoapResolver", "ApcvSoapSettings"]
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Meaning = Literal["expired", "used", "context", "assertion", "revoked", "refused", "unavailable"]
@@ -75,7 +75,7 @@ SIMULATOR_CODES: dict[str, Meaning] = {
 }
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ApcvSoapSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[apcv.options]``, as this module documents it."""
 
     url: Annotated[str, msgspec.Meta(min_length=8, max_length=2_000)]
@@ -102,7 +102,7 @@ class ApcvSoapResolver(Resolver):
     name = "apcv-soap"
     reach = CONNECT
 
-    _settings: Settings
+    _settings: ApcvSoapSettings
     _client: httpx.AsyncClient
     _assertions: AssertionProvider
     _rights: RightsReader | None
@@ -154,7 +154,7 @@ class ApcvSoapResolver(Resolver):
         """Releases a context by ``detruireContexteApCV``."""
         await self._call(envelope.RELEASE, identifiant)
 
-    async def _call(self, operation: str, value: str) -> envelope.Answer:
+    async def _call(self, operation: str, value: str) -> envelope.ServiceAnswer:
         settings = self._settings
         try:
             assertion = await self._assertions.assertion()
@@ -162,7 +162,7 @@ class ApcvSoapResolver(Resolver):
             error.data.setdefault("sent", False)
             raise
         message_id = f"urn:uuid:{uuid.uuid4()}"
-        request = envelope.Request(
+        request = envelope.ContextRequest(
             operation=operation, value=value, message_id=message_id, at=dt.datetime.now(dt.UTC), url=settings.url
         )
         content = envelope.build(request, _sender(settings), assertion)
@@ -182,7 +182,7 @@ class ApcvSoapResolver(Resolver):
             pass  # its text quotes the string
         raise PayloadInvalid("the string is not text; see the option donnees", data={"sent": False})
 
-    def _resolution(self, answer: envelope.Answer) -> Resolution:
+    def _resolution(self, answer: envelope.ServiceAnswer) -> Resolution:
         ends = answer.date_fin_validite
         if ends is None:
             raise ResolverUnavailable("an answer without a context", variant="unreadable")
@@ -199,15 +199,15 @@ class ApcvSoapResolver(Resolver):
             origin=self._origin(answer, rights),
         )
 
-    def _origin(self, answer: envelope.Answer, rights: Rights) -> Origin:
+    def _origin(self, answer: envelope.ServiceAnswer, rights: Rights) -> Origin:
         """Returns the origin: simulated if the service declares it, else as configured."""
         if rights.origin == "simulated" or answer.body.find(f".//{{{simulator_rights.NAMESPACE}}}*") is not None:
             return "simulated"
         return rights.origin if rights.origin != "unknown" else self._settings.origin
 
 
-def _settings(options: Mapping[str, object]) -> Settings:
-    return convert_settings(options, Settings, table="apcv.options")
+def _settings(options: Mapping[str, object]) -> ApcvSoapSettings:
+    return convert_settings(options, ApcvSoapSettings, table="apcv.options")
 
 
 def _require_safe(url: str) -> None:
@@ -232,14 +232,14 @@ def _is_local(host: str) -> bool:
         return False
 
 
-def _trust(settings: Settings) -> ssl.SSLContext:
+def _trust(settings: ApcvSoapSettings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationInvalid("the authorities cannot be read", data={"path": "apcv.options.ca_file"}) from error
 
 
-def _provider(settings: Settings) -> AssertionProvider:
+def _provider(settings: ApcvSoapSettings) -> AssertionProvider:
     path = "apcv.options.assertion"
     found = load_class(ASSERTIONS, settings.assertion, path)
     made: AssertionProvider = found(settings.assertion_options)
@@ -248,7 +248,7 @@ def _provider(settings: Settings) -> AssertionProvider:
     return made
 
 
-def _rights_reader(settings: Settings) -> RightsReader | None:
+def _rights_reader(settings: ApcvSoapSettings) -> RightsReader | None:
     if settings.rights is None:
         return None
     path = "apcv.options.rights"
@@ -259,7 +259,7 @@ def _rights_reader(settings: Settings) -> RightsReader | None:
     return made
 
 
-def _sender(settings: Settings) -> envelope.Sender:
+def _sender(settings: ApcvSoapSettings) -> envelope.Sender:
     return envelope.Sender(
         identifiant_facturation=settings.identifiant_facturation,
         code_specialite=settings.code_specialite,

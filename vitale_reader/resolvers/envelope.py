@@ -16,7 +16,18 @@ from vitale_protocol.errors import ConfigurationInvalid, PayloadInvalid, Resolve
 from vitale_protocol.privacy import concealed
 from vitale_reader.resolvers.plugins import Element
 
-__all__ = ["ACTION", "AUTHENTICATE", "RELEASE", "RESTORE", "Answer", "Fault", "Request", "Sender", "build", "parse"]
+__all__ = [
+    "ACTION",
+    "AUTHENTICATE",
+    "RELEASE",
+    "RESTORE",
+    "ContextRequest",
+    "Fault",
+    "Sender",
+    "ServiceAnswer",
+    "build",
+    "parse",
+]
 
 SOAP: Final = "http://www.w3.org/2003/05/soap-envelope"
 ADDRESSING: Final = "http://www.w3.org/2005/08/addressing"
@@ -46,7 +57,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     lps_instance: str
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class ContextRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request; ``value`` is the string, or the context's name."""
 
     __repr__ = concealed
@@ -58,7 +69,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     url: str
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A context as the service gives it, absent where it was destroyed; ``body`` has whatever came with it."""
 
     __repr__ = concealed
@@ -76,7 +87,7 @@ class Fault(msgspec.Struct, frozen=True):
     receiver: bool
 
 
-def build(request: Request, sender: Sender, assertion: bytes) -> bytes:
+def build(request: ContextRequest, sender: Sender, assertion: bytes) -> bytes:
     """The envelope of a request.
 
     Raises:
@@ -106,7 +117,7 @@ def build(request: Request, sender: Sender, assertion: bytes) -> bytes:
     raise PayloadInvalid("XML cannot carry these characters", data={"sent": False})
 
 
-def parse(content: bytes, message_id: str) -> Answer | Fault:
+def parse(content: bytes, message_id: str) -> ServiceAnswer | Fault:
     """Parses the answer to a request.
 
     Args:
@@ -127,11 +138,11 @@ def parse(content: bytes, message_id: str) -> Answer | Fault:
         return _fault(fault)
     identifiant, token = (_text(body, f".//{{{AUTH}}}{name}") for name in ("identifiant", "tokenApCV"))
     if not identifiant and not token:
-        return Answer(body=body)
+        return ServiceAnswer(body=body)
     if not 1 <= len(identifiant) <= IDENTIFIANT_CHARACTERS or not 1 <= len(token) <= TOKEN_CHARACTERS:
         _unreadable("the context has no name or no token, or too long ones")
     ends = _moment(_text(body, f".//{{{AUTH}}}dateFinValidite"))
-    return Answer(body=body, identifiant=identifiant, token=token, date_fin_validite=ends)
+    return ServiceAnswer(body=body, identifiant=identifiant, token=token, date_fin_validite=ends)
 
 
 def _document(content: bytes) -> Element:
@@ -176,7 +187,7 @@ def _assertion(assertion: bytes) -> Element:
     raise ConfigurationInvalid("the assertion provider gave no XML", data={"path": "apcv.options.assertion"})
 
 
-def _add_context(header: Element, request: Request, sender: Sender) -> None:
+def _add_context(header: Element, request: ContextRequest, sender: Sender) -> None:
     context = etree.SubElement(header, f"{{{LPS}}}ContexteLPS", nsmap={"lps": LPS})
     context.set("Nature", "CTXLPS")
     context.set("Version", "01_00")

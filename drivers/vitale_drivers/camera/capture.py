@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitale_drivers.camera.settings import CameraAddress
-from vitale_drivers.readers.lifecycle import Bus, Place
+from vitale_drivers.readers.lifecycle import ReaderBus, ReaderPlace
 from vitale_protocol.errors import ReaderError
 
 __all__ = ["CameraBus", "CameraPicture", "CameraPlace", "Capture", "Feed", "Pixels", "Shot"]
@@ -50,7 +50,7 @@ class Shot:
     at: float
 
 
-CameraPlace: TypeAlias = Place[CameraAddress]
+CameraPlace: TypeAlias = ReaderPlace[CameraAddress]
 
 
 class Capture(abc.ABC):
@@ -73,7 +73,7 @@ class Capture(abc.ABC):
         """Lets go of the camera; it may be gone already."""
 
 
-class CameraBus(Bus[CameraAddress, CameraPlace, Capture], Protocol):
+class CameraBus(ReaderBus[CameraAddress, CameraPlace, Capture], Protocol):
     """Interface that finds and opens cameras; implemented by OpenCV and by the fakes of tests."""
 
     def refused(self, place: CameraPlace) -> ReaderError | None:

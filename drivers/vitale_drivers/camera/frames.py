@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from vitale_drivers.base import Preview, PreviewFrame, Progress, Report
+from vitale_drivers.base import Preview, PreviewPicture, Progress, Report
 from vitale_drivers.camera.capture import Pixels, Shot
 from vitale_drivers.camera.liveness import Liveness, is_dark
 from vitale_drivers.camera.series import SeenSymbol
@@ -45,7 +45,7 @@ class FramePipeline:
     Attributes:
         is_sure: whether the latest picture proves that the camera works. No code is believed before: the first picture
             after an opening may be the last one of long ago.
-        told_dark: whether it was told that the picture is black.
+        reported_dark: whether the black picture was reported.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class FramePipeline:
     ) -> None:
         """Stores; ``decoder`` makes one for each opening."""
         self.is_sure = False
-        self.told_dark = False
+        self.reported_dark = False
         self._reader = reader
         self._make_decoder = decoder
         self._decoder: SymbolDecoder | None = None
@@ -90,8 +90,8 @@ class FramePipeline:
             return None
         self._damaged = 0
         # A JPEG is compared as it came, for it is short; of what is not compressed, the light alone.
-        told = min(shot.picture.pixels, grey, key=np.size)
-        verdict = self._liveness.saw(told, dark=is_dark(grey), now=shot.at)
+        compared = min(shot.picture.pixels, grey, key=np.size)
+        verdict = self._liveness.saw(compared, dark=is_dark(grey), now=shot.at)
         if verdict == "still":
             raise ReaderUnavailable("the camera's picture stands still", variant="camera-still")
         self.is_sure = verdict != "unsure"
@@ -118,10 +118,10 @@ class FramePipeline:
 
     def _darkness(self, *, wanted: bool) -> list[Report]:
         if not self._dark:
-            self.told_dark = False
-        if not self._dark or self.told_dark or not wanted:
+            self.reported_dark = False
+        if not self._dark or self.reported_dark or not wanted:
             return []
-        self.told_dark = True
+        self.reported_dark = True
         return [Progress(reader=self._reader, step="retry", problem=DARK)]
 
     def _picture(self, shot: Shot, at: float, now: float, *, wanted: bool) -> list[Report]:
@@ -132,4 +132,4 @@ class FramePipeline:
             return []
         self._preview_at = now + max(preview.every, _FASTEST)
         jpeg = shot.picture.jpeg()
-        return [] if jpeg is None else [PreviewFrame(reader=self._reader, at=at - (now - shot.at), jpeg=jpeg)]
+        return [] if jpeg is None else [PreviewPicture(reader=self._reader, at=at - (now - shot.at), jpeg=jpeg)]

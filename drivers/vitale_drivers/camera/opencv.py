@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
-# Seconds that a node of Video4Linux may take for a picture; ten, unless it is told.
+# Seconds that a node of Video4Linux may take for a picture; ten by default.
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "5")
 # A JPEG of a few hundred bytes may say that it has a thousand million pixels; the largest that can be asked for has 59.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))

@@ -106,7 +106,7 @@ class CameraReader(ReaderThread[Order]):
             match self.orders.popleft():
                 case Arm() as order:
                     self._presence.arm(order)
-                    self._frames.told_dark = False
+                    self._frames.reported_dark = False
                     if self._wanted(time.monotonic()):
                         self.status.remind()
                 case Disarm():
@@ -193,7 +193,7 @@ class CameraReader(ReaderThread[Order]):
             if shot is not None:
                 self.status.well(self._view.reader)
         elif shot is None:
-            self._tell(self._view.passed(now))
+            self._report(self._view.passed(now))
         else:
             self._look(shot)
 
@@ -213,8 +213,8 @@ class CameraReader(ReaderThread[Order]):
         self._take_orders()
         if self._feeds.current is not None:
             now = time.monotonic()
-            self._tell(self._view.saw(symbols, Moment(now=now, at=time.time(), elapsed=now - shot.at)))
-            self._tell(self._frames.pictures(shot, time.time(), now))
+            self._report(self._view.saw(symbols, Moment(now=now, at=time.time(), elapsed=now - shot.at)))
+            self._report(self._frames.pictures(shot, time.time(), now))
 
     # ── how the camera is ──
 
@@ -229,7 +229,7 @@ class CameraReader(ReaderThread[Order]):
             self.status.ill(self._view.reader, refusal)
 
     def _forget_view(self) -> None:
-        self._tell(self._view.leave())
+        self._report(self._view.leave())
 
     def _fail(self, error: ReaderError) -> None:
         """Handles the end of the feed."""
@@ -251,13 +251,13 @@ class CameraReader(ReaderThread[Order]):
             self.status.gone()
             return
         came_back, self._place = self._place is None, place
-        # What was simulated once, its clients are never told to be real.
+        # A reader once simulated is never reported as real.
         simulated = self._view.reader.simulated or place.simulated
         self._view.reader = msgspec.structs.replace(self._view.reader, simulated=simulated)
         if came_back:
             self._retry_at = 0.0
             self.status.show(self._view.reader)
 
-    def _tell(self, reports: Sequence[Report]) -> None:
+    def _report(self, reports: Sequence[Report]) -> None:
         for report in reports:
             self.status.report(report)

@@ -12,7 +12,7 @@ Rules:
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["Box", "Part", "SeenSymbol", "Series"]
+__all__ = ["Box", "SeenSymbol", "Series", "SeriesPart"]
 
 Box = tuple[float, float, float, float]
 
@@ -22,7 +22,7 @@ _MOST_PARTS = 16
 _MOST_SERIES = 4
 
 
-class Part(Protocol):
+class SeriesPart(Protocol):
     """Position of a symbol in a series; ``vitale_drivers.decoding.Sequence``."""
 
     @property
@@ -60,7 +60,7 @@ class SeenSymbol(Protocol):
         ...
 
     @property
-    def sequence(self) -> Part | None:
+    def sequence(self) -> SeriesPart | None:
         """Position in a series, if the symbol is part of one."""
         ...
 

@@ -90,8 +90,8 @@ class CameraView:
         self._series = Series(collect)
         self._codes: dict[bytes, _Code] = {}
         self._current: bytes | None = None
-        self._told_several = False
-        self._told: set[tuple[str, str]] = set()
+        self._reported_several = False
+        self._reported: set[tuple[str, str]] = set()
 
     @property
     def occupied(self) -> bool:
@@ -111,7 +111,7 @@ class CameraView:
         rivals = self._candidates(moment.now)
         if len(rivals) > 1:
             return reports + self._ambiguous(rivals, moment.now)
-        self._told_several = False
+        self._reported_several = False
         if rivals and self._current != rivals[0]:
             reports += self._end()
             self._arrive(rivals[0])
@@ -131,8 +131,8 @@ class CameraView:
         """The camera closes: nothing is in view any more."""
         self._codes.clear()
         self._series.clear()
-        self._told.clear()
-        self._told_several = False
+        self._reported.clear()
+        self._reported_several = False
         return self._end()
 
     # ── what is there ──
@@ -184,7 +184,7 @@ class CameraView:
             if code.medium is not None and (not armed or wanted(now, frozenset({code.medium})))
         ]
 
-    # ── what is told ──
+    # ── reports ──
 
     def _arrive(self, key: bytes) -> None:
         self._current = key
@@ -218,14 +218,14 @@ class CameraView:
         """Reports codes that were in view together; one that came after the other was last seen may replace it."""
         codes = [self._codes[key] for key in rivals]
         together = max(code.first for code in codes) <= min(code.last for code in codes)
-        if self._told_several or not together or not self._presence.wanted(now, _ALL):
+        if self._reported_several or not together or not self._presence.wanted(now, _ALL):
             return []
-        self._told_several = True
+        self._reported_several = True
         return [Progress(reader=self.reader.id, step="ambiguous", problem=SEVERAL)]
 
     def _strangers(self, now: float) -> list[Report]:
         strangers = [(code, code.problem) for code in self._codes.values() if code.problem is not None]
-        self._told &= {_name(problem) for _, problem in strangers}
+        self._reported &= {_name(problem) for _, problem in strangers}
         if self._current is not None or not self._presence.wanted(now, _ALL):
             return []
         due = {
@@ -233,8 +233,8 @@ class CameraView:
             for code, problem in strangers
             if code.last == now and (code.kind in _AT_ONCE or now - code.first >= _STRANGER)
         }
-        new = sorted(due.keys() - self._told)
-        self._told.update(new)
+        new = sorted(due.keys() - self._reported)
+        self._reported.update(new)
         return [Progress(reader=self.reader.id, step="retry", problem=due[name]) for name in new]
 
     def _show(self, state: ReaderState, medium: str | None = None) -> list[Report]:

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from vitale_drivers.base import Emit, Lease, Leased, Report, Transmit, Transmitted, Unleased
+from vitale_drivers.base import Emit, LeaseCommand, Leased, Report, Transmit, Transmitted, Unleased
 from vitale_drivers.cards.channel import Channel
 from vitale_drivers.cards.tasks import Task, transmission
 from vitale_protocol.errors import CardError, LeaseExpired, MediumUnreadable, ReaderError, VitaleError
@@ -22,7 +22,7 @@ __all__ = ["CardLease"]
 class CardLease:
     """One lease of the card that lies in a reader now."""
 
-    def __init__(self, command: Lease, emit: Emit) -> None:
+    def __init__(self, command: LeaseCommand, emit: Emit) -> None:
         """Stores; nothing is held yet."""
         self.id = command.id
         self._until = command.until

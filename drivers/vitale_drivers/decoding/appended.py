@@ -43,7 +43,7 @@ _LEVELS: Mapping[str, int] = {
     "H": consts.ERROR_LEVEL_H,
 }
 
-# Table 12, and figure 25: where the level and the mask are told, from the first bit to the last.
+# Table 12, and figure 25: the bits of the level and the mask, from the first bit to the last.
 _LEVEL_BITS: Mapping[str, int] = {"L": 0b01, "M": 0b00, "Q": 0b11, "H": 0b10}
 _FORMAT_PLACES = (
     *((8, column) for column in (0, 1, 2, 3, 4, 5, 7, 8)),
@@ -73,11 +73,11 @@ def sequence_of(symbol: zxingcpp.Barcode) -> Sequence | None:
 
 def _upright(modules: Modules, extra: _Extra) -> Modules:
     """A symbol that was seen in a mirror is drawn as it was seen: its format reads from the other end then."""
-    told = 0
+    drawn = 0
     for row, column in _FORMAT_PLACES:
-        told = told << 1 | bool(modules[row, column])
+        drawn = drawn << 1 | bool(modules[row, column])
     meant = consts.FORMAT_INFO[_LEVEL_BITS[extra.level] << 3 | extra.data_mask]
-    return modules if told == meant else modules.T
+    return modules if drawn == meant else modules.T
 
 
 def _bits(modules: Modules, version: int, mask: _Mask, blocks: int) -> int:

@@ -42,17 +42,17 @@ def redact(text: str) -> str:
 
 def redact_exception(error: BaseException) -> str:
     """Type, frames and causes of an exception; texts only of our own errors."""
-    parts = [_told(error.__traceback__, error)]
+    parts = [_frames_of(error.__traceback__, error)]
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     seen = {id(error)}
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
-        parts.append(_told(cause.__traceback__, cause))
+        parts.append(_frames_of(cause.__traceback__, cause))
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "; from ".join(parts)
 
 
-def _told(trace: TracebackType | None, error: BaseException) -> str:
+def _frames_of(trace: TracebackType | None, error: BaseException) -> str:
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     text = f" ({redact(str(error))})" if isinstance(error, VitaleError) else ""

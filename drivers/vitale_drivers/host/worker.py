@@ -9,7 +9,7 @@ Rules:
   prints: the real descriptor is taken away before the driver is imported.
 - The main thread reads commands and answers ``Ping`` at once; a driver that blocks it is a driver that is stuck.
 - The end of standard input is the end of the worker: a supervisor that died leaves no orphan.
-- A thread that ends by an exception is told in a ``Log`` with an incident id, and ends the process.
+- A thread that ends by an exception is reported in a ``Log`` with an incident id, and ends the process.
 
 Exit status (the numbers of ``sysexits.h``): 0 asked to stop · 65 the supervisor sent no valid message · 69 a package or
 library of the driver is missing · 70 a fault of the driver · 78 its name or options are wrong. Before 69 and 78 a
@@ -34,7 +34,7 @@ from vitale_drivers.base import (
     Disarm,
     Driver,
     Health,
-    Lease,
+    LeaseCommand,
     Leased,
     Log,
     Ping,
@@ -54,7 +54,7 @@ from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ConfigurationInvalid, LocalError, MediumUnsupported, ParseError, ToolMissing
 from vitale_protocol.problems import Problem
 
-__all__ = ["CLOSE_LIMIT", "Pipe", "ReportHandler", "Worker", "check", "main"]
+__all__ = ["CLOSE_LIMIT", "DriverHost", "Pipe", "ReportHandler", "check", "main"]
 
 CLOSE_LIMIT = 3.0
 """Seconds that a driver may take to close before the process ends without it."""
@@ -93,7 +93,7 @@ class Pipe:
     def send(self, report: Report) -> None:
         """Writes one report whole; a supervisor that does not read holds the writer back, so memory stays bounded."""
         frame = memoryview(encode(report))
-        # A supervisor that is gone is told by the end of standard input, which the main thread is reading.
+        # The end of standard input, which the main thread reads, shows that the supervisor is gone.
         with self._lock, contextlib.suppress(BrokenPipeError):
             while frame:
                 frame = frame[os.write(self._sink, frame) :]
@@ -112,7 +112,7 @@ class ReportHandler(logging.Handler):
         self._pipe.send(Log(level=record.levelno, logger=record.name, text=self.format(record)))
 
 
-class Worker:
+class DriverHost:
     """Carries out the supervisor's commands on one driver."""
 
     def __init__(self, name: str, pipe: Pipe) -> None:
@@ -159,7 +159,7 @@ class Worker:
                 driver.disarm()
             case Transmit(), Driver() as driver:
                 driver.transmit(command)
-            case Lease(), Driver() as driver:
+            case LeaseCommand(), Driver() as driver:
                 self._lease(driver, command)
             case Unlease(), Driver() as driver:
                 driver.unlease(command)
@@ -168,7 +168,7 @@ class Worker:
             case _:
                 raise StreamError("a driver is started once, and first")
 
-    def _lease(self, driver: Driver, command: Lease) -> None:
+    def _lease(self, driver: Driver, command: LeaseCommand) -> None:
         try:
             driver.lease(command)
         except MediumUnsupported as error:
@@ -201,27 +201,27 @@ def check(name: str, options: bytes) -> tuple[int, bytes]:
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Runs the driver that the first argument names until it is told to stop, and ends the process."""
+    """Runs the driver that the first argument names until it is ordered to stop, and ends the process."""
     if arguments[1:] == ["--check"]:
         _check_and_end(arguments[0])
     pipe = Pipe(*take_streams())
     logging.basicConfig(level=logging.INFO, handlers=[ReportHandler(pipe)])
     threading.excepthook = lambda fault: _end_by_fault(pipe, fault.exc_value, str(fault.thread and fault.thread.name))
-    # Ctrl-C reaches the whole foreground group; ending a worker is the supervisor's decision, told through the pipe.
+    # Ctrl-C reaches the whole foreground group; ending a worker is the supervisor's decision, sent through the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         name, level = _parse(arguments)
         logging.getLogger().setLevel(level)
-        Worker(name, pipe).run()
+        DriverHost(name, pipe).run()
         status = EX_OK
     except (ConfigurationInvalid, ToolMissing) as error:
         status = _refuse(pipe, error)
     except StreamError as error:
         logging.getLogger(__name__).error("the supervisor's stream is broken: %s", error)
         status = EX_DATAERR
-    except BaseException as error:  # noqa: BLE001 - the top of the process: told with an incident id, then its end
+    except BaseException as error:  # noqa: BLE001 - the top of the process: logged with an incident id, then its end
         _end_by_fault(pipe, error, threading.current_thread().name)
-    # Not sys.exit: a native library's thread that never returns must not keep a worker alive that nobody supervises.
+    # Not sys.exit: a native library's thread that never returns must not keep a worker alive without its supervisor.
     os._exit(status)
 
 
@@ -248,17 +248,17 @@ def _status(error: LocalError) -> int:
 def _check_and_end(name: str) -> NoReturn:
     source, sink = take_streams()
     with os.fdopen(source, "rb") as given:
-        status, told = check(name, given.read())
+        status, refusal = check(name, given.read())
     with os.fdopen(sink, "wb") as answer:
-        answer.write(told)
+        answer.write(refusal)
     sys.stderr.flush()
     os._exit(status)
 
 
 def _end_by_fault(pipe: Pipe, error: BaseException | None, thread: str) -> NoReturn:
     incident = uuid.uuid4().hex[:12]
-    told = redact_exception(error) if error is not None else "no exception"
-    pipe.send(Log(level=logging.CRITICAL, logger=__name__, text=f"incident {incident} in thread {thread}: {told}"))
+    frames = redact_exception(error) if error is not None else "no exception"
+    pipe.send(Log(level=logging.CRITICAL, logger=__name__, text=f"incident {incident} in thread {thread}: {frames}"))
     os._exit(EX_SOFTWARE)
 
 

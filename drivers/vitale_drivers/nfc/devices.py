@@ -12,10 +12,10 @@ from nfc.clf import device as nfcpy
 from nfc.clf import pn532, pn533, transport
 
 from vitale_drivers.nfc.faults import CHIP_FAULTS
-from vitale_drivers.nfc.generic import GenericLink
-from vitale_drivers.nfc.pn53x import Pn53xLink
+from vitale_drivers.nfc.generic import GenericTransport
+from vitale_drivers.nfc.pn53x import Pn53xTransport
 from vitale_drivers.nfc.settings import NfcAddress
-from vitale_drivers.nfc.transport import Link, NfcPlace
+from vitale_drivers.nfc.transport import NfcPlace, ReaderTransport
 from vitale_drivers.readers.serial_ports import PortList
 from vitale_drivers.readers.terminals import is_behind_pseudo_terminal, is_pseudo_terminal
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
@@ -25,7 +25,7 @@ __all__ = ["NfcpyBus"]
 logger = logging.getLogger(__name__)
 
 # nfcpy's traces hold every byte of every frame, those of patients' phones among them; and what it logs as errors is
-# raised as well, so that it is told here, once.
+# raised as well, so that it is logged here, once.
 logging.getLogger("nfc").setLevel(logging.CRITICAL)
 
 _HIGH_SPEED = 921_600
@@ -73,21 +73,21 @@ class NfcpyBus:
             self._usb_fault = ""
         return self._usb.get(address, ())
 
-    def open(self, place: NfcPlace) -> Link:
+    def open(self, place: NfcPlace) -> ReaderTransport:
         """Opens a reader through nfcpy."""
         try:
             device = _open(place)
         except CHIP_FAULTS as error:
             raise _explained(error, place) from error
-        link = _link(device)
-        link.simulated = place.simulated or _is_behind_pseudo_terminal(device)
-        return link
+        transport = _transport(device)
+        transport.simulated = place.simulated or _is_behind_pseudo_terminal(device)
+        return transport
 
 
-def _link(device: nfcpy.Device) -> Link:
+def _transport(device: nfcpy.Device) -> ReaderTransport:
     if isinstance(device, pn532.Device | pn533.Device) and type(device.chipset) in {pn532.Chipset, pn533.Chipset}:
-        return Pn53xLink(device)
-    return GenericLink(device)
+        return Pn53xTransport(device)
+    return GenericTransport(device)
 
 
 def _open(place: NfcPlace) -> nfcpy.Device:

@@ -20,7 +20,7 @@ from vitale_drivers.base import Emit, Failed, Presented, Progress, ReaderChanged
 from vitale_drivers.cards.channel import Channel
 from vitale_drivers.cards.tasks import LOCKED, PHONE, TORN, Task, is_locked, phone_reading
 from vitale_drivers.nfc.settings import NfcSettings
-from vitale_drivers.nfc.transport import Link, Target
+from vitale_drivers.nfc.transport import NfcTarget, ReaderTransport
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import (
     AmbiguousMedium,
@@ -34,7 +34,7 @@ from vitale_protocol.events import Reader, Step
 from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
 
-__all__ = ["MEDIUM", "SEVERAL", "Field"]
+__all__ = ["MEDIUM", "SEVERAL", "NfcField"]
 
 MEDIUM = PHONE
 
@@ -45,12 +45,12 @@ _WHILE_SEVERAL = 5
 """Pauses of ``poll`` between two looks at several phones: each look wakes them all."""
 
 
-class Field:
+class NfcField:
     """The field of a reader that is open."""
 
     def __init__(
         self,
-        link: Link,
+        transport: ReaderTransport,
         reader: Reader,
         presence: Presence,
         profiles: tuple[Profile, ...],
@@ -59,15 +59,15 @@ class Field:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Stores; ``reader`` is what clients know the reader as, empty, and was told already."""
-        self._link = link
+        self._transport = transport
         self._reader = reader
         self._presence = presence
         self._profiles = profiles
         self._settings = settings
         self._emit = emit
         self._clock = clock
-        self._target: Target | None = None
-        self._known: Target | None = None
+        self._target: NfcTarget | None = None
+        self._known: NfcTarget | None = None
         self._answered = False
         self._locked = False
         self._several = False
@@ -89,7 +89,7 @@ class Field:
         if wanted or self._lost_at is not None:
             return self._seek()
         self._several = False
-        self._link.quiet()
+        self._transport.quiet()
         return None
 
     def perform(self, tasks: deque[Task]) -> None:
@@ -112,7 +112,7 @@ class Field:
 
     def _seek(self) -> float:
         began = self._clock()
-        targets = self._link.find()
+        targets = self._transport.find()
         pause = max(0.0, self._settings.poll - (self._clock() - began))
         if len(targets) > 1:
             return self._ambiguous()
@@ -128,11 +128,11 @@ class Field:
     def _ambiguous(self) -> float:
         if not self._several:
             self._several = True
-            self._tell("ambiguous", SEVERAL)
-        self._link.quiet()
+            self._report_step("ambiguous", SEVERAL)
+        self._transport.quiet()
         return self._settings.poll * _WHILE_SEVERAL
 
-    def _is_back(self, targets: tuple[Target, ...], since: float) -> bool:
+    def _is_back(self, targets: tuple[NfcTarget, ...], since: float) -> bool:
         """True if the fate of a lost target is known by now: it is the target again, or gone."""
         if targets and self._known is not None and targets[0].may_be(self._known):
             self._lost_at = None
@@ -143,7 +143,7 @@ class Field:
         self._end()
         return True
 
-    def _arrive(self, target: Target) -> None:
+    def _arrive(self, target: NfcTarget) -> None:
         self._target = self._known = target
         self._watched_at = self._clock()
         if target.iso_dep:
@@ -164,7 +164,7 @@ class Field:
             self._unwanted_since = None
         if self._presence.due(time.monotonic()):
             self._presence.begin()
-            self._tell("detected")
+            self._report_step("detected")
             self._read(now)
             return 0.0
         if self._locked and wanted and now - self._tried_at >= self._settings.unlock:
@@ -172,7 +172,7 @@ class Field:
             return 0.0
         if not wanted and self._may_rest(now):
             self._end()
-            self._link.quiet()
+            self._transport.quiet()
             return None
         if now - self._watched_at >= self._settings.watch:
             self._watched_at = now
@@ -186,9 +186,9 @@ class Field:
         return not self._answered or now - self._unwanted_since >= self._settings.linger
 
     def _look(self) -> None:
-        if self._link.present():
+        if self._transport.present():
             return
-        self._link.quiet()
+        self._transport.quiet()
         self._target = None
         if self._answered:
             self._lost_at = self._clock()
@@ -198,7 +198,7 @@ class Field:
     def _read(self, now: float) -> None:
         self._tried_at = now
         if not self._locked:
-            self._tell("reading")
+            self._report_step("reading")
         task = phone_reading(self._presence.number, self._reader.id, self._profiles, simulated=self._reader.simulated)
         end = now + self._settings.reading_limit
         try:
@@ -220,11 +220,11 @@ class Field:
         rest = end - self._clock()
         if rest <= 0:
             raise MediumUnreadable("the reading takes longer than it may", variant=MEDIUM)
-        return self._link.transmit(apdu, min(rest, self._settings.exchange_limit))
+        return self._transport.transmit(apdu, min(rest, self._settings.exchange_limit))
 
     def _torn(self) -> None:
-        self._tell("retry", TORN)
-        self._link.quiet()
+        self._report_step("retry", TORN)
+        self._transport.quiet()
         self._end()
 
     def _unreadable(self, task: Task, error: MediumUnreadable) -> None:
@@ -232,7 +232,7 @@ class Field:
             self._answer(task.failed(error))
         elif not self._locked:
             self._locked = True
-            self._tell("retry", LOCKED)
+            self._report_step("retry", LOCKED)
 
     def _answer(self, report: Report) -> None:
         """Ends the reading with its outcome; the reader is shown first, since an outcome is one of what lies there."""
@@ -250,14 +250,14 @@ class Field:
         if self._target is None or not self._target.iso_dep:
             return task.failed(MediumRemoved("there is no phone"))
         try:
-            return task.run(Channel(lambda apdu: self._link.transmit(apdu, self._settings.exchange_limit)))
+            return task.run(Channel(lambda apdu: self._transport.transmit(apdu, self._settings.exchange_limit)))
         except ReaderError as error:
             self._emit(task.failed(error))
             raise
         except VitaleError as error:
             return task.failed(error)
 
-    # ── what is told ──
+    # ── reports ──
 
     def _end(self) -> None:
         """Ends the presence, and reports the reader empty."""
@@ -270,7 +270,7 @@ class Field:
         self._lost_at = self._unwanted_since = None
         self._presence.left()
 
-    def _tell(self, step: Step, problem: Problem | None = None) -> None:
+    def _report_step(self, step: Step, problem: Problem | None = None) -> None:
         medium = MEDIUM if problem is None else ""
         self._emit(Progress(reader=self._reader.id, step=step, problem=problem, medium=medium))
 

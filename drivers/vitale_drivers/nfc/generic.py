@@ -14,10 +14,10 @@ from nfc.clf import device as nfcpy
 from nfc.tag import tt4
 
 from vitale_drivers.nfc.faults import CHIP_FAULTS
-from vitale_drivers.nfc.transport import MAX_ANSWER, Link, Target
+from vitale_drivers.nfc.transport import MAX_ANSWER, NfcTarget, ReaderTransport
 from vitale_protocol.errors import MediumRemoved, MediumUnreadable, ReaderUnavailable
 
-__all__ = ["Activation", "GenericLink", "parse_ats", "parse_attributes"]
+__all__ = ["Activation", "GenericTransport", "parse_ats", "parse_attributes"]
 
 _ISO_DEP = 0x20
 _FSC = (16, 24, 32, 40, 48, 64, 96, 128, 256)
@@ -68,7 +68,7 @@ def parse_attributes(sensb: bytes) -> Activation:
     return _activation(sensb[10] >> 4, sensb[11] >> 4)
 
 
-class GenericLink(Link):
+class GenericTransport(ReaderTransport):
     """A reader that nfcpy has opened."""
 
     def __init__(self, device: nfcpy.Device) -> None:
@@ -80,7 +80,7 @@ class GenericLink(Link):
         self._end = 0.0
         self._room = 0
 
-    def find(self) -> tuple[Target, ...]:
+    def find(self) -> tuple[NfcTarget, ...]:
         """Looks for type A, then for type B."""
         self._field = True
         self._target = self._protocol = None
@@ -164,20 +164,20 @@ class GenericLink(Link):
 
     # ── inside ──
 
-    def _find_a(self) -> tuple[Target, ...]:
+    def _find_a(self) -> tuple[NfcTarget, ...]:
         target = self._device.sense_tta(nfc.clf.RemoteTarget("106A"))
         if target is None:
             return ()
         uid = bytes(target.sdd_res or b"")
         if not (target.sel_res and target.sel_res[0] & _ISO_DEP):
-            return (Target(uid, iso_dep=False),)
+            return (NfcTarget(uid, iso_dep=False),)
         room = min(256, self._device.get_max_recv_data_size(target))
         command = b"\xe0\x80" if room >= 256 else b"\xe0\x70"
         ats = self._device.send_cmd_recv_rsp(target, bytearray(command), _ACTIVATION_LIMIT)
         self._activate(target, parse_ats(bytes(ats or b"")))
-        return (Target(uid, iso_dep=True),)
+        return (NfcTarget(uid, iso_dep=True),)
 
-    def _find_b(self) -> tuple[Target, ...]:
+    def _find_b(self) -> tuple[NfcTarget, ...]:
         if not self._has_type_b:
             return ()
         try:
@@ -192,7 +192,7 @@ class GenericLink(Link):
         command = b"\x1d" + attributes[1:5] + b"\x00\x08\x01\x00"
         self._device.send_cmd_recv_rsp(target, bytearray(command), _ACTIVATION_LIMIT)
         self._activate(target, parse_attributes(attributes))
-        return (Target(attributes[1:5], iso_dep=True),)
+        return (NfcTarget(attributes[1:5], iso_dep=True),)
 
     def _activate(self, target: nfc.clf.RemoteTarget, activation: Activation) -> None:
         self._target = target

@@ -11,10 +11,10 @@ from contextlib import suppress
 from nfc.clf import pn53x
 
 from vitale_drivers.nfc.faults import CHIP_FAULTS
-from vitale_drivers.nfc.transport import MAX_ANSWER, Link, Target
+from vitale_drivers.nfc.transport import MAX_ANSWER, NfcTarget, ReaderTransport
 from vitale_protocol.errors import MediumRemoved, MediumUnreadable, ReaderUnavailable
 
-__all__ = ["Pn53xLink"]
+__all__ = ["Pn53xTransport"]
 
 _DIAGNOSE, _IN_LIST_PASSIVE_TARGET, _IN_DATA_EXCHANGE = 0x00, 0x4A, 0x40
 _TYPE_A, _TYPE_B = 0, 3
@@ -39,7 +39,7 @@ _LOOKS_FOR_TYPE_B = 4
 """Every so many looks there is one for type B too: phones are of type A nearly without exception."""
 
 
-class Pn53xLink(Link):
+class Pn53xTransport(ReaderTransport):
     """A chip that nfcpy has opened."""
 
     def __init__(self, device: pn53x.Device) -> None:
@@ -58,7 +58,7 @@ class Pn53xLink(Link):
         except CHIP_FAULTS as error:
             raise ReaderUnavailable("the reader does not take its settings") from error
 
-    def find(self) -> tuple[Target, ...]:
+    def find(self) -> tuple[NfcTarget, ...]:
         """Looks for type A at each call, for type B at some."""
         self._field = True
         self._looks += 1
@@ -124,7 +124,7 @@ class Pn53xLink(Link):
 
     # ── inside ──
 
-    def _find_b(self) -> tuple[Target, ...]:
+    def _find_b(self) -> tuple[NfcTarget, ...]:
         """One look: as long as it takes, a phone of type A would not be seen."""
         try:
             self._chip.rf_configuration(_MAX_RETRIES_ITEM, _ONE_LOOK)
@@ -136,7 +136,7 @@ class Pn53xLink(Link):
         return found
 
     def _list(self, kind: int, data: bytes) -> bytes:
-        # Not nfcpy's in_list_passive_target, which asks for one target whatever it is told.
+        # Not nfcpy's in_list_passive_target, which asks for one target whatever its argument.
         try:
             listed = self._chip.command(_IN_LIST_PASSIVE_TARGET, bytes((_MAX_TARGETS, kind)) + data, _LISTING_LIMIT)
         except pn53x.Chipset.Error:
@@ -175,7 +175,7 @@ class Pn53xLink(Link):
     def _answers_or_raise(self) -> None:
         """Checks that the chip itself still answers after a disturbance, by a command that it always takes."""
         try:
-            self._chip.send_ack()  # §6.2.1.3: has the chip give up what it is at
+            self._chip.send_ack()  # §6.2.1.3: the chip then aborts its command
             self._chip.get_firmware_version()
         except CHIP_FAULTS as error:
             raise ReaderUnavailable("the reader does not answer any more") from error
@@ -191,9 +191,9 @@ def _checked(answer: bytes) -> tuple[bytes, bool]:
     return answer[1:], bool(answer[0] & 0x40)
 
 
-def _type_a(listed: bytes) -> tuple[Target, ...]:
+def _type_a(listed: bytes) -> tuple[NfcTarget, ...]:
     """§7.3.5, 106 kbps type A: number, SENS_RES (2), SEL_RES, length and NFCID1, length (its own included) and ATS."""
-    found: list[Target] = []
+    found: list[NfcTarget] = []
     rest = listed[1:]
     for _ in range(listed[0] if listed else 0):
         if len(rest) < 5 or len(rest) < 5 + rest[4]:
@@ -204,18 +204,18 @@ def _type_a(listed: bytes) -> tuple[Target, ...]:
         if iso_dep and rest:
             # An ATS may be its length alone; one that claims to be of no length is taken for that.
             rest = rest[max(1, rest[0]) :]
-        found.append(Target(uid, iso_dep))
+        found.append(NfcTarget(uid, iso_dep))
     return tuple(found)
 
 
-def _type_b(listed: bytes) -> tuple[Target, ...]:
+def _type_b(listed: bytes) -> tuple[NfcTarget, ...]:
     """§7.3.5, 106 kbps type B: number, ATQB (12), length and ATTRIB_RES; PUPI and protocol type are in ATQB."""
-    found: list[Target] = []
+    found: list[NfcTarget] = []
     rest = listed[1:]
     for _ in range(listed[0] if listed else 0):
         if len(rest) < 14:
             break
         atqb = rest[1:13]
-        found.append(Target(atqb[1:5], bool(atqb[10] & 0x01)))
+        found.append(NfcTarget(atqb[1:5], bool(atqb[10] & 0x01)))
         rest = rest[14 + rest[13] :]
     return tuple(found)

@@ -9,10 +9,10 @@ from collections import deque
 
 from vitale_drivers.base import Arm, Disarm, Emit, Transmit
 from vitale_drivers.cards.tasks import Task, transmission
-from vitale_drivers.nfc.field import MEDIUM, Field
+from vitale_drivers.nfc.field import MEDIUM, NfcField
 from vitale_drivers.nfc.settings import NfcSettings
-from vitale_drivers.nfc.timed import TimedLink
-from vitale_drivers.nfc.transport import Link, NfcBus, NfcPlace
+from vitale_drivers.nfc.timed import TimedTransport
+from vitale_drivers.nfc.transport import NfcBus, NfcPlace, ReaderTransport
 from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import PluggedReader
 from vitale_drivers.readers.presence import Presence
@@ -27,7 +27,7 @@ Order = Arm | Disarm | Transmit
 _MEDIA = frozenset({MEDIUM})
 
 
-class NfcReader(PluggedReader[Order, NfcPlace, Link]):
+class NfcReader(PluggedReader[Order, NfcPlace, ReaderTransport]):
     """An NFC reader, from ``start`` to ``end``."""
 
     def __init__(
@@ -55,15 +55,15 @@ class NfcReader(PluggedReader[Order, NfcPlace, Link]):
         """True if a request waits for a tap here."""
         return self._presence.wanted(time.monotonic(), _MEDIA)
 
-    def serve(self, device: Link) -> None:
+    def serve(self, device: ReaderTransport) -> None:
         """Works the field until the reader is to end.
 
         Raises:
             ReaderError: the reader does not answer any more, or is gone.
         """
         self.status.well(self.reader)
-        link = TimedLink(device, self.timer)
-        field = Field(link, self.reader, self._presence, self._profiles, self._settings, self.status.report)
+        transport = TimedTransport(device, self.timer)
+        field = NfcField(transport, self.reader, self._presence, self._profiles, self._settings, self.status.report)
         try:
             while not self.closed:
                 self._take_orders()

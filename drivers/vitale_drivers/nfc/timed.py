@@ -1,44 +1,44 @@
 """A reader whose calls are timed one by one, so that one that does not return is seen from another thread."""
 
-from vitale_drivers.nfc.transport import Link, Target
+from vitale_drivers.nfc.transport import NfcTarget, ReaderTransport
 from vitale_drivers.readers.call_timer import CallTimer
 
-__all__ = ["TimedLink"]
+__all__ = ["TimedTransport"]
 
 
-class TimedLink(Link):
-    """A link whose calls a timer sees; several in a row, each within its limit, are not one long one."""
+class TimedTransport(ReaderTransport):
+    """A transport whose calls a timer sees; several in a row, each within its limit, are not one long one."""
 
-    def __init__(self, link: Link, timer: CallTimer) -> None:
-        self._link = link
+    def __init__(self, transport: ReaderTransport, timer: CallTimer) -> None:
+        self._transport = transport
         self._timer = timer
-        self.simulated = link.simulated
+        self.simulated = transport.simulated
 
-    def find(self) -> tuple[Target, ...]:
+    def find(self) -> tuple[NfcTarget, ...]:
         """Looks what is in the field."""
         with self._timer.call():
-            return self._link.find()
+            return self._transport.find()
 
     def transmit(self, apdu: bytes, limit: float) -> bytes:
         """Exchanges one APDU, timed."""
         with self._timer.call():
-            return self._link.transmit(apdu, limit)
+            return self._transport.transmit(apdu, limit)
 
     def present(self) -> bool:
         """True if what was found is still there."""
         with self._timer.call():
-            return self._link.present()
+            return self._transport.present()
 
     def quiet(self) -> None:
         """Turns the field off."""
         with self._timer.call():
-            self._link.quiet()
+            self._transport.quiet()
 
     def cancel(self) -> None:
         """Comes from another thread, and is not timed."""
-        self._link.cancel()
+        self._transport.cancel()
 
     def close(self) -> None:
         """Lets go of the reader."""
         with self._timer.call():
-            self._link.close()
+            self._transport.close()

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from vitale_drivers.nfc.settings import NfcAddress
-from vitale_drivers.readers.lifecycle import Bus, Place
+from vitale_drivers.readers.lifecycle import ReaderBus, ReaderPlace
 
-__all__ = ["MAX_ANSWER", "Link", "NfcBus", "NfcPlace", "Target"]
+__all__ = ["MAX_ANSWER", "NfcBus", "NfcPlace", "NfcTarget", "ReaderTransport"]
 
 MAX_ANSWER = 65_538
 """Bytes: the longest response APDU there can be (ISO/IEC 7816-4 §5.1); a phone that gives more never ends."""
@@ -16,7 +16,7 @@ _RANDOM = 0x08
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class NfcTarget:
     """Target in the field.
 
     Attributes:
@@ -27,7 +27,7 @@ class Target:
     uid: bytes
     iso_dep: bool
 
-    def may_be(self, other: "Target") -> bool:
+    def may_be(self, other: "NfcTarget") -> bool:
         """True if both may be the same thing: phones have another UID each time (ISO/IEC 14443-3 §6.5.4: 08 first)."""
         return self.uid == other.uid or (self.random and other.random)
 
@@ -38,13 +38,13 @@ class Target:
 
 
 @dataclass(frozen=True)
-class NfcPlace(Place[NfcAddress]):
+class NfcPlace(ReaderPlace[NfcAddress]):
     """Place of an NFC reader; ``usb`` is its vendor, product, bus and device number, empty for a serial line."""
 
     usb: tuple[int, ...] = ()
 
 
-class Link(abc.ABC):
+class ReaderTransport(abc.ABC):
     """A reader that is open. Its calls are for one thread.
 
     Whatever a call does takes a bounded time. ``ReaderGone`` or ``ReaderUnavailable`` from any of them means that the
@@ -58,7 +58,7 @@ class Link(abc.ABC):
     simulated: bool = False
 
     @abc.abstractmethod
-    def find(self) -> tuple[Target, ...]:
+    def find(self) -> tuple[NfcTarget, ...]:
         """Turns the field on and looks what is in it: nothing, one, or several; one is ready for APDUs then."""
 
     @abc.abstractmethod
@@ -87,4 +87,4 @@ class Link(abc.ABC):
         """Turns the field off and lets go of the reader; it may be gone already."""
 
 
-NfcBus: TypeAlias = Bus[NfcAddress, NfcPlace, Link]
+NfcBus: TypeAlias = ReaderBus[NfcAddress, NfcPlace, ReaderTransport]

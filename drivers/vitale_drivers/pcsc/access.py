@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from vitale_drivers.base import Report
 from vitale_drivers.cards.channel import Channel
 from vitale_drivers.cards.tasks import Task
-from vitale_drivers.pcsc.api import Card, CardReset, Context, ExchangeFailed, Pcsc
+from vitale_drivers.pcsc.api import CardReset, ExchangeFailed, Pcsc, PcscCard, PcscContext
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_protocol.errors import (
     MediumMute,
@@ -20,7 +20,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 
-__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "PROBES", "SETTLE", "TRIES", "Access", "Desk"]
+__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "PROBES", "SETTLE", "TRIES", "CardAccess", "ReaderControl"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ PROBES: tuple[float, ...] = (0.1, 0.2, 0.4, 0.4)
 """Seconds before each look into a reader in doubt: soon for who waits, the last when the service has looked itself."""
 
 
-class Desk(Protocol):
+class ReaderControl(Protocol):
     """The reader, as whoever works with its cards sees it."""
 
     def grant(self, task: Task) -> bool:
@@ -67,14 +67,14 @@ class Desk(Protocol):
         ...
 
 
-class Access:
+class CardAccess:
     """The way to the cards in one reader, for one thread."""
 
-    def __init__(self, name: str, pcsc: Pcsc, desk: Desk) -> None:
+    def __init__(self, name: str, pcsc: Pcsc, control: ReaderControl) -> None:
         self._name = name
         self._pcsc = pcsc
-        self._desk = desk
-        self._context: Context | None = None
+        self._control = control
+        self._context: PcscContext | None = None
         self._operation: tuple[str, float] | None = None
 
     def stuck(self, limit: float) -> str:
@@ -89,25 +89,25 @@ class Access:
             try:
                 self._attempt(task)
             except ReaderBusy:
-                self._desk.pause(pause)
+                self._control.pause(pause)
                 pause = min(2 * pause, LAST_PAUSE)
             except (CardReset, ExchangeFailed, ReaderUnavailable) as error:
                 logger.info("%s: attempt %d: %s", self._name, tries, error.detail)
                 tries += 1
                 if tries > TRIES:
-                    self._desk.finish(task, task.failed(_last_word(error)))
+                    self._control.finish(task, task.failed(_last_word(error)))
             except (MediumMute, MediumRemoved) as error:
-                # A card torn out amid an exchange is mute at first. And the reader is shown as empty before the failure
-                # is told: who asks again at once is to wait for the next card.
+                # A card torn out amid an exchange is mute at first. The reader is shown as empty before the failure is
+                # reported: a request that comes at once has to wait for the next card.
                 removed = MediumRemoved(error.detail)
-                self._desk.finish(task, task.failed(removed if self._desk.leaves(task, SETTLE) else error))
+                self._control.finish(task, task.failed(removed if self._control.leaves(task, SETTLE) else error))
             except VitaleError as error:
-                self._desk.finish(task, task.failed(error))
+                self._control.finish(task, task.failed(error))
 
     def reconcile(self) -> None:
         """Looks into a reader whose emptiness is in doubt, a few times, until it is certain or a card is found."""
         for pause in PROBES:
-            state = self._desk.doubt(pause)
+            state = self._control.doubt(pause)
             if state is None:
                 return
             try:
@@ -116,7 +116,7 @@ class Access:
                 self.close()
             except VitaleError as error:
                 logger.debug("%s: is it empty? %s", self._name, error.detail)
-            self._desk.look()
+            self._control.look()
 
     def close(self) -> None:
         """Gives up the context."""
@@ -129,16 +129,16 @@ class Access:
             card = self._connect()
             try:
                 card.begin()
-                if self._desk.grant(task):
+                if self._control.grant(task):
                     self._work(task, card)
             finally:
-                # Whoever had the card for itself leaves it to the others as if it had just been put in.
+                # An exclusive user leaves the card to the others as if it had just been put in.
                 card.release(reset=task.lease is not None and task.granted)
         except (ReaderGone, ReaderUnavailable):
             self.close()  # a context whose service went answers with errors for ever
             raise
 
-    def _connect(self) -> Card:
+    def _connect(self) -> PcscCard:
         return self._established().connect(self._name)
 
     def _rouse(self, known: ReaderState) -> None:
@@ -148,20 +148,20 @@ class Access:
         if not now.present and now.count == known.count:
             self._timed("SCardReconnect", lambda: context.rouse(self._name))
 
-    def _established(self) -> Context:
+    def _established(self) -> PcscContext:
         if self._context is None:
             self._context = self._pcsc.establish()
         return self._context
 
-    def _work(self, task: Task, card: Card) -> None:
+    def _work(self, task: Task, card: PcscCard) -> None:
         def transmit(apdu: bytes) -> bytes:
             return self._timed("SCardTransmit", lambda: card.transmit(apdu))
 
         try:
             # Reported before the card is released, which some services take their time for.
-            self._desk.finish(task, task.run(Channel(transmit, t0=card.t0)))
+            self._control.finish(task, task.run(Channel(transmit, t0=card.t0)))
         except ExchangeFailed:
-            # The card is somewhere amid an exchange; nobody, we or others, can go on with it before a reset.
+            # The card is somewhere amid an exchange: no program can go on with it before a reset.
             try:
                 self._timed("SCardReconnect", card.reset)
             except ExchangeFailed as error:

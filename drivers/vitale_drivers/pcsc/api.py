@@ -21,7 +21,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 
-__all__ = ["PNP", "Card", "CardReset", "Context", "ExchangeFailed", "Pcsc", "PcscLibrary"]
+__all__ = ["PNP", "CardReset", "ExchangeFailed", "Pcsc", "PcscCard", "PcscContext", "PcscLibrary"]
 
 PNP = "\\\\?PnP?\\Notification"
 """The pseudo-reader whose state changes when a reader is plugged or unplugged."""
@@ -57,7 +57,7 @@ _ERRORS: dict[int, type[VitaleError]] = {
 }
 
 
-class Card(Protocol):
+class PcscCard(Protocol):
     """A card that is connected."""
 
     @property
@@ -69,7 +69,7 @@ class Card(Protocol):
         """Waits for the transaction, as long as another program has one.
 
         Raises:
-            VitaleError: as in ``Context.connect``.
+            VitaleError: as in ``PcscContext.connect``.
         """
         ...
 
@@ -77,7 +77,7 @@ class Card(Protocol):
         """One exchange.
 
         Raises:
-            VitaleError: as in ``Context.connect``.
+            VitaleError: as in ``PcscContext.connect``.
         """
         ...
 
@@ -85,7 +85,7 @@ class Card(Protocol):
         """Resets the card, after an exchange that went wrong.
 
         Raises:
-            VitaleError: as in ``Context.connect``.
+            VitaleError: as in ``PcscContext.connect``.
         """
         ...
 
@@ -97,7 +97,7 @@ class Card(Protocol):
         ...
 
 
-class Context(Protocol):
+class PcscContext(Protocol):
     """A connection to the PC/SC service. One thread uses it at a time; only ``cancel`` is for others."""
 
     def readers(self) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ class Context(Protocol):
         """Ends the ``wait`` that another thread is in; nothing if it is in none."""
         ...
 
-    def connect(self, reader: str) -> Card:
+    def connect(self, reader: str) -> PcscCard:
         """Connects to a card, shared.
 
         Raises:
@@ -156,7 +156,7 @@ class Context(Protocol):
 class Pcsc(Protocol):
     """Source of contexts: the library, or a fake of it."""
 
-    def establish(self) -> Context:
+    def establish(self) -> PcscContext:
         """Connects to the service.
 
         Raises:
@@ -168,7 +168,7 @@ class Pcsc(Protocol):
 class PcscLibrary:
     """PC/SC library of the system, through pyscard."""
 
-    def establish(self) -> Context:
+    def establish(self) -> PcscContext:
         """Connects to the service."""
         code, handle = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
         if code != scard.SCARD_S_SUCCESS:
@@ -205,7 +205,7 @@ class _Context:
     def cancel(self) -> None:
         scard.SCardCancel(self.handle)
 
-    def connect(self, reader: str) -> Card:
+    def connect(self, reader: str) -> PcscCard:
         code, handle, protocol = scard.SCardConnect(self.handle, reader, scard.SCARD_SHARE_SHARED, _EITHER)
         _check("SCardConnect", code)
         return _Card(handle, protocol)

@@ -17,7 +17,7 @@ from vitale_drivers.base import (
     Driver,
     Emit,
     Health,
-    Lease,
+    LeaseCommand,
     Leased,
     Options,
     Report,
@@ -27,10 +27,10 @@ from vitale_drivers.base import (
     Unlease,
 )
 from vitale_drivers.cards.tasks import PHONE
-from vitale_drivers.pcsc.api import Context, Pcsc, PcscLibrary
+from vitale_drivers.pcsc.api import Pcsc, PcscContext, PcscLibrary
 from vitale_drivers.pcsc.monitor import Monitor
 from vitale_drivers.pcsc.names import StableIds, is_simulated, parse_name
-from vitale_drivers.pcsc.slot import MEDIA, TABLE, PcscSettings, Slot
+from vitale_drivers.pcsc.slot import MEDIA, TABLE, PcscSettings, PcscSlot
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
@@ -65,13 +65,13 @@ class PcscDriver(Driver):
         self._lock = threading.Lock()
         self._closed = False
         self._armed: Arm | None = None
-        self._slots: dict[str, Slot] = {}
+        self._slots: dict[str, PcscSlot] = {}
         self._ids = StableIds()
         self._well = True
         self._emit_to: Emit | None = None
         self._monitor = Monitor(self._pcsc, self)
 
-    # ── told by the worker ──
+    # ── calls of the worker ──
 
     def open(self, emit: Emit) -> None:
         """Starts to watch; the readers are told as they are found."""
@@ -103,7 +103,7 @@ class PcscDriver(Driver):
         else:
             slot.transmit(command)
 
-    def lease(self, command: Lease) -> None:
+    def lease(self, command: LeaseCommand) -> None:
         """Holds the card in a reader; the transaction lasts as long as the lease."""
         if (slot := self._slot(command.reader)) is None:
             self._emit(Leased(id=command.id, problem=Problem(ReaderGone.reason)))
@@ -134,7 +134,7 @@ class PcscDriver(Driver):
         for slot in slots:
             slot.join(max(0.0, end - time.monotonic()))
 
-    # ── told by the monitor: the interface Watcher ──
+    # ── calls of the monitor: the interface MonitorListener ──
 
     def service_up(self) -> None:
         """Reports that the service answers."""
@@ -148,7 +148,7 @@ class PcscDriver(Driver):
             self._well = False
             self._emit(Health(state="degraded", problem=Problem.of(error)))
 
-    def plugged(self, context: Context, state: ReaderState) -> None:
+    def plugged(self, context: PcscContext, state: ReaderState) -> None:
         """Adds a reader that was plugged in."""
         name = parse_name(state.name)
         if not name.serial and not name.complete:
@@ -163,7 +163,7 @@ class PcscDriver(Driver):
             state="empty",
             simulated=is_simulated(name.full),
         )
-        slot = Slot(state.name, reader, self._settings, self._pcsc, self._emit, self._monitor.look, self._profiles)
+        slot = PcscSlot(state.name, reader, self._settings, self._pcsc, self._emit, self._monitor.look, self._profiles)
         with self._lock:  # to the end: an order to arm that comes now must not be overtaken by the one before it
             self._slots[state.name] = slot
             slot.start(state, self._armed)
@@ -181,7 +181,7 @@ class PcscDriver(Driver):
             slot = self._slots[state.name]
         slot.observe(state)
 
-    def _slot(self, reader: str) -> Slot | None:
+    def _slot(self, reader: str) -> PcscSlot | None:
         with self._lock:
             return next((slot for slot in self._slots.values() if slot.id == reader), None)
 

@@ -9,11 +9,11 @@ reader plugged between two calls would be missed for ever.
 import threading
 from typing import Protocol
 
-from vitale_drivers.pcsc.api import PNP, Context, Pcsc
+from vitale_drivers.pcsc.api import PNP, Pcsc, PcscContext
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
 
-__all__ = ["RELIST", "RETRY", "Monitor", "Watcher"]
+__all__ = ["RELIST", "RETRY", "Monitor", "MonitorListener"]
 
 RETRY = 0.5
 """Seconds: a service that came back is found within them, a quarter of the two seconds promised for all of it."""
@@ -24,7 +24,7 @@ BREATH = 0.05
 """Seconds: some terminal servers answer at once for ever though nothing changed, and would take a whole core."""
 
 
-class Watcher(Protocol):
+class MonitorListener(Protocol):
     """Receiver of the monitor's notifications, called from the monitor's thread."""
 
     def service_up(self) -> None:
@@ -35,7 +35,7 @@ class Watcher(Protocol):
         """Notifies at each attempt that the service does not answer."""
         ...
 
-    def plugged(self, context: Context, state: ReaderState) -> None:
+    def plugged(self, context: PcscContext, state: ReaderState) -> None:
         """Notifies of a new reader."""
         ...
 
@@ -51,11 +51,11 @@ class Watcher(Protocol):
 class Monitor:
     """The thread that watches."""
 
-    def __init__(self, pcsc: Pcsc, watcher: Watcher) -> None:
+    def __init__(self, pcsc: Pcsc, watcher: MonitorListener) -> None:
         self._pcsc = pcsc
         self._watcher = watcher
         self._closing = threading.Event()
-        self._context: Context | None = None
+        self._context: PcscContext | None = None
         self._states: dict[str, ReaderState] = {}
         self._thread = threading.Thread(target=self._run, name="PC/SC monitor", daemon=True)
 
@@ -102,7 +102,7 @@ class Monitor:
             self._context = None
             context.release()
 
-    def _watch(self, context: Context) -> None:
+    def _watch(self, context: PcscContext) -> None:
         pnp = ReaderState(PNP)
         self._relist(context)
         timeout: float | None = RELIST
@@ -128,7 +128,7 @@ class Monitor:
         self._watcher.observed(state)
         return True
 
-    def _relist(self, context: Context) -> float | None:
+    def _relist(self, context: PcscContext) -> float | None:
         """Compares the list with what is known; the time after which to look again, if it has just changed."""
         names = context.readers()
         gone = [name for name in self._states if name not in names]

@@ -22,7 +22,7 @@ from vitale_drivers.base import (
     Arm,
     Emit,
     Failed,
-    Lease,
+    LeaseCommand,
     Progress,
     ReaderAdded,
     ReaderChanged,
@@ -34,7 +34,7 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.cards.lease import CardLease
 from vitale_drivers.cards.tasks import LOCKED, PHONE, TORN, Task, is_locked, phone_reading, reading, transmission
-from vitale_drivers.pcsc.access import Access
+from vitale_drivers.pcsc.access import CardAccess
 from vitale_drivers.pcsc.api import Pcsc
 from vitale_drivers.pcsc.contactless import may_be_phone
 from vitale_drivers.pcsc.holders import programs_using_pcsc
@@ -56,7 +56,7 @@ from vitale_protocol.media import recognise
 from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
 
-__all__ = ["MEDIA", "PcscSettings", "Slot"]
+__all__ = ["MEDIA", "PcscSettings", "PcscSlot"]
 
 MEDIA = ("vitale-card", "cps-card")
 
@@ -99,7 +99,7 @@ class PcscSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise refusal(TABLE, "0 < busy_notice < busy_timeout, and all other times above 0, are needed")
 
 
-class Slot:
+class PcscSlot:
     """A reader that is plugged, from ``start`` to ``remove``."""
 
     def __init__(
@@ -133,7 +133,7 @@ class Slot:
         self._task: Task | None = None
         self._timers: dict[Task, threading.Timer] = {}
         self._leases: dict[int, CardLease] = {}
-        self._access = Access(name, pcsc, self)
+        self._access = CardAccess(name, pcsc, self)
         self._thread = threading.Thread(target=self._run, name=f"card in {reader.id}", daemon=True)
 
     @property
@@ -141,7 +141,7 @@ class Slot:
         """Stable id of the reader."""
         return self._reader.id
 
-    # ── told by the driver and its monitor ──
+    # ── calls of the driver and its monitor ──
 
     def start(self, state: ReaderState, armed: Arm | None) -> None:
         """Announces the reader with what lies in it, and starts to work."""
@@ -192,7 +192,7 @@ class Slot:
         else:
             self._emit(Transmitted(id=command.id, responses=(), problem=Problem(LeaseExpired.reason)))
 
-    def lease(self, command: Lease) -> None:
+    def lease(self, command: LeaseCommand) -> None:
         """Holds the card for the commands of one holder, or does so for longer."""
         with self._changed:
             if known := self._leases.get(command.id):
@@ -234,7 +234,7 @@ class Slot:
         operation = self._access.stuck(self._settings.transmit_limit)
         return f"{operation} in {self.id}" if operation else ""
 
-    # ── told by the thread: the interface Desk ──
+    # ── calls of the thread: the interface ReaderControl ──
 
     def grant(self, task: Task) -> bool:
         """Grants the transaction to the task; true if the task still wants it."""
@@ -338,7 +338,7 @@ class Slot:
         self._medium = None if state.mute else recognise(state.atr).medium
         self._locked = False
         if self._medium == "unknown-card" and self._profiles and may_be_phone(state.atr, self._reader.name):
-            # Which it is, only its applications tell, and nobody has asked yet.
+            # Only its applications identify it, and they were not asked yet.
             self._medium = None
             self._presence.came(PHONE)
         else:
@@ -398,7 +398,7 @@ class Slot:
                 task.lease.end("card")
         self._presence.left()
         self._error = self._medium = None
-        if unseen:  # another card followed before anybody looked: clients are told of both
+        if unseen:  # another card followed before it was noticed: clients are notified of both
             self._state = ReaderState(self.name)
             self._publish()
 

@@ -82,7 +82,7 @@ class PollingDriver(Driver, Generic[ReaderT]):
         if self._emit_to is not None and not self._closed.is_set():
             self._emit_to(report)
 
-    # ── told by the worker ──
+    # ── calls of the worker ──
 
     def arm(self, command: Arm) -> None:
         """Arms every reader, also those that come later."""

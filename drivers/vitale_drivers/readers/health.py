@@ -24,7 +24,7 @@ class HealthOfReaders:
         self._lock = threading.Lock()
         self._errors: dict[str, ReaderError] = {}
 
-    def tell(self, reader: str, error: ReaderError | None) -> None:
+    def record(self, reader: str, error: ReaderError | None) -> None:
         """Records the fault of a reader; None: it is well, or gone."""
         with self._lock:
             before = self.health

@@ -19,13 +19,13 @@ from vitale_drivers.readers.status import ReaderStatus
 from vitale_protocol.errors import ReaderError, ReaderGone
 from vitale_protocol.events import Reader
 
-__all__ = ["Bus", "OpenDevice", "Place", "PluggedReader", "ReaderThread"]
+__all__ = ["OpenDevice", "PluggedReader", "ReaderBus", "ReaderPlace", "ReaderThread"]
 
 AddressT = TypeVar("AddressT")
 
 
 @dataclass(frozen=True)
-class Place(Generic[AddressT]):
+class ReaderPlace(Generic[AddressT]):
     """Place of a reader, present or awaited.
 
     Attributes:
@@ -58,13 +58,13 @@ class OpenDevice(Protocol):
         """Lets go of the device; it may be gone already."""
 
 
-PlaceT = TypeVar("PlaceT", bound=Place[Any])
+PlaceT = TypeVar("PlaceT", bound=ReaderPlace[Any])
 DeviceT = TypeVar("DeviceT", bound=OpenDevice)
 AddressT_contra = TypeVar("AddressT_contra", contravariant=True)
 DeviceT_co = TypeVar("DeviceT_co", covariant=True)
 
 
-class Bus(Protocol[AddressT_contra, PlaceT, DeviceT_co]):
+class ReaderBus(Protocol[AddressT_contra, PlaceT, DeviceT_co]):
     """Interface that finds and opens readers; a driver has one for its binding, and its tests have others."""
 
     def places(self, address: AddressT_contra) -> tuple[PlaceT, ...]:
@@ -177,7 +177,7 @@ class PluggedReader(ReaderThread[OrderT], Generic[OrderT, PlaceT, DeviceT]):
     def __init__(
         self,
         place: PlaceT,
-        bus: Bus[Any, PlaceT, DeviceT],
+        bus: ReaderBus[Any, PlaceT, DeviceT],
         reader: Reader,
         look: float,
         emit: Emit,
@@ -244,7 +244,7 @@ class PluggedReader(ReaderThread[OrderT], Generic[OrderT, PlaceT, DeviceT]):
             raise ReaderGone("the reader is not there")
         with self.timer.call():
             device = self._bus.open(place)
-        # Only what was opened tells; and what was simulated once, its clients are never told to be real.
+        # Only the open device shows it; a reader once simulated is never reported as real.
         simulated = self.reader.simulated or place.simulated or device.simulated
         self.reader = msgspec.structs.replace(self.reader, simulated=simulated)
         self._keep(device)

@@ -45,7 +45,7 @@ class ReaderStatus:
         """Reports that it works."""
         self.trouble = None
         self.show(reader)
-        self._reader_health.tell(self._reader, None)
+        self._reader_health.record(self._reader, None)
 
     def ill(self, reader: Reader, error: ReaderError) -> bool:
         """Reports that it cannot be used; returns whether the cause is another than before."""
@@ -53,7 +53,7 @@ class ReaderStatus:
         new = before is None or (before.reason, before.variant) != (error.reason, error.variant)
         self.trouble = error
         self.show(msgspec.structs.replace(reader, state="unavailable", error=error.reason))
-        self._reader_health.tell(self._reader, error)
+        self._reader_health.record(self._reader, error)
         return new
 
     def remind(self) -> None:
@@ -64,7 +64,7 @@ class ReaderStatus:
     def gone(self) -> None:
         """Reports that it is not there any more."""
         self.trouble = None
-        self._reader_health.tell(self._reader, None)
+        self._reader_health.record(self._reader, None)
         if self._shown is not None:
             self._shown = None
             self._emit(ReaderRemoved(reader=self._reader))

@@ -18,7 +18,7 @@ from typing import Final, Literal, TypeAlias
 
 from vitale_drivers.scanner.aim import split_identifier
 
-__all__ = ["Dropped", "Framing", "LineEvent", "LineReader", "Scan"]
+__all__ = ["Dropped", "LineEvent", "LineReader", "Scan", "ScanFraming"]
 
 _IDENTIFIER: Final = 3
 _NEVER: Final = b"(?!)"
@@ -27,7 +27,7 @@ _BETWEEN: Final = b"\t\n\r "
 
 
 @dataclass(frozen=True, slots=True)
-class Framing:
+class ScanFraming:
     """Marks that an imager puts around a scan.
 
     Attributes:
@@ -76,7 +76,7 @@ class LineReader:
         line_timeout: seconds; a pause after which a line has no end any more.
     """
 
-    def __init__(self, framing: Framing, max_bytes: int, idle_gap: float, line_timeout: float) -> None:
+    def __init__(self, framing: ScanFraming, max_bytes: int, idle_gap: float, line_timeout: float) -> None:
         self._framing = framing
         self._max_bytes = max_bytes
         self._max_line = max_bytes + (_IDENTIFIER if framing.aim else 0)
@@ -127,10 +127,10 @@ class LineReader:
             return []
         events: list[LineEvent] = []
         if self._skipping:
-            pass  # told when it became too long
+            pass  # reported when it became too long
         elif not self._framing.suffixes and self._inside and self._buffer:
             events.append(self._ended(bytes(self._buffer)))
-        elif self._noise or (self._buffer and self._is_told(self._buffer)):
+        elif self._noise or (self._buffer and self._is_worth_a_report(self._buffer)):
             events.append(Dropped("incomplete"))
         self._buffer.clear()
         self._begin_anew(now)
@@ -167,11 +167,11 @@ class LineReader:
             return True
         # The beginning of a prefix may be there.
         before = max(0, len(self._buffer) - len(prefix) + 1)
-        self._noise = self._noise or self._is_told(self._buffer[:before])
+        self._noise = self._noise or self._is_worth_a_report(self._buffer[:before])
         del self._buffer[:before]
         return False
 
-    def _is_told(self, noise: bytes | bytearray) -> bool:
+    def _is_worth_a_report(self, noise: bytes | bytearray) -> bool:
         """True if bytes that are no scan are worth a report."""
         return bool(noise.strip(_BETWEEN))
 

@@ -18,10 +18,10 @@ from vitale_drivers.readers.terminals import (
     keep_others_out,
 )
 from vitale_drivers.scanner.settings import ScannerAddress, ScannerSettings
-from vitale_drivers.scanner.transport import Line, ScannerPlace
+from vitale_drivers.scanner.transport import ScannerPlace, SerialTransport
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
-__all__ = ["PortFaults", "SerialBus", "SerialLine"]
+__all__ = ["PortFaults", "PortTransport", "SerialBus"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class SerialBus:
     def __init__(self, settings: ScannerSettings) -> None:
         self._settings = settings
         self._ports = PortList()
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def places(self, address: ScannerAddress) -> tuple[ScannerPlace, ...]:
         """The imagers at an address now."""
@@ -83,23 +83,23 @@ class SerialBus:
         return (ScannerPlace(f"scanner:{address.path}", name, address, address.path, simulated=simulated),)
 
     def _tell_double(self, reader: str) -> None:
-        if reader not in self._told:
-            self._told.add(reader)
+        if reader not in self._warned:
+            self._warned.add(reader)
             logger.warning("two devices call themselves %s: name them by /dev/serial/by-path to use both", reader)
 
-    def open(self, place: ScannerPlace) -> Line:
+    def open(self, place: ScannerPlace) -> SerialTransport:
         """Opens the port of an imager."""
         simulated = place.simulated
         if not simulated and (holders := programs_using(place.where)):
             # Without a lock both would get half of each scan.
             raise _busy(holders)
         try:
-            return SerialLine(place.where, self._settings)
+            return PortTransport(place.where, self._settings)
         except PortFaults as error:
             raise _explained(error, place) from error
 
 
-class SerialLine:
+class PortTransport:
     """A port that is open, for this program alone.
 
     Args:

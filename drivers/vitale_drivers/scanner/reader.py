@@ -9,10 +9,10 @@ import time
 from vitale_drivers.base import Arm, Disarm, Emit
 from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import PluggedReader
-from vitale_drivers.scanner.framing import Framing, LineReader
+from vitale_drivers.scanner.framing import LineReader, ScanFraming
 from vitale_drivers.scanner.scans import MEDIA, Scans
 from vitale_drivers.scanner.settings import ScannerSettings
-from vitale_drivers.scanner.transport import Line, ScannerBus, ScannerPlace
+from vitale_drivers.scanner.transport import ScannerBus, ScannerPlace, SerialTransport
 from vitale_protocol.errors import ReaderError
 from vitale_protocol.events import Reader
 
@@ -24,7 +24,7 @@ _BREATH = 0.05
 """Seconds between two attempts to end a read that had not yet begun when it was cancelled."""
 
 
-class ScannerReader(PluggedReader[Order, ScannerPlace, Line]):
+class ScannerReader(PluggedReader[Order, ScannerPlace, SerialTransport]):
     """An imager, from ``start`` to ``end``."""
 
     def __init__(
@@ -32,7 +32,7 @@ class ScannerReader(PluggedReader[Order, ScannerPlace, Line]):
         place: ScannerPlace,
         bus: ScannerBus,
         settings: ScannerSettings,
-        framing: Framing,
+        framing: ScanFraming,
         emit: Emit,
         reader_health: HealthOfReaders,
     ) -> None:
@@ -67,7 +67,7 @@ class ScannerReader(PluggedReader[Order, ScannerPlace, Line]):
             super().join(min(_BREATH, timeout))
             self.end()
 
-    def serve(self, device: Line) -> None:
+    def serve(self, device: SerialTransport) -> None:
         """Reads until the port is no more.
 
         Raises:

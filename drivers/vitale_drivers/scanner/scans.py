@@ -168,7 +168,7 @@ class Scans:
         if code.problem is not None:
             self._fail(msgspec.structs.replace(code.problem, detail=f"the code is {code.kind}"))
             if self._refused is None:
-                # Told. What nobody was told of is no repetition when it comes again.
+                # A code that was not reported is no repetition when it comes again.
                 self._remember(scan)
             return
         self._remember(scan)

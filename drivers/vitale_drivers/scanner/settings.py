@@ -7,13 +7,13 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from vitale_drivers.base import Options
-from vitale_drivers.scanner.framing import Framing
+from vitale_drivers.scanner.framing import ScanFraming
 from vitale_protocol.configuration.settings import convert_settings, refusal
 from vitale_protocol.media.profile import MAX_STRING
 
-__all__ = ["MAKERS", "PROFILES", "Profile", "ScannerAddress", "ScannerSettings", "parse_address", "parse_options"]
+__all__ = ["FRAMINGS", "MAKERS", "FramingName", "ScannerAddress", "ScannerSettings", "parse_address", "parse_options"]
 
-Profile: TypeAlias = Literal["line", "cr", "lf", "crlf", "etx", "stx-etx", "aim-cr", "aim-crlf", "idle"]
+FramingName: TypeAlias = Literal["line", "cr", "lf", "crlf", "etx", "stx-etx", "aim-cr", "aim-crlf", "idle"]
 
 TABLE = "drivers.options.scanner"
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
@@ -24,17 +24,17 @@ _USB = re.compile(r"usb(?::([0-9a-fA-F]{4}))?(?::([0-9a-fA-F]{4}))?(?::([^\s:][^
 _COM = re.compile(r"(?:com:)?COM([1-9][0-9]{0,2})\Z|com:([1-9][0-9]{0,2})\Z")
 _FILE = re.compile(r"(?:pty:)?(/[^\x00-\x1f]+)\Z")
 
-PROFILES: dict[Profile, Framing] = {
+FRAMINGS: dict[FramingName, ScanFraming] = {
     # What fits almost every imager as it comes: CR, LF or both; identifiers where they are sent.
-    "line": Framing(suffixes=(b"\r", b"\n"), aim=True),
-    "cr": Framing(suffixes=(b"\r",)),
-    "lf": Framing(suffixes=(b"\n",)),
-    "crlf": Framing(suffixes=(b"\r\n",)),
-    "etx": Framing(suffixes=(b"\x03",)),
-    "stx-etx": Framing(prefix=b"\x02", suffixes=(b"\x03",)),
-    "aim-cr": Framing(suffixes=(b"\r",), aim=True),
-    "aim-crlf": Framing(suffixes=(b"\r\n",), aim=True),
-    "idle": Framing(),
+    "line": ScanFraming(suffixes=(b"\r", b"\n"), aim=True),
+    "cr": ScanFraming(suffixes=(b"\r",)),
+    "lf": ScanFraming(suffixes=(b"\n",)),
+    "crlf": ScanFraming(suffixes=(b"\r\n",)),
+    "etx": ScanFraming(suffixes=(b"\x03",)),
+    "stx-etx": ScanFraming(prefix=b"\x02", suffixes=(b"\x03",)),
+    "aim-cr": ScanFraming(suffixes=(b"\r",), aim=True),
+    "aim-crlf": ScanFraming(suffixes=(b"\r\n",), aim=True),
+    "idle": ScanFraming(),
 }
 
 MAKERS = frozenset({0x05E0, 0x05F9, 0x065A, 0x067E, 0x080C, 0x0C2E, 0x1EAB})
@@ -72,11 +72,11 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Attributes:
         devices: addresses: ``usb`` (serial ports of the known makers), ``usb:0c2e``, ``usb:0c2e:0b6a`` or
             ``usb:0c2e:0b6a:SERIAL``, a path such as ``/dev/serial/by-id/…``, ``COM3``.
-        profile: how scans begin and end, ready made: ``line`` (CR, LF or both, AIM identifiers where they are sent),
+        framing: the marks of a scan, ready made: ``line`` (CR, LF or both, AIM identifiers where they are sent),
             ``cr``, ``lf``, ``crlf``, ``etx``, ``stx-etx``, ``aim-cr``, ``aim-crlf``, ``idle`` (a pause).
-        prefix: what stands before each scan, instead of the profile's.
-        suffix: what ends a scan, instead of the profile's; several where any of them does; empty: a pause.
-        aim: whether AIM identifiers (``]Q1``) are recognised, instead of what the profile says.
+        prefix: what stands before each scan, instead of the framing's.
+        suffix: what ends a scan, instead of the framing's; several where any of them does; empty: a pause.
+        aim: whether AIM identifiers (``]Q1``) are recognised, instead of what the framing says.
         speed: bits a second; without effect on USB.
         data_bits: of a character.
         parity: of a character.
@@ -90,7 +90,7 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     devices: Annotated[tuple[_AddressText, ...], msgspec.Meta(min_length=1, max_length=16)] = ("usb",)
-    profile: Profile = "line"
+    framing: FramingName = "line"
     prefix: Annotated[str, msgspec.Meta(max_length=20)] | None = None
     suffix: (
         Annotated[str, msgspec.Meta(max_length=20)]
@@ -109,15 +109,15 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     idle_gap: _Seconds = 0.1
     look: _Seconds = 0.5
 
-    def framing(self) -> Framing:
-        """The profile, with what replaces it.
+    def scan_framing(self) -> ScanFraming:
+        """The framing, with the options that replace parts of it.
 
         Raises:
             ConfigurationInvalid: a mark cannot be used.
         """
-        made = PROFILES[self.profile]
+        made = FRAMINGS[self.framing]
         suffix = (self.suffix,) if isinstance(self.suffix, str) else self.suffix
-        framing = Framing(
+        framing = ScanFraming(
             prefix=made.prefix if self.prefix is None else _bytes(self.prefix),
             suffixes=made.suffixes if suffix is None else tuple(_bytes(text) for text in suffix if text),
             aim=made.aim if self.aim is None else self.aim,
@@ -129,7 +129,7 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return framing
 
 
-def parse_options(options: Options) -> tuple[ScannerSettings, tuple[ScannerAddress, ...], Framing]:
+def parse_options(options: Options) -> tuple[ScannerSettings, tuple[ScannerAddress, ...], ScanFraming]:
     """Checks the options.
 
     Raises:
@@ -137,7 +137,7 @@ def parse_options(options: Options) -> tuple[ScannerSettings, tuple[ScannerAddre
     """
     settings = convert_settings(options, ScannerSettings, table=TABLE)
     addresses = tuple(parse_address(text) for text in settings.devices)
-    return settings, addresses, settings.framing()
+    return settings, addresses, settings.scan_framing()
 
 
 def parse_address(text: str) -> ScannerAddress:

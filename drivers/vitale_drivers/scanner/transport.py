@@ -2,15 +2,15 @@
 
 from typing import Protocol, TypeAlias
 
-from vitale_drivers.readers.lifecycle import Bus, Place
+from vitale_drivers.readers.lifecycle import ReaderBus, ReaderPlace
 from vitale_drivers.scanner.settings import ScannerAddress
 
-__all__ = ["Line", "ScannerBus", "ScannerPlace"]
+__all__ = ["ScannerBus", "ScannerPlace", "SerialTransport"]
 
-ScannerPlace: TypeAlias = Place[ScannerAddress]
+ScannerPlace: TypeAlias = ReaderPlace[ScannerAddress]
 
 
-class Line(Protocol):
+class SerialTransport(Protocol):
     """An imager's port that is open. Its calls are for one thread, but ``cancel``.
 
     Attributes:
@@ -37,4 +37,4 @@ class Line(Protocol):
         ...
 
 
-ScannerBus: TypeAlias = Bus[ScannerAddress, ScannerPlace, Line]
+ScannerBus: TypeAlias = ReaderBus[ScannerAddress, ScannerPlace, SerialTransport]

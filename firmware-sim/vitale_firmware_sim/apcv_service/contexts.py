@@ -29,7 +29,7 @@ from vitale_firmware_sim.scenario import PhoneSettings, Scenario
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.records import Record
 
-__all__ = ["Context", "Contexts", "RefusalCode", "ServiceRefusal"]
+__all__ = ["RefusalCode", "ServiceContext", "ServiceContexts", "ServiceRefusal"]
 
 RefusalCode = Literal[
     "ASSERTION_MISSING",
@@ -63,7 +63,7 @@ class ServiceRefusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class ServiceContext:
     """A context, ``ContexteApCVRepType`` and the rights that come with it.
 
     Attributes:
@@ -83,7 +83,7 @@ class Context:
     delegate: str = field(default="", repr=False)
 
 
-class Contexts:
+class ServiceContexts:
     """The memory of the service; any thread may call.
 
     Args:
@@ -97,9 +97,9 @@ class Contexts:
         self._sealer = Sealer(scenario.secret)
         self._lock = threading.Lock()
         self._used: set[bytes] = set()
-        self._open: dict[str, tuple[Context, Handle]] = {}
+        self._open: dict[str, tuple[ServiceContext, Handle]] = {}
 
-    def authenticate(self, string: bytes, now: float) -> Context:
+    def authenticate(self, string: bytes, now: float) -> ServiceContext:
         """The context of a string, which is used up, whatever comes of it once it is genuine.
 
         Args:
@@ -115,7 +115,7 @@ class Contexts:
                 raise ServiceRefusal("STRING_USED")
             self._used.add(string)
             self._admit(handle, phone, now)
-            context = Context(
+            context = ServiceContext(
                 identifiant=self._token(),
                 token=self._token(),
                 ends=now + self._scenario.service.context_life,
@@ -126,7 +126,7 @@ class Contexts:
             self._open[context.identifiant] = context, handle
             return context
 
-    def restore(self, identifiant: str, now: float) -> Context:
+    def restore(self, identifiant: str, now: float) -> ServiceContext:
         """A context once more.
 
         Raises:

@@ -34,7 +34,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from vitale_firmware_sim.apcv_service import soap
-from vitale_firmware_sim.apcv_service.contexts import Context, Contexts, ServiceRefusal
+from vitale_firmware_sim.apcv_service.contexts import ServiceContext, ServiceContexts, ServiceRefusal
 from vitale_firmware_sim.scenario import Behaviour, Scenario
 
 __all__ = ["ApcvService"]
@@ -79,7 +79,7 @@ class ApcvService:
         clock: Callable[[], float] = time.time,
         token: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
-        self.contexts = Contexts(scenario, token)
+        self.contexts = ServiceContexts(scenario, token)
         self._settings = scenario.service
         self._behaviour: Behaviour = scenario.service.behaviour
         self._clock = clock
@@ -179,7 +179,7 @@ class ApcvService:
         except ServiceRefusal as refusal:
             return 400, soap.fault(refusal.code, message_id)
 
-    def _asked(self, request: soap.Request) -> Context | None:
+    def _asked(self, request: soap.SoapRequest) -> ServiceContext | None:
         now = self._clock()
         if request.action == soap.AUTHENTICATE:
             return self.contexts.authenticate(request.value.encode(), now)
@@ -188,14 +188,14 @@ class ApcvService:
         self.contexts.release(request.value, now)
         return None
 
-    def _spoilt(self, context: Context | None, behaviour: Behaviour) -> Context | None:
+    def _spoilt(self, context: ServiceContext | None, behaviour: Behaviour) -> ServiceContext | None:
         if context is not None and behaviour == "empty-context":
             return replace(context, identifiant="", token="")
         if context is not None and behaviour == "past-context":
             return replace(context, ends=self._clock() - 3600)
         return context
 
-    def _note(self, request: soap.Request) -> None:
+    def _note(self, request: soap.SoapRequest) -> None:
         with self._changed:
             self._actions.append(request.action.rpartition(":")[2])
             self._changed.notify_all()

@@ -28,7 +28,7 @@ from lxml import etree
 # lxml names the class of its elements with an underscore, and gives no other name to annotate them with.
 from lxml.etree import _Element as Element  # pyright: ignore[reportPrivateUsage]
 
-from vitale_firmware_sim.apcv_service.contexts import Context, RefusalCode, ServiceRefusal
+from vitale_firmware_sim.apcv_service.contexts import RefusalCode, ServiceContext, ServiceRefusal
 
 __all__ = [
     "ACTIONS",
@@ -42,7 +42,7 @@ __all__ = [
     "SOAP",
     "WSA",
     "WSSE",
-    "Request",
+    "SoapRequest",
     "answer",
     "fault",
     "parse_request",
@@ -77,7 +77,7 @@ _REASONS: Final[dict[RefusalCode, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SoapRequest:
     """A request that is well formed.
 
     Attributes:
@@ -91,7 +91,7 @@ class Request:
     value: str = field(repr=False)
 
 
-def parse_request(body: bytes) -> Request:
+def parse_request(body: bytes) -> SoapRequest:
     """Reads an envelope.
 
     Raises:
@@ -111,7 +111,7 @@ def parse_request(body: bytes) -> Request:
     assertion = root.find(f"{{{SOAP}}}Header/{{{WSSE}}}Security/{{{SAML}}}Assertion")
     if assertion is None:
         raise ServiceRefusal("ASSERTION_MISSING")
-    return Request(action, _text(root, f"{{{SOAP}}}Header/{{{WSA}}}MessageID"), _value(root, action))
+    return SoapRequest(action, _text(root, f"{{{SOAP}}}Header/{{{WSA}}}MessageID"), _value(root, action))
 
 
 def _value(root: Element, action: str) -> str:
@@ -131,7 +131,7 @@ def _text(root: Element, path: str) -> str:
     return (root.findtext(path) or "").strip()
 
 
-def answer(request: Request, context: Context | None) -> bytes:
+def answer(request: SoapRequest, context: ServiceContext | None) -> bytes:
     """The envelope of a context, or of its end where there is none to give."""
     envelope, body = _envelope(request.action + "Response", request.message_id)
     wrapper = etree.SubElement(body, f"{{{AUTH}}}{request.action.removeprefix(_URN)}Response", nsmap={None: AUTH})

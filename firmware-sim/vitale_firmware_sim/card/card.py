@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from vitale_firmware_sim.card.files import Application, File, applications
+from vitale_firmware_sim.card.files import CardApplication, File, applications
 from vitale_firmware_sim.card.images import Image
 from vitale_protocol import tlv
 from vitale_protocol.apdu import Response, StatusWord
@@ -63,7 +63,7 @@ class Card:
 
     def __init__(self, image: Image) -> None:
         self.image = image
-        self._applications: tuple[Application, ...] = applications(image) if image.beneficiaires else ()
+        self._applications: tuple[CardApplication, ...] = applications(image) if image.beneficiaires else ()
         self._forget()
 
     def _forget(self) -> None:
@@ -272,7 +272,7 @@ def _wrong_le(length: int) -> int:
     return 0x6C00 | length & 0xFF
 
 
-def _application_information(application: Application) -> list[bytes]:
+def _application_information(application: CardApplication) -> list[bytes]:
     # ISO/IEC 7816-4 §5.3.3, table 10: file descriptor 38 (dedicated file), name, life cycle 05 (activated).
     return [tlv.encode(0x82, b"\x38"), tlv.encode(0x84, application.aid), tlv.encode(0x8A, b"\x05")]
 

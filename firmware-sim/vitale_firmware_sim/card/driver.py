@@ -17,7 +17,7 @@ from vitale_drivers.base import (
     Driver,
     Emit,
     Health,
-    Lease,
+    LeaseCommand,
     Leased,
     Options,
     Started,
@@ -120,7 +120,7 @@ class SimulatedCardDriver(Driver):
         elif self._emit is not None:
             self._emit(Transmitted(id=command.id, responses=(), problem=Problem(ReaderGone.reason)))
 
-    def lease(self, command: Lease) -> None:
+    def lease(self, command: LeaseCommand) -> None:
         """Holds a card for its holder's commands; emits one ``Leased``."""
         if reader := self._by_id(command.reader):
             reader.lease(command)

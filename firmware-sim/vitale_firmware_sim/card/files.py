@@ -7,11 +7,11 @@ names in POINTERS, and the place of tag 66. The protected files only stand for t
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from vitale_firmware_sim.card.images import Holder, Image
+from vitale_firmware_sim.card.images import CardHolder, Image
 from vitale_protocol import tlv
 from vitale_protocol.media.vitale2 import AID_ADELE, AID_MF_VITALE, AID_VITALE
 
-__all__ = ["Application", "File", "applications"]
+__all__ = ["CardApplication", "File", "applications"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Application:
+class CardApplication:
     """An application (a dedicated file) with its files; the first of a card is its root, 3F00."""
 
     aid: bytes
@@ -34,15 +34,15 @@ class Application:
     files: tuple[File, ...]
 
 
-def applications(image: Image) -> tuple[Application, ...]:
+def applications(image: Image) -> tuple[CardApplication, ...]:
     """The card's tree: the root, which is MF_VITALE, then VITALE and the signature application Adèle."""
     identity = File("IDENTITE", 0xD001, _identity(image), sfi=2)
     numbers = File("NIR", 0x2002, _numbers(image), sfi=2)
     # As cardpeek takes it: the root's DIR and PAN, and the map itself, are known beforehand and not on the map.
     listed = (
-        Application(AID_MF_VITALE, "MF_VITALE", (identity,)),
-        Application(AID_VITALE, "VITALE", (numbers, File("SIMPROT1", 0x2010, b"", protected=True))),
-        Application(AID_ADELE, "Adèle", (File("SIMPROT2", 0x5010, b"", protected=True),)),
+        CardApplication(AID_MF_VITALE, "MF_VITALE", (identity,)),
+        CardApplication(AID_VITALE, "VITALE", (numbers, File("SIMPROT1", 0x2010, b"", protected=True))),
+        CardApplication(AID_ADELE, "Adèle", (File("SIMPROT2", 0x5010, b"", protected=True),)),
     )
     root, vitale, adele = listed
     directory = File("DIR", 0x2F00, _directory(listed))
@@ -60,7 +60,7 @@ def _identity(image: Image) -> bytes:
     return b"".join(_person(one) for one in image.beneficiaires)
 
 
-def _person(one: Holder) -> bytes:
+def _person(one: CardHolder) -> bytes:
     fields = ((0x80, one.nom), (0x81, one.prenom), (0x82, one.date_naissance), (0x90, one.nationalite))
     return tlv.encode(0x65, _texts(fields))
 
@@ -75,14 +75,14 @@ def _texts(fields: Iterable[tuple[int, str | None]]) -> list[bytes]:
     return [tlv.encode(tag, text.encode("latin-1")) for tag, text in fields if text is not None]
 
 
-def _directory(listed: Iterable[Application]) -> bytes:
+def _directory(listed: Iterable[CardApplication]) -> bytes:
     """EF.DIR: application templates of ISO/IEC 7816-4 §8.2.1.1."""
     return b"".join(
         tlv.encode(0x61, [tlv.encode(0x4F, one.aid), tlv.encode(0x50, one.label.encode("latin-1"))]) for one in listed
     )
 
 
-def _pointers(listed: Iterable[Application]) -> bytes:
+def _pointers(listed: Iterable[CardApplication]) -> bytes:
     """EF 2001: the layout that ``vitale_protocol.media.pointers`` documents."""
     entries = [*enumerate(listed, 1)]
     heads = [tlv.encode(0x82, _word(entry) + _word(0) + one.aid) for entry, one in entries]

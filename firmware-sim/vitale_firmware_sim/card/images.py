@@ -13,7 +13,7 @@ import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 
-__all__ = ["DEFAULT_IMAGE", "Holder", "Image", "image_names", "load_image", "parse_image"]
+__all__ = ["DEFAULT_IMAGE", "CardHolder", "Image", "image_names", "load_image", "parse_image"]
 
 DEFAULT_IMAGE = "adulte"
 
@@ -26,7 +26,7 @@ _MAX_BYTES = 256 * 1024
 _Text = Annotated[str, msgspec.Meta(max_length=40, pattern=r"^[\x20-\x7e\xa0-\xff]*\Z")]
 
 
-class Holder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CardHolder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A person on the card, written as the card has it: no field is checked against a calendar or a key."""
 
     nom: _Text | None = None
@@ -41,7 +41,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     atr: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f]{2}( ?[0-9A-Fa-f]{2}){1,32}\Z")]
     description: str = ""
     date_debut_validite: _Text | None = None
-    beneficiaires: Annotated[tuple[Holder, ...], msgspec.Meta(max_length=30)] = ()
+    beneficiaires: Annotated[tuple[CardHolder, ...], msgspec.Meta(max_length=30)] = ()
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     atr: bytes
     description: str = ""
     date_debut_validite: str | None = None
-    beneficiaires: tuple[Holder, ...] = ()
+    beneficiaires: tuple[CardHolder, ...] = ()
 
 
 def image_names() -> tuple[str, ...]:

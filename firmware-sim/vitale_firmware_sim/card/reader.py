@@ -14,7 +14,7 @@ from vitale_drivers.base import (
     Arm,
     Emit,
     Failed,
-    Lease,
+    LeaseCommand,
     Progress,
     ReaderAdded,
     ReaderChanged,
@@ -122,7 +122,7 @@ class SimulatedReader:
             elif not self._closed:
                 self._emit(Transmitted(id=command.id, responses=(), problem=Problem(LeaseExpired.reason)))
 
-    def lease(self, command: Lease) -> None:
+    def lease(self, command: LeaseCommand) -> None:
         """Holds the card for the commands of one holder, or does so for longer."""
         with self._changed:
             if known := self._leases.get(command.id):

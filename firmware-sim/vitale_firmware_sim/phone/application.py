@@ -22,7 +22,7 @@ from vitale_protocol.media.medium import NIR_KEY_MISMATCH
 from vitale_protocol.media.nir import read_nir
 from vitale_protocol.records import Record
 
-__all__ = ["Grant", "Phone", "QrCode", "Receipt", "phones"]
+__all__ = ["ActiveDelegation", "Phone", "QrCode", "Receipt", "phones"]
 
 HOUR: Final = 3600.0
 RECEIPTS_FOR: Final = 7 * 24 * HOUR
@@ -41,7 +41,7 @@ class QrCode:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class ActiveDelegation:
     """Delegation: the phone ``holder`` may present for the owner of ``owner``, until ``until`` (epoch seconds)."""
 
     owner: str
@@ -76,8 +76,8 @@ class Phone:
         self._biometrics = settings.state == "active" and settings.biometrics
         self._left = TRIES
         self._porteur = 0
-        self._presents: Grant | None = None
-        self._grants: dict[str, Grant] = {}
+        self._presents: ActiveDelegation | None = None
+        self._grants: dict[str, ActiveDelegation] = {}
         self._receipts: list[Receipt] = []
         self._qr: QrCode | None = None
 
@@ -224,7 +224,7 @@ class Phone:
 
     # ── delegation ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def delegate(self, holder: str, now: float, *, hours: float) -> Grant:
+    def delegate(self, holder: str, now: float, *, hours: float) -> ActiveDelegation:
         """Lets another phone present for this one's owner; the grant is for that phone's ``receive``.
 
         Raises:
@@ -235,9 +235,9 @@ class Phone:
             raise self._states.refusal("nobody")
         if not 0 < hours * HOUR <= LONGEST_DELEGATION:
             raise self._states.refusal("delegation_too_long")
-        return Grant(self.settings.id, holder, now + hours * HOUR)
+        return ActiveDelegation(self.settings.id, holder, now + hours * HOUR)
 
-    def receive(self, grant: Grant) -> None:
+    def receive(self, grant: ActiveDelegation) -> None:
         """Takes a grant.
 
         Raises:
@@ -247,7 +247,7 @@ class Phone:
             raise self._states.refusal("delegation_unknown")
         self._grants[grant.owner] = grant
 
-    def grants(self, now: float) -> tuple[Grant, ...]:
+    def grants(self, now: float) -> tuple[ActiveDelegation, ...]:
         """The delegations to this phone that have not ended."""
         return tuple(one for one in self._grants.values() if one.until > now)
 
@@ -312,5 +312,5 @@ def phones(scenario: Scenario, now: float, random: RandomBytes) -> dict[str, Pho
     made = {one.id: Phone(one, sealer, random) for one in scenario.phones}
     for one in scenario.phones:
         for delegation in one.delegations:
-            made[delegation.to].receive(Grant(one.id, delegation.to, now + delegation.hours * HOUR))
+            made[delegation.to].receive(ActiveDelegation(one.id, delegation.to, now + delegation.hours * HOUR))
     return made

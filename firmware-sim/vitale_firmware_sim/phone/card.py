@@ -86,7 +86,7 @@ class PhoneCard:
         if len(uid) not in {4, 7, 10} or not sak & 0x20 or not 1 <= block <= MAX_SHORT:
             raise LocalMisuse("no phone on a reader has this UID, this SAK or these blocks")
         self.uid = uid
-        # ISO/IEC 14443-3 §6.5.2.1: bits 8 and 7 tell the size of the UID, bit 3 one anticollision slot.
+        # ISO/IEC 14443-3 §6.5.2.1: bits 8 and 7 give the size of the UID, bit 3 one anticollision slot.
         self.atqa = bytes((0x00, {4: 0x04, 7: 0x44, 10: 0x84}[len(uid)]))
         self.sak = sak
         self.ats = _ATS[ats]

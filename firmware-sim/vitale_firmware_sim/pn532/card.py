@@ -14,10 +14,10 @@ from typing import Final, Protocol, runtime_checkable
 
 from vitale_firmware_sim.card.card import VirtualCard
 from vitale_firmware_sim.pn532.faults import NO_FAULTS, NfcFaults
-from vitale_firmware_sim.pn532.iso_dep import IsoDepCard, State, ats_waiting_index, frame_size, frame_waiting_time
+from vitale_firmware_sim.pn532.iso_dep import IsoDepCard, IsoDepState, ats_waiting_index, frame_size, frame_waiting_time
 from vitale_protocol.errors import MediumRemoved
 
-__all__ = ["Answer", "Phase", "RfCard", "Target", "TargetB"]
+__all__ = ["Phase", "RfAnswer", "RfCard", "TargetA", "TargetB"]
 
 _HLTA: Final = b"\x50\x00"
 _RATS: Final = 0xE0
@@ -26,7 +26,7 @@ _ATTRIB, _WUPB, _HLTB = 0x1D, 0x05, 0x50
 _PATIENCE: Final = 0.7
 
 
-class Target(VirtualCard, Protocol):
+class TargetA(VirtualCard, Protocol):
     """Interface of a card of type A for a reader."""
 
     @property
@@ -72,14 +72,14 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RfAnswer:
     """Answer over the air; silence is no bytes."""
 
     data: bytes
     garbled: bool = False
 
 
-_SILENCE: Final = Answer(b"")
+_SILENCE: Final = RfAnswer(b"")
 
 
 class RfCard:
@@ -94,7 +94,7 @@ class RfCard:
 
     def __init__(
         self,
-        target: Target | TargetB,
+        target: TargetA | TargetB,
         faults: NfcFaults = NO_FAULTS,
         wake: Callable[[], None] = lambda: None,
         leave: Callable[[], None] = lambda: None,
@@ -108,7 +108,7 @@ class RfCard:
         self._halted = False
         self._dep: IsoDepCard | None = None
         self._waiting_time = frame_waiting_time(4)
-        # What was asked before the field went off is nobody's answer now: each answer has the number of its question.
+        # An answer to a question from before the field went off is void: each has the number of its question.
         self._result: tuple[int, bytes] | None = None
         self._turn = 0
         self._moved = 0
@@ -163,13 +163,13 @@ class RfCard:
 
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def receive(self, frame: bytes) -> Answer:
+    def receive(self, frame: bytes) -> RfAnswer:
         """Takes a frame; silence also while the card is at work (``busy``)."""
         if not frame or not self._moves(len(frame)):
             return _SILENCE
         if self.phase is Phase.PROTOCOL and self._dep is not None:
             answer = self._dep.receive(frame)
-            if self._dep.state is State.DESELECTED:
+            if self._dep.state is IsoDepState.DESELECTED:
                 self._halt()
         elif isinstance(self.target, TargetB):
             answer = self._initial_b(self.target, frame)
@@ -180,7 +180,7 @@ class RfCard:
     @property
     def busy(self) -> bool:
         """True if the card works on a command."""
-        return not self.gone and self._dep is not None and self._dep.state is State.WORKING
+        return not self.gone and self._dep is not None and self._dep.state is IsoDepState.WORKING
 
     @property
     def patience(self) -> float:
@@ -192,20 +192,20 @@ class RfCard:
         result = self._result
         return self.gone or (result is not None and result[0] == self._turn and not self.faults.endless_wtx)
 
-    def finish(self) -> Answer:
+    def finish(self) -> RfAnswer:
         """The first block of the answer; call it when ``done``."""
         if self.gone or self._dep is None or self._result is None:
             return _SILENCE
         response = self._spoilt(self._result[1])
         return self._sent(self._dep.finish(response, endless=self.faults.endless_chaining))
 
-    def extend(self) -> Answer:
+    def extend(self) -> RfAnswer:
         """A request for more time."""
         if self.gone or self._dep is None:
             return _SILENCE
         return self._sent(self._dep.extend())
 
-    def _initial_a(self, target: Target, frame: bytes) -> bytes:
+    def _initial_a(self, target: TargetA, frame: bytes) -> bytes:
         if self.phase is not Phase.ACTIVE:
             return b""
         if frame[0] == _RATS and len(frame) == 2 and target.sak & 0x20:
@@ -288,13 +288,13 @@ class RfCard:
             self.take_away()
             self._leave()
 
-    def _sent(self, data: bytes) -> Answer:
+    def _sent(self, data: bytes) -> RfAnswer:
         if not data:
             return _SILENCE
         self._answers += 1
         every = self.faults.noise_every
         # Torn in the middle of an answer, the reader has a part of it, which no CRC confirms.
-        return Answer(data, garbled=not self._moves(len(data)) or bool(every and self._answers % every == 0))
+        return RfAnswer(data, garbled=not self._moves(len(data)) or bool(every and self._answers % every == 0))
 
     def _spoilt(self, response: bytes) -> bytes:
         if self.faults.short:

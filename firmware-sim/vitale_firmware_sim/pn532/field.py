@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from vitale_firmware_sim.pn532.card import Answer, RfCard, Target, TargetB
+from vitale_firmware_sim.pn532.card import RfAnswer, RfCard, TargetA, TargetB
 from vitale_firmware_sim.pn532.faults import NO_FAULTS, NfcFaults
 from vitale_protocol.errors import LocalMisuse
 
@@ -43,7 +43,7 @@ class RfField:
         targets: what lies there from the start.
     """
 
-    def __init__(self, *targets: Target | TargetB) -> None:
+    def __init__(self, *targets: TargetA | TargetB) -> None:
         self._lock = threading.RLock()
         self._on = False
         self._cards: tuple[RfCard, ...] = ()
@@ -54,7 +54,7 @@ class RfField:
 
     # ── the hand ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def put(self, target: Target | TargetB, faults: NfcFaults = NO_FAULTS) -> None:
+    def put(self, target: TargetA | TargetB, faults: NfcFaults = NO_FAULTS) -> None:
         """Lays a target into the field.
 
         Args:
@@ -72,7 +72,7 @@ class RfField:
             self._cards = (*self._cards, card)
         self._wake()
 
-    def remove(self, target: Target | TargetB | None = None) -> None:
+    def remove(self, target: TargetA | TargetB | None = None) -> None:
         """Takes a target, or all of them, out of the field, in the middle of whatever is under way."""
         with self._lock:
             for card in self._cards:
@@ -81,7 +81,7 @@ class RfField:
             self._torn()
 
     @property
-    def targets(self) -> tuple[Target | TargetB, ...]:
+    def targets(self) -> tuple[TargetA | TargetB, ...]:
         """Cards in the field now; a phone that withdrew itself is left out."""
         return tuple(card.target for card in self._cards)
 
@@ -129,7 +129,7 @@ class RfField:
         Raises:
             RfError: nothing came, or not a whole frame.
         """
-        answer = Answer(b"")
+        answer = RfAnswer(b"")
         if card is not None:
             answer = card.receive(frame)
             if card.busy:
@@ -153,7 +153,7 @@ class RfField:
         self._wake()
 
 
-def _patiently(card: RfCard, seconds: float | None, wait: Wait) -> Answer:
+def _patiently(card: RfCard, seconds: float | None, wait: Wait) -> RfAnswer:
     """Waits for a card at work: it answers, asks for more time, or misses its frame waiting time."""
     if seconds is not None and seconds <= card.patience:
         if not wait(card.done, seconds):

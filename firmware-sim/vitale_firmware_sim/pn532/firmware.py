@@ -10,7 +10,7 @@ from typing import Final
 
 from vitale_firmware_sim.pn532.field import TIMEOUT, RfError, RfField, Wait
 from vitale_firmware_sim.pn532.registers import Registers
-from vitale_firmware_sim.pn532.targets import Settings, Targets
+from vitale_firmware_sim.pn532.targets import RfSettings, Targets
 
 __all__ = ["BAUD_RATES", "Pn532Firmware", "SyntaxRefused"]
 
@@ -49,7 +49,7 @@ class Pn532Firmware:
         self._field = field
         self._wait = wait
         self._registers = Registers()
-        self._settings = Settings()
+        self._settings = RfSettings()
         self._targets = Targets(field, self._registers, self._settings, wait)
         self._gpio = bytes((0x3F, 0x06, 0x00))
         self._handlers: dict[int, Handler] = {
@@ -193,13 +193,13 @@ class Pn532Firmware:
             raise SyntaxRefused
         self._power(on=True)
         found = self._targets.list_passive(parameters[0], parameters[1], parameters[2:])
-        return bytes((len(found),)) + b"".join(bytes((n,)) + told for n, told in enumerate(found, 1))
+        return bytes((len(found),)) + b"".join(bytes((n,)) + data for n, data in enumerate(found, 1))
 
     def _auto_poll(self, parameters: bytes) -> bytes:
         _least(parameters, 3)
         self._power(on=True)
         found = self._targets.auto_poll(parameters[0], parameters[1], parameters[2:])
-        listed = (bytes((kind, len(told) + 1, n)) + told for n, (kind, told) in enumerate(found, 1))
+        listed = (bytes((kind, len(data) + 1, n)) + data for n, (kind, data) in enumerate(found, 1))
         return bytes((len(found),)) + b"".join(listed)
 
     def _data_exchange(self, parameters: bytes) -> bytes:

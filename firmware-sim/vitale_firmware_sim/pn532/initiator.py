@@ -10,7 +10,7 @@ __all__ = ["ANSWER_MAX", "READER_FRAME_SIZE", "IsoDepInitiator"]
 
 # The chip asks cards for frames of 64 bytes at most, CRC included: its FIFO has so many.
 READER_FRAME_SIZE: Final = 64
-# UM0701-02 §7.3.8: as many bytes of an answer go into one response; what is left is fetched by the host, told by MI.
+# UM0701-02 §7.3.8: as many bytes of an answer go into one response; the host fetches the rest, announced by MI.
 ANSWER_MAX: Final = 262
 
 _PROTOCOL_ERROR: Final = 0x0B

@@ -12,7 +12,7 @@ from typing import Final
 __all__ = [
     "FRAME_SIZES",
     "IsoDepCard",
-    "State",
+    "IsoDepState",
     "ats_frame_index",
     "ats_waiting_index",
     "frame_size",
@@ -55,7 +55,7 @@ def ats_waiting_index(ats: bytes) -> int:
     return ats[at] >> 4 if len(ats) > at else 4
 
 
-class State(Enum):
+class IsoDepState(Enum):
     """State of an exchange."""
 
     READY = "waiting for a block"
@@ -76,7 +76,7 @@ class IsoDepCard:
     def __init__(
         self, begin: Callable[[bytes], None], reader_frame_size: int, did: int = 0, max_command: int = 65_544
     ) -> None:
-        self.state = State.READY
+        self.state = IsoDepState.READY
         self._begin = begin
         self._room = reader_frame_size - _CRC
         self._did = did
@@ -91,7 +91,7 @@ class IsoDepCard:
 
     def receive(self, block: bytes) -> bytes:
         """Takes a block and gives the answer; empty for none, or for none yet while ``state`` is WORKING."""
-        if self.state is State.DESELECTED or not self._addressed(block):
+        if self.state is IsoDepState.DESELECTED or not self._addressed(block):
             return b""
         pcb = block[0] & ~_DID
         body = block[1 + len(self._prefix) :]
@@ -100,10 +100,10 @@ class IsoDepCard:
         if pcb & 0xEE == _R_ACK:
             return self._acknowledgement(pcb)
         if pcb == _S_DESELECT:
-            self.state = State.DESELECTED
+            self.state = IsoDepState.DESELECTED
             return self._block(_S_DESELECT, b"")
-        if pcb == _S_WTX and self.state is State.READY and self._last[:1] and self._last[0] & ~_DID == _S_WTX:
-            self.state = State.WORKING
+        if pcb == _S_WTX and self.state is IsoDepState.READY and self._last[:1] and self._last[0] & ~_DID == _S_WTX:
+            self.state = IsoDepState.WORKING
         return b""
 
     def finish(self, answer: bytes, *, endless: bool = False) -> bytes:
@@ -113,13 +113,13 @@ class IsoDepCard:
             answer: the response APDU.
             endless: goes on with zeros after it, for ever, as a hostile card can.
         """
-        self.state = State.READY
+        self.state = IsoDepState.READY
         self._rest, self._endless = answer, endless
         return self._next()
 
     def extend(self, multiplier: int = 1) -> bytes:
         """Rule 9: the card needs longer: S(WTX), which the reader answers with the same."""
-        self.state = State.READY
+        self.state = IsoDepState.READY
         return self._remember(self._block(_S_WTX, bytes((max(1, min(multiplier, _MAX_WTXM)),))))
 
     def _addressed(self, block: bytes) -> bool:
@@ -135,7 +135,7 @@ class IsoDepCard:
     def _information(self, pcb: int, body: bytes) -> bytes:
         # NAD is optional and was not announced. Rule D: the number changes with each I-block, before the answer; a
         # block of another number is an error, on which a card stays silent.
-        if pcb & _NAD or pcb & 1 == self._number or self.state is State.WORKING:
+        if pcb & _NAD or pcb & 1 == self._number or self.state is IsoDepState.WORKING:
             return b""
         self._number ^= 1
         self._command += body
@@ -145,13 +145,13 @@ class IsoDepCard:
         if pcb & _CHAINING:
             return self._remember(self._block(_R_ACK | self._number, b""))
         command, self._command = self._command, b""
-        self.state = State.WORKING
+        self.state = IsoDepState.WORKING
         self._rest, self._endless = b"", False
         self._begin(command)
         return b""
 
     def _acknowledgement(self, pcb: int) -> bytes:
-        if self.state is State.WORKING:
+        if self.state is IsoDepState.WORKING:
             return b""
         if pcb & 1 == self._number:
             # Rule 11.

@@ -134,7 +134,7 @@ class _Chip:
             case Nack() if self._answer:
                 self._line.send(self._answer)
             case _:
-                # A frame that is none, or for nobody here: a chip stays silent, and the host asks again.
+                # An invalid frame, or one for another device: a chip stays silent, and the host asks again.
                 pass
 
     def _command(self, command: bytes) -> None:

@@ -10,7 +10,7 @@ from vitale_firmware_sim.pn532.initiator import READER_FRAME_SIZE, IsoDepInitiat
 from vitale_firmware_sim.pn532.iso_dep import ats_frame_index, ats_waiting_index, frame_waiting_time
 from vitale_firmware_sim.pn532.registers import MODULATION_A, MODULATION_B, MODULATION_F, REQA, Registers
 
-__all__ = ["Settings", "Targets"]
+__all__ = ["RfSettings", "Targets"]
 
 _WRONG_CONTEXT: Final = 0x27
 _FORMAT_ERROR: Final = 0x13
@@ -18,14 +18,14 @@ _FORMAT_ERROR: Final = 0x13
 _RATS: Final = b"\xe0\x50"
 _B_DID: Final = 1
 _FOREVER: Final = 0xFF
-# A request that nobody answers, with what the firmware does around it. Of this order on a chip; not a measured figure.
+# A request without an answer, with what the firmware does around it. Of this order on a chip; not a measured figure.
 _REQUEST_SECONDS: Final = 0.001
 # UM0701-02 §7.3.13: the unit of InAutoPoll's period.
 _PERIOD_SECONDS: Final = 0.15
 
 
 @dataclass(slots=True)
-class Settings:
+class RfSettings:
     """Settings made by SetParameters and RFConfiguration; the values are those after power-on.
 
     Attributes:
@@ -48,14 +48,14 @@ class _Known:
     """A card that has a number."""
 
     card: RfCard
-    told: bytes
+    listed: bytes
     dep: IsoDepInitiator | None
 
 
 class Targets:
     """Cards found and numbered by the PN532."""
 
-    def __init__(self, field: RfField, registers: Registers, settings: Settings, wait: Wait) -> None:
+    def __init__(self, field: RfField, registers: Registers, settings: RfSettings, wait: Wait) -> None:
         self._field = field
         self._registers = registers
         self._settings = settings
@@ -75,7 +75,7 @@ class Targets:
     # ── finding ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def list_passive(self, most: int, kind: int, data: bytes) -> list[bytes]:
-        """InListPassiveTarget: what is told of each card found, in the order of their numbers."""
+        """InListPassiveTarget: the data of each card found, in the order of their numbers."""
         self.forget()
         self._registers.modulate({0: MODULATION_A, 3: MODULATION_B}.get(kind, MODULATION_F))
         self._registers.leave_in_fifo(REQA)
@@ -90,7 +90,7 @@ class Targets:
             before = self._field.cards
             if self._wait(partial(self._changed, before), None if forever and quiet >= 2 else _REQUEST_SECONDS):
                 quiet = 0
-        return [known.told for known in self._known.values()]
+        return [known.listed for known in self._known.values()]
 
     def auto_poll(self, times: int, period: int, kinds: bytes) -> list[tuple[int, bytes]]:
         """InAutoPoll: types and data of what is found first; FF times for ever."""
@@ -102,7 +102,7 @@ class Targets:
                 self.forget()
                 self._registers.modulate(MODULATION_B if kind & 0x0F == 3 else MODULATION_A)
                 if kind in searched and self._search(2, searched[kind], b"\x00" if searched[kind] else b""):
-                    return [(kind, known.told) for known in self._known.values()]
+                    return [(kind, known.listed) for known in self._known.values()]
             before = self._field.cards
             self._wait(partial(self._changed, before), max(period, 1) * _PERIOD_SECONDS)
         return []
@@ -152,16 +152,16 @@ class Targets:
         target = card.target
         if isinstance(target, TargetB):
             raise RfError(_FORMAT_ERROR)
-        told = target.atqa + bytes((target.sak, len(target.uid))) + target.uid
+        listed = target.atqa + bytes((target.sak, len(target.uid))) + target.uid
         if not (target.sak & 0x20 and self._settings.automatic_rats):
-            return _Known(card, told, None)
+            return _Known(card, listed, None)
         exchange = partial(self._to, card)
         ats = exchange(_RATS, self._seconds(0x0B))
         if ats[0] != len(ats) or len(ats) > READER_FRAME_SIZE:
             raise RfError(_FORMAT_ERROR)
         return _Known(
             card,
-            told + ats,
+            listed + ats,
             IsoDepInitiator(exchange, ats_frame_index(ats), frame_waiting_time(ats_waiting_index(ats))),
         )
 

@@ -111,7 +111,7 @@ class SerialLine:
         """
         end = time.monotonic() + seconds
         while _unread(self._slave):
-            # A terminal tells its reader when bytes come, and nobody when they are taken.
+            # A terminal wakes its reader when bytes come, and no thread when they are taken.
             if time.monotonic() >= end:
                 return False
             if self._gone.wait(_LOOK):

@@ -49,9 +49,9 @@ __all__ = [
     "MAX_STRING",
     "SIMULATOR_AID",
     "Assembly",
-    "Limits",
     "Profile",
     "ProfileCommand",
+    "ProfileLimits",
     "ProfileOrigin",
     "parse_profile",
 ]
@@ -94,7 +94,7 @@ class Assembly:
     length_bytes: int = 0
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProfileLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of one reading: bytes of the string, and commands with SELECT among them."""
 
     min_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_STRING)] = 1
@@ -130,7 +130,7 @@ class Profile:
     select_le: bool = True
     assembly: Assembly = Assembly()
     locked: frozenset[int] = frozenset()
-    limits: Limits = field(default_factory=Limits)
+    limits: ProfileLimits = field(default_factory=ProfileLimits)
 
     @property
     def label(self) -> str:
@@ -294,7 +294,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     select: _Select = _Select()
     assembly: _Assembly = _Assembly()
     refusals: _Refusals = _Refusals()
-    limits: Limits = Limits()
+    limits: ProfileLimits = ProfileLimits()
 
 
 def parse_profile(text: str, *, source: str = "profile.toml") -> Profile:

@@ -11,7 +11,7 @@ from vitale_protocol.session import jsonrpc
 from vitale_protocol.session.jsonrpc import RequestId
 from vitale_protocol.session.wire_errors import ErrorObject
 
-__all__ = ["Answers", "Batch", "Pending"]
+__all__ = ["Answers", "Batch", "PendingCall"]
 
 
 class Batch:
@@ -22,7 +22,7 @@ class Batch:
         self.answers: list[tuple[RequestId | None, bytes]] = []
 
 
-class Pending(msgspec.Struct, frozen=True):
+class PendingCall(msgspec.Struct, frozen=True):
     """A call in flight, and the batch that its answer belongs to."""
 
     method: Method
@@ -44,7 +44,7 @@ class Answers:
         self._limit = limit
         self._send = send
         self._explain = explain
-        self._pending: dict[RequestId, Pending] = {}
+        self._pending: dict[RequestId, PendingCall] = {}
 
     @property
     def in_flight(self) -> tuple[RequestId, ...]:
@@ -55,7 +55,7 @@ class Answers:
         """True if a call with this id is in flight."""
         return request in self._pending
 
-    def admit(self, request: RequestId, pending: Pending) -> None:
+    def admit(self, request: RequestId, pending: PendingCall) -> None:
         """Admits a call.
 
         Raises:
@@ -67,7 +67,7 @@ class Answers:
         if pending.batch:
             pending.batch.waiting += 1
 
-    def pending(self, request: RequestId) -> Pending:
+    def pending(self, request: RequestId) -> PendingCall:
         """The call with this id.
 
         Raises:

@@ -28,7 +28,7 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.methods import METHODS, Method, Params, Result, SessionOpen
 from vitale_protocol.session import jsonrpc
-from vitale_protocol.session.answers import Answers, Batch, Pending
+from vitale_protocol.session.answers import Answers, Batch, PendingCall
 from vitale_protocol.session.framing import MESSAGE_BYTES, Framing
 from vitale_protocol.session.jsonrpc import RequestId
 from vitale_protocol.session.states import TRANSITIONS, State, Trigger
@@ -346,7 +346,7 @@ class Session:
             raise InvalidParams("parameters are by name", data={"path": "$"})
         params = jsonrpc.convert(call.params, method.params)
         if call.id is not None:
-            self._answers.admit(call.id, Pending(method, batch))
+            self._answers.admit(call.id, PendingCall(method, batch))
         self.state = state
         return Called(call.id, method, params)
 

@@ -16,7 +16,7 @@ from vitale_firmware_sim.card.pcscd import virtual_reader_library
 from vitale_protocol.errors import ToolMissing
 from vitale_reader.cli.demo.code_devices import code_devices
 from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
-from vitale_reader.cli.demo.play import Result, scenes, sound
+from vitale_reader.cli.demo.play import SceneResult, scenes, sound
 from vitale_reader.cli.frame import language as text
 from vitale_reader.cli.root import root
 from vitale_reader.home import Endpoints
@@ -96,9 +96,11 @@ def test_with_a_real_pcscd() -> None:
 
 
 def test_for_people(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = msgspec.convert(told["results"], list[Result])
+    results = msgspec.convert(told["results"], list[SceneResult])
 
-    async def played(_environment: DemoEnvironment, _repeat: int, show: Callable[[Result], None]) -> list[Result]:
+    async def played(
+        _environment: DemoEnvironment, _repeat: int, show: Callable[[SceneResult], None]
+    ) -> list[SceneResult]:
         for one in results:
             show(one)
         return results
@@ -127,10 +129,12 @@ def test_for_people(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unsound_demonstration_fails(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = msgspec.convert(told["results"], list[Result])[0]
+    one = msgspec.convert(told["results"], list[SceneResult])[0]
     wrong = msgspec.structs.replace(one, checks={**one.checks, "altered": "accepted", "same_string": "accepted"})
 
-    async def played(_environment: DemoEnvironment, _repeat: int, show: Callable[[Result], None]) -> list[Result]:
+    async def played(
+        _environment: DemoEnvironment, _repeat: int, show: Callable[[SceneResult], None]
+    ) -> list[SceneResult]:
         show(wrong)
         return [wrong]
 
@@ -147,14 +151,14 @@ def test_an_unsound_demonstration_fails(told: Any, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_forgery_that_was_accepted_would_be_seen(told: Any) -> None:
-    results = msgspec.convert(told["results"], list[Result])
+    results = msgspec.convert(told["results"], list[SceneResult])
     assert sound(results)
     assert not sound([msgspec.structs.replace(results[0], checks={"token": "accepted", "altered": "accepted"})])
     assert not sound([msgspec.structs.replace(results[0], checks={"token": "signature"})])
 
 
 def test_a_string_that_counted_twice_would_be_seen(told: Any) -> None:
-    results = msgspec.convert(told["results"], list[Result])
+    results = msgspec.convert(told["results"], list[SceneResult])
     for one in results:
         if "same_string" in one.checks:
             assert not sound([msgspec.structs.replace(one, checks={**one.checks, "same_string": "accepted"})])

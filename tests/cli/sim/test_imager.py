@@ -15,7 +15,7 @@ import pytest
 import serial
 from click.testing import CliRunner
 
-from vitale_firmware_sim.apcv_service.contexts import Contexts
+from vitale_firmware_sim.apcv_service.contexts import ServiceContexts
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_firmware_sim.serial.pseudo_terminal import PseudoTerminal
 from vitale_protocol.errors import ConfigurationInvalid
@@ -95,7 +95,7 @@ def test_each_line_is_a_code_for_any_program_and_is_not_shown(tmp_path: Path) ->
 
 
 def test_the_screens_of_phones_take_turns_and_their_codes_are_good_at_the_service() -> None:
-    contexts = Contexts(load_scenario(), map(str, range(100)).__next__)
+    contexts = ServiceContexts(load_scenario(), map(str, range(100)).__next__)
     with started("--phone", "claire", "--phone", "paul") as process, port(said(process)["path"]) as until:
         codes: list[bytes] = []
         for _ in range(3):

@@ -16,7 +16,7 @@ from smartcard import scard
 
 from vitale_drivers.cards.channel import Channel
 from vitale_firmware_sim.apcv_service import soap
-from vitale_firmware_sim.apcv_service.contexts import Contexts
+from vitale_firmware_sim.apcv_service.contexts import ServiceContexts
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.scenario import load_scenario, scenario_names
@@ -137,7 +137,7 @@ def test_strings_are_good_once_each() -> None:
 
     assert one != other
     scenario = load_scenario()
-    contexts = Contexts(scenario, iter("abcd").__next__)
+    contexts = ServiceContexts(scenario, iter("abcd").__next__)
     assert contexts.authenticate(one.encode(), time.time()).record.assure == scenario.phones[0].assure
 
 

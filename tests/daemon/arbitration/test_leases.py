@@ -8,8 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from vitale_drivers.base import Command, Leased, Unlease, Unleased
-from vitale_drivers.base import Lease as LeaseCommand
+from vitale_drivers.base import Command, LeaseCommand, Leased, Unlease, Unleased
 from vitale_protocol.errors import LeaseConflict, LeaseExpired, VitaleError
 from vitale_protocol.events import LeaseEnded, Reader
 from vitale_protocol.problems import Problem

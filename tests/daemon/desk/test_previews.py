@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vitale_drivers.base import Preview, PreviewFrame, ReaderRemoved
+from vitale_drivers.base import Preview, PreviewPicture, ReaderRemoved
 from vitale_protocol.events import PreviewFrame as Shown
 from vitale_protocol.events import Reader
 from vitale_reader.daemon.desk.previews import MOST_BYTES, Previews
@@ -39,7 +39,7 @@ class Coordinator:
 
     def pictures(self, *times: float, reader: Reader = CAMERA, jpeg: bytes = JPEG) -> None:
         for now in times:
-            self.previews.hand_on(PreviewFrame(reader=reader.id, at=now, jpeg=jpeg), now)
+            self.previews.hand_on(PreviewPicture(reader=reader.id, at=now, jpeg=jpeg), now)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_picture_that_no_message_could_hold_is_dropped(desk: Coordinator) -> N
 
 
 def picture(counter: Any, at: float = 1.0, jpeg: bytes = JPEG, driver: str = "camera") -> None:
-    counter.desk.report(driver, PreviewFrame(reader=CAMERA.id, at=at, jpeg=jpeg))
+    counter.desk.report(driver, PreviewPicture(reader=CAMERA.id, at=at, jpeg=jpeg))
 
 
 def orders(counter: Any) -> list[float]:
@@ -163,7 +163,7 @@ def test_a_session_sees_what_the_camera_sees(counter: Any, caplog: pytest.LogCap
         assert orders(counter) == [0.15, 0.0]
 
     counter.run(work)
-    assert "PreviewFrame" not in caplog.text
+    assert "PreviewPicture" not in caplog.text
     assert base64.b64encode(JPEG).decode() not in caplog.text
 
 

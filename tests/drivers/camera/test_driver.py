@@ -15,7 +15,7 @@ from vitale_drivers.base import (
     Health,
     Presented,
     Preview,
-    PreviewFrame,
+    PreviewPicture,
     Progress,
     ReaderAdded,
     ReaderChanged,
@@ -452,20 +452,20 @@ def test_pictures_are_shown_while_it_is_armed_and_no_longer_than_ordered(
     inbox.wait(ReaderAdded)
     assert scene.opened == 0
     driver.arm(arm())
-    seen = [inbox.wait(PreviewFrame) for _ in range(3)]
+    seen = [inbox.wait(PreviewPicture) for _ in range(3)]
     assert all(frame.jpeg.startswith(b"\xff\xd8") and frame.reader == FIRST.id for frame in seen)
     assert all(later.at - earlier.at > 0.09 for earlier, later in itertools.pairwise(seen))
     driver.preview(Preview(reader=FIRST.id, every=0, until=0))
     scene.show(STRING)
     inbox.wait(Presented)
-    before = sum(isinstance(one, PreviewFrame) for one in inbox.reports)
+    before = sum(isinstance(one, PreviewPicture) for one in inbox.reports)
     scene.show()
     inbox.wait(ReaderChanged, empty)
-    assert sum(isinstance(one, PreviewFrame) for one in inbox.reports) == before
+    assert sum(isinstance(one, PreviewPicture) for one in inbox.reports) == before
     driver.preview(Preview(reader=FIRST.id, every=0.1, until=time.monotonic() - 1))
     scene.show(RENEWED)
     inbox.wait(Presented)
-    assert sum(isinstance(one, PreviewFrame) for one in inbox.reports) == before
+    assert sum(isinstance(one, PreviewPicture) for one in inbox.reports) == before
 
 
 def test_raw_commands_are_refused(open_driver: Open, bus: FakeBus) -> None:

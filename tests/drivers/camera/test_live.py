@@ -8,7 +8,7 @@ import pytest
 import segno
 
 from tests.problems import named
-from vitale_drivers.base import Arm, Presented, Preview, PreviewFrame, Progress, ReaderChanged
+from vitale_drivers.base import Arm, Presented, Preview, PreviewPicture, Progress, ReaderChanged
 from vitale_drivers.camera.capture import Pixels
 from vitale_drivers.camera.driver import CameraDriver
 from vitale_drivers.contract import Inbox
@@ -125,6 +125,6 @@ def test_people_see_what_it_sees(live_camera: LiveCamera, open_driver: Open) -> 
     driver, inbox = open_driver()
     reader = inbox.wait(Presented).reader
     driver.preview(Preview(reader=reader, every=0.1, until=time.monotonic() + 600))
-    shown = inbox.wait(PreviewFrame)
+    shown = inbox.wait(PreviewPicture)
     assert shown.jpeg.startswith(b"\xff\xd8\xff")
     assert len(shown.jpeg) < 60_000

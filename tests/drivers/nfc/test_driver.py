@@ -21,10 +21,10 @@ from vitale_drivers.base import (
 from vitale_drivers.contract import Inbox
 from vitale_drivers.nfc import driver as nfc
 from vitale_drivers.nfc.driver import NfcDriver
-from vitale_drivers.nfc.field import Field
+from vitale_drivers.nfc.field import NfcField
 from vitale_drivers.nfc.reader import NfcReader
 from vitale_drivers.nfc.settings import NfcAddress, NfcSettings
-from vitale_drivers.nfc.transport import Link, NfcPlace, Target
+from vitale_drivers.nfc.transport import NfcPlace, NfcTarget, ReaderTransport
 from vitale_drivers.readers.presence import Presence
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.profiles import profile_text
@@ -45,7 +45,7 @@ SECOND = NfcPlace("nfc:2", "second", NfcAddress("usb"), usb=(2,))
 STRING = b"an opaque string of the simulator"
 
 
-class FakeLink(Link):
+class FakeTransport(ReaderTransport):
     """A reader whose field is a list."""
 
     def __init__(self) -> None:
@@ -55,11 +55,11 @@ class FakeLink(Link):
         self.wait: Callable[[], object] = lambda: None
         self.looks = 0
 
-    def find(self) -> tuple[Target, ...]:
+    def find(self) -> tuple[NfcTarget, ...]:
         self.wait()
         self._check()
         self.on, self.looks = True, self.looks + 1
-        return tuple(Target(phone.uid, iso_dep=True) for phone in self.field)
+        return tuple(NfcTarget(phone.uid, iso_dep=True) for phone in self.field)
 
     def transmit(self, apdu: bytes, limit: float) -> bytes:
         self._check()
@@ -92,12 +92,12 @@ class FakeBus:
     def __init__(self, *places: NfcPlace) -> None:
         self.there = list(places)
         self.refusal: ReaderError | None = None
-        self.links = {FIRST.id: FakeLink(), SECOND.id: FakeLink()}
+        self.links = {FIRST.id: FakeTransport(), SECOND.id: FakeTransport()}
 
     def places(self, address: NfcAddress) -> tuple[NfcPlace, ...]:
         return tuple(self.there)
 
-    def open(self, place: NfcPlace) -> Link:
+    def open(self, place: NfcPlace) -> ReaderTransport:
         if self.refusal is not None:
             raise self.refusal
         return self.links[place.id]
@@ -172,18 +172,18 @@ def test_a_reader_that_falls_silent_while_it_reads_fails_that_reading(open_drive
     bus = FakeBus(FIRST)
     driver, inbox = open_driver(bus)
     inbox.wait(ReaderAdded)
-    link = bus.links[FIRST.id]
+    transport = bus.links[FIRST.id]
 
     def falls_silent() -> bytes:
-        bus.refusal = link.fault = ReaderUnavailable("the reader does not answer any more")
-        raise link.fault
+        bus.refusal = transport.fault = ReaderUnavailable("the reader does not answer any more")
+        raise transport.fault
 
-    link.field = [PhoneCard(falls_silent)]
+    transport.field = [PhoneCard(falls_silent)]
     driver.arm(arm())
     assert inbox.wait(Failed).problem.reason == "reader_unavailable"
     assert inbox.wait(ReaderChanged).reader.state == "unavailable"
-    link.fault = bus.refusal = None
-    link.field = [PhoneCard(lambda: STRING)]
+    transport.fault = bus.refusal = None
+    transport.field = [PhoneCard(lambda: STRING)]
     inbox.wait(Presented)
 
 
@@ -226,7 +226,7 @@ def test_the_exchanges_of_one_reading_are_not_one_long_call(open_driver: Open, m
             readers.append(self)
             super().start()
 
-    class NotingLink(FakeLink):
+    class NotingLink(FakeTransport):
         def transmit(self, apdu: bytes, limit: float) -> bytes:
             now = time.monotonic()
             if begun:
@@ -273,13 +273,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def field(clock: Clock) -> tuple[Field, FakeLink, Presence, Inbox]:
-    link, presence, inbox = FakeLink(), Presence("nfc:1"), Inbox()
+def field(clock: Clock) -> tuple[NfcField, FakeTransport, Presence, Inbox]:
+    transport, presence, inbox = FakeTransport(), Presence("nfc:1"), Inbox()
     reader = Reader(id="nfc:1", name="first", driver="nfc", media=("apcv-nfc",), state="empty")
-    return Field(link, reader, presence, (parse_profile(PROFILE),), NfcSettings(), inbox, clock), link, presence, inbox
+    return (
+        NfcField(transport, reader, presence, (parse_profile(PROFILE),), NfcSettings(), inbox, clock),
+        transport,
+        presence,
+        inbox,
+    )
 
 
-def run(field: Field, clock: Clock, seconds: float) -> None:
+def run(field: NfcField, clock: Clock, seconds: float) -> None:
     """Steps as the reader's thread would, until so much time has passed or there is nothing to do."""
     end = clock.now + seconds
     while clock.now < end and (pause := field.step()) is not None:
@@ -287,76 +292,76 @@ def run(field: Field, clock: Clock, seconds: float) -> None:
 
 
 def test_after_disarming_a_phone_is_watched_until_it_leaves(
-    field: tuple[Field, FakeLink, Presence, Inbox], clock: Clock
+    field: tuple[NfcField, FakeTransport, Presence, Inbox], clock: Clock
 ) -> None:
-    it, link, presence, inbox = field
-    link.field = [PhoneCard(lambda: STRING)]
+    it, transport, presence, inbox = field
+    transport.field = [PhoneCard(lambda: STRING)]
     presence.arm(arm())
     run(it, clock, 1)
     presence.disarm()
     run(it, clock, 5)
-    assert link.lit()
-    link.field = []
+    assert transport.lit()
+    transport.field = []
     run(it, clock, 1)
     inbox.wait(ReaderChanged, lambda one: one.reader.state == "empty")
-    assert not link.lit()
+    assert not transport.lit()
     assert len(inbox.outcomes()) == 1
 
 
 def test_after_disarming_a_phone_that_stays_is_not_watched_for_ever(
-    field: tuple[Field, FakeLink, Presence, Inbox], clock: Clock
+    field: tuple[NfcField, FakeTransport, Presence, Inbox], clock: Clock
 ) -> None:
-    it, link, presence, inbox = field
-    link.field = [PhoneCard(lambda: STRING)]
+    it, transport, presence, inbox = field
+    transport.field = [PhoneCard(lambda: STRING)]
     presence.arm(arm())
     run(it, clock, 1)
     presence.disarm()
     run(it, clock, 11)
-    assert not link.lit()
+    assert not transport.lit()
     assert it.step() is None
     inbox.wait(ReaderChanged, lambda one: one.reader.state == "empty")
 
 
 def test_a_phone_lost_for_less_than_it_takes_to_settle_has_not_left(
-    field: tuple[Field, FakeLink, Presence, Inbox], clock: Clock
+    field: tuple[NfcField, FakeTransport, Presence, Inbox], clock: Clock
 ) -> None:
-    it, link, presence, inbox = field
+    it, transport, presence, inbox = field
     phone = PhoneCard(lambda: STRING)
-    link.field = [phone]
+    transport.field = [phone]
     presence.arm(arm())
     run(it, clock, 1)
-    link.field = []
+    transport.field = []
     run(it, clock, 0.2)
-    link.field = [PhoneCard(lambda: STRING, uid=bytes.fromhex("08 11 22 33"))]
+    transport.field = [PhoneCard(lambda: STRING, uid=bytes.fromhex("08 11 22 33"))]
     run(it, clock, 1)
     assert len(inbox.outcomes()) == 1
-    link.field = []
+    transport.field = []
     run(it, clock, 1)
-    link.field = [phone]
+    transport.field = [phone]
     run(it, clock, 1)
     assert len(inbox.outcomes()) == 2
 
 
 def test_another_card_in_place_of_the_phone_is_the_next_presence_at_once(
-    field: tuple[Field, FakeLink, Presence, Inbox], clock: Clock
+    field: tuple[NfcField, FakeTransport, Presence, Inbox], clock: Clock
 ) -> None:
-    it, link, presence, inbox = field
-    link.field = [PhoneCard(lambda: STRING)]
+    it, transport, presence, inbox = field
+    transport.field = [PhoneCard(lambda: STRING)]
     presence.arm(arm())
     run(it, clock, 1)
-    link.field = []
+    transport.field = []
     run(it, clock, 0.15)
-    link.field = [PhoneCard(lambda: STRING, uid=bytes.fromhex("04A1B2C3D4E5F6"))]
+    transport.field = [PhoneCard(lambda: STRING, uid=bytes.fromhex("04A1B2C3D4E5F6"))]
     run(it, clock, 0.1)
     assert len(inbox.outcomes()) == 2
 
 
 @pytest.mark.parametrize("fault", [ReaderGone("unplugged"), ReaderUnavailable("mute")])
 def test_a_reader_that_is_lost_ends_the_steps(
-    field: tuple[Field, FakeLink, Presence, Inbox], fault: ReaderError
+    field: tuple[NfcField, FakeTransport, Presence, Inbox], fault: ReaderError
 ) -> None:
-    it, link, presence, _ = field
+    it, transport, presence, _ = field
     presence.arm(arm())
-    link.fault = fault
+    transport.fault = fault
     with pytest.raises(type(fault)):
         it.step()

@@ -10,8 +10,8 @@ from nfc.clf.rcs380 import StatusError
 from nfc.tag import tt4
 
 from vitale_drivers.cards.channel import Channel
-from vitale_drivers.nfc.generic import GenericLink, parse_ats, parse_attributes
-from vitale_drivers.nfc.transport import Target
+from vitale_drivers.nfc.generic import GenericTransport, parse_ats, parse_attributes
+from vitale_drivers.nfc.transport import NfcTarget
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.iso_dep import IsoDepCard
@@ -83,67 +83,67 @@ class Device(nfcpy.Device):
             raise self.fault
 
 
-def read(link: GenericLink, limit: float = 2.0) -> bytes:
-    return Channel(lambda apdu: link.transmit(apdu, limit)).run(apcv.reading_script(PROFILES))["string"]
+def read(transport: GenericTransport, limit: float = 2.0) -> bytes:
+    return Channel(lambda apdu: transport.transmit(apdu, limit)).run(apcv.reading_script(PROFILES))["string"]
 
 
 @pytest.mark.parametrize("ats", ["0678807002F0", "01", "", "0278", "0448 02 80", "FF", "02FF"])
 @pytest.mark.parametrize("sak", [0x20, 0x60])
 def test_a_phone_is_read_whatever_its_ats(ats: str, sak: int) -> None:
     device = Device(ats=bytes.fromhex(ats), sak=sak)
-    link = GenericLink(device)
-    assert link.find() == (Target(device.phone.uid if device.phone else b"", iso_dep=True),)
-    assert read(link) == STRING
-    assert link.present()
+    transport = GenericTransport(device)
+    assert transport.find() == (NfcTarget(device.phone.uid if device.phone else b"", iso_dep=True),)
+    assert read(transport) == STRING
+    assert transport.present()
 
 
 def test_a_phone_of_type_b_is_read() -> None:
     device = Device()
     device.type_b = True
-    link = GenericLink(device)
-    assert link.find() == (Target(bytes.fromhex("01020304"), iso_dep=True),)
-    assert read(link) == STRING
+    transport = GenericTransport(device)
+    assert transport.find() == (NfcTarget(bytes.fromhex("01020304"), iso_dep=True),)
+    assert read(transport) == STRING
 
 
 def test_a_reader_without_type_b_and_an_empty_field_find_nothing() -> None:
     device = Device()
     device.phone = None
-    link = GenericLink(device)
-    assert link.find() == link.find() == ()
+    transport = GenericTransport(device)
+    assert transport.find() == transport.find() == ()
 
 
 def test_what_speaks_no_iso_dep_is_found_and_takes_no_commands() -> None:
-    link = GenericLink(Device(sak=0x08))
-    assert [target.iso_dep for target in link.find()] == [False]
+    transport = GenericTransport(Device(sak=0x08))
+    assert [target.iso_dep for target in transport.find()] == [False]
     with pytest.raises(MediumRemoved):
-        link.transmit(bytes(5), 1.0)
-    assert not link.present()
+        transport.transmit(bytes(5), 1.0)
+    assert not transport.present()
 
 
 def test_a_phone_torn_away_is_gone() -> None:
     device = Device()
-    link = GenericLink(device)
-    link.find()
+    transport = GenericTransport(device)
+    transport.find()
     device.phone = None
     with pytest.raises(MediumRemoved):
-        read(link)
-    assert not link.present()
+        read(transport)
+    assert not transport.present()
 
 
 @pytest.mark.parametrize("wtx", [b"\xf2\x01", b"\xf2\x00", b"\xf2", b"\xf2\x01\x02"])
 def test_waiting_time_without_end_is_bounded(wtx: bytes) -> None:
-    link = GenericLink(Device(spoil=lambda _: wtx))
-    link.find()
+    transport = GenericTransport(Device(spoil=lambda _: wtx))
+    transport.find()
     with pytest.raises(MediumUnreadable):
-        read(link, limit=0.2)
+        read(transport, limit=0.2)
 
 
 def test_a_request_for_time_with_nothing_behind_it_is_an_outcome() -> None:
     blocks = iter([b"\xf2\x01", b""])
-    link = GenericLink(Device(spoil=lambda _: next(blocks)))
-    link.find()
+    transport = GenericTransport(Device(spoil=lambda _: next(blocks)))
+    transport.find()
     with pytest.raises(MediumUnreadable):
-        link.transmit(bytes(5), 2.0)
+        transport.transmit(bytes(5), 2.0)
 
 
 @pytest.mark.parametrize("fault", [IndexError, TypeError, ValueError])
@@ -151,28 +151,28 @@ def test_a_block_that_trips_the_binding_is_an_outcome(monkeypatch: pytest.Monkey
     def trip(*_: object) -> None:
         raise fault
 
-    link = GenericLink(Device())
-    link.find()
+    transport = GenericTransport(Device())
+    transport.find()
     monkeypatch.setattr(tt4.IsoDepInitiator, "exchange", trip)
     with pytest.raises(MediumUnreadable):
-        link.transmit(bytes(5), 2.0)
-    assert not link.present()
+        transport.transmit(bytes(5), 2.0)
+    assert not transport.present()
 
 
 def test_chaining_without_end_is_bounded() -> None:
     numbers = iter(range(10**9))
-    link = GenericLink(Device(spoil=lambda _: bytes((0x12 | next(numbers) % 2,)) + bytes(250)))
-    link.find()
+    transport = GenericTransport(Device(spoil=lambda _: bytes((0x12 | next(numbers) % 2,)) + bytes(250)))
+    transport.find()
     with pytest.raises(MediumUnreadable):
-        link.transmit(bytes(5), 60.0)
+        transport.transmit(bytes(5), 60.0)
 
 
 @pytest.mark.parametrize("block", [b"\x00", b"\xff\xff", b"\xc2", b"\xa2", b"\x03\x90\x00"])
 def test_blocks_that_are_none_raise_what_is_documented(block: bytes) -> None:
-    link = GenericLink(Device(spoil=lambda _: block))
-    link.find()
+    transport = GenericTransport(Device(spoil=lambda _: block))
+    transport.find()
     with pytest.raises((MediumUnreadable, MediumRemoved)):
-        read(link, limit=0.5)
+        read(transport, limit=0.5)
 
 
 @pytest.mark.parametrize(
@@ -180,24 +180,24 @@ def test_blocks_that_are_none_raise_what_is_documented(block: bytes) -> None:
 )
 def test_a_reader_that_fails_is_told(fault: Exception) -> None:
     device = Device()
-    link = GenericLink(device)
-    link.find()
+    transport = GenericTransport(device)
+    transport.find()
     device.fault = fault
-    for call in (link.find, lambda: link.transmit(bytes(5), 1.0), link.quiet):
+    for call in (transport.find, lambda: transport.transmit(bytes(5), 1.0), transport.quiet):
         with pytest.raises((ReaderUnavailable, MediumRemoved)):
             call()
-    link.close()
+    transport.close()
 
 
 def test_the_field_is_turned_off_once() -> None:
     device = Device()
-    link = GenericLink(device)
-    link.quiet()
-    link.find()
-    link.quiet()
-    link.quiet()
+    transport = GenericTransport(device)
+    transport.quiet()
+    transport.find()
+    transport.quiet()
+    transport.quiet()
     assert device.muted == 1
-    assert not link.present()
+    assert not transport.present()
 
 
 def test_activation_says_frame_and_waiting_time() -> None:

@@ -21,7 +21,7 @@ from vitale_drivers.base import (
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc import access as pcsc_access
 from vitale_drivers.pcsc import monitor as pcsc_monitor
-from vitale_drivers.pcsc.api import PNP, Card, CardReset, Context, ExchangeFailed
+from vitale_drivers.pcsc.api import PNP, CardReset, ExchangeFailed, PcscCard, PcscContext
 from vitale_drivers.pcsc.driver import PcscDriver
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_firmware_sim.card.card import Card as SimulatedCard
@@ -90,7 +90,7 @@ class Service:
     asked_serials: list[str] = field(default_factory=list[str])
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def establish(self) -> Context:
+    def establish(self) -> PcscContext:
         if self.down is not None:
             raise ReaderUnavailable("no service")
         return FakeContext(self)
@@ -166,7 +166,7 @@ class FakeContext:
             self.cancelled = True
             self.service.changed.notify_all()
 
-    def connect(self, reader: str) -> Card:
+    def connect(self, reader: str) -> PcscCard:
         if self.service.connect_faults:
             raise self.service.connect_faults.pop(0)
         return FakeCard(self.service)

@@ -14,7 +14,7 @@ from smartcard import scard
 from tests.problems import data_of, named
 from vitale_drivers.base import (
     Arm,
-    Lease,
+    LeaseCommand,
     Leased,
     Presented,
     ReaderChanged,
@@ -50,8 +50,8 @@ print("begun", scard.SCardBeginTransaction(card) & 0xFFFFFFFF, flush=True)
 """
 
 
-def lease(number: int = 1, ends_in: float = 30.0) -> Lease:
-    return Lease(id=number, reader=FIRST, until=time.monotonic() + ends_in)
+def lease(number: int = 1, ends_in: float = 30.0) -> LeaseCommand:
+    return LeaseCommand(id=number, reader=FIRST, until=time.monotonic() + ends_in)
 
 
 def state_is(state: str) -> Callable[[ReaderChanged], bool]:

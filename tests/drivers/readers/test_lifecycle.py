@@ -8,11 +8,11 @@ import pytest
 from vitale_drivers.base import Arm, Disarm, Health, ReaderAdded, ReaderChanged, ReaderRemoved
 from vitale_drivers.contract import Inbox
 from vitale_drivers.readers.health import HealthOfReaders
-from vitale_drivers.readers.lifecycle import Place, PluggedReader
+from vitale_drivers.readers.lifecycle import PluggedReader, ReaderPlace
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
 from vitale_protocol.events import Reader
 
-PLACE = Place("x", "x", "here")
+PLACE = ReaderPlace("x", "x", "here")
 
 
 @dataclass
@@ -38,17 +38,17 @@ class FakeBus:
         self.opened: list[FakeDevice] = []
         self.simulated = False
 
-    def places(self, address: str) -> tuple[Place[str], ...]:
+    def places(self, address: str) -> tuple[ReaderPlace[str], ...]:
         return (PLACE,) if self.there else ()
 
-    def open(self, place: Place[str]) -> FakeDevice:
+    def open(self, place: ReaderPlace[str]) -> FakeDevice:
         if self.refusal is not None:
             raise self.refusal
         self.opened.append(FakeDevice(simulated=self.simulated))
         return self.opened[-1]
 
 
-class FakeReader(PluggedReader[Arm | Disarm, Place[str], FakeDevice]):
+class FakeReader(PluggedReader[Arm | Disarm, ReaderPlace[str], FakeDevice]):
     @property
     def wanted(self) -> bool:
         return True

@@ -30,7 +30,7 @@ from vitale_drivers.scanner.driver import ScannerDriver
 from vitale_drivers.scanner.reader import ScannerReader
 from vitale_drivers.scanner.scans import MEDIA
 from vitale_drivers.scanner.settings import ScannerAddress
-from vitale_drivers.scanner.transport import Line, ScannerPlace
+from vitale_drivers.scanner.transport import ScannerPlace, SerialTransport
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.imager.faults import Behaviour, ImagerFaults, parse_imager_faults
 from vitale_protocol.errors import ReaderGone, ToolMissing
@@ -116,7 +116,7 @@ def is_empty(report: ReaderChanged) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("profile", "behaviour"),
+    ("framing", "behaviour"),
     [
         ("line", Behaviour(suffix=b"\r")),
         ("line", Behaviour(suffix=b"\n")),
@@ -130,21 +130,21 @@ def is_empty(report: ReaderChanged) -> bool:
 )
 @pytest.mark.parametrize("baud", [None, 115_200])
 def test_codes_come_out_as_they_were_shown(
-    make_desk: MakeDesk, profile: str, behaviour: Behaviour, baud: int | None
+    make_desk: MakeDesk, framing: str, behaviour: Behaviour, baud: int | None
 ) -> None:
-    desk = make_desk(behaviour=behaviour, baud=baud, profile=profile)
+    desk = make_desk(behaviour=behaviour, baud=baud, framing=framing)
     desk.arm()
     known = {"symbology": b"datamatrix"} if behaviour.aim else {}
     assert desk.scanned(INS, "datamatrix").evidence == {"code": INS, **known}
     presented = desk.scanned(STRING)
     assert presented.evidence["string"] == STRING
     assert presented.simulated
-    if baud and profile != "idle":
+    if baud and framing != "idle":
         assert presented.elapsed > 0
 
 
 def test_binary_content_is_kept_exactly_where_the_imager_says_what_it_is(make_desk: MakeDesk) -> None:
-    desk = make_desk(behaviour=Behaviour(suffix=b"\r\n", aim=True), profile="aim-crlf")
+    desk = make_desk(behaviour=Behaviour(suffix=b"\r\n", aim=True), framing="aim-crlf")
     desk.arm()
     content = bytes(byte for byte in range(256) if byte != 0x0D)
     assert desk.scanned(content).evidence == {"string": content, "symbology": b"qr"}
@@ -384,7 +384,7 @@ class FakeBus:
     def places(self, address: ScannerAddress) -> tuple[ScannerPlace, ...]:
         return (ScannerPlace("scanner:x", "x", address, "x"),)
 
-    def open(self, place: ScannerPlace) -> Line:
+    def open(self, place: ScannerPlace) -> SerialTransport:
         self.opening.set()
         self.may_open.wait(20)
         raise ReaderGone("it was a test")
@@ -427,7 +427,7 @@ class DeafLine:
 
 
 class DeafBus(FakeBus):
-    def open(self, place: ScannerPlace) -> Line:
+    def open(self, place: ScannerPlace) -> SerialTransport:
         return DeafLine()
 
 

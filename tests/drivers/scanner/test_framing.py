@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitale_drivers.scanner.aim import split_identifier
-from vitale_drivers.scanner.framing import Dropped, Framing, LineEvent, LineReader, Scan
-from vitale_drivers.scanner.settings import PROFILES
+from vitale_drivers.scanner.framing import Dropped, LineEvent, LineReader, Scan, ScanFraming
+from vitale_drivers.scanner.settings import FRAMINGS
 
 GS = b"\x1d"
 INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.8" + GS + b"S3SARAH-LOU" + GS + b"S4GARCIA"
@@ -17,8 +17,8 @@ IDLE, TIMEOUT = 0.1, 0.5
 MOST = 64
 
 
-def reader(framing: Framing | None = None, max_bytes: int = MOST) -> LineReader:
-    return LineReader(framing or PROFILES["line"], max_bytes, IDLE, TIMEOUT)
+def reader(framing: ScanFraming | None = None, max_bytes: int = MOST) -> LineReader:
+    return LineReader(framing or FRAMINGS["line"], max_bytes, IDLE, TIMEOUT)
 
 
 def said(events: list[LineEvent]) -> list[tuple[bytes, str] | str]:
@@ -44,7 +44,7 @@ def heard(lines: LineReader, *pieces: bytes, pause: float = 0.0) -> list[tuple[b
 
 
 @pytest.mark.parametrize(
-    ("profile", "sent", "expected"),
+    ("name", "sent", "expected"),
     [
         ("line", b"one\rtwo\nthree\r\n", [(b"one", ""), (b"two", ""), (b"three", "")]),
         ("line", b"]Q1one\r]d2two\r\n", [(b"one", "qr"), (b"two", "datamatrix")]),
@@ -61,31 +61,31 @@ def heard(lines: LineReader, *pieces: bytes, pause: float = 0.0) -> list[tuple[b
         ("idle", b"one\r\n", [(b"one\r\n", "")]),
     ],
 )
-def test_each_profile(profile: str, sent: bytes, expected: list[tuple[bytes, str]]) -> None:
-    framing = {str(name): framing for name, framing in PROFILES.items()}[profile]
+def test_each_framing(name: str, sent: bytes, expected: list[tuple[bytes, str]]) -> None:
+    framing = {str(key): framing for key, framing in FRAMINGS.items()}[name]
     assert heard(reader(framing), sent) == expected
 
 
-@pytest.mark.parametrize("framing", PROFILES.values(), ids=PROFILES)
-def test_separators_of_an_ins_datamatrix_are_kept(framing: Framing) -> None:
+@pytest.mark.parametrize("framing", FRAMINGS.values(), ids=FRAMINGS)
+def test_separators_of_an_ins_datamatrix_are_kept(framing: ScanFraming) -> None:
     sent = framing.prefix + INS + (framing.suffixes or (b"",))[0]
     assert heard(reader(framing, 4096), sent) == [(INS, "")]
 
 
 def test_a_prefix_and_a_suffix_of_several_bytes() -> None:
-    framing = Framing(prefix=b"<<", suffixes=(b">>",))
+    framing = ScanFraming(prefix=b"<<", suffixes=(b">>",))
     assert heard(reader(framing), b"<", b"<one>", b"two>", b"><<three>>") == [(b"one>two", ""), (b"three", "")]
 
 
 def test_what_never_has_its_prefix_is_told_once() -> None:
-    assert heard(reader(PROFILES["stx-etx"]), b"one", b"\r", b"two\r") == ["incomplete"]
-    assert heard(reader(PROFILES["stx-etx"]), b"\r\n") == []
-    assert heard(reader(PROFILES["stx-etx"]), b"\x02") == []
+    assert heard(reader(FRAMINGS["stx-etx"]), b"one", b"\r", b"two\r") == ["incomplete"]
+    assert heard(reader(FRAMINGS["stx-etx"]), b"\r\n") == []
+    assert heard(reader(FRAMINGS["stx-etx"]), b"\x02") == []
 
 
 def test_lines_without_content_are_none() -> None:
     assert heard(reader(), b"\r\n\r\n\n") == []
-    assert heard(reader(PROFILES["aim-cr"]), b"]Q1\r") == [(b"", "qr")], "a code that is empty is a scan"
+    assert heard(reader(FRAMINGS["aim-cr"]), b"]Q1\r") == [(b"", "qr")], "a code that is empty is a scan"
 
 
 def test_the_time_that_a_scan_took() -> None:
@@ -102,8 +102,8 @@ def test_the_time_that_a_scan_took() -> None:
 # ── too long ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("framing", PROFILES.values(), ids=PROFILES)
-def test_the_longest_code_is_read_and_a_longer_one_told_once(framing: Framing) -> None:
+@pytest.mark.parametrize("framing", FRAMINGS.values(), ids=FRAMINGS)
+def test_the_longest_code_is_read_and_a_longer_one_told_once(framing: ScanFraming) -> None:
     end = (framing.suffixes or (b"",))[0]
     for length, expected in ((MOST, [(b"x" * MOST, "")]), (MOST + 1, ["too-long"]), (9 * MOST, ["too-long"])):
         whole = framing.prefix + b"x" * length + end
@@ -163,7 +163,7 @@ def test_a_reader_that_comes_late_joins_nothing_either() -> None:
 
 
 def test_without_a_suffix_a_pause_ends_a_scan_and_a_shorter_one_does_not() -> None:
-    lines = reader(PROFILES["idle"])
+    lines = reader(FRAMINGS["idle"])
     lines.receive(b"one", 10.0)
     assert lines.expire(10.05) == []
     lines.receive(b" more", 10.05)
@@ -177,8 +177,8 @@ def test_without_a_suffix_a_pause_ends_a_scan_and_a_shorter_one_does_not() -> No
 
 # ── whatever the way ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-FRAMINGS = st.sampled_from(
-    [*PROFILES.values(), Framing(b"<<", (b">>",), aim=True), Framing(suffixes=(b"\r\n\r\n", b"\x03"))]
+ANY_FRAMING = st.sampled_from(
+    [*FRAMINGS.values(), ScanFraming(b"<<", (b">>",), aim=True), ScanFraming(suffixes=(b"\r\n\r\n", b"\x03"))]
 )
 ALPHABET = st.sampled_from([b"a", b"]", b"Q", b"1", b"\r", b"\n", b"\x02", b"\x03", b"<", b">", GS, b"\x00", b"\xff"])
 STREAM = st.lists(ALPHABET, max_size=200).map(b"".join)
@@ -190,16 +190,16 @@ def pieces(stream: bytes, cuts: list[int]) -> list[bytes]:
     return [stream[start:end] for start, end in pairwise(places)]
 
 
-@given(framing=FRAMINGS, stream=STREAM, cuts=CUTS, most=st.integers(1, 40))
+@given(framing=ANY_FRAMING, stream=STREAM, cuts=CUTS, most=st.integers(1, 40))
 def test_scans_do_not_depend_on_how_the_bytes_are_split(
-    framing: Framing, stream: bytes, cuts: list[int], most: int
+    framing: ScanFraming, stream: bytes, cuts: list[int], most: int
 ) -> None:
     assert heard(reader(framing, most), *pieces(stream, cuts)) == heard(reader(framing, most), stream)
 
 
-@given(framing=FRAMINGS, stream=st.binary(max_size=600), cuts=CUTS, most=st.integers(1, 100))
+@given(framing=ANY_FRAMING, stream=st.binary(max_size=600), cuts=CUTS, most=st.integers(1, 100))
 def test_whatever_comes_never_raises_and_stays_bounded(
-    framing: Framing, stream: bytes, cuts: list[int], most: int
+    framing: ScanFraming, stream: bytes, cuts: list[int], most: int
 ) -> None:
     for told in heard(reader(framing, most), *pieces(stream, cuts), pause=0.2):
         assert told in {"too-long", "incomplete"} or len(told[0]) <= most
@@ -210,8 +210,8 @@ CONTENT = st.binary(min_size=1, max_size=40).filter(
 )
 
 
-@given(framing=FRAMINGS, codes=st.lists(CONTENT, min_size=1, max_size=5), cuts=CUTS)
-def test_every_code_comes_out_as_it_went_in(framing: Framing, codes: list[bytes], cuts: list[int]) -> None:
+@given(framing=ANY_FRAMING, codes=st.lists(CONTENT, min_size=1, max_size=5), cuts=CUTS)
+def test_every_code_comes_out_as_it_went_in(framing: ScanFraming, codes: list[bytes], cuts: list[int]) -> None:
     lines = reader(framing)
     events: list[LineEvent] = []
     now = 100.0
@@ -224,9 +224,9 @@ def test_every_code_comes_out_as_it_went_in(framing: Framing, codes: list[bytes]
     assert said(events) == [(code, "") for code in codes]
 
 
-@given(framing=FRAMINGS, torn=CONTENT, whole=CONTENT, keep=st.integers(0, 60), late=st.booleans())
+@given(framing=ANY_FRAMING, torn=CONTENT, whole=CONTENT, keep=st.integers(0, 60), late=st.booleans())
 def test_what_was_torn_is_never_joined_to_the_next_scan(
-    framing: Framing, torn: bytes, whole: bytes, keep: int, late: bool
+    framing: ScanFraming, torn: bytes, whole: bytes, keep: int, late: bool
 ) -> None:
     lines = reader(framing)
     end = (framing.suffixes or (b"",))[0]
@@ -284,7 +284,7 @@ def test_content_after_an_escaping_identifier_comes_back(content: bytes) -> None
 
 @pytest.mark.parametrize("noise", [b"x" * 40, b"\r\n", b"<"], ids=["text", "white space", "half a prefix"])
 def test_noise_before_a_prefix_is_not_kept(noise: bytes) -> None:
-    lines = reader(Framing(prefix=b"<<", suffixes=(b">>",)))
+    lines = reader(ScanFraming(prefix=b"<<", suffixes=(b">>",)))
     for turn in range(1_000):
         lines.receive(noise + b"-", 0.001 * turn)
         assert lines.kept <= len(b"<<") - 1
@@ -292,7 +292,7 @@ def test_noise_before_a_prefix_is_not_kept(noise: bytes) -> None:
 
 
 def test_what_may_be_the_beginning_of_a_prefix_is_kept_alone() -> None:
-    lines = reader(Framing(prefix=b"<!", suffixes=(b">",)))
+    lines = reader(ScanFraming(prefix=b"<!", suffixes=(b">",)))
     lines.receive(b"noise<", 0.0)
     assert lines.kept == 1
     assert said(lines.receive(b"!one>", 0.0)) == [(b"one", "")]
@@ -300,7 +300,7 @@ def test_what_may_be_the_beginning_of_a_prefix_is_kept_alone() -> None:
 
 @pytest.mark.parametrize("suffix", [b"\r", b"\r\n", b">>"])
 def test_a_suffix_at_the_very_start_ends_nothing_and_is_gone(suffix: bytes) -> None:
-    framing = Framing(suffixes=(suffix,))
+    framing = ScanFraming(suffixes=(suffix,))
     assert heard(reader(framing), suffix + b"one" + suffix) == [(b"one", "")]
     assert heard(reader(framing), *(bytes((byte,)) for byte in suffix + b"one" + suffix)) == [(b"one", "")]
     lines = reader(framing)
@@ -310,7 +310,7 @@ def test_a_suffix_at_the_very_start_ends_nothing_and_is_gone(suffix: bytes) -> N
 
 
 def test_a_line_that_is_too_long_keeps_half_a_suffix_only() -> None:
-    lines = reader(Framing(suffixes=(b">>",)))
+    lines = reader(ScanFraming(suffixes=(b">>",)))
     assert lines.receive(b"x" * (MOST + 2), 0.0) == [Dropped("too-long")]
     assert lines.kept == 1
     assert said(lines.receive(b"x>", 0.0) + lines.receive(b">one>>", 0.0)) == [(b"one", "")]

@@ -11,9 +11,9 @@ from tests.problems import named
 from vitale_drivers.readers.serial_ports import UsbPort
 from vitale_drivers.readers.terminals import TERMINAL_FAULTS
 from vitale_drivers.scanner import ports as scanner_ports
-from vitale_drivers.scanner.framing import Framing
-from vitale_drivers.scanner.ports import SerialBus, SerialLine
-from vitale_drivers.scanner.settings import PROFILES, ScannerAddress, ScannerSettings, parse_address, parse_options
+from vitale_drivers.scanner.framing import ScanFraming
+from vitale_drivers.scanner.ports import PortTransport, SerialBus
+from vitale_drivers.scanner.settings import FRAMINGS, ScannerAddress, ScannerSettings, parse_address, parse_options
 from vitale_drivers.scanner.transport import ScannerPlace
 from vitale_firmware_sim.imager.device import Imager
 from vitale_protocol.catalogue import variants
@@ -56,7 +56,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
     "options",
     [
         {"devices": []},
-        {"profile": "tab"},
+        {"framing": "tab"},
         {"speed": 12},
         {"data_bits": 9},
         {"parity": "some"},
@@ -77,21 +77,21 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, object]) -> N
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, PROFILES["line"]),
-        ({"profile": "stx-etx"}, Framing(b"\x02", (b"\x03",))),
-        ({"profile": "cr", "aim": True}, PROFILES["aim-cr"]),
-        ({"profile": "stx-etx", "prefix": "", "suffix": "\x03\r"}, Framing(b"", (b"\x03\r",))),
-        ({"suffix": ["\r\n", "\t", "\xff"], "aim": False}, Framing(b"", (b"\r\n", b"\t", b"\xff"))),
-        ({"suffix": ""}, Framing(aim=True)),
+        ({}, FRAMINGS["line"]),
+        ({"framing": "stx-etx"}, ScanFraming(b"\x02", (b"\x03",))),
+        ({"framing": "cr", "aim": True}, FRAMINGS["aim-cr"]),
+        ({"framing": "stx-etx", "prefix": "", "suffix": "\x03\r"}, ScanFraming(b"", (b"\x03\r",))),
+        ({"suffix": ["\r\n", "\t", "\xff"], "aim": False}, ScanFraming(b"", (b"\r\n", b"\t", b"\xff"))),
+        ({"suffix": ""}, ScanFraming(aim=True)),
     ],
 )
-def test_what_is_set_replaces_what_the_profile_says(options: dict[str, object], expected: Framing) -> None:
+def test_an_option_replaces_a_mark_of_the_framing(options: dict[str, object], expected: ScanFraming) -> None:
     assert parse_options(options)[2] == expected
 
 
-def test_every_profile_can_be_chosen() -> None:
-    for name, framing in PROFILES.items():
-        assert parse_options({"profile": name})[2] == framing
+def test_every_framing_can_be_chosen() -> None:
+    for name, framing in FRAMINGS.items():
+        assert parse_options({"framing": name})[2] == framing
 
 
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -190,7 +190,7 @@ def test_a_pseudo_terminal_is_simulated_also_when_its_path_did_not_show_it(tmp_p
     with Imager(link=link) as imager:
         (place,) = made.places(address)
         assert (place.id, place.simulated) == (f"scanner:{link}", True)
-        line = SerialLine(imager.path, ScannerSettings())
+        line = PortTransport(imager.path, ScannerSettings())
         assert line.simulated
         line.close()
     assert made.places(address) == ()
@@ -202,7 +202,7 @@ def test_a_pseudo_terminal_is_simulated_also_when_its_path_did_not_show_it(tmp_p
 @pytest.mark.posix
 def test_a_line_reads_waits_is_cancelled_and_ends() -> None:
     with Imager() as imager:
-        line = SerialLine(imager.path, ScannerSettings(speed=115_200, data_bits=8, parity="none", stop_bits=1))
+        line = PortTransport(imager.path, ScannerSettings(speed=115_200, data_bits=8, parity="none", stop_bits=1))
         imager.scan(b"an opaque string")
         assert line.read(None) == b"an opaque string\r"
         assert line.read(0.01) == b""
@@ -232,10 +232,10 @@ def test_other_programs_are_kept_out_of_a_real_port_only(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(scanner_ports, "keep_others_out", note)
     with Imager() as imager:
-        SerialLine(imager.path, ScannerSettings()).close()
+        PortTransport(imager.path, ScannerSettings()).close()
         assert asked == []
         monkeypatch.setattr(scanner_ports, "is_behind_pseudo_terminal", never)
-        SerialLine(imager.path, ScannerSettings()).close()
+        PortTransport(imager.path, ScannerSettings()).close()
         assert len(asked) == 1
 
 
@@ -270,7 +270,7 @@ def test_why_a_port_cannot_be_opened(
     def refuse(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr(scanner_ports, "SerialLine", refuse)
+    monkeypatch.setattr(scanner_ports, "PortTransport", refuse)
     with pytest.raises(expected) as caught:
         SerialBus(ScannerSettings()).open(PLACE)
     assert named(caught.value) == reason

@@ -14,7 +14,7 @@ import pytest
 from lxml import etree
 
 from vitale_firmware_sim.apcv_service import soap
-from vitale_firmware_sim.apcv_service.contexts import Contexts, ServiceRefusal
+from vitale_firmware_sim.apcv_service.contexts import ServiceContexts, ServiceRefusal
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.phone.strings import Handle, Sealer
 from vitale_firmware_sim.scenario import Behaviour, Scenario, load_scenario
@@ -199,7 +199,7 @@ class TestRefusals:
 )
 def test_the_standing_of_a_phone_decides(phone: str, code: str) -> None:
     scenario = load_scenario("incidents")
-    contexts = Contexts(scenario, secrets.token_hex)
+    contexts = ServiceContexts(scenario, secrets.token_hex)
     with pytest.raises(ServiceRefusal) as refused:
         contexts.authenticate(string(scenario, phone).encode(), NOW)
 
@@ -208,7 +208,7 @@ def test_the_standing_of_a_phone_decides(phone: str, code: str) -> None:
 
 
 def test_a_string_of_another_scenario_means_nothing(scenario: Scenario) -> None:
-    contexts = Contexts(scenario, secrets.token_hex)
+    contexts = ServiceContexts(scenario, secrets.token_hex)
     for foreign in (
         string(load_scenario("incidents"), "en-regle"),
         string(scenario, "nobody"),
@@ -221,7 +221,9 @@ def test_a_string_of_another_scenario_means_nothing(scenario: Scenario) -> None:
 
 
 def test_a_context_and_a_handle_show_nobody(scenario: Scenario) -> None:
-    context = Contexts(scenario, itertools.repeat("SECRET").__next__).authenticate(string(scenario).encode(), NOW)
+    context = ServiceContexts(scenario, itertools.repeat("SECRET").__next__).authenticate(
+        string(scenario).encode(), NOW
+    )
 
     assert "MERLE" not in repr(context)
     assert "token=" not in repr(context)

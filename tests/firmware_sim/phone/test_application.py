@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_firmware_sim.apcv_service.contexts import Contexts
+from vitale_firmware_sim.apcv_service.contexts import ServiceContexts
 from vitale_firmware_sim.phone.application import (
     LONGEST_DELEGATION,
     QR_RENEWS_EVERY,
     RECEIPTS_FOR,
-    Grant,
+    ActiveDelegation,
     Phone,
     Receipt,
     phones,
@@ -241,7 +241,7 @@ class TestPresenting:
             assert refused(partial(claire.choose, nobody, NOW))["why"] == "nobody"
 
     def test_the_service_understands_what_is_shown(self, claire: Phone, scenario: Scenario) -> None:
-        contexts = Contexts(scenario, itertools.count().__next__.__str__)
+        contexts = ServiceContexts(scenario, itertools.count().__next__.__str__)
         claire.choose(1, NOW)
 
         assert contexts.authenticate(claire.tap(NOW), NOW + 1).record == claire.record(NOW)
@@ -254,7 +254,7 @@ class TestDelegation:
         claire.present_for("yvonne", NOW)
 
         assert opened(scenario, claire.tap(NOW)) == Handle("yvonne", "claire", 0, NOW, NOW + 24 * HOUR)
-        context = Contexts(scenario, iter("abcd").__next__).authenticate(claire.tap(NOW), NOW)
+        context = ServiceContexts(scenario, iter("abcd").__next__).authenticate(claire.tap(NOW), NOW)
         assert context.delegate == "CLAIRE MERLE-ESSAI"
         claire.choose(0, NOW)
         assert opened(scenario, claire.tap(NOW)).owner == "claire"
@@ -273,7 +273,7 @@ class TestDelegation:
 
     def test_it_is_granted_on_the_phone(self, claire: Phone, every: dict[str, Phone]) -> None:
         grant = claire.delegate("paul", NOW, hours=2)
-        assert grant == Grant("claire", "paul", NOW + 2 * HOUR)
+        assert grant == ActiveDelegation("claire", "paul", NOW + 2 * HOUR)
         every["paul"].receive(grant)
         assert grant in every["paul"].grants(NOW)
         assert refused(lambda: every["lina"].receive(grant))["why"] == "delegation_unknown"

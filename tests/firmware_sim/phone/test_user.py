@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from vitale_firmware_sim.apcv_service.contexts import Contexts
+from vitale_firmware_sim.apcv_service.contexts import ServiceContexts
 from vitale_firmware_sim.phone.card import PhoneRefusal
 from vitale_firmware_sim.phone.states import UNLOCKED_FOR
 from vitale_firmware_sim.phone.user import PhoneUser
@@ -57,7 +57,7 @@ class TestHand:
             phone_user(locked=True).tap()
 
     def test_a_dependant_and_a_delegation_are_shown(self) -> None:
-        contexts = Contexts(load_scenario("famille"), iter("abcdef").__next__)
+        contexts = ServiceContexts(load_scenario("famille"), iter("abcdef").__next__)
         assert contexts.authenticate(phone_user(porteur=2).tap(), NOW).record.porteur == 2
         assert contexts.authenticate(phone_user(present_for="yvonne").tap(), NOW).delegate == "CLAIRE MERLE-ESSAI"
         with pytest.raises(PhoneRefusal):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitale_firmware_sim.phone.card import PhoneCard
-from vitale_firmware_sim.pn532.card import Target, TargetB
+from vitale_firmware_sim.pn532.card import TargetA, TargetB
 from vitale_firmware_sim.pn532.faults import NO_FAULTS, NfcFaults, parse_nfc_faults
 from vitale_firmware_sim.pn532.field import RfField
 from vitale_firmware_sim.pn532.firmware import Pn532Firmware, SyntaxRefused
@@ -54,7 +54,7 @@ def empty_fields() -> Iterator[None]:
 class Chip:
     """A chip whose waits are over at once, unless a card is at work: for that one it waits indeed."""
 
-    def __init__(self, *targets: Target | TargetB, faults: NfcFaults = NO_FAULTS, limit: int = 1000) -> None:
+    def __init__(self, *targets: TargetA | TargetB, faults: NfcFaults = NO_FAULTS, limit: int = 1000) -> None:
         self._limit = limit
         self.field = RfField()
         _fields.append(self.field)

@@ -9,7 +9,7 @@ from vitale_firmware_sim.pn532.initiator import ANSWER_MAX, IsoDepInitiator
 from vitale_firmware_sim.pn532.iso_dep import (
     FRAME_SIZES,
     IsoDepCard,
-    State,
+    IsoDepState,
     ats_frame_index,
     ats_waiting_index,
     frame_size,
@@ -29,7 +29,7 @@ class Engine:
 
     def send(self, block: str | bytes) -> str:
         answer = self.card.receive(block if isinstance(block, bytes) else ABC(block))
-        if self.card.state is State.WORKING:
+        if self.card.state is IsoDepState.WORKING:
             answer = self.card.finish(self.commands[-1] if self.answer is None else self.answer)
         return answer.hex().upper()
 
@@ -81,7 +81,7 @@ def test_more_time_is_asked_for_and_granted() -> None:
     engine.card.receive(ABC("02AA"))
     assert engine.card.extend(3) == ABC("F203")
     assert engine.card.receive(ABC("F203")) == b""
-    assert engine.card.state is State.WORKING
+    assert engine.card.state is IsoDepState.WORKING
     assert engine.card.finish(b"\x90\x00") == ABC("029000")
 
 
@@ -89,13 +89,13 @@ def test_more_time_that_nobody_asked_for_is_ignored() -> None:
     engine = Engine()
     engine.send("02AA")
     assert engine.send("F201") == ""
-    assert engine.card.state is State.READY
+    assert engine.card.state is IsoDepState.READY
 
 
 def test_deselection_ends_it() -> None:
     engine = Engine()
     assert engine.send("C2") == "C2"
-    assert engine.card.state is State.DESELECTED
+    assert engine.card.state is IsoDepState.DESELECTED
     assert engine.send("02AA") == ""
 
 

@@ -13,9 +13,9 @@ from vitale_protocol.media.profile import (
     MAX_STRING,
     SIMULATOR_AID,
     Assembly,
-    Limits,
     Profile,
     ProfileCommand,
+    ProfileLimits,
     parse_profile,
 )
 
@@ -96,7 +96,7 @@ class TestFromToml:
         assert profile.assembly == Assembly("tlv", path=(0x70, 0x5F51))
         assert profile.locked == {0x6985, 0x6982}
         assert (profile.select_p2, profile.select_le) == (0x0C, False)
-        assert profile.limits == Limits(min_bytes=20, max_bytes=400, max_commands=12)
+        assert profile.limits == ProfileLimits(min_bytes=20, max_bytes=400, max_commands=12)
 
     @pytest.mark.parametrize(
         ("old", "new", "place"),

@@ -4,7 +4,7 @@ import pytest
 
 from vitale_protocol.errors import LimitExceeded, LocalMisuse
 from vitale_protocol.methods import METHODS
-from vitale_protocol.session.answers import Answers, Pending
+from vitale_protocol.session.answers import Answers, PendingCall
 from vitale_protocol.session.wire_errors import ErrorObject, to_wire
 
 PING = METHODS["session.ping"]
@@ -29,7 +29,7 @@ class Wire:
 
 def test_an_answer_goes_at_once_and_its_call_is_forgotten() -> None:
     wire = Wire()
-    wire.answers.admit("a", Pending(PING))
+    wire.answers.admit("a", PendingCall(PING))
     assert wire.answers.awaits("a")
     assert wire.answers.pending("a").method is PING
     wire.answers.answer("a", b"{1}")
@@ -42,9 +42,9 @@ def test_an_answer_goes_at_once_and_its_call_is_forgotten() -> None:
 def test_calls_in_flight_are_limited() -> None:
     answers = Wire().answers
     for request in (1, 2, 3):
-        answers.admit(request, Pending(PING))
+        answers.admit(request, PendingCall(PING))
     with pytest.raises(LimitExceeded) as caught:
-        answers.admit(4, Pending(PING))
+        answers.admit(4, PendingCall(PING))
     assert caught.value.data == {"limit": "requests"}
     assert answers.in_flight == (1, 2, 3)
 
@@ -52,10 +52,10 @@ def test_calls_in_flight_are_limited() -> None:
 def test_a_batch_goes_when_its_last_answer_is_there() -> None:
     wire = Wire()
     with wire.answers.batch() as batch:
-        wire.answers.admit(1, Pending(PING, batch))
+        wire.answers.admit(1, PendingCall(PING, batch))
         wire.answers.refuse(None, batch, b"{refused}")
         wire.answers.answer(1, b"{1}")
-        wire.answers.admit(2, Pending(PING, batch))
+        wire.answers.admit(2, PendingCall(PING, batch))
         assert wire.sent == []
     assert wire.sent == []
     wire.answers.answer(2, b"{2}")
@@ -71,14 +71,14 @@ def test_a_batch_without_answers_says_nothing() -> None:
 
 def test_a_session_that_ended_waits_for_nothing() -> None:
     answers = Wire().answers
-    answers.admit(1, Pending(PING))
+    answers.admit(1, PendingCall(PING))
     answers.forget()
     assert answers.in_flight == ()
 
 
 def test_an_answer_that_is_too_long_is_refused_with_its_id() -> None:
     wire = Wire(1_000)
-    wire.answers.admit("a", Pending(PING))
+    wire.answers.admit("a", PendingCall(PING))
     wire.answers.answer("a", b"{" + b"x" * 1_000)
     (sent,) = wire.sent
     assert sent.startswith(b'{"jsonrpc":"2.0","id":"a","error":{"code":1004')

@@ -30,13 +30,13 @@ from vitale_reader.cli.frame.parts import missing_part
 from vitale_reader.cli.frame.signals import ending_in_good_order
 from vitale_reader.home import Endpoints
 
-__all__ = ["DemoEnvironment", "Slot", "demo_environment"]
+__all__ = ["CardSlot", "DemoEnvironment", "demo_environment"]
 
 READY_WITHIN = 30.0
 STOP_WITHIN = 10.0
 
 
-class Slot(Protocol):
+class CardSlot(Protocol):
     """Slot in which cards are put."""
 
     def insert(self, image: str) -> None:
@@ -66,7 +66,7 @@ class DemoEnvironment:
 
     home: Path
     endpoints: Endpoints
-    slot: Slot | None
+    slot: CardSlot | None
     driver: str
     why: str = ""
     service: PcscService | None = None

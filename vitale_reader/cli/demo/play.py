@@ -23,7 +23,7 @@ from vitale_reader.client.address import TlsAddress
 from vitale_reader.client.pairing import Pairing
 from vitale_reader.client.verification import SeenTokens, verify
 
-__all__ = ["SCENES", "Place", "Result", "Scene", "play", "scenes", "sound"]
+__all__ = ["SCENES", "DemoScene", "Place", "SceneResult", "play", "scenes", "sound"]
 
 # A noisy machine is given time; a working one needs a second or two in all.
 PATIENCE = 30.0
@@ -33,7 +33,7 @@ Place = Literal["slot", "nfc", "contactless", "camera", "imager"]
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class DemoScene:
     """Presentation to play: its medium and place, the way of its token, and the claims expected.
 
     Attributes:
@@ -51,18 +51,18 @@ class Scene:
 
 
 SCENES = (
-    Scene("adulte", "slot", "unix", ("identity", "nir")),
-    Scene("famille", "slot", "tls", ("identity", "nir", "dependants")),
-    Scene("date-fictive", "slot", "unix", ("identity",)),
-    Scene("claire", "nfc", "tls", ("identity", "nir", "rights", "context")),
-    Scene("paul", "contactless", "unix", ("identity", "rights"), present_for="claire"),
-    Scene("claire", "camera", "tls", ("identity", "context")),
-    Scene("paul", "imager", "unix", ("identity", "rights")),
-    Scene("claire", "imager", "unix", ("identity", "nir"), paper=True),
+    DemoScene("adulte", "slot", "unix", ("identity", "nir")),
+    DemoScene("famille", "slot", "tls", ("identity", "nir", "dependants")),
+    DemoScene("date-fictive", "slot", "unix", ("identity",)),
+    DemoScene("claire", "nfc", "tls", ("identity", "nir", "rights", "context")),
+    DemoScene("paul", "contactless", "unix", ("identity", "rights"), present_for="claire"),
+    DemoScene("claire", "camera", "tls", ("identity", "context")),
+    DemoScene("paul", "imager", "unix", ("identity", "rights")),
+    DemoScene("claire", "imager", "unix", ("identity", "nir"), paper=True),
 )
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class SceneResult(msgspec.Struct, frozen=True, kw_only=True):
     """Result of a scene.
 
     Attributes:
@@ -85,9 +85,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     checks: dict[str, str]
 
 
-async def play(environment: DemoEnvironment, repeat: int, show: Callable[[Result], None]) -> list[Result]:
+async def play(environment: DemoEnvironment, repeat: int, show: Callable[[SceneResult], None]) -> list[SceneResult]:
     """Plays every scene for which there is a place, and shows the result of each."""
-    results: list[Result] = []
+    results: list[SceneResult] = []
     async with aio.connect(home=environment.home, language=language(), name="demo") as local:
         pairing = await _pair(local, environment)
         async with aio.connect(home=environment.home, pairing=pairing, language=language(), name="demo") as paired:
@@ -99,7 +99,7 @@ async def play(environment: DemoEnvironment, repeat: int, show: Callable[[Result
     return results
 
 
-def scenes(environment: DemoEnvironment) -> tuple[Scene, ...]:
+def scenes(environment: DemoEnvironment) -> tuple[DemoScene, ...]:
     """Scenes for which the environment has a place; a card that cannot be changed is read twice."""
     cards = tuple(scene for scene in SCENES if scene.place == "slot")
     found = cards if environment.slot is not None else cards[:2]
@@ -119,7 +119,7 @@ async def _pair(local: aio.Connection, environment: DemoEnvironment) -> Pairing:
     return Pairing.of(added, address=None if tls is None else str(TlsAddress(tls.host, tls.port)))
 
 
-async def _card(reader: aio.Connection, scene: Scene, environment: DemoEnvironment, repeat: int) -> Result:
+async def _card(reader: aio.Connection, scene: DemoScene, environment: DemoEnvironment, repeat: int) -> SceneResult:
     detected: list[float] = []
 
     def on_progress(told: PresentationProgress) -> None:
@@ -142,7 +142,7 @@ async def _card(reader: aio.Connection, scene: Scene, environment: DemoEnvironme
     return _result(scene, found, (detected[0] if detected else None, finished), times, checks)
 
 
-async def _phone(reader: aio.Connection, scene: Scene, environment: DemoEnvironment, repeat: int) -> Result:
+async def _phone(reader: aio.Connection, scene: DemoScene, environment: DemoEnvironment, repeat: int) -> SceneResult:
     taps = Taps.at(reader, environment, scene.place, scene.scopes, PATIENCE)
     await _until_there_is_a_reader(reader, taps.driver)
     phone = taps.phones.phone(scene.name, scene.present_for)
@@ -154,7 +154,7 @@ async def _phone(reader: aio.Connection, scene: Scene, environment: DemoEnvironm
     return _result(scene, found, moments, times, checks)
 
 
-async def _code(reader: aio.Connection, scene: Scene, environment: DemoEnvironment, repeat: int) -> Result:
+async def _code(reader: aio.Connection, scene: DemoScene, environment: DemoEnvironment, repeat: int) -> SceneResult:
     if environment.codes is None:
         raise ReaderUnavailable("the stage has no codes")
     symbology = "datamatrix" if scene.paper else "qr"
@@ -174,7 +174,7 @@ async def _code(reader: aio.Connection, scene: Scene, environment: DemoEnvironme
     return _result(scene, found, moments, times, checks)
 
 
-PLAYED: Mapping[Place, Callable[[aio.Connection, Scene, DemoEnvironment, int], Awaitable[Result]]] = {
+PLAYED: Mapping[Place, Callable[[aio.Connection, DemoScene, DemoEnvironment, int], Awaitable[SceneResult]]] = {
     "slot": _card,
     "nfc": _phone,
     "contactless": _phone,
@@ -184,14 +184,14 @@ PLAYED: Mapping[Place, Callable[[aio.Connection, Scene, DemoEnvironment, int], A
 
 
 def _result(
-    scene: Scene,
+    scene: DemoScene,
     found: aio.Presentation,
     moments: tuple[float | None, float],
     times: Sequence[float],
     checks: dict[str, str],
-) -> Result:
+) -> SceneResult:
     detected, finished = moments
-    return Result(
+    return SceneResult(
         name=scene.name,
         place=scene.place,
         transport=scene.transport,
@@ -215,7 +215,7 @@ async def _until_there_is_a_reader(reader: aio.Connection, driver: str) -> None:
         raise ReaderUnavailable(f"no reader of {driver} within {PATIENCE:g} s") from error
 
 
-async def _timed(reader: aio.Connection, scene: Scene) -> float:
+async def _timed(reader: aio.Connection, scene: DemoScene) -> float:
     before = time.perf_counter()
     await reader.read(media=["vitale-card"], scopes=scene.scopes, timeout=PATIENCE)
     return time.perf_counter() - before
@@ -245,6 +245,6 @@ async def _checks(reader: aio.Connection, found: aio.Presentation) -> dict[str, 
     }
 
 
-def sound(results: Sequence[Result]) -> bool:
+def sound(results: Sequence[SceneResult]) -> bool:
     """True if every token was accepted, and everything else refused."""
     return all((said == "accepted") == (name == "token") for one in results for name, said in one.checks.items())

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from vitale_reader.cli.demo.code_devices import CodeDevices
     from vitale_reader.cli.demo.environment import DemoEnvironment
     from vitale_reader.cli.demo.phone_devices import PhoneDevices
-    from vitale_reader.cli.demo.play import Result
+    from vitale_reader.cli.demo.play import SceneResult
 
 __all__ = ["as_json", "closing", "opening", "result"]
 
-# Where nobody looks (a log, a pipe), rich assumes 80 columns, which would break the tables.
+# Without a terminal (a log, a pipe), rich assumes 80 columns, which would break the tables.
 LEAST_WIDTH = 100
 
 
-def as_json(environment: "DemoEnvironment", results: "Sequence[Result]") -> None:
+def as_json(environment: "DemoEnvironment", results: "Sequence[SceneResult]") -> None:
     """Prints everything, as one document."""
-    told = {
+    document = {
         "driver": environment.driver,
         "why_not_pcsc": environment.why or None,
         "why_not_nfc": (environment.phones.why or None) if environment.phones else None,
@@ -42,7 +42,7 @@ def as_json(environment: "DemoEnvironment", results: "Sequence[Result]") -> None
         "why_not_imager": (environment.codes.why_imager or None) if environment.codes else None,
         "results": results,
     }
-    output.print_json(told)
+    output.print_json(document)
 
 
 def opening(environment: "DemoEnvironment") -> None:
@@ -109,7 +109,7 @@ def _imager(codes: "CodeDevices") -> str:
     return f"{real} {codes.imager.path}"
 
 
-def result(one: "Result") -> None:
+def result(one: "SceneResult") -> None:
     """A medium that was read."""
     claims = one.claims
     people = claims.record.beneficiaires or ()
@@ -145,7 +145,7 @@ def result(one: "Result") -> None:
     _console().print(Panel(lines, title=title, title_align="left", border_style="green"))
 
 
-def closing(results: "Sequence[Result]") -> None:
+def closing(results: "Sequence[SceneResult]") -> None:
     """A token decoded, that of a QR code where there is one, and the table of all."""
     console = _console()
     shown = next((one for one in results if one.place == "camera"), results[-1])
@@ -176,7 +176,7 @@ def _program() -> str:
     return "vitale-reader" if shutil.which("vitale-reader") or "vitale-reader" not in called else called
 
 
-def _medium(one: "Result") -> str:
+def _medium(one: "SceneResult") -> str:
     names = {
         "vitale-card": t("carte Vitale", "carte Vitale"),
         "apcv-nfc": t("téléphone", "phone"),
@@ -186,7 +186,7 @@ def _medium(one: "Result") -> str:
     return names.get(one.claims.medium, one.claims.medium)
 
 
-def _summary(results: "Sequence[Result]") -> Table:
+def _summary(results: "Sequence[SceneResult]") -> Table:
     table = Table(box=box.ROUNDED, header_style="bold")
     table.add_column(t("Support", "Medium"), no_wrap=True)
     table.add_column(t("Lecteur", "Reader"), no_wrap=True)
@@ -208,7 +208,7 @@ def _summary(results: "Sequence[Result]") -> Table:
     return table
 
 
-def _known(one: "Result") -> str:
+def _known(one: "SceneResult") -> str:
     """Describes the holder, and the other claims of the token."""
     record = one.claims.record
     people = record.beneficiaires or ()
@@ -225,7 +225,7 @@ def _known(one: "Result") -> str:
     return ", ".join([first, *said])
 
 
-def _verdicts(one: "Result") -> Text:
+def _verdicts(one: "SceneResult") -> Text:
     names = {
         "used_again": t("déjà utilisé", "used again"),
         "altered": t("altéré", "altered"),
@@ -245,7 +245,7 @@ def _verdicts(one: "Result") -> Text:
     return said
 
 
-def _replay(one: "Result") -> Text:
+def _replay(one: "SceneResult") -> Text:
     reason = one.checks["same_string"]
     if reason == "accepted":
         return Text(
@@ -258,7 +258,7 @@ def _replay(one: "Result") -> Text:
     return Text(said, style="green")
 
 
-def _times(one: "Result") -> str:
+def _times(one: "SceneResult") -> str:
     taken = _milliseconds(one.again_ms)
     begins = {
         "slot": t("carte présente", "card present"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vitale_reader.client.connection import Settings
 
 __all__ = [
-    "Command",
+    "CliCommand",
     "Group",
     "Simulation",
     "as_json",
@@ -35,7 +35,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 CONNECT_TIMEOUT = 1.0
 
 
-class Command(click.Command):
+class CliCommand(click.Command):
     """A command that ends with a status and a sentence, never with a traceback for what was foreseen.
 
     Attributes:
@@ -94,12 +94,12 @@ class Command(click.Command):
             output.report(LocalMisuse(type(error).__name__), as_json=bool(ctx.params.get("as_json")))
             ctx.exit(USAGE)
         except OSError as error:
-            told = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
-            output.report(LocalMisuse(told), as_json=bool(ctx.params.get("as_json")))
+            detail = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
+            output.report(LocalMisuse(detail), as_json=bool(ctx.params.get("as_json")))
             ctx.exit(OTHER)
 
 
-class Simulation(Command):
+class Simulation(CliCommand):
     """A command that no configuration concerns: what is not valid was given on its command line.
 
     SIGTERM and a closed terminal end it as Ctrl-C does: what it laid on a reader is taken off, what it linked goes.
@@ -119,19 +119,19 @@ class Simulation(Command):
 class Group(click.Group):
     """A group of such commands."""
 
-    command_class = Command
+    command_class = CliCommand
 
 
 def command(
     name: str,
     *,
     help: str,  # noqa: A002  click's own word
-    cls: type[Command] = Command,
+    cls: type[CliCommand] = CliCommand,
     extra: Extra | None = None,
-) -> Callable[[Callable[..., Any]], Command]:
+) -> Callable[[Callable[..., Any]], CliCommand]:
     """Declares a command with the options that all have."""
 
-    def declare(function: Callable[..., Any]) -> Command:
+    def declare(function: Callable[..., Any]) -> CliCommand:
         declared = click.command(name, cls=cls, help=help)(language_option(function))
         declared.extra = extra or cls.extra
         return declared

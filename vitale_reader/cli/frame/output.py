@@ -114,10 +114,10 @@ def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:
     title, cause, remedy = _texts(error)
     if as_json:
         named = {"reason": error.reason, **({"variant": error.variant} if error.variant else {})}
-        told = {**named, "message": title, "cause": cause, "remedy": remedy}
-        told_fully = {**told, "code": error.code, "detail": error.detail, "retryable": error.retryable}
+        texts = {**named, "message": title, "cause": cause, "remedy": remedy}
+        details = {**texts, "code": error.code, "detail": error.detail, "retryable": error.retryable}
         where = {"data": error.data} if isinstance(error, ConfigurationInvalid) else {}
-        print_json({"error": {**told_fully, **where}}, pretty=pretty)
+        print_json({"error": {**details, **where}}, pretty=pretty)
         return
     click.echo(click.style(title, fg="red", bold=True), err=True)
     if cause:

@@ -190,14 +190,14 @@ def _write(
     frames = sequence(showing, seed, codes=lambda at: held.code(held.began + at), size=size, colour=colour)
     total = max(round(showing.seconds * FPS), 1)
     written = 0
-    with output.progress(t("Images…", "Frames…")) as tell, AviWriter(file, size, fps=FPS) as video:
+    with output.progress(t("Images…", "Frames…")) as notify, AviWriter(file, size, fps=FPS) as video:
         for written, frame in enumerate(frames, 1):
             video.write(frame.picture)
             if written % FPS == 0:
-                tell(t(f"Images : {written} sur {total}", f"Frames: {written} of {total}"))
+                notify(t(f"Images : {written} sur {total}", f"Frames: {written} of {total}"))
     if as_json:
-        told = {"file": str(file), "frames": written, "fps": FPS, "width": size[0], "height": size[1]}
-        output.print_json({**told, "phone": held.name, "codes": held.codes})
+        summary = {"file": str(file), "frames": written, "fps": FPS, "width": size[0], "height": size[1]}
+        output.print_json({**summary, "phone": held.name, "codes": held.codes})
         return
     output.note(
         t(
@@ -226,7 +226,7 @@ def _serve(
     shown = b""
     try:
         with live:
-            _tell(live.url, held.name, as_json=as_json)
+            _announce(live.url, held.name, as_json=as_json)
             while True:
                 code = held.code(time.time())
                 if code != shown:
@@ -240,7 +240,7 @@ def _serve(
         output.note("")
 
 
-def _tell(url: str, phone: str, *, as_json: bool) -> None:
+def _announce(url: str, phone: str, *, as_json: bool) -> None:
     if as_json:
         output.print_json({"url": url}, pretty=False)
         return

@@ -85,7 +85,7 @@ def _insert(image: str, address: str, fault: str, *, as_json: bool) -> None:
     with VpcdLink(shown, host, port) as link:
         try:
             link.insert()
-            _tell(image, address, connected=link.connected.wait(BREATH))
+            _announce(image, address, connected=link.connected.wait(BREATH))
             while not link.wait_removed(BREATH):
                 pass
         except KeyboardInterrupt:
@@ -95,7 +95,7 @@ def _insert(image: str, address: str, fault: str, *, as_json: bool) -> None:
     output.note(t("La carte s'est retirée, comme demandé par --fault.", "The card withdrew itself, as --fault asks."))
 
 
-def _tell(image: str, address: str, *, connected: bool) -> None:
+def _announce(image: str, address: str, *, connected: bool) -> None:
     output.note(
         t(f"Carte « {image} » vers {address} ; Ctrl-C la retire.", f"Card {image} to {address}; Ctrl-C removes it.")
     )

@@ -44,8 +44,8 @@ class ShownCard:
         command_text, response = _header(apdu), Response.parse(answer)
         with self._lock:
             if self._as_json:
-                told = {"command": command_text, "sw": f"{response.sw:04X}", "bytes": len(response.data)}
-                output.print_json({**told, "ms": round(milliseconds, 3)}, pretty=False)
+                exchange = {"command": command_text, "sw": f"{response.sw:04X}", "bytes": len(response.data)}
+                output.print_json({**exchange, "ms": round(milliseconds, 3)}, pretty=False)
                 return
             colour = "green" if response.sw1 in {0x90, 0x61, 0x6C} else "yellow"
             status = click.style(f"{response.sw:04X}", fg=colour)

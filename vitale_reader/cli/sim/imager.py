@@ -124,7 +124,7 @@ def imager(
     behaviour = Behaviour(PREFIXES[prefix], SUFFIXES[suffix], aim)
     with Imager(behaviour, baud, faults, link) as made:
         try:
-            _tell(made, link, phones, as_json=as_json)
+            _announce(made, link, phones, as_json=as_json)
             for code in _codes(screens, every):
                 _scan(made, code, "qr" if screens else symbology, as_json=as_json)
             while True:
@@ -181,7 +181,7 @@ def _scan(made: "Imager", code: bytes, symbology: str, *, as_json: bool) -> None
         output.note(t("La douchette s'est arrachée, comme demandé par --fault.", "The imager left, as --fault asks."))
 
 
-def _tell(made: "Imager", link: Path | None, phones: tuple[str, ...], *, as_json: bool) -> None:
+def _announce(made: "Imager", link: Path | None, phones: tuple[str, ...], *, as_json: bool) -> None:
     path = str(link or made.path)
     if as_json:
         output.print_json({"path": path}, pretty=False)

@@ -154,7 +154,7 @@ def phone(
             _string(phone_user, as_json=as_json)
             return
     except PhoneRefusal as refusal:
-        raise Refused(_told(str(refusal.data.get("why")), str(refusal.data.get("state")))) from refusal
+        raise OrderRefused(_reason(str(refusal.data.get("why")), str(refusal.data.get("state")))) from refusal
     if on_screen:
         from vitale_reader.cli.sim.screen import serve_screen
 
@@ -170,13 +170,13 @@ def _person(phone_user: "PhoneUser", porteur: int) -> "Beneficiaire":
     return people[porteur] if porteur < len(people) else phone_user.settings.owner
 
 
-class Refused(click.ClickException):
+class OrderRefused(click.ClickException):
     """The phone refuses the order."""
 
     exit_code = REFUSED
 
 
-def _told(why: str, state: str) -> str:
+def _reason(why: str, state: str) -> str:
     sentences = {
         "too_young": t("l'appli est réservée aux plus de 16 ans", "the application is for people over 16"),
         "no_account": t("il faut un compte ameli à soi", "an account of one's own is needed"),
@@ -228,7 +228,7 @@ def _lay(phone_user: "PhoneUser", address: str, *, as_json: bool) -> None:
     with VpcdLink(ShownCard(PhoneCard(phone_user.tap), as_json=as_json), host, port) as link:
         try:
             link.insert()
-            _tell(phone_user.settings.id, address, connected=link.connected.wait(BREATH))
+            _announce(phone_user.settings.id, address, connected=link.connected.wait(BREATH))
             while not link.wait_removed(BREATH):
                 pass
         except KeyboardInterrupt:
@@ -236,7 +236,7 @@ def _lay(phone_user: "PhoneUser", address: str, *, as_json: bool) -> None:
             output.note("")
 
 
-def _tell(phone_id: str, address: str, *, connected: bool) -> None:
+def _announce(phone_id: str, address: str, *, connected: bool) -> None:
     output.note(
         t(
             f"Téléphone « {phone_id} » vers {address} ; Ctrl-C le retire.",

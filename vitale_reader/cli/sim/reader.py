@@ -14,7 +14,7 @@ from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.sim.options import phone_option, scenario_option
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.pn532.card import Target
+    from vitale_firmware_sim.pn532.card import TargetA
     from vitale_firmware_sim.pn532.reader import Pn532Reader
 
 __all__ = ["reader"]
@@ -85,7 +85,7 @@ def reader(
         if target is not None:
             made.field.put(target, faults)
         try:
-            _tell(made, link, as_json=as_json)
+            _announce(made, link, as_json=as_json)
             _wait(made, laid=target is not None)
         except KeyboardInterrupt:
             # The way to end it, not an interruption of it.
@@ -102,7 +102,7 @@ def _wait(made: "Pn532Reader", *, laid: bool) -> None:
         time.sleep(BREATH)
 
 
-def _tell(made: "Pn532Reader", link: Path | None, *, as_json: bool) -> None:
+def _announce(made: "Pn532Reader", link: Path | None, *, as_json: bool) -> None:
     path = str(link or made.path)
     if as_json:
         output.print_json({"path": path}, pretty=False)
@@ -120,7 +120,7 @@ def _speed(baud: str | None) -> int | Literal["agreed"] | None:
     return int(baud)
 
 
-def _phone(scenario: str, phone_id: str, *, locked: bool) -> "Target":
+def _phone(scenario: str, phone_id: str, *, locked: bool) -> "TargetA":
     from vitale_firmware_sim.phone.application import phones
     from vitale_firmware_sim.phone.card import PhoneCard
     from vitale_firmware_sim.scenario import load_scenario
@@ -142,7 +142,7 @@ def _phone(scenario: str, phone_id: str, *, locked: bool) -> "Target":
 class Shown:
     """A phone whose exchanges are shown: headers, lengths and status words, never data."""
 
-    def __init__(self, target: "Target", *, as_json: bool) -> None:
+    def __init__(self, target: "TargetA", *, as_json: bool) -> None:
         from vitale_reader.cli.sim.exchanges import ShownCard
 
         self._shown = ShownCard(target, as_json=as_json)

@@ -45,7 +45,7 @@ def serve_screen(
     )
     with screen:
         try:
-            _tell(screen, lan=bool(lan), as_json=as_json)
+            _announce(screen, lan=bool(lan), as_json=as_json)
             while True:
                 time.sleep(BREATH)
         except KeyboardInterrupt:
@@ -53,7 +53,7 @@ def serve_screen(
             output.note("")
 
 
-def _tell(screen: "PhoneScreen", *, lan: bool, as_json: bool) -> None:
+def _announce(screen: "PhoneScreen", *, lan: bool, as_json: bool) -> None:
     if as_json:
         output.print_json({"url": screen.url}, pretty=False)
         return
@@ -71,7 +71,7 @@ def _tell(screen: "PhoneScreen", *, lan: bool, as_json: bool) -> None:
             )
         )
     if lan and output.interactive():
-        # So that nobody has to type the address at the phone that is to be the screen.
+        # So that the address need not be typed at the phone that is the screen.
         click.echo(_drawn(screen.url))
 
 

@@ -54,7 +54,7 @@ def service(scenario: str, port: int, behaviour: str | None, as_json: bool) -> N
         running.behave(_behaviour(behaviour))
     try:
         with running:
-            _tell(running, as_json=as_json)
+            _announce(running, as_json=as_json)
             _show(running, as_json=as_json)
     except KeyboardInterrupt:
         # The way to end it, not an interruption of it.
@@ -71,7 +71,7 @@ def _behaviour(word: str) -> "Behaviour":
     raise ConfigurationInvalid(f"--behaviour is one of {', '.join(BEHAVIOURS)}", data={"path": "--behaviour"})
 
 
-def _tell(running: "ApcvService", *, as_json: bool) -> None:
+def _announce(running: "ApcvService", *, as_json: bool) -> None:
     if as_json:
         output.print_json({"url": running.url}, pretty=False)
     else:

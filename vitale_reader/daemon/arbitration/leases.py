@@ -20,8 +20,7 @@ from typing import Protocol
 
 import msgspec
 
-from vitale_drivers.base import Command, Leased, Unlease, Unleased
-from vitale_drivers.base import Lease as LeaseCommand
+from vitale_drivers.base import Command, LeaseCommand, Leased, Unlease, Unleased
 from vitale_protocol.errors import LeaseConflict, LeaseExpired, MediumUnreadable, ReaderBusy, VitaleError
 from vitale_protocol.events import LeaseEnded, LeaseWhy, Reader
 

@@ -20,7 +20,7 @@ from vitale_drivers.base import (
     Leased,
     Options,
     Presented,
-    PreviewFrame,
+    PreviewPicture,
     Progress,
     ReaderAdded,
     ReaderChanged,
@@ -252,7 +252,7 @@ class Coordinator:
     def report(self, driver: str, report: Report) -> None:
         """A driver reports; what it says of another driver's readers is not heard."""
         now = self._now()
-        if not isinstance(report, PreviewFrame):
+        if not isinstance(report, PreviewPicture):
             logger.debug("%s: %s", driver, told(report))
         name = reader_of(report)
         known = next((reader for reader in self._hub.readers if reader.id == name), None)
@@ -270,7 +270,7 @@ class Coordinator:
                 self._do(self._hub.reader_changed(msgspec.structs.replace(reader, driver=driver), now))
             case ReaderRemoved(reader=reader_id):
                 self._do(self._hub.reader_removed(reader_id, now))
-            case PreviewFrame():
+            case PreviewPicture():
                 self._previews.hand_on(report, now)
             case Leased() | Unleased():
                 self.leases.report(driver, report)

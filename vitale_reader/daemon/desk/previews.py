@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from vitale_drivers.base import Preview
-from vitale_drivers.base import PreviewFrame as Picture
+from vitale_drivers.base import PreviewPicture as Picture
 from vitale_protocol.events import PreviewFrame, Reader
 
 __all__ = ["Previews", "Viewer"]

@@ -4,7 +4,7 @@ from vitale_drivers.base import (
     Failed,
     Health,
     Presented,
-    PreviewFrame,
+    PreviewPicture,
     Progress,
     ReaderAdded,
     ReaderChanged,
@@ -26,7 +26,7 @@ def reader_of(report: Report) -> str | None:
             | Progress(reader=name)
             | Presented(reader=name)
             | Failed(reader=name)
-            | PreviewFrame(reader=name)
+            | PreviewPicture(reader=name)
         ):
             return name
         case _:
