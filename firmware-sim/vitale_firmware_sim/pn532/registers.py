@@ -8,7 +8,7 @@ __all__ = ["MODULATION_A", "MODULATION_B", "MODULATION_F", "REQA", "Registers"]
 _TX_MODE, _RX_MODE, _TX_CONTROL, _FIFO_DATA, _FIFO_LEVEL, _VERSION = 0x6302, 0x6303, 0x6304, 0x6339, 0x633A, 0x6327
 _FIELD: Final = 0x03
 _CRC_ON: Final = 0x80
-# What a request without any answer leaves in the FIFO: nfcpy distinguishes "no card" from "card, but no identifier" by it.
+# FIFO after a request without any answer: nfcpy distinguishes "no card" from "card, but no identifier" by it.
 REQA: Final = 0x26
 
 MODULATION_A, MODULATION_F, MODULATION_B = 0b00, 0b10, 0b11

@@ -19,15 +19,15 @@ class NfcBench(Bench):
     medium = "apcv-nfc"
     has_plug = True
 
-    def __init__(self, transport: Path) -> None:
-        self._transport = transport
-        self.reader = Pn532Reader(transport=transport)
+    def __init__(self, link: Path) -> None:
+        self._link = link
+        self.reader = Pn532Reader(link=link)
         self._phone = PhoneCard(lambda: b"an opaque string of the simulator")
         self.reader.open()
         self.threads = frozenset({f"pn532-{self.reader.path}", "nfc-card"})
 
     def driver(self) -> Driver:
-        return NfcDriver({"devices": [str(self._transport)], "profiles": [profile_text("simulator")]})
+        return NfcDriver({"devices": [str(self._link)], "profiles": [profile_text("simulator")]})
 
     def insert(self) -> None:
         self.reader.field.put(self._phone)

@@ -176,23 +176,23 @@ def test_a_serial_adapter_is_called_by_its_serial_number(monkeypatch: pytest.Mon
 
 @pytest.mark.posix
 def test_a_pseudo_terminal_is_simulated_and_a_path_that_is_not_there_is_nothing(tmp_path: Path) -> None:
-    bus, transport = NfcpyBus(), tmp_path / "reader"
-    assert bus.places(NfcAddress("serial", str(transport))) == ()
-    with Pn532Reader(transport=transport):
-        assert [place.simulated for place in bus.places(NfcAddress("serial", str(transport)))] == [True]
-    assert bus.places(NfcAddress("serial", str(transport))) == ()
+    bus, link = NfcpyBus(), tmp_path / "reader"
+    assert bus.places(NfcAddress("serial", str(link))) == ()
+    with Pn532Reader(link=link):
+        assert [place.simulated for place in bus.places(NfcAddress("serial", str(link)))] == [True]
+    assert bus.places(NfcAddress("serial", str(link))) == ()
 
 
 @pytest.mark.posix
 def test_a_path_that_leads_to_a_pseudo_terminal_now_is_simulated_now(tmp_path: Path) -> None:
-    bus, transport = NfcpyBus(), tmp_path / "reader"
-    transport.symlink_to(os.devnull)
-    assert [place.simulated for place in bus.places(NfcAddress("serial", str(transport)))] == [False]
+    bus, link = NfcpyBus(), tmp_path / "reader"
+    link.symlink_to(os.devnull)
+    assert [place.simulated for place in bus.places(NfcAddress("serial", str(link)))] == [False]
     with Pn532Reader() as reader:
         other = tmp_path / "other"
         other.symlink_to(reader.path)
-        other.replace(transport)
-        assert [place.simulated for place in bus.places(NfcAddress("serial", str(transport)))] == [True]
+        other.replace(link)
+        assert [place.simulated for place in bus.places(NfcAddress("serial", str(link)))] == [True]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the numbers of devices are those of Linux")
@@ -205,9 +205,9 @@ def test_a_pseudo_terminal_by_any_name_is_simulated(monkeypatch: pytest.MonkeyPa
 @pytest.mark.posix
 def test_what_was_opened_is_simulated_whatever_its_place_was_taken_for() -> None:
     with Pn532Reader() as reader:
-        transport = NfcpyBus().open(NfcPlace("nfc:p", "p", NfcAddress("serial", reader.path), simulated=False))
-        assert transport.simulated
-        transport.close()
+        link = NfcpyBus().open(NfcPlace("nfc:p", "p", NfcAddress("serial", reader.path), simulated=False))
+        assert link.simulated
+        link.close()
 
 
 SCL3711 = NfcPlace("nfc:x", "x", USB, usb=(0x04E6, 0x5591, 1, 1))

@@ -83,12 +83,12 @@ def make_desk(tmp_path: Path) -> Iterator[MakeDesk]:
     desks: list[Desk] = []
 
     def make(*, baud: int | None = None, faults: str = "", **options: float) -> Desk:
-        transport = tmp_path / f"reader-{len(desks)}"
-        reader = Pn532Reader(baud=baud, faults=parse_nfc_faults(faults), transport=transport)
+        link = tmp_path / f"reader-{len(desks)}"
+        reader = Pn532Reader(baud=baud, faults=parse_nfc_faults(faults), link=link)
         reader.open()
-        driver = NfcDriver({"devices": [str(transport)], "profiles": [profile_text("simulator")], **options})
+        driver = NfcDriver({"devices": [str(link)], "profiles": [profile_text("simulator")], **options})
         inbox = Inbox()
-        desks.append(Desk(driver, inbox, reader, f"nfc:{transport}"))
+        desks.append(Desk(driver, inbox, reader, f"nfc:{link}"))
         driver.open(inbox)
         return desks[-1]
 
@@ -432,7 +432,7 @@ def test_a_mute_reader_is_shown_and_used_when_it_speaks(make_desk: MakeDesk, tmp
     desk.inbox.wait(Progress, step("retry", "reader_unavailable.nfc"))
     desk.reader.unplug()
     desk.inbox.wait(ReaderRemoved)
-    well = Pn532Reader(desk.reader.field, transport=tmp_path / "reader-0")
+    well = Pn532Reader(desk.reader.field, link=tmp_path / "reader-0")
     with well:
         assert desk.inbox.wait(ReaderAdded).reader.state == "empty"
         desk.tap()

@@ -11,16 +11,16 @@ BUSY = ReaderBusy("something else has it", variant="camera", data={"holder": "zo
 def test_health_follows_from_what_is_the_matter_with_the_readers() -> None:
     told: list[Report] = []
     reader_health = HealthOfReaders(told.append, Health(state="ok"))
-    reader_health.tell("camera:2", None)
+    reader_health.record("camera:2", None)
     assert told == []
-    reader_health.tell("camera:2", BUSY)
+    reader_health.record("camera:2", BUSY)
     busy = Health(state="degraded", problem=Problem("reader_busy", "camera", "camera:2: something else has it (zoom)"))
     assert told == [busy]
-    reader_health.tell("camera:2", BUSY)
+    reader_health.record("camera:2", BUSY)
     assert told == [busy], "nothing new"
-    reader_health.tell("camera:1", ReaderUnavailable("silent"))
+    reader_health.record("camera:1", ReaderUnavailable("silent"))
     first = Health(state="degraded", problem=Problem("reader_unavailable", detail="camera:1: silent"))
     assert told == [busy, first]
-    reader_health.tell("camera:1", None)
-    reader_health.tell("camera:2", None)
+    reader_health.record("camera:1", None)
+    reader_health.record("camera:2", None)
     assert told == [busy, first, busy, Health(state="ok")]
