@@ -43,7 +43,7 @@ class Liveness:
     Attributes:
         still: seconds without any change after which the camera has stopped. It is 0 for a program, which may show the
             same picture as long as it likes.
-        dark: seconds of black before that is told.
+        dark: seconds of black before that is reported.
     """
 
     still: float

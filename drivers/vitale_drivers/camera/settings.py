@@ -56,7 +56,7 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         open_limit: the longest that opening a camera may take, its first picture included.
         frame_limit: the longest that any other picture may take.
         still: a real camera whose picture does not change in the least for so long has stopped.
-        dark: how long the picture is black before that is told.
+        dark: how long the picture is black before that is reported.
         look: pause between two looks for cameras, and between two attempts to open one that does not work.
     """
 
