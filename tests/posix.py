@@ -15,8 +15,14 @@ from pathlib import Path
 import pytest
 
 __all__ = [
-    *("AS_ROOT", "NOBODY", "forked", "give_to", "kill_group"),
-    *("open_unix_connection", "posix_only", "system_figure"),
+    "AS_ROOT",
+    "NOBODY",
+    "forked",
+    "give_to",
+    "kill_group",
+    "open_unix_connection",
+    "posix_only",
+    "system_figure",
 ]
 
 LACKING = "this system has neither Unix sockets nor pseudo-terminals nor the signals of POSIX"

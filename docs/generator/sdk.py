@@ -50,7 +50,7 @@ def public() -> dict[str, object]:
 
 
 def is_words(value: object) -> bool:
-    """Whether a public name stands for a choice of words."""
+    """True if a public name stands for a choice of words."""
     return typing.get_origin(value) is typing.Literal
 
 
@@ -123,7 +123,7 @@ def sections(documented: object) -> tuple[str, dict[str, list[tuple[str, str]]]]
 
 
 def code(text: str) -> str:
-    """Docstring to Markdown."""
+    """Converts a docstring to Markdown."""
     return text.replace("``", "`")
 
 
@@ -192,13 +192,13 @@ def type_rows() -> Iterator[tuple[str, str]]:
         if is_words(value):
             yield f"`{name}`", ", ".join(f"`{word}`" for word in typing.get_args(value))
         elif inspect.isclass(value) and name not in {*CLASSES, "Connection", "VitaleError"}:
-            told_there = issubclass(value, records.Part) and name != "Record"
+            told_there = issubclass(value, records.RecordPart) and name != "Record"
             link = f" ([the record](records.md#{anchor(name)}))" if told_there else ""
             yield f"`{name}`", (sentence(value) or "A value.") + link
 
 
 def page() -> str:
-    """The page."""
+    """Renders the page docs/reference/sdk.md."""
     names = public()
     kind = VitaleError
     errors = table(("attribute", ""), ((f"`{key}`", said) for key, said in [*attributes(kind).items(), *words(kind)]))

@@ -253,7 +253,7 @@ def _trusted_key(kid: str, jwks: object) -> ECKey:
 
 
 def _is_to_verify_with(jwk: Mapping[str, object]) -> bool:
-    """Whether a key is meant for this, by RFC 7517, sections 4.2 to 4.4."""
+    """True if a key is meant for this, by RFC 7517, sections 4.2 to 4.4."""
     operations = jwk.get("key_ops", ["verify"])
     suits = isinstance(operations, list) and "verify" in cast("list[object]", operations)
     return suits and jwk.get("alg", ALGORITHM) == ALGORITHM and jwk.get("use", "sig") == "sig"

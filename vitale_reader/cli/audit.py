@@ -73,7 +73,7 @@ def verify(as_json: bool, home: Path | None) -> None:
 @as_json
 @home_option
 def resume(reason: str, as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader audit resume``."""
     from vitale_reader.daemon.store.chain import Chain
     from vitale_reader.daemon.store.inspection import resume as let_go_on
 
@@ -99,7 +99,7 @@ def resume(reason: str, as_json: bool, home: Path | None) -> None:
     if not done.chains and not done.tables:
         output.note(t("Rien n'était interrompu.", "Nothing was broken."))
     for station, broken in done.chains.items():
-        output.note(f"{station}: {_told(broken)}")
+        output.note(f"{station}: {_break(broken)}")
     for table, removed in done.tables.items():
         output.note(
             t(
@@ -113,7 +113,7 @@ def resume(reason: str, as_json: bool, home: Path | None) -> None:
 @click.option("--station", help=t("D'un seul poste (son UUID).", "Of one station only (its UUID)."))
 @home_option
 def export(station: str | None, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader audit export``."""
     from vitale_reader.daemon.store.trail_pages import trail_pages
 
     with opened_store(home) as (_, run):

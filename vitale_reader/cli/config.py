@@ -79,7 +79,7 @@ def check(as_json: bool, home: Path | None) -> None:
 
 
 def open_to_readers(file: Path) -> str:
-    """What to tell of a file that others may read, which holds no secret now."""
+    """Warns of a file that others may read, and that holds no secret now."""
     return t(
         f"D'autres utilisateurs peuvent lire ce fichier, sans secret pour l'instant : chmod 600 {file}",
         f"Other users may read this file, which holds no secret so far: chmod 600 {file}",

@@ -87,7 +87,7 @@ else:
 if sys.platform == "linux":
 
     def nodes_changed_at() -> int | None:
-        """When a device node came or went last; None where the system does not tell."""
+        """Returns the time of the last change of device nodes; None where the system has none."""
         with suppress(OSError):
             return NODES.stat().st_mtime_ns
         return None

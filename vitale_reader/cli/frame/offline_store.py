@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """What a command may need of the station: keys, UUID, what it remembers of the store, the kind of database."""
+    """Parts of the station for commands: the keys of the store, its UUID, the end of its audit trail."""
 
     vault: "Vault"
     station: str
@@ -33,10 +33,10 @@ class Opened:
 
 
 class Beside(Protocol):
-    """What does something in one transaction of the store, as often as it is asked to."""
+    """Function that runs work in one transaction of the store, each time that it is called."""
 
     def __call__(self, work: "Callable[[Connection], T]", /) -> T:
-        """Does it."""
+        """Runs the work in one transaction."""
         ...
 
 
