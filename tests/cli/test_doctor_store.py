@@ -8,6 +8,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from tests.postgres_server import PASSWORD
+from vitale_reader.cli.audit import audit
 from vitale_reader.cli.doctor import doctor
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
@@ -38,9 +39,12 @@ def test_a_store_that_was_set_aside_is_told_until_somebody_takes_it_away(tmp_pat
     assert findings(tmp_path) == []
     (tmp_path / "state" / "store.db").write_bytes(b"no database at all" * 1_000)
     start_once(tmp_path, SETTINGS)
-    (found,) = findings(tmp_path)
-    assert (found["state"], found["status"]) == ("wrong", 1)
-    assert "store.db.corrupt-" in found["said"]
+    aside, lost = findings(tmp_path)
+    assert [(found["state"], found["status"]) for found in (aside, lost)] == [("wrong", 1)] * 2
+    assert "store.db.corrupt-" in aside["said"]
+    assert "lost" in lost["said"]
+    assert CliRunner().invoke(audit, ["resume", "--reason", "disk", "--home", str(tmp_path)]).exit_code == 0
+    assert [found["said"] for found in findings(tmp_path)] == [aside["said"]]
 
 
 def test_whether_the_database_of_a_site_answers(tmp_path: Path, site_database: str) -> None:

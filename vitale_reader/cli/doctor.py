@@ -1,6 +1,6 @@
 """``vitale-reader doctor``: what works and what does not, from the configuration to the card, and what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +22,7 @@ from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option, to_daemon
 from vitale_reader.cli.frame.exit_status import DEVICE, DONE, OTHER, exit_status
 from vitale_reader.cli.frame.language import language, t
-from vitale_reader.cli.frame.offline_store import beside
+from vitale_reader.cli.frame.offline_store import Opened, beside
 from vitale_reader.cli.frame.parts import missing_part
 from vitale_reader.cli.pcscd import pcscd_answers, pcscd_place
 from vitale_reader.cli.readers import describe
@@ -125,25 +125,71 @@ def _store(place: Home, home: Path | None) -> Iterator[Finding]:
     for aside in sorted(place.state.glob("*.corrupt-*Z")):
         said = t(f"Une base abîmée a été mise de côté : {aside}", f"A damaged store was set aside: {aside}")
         remedy = t(
-            "Appairez de nouveau les logiciels ; supprimez ou archivez ce fichier.",
-            "Pair the programs again; remove the file, or keep it elsewhere.",
+            "Lancez `vitale-reader audit resume --reason …`, appairez de nouveau les logiciels, archivez ce fichier.",
+            "Run `vitale-reader audit resume --reason …`, pair the programs again, and keep the file elsewhere.",
         )
         yield Finding(subject="store", state="wrong", said=said, remedy=remedy, status=OTHER)
     try:
-        if load(place.config).store == "sqlite":
-            return
-        beside(home, lambda _: _touch)
+        alone = load(place.config).store == "sqlite"
+        if alone and (missing_part("daemon", "the daemon") or not (place.state / "station.json").exists()):
+            return  # nothing was ever kept
+        looked = beside(home, _integrity)
     except ConfigurationInvalid:
         return  # reported already
     except VitaleError as error:
         yield _wrong("store", error)
     else:
+        yield from _kept(looked, alone=alone)
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a look into the store found: whether it is as it was written, and how far the clock of this desk is off."""
+
+    whole: bool
+    offset: float
+
+
+def _integrity(opened: "Opened") -> "Callable[[Connection], Looked]":
+    from vitale_reader.daemon.store.chain import Chain
+    from vitale_reader.daemon.store.clock import StoreClock
+    from vitale_reader.daemon.store.inspection import inspect
+
+    def work(connection: "Connection") -> Looked:
+        chain = Chain(opened.vault, opened.station)
+        clock = StoreClock(opened.remembered, shared=opened.dialect == "postgresql")
+        clock.read(connection)
+        end, known = chain.anchor(connection), opened.remembered.anchor
+        reached = known is None or (end is not None and end.number >= known.number)
+        faults = inspect(connection, opened.vault, opened.remembered)
+        return Looked(whole=reached and not faults and chain.unresolved(connection) is None, offset=clock.offset)
+
+    return work
+
+
+def _kept(looked: Looked, *, alone: bool) -> Iterator[Finding]:
+    from vitale_reader.daemon.store.clock import TOLD_OFF
+
+    if not looked.whole:
+        said = t(
+            "La base ou le journal d'audit ont été modifiés, restaurés ou perdus",
+            "The store or the audit trail was changed, put back or lost",
+        )
+        remedy = t(
+            "Lancez `vitale-reader audit verify` ; si c'est expliqué, `vitale-reader audit resume --reason …`.",
+            "Run `vitale-reader audit verify`; if that is explained, `vitale-reader audit resume --reason …`.",
+        )
+        yield Finding(subject="store", state="wrong", said=said, remedy=remedy, status=OTHER)
+    elif not alone:
         said = t("La base de données du site répond", "The database of the site answers")
         yield Finding(subject="store", state="ok", said=said)
-
-
-def _touch(connection: "Connection") -> None:
-    connection.exec_driver_sql("SELECT 1")
+    if abs(looked.offset) > TOLD_OFF:
+        seconds = round(looked.offset)
+        said = t(
+            f"L'horloge de ce poste s'écarte de {seconds:+d} s de celle de la base du site",
+            f"The clock of this desk is off by {seconds:+d} s from that of the site's database",
+        )
+        remedy = t("Mettez les deux machines à l'heure (NTP).", "Have both machines keep the time of a server (NTP).")
+        yield Finding(subject="store", state="wrong", said=said, remedy=remedy, status=OTHER)
 
 
 def _parts(place: Home) -> Iterator[Finding]:

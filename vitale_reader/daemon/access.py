@@ -1,5 +1,6 @@
 """Who may speak, and what they may ask for: paired clients, their credentials and their scopes."""
 
+import asyncio
 import hashlib
 import logging
 import secrets
@@ -174,11 +175,13 @@ class Access:
         return True
 
     async def _write(self, row: "ClientRow") -> None:
-        def work(connection: Connection) -> None:
-            self._table.put(connection, msgspec.structs.asdict(row) | {"origins": ""})
+        def work(connection: Connection) -> int:
+            revision = self._table.put(connection, msgspec.structs.asdict(row) | {"origins": ""})
             call(connection, "news")
+            return revision
 
-        await self._store.run(work, needs="site")
+        revision = await self._store.run(work, needs="site")
+        await asyncio.to_thread(self._table.committed, revision)
         self._rows[row.client_id] = row
 
     @property

@@ -347,6 +347,8 @@ def _news(station: Station, issuing: Issuing, services: Services, written_elsewh
         # At a desk that is alone only the command line writes beside the daemon.
         called=lambda: remote_desks is None or remote_desks.listens,
         due=written_elsewhere,
+        remembered=station.remembered,
+        file=None if station.store.shared else station.home.state / "store.db",
     )
 
 

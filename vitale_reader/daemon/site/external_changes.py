@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.sealed_table import revisions
 from vitale_reader.daemon.store.store import Database
 
@@ -40,6 +42,8 @@ class ExternalChanges:
         revoked: told of each client that was revoked elsewhere.
         called: whether others call when they have written, or hardly anybody writes.
         due: set by whoever hears such a call.
+        file: the file of the store, where it is one.
+        remembered: what the station knows of the store, written down at each look.
     """
 
     def __init__(
@@ -53,6 +57,8 @@ class ExternalChanges:
         revoked: Callable[[str], None],
         called: Callable[[], bool],
         due: asyncio.Event,
+        file: Path | None = None,
+        remembered: Remembered | None = None,
     ) -> None:
         self._store = store
         self._access = access
@@ -65,6 +71,9 @@ class ExternalChanges:
         self._checked = -CHECK
         self._away = False
         self._due = due
+        self._file = file
+        self._remembered = remembered
+        self._identity = _identity(file)
 
     async def look(self) -> None:
         """Looks once.
@@ -75,6 +84,9 @@ class ExternalChanges:
         if self._stations is not None:
             await self._stations.tell()
         self._clock.look()
+        self._look_at_file()
+        if self._remembered is not None:
+            await asyncio.to_thread(self._remembered.write, durable=False)
         seen = await self._store.run(lambda connection: revisions(connection, self._clock), needs="site")
         now = asyncio.get_running_loop().time()
         if seen == self._seen and now < self._checked + CHECK:
@@ -87,6 +99,15 @@ class ExternalChanges:
             await self._stations.refresh()
         await self._opposition.refresh()
         self._seen = seen
+
+    def _look_at_file(self) -> None:
+        identity = _identity(self._file)
+        if identity != self._identity:
+            self._identity = identity
+            logger.error(
+                "the file of the store was removed or replaced while the daemon runs: what it keeps now is in no file, "
+                "and lost at its end; restart it"
+            )
 
     async def watch(self) -> None:
         """Looks until it is cancelled; that the store does not answer is said once."""
@@ -107,3 +128,12 @@ class ExternalChanges:
             self._away = True
         else:
             self._away = False
+
+
+def _identity(file: Path | None) -> tuple[int, int] | None:
+    """What tells a file from another of its name; None where there is none."""
+    try:
+        found = None if file is None else file.stat()
+    except FileNotFoundError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)

@@ -46,8 +46,17 @@ def open_keys(home: Home, config: Config, *, clock: Callable[[], float]) -> Keys
         StoreUnavailable: they cannot be read or made.
         ToolMissing: they are under a key of the keyring, whose package is not installed.
     """
+    secrets_file = home.state / "station.json"
+    left = [file.name for file in (home.state / "store.db", anchor_file(home, config)) if file.exists()]
+    if left and not secrets_file.exists():
+        logger.error(
+            "the station's secrets (%s) are missing beside %s: a new station begins, which can neither read nor "
+            "believe what the former one kept; put the file back from a backup if there is one",
+            secrets_file,
+            ", ".join(left),
+        )
     box = KeyringSecrets(home.state) if config.keys.keyring else None
-    keys = Keys(home.state / "station.json", overlap=config.tokens.key_overlap, clock=clock, box=box)
+    keys = Keys(secrets_file, overlap=config.tokens.key_overlap, clock=clock, box=box)
     keys.open()
     return keys
 
@@ -62,6 +71,11 @@ async def open_store(
         StoreUnavailable: the store cannot be opened.
     """
     if config.store == "sqlite":
+        if remembered.knows_store and not (home.state / "store.db").exists():
+            logger.error(
+                "the store is missing: clients, tokens that were not fetched, used strings and opposition lists are "
+                "lost; `vitale-reader audit resume` lets the station begin anew"
+            )
         own = Store(home.state / "store.db")
         stack.push_async_callback(own.close)
         await own.open()

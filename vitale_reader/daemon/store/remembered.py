@@ -89,15 +89,19 @@ class Remembered:
         if self._anchor is None or number > self._anchor.number:
             self._anchor = Anchor(number=number, mac=mac.hex())
 
-    def write(self) -> None:
-        """Writes it down, as well as can be; what is written already is not written again."""
+    def write(self, *, durable: bool = True) -> None:
+        """Writes it down, as well as can be; what is written already is not written again.
+
+        Args:
+            durable: whether it is to survive a power cut.
+        """
         if self._file is None or self._anchor is None:
             return
         now = msgspec.structs.replace(self._anchor, revisions=dict(self._revisions), latest=self._latest)
         if now == self._written:
             return
         try:
-            write_private(self._file, msgspec.json.encode(now))
+            write_private(self._file, msgspec.json.encode(now), durable=durable)
         except OSError as error:
             logger.error("where the audit trail ends could not be written down: %s", error.strerror)
         else:

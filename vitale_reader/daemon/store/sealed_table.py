@@ -105,8 +105,8 @@ class SealedTable:
         self._remembered.saw_revision(self._name, found.revision)
         return self._contents(found.revision, tuple(map(dict, good)), tuple(faults), trusted=True)
 
-    def put(self, connection: Connection, *rows: Row) -> None:
-        """Writes rows, each in the place of the one of its key.
+    def put(self, connection: Connection, *rows: Row) -> int:
+        """Writes rows, each in the place of the one of its key; gives the revision, which counts once it is committed.
 
         Raises:
             StoreUnavailable: the head of the table does not count.
@@ -119,6 +119,12 @@ class SealedTable:
             connection.execute(insert(self._table), whole)
             kept[self._digest(row)] = whole["seal"][:MAC]
         self._write(connection, Head(head.revision + 1, kept))
+        return head.revision + 1
+
+    def committed(self, revision: int) -> None:
+        """What was written is in the store: the station remembers it at once, in its own folder."""
+        self._remembered.saw_revision(self._name, revision)
+        self._remembered.write()
 
     def remove(self, connection: Connection, *rows: Row) -> None:
         """Removes rows, by their primary keys.

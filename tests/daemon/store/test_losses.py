@@ -1,0 +1,184 @@
+"""A store that is lost, spoilt, removed or replaced, at rest or while the daemon runs: it says what it lost."""
+
+import asyncio
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from vitale_protocol.errors import NotAuthenticated, StoreUnavailable
+from vitale_reader.cli.audit import audit
+from vitale_reader.daemon import app
+from vitale_reader.daemon.access import Access, Peer
+from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.site.opening import anchor_file, open_keys
+from vitale_reader.daemon.store.bringing_forward import bring_forward
+from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.store import Store
+from vitale_reader.home import Home
+
+SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
+CONFIG = parse(SETTINGS)
+PEER = Peer(transport="unix")
+
+
+class Desk:
+    """A station that a client was paired at, and whose daemon was killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = Home.under(folder)
+        (folder / "config.toml").write_text(SETTINGS, "utf-8")
+        self.credential = ""
+
+    def start(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        async def main() -> None:
+            async with app.running(self.home, CONFIG):
+                meanwhile()
+
+        asyncio.run(main())
+
+    def with_access(self, work: Callable[[Access], Any]) -> None:
+        async def main() -> None:
+            keys = open_keys(self.home, CONFIG, clock=lambda: 1.0)
+            remembered = Remembered.read(anchor_file(self.home, CONFIG))
+            store = Store(self.home.state / "store.db")
+            await store.open()
+            try:
+                await bring_forward(store, keys.vault, remembered)
+                access = Access(store, keys.vault, clock=lambda: 1.0, remembered=remembered)
+                await access.open()
+                await work(access)
+            finally:
+                await store.close()
+
+        asyncio.run(main())
+
+    def pair(self, then: Callable[[], object] = lambda: None) -> None:
+        async def work(access: Access) -> None:
+            _, self.credential = await access.add("Officine", scopes=("identity",), transports=("unix",))
+            then()
+
+        self.with_access(work)
+
+    def resume(self) -> int:
+        return CliRunner().invoke(audit, ["resume", "--reason", "a new disk", "--home", str(self.folder)]).exit_code
+
+    def verified(self) -> bool:
+        done = CliRunner().invoke(audit, ["verify", "--json", "--home", str(self.folder)])
+        return bool(json.loads(done.output)["whole"])
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """The WAL holds all that was written, as after a kill."""
+    desk = Desk(tmp_path)
+    desk.start()
+    files = tmp_path / "as killed"
+    desk.pair(lambda: shutil.copytree(desk.home.state, files))
+    for file in files.glob("store.db*"):
+        shutil.copy(file, desk.home.state / file.name)
+    return desk
+
+
+def remove(*names: str) -> Callable[[Path], None]:
+    def work(state: Path) -> None:
+        for name in names:
+            (state / name).unlink(missing_ok=True)
+
+    return work
+
+
+def empty(name: str, *others: str) -> Callable[[Path], None]:
+    def work(state: Path) -> None:
+        remove(*others)(state)
+        (state / name).write_bytes(b"")
+
+    return work
+
+
+def spoil(name: str, at: int) -> Callable[[Path], None]:
+    def work(state: Path) -> None:
+        content = bytearray((state / name).read_bytes())
+        content[at : at + 64] = bytes(64)
+        (state / name).write_bytes(content)
+
+    return work
+
+
+ALL = ("store.db", "store.db-wal", "store.db-shm")
+LOSSES = {
+    "the store": remove(*ALL),
+    "the store, not its log": remove("store.db"),
+    "the store emptied": empty("store.db", "store.db-wal", "store.db-shm"),
+    "the log": remove("store.db-wal", "store.db-shm"),
+    "the log emptied": empty("store.db-wal"),
+    "the log spoilt": spoil("store.db-wal", 0),
+    "the store spoilt": spoil("store.db", 0),
+    "the secrets": remove("station.json"),
+}
+
+
+def test_a_store_that_was_killed_is_whole(desk: Desk) -> None:
+    assert desk.verified()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_store_that_is_lost_at_rest_is_said_so_until_an_administrator_says_why(
+    desk: Desk, loss: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    LOSSES[loss](desk.home.state)
+    for _ in range(2):
+        caplog.clear()
+        desk.start()
+        assert [record for record in caplog.records if record.levelname == "ERROR"] != []
+        assert not desk.verified()
+
+    async def refused(access: Access) -> None:
+        with pytest.raises(NotAuthenticated):
+            access.authenticate(PEER, desk.credential)
+        with pytest.raises(StoreUnavailable) as found:
+            await access.add("Another", scopes=("identity",), transports=("unix",))
+        assert found.value.variant == "tampered"
+
+    desk.with_access(refused)
+    assert desk.resume() == 0
+    assert desk.verified()
+    desk.pair()
+    caplog.clear()
+    desk.start()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+    assert desk.verified()
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_store_that_is_taken_away_while_the_daemon_runs_is_said_so(
+    desk: Desk, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = asyncio.Event()
+
+    class Listening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "removed or replaced" in record.getMessage():
+                said.set()
+
+    async def main() -> None:
+        async with app.running(desk.home, CONFIG):
+            remove(*ALL)(desk.home.state)
+            if how == "replaced":
+                (desk.home.state / "store.db").write_bytes(b"")
+            async with asyncio.timeout(20):
+                await said.wait()
+
+    monkeypatch.setattr("vitale_reader.daemon.site.external_changes.SELDOM", 0.05)
+    handler = Listening()
+    logging.getLogger("vitale_reader").addHandler(handler)
+    try:
+        asyncio.run(main())
+    finally:
+        logging.getLogger("vitale_reader").removeHandler(handler)
