@@ -31,6 +31,9 @@ _HEX = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}[ :]?){10,}(?![0-9A-Za-z])"
 _BYTES = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 """The repr of bytes."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What begins a new line somewhere, or steers a terminal."""
+
 
 def redact(text: str) -> str:
     """The text with everything that looks like personal data replaced by what it looked like."""
@@ -68,4 +71,4 @@ class RedactingFormatter(logging.Formatter):
         text = redact(record.getMessage())
         if record.exc_info and record.exc_info[1] is not None:
             text = f"{text}: {redact_exception(record.exc_info[1])}"
-        return text.replace("\n", " ")
+        return _CONTROL.sub(" ", text)

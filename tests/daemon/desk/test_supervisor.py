@@ -1,6 +1,10 @@
 """A driver's process is replaced when it dies, hangs or talks nonsense, and only it."""
 
+# Workers without a process are given their reports by hand.
+# pyright: reportPrivateUsage=false
+
 import asyncio
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -8,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.problems import detail_of, named
-from vitale_drivers.base import Arm, ReaderAdded, Report, Started
+from vitale_drivers.base import Arm, Log, ReaderAdded, Report, Started
 from vitale_protocol.errors import ReaderGone
 from vitale_reader.daemon.desk.supervisor import WORKER, Beat, Worker
 
@@ -229,3 +233,32 @@ def test_a_report_that_cannot_be_used_ends_its_worker_and_no_other(
 
     asyncio.run(main())
     assert "driver fake: a report could not be used" in caplog.text
+
+
+def test_a_worker_that_logs_under_ever_new_names_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    worker = Worker("fake", {}, on_report=lambda _name, _report: None, on_end=lambda _name, _problem: None)
+    loggers = set(logging.root.manager.loggerDict)
+    caplog.clear()
+
+    for number in range(100):
+        worker._take(Log(level=number * 10**9 - 1, logger=f"odd.n{number}", text=f"said {number}"))
+
+    assert set(logging.root.manager.loggerDict) == loggers
+    assert {record.levelno for record in caplog.records} == {logging.DEBUG, logging.CRITICAL}
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [
+        (f"odd.n{number}", f"said {number}") for number in range(100)
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "1850699999999", "a\nb", "a.\x1b[2J", "a" * 101, "a..b"])
+def test_a_worker_is_not_quoted_where_it_calls_a_logger_what_none_is_called(
+    caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    worker = Worker("fake", {}, on_report=lambda _name, _report: None, on_end=lambda _name, _problem: None)
+
+    worker._take(Log(level=logging.WARNING, logger=name, text="said"))
+
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [
+        ("vitale_reader.daemon.desk.supervisor", "said")
+    ]

@@ -74,3 +74,10 @@ def test_the_formatter_redacts_message_and_exception() -> None:
     assert text.startswith("read [nir] next: ValueError at raised ")
     assert "DUPONT" not in text
     assert "\n" not in text
+
+
+@given(st.text(alphabet=st.sampled_from("ab \n\r\t\v\f\0\x1b\x85\u2028\u2029\x9b")))
+def test_a_record_is_one_line_that_steers_no_terminal(said: str) -> None:
+    text = RedactingFormatter().format(logging.LogRecord("n", logging.INFO, "f", 1, "%s", (said,), None))
+    assert [text or ""] == (text.splitlines() or [""])
+    assert text.isprintable()

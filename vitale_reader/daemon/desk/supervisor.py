@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, get_args
@@ -55,6 +56,9 @@ MOST_UNREAD = 1 << 20
 
 #: Nothing is imported from the folder that the daemon was started in.
 WORKER = (sys.executable, "-P", "-m", "vitale_drivers.host.worker")
+
+#: The name of a logger, as modules have them; what else a worker calls one is not repeated.
+LOGGER = re.compile(r"(?![\s\S]{101})[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*")
 
 #: Exit status of a worker that lacks something (sysexits.h EX_UNAVAILABLE), which may be installed meanwhile.
 UNAVAILABLE = 69
@@ -270,8 +274,8 @@ class Worker(msgspec.Struct):
                     logger.error("driver %s is stuck in %s; killed", self.name, stuck)
                     _kill(self._process)
                 self._answered.set()
-            case Log(level=level, logger=name, text=text):
-                logging.getLogger(name).log(level, "%s", text)
+            case Log():
+                _pass_on(report)
             case Transmitted(id=number):
                 future = self._transmissions.pop(number, None)
                 if future is not None and not future.done():
@@ -396,6 +400,18 @@ def require_known_tables(enabled: Iterable[str], options: Iterable[str]) -> None
 
         if name not in (known := available()):
             raise refusal(f"drivers.options.{name}", f"no driver is called {name}", name, known)
+
+
+def _pass_on(report: Log) -> None:
+    """Logs what a worker logged, under the name that it gave.
+
+    No logger is made of that name, and no level but the usual ones is asked for: logging keeps both for ever, and a
+    driver may send new ones without end.
+    """
+    level = min(max(report.level // 10 * 10, logging.DEBUG), logging.CRITICAL)
+    name = report.logger if LOGGER.fullmatch(report.logger) else __name__
+    if logger.isEnabledFor(level):
+        logger.handle(logger.makeRecord(name, level, __file__, 0, "%s", (report.text,), None))
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
