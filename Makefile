@@ -1,6 +1,6 @@
 # Everything starts here; each target sets up what it needs (see .ci/setup) and does it once.
 
-.PHONY: help setup demo test test-quick test-newest coverage mutants lint bench yardstick soak docs reference lock bare clean
+.PHONY: help setup demo test test-quick test-newest coverage mutants lint bench yardstick soak fuzz docs reference lock bare clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -82,6 +82,16 @@ yardstick:       ## instructions of fixed work, beside those of the last release
 soak:            ## the slow faults: kill -9 under load, long runs
 	@.ci/setup test
 	@.venv/bin/python -m pytest -m soak
+
+# One target alone, those at a time, and whether what is found joins the kept corpora (`make fuzz KEEP=yes`).
+TARGET =
+FUZZ_SECONDS = 600
+JOBS = 1
+KEEP =
+
+fuzz:            ## TARGET= FUZZ_SECONDS=600 JOBS=1 KEEP=: what strangers feed, by a fuzzer that coverage guides
+	@.ci/setup fuzz
+	@.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --jobs $(JOBS) $(if $(KEEP),--keep) $(TARGET)
 
 docs:            ## the site, into docs/_build; a warning is an error
 	@.ci/setup docs

@@ -183,7 +183,7 @@ def test_the_base_is_small() -> None:
 def test_all_is_everything_for_a_desk() -> None:
     (everything,) = requirements()["all"]
     assert everything.extras == set(EXTRAS) - {"all"}
-    assert set(requirements()) - {"", *EXTRAS} == {"test", "lint", "docs"}
+    assert set(requirements()) - {"", *EXTRAS} == {"test", "lint", "fuzz", "docs"}
 
 
 def test_these_tests_can_see_what_is_wrong() -> None:

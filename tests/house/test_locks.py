@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-PURPOSES = ("build", "run", "test", "lint", "docs")
+PURPOSES = ("build", "run", "test", "lint", "fuzz", "docs")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
 

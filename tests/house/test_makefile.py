@@ -10,7 +10,7 @@ import pytest
 
 NEED_NO_ENVIRONMENT = {"setup", "lock", "bare", "clean"}
 TARGETS = NEED_NO_ENVIRONMENT | {
-    *("demo", "test", "test-quick", "test-newest", "lint", "bench", "yardstick", "soak", "docs"),
+    *("demo", "test", "test-quick", "test-newest", "lint", "bench", "yardstick", "soak", "fuzz", "docs"),
 }
 
 

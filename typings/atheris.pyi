@@ -1,0 +1,9 @@
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NoReturn
+
+def instrument_imports(
+    include: Sequence[str] | None = None, exclude: Sequence[str] | None = None, enable_loader_override: bool = True
+) -> AbstractContextManager[None]: ...
+def Setup(args: Sequence[str], test_one_input: Callable[[bytes], None]) -> list[str]: ...
+def Fuzz() -> NoReturn: ...
