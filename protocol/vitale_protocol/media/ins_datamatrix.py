@@ -59,6 +59,8 @@ _VARIABLE: Final = {"S2": 20, "S3": 100, "S4": 100}
 # A later version may bring more fields: what is called S8 or S9 is read over, to the next identifier.
 _IDENTIFIER = re.compile(r"S[1-9]")
 _END = re.compile(r"\x1d|S[1-9]|\Z")
+# In UTF-8, what letters of French begin with; in Latin-1, Ã and Å, with which none of its names ends.
+_FRENCH_LEADS: Final = b"\xc3\xc5"
 # The seven fields at their longest have 300 bytes: the bound is for what only begins like them.
 _MAX_BYTES = 1024
 
@@ -96,7 +98,8 @@ def parse(code: bytes) -> InsDatamatrix:
     """
     if len(code) > _MAX_BYTES or not code.startswith(HEADER):
         raise _invalid("the header is not that of an INS Datamatrix of version 01")
-    text = _decoded(separators.restored(code[len(HEADER) :])).rstrip("\r\n\t \x1d\x04")
+    content = separators.without_torn_end(separators.restored(code[len(HEADER) :]))
+    text = _decoded(content).rstrip("\r\n\t \x1d\x04")
     fields: dict[str, str] = {}
     at = 0
     while at < len(text):
@@ -177,8 +180,11 @@ def _decoded(content: bytes) -> str:
     # C40 has no accents, but some issuers print them, in either encoding.
     try:
         return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+    except UnicodeDecodeError as error:
+        cut = error.reason == "unexpected end of data"
+        if cut and (content[error.start] in _FRENCH_LEADS or not content[: error.start].isascii()):
+            return content[: error.start].decode("utf-8")
+    return content.decode("latin-1")
 
 
 def _invalid(detail: str) -> PayloadInvalid:

@@ -6,7 +6,7 @@ A keyboard has no key for them. Imagers drop them, press Ctrl with ``]``, ``^`` 
 import re
 from typing import Final
 
-__all__ = ["GS", "RS", "US", "WRITTEN", "restored"]
+__all__ = ["GS", "RS", "US", "WRITTEN", "restored", "without_torn_end"]
 
 GS: Final = b"\x1d"
 RS: Final = b"\x1e"
@@ -36,8 +36,15 @@ WRITTEN: Final[dict[bytes, bytes]] = {
 
 _ANY = re.compile(b"|".join(re.escape(one) for one in sorted(WRITTEN, key=len, reverse=True)))
 _REAL = re.compile(b"[\x1d-\x1f]")
+_BEGUN = sorted({one[:end] for one in WRITTEN for end in range(1, len(one))}, key=len, reverse=True)
+_TORN = re.compile(b"(?:" + b"|".join(map(re.escape, _BEGUN)) + rb")\Z")
 
 
 def restored(code: bytes) -> bytes:
     """Returns the code with real separators in place of typed ones; a code with real ones is unchanged."""
     return code if _REAL.search(code) else _ANY.sub(lambda found: WRITTEN[found[0]], code)
+
+
+def without_torn_end(code: bytes) -> bytes:
+    """The code without the beginning of a written separator that it was cut within: it would pass for a name's end."""
+    return _TORN.sub(b"", code)

@@ -187,3 +187,26 @@ def test_a_value_at_its_full_length_has_no_separator(nom: str, oid: str, encoded
 
 def test_the_last_value_has_no_separator() -> None:
     assert InsDatamatrix(matricule="277010115400329", nom="GARCIA").encode() == HEADER + b"S1277010115400329S4GARCIA"
+
+
+class TestCut:
+    """A code that was cut says less, and nothing else: what is left of a separator or of a letter is no name's."""
+
+    @pytest.mark.parametrize("separator", ["\x1d", "<GS>", "^]", "\\x1d", "\\u001D", "␝"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+    def test_at_any_place(self, separator: str, encoding: str) -> None:
+        if separator == "␝" and encoding == "latin-1":
+            encoding = "utf-8"
+        fields = f"S3ÉLODIE MAË{separator}S4D'ÉTÉ{separator}S5FS621-01-1977"
+        code = HEADER + fields.encode(encoding)
+        whole = parse(code)
+        assert (whole.prenoms, whole.nom) == ("ÉLODIE MAË", "D'ÉTÉ")
+
+        for end in range(len(HEADER), len(code)):
+            with contextlib.suppress(PayloadInvalid):
+                part = parse(code[:end])
+                assert "ÉLODIE MAË".startswith(part.prenoms or "")
+                assert "D'ÉTÉ".startswith(part.nom or "")
+
+    def test_a_name_in_latin_1_keeps_its_last_letter(self) -> None:
+        assert parse(HEADER + "S4ANDRÉ".encode("latin-1")).nom == "ANDRÉ"

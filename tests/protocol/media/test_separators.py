@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_protocol.media.separators import GS, RS, US, WRITTEN, restored
+from vitale_protocol.media.separators import GS, RS, US, WRITTEN, restored, without_torn_end
 
 
 @pytest.mark.parametrize(("written", "sign"), WRITTEN.items())
@@ -20,3 +20,11 @@ def test_each_separator_can_be_written() -> None:
 @given(st.binary(), st.sampled_from([GS, RS, US]), st.binary())
 def test_a_code_with_real_separators_is_left_as_it_is(before: bytes, sign: bytes, behind: bytes) -> None:
     assert restored(before + sign + behind) == before + sign + behind
+
+
+@pytest.mark.parametrize("written", sorted(WRITTEN))
+def test_the_beginning_of_a_separator_is_torn_off_at_the_end_alone(written: bytes) -> None:
+    for end in range(1, len(written)):
+        assert without_torn_end(b"FOIN" + written[:end]) == b"FOIN"
+        assert without_torn_end(written[:end] + b"FOIN") == written[:end] + b"FOIN"
+    assert without_torn_end(b"FOIN") == b"FOIN"
