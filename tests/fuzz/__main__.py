@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.fuzz import corpora, registry
@@ -51,11 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if unknown := set(options.targets).difference(registry.NAMES):
         parser.error(f"no such target: {', '.join(sorted(unknown))}; there are {', '.join(registry.NAMES)}")
-    names = options.targets or registry.NAMES
+    names: Sequence[str] = options.targets or registry.NAMES
+    seconds, jobs, keep = int(options.seconds), int(options.jobs), bool(options.keep)
     print(f"{'target':18} {'runs':>10} {'edges':>7} {'new':>7} {'crashes':>8}", flush=True)
     crashed = False
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for outcome in pool.map(lambda name: _fuzzed(name, options.seconds, keep=options.keep), names):
+    with ThreadPoolExecutor(jobs) as pool:
+        for outcome in pool.map(partial(_fuzzed, seconds=seconds, keep=keep), names):
             print(outcome.line, flush=True)
             if outcome.crashes or not outcome.runs:
                 crashed = True
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="make fuzz", description="Coverage-guided fuzzing of what strangers feed.")
     parser.add_argument("--seconds", type=int, default=600, help="for each target")
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time")
     parser.add_argument("--keep", action="store_true", help="take what was found into tests/fuzz/corpora/")
@@ -74,7 +76,7 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def _fuzzed(name: str, seconds: int, *, keep: bool) -> Outcome:
+def _fuzzed(name: str, *, seconds: int, keep: bool) -> Outcome:
     target = registry.load(name)
     before = set(CRASHES.glob(f"{name}-*"))
     CRASHES.mkdir(exist_ok=True)
@@ -112,7 +114,8 @@ def _run(name: str, *options: str | Path) -> str:
         stderr=subprocess.STDOUT,
         check=False,
     )
-    return ended.stdout.decode("utf-8", "replace")
+    lines = ended.stdout.decode("utf-8", "replace").splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("INFO: Instrumenting"))
 
 
 def _word(word: bytes) -> str:

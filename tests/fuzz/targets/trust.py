@@ -1,5 +1,8 @@
 """What is signed, or comes over a network: tokens, key sets, lists of signers, SOAP, HTTP."""
 
+# The servers are given their connections by hand.
+# pyright: reportPrivateUsage=false
+
 import base64
 import datetime as dt
 import io
@@ -76,7 +79,6 @@ CLAIMS = Claims(
 )
 PAYLOAD = msgspec.json.encode(CLAIMS)
 HEADER = json.dumps({"typ": TYPE, "alg": "ES256", "kid": KID}, separators=(",", ":")).encode()
-TOKEN = sign(CLAIMS, PRIVATE, KID)
 
 
 def _b64(data: bytes) -> bytes:
@@ -85,8 +87,12 @@ def _b64(data: bytes) -> bytes:
 
 def _signed(header: bytes, payload: bytes) -> str:
     content = _b64(header) + b"." + _b64(payload)
-    r, s = decode_dss_signature(PRIVATE.sign(content, ec.ECDSA(hashes.SHA256())))
+    # Without chance in it: what was kept from another process is still ours.
+    r, s = decode_dss_signature(PRIVATE.sign(content, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
     return (content + b"." + _b64(r.to_bytes(32, "big") + s.to_bytes(32, "big"))).decode()
+
+
+TOKEN = _signed(HEADER, PAYLOAD)
 
 
 def _verified(token: str, jwks: Mapping[str, Any] = JWKS, *, read: bytes) -> Claims | None:
@@ -139,13 +145,18 @@ def key_set(data: bytes) -> None:
         jwks = decode_document(data, dict[str, Any])
         claims = _verified(TOKEN, jwks, read=data)
         if claims is not None:
-            (named,) = (key for key in jwks["keys"] if isinstance(key, dict) and key.get("kid") == KID)
+            (named,) = (key for key in _keys(jwks) if key.get("kid") == KID)
             assert (named["x"], named["y"]) == (JWK["x"], JWK["y"])
             assert "d" not in named
-        for key in jwks.get("keys") or () if isinstance(jwks.get("keys"), list) else ():
-            if isinstance(key, dict):
-                with only(LocalMisuse):
-                    assert len(thumbprint(cast("dict[str, Any]", key))) == 43
+        for key in _keys(jwks):
+            with only(LocalMisuse):
+                assert len(thumbprint(key)) == 43
+
+
+def _keys(jwks: Mapping[str, Any]) -> list[dict[str, Any]]:
+    keys = jwks.get("keys")
+    members = cast("list[object]", keys) if isinstance(keys, list) else []
+    return [cast("dict[str, Any]", key) for key in members if isinstance(key, dict)]
 
 
 def _key_sets() -> Iterable[bytes]:

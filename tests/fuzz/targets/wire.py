@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -124,7 +124,7 @@ def _answer(session: Session, event: Event) -> None:
 
 def _check_answer(line: bytes) -> None:
     value: object = msgspec.json.decode(line)
-    for one in value if isinstance(value, list) else [value]:
+    for one in cast("list[object]", value) if isinstance(value, list) else [value]:
         message = jsonrpc.parse(one)
         assert isinstance(message, jsonrpc.Success | jsonrpc.Failure)
         assert NEEDLE_NIR.encode() not in line or f'"id":"{NEEDLE_NIR}'.encode() in line
