@@ -46,6 +46,8 @@ def test_no_keys_and_no_databases(tracked: list[Path]) -> None:
 
 
 def test_text_files_end_well(tracked: list[Path]) -> None:
-    wrong = [str(file) for file, text in texts(tracked) if "\r" in text or (text and not text.endswith("\n"))]
+    # Inputs of the fuzzer may happen to be text.
+    kept = [(file, text) for file, text in texts(tracked) if "corpora" not in file.parts]
+    wrong = [str(file) for file, text in kept if "\r" in text or (text and not text.endswith("\n"))]
 
     assert [] == wrong
