@@ -95,7 +95,7 @@ def _fuzzed(name: str, *, seconds: int, keep: bool) -> Outcome:
         crashes = tuple(sorted(set(CRASHES.glob(f"{name}-*")) - before))
         if keep:
             merged.mkdir()
-            _run(name, "-merge=1", f"-max_len={target.max_len}", merged, found)
+            _run(name, "-merge=1", f"-max_len={target.max_len}", f"-artifact_prefix={work}/", merged, found)
             corpora.keep(name, merged)
     counts = [*_DONE.finditer(said)]
     runs = max((int(one["runs"]) for one in counts), default=0)
