@@ -11,7 +11,7 @@ from nfc.clf.transport import TTY
 
 from tests.fuzz.target import NEEDLE_NAME, NEEDLE_NIR, Target, chunks, cut, framed, only
 from vitale_drivers.cards.channel import Channel
-from vitale_drivers.nfc.pn53x import Pn53xLink
+from vitale_drivers.nfc.pn53x import Pn53xTransport
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.frames import Ack, Data, Event, FrameReader, Garbled, Nack, encode
 from vitale_protocol import media, tlv
@@ -317,7 +317,7 @@ def reader_chip(data: bytes) -> None:
     """A PN532 that answers anything: only our own errors come, and nothing that no APDU could carry."""
     # Between the answers nfcpy waits for a millisecond where there was none.
     with only(ReaderUnavailable, MediumRemoved, MediumUnreadable, read=data):
-        link = Pn53xLink(cast("pn53x.Device", Chip(data)))
+        link = Pn53xTransport(cast("pn53x.Device", Chip(data)))
         for target in (*link.find(), *link.find()):
             assert len(target.uid) <= 255
         answer = link.transmit(bytes(300), 0.5)

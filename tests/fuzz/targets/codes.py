@@ -20,7 +20,7 @@ from vitale_drivers.decoding.cascade import decode
 from vitale_drivers.decoding.stream import StreamDecoder
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_drivers.scanner.aim import split_identifier
-from vitale_drivers.scanner.framing import Framing, LineEvent, LineReader, Scan
+from vitale_drivers.scanner.framing import LineEvent, LineReader, Scan, ScanFraming
 from vitale_drivers.scanner.scans import Scans
 from vitale_protocol import media
 from vitale_protocol.errors import PayloadInvalid
@@ -251,10 +251,10 @@ def _codes() -> Iterable[bytes]:
 # ── lines of imagers ─────────────────────────────────────────────────────────────────────────────────────────────
 
 FRAMINGS = (
-    Framing(suffixes=(b"\r", b"\n"), aim=True),
-    Framing(prefix=b"\x02", suffixes=(b"\x03",)),
-    Framing(suffixes=(b"\r\n",), aim=True),
-    Framing(aim=True),
+    ScanFraming(suffixes=(b"\r", b"\n"), aim=True),
+    ScanFraming(prefix=b"\x02", suffixes=(b"\x03",)),
+    ScanFraming(suffixes=(b"\r\n",), aim=True),
+    ScanFraming(aim=True),
 )
 
 
@@ -275,7 +275,7 @@ def line(data: bytes) -> None:
     assert symbology or content == data[2:]
 
 
-def _scanned(framing: Framing, pieces: list[bytes], *, bound: int) -> list[LineEvent]:
+def _scanned(framing: ScanFraming, pieces: list[bytes], *, bound: int) -> list[LineEvent]:
     reader = LineReader(framing, max_bytes=96, idle_gap=0.1, line_timeout=1.0)
     events: list[LineEvent] = []
     for piece in pieces:

@@ -246,7 +246,7 @@ def soap_answer(data: bytes) -> None:
 
 def _soap_answers() -> Iterable[bytes]:
     contexts = simulated_service().contexts
-    request = soap.Request(soap.AUTHENTICATE, MESSAGE, _string())
+    request = soap.SoapRequest(soap.AUTHENTICATE, MESSAGE, _string())
     yield soap.answer(request, contexts.authenticate(_string().encode(), NOW))
     yield soap.fault("STRING_USED", MESSAGE)
     yield (
@@ -274,7 +274,7 @@ def soap_build(data: bytes) -> None:
         return
     operation = (envelope.AUTHENTICATE, envelope.RESTORE, envelope.RELEASE)[data[0] % 3]
     value = data[1:].decode("utf-8", "replace")
-    request = envelope.Request(operation=operation, value=value, message_id=MESSAGE, at=AT, url="https://a")
+    request = envelope.ContextRequest(operation=operation, value=value, message_id=MESSAGE, at=AT, url="https://a")
     with only(PayloadInvalid, ServiceRefusal, read=data):
         content = envelope.build(request, SENDER, ASSERTION)
         read = soap.parse_request(content)
@@ -313,7 +313,7 @@ def _soap_requests() -> Iterable[bytes]:
         (envelope.RESTORE, "unknown"),
         (envelope.RELEASE, NEEDLE_NIR),
     ):
-        request = envelope.Request(operation=operation, value=value, message_id=MESSAGE, at=AT, url="https://a")
+        request = envelope.ContextRequest(operation=operation, value=value, message_id=MESSAGE, at=AT, url="https://a")
         yield envelope.build(request, SENDER, ASSERTION)
 
 
