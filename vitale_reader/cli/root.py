@@ -51,6 +51,9 @@ COMMANDS = {
     "opposition": CommandEntry(
         "opposition:opposition", "Tient les listes d'opposition du site.", "Keeps the opposition lists of the site."
     ),
+    "site": CommandEntry(
+        "site.group:site", "Entretient un site et sa base de données.", "Looks after a site and its database."
+    ),
     "config": CommandEntry(
         "config:config", "Montre et contrôle la configuration.", "Shows and checks the configuration."
     ),

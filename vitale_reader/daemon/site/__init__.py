@@ -1,4 +1,5 @@
 """The other desks of a site: their readers, their requests, their changes.
 
-For other rooms: ``external_changes``, ``opening``, ``remote_desks``, ``stations``.
+For other rooms: ``backup``, ``external_changes``, ``opening``, ``remote_desks``, ``restoring``, ``stations``,
+``upkeep``.
 """

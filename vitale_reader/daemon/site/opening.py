@@ -5,9 +5,11 @@ database knows a keyed digest of it, so that a desk with another key is refused 
 others cannot read, nor let pass what the others have seen.
 """
 
+import contextlib
 import logging
 import os
 import secrets
+import sqlite3
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
@@ -34,7 +36,18 @@ from vitale_reader.daemon.store.store import Database, Store
 from vitale_reader.daemon.store.tables import site
 from vitale_reader.home import Home
 
-__all__ = ["anchor_file", "check", "look_into", "open_keys", "open_store", "site_key_file"]
+__all__ = [
+    "anchor_file",
+    "check",
+    "look_into",
+    "open_keys",
+    "open_store",
+    "require_own_store",
+    "site_key_file",
+    "spooled",
+    "store_place",
+    "vault_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -161,6 +174,64 @@ def _site_store(config: Config, *, reading: bool = False) -> Store:
     return Store(config.store, reading=reading)
 
 
+def store_place(home: Home, config: Config) -> Path | str:
+    """Where the store is: a file of SQLite, or the URL of PostgreSQL.
+
+    Raises:
+        ConfigurationInvalid: the line to it is not checked, as is required.
+    """
+    if config.store == "sqlite":
+        return home.state / "store.db"
+    require_encrypted_line(config.store, config.site.tls)
+    return config.store
+
+
+def vault_of(home: Home, config: Config, keys: Keys) -> Vault:
+    """The keys of what is in the store.
+
+    Raises:
+        ConfigurationInvalid: the key of the site cannot be used.
+    """
+    return keys.vault if config.store == "sqlite" else Vault.of_site(_read(site_key_file(home, config)))
+
+
+def require_own_store(connection: Connection, vault: Vault, home: Home, config: Config) -> None:
+    """Refuses a database that is of another site key.
+
+    Raises:
+        ConfigurationInvalid: it is.
+    """
+    if config.store == "sqlite":
+        return
+    found = connection.execute(select(site.c.value).where(site.c.name == "key")).scalar()
+    if found != vault.digest("site", b"key"):
+        raise _of_another_key(site_key_file(home, config))
+
+
+def spooled(home: Home) -> int:
+    """How many tokens and lines of the audit trail wait at this desk until the database of its site is back.
+
+    Raises:
+        StoreUnavailable: the spool cannot be read.
+    """
+    file = home.state / "spool.db"
+    if not file.exists():
+        return 0
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+            counts = [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("outbox", "audit")]  # noqa: S608  constants
+    except sqlite3.Error as error:
+        raise StoreUnavailable("the spool cannot be read", data={"file": str(file)}) from error
+    return sum(counts)
+
+
+def _of_another_key(file: Path) -> ConfigurationInvalid:
+    return ConfigurationInvalid(
+        "the database is of another site key: copy the one of the first desk",
+        data={"path": "site.key_file", "file": str(file)},
+    )
+
+
 async def _agree(store: Store, vault: Vault, file: Path) -> None:
     mine = sealed(vault, site, {"name": "key", "value": vault.digest("site", b"key")})
 
@@ -176,10 +247,7 @@ async def _agree(store: Store, vault: Vault, file: Path) -> None:
         else:
             return
     if found != mine["value"]:
-        raise ConfigurationInvalid(
-            "the database is of another site key: copy the one of the first desk",
-            data={"path": "site.key_file", "file": str(file)},
-        )
+        raise _of_another_key(file)
 
 
 def _make(file: Path) -> bool:

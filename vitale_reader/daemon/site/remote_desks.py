@@ -23,7 +23,7 @@ from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.site.incoming import Answering
 from vitale_reader.daemon.site.listener import SiteListener
 from vitale_reader.daemon.site.outgoing import Asking
-from vitale_reader.daemon.site.remote_readers import DeskTold, Names, SiteReaders, named
+from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, Names, SiteReaders, named
 from vitale_reader.daemon.site.rows import DeskRow, SiteRows, Wanted
 from vitale_reader.daemon.site.sealing import open_box, seal_for
 from vitale_reader.daemon.site.stations import Stations
@@ -70,6 +70,8 @@ class RemoteDesks:
         self._on_conflict = on_conflict
         self._version = 0
         self._copies = set[str]()
+        self._away_since = self._away_until = 0.0
+        self._told_status: DeskStatus | None = None
         self._changed = True
         self._news = SiteListener(url, look=self._look, away=self._away, concerned=self._concerned)
         self._asking = Asking(
@@ -195,12 +197,16 @@ class RemoteDesks:
             await self._tell()
         written = self._asking.names
         there, seen = await self._rows.look(written, beat=beat)
-        self._changed = self._changed or not there
+        if self._away_since > self._away_until:
+            self._away_until = time.time()
+        self._changed = self._changed or not there or self._told_status != self._status()
         if not self._stations.knows(seen.desks):
             await self._stations.refresh()
         if (own := seen.desks.get(self._station.id)) is not None:
             self._meet(own)
-        self._announce({station: row.told for station, row in seen.desks.items()})
+        # One that was removed from the site may go on telling: nobody hears it.
+        known = {station: row.told for station, row in seen.desks.items() if self._stations.knows((station,))}
+        self._announce(known)
         self._asking.hear(seen, written)
         self._asking.watch_readers()
         await self._answering.hear(seen)
@@ -216,7 +222,9 @@ class RemoteDesks:
             readers=self._desk.readers,
             version=self._station.version,
             host=socket.gethostname(),
+            status=self._status(),
         )
+        self._told_status = told.status
         try:
             found = await self._rows.tell(told, self._version)
         except StoreUnavailable:
@@ -239,7 +247,12 @@ class RemoteDesks:
         where = f"{row.told.host} since {time.strftime('%Y-%m-%d %H:%M:%SZ', time.gmtime(row.told.started))}"
         self._on_conflict(DaemonRunning(f"this station runs on {where}", variant="cloned", data=data))
 
+    def _status(self) -> DeskStatus:
+        return DeskStatus(listens=self._news.listens, away_since=self._away_since, away_until=self._away_until)
+
     def _away(self) -> None:
+        if self._away_since <= self._away_until:
+            self._away_since = time.time()
         self._announce({})
         self._asking.watch_readers()
         self._answering.away()

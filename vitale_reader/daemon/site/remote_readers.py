@@ -53,18 +53,14 @@ class DeskStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         listens: whether it hears notifications.
         clock_offset: seconds by which its clock is ahead of the database's.
-        spool: rows that it has kept by itself and not brought back yet.
         away_since: when it last lost the database, by its own clock in epoch seconds; 0 for never since its start.
-        away_until: when it had it back; 0 as long as it has not.
-        away_why: what was the matter then.
+        away_until: when it had it back.
     """
 
     listens: bool = False
     clock_offset: float = 0.0
-    spool: int = 0
     away_since: float = 0.0
     away_until: float = 0.0
-    away_why: str = ""
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.keystore.vault import Vault
-from vitale_reader.daemon.site.remote_readers import DeskTold, Names
+from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, Names
 from vitale_reader.daemon.store.notify import call
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import site_desks, site_requests, site_steps
@@ -127,10 +128,12 @@ class SiteRows:
         """
 
         def work(connection: Connection) -> DeskRow | None:
-            self._started = self._started or float(connection.execute(select(NOW)).scalar_one())
+            now = float(connection.execute(select(NOW)).scalar_one())
+            self._started = self._started or now
             found = self._take_place(connection)
             self._rival = found.incarnation if found is not None else self._rival
-            said = msgspec.structs.replace(told, started=self._started, rival=self._rival)
+            status = msgspec.structs.replace(told.status or DeskStatus(), clock_offset=round(time.time() - now, 1))
+            said = msgspec.structs.replace(told, started=self._started, rival=self._rival, status=status)
             sealed = self._vault.seal(
                 msgspec.json.encode(said), self._bound_to(self._station, self.incarnation, version)
             )

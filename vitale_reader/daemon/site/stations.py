@@ -19,6 +19,7 @@ from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.site.removals import barred
 from vitale_reader.daemon.site.sealing import public_key
 from vitale_reader.daemon.store.notify import call
 from vitale_reader.daemon.store.remembered import Remembered
@@ -61,6 +62,7 @@ class Stations:
         self._told: Told | None = None
         self._others: dict[str, Told] = {}
         self._telling = asyncio.Lock()
+        self._is_removed = False
 
     async def refresh(self) -> None:
         """Tells what is new here, and takes over what is new elsewhere.
@@ -69,10 +71,16 @@ class Stations:
             StoreUnavailable: the store does not answer.
         """
         await self.tell()
-        found = await self._store.run(self._table.read, needs="site")
+        found, removed = await self._store.run(
+            lambda connection: (self._table.read(connection), barred(connection, self._vault)), needs="site"
+        )
         if not found.trusted:
             return  # what was heard before holds: nobody can tell who is missing now
-        rows = [(row["station"], row["sealed"]) for row in found.rows if row["station"] != self._keys.station]
+        if self._keys.station in removed and not self._is_removed:
+            logger.error("this station was removed from its site: the other desks believe nothing of it any more")
+        self._is_removed = self._keys.station in removed
+        not_others = {self._keys.station, *removed}
+        rows = [(row["station"], row["sealed"]) for row in found.rows if row["station"] not in not_others]
         self._others = {
             station: heard for station, sealed in rows if (heard := self._open(station, sealed)) is not None
         }

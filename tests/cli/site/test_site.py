@@ -1,0 +1,266 @@
+"""``vitale-reader site``: how desks are, one that leaves, a backup and what its restore closes; in both languages."""
+
+import asyncio
+import json
+import stat
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import make_url
+
+from tests.posix import open_unix_connection
+from tests.postgres_server import PostgresServer
+from vitale_reader.cli.root import root
+from vitale_reader.daemon.app import running
+from vitale_reader.daemon.config import parse
+from vitale_reader.home import Endpoints, Home
+
+pytestmark = pytest.mark.posix
+
+SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
+
+Json = dict[str, Any]
+
+
+class Desks:
+    """The desks of a site, or a station that is alone, each with its home."""
+
+    def __init__(self, folder: Path, store: str) -> None:
+        self._folder = folder
+        self._store = store
+
+    def home(self, name: str) -> Home:
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        key = f'[site]\nkey_file = "{self._folder / "site.key"}"\n' if self._store != "sqlite" else ""
+        text = f'store = "{self._store}"\n[station]\nname = "{name}"\n{SETTINGS}{key}'
+        (folder / "config.toml").write_text(text, "utf-8")
+        (folder / "config.toml").chmod(0o600)
+        return Home.under(folder)
+
+    def serving(self, name: str) -> Any:
+        home = self.home(name)
+        return running(home, parse(home.config.read_text("utf-8")))
+
+    def run(self, *names: str, work: "Callable[[list[Endpoints]], Any] | None" = None) -> Any:
+        """Starts these desks, does the work, and stops them."""
+
+        async def main() -> Any:
+            async with AsyncExitStack() as stack:
+                endpoints = [await stack.enter_async_context(self.serving(name)) for name in names]
+                return await work(endpoints) if work is not None else None
+
+        return asyncio.run(main())
+
+    def command(self, name: str, *arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(root, [*arguments, "--home", str(self._folder / name)])
+        assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
+        return done.exit_code, done.output
+
+    def answer(self, name: str, *arguments: str) -> Json:
+        status, said = self.command(name, *arguments, "--json")
+        assert 0 == status, said
+        return dict(json.loads(said))
+
+
+async def call(endpoints: Endpoints, *calls: tuple[str, Json]) -> list[Json]:
+    """The answers of one session of the daemon's own user."""
+    assert endpoints.unix is not None
+    reader, writer = await open_unix_connection(endpoints.unix)
+    answers: list[Json] = []
+    opening = ("session.open", {"protocol": [1], "client": {"name": "test", "version": "1"}})
+    for number, (method, params) in enumerate((opening, *calls)):
+        message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        writer.write(json.dumps(message).encode() + b"\n")
+        while (answer := json.loads(await reader.readline())).get("id") != number:
+            pass
+        answers.append(answer)
+    writer.close()
+    await writer.wait_closed()
+    return answers[1:]
+
+
+def add(name: str) -> tuple[str, Json]:
+    return "clients.add", {"name": name, "scopes": ["identity"], "transports": ["unix"]}
+
+
+@pytest.fixture
+def site(tmp_path: Path, site_database: str) -> Desks:
+    return Desks(tmp_path, site_database)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Desks:
+    store = "sqlite" if request.param == "sqlite" else request.getfixturevalue("site_database")
+    return Desks(tmp_path, store)
+
+
+# ── status ──
+
+
+def test_how_the_desks_are(site: Desks) -> None:
+    def look(language: str) -> Json:
+        told = site.answer("left", "site", "status", "--language", language)
+        words = site.command("left", "site", "status", "--language", language)
+        return told | {"said": words[1]}
+
+    async def work(endpoints: list[Endpoints]) -> list[Json]:
+        for desk in endpoints:
+            await call(desk)
+        return [await asyncio.to_thread(look, language) for language in ("fr", "en")]
+
+    french, english = site.run("left", "right", work=work)
+    assert ["left", "right"] == sorted(desk["name"] for desk in french["desks"])
+    assert [True, True] == [desk["serves"] for desk in french["desks"]]
+    assert all(abs(desk["clock_offset"]) < 5 and desk["version"] and desk["host"] for desk in french["desks"])
+    assert all(desk["last_row"] >= 1 for desk in french["desks"])
+    assert abs(french["clock_offset"]) < 5
+    assert 0 == french["here"]["spooled"]
+    assert french["here"]["station"] in {desk["station"] for desk in french["desks"]}
+    assert "en service" in french["said"]
+    assert "serves" in english["said"]
+    stopped = site.answer("left", "site", "status")
+    assert [False, False] == [desk["serves"] for desk in stopped["desks"]]
+
+
+def test_a_station_alone_is_of_no_site(tmp_path: Path) -> None:
+    desks = Desks(tmp_path, "sqlite")
+    desks.run("alone")
+    assert 2 == desks.command("alone", "site", "status")[0]
+
+
+# ── remove ──
+
+
+def test_a_removed_desk_is_heard_by_nobody_and_does_not_come_back(site: Desks) -> None:
+    async def keys(endpoints: list[Endpoints]) -> set[str]:
+        (answer,) = await call(endpoints[0], ("station.keys", {}))
+        return {key["kid"] for key in answer["result"]["jwks"]["keys"]}
+
+    own = site.run("left", work=keys)
+    site.run("right")
+    assert len(own) < len(site.run("left", work=keys)), "the keys of the other desk are believed"
+    before = site.answer("left", "site", "status")
+    (right,) = (desk["station"] for desk in before["desks"] if desk["name"] == "right")
+    assert site.answer("left", "site", "remove", right)["known"]
+    assert own == site.run("left", work=keys)
+    site.run("right")  # it has the key of the site, and tells its keys again
+    assert own == site.run("left", work=keys)
+    assert [right] == site.answer("left", "site", "status")["removed"]
+
+
+def test_a_desk_does_not_remove_itself(site: Desks) -> None:
+    site.run("left")
+    station = site.answer("left", "site", "status")["here"]["station"]
+    assert 2 == site.command("left", "site", "remove", station)[0]
+
+
+# ── backup and restore ──
+
+
+def test_a_backup_is_private_whole_and_never_over_another(either: Desks, tmp_path: Path) -> None:
+    async def work(_: list[Endpoints]) -> Json:
+        return await asyncio.to_thread(either.answer, "desk", "site", "backup", str(tmp_path / "one"))
+
+    told = either.run("desk", work=work)
+    file = tmp_path / "one"
+    assert (str(file), file.stat().st_size) == (told["file"], told["bytes"])
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+    assert 2 == either.command("desk", "site", "backup", str(file))[0]
+    assert ["one"] == [one.name for one in tmp_path.iterdir() if "one" in one.name]
+
+
+def test_a_restore_closes_what_it_does_not_know(either: Desks, tmp_path: Path) -> None:
+    async def pair(endpoints: list[Endpoints]) -> list[str]:
+        answers = await call(endpoints[0], add("kept"), add("gone"))
+        return [answer["result"]["client_id"] for answer in answers]
+
+    kept, gone = either.run("desk", work=pair)
+    either.answer("desk", "site", "backup", str(tmp_path / "one"))
+
+    async def revoke(endpoints: list[Endpoints]) -> None:
+        await call(endpoints[0], ("clients.revoke", {"client_id": gone}), add("later"))
+
+    either.run("desk", work=revoke)
+    done = either.answer("desk", "site", "restore", str(tmp_path / "one"), "--reason", "a disk died")
+    assert ([gone], True) == (done["revoked"], done["revocations_known"])
+
+    async def listed(endpoints: list[Endpoints]) -> dict[str, bool]:
+        (answer,) = await call(endpoints[0], ("clients.list", {}))
+        return {client["client_id"]: client.get("revoked_at") is None for client in answer["result"]["clients"]}
+
+    assert {kept: True, gone: False} == either.run("desk", work=listed)
+    trail = [json.loads(line) for line in either.command("desk", "audit", "export")[1].splitlines()]
+    assert "a disk died" in {line.get("reason") for line in trail}
+    assert 0 == either.command("desk", "audit", "verify")[0]
+
+
+@pytest.mark.parametrize(("options", "revoked"), [((), True), (("--trust-clients",), False)])
+def test_without_the_store_before_every_client_is_revoked_unless_told(
+    tmp_path: Path, options: tuple[str, ...], revoked: bool
+) -> None:
+    desks = Desks(tmp_path, "sqlite")
+
+    async def pair(endpoints: list[Endpoints]) -> str:
+        (answer,) = await call(endpoints[0], add("one"))
+        return str(answer["result"]["client_id"])
+
+    client = desks.run("desk", work=pair)
+    desks.answer("desk", "site", "backup", str(tmp_path / "one"))
+    for file in (tmp_path / "desk" / "state").glob("store.db*"):
+        file.unlink()
+    done = desks.answer("desk", "site", "restore", str(tmp_path / "one"), "--reason", "the disk died", *options)
+    assert ([client] if revoked else [], False) == (done["revoked"], done["used_known"])
+
+
+def test_nothing_is_restored_under_a_daemon(either: Desks, tmp_path: Path) -> None:
+    either.run("desk", "other")
+    either.answer("desk", "site", "backup", str(tmp_path / "one"))
+
+    async def work(_: list[Endpoints]) -> tuple[int, str]:
+        arguments = ("site", "restore", str(tmp_path / "one"), "--reason", "x", "--json")
+        return await asyncio.to_thread(either.command, "desk", *arguments)
+
+    status, said = either.run("desk", work=work)
+    assert (1, "daemon_running") == (status, json.loads(said)["error"]["reason"])
+
+
+def test_nothing_is_restored_while_another_desk_serves(site: Desks, tmp_path: Path) -> None:
+    site.run("left", "right")
+    site.answer("left", "site", "backup", str(tmp_path / "one"))
+
+    async def work(_: list[Endpoints]) -> tuple[int, str]:
+        return await asyncio.to_thread(site.command, "left", "site", "restore", str(tmp_path / "one"), "--reason", "x")
+
+    status, said = site.run("right", work=work)
+    assert 2 == status
+    assert "stop them first" in said
+
+
+@pytest.mark.parametrize("content", [b"", b"no backup at all", b"SQLite format 3\0" + b"x" * 500, b"PGDMP"])
+def test_what_is_no_backup_changes_nothing(either: Desks, tmp_path: Path, content: bytes) -> None:
+    either.run("desk")
+    before = either.command("desk", "audit", "export")[1]
+    (tmp_path / "bad").write_bytes(content)
+    assert 0 != either.command("desk", "site", "restore", str(tmp_path / "bad"), "--reason", "x")[0]
+    assert before == either.command("desk", "audit", "export")[1]
+
+
+def test_the_password_of_the_database_is_no_argument_and_in_no_error(
+    site: Desks, tmp_path: Path, postgres: PostgresServer, site_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.run("left")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "pg_dump").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\necho failed >&2\nexit 1\n')
+    (tools / "pg_dump").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tools), prepend=":")
+    status, said = site.command("left", "site", "backup", str(tmp_path / "one"))
+    password = make_url(site_database).password or ""
+    assert 1 == status
+    assert password not in (tmp_path / "arguments").read_text() + said
+    assert not (tmp_path / "one").exists()

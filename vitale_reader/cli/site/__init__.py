@@ -1,0 +1,4 @@
+"""``vitale-reader site``: the site and its database.
+
+For other rooms: ``group``.
+"""

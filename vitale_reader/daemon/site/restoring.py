@@ -1,0 +1,93 @@
+"""Restores the store of a station or of a site: the steps in their order, with no daemon at it."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, inspect
+
+from vitale_protocol.errors import LocalMisuse, StoreUnavailable
+from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.site import backup
+from vitale_reader.daemon.site.opening import (
+    anchor_file,
+    look_into,
+    open_keys,
+    require_own_store,
+    store_place,
+    vault_of,
+)
+from vitale_reader.daemon.site.upkeep import desks_alive
+from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.tables import clients, site_desks
+from vitale_reader.home import Home
+
+__all__ = ["restore"]
+
+T = TypeVar("T")
+
+
+def restore(home: Home, config: Config, file: Path, *, reason: str, trust_clients: bool, at: float) -> backup.Restored:
+    """Puts a backup in the place of the store, and closes what is unknown since.
+
+    Raises:
+        LocalMisuse: the file is no backup of this store, or desks of the site serve still.
+        ConfigurationInvalid: the backup is of another site's key.
+        StoreUnavailable: the store cannot be written.
+        ToolMissing: a tool of PostgreSQL is not installed.
+    """
+    keys = open_keys(home, config, clock=lambda: at)
+    remembered = Remembered.read(anchor_file(home, config))
+
+    def run(work: Callable[[Connection], T], *, prepare: bool = False) -> T:
+        store, _ = look_into(home, config, keys, reading=False)
+
+        async def once() -> T:
+            try:
+                if prepare:  # the backup may be of a version before
+                    await store.open()
+                return await store.run(work)
+            finally:
+                await store.close()
+
+        return asyncio.run(once())
+
+    vault = vault_of(home, config, keys)
+    try:
+        serve, before = run(
+            lambda connection: (
+                desks_alive(connection) if _has(connection, site_desks.name) and config.store != "sqlite" else (),
+                backup.former(connection, vault, remembered) if _has(connection, clients.name) else None,
+            )
+        )
+    except StoreUnavailable:  # damaged or empty: there is nothing that it could tell
+        serve, before = (), None
+    if serve:
+        raise LocalMisuse(f"desks of the site serve still, stop them first: {', '.join(serve)}")
+    backup.put_back(store_place(home, config), file)
+    chain = Chain(
+        vault, keys.station, remembered=remembered, dialect="sqlite" if config.store == "sqlite" else "postgresql"
+    )
+
+    def close(connection: Connection) -> backup.Restored:
+        require_own_store(connection, vault, home, config)
+        return backup.restored(
+            connection,
+            vault,
+            remembered,
+            chain=chain,
+            before=before,
+            trust_clients=trust_clients,
+            at=at,
+            reason=reason,
+        )
+
+    done = run(close, prepare=True)
+    remembered.write()
+    return done
+
+
+def _has(connection: Connection, table: str) -> bool:
+    return inspect(connection).has_table(table)
