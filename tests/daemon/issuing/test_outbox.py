@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable
@@ -21,6 +21,7 @@ from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit
+from vitale_reader.daemon.store.tables import outbox as outbox_table
 
 NOW = 1_800_000_000.0
 ENTRY = Entry(at=NOW, action="presentation.request", outcome="ok", client_id="c", medium="vitale-card", reader="r")
@@ -214,5 +215,34 @@ def test_a_store_that_is_damaged_in_its_middle_is_set_aside_whole(world: World) 
             await outbox.put(token(1), client_id="c", presentation="p1", entry=ENTRY)
         (aside,) = world.file.parent.glob("store.db.corrupt-*Z")
         assert aside.read_bytes() == bytes(content), "whoever mends such files wants it as it was"
+
+    run(work)
+
+
+@pytest.mark.parametrize("column", ["client_id", "presentation", "exp", "sealed", "seal"])
+def test_a_damaged_row_costs_that_row_only(world: World, column: str, caplog: pytest.LogCaptureFixture) -> None:
+    value = {"client_id": "c ", "exp": int(NOW) + 500}.get(column, b"damaged")
+
+    async def work() -> None:
+        async with world.open() as (outbox, store):
+            for number in range(3):
+                await outbox.put(token(number), client_id="c", presentation=f"p{number}", entry=ENTRY)
+            statement = update(outbox_table).where(outbox_table.c.jti == token(1).jti)
+            await store.run(lambda connection: connection.execute(statement.values({column: value})))
+            for _ in range(2):
+                assert await outbox.list("c") == (token(0), token(2))
+
+    run(work)
+    if column != "client_id":  # that client has no tokens, and is not asked for
+        assert caplog.text.count("it is refused") == 1
+
+
+def test_a_token_that_was_given_to_another_client_in_the_store_is_refused(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, store):
+            await outbox.put(token(1), client_id="local", presentation="p", entry=ENTRY)
+            theft = update(outbox_table).values(client_id="thief")
+            await store.run(lambda connection: connection.execute(theft))
+            assert await outbox.list("thief") == ()
 
     run(work)

@@ -1,4 +1,6 @@
-"""The station's database: tables, transactions, spool, audit trail.
+"""The station's database: tables, transactions, spool, audit trail, seals and time.
 
-For other rooms: ``audit``, ``chain``, ``notify``, ``reconcile``, ``spool``, ``store``, ``tables``, ``trail_pages``.
+For other rooms: ``audit``, ``bringing_forward``, ``chain``, ``clock``, ``inspection``, ``notify``, ``reconcile``,
+``remembered``, ``row_seals``, ``sealed_table``, ``spool``, ``store``, ``tables``,
+``trail_pages``.
 """
