@@ -14,14 +14,18 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, delete, insert, inspect, text
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.keystore.keys import Keys
-from vitale_reader.daemon.store import schema
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store import schema, tables
+from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.inspection import inspect as inspect_rows
+from vitale_reader.daemon.store.remembered import Anchor, Remembered
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import REVISION, metadata
 from vitale_reader.home import Home
@@ -148,6 +152,8 @@ def test_a_start_on_tables_of_today_loads_no_alembic(tmp_path: Path) -> None:
     program = """
 import asyncio, sys
 from pathlib import Path
+from vitale_reader.daemon.store.inspection import inspect as inspect_rows
+from vitale_reader.daemon.store.remembered import Anchor, Remembered
 from vitale_reader.daemon.store.store import Store
 async def main():
     store = Store(Path(sys.argv[1]))
@@ -160,3 +166,73 @@ print(sorted({"alembic", "mako", "psycopg", "keyring"} & set(sys.modules)))
     command = [sys.executable, "-c", program, str(tmp_path / "store.db")]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     assert answer.stdout == "[]\n"
+
+
+VAULT = Vault.of_site(b"k" * 32)
+
+
+def forward(place: Path | str, remembered: Remembered) -> None:
+    async def main() -> None:
+        store = Store(place)
+        await store.open()
+        try:
+            await bring_forward(store, VAULT, remembered)
+        finally:
+            await store.close()
+
+    asyncio.run(main())
+
+
+def of_before(connection: Connection) -> None:
+    """Rows as they were before they bore seals."""
+    connection.execute(
+        insert(tables.clients),
+        {"client_id": "c", "name": "Old", "scopes": "nir", "transports": "unix", "origins": "", "created_at": 1.0},
+    )
+    rows = [
+        {"jti": f"{number:06}", "client_id": "c", "presentation": str(number), "exp": 2_000_000_000, "sealed": b"s"}
+        for number in range(2_500)
+    ]
+    connection.execute(insert(tables.outbox), rows)
+
+
+def faults(connection: Connection) -> list[str]:
+    return [f"{fault.table} {fault.why}" for fault in inspect_rows(connection, VAULT, Remembered())]
+
+
+def test_rows_of_before_are_sealed_in_pieces_and_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    place = tmp_path / "store.db"
+    on(place, of_before)
+    assert on(place, faults) != []
+    with caplog.at_level("INFO"):
+        forward(place, Remembered())
+    told = [record.getMessage() for record in caplog.records if "outbox" in record.getMessage()]
+    assert told == [f"{count} rows of outbox were brought forward" for count in (1_000, 2_000, 2_500)]
+    assert on(place, faults) == []
+
+
+@pytest.mark.parametrize(
+    ("anchor", "believed"), [(None, False), (Anchor(number=3, mac="00"), True)], ids=["a new desk", "a desk of before"]
+)
+def test_a_site_is_brought_forward_by_a_desk_that_used_it_before(
+    site_database: str, anchor: Anchor | None, believed: bool
+) -> None:
+    on(site_database, of_before)
+    forward(site_database, Remembered(anchor=anchor))
+    assert (on(site_database, faults) == []) == believed
+    forward(site_database, Remembered(anchor=Anchor(number=3, mac="00")))
+    assert on(site_database, faults) == [], "a desk of before can do it still"
+
+
+def test_rows_that_turn_up_later_are_not_brought_forward(site_database: str) -> None:
+    """Whoever removes the heads, and with them the note that it was done, has nothing sealed by that."""
+    remembered = Remembered(anchor=Anchor(number=3, mac="00"))
+    forward(site_database, remembered)
+
+    def plant(connection: Connection) -> None:
+        connection.execute(delete(tables.table_heads))
+        of_before(connection)
+
+    on(site_database, plant)
+    forward(site_database, remembered)
+    assert {"clients missing", "outbox changed"} <= set(on(site_database, faults))

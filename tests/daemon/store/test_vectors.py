@@ -42,6 +42,7 @@ from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain, Entry, Verified
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.remembered import Remembered, read_anchor
+from vitale_reader.daemon.store.row_seals import sealed
 from vitale_reader.daemon.store.store import Store
 
 NOW = 1_800_000_000.0
@@ -57,7 +58,7 @@ def vectors(name: str) -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name("vectors").joinpath(f"{name}.toml").read_text("utf-8"))
 
 
-KEYS, ROWS, SITE = vectors("keys"), vectors("rows"), vectors("site")
+KEYS, ROWS, SITE, SEALS = vectors("keys"), vectors("rows"), vectors("site"), vectors("seals")
 VAULT = Vault.of_site(bytes.fromhex(KEYS["keys"]["site"]))
 
 
@@ -326,6 +327,37 @@ def test_a_sealed_opposition_list(tmp_path: Path) -> None:
             True,
             False,
         ]
+
+    with_store(tmp_path / "store.db", work)
+
+
+SEALED = {
+    "clients": row(SEALS["client"]),
+    "outbox": row(ROWS["outbox"], "token"),
+    "contexts": row(ROWS["context"], "identifiant", "token", "date_fin_validite"),
+    "seen": SEALS["used"],
+    "opposition_lists": row(ROWS["opposition"]["list"]),
+    "site": SITE["site"],
+    "stations": row(SITE["station"], "kid"),
+}
+
+
+@pytest.mark.parametrize("table", SEALED)
+def test_the_seal_of_a_row(table: str) -> None:
+    assert VAULT.rows.hex() == SEALS["keys"]["site"]
+    assert sealed(VAULT, tables.metadata.tables[table], SEALED[table])["seal"].hex() == SEALS["seals"][table]
+
+
+def test_a_table_with_its_head(tmp_path: Path) -> None:
+    client = SEALED["clients"] | {"seal": bytes.fromhex(SEALS["seals"]["clients"])}
+    head = SEALS["head"] | {name: bytes.fromhex(SEALS["head"][name]) for name in ("rows", "seal")}
+
+    async def work(store: Store) -> None:
+        await put(store, tables.clients, client)
+        await put(store, tables.table_heads, head)
+        access = Access(store, VAULT, clock=lambda: NOW)
+        await access.open()
+        assert access.authenticate(Peer(transport="unix"), KEYS["credential"]["secret"]).client_id == "client-1"
 
     with_store(tmp_path / "store.db", work)
 

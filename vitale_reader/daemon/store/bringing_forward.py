@@ -40,10 +40,13 @@ async def bring_forward(store: Store, vault: Vault, remembered: Remembered) -> N
         StoreUnavailable: the store does not take it; what was done stays done, and the rest is done the next time.
     """
     if not remembered.knows(DONE) and not await store.run(_done):
-        if await store.run(lambda connection: connection.dialect.name) == "sqlite" or remembered.knows_store:
+        if remembered.knows_store or await store.run(lambda connection: connection.dialect.name) == "sqlite":
             for table in SEALED:
                 await _seal(store, vault, table)
-        await store.run(lambda connection: _finish(connection, vault))
+        if await store.run(_unsealed):
+            logger.error("rows of a version before are in the store: start first a desk that used it then")
+        else:
+            await store.run(lambda connection: _finish(connection, vault))
     for table in HEADED:
         await store.run(SealedTable(table, vault, remembered).establish)
         remembered.saw_revision(name_of(table), 0)
@@ -72,6 +75,10 @@ async def _seal(store: Store, vault: Vault, table: Table) -> None:
 
 def _done(connection: Connection) -> bool:
     return connection.execute(select(table_heads.c.name).where(table_heads.c.name == DONE)).first() is not None
+
+
+def _unsealed(connection: Connection) -> bool:
+    return any(connection.execute(select(table).where(table.c.seal.is_(None)).limit(1)).first() for table in SEALED)
 
 
 def _finish(connection: Connection, vault: Vault) -> None:
