@@ -15,6 +15,8 @@ FOLDERS = [
     "firmware-sim",
     "vitale_reader/cli",
     "vitale_reader/resolvers",
+    "vitale_reader/daemon/arbitration",
+    "vitale_reader/client",
     "examples",
     "docs",
 ]

@@ -1,4 +1,4 @@
-"""Where a client finds its daemon, and how it makes sure, over TLS, that it is the one that it was paired with."""
+"""Address of the client's daemon, and the check over TLS that it is the one of the pairing."""
 
 import contextlib
 import hashlib

@@ -437,8 +437,8 @@ class Connection:
         Args:
             reader: its id.
             timeout: seconds to wait; without end by default.
-            once_watching: called once, when nothing that happens from then on can be missed: the place to ask for the
-                withdrawal, since a quick hand may have changed the medium before this call looks.
+            once_watching: called once, when no later event can be missed. Ask for the withdrawal there: a quick hand
+                may have changed the medium before this call looks.
 
         Raises:
             PresentationTimeout: something lies there still; the variant is ``left``.
@@ -480,7 +480,7 @@ class Connection:
         return time.perf_counter() - before
 
     async def session(self) -> SessionOpened:
-        """What the daemon said when the session was opened: this client's id and scopes, limits, keys."""
+        """Answer of the daemon to the opening of the session: this client's id and scopes, limits, keys."""
         _, opened = await self._transport.open()
         return opened
 

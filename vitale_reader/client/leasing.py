@@ -52,7 +52,7 @@ class LeaseFacts:
 
     @property
     def reader(self) -> str:
-        """The reader's id."""
+        """Id of the reader that holds the card."""
         return self.state.reader
 
     @property
@@ -84,8 +84,8 @@ class Lease(LeaseFacts):
         ``61xx`` and ``6Cxx`` are for the caller to handle.
 
         Raises:
-            CardError: the card answered one of them with an error, at which the series stopped: ``data["sw"]`` is the
-                status word, ``data["index"]`` which of them it was.
+            CardError: the card answered one of them with an error, at which the series stopped. ``data["sw"]`` is the
+                status word, ``data["index"]`` the number of the command.
             LeaseExpired: the lease has ended; ``data["why"]`` says how.
             DaemonUnreachable: the connection was lost, and the lease with it.
         """

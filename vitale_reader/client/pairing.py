@@ -1,4 +1,4 @@
-"""What a client keeps of its pairing: its certificate and key, and the digest of the one daemon that it trusts."""
+"""Client's half of a pairing: its certificate and key, and the digest of the one daemon that it trusts."""
 
 import os
 from pathlib import Path
@@ -37,7 +37,7 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     credential: str | None = None
 
     def __repr__(self) -> str:
-        """Without any secret."""
+        """Representation without any secret."""
         return f"Pairing(client_id={self.client_id!r}, address={self.address!r})"
 
     @classmethod

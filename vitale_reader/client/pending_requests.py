@@ -147,7 +147,7 @@ class PendingRequests:
         return found
 
     async def verify(self, token: str, nonce: str) -> Claims:
-        """What a token says.
+        """Returns the claims of a token.
 
         Raises:
             TokenInvalid: it does not verify, or was seen before.
@@ -188,7 +188,7 @@ class PendingRead(Generic[T]):
 
     @property
     def done(self) -> bool:
-        """Whether ``result()`` returns or raises at once."""
+        """True if ``result()`` returns or raises at once."""
         return self._started().done()
 
     def cancel(self) -> None:

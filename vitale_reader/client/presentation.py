@@ -1,4 +1,4 @@
-"""What a read gives: one verified token with what it says, and the small typed values around it."""
+"""Result of a read: one verified token with its claims, and the small typed values around it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,22 +26,22 @@ class Presentation:
     claims: Claims = field(repr=False)
 
     def __repr__(self) -> str:
-        """Without personal data."""
+        """Representation without personal data."""
         return f"<Presentation {self.medium} {self.proof.method} origin={self.origin} jti={self.claims.jti}>"
 
     @property
     def jti(self) -> str:
-        """The token's identifier."""
+        """Identifier of the token."""
         return self.claims.jti
 
     @property
     def medium(self) -> Medium:
-        """What was presented."""
+        """Medium that was presented."""
         return self.claims.medium
 
     @property
     def proof(self) -> Proof:
-        """How we know; ``proof.verified`` is true only where a signature or a service vouched for the data."""
+        """Proof of the data; ``proof.verified`` is true only where a signature or a service vouched for them."""
         return self.claims.proof
 
     @property
@@ -61,7 +61,7 @@ class Presentation:
 
     @property
     def delegate(self) -> str | None:
-        """Who presented the application for the patient; None where that was the patient."""
+        """Person who presented the application for the patient; None where that was the patient."""
         return self.claims.delegate
 
     @property

@@ -34,7 +34,7 @@ FIRST_DELAY, LONGEST_DELAY = 0.01, 0.5
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """How to reach the daemon; ``connect()`` documents each."""
+    """Way to the daemon; ``connect()`` documents each member."""
 
     home: Home
     address: str | None = None
@@ -130,7 +130,7 @@ class ReconnectingTransport:
 
     @property
     def lost(self) -> bool:
-        """Whether there is no session now."""
+        """True if there is no session now."""
         return self._session is None or self._session.lost
 
     async def ask(self, method: str, params: Params, result: type[ResultT]) -> ResultT:

@@ -49,7 +49,7 @@ class SessionTransport(asyncio.Protocol):
 
     @property
     def lost(self) -> bool:
-        """Whether the connection has ended."""
+        """True if the connection has ended."""
         return self._gone.done() or self._session.state is State.CLOSED
 
     def call(self, method: str, params: Params, on_progress: OnProgress | None = None) -> Call:

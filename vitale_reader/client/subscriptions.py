@@ -1,4 +1,4 @@
-"""What comes for subscriptions: each token once, also across losses of the connection."""
+"""Presentations for subscriptions: each token once, also across losses of the connection."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ class Subscriptions:
             self._heard.setdefault(event.subscription, asyncio.Queue()).put_nowait(event)
 
     def close(self) -> None:
-        """Ends every subscription."""
+        """Ends every subscription of the connection."""
         self.hear(None)
 
     async def tokens(

@@ -76,7 +76,7 @@ class BlockingPendingRead(Generic[T]):
 
     @property
     def done(self) -> bool:
-        """Whether the read has ended: ``result()`` then waits no more."""
+        """True if the read has ended: ``result()`` then waits no more."""
         return self._started().done()
 
     def cancel(self) -> None:

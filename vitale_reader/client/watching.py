@@ -1,4 +1,4 @@
-"""Who hears of the readers: each watch gets every change once, also across a loss of the connection."""
+"""Watches of the readers: each gets every change once, also across a loss of the connection."""
 
 import asyncio
 import contextlib
@@ -49,7 +49,7 @@ class Watch:
         return [change for change in changes if self._apply(change)]
 
     def occupied(self, reader: str) -> bool:
-        """Whether something lies in a reader, as far as is known."""
+        """True if a medium is known to lie in a reader."""
         known = self._known.get(reader)
         return known is not None and known.state in {"present", "busy", "leased"}
 

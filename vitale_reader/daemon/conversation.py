@@ -31,7 +31,7 @@ RequestId = int | str
 
 
 class Connection(Protocol):
-    """What a transport gives to a conversation."""
+    """Interface of a transport for a conversation."""
 
     session: Session
     peer: Peer
@@ -44,7 +44,7 @@ class Connection(Protocol):
 
     @property
     def has_read_all(self) -> bool:
-        """Whether all that was sent has gone, as far as can be seen from here."""
+        """True if all data was sent, as far as can be seen from here."""
         ...
 
 
@@ -75,7 +75,7 @@ class Conversation:
         return self.connection.session.language
 
     def authenticated(self) -> Caller:
-        """Who speaks.
+        """Client that speaks.
 
         Raises:
             NotAuthenticated: the session is not open.
@@ -165,7 +165,7 @@ class Conversation:
 
     @property
     def has_read_all(self) -> bool:
-        """Whether nothing that was said is waiting still to be read."""
+        """True if no message waits still to be sent."""
         return self.connection.has_read_all
 
     def preview_frame(self, event: PreviewFrame) -> None:
@@ -199,14 +199,14 @@ class Conversations:
         self._open: dict[int, Conversation] = {}
 
     def begin(self, connection: Connection) -> Conversation:
-        """A connection begins."""
+        """Begins a conversation over a new connection."""
         self._last_number += 1
         conversation = Conversation(self._last_number, connection)
         self._open[conversation.number] = conversation
         return conversation
 
     def end(self, conversation: Conversation) -> None:
-        """A connection ended."""
+        """Ends the conversation of a closed connection."""
         conversation.ended = True
         self._open.pop(conversation.number, None)
 

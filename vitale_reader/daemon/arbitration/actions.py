@@ -32,7 +32,7 @@ Key = tuple[int, int | str]
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """What is waited for.
+    """Request or subscription that waits for a presentation.
 
     Attributes:
         key: names the wish, unique among those of its kind; it ends with its session.
@@ -45,7 +45,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     readers: frozenset[str] = frozenset()
 
     def fits(self, reader: Reader) -> bool:
-        """Whether a presentation at this reader could fulfil it."""
+        """True if a presentation at this reader could fulfil it."""
         return not self.media.isdisjoint(reader.media) and (not self.readers or reader.id in self.readers)
 
 
@@ -76,7 +76,7 @@ class ArmDriver(msgspec.Struct, frozen=True):
 
 
 class DisarmDriver(msgspec.Struct, frozen=True):
-    """Disarm a driver."""
+    """Order to disarm a driver."""
 
     driver: str
 
@@ -105,7 +105,7 @@ class Unread(msgspec.Struct, frozen=True):
 
 
 class NotifyProgress(msgspec.Struct, frozen=True):
-    """How this request or subscription gets on; ``problem`` and ``medium`` as those of a driver's ``Progress``."""
+    """Progress of a request or subscription; ``problem`` and ``medium`` as those of a driver's ``Progress``."""
 
     request: Pending
     step: Step

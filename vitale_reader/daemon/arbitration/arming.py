@@ -1,4 +1,4 @@
-"""What a driver has to be armed for, by who waits; pure."""
+"""Arming of a driver that follows from the waiting requests; pure."""
 
 from math import inf
 
@@ -10,7 +10,7 @@ __all__ = ["arm_for"]
 
 
 def arm_for(pending_requests: PendingRequests, media: frozenset[str], readers: frozenset[str]) -> Arm | None:
-    """What a driver with these media and readers is armed for; None where nobody waits for any of them.
+    """Returns the arming of a driver with these media and readers; None where no request waits for any of them.
 
     Only for readers that it has: names that clients made up never reach a driver. The deadline is that of the longest
     request of its kind so far: the driver is disarmed before it, when nobody waits any more.

@@ -7,30 +7,30 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
 1.  A presentation goes to at most one client: to the oldest waiting request that matches its medium and its reader,
     and where no request does, to a subscription.
 2.  A card that was in the slot before the request answers at once: it is read once more for each such request.
-3.  A request that was already waiting when the card came, and was not the oldest, is told to have the card removed and
+3.  A request that was already waiting when the card came, and was not the oldest, asks for the card to be removed and
     presented again.
-4.  Two media present for one request are not resolved by luck: ``ambiguous_medium`` with the choices, unless the
+4.  Two media present for one request are not resolved by chance: ``ambiguous_medium`` with the choices, unless the
     request named one reader.
-5.  A failed reading answers the oldest matching request, like a presentation would have; but a reader or a service
-    that goes away only delays it: the reading starts again when the reader is back.
+5.  A failed reading answers the oldest matching request, as a presentation would have. A reader or a service that goes
+    away only delays it: the reading starts again when the reader is back.
 6.  A request without any reader waits for ``GRACE_NEW`` seconds (drivers are starting), one that lost all its readers
     for ``GRACE_LOST``; then ``no_reader`` or ``reader_gone``.
 7.  A request ends once: by a presentation, an error, its deadline, its cancellation or the end of its session.
-8.  Drivers are armed only while a wish that matches is there, and only for readers that they have: names that clients
-    made up never reach a driver.
+8.  Drivers are armed only while a request or a subscription matches, and only for readers that they have. Reader names
+    that a client invents never reach a driver.
 9.  A one-time code (``apcv-qr``) answers one request. While it still lies there, or is shown again at the same reader,
-    it is no choice, is not ordered once more, and whoever waits is told to have a new one shown (``retry``,
-    ``replayed``); the new one is a presentation like any other. One that was given back, because it was sent to nobody,
-    counts as if it had not been presented.
+    it is no choice and is not ordered once more. A waiting request asks for a new one (``retry``, ``replayed``), which
+    is a presentation like any other. A code that was returned, because it was not sent, counts as if it had not been
+    presented.
 10. Subscriptions are served in turns: a presentation goes to the one that matches and was served longest ago.
-11. A subscription takes what comes: nothing is read once more for it, two media are two presentations, a failure is
-    told (to the one whose turn it would have been) and ends nothing, and it waits without a limit, with readers or
-    without, until it is ended or its session is.
-12. What lies in a leased reader is read when the lease has ended. Until then whoever waits for it is told so
-    (``retry``, ``reader_busy``).
-13. A presentation that was delivered to a request of another desk which turns out to be over goes to the oldest that
-    waited when it was delivered, or to a subscription; not while its reader is leased.
-14. Whoever waits for a reader that goes is told so (``retry``, ``reader_gone``).
+11. A subscription takes what comes: nothing is read once more for it, and two media are two presentations. A failure is
+    reported to the one whose turn it would have been, and ends nothing. A subscription waits without a limit, with
+    readers or without, until it or its session ends.
+12. What lies in a leased reader is read when the lease has ended. Until then waiting requests are notified (``retry``,
+    ``reader_busy``).
+13. A presentation delivered to a request of another desk that has ended is reassigned: to the oldest request that
+    waited at its delivery, or to a subscription. It is not reassigned while its reader is leased.
+14. Waiting requests are notified when their reader disappears (``retry``, ``reader_gone``).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -111,7 +111,7 @@ class Hub(msgspec.Struct):
 
     @property
     def next_deadline(self) -> float | None:
-        """When ``tick`` has something to do, in hub time."""
+        """Time at which ``tick`` has to be called, in hub time."""
         ends = [request.deadline for request in self._pending.waiting.values()]
         return min([*ends, *(end for end, _ in self._without_reader.values())], default=None)
 
@@ -135,7 +135,7 @@ class Hub(msgspec.Struct):
         return self._settle(now, [])
 
     def reader_added(self, reader: Reader, now: float) -> list[Action]:
-        """A reader came."""
+        """Takes a reader that a driver added."""
         self._slots[reader.id] = Slot(reader, now)
         return self._settle(now, [Announce("added", reader), *self._unknown_card(reader)], readers=True)
 
@@ -161,7 +161,7 @@ class Hub(msgspec.Struct):
         return self._settle(now, actions, readers=True)
 
     def reader_removed(self, reader_id: str, now: float) -> list[Action]:
-        """A reader went."""
+        """Forgets a reader that a driver removed."""
         slot = self._slots.get(reader_id)
         if slot is None:
             return []
@@ -298,7 +298,7 @@ class Hub(msgspec.Struct):
         return self._settle(now, [*([Refuse(ended, error)] if ended else []), *self._have_removed(slot)])
 
     def tick(self, now: float) -> list[Action]:
-        """Time has passed."""
+        """Acts on the time that has passed."""
         actions: list[Action] = []
         for request in list(self._pending.waiting.values()):
             if request.deadline <= now:
@@ -321,11 +321,11 @@ class Hub(msgspec.Struct):
         return [Announce("removed", reader)]
 
     def _lies_for(self, request: PendingRequest, slot: Slot) -> bool:
-        """Whether what lies there is of a medium that the request wants, at a reader that it wants."""
+        """True if the reader and the medium in it are wanted by the request."""
         return slot.occupied and slot.reader.medium in request.media and request.fits(slot.reader)
 
     def _present(self, request: PendingRequest, besides: Slot | None = None) -> list[Slot]:
-        """Where something lies that could answer the request; ``besides`` is where that is known already."""
+        """Returns the readers with a medium for the request; ``besides`` is one that is known already."""
         return [
             slot
             for slot in self._slots.values()
@@ -371,11 +371,11 @@ class Hub(msgspec.Struct):
         return NotifyProgress(pending, "retry", slot.reader.id, Problem(Replayed.reason))
 
     def _tell_leased(self, request: PendingRequest, slot: Slot) -> Action:
-        """Rule 12."""
+        """Notifies requests for a leased reader (rule 12)."""
         return NotifyProgress(request, "retry", slot.reader.id, Problem(ReaderBusy.reason))
 
     def _settle(self, now: float, actions: list[Action], *, readers: bool = False) -> list[Action]:
-        """What follows from the new state: who has no reader, if ``readers`` changed, and what to arm drivers for."""
+        """Returns the actions of the new state: requests without a reader, if ``readers`` changed, and armings."""
         if readers:
             self._watch_readers(self._pending.waiting.values(), now)
         for name, state in self._drivers.items():

@@ -2,14 +2,13 @@
 
 Rules (``docs/explanation/arbitration.md`` names the test of each):
 
-1.  A reader has one lease at most. Whoever acquires names the one that it believes current, or none; if that is not so,
-    the answer is ``lease_conflict``, which tells no more than that.
+1.  A reader has one lease at most. A client names the lease that it believes current, or none. If that is wrong, the
+    answer is ``lease_conflict``, without further details.
 2.  A lease is replaced by another session of the same client only: its name is of no use to other clients.
 3.  The time of a lease begins when the card is held, and can be renewed. A lease that is not renewed ends.
 4.  A lease ends with its session, with its card and with its reader, and is not taken up again by any of them.
-5.  An end is told to the holder once (``lease.ended``), but one that it asked for itself; to every later use of the
-    lease by this client the answer is ``lease_expired`` with the reason of the end, and to anybody else
-    ``lease_conflict``.
+5.  The holder is notified of an end once (``lease.ended``), unless it asked for it. Every later use of the lease by
+    this client is answered with ``lease_expired`` and the reason of the end, by other clients with ``lease_conflict``.
 6.  A driver that holds a card for nobody is told to let it go.
 """
 
@@ -69,14 +68,14 @@ class Lease(msgspec.Struct, kw_only=True, eq=False):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """What is remembered of a lease that ended."""
+    """Record of a lease that has ended."""
 
     client_id: str
     why: LeaseWhy
 
 
 class Leases:
-    """Who holds what.
+    """Leases held and awaited, by reader.
 
     Args:
         send: tells a driver something.
@@ -153,16 +152,16 @@ class Leases:
         self._let_go(lease, "released")
 
     def of(self, holder: Holder) -> int:
-        """How many leases a session has, or waits for."""
+        """Number of leases that a session has, or waits for."""
         return sum(lease.holder is holder for lease in self._current.values())
 
     def why(self, name: str) -> LeaseWhy | None:
-        """How a lease ended, if it did."""
+        """Reason for the end of a lease, if it has ended."""
         ended = self._ended.get(name)
         return ended.why if ended else None
 
     def leave(self, holder: Holder) -> None:
-        """A session ended."""
+        """Ends the leases of a session that ended."""
         for lease in [lease for lease in self._current.values() if lease.holder is holder]:
             self._let_go(lease, "client")
 
@@ -193,7 +192,7 @@ class Leases:
             self._end(lease, report.why)
 
     def removed(self, reader: str) -> None:
-        """A reader went."""
+        """Ends the lease of a removed reader."""
         if lease := self._current.get(reader):
             self._end(lease, "reader")
 
@@ -201,11 +200,11 @@ class Leases:
 
     @property
     def next_end(self) -> float:
-        """When ``tick`` has something to do."""
+        """Time at which ``tick`` has to be called."""
         return min((lease.ends for lease in self._current.values()), default=inf)
 
     def tick(self, now: float) -> None:
-        """Time has passed."""
+        """Acts on the time that has passed."""
         for lease in [lease for lease in self._current.values() if lease.ends <= now]:
             self._let_go(lease, "ttl")
 
@@ -233,5 +232,5 @@ class Leases:
 
 
 def expired(why: LeaseWhy) -> LeaseExpired:
-    """What the use of a lease is answered with that has ended so."""
+    """Error for the use of a lease that has ended so."""
     return LeaseExpired(f"the lease has ended: {why}", variant=why, data={"why": why})

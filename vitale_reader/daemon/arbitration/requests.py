@@ -1,9 +1,9 @@
-"""Who waits for presentations, and whose turn it is: requests, then subscriptions; pure.
+"""Queue of those that wait for presentations: requests, then subscriptions in turns; pure.
 
 Requests are served in the order in which they came. Subscriptions are served in turns: one that was served goes behind
 all others, so that none starves however many there are.
 
-Of a thousand programs most want the same: what is asked for with each event (who is next, what to arm for) is found by
+Of a thousand programs most want the same. The questions of each event (the next request, the arming) are answered by
 *kinds* of requests, of which there are few, and not by looking at each request.
 """
 
@@ -83,11 +83,11 @@ class PendingRequests(msgspec.Struct):
         return (pending for pending in self.waiting.values() if _matches(pending, reader, medium))
 
     def any_since(self, since: float, reader: Reader, medium: str | None) -> bool:
-        """Whether one of these requests came at that time or later."""
+        """True if one of these requests came at that time or later."""
         return any(_matches(kind.pending, reader, medium) and kind.newest.asked_at >= since for kind in self.kinds)
 
     def claimant(self, reader: Reader, medium: str | None = None) -> Pending | None:
-        """Whom a presentation at a reader goes to: any request before any subscription."""
+        """Receiver of a presentation at a reader: any request before any subscription."""
         oldest = min(
             (kind.oldest for kind in self.kinds if _matches(kind.pending, reader, medium)),
             key=lambda numbered: numbered[0],
@@ -98,7 +98,7 @@ class PendingRequests(msgspec.Struct):
         return next((pending for pending in self.subscribed.values() if _matches(pending, reader, medium)), None)
 
     def concerned(self, reader: Reader, medium: str | None = None) -> list[Pending]:
-        """Who is told what has to be done at a reader: all whom it would help; of the subscriptions, one is enough."""
+        """Requests to notify of an action needed at a reader; of the subscriptions, one is enough."""
         requests = list(self.requests(reader, medium))
         claimant = None if requests else self.claimant(reader, medium)
         return [*requests, *([claimant] if claimant else [])]

@@ -1,4 +1,4 @@
-"""What the hub knows of readers and drivers, and of what lies there."""
+"""State of readers and drivers in the hub, and of the media in them."""
 
 from hashlib import sha256
 
@@ -17,12 +17,12 @@ ONE_TIME = frozenset({"apcv-qr"})
 class Slot(msgspec.Struct):
     """A reader and what the hub knows of the medium in it.
 
-    ``since`` is when this presence began; ``answered`` whether the driver has reported an outcome for it; ``again``
-    whether one more reading was ordered whose outcome is still to come. ``broken``: the reader failed in a reading, and
-    is of no use until its driver says something new of it.
+    ``since`` is the beginning of this presence. ``answered`` is true once the driver has reported an outcome for it,
+    and ``again`` while one more reading was ordered. ``broken``: the reader failed in a reading, and is of no use until
+    a new report of its driver.
 
-    ``shown`` is the fingerprint of the one-time code that was read in this presence, empty where it was none; ``used``
-    that of the last one that was read at this reader and answered a request.
+    ``shown`` is the fingerprint of the one-time code that was read in this presence, empty where it was none. ``used``
+    is that of the last one that was read at this reader and answered a request.
     """
 
     reader: Reader
@@ -39,22 +39,22 @@ class Slot(msgspec.Struct):
 
     @property
     def spent(self) -> bool:
-        """Whether what lies there is a one-time code that has answered a request already."""
+        """True if the medium is a one-time code that has answered a request already."""
         return self.reader.medium in ONE_TIME and self.shown != b"" and self.shown == self.used
 
     @property
     def occupied(self) -> bool:
-        """Whether something lies there."""
+        """True if a medium lies there."""
         return self.reader.state in {"present", "busy", "leased"}
 
     @property
     def leased(self) -> bool:
-        """Whether a client has what lies there for its own commands."""
+        """True if a client holds the card for its own commands."""
         return self.reader.state == "leased"
 
     @property
     def usable(self) -> bool:
-        """Whether a presentation can be hoped for here."""
+        """True if a presentation is possible here."""
         return not self.broken and self.reader.state != "unavailable"
 
 
@@ -67,7 +67,7 @@ class DriverState(msgspec.Struct):
 
 
 def fingerprint(presentation: Presented) -> bytes:
-    """What a one-time code is known again by, so that its string need not be kept; empty for every other medium."""
+    """Fingerprint by which a one-time code is recognised, so that its string need not be kept; else empty."""
     if presentation.medium not in ONE_TIME:
         return b""
     return sha256(presentation.evidence.get("string", b"")).digest()

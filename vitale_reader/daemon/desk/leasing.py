@@ -71,15 +71,15 @@ class LeaseDesk:
         self._leases.release(lease)
 
     def why_ended(self, lease: Lease) -> LeaseWhy | None:
-        """How a lease ended, if it did."""
+        """Reason for the end of a lease, if it has ended."""
         return self._leases.why(lease.id)
 
     def of(self, holder: Holder) -> int:
-        """How many leases a session has, or waits for."""
+        """Number of leases that a session has, or waits for."""
         return self._leases.of(holder)
 
     def leave(self, holder: Holder) -> None:
-        """A session ended."""
+        """Ends the leases of a session that ended."""
         self._leases.leave(holder)
 
     # ── for drivers ──
@@ -93,11 +93,11 @@ class LeaseDesk:
             self._leases.unleased(driver, report)
 
     def removed(self, reader: str) -> None:
-        """A reader went."""
+        """Ends the lease of a removed reader."""
         self._leases.removed(reader)
 
     def stop(self) -> None:
-        """Ends every lease."""
+        """Ends every lease at the stop of the daemon."""
         self._leases.stop()
         if self._alarm is not None:
             self._alarm.cancel()

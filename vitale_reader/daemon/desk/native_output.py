@@ -1,8 +1,8 @@
-"""What native libraries print in a driver's process: a little of it reaches the log, through its formatter.
+"""Output of native libraries in a driver's process: a little of it reaches the log, through its formatter.
 
 Some print a line for each damaged picture, thirty a second (libjpeg: ``Corrupt JPEG data``, which many webcams cause
-all day long); others print why they are about to take the process down. So some lines a minute are told at debug, and
-the last ones are kept for the end of the process. The pipe is always emptied, or the printing would block.
+all day long). Others print the reason before they take the process down. So some lines a minute are logged at debug,
+and the last ones are kept for the end of the process. The pipe is always emptied, or the printing would block.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ LAST = 3
 
 
 class NativeOutput:
-    """What one process prints, from its start to its end.
+    """Output of one process, from its start to its end.
 
     Args:
         driver: its name.
@@ -56,7 +56,7 @@ class NativeOutput:
         self.hear(rest)
 
     def hear(self, line: bytes) -> None:
-        """Takes a line."""
+        """Takes a line of output."""
         text = "".join(one if one.isprintable() else " " for one in line.decode(errors="replace")).strip()[:LONGEST]
         if not text:
             return

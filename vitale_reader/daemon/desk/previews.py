@@ -39,15 +39,15 @@ class Viewer(Protocol):
 
     @property
     def has_read_all(self) -> bool:
-        """Whether nothing that it was sent waits still to be read."""
+        """True if no message waits still to be sent to it."""
         ...
 
     def preview_frame(self, event: PreviewFrame) -> None:
-        """A picture."""
+        """Sends a picture to the client."""
 
 
 class Want(msgspec.Struct):
-    """Who wants pictures how often, in seconds, and when the next one is due, of the loop's clock."""
+    """Order for pictures: its client, its interval in seconds, and the next one due, of the loop's clock."""
 
     viewer: Viewer
     every: float
@@ -55,7 +55,7 @@ class Want(msgspec.Struct):
 
 
 class Previews:
-    """Who wants pictures of which reader.
+    """Orders for pictures, by reader.
 
     Args:
         send: tells a driver something.
@@ -78,7 +78,7 @@ class Previews:
             self._order(reader, now)
 
     def leave(self, viewer: Viewer, now: float) -> None:
-        """A session ended."""
+        """Ends the orders of a session that ended."""
         for reader in list(self._wants):
             self.stop(viewer, reader, now)
 

@@ -1,4 +1,4 @@
-"""What a driver's report says: which reader it is about, and what of it may be logged."""
+"""Content of a driver's report: the reader that it is about, and the part that may be logged."""
 
 from vitale_drivers.base import (
     Failed,

@@ -1,8 +1,8 @@
 """A subscription, as its deliveries see it: what a request is answered with becomes a notification.
 
 Its nonce is in every token of it, from its first to its last. It ties a token to this subscription of this client, so
-that a token of another one is not taken for it; it does not say when the token was made. That is said by ``iat`` and
-``exp``, which the station signs, and a token is good for one use, by its ``jti``.
+that a token of another one is not taken for it. It does not date the token: ``iat`` and ``exp`` do, which the station
+signs, and a token is good for one use, by its ``jti``.
 """
 
 from typing import Protocol
@@ -36,11 +36,11 @@ class Subscriber(Protocol):
     def subscription_progress(
         self, subscription: str, step: Step, reader: str | None, problem: Problem | None, medium: str
     ) -> None:
-        """How a presentation gets on."""
+        """Notifies of the progress of a presentation."""
 
 
 class Subscription(msgspec.Struct, frozen=True, eq=False):
-    """What a session subscribed to, under which name."""
+    """Subscription of a session, under its name."""
 
     subscriber: Subscriber
     name: str
@@ -64,5 +64,5 @@ class Subscription(msgspec.Struct, frozen=True, eq=False):
     def progress(
         self, request: int | str, step: Step, reader: str | None, problem: Problem | None, medium: str
     ) -> None:
-        """How a presentation gets on."""
+        """Notifies of the progress of a presentation."""
         self.subscriber.subscription_progress(self.name, step, reader, problem, medium)

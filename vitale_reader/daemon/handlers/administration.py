@@ -27,7 +27,7 @@ __all__ = ["AdministrationCalls"]
 
 
 class AdministrationCalls:
-    """``clients.*`` and ``keys.*``."""
+    """Handlers of ``clients.*`` and ``keys.*``."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

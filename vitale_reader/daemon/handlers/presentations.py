@@ -30,7 +30,7 @@ SUBMISSION = 125.0
 
 
 class PresentationCalls:
-    """``presentation.*`` and ``presentations.*``."""
+    """Handlers of ``presentation.*`` and ``presentations.*``."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

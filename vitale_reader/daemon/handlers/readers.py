@@ -9,7 +9,7 @@ __all__ = ["ReaderCalls"]
 
 
 class ReaderCalls:
-    """``readers.*`` and ``preview.*``."""
+    """Handlers of ``readers.*`` and ``preview.*``."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

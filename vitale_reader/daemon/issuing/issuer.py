@@ -28,7 +28,7 @@ PartT = TypeVar("PartT", Assure, Beneficiaire)
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client asked for and may have: the token answers its ``nonce`` and says no more than ``scopes``."""
+    """Order for a token: it answers the client's ``nonce`` and contains no more than ``scopes``."""
 
     client_id: str
     nonce: str
@@ -133,7 +133,7 @@ class Issuer:
         self._trust = trust
 
     def interpret(self, presentation: Presented) -> Reading:
-        """What a presentation says by itself.
+        """Interprets a presentation by itself.
 
         Raises:
             SimulatedRefused: the medium is simulated and the station is not in ``simulated`` mode.
@@ -152,7 +152,7 @@ class Issuer:
         return reading
 
     def resolved(self, reading: Reading, resolution: Resolution) -> Reading:
-        """What a presentation says, once a service has vouched for it.
+        """Interprets a presentation that a service has vouched for.
 
         Raises:
             MixedOrigin: the medium and the service are not of the same origin, or not of one for this station.
@@ -239,7 +239,7 @@ def _context_claims(resolution: Resolution | None, scopes: Sequence[str]) -> dic
 
 
 def _payload_claims(presentation: Presented, scopes: Sequence[str]) -> dict[str, Any]:
-    """What a phone or a code said: as text where that is printable, so that it survives whatever it is pasted into."""
+    """Claims with the payload of a phone or a code: as text where printable, so that copying preserves it."""
     string = presentation.evidence.get("string") or presentation.evidence.get("code")
     if "payload" not in scopes or string is None:
         return {}

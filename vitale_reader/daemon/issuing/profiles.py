@@ -29,7 +29,7 @@ class Profiles(msgspec.Struct, frozen=True):
 
     @property
     def origins(self) -> dict[bytes, Origin]:
-        """Where what each of them reads comes from, by its label."""
+        """Origin of each profile, by its label."""
         return {profile.label.encode(): profile.origin for profile in self.parsed}
 
     def options(self, driver: str, options: Mapping[str, object]) -> Mapping[str, object]:

@@ -1,4 +1,4 @@
-"""What an application read itself, as a presentation: a keyboard-wedge imager's text, or the bytes of a code.
+"""Presentation of a code that an application read itself: a keyboard-wedge imager's text, or its bytes.
 
 The reader of such a presentation is none of the station's: its token says ``{"id": "submitted", "driver": "submit"}``.
 That it was presented here and now is the application's word, and not the station's observation.

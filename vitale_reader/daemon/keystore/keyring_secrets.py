@@ -27,7 +27,7 @@ NONCE_BYTES = 12  # AES-GCM, NIST SP 800-38D section 5.2.1.1
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands in the file instead of the secrets; of those, ``sealed`` is None."""
+    """Content of the file instead of the secrets; of those, ``sealed`` is None."""
 
     sealed: bytes | None = None
 

@@ -1,7 +1,7 @@
 """The station's own secrets: its identity, its signing keys with their rotation, and the keys of what it keeps.
 
-They live in ``state/station.json`` (0600), made at first start and written whole at each change; under a key of the
-operating system's keyring, if the station is configured so.
+They live in ``state/station.json`` (0600), made at first start and written whole at each change. The station may be
+configured to keep them under a key of the operating system's keyring.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PrivateJwk(msgspec.Struct, frozen=True):
-    """What is read of a private JWK (RFC 7518 section 6.2): numbers in base64url."""
+    """Members read of a private JWK (RFC 7518 section 6.2): numbers in base64url."""
 
     __repr__ = concealed
 
@@ -111,7 +111,7 @@ class Keys:
 
     @property
     def station(self) -> str:
-        """The station's UUID."""
+        """UUID of the station."""
         return self._opened.station
 
     @property

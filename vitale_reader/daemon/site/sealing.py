@@ -1,8 +1,8 @@
 """Sealing for one station of a site: only that station opens it, and only a station of the site can have made it.
 
-X25519 with a key of the sender's for one message, HKDF-SHA-256, AES-256-GCM. The digest of what the message is bound
-to, under the key of the site, goes into the derivation: whoever can write to the database, and knows the public key of
-a station, makes nothing that the station would open.
+X25519 with a key of the sender's for one message, HKDF-SHA-256, AES-256-GCM. The derivation includes a digest of the
+message's context under the key of the site. So a writer of the database that knows a station's public key makes nothing
+that the station would open.
 """
 
 import secrets
@@ -22,7 +22,7 @@ NONCE_BYTES = 12
 
 
 def public_key(private: bytes) -> bytes:
-    """What others need to seal for the holder of a private key."""
+    """Public key with which others seal for the holder of a private key."""
     return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 

@@ -1,4 +1,4 @@
-"""What Alembic runs for every migration: on the connection, and in the transaction, of whoever called it."""
+"""Environment of Alembic for every migration: the connection and the transaction of its caller."""
 
 from alembic import context
 

@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Makes them."""
+    """Creates the first tables."""
     op.create_table(
         "clients",
         sa.Column("client_id", sa.String(100), primary_key=True),

@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Adds three tables."""
+    """Adds the three tables of several desks."""
     op.create_table(
         "site_desks",
         sa.Column("station", sa.String(36), primary_key=True),
