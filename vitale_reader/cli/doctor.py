@@ -143,7 +143,7 @@ def _store(place: Home, home: Path | None) -> Iterator[Finding]:
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a look into the store found: whether it is as it was written, and how far the clock of this desk is off."""
+    """Findings in the store: its integrity, and the deviation of this desk's clock."""
 
     whole: bool
     offset: float

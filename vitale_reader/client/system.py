@@ -5,7 +5,7 @@ import sys
 __all__ = ["SLICE", "UNIX_SOCKETS"]
 
 UNIX_SOCKETS = sys.platform != "win32"
-"""Whether asyncio has Unix sockets here."""
+"""True if asyncio has Unix sockets here."""
 
 # Waiting without end cannot be interrupted by Ctrl-C on Windows; elsewhere it can, and costs nothing.
 SLICE = 0.2 if sys.platform == "win32" else None

@@ -26,7 +26,7 @@ MOST_REASON = 500
 @as_json
 @home_option
 def backup(file: Path, as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader site backup``."""
     from vitale_reader.daemon.site.backup import back_up
     from vitale_reader.daemon.site.opening import store_place
 
@@ -64,7 +64,7 @@ def backup(file: Path, as_json: bool, home: Path | None) -> None:
 @as_json
 @home_option
 def restore(file: Path, reason: str, trust_clients: bool, as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader site restore``."""
     from vitale_reader.daemon.lifecycle import exclusive
     from vitale_reader.daemon.site.restoring import restore as put_back
 

@@ -24,7 +24,7 @@ __all__ = ["remove", "status"]
 @as_json
 @home_option
 def status(as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader site status``."""
     from vitale_reader.daemon.site.opening import spooled
     from vitale_reader.daemon.site.upkeep import site_state
 
@@ -77,7 +77,7 @@ def status(as_json: bool, home: Path | None) -> None:
 @as_json
 @home_option
 def remove(station: str, as_json: bool, home: Path | None) -> None:
-    """The command."""
+    """Runs ``vitale-reader site remove``."""
     from vitale_reader.daemon.site.upkeep import remove_station
 
     of_site(home)

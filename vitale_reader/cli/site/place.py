@@ -1,4 +1,4 @@
-"""Where the station of a command is, and what its configuration says."""
+"""Place of a command's station, and its configuration."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
