@@ -1,4 +1,4 @@
-"""Where a station keeps its things, and how a client finds the daemon: the home folders and ``endpoints.json``."""
+"""Home folders of a station, and ``endpoints.json``, by which a client finds the daemon."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ APPLICATION = "vitale-reader"
 
 
 class TlsEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the TLS transport listens; ``sha256`` is the hex digest of the daemon's certificate in DER."""
+    """Address of the TLS transport; ``sha256`` is the hex digest of the daemon's certificate in DER."""
 
     host: str
     port: int
@@ -62,7 +62,7 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def socket(self) -> Path:
-        """The Unix socket."""
+        """Path of the Unix socket."""
         return self.run / "daemon.sock"
 
     @property

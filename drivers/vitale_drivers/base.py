@@ -14,8 +14,8 @@ Rules that every driver keeps (``contract.py`` checks them):
   insertion and a request. A phone that leaves an antenna before it was read was not presented: that is a ``Progress``
   (``retry``), and its next tap is the next presence. A locked phone is treated alike, for as long as it is locked.
 - Where cards can be leased, no other program and no reading comes between from ``Leased`` to ``Unleased``, and the
-  reader is shown as ``leased``. Each ``LeaseCommand`` is answered by one ``Leased``. A lease that was held ends with one
-  ``Unleased`` and then a reset of the card, however it ends. Readings due meanwhile follow afterwards.
+  reader is shown as ``leased``. Each ``LeaseCommand`` is answered by one ``Leased``. A lease that was held ends with
+  one ``Unleased`` and then a reset of the card, however it ends. Readings due meanwhile follow afterwards.
 - A device that is silent unless armed (an antenna, a camera) sees nothing before; what lies there comes when it is.
 - When the system service behind the devices goes away, ``Health`` reports it and the readers are removed. They are
   added again when it is back, without a restart of the driver.

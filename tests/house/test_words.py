@@ -13,10 +13,7 @@ FOLDERS = [
     "protocol",
     "drivers",
     "firmware-sim",
-    "vitale_reader/cli",
-    "vitale_reader/resolvers",
-    "vitale_reader/daemon/arbitration",
-    "vitale_reader/client",
+    "vitale_reader",
     "examples",
     "docs",
 ]
@@ -32,7 +29,7 @@ LONGEST = 30
 
 _WORD = re.compile(r"[\w'’-]+")
 _ITEM = re.compile(r"^\s*(?:[-*] |\d+\. |\*{0,2}[\w`./-]+(?: \([\w., ]+\))?: )")
-_LITERAL = re.compile(r"={4}|[├└]")
+_LITERAL = re.compile(r"={4}|[├└]|\|---")
 
 _OWNERS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -1,4 +1,4 @@
-"""Who may speak, and what they may ask for: paired clients, their credentials and their scopes."""
+"""Rights of clients: paired clients, their credentials and their scopes."""
 
 import asyncio
 import hashlib
@@ -33,7 +33,7 @@ MOST_CLIENTS = 500
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a transport knows of the other end, beyond doubt.
+    """Identity of the other end, as the transport proves it.
 
     Attributes:
         transport: how it came.
@@ -47,7 +47,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """An authenticated client."""
+    """Client that has authenticated, with its rights."""
 
     client_id: str
     name: str
@@ -191,7 +191,7 @@ class Access:
         return tuple(row.summary for row in rows)
 
     def speaks(self, client_id: str) -> bool:
-        """Whether a client may speak, here or at another desk of the site."""
+        """True if a client may speak, here or at another desk of the site."""
         return client_id == LOCAL_CLIENT or self._speaks(client_id)
 
     def _speaks(self, client_id: str) -> bool:
@@ -237,7 +237,7 @@ class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _administers(row: ClientRow) -> bool:
-    """Whether a row claims what only the daemon's own user may do; no daemon writes such a one."""
+    """True if a row claims what only the daemon's own user may do; no daemon writes such a one."""
     if "admin" not in row.scopes.split():
         return False
     logger.error("client %s claims administration in the store: it is refused", row.client_id)

@@ -65,7 +65,7 @@ PURGE_INTERVAL = 600.0
 
 
 class Station(msgspec.Struct, frozen=True, kw_only=True):
-    """What the station has before anything is presented: its secrets, its store, its clients, its audit trail."""
+    """Parts of the station that precede any presentation: its secrets, its store, its clients, its audit trail."""
 
     home: Home
     config: Config
@@ -88,7 +88,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Issuing(msgspec.Struct, frozen=True, kw_only=True):
-    """What makes tokens of presentations, and keeps them."""
+    """Parts that make tokens of presentations, and keep them."""
 
     profiles: Profiles
     resolver: GuardedResolver
@@ -171,7 +171,7 @@ async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], N
 
 
 def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:
-    """What ``vitale-reader serve`` does: the log to standard error, then ``serve``."""
+    """Runs ``vitale-reader serve``: logs to standard error, then serves."""
     journal.to_stderr(config.log.level)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(home, config, on_ready=on_ready))

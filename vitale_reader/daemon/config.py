@@ -190,8 +190,8 @@ class Site(Section):
             same string; ``degraded`` takes them. Cards and printed codes go on in both, kept at the station until the
             database is back, with the warning ``store_degraded``.
         tls: ``verify-full`` requires that every line to the database is encrypted and its server is checked, unless it
-            stays on this machine; ``none: …`` with a reason in plain words (ten characters or more) allows one that is
-            not, such as ``none: this line is inside the building's tunnel``.
+            stays on this machine. ``none: …`` with a reason in plain words (ten characters or more) allows an unchecked
+            one, such as ``none: this line is inside the building's tunnel``.
     """
 
     key_file: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] | None = None
@@ -244,7 +244,7 @@ def shown(config: Config) -> dict[str, Any]:
 
 
 def has_secrets(config: Config) -> bool:
-    """Whether something in the settings is masked when they are shown."""
+    """True if something in the settings is masked when they are shown."""
     return shown(config) != _plain(config)
 
 

@@ -24,7 +24,7 @@ MOST_BYTES = 1_048_576
 
 
 class FileAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may do what with a file of settings, besides its owner and root.
+    """Access of others to a file of settings, besides its owner and root.
 
     Attributes:
         file: the file.
@@ -53,7 +53,7 @@ class FileAccess(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationInvalid(how, variant="secrets_readable", data={"file": self.file, "path": "$"})
 
     def _changed_by_others(self) -> str:
-        """How others may change the settings, and the command that ends it; empty where they may not."""
+        """Way in which others may change the settings, and the command that ends it; empty where they may not."""
         if self.foreign:
             return f"another user owns the file: chown root {self.file}"
         if self.writable:
@@ -85,7 +85,7 @@ def read(file: Path) -> tuple[bytes, FileAccess]:
 
 
 def readable_by_others(file: Path) -> bool:
-    """Whether other users may read the file, if there is one.
+    """True if other users may read the file, if there is one.
 
     Raises:
         ConfigurationInvalid: it cannot be read.

@@ -28,7 +28,7 @@ WATCHING = 30.0
 def exclusive(home: Home, *, open_to_others: bool = False) -> Generator["Held"]:
     """Holds the home for this process; the kernel lets go of it when the process dies, however it dies.
 
-    Held are the state folder and the run folder, each by itself: two daemons may share one of them only, where one was
+    The state folder and the run folder are held each by itself. Two daemons may share one of them only, where one was
     started in a session (``XDG_RUNTIME_DIR``) and the other was not.
 
     Args:
@@ -69,7 +69,7 @@ class Held:
             self.look()
 
     def look(self) -> tuple[Path, ...]:
-        """What was removed or replaced since the home was taken; each is told once in the log."""
+        """Logs, once each, what was removed or replaced since the home was taken."""
         lost = tuple(place for lock in self._locks for place in _lost(lock))
         for place in lost:
             if place not in self._told:

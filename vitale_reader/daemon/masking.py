@@ -1,8 +1,9 @@
 """Masks the secrets among settings: what ``config show``, logs and errors may repeat, and what makes a file private.
 
 A secret is known by the name of its setting (``pin``, ``password``, ``token`` …, at any depth of a driver's or a
-plug-in's options), or by its form: the password in a URL, ``password=…`` in a text, the value after ``--pin``, a
-private key in PEM. A name that ends in ``file``, ``path``, ``url`` and the like says where a secret is, and is shown.
+plug-in's options), or by its form. Forms are the password in a URL, ``password=…`` in a text, the value after
+``--pin``, and a private key in PEM. A name that ends in ``file``, ``path``, ``url`` and the like names the place of a
+secret, and is shown.
 """
 
 import re

@@ -17,7 +17,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def file_limit() -> int:
-        """How many files and sockets this process may have open."""
+        """Number of files and sockets that this process may have open."""
         return MOST_FILES
 
     def raise_file_limit() -> None:
@@ -49,7 +49,7 @@ else:
     import resource
 
     def file_limit() -> int:
-        """How many files and sockets this process may have open."""
+        """Number of files and sockets that this process may have open."""
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return MOST_FILES if soft == resource.RLIM_INFINITY else min(soft, MOST_FILES)
 

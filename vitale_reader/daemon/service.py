@@ -29,7 +29,7 @@ class Service:
     # ── for transports ──
 
     def connected(self, connection: Connection) -> Conversation:
-        """A connection begins."""
+        """Begins a conversation over a new connection."""
         return self._services.conversations.begin(connection)
 
     def disconnected(self, conversation: Conversation) -> None:

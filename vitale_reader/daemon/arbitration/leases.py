@@ -9,7 +9,7 @@ Rules (``docs/explanation/arbitration.md`` names the test of each):
 4.  A lease ends with its session, with its card and with its reader, and is not taken up again by any of them.
 5.  The holder is notified of an end once (``lease.ended``), unless it asked for it. Every later use of the lease by
     this client is answered with ``lease_expired`` and the reason of the end, by other clients with ``lease_conflict``.
-6.  A driver that holds a card for nobody is told to let it go.
+6.  A driver that holds a card without a lease is ordered to release it.
 """
 
 from collections import OrderedDict

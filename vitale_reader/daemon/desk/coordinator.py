@@ -84,7 +84,7 @@ class Requester(delivery.Client, Protocol):
 
 
 class Watcher(Protocol):
-    """Who hears of readers.
+    """Receiver of the changes of readers.
 
     Attributes:
         number: as above.
@@ -123,11 +123,11 @@ class Coordinator:
 
     @property
     def readers(self) -> tuple[Reader, ...]:
-        """The readers now."""
+        """Readers of this desk now."""
         return self._hub.readers
 
     def load(self, client: Client) -> int:
-        """How many requests, subscriptions and leases of a session there are."""
+        """Number of requests, subscriptions and leases of a session."""
         requests = sum(asked.client is client for asked in (*self._asked.values(), *self._delivering.values()))
         subscriptions = sum(session == client.number for session, _ in self._subscriptions)
         return requests + subscriptions + self.leases.of(client)
@@ -227,7 +227,7 @@ class Coordinator:
         self._previews.stop(client, reader, self._now())
 
     def leave(self, client: Client) -> None:
-        """A session ended."""
+        """Ends all that belongs to a session that ended."""
         self.unwatch(client)
         self._previews.leave(client, self._now())
         self.leases.leave(client)

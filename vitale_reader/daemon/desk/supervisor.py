@@ -71,7 +71,7 @@ UNKNOWN_MEDIUM = Problem(MediumUnsupported.reason, "driver")
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
-    """How patient the supervisor is, in seconds.
+    """Time limits of the supervisor, in seconds.
 
     Attributes:
         interval: between two pings, while the driver has something to do.
@@ -405,8 +405,8 @@ def require_known_tables(enabled: Iterable[str], options: Iterable[str]) -> None
 def _pass_on(report: Log) -> None:
     """Logs what a worker logged, under the name that it gave.
 
-    No logger is made of that name, and no level but the usual ones is asked for: logging keeps both for ever, and a
-    driver may send new ones without end.
+    No logger is made of that name, and only the usual levels are used. Logging keeps both for ever, and a driver may
+    send new ones without end.
     """
     level = min(max(report.level // 10 * 10, logging.DEBUG), logging.CRITICAL)
     name = report.logger if LOGGER.fullmatch(report.logger) else __name__

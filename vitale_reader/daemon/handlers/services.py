@@ -1,4 +1,4 @@
-"""What the handlers of all topics work with."""
+"""Services that the handlers of all topics share."""
 
 import asyncio
 import contextlib

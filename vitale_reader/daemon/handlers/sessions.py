@@ -27,7 +27,7 @@ REFUSALS_PERIOD = 60.0
 
 
 class SessionCalls:
-    """``session.*`` and ``station.*``."""
+    """Handlers of ``session.*`` and ``station.*``."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -17,7 +17,7 @@ __all__ = ["TokenCalls"]
 
 
 class TokenCalls:
-    """``outbox.*`` and ``context.*``."""
+    """Handlers of ``outbox.*`` and ``context.*``."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

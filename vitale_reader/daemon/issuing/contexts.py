@@ -74,7 +74,7 @@ _LIVING = select(contexts).where(
 
 
 class Kept(ContextClaim, frozen=True, kw_only=True):
-    """What is sealed of a context: what its client was told, and what kind of service vouched for it."""
+    """Sealed content of a context: the claims that its client got, and the kind of service that vouched for it."""
 
     origin: Origin = "unknown"
 
@@ -147,7 +147,7 @@ class Contexts:
         return True
 
     def of_client(self, client_id: str) -> tuple[Held, ...]:
-        """What a client holds."""
+        """Contexts that a client holds."""
         return tuple(held for held in self._held.values() if held.client_id == client_id)
 
     def revoke(self, client_id: str) -> tuple[Held, ...]:
@@ -305,7 +305,7 @@ class Contexts:
         await self._update(again)
 
     def _opens(self, held: Held) -> bool:
-        """Whether it was sealed with the keys that the station has now, and may be used in its mode of now."""
+        """True if it was sealed with the keys that the station has now, and may be used in its mode of now."""
         try:
             kept = self._open(held)
         except InvalidTag:

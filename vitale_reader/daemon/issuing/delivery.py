@@ -70,11 +70,11 @@ class Client(Protocol):
     def progress(
         self, request: RequestId, step: Step, reader: str | None, problem: Problem | None, medium: str
     ) -> None:
-        """How a request gets on; ``problem`` is why, ``medium`` what the step is about, where it has such."""
+        """Notifies of a request's progress; ``problem`` is the reason, ``medium`` the subject of the step, if any."""
 
 
 class Claim(Protocol):
-    """What a delivery does besides, for a request of another desk of the site."""
+    """Additional work of a delivery for a request of another desk of the site."""
 
     async def take(self) -> None:
         """Makes it this desk's alone, before anything is done for it.
@@ -85,12 +85,12 @@ class Claim(Protocol):
         """
 
     def answer(self, result: PresentationResult) -> Write:
-        """What answers it, in the transaction that keeps its token."""
+        """Returns the write that answers it, in the transaction that keeps its token."""
         ...
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Who waits for what.
+    """Client of a waiting request, and its order.
 
     Attributes:
         client: the session.

@@ -39,7 +39,7 @@ SERIAL = re.compile(r"(?=[A-Z]*[0-9])[0-9A-Z]{4,32}")
 
 
 class ListSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be told of a list: how many serials, and when they came (epoch seconds)."""
+    """Public facts of a list: the number of serials, and the time of import (epoch seconds)."""
 
     name: str
     entries: int
@@ -80,7 +80,7 @@ class Opposition:
         logger.info("opposition lists: %d, with %d serials", len(lists), sum(map(len, lists.values())))
 
     def lists(self, serial: str | None) -> bool:
-        """Whether the card of a serial is on a list; where a medium tells no serial, nobody can know.
+        """True if the card of a serial is on a list; a medium without a serial is on none.
 
         Raises:
             StoreUnavailable: what is on the lists is not known.
@@ -109,7 +109,7 @@ class Opposition:
 def replace(
     vault: Vault, name: str, serials: Iterable[str], *, at: float, remembered: Remembered | None = None
 ) -> Callable[[Connection], int]:
-    """What puts a list in the place of the former one of its name; gives the number of its entries.
+    """Returns the write that replaces a list by its name; it gives the number of its entries.
 
     Args:
         vault: seals it.
@@ -139,7 +139,7 @@ def replace(
 def clear(
     vault: Vault, name: str | None = None, *, remembered: Remembered | None = None
 ) -> Callable[[Connection], int]:
-    """What removes a list, or all of them; gives how many there were."""
+    """Returns the write that removes a list, or all of them; it gives their number."""
     table = SealedTable(opposition_lists, vault, remembered or Remembered())
 
     def work(connection: Connection) -> int:
@@ -166,7 +166,7 @@ def _drop_parts(connection: Connection, generations: Mapping[str, str]) -> None:
 
 
 def summaries(connection: Connection) -> list[ListSummary]:
-    """What may be told of every list."""
+    """Returns the public facts of every list."""
     names = ("name", "entries", "imported_at")
     query = select(*(opposition_lists.c[name] for name in names)).order_by(opposition_lists.c.name)
     return [ListSummary(**dict(zip(names, row, strict=True))) for row in connection.execute(query)]
@@ -200,13 +200,13 @@ def _digest(vault: Vault, serial: str) -> int:
 
 
 def holds(digests: "array[int]", digest: int) -> bool:
-    """Whether a digest is in a sorted array of them."""
+    """True if a digest is in a sorted array of them."""
     place = bisect_left(digests, digest)
     return place < len(digests) and digests[place] == digest
 
 
 def _place(generation: str, part: int, parts: int) -> str:
-    """What a piece is sealed under: no piece can be left out, moved or taken from another list unseen."""
+    """Context under which a piece is sealed: no piece can be left out, moved or taken from another list unseen."""
     return f"opposition:{generation}:{part}/{parts}"
 
 

@@ -47,7 +47,7 @@ class Outbox:
 
     @property
     def degraded(self) -> bool:
-        """Whether a token that is kept now is kept at this station only, because the database of the site is away."""
+        """True if a token that is kept now is kept at this station only, because the database of the site is away."""
         return self._store.degraded
 
     async def put(

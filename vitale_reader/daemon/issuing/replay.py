@@ -43,7 +43,7 @@ class ReplayGuard:
         self._claimed: dict[str, dict[str, Any]] = {}
 
     def digest(self, evidence: Mapping[str, bytes]) -> str | None:
-        """What evidence is known again by; None where it may be presented as often as somebody likes.
+        """Digest by which evidence is recognised; None where it may be presented any number of times.
 
         The string of an apCV counts once. A printed code is shown again and again, unless the site wants otherwise; a
         card is read, not replayed.
@@ -71,7 +71,7 @@ class ReplayGuard:
         self._claimed[digest] = told
 
     async def knows(self, digest: str) -> bool:
-        """Whether what is known by a digest was used, or is being used.
+        """True if the evidence of a digest was used, or is being used.
 
         Raises:
             StoreUnavailable: the store cannot be read.
@@ -81,7 +81,7 @@ class ReplayGuard:
         return row is not None
 
     def settle(self, digest: str) -> Callable[[Connection], object]:
-        """What marks a reserved string as used, within the transaction that keeps its token."""
+        """Returns the write that marks a reserved string as used, within the transaction that keeps its token."""
         told = self._claimed.pop(digest, None)
         if told is None:
             raise LookupError("a string is claimed before it is settled")

@@ -60,7 +60,7 @@ if sys.platform == "win32":
 else:
 
     def open_to_others(file: Path) -> bool:
-        """Whether other users of the machine may do anything with a file, by its mode.
+        """True if other users of the machine may do anything with a file, by its mode.
 
         Raises:
             OSError: it cannot be looked at.

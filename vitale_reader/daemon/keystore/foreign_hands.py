@@ -23,7 +23,7 @@ __all__ = ["close_to_others"]
 if sys.platform == "win32":
 
     def close_to_others(folder: Path) -> None:
-        """Nothing: see above."""
+        """Does nothing on this system: see above."""
 
 else:
 

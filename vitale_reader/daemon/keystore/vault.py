@@ -1,7 +1,8 @@
 """The keys of what the store keeps: sealed tokens, keyed digests, keyed chains.
 
-A station that keeps its store to itself has keys of its own (``state/station.json``); the stations of a site derive the
-same ones from the key that they share, so that each opens what the other sealed and knows what the other has seen.
+A station that keeps its store to itself has keys of its own (``state/station.json``). The stations of a site derive the
+same ones from the key that they share. So each opens the data that another sealed, and recognises the strings that
+another has seen.
 """
 
 import hashlib

@@ -49,14 +49,14 @@ SQLITE, POSTGRESQL = b"SQLite format 3\0", b"PGDMP"
 
 
 class Former(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store that is replaced still told, under its seals: who was revoked, and which strings were used."""
+    """Facts of the store that is replaced, under its seals: clients revoked, and strings used."""
 
     revoked: dict[str, float]
     used: tuple[dict[str, Any], ...]
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """What was closed, and what nobody knows.
+    """Result of a restoration: what was closed, and what is unknown.
 
     Attributes:
         until: when the last act before the backup was, epoch seconds; 0 where there was none.
@@ -125,7 +125,7 @@ def put_back(store: Path | str, file: Path) -> None:
 
 
 def former(connection: Connection, vault: Vault, remembered: Remembered) -> Former | None:
-    """What the store tells before it is replaced; None where it was changed by somebody else, or put back before."""
+    """Reads the facts of the store before it is replaced; None where it was altered, or put back before."""
     found = SealedTable(clients, vault, remembered).read(connection)
     if not found.trusted or found.faults:
         return None

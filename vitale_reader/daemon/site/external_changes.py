@@ -1,4 +1,4 @@
-"""What other processes wrote into the store: other stations of the site, and the command line beside the daemon."""
+"""Changes of the store by other processes: other stations of the site, and the command line beside the daemon."""
 
 import asyncio
 import contextlib
@@ -131,7 +131,7 @@ class ExternalChanges:
 
 
 def _identity(file: Path | None) -> tuple[int, int] | None:
-    """What tells a file from another of its name; None where there is none."""
+    """Identity of a file, unlike that of another of its name; None where there is none."""
     try:
         found = None if file is None else file.stat()
     except FileNotFoundError:

@@ -5,9 +5,9 @@ hub it is one request more, in the order of its coming. Before anything is read 
 the database: of two desks that could read for it, one does. Its token, the line in the audit trail and its answer are
 written in one transaction, which fails if the request is over.
 
-Who asks is believed as far as the site goes: its row is sealed with the key of the site, its client is one of the
-registry, its scopes were checked where it asked. What a desk cannot do (no reader, stopping) answers nothing: another
-one may.
+The asking desk is trusted within the site. Its row is sealed with the key of the site, its client is one of the
+registry, and it has checked the scopes. A desk that cannot serve the request (no reader, stopping) does not answer:
+another one may.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class Visitor(msgspec.Struct, eq=False):
     def progress(
         self, request: RequestId, step: Step, reader: str | None, problem: Problem | None, medium: str
     ) -> None:
-        """How it gets on."""
+        """Reports the progress to the asking desk."""
         self.host.progress(self, step, reader, problem, medium)
 
     # ── delivery.Claim ──
@@ -82,7 +82,7 @@ class Visitor(msgspec.Struct, eq=False):
         await self.host.take(self)
 
     def answer(self, result: PresentationResult) -> Callable[[Connection], None]:
-        """What writes its answer beside its token."""
+        """Returns the write of its answer beside its token."""
         return self.host.write_of(self, result)
 
 
@@ -223,7 +223,7 @@ class Answering:
             self._spawn(self._tell_failure(visitor, error))
 
     def progress(self, visitor: Visitor, step: Step, reader: str | None, problem: Problem | None, medium: str) -> None:
-        """It gets on."""
+        """Reports the progress to the asking desk."""
         name = None if reader is None else site_name(reader, self._station)
         self._steps.append((visitor.id, StepTold(step=step, reader=name, problem=problem, medium=medium)))
         if len(self._steps) == 1:
@@ -241,7 +241,7 @@ class Answering:
         visitor.taken = True
 
     def write_of(self, visitor: Visitor, result: PresentationResult) -> Callable[[Connection], None]:
-        """What writes its answer."""
+        """Returns the write of an answer."""
         return self._rows.answer(visitor.id, self._sealed(visitor, Answer(result=result)), taken=True)
 
     # ── inside ──

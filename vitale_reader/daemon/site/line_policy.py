@@ -38,13 +38,13 @@ def require_encrypted_line(url: str, policy: str, environ: Mapping[str, str] | N
 
 
 def encrypted(url: str, environ: Mapping[str, str]) -> bool:
-    """Whether every line to the database is encrypted, and its server checked."""
+    """True if every line to the database is encrypted, and its server checked."""
     modes = _query(url).get("sslmode") or [environ.get("PGSSLMODE", "")]
     return set(modes) == {CHECKED}
 
 
 def local(url: str, environ: Mapping[str, str]) -> bool:
-    """Whether every line to the database stays on this machine: Unix sockets and loopback addresses."""
+    """True if every line to the database stays on this machine: Unix sockets and loopback addresses."""
     query = _query(url)
     if "service" in query or "PGSERVICE" in environ:
         return False

@@ -1,8 +1,8 @@
-"""Where a station keeps its things: in a file of its own, or in the database of its site, under the key of the site.
+"""Storage of a station: a file of its own, or the database of its site, under the key of the site.
 
-The desks of a site share one key. It is made at the first desk and carried to the others by whoever installs them: the
-database knows a keyed digest of it, so that a desk with another key is refused at its start, and does not keep what the
-others cannot read, nor let pass what the others have seen.
+The desks of a site share one key, made at the first desk and carried to the others by their installer. The database has
+a keyed digest of it, and a desk with another key is refused at its start. Such a desk would keep what the others cannot
+read, and let pass what they have seen.
 """
 
 import contextlib
@@ -145,12 +145,12 @@ def check(home: Home, config: Config) -> None:
 
 
 def site_key_file(home: Home, config: Config) -> Path:
-    """Where the key of the site is."""
+    """Path of the key of the site."""
     return home.state / "site.key" if config.site.key_file is None else Path(config.site.key_file).expanduser()
 
 
 def anchor_file(home: Home, config: Config) -> Path:
-    """Where the station writes down the end of its chain in the audit trail: one file for each of the two stores."""
+    """Path at which the station notes the end of its chain in the audit trail: one file for each of the two stores."""
     return home.state / ("audit.anchor" if config.store == "sqlite" else "audit-site.anchor")
 
 
@@ -175,7 +175,7 @@ def _site_store(config: Config, *, reading: bool = False) -> Store:
 
 
 def store_place(home: Home, config: Config) -> Path | str:
-    """Where the store is: a file of SQLite, or the URL of PostgreSQL.
+    """Place of the store: a file of SQLite, or the URL of PostgreSQL.
 
     Raises:
         ConfigurationInvalid: the line to it is not checked, as is required.
@@ -209,7 +209,7 @@ def require_own_store(connection: Connection, vault: Vault, home: Home, config: 
 
 
 def spooled(home: Home) -> int:
-    """How many tokens and lines of the audit trail wait at this desk until the database of its site is back.
+    """Number of tokens and lines of the audit trail that wait at this desk for the database of its site.
 
     Raises:
         StoreUnavailable: the spool cannot be read.

@@ -45,7 +45,7 @@ RequestId = int | str
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a desk answers: a result, or the problem why there is none."""
+    """Answer of a desk: a result, or the problem."""
 
     __repr__ = concealed
 
@@ -124,7 +124,7 @@ class Asking:
     # ── for sessions ──
 
     def load(self, client: Client) -> int:
-        """How many requests of a session there are."""
+        """Number of requests of a session."""
         return sum(each.client is client for each in self._open.values())
 
     def request(self, client: Client, request: RequestId, wanted: Wanted) -> None:
@@ -153,13 +153,13 @@ class Asking:
         return False
 
     def leave(self, client: Client) -> None:
-        """A session ended."""
+        """Ends the requests of a session that ended."""
         for asked in self._open.values():
             if asked.client is client:
                 asked.end(Cancelled("the session ended"))
 
     async def stop(self) -> None:
-        """Ends what waits."""
+        """Ends all waiting requests."""
         self._stopping = True
         for asked in self._open.values():
             asked.end(ShuttingDown())

@@ -37,7 +37,7 @@ RequestId = int | str
 
 
 class RemoteDesks:
-    """What a desk and the others of its site are to one another; ``start`` and ``stop`` act."""
+    """Relations of a desk with the others of its site; ``start`` and ``stop`` act."""
 
     #: Among those who watch this desk's readers: sessions count upwards, and visiting requests downwards from -2.
     number = -1
@@ -126,7 +126,7 @@ class RemoteDesks:
         return named(names, self._station.id)
 
     def beyond(self, names: Names) -> bool:
-        """Whether other desks come into it."""
+        """True if other desks are concerned."""
         return names.beyond(self._station.id)
 
     def own(self, names: Names) -> frozenset[str]:
@@ -135,11 +135,11 @@ class RemoteDesks:
 
     @property
     def listens(self) -> bool:
-        """Whether what the others call is heard now."""
+        """True if notifications of other desks are received now."""
         return self._news.listens
 
     def load(self, client: Client) -> int:
-        """How many requests of a session are at other desks."""
+        """Number of requests of a session at other desks."""
         return self._asking.load(client)
 
     def request(
@@ -177,7 +177,7 @@ class RemoteDesks:
         return await self._asking.cancel(client, request)
 
     def leave(self, client: Client) -> None:
-        """A session ended."""
+        """Ends the requests of a session that ended."""
         self._asking.leave(client)
 
     # ── for the desk ──

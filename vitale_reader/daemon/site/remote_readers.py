@@ -1,4 +1,4 @@
-"""What the other desks of a site have: their readers under names that hold for the whole site, and whom a name means.
+"""Readers of the other desks of a site, under site-wide names, and the desks that a name means.
 
 Pure: what was heard goes in, what has to be announced comes out.
 
@@ -22,7 +22,7 @@ ELSEWHERE = re.compile(r"(?P<reader>.+)@(?P<station>[0-9a-f]{8}(?:-[0-9a-f]{4}){
 
 
 class DeskTold(msgspec.Struct, frozen=True, kw_only=True):
-    """What a desk tells the others of itself.
+    """Announcement of a desk to the others.
 
     Attributes:
         name: its name.
@@ -48,7 +48,7 @@ class DeskTold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeskStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a desk is, as it tells the site.
+    """State of a desk, as announced to the site.
 
     Attributes:
         listens: whether it hears notifications.
@@ -74,11 +74,11 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(reader for where, reader in self.readers if where == station)
 
     def beyond(self, station: str) -> bool:
-        """Whether others than those of this station are meant."""
+        """True if others than those of this station are meant."""
         return bool(self.groups) or any(where != station for where, _ in self.readers)
 
     def mean(self, station: str, groups: Iterable[str], reader: Reader) -> bool:
-        """Whether a reader of a station in these groups is meant."""
+        """True if a reader of a station in these groups is meant."""
         return not set(self.groups).isdisjoint(groups) or (station, reader.id) in self.readers
 
 
@@ -137,7 +137,7 @@ class SiteReaders:
         return news
 
     def hoped_for(self, names: Names, media: frozenset[str]) -> bool:
-        """Whether a reader of another desk may give what is asked for."""
+        """True if a reader of another desk may give what is asked for."""
         return any(
             reader.state != "unavailable"
             and not media.isdisjoint(reader.media)

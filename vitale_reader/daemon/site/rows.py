@@ -2,8 +2,8 @@
 
 - Rows are the truth and notifications only hasten: a desk looks at the rows once a beat, whatever it hears.
 - A notification holds one word and one id.
-- What is told is sealed with the key of the site, bound to its row and to the desk that tells it: a row of somebody
-  without that key is no row of this site. An answer is sealed for the desk that asked (``sealing``).
+- An announcement is sealed with the key of the site, bound to its row and to its desk. A row made without that key is
+  no row of this site. An answer is sealed for the desk that asked (``sealing``).
 - An incarnation is one run of a daemon: what a desk left behind when it died is not taken for its own when it is back.
 - Times are those of the database's clock, which all desks share.
 """
@@ -49,7 +49,7 @@ NOW = extract("epoch", func.clock_timestamp())
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a desk asks the others for, in the name of one of its clients."""
+    """Request of a desk to the others, in the name of one of its clients."""
 
     __repr__ = concealed
 
@@ -65,7 +65,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepTold(msgspec.Struct, frozen=True, kw_only=True):
-    """How a request gets on at a desk; ``reader`` is the name that holds for the whole site."""
+    """Progress of a request at a desk; ``reader`` is the name that holds for the whole site."""
 
     step: Step
     reader: str | None
@@ -94,7 +94,7 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look saw: the desks, the requests in the order in which they were asked, new steps of ours."""
+    """Result of one look: the desks, the requests in the order in which they were asked, new steps of ours."""
 
     desks: Mapping[str, DeskRow]
     requests: tuple[RequestRow, ...]
@@ -120,8 +120,8 @@ class SiteRows:
     async def tell(self, told: DeskTold, version: int) -> DeskRow | None:
         """Says what this desk is and has; gives the row of another daemon that stood there under this station's id.
 
-        Such a row may be of a run that died, or of a copy of this station that lives: what is said names that run
-        (``rival``), so that one which lives knows that this one does.
+        Such a row may be of a run that died, or of a living copy of this station. The announcement names that run
+        (``rival``), so that a living copy learns of this one.
 
         Raises:
             StoreUnavailable: it cannot be said.
@@ -148,7 +148,7 @@ class SiteRows:
             raise StoreUnavailable("another daemon speaks as this station at this moment") from error
 
     def is_elder(self, other: DeskRow) -> bool:
-        """Whether another daemon with this station's id was there first, and knows of this one."""
+        """True if another daemon with this station's id was there first, and knows of this one."""
         was_first = (other.told.started, other.incarnation) < (self._started, self.incarnation)
         return was_first and other.told.rival == self.incarnation
 
@@ -201,7 +201,7 @@ class SiteRows:
         await self._store.run(work, needs="site")
 
     async def wanted(self, row: RequestRow) -> Wanted | None:
-        """What is asked for; None where no desk of this site asked, or it is over."""
+        """Content of a request; None where no desk of this site asked, or it is over."""
         query = select(site_requests.c.sealed).where(site_requests.c.id == row.id)
         sealed = await self._store.run(lambda connection: connection.execute(query).scalar(), needs="site")
         return None if sealed is None else self._opened(sealed, f"request:{row.id}:{row.asked_by}", Wanted)
@@ -247,7 +247,7 @@ class SiteRows:
         await self._store.run(work, needs="site")
 
     def answer(self, request: str, sealed: bytes, *, taken: bool) -> Callable[[Connection], None]:
-        """What answers a request, in a transaction; it raises ``Cancelled`` where that is over.
+        """Returns the write that answers a request; it raises ``Cancelled`` where that is over.
 
         Args:
             request: its id.

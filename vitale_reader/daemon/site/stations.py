@@ -1,8 +1,8 @@
 """The stations of a site as they know one another: whose tokens are genuine, and whose clients.
 
 A token that was made at one desk may be fetched and verified at another; a client that was paired at one desk may show
-its certificate at another. Each station tells the others its public keys and its authority, sealed with the key of the
-site, and the key with which they seal what only this station is to read.
+its certificate at another. Each station announces its public keys and its authority, sealed with the key of the site.
+With them comes the key for sealing what only this station is to read.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What a station tells: the keys of a JWK Set, a certificate in PEM, the public key of its ``Keys.agreement``."""
+    """Announcement of a station: a JWK Set's keys, a certificate in PEM, the public key of its ``Keys.agreement``."""
 
     keys: list[dict[str, Any]]
     authority: str
@@ -113,7 +113,7 @@ class Stations:
                 self._told = told
 
     def knows(self, others: Iterable[str]) -> bool:
-        """Whether it has heard all of these stations."""
+        """True if it has heard all of these stations."""
         return self._others.keys() >= {*others} - {self._keys.station}
 
     def agreement(self, station: str) -> bytes:

@@ -28,7 +28,7 @@ NOW = extract("epoch", func.clock_timestamp())
 
 
 class DeskState(msgspec.Struct, frozen=True, kw_only=True):
-    """How a desk of the site is.
+    """State of a desk of the site.
 
     Attributes:
         station: its id.
@@ -62,7 +62,7 @@ class DeskState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SiteState(msgspec.Struct, frozen=True, kw_only=True):
-    """How a site is, seen from one machine.
+    """State of a site, seen from one machine.
 
     Attributes:
         clock_offset: seconds by which the clock of this machine is ahead of the database's.
@@ -76,7 +76,7 @@ class SiteState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
-    """What the removal of a station ended."""
+    """Effects of the removal of a station."""
 
     station: str
     known: bool
@@ -85,7 +85,7 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def site_state(connection: Connection, vault: Vault, remembered: Remembered) -> SiteState:
-    """How the site is, by its rows."""
+    """Reads the state of the site from its rows."""
     before = time.time()
     offset = (before + time.time()) / 2 - float(connection.execute(select(NOW)).scalar_one())
     names = {row["station"]: row["name"] for row in SealedTable(stations, vault, remembered).read(connection).rows}

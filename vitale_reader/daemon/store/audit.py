@@ -1,7 +1,7 @@
 """The audit trail: who asked for what, when, with which outcome; never about whom.
 
-Its rows are a chain (``chain``). The end of it is written down in the station's own folder as well, from time to time
-(``remembered``): a database that was put back to what it was is seen by that, at the start and at the next act.
+Its rows are a chain (``chain``). Its end is noted in the station's own folder as well, from time to time
+(``remembered``). That detects a database that was put back to an earlier state, at the start and at the next act.
 """
 
 import asyncio

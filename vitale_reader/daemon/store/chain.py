@@ -4,9 +4,9 @@
   end. Retention moves the beginning; what is left stays verifiable.
 - Whoever writes to the database but has no key can remove the trail, not change it unseen. Whoever puts back an older
   database is seen by the anchor, the end of the chain as the station's own folder knows it (see ``audit``).
-- A station whose trail was put back, cut or lost goes on above the highest number that it knows, with a row ``LOST``:
-  the gap and the row are told for ever after, until an administrator writes a row ``RESUMED`` with a reason. That
-  counts for the breaks that were there when it was written, and for no others.
+- A station whose trail was put back, cut or lost goes on above the highest number that it knows, with a row ``LOST``.
+  The gap and the row are reported from then on, until an administrator writes a row ``RESUMED`` with a reason. That
+  counts for the breaks of that time, and for no others.
 - Retention takes away what verifies, and nothing else: the rest is evidence.
 """
 
@@ -76,9 +76,9 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         number: the number of the row; for ``unchained`` its id.
-        why: ``changed``, ``missing`` (removed, or never there), ``unchained`` (nobody of this store wrote it),
-            ``head`` (where the chain begins and ends was changed), ``lost`` (the daemon found that the trail before it
-            was put back, cut or lost; ``resumed`` where version 0.1 found it).
+        why: ``changed``, ``missing`` (removed, or never there), ``unchained`` (not written by this store), ``head``
+            (the begin or the end of the chain was changed), or ``lost``. The last means that the daemon found the trail
+            before it put back, cut or lost; it is ``resumed`` where version 0.1 found it.
     """
 
     number: int
@@ -86,7 +86,7 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found of the chain of one station, of so many rows.
+    """Result of verifying the chain of one station, of so many rows.
 
     Attributes:
         station: its UUID.
@@ -258,7 +258,7 @@ class Chain:
         return row_seals.sealed(self._vault, table, row)
 
     def holds(self, table: Table, row: row_seals.Row) -> bool:
-        """Whether a row of another table of the store bears its seal."""
+        """True if a row of another table of the store bears its seal."""
         return row_seals.holds(self._vault, table, row)
 
     def rows(self, connection: Connection, station: str | None = None) -> Iterator[RowMapping]:
@@ -309,7 +309,7 @@ class Chain:
         return head
 
     def _continues(self, connection: Connection, head: Head, known: Anchor, *, whole: bool) -> bool:
-        """Whether a chain still passes through the place that the station knows, or says that it was lost after it."""
+        """True if a chain still passes through the place that the station knows, or says that it was lost after it."""
         if head.last < known.number:
             return False
         if head.last == known.number:
@@ -449,7 +449,7 @@ class Chain:
 
 
 class _Walk:
-    """Where a walk along a chain is."""
+    """Position of a walk along a chain."""
 
     def __init__(self, mac: bytes, number: int) -> None:
         self.mac = mac
@@ -459,7 +459,7 @@ class _Walk:
 
 
 def _genuine(vault: Vault, row: RowMapping | None) -> bool:
-    """Whether a head bears its seal; what SQLite took in spite of the types of its columns does not."""
+    """True if a head bears its seal; what SQLite took in spite of the types of its columns does not."""
     if row is None:
         return False
     head = _head_of(row)

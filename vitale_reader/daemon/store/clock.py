@@ -2,8 +2,8 @@
 
 - What several desks share is judged by the clock of their database. Between two looks at it, time goes on as the
   machine counts it, which nobody can set.
-- A clock that went forward by itself is believed bit by bit, a day an hour: what is to be kept for long does not vanish
-  because a battery died or somebody typed another year. A desk that was off for a night has caught up in half an hour.
+- A clock that jumped forward is believed bit by bit, a day an hour. Long-lived data do not vanish because a battery
+  died or a wrong year was typed. A desk that was off for a night has caught up in half an hour.
 - A clock that goes back takes nothing back: what was seen is remembered.
 - How far the clock of the desk is off is told, and beyond what a verifier forgives nothing is issued.
 """

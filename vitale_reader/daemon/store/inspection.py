@@ -25,7 +25,7 @@ PIECE = 1_000
 
 
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):
-    """What an administrator let go on: the first break of each chain, and the tables whose rows were accepted."""
+    """Breaks that an administrator accepted: the first of each chain, and the tables whose rows were accepted."""
 
     chains: dict[str, Broken]
     tables: dict[str, int]

@@ -1,4 +1,4 @@
-"""What the desks of a site call to one another through PostgreSQL, so that none has to look all the time.
+"""Notifications between the desks of a site through PostgreSQL, so that none has to poll all the time.
 
 A call holds one word and one id. It is heard when its transaction is done; whoever does not hear it looks later.
 """

@@ -1,7 +1,7 @@
-"""What a station kept in its spool while the database of its site was away, brought there piece by piece.
+"""Transfer of a station's spool to the database of its site, piece by piece, once that is back.
 
-A piece is written at the site in one transaction, and forgotten in the spool in another one after it. Whatever dies in
-between, it is brought again, and nothing is there twice: tokens and marks by their keys, lines of the audit trail by
+A piece is written at the site in one transaction, and forgotten in the spool in another one after it. After a crash in
+between it is brought again, without duplicates. Tokens and marks are known by their keys, lines of the audit trail by
 the number that the site has noted for this spool.
 
 - A string that was used here and elsewhere while nobody could know is told: in the log, and in the audit trail.
@@ -59,7 +59,7 @@ async def bring(spool: Store, site_store: Store, chain: Chain, *, clock: Callabl
 
 
 def spool_name(connection: Connection) -> str:
-    """What tells this spool from one that is begun anew at the same station."""
+    """Identity of this spool, unlike that of one begun anew at the same station."""
     found = connection.execute(select(site.c.value).where(site.c.name == "spool")).scalar()
     if found is None:
         found = secrets.token_hex(8)

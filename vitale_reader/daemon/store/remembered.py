@@ -46,7 +46,7 @@ class Remembered:
 
     @classmethod
     def read(cls, file: Path) -> "Remembered":
-        """What is in the file.
+        """Reads the content of the file.
 
         Raises:
             StoreUnavailable: the file is damaged.
@@ -65,11 +65,11 @@ class Remembered:
 
     @property
     def knows_store(self) -> bool:
-        """Whether the station has used this store before it was started."""
+        """True if the station has used this store before it was started."""
         return self._anchor is not None
 
     def knows(self, table: str) -> bool:
-        """Whether the station has seen this table with a head: then it is never without one again."""
+        """True if the station has seen this table with a head: then it is never without one again."""
         return table in self._revisions
 
     def revision(self, table: str) -> int:
@@ -109,7 +109,7 @@ class Remembered:
 
 
 def read_anchor(file: Path) -> Anchor | None:
-    """What a station knows of its store; None where it has written nothing down.
+    """Reads the station's notes on its store; None where it has none.
 
     Raises:
         StoreUnavailable: the file is damaged.

@@ -30,7 +30,7 @@ def sealed(vault: Vault, table: Table, row: Row) -> dict[str, Any]:
 
 
 def holds(vault: Vault, table: Table, row: Row) -> bool:
-    """Whether a row is as somebody with the keys of the store wrote it."""
+    """True if a row is as somebody with the keys of the store wrote it."""
     try:
         expected = vault.row(table.name, _content(table, row))
     except ValueError:

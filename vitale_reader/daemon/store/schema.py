@@ -1,7 +1,7 @@
 """Makes or upgrades the tables of a store, within one transaction: a start that dies in the middle changes nothing.
 
-A store that is of today is recognised by its revision; Alembic, which takes longer to load than the daemon to start, is
-loaded only where there is something to change.
+A current store is recognised by its revision. Alembic, which takes longer to load than the daemon to start, is loaded
+only where there is something to change.
 """
 
 import logging

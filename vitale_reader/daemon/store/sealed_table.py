@@ -1,7 +1,7 @@
 """Tables that decide who gets in: each has a head, sealed, which holds its revision and the seal of every row.
 
-- A row counts if it bears its seal, and if that is the one that the head holds for it. Whoever puts back an older row,
-  or an older head with its rows, has a seal that the head does not hold, or a revision below the one that is known.
+- A row counts if it bears its seal, and if that is the one that the head holds for it. An older row put back has a seal
+  that the head does not hold. An older head put back with its rows has a revision below the known one.
 - Each change moves the revision, within its own transaction: what is new is known by a number, and by no clock.
 - A row that does not count costs that row. A head that does not count costs the table, since nobody can say then what
   is missing in it: an administrator looks at it, and accepts it (``accept``).
@@ -44,8 +44,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         table: its table.
         key: its primary key; empty where it is the head.
-        why: ``changed`` (not as it was sealed), ``replaced`` (sealed, but not what the table holds now), ``unknown``
-            (sealed by nobody of this store), ``missing``, ``older`` (the whole table was put back).
+        why: ``changed`` (not as sealed), ``replaced`` (sealed, but not what the table holds now), ``unknown`` (not
+            sealed by this store), ``missing``, or ``older`` (the whole table was put back).
     """
 
     table: str
@@ -54,7 +54,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look found: the rows that count, and those that do not."""
+    """Result of one look: the rows that count, and those that do not."""
 
     revision: int
     rows: tuple[Mapping[str, Any], ...]
@@ -122,7 +122,7 @@ class SealedTable:
         return head.revision + 1
 
     def committed(self, revision: int) -> None:
-        """What was written is in the store: the station remembers it at once, in its own folder."""
+        """Notes in the station's own folder, at once, that the write is in the store."""
         self._remembered.saw_revision(self._name, revision)
         self._remembered.write()
 
@@ -260,7 +260,7 @@ class SealedTable:
 
 
 def revisions(connection: Connection, clock: StoreClock) -> tuple[tuple[str, int], ...]:
-    """How far each table with a head has come: what differs where there is news. The same look tells the time."""
+    """Revisions of the tables with a head, which differ where there is a change, and the time."""
     before = steady()
     now = clock.expression(connection).label("now")
     rows = connection.execute(

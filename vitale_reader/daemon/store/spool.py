@@ -69,7 +69,7 @@ class SpooledStore:
 
     @property
     def degraded(self) -> bool:
-        """Whether the database is away, or the spool not emptied yet."""
+        """True if the database is away, or the spool not emptied yet."""
         return self._away.is_set()
 
     async def open(self) -> None:
@@ -95,7 +95,7 @@ class SpooledStore:
         await self._spool.close()
 
     async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
-        """See ``Database``."""
+        """Runs work as ``Database`` describes it."""
         await self._open.wait()
         if not self.degraded:
             try:
@@ -109,7 +109,7 @@ class SpooledStore:
         return await self._run_in_spool(work)
 
     async def mirror(self, work: Callable[[Connection], object]) -> None:
-        """See ``Database``."""
+        """Mirrors a write as ``Database`` describes it."""
         await self._spool.run(work)
 
     async def _run_in_spool(self, work: Callable[[Connection], T]) -> T:

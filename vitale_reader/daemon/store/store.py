@@ -2,8 +2,8 @@
 
 One schema and one code path, through SQLAlchemy Core; no work runs in the event loop's thread.
 
-- SQLite: one thread, one connection, WAL mode with ``synchronous=NORMAL``: a commit survives the death of the process
-  at any instruction; a power cut can undo the last commits, never tear one (docs/adr/0005).
+- SQLite: one thread, one connection, WAL mode with ``synchronous=NORMAL``. A commit survives the death of the process
+  at any instruction. A power cut can undo the last commits, never tear one (docs/adr/0005).
 - PostgreSQL: a few connections. Whoever does not answer within the limits here is away: callers are told at once, and
   for ``RECONNECT`` seconds nobody tries again (docs/adr/0015).
 """
@@ -58,12 +58,12 @@ class Database(Protocol):
 
     @property
     def shared(self) -> bool:
-        """Whether other stations use it as well."""
+        """True if other stations use it as well."""
         ...
 
     @property
     def degraded(self) -> bool:
-        """Whether what is kept now is not known to the other stations of the site."""
+        """True if what is kept now is not known to the other stations of the site."""
         ...
 
     async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
@@ -99,7 +99,7 @@ class Store:
 
     @property
     def shared(self) -> bool:
-        """Whether other stations use it as well."""
+        """True if other stations use it as well."""
         return self._file is None
 
     async def open(self) -> None:
@@ -121,11 +121,11 @@ class Store:
 
     @property
     def away(self) -> bool:
-        """Whether it did not answer a moment ago."""
+        """True if it did not answer a moment ago."""
         return time.monotonic() < self._away_until
 
     async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
-        """See ``Database``."""
+        """Runs work as ``Database`` describes it."""
         return await self._in_thread(lambda: self._transact(work))
 
     async def mirror(self, work: Callable[[Connection], object]) -> None:

@@ -1,9 +1,8 @@
 """The tables of the store, the same on SQLite and on PostgreSQL.
 
-``seal`` is a keyed hash over the whole of a row (``row_seals``): whoever can write to the database only cannot add,
-change or swap a row that is believed. A row that was taken away, or put back as it was before, is known by
-``table_heads`` where it decides who gets in, and by its end where it lives for minutes. It is nullable for rows of
-versions before only.
+``seal`` is a keyed hash over the whole of a row (``row_seals``). A writer of the database without the key cannot add,
+change or swap a row that is believed. A removed row, or an older one put back, is detected by ``table_heads`` where it
+decides who gets in, and by its end where it lives for minutes. It is nullable for rows of versions before only.
 
 Whoever changes them writes a migration (in ``migrations`` beside this module) and moves ``REVISION``; a test compares
 what the migrations make with what is declared here.

@@ -21,7 +21,7 @@ __all__ = ["check", "listen", "stream_limits"]
 
 
 def stream_limits(config: Config) -> StreamLimits:
-    """How much each transport takes."""
+    """Limits of each transport."""
     return StreamLimits(
         # PendingRequest requests, and room for the calls that are answered at once beside them.
         session=SessionLimits(requests=config.limits.requests + 32),

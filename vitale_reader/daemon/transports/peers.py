@@ -18,7 +18,7 @@ XUCRED = struct.Struct("2IH2x16I")
 LOCAL_PEERCRED: Final = 1
 
 UNIX_SOCKETS = sys.platform != "win32"
-"""Whether asyncio has Unix sockets here."""
+"""True if asyncio has Unix sockets here."""
 
 
 if sys.platform == "win32":

@@ -1,4 +1,4 @@
-"""What the byte-stream transports share: one connection between a socket and a conversation, with its limits."""
+"""Base of the byte-stream transports: one connection between a socket and a conversation, with its limits."""
 
 import asyncio
 import logging
@@ -47,12 +47,12 @@ class TooMany:
         self.count = 0
 
     def enter(self) -> bool:
-        """Whether there is room for one more; it must ``leave`` in any case."""
+        """True if there is room for one more; it must ``leave`` in any case."""
         self.count += 1
         return self.count <= self._limit
 
     def leave(self) -> None:
-        """One less."""
+        """Frees the place of a connection."""
         self.count -= 1
 
 
@@ -103,7 +103,7 @@ class StreamConnection(asyncio.Protocol):
             self.data_received(early)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came."""
+        """Takes bytes from the socket."""
         conversation = self._conversation
         if conversation is None:
             # After a TLS handshake the first bytes can be quicker than the word that the connection is made.
@@ -148,7 +148,7 @@ class StreamConnection(asyncio.Protocol):
 
     @property
     def has_read_all(self) -> bool:
-        """Whether all that was sent has left this process."""
+        """True if all that was sent has left this process."""
         return self._transport is not None and self._transport.get_write_buffer_size() == 0
 
     def close(self) -> None:
