@@ -47,6 +47,8 @@ MEANINGS: dict[str, str] = {
     "restarts": "how often it was started again",
     "pid": "its process, while there is one",
     "detail": "technical, in English, for support; no personal data",
+    "ClockHealth.offset": "seconds; positive where the desk is ahead of the database of its site",
+    "StationInfo.clock": "the clock of the desk; compared with its store",
     "ResolverHealth.name": "of the resolver, as the configuration has it",
     "ResolverHealth.state": "see above",
     "DriverHealth.reason": "a reason of the catalogue, where something is off",

@@ -27,6 +27,7 @@ __all__ = [
     "ClientsListed",
     "ClientsRevoke",
     "ClientsRevoked",
+    "ClockHealth",
     "ContextRelease",
     "ContextReleased",
     "ContextRestore",
@@ -220,6 +221,15 @@ class ResolverHealth(Result):
     detail: str | None = None
 
 
+class ClockHealth(Result):
+    """The clock of the station; ``offset`` in seconds, positive where it is ahead of the clock of a site's database.
+
+    Beyond 30 seconds nothing is issued. A station that is alone has nothing to compare with: 0.
+    """
+
+    offset: float
+
+
 class StationInfo(Result):
     """The answer to ``station.info``; ``uptime`` in seconds."""
 
@@ -228,6 +238,7 @@ class StationInfo(Result):
     drivers: tuple[DriverHealth, ...]
     uptime: float
     resolver: ResolverHealth | None = None
+    clock: ClockHealth | None = None
 
 
 class StationKeys(Result):

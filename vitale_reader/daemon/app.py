@@ -320,6 +320,7 @@ def _services(
         remote_desks=remote_desks,
         conversations=conversations,
         clock=time.time,
+        clock_offset=lambda: station.clock.offset,
     )
 
 

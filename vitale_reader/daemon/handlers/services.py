@@ -49,6 +49,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     remote_desks: "RemoteDesks | None"
     conversations: Conversations
     clock: Callable[[], float]
+    clock_offset: Callable[[], float]
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set["asyncio.Task[None]"])
 
     def require_room(self, conversation: Conversation) -> None:

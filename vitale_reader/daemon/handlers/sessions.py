@@ -6,6 +6,7 @@ import secrets
 from vitale_protocol.errors import LimitExceeded, ProtocolUnsupported, VitaleError
 from vitale_protocol.methods import (
     PROTOCOL_VERSION,
+    ClockHealth,
     Empty,
     SessionOpen,
     SessionOpened,
@@ -88,6 +89,7 @@ class SessionCalls:
             drivers=drivers,
             uptime=self._services.clock() - self._started_at,
             resolver=self._services.resolver.health,
+            clock=ClockHealth(offset=round(self._services.clock_offset(), 3)),
         )
 
     def _station_keys(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
