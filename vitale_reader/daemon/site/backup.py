@@ -186,7 +186,7 @@ def _revoke(
 ) -> tuple[str, ...]:
     table = SealedTable(clients, vault, remembered)
     since: Mapping[str, float] = before.revoked if before is not None else {}
-    rows = [
+    rows: list[dict[str, Any]] = [
         dict(row) | {"revoked_at": since.get(row["client_id"], at)}
         for row in table.read(connection).rows
         if row["revoked_at"] is None and (everybody or row["client_id"] in since)
