@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.postgres_server import PostgresServer
+from tests.rig.proxy import Proxy
 from vitale_firmware_sim.card.card import Card
 from vitale_firmware_sim.card.faults import FaultyCard, parse_faults
 from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
@@ -117,3 +118,10 @@ def site_database(postgres: PostgresServer) -> Iterator[str]:
     name = postgres.create_database()
     yield postgres.url(name)
     postgres.drop_database(name)
+
+
+@pytest.fixture
+def line(postgres: PostgresServer) -> Iterator[Proxy]:
+    """A line to the PostgreSQL of the run, in no mood yet."""
+    with Proxy(postgres.folder / ".s.PGSQL.5432") as proxy:
+        yield proxy

@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -15,11 +16,18 @@ from pathlib import Path
 
 from tests.benchmarks.processes import MEBIBYTE, loads, resident
 from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
+from tests.rig.proxy import Proxy
+from vitale_protocol.methods import OutboxToken
 from vitale_reader import aio
 from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.cli.frame.language import t
+from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.issuing import opposition
+from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.vault import KEY_BYTES, Vault
+from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Store
 
 __all__ = ["lines", "serials"]
@@ -32,6 +40,10 @@ BATCH = 100
 MICROSECONDS = 1_000_000.0
 AT_REST = 0.005
 MOST_MEMORY = 70
+
+#: Seconds of a round trip, and how many of them a token may take.
+LINES = (0.0, 0.01, 0.05)
+MOST_TRIPS = 2.0
 
 #: Long enough for the tables of a new database to be made.
 SETTLING = 3.0
@@ -57,6 +69,8 @@ def lines(store: str, readings: int, idle: int, say: Callable[[str], None]) -> l
         found = asyncio.run(_tokens(sqlite, site, readings))
         say(t(f"Charge au repos, {idle} s…", f"Idle load, {idle} s…"))
         found += _at_rest(sqlite, site, idle)
+    say(t("Jeton à travers une ligne lente…", "Token over a slow line…"))
+    found += asyncio.run(_over_lines(store, readings))
     say(t("Liste d'opposition d'un million…", "Opposition list of a million…"))
     return [*found, *asyncio.run(_opposition(store))]
 
@@ -124,6 +138,59 @@ def _at_rest(sqlite: DemoEnvironment, site: DemoEnvironment, idle: int) -> list[
             kept=memory[1] <= MOST_MEMORY,
         ),
     ]
+
+
+# ── over a slow line ──
+
+
+async def _over_lines(url: str, readings: int) -> list[Measure]:
+    """Keeping a token, by the round trip of the line; nothing for a database on another machine."""
+    folder = Target.of(url).parameters.get("host", "")
+    socket = Path(folder) / ".s.PGSQL.5432"
+    if not socket.is_socket():
+        return []
+    found: list[Measure] = []
+    with Proxy(socket) as proxy:
+        store = Store(proxy.url(url))
+        await store.open()
+        vault = Vault.of_site(bytes(KEY_BYTES))
+        chain = Chain(vault, str(uuid.uuid4()))
+        outbox = Outbox(store, vault, chain, clock=StoreClock(Remembered(), wall=time.time, steady=time.monotonic))
+        await _kept(outbox, 5)
+        for delay in LINES:
+            proxy.delay, trips = delay, proxy.trips
+            times = await _kept(outbox, readings)
+            each = (proxy.trips - trips) / readings
+            name = t("jeton gardé, ligne de", "token kept, line of") + f" {delay * MILLISECONDS:.0f} ms"
+            trips_told = t("allers-retours", "round trips")
+            found.append(
+                Measure(
+                    name=f"{name} ({each:.1f} {trips_told})",
+                    unit="ms",
+                    baseline=t("un aller-retour", "one round trip"),
+                    baseline_p50=delay * MILLISECONDS,
+                    ours="PostgreSQL",
+                    p50=p50(times) * MILLISECONDS,
+                    p95=p95(times) * MILLISECONDS,
+                    promise=t("≤ 2 allers-retours", "≤ 2 round trips"),
+                    kept=each <= MOST_TRIPS,
+                )
+            )
+        proxy.delay = 0
+        await store.close()
+    return found
+
+
+async def _kept(outbox: Outbox, count: int) -> list[float]:
+    times: list[float] = []
+    for _ in range(count):
+        jti = str(uuid.uuid4())
+        token = OutboxToken(jti=jti, exp=int(time.time()) + 120, token="t" * 900)
+        entry = Entry(at=time.time(), action="presentation.request", outcome="ok", jti=jti)
+        before = time.perf_counter()
+        await outbox.put(token, client_id="bench", presentation=jti, entry=entry)
+        times.append(time.perf_counter() - before)
+    return times
 
 
 # ── opposition lists ─────────────────────────────────────────────────────────────────────────────────────────────

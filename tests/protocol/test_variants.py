@@ -17,6 +17,7 @@ from vitale_protocol.errors import VitaleError, concrete_errors
 from vitale_protocol.events import LeaseWhy
 from vitale_protocol.extras import EXTRAS
 from vitale_protocol.tokens import CHECKS
+from vitale_reader.daemon.database.refusals import FILES, VARIANTS, WORDS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("protocol", "drivers", "firmware-sim", "vitale_reader", "examples", "cli.py")
@@ -41,11 +42,18 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("drivers/vitale_drivers/readers/health.py", "error.variant"): OF_ERROR,
     ("vitale_reader/daemon/arbitration/leases.py", "why"): frozenset(get_args(LeaseWhy)),
     ("vitale_reader/resolvers/apcv_soap.py", "meaning"): frozenset({"assertion", "revoked"}),
+    ("vitale_reader/daemon/database/refusals.py", "variant"): frozenset(
+        {*VARIANTS.values(), *FILES.values(), "database-refuses", ""}
+    ),
+    ("vitale_reader/daemon/database/refusals.py", "found"): frozenset({variant for variant, _ in WORDS}),
+    ("vitale_reader/daemon/store/store.py", "cause.variant"): OF_ERROR,
+    ("vitale_reader/daemon/store/spool.py", "cause.variant"): OF_ERROR,
+    ("vitale_reader/daemon/site/opening.py", "cause.variant"): OF_ERROR,
     ("vitale_reader/daemon/conversation.py", "error.variant or None"): OF_ERROR,
     ("vitale_reader/daemon/desk/supervisor.py", "problem.variant or None"): OF_ERROR,
     ("vitale_reader/resolvers/guarded.py", "self._last.variant or None if self._last else None"): OF_ERROR,
     ("vitale_reader/cli/doctor.py", "resolver.variant or ''"): OF_ERROR,
-    ("vitale_reader/cli/watch.py", "told.variant or ''"): OF_ERROR,
+    ("vitale_reader/cli/watch.py", "failure.variant or ''"): OF_ERROR,
 }
 
 

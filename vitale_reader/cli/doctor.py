@@ -153,8 +153,10 @@ def _integrity(opened: "Opened") -> "Callable[[Connection], Looked]":
     from vitale_reader.daemon.store.chain import Chain
     from vitale_reader.daemon.store.clock import StoreClock
     from vitale_reader.daemon.store.inspection import inspect
+    from vitale_reader.daemon.store.schema import survey
 
     def work(connection: "Connection") -> Looked:
+        survey(connection)
         chain = Chain(opened.vault, opened.station)
         clock = StoreClock(opened.remembered, shared=opened.dialect == "postgresql")
         clock.read(connection)

@@ -147,8 +147,11 @@ async def running(
         for name, work in works:
             stack.callback(asyncio.create_task(work, name=name).cancel)
         logger.info("serving, station %s in mode %s", station.keys.station, config.station.mode)
-        yield endpoints
-        logger.info("stopping")
+        try:
+            yield endpoints
+        finally:
+            logger.info("stopping")
+            station.store.hasten()
 
 
 async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:

@@ -30,10 +30,10 @@ class Flaky(Store):
 
     away_now = False
 
-    async def run(self, work: Any, *, needs: Any = "any") -> Any:
+    async def run(self, work: Any, *, needs: Any = "any", single: bool = False, in_spool: Any = None) -> Any:
         if self.away_now:
             raise StoreUnavailable("away")
-        return await super().run(work, needs=needs)
+        return await super().run(work, needs=needs, single=single)
 
 
 class Desk:

@@ -58,16 +58,16 @@ class Rows:
         if self.fault is not None:
             raise self.fault
 
-    async def ask(self, request: str, _wanted: Wanted) -> None:
+    async def ask(self, request: str, _wanted: Wanted, _audience: object) -> None:
         self.asked.append(request)
         self._work()
 
-    async def end(self, requests: Any) -> dict[str, bytes]:
+    async def end(self, requests: Any, _audience: object) -> dict[str, bytes]:
         self._work()
         self.ended += requests
         return {name: self.answers.get("any", b"") for name in requests if self.answers}
 
-    async def answer_alone(self, request: str, sealed: bytes, *, taken: bool) -> None:
+    async def answer_alone(self, request: str, _asker: str, sealed: bytes, *, taken: bool) -> None:
         assert taken
         self._work()
         self.answered[request] = msgspec.json.decode(sealed, type=Answer)
@@ -113,7 +113,8 @@ def asking(rows: Rows, notes: Notes, wake: Callable[[], None] = lambda: None) ->
         open_answer=lambda sealed, _bound_to: sealed,
         prove=prove,
         note=notes.note,
-        wake=wake,
+        audience=lambda _: (),
+        own=lambda _request, _wanted: wake(),
     )
 
 
@@ -240,6 +241,7 @@ def answering(rows: Rows) -> Answering:
         known=lambda _: True,
         seal_for=lambda _station, plain, _bound_to: plain,
         tell_keys=tell_keys,
+        audience=lambda _: (),
     )
 
 
@@ -248,8 +250,9 @@ def visitor(host: Answering) -> Visitor:
 
 
 async def settled(host: Answering) -> None:
-    while host._tasks:
+    while host._tasks or host._telling is not None:
         await asyncio.gather(*host._tasks)
+        await asyncio.sleep(0.01)  # what is told together waits for a moment
 
 
 def test_an_error_that_cannot_be_told_is_owed_until_it_can() -> None:
@@ -327,6 +330,6 @@ def test_steps_that_nobody_can_hear_of_are_dropped() -> None:
         visitor(host).progress(1, "armed", None, None, "")
         visitor(host).progress(1, "reading", None, None, "")
         await settled(host)
-        assert [step.step for _, step in rows.steps] == ["armed", "reading"]
+        assert [step.step for _, _, step in rows.steps] == ["armed", "reading"]
 
     run(work)

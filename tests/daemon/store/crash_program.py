@@ -26,13 +26,13 @@ from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.reconcile import bring
+from vitale_reader.daemon.store.reconcile import Bringing
 from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.spool import SpooledStore
 from vitale_reader.daemon.store.store import Database, Store
 
 VAULT = Vault.of_site(b"k" * 32)
-WRITING = ("INSERT", "UPDATE", "DELETE")
+WRITING = ("INSERT", "UPDATE", "DELETE", "WITH")
 STRING = b"string-of-point-%d"
 
 
@@ -61,8 +61,8 @@ async def claimed(guard: ReplayGuard, string: bytes) -> str:
 async def put(outbox: Outbox, point: int, number: int, guard: ReplayGuard, digest: str | None = None) -> str:
     token = OutboxToken(jti=f"jti-{point}-{number}", exp=int(time.time()) + 900, token=f"token-{point}-{number}")
     entry = Entry(at=time.time(), action="presentation.request", outcome="ok", jti=token.jti)
-    also = [] if digest is None else [guard.settle(digest)]
-    await outbox.put(token, client_id=f"c{point}", presentation=f"p-{point}-{number}", entry=entry, also=also)
+    writes = [] if digest is None else [guard.settle(digest)]
+    await outbox.put(token, client_id=f"c{point}", presentation=f"p-{point}-{number}", entry=entry, writes=writes)
     return token.jti
 
 
@@ -90,10 +90,8 @@ def spooled(place: Path | str, folder: Path, point: int) -> tuple[Store, Spooled
     async def join(_: Store) -> None:
         pass
 
-    async def brought(spool: Store, database: Store) -> bool:
-        return await bring(spool, database, chain, clock=time.time)
-
-    return site, SpooledStore(site, Store(folder / f"spool-{point}.db"), join=join, bring=brought, strict=False)
+    bringing = Bringing(chain, clock=time.time)
+    return site, SpooledStore(site, Store(folder / f"spool-{point}.db"), join=join, bring=bringing.bring, strict=False)
 
 
 async def fill_spool(place: Path | str, folder: Path, point: int) -> None:

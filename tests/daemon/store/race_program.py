@@ -42,8 +42,8 @@ async def desk(place: Path | str, number: int, rounds: int, start: Barrier, resu
             await guard.claim(digest)
             token = OutboxToken(jti=f"{each}-{number}", exp=int(time.time()) + 900, token="t")
             entry = Entry(at=time.time(), action="presentation.request", outcome="ok", jti=token.jti)
-            also = [guard.settle(digest)]
-            await outbox.put(token, client_id="c", presentation=token.jti, entry=entry, also=also)
+            writes = [guard.settle(digest)]
+            await outbox.put(token, client_id="c", presentation=token.jti, entry=entry, writes=writes)
         except VitaleError as error:
             found.append(error.reason)
         else:

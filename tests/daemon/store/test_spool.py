@@ -21,7 +21,7 @@ from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store import spool
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.reconcile import bring
+from vitale_reader.daemon.store.reconcile import Bringing
 from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.spool import SpooledStore
 from vitale_reader.daemon.store.store import Need, Store
@@ -52,7 +52,14 @@ class Fickle(Store):
             raise StoreUnavailable("away")
         await super().open()
 
-    async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
+    async def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        needs: Need = "any",
+        single: bool = False,
+        in_spool: Callable[[Connection], T] | None = None,
+    ) -> T:
         if (silence := self.silence) is not None:
             self.silence = None
             await silence.wait()
@@ -73,6 +80,7 @@ class Coordinator:
         self.now = NOW
         self.site = Fickle(folder / "site.db")
         self.chain = Chain(VAULT, STATION if name == "desk" else "2" + STATION[1:])
+        self.bringing = Bringing(self.chain, clock=lambda: self.now)
         self.joined = 0
         self.spool = Store(folder / f"{name}.db")
         self.store = SpooledStore(self.site, self.spool, join=self._join, bring=self._bring, strict=strict)
@@ -89,11 +97,11 @@ class Coordinator:
     async def _join(self, _: Store) -> None:
         self.joined += 1
 
-    async def _bring(self, spool: Store, site: Store) -> bool:
-        there_was_one = await bring(spool, site, self.chain, clock=lambda: self.now)
-        if not there_was_one:
+    async def _bring(self, spool: Store, site: Store) -> int:
+        rows = await self.bringing.bring(spool, site)
+        if not rows:
             await self.when_empty()
-        return there_was_one
+        return rows
 
     async def when_empty(self) -> None:
         """Nothing was found in the spool."""
@@ -194,7 +202,7 @@ def test_a_string_of_the_time_without_database_counts_once_afterwards(tmp_path: 
     async def work(desk: Coordinator) -> None:
         desk.site.gone = True
         digest = await claimed(desk.guard, b"string")
-        await desk.put(1, also=[desk.guard.settle(digest)])
+        await desk.put(1, writes=[desk.guard.settle(digest)])
         with pytest.raises(Replayed):
             await claimed(desk.guard, b"string")
         await desk.back()
@@ -231,7 +239,7 @@ def test_a_commit_whose_answer_was_lost_counts_once(tmp_path: Path, caplog: pyte
         digest = await claimed(desk.guard, b"string")
         await desk.back()
         desk.site.dies_after_commit = True
-        token = await desk.put(1, also=[desk.guard.settle(digest)])
+        token = await desk.put(1, writes=[desk.guard.settle(digest)])
         await desk.back()
         assert await desk.outbox.list("c") == (token,)
         (verified,) = await desk.store.run(desk.chain.verify)
@@ -260,7 +268,7 @@ def test_a_piece_that_was_brought_and_not_forgotten_is_not_there_twice(tmp_path:
         desk.site.gone = True
         for number in range(3):
             digest = await claimed(desk.guard, b"string-%d" % number)
-            await desk.put(number, also=[desk.guard.settle(digest)])
+            await desk.put(number, writes=[desk.guard.settle(digest)])
         desk.site.gone = False
         desk.site.dies_after_commit = True  # the site has it, and the desk does not know
         async with asyncio.timeout(PATIENCE):
@@ -329,6 +337,7 @@ def test_what_the_database_kept_waiting_until_its_return_is_not_left_in_the_spoo
         late = asyncio.create_task(desk.put(1))
         await asyncio.sleep(0)
         desk.site.gone = True
+        assert await desk.outbox.list("c") == ()
         await desk.put(2)
 
         looks = itertools.count(1)

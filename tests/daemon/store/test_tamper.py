@@ -207,7 +207,8 @@ class World:
                 client_id=client_id,
                 presentation=f"p{number}",
                 entry=entry("presentation.request"),
-                also=[write, guard.settle(digest)] if number < 3 else [write],
+                writes=[guard.settle(digest)] if number < 3 else (),
+                also=[write],
             )
 
     async def _fill_site(self) -> None:
@@ -225,7 +226,7 @@ class World:
             names=Names(readers=(), groups=("g",)),
             timeout=60.0,
         )
-        await rows.ask(REQUEST, wanted)
+        await rows.ask(REQUEST, wanted, ())
         sealed = VAULT.seal(b'{"step":"reading","reader":"r"}', f"step:{REQUEST}")
         await self.store.run(
             lambda connection: connection.execute(insert(tables.site_steps), {"request": REQUEST, "sealed": sealed})

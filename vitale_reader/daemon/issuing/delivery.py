@@ -16,7 +16,7 @@ Each delivery is a task of its own, and waits for nobody else's. The order of it
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -35,6 +35,7 @@ from vitale_protocol.events import Step
 from vitale_protocol.methods import PresentationResult
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Reading
+from vitale_reader.daemon.database.together import Write
 from vitale_reader.daemon.issuing.contexts import Contexts, Held
 from vitale_reader.daemon.issuing.issuer import Grant, Issued, Issuer
 from vitale_reader.daemon.issuing.opposition import Opposition
@@ -55,7 +56,6 @@ FORMER = 2.0
 RequestId = int | str
 Fate = Literal["used", "unused", "declined"]
 """It answered a request; or it may still answer another one; or nothing was done for it, since the request was over."""
-Write = Callable[[Connection], object]
 
 
 class Client(Protocol):
@@ -84,8 +84,8 @@ class Claim(Protocol):
             StoreUnavailable: that cannot be known.
         """
 
-    def answer(self, result: PresentationResult) -> Write:
-        """Returns the write that answers it, in the transaction that keeps its token."""
+    def answer(self, result: PresentationResult) -> Sequence[Write]:
+        """Returns the writes that answer it, in the transaction that keeps its token."""
         ...
 
 
@@ -226,15 +226,16 @@ class Delivery:
     ) -> None:
         """Kept before it is handed over: whatever dies from here on, the token is in the outbox."""
         grant = asked.grant
-        also: list[Write] = []
+        writes: list[Write] = []
+        also: list[Callable[[Connection], object]] = []
         held: Held | None = None
         if resolved.digest is not None:
-            also.append(self._guard.settle(resolved.digest))
+            writes.append(self._guard.settle(resolved.digest))
         if resolved.resolution is not None and "context" in grant.scopes:
             held, write = self._contexts.hold(resolved.resolution, grant.client_id)
             also.append(write)
         if asked.claim is not None:
-            also.append(asked.claim.answer(_result_of(presentation, issued)))
+            writes.extend(asked.claim.answer(_result_of(presentation, issued)))
         entry = Entry(
             at=self._clock(),
             action=asked.action,
@@ -245,7 +246,13 @@ class Delivery:
             jti=issued.claims.jti,
         )
         await self._outbox.put(
-            issued.token, client_id=grant.client_id, presentation=presentation.id, entry=entry, also=also, needs=needs
+            issued.token,
+            client_id=grant.client_id,
+            presentation=presentation.id,
+            entry=entry,
+            writes=writes,
+            also=also,
+            needs=needs,
         )
         replaced = self._contexts.take(each for each in resolved.former if held is None or each.digest != held.digest)
         if replaced:

@@ -5,13 +5,16 @@ import logging
 from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
+from sqlalchemy import Connection, RowMapping, bindparam, delete, select
 
 from vitale_protocol.methods import OutboxToken
+from vitale_reader.daemon.database.together import Write, inserted
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store import row_seals
+from vitale_reader.daemon.store.audit import append
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.reconcile import note_acknowledged
 from vitale_reader.daemon.store.store import Database, Need
 from vitale_reader.daemon.store.tables import outbox
 
@@ -27,11 +30,11 @@ MOST_LISTED = 786_432
 
 # Statements are constants: to build one anew costs more than to run it.
 _OF_CLIENT = outbox.c.client_id == bindparam("of_client")
-_PUT = insert(outbox)
 _LIST = (
     select(outbox).where(_OF_CLIENT, outbox.c.exp > bindparam("now")).order_by(outbox.c.jti)  # UUIDv7: in order of time
 )
 _ACKNOWLEDGE = delete(outbox).where(_OF_CLIENT, outbox.c.jti.in_(bindparam("jtis", expanding=True)))
+_HELD = select(outbox.c.jti).where(_OF_CLIENT, outbox.c.jti.in_(bindparam("jtis", expanding=True)))
 _PURGE = delete(outbox).where(outbox.c.exp <= bindparam("now"))
 
 
@@ -57,6 +60,7 @@ class Outbox:
         client_id: str,
         presentation: str,
         entry: Entry,
+        writes: Sequence[Write] = (),
         also: Sequence[Callable[[Connection], object]] = (),
         needs: Need = "any",
     ) -> None:
@@ -67,7 +71,8 @@ class Outbox:
             client_id: whose it is.
             presentation: what it is of.
             entry: the line in the audit trail.
-            also: what is to be written in the same transaction, or not at all.
+            writes: what is to be written in the same transaction, or not at all.
+            also: likewise, where it cannot be said as a statement.
             needs: where it may be kept.
 
         Raises:
@@ -85,13 +90,7 @@ class Outbox:
         }
         row = row_seals.sealed(self._vault, outbox, told)
 
-        def work(connection: Connection) -> None:
-            connection.execute(_PUT, row)
-            for more in also:
-                more(connection)
-            self._chain.append(connection, entry)
-
-        await self._store.run(work, needs=needs)
+        await append(self._store, self._chain, entry, (inserted(outbox, row), *writes), also, needs=needs)
 
     async def list(self, client_id: str) -> tuple[OutboxToken, ...]:
         """The tokens of a client that neither were acknowledged nor expired, oldest first.
@@ -102,7 +101,7 @@ class Outbox:
             StoreUnavailable: the store cannot be read.
         """
         values = {"of_client": client_id, "now": self._clock.now()}
-        rows = await self._store.run(lambda connection: connection.execute(_LIST, values).mappings().all())
+        rows = await self._store.run(lambda connection: connection.execute(_LIST, values).mappings().all(), single=True)
         listed: list[OutboxToken] = []
         size = 0
         for row in rows:
@@ -117,11 +116,23 @@ class Outbox:
     async def acknowledge(self, client_id: str, jtis: Sequence[str]) -> int:
         """Forgets tokens of a client; returns how many there were.
 
+        While the database of the site is away, nobody knows which of them it holds: those that are not in the spool
+        are noted there, count as forgotten, and are forgotten before they could be listed again.
+
         Raises:
             StoreUnavailable: the store cannot be written.
         """
         values = {"of_client": client_id, "jtis": jtis}
-        return await self._store.run(lambda connection: connection.execute(_ACKNOWLEDGE, values).rowcount)
+
+        def work(connection: Connection) -> int:
+            return connection.execute(_ACKNOWLEDGE, values).rowcount
+
+        def in_spool(connection: Connection) -> int:
+            here = set(connection.execute(_HELD, values).scalars())
+            work(connection)
+            return len(here) + note_acknowledged(connection, client_id, set(jtis) - here)
+
+        return await self._store.run(work, single=True, in_spool=in_spool)
 
     async def purge(self) -> int:
         """Forgets what has expired; returns how many there were.

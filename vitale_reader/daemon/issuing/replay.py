@@ -5,13 +5,14 @@ counts as used: nobody can know how far the service got. Kept is its keyed diges
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
+from vitale_reader.daemon.database.together import Write
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
@@ -26,7 +27,7 @@ DAY = 86_400.0
 _OF_DIGEST = seen.c.digest == bindparam("of_digest")
 _CLAIM = insert(seen)
 _FIND = select(seen.c.digest).where(_OF_DIGEST)
-_SETTLE = update(seen).where(_OF_DIGEST)
+_SETTLE = update(seen).where(_OF_DIGEST).values(state=bindparam("settled"), seal=bindparam("settled_seal"))
 _WITHDRAW = delete(seen).where(_OF_DIGEST, seen.c.state == "reserved")
 _PURGE = delete(seen).where(seen.c.expires_at <= bindparam("now"))
 
@@ -65,7 +66,7 @@ class ReplayGuard:
         told = {"digest": digest, "state": "reserved", "expires_at": expires_at, "claim": secrets.token_hex(16)}
         row = row_seals.sealed(self._vault, seen, told)
         try:
-            await self._store.run(lambda connection: connection.execute(_CLAIM, row), needs="guard")
+            await self._store.run(lambda connection: connection.execute(_CLAIM, row), needs="guard", single=True)
         except IntegrityError as error:
             raise Replayed("it was used before") from error
         self._claimed[digest] = told
@@ -77,17 +78,18 @@ class ReplayGuard:
             StoreUnavailable: the store cannot be read.
         """
         values = {"of_digest": digest}
-        row = await self._store.run(lambda connection: connection.execute(_FIND, values).first(), needs="guard")
+        row = await self._store.run(
+            lambda connection: connection.execute(_FIND, values).first(), needs="guard", single=True
+        )
         return row is not None
 
-    def settle(self, digest: str) -> Callable[[Connection], object]:
+    def settle(self, digest: str) -> Write:
         """Returns the write that marks a reserved string as used, within the transaction that keeps its token."""
         told = self._claimed.pop(digest, None)
         if told is None:
             raise LookupError("a string is claimed before it is settled")
         used = row_seals.sealed(self._vault, seen, told | {"state": "used"})
-        values = {"of_digest": digest, "state": "used", "seal": used["seal"]}
-        return lambda connection: connection.execute(_SETTLE, values)
+        return Write(_SETTLE, {"of_digest": digest, "settled": "used", "settled_seal": used["seal"]})
 
     async def withdraw(self, digest: str) -> None:
         """Gives a reserved string back: it is certain that it was sent to nobody.
@@ -96,7 +98,7 @@ class ReplayGuard:
             StoreUnavailable: the store cannot be written; the string counts as used.
         """
         self._claimed.pop(digest, None)
-        await self._store.run(lambda connection: connection.execute(_WITHDRAW, {"of_digest": digest}))
+        await self._store.run(lambda connection: connection.execute(_WITHDRAW, {"of_digest": digest}), single=True)
 
     async def purge(self) -> int:
         """Forgets the strings whose time is over; returns how many there were.

@@ -14,11 +14,10 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import (
@@ -33,6 +32,7 @@ from vitale_protocol.errors import (
 from vitale_protocol.events import Step
 from vitale_protocol.methods import PresentationResult, StationMode
 from vitale_protocol.problems import Problem
+from vitale_reader.daemon.database.together import Write
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.issuer import Grant
@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 
 #: What says of a request only that this desk does nothing for it.
 QUIET = frozenset({error.reason for error in (NoReader, ReaderGone, PresentationTimeout, Cancelled, ShuttingDown)})
+
+#: Seconds for which a step waits for what follows it.
+TOGETHER = 0.1
 
 RequestId = int | str
 
@@ -81,8 +84,8 @@ class Visitor(msgspec.Struct, eq=False):
         """Something was presented for it: no other desk shall read for it."""
         await self.host.take(self)
 
-    def answer(self, result: PresentationResult) -> Callable[[Connection], None]:
-        """Returns the write of its answer beside its token."""
+    def answer(self, result: PresentationResult) -> Sequence[Write]:
+        """Returns the writes of its answer beside its token."""
         return self.host.write_of(self, result)
 
 
@@ -97,6 +100,8 @@ class Answering:
         groups: those of this desk.
         known: whether a client may speak at this site.
         seal_for: seals an answer for a station.
+        tell_keys: makes sure that the other desks know this one's keys.
+        audience: the stations at which a request waits.
     """
 
     def __init__(
@@ -110,6 +115,7 @@ class Answering:
         known: Callable[[str], bool],
         seal_for: Callable[[str, bytes, str], bytes],
         tell_keys: Callable[[], Coroutine[Any, Any, None]],
+        audience: Callable[[Wanted], Collection[str]],
     ) -> None:
         self._rows = rows
         self._desk = desk
@@ -119,10 +125,15 @@ class Answering:
         self._known = known
         self._seal_for = seal_for
         self._tell_keys = tell_keys
+        self._audience = audience
+        self._there: frozenset[str] = frozenset()
+        self._doubtful: dict[str, Wanted] = {}
         self._wanted: dict[str, Wanted | None] = {}
         self._visitors: dict[str, Visitor] = {}
         self._owed: dict[str, tuple[Visitor, VitaleError]] = {}
-        self._steps: list[tuple[str, StepTold]] = []
+        self._steps: list[tuple[str, str, StepTold]] = []
+        self._step_numbers = itertools.count(1)
+        self._telling: asyncio.TimerHandle | None = None
         self._numbers = itertools.count(-2, -1)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -135,13 +146,9 @@ class Answering:
 
     async def hear(self, seen: Seen) -> None:
         """Takes over what was seen: who comes, and who goes."""
-        there = {desk.incarnation for desk in seen.desks.values()}
-        free = {None, self._rows.incarnation}
-        opened = [
-            row
-            for row in seen.requests
-            if row.asked_by in there and row.taken_by in free and not row.answered and row.left > 0
-        ]
+        self._there = frozenset(desk.incarnation for desk in seen.desks.values())
+        await self._give_back(seen.requests)
+        opened = [row for row in seen.requests if self._is_open(row)]
         names = {row.id for row in opened}
         for name in self._visitors.keys() - names:
             self._send_away(self._visitors[name])
@@ -153,6 +160,35 @@ class Answering:
             if row.id not in self._visitors and row.taken_by is None:
                 await self._consider(row)
         await self._pay()
+
+    async def hear_of(self, request: str) -> None:
+        """A request was asked, or given back: comes, if this desk can answer it."""
+        row = await self._rows.look_at(request)
+        if row is not None and self._is_open(row) and row.id not in self._visitors and row.taken_by is None:
+            await self._consider(row)
+
+    def knows_of(self, incarnation: str) -> bool:
+        """Whether a desk was there at the last look."""
+        return incarnation in self._there
+
+    def over(self, request: str) -> None:
+        """A request was ended, or taken by another desk."""
+        if (visitor := self._visitors.get(request)) is not None and not visitor.taken:
+            self._send_away(visitor)
+        self._wanted.pop(request, None)
+
+    def _is_open(self, row: RequestRow) -> bool:
+        free = row.taken_by in (None, self._rows.incarnation)
+        return row.asked_by in self._there and free and not row.answered and row.left > 0
+
+    async def _give_back(self, rows: Iterable[RequestRow]) -> None:
+        """Gives back what this desk took without hearing of it: nobody is at it."""
+        by_id = {row.id: row for row in rows}
+        for name, wanted in list(self._doubtful.items()):
+            row = by_id.get(name)
+            if row is not None and row.taken_by == self._rows.incarnation and not row.answered:
+                await self._rows.give_back(name, self._audience(wanted))
+            del self._doubtful[name]
 
     def away(self) -> None:
         """The rows cannot be seen: nobody can be answered."""
@@ -225,9 +261,23 @@ class Answering:
     def progress(self, visitor: Visitor, step: Step, reader: str | None, problem: Problem | None, medium: str) -> None:
         """Reports the progress to the asking desk."""
         name = None if reader is None else site_name(reader, self._station)
-        self._steps.append((visitor.id, StepTold(step=step, reader=name, problem=problem, medium=medium)))
-        if len(self._steps) == 1:
-            self._spawn(self._tell_steps())
+        told = StepTold(
+            step=step,
+            reader=name,
+            problem=problem,
+            medium=medium,
+            by=self._rows.incarnation,
+            number=next(self._step_numbers),
+        )
+        self._steps.append((visitor.id, visitor.wanted.station, told))
+        if self._telling is None:
+            # What follows at once goes with it, or with the answer.
+            soon = 0.0 if step == "armed" else TOGETHER
+            self._telling = asyncio.get_running_loop().call_later(soon, self._tell_soon)
+
+    def _tell_soon(self) -> None:
+        self._telling = None
+        self._spawn(self._tell_steps())
 
     async def take(self, visitor: Visitor) -> None:
         """Takes its request for this desk.
@@ -237,12 +287,20 @@ class Answering:
             StoreUnavailable: the database does not answer.
         """
         await self._tell_keys()
-        await self._rows.take(visitor.id)
+        wanted = visitor.wanted
+        try:
+            await self._rows.take(visitor.id, wanted.station, self._audience(wanted))
+        except StoreUnavailable:
+            self._doubtful[visitor.id] = wanted  # it may have been taken all the same
+            raise
         visitor.taken = True
 
-    def write_of(self, visitor: Visitor, result: PresentationResult) -> Callable[[Connection], None]:
-        """Returns the write of an answer."""
-        return self._rows.answer(visitor.id, self._sealed(visitor, Answer(result=result)), taken=True)
+    def write_of(self, visitor: Visitor, result: PresentationResult) -> Sequence[Write]:
+        """Returns the writes of an answer, with the steps that were not told yet."""
+        steps = [step for request, _, step in self._steps if request == visitor.id]
+        self._steps = [told for told in self._steps if told[0] != visitor.id]
+        sealed = self._sealed(visitor, Answer(result=result))
+        return self._rows.answer(visitor.id, visitor.wanted.station, sealed, taken=True, steps=steps)
 
     # ── inside ──
 
@@ -259,7 +317,9 @@ class Answering:
         problem = Problem.of(error)
         answer = Answer(problem=msgspec.structs.replace(problem, data=self._told_elsewhere(problem.data)))
         try:
-            await self._rows.answer_alone(visitor.id, self._sealed(visitor, answer), taken=visitor.taken)
+            await self._rows.answer_alone(
+                visitor.id, visitor.wanted.station, self._sealed(visitor, answer), taken=visitor.taken
+            )
         except Cancelled:
             logger.debug("a request of another desk was over before it failed here")
 
@@ -272,13 +332,12 @@ class Answering:
         }
 
     async def _tell_steps(self) -> None:
-        while self._steps:
-            steps = tuple(self._steps)
+        steps, self._steps = self._steps, []
+        if steps:
             try:
                 await self._rows.tell_steps(steps)
             except (StoreUnavailable, IntegrityError) as error:
                 logger.debug("steps that nobody hears of: %s", type(error).__name__)
-            del self._steps[: len(steps)]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -1,19 +1,21 @@
 """Hears what the other desks of a site say: looks at the rows at each beat, and at once when a notification comes.
 
 Notifications come on a connection of their own. Where there is none (the database is away, or the event loop cannot
-wait for its socket, as on Windows), the beat alone is heard.
+wait for its socket, as on Windows), the beat alone is heard. That it works is known by what comes: with each beat a
+desk calls itself, and where that was not heard by the next one, the connection is made anew.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
-from types import ModuleType
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.database.postgresql import severing
+from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.issuing.delivery import incident
-from vitale_reader.daemon.store.notify import CHANNEL
+from vitale_reader.daemon.store.notify import heard
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -28,8 +30,11 @@ BEAT = 2.5
 #: Seconds until the connection is made anew.
 RECONNECT = 1.0
 
-#: Seconds to reach the server.
-CONNECT = 2
+#: Seconds in which the server has to answer.
+ANSWER = 2.0
+
+#: Beats that may be on their way to ourselves.
+MISSED = 2
 
 
 class SiteListener:
@@ -37,9 +42,10 @@ class SiteListener:
 
     Args:
         url: of the database.
+        channels: those to listen to.
         look: looks at them, with whether it is time for a beat.
         away: called when they cannot be looked at.
-        concerned: whether a notification, by its word and its id, is a reason to look.
+        hear: takes what was called: a word, the name that it is about, and what is told besides.
 
     Attributes:
         listens: whether notifications would be heard now.
@@ -48,15 +54,19 @@ class SiteListener:
     def __init__(
         self,
         url: str,
+        channels: Sequence[str],
         *,
         look: Callable[[bool], Awaitable[None]],
         away: Callable[[], None],
-        concerned: Callable[[str, str], bool],
+        hear: Callable[[str, str, str], None],
     ) -> None:
         self._url = url
+        self._channels = channels
         self._look = look
         self._is_away = away
-        self._concerned = concerned
+        self._taken = hear
+        self._readable = asyncio.Event()
+        self._unheard = 0
         self._due = asyncio.Event()
         self._away = False
         self.listens = False
@@ -97,6 +107,14 @@ class SiteListener:
                 self._due.clear()
                 continue
             await self.look(beat=beat)
+            if beat and not self._away:
+                self._beaten()
+
+    def _beaten(self) -> None:
+        """A beat was called to this desk itself; it comes before the next one, or the connection is not believed."""
+        self._unheard += 1
+        if self.listens and self._unheard > MISSED:
+            self._readable.set()
 
     async def listen(self) -> None:
         """Listens to the notifications until it is cancelled."""
@@ -104,10 +122,11 @@ class SiteListener:
             return  # Windows: psycopg refuses its loop; every beat looks all the same
         import psycopg  # noqa: PLC0415  an extra, and there as the store is open
 
+        target = Target.of(self._url)
         while True:
             try:
-                async with await self._connected(psycopg) as connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
+                async with await self._connected(target) as connection:
+                    self._unheard = 0
                     self.listens = True
                     self.wake()  # for what was said before
                     self._hear("news:")
@@ -120,32 +139,44 @@ class SiteListener:
 
     async def _follow(self, connection: "AsyncConnection[Any]") -> None:
         """Takes what comes, as it comes: psycopg's own waiting wakes ten times a second."""
-        loop, readable, socket = asyncio.get_running_loop(), asyncio.Event(), connection.fileno()
+        loop, socket = asyncio.get_running_loop(), connection.fileno()
         while True:
+            self._readable.clear()
             async for notification in connection.notifies(timeout=0):
                 self._hear(notification.payload)
-            loop.add_reader(socket, readable.set)  # each time: psycopg takes away whatever reader there is
+            if self._unheard > MISSED:
+                logger.warning("the connection for notifications hangs, and is made anew")
+                return
+            loop.add_reader(socket, self._readable.set)  # each time: psycopg takes away whatever reader there is
             try:
-                await readable.wait()
+                await self._readable.wait()
             finally:
                 loop.remove_reader(socket)
-            readable.clear()
 
     def _hear(self, payload: str) -> None:
-        word, _, name = payload.partition(":")
-        if self._concerned(word, name):
-            self.wake()
+        word, name, told = heard(payload)
+        if word == "beat":
+            self._unheard = 0
+        else:
+            self._taken(word, name, told)
 
-    async def _connected(self, psycopg: ModuleType) -> "AsyncConnection[Any]":
-        connecting: asyncio.Task[AsyncConnection[Any]] = asyncio.create_task(
-            psycopg.AsyncConnection.connect(
-                self._url, autocommit=True, connect_timeout=CONNECT, application_name="vitale-reader listens"
-            )
-        )
+    async def _connected(self, target: Target) -> "AsyncConnection[Any]":
+        connecting: asyncio.Task[AsyncConnection[Any]] = asyncio.create_task(target.listen("vitale-reader listens"))
         try:
-            return await asyncio.shield(connecting)
+            connection = await asyncio.shield(connecting)
         except asyncio.CancelledError:
             # Not left half open: the server would wait for its password for a minute, and others for the server.
-            with contextlib.suppress(psycopg.Error, OSError):
+            with contextlib.suppress(Exception):
                 await (await connecting).close()
             raise
+        # From outside: psycopg waits on, also when it is cancelled, for a server that does not answer.
+        limit = asyncio.get_running_loop().call_later(ANSWER, severing(connection))
+        try:
+            await connection.execute("; ".join(f'LISTEN "{channel}"' for channel in self._channels).encode())
+        except BaseException:
+            severing(connection)()
+            await connection.close()
+            raise
+        finally:
+            limit.cancel()
+        return connection

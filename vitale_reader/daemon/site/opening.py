@@ -28,7 +28,7 @@ from vitale_reader.daemon.keystore.vault import KEY_BYTES, Vault
 from vitale_reader.daemon.site.line_policy import require_encrypted_line
 from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain
-from vitale_reader.daemon.store.reconcile import bring
+from vitale_reader.daemon.store.reconcile import Bringing
 from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.row_seals import sealed
 from vitale_reader.daemon.store.spool import SpooledStore
@@ -106,27 +106,27 @@ async def open_store(
         await _agree(store, vault, file)
         await bring_forward(store, vault, remembered)
 
-    async def brought(spool: Store, site_store: Store) -> bool:
-        return await bring(spool, site_store, chain, clock=time.time)
-
     store = SpooledStore(
         _site_store(config),
         spool,
         join=join,
-        bring=brought,
+        bring=Bringing(chain, clock=time.time).bring,
         strict=config.site.when_away == "strict",
     )
     stack.push_async_callback(store.close)
     try:
         await store.open()
-    except ConfigurationInvalid:
+    except (ConfigurationInvalid, StoreUnavailable):
         if made:
             file.unlink()
         raise
     if made:
         if store.degraded:
             file.unlink()
-            raise StoreUnavailable("the database of the site is away, and this desk has not joined it yet")
+            cause = store.cause
+            raise StoreUnavailable(
+                f"{cause.detail}; this desk has not joined the site yet", variant=cause.variant, data=cause.data
+            )
         logger.warning("the key of the site was made: every other desk needs a copy of %s", file)
     return store, vault
 

@@ -11,7 +11,7 @@ readers are all gone waits for them as a local one does (``hub.GRACE_NEW``, ``hu
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from math import inf
 from typing import Any
 
@@ -35,7 +35,7 @@ from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration import hub
 from vitale_reader.daemon.issuing.delivery import Client, incident
-from vitale_reader.daemon.site.rows import Seen, SiteRows, Wanted
+from vitale_reader.daemon.site.rows import Seen, SiteRows, StepTold, Wanted
 
 __all__ = ["Answer", "Asking"]
 
@@ -66,8 +66,10 @@ class Open(msgspec.Struct, eq=False, kw_only=True):
         written: whether its row is there.
         taken: whether a desk is at it.
         armed: whether its client was told that it is waited for.
+        steps: the number of the last step of each desk.
         over: gets the answer, or the error with which it is to end early.
         ended: gets whether it ended early.
+        audience: the stations that were told of it.
         without_reader: until when it waits for a reader, and what it is told then.
     """
 
@@ -80,6 +82,8 @@ class Open(msgspec.Struct, eq=False, kw_only=True):
     written: bool = False
     taken: bool = False
     armed: bool = False
+    steps: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    audience: Collection[str] = ()
     without_reader: tuple[float, type[NoReader | ReaderGone]] = msgspec.field(default=(inf, NoReader))
 
     def end(self, outcome: "bytes | VitaleError") -> None:
@@ -97,7 +101,8 @@ class Asking:
         open_answer: opens what was sealed for this station.
         prove: makes sure that this desk's clients can verify what it hands over.
         note: writes a line in the audit trail: the client, and with what its request ended.
-        wake: has the rows looked at.
+        audience: the stations that can answer what is wanted.
+        own: told of a request that this desk itself can answer.
     """
 
     def __init__(
@@ -108,14 +113,16 @@ class Asking:
         open_answer: Callable[[bytes, str], bytes],
         prove: Callable[[PresentationResult], Awaitable[None]],
         note: Callable[[str, str], Awaitable[None]],
-        wake: Callable[[], None],
+        audience: Callable[[Wanted], Collection[str]],
+        own: Callable[[str, Wanted], None],
     ) -> None:
         self._rows = rows
         self._hoped_for = hoped_for
         self._open_answer = open_answer
         self._prove = prove
         self._note = note
-        self._wake = wake
+        self._audience = audience
+        self._own = own
         self._open: dict[str, Open] = {}
         self._left: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -177,9 +184,8 @@ class Asking:
         """Takes over what was seen; ``written`` is what was there before."""
         for name, step in seen.steps:
             asked = self._open.get(name)
-            if asked is not None and not asked.over.done() and not (asked.armed and step.step == "armed"):
-                asked.armed = asked.armed or step.step == "armed"
-                asked.client.progress(asked.request, step.step, step.reader, step.problem, step.medium)
+            if asked is not None:
+                self._progress(asked, step)
         rows = {row.id: row for row in seen.requests}
         there = {desk.incarnation for desk in seen.desks.values()}
         for name in written & self._open.keys():
@@ -192,6 +198,29 @@ class Asking:
                 asked.end(ReaderGone("the desk that was at it is gone"))
             else:
                 asked.taken = row.taken_by is not None
+
+    def told(self, word: str, name: str, step: StepTold | None = None) -> None:
+        """Takes over what was called about a request of this desk."""
+        if (asked := self._open.get(name)) is None or asked.over.done():
+            return
+        match word:
+            case "step" if step is not None:
+                self._progress(asked, step)
+            case "taken":
+                asked.taken = True
+            case "answered":
+                asked.end(b"")  # fetched as the request is ended
+            case _:
+                pass  # of a request, nothing else concerns the desk that asked
+
+    def _progress(self, asked: Open, step: StepTold) -> None:
+        if step.by:  # heard already, and found once more in its row
+            if step.number <= asked.steps.get(step.by, 0):
+                return
+            asked.steps[step.by] = step.number
+        if not asked.over.done() and not (asked.armed and step.step == "armed"):
+            asked.armed = asked.armed or step.step == "armed"
+            asked.client.progress(asked.request, step.step, step.reader, step.problem, step.medium)
 
     def watch_readers(self) -> None:
         """Readers have come or gone, or time has passed."""
@@ -209,7 +238,7 @@ class Asking:
         """Takes away the rows that could not be taken away when their requests ended."""
         left = frozenset(self._left)
         if left:
-            await self._rows.end(left)
+            await self._rows.end(left, ())
             self._left -= left
 
     # ── inside ──
@@ -229,26 +258,30 @@ class Asking:
             asked.client.reply(asked.request, outcome)
 
     async def _outcome(self, asked: Open) -> PresentationResult | VitaleError:
+        asked.audience = self._audience(asked.wanted)
         try:
-            await self._rows.ask(asked.id, asked.wanted)
+            await self._rows.ask(asked.id, asked.wanted, asked.audience)
         except StoreUnavailable as error:
             self._left.add(asked.id)  # it may have been written all the same
             return await self._noted(asked, error)
         asked.written = True
-        self._wake()
+        self._own(asked.id, asked.wanted)
         await asyncio.wait((asked.over,), timeout=asked.wanted.timeout)
         asked.end(PresentationTimeout())
         outcome = asked.over.result()
-        answer = await self._end(asked.id)
+        answer = await self._end(asked)
         if isinstance(outcome, VitaleError) and answer is None:
             return await self._noted(asked, outcome)
-        return await self._opened(asked, outcome if isinstance(outcome, bytes) else answer or b"")
+        if not (sealed := answer or (outcome if isinstance(outcome, bytes) else b"")):
+            gone = StoreUnavailable("the answer could not be fetched; its token is in the outbox")
+            return await self._noted(asked, gone)
+        return await self._opened(asked, sealed)
 
-    async def _end(self, name: str) -> bytes | None:
+    async def _end(self, asked: Open) -> bytes | None:
         try:
-            return (await self._rows.end([name])).get(name)
+            return (await self._rows.end([asked.id], asked.audience)).get(asked.id)
         except StoreUnavailable:
-            self._left.add(name)
+            self._left.add(asked.id)
             return None
 
     async def _opened(self, asked: Open, sealed: bytes) -> PresentationResult | VitaleError:

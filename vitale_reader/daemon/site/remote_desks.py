@@ -16,7 +16,7 @@ from vitale_protocol.methods import PresentationResult
 from vitale_protocol.methods import Station as StationInfo
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.desk.coordinator import Coordinator
-from vitale_reader.daemon.issuing.delivery import Client
+from vitale_reader.daemon.issuing.delivery import Client, incident
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.keystore.vault import Vault
@@ -27,6 +27,7 @@ from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, Names
 from vitale_reader.daemon.site.rows import DeskRow, SiteRows, Wanted
 from vitale_reader.daemon.site.sealing import open_box, seal_for
 from vitale_reader.daemon.site.stations import Stations
+from vitale_reader.daemon.store.notify import CHANNEL, desk_channel
 from vitale_reader.daemon.store.store import Database
 
 __all__ = ["RemoteDesks"]
@@ -73,14 +74,17 @@ class RemoteDesks:
         self._away_since = self._away_until = 0.0
         self._told_status: DeskStatus | None = None
         self._changed = True
-        self._news = SiteListener(url, look=self._look, away=self._away, concerned=self._concerned)
+        self._news = SiteListener(
+            url, (CHANNEL, desk_channel(station.id)), look=self._look, away=self._away, hear=self._hear
+        )
         self._asking = Asking(
             self._rows,
             hoped_for=self._hoped_for,
             open_answer=self._open,
             prove=self._prove,
             note=note,
-            wake=self._news.wake,
+            audience=self._audience,
+            own=self._asked_here,
         )
         self._answering = Answering(
             self._rows,
@@ -91,7 +95,9 @@ class RemoteDesks:
             known=access.speaks,
             seal_for=self._seal_for,
             tell_keys=stations.tell,
+            audience=self._audience,
         )
+        self._looking: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -108,7 +114,9 @@ class RemoteDesks:
         await self._answering.stop()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for task in self._looking:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._looking, return_exceptions=True)
         try:
             await self._rows.leave()
         except StoreUnavailable as error:
@@ -262,19 +270,50 @@ class RemoteDesks:
         for what, reader in self._others.hear(desks):
             self._desk.announce(what, reader)
 
-    def _concerned(self, word: str, name: str) -> bool:
+    def _hear(self, word: str, name: str, told: str) -> None:
+        """Takes what was called, with a look at the rows only where they concern this desk."""
         match word:
-            case "told":
-                return name in self._asking.names
-            case "ended":
-                return name in self._answering.names or name in self._asking.names
-            case "desk":
-                return name != self._station.id
             case "news":
                 self._on_news()
-                return False
+            case "desk":
+                if name != self._station.id:
+                    self._news.wake()
+            case "asked":
+                self._look_at(name)
+            case "step":
+                if name in self._asking.names:
+                    self._asking.told(word, name, self._rows.opened_step(name, told))
+            case "answered":
+                self._asking.told(word, name)
+            case "taken":
+                self._asking.told(word, name)
+                if told != self._rows.incarnation:
+                    self._answering.over(name)
+            case "ended":
+                self._answering.over(name)
             case _:
-                return True
+                self._news.wake()
+
+    def _asked_here(self, request: str, wanted: Wanted) -> None:
+        names = wanted.names
+        if names.own(self._station.id) or not set(names.groups).isdisjoint(self._groups):
+            self._look_at(request)
+
+    def _look_at(self, request: str) -> None:
+        task = asyncio.create_task(self._heard_of(request), name="asked")
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
+
+    async def _heard_of(self, request: str) -> None:
+        try:
+            await self._answering.hear_of(request)
+        except StoreUnavailable as error:
+            logger.debug("a request that was asked is looked at later: %s", error)
+        except Exception as error:  # noqa: BLE001  an edge: whatever stands in a row, the next one is looked at
+            incident(error)
+
+    def _audience(self, wanted: Wanted) -> frozenset[str]:
+        return self._others.audience(wanted.names)
 
     def _hoped_for(self, wanted: Wanted) -> bool:
         own = any(

@@ -136,6 +136,12 @@ class SiteReaders:
                 news.append(("changed", reader))
         return news
 
+    def audience(self, names: Names) -> frozenset[str]:
+        """The stations of other desks that are meant, as far as they are there."""
+        in_groups = (station for station, told in self._desks.items() if not set(names.groups).isdisjoint(told.groups))
+        named = (station for station, _ in names.readers if station in self._desks)
+        return frozenset(in_groups) | frozenset(named)
+
     def hoped_for(self, names: Names, media: frozenset[str]) -> bool:
         """True if a reader of another desk may give what is asked for."""
         return any(

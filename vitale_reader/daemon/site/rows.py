@@ -1,7 +1,9 @@
 """The rows through which the desks of a site speak: who is there, who asks for what, how it goes, what came of it.
 
 - Rows are the truth and notifications only hasten: a desk looks at the rows once a beat, whatever it hears.
-- A notification holds one word and one id.
+- A notification holds one word and one id, and of a step, which is no more than news, the sealed step: of whatever
+  matters it is the row that counts. It goes to the desks that it concerns (``notify``).
+- A statement is a transaction by itself, and does all that belongs together: each round trip is felt by who waits.
 - An announcement is sealed with the key of the site, bound to its row and to its desk. A row made without that key is
   no row of this site. An answer is sealed for the desk that asked (``sealing``).
 - An incarnation is one run of a daemon: what a desk left behind when it died is not taken for its own when it is back.
@@ -10,12 +12,27 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import TypeVar
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import Connection, delete, extract, func, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    LargeBinary,
+    String,
+    TextClause,
+    bindparam,
+    delete,
+    extract,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.documents import decode_document
@@ -24,9 +41,10 @@ from vitale_protocol.events import Step
 from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
+from vitale_reader.daemon.database.together import Write
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, Names
-from vitale_reader.daemon.store.notify import call
+from vitale_reader.daemon.store.notify import MOST, Call, call, calling, desk_channel
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import site_desks, site_requests, site_steps
 
@@ -47,6 +65,68 @@ MOST_STRANGE = 100
 
 NOW = extract("epoch", func.clock_timestamp())
 
+# One round trip each: what is written, and who is told of it. The arrays are those of ``_called``.
+_CALLED = """
+    called AS (SELECT pg_notify(channel, payload) FROM unnest(:channels, :payloads) AS call(channel, payload)
+               WHERE EXISTS (SELECT FROM done))
+    SELECT (SELECT count(*) FROM done) + 0 * (SELECT count(*) FROM called)
+"""
+
+
+def _statement(done: str) -> TextClause:
+    """A statement that does something, tells of it if it concerned a row, and gives how many it concerned."""
+    return text(
+        f"WITH done AS ({done}), {_CALLED}".replace("<now>", "extract(epoch FROM clock_timestamp())")
+    ).bindparams(bindparam("channels", type_=ARRAY(String)), bindparam("payloads", type_=ARRAY(String)))
+
+
+def _called(calls: Iterable[Call]) -> dict[str, list[str]]:
+    told = list(calls)
+    return {"channels": [channel for channel, _ in told], "payloads": [payload for _, payload in told]}
+
+
+_BEAT = _statement("UPDATE site_desks SET beat_at = <now> WHERE incarnation = :incarnation RETURNING 1")
+_ASK = _statement(
+    "INSERT INTO site_requests (id, asked_by, asked_at, ends_at, sealed) "
+    "VALUES (:request, :asked_by, <now>, <now> + :timeout, :sealed) RETURNING 1"
+)
+_TAKE = _statement(
+    "UPDATE site_requests SET taken_by = :taken_by "
+    "WHERE id = :request AND taken_by IS NULL AND answer IS NULL AND ends_at > <now> RETURNING 1"
+)
+_GIVE_BACK = _statement(
+    "UPDATE site_requests SET taken_by = NULL "
+    "WHERE id = :request AND taken_by = :taken_by AND answer IS NULL RETURNING 1"
+)
+_ANSWER_ALONE = _statement(
+    "UPDATE site_requests SET answer = :answered, taken_by = :answered_by WHERE id = :request AND answer IS NULL "
+    "AND (CASE WHEN :taken THEN taken_by = :answered_by ELSE taken_by IS NULL END) RETURNING 1"
+).bindparams(bindparam("answered", type_=LargeBinary))
+_TELL_STEPS = _statement(
+    "INSERT INTO site_steps (request, sealed) SELECT told.request, told.sealed "
+    "FROM unnest(:requests, :sealed) WITH ORDINALITY AS told(request, sealed, place) "
+    "JOIN site_requests ON site_requests.id = told.request ORDER BY place RETURNING 1"
+).bindparams(bindparam("requests", type_=ARRAY(String)), bindparam("sealed", type_=ARRAY(LargeBinary)))
+_END = text(
+    "WITH ended AS (DELETE FROM site_requests WHERE id = ANY(:requests) RETURNING id, answer), "
+    "called AS (SELECT pg_notify(channel, 'ended:' || id) FROM ended, unnest(:channels) AS channel "
+    "WHERE answer IS NULL) SELECT id, answer, (SELECT count(*) FROM called) FROM ended"
+).bindparams(bindparam("requests", type_=ARRAY(String)), bindparam("channels", type_=ARRAY(String)))
+_OPEN_REQUEST = update(site_requests).where(
+    site_requests.c.id == bindparam("of_request"), site_requests.c.answer.is_(None)
+)
+_ANSWERED: dict[str, Any] = {"answer": bindparam("answered"), "taken_by": bindparam("answered_by")}
+_ANSWER_TAKEN = _OPEN_REQUEST.where(site_requests.c.taken_by == bindparam("answered_by")).values(_ANSWERED)
+_ANSWER_FREE = _OPEN_REQUEST.where(site_requests.c.taken_by.is_(None)).values(_ANSWERED)
+_REQUEST = select(
+    site_requests.c.id,
+    site_requests.c.asked_by,
+    site_requests.c.ends_at - NOW,
+    site_requests.c.taken_by,
+    site_requests.c.answer.is_not(None),
+    site_requests.c.sealed,
+).where(site_requests.c.id == bindparam("of_request"))
+
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Request of a desk to the others, in the name of one of its clients."""
@@ -65,12 +145,20 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepTold(msgspec.Struct, frozen=True, kw_only=True):
-    """Progress of a request at a desk; ``reader`` is the name that holds for the whole site."""
+    """Progress of a request at a desk.
+
+    Attributes:
+        reader: under the name that holds for the whole site.
+        by: the incarnation of the desk that tells it.
+        number: tells a step that was heard from one that is new: those of a desk count upwards.
+    """
 
     step: Step
     reader: str | None
     problem: Problem | None = None
     medium: str = ""
+    by: str = ""
+    number: int = 0
 
 
 class DeskRow(msgspec.Struct, frozen=True):
@@ -91,6 +179,7 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     taken_by: str | None
     answered: bool
     answer: bytes | None
+    sealed: bytes | None = None
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,119 +270,148 @@ class SiteRows:
             steps = self._take_steps(connection, asked) if asked else ()
             return there, desks, Seen(desks=desks, requests=self._look_at_requests(connection), steps=steps)
 
-        there, self._desks, seen = await self._store.run(work, needs="site")
+        there, self._desks, seen = await self._store.run(work, needs="site", single=True)
         return there, seen
+
+    async def look_at(self, request: str) -> RequestRow | None:
+        """Looks at one request; None where it is over."""
+        row = await self._store.run(
+            lambda connection: connection.execute(_REQUEST, {"of_request": request}).first(), needs="site", single=True
+        )
+        if row is None:
+            return None
+        name, asked_by, left, taken_by, answered, sealed = row
+        return RequestRow(
+            id=name,
+            asked_by=asked_by,
+            left=float(left),
+            taken_by=taken_by,
+            answered=answered,
+            answer=None,
+            sealed=sealed,
+        )
 
     # ── requests ──
 
-    async def ask(self, request: str, wanted: Wanted) -> None:
-        """Asks the other desks."""
-        sealed = self._vault.seal(msgspec.json.encode(wanted), f"request:{request}:{self.incarnation}")
+    async def ask(self, request: str, wanted: Wanted, audience: Collection[str]) -> None:
+        """Asks the other desks.
 
-        def work(connection: Connection) -> None:
-            connection.execute(
-                insert(site_requests).values(
-                    id=request, asked_by=self.incarnation, asked_at=NOW, ends_at=NOW + wanted.timeout, sealed=sealed
-                )
-            )
-            call(connection, "asked", request)
-
-        await self._store.run(work, needs="site")
+        Args:
+            request: its id.
+            wanted: what is asked for.
+            audience: the stations that can answer it; whoever comes later finds it.
+        """
+        values = {
+            "request": request,
+            "asked_by": self.incarnation,
+            "timeout": wanted.timeout,
+            "sealed": self._vault.seal(msgspec.json.encode(wanted), f"request:{request}:{self.incarnation}"),
+        }
+        await self._do(_ASK, values | _called((desk_channel(station), f"asked:{request}") for station in audience))
 
     async def wanted(self, row: RequestRow) -> Wanted | None:
         """Content of a request; None where no desk of this site asked, or it is over."""
-        query = select(site_requests.c.sealed).where(site_requests.c.id == row.id)
-        sealed = await self._store.run(lambda connection: connection.execute(query).scalar(), needs="site")
+        sealed = row.sealed
+        if sealed is None:
+            query = select(site_requests.c.sealed).where(site_requests.c.id == row.id)
+            sealed = await self._store.run(
+                lambda connection: connection.execute(query).scalar(), needs="site", single=True
+            )
         return None if sealed is None else self._opened(sealed, f"request:{row.id}:{row.asked_by}", Wanted)
 
-    async def end(self, requests: Collection[str]) -> dict[str, bytes]:
-        """Ends requests of this desk; gives the answers of those that had one already."""
-        statement = (
-            delete(site_requests)
-            .where(site_requests.c.id.in_(list(requests)))
-            .returning(site_requests.c.id, site_requests.c.answer)
+    async def end(self, requests: Collection[str], audience: Collection[str]) -> dict[str, bytes]:
+        """Ends requests of this desk; gives the answers of those that had one already.
+
+        Args:
+            requests: their ids.
+            audience: the stations at which they may wait.
+        """
+        values = {"requests": list(requests), "channels": [desk_channel(station) for station in audience]}
+        ended = await self._store.run(
+            lambda connection: connection.execute(_END, values).all(), needs="site", single=True
         )
+        return {request: answer for request, answer, _ in ended if answer is not None}
 
-        def work(connection: Connection) -> dict[str, bytes]:
-            ended = connection.execute(statement).all()
-            for request, _ in ended:
-                call(connection, "ended", request)
-            return {request: answer for request, answer in ended if answer is not None}
-
-        return await self._store.run(work, needs="site")
-
-    async def take(self, request: str) -> None:
+    async def take(self, request: str, asker: str, audience: Collection[str]) -> None:
         """Takes a request for this desk alone.
+
+        Args:
+            request: its id.
+            asker: the station that asked.
+            audience: the stations at which it may wait.
 
         Raises:
             Cancelled: it is over, or another desk has it.
         """
-        statement = (
-            update(site_requests)
-            .where(
-                site_requests.c.id == request,
-                site_requests.c.taken_by.is_(None),
-                site_requests.c.answer.is_(None),
-                site_requests.c.ends_at > NOW,
-            )
-            .values(taken_by=self.incarnation)
-        )
+        told = ((desk_channel(station), f"taken:{request}:{self.incarnation}") for station in {asker, *audience})
+        if not await self._do(_TAKE, {"request": request, "taken_by": self.incarnation} | _called(told)):
+            raise Cancelled("the request is over, or another desk has it")
 
-        def work(connection: Connection) -> None:
-            if connection.execute(statement).rowcount != 1:
-                raise Cancelled("the request is over, or another desk has it")
-            call(connection, "ended", request)
+    async def give_back(self, request: str, audience: Collection[str]) -> None:
+        """Leaves a request to whoever takes it: that this desk took it was not known here, and nothing was done."""
+        told = ((desk_channel(station), f"asked:{request}") for station in audience)
+        await self._do(_GIVE_BACK, {"request": request, "taken_by": self.incarnation} | _called(told))
 
-        await self._store.run(work, needs="site")
-
-    def answer(self, request: str, sealed: bytes, *, taken: bool) -> Callable[[Connection], None]:
-        """Returns the write that answers a request; it raises ``Cancelled`` where that is over.
+    def answer(
+        self, request: str, asker: str, sealed: bytes, *, taken: bool, steps: Iterable[StepTold] = ()
+    ) -> tuple[Write, ...]:
+        """Returns the writes that answer a request; one raises ``Cancelled`` where that is over.
 
         Args:
             request: its id.
+            asker: the station that asked.
             sealed: the answer.
             taken: whether this desk has taken it; else nobody may have.
+            steps: what is told on the way.
         """
-        holder = site_requests.c.taken_by
-        mine = holder == self.incarnation if taken else holder.is_(None)
-        statement = (
-            update(site_requests)
-            .where(site_requests.c.id == request, site_requests.c.answer.is_(None), mine)
-            .values(answer=sealed, taken_by=self.incarnation)
+        values = {"of_request": request, "answered": sealed, "answered_by": self.incarnation}
+        calls = [self._step_called(request, asker, step, self._sealed_step(request, step)) for step in steps]
+        return (
+            Write(_ANSWER_TAKEN if taken else _ANSWER_FREE, values, lambda: Cancelled("the request is over")),
+            calling([*calls, (desk_channel(asker), f"answered:{request}")]),
         )
 
-        def work(connection: Connection) -> None:
-            if connection.execute(statement).rowcount != 1:
-                raise Cancelled("the request is over")
-            call(connection, "told", request)
-
-        return work
-
-    async def answer_alone(self, request: str, sealed: bytes, *, taken: bool) -> None:
+    async def answer_alone(self, request: str, asker: str, sealed: bytes, *, taken: bool) -> None:
         """Answers a request with nothing besides.
 
         Raises:
             Cancelled: it is over.
         """
-        await self._store.run(self.answer(request, sealed, taken=taken), needs="site")
+        values = {"request": request, "answered": sealed, "answered_by": self.incarnation, "taken": taken}
+        told = [(desk_channel(asker), f"answered:{request}")]
+        if not await self._do(_ANSWER_ALONE, values | _called(told)):
+            raise Cancelled("the request is over")
 
-    async def tell_steps(self, steps: Iterable[tuple[str, StepTold]]) -> None:
-        """Says how requests get on, as far as they are there."""
-        rows = [
-            {"request": request, "sealed": self._vault.seal(msgspec.json.encode(step), f"step:{request}")}
-            for request, step in steps
-        ]
-        names = {row["request"] for row in rows}
+    async def tell_steps(self, steps: Iterable[tuple[str, str, StepTold]]) -> None:
+        """Says how requests get on, as far as they are there: each with the station that asked."""
+        sealed = [(request, asker, step, self._sealed_step(request, step)) for request, asker, step in steps]
+        values = {"requests": [one[0] for one in sealed], "sealed": [one[3] for one in sealed]}
+        await self._do(_TELL_STEPS, values | _called(self._step_called(*one) for one in sealed))
 
-        def work(connection: Connection) -> None:
-            query = select(site_requests.c.id).where(site_requests.c.id.in_(names)).with_for_update(key_share=True)
-            there = set(connection.execute(query).scalars())
-            if found := [row for row in rows if row["request"] in there]:
-                connection.execute(insert(site_steps), found)
-            for request in there:
-                call(connection, "told", request)
+    def opened_step(self, request: str, told: str) -> StepTold | None:
+        """The step in a call; None where no desk of this site told it."""
+        try:
+            sealed = b64decode(told, validate=True)
+        except ValueError:
+            return None
+        return self._opened(sealed, f"step:{request}", StepTold)
 
-        await self._store.run(work, needs="site")
+    # ── inside ──
+
+    def _sealed_step(self, request: str, step: StepTold) -> bytes:
+        return self._vault.seal(msgspec.json.encode(step), f"step:{request}")
+
+    def _step_called(self, request: str, asker: str, step: StepTold, sealed: bytes) -> Call:
+        payload = f"step:{request}:{b64encode(sealed).decode()}"
+        return desk_channel(asker), payload if len(payload) <= MOST else f"told:{request}"
+
+    async def _do(self, statement: TextClause, values: Mapping[str, Any]) -> int:
+        """Does one statement; how many rows it concerned."""
+
+        def work(connection: Connection) -> int:
+            return int(connection.execute(statement, dict(values)).scalar_one())
+
+        return await self._store.run(work, needs="site", single=True)
 
     # ── within a transaction ──
 
@@ -315,8 +433,13 @@ class SiteRows:
         self._beats += 1
         if self._beats % CLEARING == 0:
             connection.execute(delete(site_requests).where(site_requests.c.ends_at < NOW - LEFT_BEHIND))
-        mine = site_desks.c.incarnation == self.incarnation
-        return connection.execute(update(site_desks).where(mine).values(beat_at=NOW)).rowcount == 1
+        values = {"incarnation": self.incarnation, **_called([(desk_channel(self._station), f"beat:{self._beats}")])}
+        return bool(connection.execute(_BEAT, values).scalar_one())
+
+    @property
+    def beats(self) -> int:
+        """The number of the last beat, which is called to this desk itself."""
+        return self._beats
 
     def _look_at_desks(self, connection: Connection, known: Mapping[str, DeskRow]) -> dict[str, DeskRow]:
         columns = (site_desks.c.station, site_desks.c.incarnation, site_desks.c.version)

@@ -7,16 +7,18 @@ Its rows are a chain (``chain``). Its end is noted in the station's own folder a
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.database.together import Write, write_one_by_one
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.remembered import Remembered
-from vitale_reader.daemon.store.store import Database
+from vitale_reader.daemon.store.store import Database, Need
 
-__all__ = ["Audit", "Entry"]
+__all__ = ["Audit", "Entry", "append"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +69,7 @@ class Audit:
             at=self._clock.now(), action=action, outcome=outcome, client_id=client_id, medium=medium, reader=reader
         )
         try:
-            await self._store.run(lambda connection: self._chain.append(connection, entry))
+            await append(self._store, self._chain, entry)
         except StoreUnavailable as error:
             logger.error("a line of the audit trail is lost (%s, %s): %s", action, outcome, error)
 
@@ -115,3 +117,46 @@ class Audit:
                 "`vitale-reader audit verify`, then `vitale-reader audit resume`",
                 number,
             )
+
+
+async def append(
+    store: Database,
+    chain: Chain,
+    entry: Entry,
+    writes: Sequence[Write] = (),
+    also: Sequence[Callable[[Connection], object]] = (),
+    *,
+    needs: Need = "any",
+) -> None:
+    """Writes one line and what goes with it, or nothing: on PostgreSQL in one round trip, unless ``also`` needs more.
+
+    Args:
+        store: the store.
+        chain: of this station.
+        entry: the line.
+        writes: what goes with it.
+        also: likewise, where it cannot be said as a statement.
+        needs: where it may be kept.
+
+    Raises:
+        IntegrityError: a constraint of the tables refuses it.
+        StoreUnavailable: the store does not take it.
+    """
+
+    def one_by_one(connection: Connection) -> bool:
+        write_one_by_one(connection, writes)
+        for more in also:
+            more(connection)
+        chain.append(connection, entry)
+        return True
+
+    def together(connection: Connection) -> bool:
+        if connection.dialect.name != "postgresql":
+            return one_by_one(connection)
+        return chain.append_with(connection, entry, writes)
+
+    if not also and not store.degraded:  # in the spool nobody waits for whoever still waits for the database
+        async with chain.turn:
+            if await store.run(together, needs=needs, single=True):
+                return
+    await store.run(one_by_one, needs=needs)

@@ -10,14 +10,16 @@
 - Retention takes away what verifies, and nothing else: the rest is evidence.
 """
 
+import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import asdict, replace
 from sqlalchemy import Column, Connection, RowMapping, Select, Table, bindparam, delete, func, insert, select, update
 
+from vitale_reader.daemon.database.together import Write, write_together
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.remembered import Anchor, Remembered
@@ -34,6 +36,9 @@ COLUMNS = ("station", "number", "at", "client_id", "action", "outcome", "medium"
 
 #: Rows that are held in memory at a time, and rows that are looked at and forgotten in one transaction.
 PIECE, MOST_FORGOTTEN = 2_000, 20_000
+
+#: How often the head is looked at again, where somebody else has moved it.
+BELIEVED = 3
 
 # Statements are constants: to build one anew costs more than to run it.
 _OF_STATION = audit.c.station == bindparam("of_station")
@@ -157,6 +162,9 @@ class Chain:
         self, vault: Vault, station: str, *, remembered: Remembered | None = None, dialect: str = "sqlite"
     ) -> None:
         self._vault = vault
+        self._believed: Head | None = None
+        #: Taken by whoever uses ``append_with``: of two that believe the same head, one would have to look again.
+        self.turn = asyncio.Lock()
         self.station = station
         self._remembered = remembered
         self._dialect = dialect
@@ -180,9 +188,34 @@ class Chain:
             return
         self._held_head(connection, at=at, whole=True)
 
-    def append(self, connection: Connection, entry: Entry) -> None:
-        """Writes one row; of several at once, the head lets one pass after the other."""
-        self._append(connection, self._held_head(connection, at=entry.at), entry)
+    def append(self, connection: Connection, entry: Entry, *more: Entry) -> None:
+        """Writes rows; of several at once, the head lets one pass after the other."""
+        self._append(connection, self._held_head(connection, at=entry.at), entry, *more)
+
+    def append_with(self, connection: Connection, entry: Entry, writes: Sequence[Write]) -> bool:
+        """Writes one row and what goes with it in one statement, or nothing.
+
+        Args:
+            connection: of PostgreSQL, where each statement is a transaction of its own.
+            entry: the row.
+            writes: what goes with it.
+
+        Returns:
+            Whether it was written; else the head is not what this station knows, or moved all the time, and has to be
+            locked and looked into.
+        """
+        for _ in range(BELIEVED):
+            head, self._believed = self._believed or self._trusted(connection), None  # until there is an answer
+            if head is None:
+                return False
+            (row,), moved = self._links(head, (entry,))
+            after = (audit_heads, moved.sealed(self._vault))
+            if write_together(connection, (audit, row), head.seal(self._vault), after, writes):
+                self._believed = moved
+                if self._remembered is not None:
+                    self._remembered.saw_end(moved.last, moved.mac)
+                return True
+        return False
 
     def resume(self, connection: Connection, *, at: float, reason: str, client_id: str) -> Broken | None:
         """Lets a broken trail go on, as an administrator told; gives the first break, None where it was whole.
@@ -336,11 +369,30 @@ class Chain:
             head = replace(head, last=number)
         return self._append(connection, head, Entry(at=at, action=LOST, outcome="store_unavailable"))
 
-    def _append(self, connection: Connection, head: Head, entry: Entry) -> Head:
-        row = {"station": self.station, "number": head.last + 1} | asdict(entry)
-        mac = self._link(head.mac, row)
-        connection.execute(_APPEND, row | {"mac": mac})
-        return self._move(connection, head, last=head.last + 1, mac=mac)
+    def _append(self, connection: Connection, head: Head, *entries: Entry) -> Head:
+        rows, moved = self._links(head, entries)
+        connection.execute(_APPEND, rows)
+        connection.execute(_MOVE_HEAD, {"of_station": head.station} | moved.sealed(self._vault))
+        return moved
+
+    def _links(self, head: Head, entries: Sequence[Entry]) -> tuple[list[dict[str, Any]], Head]:
+        """Rows that follow on a head, and the head after them."""
+        rows: list[dict[str, Any]] = []
+        mac = head.mac
+        for number, entry in enumerate(entries, head.last + 1):
+            row = {"station": self.station, "number": number} | asdict(entry)
+            mac = self._link(mac, row)
+            rows.append(row | {"mac": mac})
+        return rows, replace(head, last=head.last + len(rows), mac=mac)
+
+    def _trusted(self, connection: Connection) -> Head | None:
+        """The head, not locked, if it is genuine and that of the chain that the station knows."""
+        row = connection.execute(_FIND_HEAD, {"of_station": self.station}).mappings().first()
+        if row is None or not _genuine(self._vault, row):
+            return None
+        head, known = _head_of(row), self._known(connection)
+        whole = known is None or self._continues(connection, head, known, whole=False)
+        return head if whole else None
 
     def _verify(self, connection: Connection, row: RowMapping, anchor: Anchor | None) -> Verified:
         head = _head_of(row)

@@ -8,54 +8,115 @@ the number that the site has noted for this spool.
 - A token of a presentation that the site holds already takes its place: of that one nobody has heard (see ``spool``).
 """
 
+import itertools
 import logging
+import re
 import secrets
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
 
+from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit_heads, contexts, outbox, seen, site
 
-__all__ = ["Piece", "bring", "spool_name"]
+__all__ = ["Bringing", "Piece", "note_acknowledged", "spool_name"]
 
 logger = logging.getLogger(__name__)
 
-#: Rows of a table in one transaction.
-MOST = 200
+#: Rows of a table in one transaction: to begin with, at least, and at most.
+FEW, MOST = 10, 500
+BEGIN = 100
+
+#: In front of what the spool knows of tokens that were acknowledged while the database was away.
+ACKNOWLEDGED = "ack:"
+
+#: Seconds between two words in the log about how far it has come.
+TOLD = 5.0
+
+#: What a token's id looks like; whatever else is acknowledged, no site holds it.
+JTI = re.compile(r"[0-9A-Za-z-]{1,36}")
+
+_SETTLE = (
+    update(seen)
+    .where(seen.c.digest == bindparam("of_digest"))
+    .values(state=bindparam("now"), seal=bindparam("now_seal"))
+)
 
 Row = dict[str, Any]
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
-    """Some of what is in the spool."""
+    """Some of what is in the spool; ``acknowledged`` are pairs of a token's id and its client."""
 
     seen: list[Row] = msgspec.field(default_factory=list[Row])
     outbox: list[Row] = msgspec.field(default_factory=list[Row])
     contexts: list[Row] = msgspec.field(default_factory=list[Row])
     lines: list[tuple[int, Entry]] = msgspec.field(default_factory=list[tuple[int, Entry]])
+    acknowledged: list[tuple[str, str]] = msgspec.field(default_factory=list[tuple[str, str]])
 
-    def __bool__(self) -> bool:
-        return any((self.seen, self.outbox, self.contexts, self.lines))
+    def __len__(self) -> int:
+        rows = len(self.seen) + len(self.outbox) + len(self.contexts)
+        return rows + len(self.lines) + len(self.acknowledged)
 
 
-async def bring(spool: Store, site_store: Store, chain: Chain, *, clock: Callable[[], float]) -> bool:
-    """Brings one piece; whether there was one.
+class Bringing:
+    """Brings the spool of a station, in pieces as large as the line takes.
 
-    Raises:
-        StoreUnavailable: the site does not take it; it is in the spool still.
-        IntegrityError: another station wrote the same at the same moment; the next time it is seen.
+    A piece that does not arrive is halved, one that does lets the next one grow.
+
+    Args:
+        chain: of this station.
+        clock: epoch seconds.
     """
-    name = await spool.run(spool_name)
-    piece = await spool.run(lambda connection: _take(connection, chain))
-    if not piece:
-        return False
-    await site_store.run(lambda connection: _write(connection, chain, piece, name, clock()))
-    await spool.run(lambda connection: _forget(connection, chain, piece))
-    return True
+
+    def __init__(self, chain: Chain, *, clock: Callable[[], float]) -> None:
+        self._chain = chain
+        self._clock = clock
+        self._most = BEGIN
+        self._brought = 0
+        self._told_at = time.monotonic()
+
+    async def bring(self, spool: Store, site_store: Store) -> int:
+        """Brings one piece; how many rows it had, 0 where there is nothing left.
+
+        Raises:
+            StoreUnavailable: the site does not take it; it is in the spool still.
+            IntegrityError: another station wrote the same at the same moment; the next time it is seen.
+        """
+        name = await spool.run(spool_name)
+        piece = await spool.run(lambda connection: _take(connection, self._chain, self._most))
+        if not piece:
+            self._brought = 0
+            return 0
+        try:
+            await site_store.run(lambda connection: _write(connection, self._chain, piece, name, self._clock()))
+        except StoreUnavailable:
+            self._most = max(FEW, self._most // 2)
+            raise
+        await spool.run(lambda connection: _forget(connection, self._chain, piece))
+        self._most = min(MOST, self._most * 2)
+        self._tell(len(piece))
+        return len(piece)
+
+    def _tell(self, rows: int) -> None:
+        self._brought += rows
+        if time.monotonic() - self._told_at > TOLD:
+            self._told_at = time.monotonic()
+            logger.info("of the spool, %d rows were brought to the database of the site so far", self._brought)
+
+
+def note_acknowledged(connection: Connection, client_id: str, jtis: Collection[str]) -> int:
+    """Notes in the spool that a client has acknowledged tokens that the site may hold; how many ids can be of such."""
+    names = {f"{ACKNOWLEDGED}{jti}": client_id for jti in jtis if JTI.fullmatch(jti)}
+    if names:
+        connection.execute(delete(site).where(site.c.name.in_(names)))
+        connection.execute(insert(site), [{"name": name, "value": client} for name, client in names.items()])
+    return len(names)
 
 
 def spool_name(connection: Connection) -> str:
@@ -67,55 +128,73 @@ def spool_name(connection: Connection) -> str:
     return str(found)
 
 
-def _take(connection: Connection, chain: Chain) -> Piece:
+def _take(connection: Connection, chain: Chain, most: int) -> Piece:
     def rows(table: Table) -> list[Row]:
-        return [dict(row) for row in connection.execute(select(table).limit(MOST)).mappings()]
+        return [dict(row) for row in connection.execute(select(table).limit(most)).mappings()]
 
-    return Piece(seen=rows(seen), outbox=rows(outbox), contexts=rows(contexts), lines=chain.take(connection, MOST))
+    noted = select(site.c.name, site.c.value).where(site.c.name.startswith(ACKNOWLEDGED, autoescape=True)).limit(most)
+    return Piece(
+        seen=rows(seen),
+        outbox=rows(outbox),
+        contexts=rows(contexts),
+        lines=chain.take(connection, most),
+        acknowledged=[(name.removeprefix(ACKNOWLEDGED), client) for name, client in connection.execute(noted)],
+    )
 
 
 def _write(connection: Connection, chain: Chain, piece: Piece, name: str, now: float) -> None:
+    """Writes a piece in a number of statements that does not depend on its size."""
     _write_lines(connection, chain, piece.lines, f"spool:{name}")
-    twice = sum(not _mark(connection, row) for row in piece.seen)
-    for row in piece.outbox:
-        of_presentation = (outbox.c.presentation == row["presentation"]) & (outbox.c.client_id == row["client_id"])
-        connection.execute(delete(outbox).where(of_presentation))
-        if row["exp"] > now:
-            connection.execute(insert(outbox), row)
-    for row in piece.contexts:
-        connection.execute(delete(contexts).where(contexts.c.digest == row["digest"]))
-        connection.execute(insert(contexts), row)
+    twice = _mark(connection, piece.seen)
+    if piece.outbox:
+        of_presentation = tuple_(outbox.c.presentation, outbox.c.client_id)
+        keys = [(row["presentation"], row["client_id"]) for row in piece.outbox]
+        connection.execute(delete(outbox).where(of_presentation.in_(keys)))
+        _insert(connection, outbox, [row for row in piece.outbox if row["exp"] > now])
+    if piece.contexts:
+        connection.execute(delete(contexts).where(contexts.c.digest.in_([row["digest"] for row in piece.contexts])))
+        _insert(connection, contexts, piece.contexts)
+    if piece.acknowledged:
+        connection.execute(delete(outbox).where(tuple_(outbox.c.jti, outbox.c.client_id).in_(piece.acknowledged)))
     if twice:
         logger.error("%d strings were used at this station and elsewhere while the database was away", twice)
-        for _ in range(twice):
-            chain.append(connection, Entry(at=now, action="site.reconcile", outcome="replayed"))
+        replayed = Entry(at=now, action="site.reconcile", outcome="replayed")
+        chain.append(connection, *itertools.repeat(replayed, twice))
+
+
+def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:
+    if rows:
+        connection.execute(insert(table), rows)
 
 
 def _write_lines(connection: Connection, chain: Chain, lines: Sequence[tuple[int, Entry]], name: str) -> None:
+    if not lines:
+        return
     # The lock on the head makes two connections of this station wait for one another.
     connection.execute(select(audit_heads).where(audit_heads.c.station == chain.station).with_for_update())
     row = connection.execute(select(site).where(site.c.name == name)).mappings().first()
     # A number that somebody else wrote counts as none: rather is a line there twice than not at all.
     done = row["value"] if row is not None and chain.holds(site, row) else None
     new = [(number, entry) for number, entry in lines if number > int(done or 0)]
-    for _, entry in new:
-        chain.append(connection, entry)
     if not new:
         return
+    chain.append(connection, *(entry for _, entry in new))
     connection.execute(delete(site).where(site.c.name == name))
     connection.execute(insert(site), chain.sealed(site, {"name": name, "value": str(new[-1][0])}))
 
 
-def _mark(connection: Connection, row: Row) -> bool:
-    """Marks a string as used; whether it was by this presentation that it was."""
-    there = connection.execute(select(seen.c.claim).where(seen.c.digest == row["digest"])).first()
-    if there is None:
-        connection.execute(insert(seen), row)
-    elif there.claim == row["claim"]:
-        connection.execute(
-            update(seen).where(seen.c.digest == row["digest"]).values(state=row["state"], seal=row["seal"])
-        )
-    return there is None or there.claim == row["claim"]
+def _mark(connection: Connection, rows: list[Row]) -> int:
+    """Marks strings as used; how many were used by other presentations than those here."""
+    if not rows:
+        return 0
+    known = select(seen.c.digest, seen.c.claim).where(seen.c.digest.in_([row["digest"] for row in rows]))
+    there: dict[str, str | None] = {row.digest: row.claim for row in connection.execute(known)}
+    _insert(connection, seen, [row for row in rows if row["digest"] not in there])
+    ours = [row for row in rows if row["digest"] in there and there[row["digest"]] == row["claim"]]
+    if ours:
+        changes = [{"of_digest": row["digest"], "now": row["state"], "now_seal": row["seal"]} for row in ours]
+        connection.execute(_SETTLE, changes)
+    return len([row for row in rows if row["digest"] in there]) - len(ours)
 
 
 def _forget(connection: Connection, chain: Chain, piece: Piece) -> None:
@@ -124,5 +203,8 @@ def _forget(connection: Connection, chain: Chain, piece: Piece) -> None:
             # As it was taken: what was changed meanwhile is brought again.
             unchanged = [table.c[name].is_not_distinct_from(value) for name, value in row.items()]
             connection.execute(delete(table).where(*unchanged))
+    if piece.acknowledged:
+        names = [f"{ACKNOWLEDGED}{jti}" for jti, _ in piece.acknowledged]
+        connection.execute(delete(site).where(site.c.name.in_(names)))
     if piece.lines:
         chain.drop(connection, piece.lines[-1][0])

@@ -6,12 +6,12 @@ only where there is something to change.
 
 import logging
 
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import ARRAY, Connection, String, bindparam, insert, inspect, select, text
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.store.tables import REVISION, metadata, revision
 
-__all__ = ["FIRST", "prepare", "upgrade"]
+__all__ = ["FIRST", "is_current", "prepare", "survey", "upgrade"]
 
 logger = logging.getLogger(__name__)
 
@@ -22,13 +22,18 @@ FIRST = "0001"
 LOCK = 0x7669_7461_6C65
 
 
+def is_current(connection: Connection) -> bool:
+    """Whether the tables are those of ``REVISION``."""
+    return _revision(connection) == REVISION
+
+
 def prepare(connection: Connection) -> None:
     """Brings the tables to ``REVISION``.
 
     Raises:
         StoreUnavailable: a later version made them.
     """
-    if _revision(connection) == REVISION:
+    if is_current(connection):
         return
     if connection.dialect.name == "postgresql":
         for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
@@ -60,7 +65,9 @@ def upgrade(connection: Connection, found: str) -> None:
     try:
         command.upgrade(config, REVISION)
     except CommandError as error:
-        raise StoreUnavailable(f"the store is of revision {found}, which this version does not know") from error
+        raise StoreUnavailable(
+            f"the store is of revision {found}, which this version does not know", variant="store-newer"
+        ) from error
 
 
 def _revision(connection: Connection) -> str | None:
@@ -69,3 +76,30 @@ def _revision(connection: Connection) -> str | None:
     if inspector.has_table(revision.name):
         return connection.execute(select(revision.c.version_num)).scalar()
     return FIRST if inspector.has_table("clients") else None
+
+
+_STATE = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'")
+_MISSING = text(
+    "SELECT name FROM unnest(:names) AS name WHERE to_regclass(quote_ident(name)) IS NULL ORDER BY name"
+).bindparams(bindparam("names", type_=ARRAY(String)))
+_FORBIDDEN = text(
+    "SELECT name FROM unnest(:names) AS name CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS what "
+    "WHERE NOT has_table_privilege(quote_ident(name), what) ORDER BY name LIMIT 1"
+).bindparams(bindparam("names", type_=ARRAY(String)))
+
+
+def survey(connection: Connection) -> None:
+    """Looks at the state of the server and at our rights there; a SQLite file has neither.
+
+    Raises:
+        StoreUnavailable: it takes nothing.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    if connection.execute(_STATE).scalar():
+        raise StoreUnavailable("SQLSTATE 25006: it is in recovery, or set to read-only", variant="database-read-only")
+    names = {"names": [table.name for table in metadata.sorted_tables]}
+    if (table := connection.execute(_MISSING, names).scalar()) is not None:
+        raise StoreUnavailable(f"SQLSTATE 42P01: there is no table {table}", variant="database-tables")
+    if (table := connection.execute(_FORBIDDEN, names).scalar()) is not None:
+        raise StoreUnavailable(f"SQLSTATE 42501: a right to table {table} is missing", variant="database-rights")

@@ -1,5 +1,7 @@
 """A station whose site's database may be away: what need not wait is kept in a SQLite file, and brought there later.
 
+- The database is away while it does not answer, and while it answers that it takes nothing (read-only, full, locked,
+  rights that are missing …): why, the log says.
 - While the database is away, every piece of work goes to the spool at once; none tries the database and waits.
 - What guards against replay goes there only if the site says so (``[site] when_away``): while it does, a string could
   be used at two desks. Clients are neither paired nor revoked meanwhile.
@@ -17,6 +19,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable, VitaleError
+from vitale_reader.daemon.database.refusals import explained
+from vitale_reader.daemon.store.schema import survey
 from vitale_reader.daemon.store.store import Need, Store
 
 __all__ = ["SpooledStore"]
@@ -39,7 +43,7 @@ class SpooledStore:
         site: the database.
         spool: the file.
         join: what is to be done with the database before it is used, each time that it was away.
-        bring: brings a piece of the spool to the database; whether there was one.
+        bring: brings a piece of the spool to the database; how many rows it had, 0 where nothing is left.
         strict: whether strings are refused while the database is away.
     """
 
@@ -51,7 +55,7 @@ class SpooledStore:
         spool: Store,
         *,
         join: Callable[[Store], Awaitable[None]],
-        bring: Callable[[Store, Store], Awaitable[bool]],
+        bring: Callable[[Store, Store], Awaitable[int]],
         strict: bool,
     ) -> None:
         self._site = site
@@ -64,6 +68,7 @@ class SpooledStore:
         self._busy = 0
         self._idle = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.cause = StoreUnavailable("the database of the site was not reached yet")
         self._open.set()
         self._idle.set()
 
@@ -77,14 +82,16 @@ class SpooledStore:
 
         Raises:
             ConfigurationInvalid: the database is that of another site.
-            StoreUnavailable: the spool cannot be opened.
+            StoreUnavailable: the spool cannot be opened, or a later version made the tables of the database.
         """
         await self._spool.open()
         self._away.set()
         try:
             await self._return()
         except StoreUnavailable as error:
-            logger.error("the database of the site is away: %s", error)
+            if error.variant == "store-newer":
+                raise
+            self._note(error)
         self._task = asyncio.create_task(self._watch(), name="spool")
 
     async def close(self) -> None:
@@ -94,19 +101,33 @@ class SpooledStore:
         await self._site.close()
         await self._spool.close()
 
-    async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
+    async def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        needs: Need = "any",
+        single: bool = False,
+        in_spool: Callable[[Connection], T] | None = None,
+    ) -> T:
         """Runs work as ``Database`` describes it."""
         await self._open.wait()
         if not self.degraded:
             try:
-                return await self._site.run(work)
-            except StoreUnavailable:
+                return await self._site.run(work, single=single)
+            except StoreUnavailable as error:
                 if not self._site.away:
                     raise
-                self._leave()
+                self._leave(error)
         if needs == "site" or (needs == "guard" and self._strict):
-            raise StoreUnavailable("the database of the site is away")
-        return await self._run_in_spool(work)
+            cause = self.cause
+            raise StoreUnavailable(
+                f"the database of the site is away: {cause.detail}", variant=cause.variant, data=cause.data
+            )
+        return await self._run_in_spool(in_spool or work)
+
+    def hasten(self) -> None:
+        """Hastens as ``Database`` describes it."""
+        self._site.hasten()
 
     async def mirror(self, work: Callable[[Connection], object]) -> None:
         """Mirrors a write as ``Database`` describes it."""
@@ -115,7 +136,7 @@ class SpooledStore:
     async def _run_in_spool(self, work: Callable[[Connection], T]) -> T:
         # Whoever waited long for the database may come here when the spool is just being emptied for good.
         await self._open.wait()
-        self._leave()
+        self._leave(self.cause)
         self._busy += 1
         self._idle.clear()
         try:
@@ -125,10 +146,17 @@ class SpooledStore:
             if not self._busy:
                 self._idle.set()
 
-    def _leave(self) -> None:
+    def _leave(self, cause: StoreUnavailable) -> None:
         if not self.degraded:
-            logger.error("the database of the site is away; this station goes on with its spool")
             self._away.set()
+            self.cause = cause
+            logger.error("the database of the site is away; this station goes on with its spool: %s", explained(cause))
+
+    def _note(self, cause: StoreUnavailable) -> None:
+        """Says why the database is away, where that is another reason than before."""
+        if (cause.variant, cause.detail) != (self.cause.variant, self.cause.detail):
+            logger.error("the database of the site is away: %s", explained(cause))
+        self.cause = cause
 
     async def _watch(self) -> None:
         while True:
@@ -136,8 +164,10 @@ class SpooledStore:
             await asyncio.sleep(RETRY)
             try:
                 await self._return()
+            except StoreUnavailable as error:
+                self._note(error)
             except (VitaleError, IntegrityError) as error:
-                logger.debug("the database of the site is away still: %s", type(error).__name__)
+                logger.error("the spool cannot be brought to the database of the site: %s", error)
             except Exception as error:  # an edge: what cannot be brought now must not end all trying
                 logger.error("the spool could not be brought to the site", exc_info=error)
 
@@ -146,6 +176,7 @@ class SpooledStore:
             return
         await self._site.open()
         await self._join(self._site)
+        await self._site.run(survey)
         for _ in range(ROUNDS):
             if not await self._bring(self._spool, self._site):
                 break

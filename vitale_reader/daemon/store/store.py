@@ -2,28 +2,31 @@
 
 One schema and one code path, through SQLAlchemy Core; no work runs in the event loop's thread.
 
-- SQLite: one thread, one connection, WAL mode with ``synchronous=NORMAL``. A commit survives the death of the process
-  at any instruction. A power cut can undo the last commits, never tear one (docs/adr/0005).
-- PostgreSQL: a few connections. Whoever does not answer within the limits here is away: callers are told at once, and
-  for ``RECONNECT`` seconds nobody tries again (docs/adr/0015).
+- SQLite: one thread, one connection, WAL mode with ``synchronous=NORMAL``: a commit survives the death of the process
+  at any instruction; a power cut can undo the last commits, never tear one (docs/adr/0005).
+- PostgreSQL: a few connections. Whether it is away is decided by what it answers, or does not, to what it was asked;
+  never by how much there is to do. Then callers are told at once why, and for ``RECONNECT`` seconds nobody tries again
+  (docs/adr/0015).
 """
 
-import asyncio
 import contextlib
 import logging
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
 
-from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
-from vitale_protocol.extras import missing
-from vitale_reader.daemon.store.schema import prepare
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.database.postgresql import Connections
+from vitale_reader.daemon.database.refusals import is_fault_of_ours, refusal, yielded
+from vitale_reader.daemon.database.target import Target
+from vitale_reader.daemon.database.workers import Job, Workers
+from vitale_reader.daemon.store.schema import is_current, prepare
 
 __all__ = ["Database", "Need", "Store"]
 
@@ -34,18 +37,29 @@ T = TypeVar("T")
 #: Connections of one daemon to the PostgreSQL of its site: each is a process of the server.
 CONNECTIONS = 4
 
-#: Seconds to reach the server, milliseconds for a statement and for a lock, seconds that a caller waits in all.
-CONNECT, STATEMENT, LOCK, PATIENCE = 2, 2_000, 1_500, 5.0
+#: Seconds in which a database gives a sign of life; of whoever only reads, more is asked at a time.
+ANSWER, ANSWER_READING = 4.0, 60.0
 
-#: Seconds that a new version may take to change the tables of a site.
+#: Seconds that SQLite waits for another program to let go of the file.
+BUSY = 2.0
+
+#: Seconds that a new version may take for a statement that changes the tables.
 MIGRATION = 300.0
 
-#: Seconds for which a server that was away is not asked again.
+#: Seconds for which a database that was away is not asked again.
 RECONNECT = 1.0
+
+#: Seconds in which work ends that was begun before the store is closed.
+CLOSING = 1.5
+
+#: Seconds in which a database gives a sign of life while the daemon stops.
+HASTE = 1.0
+
+#: Bytes to which the journal of SQLite is cut, once what is in it stands in the file.
+JOURNAL = 16 * 1_048_576
 
 #: How often a transaction is begun anew that the server ended in favour of another one (PostgreSQL, appendix A).
 TRIES = 5
-YIELDED = {"40001", "40P01"}
 
 
 #: Where a piece of work may be done while the database of a site is away: in the station's spool, there only if the
@@ -66,13 +80,31 @@ class Database(Protocol):
         """True if what is kept now is not known to the other stations of the site."""
         ...
 
-    async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
+    async def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        needs: Need = "any",
+        single: bool = False,
+        in_spool: Callable[[Connection], T] | None = None,
+    ) -> T:
         """Does ``work`` in one transaction; all of it or nothing. It may be begun more than once.
+
+        Args:
+            work: the work.
+            needs: where it may be done while the database is away.
+            single: whether one statement of it does all that is to be done. Each of its statements is a transaction by
+                itself then, which spares PostgreSQL two round trips.
+            in_spool: what is done instead where it comes to be done in the station's spool.
 
         Raises:
             StoreUnavailable: the database does not take it, or is not there.
             IntegrityError: a constraint of the tables refuses it.
         """
+        ...
+
+    def hasten(self) -> None:
+        """The daemon stops: from now on a database that does not answer is waited for hardly any more."""
         ...
 
     async def mirror(self, work: Callable[[Connection], object]) -> None:
@@ -90,12 +122,19 @@ class Store:
 
     def __init__(self, place: Path | str, *, reading: bool = False) -> None:
         self._file = place if isinstance(place, Path) else None
-        self._reading = reading
-        self._engine = (
-            _sqlite(place, reading=reading) if isinstance(place, Path) else _postgresql(place, reading=reading)
-        )
-        self._threads = ThreadPoolExecutor(1 if self._file else CONNECTIONS, thread_name_prefix="store")
-        self._away_until = 0.0
+        self._site: Connections | None = None
+        self._limit: float | None = None
+        if isinstance(place, Path):
+            self._engine = self._single = _sqlite(place, reading=reading)
+        else:
+            target = Target.of(place)
+            self._site = Connections(target, most=CONNECTIONS, reading=reading)
+            self._engine, self._single = self._site.engine, self._site.single
+            self._limit = max(ANSWER_READING if reading else ANSWER, target.patience + 1.0)
+        self._workers = Workers(CONNECTIONS if self._site else 1, "store")
+        self._away_until = self._failed_at = 0.0
+        self._reconnect = RECONNECT
+        self.cause = StoreUnavailable("nobody has asked it yet")
 
     @property
     def shared(self) -> bool:
@@ -106,13 +145,18 @@ class Store:
         """Opens or creates the database; a SQLite file that is corrupt is set aside, and said so in the log.
 
         Raises:
+            ConfigurationInvalid: what stands in front of the database cannot be used.
             StoreUnavailable: it cannot be opened or created.
         """
-        file = self._file
-        if file is None:
-            await self._in_thread(lambda: self._transact(prepare), MIGRATION)
-        else:
-            await self._in_thread(lambda: self._open_file(file))
+        self._away_until = 0.0  # whoever opens it wants to know anew
+
+        def work(job: Job[None]) -> None:
+            if self._file is not None:
+                self._open_file(self._file)
+            else:
+                self._transact(job, lambda connection: self._prepare(job, connection))
+
+        await self._workers.do(work, limit=self._limit, gone=self._silent)
 
     @property
     def degraded(self) -> bool:
@@ -121,31 +165,51 @@ class Store:
 
     @property
     def away(self) -> bool:
-        """True if it did not answer a moment ago."""
+        """True if a moment ago it did not answer, or answered that it takes nothing; ``cause`` says why."""
         return time.monotonic() < self._away_until
 
-    async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
+    async def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        needs: Need = "any",
+        single: bool = False,
+        in_spool: Callable[[Connection], T] | None = None,
+    ) -> T:
         """Runs work as ``Database`` describes it."""
-        return await self._in_thread(lambda: self._transact(work))
+        engine = self._single if single else self._engine
+        return await self._workers.do(
+            lambda job: self._transact(job, work, engine), limit=self._limit, gone=self._silent
+        )
+
+    def hasten(self) -> None:
+        """Hastens as ``Database`` describes it."""
+        if self._site is not None:
+            self._limit, self._reconnect = HASTE, inf
+            self._workers.hasten(HASTE)
 
     async def mirror(self, work: Callable[[Connection], object]) -> None:
         """There is no other place."""
 
     async def close(self) -> None:
-        """Closes the database; work begun before is done first."""
-        await asyncio.to_thread(self._threads.shutdown)
+        """Closes the database; work begun before is done first, if it comes to an end within seconds."""
+        await self._workers.close(CLOSING)
         self._engine.dispose()
 
-    async def _in_thread(self, work: Callable[[], T], patience: float = PATIENCE) -> T:
-        doing = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        if self._file is not None or self._reading:
-            return await doing
-        try:
-            async with asyncio.timeout(patience):
-                return await doing
-        except TimeoutError as error:
-            self._away_until = time.monotonic() + RECONNECT
-            raise StoreUnavailable("the database does not answer in time") from error
+    def _silent(self) -> StoreUnavailable:
+        """What is told of work that gave no sign of life; the other connections are believed no more."""
+        self._leave(StoreUnavailable("no answer in time", variant="database-silent"))
+        return self._away_error()
+
+    def _leave(self, cause: StoreUnavailable) -> None:
+        self.cause = cause
+        self._away_until = time.monotonic() + self._reconnect
+        if self._site is not None:
+            self._site.forget()
+
+    def _away_error(self) -> StoreUnavailable:
+        cause = self.cause
+        return StoreUnavailable(cause.detail, variant=cause.variant, data=cause.data)
 
     # ── in a thread of the store ──
 
@@ -164,7 +228,7 @@ class Store:
                 os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
                 self._create()
         except DatabaseError as error:
-            raise StoreUnavailable(f"cannot open the store: {type(error.orig).__name__}") from error
+            raise refusal(error) from error
         except OSError as error:
             raise StoreUnavailable(f"cannot make the store: {error.strerror}") from error
 
@@ -174,26 +238,39 @@ class Store:
                 raise DatabaseError("quick_check", None, Exception("malformed"))
             prepare(connection)
 
-    def _transact(self, work: Callable[[Connection], T]) -> T:
-        if self.away:
-            raise StoreUnavailable("the database is away")
-        for left in reversed(range(TRIES)):
-            try:
-                with self._engine.begin() as connection:
-                    return work(connection)
-            except IntegrityError:
-                raise
-            except SQLAlchemyError as error:
-                if not (left and _yielded(error)):
-                    self._note_failure(error)
-                    raise StoreUnavailable(type(error).__name__) from error
+    def _prepare(self, job: Job[None], connection: Connection) -> None:
+        if self._site is not None:
+            self._site.refuse_pooler(connection)
+        if not is_current(connection):
+            job.limit = MIGRATION
+            prepare(connection)
+
+    def _transact(self, job: Job[T], work: Callable[[Connection], T], engine: Engine | None = None) -> T:
+        if self.away or job.asked_at < self._failed_at:
+            raise self._away_error()
+        with self._site.serving(job) if self._site else contextlib.nullcontext():
+            for left in reversed(range(TRIES)):
+                try:
+                    with (engine or self._engine).begin() as connection:
+                        return work(connection)
+                except IntegrityError:
+                    raise
+                except SQLAlchemyError as error:
+                    if left and yielded(error):
+                        continue
+                    told = refusal(error)
+                    if not is_fault_of_ours(error) and not job.severed:
+                        self._note_failure(told)
+                    raise told from error
         raise AssertionError("the last try returns or raises")
 
-    def _note_failure(self, error: SQLAlchemyError) -> None:
-        if self._file is not None:
+    def _note_failure(self, told: StoreUnavailable) -> None:
+        if self._site is not None:
+            self._leave(told)
+        else:
+            if told.variant == "file-locked":  # whoever stood behind it has waited as long
+                self.cause, self._failed_at = told, time.monotonic()
             self._engine.dispose()  # the next work opens the file anew: its disk may have come back
-        elif not isinstance(error, DBAPIError) or error.connection_invalidated or _sqlstate(error) is None:
-            self._away_until = time.monotonic() + RECONNECT
 
 
 def _sqlite(file: Path, *, reading: bool) -> Engine:
@@ -203,7 +280,13 @@ def _sqlite(file: Path, *, reading: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # sqlite3 begins no transaction by itself, and so none too late
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            f"busy_timeout={BUSY * 1_000:.0f}",
+            f"journal_size_limit={JOURNAL}",
+            "foreign_keys=ON",
+        ):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")
@@ -211,49 +294,6 @@ def _sqlite(file: Path, *, reading: bool) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
-
-
-def _postgresql(place: str, *, reading: bool) -> Engine:
-    url = _url(place)
-    try:
-        engine = create_engine(
-            url,
-            hide_parameters=True,
-            pool_size=CONNECTIONS,
-            max_overflow=0,
-            pool_timeout=PATIENCE,
-            pool_pre_ping=True,
-            isolation_level="REPEATABLE READ" if reading else "READ COMMITTED",
-            connect_args={
-                "connect_timeout": CONNECT,
-                "tcp_user_timeout": CONNECT * 1_000,  # of a network that swallows what it is given
-                "application_name": "vitale-reader",
-            },
-        )
-    except ImportError as error:
-        raise missing(error, "PostgreSQL", extra="postgresql", library="psycopg") from error
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: Any, _record: object) -> None:
-        with connection.cursor() as cursor:
-            for setting, value in (
-                ("statement_timeout", 0 if reading else STATEMENT),
-                ("lock_timeout", LOCK),
-                # What is read may be looked at for longer than that, piece by piece, in one transaction.
-                ("idle_in_transaction_session_timeout", 0 if reading else STATEMENT),
-            ):
-                cursor.execute(f"SET {setting} = {value}")
-        connection.commit()
-
-    return engine
-
-
-def _url(place: str) -> URL:
-    try:
-        return make_url(place).set(drivername="postgresql+psycopg")
-    except (ArgumentError, ValueError):
-        # Not chained: the text of the error repeats the URL, and with it the password.
-        raise ConfigurationInvalid("store is no URL of PostgreSQL", data={"path": "store"}) from None
 
 
 def _set_aside(file: Path) -> None:
@@ -269,11 +309,3 @@ def _is_corrupt(error: DatabaseError) -> bool:
     """SQLITE_CORRUPT and SQLITE_NOTADB, by the words of sqlite3."""
     said = str(error.orig)
     return any(words in said for words in ("malformed", "not a database"))
-
-
-def _yielded(error: SQLAlchemyError) -> bool:
-    return isinstance(error, DBAPIError) and _sqlstate(error) in YIELDED
-
-
-def _sqlstate(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)

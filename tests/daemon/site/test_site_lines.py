@@ -1,0 +1,227 @@
+"""Desks of a site on a line with moods: how often they ask, who is woken, and what they do when nothing comes."""
+
+# What waits at a desk cannot be seen from outside.
+# pyright: reportPrivateUsage=false
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.rig.proxy import Proxy
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.site import listener
+from vitale_reader.daemon.site.remote_desks import RemoteDesks
+from vitale_reader.daemon.site.rows import SiteRows
+from vitale_reader.home import Home
+
+NONCE = "n" * 22
+PATIENCE = 20.0
+STOPPED_IN = 5.0
+
+
+class Site:
+    """Desks in one process, each with a reader for phones, all on one URL."""
+
+    def __init__(self, kinds: Any, monkeypatch: pytest.MonkeyPatch, folder: Path, url: str) -> None:
+        self._counter, self._tools = kinds
+        self._monkeypatch = monkeypatch
+        self._folder = folder
+        self.url = url
+
+    @asynccontextmanager
+    async def open(self, *names: str) -> AsyncGenerator[list[Any]]:
+        async with AsyncExitStack() as stack:
+            lines: list[Any] = []
+            for name in names:
+                (self._folder / name).mkdir()
+                desk = self._counter(self._tools(Home.under(self._folder / name)), self._monkeypatch)
+                config = desk.config(
+                    station=f'name = "{name}"\nmode = "simulated"',
+                    rest=f'[site]\nkey_file = "{self._folder / "site.key"}"',
+                )
+                config = msgspec.structs.replace(config, store=self.url)
+                endpoints = await stack.enter_async_context(desk.station(config))
+                line = await stack.enter_async_context(desk.tools.unix_line(endpoints))
+                line.station = (await line.open(language="en"))["station"]["id"]
+                line.desk = desk
+                lines.append(line)
+            async with asyncio.timeout(PATIENCE):
+                while not all([await _sees(line, len(names) - 1) for line in lines]):  # noqa: ASYNC110  what is awaited has no event
+                    await asyncio.sleep(0.05)
+            yield lines
+
+
+async def _sees(line: Any, others: int) -> bool:
+    listed = (await line.result("readers.list"))["readers"]
+    return len([reader for reader in listed if "station" in reader]) == others
+
+
+async def read(here: Any, there: Any, string: bytes) -> dict[str, Any]:
+    """One reading at another desk: asked, waited for, shown."""
+    request = here.send_call(
+        "presentation.request", {"nonce": NONCE, "media": ["apcv-nfc"], "readers": [f"nfc:counter@{there.station}"]}
+    )
+    async with asyncio.timeout(PATIENCE):
+        while not there.desk.desk._hub.waiting:  # noqa: ASYNC110  what is awaited has no event
+            await asyncio.sleep(0.005)
+    there.desk.tap(string)
+    answer: dict[str, Any] = await here.answer(request)
+    return answer
+
+
+@pytest.fixture
+def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No desk looks by itself while a test counts."""
+    monkeypatch.setattr(listener, "BEAT", 600.0)
+    monkeypatch.setattr("vitale_reader.daemon.site.rows.LOST", 600.0)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The stations that looked at the rows, each time that they did."""
+    found: list[str] = []
+    for name in ("look", "look_at"):
+        plain = getattr(SiteRows, name)
+
+        def counted(self: SiteRows, *args: Any, plain: Callable[..., Any] = plain, **named: Any) -> Any:
+            found.append(self._station)
+            return plain(self, *args, **named)
+
+        monkeypatch.setattr(SiteRows, name, counted)
+    return found
+
+
+@pytest.mark.usefixtures("at_rest")
+def test_a_request_wakes_only_the_desk_that_can_answer_it(
+    kinds: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str, looks: list[str]
+) -> None:
+    async def main() -> None:
+        async with Site(kinds, monkeypatch, tmp_path, site_database).open("a", "b", "c", "d") as (here, there, *others):
+            await asyncio.sleep(0.5)  # what the start called is heard
+            looks.clear()
+            for number in range(3):
+                assert "result" in await read(here, there, b"string-%d" % number)
+            assert set(looks) == {there.station}
+            assert len(looks) == 3
+            assert others
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("at_rest")
+def test_a_token_of_another_desk_takes_few_round_trips(
+    kinds: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str, line: Proxy
+) -> None:
+    async def main() -> None:
+        async with Site(kinds, monkeypatch, tmp_path, line.url(site_database)).open("a", "b") as (here, there):
+            await read(here, there, b"string-0")
+            await asyncio.sleep(0.5)
+            counted: list[int] = []
+            for number in range(1, 5):
+                before = line.trips
+                assert "result" in await read(here, there, b"string-%d" % number)
+                await asyncio.sleep(0.3)
+                counted.append(line.trips - before)
+            # A string of an apCV is claimed and its opposition looked up: one trip that a card does not take.
+            assert min(counted) <= 8, counted
+            print("round trips of a cross-desk apCV token:", counted)
+            line.delay = 0.05
+            began = time.monotonic()
+            assert "result" in await read(here, there, b"slow")
+            print(f"cross-desk at 50 ms: {time.monotonic() - began:.3f} s")
+
+    asyncio.run(main())
+
+
+def test_a_listener_that_hangs_half_open_is_found_and_replaced(
+    kinds: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    site_database: str,
+    line: Proxy,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(listener, "BEAT", 0.3)
+    followed: list[RemoteDesks] = []
+    plain = RemoteDesks.start
+
+    async def start(self: RemoteDesks) -> None:
+        followed.append(self)
+        await plain(self)
+
+    monkeypatch.setattr(RemoteDesks, "start", start)
+
+    async def until(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110  what is awaited has no event
+                await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with Site(kinds, monkeypatch, tmp_path, line.url(site_database)).open("a"):
+            await until(lambda: followed[0].listens)
+            line.swallow("up", "down", new=False)
+            await until(lambda: "hangs, and is made anew" in caplog.text or not followed[0].listens)
+            await until(lambda: followed[0].listens)
+
+    asyncio.run(main())
+
+
+def test_a_desk_stops_in_time_whatever_hangs(
+    kinds: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str, line: Proxy
+) -> None:
+    async def main() -> float:
+        async with Site(kinds, monkeypatch, tmp_path, line.url(site_database)).open("a", "b") as (here, there):
+            here.send_call(
+                "presentation.request",
+                {"nonce": NONCE, "media": ["apcv-nfc"], "readers": [f"nfc:counter@{there.station}"]},
+            )
+            await asyncio.sleep(0.3)
+            line.swallow("up", "down")
+            await asyncio.sleep(0.2)
+            return time.monotonic()
+
+    began = asyncio.run(main())
+    assert time.monotonic() - began < 2 * STOPPED_IN, "two desks, one after the other"
+
+
+def test_a_request_whose_taking_was_not_heard_of_is_given_back(
+    kinds: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str
+) -> None:
+    """The answer to the commit is lost: the row is this desk's, and nobody at this desk knows."""
+    plain = SiteRows.take
+    lost = [True]
+
+    async def take(self: SiteRows, *args: Any) -> None:
+        await plain(self, *args)
+        if lost:
+            lost.clear()
+            raise StoreUnavailable("the answer was lost")
+
+    monkeypatch.setattr(SiteRows, "take", take)
+    monkeypatch.setattr(listener, "BEAT", 0.2)
+
+    async def main() -> None:
+        async with Site(kinds, monkeypatch, tmp_path, site_database).open("a", "b") as (here, there):
+            request = here.send_call(
+                "presentation.request",
+                {"nonce": NONCE, "media": ["apcv-nfc"], "readers": [f"nfc:counter@{there.station}"]},
+            )
+            answer = asyncio.create_task(here.answer(request))
+            async with asyncio.timeout(PATIENCE):
+                number = 0
+                while not answer.done():
+                    if there.desk.desk._hub.waiting:
+                        there.desk.tap(b"string-%d" % number)
+                        number += 1
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(asyncio.shield(answer), 0.5)
+            assert "result" in answer.result()
+
+    asyncio.run(main())

@@ -1,0 +1,502 @@
+"""The line to the database of a site: slow, thin, silent, half open; and a database that answers that it will not."""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from tests.postgres_server import PASSWORD, PostgresServer
+from tests.rig.pgbouncer import Bouncer
+from tests.rig.proxy import Proxy
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
+from vitale_protocol.methods import OutboxToken
+from vitale_reader.daemon.database.target import Target
+from vitale_reader.daemon.issuing import opposition
+from vitale_reader.daemon.issuing.outbox import Outbox
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.store import reconcile, spool, store
+from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.reconcile import Bringing
+from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.spool import SpooledStore
+from vitale_reader.daemon.store.store import Store
+
+VAULT = Vault.of_site(b"k" * 32)
+STATION = "10000000-0000-4000-8000-000000000000"
+NOW = 1_800_000_000.0
+STOPPED_IN = 5.0
+
+
+def ping(connection: Connection) -> object:
+    return connection.execute(text("SELECT 1")).scalar()
+
+
+def run(work: Awaitable[None]) -> None:
+    async def main() -> None:
+        await work
+
+    asyncio.run(main())
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str) -> AsyncGenerator[Store]:
+    made = Store(url)
+    try:
+        await made.open()
+        yield made
+    finally:
+        await made.close()
+
+
+class Desk:
+    """An outbox on a store, with its chain begun."""
+
+    def __init__(self, place: "Store | SpooledStore") -> None:
+        self.store = place
+        self.chain = Chain(VAULT, STATION)
+        clock = StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW)
+        self.outbox = Outbox(place, VAULT, self.chain, clock=clock)
+
+    async def put(self, number: int, size: int = 900) -> str:
+        jti = f"00000000-0000-7000-8000-{number:012d}"
+        token = OutboxToken(jti=jti, exp=int(NOW) + 120, token="t" * size)
+        entry = Entry(at=NOW, action="presentation.request", outcome="ok", jti=jti)
+        await self.outbox.put(token, client_id="c", presentation=jti, entry=entry)
+        return jti
+
+
+def spooled(url: str, folder: Path, *, strict: bool = True) -> SpooledStore:
+    async def join(_: Store) -> None:
+        pass
+
+    bringing = Bringing(Chain(VAULT, STATION), clock=lambda: NOW)
+    return SpooledStore(Store(url), Store(folder / "spool.db"), join=join, bring=bringing.bring, strict=strict)
+
+
+@contextlib.asynccontextmanager
+async def desk_of(url: str, folder: Path) -> AsyncGenerator[Desk]:
+    made = spooled(url, folder)
+    try:
+        await made.open()
+        yield Desk(made)
+    finally:
+        await made.close()
+
+
+async def until(condition: Callable[[], bool], patience: float = 20.0) -> None:
+    async with asyncio.timeout(patience):
+        while not condition():  # noqa: ASYNC110  what is awaited has no event
+            await asyncio.sleep(0.02)
+
+
+# ── every wait has an end ──
+
+
+@pytest.mark.parametrize("ways", [("up", "down"), ("up",), ("down",)])
+def test_connections_that_hang_behind_something_that_acknowledges_are_abandoned(
+    line: Proxy, site_database: str, monkeypatch: pytest.MonkeyPatch, ways: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(store, "ANSWER", 0.5)
+
+    async def work() -> None:
+        async with opened(line.url(site_database)) as made:
+            await asyncio.gather(*(made.run(ping) for _ in range(8)))
+            line.swallow(*ways, new=False)
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable) as caught:
+                await made.run(ping)
+            assert caught.value.variant == "database-silent"
+            assert time.monotonic() - began < 5.0
+            await until(lambda: not made.away)
+            assert await made.run(ping) == 1, "its other connections are not believed either"
+
+    run(work())
+
+
+def test_a_store_whose_line_swallows_everything_is_closed_in_time(line: Proxy, site_database: str) -> None:
+    async def work() -> None:
+        made = Store(line.url(site_database))
+        await made.open()
+        line.swallow("up", "down")
+        hanging = [asyncio.create_task(made.run(ping)) for _ in range(12)]
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        await made.close()
+        assert time.monotonic() - began < STOPPED_IN
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+
+    run(work())
+
+
+def test_a_server_that_accepts_and_says_nothing_more_does_not_hold_up_the_start(
+    line: Proxy, site_database: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        line.swallow("down")
+        began = time.monotonic()
+        async with desk_of(line.url(site_database), tmp_path) as desk:
+            assert time.monotonic() - began < STOPPED_IN
+            await desk.put(1)
+            line.heal()
+            await until(lambda: not desk.store.degraded)
+            assert len(await desk.outbox.list("c")) == 1
+
+    run(work())
+
+
+def test_a_connection_that_the_server_ended_at_rest_is_not_used(site_database: str, postgres: PostgresServer) -> None:
+    async def work() -> None:
+        async with opened(site_database) as made:
+            assert await made.run(ping) == 1
+            postgres.stop()
+            postgres.start()
+            assert await made.run(ping) == 1, "nobody is told that the database was away while nobody needed it"
+
+    run(work())
+
+
+# ── load is no outage ──
+
+
+def test_load_at_one_desk_does_not_look_like_an_outage(line: Proxy, site_database: str, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with desk_of(line.url(site_database), tmp_path) as desk:
+            line.delay = 0.02
+            await asyncio.gather(*(desk.put(number) for number in range(64)))
+            assert not desk.store.degraded
+            await asyncio.gather(*(desk.store.run(ping, needs="site") for _ in range(1_000)))
+            assert not desk.store.degraded
+
+    run(work())
+
+
+def test_time_in_our_own_queue_does_not_count(site_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "ANSWER", 0.5)
+    monkeypatch.setattr(store, "CONNECTIONS", 1)
+    monkeypatch.setattr("vitale_reader.daemon.database.target.CONNECT", 0)
+
+    def slowly(connection: Connection) -> object:
+        return connection.execute(text("SELECT pg_sleep(0.3)")).scalar()
+
+    async def work() -> None:
+        async with opened(site_database) as made:
+            await asyncio.gather(*(made.run(slowly) for _ in range(6)))
+
+    run(work())
+
+
+# ── round trips ──
+
+
+def test_a_token_takes_one_round_trip_and_so_does_its_acknowledgement(
+    line: Proxy, site_database: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with desk_of(line.url(site_database), tmp_path) as desk:
+            for number in range(4):
+                await desk.put(number)
+            before = line.trips
+            jti = await desk.put(100)
+            assert line.trips - before == 1
+            before = line.trips
+            assert await desk.outbox.acknowledge("c", [jti]) == 1
+            assert line.trips - before == 1
+            (verified,) = await desk.store.run(desk.chain.verify)
+            assert (verified.rows, verified.broken) == (5, None)
+
+    run(work())
+
+
+def test_a_head_that_another_process_moved_is_looked_at_again(site_database: str) -> None:
+    async def work() -> None:
+        async with opened(site_database) as made, opened(site_database) as other:
+            one, two = Desk(made), Desk(other)
+            for number in range(6):
+                await (one if number % 2 else two).put(number)
+            entry = Entry(at=NOW, action="clients.add", outcome="ok")
+            await other.run(lambda connection: two.chain.append(connection, entry))
+            await one.put(10)
+            await asyncio.gather(
+                *(desk.put(20 + 2 * number + of) for number in range(8) for of, desk in enumerate((one, two)))
+            )
+            (verified,) = await made.run(one.chain.verify)
+            assert (verified.rows, verified.broken) == (24, None)
+            assert len(await one.outbox.list("c")) == 23
+
+    run(work())
+
+
+# ── the database answers that it will not ──
+
+
+def name_of(url: str) -> str:
+    found = re.search(r"/(site_\w+)", url)
+    assert found is not None
+    return found[1]
+
+
+def test_a_database_that_takes_no_writes_has_the_spool_used_and_says_why(
+    site_database: str, postgres: PostgresServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = name_of(site_database)
+
+    async def work() -> None:
+        async with desk_of(site_database, tmp_path) as desk:
+            await desk.put(1)
+            postgres.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+            postgres.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+                database,
+            )
+            await desk.put(2)
+            assert desk.store.degraded
+            with pytest.raises(StoreUnavailable) as caught:
+                await desk.store.run(ping, needs="site")
+            assert (caught.value.variant, "25006" in caught.value.detail) == ("database-read-only", True)
+            postgres.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+            await until(lambda: not desk.store.degraded)
+            assert len(await desk.outbox.list("c")) == 2
+
+    run(work())
+    assert "SQLSTATE 25006" in caplog.text
+    assert "Promote the standby" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("before", "variant", "state", "after"),
+    [
+        ("REVOKE INSERT ON audit FROM clerk", "database-rights", "42501", "GRANT INSERT ON audit TO clerk"),
+        ("ALTER TABLE outbox RENAME TO away", "database-tables", "42P01", "ALTER TABLE away RENAME TO outbox"),
+    ],
+)
+def test_a_database_that_answers_and_refuses_has_the_spool_used_and_says_why(
+    site_database: str,
+    postgres: PostgresServer,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    before: str,
+    variant: str,
+    state: str,
+    after: str,
+) -> None:
+    database = name_of(site_database)
+    clerk = f"clerk_{database}"
+    url = site_database.replace("desk:", f"{clerk}:")
+
+    def change(statement: str) -> None:
+        postgres.execute(statement.replace("clerk", clerk), database)
+
+    async def work() -> None:
+        async with opened(site_database):
+            pass
+        change(f"CREATE ROLE clerk LOGIN PASSWORD '{PASSWORD}'")
+        change("GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk")
+        change("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO clerk")
+        async with desk_of(url, tmp_path) as desk:
+            await desk.put(1)
+            change(before)
+            await desk.put(2)
+            assert desk.store.degraded
+            with pytest.raises(StoreUnavailable) as caught:
+                await desk.store.run(ping, needs="site")
+            assert (caught.value.variant, state in caught.value.detail) == (variant, True)
+            change(after)
+            await until(lambda: not desk.store.degraded)
+            assert len(await desk.outbox.list("c")) == 2
+
+    try:
+        run(work())
+    finally:
+        change("DROP OWNED BY clerk")
+        change("DROP ROLE clerk")
+    assert f"SQLSTATE {state}" in caplog.text
+
+
+def test_a_locked_table_has_the_spool_used_and_says_why(
+    site_database: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with desk_of(site_database, tmp_path) as desk:
+            await desk.put(1)
+            connection = Target.of(site_database).connect("locks")
+            try:
+                connection.execute("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
+                began = time.monotonic()
+                await desk.put(2)
+                assert time.monotonic() - began < STOPPED_IN
+                assert (desk.store.degraded, desk.store.cause.variant) == (True, "database-locked")
+            finally:
+                connection.close()
+            await until(lambda: not desk.store.degraded)
+            assert len(await desk.outbox.list("c")) == 2
+
+    run(work())
+
+
+def test_four_reasons_why_a_start_fails_are_four_errors(site_database: str, line: Proxy) -> None:
+    name = name_of(site_database)
+    line.refuse()
+    reasons = {
+        site_database.replace(PASSWORD, "canary-wrong"): "database-login",
+        site_database.replace(name, "canary_missing"): "database-missing",
+        "postgresql://desk:canary-wrong@127.0.0.1:1/site": "database-unreachable",
+        "postgresql://desk:canary-wrong@nowhere.invalid/site": "database-host",
+        site_database.replace("desk:", "canary_nobody:"): "database-login",
+    }
+
+    async def work() -> None:
+        for url, variant in reasons.items():
+            with pytest.raises(StoreUnavailable) as caught:
+                async with opened(url):
+                    pass
+            assert (url, caught.value.variant) == (url, variant)
+            assert "canary" not in repr(caught.value) + caught.value.detail
+
+    run(work())
+
+
+# ── the spool comes back ──
+
+
+@pytest.mark.parametrize(("tokens", "delay", "within"), [(300, 0.03, 15.0), (1_000, 0.05, 30.0)])
+def test_a_full_spool_comes_back_over_a_slow_line(
+    line: Proxy, site_database: str, tmp_path: Path, tokens: int, delay: float, within: float
+) -> None:
+    async def work() -> None:
+        async with desk_of(line.url(site_database), tmp_path) as desk:
+            line.refuse()
+            for number in range(tokens):
+                await desk.put(number)
+            assert desk.store.degraded
+            line.heal()
+            line.delay = delay
+            began = time.monotonic()
+            await until(lambda: not desk.store.degraded, within)
+            print(f"{tokens} tokens at {delay * 1_000:.0f} ms: {time.monotonic() - began:.1f} s")
+            line.delay = 0
+            (verified,) = await desk.store.run(desk.chain.verify)
+            assert (verified.rows, verified.broken) == (tokens, None)
+
+    run(work())
+
+
+def test_a_piece_that_does_not_arrive_is_halved_and_progress_is_kept(
+    line: Proxy, site_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line on which the first pieces take longer than a statement may."""
+    monkeypatch.setattr(store, "ANSWER", 1.0)
+    monkeypatch.setattr("vitale_reader.daemon.database.target.CONNECT", 0)
+    monkeypatch.setattr(spool, "RETRY", 0.05)
+
+    async def work() -> None:
+        async with desk_of(line.url(site_database), tmp_path) as desk:
+            line.refuse()
+            for number in range(200):
+                await desk.put(number, size=4_000)
+            line.heal()
+            line.rate = 150_000.0
+            await until(lambda: not desk.store.degraded, 50)
+            line.rate = None
+            (verified,) = await desk.store.run(desk.chain.verify)
+            assert (verified.rows, verified.broken) == (200, None)
+
+    run(work())
+    assert reconcile.FEW < reconcile.BEGIN
+
+
+def test_what_is_acknowledged_while_the_database_is_away_is_not_listed_again(
+    line: Proxy, site_database: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with desk_of(line.url(site_database), tmp_path) as desk:
+            kept = [await desk.put(number) for number in range(3)]
+            line.refuse()
+            kept.append(await desk.put(3))
+            assert desk.store.degraded
+            assert await desk.outbox.acknowledge("c", kept[1:]) == 3
+            assert await desk.outbox.acknowledge("other", kept[:1]) == 1, "of which nobody knows whose it is"
+            line.heal()
+            await until(lambda: not desk.store.degraded)
+            assert [token.jti for token in await desk.outbox.list("c")] == kept[:1]
+
+    run(work())
+
+
+def test_an_opposition_list_over_a_thin_line_arrives_and_throws_nobody_off(
+    line: Proxy, site_database: str, tmp_path: Path
+) -> None:
+    serials = [str(10_000_000 + number) for number in range(100_000)]  # 0.8 MiB: some three seconds at 2 Mbit/s
+
+    async def work() -> None:
+        async with opened(site_database) as direct, desk_of(line.url(site_database), tmp_path) as desk:
+            await direct.run(opposition.replace(VAULT, "list", serials, at=NOW))
+            line.rate = 250_000.0
+            held = opposition.Opposition(desk.store, VAULT)
+            arriving = asyncio.create_task(held.refresh())
+            while not arriving.done():
+                await desk.put(len(kept))
+                kept.append(desk.store.degraded)
+            await arriving
+            assert (held.lists(serials[-1]), held.lists("90000001")) == (True, False)
+            assert len(kept) > 5
+            assert not any(kept)
+            await desk.store.run(opposition.replace(VAULT, "list", serials[:50_000], at=NOW), needs="site")
+            assert not desk.store.degraded
+
+    kept: list[bool] = []
+    run(work())
+
+
+# ── what is in front of it, and where it goes ──
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
+def test_a_pooler_that_keeps_no_connection_is_refused(site_database: str, postgres: PostgresServer, mode: str) -> None:
+    if Bouncer.installed() is None:
+        pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")
+
+    async def work(url: str) -> None:
+        async with opened(url) as made:
+            await asyncio.gather(*(made.run(ping) for _ in range(20)))
+
+    with Bouncer(postgres, mode) as bouncer:
+        url = bouncer.url(name_of(site_database))
+        if mode == "session":
+            run(work(url))
+            return
+        with pytest.raises((ConfigurationInvalid, StoreUnavailable)) as caught:
+            run(work(url))
+    assert "pool" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("postgresql://d:p@a:1,b:2/db", "a,b", "1,2"),
+        ("postgresql://d:p@/db?host=a,b&port=1,2", "a,b", "1,2"),
+        ("postgresql://d:p@/db?host=a:1&host=b:2", "a,b", "1,2"),
+        ("postgresql+psycopg://d:p@/db?host=a:1&host=b", "a,b", "1,"),
+        ("postgresql+psycopg://d:p@a:1/db", "a", "1"),
+        ("postgresql://d:p@/db?host=/run/a&host=/run/b&port=7", "/run/a,/run/b", "7,"),
+    ],
+)
+def test_several_hosts_in_either_spelling(url: str, host: str, port: str) -> None:
+    found = Target.of(url).parameters
+    assert (found["host"], found["port"], found["dbname"], found["user"]) == (host, port, "db", "d")
+    assert found.get("target_session_attrs") == ("read-write" if "," in host else None)
+
+
+@pytest.mark.parametrize("url", ["mysql://a/b", "postgresql://a:b/c", "postgresql://a/b?nonsense=1", "postgresql:a"])
+def test_what_names_no_database_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigurationInvalid) as caught:
+        Target.of(url)
+    assert url not in repr(caught.value) + repr(caught.value.__cause__)

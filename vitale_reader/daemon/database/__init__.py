@@ -1,0 +1,4 @@
+"""The way to a database: where it is, threads and connections that end, what it says, statements that go together.
+
+For other rooms: ``postgresql``, ``refusals``, ``target``, ``together``, ``workers``.
+"""

@@ -1,0 +1,202 @@
+"""The threads of a store: few, and each can be given up when what it waits for does not come.
+
+A piece of work has a time limit from when a thread takes it up, not from when it was handed in: that there is much to
+do is no sign that the database is away. Every sign of life begins the limit anew. When it is over, the connection is
+severed from outside, which ends the wait of the thread; a thread that does not even end then is left behind, and
+another one takes its place. They are daemon threads: none keeps the process from ending.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from typing import Any, Generic, TypeVar
+
+__all__ = ["Job", "Workers"]
+
+T = TypeVar("T")
+
+#: Seconds in which a thread whose connection was severed has to come back.
+GRACE = 0.5
+
+
+class Job(Generic[T]):
+    """One piece of work, on its way through a thread."""
+
+    def __init__(
+        self, work: Callable[["Job[T]"], T], loop: asyncio.AbstractEventLoop, limit: float | None = None
+    ) -> None:
+        self._work = work
+        self.limit = limit
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._severs: Callable[[], None] | None = None
+        self.answer: asyncio.Future[T] = loop.create_future()
+        self.asked_at = time.monotonic()
+        self.alive_at: float | None = None
+        self.severed = False
+        self.over = False
+        self.left_behind = False
+
+    def touch(self) -> None:
+        """Notes a sign of life."""
+        self.alive_at = time.monotonic()
+
+    def left(self) -> float:
+        """Seconds until it is given up; all of them until a thread takes it up."""
+        limit = inf if self.limit is None else self.limit
+        return limit if self.alive_at is None else self.alive_at + limit - time.monotonic()
+
+    def hold(self, sever: Callable[[], None]) -> None:
+        """Says how to sever what the thread is about to wait for; severs it at once where that is due."""
+        with self._lock:
+            self._severs = sever
+            due = self.severed
+        if due:
+            sever()
+
+    def sever(self) -> None:
+        """Ends whatever the thread waits for."""
+        with self._lock:
+            self.severed = True
+            sever = self._severs
+        if sever is not None:
+            sever()
+
+    def do(self) -> None:
+        """Does it, in a thread, and brings the answer to the loop."""
+        if self.answer.cancelled():
+            self.over = True
+            return
+        self.touch()
+        try:
+            done: T = self._work(self)
+        except BaseException as error:  # noqa: BLE001  handed to whoever waits for it
+            self._bring(self.answer.set_exception, error)
+        else:
+            self._bring(self.answer.set_result, done)
+        with self._lock:
+            self._severs = None
+
+    def _bring(self, settle: Callable[[Any], None], outcome: object) -> None:
+        self.over = True
+
+        def settled() -> None:
+            if not self.answer.done():
+                settle(outcome)
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(settled)
+
+
+class Workers:
+    """Threads that do one job after the other.
+
+    Args:
+        most: how many there are.
+        name: of the threads.
+    """
+
+    def __init__(self, most: int, name: str) -> None:
+        self._most = most
+        self._name = name
+        self._queue: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._running: set[Job[Any]] = set()
+        self._waited_for: dict[Job[Any], Callable[[], None]] = {}
+
+    async def do(self, work: Callable[[Job[T]], T], *, limit: float | None, gone: Callable[[], Exception]) -> T:
+        """Does one job.
+
+        Args:
+            work: the job.
+            limit: seconds without a sign of life after which it is severed; None for as long as it takes.
+            gone: makes the error that is raised then.
+        """
+        loop = asyncio.get_running_loop()
+        job: Job[T] = Job(work, loop, limit)
+        self._submit(job)
+        if limit is None:
+            return await job.answer
+        look = partial(self._look, loop, job, gone)
+        self._waited_for[job] = look
+        timer = loop.call_later(limit, look)
+        try:
+            return await job.answer
+        finally:
+            timer.cancel()
+            del self._waited_for[job]
+
+    def hasten(self, limit: float) -> None:
+        """Waits for a sign of life for so many seconds at most from now on."""
+        for job, look in self._waited_for.items():
+            job.limit = limit
+            asyncio.get_running_loop().call_later(limit, look)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, job: Job[T], gone: Callable[[], Exception]) -> None:
+        if job.answer.done():
+            return
+        if (left := job.left()) > 0:
+            loop.call_later(left, self._look, loop, job, gone)
+            return
+        job.sever()
+        job.answer.set_exception(gone())
+        loop.call_later(GRACE, self._leave_behind, job)
+
+    def _submit(self, job: Job[T]) -> None:
+        self._queue.put(job)
+        with self._lock:
+            if self._queue.qsize() > self._idle and len(self._threads) < self._most:
+                self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"{self._name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            job = self._queue.get()
+            with self._lock:
+                self._idle -= 1
+                if job is None:
+                    return
+                self._running.add(job)
+            job.do()
+            with self._lock:
+                self._running.discard(job)
+                if job.left_behind:
+                    return
+
+    def _leave_behind(self, job: Job[T]) -> None:
+        with self._lock:
+            if job.over:
+                return
+            job.left_behind = True
+            self._most += 1
+            if not self._queue.empty():
+                self._start()
+
+    async def close(self, patience: float) -> None:
+        """Lets what was begun end, for some seconds; what does not end is severed and left behind."""
+        for _ in self._threads:
+            self._queue.put(None)
+        await asyncio.to_thread(self._join, patience)
+        with self._lock:
+            running = list(self._running)
+        for job in running:
+            job.sever()
+        await asyncio.to_thread(self._join, GRACE)
+
+    def _join(self, patience: float) -> None:
+        until = time.monotonic() + patience
+        for thread in self._threads:
+            thread.join(max(until - time.monotonic(), 0))
