@@ -24,7 +24,7 @@ Rules that every driver keeps (``contract.py`` checks them):
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, dataclass_transform
+from typing import Annotated, ClassVar, Literal, TypeAlias, dataclass_transform
 
 import msgspec
 
@@ -65,6 +65,11 @@ __all__ = [
 ]
 
 Options = Mapping[str, object]
+
+
+# What is no number, or without end, is no time: in JSON it would be null, and a token with it not one of ours.
+Moment: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]  # the last second of the year 9999
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
@@ -220,10 +225,10 @@ class Presented(Message, tag="presented"):
     id: str
     medium: str
     reader: str
-    at: float
+    at: Moment
     evidence: dict[str, bytes]
     simulated: bool
-    elapsed: float = 0.0
+    elapsed: Seconds = 0.0
 
 
 class Failed(Message, tag="failed"):
@@ -264,7 +269,7 @@ class PreviewPicture(Message, tag="preview_frame"):
     __repr__ = concealed
 
     reader: str
-    at: float
+    at: Moment
     jpeg: bytes
 
 

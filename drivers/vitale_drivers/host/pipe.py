@@ -10,6 +10,7 @@ import msgspec
 
 from vitale_drivers.base import Command, Report
 from vitale_protocol.errors import LocalError
+from vitale_protocol.problems import Problem
 
 __all__ = ["MAX_MESSAGE", "Decoder", "StreamError", "encode"]
 
@@ -78,6 +79,11 @@ class Decoder(Generic[M]):
 
     def _decode(self, body: bytes) -> M:
         try:
-            return self._decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            message = self._decoder.decode(body)
+            problem: Problem | None = getattr(message, "problem", None)
+            if problem is not None:
+                # Clients are told of it in JSON, which has not all that MessagePack has.
+                msgspec.json.encode(problem)
+            return message
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError) as error:
             raise StreamError(f"a message of {len(body)} bytes is not one of those expected") from error

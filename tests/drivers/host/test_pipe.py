@@ -2,11 +2,26 @@
 
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_drivers.base import Arm, Command, Failed, Log, Ping, Presented, ReaderAdded, Report, Start, Stop, Transmit
+from vitale_drivers.base import (
+    Arm,
+    Command,
+    Failed,
+    Health,
+    Log,
+    Ping,
+    Presented,
+    PreviewPicture,
+    ReaderAdded,
+    Report,
+    Start,
+    Stop,
+    Transmit,
+)
 from vitale_drivers.host.pipe import MAX_MESSAGE, Decoder, StreamError, encode
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
@@ -46,6 +61,46 @@ def test_arbitrary_bytes_raise_only_documented_errors(data: bytes) -> None:
         Decoder[Command](Command).receive(len(data).to_bytes(4, "big") + data)
     except StreamError:
         pass
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf"), -1.0])
+def test_a_time_that_is_none_is_refused(number: float) -> None:
+    presented = Presented(id="u", medium="vitale-card", reader="r", at=1.0, evidence={}, simulated=True)
+    reports: tuple[Report, ...] = (
+        msgspec.structs.replace(presented, at=number),
+        msgspec.structs.replace(presented, elapsed=number),
+        PreviewPicture(reader="r", at=number, jpeg=b""),
+    )
+    for report in reports:
+        with pytest.raises(StreamError):
+            Decoder[Report](Report).receive(encode(report))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [msgspec.msgpack.Ext(1, b"x"), {(1, 2): 3}, [{"a": msgspec.msgpack.Ext(1, b"x")}]],
+    ids=["extension", "key", "inside"],
+)
+def test_a_problem_that_no_client_could_be_told_of_is_refused(value: object) -> None:
+    problem = Problem("reader_busy", data={"holder": value})
+    for report in (Failed(reader="r", problem=problem), Health(state="degraded", problem=problem)):
+        body = msgspec.msgpack.encode(report)
+        with pytest.raises(StreamError):
+            Decoder[Report](Report).receive(len(body).to_bytes(4, "big") + body)
+
+
+@pytest.mark.parametrize("start", [b"\x91", b"\x81\xa1a"], ids=["arrays", "maps"])
+def test_so_is_what_is_nested_without_end(start: bytes) -> None:
+    head = msgspec.msgpack.encode({"type": "failed", "reader": "r"})
+    body = (
+        b"\x83"
+        + head[1:]
+        + msgspec.msgpack.encode("problem")
+        + b"\x82\xa6reason\xa1x\xa4data\x81\xa1a"
+        + start * 100_000
+    )
+    with pytest.raises(StreamError):
+        Decoder[Report](Report).receive(len(body).to_bytes(4, "big") + body)
 
 
 def test_a_length_beyond_the_limit_is_refused_before_anything_is_kept() -> None:
