@@ -99,7 +99,7 @@ def parse(code: bytes) -> InsDatamatrix:
     if len(code) > _MAX_BYTES or not code.startswith(HEADER):
         raise _invalid("the header is not that of an INS Datamatrix of version 01")
     content = separators.without_torn_end(separators.restored(code[len(HEADER) :]))
-    text = _decoded(content).rstrip("\r\n\t \x1d\x04")
+    text = content.decode("utf-8", "surrogateescape").rstrip("\r\n\t \x1d\x04")
     fields: dict[str, str] = {}
     at = 0
     while at < len(text):
@@ -107,7 +107,8 @@ def parse(code: bytes) -> InsDatamatrix:
         if not _IDENTIFIER.fullmatch(identifier) or identifier in fields:
             raise _invalid("a field does not begin with an identifier, or is there twice")
         end = _end(text, at + 2, identifier)
-        fields[identifier] = text[at + 2 : end].strip()
+        value = text[at + 2 : end].encode("utf-8", "surrogateescape")
+        fields[identifier] = _decoded(value, last=end == len(text)).strip()
         at = end + (text[end : end + 1] == "\x1d")
     if not fields.keys() & {"S1", "S3", "S4"}:
         raise _invalid("no field of a person")
@@ -176,12 +177,13 @@ def _text(value: str | None, warnings: list[str]) -> str | None:
     return None if value is None else shown_text(value, warnings)
 
 
-def _decoded(content: bytes) -> str:
-    # C40 has no accents, but some issuers print them, in either encoding.
+def _decoded(content: bytes, *, last: bool) -> str:
+    # C40 has no accents, but some issuers print them, in either encoding. Field by field: a byte that was spoilt in one
+    # changes no other.
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        cut = error.reason == "unexpected end of data"
+        cut = last and error.reason == "unexpected end of data"
         if cut and (content[error.start] in _FRENCH_LEADS or not content[: error.start].isascii()):
             return content[: error.start].decode("utf-8")
     return content.decode("latin-1")

@@ -53,6 +53,9 @@ def read_nir(text: str) -> ShownNir:
 
 
 def _key_agrees(text: str, *, usual: bool) -> bool:
+    if not (text.isascii() and text.isalnum()):
+        # stdnum takes a line break for a digit, and then fails on it.
+        return not usual
     try:
         stdnum_nir.validate(text)
     except stdnum.exceptions.InvalidChecksum:

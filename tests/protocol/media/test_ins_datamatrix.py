@@ -210,3 +210,11 @@ class TestCut:
 
     def test_a_name_in_latin_1_keeps_its_last_letter(self) -> None:
         assert parse(HEADER + "S4ANDRÉ".encode("latin-1")).nom == "ANDRÉ"
+
+    def test_a_name_that_another_field_follows_was_not_cut(self) -> None:
+        assert parse(HEADER + b"S3\xc3\x1dS4D'ESSAI").prenoms == "Ã"
+
+    def test_a_byte_spoilt_in_one_field_changes_no_other(self) -> None:
+        code = HEADER + "S3ÉLODIE\x1dS4D'ÉTÉ\x1dS5FS621-01-197".encode() + b"\xccS799999"
+        read = parse(code)
+        assert (read.prenoms, read.nom, read.date_naissance) == ("ÉLODIE", "D'ÉTÉ", "21-01-197Ì")

@@ -29,3 +29,15 @@ def test_a_repr_does_not_show_the_number(text: str) -> None:
     shown = repr(read_nir(text))
     assert "2850713990321" not in shown
     assert "CANARI" not in shown
+
+
+@pytest.mark.parametrize("place", range(15))
+@pytest.mark.parametrize("strange", ["\n", "\r", "\t", " ", "_", "-", "+", ".", "\0", "٣", "²", "\x85", "\u2028", "é"])
+def test_a_character_that_no_number_has_is_a_warning_wherever_it_is(place: int, strange: str) -> None:
+    text = "253072B03650220"
+    text = text[:place] + strange + text[place + 1 :]
+
+    read = read_nir(text)
+
+    assert (read.number, read.key) == (text[:13], text[13:])
+    assert read.warnings
