@@ -11,6 +11,7 @@ _MODULES = {
     "cards": (
         *("tlv", "apdu", "vitale2", "vitale2-interpret", "pointers", "nfc-script", "profile", "pn532-frames"),
         "pn532-reader",
+        "nfc-generic",
     ),
     "codes": (
         *("mrz", "ins-datamatrix", "2d-doc", "wedge", "separators", "codes", "scanner-line", "picture", "frames"),

@@ -79,7 +79,7 @@ def machine(tmp_path: Path, root: Path) -> Path:
     (tmp_path / "os-release").write_text("ID=debian\nVERSION_ID=13\n", encoding="utf-8")
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("cat", "chmod", "cksum", "dirname", "env", "mkdir", "rm", "sh"):
+    for name in ("cat", "chmod", "cksum", "dirname", "env", "mkdir", "rm", "sh", "uname"):
         (programs / name).symlink_to(str(shutil.which(name)))
     program(tmp_path, "python3", PYTHON3)
     program(tmp_path, "dpkg-query", '[ "$4" = gcc ] && printf installed')
@@ -368,3 +368,26 @@ def test_a_failing_apt_fails(machine: Path) -> None:
 
     assert answer.returncode == 1
     assert "could not install" in answer.stderr
+
+
+def test_the_fuzzer_comes_last_by_its_hashes(machine: Path) -> None:
+    answer = run_setup(machine, "fuzz")
+
+    assert answer.returncode == 0, answer.stderr
+    last = (machine / "installed").read_text(encoding="utf-8").splitlines()[-1]
+    assert last.endswith("--only-binary :all: --requirement .ci/locks/fuzz.txt")
+    assert run_setup(machine, "fuzz").stderr == ""
+
+
+def test_where_the_fuzzer_cannot_be_had_it_is_said_and_the_rest_is_of_use(machine: Path) -> None:
+    assert run_setup(machine, "test").returncode == 0
+    python = machine / ".venv/bin/python"
+    python.write_text('#!/bin/sh\ncase "$*" in *fuzz.txt) exit 1 ;; esac\n', encoding="utf-8")
+
+    answer = run_setup(machine, "fuzz")
+
+    assert answer.returncode == 1
+    assert "wheels for CPython 3.11 to 3.13 on Linux" in answer.stderr
+    assert not (machine / ".venv/unfinished").exists()
+    assert (machine / ".venv/ready-test").exists()
+    assert not (machine / ".venv/ready-fuzz").exists()

@@ -6,11 +6,14 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import cast
 
+import nfc.clf
+from nfc.clf import device as nfcpy
 from nfc.clf import pn53x, pn532
 from nfc.clf.transport import TTY
 
 from tests.fuzz.target import NEEDLE_NAME, NEEDLE_NIR, Target, chunks, cut, framed, only
 from vitale_drivers.cards.channel import Channel
+from vitale_drivers.nfc.generic import GenericTransport, parse_ats, parse_attributes
 from vitale_drivers.nfc.pn53x import Pn53xTransport
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.frames import Ack, Data, Event, FrameReader, Garbled, Nack, encode
@@ -341,6 +344,67 @@ def _chips() -> Iterable[bytes]:
     yield framed(*set_up)
 
 
+class Air(nfcpy.Device):
+    """A reader that leaves ISO-DEP to its host, and a phone whose blocks are what the input says."""
+
+    def __init__(self, sak: int, blocks: Iterator[bytes]) -> None:
+        self._sak = sak
+        self._blocks = blocks
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def mute(self) -> None:
+        """No field is on."""
+
+    def sense_tta(self, target: nfc.clf.RemoteTarget) -> nfc.clf.RemoteTarget | None:
+        if not self._sak & 0x20:
+            return None
+        return nfc.clf.RemoteTarget("106A", sens_res=b"\x04\x00", sel_res=bytearray((self._sak,)), sdd_res=bytearray(4))
+
+    def sense_ttb(self, target: nfc.clf.RemoteTarget) -> nfc.clf.RemoteTarget | None:
+        answer = next(self._blocks, b"")
+        return nfc.clf.RemoteTarget("106B", sensb_res=bytearray(answer)) if len(answer) >= 11 else None
+
+    def send_cmd_recv_rsp(self, target: nfc.clf.RemoteTarget | None, data: bytearray, timeout: float) -> bytearray:
+        block = next(self._blocks, None)
+        if block is None:
+            raise nfc.clf.TimeoutError
+        return bytearray(block)
+
+    def get_max_send_data_size(self, target: nfc.clf.RemoteTarget) -> int:
+        return 290
+
+    def get_max_recv_data_size(self, target: nfc.clf.RemoteTarget) -> int:
+        return 290
+
+
+def blocks(data: bytes) -> None:
+    """ISO-DEP of a phone that sends any blocks: only our own errors, and nothing that no APDU could carry."""
+    if not data:
+        return
+    for parse in (parse_ats, parse_attributes):
+        activation = parse(data[1:])
+        assert 16 <= activation.frame <= 256
+        assert 0 < activation.waiting < 10
+    with only(ReaderUnavailable, MediumRemoved, MediumUnreadable, read=data):
+        link = GenericTransport(Air(data[0], chunks(data[1:])))
+        found = link.find()
+        assert len(found) <= 1
+        if found and found[0].iso_dep:
+            assert len(link.transmit(bytes(300), 0.5)) <= 65_538
+            link.present()
+        link.quiet()
+        link.close()
+
+
+def _blocks() -> Iterable[bytes]:
+    ats = b"\x06\x78\x80\x70\x02\xf0"
+    yield b"\x20" + framed(ats, b"\xa3", b"\xf2\x01", b"\xf2\x01", b"\x02\x6a\x82", b"\xa2")
+    yield b"\x20" + framed(ats, b"\xa3", b"\x12ab", b"\x03\x90\x00")
+    yield b"\x00" + framed(bytes.fromhex("500102030400000000008174"), b"\x00", b"\xa3", b"\x02\x90\x00")
+
+
 TARGETS = (
     Target(name="tlv", run=objects, seeds=_objects, words=TLV_WORDS),
     Target(name="apdu", run=apdus, seeds=_apdus, words=SW_WORDS),
@@ -368,5 +432,6 @@ TARGETS = (
         ),
     ),
     Target(name="pn532-frames", run=chip_frames, seeds=_chip_frames, words=(b"\x00\x00\xff", b"\xff\xff", b"\xd4")),
+    Target(name="nfc-generic", run=blocks, seeds=_blocks, words=(b"\xf2\x01", b"\xa2", b"\xa3", b"\x02", *SW_WORDS)),
     Target(name="pn532-reader", run=reader_chip, seeds=_chips, words=(b"\x00\x00\xff", b"\xd5", *SW_WORDS)),
 )

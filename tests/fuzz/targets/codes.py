@@ -92,24 +92,31 @@ def ins(data: bytes) -> None:
 
 
 def _check_cut(parsed: ins_datamatrix.InsDatamatrix, code: bytes, end: int) -> None:
-    while _could_be_latin(code, end):
-        end -= 1
+    if any(sign in code for sign in SEPARATORS[:3]) and any(written in code for written in WRITTEN):
+        return  # written ones mean nothing beside real ones, and much where those were cut off
     with only(PayloadInvalid, read=code):
-        part = ins_datamatrix.parse(code[:end])
+        part = ins_datamatrix.parse(code[: end - _within_letter(code, end)])
         for name in _FIELDS:
             whole, less = getattr(parsed, name) or "", getattr(part, name) or ""
-            # Without separators the S of the next identifier is that of a name which ends in S.
-            assert whole.startswith(less) or whole == less.removesuffix("S").rstrip(), f"a cut code says another {name}"
+            # Without separators the S of the next identifier is that of a name which ends in S. A field in two
+            # encodings is read as Latin-1, and what was cut before the second one is not.
+            assert (
+                whole.startswith(less)
+                or whole == less.removesuffix("S").rstrip()
+                or whole.encode("latin-1", "replace").startswith(less.encode())
+            ), f"a cut code says another {name}"
 
 
-def _could_be_latin(code: bytes, end: int) -> bool:
-    """Whether a code in UTF-8 is cut within its first letter that ASCII has not, and that French has not."""
-    try:
-        code.decode()
-        code[:end].decode()
-    except UnicodeDecodeError as error:
-        return error.object == code[:end] and code[: error.start].isascii() and code[error.start] not in b"\xc3\xc5"
-    return False
+def _within_letter(code: bytes, end: int) -> int:
+    """How many bytes before a cut belong to a letter of UTF-8 that it goes through, where French has no such letter."""
+    for back in range(1, 4):
+        lead = code[end - back]
+        size = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+        if lead >= 0xC2:
+            return back if back < size and lead not in {0xC3, 0xC5} else 0
+        if lead < 0x80:
+            return 0
+    return 0
 
 
 def _check_said(people: Iterable[Any], code: bytes) -> None:

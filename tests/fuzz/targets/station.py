@@ -33,10 +33,11 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.host.pipe import MAX_MESSAGE, Decoder, StreamError, encode
 from vitale_protocol.documents import decode_document
-from vitale_protocol.errors import ConfigurationInvalid, ParseError, StoreUnavailable, VitaleError
+from vitale_protocol.errors import ConfigurationInvalid, ParseError, ReaderUnavailable, StoreUnavailable, VitaleError
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
 from vitale_protocol.session.jsonrpc import member_names
+from vitale_protocol.session.wire_errors import to_wire
 from vitale_reader.daemon import config
 from vitale_reader.daemon.desk import supervisor
 from vitale_reader.daemon.desk.reports import reader_of, told
@@ -64,7 +65,8 @@ def reports(data: bytes) -> None:
     # What came before a fault in the same piece is lost with it: the fault ends the worker.
     whole = _heard([data[1:]])
     parts = _heard([*cut(data[1:], 1 + data[0] % 64)])
-    assert parts[: len(whole)] == whole
+    # As bytes: a number in the data of a problem may be none, and then not even itself.
+    assert [*map(encode, parts[: len(whole)])] == [*map(encode, whole)]
     asyncio.run(_take(whole))
 
 
@@ -101,6 +103,9 @@ def _one_line(record: logging.LogRecord) -> bool:
 
 def _note(report: Report) -> None:
     assert len(told(report)) >= 3
+    problem: Problem | None = getattr(report, "problem", None)
+    if problem is not None:
+        assert msgspec.json.encode(to_wire(problem.error(ReaderUnavailable), "fr"))
     assert reader_of(report) is None or isinstance(reader_of(report), str)
 
 
