@@ -55,6 +55,12 @@ def code(error: type[VitaleError]) -> str:
     return str(error.code) if error.code else "the sender's"
 
 
+def retryable(error: type[VitaleError]) -> str:
+    """Whether asking again can help, and for which variants it cannot."""
+    lasting = ", ".join(f"`{variant}`" for variant in sorted(getattr(error, "LASTING", ())))
+    return ("yes" if error.retryable else "") + (f"; not for {lasting}" if lasting else "")
+
+
 def summary(errors: list[type[VitaleError]]) -> str:
     """All errors at a glance."""
     return table(
@@ -64,7 +70,7 @@ def summary(errors: list[type[VitaleError]]) -> str:
                 code(error),
                 f"[`{error.reason}`](#{anchor(error.reason)})",
                 f"`{error.__name__}`",
-                "yes" if error.retryable else "",
+                retryable(error),
             )
             for error in errors
         ),

@@ -141,7 +141,7 @@ class VitaleError(Exception):
 
     code: ClassVar[int] = 0
     reason: ClassVar[str] = ""
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, detail: str = "", *, variant: str = "", data: Mapping[str, JsonValue] | None = None) -> None:
         super().__init__(detail)
@@ -247,11 +247,20 @@ class ProtocolUnsupported(AccessError):
 
 
 class LimitExceeded(AccessError):
-    """A limit of the daemon is reached; ``data.limit`` names it, as the variant does where there is one."""
+    """A limit of the daemon is reached; ``data.limit`` names it, as the variant does where there is one.
+
+    Attributes:
+        LASTING: the variants in which the message itself is at fault: sent again it is refused again.
+    """
 
     code = 1004
     reason = "limit_exceeded"
     retryable = True
+    LASTING: ClassVar[frozenset[str]] = frozenset({"message_bytes", "depth", "batch", "items"})
+
+    def __init__(self, detail: str = "", *, variant: str = "", data: Mapping[str, JsonValue] | None = None) -> None:
+        super().__init__(detail, variant=variant, data=data)
+        self.retryable = variant not in self.LASTING
 
 
 class ShuttingDown(AccessError):

@@ -30,6 +30,7 @@ OF_ERROR = "the variant of an error or of a problem that was made elsewhere"
 COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("protocol/vitale_protocol/tokens.py", "check"): frozenset(CHECKS),
     ("protocol/vitale_protocol/media/codes.py", "kind"): frozenset({"nir", "mdoc", "openid4vp", "other"}),
+    ("protocol/vitale_protocol/errors.py", "variant"): OF_ERROR,
     ("protocol/vitale_protocol/problems.py", "self.variant"): OF_ERROR,
     ("vitale_reader/daemon/config.py", "error.variant"): OF_ERROR,
     ("protocol/vitale_protocol/session/wire_errors.py", "variant"): OF_ERROR,

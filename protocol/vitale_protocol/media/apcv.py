@@ -5,8 +5,13 @@ the profile that read them; for a QR code ``symbology``, where known. Only the s
 the string, so a reading has an empty record.
 
 Strings of the simulated phone begin with ``SIMULATED_PREFIX``, so that nobody's camera or reader takes them for real.
+
+What is transported is what was shown, byte for byte. What a string is *known again by* is its canonical form: the same
+string has one, however an imager, a keyboard or a hand has dressed it.
 """
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -14,12 +19,49 @@ from vitale_protocol.apdu import ReadingScript
 from vitale_protocol.errors import MediumUnreadable, MediumUnsupported, PayloadInvalid
 from vitale_protocol.media.medium import Evidence
 from vitale_protocol.media.profile import MAX_STRING, Profile
+from vitale_protocol.media.separators import WRITTEN
 from vitale_protocol.records import Proof, Reading, Record
 
-__all__ = ["SIMULATED_PREFIX", "interpret", "profile_of", "reading_script"]
+__all__ = ["SIMULATED_PREFIX", "canonical", "interpret", "is_simulated", "profile_of", "reading_script"]
 
 SIMULATED_PREFIX: Final = b"VITALESIM."
 """How every string of the simulated phone begins; a reading of one is simulated, whatever read it."""
+
+
+# ISO/IEC 15424: what an imager puts before a code to say of what symbology it is.
+_IDENTIFIER = re.compile(r"(?:\][A-Za-z][0-9A-Za-z])+")
+_SEPARATOR = re.compile("|".join(re.escape(one.decode()) for one in sorted(WRITTEN, key=len, reverse=True)))
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_CONTROL_OR_SPACE: Final = bytes(range(0x21)) + b"\x7f"
+
+
+def canonical(string: bytes) -> bytes:
+    """The form in which a string, or a printed code, is known again; it is never sent to anybody.
+
+    Gone from text are white space, control and format characters (GS, NUL, a byte order mark), separators as imagers
+    type them, AIM identifiers before it and padding (``=``) behind it; the two alphabets of base64 become one. Letters
+    of one case only have no case: they become capitals. Of bytes that are no text only what surrounds them goes.
+    """
+    try:
+        text = string.decode("utf-16" if string.startswith(_UTF16) else "utf-8")
+    except UnicodeDecodeError:
+        return string.strip(_CONTROL_OR_SPACE) or string
+    text = "".join(one for one in unicodedata.normalize("NFKC", text) if unicodedata.category(one)[0] not in "ZC")
+    text = _SEPARATOR.sub("", text)
+    if identifier := _IDENTIFIER.match(text):
+        text = text[identifier.end() :]
+    text = text.rstrip("=").replace("+", "-").replace("/", "_")
+    prefix = SIMULATED_PREFIX.decode()
+    if text.upper().startswith(prefix):
+        text = prefix + text[len(prefix) :]
+    elif text.islower():
+        text = text.upper()
+    return text.encode() or string
+
+
+def is_simulated(string: bytes) -> bool:
+    """Whether a string is one of the simulated phone, however it is dressed."""
+    return canonical(string).startswith(SIMULATED_PREFIX)
 
 
 def reading_script(profiles: Sequence[Profile]) -> ReadingScript[dict[str, bytes]]:
@@ -76,6 +118,6 @@ def interpret(evidence: Evidence, *, simulated: bool, medium: Literal["apcv-nfc"
     return Reading(
         medium=medium,
         proof=Proof(method="apcv-transported", verified=False, freshness="none"),
-        origin="simulated" if simulated or string.startswith(SIMULATED_PREFIX) else "unknown",
+        origin="simulated" if simulated or is_simulated(string) else "unknown",
         record=Record(),
     )

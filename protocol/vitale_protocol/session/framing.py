@@ -27,6 +27,11 @@ class Framing(Protocol):
     limit: int
     exceeded: bool
 
+    @property
+    def held(self) -> int:
+        """How many bytes of an incomplete message are remembered."""
+        ...
+
     def receive(self, data: bytes) -> list[bytes]:
         """The messages that ``data`` completes, in order."""
         ...
@@ -148,6 +153,11 @@ class NativeFraming(BoundedFraming):
 
 class MessageFraming(BoundedFraming):
     """Framing for transports with messages of their own (WebSocket text frames): ``data`` is one whole message."""
+
+    @property
+    def held(self) -> int:
+        """None: a message comes whole."""
+        return 0
 
     def receive(self, data: bytes) -> list[bytes]:
         """Returns the data as one message."""

@@ -2,7 +2,8 @@
 
 What JSON leaves open is decided here:
 
-- The text is UTF-8 without a byte order mark; a NUL or half a surrogate pair, even escaped, is not text.
+- The text is UTF-8 without a byte order mark; a NUL or half a surrogate pair, even escaped, is not text. A call that
+  holds a NUL is refused under its own id, since it can be read.
 - Nesting is measured before anything is decoded, without recursion.
 - Of two members with the same name the last one counts, as in browsers.
 - An ``id`` is an integer or a string of at most 200 characters. Null, which the specification discourages, is refused
@@ -30,6 +31,8 @@ __all__ = [
     "encode_call",
     "encode_failure",
     "encode_success",
+    "has_nul",
+    "holds_nul",
     "parse",
     "readable_id",
 ]
@@ -69,26 +72,30 @@ Message = Call | Success | Failure
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
-# Possessive quantifiers: a string is passed over once, whatever it holds.
-_STRING_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
+# Possessive quantifiers: a run of backslashes is passed over once.
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 
+_BRACES_AS_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKET: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
-def decode(data: bytes, depth: int) -> object:
+
+def decode(data: bytes, depth: int, items: int | None = None) -> object:
     """The JSON value of one message.
 
     Args:
         data: one whole message.
         depth: the deepest nesting allowed; a message's own braces are level 1.
+        items: the most values allowed in it, counted before it is decoded; None for any number.
 
     Raises:
-        LimitExceeded: nested too deep; ``data.limit`` is ``depth``.
+        LimitExceeded: nested too deep, or too many values; ``data.limit`` is ``depth`` or ``items``.
         ParseError: not JSON in UTF-8.
     """
+    if items is not None and data.count(b",") + data.count(b"[") + data.count(b"{") > items:
+        raise LimitExceeded("too many values in a message", variant="items", data={"limit": "items"})
     _check_depth(data, depth)
-    if b"\\u0000" in data and _ESCAPED_NUL.search(data):
-        raise ParseError("a string with a NUL")
     if not is_text(data):
         raise ParseError("not UTF-8")
     try:
@@ -97,20 +104,35 @@ def decode(data: bytes, depth: int) -> object:
         raise ParseError("not JSON") from error
 
 
+def has_nul(data: bytes) -> bool:
+    """Whether a string of a message holds a NUL, which only an escape can put there."""
+    return b"\\u0000" in data and _ESCAPED_NUL.search(data) is not None
+
+
+def holds_nul(value: object) -> bool:
+    """The same of a value that was decoded."""
+    return has_nul(_encode(value))
+
+
 def _check_depth(data: bytes, depth: int) -> None:
+    """Refuses deep nesting before anything is decoded, in passes over the whole text and never one by one."""
     if data.count(b"{") + data.count(b"[") <= depth:
         return
-    level = 0
-    for token in _STRING_OR_BRACKET.finditer(data):
-        match data[token.start()]:
-            case 0x7B | 0x5B:
-                level += 1
-                if level > depth:
-                    raise LimitExceeded("nested too deep", variant="depth", data={"limit": "depth"})
-            case 0x7D | 0x5D:
-                level -= 1
-            case _:
-                pass
+    brackets = _brackets(data)
+    for _ in range(depth):
+        brackets, before = brackets.replace(b"[]", b""), len(brackets)
+        if len(brackets) == before:
+            break
+    if b"[]" in brackets or brackets.count(b"[") > depth:
+        raise LimitExceeded("nested too deep", variant="depth", data={"limit": "depth"})
+
+
+def _brackets(data: bytes) -> bytes:
+    """The brackets outside of strings, braces among them."""
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    outside = b"".join(data.split(b'"')[::2])
+    return outside.translate(_BRACES_AS_BRACKETS, _NO_BRACKET)
 
 
 def parse(value: object) -> Message:
@@ -225,8 +247,6 @@ def member_names(declared: type[msgspec.Struct]) -> frozenset[str]:
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-_encode = msgspec.json.Encoder().encode
 
 
 def encode_call(request: RequestId | None, method: str, params: msgspec.Struct) -> bytes:

@@ -24,6 +24,7 @@ from vitale_protocol.errors import (
     LocalMisuse,
     MethodNotFound,
     NotAuthenticated,
+    ParseError,
     VitaleError,
 )
 from vitale_protocol.methods import METHODS, Method, Params, Result, SessionOpen
@@ -59,12 +60,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         message_bytes: the longest message, for the framing to be made with.
         depth: the deepest nesting of a message, its own braces counted.
         batch: messages in a batch.
+        items: values in a message that a server reads, those of a whole batch together.
+        opening_bytes: the longest message that a server reads before the session is open.
         requests: calls without an answer at one time.
     """
 
     message_bytes: int = MESSAGE_BYTES
     depth: int = 32
     batch: int = 50
+    items: int = 32_768
+    opening_bytes: int = 16_384
     requests: int = 64
 
 
@@ -140,6 +145,7 @@ class Session:
         self._calls: dict[RequestId, Method] = {}
         self._answers = Answers(limits.requests, self._send, self._explain)
         self._next_id = 1
+        self._has_nul = False
 
     # What happens
 
@@ -157,12 +163,26 @@ class Session:
         for message in self._framing.receive(data):
             if self.state is State.CLOSED:
                 return
+            if self._is_unopened and len(message) > self.limits.opening_bytes:
+                yield self._end_of_patience()
+                return
             yield from receive(message)
-        if self._framing.exceeded and self.state is not State.CLOSED:
-            error = LimitExceeded("the message is too long", variant="message_bytes", data={"limit": "message_bytes"})
-            if self.role == "server":
-                self._reject(None, error)
-            yield self._end(error)
+        if self.state is State.CLOSED:
+            return
+        if self._framing.exceeded or (self._is_unopened and self._framing.held > self.limits.opening_bytes):
+            yield self._end_of_patience()
+
+    @property
+    def _is_unopened(self) -> bool:
+        """Whether nobody has said yet who speaks to this server."""
+        return self.role == "server" and self.state in {State.OPENING, State.ANSWERING}
+
+    def _end_of_patience(self) -> Ended:
+        """The end that a message brings which is longer than may be."""
+        error = LimitExceeded("the message is too long", variant="message_bytes", data={"limit": "message_bytes"})
+        if self.role == "server":
+            self._reject(None, error)
+        return self._end(error)
 
     def receive_eof(self) -> list[Event]:
         """Ends the session: the peer has closed the connection."""
@@ -285,10 +305,11 @@ class Session:
 
     def _receive_at_server(self, data: bytes) -> Iterator[Event]:
         try:
-            value = jsonrpc.decode(data, self.limits.depth)
+            value = jsonrpc.decode(data, self.limits.depth, self.limits.items)
         except VitaleError as error:
             self._reject(None, error)
             return
+        self._has_nul = jsonrpc.has_nul(data)
         if not isinstance(value, list):
             yield from self._receive_call(value, None)
             return
@@ -309,6 +330,8 @@ class Session:
         is_notification = False
         request: RequestId | None = None
         try:
+            if self._has_nul and jsonrpc.holds_nul(value):
+                raise InvalidRequest("a string with a NUL")
             message = jsonrpc.parse(value)
             if not isinstance(message, jsonrpc.Call):
                 raise InvalidRequest("an answer, where only calls are expected")
@@ -373,6 +396,8 @@ class Session:
     def _receive_at_client(self, data: bytes) -> Iterator[Event]:
         try:
             value = jsonrpc.decode(data, self.limits.depth)
+            if jsonrpc.has_nul(data):
+                raise ParseError("a string with a NUL")
             items = cast("list[object]", value) if isinstance(value, list) else [value]
             if len(items) > self.limits.batch:
                 raise LimitExceeded("too many messages in a batch", variant="batch", data={"limit": "batch"})

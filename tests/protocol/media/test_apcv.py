@@ -1,5 +1,8 @@
 """The apCV as a medium: its string is transported and nothing is said of it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -35,7 +38,7 @@ def test_a_string_is_transported(string: bytes, simulated: bool, origin: str) ->
 
 
 @given(
-    st.binary(min_size=1, max_size=4096).filter(lambda string: not string.startswith(apcv.SIMULATED_PREFIX)),
+    st.binary(min_size=1, max_size=4096).filter(lambda string: not apcv.is_simulated(string)),
     st.booleans(),
 )
 def test_nothing_of_the_string_is_in_the_reading(string: bytes, simulated: bool) -> None:
@@ -74,6 +77,67 @@ def test_a_string_of_the_simulated_phone_is_simulated_whatever_read_it(medium: s
     shown = {"string": apcv.SIMULATED_PREFIX + b"abc", "profile": b"un/1"}
 
     assert interpret(medium, shown, simulated=False).origin == "simulated"
+
+
+DRESSINGS: tuple[Callable[[bytes], bytes], ...] = (
+    lambda text: b" " + text,
+    lambda text: text + b" ",
+    lambda text: text + b"\r\n",
+    lambda text: b"\t" + text + b"\x1d",
+    lambda text: b"\x1d" + text,
+    lambda text: text + b"<GS>",
+    lambda text: b"]Q1" + text,
+    lambda text: b"]d2" + text,
+    lambda text: b"\xef\xbb\xbf" + text,
+    lambda text: text + b"=",
+    lambda text: text + b"==",
+    lambda text: text[:3] + b"\n" + text[3:],
+    lambda text: text + "\u200b".encode(),
+    lambda text: "\u00a0".encode() + text,
+    lambda text: text + b"\0",
+    lambda text: text.replace(b"-", b"+").replace(b"_", b"/"),
+    lambda text: "".join(
+        chr(one + 0xFEE0) if 0x21 <= one < 0x7F else chr(one) for one in text
+    ).encode(),  # full-width forms
+)
+ONE_STRING = st.from_regex(rb"[A-Za-z0-9_-]{8,80}", fullmatch=True)
+
+
+@given(ONE_STRING, st.lists(st.sampled_from(DRESSINGS), max_size=4), st.booleans())
+def test_a_string_is_the_same_however_it_is_dressed(text: bytes, dressings: list[Any], simulated: bool) -> None:
+    text = apcv.SIMULATED_PREFIX + text if simulated else text
+    dressed = text
+    for dress in dressings:
+        # Full-width forms can be made of ASCII alone.
+        dressed = dress(dressed) if dressed.isascii() or dress is not DRESSINGS[-1] else dressed
+    assert apcv.canonical(dressed) == apcv.canonical(text)
+    assert apcv.is_simulated(dressed) is simulated
+
+
+@given(ONE_STRING, ONE_STRING)
+def test_two_strings_stay_two(one: bytes, other: bytes) -> None:
+    same = one == other or (one.upper() == other.upper() and (one.islower() or other.islower()))
+    assert (apcv.canonical(one) == apcv.canonical(other)) is same
+
+
+@given(st.binary(min_size=1, max_size=200))
+def test_the_canonical_form_is_canonical_and_never_empty(string: bytes) -> None:
+    once = apcv.canonical(string)
+    assert once
+    if b"=" not in once and b"]" not in once:
+        assert apcv.canonical(once) == once
+
+
+@pytest.mark.parametrize("text", [b"0123456789abcdef", b"mfrggzdfmy2tqojq"])
+def test_letters_of_one_case_have_no_case(text: bytes) -> None:
+    assert apcv.canonical(text) == apcv.canonical(text.upper()) == text.upper()
+
+
+@pytest.mark.parametrize(
+    "string", [b" VITALESIM.abc", b"]Q1VITALESIM.abc", b"vitalesim.abc", "VITALESIM.abc".encode("utf-16")]
+)
+def test_a_dressed_string_of_the_simulated_phone_is_simulated(string: bytes) -> None:
+    assert interpret("apcv-qr", {"string": string}, simulated=False).origin == "simulated"
 
 
 class TestSeveralProfiles:

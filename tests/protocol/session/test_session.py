@@ -317,6 +317,27 @@ def test_a_message_may_be_nested_32_deep(server: Session) -> None:
         assert reasons(server) == [answer]
 
 
+def test_a_nul_is_refused_under_the_id_of_its_own_call(server: Session) -> None:
+    good, bad = call(1, "session.ping", {}), call(2, "session.ping", {"x": ["a\0b"]})
+    server.receive_data(line(bad))
+    assert reasons(server) == [(2, "invalid_request")]
+    events = server.receive_data(line([good, bad]))
+    assert [event.id for event in events if isinstance(event, Called)] == [1]
+    server.reply(1, SessionPonged(time=1.0))
+    assert reasons(server) == [(2, "invalid_request")]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_before_the_session_is_open_messages_are_short(complete: bool) -> None:
+    limits = Limits()
+    server = Session(role="server", framing=LineFraming(limits.message_bytes), limits=limits)
+    data = b"[" * (limits.opening_bytes + 1) + b"\n" * complete
+    ended = server.receive_data(data)
+    assert [type(event) for event in ended] == [Ended]
+    assert server.state is State.CLOSED
+    assert reasons(server) == [(None, "limit_exceeded")]
+
+
 def test_the_language_is_that_of_the_opening(server: Session) -> None:
     before = server.language
     other = {"fr": "en", "en": "fr"}[before]

@@ -1,7 +1,8 @@
 """The replay guard: an apCV string counts once, at all the stations of a store, across restarts.
 
 A string is reserved before it is resolved and marked as used together with its token. Whatever dies in between, it
-counts as used: nobody can know how far the service got. Kept is its keyed digest, never the string.
+counts as used: nobody can know how far the service got. Kept is the keyed digest of its canonical form, which is the
+same however the string was dressed; never the string.
 """
 
 import secrets
@@ -12,6 +13,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
+from vitale_protocol.media.apcv import canonical
 from vitale_reader.daemon.database.together import Write
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store import row_seals
@@ -50,9 +52,9 @@ class ReplayGuard:
         card is read, not replayed.
         """
         if (string := evidence.get("string")) is not None:
-            return self._vault.digest("string", string)
+            return self._vault.digest("string", canonical(string))
         if self._printed and (code := evidence.get("code")) is not None:
-            return self._vault.digest("code", code)
+            return self._vault.digest("code", canonical(code))
         return None
 
     async def claim(self, digest: str) -> None:
