@@ -40,6 +40,8 @@ MEANINGS: dict[str, str] = {
     "Limits.sessions": "open sessions of one client",
     "requests": "calls of one session that wait for their answer",
     "open_seconds": "time to finish opening a session",
+    "items": "values in a message, those of a whole batch together",
+    "opening_bytes": "the longest message before the session is open, in bytes",
     "DriverHealth.name": "of the driver, as the configuration has it",
     "DriverHealth.state": "how its process is",
     "DriverHealth.media": "what it can read",
@@ -105,6 +107,9 @@ MEANINGS: dict[str, str] = {
     "jpeg_b64": "the picture, JPEG in base64",
     # Outbox and contexts
     "tokens": "the tokens that are not acknowledged, oldest first",
+    "after": "the `more` of the page before",
+    "OutboxList.limit": "tokens on the page, at most",
+    "more": "given as `after`, it asks for the next page; absent on the last one",
     "OutboxAck.jti": "the tokens that are safe with the client",
     "OutboxToken.jti": "the token's id, to acknowledge it by",
     "exp": "when it ends, seconds since the epoch",

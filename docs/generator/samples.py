@@ -131,7 +131,13 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "presentations.unsubscribe": ({"subscription": SUBSCRIPTION}, {}),
     "preview.start": ({"reader": CAMERA, "every_ms": 200}, {"reader": CAMERA, "every_ms": 200}),
     "preview.stop": ({"reader": CAMERA}, {}),
-    "outbox.list": ({}, {"tokens": [{"jti": JTI, "exp": 1793520120, "token": "eyJ0eXAiOiJ2aXRhbGUt…"}]}),
+    "outbox.list": (
+        {"limit": 1},
+        {
+            "tokens": [{"jti": JTI, "exp": 1793520120, "token": "eyJ0eXAiOiJ2aXRhbGUt…"}],
+            "more": f"1793520120~{JTI}",
+        },
+    ),
     "outbox.ack": ({"jti": [JTI]}, {"acked": 1}),
     "context.restore": ({"identifiant": CONTEXT["identifiant"]}, CONTEXT | {"confirmed": True}),
     "context.release": ({"identifiant": CONTEXT["identifiant"]}, {"released": True}),

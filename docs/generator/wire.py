@@ -16,6 +16,11 @@ from vitale_protocol.methods import SCOPES as METHOD_SCOPES
 from vitale_protocol.records import Medium, Proof, Record
 from vitale_protocol.session.session import DEFAULT_LIMITS
 from vitale_reader.daemon import config
+from vitale_reader.daemon.desk.restraint import LINES, MOST_READERS, REPORTS
+from vitale_reader.daemon.handlers.sessions import OPENINGS
+from vitale_reader.daemon.store.notes import MOST_LINES
+from vitale_reader.daemon.transports.stream import MOST_REJECTED, StreamLimits
+from vitale_reader.daemon.turns import CLIENT_SHARE, USER_SHARE
 
 __all__ = ["page", "structs"]
 
@@ -96,6 +101,8 @@ MEDIA: dict[Medium, str] = {
 
 MEDIA_TEXT = table(("medium", "what it is"), [(f"`{medium}`", words) for medium, words in MEDIA.items()])
 
+UNOPENED = StreamLimits(session=DEFAULT_LIMITS).unopened
+
 LIMITS_TEXT = f"""
 `session.open` tells those of the daemon, which its [configuration](configuration.md) may change where the table says
 so. What goes beyond is answered with `limit_exceeded`, whose `data.limit` has the name; a message that is too long ends
@@ -110,6 +117,19 @@ These are fixed:
 | a token | {tokens.TOKEN_CHARACTERS} characters, {tokens.DEPTH} levels of nesting, {tokens.LIFETIME} seconds |
 | leeway of a verifier's clock | {tokens.LEEWAY} seconds |
 | APDUs in one `card.transmit` | {MOST_APDUS} |
+| sessions that a client opens (`opens`) | {OPENINGS.each_second:.0f} a second, {OPENINGS.burst:.0f} at once |
+| the daemon's time for one client | {CLIENT_SHARE.each_second:.0%} of one processor; beyond that its messages wait |
+| the same for another user of the machine, with all its programs | {USER_SHARE.each_second:.0%} |
+| connections of a process without a session | {UNOPENED} |
+| messages that are no calls, before a session is open | {MOST_REJECTED}; then the connection ends |
+| readers of one driver | {MOST_READERS}; the driver's health says where there are more (`readers`) |
+| reports of one driver | {REPORTS.each_second:.0f} a second, {REPORTS.burst:.0f} at once; beyond that they wait |
+| log lines of one driver | {LINES.each_second:.0f} a second, {LINES.burst:.0f} at once; how many are left out is told |
+| lines of one kind in the audit trail | {MOST_LINES} a minute; beyond that their number, as `OUTCOME*NUMBER` |
+
+Nobody is slowed by what another sends: connections take turns by client, the work of the store is done in turn by
+client, and what is read comes before audit lines. Every user of the machine who may connect has as many places as any
+other. A message that waits for its turn is not lost. `retryable` is false where the message itself is at fault.
 
 The shortest and longest values of parameters stand in the column *type* of each method.
 """
@@ -180,7 +200,8 @@ def member_table(struct: type[msgspec.Struct]) -> str:
 
 def limits_section() -> str:
     """The limits of a session: each with its value, and the setting that changes it."""
-    values = {name: getattr(DEFAULT_LIMITS, name) for name in ("message_bytes", "depth", "batch")}
+    fixed = ("message_bytes", "depth", "batch", "items", "opening_bytes")
+    values = {name: getattr(DEFAULT_LIMITS, name) for name in fixed}
     settings = {field.name: getattr(config.Limits(), field.name) for field in members(config.Limits)}
     rows = [
         (

@@ -81,9 +81,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Start(Message, tag="start"):
-    """The first command: opens the driver with its options."""
+    """The first command: opens the driver with its options.
+
+    Attributes:
+        options: of the driver.
+        hidden: files and folders of the daemon, which the worker gives up before the driver is loaded.
+    """
 
     options: dict[str, object]
+    hidden: tuple[str, ...] = ()
 
 
 class Arm(Message, tag="arm", kw_only=True):

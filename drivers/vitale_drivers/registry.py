@@ -11,14 +11,20 @@ from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.extras import EXTRAS, missing
 
-__all__ = ["GROUP", "available", "load"]
+__all__ = ["GROUP", "available", "is_simulator", "load"]
 
 GROUP = "vitale_reader.drivers"
+SIMULATORS = "vitale_firmware_sim."
 
 
 def available() -> tuple[str, ...]:
     """The names of all drivers installed, sorted; whether they can be imported is another matter."""
     return tuple(sorted({place.name for place in entry_points(group=GROUP)}))
+
+
+def is_simulator(name: str) -> bool:
+    """Whether a driver is a simulated device of the house, which reads nothing of strangers and makes sockets."""
+    return any(place.module.startswith(SIMULATORS) for place in entry_points(group=GROUP, name=name))
 
 
 def load(name: str) -> type[Driver]:

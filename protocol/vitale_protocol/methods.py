@@ -47,6 +47,7 @@ __all__ = [
     "Method",
     "OutboxAck",
     "OutboxAcked",
+    "OutboxList",
     "OutboxListed",
     "OutboxToken",
     "PresentationCancel",
@@ -96,6 +97,16 @@ Transport = Literal["unix", "tls"]
 # Anchored at both ends without ``$``, which would let a final line feed through in Python.
 Nonce = Annotated[str, msgspec.Meta(min_length=22, max_length=128, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+# No control characters, line ends, invisible or direction marks: people tell paired programs by this name.
+PlainName = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+(?![\s\S])",
+    ),
+]
 ReaderId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Identifiant = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 TimeoutMs = Annotated[int, msgspec.Meta(ge=1_000, le=600_000)]
@@ -163,6 +174,8 @@ class Limits(Result):
     sessions: int
     requests: int
     open_seconds: int
+    items: int = 32_768
+    opening_bytes: int = 16_384
 
 
 class SessionOpened(Result):
@@ -365,10 +378,20 @@ class OutboxToken(Result):
     token: str
 
 
+class OutboxList(Params):
+    """``outbox.list``: one page, by default the first; ``after`` is the ``more`` of the page before."""
+
+    after: Annotated[str, msgspec.Meta(max_length=80, pattern=r"^[0-9]{1,12}~[0-9A-Za-z-]{1,64}(?![\s\S])")] | None = (
+        None
+    )
+    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 100
+
+
 class OutboxListed(Result):
-    """The answer to ``outbox.list``."""
+    """The answer to ``outbox.list``, those that end first before the others."""
 
     tokens: tuple[OutboxToken, ...]
+    more: str | None = None
 
 
 class OutboxAck(Params):
@@ -482,9 +505,9 @@ class CardTransmitted(Result):
 
 
 class ClientsAdd(Params):
-    """``clients.add``: pairs a new client."""
+    """``clients.add``: pairs a new client; ``name`` has no control, invisible or direction characters."""
 
-    name: Name
+    name: PlainName
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)]
     transports: Annotated[tuple[Transport, ...], msgspec.Meta(min_length=1, max_length=2)]
 
@@ -601,7 +624,7 @@ METHODS: dict[str, Method] = {
             scope="preview",
         ),
         Method("preview.stop", PreviewStop, Done, "Ends the pictures; no error if there were none.", scope="preview"),
-        Method("outbox.list", Empty, OutboxListed, "The tokens that this client has not acknowledged."),
+        Method("outbox.list", OutboxList, OutboxListed, "The tokens that this client has not acknowledged, in pages."),
         Method("outbox.ack", OutboxAck, OutboxAcked, "Acknowledges tokens; the daemon forgets them."),
         Method(
             "context.restore",

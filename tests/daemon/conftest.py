@@ -273,6 +273,7 @@ class NoDrivers:
         self.sent: list[tuple[str, Command]] = []
 
     health: tuple[DriverHealth, ...] = ()
+    processes: frozenset[int] = frozenset()
 
     def start(self) -> None:
         pass

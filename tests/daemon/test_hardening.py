@@ -57,15 +57,15 @@ def test_calls_without_an_id_are_under_the_same_limit(tools: Any, monkeypatch: p
     most = 0
     gate = asyncio.Event()
 
-    async def slow(_self: Outbox, _client: str) -> tuple[OutboxToken, ...]:
+    async def slow(_self: Outbox, _client: str, **_: object) -> tuple[tuple[OutboxToken, ...], None]:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
         await gate.wait()
         at_once -= 1
-        return ()
+        return (), None
 
-    monkeypatch.setattr(Outbox, "list", slow)
+    monkeypatch.setattr(Outbox, "page", slow)
 
     async def work(endpoints: Endpoints) -> None:
         async with tools.unix_line(endpoints) as line, tools.unix_line(endpoints) as other:

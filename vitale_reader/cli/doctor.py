@@ -1,5 +1,6 @@
 """``vitale-reader doctor``: what works and what does not, from the configuration to the card, and what to do."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -38,15 +39,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was looked at.
 
     Attributes:
-        subject: what: ``configuration``, ``store``, ``pcscd``, ``part`` of the installation, ``daemon``, ``driver``,
-            ``resolver`` or ``reader``.
+        subject: what: ``configuration``, ``store``, ``pcscd``, ``confinement`` of drivers, ``part`` of the
+            installation, ``daemon``, ``driver``, ``resolver`` or ``reader``.
         state: ``ok``, ``note`` for what may be as it should, ``wrong``.
         said: in words, in the language in use.
         remedy: what to do, or empty.
         status: the exit status that this calls for.
     """
 
-    subject: Literal["configuration", "store", "pcscd", "part", "daemon", "driver", "resolver", "reader"]
+    subject: Literal["configuration", "store", "pcscd", "confinement", "part", "daemon", "driver", "resolver", "reader"]
     state: Literal["ok", "note", "wrong"]
     said: str
     remedy: str = ""
@@ -82,6 +83,8 @@ def _look(home: Path | None) -> Iterator[Finding]:
     yield from _store(place, home)
     if (answers := pcscd_answers()) is not None:
         yield _pcscd(answers=answers)
+    if sys.platform == "linux" and missing_part("daemon", "the daemon") is None:
+        yield _confinement()
     try:
         with to_daemon(home, None, None) as daemon:
             station, readers = daemon.station(), [one for one in daemon.readers() if one.station is None]
@@ -219,6 +222,25 @@ def _pcscd(*, answers: bool) -> Finding:
     return Finding(
         subject="pcscd", state="note", said=t(f"pcscd ne répond pas ({place})", f"pcscd does not answer ({place})")
     )
+
+
+def _confinement() -> Finding:
+    """Whether drivers can be kept from the daemon's files."""
+    from vitale_drivers.host.confinement import COMPLETE, landlock_version
+
+    version = landlock_version()
+    if version >= COMPLETE:
+        said = t(f"Pilotes confinés (Landlock {version})", f"Drivers are confined (Landlock {version})")
+        return Finding(subject="confinement", state="ok", said=said)
+    said = t(
+        "Ce noyau ne confine pas entièrement les pilotes (Landlock absent ou ancien)",
+        "This kernel does not confine drivers completely (no Landlock, or an old one)",
+    )
+    remedy = t(
+        "Utilisez un noyau Linux 6.12 ou plus récent, avec Landlock parmi ses modules de sécurité.",
+        "Use a Linux kernel 6.12 or newer that has Landlock among its security modules.",
+    )
+    return Finding(subject="confinement", state="note", said=said, remedy=remedy)
 
 
 def _driver(driver: DriverHealth) -> Finding:

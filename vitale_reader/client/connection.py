@@ -40,7 +40,6 @@ from vitale_protocol.methods import (
     KeysRotated,
     OutboxAck,
     OutboxAcked,
-    OutboxListed,
     OutboxToken,
     PresentationRequest,
     PresentationsSubscribe,
@@ -364,7 +363,7 @@ class Connection:
 
     async def pending(self) -> tuple[OutboxToken, ...]:
         """This client's tokens that were issued and not yet acknowledged."""
-        return (await self._transport.ask("outbox.list", Empty(), OutboxListed)).tokens
+        return tuple([token async for token in self._transport.outbox()])
 
     async def acknowledge(self, *jti: str) -> int:
         """Acknowledges tokens by their identifiers; returns how many the daemon still held.

@@ -18,7 +18,6 @@ from vitale_protocol.errors import (
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import (
     Empty,
-    OutboxListed,
     PresentationRequest,
     PresentationResult,
     PresentationSubmit,
@@ -133,7 +132,7 @@ class PendingRequests:
 
     async def _recover(self, nonce: str) -> tuple[str, Claims] | None:
         # A token with our nonce was issued before the loss and kept in the outbox.
-        for waiting in (await self._transport.ask("outbox.list", Empty(), OutboxListed)).tokens:
+        async for waiting in self._transport.outbox():
             with contextlib.suppress(TokenInvalid):  # another request's
                 return waiting.token, await self.verify(waiting.token, nonce)
         return None
@@ -141,7 +140,7 @@ class PendingRequests:
     async def recover_all(self, nonce: str) -> list[tuple[str, Claims]]:
         """The tokens with this nonce that were issued, not acknowledged, and not seen here before."""
         found: list[tuple[str, Claims]] = []
-        for waiting in (await self._transport.ask("outbox.list", Empty(), OutboxListed)).tokens:
+        async for waiting in self._transport.outbox():
             with contextlib.suppress(TokenInvalid):  # another request's, or one that was seen
                 found.append((waiting.token, await self.verify(waiting.token, nonce)))
         return found

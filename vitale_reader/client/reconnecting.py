@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -18,7 +18,17 @@ from vitale_protocol.errors import (
     ShuttingDown,
     VitaleError,
 )
-from vitale_protocol.methods import PROTOCOL_VERSION, Identity, Params, Result, SessionOpen, SessionOpened
+from vitale_protocol.methods import (
+    PROTOCOL_VERSION,
+    Identity,
+    OutboxList,
+    OutboxListed,
+    OutboxToken,
+    Params,
+    Result,
+    SessionOpen,
+    SessionOpened,
+)
 from vitale_reader.client.address import TlsAddress, resolve
 from vitale_reader.client.pairing import Pairing
 from vitale_reader.client.session_transport import OnEvent, OnExpiring, SessionTransport, open_session
@@ -132,6 +142,17 @@ class ReconnectingTransport:
     def lost(self) -> bool:
         """True if there is no session now."""
         return self._session is None or self._session.lost
+
+    async def outbox(self) -> AsyncGenerator[OutboxToken]:
+        """This client's tokens that are not acknowledged, page by page."""
+        after: str | None = None
+        while True:
+            page = await self.ask("outbox.list", OutboxList(after=after), OutboxListed)
+            for token in page.tokens:
+                yield token
+            if page.more is None or page.more == after:
+                return
+            after = page.more
 
     async def ask(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
         """A call that is harmless to repeat: made again, once, where the session turns out to be lost."""

@@ -38,12 +38,28 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         transport: how it came.
         own_user: a process of the daemon's own user, by the kernel's word.
+        uid: the user of the process, likewise.
+        pid: the process, likewise.
+        started_here: a process that the daemon itself started, or one that came of it.
         certificate_sha256: the digest of the client certificate that TLS verified, hex.
     """
 
     transport: Transport
     own_user: bool = False
+    uid: int | None = None
+    pid: int | None = None
+    started_here: bool = False
     certificate_sha256: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """Who it is as far as can be told before it says so: a certificate's holder, or a process."""
+        return self.certificate_sha256 or f"process {self.pid} of user {self.uid}"
+
+    @property
+    def user(self) -> str:
+        """Whose places it takes: those of a certificate's holder, or of a user of this machine."""
+        return self.certificate_sha256 or f"user {self.uid}"
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +131,8 @@ class Access:
         Raises:
             NotAuthenticated: none of them is known here and now.
         """
+        if peer.started_here:
+            raise NotAuthenticated("drivers are no clients")
         if peer.certificate_sha256 is not None:
             return self._known(self._by("certificate_sha256", peer.certificate_sha256), peer)
         if credential is not None:

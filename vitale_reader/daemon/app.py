@@ -10,6 +10,7 @@ import datetime as dt
 import logging
 import random
 import secrets
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -45,6 +46,8 @@ from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.audit import Audit
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.fair import FairStore
+from vitale_reader.daemon.store.notes import Notes
 from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.transports.listening import listen, stream_limits
@@ -63,6 +66,9 @@ logger = logging.getLogger(__name__)
 #: Seconds between two clearings of what has expired. Expired tokens are never handed out in the meantime.
 PURGE_INTERVAL = 600.0
 
+#: Seconds after which a thread gives way to another.
+SWITCH_INTERVAL = 0.0005
+
 
 class Station(msgspec.Struct, frozen=True, kw_only=True):
     """Parts of the station that precede any presentation: its secrets, its store, its clients, its audit trail."""
@@ -75,6 +81,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     vault: Vault
     chain: Chain
     audit: Audit
+    notes: Notes
     access: Access
     stations: Stations | None
     remembered: Remembered
@@ -135,7 +142,7 @@ async def running(
         await news.try_to_look()
         if remote_desks is not None:
             await remote_desks.start()
-        endpoints = await listen(stack, home, config, station.certificates, service)
+        endpoints = await listen(stack, home, config, station.certificates, service, lambda: desk.supervisor.processes)
         stack.enter_context(lifecycle.published(home, endpoints))
         cleaning = _clean(issuing.outbox, station.audit, issuing.guard, issuing.contexts)
         works = (
@@ -175,6 +182,9 @@ async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], N
 
 def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:
     """Runs ``vitale-reader serve``: logs to standard error, then serves."""
+    process.keep_to_itself()
+    # A thread of the store that has work gives way to the event loop after half a millisecond, not after five.
+    sys.setswitchinterval(SWITCH_INTERVAL)
     journal.to_stderr(config.log.level)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(home, config, on_ready=on_ready))
@@ -190,7 +200,8 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
     )
     certificates.open()
     remembered = Remembered.read(anchor_file(home, config))
-    store, vault = await open_store(stack, home, config, keys, remembered)
+    opened, vault = await open_store(stack, home, config, keys, remembered)
+    store = FairStore(opened)
     dialect = "postgresql" if store.shared else "sqlite"
     chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect)
     clock = StoreClock(remembered, shared=store.shared)
@@ -198,6 +209,9 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
     audit = Audit(store, chain, remembered=remembered, days=config.audit_days, clock=clock)
     await audit.open()
     stack.push_async_callback(audit.close)
+    notes = Notes(audit, clock=time.monotonic)
+    notes.open()
+    stack.push_async_callback(notes.close)
     access = Access(store, vault, clock=clock.now, remembered=remembered)
     await access.open()
     stations = Stations(store, vault, keys, certificates, name=config.station.name, remembered=remembered)
@@ -210,6 +224,7 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
         vault=vault,
         chain=chain,
         audit=audit,
+        notes=notes,
         access=access,
         stations=stations if store.shared else None,
         remembered=remembered,
@@ -243,7 +258,7 @@ async def _open_issuing(stack: AsyncExitStack, station: Station, conversations: 
     )
     await contexts.open()
     opposition = Opposition(store, vault, remembered=station.remembered)
-    delivery = Delivery(issuer, outbox, station.audit, guard, resolver, contexts, opposition, clock=station.clock.now)
+    delivery = Delivery(issuer, outbox, station.notes, guard, resolver, contexts, opposition, clock=station.clock.now)
     return Issuing(
         profiles=profiles,
         resolver=resolver,
@@ -266,7 +281,10 @@ async def _open_resolver(stack: AsyncExitStack, config: Config) -> GuardedResolv
 def _desk(station: Station, issuing: Issuing, beat: Beat) -> Coordinator:
     drivers = station.config.drivers
     options = {name: issuing.profiles.options(name, drivers.options.get(name, {})) for name in drivers.enabled}
-    return Coordinator(issuing.delivery, options, beat)
+    home = station.home
+    return Coordinator(
+        issuing.delivery, options, beat, hidden=tuple(str(each) for each in (home.state, home.run, home.config))
+    )
 
 
 def _log_conflict(why: VitaleError) -> None:
@@ -284,7 +302,7 @@ def _remote_desks(
     from vitale_reader.daemon.site.remote_desks import RemoteDesks  # noqa: PLC0415  not needed where a desk is alone
 
     async def note(client_id: str, outcome: str) -> None:
-        await station.audit.note("presentation.request", outcome, client_id=client_id)
+        await station.notes.note("presentation.request", outcome, client_id=client_id)
 
     return RemoteDesks(
         url=station.config.store,
@@ -317,7 +335,7 @@ def _services(
         outbox=issuing.outbox,
         contexts=issuing.contexts,
         resolver=issuing.resolver,
-        audit=station.audit,
+        notes=station.notes,
         keys=station.keys,
         certificates=station.certificates,
         remote_desks=remote_desks,
@@ -336,6 +354,8 @@ def _wire_limits(config: Config) -> WireLimits:
         sessions=config.limits.sessions,
         requests=config.limits.requests,
         open_seconds=config.limits.open_seconds,
+        items=session.items,
+        opening_bytes=session.opening_bytes,
     )
 
 

@@ -1,5 +1,6 @@
 """The daemon's process as each system has them: how many files it may open, the lock that it holds, how others end."""
 
+import ctypes
 import os
 import signal
 import sys
@@ -7,10 +8,16 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["file_limit", "folder_locked", "kill", "locked", "raise_file_limit"]
+from vitale_drivers.host.confinement import undumpable, without_core_dumps
+
+__all__ = ["adopts", "file_limit", "folder_locked", "keep_to_itself", "kill", "locked", "raise_file_limit"]
 
 #: Files that this daemon can make use of: four thousand clients and what else it needs.
 MOST_FILES = 8_192
+
+# include/uapi/linux/prctl.h
+PR_SET_CHILD_SUBREAPER = 36
+PR_GET_CHILD_SUBREAPER = 37
 
 
 if sys.platform == "win32":
@@ -91,3 +98,34 @@ else:
             OSError: it has ended.
         """
         os.kill(pid, signal.SIGKILL)
+
+
+def keep_to_itself() -> None:
+    """Keeps the memory of this process, with keys and names in it, from dumps and from other programs of its user.
+
+    What loses its parent among the drivers' descendants becomes a child of this process, and is known by that.
+    """
+    without_core_dumps()
+    undumpable()
+    _adopt()
+
+
+if sys.platform == "linux":
+
+    def _adopt() -> None:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    def adopts() -> bool:
+        """Whether ``keep_to_itself`` made this process the parent of those that lose theirs."""
+        answer = ctypes.c_int(0)
+        ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+        return answer.value == 1
+
+else:
+
+    def _adopt() -> None:
+        """Nothing: only Linux has it."""
+
+    def adopts() -> bool:
+        """False: only Linux has it."""
+        return False

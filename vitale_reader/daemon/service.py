@@ -14,6 +14,7 @@ from vitale_reader.daemon.conversation import Connection, Conversation
 from vitale_reader.daemon.handlers.services import RequestId, Services
 from vitale_reader.daemon.handlers.topics import handlers
 from vitale_reader.daemon.issuing.delivery import incident
+from vitale_reader.daemon.store.fair import paid_by
 
 __all__ = ["Service"]
 
@@ -41,6 +42,11 @@ class Service:
 
     def called(self, conversation: Conversation, call: Called) -> None:
         """A call came: answered now, or by a task, or later."""
+        caller = conversation.caller
+        with paid_by(caller.client_id if caller is not None else ""):
+            self._call(conversation, call)
+
+    def _call(self, conversation: Conversation, call: Called) -> None:
         try:
             if self._stopping:
                 raise ShuttingDown("the daemon is stopping")

@@ -8,6 +8,7 @@ Rules:
 - Frames of ``stream`` on standard input and output. Nothing else can reach standard output, whatever a native library
   prints: the real descriptor is taken away before the driver is imported.
 - The main thread reads commands and answers ``Ping`` at once; a driver that blocks it is a driver that is stuck.
+- What the driver does not need is given up before it is loaded (``confinement``).
 - The end of standard input is the end of the worker: a supervisor that died leaves no orphan.
 - A thread that ends by an exception is reported in a ``Log`` with an incident id, and ends the process.
 
@@ -23,7 +24,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
 
 import msgspec
@@ -46,10 +47,11 @@ from vitale_drivers.base import (
     Transmit,
     Unlease,
 )
+from vitale_drivers.host.confinement import confine
 from vitale_drivers.host.pipe import Decoder, StreamError, encode
 from vitale_drivers.host.redaction import RedactingFormatter, redact_exception
 from vitale_drivers.host.streams import take_streams
-from vitale_drivers.registry import load
+from vitale_drivers.registry import is_simulator, load
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ConfigurationInvalid, LocalError, MediumUnsupported, ParseError, ToolMissing
 from vitale_protocol.problems import Problem
@@ -113,11 +115,19 @@ class ReportHandler(logging.Handler):
 
 
 class DriverHost:
-    """Carries out the supervisor's commands on one driver."""
+    """Carries out the supervisor's commands on one driver.
 
-    def __init__(self, name: str, pipe: Pipe) -> None:
+    Args:
+        name: the driver's.
+        pipe: to the supervisor.
+        confine: gives up what the driver does not need; None for a simulated device, and where the process is not the
+            worker's own.
+    """
+
+    def __init__(self, name: str, pipe: Pipe, confine: Callable[[Iterable[str]], bool] | None = None) -> None:
         self._name = name
         self._pipe = pipe
+        self._confine = confine
         self._driver: Driver | None = None
 
     def run(self) -> None:
@@ -148,6 +158,8 @@ class DriverHost:
     def _carry_out(self, command: Command) -> None:
         match command, self._driver:
             case Start(), None:
+                if self._confine is not None and not self._confine(command.hidden):
+                    logging.getLogger(__name__).info("files are not confined: this system has no Landlock")
                 self._start(command.options)
             case Ping(), None:
                 self._pipe.send(Pong(id=command.id))
@@ -212,7 +224,7 @@ def main(arguments: list[str]) -> NoReturn:
     try:
         name, level = _parse(arguments)
         logging.getLogger().setLevel(level)
-        DriverHost(name, pipe).run()
+        DriverHost(name, pipe, None if is_simulator(name) else confine).run()
         status = EX_OK
     except (ConfigurationInvalid, ToolMissing) as error:
         status = _refuse(pipe, error)

@@ -3,18 +3,19 @@
 import asyncio
 import sqlite3
 import stat
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.issuing.outbox import MOST_LISTED, Outbox
+from vitale_reader.daemon.issuing.outbox import _LIST, MOST_LISTED, Outbox
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
@@ -113,6 +114,44 @@ def test_a_listing_fits_into_a_message_and_the_rest_comes_later(world: World) ->
             assert first == (big(0), big(1))
             await outbox.acknowledge("c", [one.jti for one in first])
             assert await outbox.list("c") == (big(2), big(3))
+
+    run(work)
+
+
+def test_pages_follow_one_another_whatever_is_acknowledged_between(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, _):
+            # Several end in the same second, as those of a burst do.
+            kept = [token(number, NOW + 10 + number // 3) for number in range(11)]
+            for number, one in enumerate(kept):
+                await outbox.put(one, client_id="c", presentation=f"p{number}", entry=ENTRY)
+            found: list[OutboxToken] = []
+            after: str | None = None
+            for _ in range(4):
+                tokens, after = await outbox.page("c", after=after, limit=3)
+                found += tokens
+                await outbox.acknowledge("c", [one.jti for one in tokens])
+            assert (found, after) == (sorted(kept, key=lambda one: (one.exp, one.jti)), None)
+
+    run(work)
+
+
+def test_a_page_is_found_by_its_index(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (_, store):
+            values = {"of_client": "c", "from_exp": 1, "after_exp": 0, "after_jti": "", "most": 10}
+
+            def plan_of(connection: Connection) -> Sequence[Any]:
+                page = _LIST.compile(dialect=connection.dialect)
+                bound = page.construct_params(values)
+                asked = tuple(bound[name] for name in page.positiontup or ())
+                return connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {page}", asked).all()
+
+            plan = await store.run(plan_of)
+            said = " / ".join(str(row[-1]) for row in plan)
+            assert "USING INDEX outbox_client (client_id=? AND exp>" in said
+            assert "SCAN" not in said
+            assert "TEMP B-TREE FOR ORDER BY" not in said, "the whole outbox would be sorted for each page"
 
     run(work)
 

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import Connection, Select, select
 from sqlalchemy.exc import IntegrityError
 
-from tests.daemon.store.crash_program import STRING, VAULT, bring_spool, claimed, keepers, put, station
+from tests.daemon.store.crash_program import STRING, bring_spool, claimed, keepers, put, station
 from vitale_protocol.errors import Replayed
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, outbox, seen
@@ -84,7 +84,7 @@ async def holds(store: Store, point: int, told: list[str]) -> None:
     acknowledged = {line.split()[1] for line in told if line.startswith("acknowledged")}
     assert handed - acknowledging <= waiting, "handed over, not acknowledged, and lost"
     assert not acknowledged & waiting
-    digest = VAULT.digest("string", STRING % point)
+    digest = guard.digest({"string": STRING % point})
     of_string = select(seen.c.state).where(seen.c.digest == digest)
     state = await store.run(lambda connection: connection.execute(of_string).scalar())
     of_station = select(audit.c.jti).where(audit.c.station == station(point))

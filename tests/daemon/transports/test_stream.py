@@ -6,14 +6,16 @@
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from vitale_protocol.session.session import Called, Limits
 from vitale_reader.daemon.access import Peer
-from vitale_reader.daemon.transports.stream import MOST_EARLY, StreamConnection, StreamLimits, TooMany
+from vitale_reader.daemon.transports.stream import MOST_EARLY, Room, StreamConnection, StreamLimits, room
 from vitale_reader.daemon.transports.tls import Doors
+from vitale_reader.daemon.turns import Turns
 
 LIMITS = StreamLimits(session=Limits(), connections=2)
 OPEN = b'{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"protocol":[1],"client":{"name":"x"}}}\n'
@@ -53,7 +55,7 @@ class Service:
 
     def connected(self, connection: StreamConnection) -> object:
         self.there += 1
-        return connection
+        return SimpleNamespace(connection=connection, caller=None)
 
     def disconnected(self, _conversation: object) -> None:
         self.there -= 1
@@ -69,15 +71,19 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def connection(service: Service, room: TooMany, *, vouched: bool = True) -> StreamConnection:
+def two_places() -> Room:
+    return room(LIMITS, Turns(), each=2)
+
+
+def connection(service: Service, place: Room, *, vouched: bool = True) -> StreamConnection:
     peer = Peer(transport="tls") if vouched else None
-    return StreamConnection(cast("Any", service), LIMITS, room, lambda _: peer)
+    return StreamConnection(cast("Any", service), LIMITS, place, lambda _: peer)
 
 
 def test_bytes_that_come_before_the_connection_is_made_are_read_then() -> None:
     async def work() -> None:
         service, transport = Service(), Transport()
-        made = connection(service, TooMany(2))
+        made = connection(service, two_places())
         made.data_received(OPEN[:40])
         made.data_received(OPEN[40:])
         assert service.calls == []
@@ -91,7 +97,7 @@ def test_bytes_that_come_before_the_connection_is_made_are_read_then() -> None:
 def test_of_early_bytes_no_more_is_kept_than_an_opening_takes() -> None:
     async def work() -> None:
         service, transport = Service(), Transport()
-        made = connection(service, TooMany(2))
+        made = connection(service, two_places())
         for _ in range(100):
             made.data_received(b" " * 1_000)
         made.data_received(OPEN)
@@ -105,54 +111,54 @@ def test_of_early_bytes_no_more_is_kept_than_an_opening_takes() -> None:
 
 def test_a_connection_that_is_lost_before_it_is_made_is_none() -> None:
     async def work() -> None:
-        service, room, transport = Service(), TooMany(2), Transport()
-        made = connection(service, room)
+        service, place, transport = Service(), two_places(), Transport()
+        made = connection(service, place)
         made.connection_lost(None)
         made.connection_made(transport)
         assert transport.aborted
-        assert (service.there, room.count) == (0, 0)
+        assert (service.there, place.places.count) == (0, 0)
 
     run(work)
 
 
 def test_one_too_many_is_refused_and_leaves_the_room_as_it_was() -> None:
     async def work() -> None:
-        service, room = Service(), TooMany(2)
+        service, place = Service(), two_places()
         transports = [Transport() for _ in range(3)]
-        made = [connection(service, room) for _ in transports]
+        made = [connection(service, place) for _ in transports]
         for one, transport in zip(made, transports, strict=True):
             one.connection_made(transport)
         assert [transport.aborted for transport in transports] == [False, False, True]
         for one in made:
             one.connection_lost(None)
-        assert (service.there, room.count) == (0, 0)
+        assert (service.there, place.places.count) == (0, 0)
 
     run(work)
 
 
 def test_a_peer_that_nothing_vouches_for_is_refused_without_a_word() -> None:
     async def work() -> None:
-        service, room, transport = Service(), TooMany(2), Transport()
-        made = connection(service, room, vouched=False)
+        service, place, transport = Service(), two_places(), Transport()
+        made = connection(service, place, vouched=False)
         made.connection_made(transport)
         assert (transport.aborted, transport.written, service.there) == (True, b"", 0)
         made.data_received(OPEN)
         assert service.calls == []
         made.connection_lost(None)
-        assert room.count == 0
+        assert place.places.count == 0
 
     run(work)
 
 
 def test_what_is_no_stream_is_a_fault_of_the_program() -> None:
     with pytest.raises(TypeError):
-        connection(Service(), TooMany(1)).connection_made(asyncio.BaseTransport())
+        connection(Service(), two_places()).connection_made(asyncio.BaseTransport())
 
 
 def test_a_client_that_does_not_read_is_cut_off() -> None:
     async def work() -> None:
         service, transport = Service(), Transport()
-        made = connection(service, TooMany(2))
+        made = connection(service, two_places())
         made.connection_made(transport)
         transport.unread = LIMITS.send_buffer_bytes
         made.data_received(b"{\n")
@@ -168,7 +174,7 @@ def test_a_client_that_does_not_read_is_cut_off() -> None:
 def test_a_message_that_is_too_long_ends_the_connection() -> None:
     async def work() -> None:
         service, transport = Service(), Transport()
-        made = connection(service, TooMany(2))
+        made = connection(service, two_places())
         made.connection_made(transport)
         made.data_received(b"x" * (LIMITS.session.message_bytes + 2))
         assert transport.closed
@@ -188,7 +194,7 @@ def test_no_more_handshakes_at_a_time_than_there_is_room_for(monkeypatch: pytest
             raise ssl.SSLError("no certificate")
 
         monkeypatch.setattr(loop, "start_tls", start_tls, raising=False)
-        doors = Doors(cast("Any", Service()), LIMITS, ssl.create_default_context())
+        doors = Doors(cast("Any", Service()), LIMITS, ssl.create_default_context(), two_places())
         transports = [Transport() for _ in range(4)]
         for transport in transports:
             doors.knock(transport)
@@ -210,7 +216,7 @@ def test_a_daemon_that_stops_ends_the_handshakes(monkeypatch: pytest.MonkeyPatch
             await asyncio.Event().wait()
 
         monkeypatch.setattr(asyncio.get_running_loop(), "start_tls", start_tls, raising=False)
-        doors = Doors(cast("Any", Service()), LIMITS, ssl.create_default_context())
+        doors = Doors(cast("Any", Service()), LIMITS, ssl.create_default_context(), two_places())
         transport = Transport()
         doors.knock(transport)
         (task,) = doors._tasks

@@ -24,6 +24,7 @@ from vitale_protocol.methods import (
     Done,
     Empty,
     Identity,
+    OutboxList,
     OutboxListed,
     OutboxToken,
     ReadersListed,
@@ -357,7 +358,7 @@ def test_batches_in_batches_are_refused(server: Session) -> None:
 def test_an_answer_that_is_too_long_becomes_an_error(make_pair: Callable[..., Pair]) -> None:
     client, server = make_pair(Limits(message_bytes=4_000))
     long = OutboxListed(tokens=(OutboxToken(jti="j", exp=1, token="x" * 5_000),))
-    request = client.call("outbox.list", Empty())
+    request = client.call("outbox.list", OutboxList())
     server.receive_data(client.data_to_send())
     server.reply(request, long)
     (refused,) = client.receive_data(server.data_to_send())

@@ -1,6 +1,7 @@
 """Output of commands: tables for people, columns for pipes, JSON for programs, errors as the catalogue has them."""
 
 import os
+import re
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ __all__ = [
     "warning_text",
 ]
 
+#: Control characters, line ends, invisible and direction marks.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
 
 def interactive(stream: Any = None) -> bool:
     """True if a person looks at the stream (standard output by default)."""
@@ -56,10 +60,10 @@ def print_json(value: object, *, pretty: bool = True) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", empty: str = "") -> None:
     """A table where a person looks; else tab-separated lines without a head, for ``cut`` and ``awk``."""
-    rows = list(rows)
+    rows = [[_escaped(cell) for cell in row] for row in rows]
     if not interactive():
         for row in rows:
-            click.echo("\t".join(cell.replace("\t", " ") for cell in row))
+            click.echo("\t".join(row))
         return
     if not rows and empty:
         click.echo(empty)
@@ -78,7 +82,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str =
 
 def lines(pairs: Iterable[tuple[str, str]]) -> None:
     """Names and values, one pair a line."""
-    pairs = list(pairs)
+    pairs = [(name, _escaped(value)) for name, value in pairs]
     if not interactive():
         for name, value in pairs:
             click.echo(f"{name}\t{value}")
@@ -91,6 +95,11 @@ def lines(pairs: Iterable[tuple[str, str]]) -> None:
     for name, value in pairs:
         made.add_row(name, Text(value))
     console().print(made)
+
+
+def _escaped(text: str) -> str:
+    """What a terminal would not show, or would obey, as escapes; names come from others."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\t", " "))
 
 
 def note(message: str) -> None:

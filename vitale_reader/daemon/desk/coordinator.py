@@ -61,6 +61,7 @@ from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
 from vitale_reader.daemon.issuing import delivery
 from vitale_reader.daemon.issuing.delivery import Claim, Delivery, Fate, RequestContext, incident
 from vitale_reader.daemon.issuing.issuer import Grant
+from vitale_reader.daemon.store.fair import paid_by
 
 __all__ = ["Client", "Coordinator", "Requester", "Watcher"]
 
@@ -105,8 +106,10 @@ class Client(Requester, Watcher, Viewer, Subscriber, Holder, Protocol):
 class Coordinator:
     """Runs the hub, and the drivers: what they report goes to the hub, what it decides goes to them."""
 
-    def __init__(self, delivery: Delivery, drivers: Mapping[str, Options], beat: Beat) -> None:
-        self.supervisor = Supervisor(drivers, on_report=self.report, on_end=self.driver_ended, beat=beat)
+    def __init__(
+        self, delivery: Delivery, drivers: Mapping[str, Options], beat: Beat, *, hidden: tuple[str, ...] = ()
+    ) -> None:
+        self.supervisor = Supervisor(drivers, on_report=self.report, on_end=self.driver_ended, beat=beat, hidden=hidden)
         self._hub = Hub()
         self._delivery = delivery
         self._asked: dict[Key, RequestContext] = {}
@@ -364,7 +367,8 @@ class Coordinator:
 
     async def _deliver_unasked(self, asked: RequestContext, presentation: Presented, driver: str) -> None:
         try:
-            fate = await self._delivery.deliver(asked, presentation, driver)
+            with paid_by(asked.grant.client_id):
+                fate = await self._delivery.deliver(asked, presentation, driver)
         finally:
             del self._unasked[asked]
         if fate == "unused":
@@ -402,8 +406,10 @@ class Coordinator:
                 pass
 
     async def _deliver(self, key: Key, presentation: Presented, driver: str) -> Fate:
+        asked = self._delivering[key]
         try:
-            return await self._delivery.deliver(self._delivering[key], presentation, driver)
+            with paid_by(asked.grant.client_id):
+                return await self._delivery.deliver(asked, presentation, driver)
         finally:
             del self._delivering[key]
 

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, get_args
@@ -38,13 +39,18 @@ from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
 from vitale_reader.daemon.desk.native_output import NativeOutput
+from vitale_reader.daemon.desk.restraint import Restraint
 from vitale_reader.daemon.process import kill
 
 __all__ = ["WORKER", "Beat", "Supervisor", "Worker", "require_known_tables"]
 
 logger = logging.getLogger(__name__)
 
-READ_BYTES = 65_536
+#: Bytes of reports that are taken at once; a hundred of the short ones, so that nobody else waits for long.
+READ_BYTES = 16_384
+
+#: Seconds that reading is put off at most at a time.
+LONGEST_PAUSE = 1.0
 
 MEDIA: frozenset[str] = frozenset(get_args(Medium))
 
@@ -68,6 +74,9 @@ MISCONFIGURED = 78
 
 #: Of a driver whose readers nobody could ask for.
 UNKNOWN_MEDIUM = Problem(MediumUnsupported.reason, "driver")
+
+#: Names of the environment whose values are for the daemon alone: libpq's, systemd's, and whatever says so itself.
+_SECRET = re.compile(r"PG[A-Z]|CREDENTIALS_DIRECTORY|.*(?:PASSWORD|PASSWD|SECRET|TOKEN|APIKEY|API_KEY)", re.IGNORECASE)
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,12 +114,14 @@ class Worker(msgspec.Struct):
     beat: Beat = msgspec.field(default_factory=Beat)
     command: tuple[str, ...] = WORKER
     arguments: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     state: Literal["starting", "ready", "degraded", "restarting", "stopped"] = "starting"
     media: tuple[str, ...] = ()
     version: str = ""
     restarts: int = 0
     problem: Problem | None = None
+    _restraint: Restraint | None = None
     _process: asyncio.subprocess.Process | None = None
     _status: int = 0
     _stopping: bool = False
@@ -126,10 +137,11 @@ class Worker(msgspec.Struct):
     @property
     def health(self) -> DriverHealth:
         """The driver as ``station.info`` shows it."""
-        problem = self.problem or Problem("")
+        beyond = self._restraint.problem if self._restraint is not None else None
+        problem = self.problem or beyond or Problem("")
         return DriverHealth(
             name=self.name,
-            state=self.state,
+            state="degraded" if beyond is not None and self.state == "ready" else self.state,
             media=self.media,
             restarts=self.restarts,
             pid=self._process.pid if self._process else None,
@@ -222,14 +234,17 @@ class Worker(msgspec.Struct):
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env=_environment(),
+                # It leads a session, by which it and what it starts are known and ended.
+                start_new_session=True,
             )
         except OSError as error:
             return f"cannot be started: {error.strerror}"
         self._process, self.state = process, "starting"
         self._answered.clear()
         self._armed = False
-        self.send(Start(options=dict(self.options)))
+        self._restraint = Restraint(self.name)
+        self.send(Start(options=dict(self.options), hidden=self.hidden))
         if self._stopping:  # told so while the process was being made
             self.send(Stop())
         heart = asyncio.create_task(self._beat(process), name=f"heartbeat {self.name}")
@@ -243,7 +258,9 @@ class Worker(msgspec.Struct):
             if process.stdin is not None:
                 process.stdin.close()
             self._status = await self._bury(process)
+            _end_descendants(process.pid)
             self._process = None
+            self._restraint.end()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORDS):
                     await native_output
@@ -254,6 +271,7 @@ class Worker(msgspec.Struct):
         if process.stdout is None:
             return "its output cannot be read"
         decoder: Decoder[Report] = Decoder(Report)
+        restraint = self._restraint or Restraint(self.name)
         while data := await process.stdout.read(READ_BYTES):
             try:
                 reports = decoder.receive(data)
@@ -261,10 +279,15 @@ class Worker(msgspec.Struct):
                 return f"it said something that is not a report ({error})"
             try:
                 for report in reports:
-                    self._take(report)
+                    if restraint.hears(report):
+                        self._take(report)
             except Exception as error:
                 logger.error("driver %s: a report could not be used", self.name, exc_info=error)
                 return "it reported what could not be used"
+            if wait := restraint.count(len(reports)):
+                # Its answers to pings wait in the pipe, too; that they are not read is not its fault.
+                self._answered.set()
+                await asyncio.sleep(min(wait, LONGEST_PAUSE))
         return ""
 
     def _take(self, report: Report) -> None:
@@ -275,7 +298,8 @@ class Worker(msgspec.Struct):
                     _kill(self._process)
                 self._answered.set()
             case Log():
-                _pass_on(report)
+                if self._restraint is None or self._restraint.tells():
+                    _pass_on(report)
             case Transmitted(id=number):
                 future = self._transmissions.pop(number, None)
                 if future is not None and not future.done():
@@ -353,8 +377,19 @@ class Worker(msgspec.Struct):
 class Supervisor:
     """All the drivers of a station."""
 
-    def __init__(self, drivers: Mapping[str, Options], *, on_report: OnReport, on_end: OnEnd, beat: Beat) -> None:
-        self.workers = {name: Worker(name, options, on_report, on_end, beat=beat) for name, options in drivers.items()}
+    def __init__(
+        self,
+        drivers: Mapping[str, Options],
+        *,
+        on_report: OnReport,
+        on_end: OnEnd,
+        beat: Beat,
+        hidden: tuple[str, ...] = (),
+    ) -> None:
+        self.workers = {
+            name: Worker(name, options, on_report, on_end, beat=beat, hidden=hidden)
+            for name, options in drivers.items()
+        }
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -374,6 +409,11 @@ class Supervisor:
             ReaderGone: the driver's process ended before it answered.
         """
         return await self.workers[driver].transmit(reader, apdus, lease=lease)
+
+    @property
+    def processes(self) -> frozenset[int]:
+        """The processes of the drivers that live."""
+        return frozenset(pid for worker in self.workers.values() if (pid := worker.health.pid) is not None)
 
     @property
     def health(self) -> tuple[DriverHealth, ...]:
@@ -418,6 +458,19 @@ def _kill(process: asyncio.subprocess.Process) -> None:
     # Not process.kill(): it reaps the process behind the back of asyncio, which then reports status 255.
     with contextlib.suppress(ProcessLookupError):
         kill(process.pid)
+
+
+def _end_descendants(leader: int) -> None:
+    """Ends what a worker started and left behind in its session."""
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
+
+
+def _environment() -> dict[str, str]:
+    """The environment of a worker: the daemon's, without what opens a database or holds a service's credentials."""
+    kept = {name: value for name, value in os.environ.items() if not _SECRET.match(name)}
+    return kept | {"PYTHONUNBUFFERED": "1"}
 
 
 def _ending(status: int) -> str:

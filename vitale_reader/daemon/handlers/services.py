@@ -17,7 +17,7 @@ from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.keys import Keys
-from vitale_reader.daemon.store.audit import Audit
+from vitale_reader.daemon.store.notes import Notes
 from vitale_reader.resolvers.guarded import GuardedResolver
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     contexts: Contexts
     resolver: GuardedResolver
-    audit: Audit
+    notes: Notes
     keys: Keys
     certificates: Certificates
     remote_desks: "RemoteDesks | None"
@@ -84,7 +84,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     def note(self, action: str, outcome: str, caller: Caller | None = None, *, reader: str | None = None) -> None:
         """A line in the audit trail."""
         client_id = caller.client_id if caller else None
-        self.spawn(self.audit.note(action, outcome, client_id=client_id, reader=reader))
+        self.notes.add(action, outcome, client_id=client_id, reader=reader)
 
     @contextlib.contextmanager
     def noted(self, action: str, caller: Caller, *, reader: str | None = None) -> Generator[None]:

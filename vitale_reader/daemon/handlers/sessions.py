@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 
 from vitale_protocol.errors import LimitExceeded, ProtocolUnsupported, VitaleError
 from vitale_protocol.methods import (
@@ -15,9 +16,10 @@ from vitale_protocol.methods import (
     StationInfo,
     StationKeys,
 )
-from vitale_reader.daemon.access import Caller
+from vitale_reader.daemon.access import LOCAL_CLIENT, Caller
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
+from vitale_reader.daemon.shares import Buckets, Rate
 
 __all__ = ["SessionCalls"]
 
@@ -25,6 +27,9 @@ __all__ = ["SessionCalls"]
 MOST_REFUSALS = 3
 MOST_REFUSALS_NOTED = 60
 REFUSALS_PERIOD = 60.0
+
+#: Sessions that one client opens, or one process of the daemon's own user. A program keeps its session.
+OPENINGS = Rate(20.0, 200.0)
 
 
 class SessionCalls:
@@ -34,6 +39,7 @@ class SessionCalls:
         self._services = services
         self._started_at = services.clock()
         self._refusals: list[float] = []
+        self._openings = Buckets(OPENINGS, time.monotonic)
         self.handlers: Handlers = {
             "session.open": self._session_open,
             "session.ping": self._session_ping,
@@ -45,8 +51,11 @@ class SessionCalls:
         if PROTOCOL_VERSION not in params.protocol:
             raise ProtocolUnsupported("no version in common", data={"supported": [PROTOCOL_VERSION]})
         try:
-            caller = self._services.access.authenticate(conversation.connection.peer, params.credential)
+            peer = conversation.connection.peer
+            caller = self._services.access.authenticate(peer, params.credential)
             self._require_room(caller)
+            if not self._openings.of(peer.owner if caller.client_id == LOCAL_CLIENT else caller.client_id).take():
+                raise LimitExceeded("sessions are opened too fast", variant="opens", data={"limit": "opens"})
         except VitaleError as error:
             self._note_refusal(conversation, error)
             raise

@@ -4,9 +4,9 @@ from vitale_protocol.methods import (
     ContextRelease,
     ContextReleased,
     ContextRestore,
-    Empty,
     OutboxAck,
     OutboxAcked,
+    OutboxList,
     OutboxListed,
     Result,
 )
@@ -28,8 +28,10 @@ class TokenCalls:
             "context.release": self._context_release,
         }
 
-    async def _outbox_list(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
-        return OutboxListed(tokens=await self._services.outbox.list(conversation.authenticated().client_id))
+    async def _outbox_list(self, conversation: Conversation, _id: RequestId | None, params: OutboxList) -> Result:
+        client_id = conversation.authenticated().client_id
+        tokens, more = await self._services.outbox.page(client_id, after=params.after, limit=params.limit)
+        return OutboxListed(tokens=tokens, more=more)
 
     async def _outbox_ack(self, conversation: Conversation, _id: RequestId | None, params: OutboxAck) -> Result:
         return OutboxAcked(

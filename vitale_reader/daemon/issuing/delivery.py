@@ -41,7 +41,8 @@ from vitale_reader.daemon.issuing.issuer import Grant, Issued, Issuer
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
-from vitale_reader.daemon.store.audit import Audit, Entry
+from vitale_reader.daemon.store.audit import Entry
+from vitale_reader.daemon.store.notes import Notes
 from vitale_reader.daemon.store.store import Need
 from vitale_reader.resolvers.base import Resolution
 from vitale_reader.resolvers.guarded import GuardedResolver
@@ -144,7 +145,7 @@ class Delivery:
         self,
         issuer: Issuer,
         outbox: Outbox,
-        audit: Audit,
+        audit: Notes,
         guard: ReplayGuard,
         resolver: GuardedResolver,
         contexts: Contexts,

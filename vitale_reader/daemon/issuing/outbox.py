@@ -1,11 +1,12 @@
 """Tokens kept, sealed, until their client acknowledges them or they expire."""
 
 import contextlib
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import Connection, RowMapping, bindparam, delete, select
+from sqlalchemy import Connection, RowMapping, bindparam, delete, or_, select
 
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.database.together import Write, inserted
@@ -28,10 +29,21 @@ MOST_REFUSED = 1_000
 #: Bytes of tokens in one listing: with what surrounds them they fit into one message of the wire (1 MiB).
 MOST_LISTED = 786_432
 
+#: Tokens on a page that nobody asked to be shorter or longer.
+PAGE = 100
+
 # Statements are constants: to build one anew costs more than to run it.
 _OF_CLIENT = outbox.c.client_id == bindparam("of_client")
 _LIST = (
-    select(outbox).where(_OF_CLIENT, outbox.c.exp > bindparam("now")).order_by(outbox.c.jti)  # UUIDv7: in order of time
+    select(outbox)
+    .where(
+        _OF_CLIENT,
+        outbox.c.exp >= bindparam("from_exp"),
+        or_(outbox.c.exp > bindparam("after_exp"), outbox.c.jti > bindparam("after_jti")),
+    )
+    # As the index has them: a page costs what it holds, and not what the outbox holds.
+    .order_by(outbox.c.exp, outbox.c.jti)
+    .limit(bindparam("most"))
 )
 _ACKNOWLEDGE = delete(outbox).where(_OF_CLIENT, outbox.c.jti.in_(bindparam("jtis", expanding=True)))
 _HELD = select(outbox.c.jti).where(_OF_CLIENT, outbox.c.jti.in_(bindparam("jtis", expanding=True)))
@@ -92,26 +104,43 @@ class Outbox:
 
         await append(self._store, self._chain, entry, (inserted(outbox, row), *writes), also, needs=needs)
 
-    async def list(self, client_id: str) -> tuple[OutboxToken, ...]:
-        """The tokens of a client that neither were acknowledged nor expired, oldest first.
+    async def page(
+        self, client_id: str, *, after: str | None = None, limit: int = PAGE
+    ) -> tuple[tuple[OutboxToken, ...], str | None]:
+        """The tokens of a client that neither were acknowledged nor expired, those that end first before the others.
 
-        At most ``MOST_LISTED`` bytes; whoever acknowledges what was listed is told of the rest the next time.
+        Args:
+            client_id: whose they are.
+            after: where the page before ended, as it was told then.
+            limit: how many at most; no more than ``MOST_LISTED`` bytes in any case.
+
+        Returns:
+            The tokens, and where the next page begins; None where there is none.
 
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        values = {"of_client": client_id, "now": self._clock.now()}
+        exp, _, jti = (after or "0~").partition("~")
+        values = {
+            "of_client": client_id,
+            "from_exp": max(int(exp), int(self._clock.now()) + 1),
+            "after_exp": int(exp),
+            "after_jti": jti,
+            "most": limit + 1,
+        }
         rows = await self._store.run(lambda connection: connection.execute(_LIST, values).mappings().all(), single=True)
-        listed: list[OutboxToken] = []
-        size = 0
-        for row in rows:
-            if (token := self._opened(row)) is None:
-                continue
-            size += len(row["sealed"])
-            if size > MOST_LISTED:
-                break
-            listed.append(token)
-        return tuple(listed)
+        sizes = itertools.accumulate(len(row["sealed"]) for row in rows[:limit])
+        page = [row for row, size in zip(rows, sizes, strict=False) if size <= MOST_LISTED]
+        tokens = tuple(token for row in page if (token := self._opened(row)) is not None)
+        return tokens, f"{page[-1]['exp']}~{page[-1]['jti']}" if page and len(rows) > len(page) else None
+
+    async def list(self, client_id: str) -> tuple[OutboxToken, ...]:
+        """The first page; whoever acknowledges what was listed is told of the rest the next time.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        return (await self.page(client_id))[0]
 
     async def acknowledge(self, client_id: str, jtis: Sequence[str]) -> int:
         """Forgets tokens of a client; returns how many there were.

@@ -51,10 +51,12 @@ class ReplayGuard:
         The string of an apCV counts once. A printed code is shown again and again, unless the site wants otherwise; a
         card is read, not replayed.
         """
-        if (string := evidence.get("string")) is not None:
-            return self._vault.digest("string", canonical(string))
-        if self._printed and (code := evidence.get("code")) is not None:
-            return self._vault.digest("code", canonical(code))
+        for kind in ("string", "code") if self._printed else ("string",):
+            if (shown := evidence.get(kind)) is not None:
+                # Its parsers come with the first presentation.
+                from vitale_protocol.media.apcv import canonical  # noqa: PLC0415
+
+                return self._vault.digest(kind, canonical(shown))
         return None
 
     async def claim(self, digest: str) -> None:

@@ -3,17 +3,20 @@
 import contextlib
 import errno
 import os
+from collections.abc import Callable, Collection
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.session.session import Limits as SessionLimits
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.process import file_limit
+from vitale_reader.daemon.kinship import Kinship
+from vitale_reader.daemon.process import adopts, file_limit
 from vitale_reader.daemon.service import Service
 from vitale_reader.daemon.transports import tls, unix
 from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, uids
 from vitale_reader.daemon.transports.port_holder import holder
-from vitale_reader.daemon.transports.stream import StreamLimits
+from vitale_reader.daemon.transports.stream import StreamLimits, room
+from vitale_reader.daemon.turns import Turns
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.version import VERSION
 
@@ -32,17 +35,38 @@ def stream_limits(config: Config) -> StreamLimits:
 
 
 async def listen(
-    stack: contextlib.AsyncExitStack, home: Home, config: Config, certificates: Certificates, service: Service
+    stack: contextlib.AsyncExitStack,
+    home: Home,
+    config: Config,
+    certificates: Certificates,
+    service: Service,
+    workers: Callable[[], Collection[int]],
 ) -> Endpoints:
     """Opens the transports that are configured, until the stack is closed; gives their addresses.
+
+    Args:
+        stack: closes them.
+        home: where the socket is.
+        config: which they are.
+        certificates: of the TLS transport.
+        service: answers.
+        workers: the processes of the drivers, which are no clients.
 
     Raises:
         ConfigurationInvalid: an address cannot be listened on, or a user who may connect does not exist.
     """
-    limits = stream_limits(config)
+    limits, turns = stream_limits(config), Turns()
     unix_file = None
     if config.unix.enabled and UNIX_SOCKETS:
-        server = await unix.listen(home.socket, service, limits, other_users=uids(config.unix.users))
+        users = uids(config.unix.users)
+        server = await unix.listen(
+            home.socket,
+            service,
+            limits,
+            room(limits, turns, each=limits.connections // (1 + len(users))),
+            kinship=Kinship(workers, adopts=adopts()),
+            other_users=users,
+        )
         stack.callback(server.close)
         unix_file = str(home.socket)
     tls_endpoint = None
@@ -50,7 +74,8 @@ async def listen(
         tls.require_loopback(config.tls.host, lan=config.tls.lan)
         context = certificates.server_context()
         try:
-            tls_server = await tls.listen(config.tls.host, config.tls.port, context, service, limits)
+            places = room(limits, turns, each=config.limits.sessions + limits.unopened)
+            tls_server = await tls.listen(config.tls.host, config.tls.port, context, service, limits, places)
         except OSError as error:
             raise _cannot_listen(config.tls.host, config.tls.port, error) from error
         stack.callback(tls_server.close)

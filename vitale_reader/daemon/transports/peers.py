@@ -9,13 +9,14 @@ from typing import Final
 
 from vitale_protocol.configuration.settings import refusal
 
-__all__ = ["UNIX_SOCKETS", "own_uid", "peer_uid", "uids"]
+__all__ = ["UNIX_SOCKETS", "own_uid", "peer_pid", "peer_uid", "uids"]
 
 # Linux: struct ucred {pid_t, uid_t, gid_t}, socket(7).
 # macOS: struct xucred {version, uid, ngroups, groups[16]}, unix(4).
 UCRED = struct.Struct("3i")
 XUCRED = struct.Struct("2IH2x16I")
 LOCAL_PEERCRED: Final = 1
+LOCAL_PEERPID: Final = 2
 
 UNIX_SOCKETS = sys.platform != "win32"
 """True if asyncio has Unix sockets here."""
@@ -25,6 +26,14 @@ if sys.platform == "win32":
 
     def peer_uid(connection: socket.socket) -> int:  # noqa: ARG001
         """The user id of the process at the other end.
+
+        Raises:
+            OSError: the kernel does not say.
+        """
+        raise OSError("this system has no Unix sockets")
+
+    def peer_pid(connection: socket.socket) -> int:  # noqa: ARG001
+        """The process at the other end, as it was when it connected; 0 for one of another PID namespace.
 
         Raises:
             OSError: the kernel does not say.
@@ -41,6 +50,14 @@ elif sys.platform == "darwin":
         """
         return int(XUCRED.unpack(connection.getsockopt(0, LOCAL_PEERCRED, XUCRED.size))[1])
 
+    def peer_pid(connection: socket.socket) -> int:
+        """The process at the other end, as it was when it connected; 0 for one of another PID namespace.
+
+        Raises:
+            OSError: the kernel does not say.
+        """
+        return connection.getsockopt(0, LOCAL_PEERPID)
+
 else:
 
     def peer_uid(connection: socket.socket) -> int:
@@ -50,6 +67,14 @@ else:
             OSError: the kernel does not say.
         """
         return int(UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size))[1])
+
+    def peer_pid(connection: socket.socket) -> int:
+        """The process at the other end, as it was when it connected; 0 for one of another PID namespace.
+
+        Raises:
+            OSError: the kernel does not say.
+        """
+        return int(UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size))[0])
 
 
 if sys.platform == "win32":

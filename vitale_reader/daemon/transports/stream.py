@@ -8,11 +8,13 @@ import msgspec
 
 from vitale_protocol.session.framing import LineFraming
 from vitale_protocol.session.session import Called, Ended, Limits, Session
-from vitale_reader.daemon.access import Peer
+from vitale_reader.daemon.access import LOCAL_CLIENT, Peer
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.service import Service
+from vitale_reader.daemon.shares import Places
+from vitale_reader.daemon.turns import Turns
 
-__all__ = ["StreamConnection", "StreamLimits", "TooMany"]
+__all__ = ["Room", "StreamConnection", "StreamLimits", "room"]
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +23,16 @@ FAREWELL = 1.0
 
 #: Bytes kept of a client that speaks before its connection is made; a ``session.open`` takes some hundred.
 MOST_EARLY = 65_536
+
+#: Bytes and lines that are read at once of what a client sent. A refusal costs as much as a call.
+PIECE = 1_024
+LINES = 8
+
+#: Messages that are no calls, before the session is open.
+MOST_REJECTED = 32
+
+#: Bytes that are taken from the kernel before they are read; what is beyond waits there.
+MOST_UNREAD = 65_536
 
 
 class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,29 +43,43 @@ class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
         open_seconds: to finish opening the session.
         send_buffer_bytes: unread by the client before it is cut off, so that it slows nobody.
         connections: of one transport at the same time.
+        unopened: of one process, or of one holder of a certificate, that have opened no session yet.
     """
 
     session: Limits
     open_seconds: float = 10.0
     send_buffer_bytes: int = 4_194_304
     connections: int = 2_048
+    unopened: int = 128
 
 
-class TooMany:
-    """Counts the connections of a transport, and says when one more is too many."""
+class Room(msgspec.Struct, frozen=True):
+    """What the connections of one transport share: their places, and their turns.
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.count = 0
+    Attributes:
+        places: of all connections, by user of the machine or holder of a certificate.
+        unopened: of those whose session is not open yet, by process or holder of a certificate.
+        turns: those of all transports.
+    """
 
-    def enter(self) -> bool:
-        """True if there is room for one more; it must ``leave`` in any case."""
-        self.count += 1
-        return self.count <= self._limit
+    places: Places
+    unopened: Places
+    turns: Turns
 
-    def leave(self) -> None:
-        """Frees the place of a connection."""
-        self.count -= 1
+
+def room(limits: StreamLimits, turns: Turns, *, each: int) -> Room:
+    """The room of a transport.
+
+    Args:
+        limits: how much there is of it.
+        turns: those of all transports.
+        each: places of a user of the machine, or of the holder of a certificate.
+    """
+    return Room(
+        places=Places(limits.connections, each=each),
+        unopened=Places(limits.connections, each=limits.unopened),
+        turns=turns,
+    )
 
 
 class StreamConnection(asyncio.Protocol):
@@ -65,7 +91,7 @@ class StreamConnection(asyncio.Protocol):
         self,
         service: Service,
         limits: StreamLimits,
-        room: TooMany,
+        room: Room,
         identify: Callable[[asyncio.Transport], Peer | None],
     ) -> None:
         self.session = Session(role="server", framing=LineFraming(limits.session.message_bytes), limits=limits.session)
@@ -77,8 +103,13 @@ class StreamConnection(asyncio.Protocol):
         self._conversation: Conversation | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._entered = False
+        self._is_unopened = False
         self._lost = False
         self._early = b""
+        self._unread = bytearray()
+        self._waits = False
+        self._paused = False
+        self._eof = False
 
     # ── asyncio.Protocol ──
 
@@ -90,12 +121,10 @@ class StreamConnection(asyncio.Protocol):
         if self._lost:
             transport.abort()
             return
-        self._entered = True
-        peer = self._identify(transport) if self._room.enter() else None
-        if peer is None:
+        peer = self._identify(transport)
+        if peer is None or not self._enter(peer):
             transport.abort()
             return
-        self.peer = peer
         self._conversation = self._service.connected(self)
         self._deadline = asyncio.get_running_loop().call_later(self._limits.open_seconds, self._not_opened)
         early, self._early = self._early, b""
@@ -109,28 +138,109 @@ class StreamConnection(asyncio.Protocol):
             # After a TLS handshake the first bytes can be quicker than the word that the connection is made.
             self._early = (self._early + data)[:MOST_EARLY] if self._transport is None else b""
             return
+        self._unread += data
+        if not self._waits:
+            self._waits = True
+            self._room.turns.ask(self)
+        if self._transport is not None and len(self._unread) > MOST_UNREAD and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client will not speak any more: what it said is read, and then nobody is there to be answered."""
+        self._eof = True
+        return self._waits
+
+    # ── turns.Taker ──
+
+    @property
+    def owner(self) -> str:
+        """Whose turn it is: the client's, or the process's while nobody knows whose it is, and of the own user's."""
+        caller = self._conversation.caller if self._conversation is not None else None
+        return self.peer.owner if caller is None or caller.client_id == LOCAL_CLIENT else caller.client_id
+
+    @property
+    def group(self) -> str | None:
+        """The user of the machine, where that is another than the daemon's."""
+        return None if self.peer.own_user or self.peer.uid is None else self.peer.user
+
+    def take_piece(self) -> bool:
+        """Reads a piece of what the client sent; whether there is more."""
+        conversation = self._conversation
+        if conversation is None:
+            self._unread.clear()
+        piece = self._next_piece()
+        if conversation is not None:
+            self._read(conversation, piece)
+        self._waits = bool(self._unread)
+        if not self._waits:
+            self._resume()
+        return self._waits
+
+    def _next_piece(self) -> bytes:
+        end, found = min(PIECE, len(self._unread)), -1
+        for _ in range(LINES):
+            found = self._unread.find(b"\n", found + 1, end)
+            if found < 0:
+                break
+        else:
+            end = found + 1
+        piece = bytes(self._unread[:end])
+        del self._unread[:end]
+        return piece
+
+    def _read(self, conversation: Conversation, piece: bytes) -> None:
         # One by one: what a call changes holds for the next, however the bytes were cut.
-        for event in self.session.incoming(data):
+        for event in self.session.incoming(piece):
             match event:
                 case Called():
                     self._service.called(conversation, event)
+                    if self._is_unopened and conversation.caller is not None:
+                        self._opened()
                 case Ended():
                     self.close()
                 case _:
                     logger.debug("nothing to do for %s", type(event).__name__)
+        if self._is_unopened and self.session.rejected > MOST_REJECTED:
+            self.close()
         self.flush()
 
-    def eof_received(self) -> bool:
-        """The client will not speak any more: what it waited for has nobody to go to."""
-        return False
+    def _resume(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._eof:
+            self.close()
+        elif self._paused:
+            self._paused = False
+            transport.resume_reading()
+
+    # ── places ──
+
+    def _enter(self, peer: Peer) -> bool:
+        if not self._room.places.enter(peer.user):
+            return False
+        if not self._room.unopened.enter(peer.owner):
+            self._room.places.leave(peer.user)
+            return False
+        self.peer = peer
+        self._entered = self._is_unopened = True
+        return True
+
+    def _opened(self) -> None:
+        if self._is_unopened:
+            self._is_unopened = False
+            self._room.unopened.leave(self.peer.owner)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._lost = True
         if self._deadline is not None:
             self._deadline.cancel()
+        self._unread.clear()
         if self._entered:
-            self._room.leave()
+            self._opened()
+            self._room.places.leave(self.peer.user)
         self._leave()
 
     # ── service.Connection ──

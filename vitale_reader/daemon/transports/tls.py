@@ -14,7 +14,8 @@ import ssl
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.access import Peer
 from vitale_reader.daemon.service import Service
-from vitale_reader.daemon.transports.stream import StreamConnection, StreamLimits, TooMany
+from vitale_reader.daemon.shares import Places
+from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
 
 __all__ = ["listen", "require_loopback"]
 
@@ -26,14 +27,14 @@ SHUTDOWN = 1.0
 
 
 async def listen(
-    host: str, port: int, context: ssl.SSLContext, service: Service, limits: StreamLimits
+    host: str, port: int, context: ssl.SSLContext, service: Service, limits: StreamLimits, room: Room
 ) -> asyncio.Server:
     """Listens on an address.
 
     Raises:
         OSError: the address cannot be used.
     """
-    doors = Doors(service, limits, context)
+    doors = Doors(service, limits, context, room)
     return await asyncio.get_running_loop().create_server(lambda: Doorstep(doors), host, port)
 
 
@@ -58,18 +59,17 @@ def require_loopback(host: str, *, lan: bool) -> None:
 class Doors:
     """Lets accepted connections through their handshake, and no more of them at a time than there is room for."""
 
-    def __init__(self, service: Service, limits: StreamLimits, context: ssl.SSLContext) -> None:
+    def __init__(self, service: Service, limits: StreamLimits, context: ssl.SSLContext, room: Room) -> None:
         self._service = service
         self._limits = limits
         self._context = context
-        self._knocking = TooMany(limits.connections)
-        self._inside = TooMany(limits.connections)
+        self._knocking = Places(limits.connections)
+        self._inside = room
         self._tasks: set[asyncio.Task[None]] = set()
 
     def knock(self, transport: asyncio.Transport) -> None:
         """A connection was accepted."""
         if not self._knocking.enter():
-            self._knocking.leave()
             transport.abort()
             return
         task = asyncio.get_running_loop().create_task(self._let_in(transport))

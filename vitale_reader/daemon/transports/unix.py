@@ -6,15 +6,22 @@ from collections.abc import Collection
 from pathlib import Path
 
 from vitale_reader.daemon.access import Peer
+from vitale_reader.daemon.kinship import Kinship
 from vitale_reader.daemon.service import Service
-from vitale_reader.daemon.transports.peers import own_uid, peer_uid
-from vitale_reader.daemon.transports.stream import StreamConnection, StreamLimits, TooMany
+from vitale_reader.daemon.transports.peers import own_uid, peer_pid, peer_uid
+from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
 
 __all__ = ["listen"]
 
 
 async def listen(
-    file: Path, service: Service, limits: StreamLimits, *, other_users: Collection[int] = ()
+    file: Path,
+    service: Service,
+    limits: StreamLimits,
+    room: Room,
+    *,
+    kinship: Kinship,
+    other_users: Collection[int] = (),
 ) -> asyncio.AbstractServer:
     """Listens on a socket file.
 
@@ -22,18 +29,22 @@ async def listen(
         file: the socket; a file that a dead daemon left behind is replaced (its lock was taken before).
         service: answers.
         limits: of each connection.
+        room: for all of them.
+        kinship: tells the processes that the daemon started itself.
         other_users: user ids that may connect besides the daemon's own.
 
     Raises:
         OSError: the socket cannot be made.
     """
-    room = TooMany(limits.connections)
     own = own_uid()
     allowed = {own, *other_users}
 
     def identify(transport: asyncio.Transport) -> Peer | None:
-        uid = peer_uid(transport.get_extra_info("socket"))
-        return Peer(transport="unix", own_user=uid == own) if uid in allowed else None
+        connection = transport.get_extra_info("socket")
+        uid, pid = peer_uid(connection), peer_pid(connection)
+        if uid not in allowed:
+            return None
+        return Peer(transport="unix", own_user=uid == own, uid=uid, pid=pid, started_here=kinship.started_here(pid))
 
     umask = os.umask(0o177 if not other_users else 0o111)
     try:

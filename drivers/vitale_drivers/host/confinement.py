@@ -1,0 +1,193 @@
+"""The confinement of a worker: what reads strangers' bytes gives up what it does not need, before the driver is loaded.
+
+- No new privileges, no core dumps, and nobody of the same user may look into its memory (prctl(2)).
+- Landlock, where the Linux kernel has it (landlock(7)): files are read only, but for devices and temporary files;
+  the daemon's own are not even read; no signals and no tracing of processes outside.
+
+Landlock only knows what is allowed. To leave something out, all that lies beside it is allowed, at each level above it:
+what is made later in those very folders is out of reach until the worker is started again.
+
+Landlock says nothing of connecting to a Unix socket. The daemon itself refuses processes that it started.
+"""
+
+import contextlib
+import ctypes
+import logging
+import os
+import stat
+import struct
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+__all__ = ["COMPLETE", "confine", "landlock_version", "undumpable", "without_core_dumps"]
+
+logger = logging.getLogger(__name__)
+
+# include/uapi/linux/prctl.h
+PR_SET_DUMPABLE = 4
+PR_SET_NO_NEW_PRIVS = 38
+
+# include/uapi/linux/capability.h: what lets a worker of an administrator's daemon undo its confinement.
+CAPABILITIES_VERSION = 0x20080522
+DROPPED = sum(
+    1 << one
+    for one in (
+        5,  # kill
+        6,  # setgid
+        7,  # setuid
+        16,  # sys_module
+        17,  # sys_rawio
+        19,  # sys_ptrace
+        21,  # sys_admin
+        38,  # perfmon: reads the environment of other processes
+        39,  # bpf
+        40,  # checkpoint_restore
+    )
+)
+
+# The numbers of the system calls are the same on all architectures: include/uapi/asm-generic/unistd.h.
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
+
+#: The version of Landlock from which on signals are confined as well (Linux 6.12).
+COMPLETE = 6
+
+# include/uapi/linux/landlock.h
+VERSION_FLAG = 1
+PATH_BENEATH = 1
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+CHANGE_FOLDERS = sum(1 << bit for bit in range(4, 13))
+REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
+SCOPES = 0b11  # abstract Unix sockets, signals
+
+RULESET = struct.Struct("=QQQ")
+BENEATH = struct.Struct("=Qi")
+
+READ = EXECUTE | READ_FILE
+WRITE = READ | READ_DIR | WRITE_FILE | CHANGE_FOLDERS | REFER | TRUNCATE | IOCTL_DEV
+OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+
+#: Where devices are, and the locks on serial ports.
+WRITABLE = ("/dev", "/run/lock", "/var/lock")
+
+
+def landlock_version() -> int:
+    """The version of Landlock that the kernel offers; 0 where there is none."""
+    return max(_call(CREATE_RULESET, None, 0, VERSION_FLAG), 0)
+
+
+if sys.platform == "win32":
+
+    def without_core_dumps() -> None:
+        """Nothing: a crash leaves nothing behind here unless an administrator asks for it."""
+
+else:
+    import resource
+
+    def without_core_dumps() -> None:
+        """A crash of this process leaves no image of its memory behind."""
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def undumpable() -> None:
+    """Nobody but an administrator may trace this process, or read its memory and environment through /proc."""
+    _prctl(PR_SET_DUMPABLE, 0)
+
+
+def confine(hidden: Iterable[str]) -> bool:
+    """Confines this process and all that it starts, for ever; whether files are confined as well.
+
+    Args:
+        hidden: files and folders of the daemon.
+    """
+    without_core_dumps()
+    return _confine(hidden)
+
+
+if sys.platform == "linux":
+
+    def _confine(hidden: Iterable[str]) -> bool:
+        undumpable()
+        _prctl(PR_SET_NO_NEW_PRIVS, 1)
+        _drop_capabilities()
+        version = landlock_version()
+        if not version:
+            return False
+        kept_out = tuple(Path(os.path.realpath(each)) for each in hidden)
+        handled = _known(READ | WRITE, version)
+        attributes = RULESET.pack(handled, 0, SCOPES)
+        # The structure grew: before version 6 it has no scopes, before 4 nothing of the network.
+        ruleset = _call(CREATE_RULESET, attributes, 24 if version >= COMPLETE else 16 if version >= 4 else 8, 0)
+        if ruleset < 0:
+            return False
+        try:
+            _allow(ruleset, Path("/"), READ_DIR & handled)
+            for root, rights in (("/", READ), *((each, WRITE) for each in (*WRITABLE, tempfile.gettempdir()))):
+                for place in _beside(Path(os.path.realpath(root)), kept_out):
+                    _allow(ruleset, place, rights & handled)
+            return _call(RESTRICT_SELF, ruleset, 0) == 0
+        finally:
+            os.close(ruleset)
+
+    def _beside(root: Path, kept_out: tuple[Path, ...]) -> Iterator[Path]:
+        """What lies under a root without what is kept out, in as few places as can be."""
+        if any(root.is_relative_to(each) for each in kept_out):
+            return
+        if not any(each.is_relative_to(root) for each in kept_out):
+            yield root
+            return
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(root):
+                if not entry.is_symlink():
+                    yield from _beside(root / entry.name, kept_out)
+
+    def _allow(ruleset: int, place: Path, rights: int) -> None:
+        with contextlib.suppress(OSError):  # gone, or not for this user
+            descriptor = os.open(place, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                    rights &= OF_FILES
+                _call(ADD_RULE, ruleset, PATH_BENEATH, BENEATH.pack(rights, descriptor), 0)
+            finally:
+                os.close(descriptor)
+
+    def _known(rights: int, version: int) -> int:
+        """The rights that a version of Landlock knows of."""
+        for right, since in ((REFER, 2), (TRUNCATE, 3), (IOCTL_DEV, 5)):
+            if version < since:
+                rights &= ~right
+        return rights
+
+    def _drop_capabilities() -> None:
+        """What a person's process does not have; only an administrator's changes."""
+        library = ctypes.CDLL(None, use_errno=True)
+        header = struct.pack("=Ii", CAPABILITIES_VERSION, 0)
+        held = ctypes.create_string_buffer(24)
+        if library.capget(header, held):
+            return
+        # Effective, permitted and inheritable, their lower halves first.
+        words = struct.unpack("=6I", held.raw)
+        kept = [word & ~(DROPPED >> (32 * (index // 3)) & 0xFFFFFFFF) for index, word in enumerate(words)]
+        if tuple(kept) != words and library.capset(header, struct.pack("=6I", *kept)):
+            logger.warning("capset is refused: %s", os.strerror(ctypes.get_errno()))
+
+    def _prctl(option: int, value: int) -> None:
+        if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
+            logger.warning("prctl %d is refused: %s", option, os.strerror(ctypes.get_errno()))
+
+    def _call(number: int, *arguments: int | bytes | None) -> int:
+        """A system call that the C library has no function for; -1 where it is refused."""
+        converted = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+        return int(ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), *converted))
+
+else:
+
+    def _confine(hidden: Iterable[str]) -> bool:  # noqa: ARG001
+        return False
+
+    def _prctl(option: int, value: int) -> None:
+        """Nothing: only Linux has it."""
+
+    def _call(number: int, *arguments: int | bytes | None) -> int:  # noqa: ARG001
+        return -1

@@ -1,0 +1,35 @@
+"""A real daemon whose drivers are ``hostile_worker.py``: ``hostile_daemon.py HOME RESULTS``."""
+
+import functools
+import sys
+from pathlib import Path
+
+from vitale_reader.daemon import app
+from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.desk import supervisor
+from vitale_reader.home import Endpoints, Home
+
+WORKER = Path(__file__).with_name("hostile_worker.py")
+CONFIGURATION = """
+[drivers]
+enabled = ["hostile", "victim"]
+[drivers.options.hostile]
+home = "{home}"
+results = "{results}"
+[drivers.options.victim]
+results = "{results}"
+[tls]
+enabled = false
+"""
+
+
+def ready(_endpoints: Endpoints) -> None:
+    print("ready", flush=True)
+
+
+if __name__ == "__main__":
+    home, results = sys.argv[1:]
+    supervisor.Worker = functools.partial(supervisor.Worker, command=(sys.executable, "-P", str(WORKER)))  # type: ignore[misc,assignment]  # in the place of the class
+    text = CONFIGURATION.format(home=home, results=results)
+    Home.under(Path(home)).config.write_text(text)
+    app.run(Home.under(Path(home)), parse(text), on_ready=ready)

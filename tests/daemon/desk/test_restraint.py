@@ -1,0 +1,69 @@
+"""A driver that talks too much: its log, its readers and its reports are bounded, and that is told."""
+
+import msgspec
+import pytest
+
+from vitale_drivers.base import Presented, Progress, ReaderAdded, ReaderChanged, ReaderRemoved
+from vitale_protocol.events import Reader
+from vitale_reader.daemon.desk.restraint import LINES, MOST_READERS, REPORTS, Restraint
+
+READER = Reader(id="evil:0", name="Evil", driver="evil", media=("vitale-card",), state="empty")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def reader(number: int, name: str = "Evil") -> Reader:
+    return msgspec.structs.replace(READER, id=f"evil:{number}", name=name)
+
+
+def test_a_flood_of_log_lines_is_cut_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    restraint = Restraint("evil", clock)
+    told = sum(restraint.tells() for _ in range(100_000))
+    clock.now += 10.0
+    assert restraint.tells()
+    print(f"of 100000 lines {told} were told")
+    assert told == LINES.burst
+    untold = 100_000 - int(LINES.burst)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"driver evil logs more than is told; {untold} lines are not"
+    ]
+
+
+def test_readers_beyond_the_limit_are_not_heard_of_and_the_health_says_so() -> None:
+    restraint = Restraint("evil")
+    heard = [restraint.hears(ReaderAdded(reader=reader(number))) for number in range(MOST_READERS + 5)]
+    assert heard == [True] * MOST_READERS + [False] * 5
+    assert restraint.problem is not None
+    assert (restraint.problem.reason, restraint.problem.variant) == ("limit_exceeded", "readers")
+    beyond = reader(MOST_READERS)
+    assert not restraint.hears(ReaderChanged(reader=beyond))
+    assert not restraint.hears(Progress(reader=beyond.id, step="reading", medium="vitale-card"))
+    assert not restraint.hears(
+        Presented(id="p", medium="vitale-card", reader=beyond.id, at=0.0, evidence={}, simulated=False)
+    )
+    assert restraint.hears(ReaderChanged(reader=reader(0)))
+    assert restraint.hears(ReaderRemoved(reader=reader(0).id))
+    assert restraint.hears(ReaderAdded(reader=beyond)), "there is room again"
+
+
+def test_a_reader_of_a_megabyte_is_not_heard_of() -> None:
+    restraint = Restraint("evil")
+    assert not restraint.hears(ReaderAdded(reader=reader(1, "x" * 1_000_000)))
+    assert restraint.problem is not None
+
+
+def test_reports_are_slowed_and_none_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    restraint = Restraint("evil", clock)
+    assert restraint.count(int(REPORTS.burst)) == 0.0
+    assert restraint.count(200) == pytest.approx(200 / REPORTS.each_second)
+    restraint.count(1)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["driver evil reports more than is taken, and is slowed"]

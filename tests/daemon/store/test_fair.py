@@ -1,0 +1,112 @@
+"""The store's queue: one client's work before another's second, audit lines behind what is read, nobody forgotten."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from vitale_reader.daemon.store.fair import BACKGROUND, PATIENCE, WITH_SQLITE, FairStore, paid_by
+from vitale_reader.daemon.store.store import Store
+
+
+class Queue:
+    """A fair store whose thread is held until the test lets it go."""
+
+    def __init__(self, file: Path) -> None:
+        self.inner = Store(file)
+        self.store = FairStore(self.inner)
+        self.order: list[str] = []
+        self.may_go = threading.Event()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def ask(self, payer: str, name: str = "") -> asyncio.Task[None]:
+        def work(_connection: Connection) -> None:
+            self.may_go.wait(20)
+            self.order.append(name or payer)
+
+        with paid_by(payer):
+            self.tasks.append(asyncio.create_task(self._run(work)))
+        return self.tasks[-1]
+
+    async def _run(self, work: Callable[[Connection], None]) -> None:
+        await self.store.run(work)
+
+    async def finish(self) -> list[str]:
+        self.may_go.set()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        return self.order
+
+
+def run(folder: Path, work: Callable[[Queue], Coroutine[None, None, None]]) -> None:
+    async def main() -> None:
+        queue = Queue(folder / "store.db")
+        await queue.inner.open()
+        try:
+            async with asyncio.timeout(30):
+                await work(queue)
+        finally:
+            queue.may_go.set()
+            await queue.inner.close()
+
+    asyncio.run(main())
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_another_clients_work_comes_before_the_backlog_of_a_flood(tmp_path: Path) -> None:
+    async def work(queue: Queue) -> None:
+        for _ in range(500):
+            queue.ask("flood")
+        await settle()
+        queue.ask("other")
+        await settle()
+        assert queue.store.waiting == 501 - WITH_SQLITE
+        order = await queue.finish()
+        place = order.index("other")
+        print(f"another client's work was number {place + 1} of {len(order)}")
+        assert place <= WITH_SQLITE + 1
+        assert queue.store.waiting == 0
+
+    run(tmp_path, work)
+
+
+def test_what_is_read_comes_before_audit_lines_but_these_come_too(tmp_path: Path) -> None:
+    async def work(queue: Queue) -> None:
+        queue.ask("first")
+        queue.ask("first")
+        await settle()
+        for _ in range(3):
+            queue.ask(BACKGROUND)
+        await settle()
+        for _ in range(3 * PATIENCE + 2):
+            queue.ask("reader")
+        order = (await queue.finish())[2:]
+        assert order[: PATIENCE - 2] == ["reader"] * (PATIENCE - 2)
+        last = [place for place, who in enumerate(order) if who == BACKGROUND]
+        assert len(last) == 3
+        assert last[0] <= PATIENCE + 1
+        assert order[-1] == "reader", "no line waits for the end of all reading"
+
+    run(tmp_path, work)
+
+
+def test_work_that_is_given_up_leaves_the_queue_in_order(tmp_path: Path) -> None:
+    async def work(queue: Queue) -> None:
+        running = [queue.ask("a") for _ in range(WITH_SQLITE)]
+        await settle()
+        given_up = [queue.ask("b", "given up") for _ in range(3)]
+        kept = queue.ask("b", "kept")
+        await settle()
+        for task in given_up:
+            task.cancel()
+        assert (await queue.finish()) == ["a"] * len(running) + ["kept"]
+        assert kept.done()
+        queue.ask("c")
+        assert (await queue.finish())[-1] == "c", "there is a place again"
+
+    run(tmp_path, work)

@@ -1,0 +1,95 @@
+"""The restraint of what a driver's process says: so many reports, log lines and readers, and no more.
+
+Reports are slowed, not dropped: what is not read waits in the pipe, and holds up its writer. Log lines are dropped, and
+how many is told. Readers beyond the limit are not heard of, and the driver's health says so.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from vitale_drivers.base import ReaderAdded, ReaderChanged, ReaderRemoved, Report
+from vitale_protocol.errors import LimitExceeded
+from vitale_protocol.problems import Problem
+from vitale_reader.daemon.desk.reports import reader_of
+from vitale_reader.daemon.shares import Bucket, Rate
+
+__all__ = ["LINES", "MOST_READERS", "REPORTS", "Restraint"]
+
+logger = logging.getLogger(__name__)
+
+#: A camera shows thirty pictures a second, a bulk of imagers some scans.
+REPORTS = Rate(200.0, 1_000.0)
+
+#: A driver that starts tells some lines for each of its devices.
+LINES = Rate(5.0, 100.0)
+
+#: Readers of one driver; a desk has a few.
+MOST_READERS = 32
+
+#: Bytes of what is told about one reader.
+READER_BYTES = 4_096
+
+
+class Restraint:
+    """What one process of a driver may say, from its start to its end."""
+
+    def __init__(self, driver: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._driver = driver
+        self._reports = Bucket(REPORTS, clock)
+        self._lines = Bucket(LINES, clock)
+        self._untold = 0
+        self._slowed = False
+        self._readers: set[str] = set()
+        self._has_too_many = False
+
+    @property
+    def problem(self) -> Problem | None:
+        """What is wrong with what it says."""
+        if not self._has_too_many:
+            return None
+        return Problem(LimitExceeded.reason, "readers", detail=f"more than {MOST_READERS} readers")
+
+    def count(self, reports: int) -> float:
+        """Counts reports; gives the seconds until the next ones are to be read."""
+        self._reports.spend(reports)
+        wait = self._reports.wait
+        if wait and not self._slowed:
+            logger.warning("driver %s reports more than is taken, and is slowed", self._driver)
+        self._slowed = wait > 0
+        return wait
+
+    def hears(self, report: Report) -> bool:
+        """Whether a report is taken."""
+        name = reader_of(report)
+        if name is None:
+            return True
+        if isinstance(report, ReaderRemoved):
+            self._readers.discard(name)
+            return True
+        if isinstance(report, ReaderAdded | ReaderChanged) and name not in self._readers:
+            too_long = len(msgspec.msgpack.encode(report.reader)) > READER_BYTES
+            if too_long or len(self._readers) >= MOST_READERS:
+                if not self._has_too_many:
+                    logger.error("driver %s announces more readers than are taken from one driver", self._driver)
+                self._has_too_many = True
+                return False
+            self._readers.add(name)
+        return name in self._readers or not self._has_too_many
+
+    def tells(self) -> bool:
+        """Whether one more log line of the process is written."""
+        if not self._lines.take():
+            self._untold += 1
+            return False
+        if self._untold:
+            logger.warning("driver %s logs more than is told; %d lines are not", self._driver, self._untold)
+            self._untold = 0
+        return True
+
+    def end(self) -> None:
+        """The process ended: tells how much was not told."""
+        if self._untold:
+            logger.warning("driver %s logged more than is told; %d lines were not", self._driver, self._untold)

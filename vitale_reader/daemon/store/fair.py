@@ -1,0 +1,126 @@
+"""A store whose work is done in turn: one client's work before another's second, and what was read before audit lines.
+
+The payer of a piece of work is a context variable, so that nothing between a call and the store has to pass it on.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Generator
+from contextvars import ContextVar
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from vitale_reader.daemon.store.store import CONNECTIONS, Database, Need
+
+__all__ = ["FairStore", "paid_by"]
+
+T = TypeVar("T")
+
+#: Pieces of work that are with SQLite's one thread: one is done, and one is there when it ends.
+WITH_SQLITE = 2
+
+#: So many pieces of other work at most are done before one of the background.
+PATIENCE = 8
+
+#: What writes audit lines and the like, for which nobody waits.
+BACKGROUND = "background"
+
+_payer: ContextVar[str] = ContextVar("payer", default="")
+
+
+@contextlib.contextmanager
+def paid_by(payer: str) -> Generator[None]:
+    """What is asked of the store within, and by tasks begun within, is the payer's."""
+    token = _payer.set(payer)
+    try:
+        yield
+    finally:
+        _payer.reset(token)
+
+
+class FairStore:
+    """A store, and who waits for it.
+
+    Args:
+        store: does the work.
+    """
+
+    def __init__(self, store: Database) -> None:
+        self._store = store
+        self._places = CONNECTIONS if store.shared else WITH_SQLITE
+        self._busy = 0
+        self._since_background = 0
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._turns: deque[str] = deque()
+
+    @property
+    def shared(self) -> bool:
+        """Whether other stations use it as well."""
+        return self._store.shared
+
+    @property
+    def degraded(self) -> bool:
+        """Whether what is kept now is not known to the other stations of the site."""
+        return self._store.degraded
+
+    @property
+    def waiting(self) -> int:
+        """Pieces of work that wait for their turn."""
+        return sum(map(len, self._waiting.values()))
+
+    async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
+        """See ``Database``."""
+        await self._enter()
+        try:
+            return await self._store.run(work, needs=needs)
+        finally:
+            self._busy -= 1
+            self._call_next()
+
+    async def mirror(self, work: Callable[[Connection], object]) -> None:
+        """See ``Database``."""
+        await self._store.mirror(work)
+
+    async def _enter(self) -> None:
+        if self._busy < self._places and not self._turns:
+            self._busy += 1
+            return
+        payer, turn = _payer.get(), asyncio.get_running_loop().create_future()
+        queue = self._waiting.setdefault(payer, deque())
+        if not queue:
+            self._turns.append(payer)
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was its turn when it was given up
+                self._busy -= 1
+                self._call_next()
+            raise
+
+    def _call_next(self) -> None:
+        while self._turns and self._busy < self._places:
+            payer = self._next_payer()
+            queue = self._waiting[payer]
+            turn = queue.popleft()
+            if queue:
+                self._turns.append(payer)
+            else:
+                del self._waiting[payer]
+            if not turn.cancelled():
+                self._busy += 1
+                turn.set_result(None)
+
+    def _next_payer(self) -> str:
+        """Whose turn it is: the background's last, but not never."""
+        self._since_background += 1
+        is_late = BACKGROUND in self._waiting and self._since_background > PATIENCE
+        if is_late or (self._turns[0] == BACKGROUND and len(self._turns) == 1):
+            self._since_background = 0
+            self._turns.remove(BACKGROUND)
+            return BACKGROUND
+        if self._turns[0] == BACKGROUND:
+            self._turns.rotate(-1)
+        return self._turns.popleft()

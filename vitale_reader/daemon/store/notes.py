@@ -1,0 +1,130 @@
+"""Lines of the audit trail that wait to be written behind everybody's reading: bounded, and told in sums under a flood.
+
+The first lines of a kind (who, what, which outcome, where) in a minute are written one by one. What comes beyond is
+counted, and the count is written as one line, ``OUTCOME*COUNT``, when the minute is over.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from vitale_reader.daemon.store.audit import Audit
+from vitale_reader.daemon.store.fair import BACKGROUND, paid_by
+
+__all__ = ["MOST_LINES", "Notes"]
+
+#: Lines of a kind in a minute that are written one by one.
+MOST_LINES = 30
+MINUTE = 60.0
+
+#: Kinds of lines in a minute: five hundred clients, and what each can be refused for. Then only the outcome is kept.
+MOST_KINDS = 4_096
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What lines that are counted together have in common."""
+
+    action: str
+    outcome: str
+    client_id: str | None
+    medium: str | None
+    reader: str | None
+
+
+class Notes:
+    """The lines that are to be written; from ``open`` to ``close`` they are.
+
+    Args:
+        audit: writes a line.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, audit: Audit, *, clock: Callable[[], float]) -> None:
+        self._audit = audit
+        self._clock = clock
+        self._lines: deque[tuple[Kind, int]] = deque()
+        self._counted: dict[Kind, int] = {}
+        self._minute_ends = clock() + MINUTE
+        self._due = asyncio.Event()
+        self._closing = False
+        self._writer: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """Lines that wait."""
+        return len(self._lines)
+
+    async def note(
+        self,
+        action: str,
+        outcome: str,
+        *,
+        client_id: str | None = None,
+        medium: str | None = None,
+        reader: str | None = None,
+    ) -> None:
+        """Has a line written of something that has happened already; does not wait for it."""
+        self.add(action, outcome, client_id=client_id, medium=medium, reader=reader)
+
+    def add(
+        self,
+        action: str,
+        outcome: str,
+        *,
+        client_id: str | None = None,
+        medium: str | None = None,
+        reader: str | None = None,
+    ) -> None:
+        """The same, for those who cannot wait."""
+        self._sum_up_when_over()
+        kind = Kind(action, outcome, client_id, medium, reader)
+        if kind not in self._counted and len(self._counted) >= MOST_KINDS:
+            kind = Kind(action, outcome, None, None, None)
+        count = self._counted[kind] = self._counted.get(kind, 0) + 1
+        if count <= MOST_LINES:
+            self._lines.append((kind, 1))
+        self._due.set()
+
+    def open(self) -> None:
+        """Begins to write."""
+        with paid_by(BACKGROUND):
+            self._writer = asyncio.create_task(self._run(), name="audit lines")
+
+    async def close(self) -> None:
+        """Writes what is left, and no more."""
+        self._sum_up()
+        self._closing = True
+        self._due.set()
+        if self._writer is not None:
+            # Not cancelled: a line that is being written would be written again.
+            await self._writer
+
+    async def _run(self) -> None:
+        while self._lines or not self._closing:
+            await self._wait()
+            while self._lines:
+                kind, count = self._lines.popleft()
+                outcome = kind.outcome if count == 1 else f"{kind.outcome}*{count}"
+                await self._audit.note(
+                    kind.action, outcome, client_id=kind.client_id, medium=kind.medium, reader=kind.reader
+                )
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(max(self._minute_ends - self._clock(), 0.0) if self._counted else None):
+                await self._due.wait()
+        except TimeoutError:
+            self._sum_up_when_over()
+        self._due.clear()
+
+    def _sum_up_when_over(self) -> None:
+        if self._clock() >= self._minute_ends:
+            self._sum_up()
+
+    def _sum_up(self) -> None:
+        for kind, count in self._counted.items():
+            if count > MOST_LINES:
+                self._lines.append((kind, count - MOST_LINES))
+        self._counted.clear()
+        self._minute_ends = self._clock() + MINUTE

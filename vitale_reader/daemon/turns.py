@@ -1,0 +1,125 @@
+"""The turns that connections take: a little of what each sent is read, then it is the next one's turn.
+
+- Turns go round by owner (a client; before that, a process), then by connection: a hundred connections of one owner
+  have one turn as any other owner's single connection has.
+- The processor time of a turn is the owner's. Whoever has used up its share waits until it has filled again, while
+  the kernel holds what it sends; nothing of it is lost and nobody else waits for it.
+"""
+
+import asyncio
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Protocol
+
+from vitale_reader.daemon.shares import Buckets, Rate
+
+__all__ = ["CLIENT_SHARE", "TURN", "USER_SHARE", "Taker", "Turns"]
+
+#: Seconds of the processor for each second: seven clients are needed to fill the daemon.
+CLIENT_SHARE = Rate(0.15, 0.2)
+
+#: The same for all that a user of ``unix.users`` runs.
+USER_SHARE = Rate(0.3, 0.3)
+
+#: Seconds of one turn; the least is one piece of what was sent.
+TURN = 0.001
+
+#: Windows counts the processor time of a thread in steps of 15 ms.
+_used: Callable[[], float] = time.perf_counter if sys.platform == "win32" else time.thread_time
+
+
+class Taker(Protocol):
+    """A connection that takes turns."""
+
+    @property
+    def owner(self) -> Hashable:
+        """Whose share its turns are taken from."""
+        ...
+
+    @property
+    def group(self) -> Hashable:
+        """Whose share all its owners' turns are taken from as well; None for nobody's."""
+        ...
+
+    def take_piece(self) -> bool:
+        """Reads one piece of what was sent; whether there is more."""
+        ...
+
+
+class Turns:
+    """The connections of all transports that have something to be read."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, used: Callable[[], float] = _used) -> None:
+        self._used = used
+        self._clients = Buckets(CLIENT_SHARE, clock)
+        self._users = Buckets(USER_SHARE, clock)
+        self._waiting: dict[Hashable, deque[Taker]] = {}
+        self._ready: deque[Hashable] = deque()
+        self._scheduled = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    def ask(self, taker: Taker) -> None:
+        """A connection that did not wait has something to be read: at once, if its owner has time left."""
+        owner = taker.owner
+        if owner in self._waiting:
+            self._waiting[owner].append(taker)
+        elif self._wait(taker) or self._turn(taker):
+            self._waiting[owner] = deque((taker,))
+            self._line_up(owner, taker)
+
+    def _turn(self, taker: Taker) -> bool:
+        """One turn; whether there is more."""
+        owner, group, began = taker.owner, taker.group, self._used()
+        more = taker.take_piece()
+        while more and self._used() - began < TURN:
+            more = taker.take_piece()
+        used = self._used() - began
+        self._clients.of(owner).spend(used)
+        if group is not None:
+            self._users.of(group).spend(used)
+        return more
+
+    def _wait(self, taker: Taker) -> float:
+        group = taker.group
+        return max(self._clients.of(taker.owner).wait, 0.0 if group is None else self._users.of(group).wait)
+
+    def _line_up(self, owner: Hashable, taker: Taker) -> None:
+        if wait := self._wait(taker):
+            asyncio.get_running_loop().call_later(wait, self._rested, owner)
+        else:
+            self._rested(owner)
+
+    def _rested(self, owner: Hashable) -> None:
+        self._ready.append(owner)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._ready and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        self._scheduled = False
+        owner = self._ready.popleft()
+        takers = self._waiting[owner]
+        taker = takers.popleft()
+        try:
+            more = self._turn(taker)
+        finally:
+            # A connection whose owner became known in its turn goes on under that name.
+            if takers:
+                self._line_up(owner, takers[0])
+            else:
+                del self._waiting[owner]
+            self._schedule()
+        if not more:
+            return
+        if (known := taker.owner) in self._waiting:
+            self._waiting[known].append(taker)
+        else:
+            self._waiting[known] = deque((taker,))
+            self._line_up(known, taker)
