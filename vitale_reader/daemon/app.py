@@ -27,6 +27,8 @@ from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.desk.supervisor import Beat, require_known_tables
+from vitale_reader.daemon.fairness.fair_store import FairStore
+from vitale_reader.daemon.fairness.notes import Notes
 from vitale_reader.daemon.handlers.services import Services
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.delivery import Delivery
@@ -46,8 +48,6 @@ from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.audit import Audit
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.fair import FairStore
-from vitale_reader.daemon.store.notes import Notes
 from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.transports.listening import listen, stream_limits

@@ -11,10 +11,10 @@ from vitale_protocol.errors import LimitExceeded, ShuttingDown, VitaleError
 from vitale_protocol.methods import Result
 from vitale_protocol.session.session import Called
 from vitale_reader.daemon.conversation import Connection, Conversation
+from vitale_reader.daemon.fairness.fair_store import paid_by
 from vitale_reader.daemon.handlers.services import RequestId, Services
 from vitale_reader.daemon.handlers.topics import handlers
 from vitale_reader.daemon.issuing.delivery import incident
-from vitale_reader.daemon.store.fair import paid_by
 
 __all__ = ["Service"]
 

@@ -13,9 +13,9 @@ import pytest
 
 from vitale_protocol.session.session import Called, Limits
 from vitale_reader.daemon.access import Peer
+from vitale_reader.daemon.fairness.turns import Turns
 from vitale_reader.daemon.transports.stream import MOST_EARLY, Room, StreamConnection, StreamLimits, room
 from vitale_reader.daemon.transports.tls import Doors
-from vitale_reader.daemon.turns import Turns
 
 LIMITS = StreamLimits(session=Limits(), connections=2)
 OPEN = b'{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"protocol":[1],"client":{"name":"x"}}}\n'

@@ -58,10 +58,10 @@ from vitale_reader.daemon.desk.previews import Previews, Viewer
 from vitale_reader.daemon.desk.reports import reader_of, told
 from vitale_reader.daemon.desk.subscriptions import Subscriber, Subscription
 from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
+from vitale_reader.daemon.fairness.fair_store import paid_by
 from vitale_reader.daemon.issuing import delivery
 from vitale_reader.daemon.issuing.delivery import Claim, Delivery, Fate, RequestContext, incident
 from vitale_reader.daemon.issuing.issuer import Grant
-from vitale_reader.daemon.store.fair import paid_by
 
 __all__ = ["Client", "Coordinator", "Requester", "Watcher"]
 

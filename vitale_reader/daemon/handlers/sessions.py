@@ -18,8 +18,8 @@ from vitale_protocol.methods import (
 )
 from vitale_reader.daemon.access import LOCAL_CLIENT, Caller
 from vitale_reader.daemon.conversation import Conversation
+from vitale_reader.daemon.fairness.shares import Buckets, Rate
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
-from vitale_reader.daemon.shares import Buckets, Rate
 
 __all__ = ["SessionCalls"]
 

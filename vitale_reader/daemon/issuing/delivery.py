@@ -36,13 +36,13 @@ from vitale_protocol.methods import PresentationResult
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Reading
 from vitale_reader.daemon.database.together import Write
+from vitale_reader.daemon.fairness.notes import Notes
 from vitale_reader.daemon.issuing.contexts import Contexts, Held
 from vitale_reader.daemon.issuing.issuer import Grant, Issued, Issuer
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.store.audit import Entry
-from vitale_reader.daemon.store.notes import Notes
 from vitale_reader.daemon.store.store import Need
 from vitale_reader.resolvers.base import Resolution
 from vitale_reader.resolvers.guarded import GuardedResolver

@@ -13,7 +13,6 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
-from vitale_protocol.media.apcv import canonical
 from vitale_reader.daemon.database.together import Write
 from vitale_reader.daemon.keystore.vault import Vault
 from vitale_reader.daemon.store import row_seals

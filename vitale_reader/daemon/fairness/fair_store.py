@@ -70,14 +70,25 @@ class FairStore:
         """Pieces of work that wait for their turn."""
         return sum(map(len, self._waiting.values()))
 
-    async def run(self, work: Callable[[Connection], T], *, needs: Need = "any") -> T:
+    async def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        needs: Need = "any",
+        single: bool = False,
+        in_spool: Callable[[Connection], T] | None = None,
+    ) -> T:
         """See ``Database``."""
         await self._enter()
         try:
-            return await self._store.run(work, needs=needs)
+            return await self._store.run(work, needs=needs, single=single, in_spool=in_spool)
         finally:
             self._busy -= 1
             self._call_next()
+
+    def hasten(self) -> None:
+        """See ``Database``."""
+        self._store.hasten()
 
     async def mirror(self, work: Callable[[Connection], object]) -> None:
         """See ``Database``."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from vitale_reader.daemon.store.fair import BACKGROUND, PATIENCE, WITH_SQLITE, FairStore, paid_by
+from vitale_reader.daemon.fairness.fair_store import BACKGROUND, PATIENCE, WITH_SQLITE, FairStore, paid_by
 from vitale_reader.daemon.store.store import Store
 
 

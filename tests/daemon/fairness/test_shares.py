@@ -1,7 +1,7 @@
 """Shares: a rate with its burst and its debt, one bucket for each owner, places by owner."""
 
-from vitale_reader.daemon import shares
-from vitale_reader.daemon.shares import Bucket, Buckets, Places, Rate
+from vitale_reader.daemon.fairness import shares
+from vitale_reader.daemon.fairness.shares import Bucket, Buckets, Places, Rate
 
 
 class Clock:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from vitale_reader.daemon.fairness.fair_store import BACKGROUND, paid_by
 from vitale_reader.daemon.store.audit import Audit
-from vitale_reader.daemon.store.fair import BACKGROUND, paid_by
 
 __all__ = ["MOST_LINES", "Notes"]
 
