@@ -56,7 +56,7 @@ def code(error: type[VitaleError]) -> str:
 
 
 def retryable(error: type[VitaleError]) -> str:
-    """Whether asking again can help, and for which variants it cannot."""
+    """Tells whether asking again can help, and for which variants it cannot."""
     lasting = ", ".join(f"`{variant}`" for variant in sorted(getattr(error, "LASTING", ())))
     return ("yes" if error.retryable else "") + (f"; not for {lasting}" if lasting else "")
 

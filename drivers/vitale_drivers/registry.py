@@ -23,7 +23,7 @@ def available() -> tuple[str, ...]:
 
 
 def is_simulator(name: str) -> bool:
-    """Whether a driver is a simulated device of the house, which reads nothing of strangers and makes sockets."""
+    """True if a driver is a simulated device of the house, which reads nothing of strangers and makes sockets."""
     return any(place.module.startswith(SIMULATORS) for place in entry_points(group=GROUP, name=name))
 
 

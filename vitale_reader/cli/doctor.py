@@ -225,7 +225,7 @@ def _pcscd(*, answers: bool) -> Finding:
 
 
 def _confinement() -> Finding:
-    """Whether drivers can be kept from the daemon's files."""
+    """Tells whether drivers can be kept from the daemon's files."""
     from vitale_drivers.host.confinement import COMPLETE, landlock_version
 
     version = landlock_version()

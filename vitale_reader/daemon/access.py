@@ -53,12 +53,12 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def owner(self) -> str:
-        """Who it is as far as can be told before it says so: a certificate's holder, or a process."""
+        """The peer as far as can be told before it says who it is: a certificate's holder, or a process."""
         return self.certificate_sha256 or f"process {self.pid} of user {self.uid}"
 
     @property
     def user(self) -> str:
-        """Whose places it takes: those of a certificate's holder, or of a user of this machine."""
+        """The user whose places it takes: a certificate's holder, or a user of this machine."""
         return self.certificate_sha256 or f"user {self.uid}"
 
 

@@ -29,7 +29,7 @@ class Kinship:
         self._adopts = adopts
 
     def started_here(self, pid: int) -> bool:
-        """Whether a process was started by the daemon; one that is gone already could have been."""
+        """True if a process was started by the daemon; one that is gone already could have been."""
         workers = frozenset(self._workers())
         if pid in {0, os.getpid()}:  # of another PID namespace, or this very program
             return False

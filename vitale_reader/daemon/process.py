@@ -116,7 +116,7 @@ if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def adopts() -> bool:
-        """Whether ``keep_to_itself`` made this process the parent of those that lose theirs."""
+        """True if ``keep_to_itself`` made this process the parent of those that lose theirs."""
         answer = ctypes.c_int(0)
         ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
         return answer.value == 1

@@ -1,11 +1,11 @@
 """The confinement of a worker: what reads strangers' bytes gives up what it does not need, before the driver is loaded.
 
 - No new privileges, no core dumps, and nobody of the same user may look into its memory (prctl(2)).
-- Landlock, where the Linux kernel has it (landlock(7)): files are read only, but for devices and temporary files;
-  the daemon's own are not even read; no signals and no tracing of processes outside.
+- Landlock, where the Linux kernel has it (landlock(7)): files are read only, but for devices and temporary files.
+  The daemon's own are not even read. Processes outside are neither sent signals nor traced.
 
-Landlock only knows what is allowed. To leave something out, all that lies beside it is allowed, at each level above it:
-what is made later in those very folders is out of reach until the worker is started again.
+Landlock only knows what is allowed. To leave something out, all that lies beside it is allowed, at each level above it.
+What is made later in those very folders is out of reach until the worker is started again.
 
 Landlock says nothing of connecting to a Unix socket. The daemon itself refuses processes that it started.
 """
@@ -131,7 +131,7 @@ if sys.platform == "linux":
             os.close(ruleset)
 
     def _beside(root: Path, kept_out: tuple[Path, ...]) -> Iterator[Path]:
-        """What lies under a root without what is kept out, in as few places as can be."""
+        """Yields what lies under a root without what is kept out, in as few places as can be."""
         if any(root.is_relative_to(each) for each in kept_out):
             return
         if not any(each.is_relative_to(root) for each in kept_out):
@@ -160,7 +160,7 @@ if sys.platform == "linux":
         return rights
 
     def _drop_capabilities() -> None:
-        """What a person's process does not have; only an administrator's changes."""
+        """Drops what a person's process does not have; only an administrator's changes."""
         library = ctypes.CDLL(None, use_errno=True)
         header = struct.pack("=Ii", CAPABILITIES_VERSION, 0)
         held = ctypes.create_string_buffer(24)

@@ -38,9 +38,9 @@ _CONTROL_OR_SPACE: Final = bytes(range(0x21)) + b"\x7f"
 def canonical(string: bytes) -> bytes:
     """The form in which a string, or a printed code, is known again; it is never sent to anybody.
 
-    Gone from text are white space, control and format characters (GS, NUL, a byte order mark), separators as imagers
-    type them, AIM identifiers before it and padding (``=``) behind it; the two alphabets of base64 become one. Letters
-    of one case only have no case: they become capitals. Of bytes that are no text only what surrounds them goes.
+    Gone from text are white space, control and format characters (GS, NUL, a byte order mark). So are separators as
+    imagers type them, AIM identifiers before it and padding (``=``) behind it. The two alphabets of base64 become one.
+    Text whose letters are all small becomes capitals. Of bytes that are no text only what surrounds them goes.
     """
     try:
         text = string.decode("utf-16" if string.startswith(_UTF16) else "utf-8")
@@ -60,7 +60,7 @@ def canonical(string: bytes) -> bytes:
 
 
 def is_simulated(string: bytes) -> bool:
-    """Whether a string is one of the simulated phone, however it is dressed."""
+    """True if a string is one of the simulated phone, however it is dressed."""
     return canonical(string).startswith(SIMULATED_PREFIX)
 
 

@@ -29,7 +29,7 @@ class Framing(Protocol):
 
     @property
     def held(self) -> int:
-        """How many bytes of an incomplete message are remembered."""
+        """Number of bytes of an incomplete message that are remembered."""
         ...
 
     def receive(self, data: bytes) -> list[bytes]:

@@ -105,7 +105,7 @@ def decode(data: bytes, depth: int, items: int | None = None) -> object:
 
 
 def has_nul(data: bytes) -> bool:
-    """Whether a string of a message holds a NUL, which only an escape can put there."""
+    """True if a string of a message holds a NUL, which only an escape can put there."""
     return b"\\u0000" in data and _ESCAPED_NUL.search(data) is not None
 
 

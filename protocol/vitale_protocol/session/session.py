@@ -174,7 +174,7 @@ class Session:
 
     @property
     def _is_unopened(self) -> bool:
-        """Whether nobody has said yet who speaks to this server."""
+        """True if nobody has said yet who speaks to this server."""
         return self.role == "server" and self.state in {State.OPENING, State.ANSWERING}
 
     def _end_of_patience(self) -> Ended:

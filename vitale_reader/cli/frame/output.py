@@ -98,7 +98,7 @@ def lines(pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def _escaped(text: str) -> str:
-    """What a terminal would not show, or would obey, as escapes; names come from others."""
+    """Writes what a terminal would not show, or would obey, as escapes; names come from others."""
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\t", " "))
 
 

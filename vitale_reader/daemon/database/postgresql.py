@@ -1,7 +1,7 @@
 """The engine for the PostgreSQL of a site: connections that end, whatever the network does with them.
 
-- The server ends a statement and a lock by limits of its own; the caller's thread is freed by severing its connection
-  (``workers``): whoever waits behind something that acknowledges everything waits for ever otherwise.
+- The server ends a statement and a lock by limits of its own. The caller's thread is freed by severing its connection
+  (``workers``). Otherwise whoever waits behind something that acknowledges everything waits for ever.
 - A connection that rested is looked at before it is used, without asking: whatever lies in its socket is an end. One
   that rested for long is made anew.
 - A pooler that gives each transaction another server process is recognised, and refused: settings, prepared
@@ -160,7 +160,7 @@ _PROCESS = text("SELECT pg_backend_pid()")
 
 
 def _shared(one: "psycopg.Connection[Any]", other: "psycopg.Connection[Any]") -> bool:
-    """Whether a process of the server serves two connections, or a connection is served by two."""
+    """True if a process of the server serves two connections, or a connection is served by two."""
     first = _process(one)
     begun = _process(other)  # its transaction is left open, and its process nobody else's
     again = _process(one)
@@ -173,14 +173,17 @@ def _process(connection: "psycopg.Connection[Any]") -> object:
 
 
 def _has_ended(connection: "psycopg.Connection[Any]") -> bool:
-    """Whether anything lies in the socket of a connection that is at rest: then that is its end."""
+    """True if anything lies in the socket of a connection that is at rest: then that is its end."""
     if connection.closed:
         return True
     return bool(select.select([connection.fileno()], [], [], 0)[0])
 
 
 def severing(connection: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]") -> Callable[[], None]:
-    """What ends a connection from another thread: its socket is shut, and the thread that waits for it reads an end."""
+    """Returns what ends a connection from another thread.
+
+    Its socket is shut, and the thread that waits for it reads an end.
+    """
 
     def sever() -> None:
         with (

@@ -1,4 +1,4 @@
-"""What a database says when it does not take something: by its SQLSTATE, or by what libpq says of a connection.
+"""The answers of a database that does not take something: its SQLSTATE, or what libpq says of a connection.
 
 PostgreSQL lists the SQLSTATEs in appendix A of its manual. Of a connection that is refused libpq gives no SQLSTATE,
 only the words of the server, in the server's language: the words of English and French servers are known here.
@@ -117,12 +117,12 @@ def explained(error: StoreUnavailable) -> str:
 
 
 def yielded(error: SQLAlchemyError) -> bool:
-    """Whether a transaction was ended though the database works, and may be begun anew."""
+    """True if a transaction was ended though the database works, and may be begun anew."""
     return _sqlstate(error) in YIELDED
 
 
 def is_fault_of_ours(error: SQLAlchemyError) -> bool:
-    """Whether the database works, and what it was asked is wrong: what it refused here it would refuse anywhere."""
+    """True if the database works, and what it was asked is wrong: what it refused here it would refuse anywhere."""
     state = _sqlstate(error)
     if state is None:
         return isinstance(error, IntegrityError)

@@ -1,8 +1,8 @@
 """The PostgreSQL that ``store`` names, as libpq is told of it: by everything that connects there, in the same way.
 
-Several hosts may be named as libpq does (``postgresql://desk@a:5432,b:5432/db``, ``?host=a,b&port=5432,5433``) or as
-SQLAlchemy does (``?host=a:5432&host=b:5432``, ``postgresql+psycopg://…``). Of several, the one that takes writes is
-meant, unless the URL says otherwise: after a failover it is another one.
+Several hosts may be named as libpq does (``postgresql://desk@a:5432,b:5432/db``, ``?host=a,b&port=5432,5433``).
+They may be named as SQLAlchemy does, too (``?host=a:5432&host=b:5432``, ``postgresql+psycopg://…``). Of several, the
+one that takes writes is meant, unless the URL says otherwise: after a failover it is another one.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -35,13 +35,13 @@ SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What libpq connects to; it holds a password, perhaps, and is never shown."""
+    """The server that libpq connects to; it holds a password, perhaps, and is never shown."""
 
     parameters: dict[str, str]
 
     @classmethod
     def of(cls, url: str) -> "Target":
-        """What a URL names.
+        """Returns what a URL names.
 
         Raises:
             ConfigurationInvalid: it is none of PostgreSQL; what it holds is not repeated.
@@ -69,7 +69,7 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def hosts(self) -> int:
-        """How many hosts are tried, one after the other."""
+        """Number of hosts that are tried, one after the other."""
         return self.parameters.get("host", "").count(",") + 1
 
     @property

@@ -1,8 +1,8 @@
 """The threads of a store: few, and each can be given up when what it waits for does not come.
 
-A piece of work has a time limit from when a thread takes it up, not from when it was handed in: that there is much to
+A piece of work has a time limit from when a thread takes it up, not from when it was handed in. That there is much to
 do is no sign that the database is away. Every sign of life begins the limit anew. When it is over, the connection is
-severed from outside, which ends the wait of the thread; a thread that does not even end then is left behind, and
+severed from outside, which ends the wait of the thread. A thread that does not even end then is left behind, and
 another one takes its place. They are daemon threads: none keeps the process from ending.
 """
 

@@ -34,7 +34,7 @@ READER_BYTES = 4_096
 
 
 class Restraint:
-    """What one process of a driver may say, from its start to its end."""
+    """The limits of what one process of a driver may say, from its start to its end."""
 
     def __init__(self, driver: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._driver = driver
@@ -47,7 +47,7 @@ class Restraint:
 
     @property
     def problem(self) -> Problem | None:
-        """What is wrong with what it says."""
+        """The fault of what it says; None if there is none."""
         if not self._has_too_many:
             return None
         return Problem(LimitExceeded.reason, "readers", detail=f"more than {MOST_READERS} readers")
@@ -62,7 +62,7 @@ class Restraint:
         return wait
 
     def hears(self, report: Report) -> bool:
-        """Whether a report is taken."""
+        """True if a report is taken."""
         name = reader_of(report)
         if name is None:
             return True
@@ -80,7 +80,7 @@ class Restraint:
         return name in self._readers or not self._has_too_many
 
     def tells(self) -> bool:
-        """Whether one more log line of the process is written."""
+        """True if one more log line of the process is written."""
         if not self._lines.take():
             self._untold += 1
             return False

@@ -32,7 +32,7 @@ _payer: ContextVar[str] = ContextVar("payer", default="")
 
 @contextlib.contextmanager
 def paid_by(payer: str) -> Generator[None]:
-    """What is asked of the store within, and by tasks begun within, is the payer's."""
+    """Makes the payer's what is asked of the store within, and by tasks begun within."""
     token = _payer.set(payer)
     try:
         yield
@@ -57,12 +57,12 @@ class FairStore:
 
     @property
     def shared(self) -> bool:
-        """Whether other stations use it as well."""
+        """True if other stations use it as well."""
         return self._store.shared
 
     @property
     def degraded(self) -> bool:
-        """Whether what is kept now is not known to the other stations of the site."""
+        """True if what is kept now is not known to the other stations of the site."""
         return self._store.degraded
 
     @property
@@ -78,7 +78,7 @@ class FairStore:
         single: bool = False,
         in_spool: Callable[[Connection], T] | None = None,
     ) -> T:
-        """See ``Database``."""
+        """Runs work in its payer's turn; see ``Database``."""
         await self._enter()
         try:
             return await self._store.run(work, needs=needs, single=single, in_spool=in_spool)
@@ -87,11 +87,11 @@ class FairStore:
             self._call_next()
 
     def hasten(self) -> None:
-        """See ``Database``."""
+        """Hastens the store beneath; see ``Database``."""
         self._store.hasten()
 
     async def mirror(self, work: Callable[[Connection], object]) -> None:
-        """See ``Database``."""
+        """Mirrors work, and takes no turn for it; see ``Database``."""
         await self._store.mirror(work)
 
     async def _enter(self) -> None:
@@ -125,7 +125,7 @@ class FairStore:
                 turn.set_result(None)
 
     def _next_payer(self) -> str:
-        """Whose turn it is: the background's last, but not never."""
+        """Takes the payer whose turn it is: the background last, but not never."""
         self._since_background += 1
         is_late = BACKGROUND in self._waiting and self._since_background > PATIENCE
         if is_late or (self._turns[0] == BACKGROUND and len(self._turns) == 1):

@@ -24,7 +24,7 @@ MOST_KINDS = 4_096
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What lines that are counted together have in common."""
+    """The traits that lines counted together have in common."""
 
     action: str
     outcome: str
@@ -52,7 +52,7 @@ class Notes:
         self._writer: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
-        """Lines that wait."""
+        """Number of lines that wait."""
         return len(self._lines)
 
     async def note(
@@ -87,7 +87,7 @@ class Notes:
         self._due.set()
 
     def open(self) -> None:
-        """Begins to write."""
+        """Begins to write lines."""
         with paid_by(BACKGROUND):
             self._writer = asyncio.create_task(self._run(), name="audit lines")
 

@@ -1,6 +1,6 @@
 """The shares that nobody exceeds: of the daemon's time, of openings, of places.
 
-Whoever is slowed or refused here, slows nobody else: every share belongs to one client, to one process that has not
+Whoever is slowed or refused here, slows nobody else. Every share belongs to one client, to one process that has not
 said yet who it is, or to one user of the machine.
 """
 
@@ -16,7 +16,7 @@ MOST_BUCKETS = 4_096
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """How much a second in the long run, and how much at once after a rest."""
+    """An allowance: so much a second in the long run, and so much at once after a rest."""
 
     each_second: float
     burst: float

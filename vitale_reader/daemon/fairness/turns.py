@@ -1,6 +1,6 @@
 """The turns that connections take: a little of what each sent is read, then it is the next one's turn.
 
-- Turns go round by owner (a client; before that, a process), then by connection: a hundred connections of one owner
+- Turns go round by owner (a client; before that, a process), then by connection. A hundred connections of one owner
   have one turn as any other owner's single connection has.
 - The processor time of a turn is the owner's. Whoever has used up its share waits until it has filled again, while
   the kernel holds what it sends; nothing of it is lost and nobody else waits for it.
@@ -35,12 +35,12 @@ class Taker(Protocol):
 
     @property
     def owner(self) -> Hashable:
-        """Whose share its turns are taken from."""
+        """The owner from whose share its turns are taken."""
         ...
 
     @property
     def group(self) -> Hashable:
-        """Whose share all its owners' turns are taken from as well; None for nobody's."""
+        """The group from whose share all its owners' turns are taken as well; None for nobody's."""
         ...
 
     def take_piece(self) -> bool:

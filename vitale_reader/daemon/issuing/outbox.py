@@ -145,8 +145,8 @@ class Outbox:
     async def acknowledge(self, client_id: str, jtis: Sequence[str]) -> int:
         """Forgets tokens of a client; returns how many there were.
 
-        While the database of the site is away, nobody knows which of them it holds: those that are not in the spool
-        are noted there, count as forgotten, and are forgotten before they could be listed again.
+        While the database of the site is away, nobody knows which of them it holds. Those that are not in the spool
+        are noted there and count as forgotten. They are forgotten before they could be listed again.
 
         Raises:
             StoreUnavailable: the store cannot be written.

@@ -168,7 +168,7 @@ class Answering:
             await self._consider(row)
 
     def knows_of(self, incarnation: str) -> bool:
-        """Whether a desk was there at the last look."""
+        """True if a desk was there at the last look."""
         return incarnation in self._there
 
     def over(self, request: str) -> None:

@@ -1,7 +1,7 @@
 """The rows through which the desks of a site speak: who is there, who asks for what, how it goes, what came of it.
 
 - Rows are the truth and notifications only hasten: a desk looks at the rows once a beat, whatever it hears.
-- A notification holds one word and one id, and of a step, which is no more than news, the sealed step: of whatever
+- A notification holds one word and one id, and of a step, which is no more than news, the sealed step. Of whatever
   matters it is the row that counts. It goes to the desks that it concerns (``notify``).
 - A statement is a transaction by itself, and does all that belongs together: each round trip is felt by who waits.
 - An announcement is sealed with the key of the site, bound to its row and to its desk. A row made without that key is

@@ -47,7 +47,7 @@ def call(connection: Connection, word: Word, name: str = "") -> None:
 
 
 def calling(calls: Iterable[Call]) -> Write:
-    """What calls, as part of a transaction; in this order."""
+    """Returns what calls, as part of a transaction; in this order."""
     channels, payloads = zip(*calls, strict=True)
     return Write(_CALL, {"channels": list(channels), "payloads": list(payloads)})
 

@@ -23,7 +23,7 @@ LOCK = 0x7669_7461_6C65
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the tables are those of ``REVISION``."""
+    """True if the tables are those of ``REVISION``."""
     return _revision(connection) == REVISION
 
 

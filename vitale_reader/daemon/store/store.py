@@ -2,8 +2,8 @@
 
 One schema and one code path, through SQLAlchemy Core; no work runs in the event loop's thread.
 
-- SQLite: one thread, one connection, WAL mode with ``synchronous=NORMAL``: a commit survives the death of the process
-  at any instruction; a power cut can undo the last commits, never tear one (docs/adr/0005).
+- SQLite: one thread, one connection, WAL mode with ``synchronous=NORMAL``. A commit survives the death of the process
+  at any instruction. A power cut can undo the last commits, never tear one (docs/adr/0005).
 - PostgreSQL: a few connections. Whether it is away is decided by what it answers, or does not, to what it was asked;
   never by how much there is to do. Then callers are told at once why, and for ``RECONNECT`` seconds nobody tries again
   (docs/adr/0015).
@@ -197,7 +197,7 @@ class Store:
         self._engine.dispose()
 
     def _silent(self) -> StoreUnavailable:
-        """What is told of work that gave no sign of life; the other connections are believed no more."""
+        """Returns what is told of work that gave no sign of life; the other connections are believed no more."""
         self._leave(StoreUnavailable("no answer in time", variant="database-silent"))
         return self._away_error()
 

@@ -54,7 +54,7 @@ class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """What the connections of one transport share: their places, and their turns.
+    """The things that connections of one transport share: their places, and their turns.
 
     Attributes:
         places: of all connections, by user of the machine or holder of a certificate.
@@ -155,7 +155,7 @@ class StreamConnection(asyncio.Protocol):
 
     @property
     def owner(self) -> str:
-        """Whose turn it is: the client's, or the process's while nobody knows whose it is, and of the own user's."""
+        """The client whose turn it is; the peer's owner while none is known, and for the local client."""
         caller = self._conversation.caller if self._conversation is not None else None
         return self.peer.owner if caller is None or caller.client_id == LOCAL_CLIENT else caller.client_id
 
