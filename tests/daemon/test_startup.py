@@ -27,7 +27,7 @@ REFUSED = {
     "wrong type for nfc": driver("nfc", 'devices = "usb"'),
     "no address of an NFC reader": driver("nfc", 'devices = ["COM?"]'),
     "profiles in the driver's table": driver("nfc", 'profiles = ["x"]'),
-    "no profile of a scanner": driver("scanner", 'profile = "azerty"'),
+    "no framing of a scanner": driver("scanner", 'framing = "azerty"'),
     "suffixes of a scanner": driver("scanner", 'suffix = ["a", "ab"]'),
     "unknown option of pcsc": driver("pcsc", "busy = 1"),
     "times of pcsc": driver("pcsc", "busy_notice = 9.0"),
@@ -121,7 +121,7 @@ def test_a_keyring_that_is_missing_is_refused_by_both(
         ("unknown option of nfc", "drivers.options.nfc.pol", "poll"),
         ("misspelt table of a driver", "drivers.options.scaner", "scanner"),
         ("unknown setting", "station.mood", "mode"),
-        ("no profile of a scanner", "drivers.options.scanner.profile", None),
+        ("no framing of a scanner", "drivers.options.scanner.framing", None),
         ("times of pcsc", "drivers.options.pcsc", None),
     ],
 )

@@ -30,6 +30,8 @@ PART_OF = {
     "vitale_reader.cli.sim": "sim",
     "vitale_reader.daemon": "daemon",
     "vitale_reader.daemon.config": "",
+    "vitale_reader.daemon.database.postgresql": "postgresql",
+    "vitale_reader.daemon.database.target": "postgresql",
     "vitale_reader.daemon.keystore.keyring_secrets": "keyring",
     "vitale_reader.daemon.site.listener": "postgresql",
     "vitale_reader.resolvers": "daemon",

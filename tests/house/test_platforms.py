@@ -6,15 +6,21 @@ from pathlib import Path
 #: Where the product asks for the platform, and for which concern.
 ALLOWED = {
     "drivers/vitale_drivers/camera/system.py": "the nodes of cameras",
+    "drivers/vitale_drivers/host/confinement.py": "what a worker gives up",
     "drivers/vitale_drivers/host/streams.py": "standard streams that carry bytes",
     "drivers/vitale_drivers/readers/terminals.py": "serial lines",
     "firmware-sim/vitale_firmware_sim/card/unix.py": "local sockets, and who is root",
     "firmware-sim/vitale_firmware_sim/serial/pseudo_terminal.py": "pseudo-terminals",
     "vitale_reader/cli/pcscd.py": "the PC/SC service, for diagnostics",
     "vitale_reader/client/system.py": "Unix sockets and Ctrl-C, for the SDK",
+    "vitale_reader/daemon/config_file.py": "who may read and change the configuration",
+    "vitale_reader/daemon/desk/supervisor.py": "the session that each worker leads",
     "vitale_reader/daemon/keystore/files.py": "private files",
+    "vitale_reader/daemon/kinship.py": "which processes came of the daemon",
     "vitale_reader/daemon/process.py": "limits, the lock, how processes end",
+    "vitale_reader/daemon/store/clock.py": "a clock that goes on while the machine sleeps",
     "vitale_reader/daemon/transports/peers.py": "peer credentials and users",
+    "vitale_reader/daemon/transports/port_holder.py": "who holds a port",
 }
 SOURCES = ("vitale_reader", "drivers", "protocol", "firmware-sim")
 ASKS = re.compile(r"\bsys\.platform\b|\bos\.name\b|\bplatform\.system\(|^from sys import .*\bplatform\b", re.MULTILINE)
