@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, get_args
 
@@ -225,7 +226,14 @@ class Worker(msgspec.Struct):
         return ConfigurationInvalid.reason if self._status == MISCONFIGURED else ReaderUnavailable.reason
 
     async def _live(self) -> str:
-        """One process from its start to its end; returns why it ended."""
+        """One process from its start to its end, with a folder for its temporary files; returns why it ended."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="vitale-reader-", ignore_cleanup_errors=True) as temporary:
+                return await self._live_in(temporary)
+        except OSError as error:
+            return f"cannot be started: {error.strerror}"
+
+    async def _live_in(self, temporary: str) -> str:
         try:
             process = await asyncio.create_subprocess_exec(
                 *self.command,
@@ -234,7 +242,7 @@ class Worker(msgspec.Struct):
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=_environment(),
+                env=_environment() | {"TMPDIR": temporary},
                 # It leads a session, by which it and what it starts are known and ended.
                 start_new_session=True,
             )
