@@ -1,9 +1,10 @@
 """Watching PC/SC: readers that come and go, cards put in and taken out, and the service itself.
 
-One thread blocks in ``SCardGetStatusChange`` over all readers and the plug-and-play pseudo-reader. It polls only where
-the platform cannot block: every ``RETRY`` seconds while there is no service to wait in, and every ``RELIST`` seconds
-where the pseudo-reader is not known (macOS). It also looks once at the start and after each change of the list: a
-reader plugged between two calls would be missed for ever.
+One thread blocks in ``SCardGetStatusChange`` over all readers and the plug-and-play pseudo-reader. It looks again by
+itself only where the platform cannot block: every ``RETRY`` seconds while there is no service to wait in, every
+``RELIST`` seconds where the pseudo-reader is not known (macOS), and once at the start and after each change of the
+list, because a reader plugged between two calls would be missed for ever. So it does where there are as many readers
+as one call may watch: then the pseudo-reader has no place in it.
 """
 
 import threading
@@ -13,12 +14,15 @@ from vitale_drivers.pcsc.api import PNP, Pcsc, PcscContext
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
 
-__all__ = ["RELIST", "RETRY", "Monitor", "MonitorListener"]
+__all__ = ["MAX_WATCHED", "RELIST", "RETRY", "Monitor", "Watcher"]
 
 RETRY = 0.5
 """Seconds: a service that came back is found within them, a quarter of the two seconds promised for all of it."""
 
 RELIST = 1.0
+
+MAX_WATCHED = 16
+"""States that one call takes: pcsc-lite's ``PCSCLITE_MAX_READERS_CONTEXTS``, the pseudo-reader among them."""
 
 BREATH = 0.05
 """Seconds: some terminal servers answer at once for ever though nothing changed, and would take a whole core."""
@@ -107,16 +111,20 @@ class Monitor:
         self._relist(context)
         timeout: float | None = RELIST
         while not self._closing.is_set():
+            full = len(self._states) >= MAX_WATCHED
+            watched = (*self._states.values(), *(() if full else (pnp,)))
             try:
-                *readers, pnp = context.wait((*self._states.values(), pnp), timeout)
+                found = context.wait(watched, RELIST if full else timeout)
             except ReaderGone:
                 self._closing.wait(BREATH)
                 timeout = self._relist(context)
                 continue
+            readers = found if full else found[:-1]
+            pnp = pnp if full else found[-1]
             observed = [self._observe(state) for state in readers]
-            if pnp.changed or timeout is not None or any(state.unknown for state in readers):
+            if full or pnp.changed or timeout is not None or any(state.unknown for state in readers):
                 timeout = self._relist(context)
-            elif not any(observed):
+            if not any(observed) and not pnp.changed and (full or timeout is None):
                 self._closing.wait(BREATH)
             if pnp.unknown:
                 timeout = RELIST

@@ -19,6 +19,15 @@ _PCSC_LITE = re.compile(
 # Windows: NAME N, always; macOS: NAME, and NAME NN for the second of the same name.
 _NUMBERED = re.compile(r"(?P<model>.*\S) (?P<unit>\d{1,2})", re.DOTALL)
 
+# vsmartcard under pcsc-lite and macOS, and under Windows; there it is a BixVReader, whose maker and kind a file tells:
+# as shipped "Virtual Smart Card Architecture Virtual PCD", or "Fabio Ottavi Pipe Reader" by the driver it comes from.
+# A card that Windows keeps in a TPM is a program's, too.
+_VIRTUAL = re.compile(
+    r"virtual smart ?card architecture\b|.*\bvirtual pcd\b|.*\bbix ?v(?:irtual )?(?:smart card )?reader\b"
+    r"|fabio ottavi\b|microsoft virtual smart card\b",
+    re.IGNORECASE,
+)
+
 _OUTSIDE_ID = re.compile(r"[^a-z0-9]+")
 
 
@@ -54,11 +63,11 @@ def parse_name(full: str) -> ReaderName:
 
 
 def is_simulated(full: str) -> bool:
-    """True if the name is that of vsmartcard's virtual reader.
+    """Whether the name is one of a virtual reader, behind which there is a program and no card.
 
     Other names with "Virtual" in them are real readers, handed through to a virtual machine.
     """
-    return full.startswith("Virtual PCD")
+    return _VIRTUAL.match(full) is not None
 
 
 class StableIds:

@@ -67,7 +67,8 @@ ProfileOrigin = Literal["production", "test", "demo", "simulated"]
 
 _MAX_TEXT = 64 * 1024
 _MAX_OFFSET = 0x7FFF  # ISO/IEC 7816-4 §11.3.3: fifteen bits of P1-P2; bit 8 of P1 set means a short file identifier.
-_NOT_HERE = frozenset({StatusWord.FILE_OR_APPLICATION_NOT_FOUND, StatusWord.REFERENCED_DATA_NOT_FOUND})
+_NO_SUCH_COMMAND = frozenset({StatusWord.INSTRUCTION_NOT_SUPPORTED, StatusWord.CLASS_NOT_SUPPORTED})
+_FCI, _DF_NAME = 0x6F, 0x84  # ISO/IEC 7816-4 §5.3.3
 _END_OF_FILE = frozenset({StatusWord.WRONG_OFFSET, StatusWord.END_OF_FILE_REACHED})
 
 _MEDIUM: Final[dict[str, JsonValue]] = {"medium": "apcv-nfc"}
@@ -140,6 +141,9 @@ class Profile:
     def reading_script(self) -> ReadingScript[dict[str, bytes]]:
         """The script that reads a phone, giving the evidence ``{"string": …, "profile": b"name/version"}``.
 
+        A medium that refuses the SELECT has no such application, whatever its status word: badges and bank cards each
+        have their own. So has one that accepts any SELECT, and then shows by its answers that it is another.
+
         Raises:
             MediumUnsupported: the medium has no application of this profile.
             MediumUnreadable: the phone is locked (``data.state`` is ``phone-locked``), or what it answers is not what
@@ -155,24 +159,29 @@ class _Reading:
         self._profile = profile
         self._sent = 0
         self._kept = b""
+        self._doubtful = False
 
     def script(self) -> ReadingScript[dict[str, bytes]]:
         yield from self._select()
-        for one in self._profile.commands:
-            yield from self._blocks(one) if one.blocks else self._single(one)
-        return {"string": self._string(), "profile": self._profile.label.encode("ascii")}
+        try:
+            for one in self._profile.commands:
+                yield from self._blocks(one) if one.blocks else self._single(one)
+            return {"string": self._string(), "profile": self._profile.label.encode("ascii")}
+        except MediumUnreadable as error:
+            if self._doubtful and error.variant != "phone-locked":
+                raise _not_here() from error
+            raise
 
     def _select(self) -> ReadingScript[None]:
         for aid in self._profile.aids:
             le = 256 if self._profile.select_le else None
             response = yield from self._send(Command(0x00, 0xA4, 0x04, self._profile.select_p2, aid, le))
             if response.ok:
+                self._doubtful = not _may_be_of(aid, response.data)
                 return
-            if response.sw not in _NOT_HERE:
+            if response.sw in self._profile.locked:
                 self._refused(response)
-        raise MediumUnsupported(
-            "the medium has no application of the profile", variant="contactless", data={"medium": "unknown-card"}
-        )
+        raise _not_here()
 
     def _single(self, one: ProfileCommand) -> ReadingScript[None]:
         response = yield from self._send(one.command)
@@ -223,6 +232,9 @@ class _Reading:
             raise MediumUnreadable(
                 "the phone is locked", variant="phone-locked", data={**data, "state": "phone-locked"}
             )
+        if response.sw in _NO_SUCH_COMMAND:
+            # An application of the profile has the profile's commands: what lacks them accepts any SELECT.
+            self._doubtful = True
         raise MediumUnreadable("the phone refused a command", variant="apcv-nfc", data=data)
 
     def _string(self) -> bytes:
@@ -231,6 +243,27 @@ class _Reading:
         if not limits.min_bytes <= len(string) <= limits.max_bytes:
             raise MediumUnreadable("the string is not as long as the profile allows", variant="apcv-nfc", data=_MEDIUM)
         return string
+
+
+def _not_here() -> MediumUnsupported:
+    return MediumUnsupported(
+        "the medium has no application of the profile", variant="contactless", data={"medium": "unknown-card"}
+    )
+
+
+def _may_be_of(aid: bytes, information: bytes) -> bool:
+    """Whether what a SELECT gave does not belie the application: nothing, or an FCI with no name or this one.
+
+    Phones answer without an FCI; a name may be longer than the one that was selected (ISO/IEC 7816-4 §12.2).
+    """
+    if not information:
+        return True
+    try:
+        objects = tlv.parse_filled(information)
+    except MediumUnreadable:
+        return False
+    name = tlv.find(objects, _FCI, _DF_NAME)
+    return tlv.find(objects, _FCI) is not None and (name is None or name.value.startswith(aid))
 
 
 def _assembled(assembly: Assembly, kept: bytes) -> bytes:

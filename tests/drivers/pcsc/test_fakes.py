@@ -132,6 +132,8 @@ class FakeContext:
 
     def wait(self, known: Iterable[ReaderState], timeout: float | None) -> tuple[ReaderState, ...]:
         service, given = self.service, tuple(known)
+        if len(given) > 16:
+            raise ReaderUnavailable("SCardGetStatusChange: 0x80100004")
         with service.changed:
             service.waits += 1
             service.changed.notify_all()
@@ -280,6 +282,22 @@ def test_readers_are_found_where_plug_and_play_is_not_known(service: Service, op
         assert service.changed.wait_for(lambda: service.waits > waits + 2, 10), "it looks again and again"
     service.set("Reader 01", EMPTY)
     assert (first.id, inbox.wait(ReaderAdded).reader.id) == ("pcsc:reader", "pcsc:reader~2")
+
+
+@pytest.mark.parametrize("count", [15, 16])
+def test_as_many_readers_as_one_call_may_watch_are_read(
+    service: Service, opening: Callable[[], Opened], count: int
+) -> None:
+    names = [f"Reader {chr(ord('A') + at)} {at:02X} 00" for at in range(count)]
+    for name in names:
+        service.set(name, EMPTY)
+    _, inbox = opening()
+    assert {inbox.wait(ReaderAdded).reader.name for _ in names} == set(names)
+    service.card(names[-1])
+    assert inbox.wait(Presented).reader == f"pcsc:reader-{chr(ord('a') + count - 1)}"
+    service.unplug(names[0])
+    assert inbox.wait(ReaderRemoved).reader == "pcsc:reader-a"
+    assert not [report for report in inbox.reports if isinstance(report, Health)]
 
 
 def test_a_service_that_answers_at_once_for_ever_costs_no_core(service: Service, opened: Opened) -> None:

@@ -99,6 +99,24 @@ def test_no_two_plugged_readers_have_the_same_id(names: list[str]) -> None:
         assert len(set(plugged.values())) == len(plugged)
 
 
-def test_only_vpcd_is_a_simulation() -> None:
-    assert is_simulated("Virtual PCD 00 00")
-    assert not is_simulated("VMware Virtual USB CCID 00 00")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Virtual PCD 00 00",
+        "Virtual PCD 00 01",
+        "Virtual Smart Card Architecture Virtual PCD 0",
+        "Virtual Smart Card Architecture Virtual PCD 00 00",
+        "Fabio Ottavi Pipe Reader 0",
+        "Bix Virtual Smart Card Reader 0",
+        "Microsoft Virtual Smart Card 0",
+    ],
+)
+def test_a_virtual_reader_is_known_under_all_its_names(name: str) -> None:
+    assert is_simulated(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["VMware Virtual USB CCID 00 00", "Gemalto PC Twin Reader 00 00", "Microsoft Usbccid Smartcard Reader 0"]
+)
+def test_a_real_reader_is_no_virtual_one(name: str) -> None:
+    assert not is_simulated(name)

@@ -168,6 +168,7 @@ class TestSeveralProfiles:
     def test_a_phone_that_refuses_is_not_asked_by_the_next(self) -> None:
         script = apcv.reading_script((ONE, OTHER))
         next(script)
+        script.send(Response(b"", 0x9000))
         with pytest.raises(MediumUnreadable):
             script.send(Response(b"", 0x6985))
 

@@ -188,10 +188,40 @@ class TestReading:
             play(profile.reading_script(), [(b"", 0x6A82)])
         assert (unsupported.value.variant, unsupported.value.data) == ("contactless", {"medium": "unknown-card"})
 
+    @pytest.mark.parametrize("sw", [0x6A82, 0x6A81, 0x6A86, 0x6A88, 0x6D00, 0x6E00, 0x6700, 0x6999, 0x6F00, 0x6200, 0])
+    def test_what_refuses_the_selection_has_no_such_application_whatever_it_says(self, sw: int) -> None:
+        with pytest.raises(MediumUnsupported) as unsupported:
+            play(parse_profile(BASE).reading_script(), [(b"", sw)])
+        assert (unsupported.value.variant, unsupported.value.data) == ("contactless", {"medium": "unknown-card"})
+
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            [(b"", 0x9000), (b"", 0x6D00)],
+            [(b"", 0x9000), (b"", 0x6E00)],
+            [(b"junk", 0x9000), (b"", 0x6A88)],
+            [(b"junk", 0x9000), (b"", 0x9000)],
+            [(bytes.fromhex("6F0A8408A000000151000000"), 0x9000), (b"", 0x6985)],
+            [(bytes.fromhex("6F00"), 0x9000), (b"", 0x6D00)],
+        ],
+        ids=["no such command", "no such class", "junk", "junk, and no string", "another's name", "accepts everything"],
+    )
+    def test_what_accepts_any_selection_and_is_another_is_unknown(self, answers: list[tuple[bytes, int]]) -> None:
+        with pytest.raises(MediumUnsupported):
+            play(parse_profile(BASE).reading_script(), answers)
+
+    @pytest.mark.parametrize(
+        "information", ["", "6F088406A00000099901", "6F0A8408A000000999010203", "6F028500", "4A554E4B"]
+    )
+    def test_an_application_that_gives_its_string_is_read_whatever_it_says_of_itself(self, information: str) -> None:
+        answers = [(bytes.fromhex(information), 0x9000), (b"opaque", 0x9000)]
+        assert play(parse_profile(BASE).reading_script(), answers)["string"] == b"opaque"
+
     @pytest.mark.parametrize("at", [0, 1])
     def test_a_refusal_is_told(self, at: int) -> None:
         profile = parse_profile(BASE.replace("[[commands]]", '[refusals]\nlocked = ["6982"]\n[[commands]]'))
-        for sw, state in ((0x6982, {"state": "phone-locked"}), (0x6F00, {}), (0x6200, {})):
+        told = [(0x6982, {"state": "phone-locked"}), *([(0x6F00, {}), (0x6200, {})] if at else [])]
+        for sw, state in told:
             with pytest.raises(MediumUnreadable) as refused:
                 play(profile.reading_script(), [*[(b"", 0x9000)] * at, (b"", sw)])
             assert refused.value.variant == state.get("state", "apcv-nfc")
