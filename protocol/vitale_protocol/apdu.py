@@ -33,6 +33,8 @@ class Command:
         p2: the second parameter byte.
         data: the command data, up to 65 535 bytes; more than 255 need the extended form.
         le: how many bytes are expected at most, 1 to 65 536; more than 256 need the extended form; None for none.
+        pause: seconds of rest that the card is given before it; no part of the APDU.
+        reset: whether the card is to be reset before it, and before that rest, where the connection can.
     """
 
     cla: int
@@ -41,6 +43,8 @@ class Command:
     p2: int
     data: bytes = field(default=b"", repr=False)
     le: int | None = None
+    pause: float = field(default=0.0, compare=False, kw_only=True)
+    reset: bool = field(default=False, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
         """Refuses what cannot be encoded.

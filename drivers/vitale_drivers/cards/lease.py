@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from vitale_drivers.base import Emit, LeaseCommand, Leased, Report, Transmit, Transmitted, Unleased
 from vitale_drivers.cards.channel import Channel
@@ -16,7 +17,11 @@ from vitale_protocol.errors import CardError, LeaseExpired, MediumUnreadable, Re
 from vitale_protocol.events import LeaseWhy
 from vitale_protocol.problems import Problem
 
-__all__ = ["CardLease"]
+__all__ = ["IDLE", "CardLease"]
+
+IDLE = 2.0
+"""Seconds without a command after which the service is shown that the card is in use: Windows resets one whose
+transaction was left alone for five (SCardBeginTransaction, remarks; any call with the card's handle counts)."""
 
 
 class CardLease:
@@ -71,11 +76,12 @@ class CardLease:
         return self._why is not None
 
     def _serve(self, channel: Channel) -> Report:
-        while (command := self._next()) is not None:
+        timed = replace(channel, transmit=lambda apdu: self._in_time(channel, apdu))
+        while (command := self._next(channel)) is not None:
             task = transmission(0, command)
             try:
-                self._emit(task.run(channel))
-            except CardError as error:
+                self._emit(task.run(timed))
+            except (CardError, LeaseExpired) as error:
                 self._emit(task.failed(error))
             except VitaleError as error:
                 # Whatever it was, the card is not in the state that the holder believes it to be in.
@@ -83,18 +89,38 @@ class CardLease:
                 self.end("reader" if isinstance(error, ReaderError) else "card")
         return Unleased(id=self.id, why=self._finish())
 
-    def _next(self) -> Transmit | None:
-        """Waits for the next command; None at the end."""
+    def _in_time(self, channel: Channel, apdu: bytes) -> bytes:
+        """One exchange of a series; once the time is over none is begun any more.
+
+        Raises:
+            LeaseExpired: it is.
+        """
         with self._changed:
-            while self._why is None:
-                left = self._until - time.monotonic()
-                if left <= 0:
+            if time.monotonic() >= self._until:
+                self._why = self._why or "ttl"
+                raise LeaseExpired("the lease ended within a series", variant="ttl", data={"why": "ttl"})
+        return channel.transmit(apdu)
+
+    def _next(self, channel: Channel) -> Transmit | None:
+        """Waits for the next command, and keeps the card meanwhile; None at the end."""
+        while True:
+            with self._changed:
+                if self._why is None and self._until <= time.monotonic():
                     self._why = "ttl"
-                elif self._commands:
+                if self._why is not None:
+                    return None
+                if self._commands:
                     return self._commands.popleft()
-                else:
-                    self._changed.wait(left)
-            return None
+                idle = not self._changed.wait(min(self._until - time.monotonic(), IDLE))
+            if idle:
+                self._keep(channel)
+
+    def _keep(self, channel: Channel) -> None:
+        try:
+            if channel.keep is not None:
+                channel.keep()
+        except VitaleError as error:
+            self.end("reader" if isinstance(error, ReaderError) else "card")
 
     def _finish(self) -> LeaseWhy:
         with self._changed:

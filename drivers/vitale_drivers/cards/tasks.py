@@ -10,9 +10,9 @@ from typing import Protocol
 from vitale_drivers.base import Failed, Presented, Report, Transmit, Transmitted
 from vitale_drivers.cards.channel import Channel
 from vitale_protocol.apdu import Response, status_name
-from vitale_protocol.errors import CardError, MediumRemoved, MediumUnreadable, VitaleError
+from vitale_protocol.errors import CardError, MediumMute, MediumRemoved, MediumUnreadable, VitaleError
 from vitale_protocol.events import LeaseWhy
-from vitale_protocol.media import apcv, reading_script
+from vitale_protocol.media import apcv, reading_script, recognise
 from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
 
@@ -64,13 +64,16 @@ class Task:
     ended: bool = field(default=False, init=False)
 
 
-def reading(presence: int, reader: str, atr: bytes, medium: str, *, simulated: bool) -> Task:
-    """The task to read the card that has this ATR."""
+def reading(presence: int, reader: str, atr: Callable[[], bytes], *, simulated: bool) -> Task:
+    """The task to read the card; ``atr`` is its own, asked for once it is held."""
 
     def run(channel: Channel) -> Report:
         began = time.perf_counter()
-        evidence = channel.run(reading_script(atr))
-        return _presented(reader, medium, evidence, began, simulated=simulated)
+        answer = atr()
+        if not answer:
+            raise MediumMute("the card gives no answer to reset")
+        evidence = channel.run(reading_script(answer))
+        return _presented(reader, recognise(answer).medium, evidence, began, simulated=simulated)
 
     return Task(presence, run, lambda error: _failed(reader, error), reads=True)
 

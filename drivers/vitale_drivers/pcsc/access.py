@@ -20,14 +20,18 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 
-__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "PROBES", "SETTLE", "TRIES", "CardAccess", "ReaderControl"]
+__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "PROBES", "POWER_PAUSES", "SETTLE", "TRIES", "Access", "Desk"]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 TRIES = 3
-"""Of a task whose exchange failed or whose card was reset; reading scripts try again by themselves on bad answers."""
+TRY_PAUSES: tuple[float, ...] = (0.03, 0.12)
+"""Of a task whose exchange failed or whose card was reset; reading scripts try again by themselves on bad answers. Seconds before each but the first."""
+
+POWER_PAUSES: tuple[float, ...] = (0.1, 0.3)
+"""Seconds before a card that gives no answer to reset is powered anew: dirty or half inserted ones give it then."""
 
 SETTLE = 0.7
 """Seconds after a failure for the service to notice a removal: it looks at serial readers every 0.4 s only."""
@@ -41,6 +45,11 @@ PROBES: tuple[float, ...] = (0.1, 0.2, 0.4, 0.4)
 
 class ReaderControl(Protocol):
     """The reader, as whoever works with its cards sees it."""
+
+    @property
+    def mute(self) -> bool:
+        """Whether PC/SC last said that the card gives no answer to reset."""
+        ...
 
     def grant(self, task: Task) -> bool:
         """Tells that the transaction was obtained; returns whether the task still wants it."""
@@ -66,6 +75,10 @@ class ReaderControl(Protocol):
         """Requests the state of the reader."""
         ...
 
+    def observe(self, state: ReaderState) -> None:
+        """Takes what PC/SC says of the reader now."""
+        ...
+
 
 class CardAccess:
     """The way to the cards in one reader, for one thread."""
@@ -84,7 +97,7 @@ class CardAccess:
 
     def perform(self, task: Task) -> None:
         """Does a task, or reports why not."""
-        tries, pause = 1, FIRST_PAUSE
+        tries, pause, power = 1, FIRST_PAUSE, iter(POWER_PAUSES)
         while not task.ended:
             try:
                 self._attempt(task)
@@ -95,10 +108,16 @@ class CardAccess:
                 logger.info("%s: attempt %d: %s", self._name, tries, error.detail)
                 tries += 1
                 if tries > TRIES:
-                    self._control.finish(task, task.failed(_last_word(error)))
+                    self._desk.finish(task, task.failed(_last_word(error)))
+                else:
+                    self._desk.pause(TRY_PAUSES[tries - 2])
             except (MediumMute, MediumRemoved) as error:
-                # A card torn out amid an exchange is mute at first. The reader is shown as empty before the failure is
-                # reported: a request that comes at once has to wait for the next card.
+                if isinstance(error, MediumMute) and not task.granted and (rest := next(power, 0.0)):
+                    logger.info("%s: no answer to reset; powered again", self._name)
+                    if not self._desk.leaves(task, rest):
+                        continue
+                # A card torn out amid an exchange is mute at first. And the reader is shown as empty before the failure
+                # is told: who asks again at once is to wait for the next card.
                 removed = MediumRemoved(error.detail)
                 self._control.finish(task, task.failed(removed if self._control.leaves(task, SETTLE) else error))
             except VitaleError as error:
@@ -129,7 +148,8 @@ class CardAccess:
             card = self._connect()
             try:
                 card.begin()
-                if self._control.grant(task):
+                self._refresh()
+                if self._desk.grant(task):
                     self._work(task, card)
             finally:
                 # An exclusive user leaves the card to the others as if it had just been put in.
@@ -140,6 +160,12 @@ class CardAccess:
 
     def _connect(self) -> PcscCard:
         return self._established().connect(self._name)
+
+    def _refresh(self) -> None:
+        """Has what PC/SC says looked at anew where it called the card mute: being connected, it was powered again."""
+        if self._desk.mute:
+            (state,) = self._established().wait((ReaderState(self._name),), 0)
+            self._desk.observe(state)
 
     def _rouse(self, known: ReaderState) -> None:
         context = self._established()
@@ -157,9 +183,17 @@ class CardAccess:
         def transmit(apdu: bytes) -> bytes:
             return self._timed("SCardTransmit", lambda: card.transmit(apdu))
 
+        def rest(seconds: float) -> None:
+            if self._desk.leaves(task, seconds):
+                raise MediumRemoved("the card left while it was given time")
+
+        def reset() -> None:
+            self._timed("SCardReconnect", card.reset)
+
+        channel = Channel(transmit, t0=card.t0, rest=rest, reset=reset, keep=card.keep)
         try:
             # Reported before the card is released, which some services take their time for.
-            self._control.finish(task, task.run(Channel(transmit, t0=card.t0)))
+            self._desk.finish(task, task.run(channel))
         except ExchangeFailed:
             # The card is somewhere amid an exchange: no program can go on with it before a reset.
             try:

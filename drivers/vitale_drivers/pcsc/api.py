@@ -81,6 +81,14 @@ class PcscCard(Protocol):
         """
         ...
 
+    def keep(self) -> None:
+        """Asks the service for the state of the connection, which shows that somebody uses it.
+
+        Raises:
+            VitaleError: as in ``Context.connect``.
+        """
+        ...
+
     def reset(self) -> None:
         """Resets the card, after an exchange that went wrong.
 
@@ -257,6 +265,10 @@ class _Card:
         code, response = scard.SCardTransmit(self.handle, header, list(apdu))
         _check("SCardTransmit", code)
         return bytes(response)
+
+    def keep(self) -> None:
+        code, *_ = scard.SCardStatus(self.handle)
+        _check("SCardStatus", code)
 
     def reset(self) -> None:
         code, protocol = scard.SCardReconnect(self.handle, scard.SCARD_SHARE_SHARED, _EITHER, scard.SCARD_RESET_CARD)

@@ -141,7 +141,12 @@ class PcscSlot:
         """Stable id of the reader."""
         return self._reader.id
 
-    # ── calls of the driver and its monitor ──
+    @property
+    def mute(self) -> bool:
+        """Whether PC/SC last said that the card gives no answer to reset."""
+        return self._state.mute
+
+    # ── told by the driver and its monitor ──
 
     def start(self, state: ReaderState, armed: Arm | None) -> None:
         """Announces the reader with what lies in it, and starts to work."""
@@ -201,10 +206,10 @@ class PcscSlot:
             lease = CardLease(command, self._emit)
             task = lease.task(self._presence.number, lambda: self._state.atr)
             self._leases[lease.id] = lease
-            if self._state.present and not self._state.mute:
+            if self._state.present:
                 self._add(task)
             else:
-                self.finish(task, task.failed(MediumMute() if self._state.present else MediumRemoved()))
+                self.finish(task, task.failed(MediumRemoved()))
 
     def unlease(self, command: Unlease) -> None:
         """Ends a lease of the card."""
@@ -326,6 +331,10 @@ class PcscSlot:
             self._doubtful = self._reconcile = False
         elif known.present:
             self._doubtful = self._reconcile = True
+        if state.revived(known):
+            self._state = state
+            self._recognise(state)
+            return
         before, now = known.card, state.card
         if before != now and before is not None:
             self._leave(unseen=now is not None)
@@ -334,15 +343,20 @@ class PcscSlot:
             self._come(state)
 
     def _come(self, state: ReaderState) -> None:
+        self._locked = False
+        self._presence.came()
+        self._recognise(state)
+
+    def _recognise(self, state: ReaderState) -> None:
+        """Names what lies there: the presence may be told so after it has begun, once a mute card answers."""
         self._error = MediumMute.reason if state.mute else None
         self._medium = None if state.mute else recognise(state.atr).medium
-        self._locked = False
         if self._medium == "unknown-card" and self._profiles and may_be_phone(state.atr, self._reader.name):
             # Only its applications identify it, and they were not asked yet.
             self._medium = None
-            self._presence.came(PHONE)
+            self._presence.media = frozenset({PHONE})
         else:
-            self._presence.came(*(MEDIA if self._medium is None else (self._medium,)))
+            self._presence.media = frozenset(MEDIA if self._medium is None else (self._medium,))
 
     def _take_phone(self, task: Task, report: Report) -> bool:
         """Takes what came of reading a phone; whether that was no outcome, so that it is not to be reported."""
@@ -432,16 +446,12 @@ class PcscSlot:
             return
         self._presence.begin()
         self._emit(Progress(reader=self.id, step="detected", medium=PHONE if PHONE in self._presence.media else ""))
-        atr = self._state.atr
-        medium = recognise(atr).medium
         if PHONE in self._presence.media:
-            task = self._phone_task()
+            self._add(self._phone_task())
         else:
-            task = reading(self._presence.number, self.id, atr, medium, simulated=self._reader.simulated)
-        if self._state.mute:
-            self.finish(task, task.failed(MediumMute("the card gives no answer to reset")))
-        else:
-            self._add(task)
+            # By the ATR once the card is connected: one that was mute may give it then.
+            number, atr = self._presence.number, lambda: self._state.atr
+            self._add(reading(number, self.id, atr, simulated=self._reader.simulated))
 
     def _add(self, task: Task) -> None:
         self._tasks.append(task)

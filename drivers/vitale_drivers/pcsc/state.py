@@ -62,6 +62,10 @@ class ReaderState:
         """True if no card was inserted or removed since that state; false where PC/SC does not count."""
         return self.count == since.count > 0
 
+    def revived(self, since: "ReaderState") -> bool:
+        """Whether the card is the one of that state, which gave no answer to reset then and has given one now."""
+        return since.present and since.mute and self.present and not self.mute and self.count == since.count
+
     def silenced(self, since: "ReaderState") -> bool:
         """True if the card is the one of that state and answers no more, as a reset can leave it."""
         return self.uncounted(since) and self.present and not self.atr and since.present and bool(since.atr)

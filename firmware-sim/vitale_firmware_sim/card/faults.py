@@ -1,7 +1,11 @@
 """Faults on demand: a wrapper around a card that fails in a chosen way, and the words that choose it.
 
 =================  =======================================================================================
-``mute``           no ATR: inserted the wrong way round, dirty or broken
+``mute``           no ATR: inserted the wrong way round, dirty or broken; ``mute=N``: at the first N power-ups
+``waking=MS``      6F00 to everything for the first MS milliseconds after the card is put in
+``late-le=MS``     6Cxx, and a refusal of what is asked for anew within MS milliseconds of it
+``deselected=N``   the selection is lost before each of the first N readings in an application: the root answers
+``strict-le``     a reading with Le = 00 is refused with 6700
 ``withdrawn@N``    taken out after N bytes of answers
 ``stuck``          never answers a command; ``stuck@N``: from the Nth command on (the first is 0)
 ``slow=MS``        each answer takes MS milliseconds
@@ -13,7 +17,10 @@
 Several are joined by commas: ``slow=20,withdrawn@37``.
 """
 
+import math
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from vitale_firmware_sim.card.card import VirtualCard
@@ -22,7 +29,11 @@ from vitale_protocol.errors import MediumRemoved
 
 __all__ = ["NO_FAULTS", "Faults", "FaultyCard", "parse_faults"]
 
+_SELECT, _BY_NAME = 0xA4, 0x04
 _READ_BINARY = 0xB0
+_WRONG_LE = 0x6C
+_WRONG_LENGTH = b"\x67\x00"
+_WRONG_NC = b"\x6a\x87"
 _NO_PRECISE_DIAGNOSIS = b"\x6f\x00"
 
 
@@ -31,7 +42,11 @@ class Faults:
     """The chosen faults; see the table of this module.
 
     Attributes:
-        mute: no ATR.
+        mute: how many times there is no ATR; None for always.
+        waking: seconds from the insertion for which nothing works.
+        late_le: seconds after 6Cxx for which a repetition is refused.
+        deselected: how many times the selection of an application is lost.
+        strict_le: whether Le = 00 is refused.
         withdrawn_after: bytes of answers after which the card leaves; None for never.
         stuck_from: the command, counted from 0, from which on nothing is answered; None for never.
         slow: seconds that each answer takes.
@@ -40,7 +55,11 @@ class Faults:
         truncated_tlv: whether files claim to be longer than they are.
     """
 
-    mute: bool = False
+    mute: int | None = 0
+    waking: float = 0.0
+    late_le: float = 0.0
+    deselected: int = 0
+    strict_le: bool = False
     withdrawn_after: int | None = None
     stuck_from: int | None = None
     slow: float = 0.0
@@ -67,7 +86,17 @@ def parse_faults(text: str) -> Faults:
 def _with(faults: Faults, word: FaultWord) -> Faults:
     match word.kind:
         case "mute":
-            return replace(faults, mute=True)
+            return replace(faults, mute=None)
+        case "mute=":
+            return replace(faults, mute=word.number)
+        case "waking=":
+            return replace(faults, waking=word.number / 1000)
+        case "late-le=":
+            return replace(faults, late_le=word.number / 1000)
+        case "deselected=":
+            return replace(faults, deselected=word.number)
+        case "strict-le":
+            return replace(faults, strict_le=True)
         case "withdrawn@":
             return replace(faults, withdrawn_after=word.number)
         case "stuck" | "stuck@":
@@ -87,8 +116,16 @@ def _with(faults: Faults, word: FaultWord) -> Faults:
 class FaultyCard:
     """A card with faults. One call at a time; ``release`` may come from any thread."""
 
-    def __init__(self, card: VirtualCard, faults: Faults = NO_FAULTS) -> None:
+    def __init__(
+        self, card: VirtualCard, faults: Faults = NO_FAULTS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._card = card
+        self._clock = clock
+        self._powered = 0
+        self._awake_at: float | None = None
+        self._named_le_at = -math.inf
+        self._deselections = faults.deselected
+        self._in_application = False
         self._faults = faults
         self._released = threading.Event()
         self._commands = 0
@@ -98,7 +135,13 @@ class FaultyCard:
     def reset(self) -> bytes:
         """The card's ATR, or nothing from a mute card. Power comes first after an insertion: answers may wait again."""
         self._released.clear()
-        return b"" if self._faults.mute else self._card.reset()
+        self._in_application = False
+        self._powered += 1
+        if self._faults.mute is None or self._powered <= self._faults.mute:
+            return b""
+        if self._awake_at is None:
+            self._awake_at = self._clock() + self._faults.waking
+        return self._card.reset()
 
     def release(self) -> None:
         """Ends the wait of a slow or stuck answer, which then raises ``MediumRemoved``."""
@@ -112,7 +155,9 @@ class FaultyCard:
             MediumRemoved: the card was withdrawn, or let go of while it was kept waiting.
         """
         self._delay()
-        answer = self._spoil(apdu, self._card.transmit(apdu))
+        answer = self._refusal(apdu) or self._spoil(apdu, self._card.transmit(apdu))
+        if answer[0] == _WRONG_LE:
+            self._named_le_at = self._clock()
         self._given += len(answer)
         limit = self._faults.withdrawn_after
         if limit is not None and self._given > limit:
@@ -124,6 +169,25 @@ class FaultyCard:
         self._commands += 1
         if (stuck or self._faults.slow) and self._released.wait(None if stuck else self._faults.slow):
             raise MediumRemoved("the simulated card was taken out while it was slow to answer")
+
+    def _refusal(self, apdu: bytes) -> bytes:
+        """What the card says without looking at the command; empty where it looks."""
+        if self._awake_at is not None and self._clock() < self._awake_at:
+            return _NO_PRECISE_DIAGNOSIS
+        late, self._named_le_at = self._clock() - self._named_le_at < self._faults.late_le, -math.inf
+        if late:
+            return _WRONG_NC
+        if len(apdu) < 5:
+            return b""
+        if apdu[1] == _READ_BINARY:
+            if self._faults.strict_le and apdu[4] == 0:
+                return _WRONG_LENGTH
+            if self._in_application and self._deselections:
+                self._deselections -= 1
+                self._card.reset()
+        elif apdu[1] == _SELECT:
+            self._in_application = apdu[2] == _BY_NAME
+        return b""
 
     def _spoil(self, apdu: bytes, answer: bytes) -> bytes:
         if len(apdu) < 4 or apdu[1] != _READ_BINARY or len(answer) == 2:

@@ -8,7 +8,8 @@ Sources of the facts: pcsc-tools (ATRs), cardpeek (applications, files, tags), R
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 
 from vitale_protocol import tlv
 from vitale_protocol.apdu import Command, ReadingScript, Response, StatusWord
@@ -30,6 +31,8 @@ __all__ = [
     "AID_VITALE",
     "ATTEMPTS",
     "MAX_STEPS",
+    "PAUSES",
+    "SHORT_STEP",
     "interpret",
     "pointers_script",
     "reading_script",
@@ -45,11 +48,16 @@ AID_ADELE = bytes.fromhex("D250000004") + "Adèle".encode("latin-1") + b"\x01\x0
 _VITALE_2 = re.compile(rb"\x3b\x75\x13\x00\x00[\x40-\x4f]\x09[\xea\xfa]\x90\x00")
 _VITALE_1 = re.compile(rb"\x3f\x65\x25\x00(?:[\x22\x2c]\x09[\x69\xf9]|\x52\x09\x6a|[\xa3\xa4]\x09\x6a)\x90\x00")
 
-# As in the field: built-in keyboard readers hiccup, and a first reading after the insertion often fails.
-ATTEMPTS = 4
+# As in the field: built-in keyboard readers hiccup, and a first reading after the insertion often fails. Some cards
+# answer 6F00 for as long as half a second after they are powered: the first pauses are for the hiccup, since somebody
+# waits, and together they outlast the slow card. A reset comes last, for it makes such a card begin anew.
+PAUSES = (0.0, 0.03, 0.12, 0.45, 0.1)
+ATTEMPTS = len(PAUSES)
 # A family card with 19 persons has about 1.3 KB; the bound is for cards that never end.
 STEP = 256
 MAX_STEPS = 32
+# What the node readers ask for; some cards and readers refuse Le = 00 as a wrong length.
+SHORT_STEP = 0x7C
 
 _SELECT_MF = Command(0x00, 0xA4, 0x00, 0x00, b"\x3f\x00")
 _SELECT_VITALE = Command(0x00, 0xA4, 0x04, 0x00, AID_VITALE)
@@ -59,6 +67,10 @@ _SELECT_POINTERS = Command(0x00, 0xA4, 0x02, 0x00, b"\x20\x01")
 
 # ISO/IEC 7816-4 §11.3.3: bit 8 of P1 says that bits 5 to 1 are a short file identifier; here SFI 2.
 _SFI_2 = 0x82
+
+# The fields of a person: name and first name, and the NIR.
+_NAMES = frozenset({0x80, 0x81})
+_NUMBER = frozenset({0x93})
 
 _END_OF_FILE = frozenset({StatusWord.WRONG_OFFSET, StatusWord.END_OF_FILE_REACHED})
 _READABLE = frozenset({StatusWord.OK, StatusWord.END_OF_FILE_REACHED})
@@ -94,7 +106,7 @@ def reading_script(card: Recognised) -> ReadingScript[dict[str, bytes]]:
 
 
 def _read() -> ReadingScript[dict[str, bytes]]:
-    """Reads the clear zone by either published sequence, up to four times.
+    """Reads the clear zone by either published sequence, up to five times, with growing pauses and a reset at last.
 
     A card without a NIR is accepted at the last attempt only, so that a transient fault does not cost the NIR.
 
@@ -102,17 +114,21 @@ def _read() -> ReadingScript[dict[str, bytes]]:
         MediumUnreadable: no attempt gave the names.
     """
     failure = MediumUnreadable()
-    for attempt in range(1, ATTEMPTS + 1):
-        for identity in (_identity_by_short_identifier, _identity_by_master_file):
+    for attempt, pause in enumerate(PAUSES, 1):
+        last = attempt == ATTEMPTS
+        for first, identity in (
+            (replace(_SELECT_MF, pause=pause, reset=last), _identity_by_short_identifier),
+            (_SELECT_MF_VITALE, _identity_by_master_file),
+        ):
             try:
-                return (yield from _read_both(identity, nir_required=attempt < ATTEMPTS))
+                return (yield from _read_both(identity(first), nir_required=not last))
             except MediumUnreadable as unreadable:
                 failure = unreadable
     raise failure
 
 
-def _read_both(identity: Callable[[], ReadingScript[bytes]], *, nir_required: bool) -> ReadingScript[dict[str, bytes]]:
-    evidence = {"identity": (yield from identity())}
+def _read_both(identity: ReadingScript[bytes], *, nir_required: bool) -> ReadingScript[dict[str, bytes]]:
+    evidence = {"identity": (yield from identity)}
     try:
         evidence["nir"] = yield from _nir()
     except MediumUnreadable:
@@ -121,22 +137,22 @@ def _read_both(identity: Callable[[], ReadingScript[bytes]], *, nir_required: bo
     return evidence
 
 
-def _identity_by_short_identifier() -> ReadingScript[bytes]:
+def _identity_by_short_identifier(select_root: Command) -> ReadingScript[bytes]:
     """The sequence of Rufus: the root, then READ BINARY by short file identifier."""
-    yield from _select(_SELECT_MF)
-    return (yield from _read_file(_SFI_2))
+    yield from _select(select_root)
+    return (yield from _read_file(_SFI_2, _NAMES))
 
 
-def _identity_by_master_file() -> ReadingScript[bytes]:
+def _identity_by_master_file(select_root: Command) -> ReadingScript[bytes]:
     """The sequence of the node readers: MF_VITALE, then the file D001."""
-    yield from _select(_SELECT_MF_VITALE)
+    yield from _select(select_root)
     yield from _select(_SELECT_D001)
-    return (yield from _read_file(0))
+    return (yield from _read_file(0, _NAMES))
 
 
 def _nir() -> ReadingScript[bytes]:
     yield from _select(_SELECT_VITALE)
-    return (yield from _read_file(_SFI_2))
+    return (yield from _read_file(_SFI_2, _NUMBER))
 
 
 def pointers_script() -> ReadingScript[bytes]:
@@ -156,10 +172,18 @@ def _select(command: Command) -> ReadingScript[None]:
         raise _refused(response)
 
 
-def _read_file(first_p1: int) -> ReadingScript[bytes]:
+def _read_file(first_p1: int, tags: frozenset[int]) -> ReadingScript[bytes]:
+    """Reads a file, and makes sure by the fields of its persons that it is the one that was asked for.
+
+    A card that loses its selection, by a loss of power or another program's reset, answers from the root: there the
+    same short identifier leads to the names.
+    """
     content = yield from _read_content(first_p1)
-    if tlv.find(tlv.parse_filled(content), 0x65) is None:
+    persons = _persons(tlv.parse_filled(content))
+    if not persons:
         raise MediumUnreadable("the file has no person in it")
+    if not any(one.tag in tags for person in persons for one in person.children):
+        raise MediumUnreadable("the card answers with another file")
     return content
 
 
@@ -172,18 +196,21 @@ def _read_content(first_p1: int) -> ReadingScript[bytes]:
     Args:
         first_p1: P1 of the first READ BINARY; with a short file identifier it also selects the file.
     """
-    content = b""
-    for step in range(MAX_STEPS):
-        p1, p2 = divmod(len(content), 256) if step else (first_p1, 0)
-        response = yield Command(0x00, 0xB0, p1, p2, le=STEP)
+    content, step = b"", STEP
+    for _ in range(MAX_STEPS):
+        p1, p2 = divmod(len(content), 256) if content else (first_p1, 0)
+        response = yield Command(0x00, 0xB0, p1, p2, le=step)
+        if response.sw == StatusWord.WRONG_LENGTH and step == STEP:
+            step = SHORT_STEP
+            continue
         if content and response.sw in _END_OF_FILE and not response.data:
             return content
         if response.sw not in _READABLE:
             raise _refused(response)
-        if len(response.data) > STEP:
+        if len(response.data) > step:
             raise MediumUnreadable("the card gave more than was asked for")
         content += response.data
-        if response.sw in _END_OF_FILE or not response.data or (len(response.data) < STEP and _complete(content)):
+        if response.sw in _END_OF_FILE or not response.data or (len(response.data) < step and _complete(content)):
             return content
     raise MediumUnreadable("a file of the card does not end")
 

@@ -3,13 +3,14 @@
 import contextlib
 import logging
 from collections.abc import Generator
+from dataclasses import replace
 from itertools import cycle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_drivers.cards.channel import MAX_FETCHES, Channel
+from vitale_drivers.cards.channel import LE_PAUSES, MAX_FETCHES, Channel
 from vitale_protocol.apdu import Command, ReadingScript, Response
 from vitale_protocol.errors import MediumRemoved, MediumUnreadable
 
@@ -55,6 +56,32 @@ def test_a_wrong_length_is_put_right_once() -> None:
     card = Card("6c03", "aabbcc9000")
     assert Channel(card).exchange(READ).data == b"\xaa\xbb\xcc"
     assert card.sent == ["00b0820000", "00b0820003"]
+
+
+def test_a_card_that_needs_a_moment_after_it_named_its_length_gets_one() -> None:
+    rests: list[float] = []
+    card = Card("6c03", "6a87", "6c03", "6a87", "6c03", "aabbcc9000")
+    assert Channel(card, rest=rests.append).exchange(READ).data == b"\xaa\xbb\xcc"
+    assert card.sent == ["00b0820000", "00b0820003"] * 3
+    assert rests == [pause for pause in LE_PAUSES if pause] == sorted(rests)
+
+
+def test_a_refusal_that_lasts_is_the_scripts_to_judge() -> None:
+    card = Card(*["6c03", "6a87"] * len(LE_PAUSES))
+    assert Channel(card, rest=lambda _: None).exchange(READ).sw == 0x6A87
+
+
+def test_a_command_that_asks_for_rest_gets_it_before_and_after_its_reset() -> None:
+    log: list[object] = []
+
+    def transmit(apdu: bytes) -> bytes:
+        log.append(apdu.hex())
+        return b"\x90\x00"
+
+    channel = Channel(transmit, rest=log.append, reset=lambda: log.append("reset"))
+    channel.exchange(replace(READ, pause=0.5, reset=True))
+    channel.exchange(READ)
+    assert log == ["reset", 0.5, "00b0820000", "00b0820000"]
 
 
 def test_a_length_that_stays_wrong_is_the_scripts_to_judge() -> None:

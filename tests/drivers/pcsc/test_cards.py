@@ -49,6 +49,29 @@ def test_the_largest_card_is_read(open_driver: OpenDriver, virtual_card: InsertC
     assert len(reading.record.beneficiaires or ()) == 19
 
 
+@pytest.mark.parametrize("fault", ["mute=1", "mute=2"])
+def test_a_card_that_is_mute_at_first_is_read(
+    open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm, fault: str
+) -> None:
+    driver, inbox = open_driver()
+    driver.arm(arm())
+    virtual_card(faults=fault)
+    presented = inbox.wait(Presented)
+    assert inbox.outcomes() == [presented]
+
+
+@pytest.mark.parametrize("fault", ["waking=20", "waking=60", "waking=150", "waking=500", "late-le=100", "deselected=2"])
+def test_a_card_that_hesitates_gives_its_names_and_its_number(
+    open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm, fault: str
+) -> None:
+    driver, inbox = open_driver()
+    driver.arm(arm())
+    virtual_card(image="famille", faults=fault)
+    presented = inbox.wait(Presented)
+    reading = interpret(presented.medium, presented.evidence, simulated=True)
+    assert [one.nir is None for one in reading.record.beneficiaires or ()] == [False] * 5
+
+
 @pytest.mark.parametrize("fault", ["hiccup=1", "hiccup=3"])
 def test_hiccups_are_read_over(open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm, fault: str) -> None:
     driver, inbox = open_driver()

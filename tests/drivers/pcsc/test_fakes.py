@@ -11,13 +11,19 @@ from vitale_drivers.base import (
     Arm,
     Failed,
     Health,
+    Lease,
+    Leased,
     Presented,
     Progress,
     ReaderAdded,
     ReaderChanged,
     ReaderRemoved,
     Started,
+    Transmit,
+    Transmitted,
+    Unleased,
 )
+from vitale_drivers.cards import lease as card_lease
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc import access as pcsc_access
 from vitale_drivers.pcsc import monitor as pcsc_monitor
@@ -50,6 +56,13 @@ class FakeCard:
             raise fault
         return self.chip.transmit(apdu)
 
+    def keep(self) -> None:
+        with self.service.changed:
+            self.service.kept += 1
+            self.service.changed.notify_all()
+        if self.service.idle_fault is not None:
+            raise self.service.idle_fault
+
     def reset(self) -> None:
         self.service.resets += 1
         if self.service.unsignalled is not None:
@@ -67,6 +80,7 @@ class Service:
 
     Attributes:
         unsignalled: the state that a failing reset leaves, and that is not signalled, as with pcscd.
+        powered: the state after a connection that powered a mute card, which is not signalled either.
         overlooked: what is in the reader in truth, which is only noticed when the reader is roused.
     """
 
@@ -86,6 +100,10 @@ class Service:
     restless: bool = False
     waits: int = 0
     resets: int = 0
+    kept: int = 0
+    idle_fault: VitaleError | None = None
+    powered: ReaderState | None = None
+    connects: int = 0
     released: int = 0
     asked_serials: list[str] = field(default_factory=list[str])
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -168,9 +186,12 @@ class FakeContext:
             self.cancelled = True
             self.service.changed.notify_all()
 
-    def connect(self, reader: str) -> PcscCard:
+    def connect(self, reader: str) -> Card:
+        self.service.connects += 1
         if self.service.connect_faults:
             raise self.service.connect_faults.pop(0)
+        if self.service.powered is not None:
+            self.service.note(self.service.powered)
         return FakeCard(self.service)
 
     def rouse(self, reader: str) -> None:
@@ -541,3 +562,55 @@ def test_closing_is_quick_and_final(service: Service, opened: Opened) -> None:
     service.card(TWIN_A)
     assert len(inbox.reports) == said
     assert not [thread for thread in threading.enumerate() if thread.name in {"PC/SC monitor", "card in pcsc:twin"}]
+
+
+@pytest.mark.parametrize("tries", range(len(pcsc_access.POWER_PAUSES) + 1))
+def test_a_mute_card_is_powered_again_and_read_if_it_answers_then(service: Service, opened: Opened, tries: int) -> None:
+    _, inbox = opened
+    service.connect_faults = [MediumMute("W_UNRESPONSIVE_CARD")] * tries
+    service.powered = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
+    service.set(TWIN_A, PRESENT | MUTE, count=1)
+    presented = inbox.wait(Presented)
+    assert (presented.medium, inbox.outcomes()) == ("vitale-card", [presented])
+    shown = [report.reader for report in inbox.reports if isinstance(report, ReaderChanged)]
+    assert (shown[-1].medium, shown[-1].error) == ("vitale-card", None)
+
+
+def test_a_card_that_stays_mute_is_looked_at_again_when_somebody_asks(service: Service, opened: Opened) -> None:
+    driver, inbox = opened
+    service.connect_faults = [MediumMute("W_UNRESPONSIVE_CARD")] * (1 + len(pcsc_access.POWER_PAUSES))
+    service.set(TWIN_A, PRESENT | MUTE, count=1)
+    failed = inbox.wait(Failed)
+    assert (failed.problem.reason, service.connects) == ("medium_mute", 1 + len(pcsc_access.POWER_PAUSES))
+    service.powered = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
+    driver.arm(Arm(media=("vitale-card",), again=(failed.reader,), deadline=time.monotonic() + 600))
+    assert inbox.wait(Presented).medium == "vitale-card"
+
+
+def test_the_tries_of_a_card_that_was_reset_have_growing_pauses() -> None:
+    assert sorted(pcsc_access.TRY_PAUSES) == list(pcsc_access.TRY_PAUSES)
+    assert len(pcsc_access.TRY_PAUSES) == pcsc_access.TRIES - 1
+
+
+def leased(service: Service, driver: PcscDriver, inbox: Inbox) -> None:
+    driver.disarm()
+    service.card(TWIN_A)
+    reader = inbox.wait(ReaderAdded).reader
+    driver.lease(Lease(id=1, reader=reader.id, until=time.monotonic() + 600))
+    inbox.wait(Leased)
+
+
+def test_a_lease_that_idles_keeps_its_card(service: Service, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card_lease, "IDLE", 0.02)
+    driver, inbox = opened
+    leased(service, driver, inbox)
+    with service.changed:
+        assert service.changed.wait_for(lambda: service.kept >= 3, 10)
+    driver.transmit(Transmit(id=2, reader="pcsc:twin", apdus=(b"\x00\xa4\x00\x00\x02\x3f\x00",), lease=1))
+    assert inbox.wait(Transmitted).problem is None
+    service.idle_fault = CardReset("W_RESET_CARD")
+    assert inbox.wait(Unleased) == Unleased(id=1, why="card")
+
+
+def test_a_card_is_kept_before_windows_would_reset_it() -> None:
+    assert 2 * card_lease.IDLE < 5

@@ -45,7 +45,12 @@ def whole_reading() -> int:
     ("words", "faults"),
     [
         ("", NO_FAULTS),
-        ("mute", Faults(mute=True)),
+        ("mute", Faults(mute=None)),
+        ("mute=2", Faults(mute=2)),
+        ("waking=150", Faults(waking=0.15)),
+        ("late-le=100", Faults(late_le=0.1)),
+        ("deselected=1", Faults(deselected=1)),
+        ("strict-le", Faults(strict_le=True)),
         ("withdrawn@37", Faults(withdrawn_after=37)),
         ("stuck", Faults(stuck_from=0)),
         ("stuck@3", Faults(stuck_from=3)),
@@ -60,7 +65,9 @@ def test_the_words(words: str, faults: Faults) -> None:
     assert parse_faults(words) == faults
 
 
-@pytest.mark.parametrize("words", ["sleepy", "slow", "slow@50", "slow=", "slow=-1", "withdrawn", "mute=1", "mute mute"])
+@pytest.mark.parametrize(
+    "words", ["sleepy", "slow", "slow@50", "slow=", "slow=-1", "withdrawn", "mute@1", "waking", "mute mute"]
+)
 def test_other_words_are_refused(words: str) -> None:
     with pytest.raises(ConfigurationInvalid):
         parse_faults(words)

@@ -151,6 +151,67 @@ def test_a_hiccup_is_tried_again(failures: int) -> None:
     assert interpret("vitale-card", evidence, simulated=True).record.porteur == 0
 
 
+class Slow:
+    """A faulty card on a clock that only its rests move."""
+
+    def __init__(self, image: str, words: str) -> None:
+        self.now, self.rests, self.resets = 0.0, list[float](), 0
+        self.card = FaultyCard(Card(load_image(image)), parse_faults(words), clock=lambda: self.now)
+
+    def rest(self, seconds: float) -> None:
+        self.rests.append(seconds)
+        self.now += seconds
+
+    def reset(self) -> None:
+        self.resets += 1
+        self.card.reset()
+
+    def read(self) -> dict[str, bytes]:
+        atr = self.card.reset()
+        return Channel(self.card.transmit, t0=True, rest=self.rest, reset=self.reset).run(reading_script(atr))
+
+
+@pytest.mark.parametrize("image", ["adulte", "famille", "dix-neuf"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(f"waking={ms}" for ms in (20, 60, 150, 500)),
+        *(f"late-le={ms}" for ms in (20, 60, 100)),
+        *(f"deselected={times}" for times in range(1, 2 * vitale2.ATTEMPTS - 1)),
+        "strict-le",
+        "strict-le,deselected=1,waking=60",
+    ],
+)
+def test_a_card_that_hesitates_is_read_with_all_its_numbers(image: str, words: str) -> None:
+    assert Slow(image, words).read() == Slow(image, "").read()
+
+
+def test_the_rests_of_a_card_that_is_lost_grow_and_end_with_a_reset() -> None:
+    slow = Slow("adulte", "waking=5000")
+    with pytest.raises(MediumUnreadable):
+        slow.read()
+    assert (slow.rests, slow.resets) == ([pause for pause in vitale2.PAUSES if pause], 1)
+    assert slow.rests[:-1] == sorted(slow.rests[:-1])
+    assert sum(slow.rests) < 1
+
+
+def test_a_card_that_does_not_hesitate_is_given_no_rest() -> None:
+    slow = Slow("famille", "")
+    slow.read()
+    assert (slow.rests, slow.resets) == ([], 0)
+
+
+@pytest.mark.parametrize("identity", [NIR, person((0x90, b"FRA"))])
+def test_another_file_than_the_one_asked_for_is_not_taken_for_it(identity: bytes) -> None:
+    with pytest.raises(MediumUnreadable, match="another file"):
+        run(selecting({ROOT: identity, vitale2.AID_MF_VITALE: b"", D001: identity, vitale2.AID_VITALE: NIR}))
+
+
+def test_the_names_are_not_taken_for_the_numbers() -> None:
+    evidence, _ = run(selecting({ROOT: IDENTITY, vitale2.AID_VITALE: IDENTITY}))
+    assert evidence == {"identity": IDENTITY}
+
+
 @pytest.mark.parametrize("sw", [0x6A82, 0x6982, 0x6F00, 0x6E00, 0x9110])
 def test_a_card_that_refuses_everything_is_unreadable(sw: int) -> None:
     commands: list[Command] = []
@@ -429,7 +490,8 @@ def test_a_file_that_is_whole_after_256_bytes_is_read_on() -> None:
 
 @pytest.mark.parametrize(("length", "read"), [(256, True), (257, False), (400, False)])
 def test_a_card_gives_no_more_than_was_asked_for(length: int, read: bool) -> None:
-    content = IDENTITY + b"\xff" * (length - len(IDENTITY))
+    both = person((0x80, b"ESSAI"), (0x93, b"285071399032107"))
+    content = both + b"\xff" * (length - len(both))
 
     def answer(command: Command) -> Response:
         if command.ins == 0xA4:

@@ -46,8 +46,10 @@ DEFAULT_ADDRESS = "127.0.0.1:35963"
     default="",
     metavar=t("PANNES", "FAULTS"),
     help=t(
-        "mute, withdrawn@N, stuck[@N], slow=MS, hiccup=N, wrong-length, truncated-tlv ; séparées par des virgules.",
-        "mute, withdrawn@N, stuck[@N], slow=MS, hiccup=N, wrong-length, truncated-tlv; separated by commas.",
+        "mute[=N], waking=MS, late-le=MS, deselected=N, strict-le, withdrawn@N, stuck[@N], slow=MS, hiccup=N, "
+        "wrong-length, truncated-tlv ; séparées par des virgules.",
+        "mute[=N], waking=MS, late-le=MS, deselected=N, strict-le, withdrawn@N, stuck[@N], slow=MS, hiccup=N, "
+        "wrong-length, truncated-tlv; separated by commas.",
     ),
 )
 @click.option("--list", "only_list", is_flag=True, help=t("Liste les images fournies.", "Lists the shipped images."))
