@@ -12,8 +12,9 @@ from nfc.clf import device as nfcpy
 from nfc.clf import pn532, pn533, transport
 
 from vitale_drivers.nfc.faults import CHIP_FAULTS
-from vitale_drivers.nfc.generic import GenericTransport
-from vitale_drivers.nfc.pn53x import Pn53xTransport
+from vitale_drivers.nfc.generic import GenericLink
+from vitale_drivers.nfc.pn53x import Pn53xLink
+from vitale_drivers.nfc.serial_line import SynchronisedTTY
 from vitale_drivers.nfc.settings import NfcAddress
 from vitale_drivers.nfc.transport import NfcPlace, ReaderTransport
 from vitale_drivers.readers.serial_ports import PortList
@@ -114,7 +115,7 @@ def _open(place: NfcPlace) -> nfcpy.Device:
 
 
 def _open_serial(path: str) -> nfcpy.Device:
-    tty = transport.TTY(path)
+    tty = SynchronisedTTY(path)
     try:
         return pn532.init(tty)
     except CHIP_FAULTS:
@@ -124,7 +125,7 @@ def _open_serial(path: str) -> nfcpy.Device:
 
 
 def _slow_down(path: str) -> None:
-    tty = transport.TTY(path)
+    tty = SynchronisedTTY(path)
     try:
         tty.baudrate = _HIGH_SPEED
         pn532.Chipset(tty, logging.getLogger("nfc.clf.pn532")).set_serial_baudrate(_START_SPEED)

@@ -20,7 +20,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 
-__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "PROBES", "POWER_PAUSES", "SETTLE", "TRIES", "Access", "Desk"]
+__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "POWER_PAUSES", "PROBES", "SETTLE", "TRIES", "Access", "Desk"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,8 @@ T = TypeVar("T")
 
 TRIES = 3
 TRY_PAUSES: tuple[float, ...] = (0.03, 0.12)
-"""Of a task whose exchange failed or whose card was reset; reading scripts try again by themselves on bad answers. Seconds before each but the first."""
+"""Of a task whose exchange failed or whose card was reset, and the seconds before each but the first; reading scripts
+try again by themselves on bad answers."""
 
 POWER_PAUSES: tuple[float, ...] = (0.1, 0.3)
 """Seconds before a card that gives no answer to reset is powered anew: dirty or half inserted ones give it then."""

@@ -20,7 +20,7 @@ Several are joined by commas: ``slow=20,withdrawn@37``.
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from vitale_firmware_sim.card.card import VirtualCard
@@ -83,34 +83,27 @@ def parse_faults(text: str) -> Faults:
     return faults
 
 
+_WORDS: Mapping[str, Callable[[Faults, int], Faults]] = {
+    "mute": lambda faults, _: replace(faults, mute=None),
+    "wrong-length": lambda faults, _: replace(faults, wrong_length=True),
+    "truncated-tlv": lambda faults, _: replace(faults, truncated_tlv=True),
+    "strict-le": lambda faults, _: replace(faults, strict_le=True),
+    "withdrawn@": lambda faults, number: replace(faults, withdrawn_after=number),
+    "stuck@": lambda faults, number: replace(faults, stuck_from=number),
+    "stuck": lambda faults, number: replace(faults, stuck_from=number),
+    "hiccup=": lambda faults, number: replace(faults, hiccups=number),
+    "mute=": lambda faults, number: replace(faults, mute=number),
+    "deselected=": lambda faults, number: replace(faults, deselected=number),
+    "slow=": lambda faults, number: replace(faults, slow=number / 1000),
+    "waking=": lambda faults, number: replace(faults, waking=number / 1000),
+    "late-le=": lambda faults, number: replace(faults, late_le=number / 1000),
+}
+
+
 def _with(faults: Faults, word: FaultWord) -> Faults:
-    match word.kind:
-        case "mute":
-            return replace(faults, mute=None)
-        case "mute=":
-            return replace(faults, mute=word.number)
-        case "waking=":
-            return replace(faults, waking=word.number / 1000)
-        case "late-le=":
-            return replace(faults, late_le=word.number / 1000)
-        case "deselected=":
-            return replace(faults, deselected=word.number)
-        case "strict-le":
-            return replace(faults, strict_le=True)
-        case "withdrawn@":
-            return replace(faults, withdrawn_after=word.number)
-        case "stuck" | "stuck@":
-            return replace(faults, stuck_from=word.number)
-        case "slow=":
-            return replace(faults, slow=word.number / 1000)
-        case "hiccup=":
-            return replace(faults, hiccups=word.number)
-        case "wrong-length":
-            return replace(faults, wrong_length=True)
-        case "truncated-tlv":
-            return replace(faults, truncated_tlv=True)
-        case _:
-            raise word.unknown
+    if (change := _WORDS.get(word.kind)) is None:
+        raise word.unknown
+    return change(faults, word.number)
 
 
 class FaultyCard:

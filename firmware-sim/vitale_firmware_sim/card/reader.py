@@ -236,8 +236,7 @@ class SimulatedReader:
             return
         self._presence.begin()
         self._emit(Progress(reader=self._reader.id, step="detected"))
-        medium = recognise(self._atr).medium
-        task = reading(self._presence.number, self._reader.id, self._atr, medium, simulated=True)
+        task = reading(self._presence.number, self._reader.id, lambda: self._atr, simulated=True)
         if self._atr:
             self._add(task)
         else:

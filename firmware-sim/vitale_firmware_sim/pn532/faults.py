@@ -12,11 +12,17 @@
 ``wrong-length``      the ATS claims to be longer than it is, and blocks are longer than the reader allows
 ``mute``              the reader answers nothing to its host
 ``garble=N``          every Nth frame from reader to host has a wrong checksum
+``preamble=N``        N zeros more before each frame from reader to host, as UM0701-02 §6.2.1.6 allows
+``stray=N``           every Nth frame from reader to host has a stray byte before it
+``slow-ack=MS``       commands are acknowledged after MS milliseconds
+``split=MS``          frames from reader to host come in pieces, MS milliseconds apart
+``twice=N``           every Nth acknowledgement is sent twice
 ====================  ============================================================================================
 
-Several are joined by commas: ``slow=20,tear@37``. ``mute`` and ``garble`` are of the reader, the others of the phone.
+Several are joined by commas: ``slow=20,tear@37``. From ``mute`` on they are of the reader, the others of the phone.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from vitale_firmware_sim.fault_words import FaultWord, fault_words
@@ -40,6 +46,11 @@ class NfcFaults:
         wrong_length: whether ATS and blocks have wrong lengths.
         mute: whether the reader answers nothing.
         garble_every: every how many frames to the host one is garbled; 0 for none.
+        preamble: how many zeros more come before each frame.
+        stray_every: every how many frames to the host a stray byte comes before one; 0 for none.
+        slow_ack: seconds before an acknowledgement.
+        split: seconds between the pieces of a frame; 0 for whole ones.
+        twice_every: every how many acknowledgements one is sent twice; 0 for none.
     """
 
     tear_after: int | None = None
@@ -53,14 +64,14 @@ class NfcFaults:
     wrong_length: bool = False
     mute: bool = False
     garble_every: int = 0
+    preamble: int = 0
+    stray_every: int = 0
+    slow_ack: float = 0.0
+    split: float = 0.0
+    twice_every: int = 0
 
 
 NO_FAULTS = NfcFaults()
-
-_FLAGS = {
-    word: word.replace("-", "_")
-    for word in ("collision", "endless-wtx", "endless-chaining", "short", "wrong-length", "mute")
-}
 
 
 def parse_nfc_faults(text: str) -> NfcFaults:
@@ -75,19 +86,27 @@ def parse_nfc_faults(text: str) -> NfcFaults:
     return faults
 
 
+_WORDS: Mapping[str, Callable[[NfcFaults, int], NfcFaults]] = {
+    "collision": lambda faults, _: replace(faults, collision=True),
+    "endless-wtx": lambda faults, _: replace(faults, endless_wtx=True),
+    "endless-chaining": lambda faults, _: replace(faults, endless_chaining=True),
+    "short": lambda faults, _: replace(faults, short=True),
+    "wrong-length": lambda faults, _: replace(faults, wrong_length=True),
+    "mute": lambda faults, _: replace(faults, mute=True),
+    "tear@": lambda faults, number: replace(faults, tear_after=number),
+    "noise=": lambda faults, number: replace(faults, noise_every=number),
+    "giant=": lambda faults, number: replace(faults, giant=number),
+    "garble=": lambda faults, number: replace(faults, garble_every=number),
+    "preamble=": lambda faults, number: replace(faults, preamble=number),
+    "stray=": lambda faults, number: replace(faults, stray_every=number),
+    "twice=": lambda faults, number: replace(faults, twice_every=number),
+    "slow=": lambda faults, number: replace(faults, slow=number / 1000),
+    "slow-ack=": lambda faults, number: replace(faults, slow_ack=number / 1000),
+    "split=": lambda faults, number: replace(faults, split=number / 1000),
+}
+
+
 def _with(faults: NfcFaults, word: FaultWord) -> NfcFaults:
-    if word.kind in _FLAGS:
-        return replace(faults, **{_FLAGS[word.kind]: True})
-    match word.kind:
-        case "tear@":
-            return replace(faults, tear_after=word.number)
-        case "noise=":
-            return replace(faults, noise_every=word.number)
-        case "slow=":
-            return replace(faults, slow=word.number / 1000)
-        case "giant=":
-            return replace(faults, giant=word.number)
-        case "garble=":
-            return replace(faults, garble_every=word.number)
-        case _:
-            raise word.unknown
+    if (change := _WORDS.get(word.kind)) is None:
+        raise word.unknown
+    return change(faults, word.number)

@@ -16,6 +16,9 @@ from vitale_firmware_sim.serial.line import Baud, SerialLine, Unplugged
 
 __all__ = ["Pn532Reader"]
 
+_PIECE = 7
+"""Bytes that come together where a frame is split."""
+
 _FROM_HOST, _FROM_CHIP = b"\xd4", b"\xd5"
 
 
@@ -29,7 +32,7 @@ class Pn532Reader(SerialDevice):
     Args:
         field: what lies on the reader; an empty field by default.
         baud: the speed of the wire in bits a second, "agreed" for what host and chip agree upon; None for at once.
-        faults: ``mute`` and ``garble_every``; the others belong to a target, see ``RfField.put``.
+        faults: those of a reader; the others belong to a target, see ``RfField.put``.
         link: where a symbolic link to the pseudo-terminal is made; nothing may be there yet. None for no link.
 
     Attributes:
@@ -96,6 +99,7 @@ class _Chip:
         self._firmware = Pn532Firmware(field, self._wait)
         self._answer = b""
         self._sent = 0
+        self._frames_sent = 0
 
     def run(self) -> None:
         try:
@@ -141,8 +145,11 @@ class _Chip:
         self._firmware.asleep = False
         if self._faults.mute:
             return
-        self._line.send(ACK)
         try:
+            self._pause(self._faults.slow_ack)
+            self._send(ACK)
+            if _is_nth(self._sent + 1, self._faults.twice_every):
+                self._send(ACK)
             frame = encode(Data(_FROM_CHIP + self._firmware.execute(command)))
         except SyntaxRefused:
             frame = ERROR
@@ -150,9 +157,30 @@ class _Chip:
             return
         self._answer = frame
         self._sent += 1
-        every = self._faults.garble_every
-        self._line.send(_garbled(frame) if every and self._sent % every == 0 else frame)
+        try:
+            self._send(_garbled(frame) if _is_nth(self._sent, self._faults.garble_every) else frame)
+        except _Aborted:
+            return
         self._count()
+
+    def _send(self, frame: bytes) -> None:
+        """Sends a frame as the faults have it."""
+        self._frames_sent += 1
+        stray = b"\x55" if _is_nth(self._frames_sent, self._faults.stray_every) else b""
+        data = bytes(self._faults.preamble) + stray + frame
+        size = _PIECE if self._faults.split else len(data)
+        for start in range(0, len(data), size):
+            if start:
+                self._pause(self._faults.split)
+            self._line.send(data[start : start + size])
+
+    def _pause(self, seconds: float) -> None:
+        if seconds:
+            self._wait(lambda: False, seconds)
+
+
+def _is_nth(count: int, every: int) -> bool:
+    return bool(every) and count % every == 0
 
 
 def _garbled(frame: bytes) -> bytes:

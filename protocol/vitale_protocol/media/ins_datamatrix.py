@@ -12,7 +12,9 @@ and not the last one::
                                                 S7 code lieu de naissance     5, INSEE
 
 Imagers that type like a keyboard often lose GS. That costs nothing: neither an OID nor a name has an S before a digit,
-so the next identifier is found without it. Nothing in the code is signed, anybody can print one (``code-clear-read``).
+so the next identifier is found without it. What they type in its place, or cut off, may cost a name: one that ends in
+digits instead of GS, and a code that ends within one, are refused; what is only unusual is warned of. Nothing in the
+code is signed, anybody can print one (``code-clear-read``).
 """
 
 import re
@@ -25,6 +27,8 @@ from vitale_protocol.media.display_text import calendar_day, shown_text
 from vitale_protocol.media.medium import (
     BIRTH_DATE_MISSING,
     BIRTH_DATE_NOT_CALENDAR,
+    CODE_INCOMPLETE,
+    IDENTITY_MISSING,
     NIR_MISSING,
     OID_UNUSUAL,
     TEXT_UNUSUAL,
@@ -55,9 +59,14 @@ _NAMES: Final = {
 }
 _FIXED: Final = {"S1": 15, "S5": 1, "S6": 10, "S7": 5}
 _VARIABLE: Final = {"S2": 20, "S3": 100, "S4": 100}
+_PERSONAL: Final = frozenset({"S3", "S4"})
+_TRAITS: Final = frozenset({"S1", "S5", "S6"})
+"""What every code has beside the names: without one of them, a code that ends with a name was cut within it."""
 
 # A later version may bring more fields: what is called S8 or S9 is read over, to the next identifier.
 _IDENTIFIER = re.compile(r"S[1-9]")
+# RNIV: letters, blanks, hyphens and apostrophes; some issuers print accents, or the full stop of an abbreviation.
+_NAME = re.compile(r"[^\W\d_]+(?:[ '’.-]+[^\W\d_]+)*\.?")
 _END = re.compile(r"\x1d|S[1-9]|\Z")
 # In UTF-8, what letters of French begin with; in Latin-1, Ã and Å, with which none of its names ends.
 _FRENCH_LEADS: Final = b"\xc3\xc5"
@@ -67,7 +76,11 @@ _MAX_BYTES = 1024
 
 @dataclass(frozen=True, slots=True, repr=False)
 class InsDatamatrix:
-    """The fields as they are printed; None where the code does not have one."""
+    """The fields as they are printed; None where the code does not have one.
+
+    Attributes:
+        may_be_cut: whether what is last has no end of its own, or is shorter than it is printed.
+    """
 
     matricule: str | None = None
     oid: str | None = None
@@ -76,6 +89,7 @@ class InsDatamatrix:
     sexe: str | None = None
     date_naissance: str | None = None
     code_lieu_naissance: str | None = None
+    may_be_cut: bool = False
 
     __repr__ = concealed
 
@@ -94,25 +108,40 @@ def parse(code: bytes) -> InsDatamatrix:
     """Reads the fields; separators that an imager dropped, or typed as text, are no obstacle.
 
     Raises:
-        PayloadInvalid: this is no INS Datamatrix, or one of another version; the variant is ``ins-format``.
+        PayloadInvalid: this is no INS Datamatrix, or one of another version; the variant is ``ins-format``. Or a part
+            of one: the variant is ``incomplete`` where it ends within a name, ``garbled`` where a name ends in digits.
     """
     if len(code) > _MAX_BYTES or not code.startswith(HEADER):
         raise _invalid("the header is not that of an INS Datamatrix of version 01")
     content = separators.without_torn_end(separators.restored(code[len(HEADER) :]))
     text = content.decode("utf-8", "surrogateescape").rstrip("\r\n\t \x1d\x04")
     fields: dict[str, str] = {}
-    at = 0
+    at, identifier = 0, ""
     while at < len(text):
         identifier = text[at : at + 2]
         if not _IDENTIFIER.fullmatch(identifier) or identifier in fields:
             raise _invalid("a field does not begin with an identifier, or is there twice")
         end = _end(text, at + 2, identifier)
-        value = text[at + 2 : end].encode("utf-8", "surrogateescape")
-        fields[identifier] = _decoded(value, last=end == len(text)).strip()
-        at = end + (text[end : end + 1] == "\x1d")
+        fields[identifier] = text[at + 2 : end].strip()
+        closed = text[end : end + 1] == "\x1d"
+        if identifier in _PERSONAL and not closed and fields[identifier][-1:].isdigit():
+            # A separator that was typed as its number, as Alt+029 is where nobody takes it for a key.
+            raise PayloadInvalid("a name ends in digits", variant="garbled", data={"medium": "ins-datamatrix"})
+        at = end + closed
     if not fields.keys() & {"S1", "S3", "S4"}:
         raise _invalid("no field of a person")
-    return InsDatamatrix(**{member: fields[name] for name, member in _NAMES.items() if fields.get(name)})
+    may_be_cut = _may_be_cut(identifier, fields.get(identifier, ""))
+    if may_be_cut and identifier in _PERSONAL and not fields.keys() >= _TRAITS:
+        raise PayloadInvalid("the code ends within a name", variant="incomplete", data={"medium": "ins-datamatrix"})
+    members = {member: fields[name] for name, member in _NAMES.items() if fields.get(name)}
+    return InsDatamatrix(**members, may_be_cut=may_be_cut)
+
+
+def _may_be_cut(last: str, value: str) -> bool:
+    """Whether the last field may have gone on: a name that was not closed, another value that is too short."""
+    if last in _PERSONAL:
+        return len(value) < _VARIABLE[last]
+    return len(value) < _FIXED.get(last, 0)
 
 
 def interpret(evidence: Evidence, *, simulated: bool) -> Reading:
@@ -128,6 +157,12 @@ def interpret(evidence: Evidence, *, simulated: bool) -> Reading:
     code = parse(evidence.get("code", b""))
     warnings: list[str] = []
     person = _person(code, warnings)
+    if code.nom is None or code.prenoms is None:
+        warnings.append(IDENTITY_MISSING)
+    if code.may_be_cut:
+        warnings.append(CODE_INCOMPLETE)
+    if not all(_NAME.fullmatch(name) for name in (code.nom, code.prenoms) if name is not None):
+        warnings.append(TEXT_UNUSUAL)
     origin = _ORIGINS.get(code.oid or "")
     if origin is None:
         warnings.append(OID_UNUSUAL)

@@ -11,6 +11,7 @@ from vitale_protocol.records import Reading
 __all__ = [
     "BIRTH_DATE_MISSING",
     "BIRTH_DATE_NOT_CALENDAR",
+    "CODE_INCOMPLETE",
     "IDENTITY_MISSING",
     "NAMES_AND_NIRS_DIFFER",
     "NIR_KEY_MISMATCH",
@@ -48,6 +49,7 @@ SEAL_CERTIFICATE_DATES = "seal_certificate_dates"
 SEAL_NOT_VERIFIED = "seal_not_verified"
 SEAL_SIGNER_UNKNOWN = "seal_signer_unknown"
 TEXT_TRUNCATED = "text_truncated"
+CODE_INCOMPLETE = "code_incomplete"
 
 WARNINGS: tuple[str, ...] = (
     NIR_KEY_MISMATCH,
@@ -63,6 +65,7 @@ WARNINGS: tuple[str, ...] = (
     SEAL_NOT_VERIFIED,
     SEAL_SIGNER_UNKNOWN,
     TEXT_TRUNCATED,
+    CODE_INCOMPLETE,
 )
 """Every warning that a module of this package gives; the catalogue has a text for each."""
 

@@ -121,6 +121,29 @@ def test_every_kind_of_phone_is_read(desk: Desk, sak: int, ats: AtsVariant, uid:
     assert desk.steps() == [("detected", "apcv-nfc"), ("reading", "apcv-nfc")]
 
 
+@pytest.mark.parametrize(
+    "faults",
+    [
+        "preamble=1",
+        "preamble=12",
+        "stray=1",
+        "stray=3",
+        "slow-ack=120",
+        "split=30",
+        "twice=1",
+        "preamble=1,stray=2,split=5",
+    ],
+)
+def test_every_kind_of_line_is_understood(make_desk: MakeDesk, faults: str) -> None:
+    desk = make_desk(faults=faults, watch=0.02, settle=0.05)
+    reader = desk.inbox.wait(ReaderAdded).reader
+    assert (reader.state, reader.error) == ("empty", None)
+    desk.arm()
+    desk.tap()
+    assert desk.inbox.wait(Presented).evidence["string"] == STRING
+    assert all(report.state == "ok" for report in desk.inbox.reports if isinstance(report, Health))
+
+
 def test_an_answer_in_pieces_is_put_together(desk: Desk) -> None:
     desk.arm()
     desk.tap(PhoneCard(lambda: STRING, block=17))
@@ -312,7 +335,18 @@ def test_a_reader_that_is_not_armed_is_sent_nothing(desk: Desk) -> None:
 # ── phones as they should not be ─────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("faults", ["endless-chaining", "giant=60000", "short", "giant=9000"])
+@pytest.mark.parametrize("faults", ["giant=60000", "giant=9000"])
+def test_what_answers_its_selection_with_anything_is_unknown(desk: Desk, faults: str) -> None:
+    desk.arm()
+    desk.tap(faults=faults)
+    desk.inbox.wait(ReaderChanged, lambda report: report.reader.medium == "unknown-card")
+    assert desk.inbox.outcomes() == []
+    desk.take()
+    desk.tap()
+    desk.inbox.wait(Presented)
+
+
+@pytest.mark.parametrize("faults", ["endless-chaining", "short"])
 def test_a_hostile_phone_is_bounded_and_said_once(desk: Desk, faults: str) -> None:
     desk.arm()
     began = time.monotonic()

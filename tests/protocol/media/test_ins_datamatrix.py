@@ -79,20 +79,20 @@ def test_what_imagers_make_of_separators(vector: dict[str, Any], written: bytes,
 
 @pytest.mark.parametrize(("oid", "origin"), [(OID_NIR, "unknown"), (OID_TEST, "test"), (OID_DEMO, "demo")])
 def test_the_origin_is_that_of_the_oid(oid: str, origin: str) -> None:
-    code = InsDatamatrix(matricule="277010115400329", oid=oid, nom="D'ESSAI").encode()
+    code = InsDatamatrix(matricule="277010115400329", oid=oid, nom="D'ESSAI", sexe="F").encode()
 
     assert interpret("ins-datamatrix", {"code": code}, simulated=False).origin == origin
     assert interpret("ins-datamatrix", {"code": code}, simulated=True).origin == "simulated"
 
 
 def test_nothing_vouches_for_the_number() -> None:
-    code = InsDatamatrix(matricule="277010115400329", oid=OID_NIR, nom="D'ESSAI").encode()
+    code = InsDatamatrix(matricule="277010115400329", oid=OID_NIR, nom="D'ESSAI", sexe="F").encode()
 
     assert "nir_certifie" not in person(code)
 
 
 def test_accents_in_latin_1() -> None:
-    assert person(HEADER + "S4MÜLLER\x1dS3ÉLODIE".encode("latin-1"))["prenom"] == "ÉLODIE"
+    assert person(HEADER + "S4MÜLLER\x1dS3ÉLODIE\x1dS5F".encode("latin-1"))["prenom"] == "ÉLODIE"
 
 
 @pytest.mark.parametrize("evidence", [{}, {"string": b"x"}, {"code": b""}, {"code": HEADER + b"S4" + b"A" * 2000}])
@@ -189,32 +189,81 @@ def test_the_last_value_has_no_separator() -> None:
     assert InsDatamatrix(matricule="277010115400329", nom="GARCIA").encode() == HEADER + b"S1277010115400329S4GARCIA"
 
 
-class TestCut:
-    """A code that was cut says less, and nothing else: what is left of a separator or of a letter is no name's."""
+def outcome(code: bytes) -> tuple[tuple[str | None, str | None], tuple[str, ...]] | None:
+    """The names that a code gives, and the warnings; None where it is refused."""
+    try:
+        reading = interpret("ins-datamatrix", {"code": code}, simulated=False)
+    except PayloadInvalid:
+        return None
+    (who,) = reading.record.beneficiaires or ()
+    return (who.nom_patronymique, who.prenom), reading.warnings
 
-    @pytest.mark.parametrize("separator", ["\x1d", "<GS>", "^]", "\\x1d", "\\u001D", "␝"])
-    @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-    def test_at_any_place(self, separator: str, encoding: str) -> None:
-        if separator == "␝" and encoding == "latin-1":
-            encoding = "utf-8"
-        fields = f"S3ÉLODIE MAË{separator}S4D'ÉTÉ{separator}S5FS621-01-1977"
-        code = HEADER + fields.encode(encoding)
-        whole = parse(code)
-        assert (whole.prenoms, whole.nom) == ("ÉLODIE MAË", "D'ÉTÉ")
 
-        for end in range(len(HEADER), len(code)):
-            with contextlib.suppress(PayloadInvalid):
-                part = parse(code[:end])
-                assert "ÉLODIE MAË".startswith(part.prenoms or "")
-                assert "D'ÉTÉ".startswith(part.nom or "")
+CLAIRE = InsDatamatrix(
+    matricule="285071399032107",
+    oid=OID_NIR,
+    prenoms="CLAIRE",
+    nom="EXEMPLE MARCHAND",
+    sexe="F",
+    date_naissance="14-07-1985",
+    code_lieu_naissance="99330",
+)
 
-    def test_a_name_in_latin_1_keeps_its_last_letter(self) -> None:
-        assert parse(HEADER + "S4ANDRÉ".encode("latin-1")).nom == "ANDRÉ"
 
-    def test_a_name_that_another_field_follows_was_not_cut(self) -> None:
-        assert parse(HEADER + b"S3\xc3\x1dS4D'ESSAI").prenoms == "Ã"
+def shuffled(code: InsDatamatrix, order: list[str]) -> bytes:
+    """The code with its fields in another order, each that is variable closed by GS but the last."""
+    values = {"S1": code.matricule, "S2": code.oid, "S3": code.prenoms, "S4": code.nom, "S5": code.sexe}
+    values |= {"S6": code.date_naissance, "S7": code.code_lieu_naissance}
+    ends = {"S3": "\x1d", "S4": "\x1d", "S2": "\x1d" if len(code.oid or "") < 20 else ""}
+    text = "".join(f"{name}{values[name]}{ends.get(name, '')}" for name in order)
+    return HEADER + text.removesuffix("\x1d").encode()
 
-    def test_a_byte_spoilt_in_one_field_changes_no_other(self) -> None:
-        code = HEADER + "S3ÉLODIE\x1dS4D'ÉTÉ\x1dS5FS621-01-197".encode() + b"\xccS799999"
-        read = parse(code)
-        assert (read.prenoms, read.nom, read.date_naissance) == ("ÉLODIE", "D'ÉTÉ", "21-01-197Ì")
+
+ORDERS = st.permutations(["S1", "S2", "S3", "S4", "S5", "S6", "S7"])
+
+
+@given(st.just(CLAIRE) | CODES, ORDERS, st.data())
+def test_a_code_cut_anywhere_gives_no_other_name_without_a_warning(
+    code: InsDatamatrix, order: list[str], data: st.DataObject
+) -> None:
+    whole = shuffled(code, order)
+    found = outcome(whole[: data.draw(st.integers(len(HEADER), len(whole) - 1))])
+    assert found is None or found[0] == (code.nom, code.prenoms) or found[1]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["029", "29", "1d", "%1d", "#", "|", "~", "$", "?", "\\", "_", ";", "*", "-", "'", "\x1f", "é]", "]", "€", "'029"],
+)
+def test_a_separator_typed_as_something_else_gives_no_other_name_without_a_warning(typed: str) -> None:
+    found = outcome(CLAIRE.encode().replace(separators.GS, typed.encode()))
+    assert found is None or found[0] == (CLAIRE.nom, CLAIRE.prenoms) or found[1]
+
+
+@given(CODES, st.text(string.digits + string.punctuation + "\x1c\x1e\x1f€£§", min_size=1, max_size=6))
+def test_any_signs_for_a_separator_give_no_other_name_without_a_warning(code: InsDatamatrix, typed: str) -> None:
+    found = outcome(code.encode().replace(separators.GS, typed.encode()))
+    assert found is None or found[0] == (code.nom, code.prenoms) or found[1]
+
+
+def test_a_code_that_ends_within_a_name_is_refused_as_incomplete() -> None:
+    whole = CLAIRE.encode()
+    for end in range(whole.index(b"S3CLAIRE") + 2, whole.index(b"S5F")):
+        with pytest.raises(PayloadInvalid) as refused:
+            parse(whole[:end])
+        assert refused.value.variant == ("ins-format" if whole[:end].endswith(b"\x1dS") else "incomplete")
+
+
+def test_a_name_with_digits_is_refused_as_garbled() -> None:
+    with pytest.raises(PayloadInvalid) as refused:
+        parse(CLAIRE.encode().replace(separators.GS, b"029"))
+    assert refused.value.variant == "garbled"
+
+
+def test_a_whole_code_whose_name_comes_last_is_read_with_a_warning() -> None:
+    names, warnings = outcome(shuffled(CLAIRE, ["S1", "S2", "S5", "S6", "S7", "S3", "S4"])) or ((None, None), ())
+    assert (names, warnings) == (("EXEMPLE MARCHAND", "CLAIRE"), ("code_incomplete",))
+
+
+def test_a_whole_code_is_read_without_a_warning() -> None:
+    assert outcome(CLAIRE.encode()) == (("EXEMPLE MARCHAND", "CLAIRE"), ())

@@ -59,9 +59,9 @@ BREATH = 1.0
     metavar=t("PANNES", "FAULTS"),
     help=t(
         "tear@N, noise=N, collision, slow=MS, endless-wtx, endless-chaining, giant=N, short, wrong-length, mute, "
-        "garble=N ; séparées par des virgules.",
+        "garble=N, preamble=N, stray=N, slow-ack=MS, split=MS, twice=N ; séparées par des virgules.",
         "tear@N, noise=N, collision, slow=MS, endless-wtx, endless-chaining, giant=N, short, wrong-length, mute, "
-        "garble=N; separated by commas.",
+        "garble=N, preamble=N, stray=N, slow-ack=MS, split=MS, twice=N; separated by commas.",
     ),
 )
 @as_json
