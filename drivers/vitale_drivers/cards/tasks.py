@@ -10,18 +10,47 @@ from typing import Protocol
 from vitale_drivers.base import Failed, Presented, Report, Transmit, Transmitted
 from vitale_drivers.cards.channel import Channel
 from vitale_protocol.apdu import Response, status_name
-from vitale_protocol.errors import CardError, MediumMute, MediumRemoved, MediumUnreadable, VitaleError
+from vitale_protocol.errors import (
+    CardError,
+    MediumMute,
+    MediumRemoved,
+    MediumUnreadable,
+    MediumUnsupported,
+    VitaleError,
+)
 from vitale_protocol.events import LeaseWhy
 from vitale_protocol.media import apcv, reading_script, recognise
 from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
 
-__all__ = ["LOCKED", "PHONE", "TORN", "HeldLease", "Task", "is_locked", "phone_reading", "reading", "transmission"]
+__all__ = [
+    "LOCKED",
+    "NOT_HERE",
+    "NO_PHONE",
+    "PHONE",
+    "SILENT",
+    "TORN",
+    "HeldLease",
+    "Task",
+    "is_locked",
+    "phone_reading",
+    "reading",
+    "transmission",
+]
 
 PHONE = "apcv-nfc"
 
 TORN = Problem(MediumRemoved.reason, "phone")
 """Of a ``retry``: the phone left before it was read."""
+
+SILENT = Problem(MediumUnreadable.reason, "phone-silent")
+"""Of a ``retry``: the phone lies there and answers nothing, or breaks off again and again."""
+
+NOT_HERE = Problem(MediumUnsupported.reason, "contactless")
+"""Of a ``retry``: what lies there has no application of a profile, or not yet: it may be opened while it lies there."""
+
+NO_PHONE = Problem(MediumUnsupported.reason, "no-phone")
+"""Of a ``retry``: what lies there speaks no ISO/IEC 14443-4, and so has no applications: a badge, a tag."""
 
 LOCKED = Problem(MediumUnreadable.reason, "phone-locked")
 """Of a ``retry``: the phone is locked."""

@@ -6,7 +6,9 @@ Rules, beside those of ``base``:
 - A phone that leaves before it was read was not presented: that is told (``retry``), and its next tap is a new one.
 - A phone that was read and drops out for less than ``settle`` has not left; phones do this when they are shifted.
 - Of several phones none is read.
-- A phone that is locked is tried again for as long as it stays.
+- A phone that is locked, silent, or without the application is tried again every half second for as long as it stays.
+- What keeps it from being read is one state of its presence, told once each time that it changes.
+- One that breaks off again and again is tried after growing pauses, and given up after ``TRIES``.
 - What has no application of a profile is ``unknown-card``, as a stranger's card is in a slot.
 """
 
@@ -18,7 +20,7 @@ import msgspec
 
 from vitale_drivers.base import Emit, Failed, Presented, Progress, ReaderChanged, Report
 from vitale_drivers.cards.channel import Channel
-from vitale_drivers.cards.tasks import LOCKED, PHONE, TORN, Task, is_locked, phone_reading
+from vitale_drivers.cards.tasks import LOCKED, NO_PHONE, NOT_HERE, PHONE, SILENT, TORN, Task, is_locked, phone_reading
 from vitale_drivers.nfc.settings import NfcSettings
 from vitale_drivers.nfc.transport import NfcTarget, ReaderTransport
 from vitale_drivers.readers.presence import Presence
@@ -34,11 +36,20 @@ from vitale_protocol.events import Reader, Step
 from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
 
-__all__ = ["MEDIUM", "SEVERAL", "NfcField"]
+__all__ = ["MEDIUM", "PAUSES", "SEVERAL", "SILENT_TRIES", "TRIES", "Field"]
 
 MEDIUM = PHONE
 
 SEVERAL = Problem(AmbiguousMedium.reason, "phones")
+
+PAUSES = (0.0, 0.1, 0.2, 0.5)
+"""Seconds before a phone that broke off is tried again; the last from then on."""
+
+TRIES = 8
+"""Of a phone that breaks off or is silent, and stays: then it cannot be read, and that is the outcome."""
+
+SILENT_TRIES = 3
+"""Of a phone that lets the limit of an exchange pass: each takes seconds."""
 
 _MEDIA = frozenset({MEDIUM})
 _WHILE_SEVERAL = 5
@@ -69,7 +80,11 @@ class NfcField:
         self._target: NfcTarget | None = None
         self._known: NfcTarget | None = None
         self._answered = False
-        self._locked = False
+        self._trying = False
+        self._state: Problem | None = None
+        self._failures = 0
+        self._torn: Target | None = None
+        self._torn_at = 0.0
         self._several = False
         self._lost_at: float | None = None
         self._unwanted_since: float | None = None
@@ -112,7 +127,9 @@ class NfcField:
 
     def _seek(self) -> float:
         began = self._clock()
-        targets = self._transport.find()
+        if (rest := self._torn_at + self._patience() - began) > 0:
+            return rest
+        targets = self._link.find()
         pause = max(0.0, self._settings.poll - (self._clock() - began))
         if len(targets) > 1:
             return self._ambiguous()
@@ -120,6 +137,8 @@ class NfcField:
         if self._lost_at is not None and not self._is_back(targets, self._lost_at):
             return pause
         if not targets:
+            if self._torn is not None and self._clock() - self._torn_at >= self._settings.settle:
+                self._forgive()
             return pause
         if self._target is None:
             self._arrive(targets[0])
@@ -143,18 +162,30 @@ class NfcField:
         self._end()
         return True
 
-    def _arrive(self, target: NfcTarget) -> None:
+    def _arrive(self, target: Target) -> None:
+        if self._torn is not None and not target.may_be(self._torn):
+            self._forgive()
         self._target = self._known = target
         self._watched_at = self._clock()
         if target.iso_dep:
             self._presence.came(MEDIUM)
         else:
-            self._is_stranger()
+            self._is_stranger(NO_PHONE)
 
-    def _is_stranger(self) -> None:
+    def _is_stranger(self, state: Problem) -> None:
         self._presence.came("unknown-card")
         self._answered = True
+        self._trying = state is NOT_HERE
+        self._is(state)
         self._show(medium="unknown-card")
+
+    def _patience(self) -> float:
+        """Seconds of rest for what broke off, by how often it did."""
+        return PAUSES[min(self._failures, len(PAUSES)) - 1] if self._failures else 0.0
+
+    def _forgive(self) -> None:
+        """What broke off has left, or was read, or is another now: all begins anew."""
+        self._torn, self._torn_at, self._failures, self._state = None, 0.0, 0, None
 
     # ── something is there ──
 
@@ -164,10 +195,12 @@ class NfcField:
             self._unwanted_since = None
         if self._presence.due(time.monotonic()):
             self._presence.begin()
-            self._report_step("detected")
+            if not self._failures:
+                self._tell("detected")
+                self._tell("reading")
             self._read(now)
             return 0.0
-        if self._locked and wanted and now - self._tried_at >= self._settings.unlock:
+        if self._trying and wanted and now - self._tried_at >= self._settings.unlock:
             self._read(now)
             return 0.0
         if not wanted and self._may_rest(now):
@@ -197,17 +230,14 @@ class NfcField:
 
     def _read(self, now: float) -> None:
         self._tried_at = now
-        if not self._locked:
-            self._report_step("reading")
         task = phone_reading(self._presence.number, self._reader.id, self._profiles, simulated=self._reader.simulated)
         end = now + self._settings.reading_limit
         try:
             report = task.run(Channel(lambda apdu: self._transmit(apdu, end)))
-        except MediumRemoved:
-            self._torn()
+        except MediumRemoved as error:
+            self._broke_off(task, error)
         except MediumUnsupported:
-            self._locked = False
-            self._is_stranger()
+            self._is_stranger(NOT_HERE)
         except MediumUnreadable as error:
             self._unreadable(task, error)
         except ReaderError as error:
@@ -222,21 +252,46 @@ class NfcField:
             raise MediumUnreadable("the reading takes longer than it may", variant=MEDIUM)
         return self._transport.transmit(apdu, min(rest, self._settings.exchange_limit))
 
-    def _torn(self) -> None:
-        self._report_step("retry", TORN)
-        self._transport.quiet()
+    def _broke_off(self, task: Task, error: MediumRemoved) -> None:
+        """It left, or so it seems: one that is back at once, time and again, lies there and does not answer."""
+        self._failures += 1
+        self._torn, self._torn_at = self._target, self._clock()
+        if self._failures >= TRIES:
+            self._answer(task.failed(MediumUnreadable(error.detail, variant="phone-silent")))
+            return
+        self._is(TORN if self._failures == 1 else SILENT)
+        state = self._state
+        self._link.quiet()
         self._end()
+        self._state = state
 
     def _unreadable(self, task: Task, error: MediumUnreadable) -> None:
-        if not is_locked(error):
-            self._answer(task.failed(error))
-        elif not self._locked:
-            self._locked = True
-            self._report_step("retry", LOCKED)
+        if is_locked(error):
+            self._may_be_tried(LOCKED)
+        elif error.variant == SILENT.variant and self._failures + 1 < SILENT_TRIES:
+            self._failures += 1
+            self._may_be_tried(SILENT)
+        else:
+            # What the link says is said of a phone, not of a card.
+            self._answer(task.failed(error if error.variant else MediumUnreadable(error.detail, variant=MEDIUM)))
+
+    def _is_phone(self) -> None:
+        """What lies there is a phone after all, whatever it seemed before; its reading has begun."""
+        self._presence.media = _MEDIA
+        self._presence.begin()
+
+    def _may_be_tried(self, state: Problem) -> None:
+        """It stays, and may become readable: it is a phone that is not answered yet."""
+        self._trying, self._answered = True, False
+        self._is_phone()
+        self._is(state)
+        self._show(medium=None)
 
     def _answer(self, report: Report) -> None:
         """Ends the reading with its outcome; the reader is shown first, since an outcome is one of what lies there."""
-        self._answered, self._locked = True, False
+        self._answered, self._trying = True, False
+        self._forgive()
+        self._is_phone()
         match report:
             case Presented():
                 self._show(medium=MEDIUM)
@@ -266,11 +321,18 @@ class NfcField:
 
     def _forget(self) -> None:
         self._target = self._known = None
-        self._answered = self._locked = False
+        self._answered = self._trying = False
+        self._state = None
         self._lost_at = self._unwanted_since = None
         self._presence.left()
 
-    def _report_step(self, step: Step, problem: Problem | None = None) -> None:
+    def _is(self, state: Problem) -> None:
+        """What keeps it from being read is this; told if it was another before."""
+        if state != self._state:
+            self._state = state
+            self._tell("retry", state)
+
+    def _tell(self, step: Step, problem: Problem | None = None) -> None:
         medium = MEDIUM if problem is None else ""
         self._emit(Progress(reader=self._reader.id, step=step, problem=problem, medium=medium))
 

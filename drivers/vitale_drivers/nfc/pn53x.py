@@ -158,7 +158,9 @@ class Pn53xTransport(ReaderTransport):
         except OSError as error:
             self._answers_or_raise()
             if error.errno == errno.ETIMEDOUT:
-                raise MediumUnreadable("the phone keeps the reader waiting beyond the limit") from error
+                raise MediumUnreadable(
+                    "the phone keeps the reader waiting beyond the limit", variant="phone-silent"
+                ) from error
             raise MediumRemoved("the connection with the phone was disturbed") from error
         except CHIP_FAULTS as error:
             self._answers_or_raise()
@@ -198,13 +200,14 @@ def _type_a(listed: bytes) -> tuple[NfcTarget, ...]:
     for _ in range(listed[0] if listed else 0):
         if len(rest) < 5 or len(rest) < 5 + rest[4]:
             break
-        sak, uid = rest[3], rest[5 : 5 + rest[4]]
+        sak, uid, traits = rest[3], rest[5 : 5 + rest[4]], rest[1:4]
         rest = rest[5 + len(uid) :]
         iso_dep = bool(sak & _ISO_DEP)
         if iso_dep and rest:
             # An ATS may be its length alone; one that claims to be of no length is taken for that.
-            rest = rest[max(1, rest[0]) :]
-        found.append(NfcTarget(uid, iso_dep))
+            ats, rest = rest[: max(1, rest[0])], rest[max(1, rest[0]) :]
+            traits += ats
+        found.append(Target(uid, iso_dep, traits))
     return tuple(found)
 
 

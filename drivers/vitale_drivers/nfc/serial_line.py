@@ -13,10 +13,10 @@ from nfc.clf import transport
 
 __all__ = ["GAP", "PATIENCE", "FrameBuffer", "SynchronisedTTY"]
 
-PATIENCE: Final = 0.4
+PATIENCE: Final = 1.0
 """Seconds that any answer is waited for at least: nfcpy waits 0.1 for an ACK, and adapters were seen to take longer."""
 
-GAP: Final = 0.2
+GAP: Final = 0.5
 """Seconds between two pieces of one frame."""
 
 _ACK = bytes.fromhex("0000FF00FF00")

@@ -22,14 +22,16 @@ class NfcTarget:
     Attributes:
         uid: its identifier (PUPI of type B).
         iso_dep: whether it speaks ISO/IEC 14443-4, and so takes APDUs.
+        traits: what it says of itself that stays: SENS_RES, SEL_RES and ATS of type A.
     """
 
     uid: bytes
     iso_dep: bool
+    traits: bytes = b""
 
-    def may_be(self, other: "NfcTarget") -> bool:
-        """True if both may be the same thing: phones have another UID each time (ISO/IEC 14443-3 §6.5.4: 08 first)."""
-        return self.uid == other.uid or (self.random and other.random)
+    def may_be(self, other: "Target") -> bool:
+        """Whether both may be the same thing: phones have another UID each time (ISO/IEC 14443-3 §6.5.4: 08 first)."""
+        return self.traits == other.traits and (self.uid == other.uid or (self.random and other.random))
 
     @property
     def random(self) -> bool:

@@ -181,7 +181,7 @@ class PcscLibrary:
         code, handle = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
         if code != scard.SCARD_S_SUCCESS:
             # Whatever the code: without a context there is nothing but to try again.
-            raise ReaderUnavailable(f"SCardEstablishContext: {_name(code)}", variant="pcsc")
+            raise _unavailable("SCardEstablishContext", code)
         return _Context(handle)
 
 
@@ -294,8 +294,20 @@ def _check(call: str, code: int, *, otherwise: type[VitaleError] = ExchangeFaile
     A context that fails at watching is of no use, whatever the code: pcsc-lite answered "access denied" when the
     service was killed.
     """
-    if code != scard.SCARD_S_SUCCESS:
-        raise _ERRORS.get(code & 0xFFFFFFFF, otherwise)(f"{call}: {_name(code)}")
+    if code == scard.SCARD_S_SUCCESS:
+        return
+    error = _ERRORS.get(code & 0xFFFFFFFF, otherwise)
+    raise _unavailable(call, code) if error is ReaderUnavailable else error(f"{call}: {_name(code)}")
+
+
+def _unavailable(call: str, code: int) -> ReaderUnavailable:
+    """Why the service cannot be used: it refuses this user, or was stopped, or is not there."""
+    detail, number = f"{call}: {_name(code)}", code & 0xFFFFFFFF
+    if number == scard.SCARD_W_SECURITY_VIOLATION & 0xFFFFFFFF:
+        return ReaderUnavailable(detail, variant="pcsc-refused")
+    if number == scard.SCARD_E_SERVICE_STOPPED & 0xFFFFFFFF:
+        return ReaderUnavailable(detail, variant="pcsc-stopped")
+    return ReaderUnavailable(detail, variant="pcsc")
 
 
 def _name(code: int) -> str:

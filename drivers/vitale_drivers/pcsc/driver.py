@@ -5,6 +5,7 @@ The parts are put together here; each documents its own rules. ``monitor`` watch
 is a reader's state in PC/SC, and ``contactless`` detects phones. Only ``api`` calls the binding.
 """
 
+import logging
 import threading
 import time
 from dataclasses import replace
@@ -40,6 +41,8 @@ from vitale_protocol.problems import Problem
 
 __all__ = ["PcscDriver"]
 
+logger = logging.getLogger(__name__)
+
 CLOSE_LIMIT = 2.0
 """Seconds to end the threads in; one that is inside PC/SC cannot be ended, and goes with the process."""
 
@@ -68,6 +71,7 @@ class PcscDriver(Driver):
         self._slots: dict[str, PcscSlot] = {}
         self._ids = StableIds()
         self._well = True
+        self._trouble = ""
         self._emit_to: Emit | None = None
         self._monitor = Monitor(self._pcsc, self)
 
@@ -139,13 +143,15 @@ class PcscDriver(Driver):
     def service_up(self) -> None:
         """Reports that the service answers."""
         if not self._well:
-            self._well = True
+            self._well, self._trouble = True, ""
+            logger.info("the PC/SC service is back")
             self._emit(Health(state="ok"))
 
     def service_down(self, error: ReaderUnavailable) -> None:
-        """Reports that the service does not answer."""
-        if self._well:
-            self._well = False
+        """The service does not answer."""
+        if self._well or self._trouble != error.variant:
+            self._well, self._trouble = False, error.variant
+            logger.info("the PC/SC service cannot be used: %s", error.detail)
             self._emit(Health(state="degraded", problem=Problem.of(error)))
 
     def plugged(self, context: PcscContext, state: ReaderState) -> None:
@@ -163,13 +169,15 @@ class PcscDriver(Driver):
             state="empty",
             simulated=is_simulated(name.full),
         )
-        slot = PcscSlot(state.name, reader, self._settings, self._pcsc, self._emit, self._monitor.look, self._profiles)
+        logger.info("reader found: %s", name.full)
+        slot = Slot(state.name, reader, self._settings, self._pcsc, self._emit, self._monitor.look, self._profiles)
         with self._lock:  # to the end: an order to arm that comes now must not be overtaken by the one before it
             self._slots[state.name] = slot
             slot.start(state, self._armed)
 
     def unplugged(self, name: str, error: VitaleError) -> None:
-        """Removes a reader that was unplugged."""
+        """A reader went."""
+        logger.info("reader lost: %s", name)
         with self._lock:
             slot = self._slots.pop(name)
         self._ids.release(name)

@@ -14,10 +14,13 @@ from vitale_drivers.pcsc.api import PNP, Pcsc, PcscContext
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
 
-__all__ = ["MAX_WATCHED", "RELIST", "RETRY", "Monitor", "Watcher"]
+__all__ = ["MAX_WATCHED", "RELIST", "RETRY", "RETRY_REFUSED", "Monitor", "Watcher"]
 
 RETRY = 0.5
 """Seconds: a service that came back is found within them, a quarter of the two seconds promised for all of it."""
+
+RETRY_REFUSED = 10.0
+"""Seconds at most between two attempts while the service refuses this user: each leaves a line in the journal."""
 
 RELIST = 1.0
 
@@ -85,6 +88,7 @@ class Monitor:
             waited += BREATH
 
     def _run(self) -> None:
+        refused = RETRY
         while not self._closing.is_set():
             try:
                 self._session()
@@ -92,7 +96,8 @@ class Monitor:
                 self._watcher.service_down(error)
                 for name in tuple(self._states):
                     self._forget(name, error)
-                self._closing.wait(RETRY)
+                refused = min(2 * refused, RETRY_REFUSED) if error.variant == "pcsc-refused" else RETRY
+                self._closing.wait(refused)
 
     def _session(self) -> None:
         """One life of the service. The context of a service that went says that it is valid, and is not."""

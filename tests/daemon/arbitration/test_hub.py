@@ -194,6 +194,33 @@ def test_a_strange_card_is_told_to_who_waits(hub: Hub) -> None:
     assert len(hub.waiting) == 1
 
 
+STRANGERS = pytest.mark.parametrize(("medium", "variant"), [("unknown-card", ""), ("cps-card", "cps-card")])
+
+
+@STRANGERS
+@pytest.mark.parametrize("before", [True, False])
+def test_a_card_that_is_no_patients_is_told_at_once_where_it_takes_the_only_place(
+    hub: Hub, medium: str, variant: str, before: bool
+) -> None:
+    wanted = ask(1, media=PATIENT_MEDIA)
+    if before:
+        hub.reader_changed(present("a", medium), 0.0)
+        actions = hub.ask(wanted, 1.0)
+    else:
+        hub.ask(wanted, 0.0)
+        actions = hub.reader_changed(present("a", medium), 1.0)
+    told = [one for one in of(NotifyProgress, actions) if one != NotifyProgress(wanted, "armed")]
+    assert told == [NotifyProgress(wanted, "remove_card", "a", Problem("medium_unsupported", variant))]
+
+
+@STRANGERS
+def test_a_card_that_lies_in_a_slot_of_its_own_is_not_told_of(hub: Hub, medium: str, variant: str) -> None:
+    hub.reader_added(present("b", medium), 0.0)
+    wanted = ask(1, media=PATIENT_MEDIA)
+    assert variant in {"", medium}
+    assert of(NotifyProgress, hub.ask(wanted, 0.0)) == [NotifyProgress(wanted, "armed")]
+
+
 def test_a_failed_reading_answers_the_oldest_only(hub: Hub) -> None:
     hub.ask(ask(1), 0.0)
     hub.ask(ask(2), 0.0)

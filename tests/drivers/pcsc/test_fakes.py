@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from smartcard import scard
 
 from vitale_drivers.base import (
     Arm,
@@ -26,6 +27,7 @@ from vitale_drivers.base import (
 from vitale_drivers.cards import lease as card_lease
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc import access as pcsc_access
+from vitale_drivers.pcsc import api as pcsc_api
 from vitale_drivers.pcsc import monitor as pcsc_monitor
 from vitale_drivers.pcsc.api import PNP, CardReset, ExchangeFailed, PcscCard, PcscContext
 from vitale_drivers.pcsc.driver import PcscDriver
@@ -614,3 +616,46 @@ def test_a_lease_that_idles_keeps_its_card(service: Service, opened: Opened, mon
 
 def test_a_card_is_kept_before_windows_would_reset_it() -> None:
     assert 2 * card_lease.IDLE < 5
+
+
+@pytest.mark.parametrize(
+    ("code", "variant"),
+    [(0x8010006A, "pcsc-refused"), (0x8010001E, "pcsc-stopped"), (0x8010001D, "pcsc"), (0x80100013, "pcsc")],
+)
+@pytest.mark.parametrize("call", ["SCardEstablishContext", "SCardListReaders"])
+def test_why_the_service_cannot_be_used_has_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, code: int, variant: str, call: str
+) -> None:
+    monkeypatch.setattr(scard, "SCardEstablishContext", lambda _: (0, 1))
+    monkeypatch.setattr(scard, call, lambda *_: (code, []))
+    with pytest.raises(ReaderUnavailable) as refused:
+        pcsc_api.PcscLibrary().establish().readers()
+    assert refused.value.variant == variant
+
+
+def test_a_service_that_refuses_is_asked_less_and_less_often(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(service, "establish", refusing_service)
+    watched = pcsc_monitor.Monitor(service, PcscDriver({}, service))
+    monkeypatch.setattr(watched, "_closing", Countdown(8, pauses))
+    watched.start()
+    watched._thread.join(10)
+    assert pauses == [1.0, 2.0, 4.0, 8.0, *[pcsc_monitor.RETRY_REFUSED] * 4]
+
+
+def refusing_service() -> Context:
+    raise ReaderUnavailable("SCardEstablishContext: 0x8010006A", variant="pcsc-refused")
+
+
+class Countdown:
+    """An event that is set after so many waits, none of which lasts."""
+
+    def __init__(self, waits: int, pauses: list[float]) -> None:
+        self._waits, self._pauses = waits, pauses
+
+    def is_set(self) -> bool:
+        return len(self._pauses) >= self._waits
+
+    def wait(self, seconds: float) -> bool:
+        self._pauses.append(seconds)
+        return self.is_set()

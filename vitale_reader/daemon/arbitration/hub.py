@@ -191,6 +191,10 @@ class Hub(msgspec.Struct):
             for slot in self._slots.values()
             if slot.leased and self._lies_for(request, slot)
         ]
+        # What lay there before is said at once as well, where it takes the only place.
+        strange = [slot.reader for slot in self._slots.values() if slot.reader.medium in {"unknown-card", "cps-card"}]
+        if strange and not self._has_room(request):
+            actions += [told for one in strange if request.fits(one) for told in self._strange_to(request, one)]
         return self._settle(now, actions)
 
     def subscribe(self, subscription: PendingSubscription, now: float) -> list[Action]:
@@ -348,13 +352,25 @@ class Hub(msgspec.Struct):
 
     def _unknown_card(self, reader: Reader) -> list[Action]:
         """Rule of courtesy: whoever waits for this reader learns that what lies there is not what is wanted."""
-        if reader.medium != "unknown-card":
-            return []
-        concerned = self._pending.concerned(reader)
-        return [
-            NotifyProgress(pending, "remove_card", reader.id, Problem(MediumUnsupported.reason))
-            for pending in concerned
-        ]
+        return [strange for pending in self._pending.concerned(reader) for strange in self._strange_to(pending, reader)]
+
+    def _strange_to(self, pending: Pending, reader: Reader) -> list[Action]:
+        """What is said of a stranger's card, or of a professional's where a patient's is wanted.
+
+        Of what lies on an antenna its driver says more, since a phone may become readable while it lies there.
+        """
+        if reader.medium == "unknown-card" and reader.media != ("apcv-nfc",):
+            return [NotifyProgress(pending, "remove_card", reader.id, Problem(MediumUnsupported.reason))]
+        if reader.medium == "cps-card" and "cps-card" not in pending.media and not self._has_room(pending):
+            return [NotifyProgress(pending, "remove_card", reader.id, Problem(MediumUnsupported.reason, "cps-card"))]
+        return []
+
+    def _has_room(self, pending: Pending) -> bool:
+        """Whether a reader is left for what is wanted: a professional's card has its own slot on many desks."""
+        return any(
+            pending.fits(slot.reader) and slot.reader.medium not in {"unknown-card", "cps-card"}
+            for slot in self._slots.values()
+        )
 
     def _have_removed(self, slot: Slot) -> list[Action]:
         """Rule 3: those who waited before the medium came need it to come again."""
