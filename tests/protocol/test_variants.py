@@ -17,7 +17,7 @@ from vitale_protocol.errors import VitaleError, concrete_errors
 from vitale_protocol.events import LeaseWhy
 from vitale_protocol.extras import EXTRAS
 from vitale_protocol.tokens import CHECKS
-from vitale_reader.daemon.database.refusals import FILES, VARIANTS, WORDS
+from vitale_reader.daemon.arbitration.hub import SERVICES
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("protocol", "drivers", "firmware-sim", "vitale_reader", "examples", "cli.py")
@@ -41,6 +41,8 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     # What takes readers of a kind; nothing where nobody can tell.
     ("drivers/vitale_drivers/nfc/devices.py", "holder"): frozenset({"pn533", "pcscd", ""}),
     ("drivers/vitale_drivers/readers/health.py", "error.variant"): OF_ERROR,
+    # The system's service behind the readers; nothing where it is not the reason.
+    ("vitale_reader/daemon/arbitration/hub.py", "service"): frozenset({*SERVICES, ""}),
     ("vitale_reader/daemon/arbitration/leases.py", "why"): frozenset(get_args(LeaseWhy)),
     ("vitale_reader/resolvers/apcv_soap.py", "meaning"): frozenset({"assertion", "revoked"}),
     ("vitale_reader/daemon/database/refusals.py", "variant"): frozenset(

@@ -121,6 +121,7 @@ class PcscSlot:
         self._profiles = profiles
         self._medium: str | None = None
         self._locked = False
+        self._quiet = False  # the reading was told, and is tried again
         self._changed = threading.Condition()
         self._state = ReaderState(name)
         self._presence = Presence(reader.id)
@@ -249,7 +250,7 @@ class PcscSlot:
             self._publish()
             if task.ended:
                 return False
-            if task.reads and not task.granted and not self._locked:
+            if task.reads and not task.granted and not self._quiet:
                 self._emit(Progress(reader=self.id, step="reading", medium=PHONE if task.phone else ""))
             task.granted = True
             self._publish()
@@ -343,7 +344,7 @@ class PcscSlot:
             self._come(state)
 
     def _come(self, state: ReaderState) -> None:
-        self._locked = False
+        self._locked = self._quiet = False
         self._presence.came()
         self._recognise(state)
 
@@ -363,17 +364,18 @@ class PcscSlot:
         here = task.presence == self._presence.number
         match report:
             case Failed(problem=Problem(reason=MediumUnsupported.reason)):
+                # The application may be opened while the phone lies there.
                 if here:
-                    self._medium = "unknown-card"
-                    self._presence.media = frozenset({"unknown-card"})
+                    self._medium, self._quiet = "unknown-card", True
                     self._publish()
+                self._set_timer(task, self._settings.unlock, self._try_again)
                 return True
             case Failed(problem=Problem(reason=MediumRemoved.reason)):
                 self._emit(Progress(reader=self.id, step="retry", problem=TORN))
                 return True
             case Failed(problem=problem) if is_locked(problem):
                 if here and not self._locked:
-                    self._locked = True
+                    self._locked = self._quiet = True
                     self._emit(Progress(reader=self.id, step="retry", problem=LOCKED))
                 self._set_timer(task, self._settings.unlock, self._try_again)
                 return True

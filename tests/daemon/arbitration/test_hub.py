@@ -2,6 +2,7 @@
 
 from math import inf
 
+import msgspec
 import pytest
 
 from vitale_drivers.base import Presented
@@ -266,6 +267,24 @@ def test_without_any_reader_the_answer_comes_soon_and_says_why() -> None:
     assert isinstance(refusal, Refuse)
     assert isinstance(refusal.error, NoReader)
     assert refusal.error.data == {"drivers": {"pcsc": "reader_unavailable"}}
+
+
+@pytest.mark.parametrize("variant", ["pcsc", "pcsc-refused", "pcsc-stopped", ""])
+def test_without_the_service_behind_the_readers_the_answer_has_its_remedy(variant: str) -> None:
+    hub = Hub()
+    hub.driver_up("pcsc", ["vitale-card"], 0.0)
+    hub.driver_health("pcsc", Problem("reader_unavailable", variant), 0.0)
+    hub.ask(ask(1), 0.0)
+    (refusal,) = of(Refuse, hub.tick(4.0))
+    assert isinstance(refusal, Refuse)
+    assert (refusal.error.reason, refusal.error.variant) == ("no_reader", variant)
+
+
+def test_what_turns_out_to_be_a_strangers_after_it_was_asked_is_told(hub: Hub) -> None:
+    hub.ask(ask(1), 0.0)
+    hub.reader_changed(msgspec.structs.replace(present("a"), medium=None), 1.0)
+    actions = hub.reader_changed(present("a", "unknown-card"), 1.1)
+    assert of(NotifyProgress, actions) == [NotifyProgress(ask(1), "remove_card", "a", Problem("medium_unsupported"))]
 
 
 def test_a_reader_that_comes_in_time_is_used() -> None:

@@ -73,18 +73,38 @@ def test_a_phone_is_read(phones: tuple[PcscDriver, Inbox], tap: Tap, block: int)
 
 
 class Stranger(PhoneCard):
+    """A badge, or a bank card; ``word`` is what it says to everything, until it is a phone with the application."""
+
+    word: bytes | None = b"\x6a\x82"
+
     def transmit(self, apdu: bytes) -> bytes:
-        return b"\x6a\x82"
+        return self.word or super().transmit(apdu)
 
 
 @pytest.mark.pcscd
+@pytest.mark.parametrize("word", ["6A82", "6D00", "6E00", "6700", "6A81", "6A86", "6999"])
 def test_a_contactless_card_without_the_application_is_an_unknown_card(
+    phones: tuple[PcscDriver, Inbox], tap: Tap, word: str
+) -> None:
+    _, inbox = phones
+    stranger = Stranger(lambda: STRING)
+    stranger.word = bytes.fromhex(word)
+    tap(stranger)
+    inbox.wait(ReaderChanged, lambda report: report.reader.medium == "unknown-card")
+    assert inbox.outcomes() == []
+
+
+@pytest.mark.pcscd
+def test_an_application_that_is_opened_while_the_phone_lies_there_is_read(
     phones: tuple[PcscDriver, Inbox], tap: Tap
 ) -> None:
     _, inbox = phones
-    tap(Stranger(lambda: STRING))
+    stranger = Stranger(lambda: STRING)
+    tap(stranger)
     inbox.wait(ReaderChanged, lambda report: report.reader.medium == "unknown-card")
-    assert inbox.outcomes() == []
+    stranger.word = None
+    assert inbox.wait(Presented).evidence["string"] == STRING
+    assert [report.step for report in inbox.reports if isinstance(report, Progress)] == ["detected", "reading"]
 
 
 @pytest.mark.pcscd

@@ -42,6 +42,7 @@ from vitale_drivers.base import Presented
 from vitale_protocol.errors import (
     AmbiguousMedium,
     Cancelled,
+    JsonValue,
     MediumUnsupported,
     NoReader,
     PresentationTimeout,
@@ -80,6 +81,9 @@ GRACE_LOST = 5.0
 
 #: Failures of the reader, not of what was presented: the same medium will be read when the reader is back.
 DELAYS = frozenset({ReaderGone.reason, ReaderUnavailable.reason})
+
+SERVICES = frozenset({"pcsc", "pcsc-refused", "pcsc-stopped"})
+"""Variants of a driver's trouble that say what is the matter with the system's service behind its readers."""
 
 
 class Hub(msgspec.Struct):
@@ -146,11 +150,13 @@ class Hub(msgspec.Struct):
             return self.reader_added(reader, now)
         if slot.reader == reader:
             return []
-        was_occupied, was_leased, slot.reader, slot.broken = slot.occupied, slot.leased, reader, False
+        was_occupied, was_leased, was_medium = slot.occupied, slot.leased, slot.reader.medium
+        slot.reader, slot.broken = reader, False
         if not slot.occupied or not was_occupied:
             slot.begins(now)
         actions: list[Action] = [Announce("changed", reader)]
-        if not was_occupied:
+        # What a contactless card is, its reader may know only once it has asked.
+        if not was_occupied or was_medium != reader.medium:
             actions += self._unknown_card(reader)
         if slot.leased and not was_leased:
             actions += [
@@ -310,8 +316,13 @@ class Hub(msgspec.Struct):
                 actions.append(Refuse(request, PresentationTimeout()))
         for key, (end, error) in list(self._without_reader.items()):
             if end <= now and (ended := self._end(key)):
-                drivers = {name: each.trouble.reason for name, each in sorted(self._drivers.items()) if each.trouble}
-                actions.append(Refuse(ended, error(data={"drivers": {**drivers}})))
+                troubles = {name: each.trouble for name, each in sorted(self._drivers.items()) if each.trouble}
+                drivers = {name: trouble.reason for name, trouble in troubles.items()}
+                # The service behind the readers is why none is there: its remedy is the true one.
+                service = next((each.variant for each in troubles.values() if each.variant in SERVICES), "")
+                data: dict[str, JsonValue] = {"drivers": {**drivers}}
+                gone, none = ReaderGone(variant=service, data=data), NoReader(variant=service, data=data)
+                actions.append(Refuse(ended, gone if error is ReaderGone else none))
         return self._settle(now, actions)
 
     # ── inside ──
