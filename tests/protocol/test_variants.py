@@ -18,6 +18,7 @@ from vitale_protocol.events import LeaseWhy
 from vitale_protocol.extras import EXTRAS
 from vitale_protocol.tokens import CHECKS
 from vitale_reader.daemon.arbitration.hub import SERVICES
+from vitale_reader.daemon.database.refusals import FILES, VARIANTS, WORDS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("protocol", "drivers", "firmware-sim", "vitale_reader", "examples", "cli.py")

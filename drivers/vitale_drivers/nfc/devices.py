@@ -12,8 +12,8 @@ from nfc.clf import device as nfcpy
 from nfc.clf import pn532, pn533, transport
 
 from vitale_drivers.nfc.faults import CHIP_FAULTS
-from vitale_drivers.nfc.generic import GenericLink
-from vitale_drivers.nfc.pn53x import Pn53xLink
+from vitale_drivers.nfc.generic import GenericTransport
+from vitale_drivers.nfc.pn53x import Pn53xTransport
 from vitale_drivers.nfc.serial_line import SynchronisedTTY
 from vitale_drivers.nfc.settings import NfcAddress
 from vitale_drivers.nfc.transport import NfcPlace, ReaderTransport

@@ -36,7 +36,7 @@ from vitale_protocol.events import Reader, Step
 from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
 
-__all__ = ["MEDIUM", "PAUSES", "SEVERAL", "SILENT_TRIES", "TRIES", "Field"]
+__all__ = ["MEDIUM", "PAUSES", "SEVERAL", "SILENT_TRIES", "TRIES", "NfcField"]
 
 MEDIUM = PHONE
 
@@ -83,7 +83,7 @@ class NfcField:
         self._trying = False
         self._state: Problem | None = None
         self._failures = 0
-        self._torn: Target | None = None
+        self._torn: NfcTarget | None = None
         self._torn_at = 0.0
         self._several = False
         self._lost_at: float | None = None
@@ -129,7 +129,7 @@ class NfcField:
         began = self._clock()
         if (rest := self._torn_at + self._patience() - began) > 0:
             return rest
-        targets = self._link.find()
+        targets = self._transport.find()
         pause = max(0.0, self._settings.poll - (self._clock() - began))
         if len(targets) > 1:
             return self._ambiguous()
@@ -162,7 +162,7 @@ class NfcField:
         self._end()
         return True
 
-    def _arrive(self, target: Target) -> None:
+    def _arrive(self, target: NfcTarget) -> None:
         if self._torn is not None and not target.may_be(self._torn):
             self._forgive()
         self._target = self._known = target
@@ -196,8 +196,8 @@ class NfcField:
         if self._presence.due(time.monotonic()):
             self._presence.begin()
             if not self._failures:
-                self._tell("detected")
-                self._tell("reading")
+                self._report_step("detected")
+                self._report_step("reading")
             self._read(now)
             return 0.0
         if self._trying and wanted and now - self._tried_at >= self._settings.unlock:
@@ -261,7 +261,7 @@ class NfcField:
             return
         self._is(TORN if self._failures == 1 else SILENT)
         state = self._state
-        self._link.quiet()
+        self._transport.quiet()
         self._end()
         self._state = state
 
@@ -330,9 +330,9 @@ class NfcField:
         """What keeps it from being read is this; told if it was another before."""
         if state != self._state:
             self._state = state
-            self._tell("retry", state)
+            self._report_step("retry", state)
 
-    def _tell(self, step: Step, problem: Problem | None = None) -> None:
+    def _report_step(self, step: Step, problem: Problem | None = None) -> None:
         medium = MEDIUM if problem is None else ""
         self._emit(Progress(reader=self._reader.id, step=step, problem=problem, medium=medium))
 

@@ -207,7 +207,7 @@ def _type_a(listed: bytes) -> tuple[NfcTarget, ...]:
             # An ATS may be its length alone; one that claims to be of no length is taken for that.
             ats, rest = rest[: max(1, rest[0])], rest[max(1, rest[0]) :]
             traits += ats
-        found.append(Target(uid, iso_dep, traits))
+        found.append(NfcTarget(uid, iso_dep, traits))
     return tuple(found)
 
 

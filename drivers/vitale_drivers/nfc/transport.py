@@ -17,7 +17,7 @@ _RANDOM = 0x08
 
 @dataclass(frozen=True, slots=True)
 class NfcTarget:
-    """Target in the field.
+    """NfcTarget in the field.
 
     Attributes:
         uid: its identifier (PUPI of type B).
@@ -29,7 +29,7 @@ class NfcTarget:
     iso_dep: bool
     traits: bytes = b""
 
-    def may_be(self, other: "Target") -> bool:
+    def may_be(self, other: "NfcTarget") -> bool:
         """Whether both may be the same thing: phones have another UID each time (ISO/IEC 14443-3 §6.5.4: 08 first)."""
         return self.traits == other.traits and (self.uid == other.uid or (self.random and other.random))
 

@@ -20,7 +20,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 
-__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "POWER_PAUSES", "PROBES", "SETTLE", "TRIES", "Access", "Desk"]
+__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "POWER_PAUSES", "PROBES", "SETTLE", "TRIES", "CardAccess", "ReaderControl"]
 
 logger = logging.getLogger(__name__)
 
@@ -109,13 +109,13 @@ class CardAccess:
                 logger.info("%s: attempt %d: %s", self._name, tries, error.detail)
                 tries += 1
                 if tries > TRIES:
-                    self._desk.finish(task, task.failed(_last_word(error)))
+                    self._control.finish(task, task.failed(_last_word(error)))
                 else:
-                    self._desk.pause(TRY_PAUSES[tries - 2])
+                    self._control.pause(TRY_PAUSES[tries - 2])
             except (MediumMute, MediumRemoved) as error:
                 if isinstance(error, MediumMute) and not task.granted and (rest := next(power, 0.0)):
                     logger.info("%s: no answer to reset; powered again", self._name)
-                    if not self._desk.leaves(task, rest):
+                    if not self._control.leaves(task, rest):
                         continue
                 # A card torn out amid an exchange is mute at first. And the reader is shown as empty before the failure
                 # is told: who asks again at once is to wait for the next card.
@@ -150,7 +150,7 @@ class CardAccess:
             try:
                 card.begin()
                 self._refresh()
-                if self._desk.grant(task):
+                if self._control.grant(task):
                     self._work(task, card)
             finally:
                 # An exclusive user leaves the card to the others as if it had just been put in.
@@ -164,9 +164,9 @@ class CardAccess:
 
     def _refresh(self) -> None:
         """Has what PC/SC says looked at anew where it called the card mute: being connected, it was powered again."""
-        if self._desk.mute:
+        if self._control.mute:
             (state,) = self._established().wait((ReaderState(self._name),), 0)
-            self._desk.observe(state)
+            self._control.observe(state)
 
     def _rouse(self, known: ReaderState) -> None:
         context = self._established()
@@ -185,7 +185,7 @@ class CardAccess:
             return self._timed("SCardTransmit", lambda: card.transmit(apdu))
 
         def rest(seconds: float) -> None:
-            if self._desk.leaves(task, seconds):
+            if self._control.leaves(task, seconds):
                 raise MediumRemoved("the card left while it was given time")
 
         def reset() -> None:
@@ -194,7 +194,7 @@ class CardAccess:
         channel = Channel(transmit, t0=card.t0, rest=rest, reset=reset, keep=card.keep)
         try:
             # Reported before the card is released, which some services take their time for.
-            self._desk.finish(task, task.run(channel))
+            self._control.finish(task, task.run(channel))
         except ExchangeFailed:
             # The card is somewhere amid an exchange: no program can go on with it before a reset.
             try:

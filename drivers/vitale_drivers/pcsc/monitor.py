@@ -14,7 +14,7 @@ from vitale_drivers.pcsc.api import PNP, Pcsc, PcscContext
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
 
-__all__ = ["MAX_WATCHED", "RELIST", "RETRY", "RETRY_REFUSED", "Monitor", "Watcher"]
+__all__ = ["MAX_WATCHED", "RELIST", "RETRY", "RETRY_REFUSED", "Monitor", "MonitorListener"]
 
 RETRY = 0.5
 """Seconds: a service that came back is found within them, a quarter of the two seconds promised for all of it."""

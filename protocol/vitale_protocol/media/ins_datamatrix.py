@@ -122,7 +122,8 @@ def parse(code: bytes) -> InsDatamatrix:
         if not _IDENTIFIER.fullmatch(identifier) or identifier in fields:
             raise _invalid("a field does not begin with an identifier, or is there twice")
         end = _end(text, at + 2, identifier)
-        fields[identifier] = text[at + 2 : end].strip()
+        value = text[at + 2 : end].encode("utf-8", "surrogateescape")
+        fields[identifier] = _decoded(value, last=end == len(text)).strip()
         closed = text[end : end + 1] == "\x1d"
         if identifier in _PERSONAL and not closed and fields[identifier][-1:].isdigit():
             # A separator that was typed as its number, as Alt+029 is where nobody takes it for a key.

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.problems import named
-from vitale_drivers.base import Lease, Leased, Transmit, Transmitted, Unleased
+from vitale_drivers.base import LeaseCommand, Leased, Transmit, Transmitted, Unleased
 from vitale_drivers.cards import lease as card_lease
 from vitale_drivers.cards.channel import Channel
 from vitale_drivers.cards.lease import CardLease
@@ -35,7 +35,7 @@ def test_no_exchange_of_a_series_is_begun_after_the_end(clock: Clock) -> None:
         sent.append(apdu)
         return b"\x90\x00"
 
-    lease = CardLease(Lease(id=1, reader="pcsc:x", until=100.7), inbox)
+    lease = CardLease(LeaseCommand(id=1, reader="pcsc:x", until=100.7), inbox)
     lease.add(Transmit(id=2, reader="pcsc:x", apdus=(SELECT_MF,) * 10, lease=1))
     lease.add(Transmit(id=3, reader="pcsc:x", apdus=(SELECT_MF,), lease=1))
     assert lease.task(1, lambda: b"\x3b").run(Channel(transmit)) == Unleased(id=1, why="ttl")

@@ -7,9 +7,9 @@ import pytest
 from tests.problems import named
 from vitale_drivers.base import Arm, Failed, Presented, Progress, Report
 from vitale_drivers.nfc import field as nfc_field
-from vitale_drivers.nfc.field import Field
+from vitale_drivers.nfc.field import NfcField
 from vitale_drivers.nfc.settings import NfcSettings
-from vitale_drivers.nfc.transport import Link, Target
+from vitale_drivers.nfc.transport import NfcTarget, ReaderTransport
 from vitale_drivers.readers.presence import Presence
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_protocol.errors import MediumRemoved, MediumUnreadable
@@ -17,7 +17,7 @@ from vitale_protocol.events import Reader
 from vitale_protocol.media.profile import parse_profile
 
 Answer = Callable[[bytes], bytes]
-PHONE = Target(b"\x08\x01\x02\x03", iso_dep=True)
+PHONE = NfcTarget(b"\x08\x01\x02\x03", iso_dep=True)
 STRING = b"\x5e\x20" + b"an opaque string of the simulator"[:32]
 SECONDS = 10.0
 
@@ -46,16 +46,16 @@ def good(apdu: bytes) -> bytes:
     return b"\x90\x00" if apdu[1] == 0xA4 else STRING + b"\x90\x00"
 
 
-class Table(Link):
+class Table(ReaderTransport):
     """A reader with what lies on it; each call takes a millisecond."""
 
-    def __init__(self, target: Target = PHONE, answer: Answer = good) -> None:
-        self.targets: tuple[Target, ...] = (target,)
+    def __init__(self, target: NfcTarget = PHONE, answer: Answer = good) -> None:
+        self.targets: tuple[NfcTarget, ...] = (target,)
         self.answer = answer
         self.now = 100.0
         self.exchanges = 0
 
-    def find(self) -> tuple[Target, ...]:
+    def find(self) -> tuple[NfcTarget, ...]:
         self.now += 0.001
         return self.targets
 
@@ -86,7 +86,7 @@ class Bench:
         reader = Reader(id="nfc:x", name="x", driver="nfc", media=("apcv-nfc",), state="empty", simulated=True)
         profiles = (parse_profile(profile_text("simulator")),)
         settings = NfcSettings()
-        self.field = Field(link, reader, presence, profiles, settings, self.reports.append, lambda: self.link.now)
+        self.field = NfcField(link, reader, presence, profiles, settings, self.reports.append, lambda: self.link.now)
 
     def run(self, seconds: float = SECONDS) -> "Bench":
         end = self.link.now + seconds
@@ -108,7 +108,7 @@ STATES: dict[str, tuple[Table, list[str], str]] = {
     "locked": (Table(answer=refusing("6985")), ["medium_unreadable.phone-locked"], ""),
     "not there": (Table(answer=refusing("6A82")), ["medium_unsupported.contactless"], ""),
     "a bank card": (Table(answer=refusing("6D00")), ["medium_unsupported.contactless"], ""),
-    "no phone": (Table(Target(b"\x04\x01\x02\x03", iso_dep=False)), ["medium_unsupported.no-phone"], ""),
+    "no phone": (Table(NfcTarget(b"\x04\x01\x02\x03", iso_dep=False)), ["medium_unsupported.no-phone"], ""),
     "silent": (Table(answer=silent), ["medium_unreadable.phone-silent"], "medium_unreadable.phone-silent"),
     "breaks off": (
         Table(answer=lost),
@@ -169,8 +169,8 @@ def test_a_state_that_changes_is_told_again() -> None:
 
 
 def test_a_phone_of_another_make_right_after_the_first_is_read() -> None:
-    bench = Bench(Table(Target(b"\x08\x01\x02\x03", iso_dep=True, traits=b"\x04\x00\x20\x05"))).run(0.5)
-    bench.link.targets = (Target(b"\x08\x0a\x0b\x0c", iso_dep=True, traits=b"\x04\x00\x60\x02"),)
+    bench = Bench(Table(NfcTarget(b"\x08\x01\x02\x03", iso_dep=True, traits=b"\x04\x00\x20\x05"))).run(0.5)
+    bench.link.targets = (NfcTarget(b"\x08\x0a\x0b\x0c", iso_dep=True, traits=b"\x04\x00\x60\x02"),)
     bench.link.present = lambda: False  # type: ignore[method-assign]  # it has left, and another lies there
     bench.run(0.2)
     assert len(bench.outcomes) == 2

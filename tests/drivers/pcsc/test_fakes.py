@@ -12,7 +12,7 @@ from vitale_drivers.base import (
     Arm,
     Failed,
     Health,
-    Lease,
+    LeaseCommand,
     Leased,
     Presented,
     Progress,
@@ -188,7 +188,7 @@ class FakeContext:
             self.cancelled = True
             self.service.changed.notify_all()
 
-    def connect(self, reader: str) -> Card:
+    def connect(self, reader: str) -> PcscCard:
         self.service.connects += 1
         if self.service.connect_faults:
             raise self.service.connect_faults.pop(0)
@@ -598,7 +598,7 @@ def leased(service: Service, driver: PcscDriver, inbox: Inbox) -> None:
     driver.disarm()
     service.card(TWIN_A)
     reader = inbox.wait(ReaderAdded).reader
-    driver.lease(Lease(id=1, reader=reader.id, until=time.monotonic() + 600))
+    driver.lease(LeaseCommand(id=1, reader=reader.id, until=time.monotonic() + 600))
     inbox.wait(Leased)
 
 
@@ -643,7 +643,7 @@ def test_a_service_that_refuses_is_asked_less_and_less_often(service: Service, m
     assert pauses == [1.0, 2.0, 4.0, 8.0, *[pcsc_monitor.RETRY_REFUSED] * 4]
 
 
-def refusing_service() -> Context:
+def refusing_service() -> PcscContext:
     raise ReaderUnavailable("SCardEstablishContext: 0x8010006A", variant="pcsc-refused")
 
 
