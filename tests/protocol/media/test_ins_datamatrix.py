@@ -18,6 +18,8 @@ from vitale_protocol.media.ins_datamatrix import HEADER, OID_DEMO, OID_NIR, OID_
 from vitale_protocol.records import Proof
 from vitale_protocol.session.wire_errors import to_wire
 
+TRAITS = b"S1277010115400329S5FS621-01-1977"
+
 VECTORS = tomllib.loads(Path(__file__).with_name("vectors").joinpath("ins_datamatrix.toml").read_text("utf-8"))
 VALID: list[dict[str, Any]] = VECTORS["valid"]
 INVALID: list[dict[str, str]] = VECTORS["invalid"]
@@ -267,3 +269,34 @@ def test_a_whole_code_whose_name_comes_last_is_read_with_a_warning() -> None:
 
 def test_a_whole_code_is_read_without_a_warning() -> None:
     assert outcome(CLAIRE.encode()) == (("EXEMPLE MARCHAND", "CLAIRE"), ())
+
+
+class TestCut:
+    """A code that was cut says less, and nothing else: what is left of a separator or of a letter is no name's."""
+
+    @pytest.mark.parametrize("separator", ["\x1d", "<GS>", "^]", "\\x1d", "\\u001D", "␝"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+    def test_at_any_place(self, separator: str, encoding: str) -> None:
+        if separator == "␝" and encoding == "latin-1":
+            encoding = "utf-8"
+        fields = f"S3ÉLODIE MAË{separator}S4D'ÉTÉ{separator}S5FS621-01-1977"
+        code = HEADER + fields.encode(encoding)
+        whole = parse(code)
+        assert (whole.prenoms, whole.nom) == ("ÉLODIE MAË", "D'ÉTÉ")
+
+        for end in range(len(HEADER), len(code)):
+            with contextlib.suppress(PayloadInvalid):
+                part = parse(code[:end])
+                assert "ÉLODIE MAË".startswith(part.prenoms or "")
+                assert "D'ÉTÉ".startswith(part.nom or "")
+
+    def test_a_name_in_latin_1_keeps_its_last_letter(self) -> None:
+        assert parse(HEADER + TRAITS + "S4ANDRÉ".encode("latin-1")).nom == "ANDRÉ"
+
+    def test_a_name_that_another_field_follows_was_not_cut(self) -> None:
+        assert parse(HEADER + TRAITS + b"S3\xc3\x1dS4D'ESSAI").prenoms == "Ã"
+
+    def test_a_byte_spoilt_in_one_field_changes_no_other(self) -> None:
+        code = HEADER + "S3ÉLODIE\x1dS4D'ÉTÉ\x1dS5FS621-01-197".encode() + b"\xccS799999"
+        read = parse(code)
+        assert (read.prenoms, read.nom, read.date_naissance) == ("ÉLODIE", "D'ÉTÉ", "21-01-197Ì")
