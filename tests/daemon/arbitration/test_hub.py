@@ -280,6 +280,17 @@ def test_without_the_service_behind_the_readers_the_answer_has_its_remedy(varian
     assert (refusal.error.reason, refusal.error.variant) == ("no_reader", variant)
 
 
+def test_a_request_that_ends_in_vain_says_what_was_not_read(hub: Hub) -> None:
+    asked = ask(1)
+    hub.ask(asked, 0.0)
+    hub.progress("a", "retry", Problem("medium_unreadable", "phone-locked"))
+    hub.progress("a", "retry", Problem("medium_unsupported", "contactless"))
+    (refusal,) = of(Refuse, hub.tick(asked.deadline))
+    assert isinstance(refusal, Refuse)
+    assert (refusal.error.reason, refusal.error.variant) == ("timeout", "unread")
+    assert refusal.error.data == {"last": {"reason": "medium_unsupported", "variant": "contactless"}}
+
+
 def test_what_turns_out_to_be_a_strangers_after_it_was_asked_is_told(hub: Hub) -> None:
     hub.ask(ask(1), 0.0)
     hub.reader_changed(msgspec.structs.replace(present("a"), medium=None), 1.0)

@@ -43,6 +43,9 @@ from vitale_protocol.errors import (
     AmbiguousMedium,
     Cancelled,
     JsonValue,
+    MediumMute,
+    MediumRemoved,
+    MediumUnreadable,
     MediumUnsupported,
     NoReader,
     PresentationTimeout,
@@ -82,6 +85,9 @@ GRACE_LOST = 5.0
 #: Failures of the reader, not of what was presented: the same medium will be read when the reader is back.
 DELAYS = frozenset({ReaderGone.reason, ReaderUnavailable.reason})
 
+UNREAD = frozenset({MediumRemoved.reason, MediumUnreadable.reason, MediumUnsupported.reason, MediumMute.reason})
+"""What was presented and could not be read: a request that ends without a reading says so."""
+
 SERVICES = frozenset({"pcsc", "pcsc-refused", "pcsc-stopped"})
 """Variants of a driver's trouble that say what is the matter with the system's service behind its readers."""
 
@@ -92,6 +98,7 @@ class Hub(msgspec.Struct):
     _drivers: dict[str, DriverState] = msgspec.field(default_factory=dict[str, DriverState])
     _slots: dict[str, Slot] = msgspec.field(default_factory=dict[str, Slot])
     _pending: PendingRequests = msgspec.field(default_factory=PendingRequests)
+    _unread: dict[Key, Problem] = msgspec.field(default_factory=dict[Key, Problem])
     _without_reader: dict[Key, tuple[float, type[NoReader | ReaderGone]]] = msgspec.field(
         default_factory=dict[Key, tuple[float, type[NoReader | ReaderGone]]]
     )
@@ -236,6 +243,8 @@ class Hub(msgspec.Struct):
         """A driver says how a presentation gets on: told to whom it would go."""
         slot = self._slots.get(reader_id)
         pending = self._pending.claimant(slot.reader) if slot else None
+        if problem is not None and problem.reason in UNREAD and isinstance(pending, PendingRequest):
+            self._unread[pending.key] = problem
         return [NotifyProgress(pending, step, reader_id, problem, medium)] if pending else []
 
     def presented(self, presentation: Presented, now: float) -> list[Action]:
@@ -312,8 +321,9 @@ class Hub(msgspec.Struct):
         actions: list[Action] = []
         for request in list(self._pending.waiting.values()):
             if request.deadline <= now:
+                unread = self._unread.get(request.key)
                 self._end(request.key)
-                actions.append(Refuse(request, PresentationTimeout()))
+                actions.append(Refuse(request, _too_late(unread)))
         for key, (end, error) in list(self._without_reader.items()):
             if end <= now and (ended := self._end(key)):
                 troubles = {name: each.trouble for name, each in sorted(self._drivers.items()) if each.trouble}
@@ -329,6 +339,7 @@ class Hub(msgspec.Struct):
 
     def _end(self, key: Key) -> PendingRequest | None:
         self._without_reader.pop(key, None)
+        self._unread.pop(key, None)
         return self._pending.end(key)
 
     def _remove(self, reader: Reader) -> list[Action]:
@@ -438,3 +449,10 @@ class Hub(msgspec.Struct):
             slot.again = self._pending.any_since(slot.since, slot.reader, slot.reader.medium)
             return slot.again
         return False
+
+
+def _too_late(unread: Problem | None) -> PresentationTimeout:
+    """The end of a request's time: nothing was presented, or something that could not be read, and why."""
+    if unread is None:
+        return PresentationTimeout()
+    return PresentationTimeout(variant="unread", data={"last": {"reason": unread.reason, "variant": unread.variant}})
