@@ -17,7 +17,7 @@ ALLOWED = {
     "vitale_reader/daemon/config_file.py": "who may read and change the configuration",
     "vitale_reader/daemon/desk/supervisor.py": "the session that each worker leads",
     "vitale_reader/daemon/keystore/files.py": "private files",
-    "vitale_reader/daemon/fairness/turns.py": "turns of reading, which asyncio has on Unix",
+    "vitale_reader/daemon/fairness/turns.py": "the processor time of a thread",
     "vitale_reader/daemon/keystore/foreign_hands.py": "whose files these are",
     "vitale_reader/daemon/kinship.py": "which processes came of the daemon",
     "vitale_reader/daemon/process.py": "limits, the lock, how processes end",
