@@ -6,8 +6,8 @@ Rules (ISO/IEC 7816-4 §5.3.4, ISO/IEC 7816-3 §12.2):
 - ``6Cxx``: the command is sent once more with the Le that the card named. A few cards need a moment before that and
   refuse it until then: they are asked again after growing pauses.
 - A command that asks for a rest or for a reset before it gets them.
-- Over T=0 a command with both data and Le is sent without its Le: the protocol has no room for it, and the card says
-  by ``61xx`` what it has to give.
+- Over T=0 a command with both data and Le is sent without its Le, for which the protocol has no room. The card says by
+  ``61xx`` what it has to give.
 - The trace has headers, lengths and status words, never data.
 """
 

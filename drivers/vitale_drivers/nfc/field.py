@@ -184,7 +184,7 @@ class NfcField:
         return PAUSES[min(self._failures, len(PAUSES)) - 1] if self._failures else 0.0
 
     def _forgive(self) -> None:
-        """What broke off has left, or was read, or is another now: all begins anew."""
+        """Forgets the reading that broke off: its target has left, was read, or is another now."""
         self._torn, self._torn_at, self._failures, self._state = None, 0.0, 0, None
 
     # ── something is there ──
@@ -276,7 +276,7 @@ class NfcField:
             self._answer(task.failed(error if error.variant else MediumUnreadable(error.detail, variant=MEDIUM)))
 
     def _is_phone(self) -> None:
-        """What lies there is a phone after all, whatever it seemed before; its reading has begun."""
+        """Shows a phone, whatever the target seemed before; its reading has begun."""
         self._presence.media = _MEDIA
         self._presence.begin()
 
@@ -327,7 +327,7 @@ class NfcField:
         self._presence.left()
 
     def _is(self, state: Problem) -> None:
-        """What keeps it from being read is this; told if it was another before."""
+        """Reports the reason why the target cannot be read, if it is a new one."""
         if state != self._state:
             self._state = state
             self._report_step("retry", state)

@@ -33,11 +33,11 @@ class FrameBuffer:
         self._bytes = bytearray()
 
     def add(self, data: bytes) -> None:
-        """Takes what came."""
+        """Appends bytes that came over the line."""
         self._bytes += data
 
     def clear(self) -> None:
-        """Forgets what came."""
+        """Discards all bytes that came so far."""
         self._bytes.clear()
 
     def frame(self) -> bytes | None:
@@ -128,7 +128,7 @@ class SynchronisedTTY(transport.TTY):
         return frame
 
     def _receive(self, seconds: float) -> bytes:
-        """What is there, or the first byte to come; nothing where the wait ended or was cancelled."""
+        """Waits for a first byte and returns all that is there; empty if the wait ended or was cancelled."""
         tty = self.tty
         if tty is None or seconds <= 0:
             return b""

@@ -30,7 +30,10 @@ class NfcTarget:
     traits: bytes = b""
 
     def may_be(self, other: "NfcTarget") -> bool:
-        """Whether both may be the same thing: phones have another UID each time (ISO/IEC 14443-3 §6.5.4: 08 first)."""
+        """True if both may be the same thing.
+
+        Phones have another UID each time, with 08 first (ISO/IEC 14443-3 §6.5.4).
+        """
         return self.traits == other.traits and (self.uid == other.uid or (self.random and other.random))
 
     @property

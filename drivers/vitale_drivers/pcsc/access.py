@@ -49,7 +49,7 @@ class ReaderControl(Protocol):
 
     @property
     def mute(self) -> bool:
-        """Whether PC/SC last said that the card gives no answer to reset."""
+        """True if PC/SC last said that the card gives no answer to reset."""
         ...
 
     def grant(self, task: Task) -> bool:

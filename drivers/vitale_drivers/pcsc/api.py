@@ -301,7 +301,7 @@ def _check(call: str, code: int, *, otherwise: type[VitaleError] = ExchangeFaile
 
 
 def _unavailable(call: str, code: int) -> ReaderUnavailable:
-    """Why the service cannot be used: it refuses this user, or was stopped, or is not there."""
+    """Error for a service that cannot be used: it refuses this user, was stopped, or is not there."""
     detail, number = f"{call}: {_name(code)}", code & 0xFFFFFFFF
     if number == scard.SCARD_W_SECURITY_VIOLATION & 0xFFFFFFFF:
         return ReaderUnavailable(detail, variant="pcsc-refused")

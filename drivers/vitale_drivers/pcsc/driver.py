@@ -176,7 +176,7 @@ class PcscDriver(Driver):
             slot.start(state, self._armed)
 
     def unplugged(self, name: str, error: VitaleError) -> None:
-        """A reader went."""
+        """Removes the slot of a reader that is gone."""
         logger.info("reader lost: %s", name)
         with self._lock:
             slot = self._slots.pop(name)

@@ -1,10 +1,12 @@
 """Watching PC/SC: readers that come and go, cards put in and taken out, and the service itself.
 
 One thread blocks in ``SCardGetStatusChange`` over all readers and the plug-and-play pseudo-reader. It looks again by
-itself only where the platform cannot block: every ``RETRY`` seconds while there is no service to wait in, every
-``RELIST`` seconds where the pseudo-reader is not known (macOS), and once at the start and after each change of the
-list, because a reader plugged between two calls would be missed for ever. So it does where there are as many readers
-as one call may watch: then the pseudo-reader has no place in it.
+itself only where the platform cannot block:
+
+- every ``RETRY`` seconds or more while there is no service to wait in;
+- every ``RELIST`` seconds where the pseudo-reader is not known (macOS);
+- every ``RELIST`` seconds with as many readers as one call may watch, which leaves the pseudo-reader no place;
+- once at the start and after each change of the list. A reader plugged between two calls would be missed for ever.
 """
 
 import threading

@@ -63,7 +63,7 @@ def parse_name(full: str) -> ReaderName:
 
 
 def is_simulated(full: str) -> bool:
-    """Whether the name is one of a virtual reader, behind which there is a program and no card.
+    """True if the name is one of a virtual reader, behind which there is a program and no card.
 
     Other names with "Virtual" in them are real readers, handed through to a virtual machine.
     """

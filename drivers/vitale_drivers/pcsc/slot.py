@@ -144,7 +144,7 @@ class PcscSlot:
 
     @property
     def mute(self) -> bool:
-        """Whether PC/SC last said that the card gives no answer to reset."""
+        """True if PC/SC last said that the card gives no answer to reset."""
         return self._state.mute
 
     # ── told by the driver and its monitor ──

@@ -63,7 +63,7 @@ class ReaderState:
         return self.count == since.count > 0
 
     def revived(self, since: "ReaderState") -> bool:
-        """Whether the card is the one of that state, which gave no answer to reset then and has given one now."""
+        """True if the card is the one of that state, was mute then and is not now."""
         return since.present and since.mute and self.present and not self.mute and self.count == since.count
 
     def silenced(self, since: "ReaderState") -> bool:

@@ -164,7 +164,7 @@ class FaultyCard:
             raise MediumRemoved("the simulated card was taken out while it was slow to answer")
 
     def _refusal(self, apdu: bytes) -> bytes:
-        """What the card says without looking at the command; empty where it looks."""
+        """Answer of a fault in place of the card's own; empty if the command reaches the card."""
         if self._awake_at is not None and self._clock() < self._awake_at:
             return _NO_PRECISE_DIAGNOSIS
         late, self._named_le_at = self._clock() - self._named_le_at < self._faults.late_le, -math.inf

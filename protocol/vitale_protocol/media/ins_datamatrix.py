@@ -12,9 +12,9 @@ and not the last one::
                                                 S7 code lieu de naissance     5, INSEE
 
 Imagers that type like a keyboard often lose GS. That costs nothing: neither an OID nor a name has an S before a digit,
-so the next identifier is found without it. What they type in its place, or cut off, may cost a name: one that ends in
-digits instead of GS, and a code that ends within one, are refused; what is only unusual is warned of. Nothing in the
-code is signed, anybody can print one (``code-clear-read``).
+so the next identifier is found without it. What they type in its place, or cut off, may cost a name. A name that ends
+in digits instead of GS is refused, and so is a code that ends within a name. What is only unusual is warned of. Nothing
+in the code is signed, anybody can print one (``code-clear-read``).
 """
 
 import re
@@ -139,7 +139,7 @@ def parse(code: bytes) -> InsDatamatrix:
 
 
 def _may_be_cut(last: str, value: str) -> bool:
-    """Whether the last field may have gone on: a name that was not closed, another value that is too short."""
+    """True if the last field may have gone on: an unclosed name, or another value that is too short."""
     if last in _PERSONAL:
         return len(value) < _VARIABLE[last]
     return len(value) < _FIXED.get(last, 0)

@@ -252,7 +252,7 @@ def _not_here() -> MediumUnsupported:
 
 
 def _may_be_of(aid: bytes, information: bytes) -> bool:
-    """Whether what a SELECT gave does not belie the application: nothing, or an FCI with no name or this one.
+    """True if the answer to a SELECT fits the application: nothing, or an FCI with this name or none.
 
     Phones answer without an FCI; a name may be longer than the one that was selected (ISO/IEC 7816-4 §12.2).
     """

@@ -377,7 +377,7 @@ class Hub(msgspec.Struct):
         return [strange for pending in self._pending.concerned(reader) for strange in self._strange_to(pending, reader)]
 
     def _strange_to(self, pending: Pending, reader: Reader) -> list[Action]:
-        """What is said of a stranger's card, or of a professional's where a patient's is wanted.
+        """Notices about an unknown card, or a professional's where a patient's is wanted.
 
         Of what lies on an antenna its driver says more, since a phone may become readable while it lies there.
         """
@@ -388,7 +388,7 @@ class Hub(msgspec.Struct):
         return []
 
     def _has_room(self, pending: Pending) -> bool:
-        """Whether a reader is left for what is wanted: a professional's card has its own slot on many desks."""
+        """True if a reader is left for the wanted card: a professional's has its own slot on many desks."""
         return any(
             pending.fits(slot.reader) and slot.reader.medium not in {"unknown-card", "cps-card"}
             for slot in self._slots.values()
