@@ -103,7 +103,7 @@ def test_it_reads_the_image(desk: OpenDesk, image: str) -> None:
         ("adulte", "mute", "medium_mute", {}),
         ("adulte", "truncated-tlv", "medium_unreadable", {}),
         ("adulte", "wrong-length", "medium_unreadable", {}),
-        ("adulte", "hiccup=20", "medium_unreadable", {"sw": "6F00"}),
+        ("adulte", "hiccup=99", "medium_unreadable", {"sw": "6F00"}),
     ],
 )
 def test_what_cannot_be_read_fails_and_shows(
