@@ -70,7 +70,7 @@ def test_nothing_about_a_person_is_written_anywhere(
                 told.append(repr(found))
             card.remove()
             reader.wait_until_empty(readings[0].claims.reader.id)
-        for faults in ("wrong-length", "truncated-tlv", "withdrawn@60", "hiccup=9", "mute"):
+        for faults in ("wrong-length", "truncated-tlv", "withdrawn@60", "hiccup=99", "mute"):
             card = virtual_card("famille", faults=faults)
             with pytest.raises(VitaleError) as refused:
                 reader.read(timeout=30, on_progress=listen)
