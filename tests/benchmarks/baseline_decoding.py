@@ -85,16 +85,22 @@ def _timed(engine: Engine, picture: Grey) -> tuple[list[str], float]:
 # ── the engines ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _zxing(binarizer: str, *, thorough: bool = True) -> Callable[[], Engine]:
+def _zxing(binarizer: str, *names: str, thorough: bool = True) -> Callable[[], Engine]:
     def make() -> Engine:
         import zxingcpp
 
-        formats = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCodeModel2)
+        kinds = zxingcpp.BarcodeFormat.__members__
+        formats = zxingcpp.BarcodeFormats([kinds[name] for name in names or ("QRCodeModel2",)])
         chosen = zxingcpp.Binarizer.__members__[binarizer]
 
         def read(picture: Grey) -> list[str]:
             found = zxingcpp.read_barcodes(
-                picture, formats=formats, binarizer=chosen, try_rotate=thorough, try_downscale=thorough
+                picture,
+                formats=formats,
+                binarizer=chosen,
+                try_rotate=thorough,
+                try_downscale=thorough,
+                text_mode=zxingcpp.TextMode.Plain,
             )
             return [one.text for one in found]
 
@@ -126,7 +132,9 @@ def _four_stages() -> Engine:
     def read(picture: Grey) -> list[str]:
         for repair, binarizer in ways:
             chosen = zxingcpp.Binarizer.__members__[binarizer]
-            found = zxingcpp.read_barcodes(repair(picture), formats=formats, binarizer=chosen)
+            found = zxingcpp.read_barcodes(
+                repair(picture), formats=formats, binarizer=chosen, text_mode=zxingcpp.TextMode.Plain
+            )
             if found:
                 return [one.text for one in found]
         return []
@@ -190,13 +198,18 @@ def _wechat() -> Engine:
     return read
 
 
-def _ours() -> Engine:
-    import cv2
+def _ours(*, first: bool) -> Callable[[], Engine]:
+    """The first reading, which is what a camera takes for a frame; or all that can be seen, as before it presents."""
 
-    from vitale_drivers.decoding import decode
+    def make() -> Engine:
+        import cv2
 
-    cv2.setNumThreads(1)
-    return lambda picture: [symbol.text for symbol in decode(picture)]
+        from vitale_drivers.decoding import decode
+
+        cv2.setNumThreads(1)
+        return lambda picture: [symbol.text for symbol in decode(picture, first=first)]
+
+    return make
 
 
 def _ours_on_film() -> Engine:
@@ -212,6 +225,7 @@ def _ours_on_film() -> Engine:
 ENGINES: dict[str, Callable[[], Engine]] = {
     "pyzbar": _pyzbar,
     "zxing": _zxing("LocalAverage"),
+    "zxing-both": _zxing("LocalAverage", "QRCodeModel2", "DataMatrix"),
     "zxing-fast": _zxing("GlobalHistogram", thorough=False),
     "zxing-global": _zxing("GlobalHistogram"),
     "zxing-fixed": _zxing("FixedThreshold"),
@@ -219,7 +233,8 @@ ENGINES: dict[str, Callable[[], Engine]] = {
     "opencv-aruco": _opencv("QRCodeDetectorAruco"),
     "wechat": _wechat,
     "four-stages": _four_stages,
-    "ours": _ours,
+    "ours": _ours(first=True),
+    "ours-all": _ours(first=False),
 }
 FILM_ENGINES: dict[str, Callable[[], Engine]] = {"ours": _ours_on_film}
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.benchmarks import paper
 from tests.benchmarks.processes import baseline
 from tests.benchmarks.table import p95
 from vitale_protocol.errors import ConfigurationInvalid
@@ -25,6 +26,7 @@ __all__ = ["ENGINES", "Codes", "Film", "Reading", "StageReading", "measure_codes
 ENGINES = (
     "pyzbar",
     "zxing",
+    "zxing-both",
     "zxing-fast",
     "zxing-global",
     "zxing-fixed",
@@ -33,10 +35,15 @@ ENGINES = (
     "wechat",
     "four-stages",
     "ours",
+    "ours-all",
 )
 FILMED = ("pyzbar", "zxing", "four-stages", "ours")
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 FILMS = ("presented", "hurried", "shaky", "far", "dark_mode")
+PAPERS = 5
+"""Pictures of each kind of paper, for each that is asked for of the others."""
+DECOYS = 500
+"""Pictures without a code: none may be read."""
 FRAMES = 75
 """Of each film: two and a half seconds, in which the phone has come and the focus is found."""
 
@@ -224,6 +231,11 @@ def _sets(count: int, photographs: Path | None) -> Iterator[tuple[str, Made]]:
         yield f"{size[0]}×{size[1]}", _scenes(count, size)
     for size in SIZES:
         yield f"{size[0]}×{size[1]} {t('sans code', 'without a code')}", _empty(count * 10, size)
+    if PAPERS:
+        yield t("Datamatrix sur papier", "Datamatrix on paper"), _papers(count * PAPERS, paper.datamatrix)
+        yield t("QR sur papier", "QR codes on paper"), _papers(count * PAPERS, paper.qr)
+    if DECOYS:
+        yield t("leurres", "decoys"), _decoys(DECOYS)
 
 
 def _scenes(count: int, size: tuple[int, int]) -> Made:
@@ -241,6 +253,17 @@ def _empty(count: int, size: tuple[int, int]) -> Made:
 
     for number, frame in enumerate(empty_scenes(count, seed=11, size=size)):
         yield f"empty~{number:04}", frame.picture, []
+
+
+def _papers(count: int, draw: Callable[[bytes], paper.Grey]) -> Made:
+    for kind in paper.KINDS:
+        for number, (pixels, content) in enumerate(paper.papers(kind, count, seed=11, draw=draw)):
+            yield f"{kind}~paper~{number}", pixels, [content.decode("ascii")]
+
+
+def _decoys(count: int) -> Made:
+    for number, pixels in enumerate(paper.negatives(count, seed=11)):
+        yield f"decoy~{number:04}", pixels, []
 
 
 def _photographs(folder: Path) -> Made:

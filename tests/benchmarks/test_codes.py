@@ -24,6 +24,8 @@ def compared() -> Codes:
         patch.setattr("vitale_firmware_sim.camera.scene.SEVERITIES", ("light", "medium"))
         patch.setattr(codes, "SIZES", ((640, 480),))
         patch.setattr(codes, "FRAMES", 24)
+        patch.setattr(codes, "PAPERS", 0)
+        patch.setattr(codes, "DECOYS", 0)
         patch.setattr(codes, "FILMS", ("hurried",))
         return measure_codes(1, None, None, lambda _: None, ("zxing", "wechat", "ours"))
 
@@ -79,6 +81,8 @@ def test_photographs_are_read_with_their_texts(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "manifest.json").write_text(json.dumps([{"file": "one.png", "texts": ["a photograph"]}]), "utf-8")
     monkeypatch.setattr(codes, "SIZES", ())
     monkeypatch.setattr(codes, "FILMS", ())
+    monkeypatch.setattr(codes, "PAPERS", 0)
+    monkeypatch.setattr(codes, "DECOYS", 0)
     found = measure_codes(1, tmp_path, None, lambda _: None, ("ours",))
     assert [(one.count, one.read, one.wrong) for one in found.readings] == [(1, 1, 0)]
 

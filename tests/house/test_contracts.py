@@ -90,7 +90,7 @@ FORBIDDEN: dict[str, list[str]] = {
         "vitale_drivers.camera.frames imports cv2"
     ],
     "zxingcpp: where pictures are decoded": ["vitale_drivers.camera.opencv imports zxingcpp"],
-    "pyzbar: to compare with, in no product": ["vitale_drivers.decoding.stages imports pyzbar.pyzbar"],
+    "pyzbar: a second decoder, where pictures are decoded": ["vitale_drivers.decoding.stages imports pyzbar.pyzbar"],
     "lxml: the parsers of a format": [
         "vitale_protocol.tlv imports lxml.etree",
         "vitale_reader.daemon.config imports lxml.etree",

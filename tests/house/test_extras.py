@@ -52,9 +52,6 @@ PART_OF = {
     "vitale_firmware_sim.card": "daemon",
 }
 
-# The decoder that benchmarks compare ours with, at a desk as here; tests/house/test_contracts.py keeps it out of ours.
-LOADED_BY_NONE = {"camera": {"pyzbar"}}
-
 # The names under which distributions are imported, where they differ.
 IMPORTED_AS = {
     "libusb1": "usb1",
@@ -168,7 +165,6 @@ def test_an_extra_brings_nothing_that_none_of_its_modules_loads(extra: str) -> N
     mine = [module for module in modules() if part_of(module) == extra]
     used = {name for one in mine for module in loaded_with(one) for name in strangers(module, late=False)}
     used.update(name for module in mine for name in strangers(module, late=True))
-    used.update(LOADED_BY_NONE.get(extra, set()))
     assert own_packages(extra) - used == set()
 
 

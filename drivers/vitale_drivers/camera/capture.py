@@ -8,6 +8,7 @@ its consumers, and its thread ends with the call or the process.
 import abc
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -22,6 +23,10 @@ from vitale_protocol.errors import ReaderError
 __all__ = ["CameraBus", "CameraPicture", "CameraPlace", "Capture", "Feed", "Pixels", "Shot"]
 
 Pixels: TypeAlias = NDArray[np.uint8]
+
+
+_PACE = 4
+"""Pauses between pictures by which a feed's pace is known."""
 
 
 class CameraPicture(Protocol):
@@ -96,6 +101,7 @@ class Feed:
         self._fault: ReaderError | None = None
         self._ended = self._over = False
         self._since: float | None = None
+        self._pauses: deque[float] = deque(maxlen=_PACE)
         self._thread = threading.Thread(target=self._run, name=f"camera feed {name}", daemon=True)
 
     def start(self) -> None:
@@ -116,6 +122,11 @@ class Feed:
     def flows(self) -> bool:
         """True if a picture came: what takes time now is the next one, and not the opening."""
         return self._shot is not None
+
+    @property
+    def pace(self) -> float | None:
+        """The longest of the latest pauses between two pictures, in seconds; None where there was none yet."""
+        return max(self._pauses, default=None)
 
     @property
     def alive(self) -> bool:
@@ -172,6 +183,9 @@ class Feed:
             if picture is None:
                 return
             with self._changed:
+                now = time.monotonic()
+                if self._shot is not None:
+                    self._pauses.append(now - self._shot.at)
                 number = 1 if self._shot is None else self._shot.number + 1
-                self._shot = Shot(number, picture, time.monotonic())
+                self._shot = Shot(number, picture, now)
                 self._changed.notify_all()

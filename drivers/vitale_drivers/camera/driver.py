@@ -54,7 +54,8 @@ class CameraDriver(PollingDriver[CameraReader]):
         if self._bus is None:
             self._bus, version = _opencv_bus(self._settings)
         if self._decoder is None:
-            self._decoder = _zxing_decoder()
+            self._decoder, note = _zxing_decoder()
+            version = ", ".join(filter(None, (version, note)))
         self.begin(emit, Started(driver=self.name, media=self.media, version=version))
 
     def preview(self, command: Preview) -> None:
@@ -95,9 +96,10 @@ def _opencv_bus(settings: CameraSettings) -> tuple[CameraBus, str]:
     return OpenCvBus(settings), VERSION
 
 
-def _zxing_decoder() -> Callable[[], SymbolDecoder]:
+def _zxing_decoder() -> tuple[Callable[[], SymbolDecoder], str]:
+    """The decoder, and what is to be said of it: zbar is a library of the system, and may be missing."""
     try:
-        from vitale_drivers.decoding import StreamDecoder  # noqa: PLC0415 - likewise
+        from vitale_drivers.decoding import StreamDecoder, has_zbar  # noqa: PLC0415 - likewise
     except (ImportError, OSError) as error:
         raise missing(error, "driver camera", extra="camera", library="zxingcpp") from error
-    return StreamDecoder
+    return StreamDecoder, "" if has_zbar() else "zbar missing"

@@ -12,6 +12,9 @@ _PATIENCE = 1.0
 """Seconds that a call may go on beyond its limit before the worker is given up for it: so that there is a new one
 before whoever waits is told that the reader is gone."""
 
+_UNEVEN = 2.0
+"""Times the pause between the latest pictures, that the next may take."""
+
 _MOST_ENDING = 2
 """Feeds whose calls do not return; where opening the camera anew does not help once, it will not help twice."""
 
@@ -30,9 +33,11 @@ class Feeds:
         self._settings = settings
         self._changed = changed
         self._ending: list[Feed] = []
+        self._streams = False
 
     def open(self, place: CameraPlace) -> None:
-        """Begins a feed of a camera's pictures."""
+        """Begins a feed."""
+        self._streams = place.address.kind == "url"
         feed = Feed(lambda: self._bus.open(place), self._changed, place.id)
         with self._changed:
             self.current = feed
@@ -61,8 +66,14 @@ class Feeds:
 
     def overdue(self, feed: Feed, now: float) -> float:
         """Seconds for which a feed has been in one call beyond what that may take; negative if it is not."""
-        limit = self._settings.frame_limit if feed.flows else self._settings.open_limit
-        return feed.busy_for(now) - limit
+        return feed.busy_for(now) - (self._limit(feed) if feed.flows else self._settings.open_limit)
+
+    def _limit(self, feed: Feed) -> float:
+        """Seconds for the next picture: a stream of less than one a second is slow, and not silent."""
+        limit, slow = self._settings.frame_limit, self._settings.slow_limit
+        if not self._streams:
+            return limit
+        return max(limit, slow if feed.pace is None else min(slow, _UNEVEN * feed.pace))
 
     def stuck(self, now: float) -> bool:
         """True if a call of the binding holds the camera and will not return, so that it cannot be opened anew."""

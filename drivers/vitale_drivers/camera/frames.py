@@ -3,6 +3,7 @@
 Previews are made only while a request waits, at the pace that was ordered, and are not kept.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -36,6 +37,10 @@ class SymbolDecoder(Protocol):
 
     def see(self, frame: Pixels, /, *, around: bool) -> Sequence[SeenSymbol]:
         """The codes in one picture, grey; ``around``: wherever they are, not only where one was before."""
+        ...
+
+    def survey(self) -> Sequence[SeenSymbol]:
+        """All the codes in the picture that was seen last, however long it takes to see them."""
         ...
 
 
@@ -105,6 +110,12 @@ class FramePipeline:
         beside it.
         """
         return () if self._decoder is None else self._decoder.see(grey, around=not simple)
+
+    def survey(self) -> tuple[Sequence[SeenSymbol], float]:
+        """All the codes in the picture that was decoded last, and the seconds that it took to see them."""
+        began = time.monotonic()
+        seen = () if self._decoder is None else self._decoder.survey()
+        return seen, time.monotonic() - began
 
     def preview(self, order: Preview) -> None:
         """Takes an order for pictures, which replaces the one before."""

@@ -27,6 +27,7 @@ import numpy as np
 from vitale_drivers.camera.capture import CameraPlace, Capture, Pixels
 from vitale_drivers.camera.devices import Devices
 from vitale_drivers.camera.faults import explain, is_there, refused
+from vitale_drivers.camera.network import await_answer
 from vitale_drivers.camera.settings import CameraAddress, CameraSettings
 from vitale_drivers.camera.system import BY_DIRECT_SHOW
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
@@ -44,6 +45,12 @@ _PREVIEW_QUALITY = 60
 
 _MOST_MISSES = 10
 """Pictures in a row that cannot be read, of a camera that answers: cables lose one now and then."""
+
+_PAUSE = 0.02
+"""Seconds before a stream is asked again that gave none: one that has ended says so at once, and again."""
+
+_LEAST_LEFT = 1.0
+"""Seconds that FFmpeg has to study a stream, however long that took to answer."""
 
 Form: TypeAlias = Literal["mjpg", "yuyv", "uyvy", "grey", "bgr"]
 """A JPEG, two bytes a pixel with the light in the first or in the second, light alone, or what OpenCV makes."""
@@ -132,7 +139,11 @@ class OpenCvBus:
             case "file":
                 return _File(place, _opened(place, place.where, cv2.CAP_FFMPEG, []), loop=self._settings.loop)
             case "url":
-                return _Device(place, _opened(place, place.where, cv2.CAP_FFMPEG, _limits(self._settings)))
+                began = time.monotonic()
+                await_answer(place.where, self._settings.open_limit)
+                left = max(self._settings.open_limit - (time.monotonic() - began), _LEAST_LEFT)
+                source = _opened(place, place.where, cv2.CAP_FFMPEG, _limits(self._settings, left))
+                return _Device(place, source, patience=self._settings.frame_limit)
             case "index":
                 backend = cv2.CAP_DSHOW if BY_DIRECT_SHOW else cv2.CAP_ANY
                 return _Device(place, _opened(place, int(place.where), backend, _wishes(self._settings)))
@@ -149,8 +160,8 @@ def _opened(place: CameraPlace, what: str | int, backend: int, parameters: list[
     return source
 
 
-def _limits(settings: CameraSettings) -> list[int]:
-    opening, reading = round(settings.open_limit * 1000), round(settings.frame_limit * 1000)
+def _limits(settings: CameraSettings, left: float) -> list[int]:
+    opening, reading = round(left * 1000), round(max(settings.frame_limit, settings.slow_limit) * 1000)
     return [
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, opening),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, reading),
@@ -183,16 +194,24 @@ def _raw(source: cv2.VideoCapture) -> Form:
 class _Device(Capture):
     """A camera or a stream: its pictures come when they come."""
 
-    def __init__(self, place: CameraPlace, source: cv2.VideoCapture, form: Form = "bgr") -> None:
+    def __init__(
+        self, place: CameraPlace, source: cv2.VideoCapture, form: Form = "bgr", *, patience: float = 0.0
+    ) -> None:
         self._place = place
         self._source = source
         self._form: Form = form
+        self._patience = patience
+        self._cancelled = threading.Event()
 
     def read(self) -> CvPicture | None:
         """Waits for the next picture."""
+        end = time.monotonic() + self._patience
         for _ in range(_MOST_MISSES):
+            # A picture of a stream that cannot be decoded at all is told like its end; the next may be well.
             if not self._source.grab():
-                break
+                if time.monotonic() >= end or self._cancelled.wait(_PAUSE):
+                    break
+                continue
             # With a picture that is damaged, some of OpenCV's ways end in an exception.
             with suppress(cv2.error):
                 found, pixels = self._source.retrieve()
@@ -201,6 +220,10 @@ class _Device(Capture):
         if not is_there(self._place):
             raise ReaderGone("the camera is not there any more")
         raise ReaderUnavailable("the camera gives no pictures", variant="camera")
+
+    def cancel(self) -> None:
+        """Ends the waiting for a picture after one that was damaged."""
+        self._cancelled.set()
 
     def close(self) -> None:
         """Lets go of it."""

@@ -213,7 +213,8 @@ class CameraReader(ReaderThread[Order]):
         self._take_orders()
         if self._feeds.current is not None:
             now = time.monotonic()
-            self._report(self._view.saw(symbols, Moment(now=now, at=time.time(), elapsed=now - shot.at)))
+            moment = Moment(now=now, at=time.time(), elapsed=now - shot.at)
+            self._report(self._view.saw(symbols, moment, self._frames.survey))
             self._report(self._frames.pictures(shot, time.time(), now))
 
     # ── how the camera is ──
@@ -234,7 +235,7 @@ class CameraReader(ReaderThread[Order]):
     def _fail(self, error: ReaderError) -> None:
         """Handles the end of the feed."""
         self._close()
-        self._view.leave()
+        self._view.interrupted()
         now = time.monotonic()
         self._retry_at = now + self._settings.look
         if isinstance(error, ReaderGone):

@@ -55,6 +55,7 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         collect: how long the parts of a code in several parts may take to come.
         open_limit: the longest that opening a camera may take, its first picture included.
         frame_limit: the longest that any other picture may take.
+        slow_limit: the longest that a picture of a stream may take that has always been slow, or has just begun.
         still: a real camera whose picture does not change in the least for so long has stopped.
         dark: how long the picture is black before that is reported.
         look: pause between two looks for cameras, and between two attempts to open one that does not work.
@@ -71,6 +72,7 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     collect: _Seconds = 5.0
     open_limit: _Seconds = 10.0
     frame_limit: _Seconds = 2.0
+    slow_limit: _Seconds = 6.0
     still: _Seconds = 1.0
     dark: _Seconds = 2.0
     look: _Seconds = 0.5

@@ -3,9 +3,11 @@
 Rules, beside those of ``base``:
 
 - A presence is one code that stays in view: thirty pictures of it are one. It ends when the code was not seen for
-  ``settle``, or when another takes its place: a phone that renews its code presents anew.
-- It is presented in the first picture that shows it while it is wanted. Each ``again`` presents it once more, by a
-  later picture: a presented code was in view at that instant.
+  ``settle``, in two pictures at least, or when another takes its place: a phone that renews its code presents anew.
+- Where no pictures come nothing is known: a slow stream, or a camera that is opened anew, ends no presence by itself.
+- It is presented in the first picture that shows it while it is wanted, and once more for each ``again``, by a picture
+  that shows it then: what is presented was in view at that instant.
+- Before it is presented all of that very picture is looked at: what was found first may not be alone.
 - Of two wanted codes in view at once none is presented, until one is left.
 - Posters, medicine boxes and the like are no presences. They are told (``retry``) where nothing that is wanted is seen.
 - What codes say is kept only while a code in several parts is being collected; else a digest of it is.
@@ -13,7 +15,7 @@ Rules, beside those of ``base``:
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -26,7 +28,7 @@ from vitale_protocol.media.codes import Code, classify
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 
-__all__ = ["MEDIA", "SEVERAL", "CameraView", "Moment"]
+__all__ = ["MEDIA", "SEVERAL", "CameraView", "Moment", "Survey"]
 
 MEDIA = ("apcv-qr", "ins-datamatrix", "2d-doc")
 
@@ -42,6 +44,12 @@ _STRANGER = 0.5
 
 _AT_ONCE = frozenset({"mdoc", "openid4vp"})
 """Kinds that somebody shows on purpose."""
+
+_MISSED = 2
+"""Pictures without a code that it takes for it to be gone: of a stream of less than one a second, one says little."""
+
+_LONGEST = 15.0
+"""Seconds for which a code is remembered that no picture was there to show: a camera takes up to ten to open."""
 
 _MOST = 32
 """Codes that are followed at a time."""
@@ -62,6 +70,10 @@ class Moment:
     elapsed: float = 0.0
 
 
+Survey = Callable[[], tuple[Iterable[SeenSymbol], float]]
+"""All the symbols of the picture that was just seen, wherever they are, and the seconds that this look took."""
+
+
 @dataclass(slots=True)
 class _Code:
     """A code that is in view, without what it says."""
@@ -74,6 +86,7 @@ class _Code:
     box: Box
     first: float
     last: float
+    missed: int = 0
 
 
 class CameraView:
@@ -90,6 +103,8 @@ class CameraView:
         self._series = Series(collect)
         self._codes: dict[bytes, _Code] = {}
         self._current: bytes | None = None
+        self._resumed = 0.0
+        self._interrupted = False
         self._reported_several = False
         self._reported: set[tuple[str, str]] = set()
 
@@ -103,12 +118,19 @@ class CameraView:
         """True if what is presented is all that was in view lately."""
         return self.occupied and len(self._codes) == 1
 
-    def saw(self, symbols: Iterable[SeenSymbol], moment: Moment) -> list[Report]:
-        """A picture showed these symbols, and no others."""
+    def saw(self, symbols: Iterable[SeenSymbol], moment: Moment, survey: Survey) -> list[Report]:
+        """A picture showed these symbols; ``survey`` is asked before a presentation whether it shows more."""
+        self._resume(moment.now)
         seen = self._note(symbols, moment.now)
         self._pass_over(moment.now)
         reports = self.passed(moment.now)
         rivals = self._candidates(moment.now)
+        if len(rivals) == 1 and rivals[0] in seen and self._would_present(rivals[0], moment.now):
+            more, elapsed = survey()
+            moment = replace(moment, at=moment.at + elapsed, elapsed=moment.elapsed + elapsed)
+            seen |= self._note(more, moment.now)
+            reports += self.passed(moment.now)
+            rivals = self._candidates(moment.now)
         if len(rivals) > 1:
             return reports + self._ambiguous(rivals, moment.now)
         self._reported_several = False
@@ -123,19 +145,35 @@ class CameraView:
     def passed(self, now: float) -> list[Report]:
         """Time has passed, whether or not there were pictures."""
         self._series.forget(now)
-        for key in [key for key, code in self._codes.items() if now - code.last > self._settle]:
+        for key in [key for key, code in self._codes.items() if self._is_gone(code, now)]:
             del self._codes[key]
         return [] if self._current in self._codes else self._end()
+
+    def interrupted(self) -> None:
+        """No pictures come until the camera was opened anew: what was in view may still be there then."""
+        self._interrupted = True
 
     def leave(self) -> list[Report]:
         """The camera closes: nothing is in view any more."""
         self._codes.clear()
         self._series.clear()
         self._reported.clear()
-        self._reported_several = False
+        self._reported_several = self._interrupted = False
         return self._end()
 
     # ── what is there ──
+
+    def _resume(self, now: float) -> None:
+        """What is in view has as long to be seen again as a code that has just been seen: cameras find their light."""
+        for code in self._codes.values():
+            code.missed = 0 if self._interrupted else code.missed + 1
+        if self._interrupted:
+            self._resumed, self._interrupted = now, False
+
+    def _is_gone(self, code: _Code, now: float) -> bool:
+        if now - code.last > max(_LONGEST, self._settle):
+            return True
+        return now - max(code.last, self._resumed) > self._settle and code.missed >= _MISSED
 
     def _note(self, symbols: Iterable[SeenSymbol], now: float) -> dict[bytes, Code]:
         """Takes down what a picture shows; returns what each code is, by its digest."""
@@ -152,7 +190,7 @@ class CameraView:
                 self._codes[key] = _new(seen[key], _box(symbol.corners), now)
                 fresh.append(key)
             else:
-                known.box, known.last = _box(symbol.corners), now
+                known.box, known.last, known.missed = _box(symbol.corners), now, 0
         for key in fresh:
             self._replace(key, now)
         for key in sorted(self._codes, key=lambda one: self._codes[one].last)[:-_MOST]:
@@ -184,7 +222,12 @@ class CameraView:
             if code.medium is not None and (not armed or wanted(now, frozenset({code.medium})))
         ]
 
-    # ── reports ──
+    def _would_present(self, key: bytes, now: float) -> bool:
+        if key == self._current:
+            return self._presence.due(now)
+        return self._presence.wanted(now, frozenset({self._codes[key].medium or ""}))
+
+    # ── what is told ──
 
     def _arrive(self, key: bytes) -> None:
         self._current = key

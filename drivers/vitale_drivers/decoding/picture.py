@@ -20,16 +20,20 @@ Grey = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Pixels, and how to get from a point in them to one in the picture: ``point / scale + (left, top)``."""
+    """Pixels, and how to get from a point in them to one in the picture: ``point / scale + (left, top)``.
+
+    ``stretch`` is by how much more it is enlarged downwards than across.
+    """
 
     pixels: Grey
     scale: float = 1.0
     left: float = 0.0
     top: float = 0.0
+    stretch: float = 1.0
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         """The point of the picture that is at (x, y) here."""
-        return x / self.scale + self.left, y / self.scale + self.top
+        return x / self.scale + self.left, y / (self.scale * self.stretch) + self.top
 
 
 @dataclass
@@ -62,6 +66,15 @@ class Picture:
         if view is None:
             view = self._views[number, side] = self.cut(self.regions[number], side)
         return view
+
+    def squared(self, number: int, side: int) -> View | None:
+        """The view of a region made as wide as high, which undoes the most of a code that is seen aslant."""
+        view = self.region(number, side)
+        if view is None:
+            return None
+        height, width = view.pixels.shape
+        pixels = np.asarray(cv2.resize(view.pixels, (side, side), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+        return View(pixels, view.scale * side / width, view.left, view.top, width / height)
 
     def cut(self, region: Region, side: int) -> View:
         """A part of the picture, so that its longer side has so many pixels."""

@@ -32,7 +32,7 @@ def read(
     stage: str,
     binarizer: Binarizer,
     *,
-    formats: BarcodeFormat = QR,
+    formats: tuple[BarcodeFormat, ...] = (QR,),
     thorough: bool = True,
 ) -> list[Symbol]:
     """The symbols in a view.
@@ -53,7 +53,7 @@ def read(
         try_invert=True,
         text_mode=TextMode.Plain,
     )
-    return [_symbol(one, view, stage) for one in found if formats == QR or len(one.bytes) >= LEAST_BYTES]
+    return [_symbol(one, view, stage) for one in found if one.format != DATAMATRIX or len(one.bytes) >= LEAST_BYTES]
 
 
 def _symbol(found: zxingcpp.Barcode, view: View, stage: str) -> Symbol:

@@ -8,10 +8,12 @@ import numpy.typing as npt
 
 from vitale_drivers.decoding.picture import Grey
 
-__all__ = ["deblurred", "sharpened", "smoothed", "thresholded"]
+__all__ = ["darkened", "deblurred", "sharpened", "smoothed", "thickened", "thresholded"]
 
 EDGE = 16
 """Pixels around what is deblurred, so that its opposite edges, neighbours to a Fourier transform, do not mix."""
+
+_DARKER = np.array([round(255 * (value / 255) ** 2.2) for value in range(256)], dtype=np.uint8)
 
 NOISE = 0.005
 """Of the picture's power: below, deblurring would bring out noise and nothing else."""
@@ -40,6 +42,16 @@ def thresholded(pixels: Grey, parts: int, offset: int) -> Grey:
     block = max(3, max(pixels.shape) // parts) | 1
     done = cv2.adaptiveThreshold(pixels, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, block, offset)
     return np.asarray(done, dtype=np.uint8)
+
+
+def thickened(pixels: Grey) -> Grey:
+    """Against light that spills over dark modules, and print that has worn: what is dark grows by a pixel."""
+    return np.asarray(cv2.erode(pixels, np.ones((3, 3), np.uint8)), dtype=np.uint8)
+
+
+def darkened(pixels: Grey) -> Grey:
+    """Against glare: a curve (gamma 2.2) that tells light from lighter."""
+    return np.asarray(cv2.LUT(pixels, _DARKER), dtype=np.uint8)
 
 
 def smoothed(pixels: Grey) -> Grey:

@@ -7,14 +7,15 @@ few pixels wide, it is also read better than the whole, whether the code is near
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from zxingcpp import BarcodeFormat, Binarizer
 
+from vitale_drivers.decoding import zbar
 from vitale_drivers.decoding.picture import Grey, Picture, View
 from vitale_drivers.decoding.reading import DATAMATRIX, GLOBAL, LOCAL, QR, READY, read
-from vitale_drivers.decoding.repairs import deblurred, sharpened, smoothed, thresholded
+from vitale_drivers.decoding.repairs import darkened, deblurred, sharpened, smoothed, thickened, thresholded
 from vitale_drivers.decoding.symbol import Symbol
 
 __all__ = ["EASY_STAGES", "HARD_STAGES", "STAGES", "Stage"]
@@ -35,6 +36,8 @@ class Stage:
         binarizer: how zxing-cpp tells black from white.
         formats: what is looked for.
         thorough: whether zxing-cpp tries other directions and sizes too.
+        squared: whether a region is made as wide as high.
+        by_zbar: whether zbar looks, instead of zxing-cpp.
         smaller: the longer side of the picture has at most so many pixels, or the stage is left out.
         larger: it has more than that, or the stage is left out.
     """
@@ -45,8 +48,10 @@ class Stage:
     side: int = 256
     repair: Repair | None = None
     binarizer: Binarizer = LOCAL
-    formats: BarcodeFormat = QR
+    formats: tuple[BarcodeFormat, ...] = (QR,)
     thorough: bool = False
+    squared: bool = False
+    by_zbar: bool = False
     smaller: int | None = None
     larger: int = 0
 
@@ -56,7 +61,9 @@ class Stage:
         if view is None:
             return []
         if self.repair is not None:
-            view = View(self.repair(view.pixels), view.scale, view.left, view.top)
+            view = replace(view, pixels=self.repair(view.pixels))
+        if self.by_zbar:
+            return zbar.read(view, self.name)
         return read(view, self.name, self.binarizer, formats=self.formats, thorough=self.thorough)
 
     def _view(self, picture: Picture) -> View | None:
@@ -70,7 +77,8 @@ class Stage:
                 # Below that, nothing would be left of a code of two pixels a module.
                 return picture.half if min(picture.grey.shape) >= HALVED else None
             case "region":
-                return picture.region(self.region, self.side)
+                look = picture.squared if self.squared else picture.region
+                return look(self.region, self.side)
 
 
 HALVED = 700
@@ -100,26 +108,40 @@ EASY_STAGES = (
 )
 """For what nothing is wrong with: 8 in 10 codes at a millisecond or two, on frames with and without a code alike."""
 
+_DM = (DATAMATRIX,)
+
 HARD_STAGES = (
     Stage(name="threshold", side=200, repair=_threshold(24, 2), binarizer=READY),
     Stage(name="sharp", side=256, repair=_sharp(1.6, 5)),
     Stage(name="region-global", side=320, binarizer=GLOBAL),
+    Stage(name="datamatrix", side=256, formats=_DM, binarizer=GLOBAL, thorough=True),
     Stage(name="second-region", region=1, side=256),
     Stage(name="smooth-threshold", side=256, repair=_smooth_threshold(20), binarizer=READY),
+    Stage(name="second-datamatrix", region=1, side=320, formats=_DM, binarizer=GLOBAL, thorough=True),
+    Stage(name="half-local", where="half"),
+    Stage(name="coarse-threshold", side=256, repair=_smooth_threshold(12), binarizer=READY),
     Stage(name="second-sharp", region=1, side=256, repair=_sharp(1.6, 5)),
     Stage(name="local", where="whole", smaller=1000),
+    Stage(name="half-datamatrix", where="half", formats=_DM),
     Stage(name="deblur", side=256, repair=_deblur(2.0)),
     Stage(name="whole-global", where="whole", binarizer=GLOBAL, larger=1000),
-    Stage(name="half-local", where="half"),
-    Stage(name="finest-threshold", side=400, repair=_threshold(40, 2), binarizer=READY),
-    Stage(name="small-sharp", side=200, repair=_sharp(2.5, 5)),
-    Stage(name="coarse-threshold", side=256, repair=_smooth_threshold(12), binarizer=READY),
-    Stage(name="second-threshold", region=1, side=256, repair=_smooth_threshold(16), binarizer=READY),
-    Stage(name="datamatrix", side=320, formats=DATAMATRIX, thorough=True),
+    Stage(name="whole-datamatrix", where="whole", formats=_DM),
     Stage(name="large-sharp", side=400, repair=_sharp(1.6, 5)),
+    Stage(name="squared-sharp", side=256, squared=True, repair=_sharp(1.6, 5)),
+    Stage(name="zbar", side=256, by_zbar=True),
+    Stage(name="thick", side=320, repair=thickened),
+    Stage(name="finest-threshold", side=400, repair=_threshold(40, 2), binarizer=READY),
+    Stage(name="threshold-datamatrix", side=320, formats=_DM, repair=_threshold(24, 2), binarizer=READY, thorough=True),
+    Stage(name="small-sharp", side=200, repair=_sharp(2.5, 5)),
+    Stage(name="second-threshold", region=1, side=256, repair=_smooth_threshold(16), binarizer=READY),
+    Stage(name="sharp-datamatrix", side=320, formats=_DM, repair=_sharp(1.6, 5), thorough=True),
+    Stage(name="dark", where="whole", repair=darkened, binarizer=GLOBAL),
+    Stage(name="whole-threshold", where="whole", repair=_threshold(24, 2), binarizer=READY),
     Stage(name="deblur-more", side=256, repair=_deblur(2.45)),
     Stage(name="thorough", where="whole", smaller=1000, thorough=True),
     Stage(name="thorough-large", where="whole", larger=1400, thorough=True),
+    Stage(name="zbar-half", where="half", by_zbar=True),
+    Stage(name="second-sharp-datamatrix", region=1, side=320, formats=_DM, repair=_sharp(1.6, 5), thorough=True),
 )
 """For the rest; what reads most for its time comes first."""
 

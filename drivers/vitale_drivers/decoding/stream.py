@@ -3,15 +3,17 @@
 Rules:
 
 - Where symbols were last is looked at first: a code that is held still costs a hundredth of a frame.
-- Beside it there may be others. So the whole is looked at as well, in one frame of ``EVERY``.
+- Beside it there may be others. So the whole is looked at as well, in one frame of ``EVERY``; and before a symbol is
+  taken for the only one, ``survey`` looks at all of that very frame.
 - Nothing is remembered of what a symbol said: a code renews itself, and each frame says what it shows now.
-- A frame without a code is worth ``budget_ms``. The stages for hard cases take turns, continuing from the frame before:
-  the next frame may be better where the next stage might not.
+- A frame that nothing is found in is worth ``budget_ms``; the stages for what is hard take turns, from where they
+  stopped in the frame before, since the next frame may be better where the next stage might not.
+- A picture that stands still gets one round of them, then one in ``AGAIN`` frames: its noise differs, and little else.
 """
 
 import time
-from collections.abc import Iterable
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +21,7 @@ from vitale_drivers.decoding.picture import Picture, View, grey_of
 from vitale_drivers.decoding.reading import DATAMATRIX, GLOBAL, LOCAL, QR, read
 from vitale_drivers.decoding.regions import Region
 from vitale_drivers.decoding.stages import EASY_STAGES, HARD_STAGES
+from vitale_drivers.decoding.survey import distinct, survey
 from vitale_drivers.decoding.symbol import Symbol
 
 __all__ = ["StreamDecoder"]
@@ -37,6 +40,15 @@ WHERE = "where-it-was"
 MOST = 4
 """Places that are remembered."""
 
+AGAIN = 4
+"""Frames of a picture that stands still for one more stage of the hard ones, when all have looked at it."""
+
+GLANCE = (80, 45)
+"""Columns and rows of the copy by which it is seen whether anything moves: a cell is a few modules wide."""
+
+MOVED = 5
+"""Steps of grey by which a cell differs where something moves; of noise and flicker, less than two are left there."""
+
 
 class StreamDecoder:
     """Reads one camera's frames; not for several threads at once."""
@@ -48,6 +60,10 @@ class StreamDecoder:
         self._frames = 0
         self._places: tuple[Symbol, ...] = ()
         self._missed = 0
+        self._picture: Picture | None = None
+        self._found: list[Symbol] = []
+        self._still: npt.NDArray[np.int16] | None = None
+        self._tried = 0
 
     def see(self, frame: npt.NDArray[np.uint8], *, around: bool = False) -> list[Symbol]:
         """The symbols in the next frame.
@@ -62,11 +78,20 @@ class StreamDecoder:
         end = time.thread_time() + self._budget
         picture = Picture(grey_of(frame))
         self._frames += 1
-        found = _distinct(symbol for place in self._places for symbol in _where_it_was(place, picture))
+        found = distinct(symbol for place in self._places for symbol in _where_it_was(place, picture))
         if not found:
             found = self._look(picture, end)
         elif around or self._frames % EVERY == 0:
-            found = _distinct([*found, *(symbol for stage in EASY_STAGES for symbol in stage.symbols(picture))])
+            found = distinct([*found, *(symbol for stage in EASY_STAGES for symbol in stage.symbols(picture))])
+        self._remember(found)
+        self._picture, self._found = picture, found
+        return found
+
+    def survey(self) -> list[Symbol]:
+        """All the symbols in the frame that was seen last: asked before one of them is taken for the only one."""
+        if self._picture is None:
+            return []
+        found = survey(self._picture, self._found)
         self._remember(found)
         return found
 
@@ -74,14 +99,23 @@ class StreamDecoder:
         for stage in EASY_STAGES:
             if found := stage.symbols(picture):
                 return found
-        for _ in HARD_STAGES:
+        for _ in range(self._worth(picture)):
             stage = HARD_STAGES[self._turn]
             if found := stage.symbols(picture):
                 return found
             self._turn = (self._turn + 1) % len(HARD_STAGES)
+            self._tried += 1
             if time.thread_time() >= end:
                 break
         return []
+
+    def _worth(self, picture: Picture) -> int:
+        """How many of the hard stages a picture is worth."""
+        glance = _glance(picture)
+        if self._still is None or _moves(glance, self._still):
+            self._still, self._tried = glance, 0
+        left = len(HARD_STAGES) - self._tried
+        return left if left > 0 else int(self._frames % AGAIN == 0)
 
     def _remember(self, found: list[Symbol]) -> None:
         if found:
@@ -92,9 +126,14 @@ class StreamDecoder:
             self._places = ()
 
 
-def _distinct(symbols: Iterable[Symbol]) -> list[Symbol]:
-    """One for each code: what is seen twice, at two places or by two stages, is seen once."""
-    return list({(symbol.symbology, symbol.data): symbol for symbol in reversed([*symbols])}.values())[::-1]
+def _glance(picture: Picture) -> npt.NDArray[np.int16]:
+    return np.asarray(cv2.resize(picture.half.pixels, GLANCE, interpolation=cv2.INTER_AREA), dtype=np.int16)
+
+
+def _moves(one: npt.NDArray[np.int16], other: npt.NDArray[np.int16]) -> bool:
+    """Whether two pictures differ anywhere by more than their light as a whole."""
+    difference = one - other
+    return bool(np.abs(difference - int(np.median(difference))).max() > MOVED)
 
 
 def _where_it_was(symbol: Symbol, picture: Picture) -> list[Symbol]:
@@ -107,5 +146,5 @@ def _where_it_was(symbol: Symbol, picture: Picture) -> list[Symbol]:
         return []
     part = np.ascontiguousarray(picture.grey[region.top : region.bottom, region.left : region.right])
     view = View(part, 1.0, region.left, region.top)
-    formats = DATAMATRIX if symbol.symbology == "datamatrix" else QR
+    formats = (DATAMATRIX if symbol.symbology == "datamatrix" else QR,)
     return read(view, WHERE, LOCAL, formats=formats) or read(view, WHERE, GLOBAL, formats=formats)

@@ -3,7 +3,7 @@
 The code is drawn with two samples a pixel each way and averaged, as the wells of a sensor average: small modules alias.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -45,7 +45,14 @@ class Frame:
     clear: bool = True
 
 
-def render(scene: Scene, *, size: tuple[int, int] = SIZE, seed: int = 0, colour: bool = False) -> Picture:
+def render(
+    scene: Scene,
+    *,
+    size: tuple[int, int] = SIZE,
+    seed: int = 0,
+    colour: bool = False,
+    beside: Sequence[Scene] = (),
+) -> Picture:
     """The frame of a scene; the same arguments give the same bytes.
 
     Args:
@@ -53,6 +60,7 @@ def render(scene: Scene, *, size: tuple[int, int] = SIZE, seed: int = 0, colour:
         size: width and height.
         seed: for noise, lamps and the phase of bands.
         colour: BGR instead of grey, at three times the cost.
+        beside: further phones before the same camera, laid over the first one.
     """
     random = np.random.default_rng((1280, seed))
     frame = _background(scene, size, colour=colour)
@@ -63,6 +71,9 @@ def render(scene: Scene, *, size: tuple[int, int] = SIZE, seed: int = 0, colour:
         _lay(frame, scene, drawn, matrix)
         if scene.glare:
             lamps = _lamps(scene, drawn, matrix, size, random)
+    for other in beside:
+        drawn = _drawn(other, colour=colour)
+        _lay(frame, other, drawn, _matrix(other, drawn, size))
     picture = optics.exposed(optics.softened(frame, scene.blur), scene, lamps, random)
     if scene.jpeg:
         picture = optics.compressed(picture, scene.jpeg)

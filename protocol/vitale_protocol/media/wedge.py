@@ -9,8 +9,11 @@ Datamatrix with its fields in order, a 2D-Doc with a signature, a string of the 
 base64url. Text that shows signs of a mismatch and is none of these is refused: passing it on would change an opaque
 string. All other text is left as it is.
 
-The tables are those of Windows' layouts "États-Unis" and "Français (traditionnel, AZERTY)", on which Linux' ``us`` and
-``fr`` agree for these keys. Other layouts, and dead keys (``[`` and ``{`` on a French machine), are not undone.
+An INS is undone between any two of ``layouts``: its figures, its dates and its names leave one way back, or the text is
+refused. All else is undone between "États-Unis" and "Français (traditionnel, AZERTY)" alone, for elsewhere it leaves
+several. Dead keys (``[`` and ``{`` on a French machine) are not undone.
+
+A text that begins as an INS or a 2D-Doc does and is none is refused too: it is no opaque string, but a spoilt code.
 """
 
 import re
@@ -21,6 +24,7 @@ from typing import Final
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.media import ins_datamatrix
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
+from vitale_protocol.media.layouts import DEAD, LAYOUTS, Layout
 from vitale_protocol.media.profile import MAX_STRING
 from vitale_protocol.media.two_d_doc import parsing as two_d_doc
 
@@ -102,7 +106,26 @@ MANGLINGS: Final = (
     Mangling("shift-lock", (_shifted,), (_shifted,)),
     Mangling("us-on-fr, shift-lock", (_to_fr, _shifted), (_shifted, _to_us), seen=False),
 )
-"""All that are undone, by the names that ``repair`` gives them."""
+"""All that are undone of any known text, by the names that ``repair`` gives them."""
+
+
+def _between(imager: Layout, machine: Layout) -> Callable[[str], str | None]:
+    """Writes what the keys of one layout, which wrote a text, write in another."""
+    table: dict[str, str] = {}
+    for here, there in ((imager.plain, machine.plain), (imager.shifted, machine.shifted)):
+        for one, other in zip(here, there, strict=True):
+            if DEAD not in {one, other}:
+                table.setdefault(one, other)
+    return _by(table)
+
+
+_PAIRS: Final = tuple(
+    Mangling(f"{imager}-on-{machine}", (_between(one, other),), (_between(other, one),))
+    for imager, one in LAYOUTS.items()
+    for machine, other in LAYOUTS.items()
+    if imager != machine
+)
+"""Of any keyboard language of the table on any other: for an INS, in which there is enough that must be right."""
 
 _NIR = re.compile(r"[1-478][0-9]{4}(?:[0-9]{2}|2[AB])[0-9]{8}")
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){0,4}")
@@ -113,6 +136,13 @@ _ENGLISH_SIGNS = re.compile(r"(?=(?:[^!@#$%^*]*[!@#$%^*]){4})[A-Za-z!@#$%^&*()68
 # How mangled codes begin once they are undone; a text in hexadecimal may well begin with dc02 by itself.
 _BEGINNINGS = re.compile(r"IS010{6}|DC0[1-4][A-Z]{2}[0-9A-Z]{6}[0-9A-F]{8}|VITALESIM\.")
 _BEGINNING: Final = 20
+_INS_BEGINNING = re.compile(r"IS010{6}")
+_BEGUN: Final = 10
+_BEGINS_KNOWN = re.compile(r"DC0[1-4][A-Z]{2}[0-9A-Z]{2}")
+# Traits of an INS: capitals without accents, blanks, hyphens and apostrophes.
+_NAME = re.compile(r"[A-Z' -]*")
+# Codes for tests have figures there, which no mangling makes of letters; a record warns of them.
+_TYPED_NAME = re.compile(r"[A-Z0-9' -]*")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
 
 
@@ -130,7 +160,11 @@ def repair(text: str) -> tuple[bytes, str]:
             ``data.fault`` is ``wedge-layout``.
     """
     text = text.rstrip("\r\n\t")
-    if len(text) > MAX_STRING or _is_known(text):
+    if len(text) > MAX_STRING:
+        return _bytes(text), ""
+    if (ins := _repaired_ins(text)) is not None:
+        return ins
+    if _is_known(text):
         return _bytes(text), ""
     ways = {undone: one for one in reversed(MANGLINGS) if (undone := one.undo(text)) is not None}
     known = {undone: one for undone, one in ways.items() if _is_known(undone)}
@@ -139,14 +173,35 @@ def repair(text: str) -> tuple[bytes, str]:
     if len(known) == 1:
         ((undone, mangling),) = known.items()
         return _bytes(undone), mangling.name
-    if known or _FRENCH_SIGNS.fullmatch(text) or _begins_mangled(text):
-        raise PayloadInvalid("the text was mangled by a keyboard's language", variant="wedge-layout")
+    if known or _FRENCH_SIGNS.fullmatch(text) or _begins_mangled(text) or _BEGINS_KNOWN.match(text):
+        raise _mangled()
     return _bytes(text), ""
 
 
+def _mangled() -> PayloadInvalid:
+    return PayloadInvalid("the text was mangled by a keyboard's language", variant="wedge-layout")
+
+
+def _repaired_ins(text: str) -> tuple[bytes, str] | None:
+    """The one INS that was meant, whatever the keyboard languages; None where none was.
+
+    Raises:
+        PayloadInvalid: it was one, and cannot be told from another, or is spoilt.
+    """
+    every = (*MANGLINGS, *_PAIRS)
+    begun = [one for one in every if _INS_BEGINNING.match(one.undo(text[:_BEGUN]) or "")]
+    found = {undone: one.name for one in reversed(begun) if _is_ins(undone := one.undo(text) or "")}
+    if _is_ins(text, _TYPED_NAME):
+        found[text] = ""
+    if len(found) == 1:
+        ((undone, name),) = found.items()
+        return _bytes(undone), name
+    if found or begun or text.startswith("IS01"):
+        raise _mangled()
+    return None
+
+
 def _is_known(text: str) -> bool:
-    if text.startswith("IS01"):
-        return _is_ins(text)
     if text.startswith("DC0"):
         return _is_two_d_doc(text)
     if text.startswith(SIMULATED_PREFIX.decode()):
@@ -154,8 +209,10 @@ def _is_known(text: str) -> bool:
     return _NIR.fullmatch(text) is not None
 
 
-def _is_ins(text: str) -> bool:
-    """True if it can be parsed and nothing in it is out of place, as it is after a wrong repair."""
+def _is_ins(text: str, names: re.Pattern[str] = _NAME) -> bool:
+    """Whether it can be parsed and nothing in it is out of place, as it is after a wrong repair."""
+    if not text.startswith("IS01"):
+        return False
     try:
         code = ins_datamatrix.parse(_bytes(text))
     except PayloadInvalid:
@@ -164,6 +221,7 @@ def _is_ins(text: str) -> bool:
         re.fullmatch(r"[0-9.]*", code.oid or "") is not None
         and re.fullmatch(r"(?:[0-9]{2}-[0-9]{2}-[0-9]{4})?", code.date_naissance or "") is not None
         and (code.sexe or "M") in "MFI"
+        and all(names.fullmatch(name or "") for name in (code.prenoms, code.nom))
     )
 
 

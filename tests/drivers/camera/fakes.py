@@ -44,6 +44,7 @@ class Scene:
 
     Attributes:
         codes: what can be read.
+        hidden: what only a look at all of the picture finds besides.
         refusal: opening raises this.
         fault: reading raises this.
         still: the last picture is delivered again and again.
@@ -53,6 +54,7 @@ class Scene:
     """
 
     codes: tuple[Symbol, ...] = ()
+    hidden: tuple[Symbol, ...] = ()
     refusal: ReaderError | None = None
     fault: ReaderError | None = None
     still: bool = False
@@ -149,3 +151,6 @@ class FakeDecoder:
     def see(self, frame: Pixels, /, *, around: bool) -> Sequence[Symbol]:
         assert frame.ndim == 2
         return self._scene.codes
+
+    def survey(self) -> Sequence[Symbol]:
+        return [*self._scene.codes, *self._scene.hidden]

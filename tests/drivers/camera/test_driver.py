@@ -490,6 +490,18 @@ def test_without_its_libraries_it_does_not_open(module: str, monkeypatch: pytest
         CameraDriver({}).open(Inbox())
 
 
+@pytest.mark.parametrize(("there", "version"), [(True, ""), (False, "zbar missing")])
+def test_that_zbar_is_missing_is_said_and_no_fault(
+    bus: FakeBus, monkeypatch: pytest.MonkeyPatch, there: bool, version: str
+) -> None:
+    monkeypatch.setattr("vitale_drivers.decoding.has_zbar", lambda: there)
+    driver, inbox = CameraDriver(QUICK, bus), Inbox()
+    driver.open(inbox)
+    driver.close()
+    assert inbox.wait(Started).version == version
+    assert inbox.wait(Health) == Health(state="ok")
+
+
 def test_it_says_that_it_started_and_is_well(open_driver: Open, bus: FakeBus) -> None:
     _, inbox = open_driver(bus)
     assert isinstance(inbox.reports[0], Started)

@@ -52,14 +52,26 @@ class Scene:
         numbers: Iterator[int] = itertools.count()
         self.view = CameraView(reader, self.presence, lambda: f"number {next(numbers)}", settle=SETTLE, collect=5.0)
         self.reports: list[Report] = []
+        self.surveys = 0
 
     def arm(self, *media: str, again: bool = False, ends_in: float = 600.0) -> None:
         self.presence.arm(Arm(media=media or MEDIA, again=("camera:1",) if again else (), deadline=self.now + ends_in))
 
-    def show(self, *symbols: Symbol, pictures: int = 1) -> None:
+    def show(self, *symbols: Symbol, pictures: int = 1, hidden: Sequence[Symbol] = ()) -> None:
+        """Pictures; what is hidden is found by a survey alone."""
+
+        def survey() -> tuple[Sequence[Symbol], float]:
+            self.surveys += 1
+            return [*symbols, *hidden], 0.0
+
         for _ in range(pictures):
             self.now += PICTURE
-            self.reports += self.view.saw(symbols, Moment(self.now, at=self.now + 1e9, elapsed=0.004))
+            self.reports += self.view.saw(symbols, Moment(self.now, at=self.now + 1e9, elapsed=0.004), survey)
+
+    def pause(self, seconds: float) -> None:
+        """No pictures."""
+        self.now += seconds
+        self.reports += self.view.passed(self.now)
 
     def rest(self, seconds: float) -> None:
         """Pictures without codes."""
@@ -139,13 +151,87 @@ def test_a_code_is_gone_when_it_was_not_seen_for_long_enough_and_not_before(scen
     assert scene.presented == [FIRST, FIRST]
 
 
-def test_a_code_is_gone_also_where_no_more_pictures_come(scene: Scene) -> None:
+def test_where_no_more_pictures_come_a_code_is_remembered_and_not_for_ever(scene: Scene) -> None:
     scene.arm()
     scene.show(Symbol(FIRST))
-    assert scene.view.passed(scene.now + SETTLE) == []
-    (left,) = scene.view.passed(scene.now + SETTLE + 0.1)
+    assert scene.view.passed(scene.now + 15.0) == []
+    (left,) = scene.view.passed(scene.now + 15.1)
     assert isinstance(left, ReaderChanged)
     assert left.reader.state == "empty"
+
+
+@pytest.mark.parametrize("rate", [0.4, 0.7, 1.0, 5.0])
+def test_a_still_code_in_a_slow_stream_is_one_presentation(scene: Scene, rate: float) -> None:
+    scene.arm()
+    for _ in range(12):
+        scene.pause(1 / rate)
+        scene.show(Symbol(FIRST))
+    assert scene.presented == [FIRST]
+    scene.pause(max(SETTLE, 1 / rate))
+    scene.show()
+    scene.pause(max(SETTLE, 1 / rate))
+    scene.show()
+    assert scene.states == ["present", "empty"]
+
+
+@pytest.mark.parametrize("away", [0.3, 2.0, 12.0])
+def test_a_still_code_before_a_camera_that_is_opened_anew_is_one_presentation(scene: Scene, away: float) -> None:
+    scene.arm()
+    scene.show(Symbol(FIRST), pictures=5)
+    for _ in range(3):
+        scene.view.interrupted()
+        scene.pause(away)
+        scene.rest(SETTLE / 2)  # the camera finds its light
+        scene.show(Symbol(FIRST), pictures=5)
+    assert scene.presented == [FIRST]
+
+
+def test_a_code_that_left_while_a_camera_was_opened_anew_is_gone_after_a_while(scene: Scene) -> None:
+    scene.arm()
+    scene.show(Symbol(FIRST), pictures=5)
+    scene.view.interrupted()
+    scene.pause(3.0)
+    scene.rest(SETTLE + 0.1)
+    assert scene.states == ["present", "empty"]
+
+
+def test_another_code_after_a_camera_was_opened_anew_is_presented_at_once(scene: Scene) -> None:
+    scene.arm()
+    scene.show(Symbol(FIRST), pictures=5)
+    scene.view.interrupted()
+    scene.pause(3.0)
+    scene.show(Symbol(SECOND, x=20))
+    assert scene.presented == [FIRST, SECOND]
+
+
+def test_a_code_that_only_a_look_at_all_of_the_picture_finds_makes_it_ambiguous(scene: Scene) -> None:
+    scene.arm()
+    for other in (Symbol(SECOND, x=500), Symbol(INS, "datamatrix", x=500)):
+        scene.show(Symbol(FIRST), hidden=[other], pictures=3)
+        assert scene.presented == []
+        assert scene.told == [("ambiguous", named(SEVERAL))]
+        scene.reports += scene.view.leave()
+        scene.reports.clear()
+
+
+def test_all_of_the_picture_is_looked_at_for_each_presentation_and_for_no_other(scene: Scene) -> None:
+    scene.show(Symbol(FIRST), pictures=30)
+    assert scene.surveys == 0
+    scene.arm()
+    scene.show(Symbol(FIRST), pictures=30)
+    assert scene.surveys == 1
+    scene.arm(again=True)
+    scene.show(Symbol(FIRST), hidden=[Symbol(SECOND, x=500)], pictures=2)
+    assert scene.surveys == 2
+    assert scene.presented == [FIRST]
+
+
+def test_a_code_half_out_of_the_picture_for_a_moment_stays_one_presentation(scene: Scene) -> None:
+    scene.arm()
+    for _ in range(5):
+        scene.show(Symbol(FIRST), pictures=10)
+        scene.rest(SETTLE - 0.1)
+    assert scene.presented == [FIRST]
 
 
 def test_a_renewed_code_is_another_presentation_at_once(scene: Scene) -> None:

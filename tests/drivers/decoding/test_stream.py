@@ -120,12 +120,45 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return looked
 
 
+def moving(number: int) -> Grey:
+    """A frame without a code, in which something is elsewhere each time."""
+    picture = frame()
+    picture[300:420, 60 * number : 60 * number + 120] = 30
+    return picture
+
+
 def test_stages_take_turns_where_there_is_no_time_for_all(turns: list[str]) -> None:
     decoder = StreamDecoder(budget_ms=0)
-    for _ in range(len(HARD_STAGES) + 2):
-        decoder.see(frame())
+    for number in range(len(HARD_STAGES) + 2):
+        decoder.see(moving(number % 18))
     names = [stage.name for stage in HARD_STAGES]
     assert turns == [*names, *names[:2]]
+
+
+def noisy(picture: Grey, seed: int, light: float = 1.0) -> Grey:
+    noise = np.random.default_rng(seed).normal(0, 6, picture.shape)
+    return np.clip(picture * light + noise, 0, 255).astype(np.uint8)
+
+
+def test_a_picture_that_stands_still_gets_one_round_and_then_little(turns: list[str]) -> None:
+    decoder = StreamDecoder(budget_ms=60_000)
+    for number in range(21):
+        decoder.see(noisy(moving(3), number, 1 + 0.02 * (number % 3)))
+    assert turns[: len(HARD_STAGES)] == [stage.name for stage in HARD_STAGES]
+    assert len(turns) == len(HARD_STAGES) + 5  # frames 4, 8, 12, 16 and 20
+    decoder.see(noisy(moving(4), 99))
+    assert len(turns) >= 2 * len(HARD_STAGES) + 5
+
+
+def test_what_moves_a_little_is_worth_all_of_them(turns: list[str]) -> None:
+    shown = frame(("VITALESIM.held by a hand", 600, 300))
+    decoder = StreamDecoder(budget_ms=60_000)
+    empty = frame()
+    for number in range(5):
+        step = np.roll(shown, 5 * number, axis=1)
+        # The code is taken out, so that nothing is read: its place, as grey as it is on average, moves.
+        decoder.see(np.where(step == empty, empty, 90).astype(np.uint8))
+    assert len(turns) == 5 * len(HARD_STAGES)
 
 
 def test_all_look_where_there_is_time(turns: list[str]) -> None:
