@@ -158,7 +158,7 @@ def memory(pid: int) -> int:
 
 
 def p95(client: Client, method: str) -> float:
-    took = []
+    took: list[float] = []
     for _ in range(SAMPLES):
         began = time.perf_counter()
         assert "result" in client.call(method)

@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def compose() -> Json:
-    return cast("Json", YAML(typ="safe").load(TEXT))
+    return cast("Json", YAML(typ="safe").load(TEXT))  # pyright: ignore[reportUnknownMemberType]  # ruamel has no types for it
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from vitale_drivers.base import Emit, LeaseCommand, Leased, Report, Transmit, Transmitted, Unleased
 from vitale_drivers.cards.channel import Channel
@@ -76,7 +77,7 @@ class CardLease:
         return self._why is not None
 
     def _serve(self, channel: Channel) -> Report:
-        timed = replace(channel, transmit=lambda apdu: self._in_time(channel, apdu))
+        timed = replace(channel, transmit=partial(self._in_time, channel))
         while (command := self._next(channel)) is not None:
             task = transmission(0, command)
             try:

@@ -97,7 +97,7 @@ def outcome(attempt: Callable[[], object]) -> str:
 
 
 def drop_capabilities(_hidden: object) -> bool:
-    confinement._drop_capabilities()
+    confinement._drop_capabilities()  # pyright: ignore[reportPrivateUsage]  # what a worker does anyway
     return False
 
 

@@ -15,7 +15,11 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.issuing.outbox import _LIST, MOST_LISTED, Outbox
+from vitale_reader.daemon.issuing.outbox import (
+    _LIST,  # pyright: ignore[reportPrivateUsage]  # its plan is looked at
+    MOST_LISTED,
+    Outbox,
+)
 from vitale_reader.daemon.keystore.keys import Keys
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock

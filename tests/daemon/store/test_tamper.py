@@ -150,8 +150,8 @@ class World:
         self.remembered = Remembered()
         self.known: Anchor | None = None
         self.clock = StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW)
-        self.keys = {}
-        self.certificates = {}
+        self.keys: dict[str, Keys] = {}
+        self.certificates: dict[str, Certificates] = {}
         for station in (STATION, OTHER):
             self.keys[station] = Keys(folder / f"{station}.json", overlap=600, clock=lambda: NOW)
             self.keys[station].open()
@@ -168,7 +168,9 @@ class World:
 
     async def fill(self) -> None:
         await bring_forward(self.store, VAULT, self.remembered)
-        await opening._agree(self.store, VAULT, Path("site.key"))
+        await opening._agree(  # pyright: ignore[reportPrivateUsage]  # the first start of a site
+            self.store, VAULT, Path("site.key")
+        )
         await self._fill_clients()
         await self._fill_tokens()
         for name, serials in (("national", ["1111111111"]), ("site", ["2222222222"])):
@@ -291,7 +293,7 @@ class World:
         holding = self.holding()
         await holding.open()
         facts |= {
-            ("context", client_id, holding._open(held).identifiant)
+            ("context", client_id, holding._open(held).identifiant)  # pyright: ignore[reportPrivateUsage]  # as its owner gets it
             for client_id in ("a", "b", "x")
             for held in holding.of_client(client_id)
         }
@@ -487,7 +489,7 @@ def test_no_value_that_somebody_changes_gives_anybody_anything(tmp_path: Path, p
                 gained = await world.believed() - before
                 expected = OUTCOMES[table.name][column]
                 # Under another key a row is not there any more.
-                allowed = GAINED_BY_REMOVAL.get(table.name, set()) if table.c[column].primary_key else set()
+                allowed: set[str] = GAINED_BY_REMOVAL.get(table.name, set()) if table.c[column].primary_key else set()
                 if not {fact[0] for fact in gained} <= allowed:
                     wrong.append(f"{table.name}.{column} {how}: gained {sorted(gained)[:3]}")
                 if expected.told == "told" and not told:

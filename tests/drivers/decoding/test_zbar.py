@@ -35,7 +35,10 @@ class Found:
 
 
 def answering(patch: pytest.MonkeyPatch, *found: Found) -> None:
-    patch.setattr(zbar, "_decoder", lambda: lambda pixels: found)
+    def decode(_pixels: object) -> tuple[Found, ...]:
+        return found
+
+    patch.setattr(zbar, "_decoder", lambda: decode)
 
 
 def drawn(content: bytes | str, scale: int = 4) -> Grey:

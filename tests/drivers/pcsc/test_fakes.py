@@ -626,8 +626,14 @@ def test_a_card_is_kept_before_windows_would_reset_it() -> None:
 def test_why_the_service_cannot_be_used_has_its_own_words(
     monkeypatch: pytest.MonkeyPatch, code: int, variant: str, call: str
 ) -> None:
-    monkeypatch.setattr(scard, "SCardEstablishContext", lambda _: (0, 1))
-    monkeypatch.setattr(scard, call, lambda *_: (code, []))
+    def established(_scope: int) -> tuple[int, int]:
+        return 0, 1
+
+    def refused_call(*_arguments: object) -> tuple[int, list[str]]:
+        return code, []
+
+    monkeypatch.setattr(scard, "SCardEstablishContext", established)
+    monkeypatch.setattr(scard, call, refused_call)
     with pytest.raises(ReaderUnavailable) as refused:
         pcsc_api.PcscLibrary().establish().readers()
     assert refused.value.variant == variant
@@ -639,7 +645,7 @@ def test_a_service_that_refuses_is_asked_less_and_less_often(service: Service, m
     watched = pcsc_monitor.Monitor(service, PcscDriver({}, service))
     monkeypatch.setattr(watched, "_closing", Countdown(8, pauses))
     watched.start()
-    watched._thread.join(10)
+    watched._thread.join(10)  # pyright: ignore[reportPrivateUsage]  # it ends by the countdown
     assert pauses == [1.0, 2.0, 4.0, 8.0, *[pcsc_monitor.RETRY_REFUSED] * 4]
 
 

@@ -197,7 +197,8 @@ def outcome(code: bytes) -> tuple[tuple[str | None, str | None], tuple[str, ...]
         reading = interpret("ins-datamatrix", {"code": code}, simulated=False)
     except PayloadInvalid:
         return None
-    (who,) = reading.record.beneficiaires or ()
+    assert reading.record.beneficiaires is not None
+    (who,) = reading.record.beneficiaires
     return (who.nom_patronymique, who.prenom), reading.warnings
 
 

@@ -220,7 +220,10 @@ class TestReading:
     @pytest.mark.parametrize("at", [0, 1])
     def test_a_refusal_is_told(self, at: int) -> None:
         profile = parse_profile(BASE.replace("[[commands]]", '[refusals]\nlocked = ["6982"]\n[[commands]]'))
-        told = [(0x6982, {"state": "phone-locked"}), *([(0x6F00, {}), (0x6200, {})] if at else [])]
+        told: list[tuple[int, dict[str, str]]] = [
+            (0x6982, {"state": "phone-locked"}),
+            *([(0x6F00, {}), (0x6200, {})] if at else []),
+        ]
         for sw, state in told:
             with pytest.raises(MediumUnreadable) as refused:
                 play(profile.reading_script(), [*[(b"", 0x9000)] * at, (b"", sw)])
