@@ -22,7 +22,9 @@ __all__ = [
     "kill_group",
     "open_unix_connection",
     "posix_only",
+    "raw_terminal",
     "system_figure",
+    "user_of_servers",
 ]
 
 LACKING = "this system has neither Unix sockets nor pseudo-terminals nor the signals of POSIX"
@@ -65,7 +67,19 @@ if sys.platform == "win32":
         """Ends a process and, where it leads a group, all that it started."""
         process.kill()
 
+    def raw_terminal() -> tuple[int, int, str]:
+        """Opens a pseudo-terminal that passes bytes as they are: both ends, and the path of the second."""
+        pytest.skip(LACKING)
+
+    def user_of_servers(folder: Path) -> dict[str, object]:
+        """Options of a process for servers that refuse to run as root; the folder becomes theirs."""
+        pytest.skip(f"{LACKING}: {folder}")
+
 else:
+    import pty
+    import pwd
+    import tty
+
     AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 
     def give_to(uid: int, file: Path) -> None:
@@ -93,3 +107,19 @@ else:
     def kill_group(process: subprocess.Popen[bytes]) -> None:
         """Ends a process and, where it leads a group, all that it started."""
         os.killpg(process.pid, signal.SIGKILL)
+
+    def raw_terminal() -> tuple[int, int, str]:
+        """Opens a pseudo-terminal that passes bytes as they are: both ends, and the path of the second."""
+        host, chip = pty.openpty()
+        for end in (host, chip):
+            tty.setraw(end)
+        return host, chip, os.ttyname(chip)
+
+    def user_of_servers(folder: Path) -> dict[str, object]:
+        """Options of a process for servers that refuse to run as root; the folder becomes theirs."""
+        if os.getuid() != 0:
+            return {}
+        nobody = pwd.getpwnam("nobody")
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}

@@ -1,7 +1,5 @@
 """A pgbouncer of the test run's own, in front of its PostgreSQL, on a Unix socket."""
 
-import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -10,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.posix import user_of_servers
 from tests.postgres_server import PASSWORD, PostgresServer
 
 PATIENCE = 20.0
@@ -49,12 +48,7 @@ class Bouncer:
         lines = [f"{name} = {value}" for name, value in settings.items()]
         target = f"* = host={self._server.folder} port=5432"
         (self.folder / "pgbouncer.ini").write_text("\n".join(["[databases]", target, "[pgbouncer]", *lines, ""]))
-        user: dict[str, object] = {}
-        if os.getuid() == 0:  # it refuses to run as root
-            nobody = pwd.getpwnam("nobody")
-            for path in (self.folder, *self.folder.iterdir()):
-                os.chown(path, nobody.pw_uid, nobody.pw_gid)
-            user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        user = user_of_servers(self.folder)
         with (self.folder / "log").open("wb") as log:
             command = [program, str(self.folder / "pgbouncer.ini")]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, **user)  # type: ignore[call-overload]  # a bag of options

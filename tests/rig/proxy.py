@@ -14,6 +14,8 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import make_url
 
+from tests.posix import open_unix_connection
+
 T = TypeVar("T")
 
 CHUNK = 16_384
@@ -134,7 +136,7 @@ class Proxy:
         try:
             if self._refuses:
                 return
-            up_reader, up_writer = await asyncio.open_unix_connection(self._socket)
+            up_reader, up_writer = await open_unix_connection(str(self._socket))
             connection = _Connection(writer, up_writer)
             connection.swallows = set(self._swallows)
             self._connections.add(connection)

@@ -1,16 +1,15 @@
 """Frames found on a serial line, whatever lies between them and in whatever pieces they come."""
 
 import os
-import pty
 import threading
 import time
-import tty
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.posix import raw_terminal
 from vitale_drivers.nfc.serial_line import PATIENCE, FrameBuffer, SynchronisedTTY
 from vitale_firmware_sim.pn532.frames import ACK, Data, encode
 
@@ -76,10 +75,8 @@ def test_a_frame_with_a_wrong_checksum_is_given_to_who_refuses_it() -> None:
 
 @pytest.fixture
 def line() -> Iterator[tuple[SynchronisedTTY, int]]:
-    host, chip = pty.openpty()
-    for end in (host, chip):
-        tty.setraw(end)
-    wire = SynchronisedTTY(os.ttyname(chip))
+    host, chip, path = raw_terminal()
+    wire = SynchronisedTTY(path)
     yield wire, host
     wire.close()
     os.close(host)

@@ -39,9 +39,9 @@ _DATABASE_NOW = extract("epoch", func.clock_timestamp())
 
 def steady() -> float:
     """Seconds that nobody can set; those that the machine slept count, where the platform counts them."""
-    if sys.platform != "linux":
-        return time.monotonic()
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 class StoreClock:
