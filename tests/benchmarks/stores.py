@@ -14,6 +14,8 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import delete
+
 from tests.benchmarks.processes import MEBIBYTE, loads, resident
 from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
 from tests.rig.proxy import Proxy
@@ -29,6 +31,7 @@ from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.remembered import Remembered
 from vitale_reader.daemon.store.store import Store
+from vitale_reader.daemon.store.tables import table_heads
 
 __all__ = ["lines", "serials"]
 
@@ -221,6 +224,8 @@ async def _opposition(url: str) -> list[Measure]:
             store = Store(place)
             await store.open()
             try:
+                # A site's database has lists under that site's key: those of this benchmark begin anew.
+                await store.run(lambda connection: connection.execute(delete(table_heads)))
                 found[name] = await _listed(store, vault, listed, asked)
             finally:
                 await store.close()

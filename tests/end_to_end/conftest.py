@@ -35,6 +35,7 @@ class Daemon:
         self.log_file = folder / "daemon.log"
         folder.mkdir(parents=True, exist_ok=True)
         text = top + "\n" + CONFIGURATION.format(drivers=json.dumps(driver.split())) + rest + "\n"
+        self.home.config.touch(mode=0o600)
         self.home.config.write_text(f"{text}[drivers.options.{driver}]\n{options}\n" if options else text)
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -71,6 +71,7 @@ def run(platform: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
+    (tmp_path / "config.toml").touch(mode=0o600)
     (tmp_path / "config.toml").write_text(SETTINGS, "utf-8")
     return Home.under(tmp_path)
 

@@ -36,7 +36,7 @@ class Feeds:
         self._streams = False
 
     def open(self, place: CameraPlace) -> None:
-        """Begins a feed."""
+        """Begins a feed for one camera."""
         self._streams = place.address.kind == "url"
         feed = Feed(lambda: self._bus.open(place), self._changed, place.id)
         with self._changed:

@@ -1,4 +1,4 @@
-"""Whether a network camera answers, asked before OpenCV is: it opens one stream at a time, and waits for a silent one.
+"""Asks a network camera before OpenCV does, which opens one stream at a time and waits for a silent one.
 
 No password is said: a camera that asks for one has answered.
 

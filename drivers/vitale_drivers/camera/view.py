@@ -5,8 +5,8 @@ Rules, beside those of ``base``:
 - A presence is one code that stays in view: thirty pictures of it are one. It ends when the code was not seen for
   ``settle``, in two pictures at least, or when another takes its place: a phone that renews its code presents anew.
 - Where no pictures come nothing is known: a slow stream, or a camera that is opened anew, ends no presence by itself.
-- It is presented in the first picture that shows it while it is wanted, and once more for each ``again``, by a picture
-  that shows it then: what is presented was in view at that instant.
+- It is presented in the first picture that shows it while it is wanted. Each ``again`` presents it once more, by a
+  picture that shows it then. So it was in view at that instant.
 - Before it is presented all of that very picture is looked at: what was found first may not be alone.
 - Of two wanted codes in view at once none is presented, until one is left.
 - Posters, medicine boxes and the like are no presences. They are told (``retry``) where nothing that is wanted is seen.
@@ -164,7 +164,7 @@ class CameraView:
     # ── what is there ──
 
     def _resume(self, now: float) -> None:
-        """What is in view has as long to be seen again as a code that has just been seen: cameras find their light."""
+        """Gives what is in view as long to be seen again as a code just seen: cameras find their light."""
         for code in self._codes.values():
             code.missed = 0 if self._interrupted else code.missed + 1
         if self._interrupted:

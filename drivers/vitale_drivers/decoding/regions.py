@@ -74,6 +74,8 @@ class Region:
 def halved(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Halves height and width; each pixel is the mean of four."""
     rows, columns = grey.shape[0] // 2, grey.shape[1] // 2
+    if not rows or not columns:  # a picture of one line has no half
+        return grey
     even = grey[: rows * 2, : columns * 2]
     return np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 

@@ -3,11 +3,11 @@
 Rules:
 
 - Where symbols were last is looked at first: a code that is held still costs a hundredth of a frame.
-- Beside it there may be others. So the whole is looked at as well, in one frame of ``EVERY``; and before a symbol is
+- Beside it there may be others. So the whole is looked at as well, in one frame of ``EVERY``. Before a symbol is
   taken for the only one, ``survey`` looks at all of that very frame.
 - Nothing is remembered of what a symbol said: a code renews itself, and each frame says what it shows now.
-- A frame that nothing is found in is worth ``budget_ms``; the stages for what is hard take turns, from where they
-  stopped in the frame before, since the next frame may be better where the next stage might not.
+- A frame that nothing is found in is worth ``budget_ms``. The stages for what is hard take turns, from where they
+  stopped in the frame before. The next frame may be better where the next stage might not.
 - A picture that stands still gets one round of them, then one in ``AGAIN`` frames: its noise differs, and little else.
 """
 
@@ -110,7 +110,7 @@ class StreamDecoder:
         return []
 
     def _worth(self, picture: Picture) -> int:
-        """How many of the hard stages a picture is worth."""
+        """Measures how many of the hard stages a picture is worth."""
         glance = _glance(picture)
         if self._still is None or _moves(glance, self._still):
             self._still, self._tried = glance, 0
@@ -131,7 +131,7 @@ def _glance(picture: Picture) -> npt.NDArray[np.int16]:
 
 
 def _moves(one: npt.NDArray[np.int16], other: npt.NDArray[np.int16]) -> bool:
-    """Whether two pictures differ anywhere by more than their light as a whole."""
+    """Tells whether two pictures differ anywhere by more than their light as a whole."""
     difference = one - other
     return bool(np.abs(difference - int(np.median(difference))).max() > MOVED)
 

@@ -1,4 +1,4 @@
-"""What else is in a picture in which a code was read: the whole of it at full size, all formats, then what is left.
+"""Finds what else is in a picture that holds a code: the whole at full size, all formats, then what is left.
 
 A second phone may be smaller, farther and darker than the first, and the stage that read the first stops at that. So
 before one of the codes is believed to be the only one:
@@ -44,7 +44,7 @@ REST = (
     ),
     Stage(name="rest-zbar", side=256, by_zbar=True),
 )
-"""What reads most for its time of a code that was never looked for by itself."""
+"""Finds what reads most for its time of a code that was never looked for by itself."""
 
 MARGIN = 0.12
 """Of its size, that is covered around a symbol: its quiet zone has edges too."""
@@ -62,7 +62,7 @@ def survey(picture: Picture, found: Iterable[Symbol]) -> list[Symbol]:
 
 
 def _holds(region: Region, symbols: Iterable[Symbol]) -> bool:
-    """Whether one of the symbols is in a region."""
+    """Tells whether one of the symbols is in a region."""
     for symbol in symbols:
         x, y = np.mean(symbol.corners, axis=0)
         if region.left <= x < region.right and region.top <= y < region.bottom:

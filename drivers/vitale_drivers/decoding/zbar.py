@@ -26,7 +26,7 @@ _LEAST = 20
 
 
 def has_zbar() -> bool:
-    """Whether zbar can be used here."""
+    """Tells whether zbar can be used here."""
     return _decoder() is not None
 
 

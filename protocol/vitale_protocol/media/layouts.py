@@ -1,4 +1,4 @@
-"""What keys write in the keyboard languages that imagers and machines in France are set to.
+"""Tables of what keys write in the keyboard languages that imagers and machines in France are set to.
 
 A key is a column of each row. ``DEAD`` is a key that writes nothing by itself, but changes what follows. The tables are
 those of XKB (xkb-data 2.35), with which Windows and macOS agree for letters, figures and the signs of an INS.

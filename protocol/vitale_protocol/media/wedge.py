@@ -210,7 +210,7 @@ def _is_known(text: str) -> bool:
 
 
 def _is_ins(text: str, names: re.Pattern[str] = _NAME) -> bool:
-    """Whether it can be parsed and nothing in it is out of place, as it is after a wrong repair."""
+    """Tells whether it can be parsed and nothing in it is out of place, as it is after a wrong repair."""
     if not text.startswith("IS01"):
         return False
     try:

@@ -228,7 +228,9 @@ def _why_not(error: ToolMissing | ReaderUnavailable) -> str:
 
 
 def _configure(folder: Path, text: str) -> None:
-    (_made(folder / "home") / "config.toml").write_text(text, "utf-8")
+    config = _made(folder / "home") / "config.toml"
+    config.touch(mode=0o600)  # it may hold the password of a database
+    config.write_text(text, "utf-8")
 
 
 def _made(folder: Path) -> Path:
