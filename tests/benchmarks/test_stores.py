@@ -13,7 +13,7 @@ def test_everything_is_measured(monkeypatch: pytest.MonkeyPatch, site_database: 
     monkeypatch.setattr(stores, "LOOKUPS", 200)
     monkeypatch.setattr(stores, "SETTLING", 0.0)
     found = stores.lines(site_database, 10, 1, lambda _: None)
-    assert [line.unit for line in found] == ["ms", "%", "MiB", "µs", "µs", "s", "s"]
+    assert [line.unit for line in found] == ["ms", "%", "MiB", "ms", "ms", "ms", "µs", "µs", "s", "s"]
     for line in found:
         assert line.baseline.startswith("SQLite")
         assert line.baseline_p50 is not None

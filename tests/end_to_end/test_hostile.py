@@ -132,7 +132,7 @@ def test_strangers_on_the_tls_port_are_hung_up_on(start_daemon: Any, junk: bytes
 
 def read(transmit: Callable[[bytes], bytes]) -> dict[str, bytes]:
     """Runs the reading script through the drivers' channel."""
-    return Channel(transmit).run(media.reading_script(load_image("famille").atr))
+    return Channel(transmit, rest=lambda _: None).run(media.reading_script(load_image("famille").atr))
 
 
 def test_malformed_card_answers() -> None:
