@@ -15,7 +15,7 @@ def test_everything_is_measured(monkeypatch: pytest.MonkeyPatch, site_database: 
     found = stores.lines(site_database, 10, 1, lambda _: None)
     assert [line.unit for line in found] == ["ms", "%", "MiB", "ms", "ms", "ms", "µs", "µs", "s", "s"]
     for line in found:
-        assert line.baseline.startswith(("SQLite", "one round trip"))
+        assert str(line.baseline).startswith(("SQLite", "one round trip"))
         assert line.baseline_p50 is not None
         assert 0 <= line.baseline_p50 < 10_000
         assert 0 <= line.p50 < 10_000

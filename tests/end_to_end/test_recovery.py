@@ -261,7 +261,7 @@ def test_a_card_held_by_another_program(
         with pytest.raises(ReaderBusy) as refused:
             reader.read(timeout=PATIENCE)
         # Who holds it, a confined worker cannot see: `doctor` tells, which runs as the person who asks.
-        assert refused.value.data["reader"].startswith("pcsc:")
+        assert str(refused.value.data["reader"]).startswith("pcsc:")
         holder.stdin.write("\n")
         holder.stdin.close()
         assert holder.wait(20) == 0
