@@ -40,8 +40,10 @@ _DATABASE_NOW = extract("epoch", func.clock_timestamp())
 def steady() -> float:
     """Seconds that nobody can set; those that the machine slept count, where the platform counts them."""
     if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    else:
+        now = time.monotonic()
+    return now
 
 
 class StoreClock:
