@@ -185,7 +185,7 @@ class TestNothingIsDocumentedThatIsNot:
             assert parse_profile(block.text, source=block.page.name).commands
             return
         if "build-system" in tomllib.loads(block.text):
-            return  # a package of somebody else, which tests/drivers/test_written_driver.py installs
+            return  # a package of somebody else, which tests/house/test_written_driver.py installs
         settings = config.parse(block.text)
 
         assert settings != config.Config()

@@ -8,11 +8,11 @@ import pytest
 
 from vitale_reader.daemon.arbitration import hub, leases
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/explanation/arbitration.md").read_text(encoding="utf-8")
 TESTS = {
     node.name
-    for file in Path(__file__).parents[1].rglob("test_*.py")
+    for file in (ROOT / "tests" / "daemon").rglob("test_*.py")
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
     if isinstance(node, ast.FunctionDef)
 }
