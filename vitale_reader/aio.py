@@ -11,7 +11,7 @@ Example:
 from vitale_reader.client.connection import Connection, PendingRead, Presentation
 from vitale_reader.client.leasing import Lease
 from vitale_reader.client.reconnecting import settings_of
-from vitale_reader.client.twins import factory
+from vitale_reader.client.sync_wrappers import factory
 
 __all__ = ["Connection", "Lease", "PendingRead", "Presentation", "connect"]
 

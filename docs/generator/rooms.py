@@ -8,7 +8,7 @@ __all__ = ["SHOWN", "inside", "page"]
 INTRODUCTION = """
 Folders are rooms: what belongs together lies together. A room holds at most fifteen modules. Its docstring says its
 job, and in the line "For other rooms" what others may import: its door. Imports point downwards only, without a circle.
-The tests of a room lie in a folder of the same name. Contracts and tests check all of it; why it is so stands in
+Each folder of tests has the name of the room that it tests. Contracts and tests check all of it; why it is so stands in
 [ADR 0023](../adr/0023-rooms-with-doors.md).
 
 ![The rooms of each package on their floors, with arrows to what they import](../pictures/rooms.svg)

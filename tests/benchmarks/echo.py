@@ -22,7 +22,7 @@ from vitale_protocol.errors import DaemonUntrusted
 from vitale_protocol.records import Assure, Beneficiaire, Proof, Record
 from vitale_reader.cli.frame.language import t
 from vitale_reader.client.pairing import Pairing
-from vitale_reader.daemon.keystore.files import write_private
+from vitale_reader.daemon.keystore.private_files import write_private
 from vitale_reader.home import Endpoints
 
 __all__ = ["round_trips", "signatures"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vitale_drivers.base import Presented
     from vitale_reader.daemon.issuing.issuer import Grant, Issuer
-    from vitale_reader.daemon.keystore.keys import Keys
+    from vitale_reader.daemon.keystore.station_keys import Keys
 
 NOW = 1_800_000_000.0
 NONCE = "n" * 22
@@ -94,10 +94,10 @@ def token(folder: Path, count: int) -> None:
 
 async def _tokens(folder: Path, count: int) -> None:
     from vitale_reader.daemon.issuing.outbox import Outbox
-    from vitale_reader.daemon.keystore.keys import Keys
+    from vitale_reader.daemon.keystore.station_keys import Keys
     from vitale_reader.daemon.store.chain import Chain, Entry
     from vitale_reader.daemon.store.clock import StoreClock
-    from vitale_reader.daemon.store.remembered import Remembered
+    from vitale_reader.daemon.store.local_anchor import Remembered
     from vitale_reader.daemon.store.store import Store
 
     keys = Keys(folder / "station.json", overlap=600, clock=lambda: NOW)
@@ -190,7 +190,7 @@ def _parts(keys: "Keys") -> "tuple[Presented, Issuer, Grant]":
 
 
 def _issuer(folder: Path) -> tuple[Callable[[], str], dict[str, object]]:
-    from vitale_reader.daemon.keystore.keys import Keys
+    from vitale_reader.daemon.keystore.station_keys import Keys
 
     keys = Keys(folder / "station.json", overlap=600, clock=lambda: NOW)
     keys.open()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sdk.fake_daemon import FakeDaemon
+from tests.client.fake_daemon import FakeDaemon
 from vitale_protocol.methods import Done, PresentationsSubscribed
 from vitale_reader.cli.frame.exit_status import INTERRUPTED
 

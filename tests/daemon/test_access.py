@@ -13,7 +13,7 @@ from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorise
 from vitale_protocol.methods import SCOPES, Transport
 from vitale_reader.daemon import transports
 from vitale_reader.daemon.access import LOCAL_CLIENT, MOST_CLIENTS, Access, Peer
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store.store import Store
 
 UNIX = Peer(transport="unix")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.posix import posix_only
-from vitale_reader.daemon.fairness.notes import MOST_LINES
+from vitale_reader.daemon.fairness.audit_queue import MOST_LINES
 
 pytestmark = posix_only()
 assert sys.platform != "win32"  # for type checkers

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sdk.fake_daemon import FakeDaemon, Talk
+from tests.client.fake_daemon import FakeDaemon, Talk
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.methods import Result
 from vitale_protocol.session.session import Called

@@ -26,9 +26,9 @@ PURE = "Modules that call themselves pure are pure, and so is what they load"
 #: For each contract some imports that it forbids, as ``module imports what``. An import that breaks two stands at both.
 FORBIDDEN: dict[str, list[str]] = {
     "The floors of the house: imports point downwards only": [
-        "vitale_reader.daemon.journal imports vitale_reader.cli.frame.language",
-        "vitale_reader.daemon.journal imports vitale_reader.client.address",
-        "vitale_reader.daemon.journal imports vitale_reader.aio",
+        "vitale_reader.daemon.log_output imports vitale_reader.cli.frame.language",
+        "vitale_reader.daemon.log_output imports vitale_reader.client.address",
+        "vitale_reader.daemon.log_output imports vitale_reader.aio",
         "vitale_reader.resolvers.none imports vitale_reader.daemon.access",
         "vitale_firmware_sim.fault_words imports vitale_reader.resolvers.base",
         "vitale_drivers.base imports vitale_firmware_sim.fault_words",
@@ -42,7 +42,7 @@ FORBIDDEN: dict[str, list[str]] = {
     ],
     "No driver knows another": ["vitale_drivers.nfc.timed imports vitale_drivers.pcsc.names"],
     "No circles, at any depth": [
-        "vitale_reader.daemon.journal imports vitale_reader.cli.frame.language",
+        "vitale_reader.daemon.log_output imports vitale_reader.cli.frame.language",
         "vitale_reader.resolvers.none imports vitale_reader.daemon.access",
         "vitale_drivers.base imports vitale_drivers.registry",
         "vitale_drivers.cards.lease imports vitale_drivers.pcsc.names",

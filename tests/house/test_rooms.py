@@ -18,12 +18,12 @@ NO_ROOMS = {"benchmarks", "end_to_end", "examples", "fuzz", "house", "mutants", 
 #: The room whose tests lie in each folder of tests.
 PACKAGE_OF = {
     "cli": "vitale_reader.cli",
+    "client": "vitale_reader.client",
     "daemon": "vitale_reader.daemon",
     "drivers": "vitale_drivers",
     "firmware_sim": "vitale_firmware_sim",
     "protocol": "vitale_protocol",
     "resolvers": "vitale_reader.resolvers",
-    "sdk": "vitale_reader.client",
 }
 
 #: What the doors are for besides imports: modules that drivers and plug-ins of others build on.

@@ -18,7 +18,7 @@ from vitale_protocol.events import LeaseWhy
 from vitale_protocol.extras import EXTRAS
 from vitale_protocol.tokens import CHECKS
 from vitale_reader.daemon.arbitration.hub import SERVICES
-from vitale_reader.daemon.database.refusals import FILES, VARIANTS, WORDS
+from vitale_reader.daemon.database.database_errors import FILES, VARIANTS, WORDS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("protocol", "drivers", "firmware-sim", "vitale_reader", "examples", "cli.py")
@@ -46,13 +46,13 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("vitale_reader/daemon/arbitration/hub.py", "service"): frozenset({*SERVICES, ""}),
     ("vitale_reader/daemon/arbitration/leases.py", "why"): frozenset(get_args(LeaseWhy)),
     ("vitale_reader/resolvers/apcv_soap.py", "meaning"): frozenset({"assertion", "revoked"}),
-    ("vitale_reader/daemon/database/refusals.py", "variant"): frozenset(
+    ("vitale_reader/daemon/database/database_errors.py", "variant"): frozenset(
         {*VARIANTS.values(), *FILES.values(), "database-refuses", ""}
     ),
-    ("vitale_reader/daemon/database/refusals.py", "found"): frozenset({variant for variant, _ in WORDS}),
+    ("vitale_reader/daemon/database/database_errors.py", "found"): frozenset({variant for variant, _ in WORDS}),
     ("vitale_reader/daemon/store/store.py", "cause.variant"): OF_ERROR,
     ("vitale_reader/daemon/store/spool.py", "cause.variant"): OF_ERROR,
-    ("vitale_reader/daemon/site/opening.py", "cause.variant"): OF_ERROR,
+    ("vitale_reader/daemon/site/open_store.py", "cause.variant"): OF_ERROR,
     ("vitale_reader/daemon/conversation.py", "error.variant or None"): OF_ERROR,
     ("vitale_reader/daemon/desk/supervisor.py", "problem.variant or None"): OF_ERROR,
     ("vitale_reader/resolvers/guarded.py", "self._last.variant or None if self._last else None"): OF_ERROR,

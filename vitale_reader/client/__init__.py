@@ -1,5 +1,5 @@
 """The SDK's own parts; programs import ``vitale_reader`` and ``vitale_reader.aio``.
 
 For other rooms: ``address``, ``blocking``, ``connection``, ``leasing``, ``pairing``, ``presentation``,
-``reconnecting``, ``twins``, ``verification``.
+``reconnecting``, ``sync_wrappers``, ``verification``.
 """

@@ -26,7 +26,7 @@ from vitale_reader.client.connection import Settings
 from vitale_reader.client.presentation import ReaderChange
 from vitale_reader.client.reconnecting import settings_of
 from vitale_reader.client.session_transport import OnProgress
-from vitale_reader.client.twins import Twin, blocking, factory, twin
+from vitale_reader.client.sync_wrappers import Twin, blocking, factory, twin
 from vitale_reader.client.waiting import BlockingPendingRead, result_of
 
 __all__ = ["Connection", "Lease", "PendingRead", "Presentation", "connect"]

@@ -63,7 +63,7 @@ from vitale_reader.client.presentation import several
 from vitale_reader.client.reconnecting import ReconnectingTransport, Settings
 from vitale_reader.client.session_transport import OnProgress
 from vitale_reader.client.subscriptions import OnFailure, Subscriptions
-from vitale_reader.client.twins import twin
+from vitale_reader.client.sync_wrappers import twin
 from vitale_reader.client.watching import Watch, Watchers
 
 __all__ = ["Connection", "PendingRead", "Presentation", "Settings"]

@@ -18,7 +18,7 @@ from vitale_protocol.methods import (
     LeaseRenewed,
 )
 from vitale_reader.client.reconnecting import SERVICE_TIMEOUT, ReconnectingTransport
-from vitale_reader.client.twins import Twin, blocking
+from vitale_reader.client.sync_wrappers import Twin, blocking
 
 __all__ = ["BlockingLease", "Lease", "LeaseFacts", "LeaseState", "Leases"]
 

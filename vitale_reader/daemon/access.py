@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport
-from vitale_reader.daemon.keystore.vault import Vault
-from vitale_reader.daemon.store.notify import call
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.notifications import call
 from vitale_reader.daemon.store.sealed_table import Contents, SealedTable
 from vitale_reader.daemon.store.store import Database, Need
 from vitale_reader.daemon.store.tables import clients

@@ -20,15 +20,16 @@ import msgspec
 
 from vitale_protocol.errors import StoreUnavailable, VitaleError
 from vitale_protocol.methods import Limits as WireLimits
-from vitale_protocol.methods import Station as StationInfo
-from vitale_reader.daemon import journal, lifecycle, process
+from vitale_protocol.methods import Station as StationIdentity
+from vitale_reader.daemon import lifecycle, log_output, process
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.desk.supervisor import Beat, require_known_tables
+from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.fairness.fair_store import FairStore
-from vitale_reader.daemon.fairness.notes import Notes
 from vitale_reader.daemon.handlers.services import Services
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.delivery import Delivery
@@ -39,16 +40,15 @@ from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.issuing.seals import read_trust_list
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.keys import Keys
-from vitale_reader.daemon.keystore.vault import Vault
-from vitale_reader.daemon.service import Service
+from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.site.external_changes import ExternalChanges
-from vitale_reader.daemon.site.opening import anchor_file, open_keys, open_store
+from vitale_reader.daemon.site.open_store import anchor_file, open_keys, open_store
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.audit import Audit
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.transports.listening import listen, stream_limits
 from vitale_reader.home import Endpoints, Home
@@ -88,10 +88,10 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     clock: StoreClock
 
     @property
-    def info(self) -> StationInfo:
+    def info(self) -> StationIdentity:
         """The station as clients see it."""
         told = self.config.station
-        return StationInfo(id=self.keys.station, name=told.name, version=VERSION, mode=told.mode)
+        return StationIdentity(id=self.keys.station, name=told.name, version=VERSION, mode=told.mode)
 
 
 class Issuing(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,7 +185,7 @@ def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | N
     process.keep_to_itself()
     # A thread of the store that has work gives way to the event loop after half a millisecond, not after five.
     sys.setswitchinterval(SWITCH_INTERVAL)
-    journal.to_stderr(config.log.level)
+    log_output.to_stderr(config.log.level)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(home, config, on_ready=on_ready))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from vitale_protocol.errors import DaemonRunning, DaemonUnreachable
-from vitale_reader.daemon.keystore.files import private_folder, write_private
+from vitale_reader.daemon.keystore.private_files import private_folder, write_private
 from vitale_reader.daemon.process import folder_locked, locked
 from vitale_reader.home import Endpoints, Home
 

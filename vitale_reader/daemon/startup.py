@@ -16,7 +16,7 @@ from vitale_reader.daemon.desk.supervisor import WORKER, require_known_tables
 from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
 from vitale_reader.daemon.issuing.seals import read_trust_list
 from vitale_reader.daemon.keystore import keyring_secrets
-from vitale_reader.daemon.site import opening
+from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.transports import listening
 from vitale_reader.home import Home
 from vitale_reader.resolvers.registry import load_resolver
@@ -35,7 +35,7 @@ def check(home: Home, config: Config) -> None:
         ToolMissing: a setting needs something that is not installed.
         StoreUnavailable: the keyring cannot be used.
     """
-    opening.check(home, config)
+    open_store.check(home, config)
     if config.keys.keyring:
         keyring_secrets.require_keyring()
     profiles = read_profiles(config.apcv.profiles, config.station.mode)

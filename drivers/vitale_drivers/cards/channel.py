@@ -20,7 +20,7 @@ from typing import TypeVar
 from vitale_protocol.apdu import MAX_SHORT, Command, ReadingScript, Response
 from vitale_protocol.errors import MediumUnreadable
 
-__all__ = ["LE_PAUSES", "MAX_FETCHES", "Channel"]
+__all__ = ["LENGTH_RETRY_DELAYS", "MAX_FETCHES", "Channel"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 MAX_FETCHES = 256
 """GET RESPONSE in a row: at 256 bytes each they fill the longest response that an APDU can carry."""
 
-LE_PAUSES = (0.0, 0.03, 0.12)
+LENGTH_RETRY_DELAYS = (0.0, 0.03, 0.12)
 """Seconds between ``6Cxx`` and its repetition: cards were seen to refuse it for 20 to 100 ms."""
 
 _MORE = 0x61
@@ -98,13 +98,13 @@ class Channel:
 
     def _send(self, command: Command) -> Response:
         response = self._send_once(command)
-        for pause in LE_PAUSES:
+        for pause in LENGTH_RETRY_DELAYS:
             if response.sw1 != _WRONG_LE:
                 break
             if pause:
                 self.rest(pause)
             repeated = self._send_once(replace(command, le=response.sw2 or MAX_SHORT))
-            if not _is_refusal(repeated) or pause == LE_PAUSES[-1]:
+            if not _is_refusal(repeated) or pause == LENGTH_RETRY_DELAYS[-1]:
                 return repeated
             # It has to say its length anew: a refusal may have made it forget what it was to give.
             response = self._send_once(command)

@@ -14,9 +14,9 @@ from zxingcpp import BarcodeFormat, Binarizer
 
 from vitale_drivers.decoding import zbar
 from vitale_drivers.decoding.picture import Grey, Picture, View
-from vitale_drivers.decoding.reading import DATAMATRIX, GLOBAL, LOCAL, QR, READY, read
 from vitale_drivers.decoding.repairs import darkened, deblurred, sharpened, smoothed, thickened, thresholded
 from vitale_drivers.decoding.symbol import Symbol
+from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, READY, read
 
 __all__ = ["EASY_STAGES", "HARD_STAGES", "STAGES", "Stage"]
 

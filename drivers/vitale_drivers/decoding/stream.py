@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vitale_drivers.decoding.picture import Picture, View, grey_of
-from vitale_drivers.decoding.reading import DATAMATRIX, GLOBAL, LOCAL, QR, read
 from vitale_drivers.decoding.regions import Region
 from vitale_drivers.decoding.stages import EASY_STAGES, HARD_STAGES
 from vitale_drivers.decoding.survey import distinct, survey
 from vitale_drivers.decoding.symbol import Symbol
+from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, read
 
 __all__ = ["StreamDecoder"]
 

@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 
 from vitale_drivers.decoding.picture import Grey, Picture
-from vitale_drivers.decoding.reading import DATAMATRIX, GLOBAL, LOCAL, QR, READY
 from vitale_drivers.decoding.regions import Region
 from vitale_drivers.decoding.repairs import sharpened, thresholded
 from vitale_drivers.decoding.stages import Stage
 from vitale_drivers.decoding.symbol import Symbol
+from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, READY
 
 __all__ = ["distinct", "survey"]
 

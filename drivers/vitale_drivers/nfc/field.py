@@ -36,13 +36,13 @@ from vitale_protocol.events import Reader, Step
 from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
 
-__all__ = ["MEDIUM", "PAUSES", "SEVERAL", "SILENT_TRIES", "TRIES", "NfcField"]
+__all__ = ["MEDIUM", "RETRY_DELAYS", "SEVERAL", "SILENT_TRIES", "TRIES", "NfcField"]
 
 MEDIUM = PHONE
 
 SEVERAL = Problem(AmbiguousMedium.reason, "phones")
 
-PAUSES = (0.0, 0.1, 0.2, 0.5)
+RETRY_DELAYS = (0.0, 0.1, 0.2, 0.5)
 """Seconds before a phone that broke off is tried again; the last from then on."""
 
 TRIES = 8
@@ -181,7 +181,7 @@ class NfcField:
 
     def _patience(self) -> float:
         """Seconds of rest for what broke off, by how often it did."""
-        return PAUSES[min(self._failures, len(PAUSES)) - 1] if self._failures else 0.0
+        return RETRY_DELAYS[min(self._failures, len(RETRY_DELAYS)) - 1] if self._failures else 0.0
 
     def _forgive(self) -> None:
         """Forgets the reading that broke off: its target has left, was read, or is another now."""

@@ -20,18 +20,27 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 
-__all__ = ["FIRST_PAUSE", "LAST_PAUSE", "POWER_PAUSES", "PROBES", "SETTLE", "TRIES", "CardAccess", "ReaderControl"]
+__all__ = [
+    "FIRST_PAUSE",
+    "LAST_PAUSE",
+    "POWER_RETRY_DELAYS",
+    "PROBES",
+    "SETTLE",
+    "TRIES",
+    "CardAccess",
+    "ReaderControl",
+]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 TRIES = 3
-TRY_PAUSES: tuple[float, ...] = (0.03, 0.12)
+CONNECT_RETRY_DELAYS: tuple[float, ...] = (0.03, 0.12)
 """Of a task whose exchange failed or whose card was reset, and the seconds before each but the first; reading scripts
 try again by themselves on bad answers."""
 
-POWER_PAUSES: tuple[float, ...] = (0.1, 0.3)
+POWER_RETRY_DELAYS: tuple[float, ...] = (0.1, 0.3)
 """Seconds before a card that gives no answer to reset is powered anew: dirty or half inserted ones give it then."""
 
 SETTLE = 0.7
@@ -98,7 +107,7 @@ class CardAccess:
 
     def perform(self, task: Task) -> None:
         """Does a task, or reports why not."""
-        tries, pause, power = 1, FIRST_PAUSE, iter(POWER_PAUSES)
+        tries, pause, power = 1, FIRST_PAUSE, iter(POWER_RETRY_DELAYS)
         while not task.ended:
             try:
                 self._attempt(task)
@@ -111,7 +120,7 @@ class CardAccess:
                 if tries > TRIES:
                     self._control.finish(task, task.failed(_last_word(error)))
                 else:
-                    self._control.pause(TRY_PAUSES[tries - 2])
+                    self._control.pause(CONNECT_RETRY_DELAYS[tries - 2])
             except (MediumMute, MediumRemoved) as error:
                 if isinstance(error, MediumMute) and not task.granted and (rest := next(power, 0.0)):
                     logger.info("%s: no answer to reset; powered again", self._name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from vitale_firmware_sim.card.images import CardHolder, Image
 from vitale_protocol import tlv
-from vitale_protocol.media.vitale2 import AID_ADELE, AID_MF_VITALE, AID_VITALE
+from vitale_protocol.media.vitale_card import AID_ADELE, AID_MF_VITALE, AID_VITALE
 
 __all__ = ["CardApplication", "File", "applications"]
 

@@ -4,7 +4,7 @@ The core calls ``interpret``; a driver for chip cards calls ``recognise`` and ``
 new module here, and one line in the tables below.
 
 For other rooms: ``apcv``, ``codes``, ``ins_datamatrix``, ``medium``, ``nir``, ``profile``, ``two_d_doc``,
-``vitale2``, ``wedge``.
+``vitale_card``, ``wedge``.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vitale_protocol.apdu import ReadingScript
 from vitale_protocol.errors import MediumUnsupported
-from vitale_protocol.media import apcv, cps, ins_datamatrix, vitale2
+from vitale_protocol.media import apcv, cps, ins_datamatrix, vitale_card
 from vitale_protocol.media.medium import WARNINGS, CardModule, Evidence, Interpreter, Recognised
 from vitale_protocol.records import Reading
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["WARNINGS", "Evidence", "Recognised", "interpret", "reading_script", "recognise"]
 
-_CARDS: Mapping[str, CardModule] = {"vitale-card": vitale2, "cps-card": cps}
+_CARDS: Mapping[str, CardModule] = {"vitale-card": vitale_card, "cps-card": cps}
 _INTERPRETERS: Mapping[str, Interpreter] = {
-    "vitale-card": vitale2.interpret,
+    "vitale-card": vitale_card.interpret,
     "apcv-nfc": apcv.interpret,
     "apcv-qr": partial(apcv.interpret, medium="apcv-qr"),
     "ins-datamatrix": ins_datamatrix.interpret,

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, func, select
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.events import ContextExpiring
 from vitale_reader.daemon.issuing.contexts import Contexts
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import contexts as table
 from vitale_reader.resolvers.base import Resolution

@@ -11,7 +11,7 @@ from vitale_protocol.errors import MixedOrigin, SimulatedRefused, VitaleError
 from vitale_protocol.media import apcv
 from vitale_protocol.records import Record
 from vitale_reader.daemon.issuing.issuer import Grant, Issuer, uuid7
-from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.resolvers.base import Resolution
 
 NOW = 1_800_000_000.25

@@ -20,10 +20,10 @@ from vitale_reader.daemon.issuing.outbox import (
     MOST_LISTED,
     Outbox,
 )
-from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit
 from vitale_reader.daemon.store.tables import outbox as outbox_table

@@ -15,9 +15,9 @@ from tests.daemon.store.crash_program import claimed
 from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailable
 from vitale_reader.daemon.issuing.delivery import Delivery
 from vitale_reader.daemon.issuing.replay import ReplayGuard
-from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
 
 STRING = b"opaque-string-of-a-phone"

@@ -10,7 +10,7 @@ import pytest
 from vitale_drivers.base import Presented
 from vitale_protocol.records import Amc, Assure, Beneficiaire, Couverture, Mutuelle, Period, Proof, Reading, Record
 from vitale_reader.daemon.issuing.issuer import Grant, Issuer, cut
-from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.keystore.station_keys import Keys
 
 NOW = 1_800_000_000.25
 

@@ -6,7 +6,7 @@ import pytest
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.site import opening
+from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.site.line_policy import require_encrypted_line
 from vitale_reader.home import Home
 
@@ -90,9 +90,9 @@ def test_plain_words_allow_it(tmp_path: Path) -> None:
     home = Home.under(tmp_path)
     for line in ('store = "postgresql://desk@db/vitale"',):
         with pytest.raises(ConfigurationInvalid) as told:
-            opening.check(home, parse(line))
+            open_store.check(home, parse(line))
         assert "store_without_tls" == told.value.variant
-        opening.check(home, parse(f'{line}\n[site]\ntls = "none: this line is inside the building\'s tunnel"'))
+        open_store.check(home, parse(f'{line}\n[site]\ntls = "none: this line is inside the building\'s tunnel"'))
 
 
 @pytest.mark.parametrize("words", ["none", "none:", "none: ", "none: why", "off", "prefer", "", "none: x\ny is long"])

@@ -23,8 +23,8 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.site.incoming import Answering, Visitor
-from vitale_reader.daemon.site.outgoing import Answer, Asking
+from vitale_reader.daemon.site.incoming_requests import Answering, Visitor
+from vitale_reader.daemon.site.outgoing_requests import Answer, Asking
 from vitale_reader.daemon.site.remote_readers import Names
 from vitale_reader.daemon.site.rows import Seen, Wanted
 

@@ -3,7 +3,7 @@
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.site.sealing import open_box, public_key, seal_for
 
 SITE, OTHER_SITE = Vault.of_site(b"s" * 32), Vault.of_site(b"o" * 32)

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select, text, update
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store.audit import DAY, Audit
 from vitale_reader.daemon.store.chain import RESUMED, Broken, Chain, Entry, Verified
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.remembered import Anchor, Remembered, read_anchor
+from vitale_reader.daemon.store.local_anchor import Anchor, Remembered, read_anchor
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, audit_heads
 from vitale_reader.daemon.store.tables import audit as audit_table

@@ -18,13 +18,13 @@ from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.issuing import opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
-from vitale_reader.daemon.keystore.vault import Vault
-from vitale_reader.daemon.store import reconcile, spool, store
+from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.store import spool, spool_replay, store
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.reconcile import Bringing
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.spool import SpooledStore
+from vitale_reader.daemon.store.spool_replay import Bringing
 from vitale_reader.daemon.store.store import Store
 
 VAULT = Vault.of_site(b"k" * 32)
@@ -410,7 +410,7 @@ def test_a_piece_that_does_not_arrive_is_halved_and_progress_is_kept(
             assert (verified.rows, verified.broken) == (200, None)
 
     run(work())
-    assert reconcile.FEW < reconcile.BEGIN
+    assert spool_replay.FEW < spool_replay.BEGIN
 
 
 def test_what_is_acknowledged_while_the_database_is_away_is_not_listed_again(

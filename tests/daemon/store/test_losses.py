@@ -16,9 +16,9 @@ from vitale_reader.cli.audit import audit
 from vitale_reader.daemon import app
 from vitale_reader.daemon.access import Access, Peer
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.site.opening import anchor_file, open_keys
-from vitale_reader.daemon.store.bringing_forward import bring_forward
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.site.open_store import anchor_file, open_keys
+from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.home import Home
 

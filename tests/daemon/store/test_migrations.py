@@ -19,13 +19,13 @@ from sqlalchemy import Connection, delete, insert, inspect, text
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.keystore.keys import Keys
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.store import schema, tables
-from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.inspection import inspect as inspect_rows
-from vitale_reader.daemon.store.remembered import Anchor, Remembered
+from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
+from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import REVISION, metadata
 from vitale_reader.home import Home
@@ -153,7 +153,7 @@ def test_a_start_on_tables_of_today_loads_no_alembic(tmp_path: Path) -> None:
 import asyncio, sys
 from pathlib import Path
 from vitale_reader.daemon.store.inspection import inspect as inspect_rows
-from vitale_reader.daemon.store.remembered import Anchor, Remembered
+from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
 from vitale_reader.daemon.store.store import Store
 async def main():
     store = Store(Path(sys.argv[1]))

@@ -17,13 +17,13 @@ from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import spool
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.reconcile import Bringing
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.spool import SpooledStore
+from vitale_reader.daemon.store.spool_replay import Bringing
 from vitale_reader.daemon.store.store import Need, Store
 from vitale_reader.daemon.store.tables import audit, contexts, outbox, seen
 

@@ -15,9 +15,9 @@ from sqlalchemy.exc import IntegrityError
 from tests.postgres_server import PASSWORD, PostgresServer
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.config import Config, parse
-from vitale_reader.daemon.keystore.keys import Keys
-from vitale_reader.daemon.site.opening import open_store
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.site.open_store import open_store
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import ANSWER, RECONNECT, Store
 from vitale_reader.daemon.store.tables import seen
 from vitale_reader.home import Home

@@ -40,18 +40,18 @@ from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.keys import Keys
-from vitale_reader.daemon.keystore.vault import Vault
-from vitale_reader.daemon.site import opening
+from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
 from vitale_reader.daemon.site.rows import SiteRows, Wanted
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
-from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
-from vitale_reader.daemon.store.remembered import Anchor, Remembered
+from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
+from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.resolvers.base import Resolution
 
@@ -168,7 +168,7 @@ class World:
 
     async def fill(self) -> None:
         await bring_forward(self.store, VAULT, self.remembered)
-        await opening._agree(  # pyright: ignore[reportPrivateUsage]  # the first start of a site
+        await open_store._agree(  # pyright: ignore[reportPrivateUsage]  # the first start of a site
             self.store, VAULT, Path("site.key")
         )
         await self._fill_clients()

@@ -29,20 +29,20 @@ from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.keys import Keys
-from vitale_reader.daemon.keystore.vault import Vault
-from vitale_reader.daemon.site import opening
+from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
 from vitale_reader.daemon.site.rows import NOW as DATABASE_NOW
 from vitale_reader.daemon.site.rows import RequestRow, SiteRows, StepTold, Wanted
 from vitale_reader.daemon.site.sealing import open_box, public_key
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
-from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain, Entry, Verified
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.remembered import Remembered, read_anchor
+from vitale_reader.daemon.store.local_anchor import Remembered, read_anchor
 from vitale_reader.daemon.store.row_seals import sealed
+from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Store
 
 NOW = 1_800_000_000.0
@@ -367,7 +367,7 @@ def test_a_table_with_its_head(tmp_path: Path) -> None:
 
 def test_the_digest_of_a_sites_key(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
-        await opening._agree(store, VAULT, tmp_path / "site.key")
+        await open_store._agree(store, VAULT, tmp_path / "site.key")
         found = await store.run(lambda connection: connection.execute(select(tables.site)).mappings().one())
         assert {name: found[name] for name in SITE["site"]} == SITE["site"]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_drivers.cards.channel import LE_PAUSES, MAX_FETCHES, Channel
+from vitale_drivers.cards.channel import LENGTH_RETRY_DELAYS, MAX_FETCHES, Channel
 from vitale_protocol.apdu import Command, ReadingScript, Response
 from vitale_protocol.errors import MediumRemoved, MediumUnreadable
 
@@ -63,11 +63,11 @@ def test_a_card_that_needs_a_moment_after_it_named_its_length_gets_one() -> None
     card = Card("6c03", "6a87", "6c03", "6a87", "6c03", "aabbcc9000")
     assert Channel(card, rest=rests.append).exchange(READ).data == b"\xaa\xbb\xcc"
     assert card.sent == ["00b0820000", "00b0820003"] * 3
-    assert rests == [pause for pause in LE_PAUSES if pause] == sorted(rests)
+    assert rests == [pause for pause in LENGTH_RETRY_DELAYS if pause] == sorted(rests)
 
 
 def test_a_refusal_that_lasts_is_the_scripts_to_judge() -> None:
-    card = Card(*["6c03", "6a87"] * len(LE_PAUSES))
+    card = Card(*["6c03", "6a87"] * len(LENGTH_RETRY_DELAYS))
     assert Channel(card, rest=lambda _: None).exchange(READ).sw == 0x6A87
 
 

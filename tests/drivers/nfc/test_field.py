@@ -143,7 +143,7 @@ def test_what_a_phone_costs_that_is_not_read_is_bounded(name: str) -> None:
 
 
 def test_the_pauses_of_a_phone_that_breaks_off_grow() -> None:
-    assert list(nfc_field.PAUSES) == sorted(nfc_field.PAUSES)
+    assert list(nfc_field.RETRY_DELAYS) == sorted(nfc_field.RETRY_DELAYS)
 
 
 @pytest.mark.parametrize("sw", ["6A82", "6985", "6D00"])

@@ -27,7 +27,7 @@ from vitale_protocol.errors import (
     MediumUnsupported,
     ReaderUnavailable,
 )
-from vitale_protocol.media import apcv, vitale2
+from vitale_protocol.media import apcv, vitale_card
 from vitale_protocol.media.medium import Recognised
 from vitale_protocol.media.pointers import parse_pointers
 from vitale_protocol.media.profile import Profile, parse_profile
@@ -125,7 +125,7 @@ def read_card(data: bytes) -> None:
         return
     card = Answers(data[1:])
     with only(MediumUnreadable, MediumRemoved, read=data):
-        script = vitale2.reading_script(Recognised("vitale-card", "vitale-2"))
+        script = vitale_card.reading_script(Recognised("vitale-card", "vitale-2"))
         evidence = Channel(card.transmit, t0=bool(data[0] & 1)).run(script)
         assert all(part in card.given for part in evidence.values())
         _interpret(evidence)
@@ -172,7 +172,7 @@ def pointers(data: bytes) -> None:
 
 
 def _maps() -> Iterable[bytes]:
-    application = tlv.encode(0xA0, (tlv.encode(0x82, b"\x00\x01\x00\x00" + vitale2.AID_VITALE),))
+    application = tlv.encode(0xA0, (tlv.encode(0x82, b"\x00\x01\x00\x00" + vitale_card.AID_VITALE),))
     yield tlv.encode(0xE0, (application, tlv.encode(0x80, b"POINTERS" + b"\x00\x01\x20\x01"))) + b"\xff" * 8
     yield VITALE_2
 

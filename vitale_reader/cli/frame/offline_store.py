@@ -14,8 +14,8 @@ from vitale_reader.home import Home
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from vitale_reader.daemon.keystore.vault import Vault
-    from vitale_reader.daemon.store.remembered import Remembered
+    from vitale_reader.daemon.keystore.sealing_keys import Vault
+    from vitale_reader.daemon.store.local_anchor import Remembered
 
 __all__ = ["Beside", "Opened", "beside", "opened_store"]
 
@@ -60,8 +60,8 @@ def opened_store(home: Path | None, *, writing: bool = False) -> Generator[tuple
         ConfigurationInvalid, LocalMisuse, StoreUnavailable: as ``beside``.
     """
     from vitale_reader.daemon.config import load
-    from vitale_reader.daemon.site.opening import anchor_file, look_into, open_keys
-    from vitale_reader.daemon.store.remembered import Remembered
+    from vitale_reader.daemon.site.open_store import anchor_file, look_into, open_keys
+    from vitale_reader.daemon.store.local_anchor import Remembered
 
     place = Home.locate() if home is None else Home.under(home)
     config = load(place.config)

@@ -28,7 +28,7 @@ MOST_REASON = 500
 def backup(file: Path, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader site backup``."""
     from vitale_reader.daemon.site.backup import back_up
-    from vitale_reader.daemon.site.opening import store_place
+    from vitale_reader.daemon.site.open_store import store_place
 
     place, config = loaded(home)
     back_up(store_place(place, config), file)

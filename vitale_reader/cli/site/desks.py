@@ -25,7 +25,7 @@ __all__ = ["remove", "status"]
 @home_option
 def status(as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader site status``."""
-    from vitale_reader.daemon.site.opening import spooled
+    from vitale_reader.daemon.site.open_store import spooled
     from vitale_reader.daemon.site.upkeep import site_state
 
     place, config = of_site(home)

@@ -40,7 +40,7 @@ from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
 from vitale_reader.daemon.desk.native_output import NativeOutput
-from vitale_reader.daemon.desk.restraint import Restraint
+from vitale_reader.daemon.desk.worker_limits import Restraint
 from vitale_reader.daemon.process import kill
 
 __all__ = ["WORKER", "Beat", "Supervisor", "Worker", "require_known_tables"]

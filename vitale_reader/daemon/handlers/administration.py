@@ -21,7 +21,7 @@ from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, 
 from vitale_reader.daemon.issuing.outbox import MOST_LISTED
 
 if TYPE_CHECKING:
-    from vitale_reader.daemon.keystore.authority import Issued
+    from vitale_reader.daemon.keystore.certificate_authority import Issued
 
 __all__ = ["AdministrationCalls"]
 

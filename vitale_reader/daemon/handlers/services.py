@@ -12,12 +12,12 @@ from vitale_protocol.methods import Limits, Result, Station
 from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Caller
 from vitale_reader.daemon.conversation import Conversation, Conversations
 from vitale_reader.daemon.desk.coordinator import Coordinator
-from vitale_reader.daemon.fairness.notes import Notes
+from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.resolvers.guarded import GuardedResolver
 
 if TYPE_CHECKING:

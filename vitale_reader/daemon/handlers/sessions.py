@@ -1,4 +1,4 @@
-"""Calls about the session and the station."""
+"""Calls about the session."""
 
 import asyncio
 import secrets
@@ -7,18 +7,14 @@ import time
 from vitale_protocol.errors import LimitExceeded, ProtocolUnsupported, VitaleError
 from vitale_protocol.methods import (
     PROTOCOL_VERSION,
-    ClockHealth,
-    Empty,
     SessionOpen,
     SessionOpened,
     SessionPing,
     SessionPonged,
-    StationInfo,
-    StationKeys,
 )
 from vitale_reader.daemon.access import LOCAL_CLIENT, Caller
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.fairness.shares import Buckets, Rate
+from vitale_reader.daemon.fairness.token_buckets import Buckets, Rate
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 
 __all__ = ["SessionCalls"]
@@ -33,18 +29,15 @@ OPENINGS = Rate(20.0, 200.0)
 
 
 class SessionCalls:
-    """Handlers of ``session.*`` and ``station.*``."""
+    """Handlers of the calls ``session.*``."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._started_at = services.clock()
         self._refusals: list[float] = []
         self._openings = Buckets(OPENINGS, time.monotonic)
         self.handlers: Handlers = {
             "session.open": self._session_open,
             "session.ping": self._session_ping,
-            "station.info": self._station_info,
-            "station.keys": self._station_keys,
         }
 
     def _session_open(self, conversation: Conversation, _id: RequestId | None, params: SessionOpen) -> Answer:
@@ -89,17 +82,3 @@ class SessionCalls:
 
     def _session_ping(self, _conversation: Conversation, _id: RequestId | None, _params: SessionPing) -> Answer:
         return SessionPonged(time=self._services.clock())
-
-    def _station_info(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
-        drivers = self._services.desk.supervisor.health
-        return StationInfo(
-            station=self._services.station,
-            media=tuple(sorted({medium for driver in drivers for medium in driver.media})),
-            drivers=drivers,
-            uptime=self._services.clock() - self._started_at,
-            resolver=self._services.resolver.health,
-            clock=ClockHealth(offset=round(self._services.clock_offset(), 3)),
-        )
-
-    def _station_keys(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
-        return StationKeys(jwks=self._services.keys.jwks)

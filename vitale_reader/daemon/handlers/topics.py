@@ -7,11 +7,12 @@ from vitale_reader.daemon.handlers.presentations import PresentationCalls
 from vitale_reader.daemon.handlers.readers import ReaderCalls
 from vitale_reader.daemon.handlers.services import Handler, Services
 from vitale_reader.daemon.handlers.sessions import SessionCalls
+from vitale_reader.daemon.handlers.station import StationCalls
 from vitale_reader.daemon.handlers.tokens import TokenCalls
 
 __all__ = ["handlers"]
 
-TOPICS = (SessionCalls, ReaderCalls, PresentationCalls, TokenCalls, LeaseCalls, AdministrationCalls)
+TOPICS = (SessionCalls, StationCalls, ReaderCalls, PresentationCalls, TokenCalls, LeaseCalls, AdministrationCalls)
 
 
 def handlers(services: Services) -> dict[str, Handler]:

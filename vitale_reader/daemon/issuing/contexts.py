@@ -25,7 +25,7 @@ from vitale_protocol.events import ContextExpiring
 from vitale_protocol.methods import ContextRestored, StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database

@@ -35,8 +35,8 @@ from vitale_protocol.events import Step
 from vitale_protocol.methods import PresentationResult
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Reading
-from vitale_reader.daemon.database.together import Write
-from vitale_reader.daemon.fairness.notes import Notes
+from vitale_reader.daemon.database.combined_writes import Write
+from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.issuing.contexts import Contexts, Held
 from vitale_reader.daemon.issuing.issuer import Grant, Issued, Issuer
 from vitale_reader.daemon.issuing.opposition import Opposition

@@ -13,7 +13,7 @@ from vitale_protocol.methods import OutboxToken, StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Assure, Beneficiaire, Origin, Proof, Reading, Record
 from vitale_protocol.signing import sign
-from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.resolvers.base import Resolution, claim_of
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from vitale_protocol.errors import LocalMisuse, StoreUnavailable
-from vitale_reader.daemon.keystore.vault import Vault
-from vitale_reader.daemon.store.notify import call
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.notifications import call
 from vitale_reader.daemon.store.sealed_table import SealedTable
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import opposition_lists, opposition_parts

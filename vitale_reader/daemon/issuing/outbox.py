@@ -9,13 +9,13 @@ from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, RowMapping, bindparam, delete, or_, select
 
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.database.together import Write, inserted
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.database.combined_writes import Write, inserted
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.audit import append
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.reconcile import note_acknowledged
+from vitale_reader.daemon.store.spool_replay import note_acknowledged
 from vitale_reader.daemon.store.store import Database, Need
 from vitale_reader.daemon.store.tables import outbox
 

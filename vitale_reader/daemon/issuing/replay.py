@@ -13,8 +13,8 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
-from vitale_reader.daemon.database.together import Write
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.database.combined_writes import Write
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database

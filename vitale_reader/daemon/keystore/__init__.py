@@ -1,4 +1,5 @@
 """The station's secrets: keys, certificates, private files.
 
-For other rooms: ``authority``, ``certificates``, ``files``, ``keyring_secrets``, ``keys``, ``vault``.
+For other rooms: ``certificate_authority``, ``certificates``, ``keyring_secrets``, ``private_files``, ``sealing_keys``,
+``station_keys``.
 """

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.keystore.files import private_folder, write_private
+from vitale_reader.daemon.keystore.private_files import private_folder, write_private
 
 if TYPE_CHECKING:
-    from vitale_reader.daemon.keystore.authority import Issued
+    from vitale_reader.daemon.keystore.certificate_authority import Issued
 
 __all__ = ["Certificates"]
 
@@ -89,12 +89,12 @@ class Certificates:
         return self._folder / name
 
     def _make_authority(self) -> None:
-        from vitale_reader.daemon.keystore.authority import make_authority  # noqa: PLC0415  see there
+        from vitale_reader.daemon.keystore.certificate_authority import make_authority  # noqa: PLC0415  see there
 
         self._write("authority", make_authority(self._station, now=self._now))
 
     def _issue(self, common_name: str, *, host: str | None = None) -> "Issued":
-        from vitale_reader.daemon.keystore.authority import issue  # noqa: PLC0415  see there
+        from vitale_reader.daemon.keystore.certificate_authority import issue  # noqa: PLC0415  see there
 
         authority, key = (self._file(f"authority.{suffix}").read_bytes() for suffix in ("pem", "key"))
         return issue(authority, key, common_name, host=host, now=self._now)

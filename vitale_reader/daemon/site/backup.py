@@ -26,11 +26,11 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
 from vitale_protocol.errors import LocalMisuse, StoreUnavailable, ToolMissing
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.inspection import resume
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.sealed_table import SealedTable
 from vitale_reader.daemon.store.tables import (
     audit,

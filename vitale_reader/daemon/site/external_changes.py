@@ -11,7 +11,7 @@ from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.sealed_table import revisions
 from vitale_reader.daemon.store.store import Database
 

@@ -15,7 +15,7 @@ from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.postgresql import severing
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.issuing.delivery import incident
-from vitale_reader.daemon.store.notify import heard
+from vitale_reader.daemon.store.notifications import heard
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection

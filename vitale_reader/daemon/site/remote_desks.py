@@ -13,21 +13,21 @@ from typing import Any
 from vitale_protocol.errors import DaemonRunning, InvalidParams, JsonValue, StoreUnavailable, VitaleError
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import PresentationResult
-from vitale_protocol.methods import Station as StationInfo
+from vitale_protocol.methods import Station as StationIdentity
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.delivery import Client, incident
 from vitale_reader.daemon.issuing.issuer import Grant
-from vitale_reader.daemon.keystore.keys import Keys
-from vitale_reader.daemon.keystore.vault import Vault
-from vitale_reader.daemon.site.incoming import Answering
+from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.site.incoming_requests import Answering
 from vitale_reader.daemon.site.listener import SiteListener
-from vitale_reader.daemon.site.outgoing import Asking
+from vitale_reader.daemon.site.outgoing_requests import Asking
 from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, Names, SiteReaders, named
 from vitale_reader.daemon.site.rows import DeskRow, SiteRows, Wanted
 from vitale_reader.daemon.site.sealing import open_box, seal_for
 from vitale_reader.daemon.site.stations import Stations
-from vitale_reader.daemon.store.notify import CHANNEL, desk_channel
+from vitale_reader.daemon.store.notifications import CHANNEL, desk_channel
 from vitale_reader.daemon.store.store import Database
 
 __all__ = ["RemoteDesks"]
@@ -49,7 +49,7 @@ class RemoteDesks:
         url: str,
         store: Database,
         vault: Vault,
-        station: StationInfo,
+        station: StationIdentity,
         groups: tuple[str, ...],
         desk: Coordinator,
         access: Access,

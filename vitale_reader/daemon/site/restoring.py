@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect
 from vitale_protocol.errors import LocalMisuse, StoreUnavailable
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.site import backup
-from vitale_reader.daemon.site.opening import (
+from vitale_reader.daemon.site.open_store import (
     anchor_file,
     look_into,
     open_keys,
@@ -20,7 +20,7 @@ from vitale_reader.daemon.site.opening import (
 )
 from vitale_reader.daemon.site.upkeep import desks_alive
 from vitale_reader.daemon.store.chain import Chain
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.tables import clients, site_desks
 from vitale_reader.home import Home
 

@@ -41,10 +41,10 @@ from vitale_protocol.events import Step
 from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.database.together import Write
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.database.combined_writes import Write
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, Names
-from vitale_reader.daemon.store.notify import MOST, Call, call, calling, desk_channel
+from vitale_reader.daemon.store.notifications import MOST, Call, call, calling, desk_channel
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import site_desks, site_requests, site_steps
 

@@ -17,12 +17,12 @@ from sqlalchemy import Connection
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.keys import Keys
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.site.removals import barred
 from vitale_reader.daemon.site.sealing import public_key
-from vitale_reader.daemon.store.notify import call
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.notifications import call
 from vitale_reader.daemon.store.sealed_table import SealedTable
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import stations

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, RowMapping, delete, extract, func, insert, se
 
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.site.remote_readers import DeskTold
 from vitale_reader.daemon.site.removals import BARRED, barred
 from vitale_reader.daemon.site.rows import LOST
 from vitale_reader.daemon.store import row_seals
-from vitale_reader.daemon.store.notify import call
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.notifications import call
 from vitale_reader.daemon.store.sealed_table import SealedTable
 from vitale_reader.daemon.store.tables import audit_heads, contexts, site, site_desks, site_requests, stations
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.database.together import Write, write_one_by_one
+from vitale_reader.daemon.database.combined_writes import Write, write_one_by_one
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Database, Need
 
 __all__ = ["Audit", "Entry", "append"]

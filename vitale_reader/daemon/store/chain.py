@@ -19,10 +19,10 @@ import msgspec
 from msgspec.structs import asdict, replace
 from sqlalchemy import Column, Connection, RowMapping, Select, Table, bindparam, delete, func, insert, select, update
 
-from vitale_reader.daemon.database.together import Write, write_together
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.database.combined_writes import Write, write_together
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import row_seals
-from vitale_reader.daemon.store.remembered import Anchor, Remembered
+from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
 from vitale_reader.daemon.store.tables import audit, audit_heads
 
 __all__ = ["LOST", "RESUMED", "Anchor", "Broken", "Chain", "Entry", "Verified"]

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, extract, func, literal, select
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 
 __all__ = ["MOST_OFF", "TOLD_OFF", "StoreClock", "steady"]
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import msgspec
 from sqlalchemy import Connection, select
 
-from vitale_reader.daemon.keystore.vault import Vault
-from vitale_reader.daemon.store.bringing_forward import SEALED
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store.chain import Broken, Chain
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_seals import holds, key_of, name_of
+from vitale_reader.daemon.store.row_upgrade import SEALED
 from vitale_reader.daemon.store.sealed_table import HEADED, Fault, SealedTable
 from vitale_reader.daemon.store.tables import audit_heads
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable, VitaleError
-from vitale_reader.daemon.database.refusals import explained
+from vitale_reader.daemon.database.database_errors import explained
 from vitale_reader.daemon.store.schema import survey
 from vitale_reader.daemon.store.store import Need, Store
 

@@ -22,8 +22,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.database.database_errors import is_fault_of_ours, refusal, yielded
 from vitale_reader.daemon.database.postgresql import Connections
-from vitale_reader.daemon.database.refusals import is_fault_of_ours, refusal, yielded
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.workers import Job, Workers
 from vitale_reader.daemon.store.schema import is_current, prepare

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.session.session import Limits as SessionLimits
 from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.turns import Turns
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.kinship import Kinship
 from vitale_reader.daemon.process import adopts, file_limit
-from vitale_reader.daemon.service import Service
+from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports import tls, unix
 from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, uids
 from vitale_reader.daemon.transports.port_holder import holder

@@ -10,9 +10,9 @@ from vitale_protocol.session.framing import LineFraming
 from vitale_protocol.session.session import Called, Ended, Limits, Session
 from vitale_reader.daemon.access import LOCAL_CLIENT, Peer
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.fairness.shares import Places
+from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.fairness.token_buckets import Places
 from vitale_reader.daemon.fairness.turns import Turns
-from vitale_reader.daemon.service import Service
 
 __all__ = ["Room", "StreamConnection", "StreamLimits", "room"]
 

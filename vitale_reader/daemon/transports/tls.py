@@ -13,8 +13,8 @@ import ssl
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.access import Peer
-from vitale_reader.daemon.fairness.shares import Places
-from vitale_reader.daemon.service import Service
+from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.fairness.token_buckets import Places
 from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
 
 __all__ = ["listen", "require_loopback"]

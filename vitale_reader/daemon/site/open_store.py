@@ -21,17 +21,17 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.config import Config
-from vitale_reader.daemon.keystore.files import open_to_others
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
-from vitale_reader.daemon.keystore.keys import Keys
-from vitale_reader.daemon.keystore.vault import KEY_BYTES, Vault
+from vitale_reader.daemon.keystore.private_files import open_to_others
+from vitale_reader.daemon.keystore.sealing_keys import KEY_BYTES, Vault
+from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.site.line_policy import require_encrypted_line
-from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain
-from vitale_reader.daemon.store.reconcile import Bringing
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_seals import sealed
+from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.spool import SpooledStore
+from vitale_reader.daemon.store.spool_replay import Bringing
 from vitale_reader.daemon.store.store import Database, Store
 from vitale_reader.daemon.store.tables import site
 from vitale_reader.home import Home

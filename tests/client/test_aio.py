@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import vitale_reader
-from tests.sdk.fake_daemon import READER, FakeDaemon
+from tests.client.fake_daemon import READER, FakeDaemon
 from vitale_protocol.errors import Cancelled, DaemonUnreachable, LocalMisuse
 from vitale_protocol.methods import PresentationCancel
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import vitale_reader
-from tests.sdk.fake_daemon import FakeDaemon
+from tests.client.fake_daemon import FakeDaemon
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import LANGUAGES, Language
 from vitale_protocol.errors import AmbiguousMedium, Choice, DaemonUnreachable, JsonValue, MediumMute, VitaleError

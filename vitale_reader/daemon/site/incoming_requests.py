@@ -32,11 +32,11 @@ from vitale_protocol.errors import (
 from vitale_protocol.events import Step
 from vitale_protocol.methods import PresentationResult, StationMode
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.database.together import Write
+from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.issuer import Grant
-from vitale_reader.daemon.site.outgoing import Answer
+from vitale_reader.daemon.site.outgoing_requests import Answer
 from vitale_reader.daemon.site.remote_readers import site_name
 from vitale_reader.daemon.site.rows import RequestRow, Seen, SiteRows, StepTold, Wanted
 

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from vitale_reader.daemon.fairness import notes as module
-from vitale_reader.daemon.fairness.notes import MOST_LINES, Notes
+from vitale_reader.daemon.fairness import audit_queue as module
+from vitale_reader.daemon.fairness.audit_queue import MOST_LINES, Notes
 
 
 class Trail:

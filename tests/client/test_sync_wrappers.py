@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import vitale_reader
-from tests.sdk.fake_daemon import FakeDaemon
+from tests.client.fake_daemon import FakeDaemon
 from vitale_reader.client import blocking, connection, leasing
 from vitale_reader.client.connection import Connection as AsyncConnection
 

@@ -31,7 +31,7 @@ __all__ = [
     "AID_VITALE",
     "ATTEMPTS",
     "MAX_STEPS",
-    "PAUSES",
+    "RETRY_DELAYS",
     "SHORT_STEP",
     "interpret",
     "pointers_script",
@@ -51,8 +51,8 @@ _VITALE_1 = re.compile(rb"\x3f\x65\x25\x00(?:[\x22\x2c]\x09[\x69\xf9]|\x52\x09\x
 # As in the field: built-in keyboard readers hiccup, and a first reading after the insertion often fails. Some cards
 # answer 6F00 for as long as half a second after they are powered: the first pauses are for the hiccup, since somebody
 # waits, and together they outlast the slow card. A reset comes last, for it makes such a card begin anew.
-PAUSES = (0.0, 0.03, 0.12, 0.45, 0.1)
-ATTEMPTS = len(PAUSES)
+RETRY_DELAYS = (0.0, 0.03, 0.12, 0.45, 0.1)
+ATTEMPTS = len(RETRY_DELAYS)
 # A family card with 19 persons has about 1.3 KB; the bound is for cards that never end.
 STEP = 256
 MAX_STEPS = 32
@@ -114,7 +114,7 @@ def _read() -> ReadingScript[dict[str, bytes]]:
         MediumUnreadable: no attempt gave the names.
     """
     failure = MediumUnreadable()
-    for attempt, pause in enumerate(PAUSES, 1):
+    for attempt, pause in enumerate(RETRY_DELAYS, 1):
         last = attempt == ATTEMPTS
         for first, identity in (
             (replace(_SELECT_MF, pause=pause, reset=last), _identity_by_short_identifier),

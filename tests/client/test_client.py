@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import vitale_reader
-from tests.sdk.fake_daemon import READER, FakeDaemon, Talk
+from tests.client.fake_daemon import READER, FakeDaemon, Talk
 from vitale_protocol.errors import (
     Cancelled,
     DaemonUnreachable,

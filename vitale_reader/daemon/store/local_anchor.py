@@ -11,7 +11,7 @@ import msgspec
 
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, StoreUnavailable
-from vitale_reader.daemon.keystore.files import write_private
+from vitale_reader.daemon.keystore.private_files import write_private
 
 __all__ = ["Anchor", "Remembered", "read_anchor"]
 

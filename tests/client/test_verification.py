@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sdk.fake_daemon import CLIENT, FakeDaemon
+from tests.client.fake_daemon import CLIENT, FakeDaemon
 from vitale_protocol.errors import TokenInvalid
 from vitale_reader import SeenTokens, verify
 from vitale_reader.client import verification

@@ -13,7 +13,7 @@ from keyring.errors import KeyringLocked
 
 from vitale_protocol.errors import StoreUnavailable, ToolMissing
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
-from vitale_reader.daemon.keystore.keys import Keys
+from vitale_reader.daemon.keystore.station_keys import Keys
 
 OVERLAP = 1_000.0
 

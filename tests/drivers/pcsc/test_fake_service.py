@@ -566,7 +566,7 @@ def test_closing_is_quick_and_final(service: Service, opened: Opened) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name in {"PC/SC monitor", "card in pcsc:twin"}]
 
 
-@pytest.mark.parametrize("tries", range(len(pcsc_access.POWER_PAUSES) + 1))
+@pytest.mark.parametrize("tries", range(len(pcsc_access.POWER_RETRY_DELAYS) + 1))
 def test_a_mute_card_is_powered_again_and_read_if_it_answers_then(service: Service, opened: Opened, tries: int) -> None:
     _, inbox = opened
     service.connect_faults = [MediumMute("W_UNRESPONSIVE_CARD")] * tries
@@ -580,18 +580,18 @@ def test_a_mute_card_is_powered_again_and_read_if_it_answers_then(service: Servi
 
 def test_a_card_that_stays_mute_is_looked_at_again_when_somebody_asks(service: Service, opened: Opened) -> None:
     driver, inbox = opened
-    service.connect_faults = [MediumMute("W_UNRESPONSIVE_CARD")] * (1 + len(pcsc_access.POWER_PAUSES))
+    service.connect_faults = [MediumMute("W_UNRESPONSIVE_CARD")] * (1 + len(pcsc_access.POWER_RETRY_DELAYS))
     service.set(TWIN_A, PRESENT | MUTE, count=1)
     failed = inbox.wait(Failed)
-    assert (failed.problem.reason, service.connects) == ("medium_mute", 1 + len(pcsc_access.POWER_PAUSES))
+    assert (failed.problem.reason, service.connects) == ("medium_mute", 1 + len(pcsc_access.POWER_RETRY_DELAYS))
     service.powered = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
     driver.arm(Arm(media=("vitale-card",), again=(failed.reader,), deadline=time.monotonic() + 600))
     assert inbox.wait(Presented).medium == "vitale-card"
 
 
 def test_the_tries_of_a_card_that_was_reset_have_growing_pauses() -> None:
-    assert sorted(pcsc_access.TRY_PAUSES) == list(pcsc_access.TRY_PAUSES)
-    assert len(pcsc_access.TRY_PAUSES) == pcsc_access.TRIES - 1
+    assert sorted(pcsc_access.CONNECT_RETRY_DELAYS) == list(pcsc_access.CONNECT_RETRY_DELAYS)
+    assert len(pcsc_access.CONNECT_RETRY_DELAYS) == pcsc_access.TRIES - 1
 
 
 def leased(service: Service, driver: PcscDriver, inbox: Inbox) -> None:

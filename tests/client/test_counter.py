@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import vitale_reader
-from tests.sdk.fake_daemon import READER, FakeDaemon
+from tests.client.fake_daemon import READER, FakeDaemon
 from vitale_protocol.errors import Cancelled, LeaseConflict, LocalMisuse, PresentationTimeout, ReaderBusy, VitaleError
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import (

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import vitale_reader
-from tests.sdk.fake_daemon import FakeDaemon
+from tests.client.fake_daemon import FakeDaemon
 from vitale_protocol.errors import DaemonUntrusted, LocalMisuse, NotAuthenticated
 from vitale_reader import Pairing
 

@@ -14,7 +14,7 @@ from vitale_firmware_sim.card.images import load_image
 from vitale_protocol import tlv
 from vitale_protocol.apdu import Command, Response, StatusWord
 from vitale_protocol.errors import MediumUnreadable, MediumUnsupported
-from vitale_protocol.media import Recognised, interpret, reading_script, recognise, vitale2
+from vitale_protocol.media import Recognised, interpret, reading_script, recognise, vitale_card
 from vitale_protocol.media.pointers import parse_pointers
 from vitale_protocol.records import Beneficiaire, Proof
 
@@ -63,7 +63,7 @@ def selecting(files: dict[bytes, bytes], *, step: int = 256) -> Answer:
 
 
 ROOT, D001 = b"\x3f\x00", b"\xd0\x01"
-BOTH = {ROOT: IDENTITY, vitale2.AID_VITALE: NIR}
+BOTH = {ROOT: IDENTITY, vitale_card.AID_VITALE: NIR}
 
 
 @pytest.mark.parametrize("fourth", range(0x40, 0x50))
@@ -130,21 +130,21 @@ def test_the_first_sequence_is_that_of_short_file_identifiers() -> None:
 
 
 def test_the_second_sequence_takes_over_where_the_first_is_refused() -> None:
-    files = {vitale2.AID_MF_VITALE: b"", D001: IDENTITY, vitale2.AID_VITALE: NIR}
+    files = {vitale_card.AID_MF_VITALE: b"", D001: IDENTITY, vitale_card.AID_VITALE: NIR}
     evidence, commands = run(selecting(files))
     assert evidence == {"identity": IDENTITY, "nir": NIR}
-    assert commands[1].data == vitale2.AID_MF_VITALE
+    assert commands[1].data == vitale_card.AID_MF_VITALE
     assert commands[2] == Command(0x00, 0xA4, 0x02, 0x00, D001)
 
 
 def test_a_card_without_nir_is_accepted_at_the_last_attempt_only() -> None:
     evidence, commands = run(selecting({ROOT: IDENTITY}))
     assert evidence == {"identity": IDENTITY}
-    assert sum(command.data == vitale2.AID_VITALE for command in commands) == vitale2.ATTEMPTS
+    assert sum(command.data == vitale_card.AID_VITALE for command in commands) == vitale_card.ATTEMPTS
     assert interpret("vitale-card", evidence, simulated=False).warnings == ("nir_missing",)
 
 
-@pytest.mark.parametrize("failures", range(2 * vitale2.ATTEMPTS))
+@pytest.mark.parametrize("failures", range(2 * vitale_card.ATTEMPTS))
 def test_a_hiccup_is_tried_again(failures: int) -> None:
     card = FaultyCard(Card(load_image("adulte")), parse_faults(f"hiccup={failures}"))
     evidence = Channel(card.transmit, t0=True).run(reading_script(card.reset()))
@@ -177,7 +177,7 @@ class Slow:
     [
         *(f"waking={ms}" for ms in (20, 60, 150, 500)),
         *(f"late-le={ms}" for ms in (20, 60, 100)),
-        *(f"deselected={times}" for times in range(1, 2 * vitale2.ATTEMPTS - 1)),
+        *(f"deselected={times}" for times in range(1, 2 * vitale_card.ATTEMPTS - 1)),
         "strict-le",
         "strict-le,deselected=1,waking=60",
     ],
@@ -190,7 +190,7 @@ def test_the_rests_of_a_card_that_is_lost_grow_and_end_with_a_reset() -> None:
     slow = Slow("adulte", "waking=5000")
     with pytest.raises(MediumUnreadable):
         slow.read()
-    assert (slow.rests, slow.resets) == ([pause for pause in vitale2.PAUSES if pause], 1)
+    assert (slow.rests, slow.resets) == ([pause for pause in vitale_card.RETRY_DELAYS if pause], 1)
     assert slow.rests[:-1] == sorted(slow.rests[:-1])
     assert sum(slow.rests) < 1
 
@@ -204,11 +204,11 @@ def test_a_card_that_does_not_hesitate_is_given_no_rest() -> None:
 @pytest.mark.parametrize("identity", [NIR, person((0x90, b"FRA"))])
 def test_another_file_than_the_one_asked_for_is_not_taken_for_it(identity: bytes) -> None:
     with pytest.raises(MediumUnreadable, match="another file"):
-        run(selecting({ROOT: identity, vitale2.AID_MF_VITALE: b"", D001: identity, vitale2.AID_VITALE: NIR}))
+        run(selecting({ROOT: identity, vitale_card.AID_MF_VITALE: b"", D001: identity, vitale_card.AID_VITALE: NIR}))
 
 
 def test_the_names_are_not_taken_for_the_numbers() -> None:
-    evidence, _ = run(selecting({ROOT: IDENTITY, vitale2.AID_VITALE: IDENTITY}))
+    evidence, _ = run(selecting({ROOT: IDENTITY, vitale_card.AID_VITALE: IDENTITY}))
     assert evidence == {"identity": IDENTITY}
 
 
@@ -223,20 +223,20 @@ def test_a_card_that_refuses_everything_is_unreadable(sw: int) -> None:
     with pytest.raises(MediumUnreadable) as refused:
         run(answer)
     assert refused.value.data == {"sw": f"{sw:04X}"}
-    assert len(commands) == 2 * vitale2.ATTEMPTS
+    assert len(commands) == 2 * vitale_card.ATTEMPTS
 
 
 @pytest.mark.parametrize("people", [1, 6, 19])
 @pytest.mark.parametrize("step", [256, 255, 97])
 def test_a_file_longer_than_one_answer_is_read_in_steps(people: int, step: int) -> None:
-    files = {ROOT: IDENTITY * people, vitale2.AID_VITALE: NIR * people}
+    files = {ROOT: IDENTITY * people, vitale_card.AID_VITALE: NIR * people}
     evidence, _ = run(selecting(files, step=step))
-    assert evidence == {"identity": files[ROOT], "nir": files[vitale2.AID_VITALE]}
+    assert evidence == {"identity": files[ROOT], "nir": files[vitale_card.AID_VITALE]}
 
 
 def test_a_file_of_exactly_one_answer_ends_where_the_card_says_so() -> None:
     identity = (IDENTITY * 6).ljust(256, b"\xff")
-    evidence, _ = run(selecting({ROOT: identity, vitale2.AID_VITALE: NIR}))
+    evidence, _ = run(selecting({ROOT: identity, vitale_card.AID_VITALE: NIR}))
     assert evidence["identity"] == identity
 
 
@@ -250,7 +250,7 @@ def test_a_file_that_does_not_end_is_unreadable() -> None:
 
     with pytest.raises(MediumUnreadable, match="end"):
         run(answer)
-    assert count <= 2 * vitale2.ATTEMPTS * (vitale2.MAX_STEPS + 2)
+    assert count <= 2 * vitale_card.ATTEMPTS * (vitale_card.MAX_STEPS + 2)
 
 
 @given(
@@ -270,7 +270,7 @@ def test_arbitrary_responses_give_evidence_or_a_documented_error(responses: list
     with contextlib.suppress(MediumUnreadable):
         evidence, _ = run(answer)
         interpret("vitale-card", evidence, simulated=True)
-    assert count <= 2 * vitale2.ATTEMPTS * (2 * vitale2.MAX_STEPS + 3)
+    assert count <= 2 * vitale_card.ATTEMPTS * (2 * vitale_card.MAX_STEPS + 3)
 
 
 # ── what the evidence says ───────────────────────────────────────────────────────────────────────────────────────
@@ -435,8 +435,12 @@ def test_whatever_stands_in_the_fields_nobody_is_rejected(identity: bytes, nir: 
 
 def test_the_map_of_a_card_is_read() -> None:
     card = Card(load_image("adulte"))
-    card_map = parse_pointers(Channel(card.transmit, t0=True).run(vitale2.pointers_script()))
-    assert [one.aid for one in card_map.applications] == [vitale2.AID_MF_VITALE, vitale2.AID_VITALE, vitale2.AID_ADELE]
+    card_map = parse_pointers(Channel(card.transmit, t0=True).run(vitale_card.pointers_script()))
+    assert [one.aid for one in card_map.applications] == [
+        vitale_card.AID_MF_VITALE,
+        vitale_card.AID_VITALE,
+        vitale_card.AID_ADELE,
+    ]
     assert [(one.name, one.application, one.fid) for one in card_map.files] == [
         ("IDENTITE", 1, 0xD001),
         ("NIR", 2, 0x2002),
@@ -459,7 +463,7 @@ def test_arbitrary_maps_raise_only_what_is_documented(content: bytes) -> None:
 
 def files_of(identity: bytes) -> dict[bytes, bytes]:
     """A card that gives the same by either sequence."""
-    return {ROOT: identity, vitale2.AID_MF_VITALE: b"", D001: identity, vitale2.AID_VITALE: NIR}
+    return {ROOT: identity, vitale_card.AID_MF_VITALE: b"", D001: identity, vitale_card.AID_VITALE: NIR}
 
 
 START_OF_RIGHTS = tlv.encode(0x66, tlv.encode(0x80, b"20200101"))
@@ -467,14 +471,14 @@ START_OF_RIGHTS = tlv.encode(0x66, tlv.encode(0x80, b"20200101"))
 
 @pytest.mark.parametrize("nobody", [b"\xff" * 40, START_OF_RIGHTS], ids=["filler", "66"])
 def test_a_file_without_a_person_is_not_taken_for_one(nobody: bytes) -> None:
-    files = {ROOT: nobody, vitale2.AID_MF_VITALE: b"", D001: IDENTITY, vitale2.AID_VITALE: NIR}
+    files = {ROOT: nobody, vitale_card.AID_MF_VITALE: b"", D001: IDENTITY, vitale_card.AID_VITALE: NIR}
     evidence, commands = run(selecting(files))
     assert evidence == {"identity": IDENTITY, "nir": NIR}
     assert [command.data for command in commands if command.ins == 0xA4] == [
         ROOT,
-        vitale2.AID_MF_VITALE,
+        vitale_card.AID_MF_VITALE,
         D001,
-        vitale2.AID_VITALE,
+        vitale_card.AID_VITALE,
     ]
     with pytest.raises(MediumUnreadable, match="no person"):
         run(selecting(files_of(nobody)))
@@ -484,7 +488,7 @@ def test_a_file_that_is_whole_after_256_bytes_is_read_on() -> None:
     first = person((0x80, b"A" * 100), (0x81, b"B" * 148))
     assert len(first) == 256
     identity = first + IDENTITY
-    evidence, _ = run(selecting({ROOT: identity, vitale2.AID_VITALE: NIR}))
+    evidence, _ = run(selecting({ROOT: identity, vitale_card.AID_VITALE: NIR}))
     assert evidence["identity"] == identity
 
 
@@ -507,8 +511,8 @@ def test_a_card_gives_no_more_than_was_asked_for(length: int, read: bool) -> Non
 
 
 def test_a_file_may_take_as_many_steps_as_are_allowed() -> None:
-    longest = person((0x80, b"A" * (vitale2.MAX_STEPS * 256 - 9)))
-    assert len(longest) == vitale2.MAX_STEPS * 256 - 1
+    longest = person((0x80, b"A" * (vitale_card.MAX_STEPS * 256 - 9)))
+    assert len(longest) == vitale_card.MAX_STEPS * 256 - 1
     assert run(selecting(files_of(longest)))[0]["identity"] == longest
     with pytest.raises(MediumUnreadable, match="does not end"):
         run(selecting(files_of(longest + b"\xff")))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import vitale_reader
-from tests.sdk.fake_daemon import FakeDaemon, Talk
+from tests.client.fake_daemon import FakeDaemon, Talk
 from vitale_protocol.errors import Cancelled, LocalMisuse, MediumUnsupported, PayloadInvalid, Replayed
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import PresentationCancel, PresentationSubmit, Result

@@ -8,7 +8,7 @@ import pytest
 
 from tests.posix import AS_ROOT, NOBODY, give_to
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.keystore.files import private_folder, write_private
+from vitale_reader.daemon.keystore.private_files import private_folder, write_private
 from vitale_reader.daemon.lifecycle import published
 from vitale_reader.home import Endpoints, Home
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from sqlalchemy import ARRAY, Connection, Select, String, bindparam, column, func, select
 
-from vitale_reader.daemon.database.together import Write
+from vitale_reader.daemon.database.combined_writes import Write
 
 __all__ = ["CHANNEL", "MOST", "Call", "Word", "call", "calling", "desk_channel", "heard"]
 

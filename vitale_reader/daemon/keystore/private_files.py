@@ -5,7 +5,7 @@ import stat
 import sys
 from pathlib import Path
 
-from vitale_reader.daemon.keystore.foreign_hands import close_to_others
+from vitale_reader.daemon.keystore.folder_permissions import close_to_others
 
 __all__ = ["open_to_others", "private_folder", "write_private"]
 

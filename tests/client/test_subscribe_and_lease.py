@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import vitale_reader
-from tests.sdk.fake_daemon import FakeDaemon, Talk
+from tests.client.fake_daemon import FakeDaemon, Talk
 from vitale_protocol.errors import CardError, DaemonUnreachable, LeaseConflict, LeaseExpired, LocalMisuse, NotAuthorised
 from vitale_protocol.events import LeaseEnded, PresentationFailed, PresentationProgress, PresentationToken
 from vitale_protocol.methods import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sdk.fake_daemon import FakeDaemon
+from tests.client.fake_daemon import FakeDaemon
 
 
 @pytest.fixture
