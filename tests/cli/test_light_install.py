@@ -75,8 +75,9 @@ def environment(folder: Path, contents: Iterator[importlib.metadata.Distribution
         for top in tops(distribution):
             if top.exists() and not (packages / top.name).exists() and not top.name.startswith("__editable__"):
                 (packages / top.name).symlink_to(top)
-    sources = {str(Path(str(spec.origin)).parent.parent) for own in OWN if (spec := find_spec(own))}
-    (packages / "own.pth").write_text("".join(f"{place}\n" for place in sorted(sources - {str(packages)})))
+    for own in OWN:
+        if (spec := find_spec(own)) and not (packages / own).exists():
+            (packages / own).symlink_to(Path(str(spec.origin)).parent)
     return folder / "bin" / "python"
 
 

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from vitale_protocol.session.session import Called
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
-PAGE = ROOT / "docs" / "how-to" / "read-in-a-gui.md"
 
 # What a hand would do: read; read again and give up; read once more and close the window while that waits. Each step
 # waits for what is to be seen; a step that never comes is ended by the time limit of the test.
@@ -137,12 +135,3 @@ def test_qt() -> None:
     if importlib.util.find_spec("PySide6") is None:
         pytest.skip("PySide6 is not installed; it is large, and no part of vitale-reader needs it")
     drive("gui_qt.py", QT, {"QT_QPA_PLATFORM": "offscreen"})
-
-
-def test_the_page_shows_what_runs_here() -> None:
-    shown = [block.partition("```")[0] for block in PAGE.read_text("utf-8").split("```python\n")[1:]]
-    programs = [(EXAMPLES / name).read_text("utf-8") for name in ("gui_tk.py", "gui_qt.py")]
-    assert len(shown) >= 2
-    for block in shown:
-        as_method = textwrap.indent(block, "    ")
-        assert any(block in program or as_method in program for program in programs), block

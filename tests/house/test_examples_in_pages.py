@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -159,3 +160,13 @@ def test_another_output_is_found(tmp_path: Path, environ: dict[str, str]) -> Non
 )
 def test_wildcards(expected: str, printed: str, result: bool) -> None:
     assert matches(expected, printed) is result
+
+
+def test_the_page_of_graphical_programs_shows_what_the_examples_run() -> None:
+    page = (ROOT / "docs" / "how-to" / "read-in-a-gui.md").read_text("utf-8")
+    shown = [block.partition("```")[0] for block in page.split("```python\n")[1:]]
+    programs = [(ROOT / "examples" / name).read_text("utf-8") for name in ("gui_tk.py", "gui_qt.py")]
+    assert len(shown) >= 2
+    for block in shown:
+        as_method = textwrap.indent(block, "    ")
+        assert any(block in program or as_method in program for program in programs), block
