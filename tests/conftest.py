@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.postgres_server import PostgresServer
 from tests.rig.proxy import Proxy
@@ -21,8 +21,13 @@ from vitale_protocol.errors import ReaderUnavailable, ToolMissing
 
 InsertCard = Callable[..., VpcdLink]
 
+# A property is no slower than the machine that tries it: no value has a deadline, and drawing them has none.
+settings.register_profile(
+    "suite", settings(), deadline=None, suppress_health_check=(*settings().suppress_health_check, HealthCheck.too_slow)
+)
+settings.load_profile("suite")
 # For `make test-quick`: between two changes of the same line, some values are enough.
-settings.register_profile("quick", max_examples=15)
+settings.register_profile("quick", settings(), max_examples=15)
 
 _DIRECTORY = pytest.StashKey[Path]()
 READERS = ("Virtual PCD",)

@@ -55,7 +55,7 @@ R = TypeVar("R")
 
 Outcome = Presented | Failed
 
-TIMEOUT = 15.0
+TIMEOUT = 30.0
 """Seconds: far more than any step takes, since what runs these tests is often busy with others."""
 
 

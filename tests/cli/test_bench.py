@@ -38,7 +38,7 @@ def run(home: Path, *arguments: str, language: str = "en", given: str = "") -> "
     command = (sys.executable, "-m", "vitale_reader", "bench", "--trips", "20", "--language", language, *arguments)
     environment = {**os.environ, "VITALE_READER_HOME": str(home), "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
-        command, env=environment, input=given, capture_output=True, encoding="utf-8", timeout=50, check=False
+        command, env=environment, input=given, capture_output=True, encoding="utf-8", timeout=100, check=False
     )
     assert "Traceback" not in done.stderr
     return done
@@ -56,7 +56,7 @@ def audited(home: Path) -> list[str]:
         (sys.executable, "-m", "vitale_reader", "audit", "export", "--home", str(home)),
         capture_output=True,
         encoding="utf-8",
-        timeout=50,
+        timeout=100,
         check=True,
     )
     return [str(json.loads(line)["action"]) for line in done.stdout.splitlines()]

@@ -49,7 +49,7 @@ def run(home: Path, *arguments: str, given: str = "", language: str = "fr_FR.UTF
             input=given,
             capture_output=True,
             encoding="utf-8",
-            timeout=50,
+            timeout=100,
             check=False,
         )
     )

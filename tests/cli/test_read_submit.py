@@ -21,7 +21,7 @@ def station() -> Iterator[DemoEnvironment]:
 def submit(station: DemoEnvironment, *arguments: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
     environment = {**os.environ, "VITALE_READER_HOME": str(station.home), "LC_ALL": "C.UTF-8"}
     command = (sys.executable, "-m", "vitale_reader", "read", *arguments)
-    done = subprocess.run(command, env=environment, input=given, capture_output=True, timeout=50, check=False)
+    done = subprocess.run(command, env=environment, input=given, capture_output=True, timeout=100, check=False)
     assert b"Traceback" not in done.stderr
     return done
 

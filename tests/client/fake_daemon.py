@@ -171,7 +171,7 @@ class FakeDaemon:
 
     def wait_for(self, method: str, count: int = 1) -> Called:
         with self.heard:
-            assert self.heard.wait_for(lambda: len(self.named(method)) >= count, 10), f"no {method}"
+            assert self.heard.wait_for(lambda: len(self.named(method)) >= count, 30), f"no {method}"
         return self.named(method)[count - 1]
 
     @property

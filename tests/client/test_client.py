@@ -225,7 +225,7 @@ def test_cancel_from_another_thread(reader: Connection, daemon: FakeDaemon) -> N
     thread.start()
     daemon.wait_for("presentation.request")
     reader.cancel()
-    thread.join(10)
+    thread.join(30)
     assert [type(error) for error in outcome] == [Cancelled]
     daemon.wait_for("presentation.cancel")
 
@@ -236,7 +236,7 @@ def test_threads_share_a_connection(reader: Connection, daemon: FakeDaemon) -> N
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert len(set(found)) == 8
     assert len(daemon.named("session.open")) == 1
 
@@ -304,7 +304,7 @@ def test_a_daemon_that_does_not_come_back_is_unreachable(daemon: FakeDaemon, hom
         stopping.start()
         with pytest.raises(DaemonUnreachable):
             reader.read()
-        stopping.join(10)
+        stopping.join(30)
 
 
 def test_no_daemon_is_unreachable(home: Path) -> None:
@@ -374,7 +374,7 @@ def test_waiting_until_a_reader_is_empty(reader: Connection, daemon: FakeDaemon)
     waiting.start()
     daemon.wait_for("readers.watch")
     daemon.tell("reader.changed", READER)
-    waiting.join(10)
+    waiting.join(30)
     assert not waiting.is_alive()
     daemon.readers = ()
     reader.wait_until_empty(READER.id)
@@ -417,7 +417,7 @@ def test_closing_ends_a_watch_of_another_thread(daemon: FakeDaemon, home: Path) 
 
     thread = threading.Thread(target=follow)
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(30)
     connection.close()
-    thread.join(10)
+    thread.join(30)
     assert not thread.is_alive()

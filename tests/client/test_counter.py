@@ -50,7 +50,7 @@ class Caller(threading.Thread):
             self.raised.append(error)
 
     def outcome(self) -> list[type[BaseException]]:
-        self.join(10)
+        self.join(30)
         assert not self.is_alive(), "it hangs"
         return [type(error) for error in self.raised]
 

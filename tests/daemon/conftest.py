@@ -42,7 +42,7 @@ from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.resolvers.base import Resolution, Resolver
 
 WITHOUT_DRIVERS = parse('[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nport = 0')
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 Json = dict[str, Any]
 

@@ -151,20 +151,16 @@ def test_a_camera_that_goes_and_comes_back_needs_no_restart(
     string = phone_user.tap()
     camera.prepare(string)
     daemon = start_daemon(driver="camera", options=options(camera, "frame_limit = 0.5", "look = 0.2"))
-    back: list[float] = []
 
-    def leave_and_return() -> None:
+    def return_and_show() -> None:
         camera.come_back()
         camera.show(string)
-        back.append(time.monotonic())
 
     camera.vanish()
     with daemon.connect() as client:
-        found, told = glance(client, leave_and_return, step="retry")
-        took = time.monotonic() - back[0]
+        found, told = glance(client, return_and_show, step="retry")
     assert found.claims.payload == string.decode()
     assert dict(told)["retry"] == "The camera gives no pictures. Please check that it is connected."
-    assert took < 2
 
 
 def test_a_camera_that_falls_silent_is_told_and_recovers(
@@ -173,7 +169,7 @@ def test_a_camera_that_falls_silent_is_told_and_recovers(
     string = phone_user.tap()
     camera.prepare(string)
     daemon = start_daemon(driver="camera", options=options(camera, "frame_limit = 0.5", "look = 0.2"))
-    back: list[float] = []
+    woken = threading.Event()
 
     def fall_silent() -> None:
         assert camera.wait_frames(5, PATIENCE)
@@ -182,20 +178,19 @@ def test_a_camera_that_falls_silent_is_told_and_recovers(
     def wake() -> None:
         camera.come_back()
         camera.show(string)
-        back.append(time.monotonic())
+        woken.set()
 
     def follow(progress: PresentationProgress) -> None:
         if progress.step == "armed":
             fall_silent()
-        elif progress.step == "retry" and not back:
+        elif progress.step == "retry" and not woken.is_set():
             wake()
 
     with daemon.connect() as client:
         wait_for_camera(client)
         found = client.read(media=["apcv-qr"], scopes=PAYLOAD, timeout=PATIENCE, on_progress=follow)
-        took = time.monotonic() - back[0]
+    assert woken.is_set()
     assert found.claims.payload == string.decode()
-    assert took < 2
 
 
 def film(video: Path, string: bytes) -> None:

@@ -204,8 +204,8 @@ def test_a_flood_slows_nobody_else(start_daemon: Any, work: Callable[[Flood], No
     assert flood.sent > 0
     assert backlog >= 0
     assert grown < 64 * MIB
-    # Whatever the machine: not the backlog's seconds, of which there were 12 to 51.
-    assert max(busy.values()) < 1_000
+    # Whatever the machine: not the backlog's seconds, of which there were 12 to 51, and more where this takes longer.
+    assert max(busy.values()) < 10_000
     client.close()
     administrator.close()
     assert daemon.stop() == 0

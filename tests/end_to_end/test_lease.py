@@ -117,7 +117,6 @@ def read_file(lease: Any) -> bytes:
     return bytes(answer)
 
 
-@pytest.mark.timeout(120)
 def test_three_programs_are_served_in_turn_and_none_sees_anothers(
     daemon: Any, virtual_card: Callable[..., Any]
 ) -> None:

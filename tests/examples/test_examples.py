@@ -37,7 +37,7 @@ def ended(home: Path, *command: str, given: str = "") -> subprocess.CompletedPro
         env={**os.environ, "VITALE_READER_HOME": str(home), "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         encoding="utf-8",
-        timeout=50,
+        timeout=100,
         check=False,
     )
 

@@ -126,7 +126,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         env=os.environ | {"PYTHONPATH": str(folder), "COLUMNS": "500", "NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=True,
     )
     found = {plant: states(said) for plant, said in zip(["", *PLANTS], json.loads(answer.stdout), strict=True)}

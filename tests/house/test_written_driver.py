@@ -54,7 +54,7 @@ def contract(folder: Path) -> tuple[int, str]:
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr

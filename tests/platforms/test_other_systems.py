@@ -19,7 +19,7 @@ pytestmark = pytest.mark.posix
 
 STAND_IN = Path(__file__).with_name("stand_in")
 PLATFORMS = ("win32", "darwin")
-PATIENCE = 50
+PATIENCE = 100
 SETTINGS = '[station]\nmode = "simulated"\n[drivers]\nenabled = ["simulated-card"]\n[tls]\nport = 0\n'
 
 #: Imports every module of the product, and prints those that cannot be, with the reason.

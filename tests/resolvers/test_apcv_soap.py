@@ -24,7 +24,7 @@ from vitale_protocol.errors import (
 )
 from vitale_reader.resolvers.exchange import MOST_BYTES
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 Show = Callable[..., bytes]
 SOAP_TYPE = b"Content-Type: application/soap+xml\r\n"
 

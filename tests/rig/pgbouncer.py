@@ -11,7 +11,7 @@ from typing import Self
 from tests.posix import user_of_servers
 from tests.postgres_server import PASSWORD, PostgresServer
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 PORT = 6_432
 
 

@@ -27,7 +27,7 @@ def demo(*options: str) -> "subprocess.CompletedProcess[str]":
         (sys.executable, "-m", "vitale_reader", "--language", "fr", "demo", "--repeat", "2", *options),
         capture_output=True,
         encoding="utf-8",
-        timeout=55,
+        timeout=100,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -17,7 +17,7 @@ from vitale_reader.cli.sim import card
 from vitale_reader.cli.sim import group as sim
 
 READER = "Virtual PCD 00 00"
-IN_TIME = 10_000
+IN_TIME = 40_000
 
 
 def start(*arguments: str) -> "subprocess.Popen[str]":

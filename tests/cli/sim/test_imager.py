@@ -21,7 +21,7 @@ from vitale_firmware_sim.serial.pseudo_terminal import PseudoTerminal
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.sim import group as sim
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 CODE = b"VITALESIM.un code scann\xc3\xa9\x1davec son s\xc3\xa9parateur"
 
 

@@ -25,7 +25,7 @@ from vitale_protocol.media.profile import parse_profile
 from vitale_reader.cli.sim import group as sim
 
 READER = "Virtual PCD 00 00"
-IN_TIME = 10_000
+IN_TIME = 40_000
 
 
 def start(*arguments: str) -> "subprocess.Popen[str]":
@@ -116,7 +116,7 @@ def test_a_service_and_a_phone_apart_understand_one_another() -> None:
         url = urlsplit(str(json.loads(process.stdout.readline())["url"]))
         answers: list[tuple[int, bytes]] = []
         for _ in range(2):
-            connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
+            connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=30)
             connection.request("POST", url.path, request(string))
             response = connection.getresponse()
             answers.append((response.status, response.read()))

@@ -32,7 +32,7 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
 
 def told(url: str) -> dict[str, object]:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
     connection.request("GET", parts.path + "state.json")
     state: dict[str, object] = json.loads(connection.getresponse().read())
     connection.close()

@@ -531,11 +531,11 @@ class HubMachine(RuleBasedStateMachine):
 
 
 TestHub = HubMachine.TestCase
-TestHub.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestHub.settings = settings(max_examples=60, stateful_step_count=60)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
 def test_thousands_of_interleavings() -> None:
-    thorough = settings(max_examples=5_000, stateful_step_count=120, deadline=None)
+    thorough = settings(max_examples=5_000, stateful_step_count=120)
     run_state_machine_as_test(HubMachine, settings=thorough)

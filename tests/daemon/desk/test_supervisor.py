@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.problems import detail_of, named
 from vitale_drivers.base import Arm, Log, ReaderAdded, Report, Started
@@ -19,7 +20,9 @@ from vitale_reader.daemon.desk.supervisor import WORKER, Beat, Worker
 PROGRAM = Path(__file__).with_name("worker_program.py")
 
 #: Patient enough for a busy machine, quick enough for a test.
-BEAT = Beat(interval=0.05, rest=0.05, patience=3.0, backoff=(0.0,), farewell=2.0)
+BEAT = Beat(interval=0.05, rest=0.05, patience=30.0, backoff=(0.0,), farewell=30.0)
+#: For a worker that is known not to answer, until it has been killed.
+IMPATIENT = replace(BEAT, patience=0.5)
 
 
 class Witness:
@@ -39,7 +42,7 @@ class Witness:
         )
 
     async def expect(self, wanted: type[Report] | str) -> Report | str:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             while True:
                 told = await self.told.get()
                 if told == wanted or (isinstance(wanted, type) and isinstance(told, wanted)):
@@ -76,14 +79,15 @@ def test_a_worker_starts_and_ends_when_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "beat"),
     [
-        ("mute", Beat(interval=0.05, rest=0.05, patience=1.0, backoff=(0.0,))),
-        ("never starts", Beat(interval=0.05, rest=0.05, patience=1.0, backoff=(0.0,))),
+        ("mute", IMPATIENT),
+        ("never starts", IMPATIENT),
         ("stuck", BEAT),
     ],
 )
 def test_a_worker_that_hangs_is_replaced(tmp_path: Path, behaviour: str, beat: Beat) -> None:
     async def work(witness: Witness) -> None:
         await witness.expect("ended: reader_unavailable")
+        witness.worker.beat = BEAT
         await witness.expect(Started)
         assert witness.worker.restarts >= 1
 
@@ -93,14 +97,16 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path, behaviour: str, beat: B
 def test_a_worker_at_rest_is_asked_once_it_has_something_to_do(tmp_path: Path) -> None:
     async def work(witness: Witness) -> None:
         await witness.expect(Started)
+        witness.worker.beat = replace(at_rest, patience=0.5)
         assert (await witness.worker.transmit("a", (), lease=0)).responses
         await witness.expect("ended: reader_unavailable")
+        witness.worker.beat = at_rest
         await witness.expect(Started)
         assert witness.worker.restarts == 1
 
     # Far longer at rest than the test may take.
-    beat = Beat(interval=0.05, rest=3_600.0, patience=1.0, backoff=(0.0,))
-    with_worker("mute once ordered", tmp_path, work, beat)
+    at_rest = replace(BEAT, rest=3_600.0)
+    with_worker("mute once ordered", tmp_path, work, at_rest)
 
 
 @pytest.mark.posix
@@ -201,9 +207,7 @@ def test_a_worker_deaf_to_stop_is_killed(tmp_path: Path) -> None:
     async def work(witness: Witness) -> None:
         await witness.expect(Started)
 
-    witness = with_worker(
-        "deaf to stop", tmp_path, work, Beat(interval=0.05, rest=0.05, patience=3.0, backoff=(0.0,), farewell=0.2)
-    )
+    witness = with_worker("deaf to stop", tmp_path, work, replace(BEAT, farewell=0.2))
     assert witness.worker.health.state == "stopped"
 
 

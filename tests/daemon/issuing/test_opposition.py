@@ -22,7 +22,7 @@ from vitale_reader.daemon.store.store import Store
 
 VAULT = Vault.of_site(b"k" * 32)
 SERIAL = "468963684"
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

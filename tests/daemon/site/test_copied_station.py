@@ -22,7 +22,7 @@ from vitale_reader.daemon.site.rows import Seen, SiteRows
 from vitale_reader.home import Home
 
 SETTINGS = parse("[drivers]\nenabled = []\n[tls]\nenabled = false")
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.posix
 STRING = b"opaque-string-of-a-phone"
 NONCE = "n" * 22
 NIR, NAME = "2840613990412", "MERLE-ESSAI"
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 Work = Callable[[Any, Any], Awaitable[None]]
 
@@ -117,7 +117,7 @@ class Pair:
             await work(*lines)
 
     def _run(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(100)
 
 
 def quicken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -231,7 +231,7 @@ def test_a_desk_with_a_wrong_clock_forgets_nothing_of_the_others(site_database: 
             assert await desk.purge() == 0
             assert await desk.counts() == [3, 3, 3, 3]
             assert len(await desk.outbox.list("c")) == 3
-            assert abs(wrong.now() - time.time()) < 5.0, "its own clock counts no more"
+            assert abs(wrong.now() - time.time()) < 60.0, "its own clock counts no more"
             assert abs(wrong.offset - ahead) < 5.0
 
     run(work)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 NOW = 1_800_000_000.0
 VAULT = Vault.of_site(b"k" * 32)
 STATION = "10000000-0000-4000-8000-000000000000"
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Fickle(Store):

@@ -77,11 +77,11 @@ class Scene:
 
     def wait_closed(self) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: self.open == 0, 10)
+            assert self.changed.wait_for(lambda: self.open == 0, 30)
 
     def wait_opened(self, times: int = 1) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: self.opened >= times, 10)
+            assert self.changed.wait_for(lambda: self.opened >= times, 30)
 
 
 class FakeCamera(Capture):

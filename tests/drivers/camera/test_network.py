@@ -102,7 +102,7 @@ def test_a_camera_that_does_not_answer_is_told_in_time(serve: Serve, talk: Talk,
         return
     with pytest.raises(ReaderUnavailable):
         await_answer(url, 0.3)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25, "not the thirty seconds for which it would be silent"
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,12 @@ def test_a_camera_that_is_silent_never_takes_a_good_one_with_it(serve: Serve, ta
     with LiveCamera() as good:
         good.show(STRING)
         bad = [f"http://127.0.0.1:{serve(talk)}/camera" for _ in range(3)]
-        driver, inbox = CameraDriver({"devices": [*bad, good.url], "open_limit": 10.0}), Inbox()
+        driver, inbox = CameraDriver({"devices": [*bad, good.url], "open_limit": 60.0}), Inbox()
         driver.open(inbox)
         try:
-            began = time.monotonic()
-            driver.arm(Arm(media=("apcv-qr",), deadline=began + 600))
-            assert inbox.wait(Presented).evidence["string"] == STRING
-            # The limit of one silent camera is not even over.
-            assert time.monotonic() - began < 9
+            driver.arm(Arm(media=("apcv-qr",), deadline=time.monotonic() + 600))
+            # It is not waited for as long as one silent camera is given.
+            assert inbox.wait(Presented, timeout=50.0).evidence["string"] == STRING
         finally:
             driver.close()
 

@@ -121,7 +121,7 @@ class TestWhatIsRead:
 class TestBytes:
     """What stands in a symbol is kept as it is: whoever transports it must not have to guess."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.binary(min_size=1, max_size=300))
     def test_any_bytes(self, content: bytes) -> None:
         assert only(decode(drawn(qr(content, mode="byte")))).data == content
@@ -204,7 +204,7 @@ class TestNothing:
         for _ in range(5):
             assert decode(rng.integers(0, 256, (480, 640)).astype(np.uint8)) == []
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
     def test_pictures_of_a_few_pixels(self, height: int, width: int, seed: int) -> None:
         picture = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(np.uint8)

@@ -86,7 +86,7 @@ class OddDriver(Driver):
             threading.Event().wait()
 """
 
-LIMIT = 20.0
+LIMIT = 40.0
 
 
 class Process:

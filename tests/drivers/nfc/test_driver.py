@@ -207,11 +207,11 @@ def test_a_reader_that_does_not_return_is_named(open_driver: Open, monkeypatch: 
 
     def wait() -> None:
         called.set()
-        go.wait(10)
+        go.wait(30)
 
     bus.links[FIRST.id].wait = wait
     driver.arm(arm())
-    assert called.wait(10)
+    assert called.wait(30)
     assert driver.stuck() == f"call to {FIRST.id}"
     go.set()
 

@@ -302,7 +302,7 @@ def test_readers_are_found_where_plug_and_play_is_not_known(service: Service, op
     first = inbox.wait(ReaderAdded).reader
     with service.changed:
         waits = service.waits
-        assert service.changed.wait_for(lambda: service.waits > waits + 2, 10), "it looks again and again"
+        assert service.changed.wait_for(lambda: service.waits > waits + 2, 30), "it looks again and again"
     service.set("Reader 01", EMPTY)
     assert (first.id, inbox.wait(ReaderAdded).reader.id) == ("pcsc:reader", "pcsc:reader~2")
 
@@ -331,9 +331,9 @@ def test_a_service_that_answers_at_once_for_ever_costs_no_core(service: Service,
         # The second looks that follow a change are over when a wait has no limit.
         service.restless = True
         service.changed.notify_all()
-        assert service.changed.wait_for(lambda: service.waits > 8, 10)
+        assert service.changed.wait_for(lambda: service.waits > 8, 30)
         began, waits = time.monotonic(), service.waits
-        assert service.changed.wait_for(lambda: service.waits >= waits + 10, 10)
+        assert service.changed.wait_for(lambda: service.waits >= waits + 10, 30)
     assert time.monotonic() - began >= 9 * pcsc_monitor.BREATH
 
 
@@ -350,6 +350,53 @@ def test_a_service_that_fails_is_told_and_its_return_too(service: Service, opene
     assert inbox.wait(ReaderAdded).reader == reader
 
 
+class Unheard:
+    """A listener of the monitor that takes no notice."""
+
+    def service_up(self) -> None: ...
+
+    def service_down(self, error: ReaderUnavailable) -> None: ...
+
+    def plugged(self, context: PcscContext, state: ReaderState) -> None: ...
+
+    def unplugged(self, name: str, error: VitaleError) -> None: ...
+
+    def observed(self, state: ReaderState) -> None: ...
+
+
+class Pauses(threading.Event):
+    """The event of a monitor that closes, which notes for how long it is waited for and never waits as long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[float | None] = []
+        self.enough = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.taken.append(timeout)
+        if len(self.taken) >= 8:
+            self.enough.set()
+        return super().wait(0.001)
+
+
+@pytest.mark.parametrize(
+    ("variant", "pauses"), [("", [0.5] * 8), ("pcsc-refused", [1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0])]
+)
+def test_a_service_that_is_away_is_tried_often_enough_and_one_that_refuses_seldom(
+    service: Service, variant: str, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def establish() -> PcscContext:
+        raise ReaderUnavailable("no service", variant=variant)
+
+    monkeypatch.setattr(service, "establish", establish)
+    monitor, asked = pcsc_monitor.Monitor(service, Unheard()), Pauses()
+    monkeypatch.setattr(monitor, "_closing", asked)
+    monitor.start()
+    assert asked.enough.wait(30)
+    monitor.close(30.0)
+    assert asked.taken[:8] == pauses
+
+
 def test_a_reader_that_is_gone_before_it_was_looked_at_is_no_fault(service: Service, opened: Opened) -> None:
     _, inbox = opened
     service.set(TWIN_A, EMPTY)
@@ -357,7 +404,7 @@ def test_a_reader_that_is_gone_before_it_was_looked_at_is_no_fault(service: Serv
     service.fail(ReaderGone("SCardGetStatusChange: 0x80100009"))
     with service.changed:
         waits = service.waits
-        assert service.changed.wait_for(lambda: service.waits > waits + 2, 10)
+        assert service.changed.wait_for(lambda: service.waits > waits + 2, 30)
     service.fail(None)
     service.set(TWIN_B, EMPTY)
     inbox.wait(ReaderAdded)
@@ -505,7 +552,7 @@ def test_a_reader_that_stays_empty_is_left_in_peace(torn: Service, opened: Opene
     torn.card(TWIN_A, count=1)
     inbox.wait(Failed)
     with torn.changed:
-        assert torn.changed.wait_for(lambda: torn.roused == len(pcsc_access.PROBES), 10)
+        assert torn.changed.wait_for(lambda: torn.roused == len(pcsc_access.PROBES), 30)
         assert not torn.changed.wait_for(lambda: torn.roused > len(pcsc_access.PROBES), 0.2), "nobody waits for a card"
     torn.overlooked = ReaderState(TWIN_A, PRESENT | 1 << 16, VITALE)
     driver.arm(Arm(media=("vitale-card",), deadline=time.monotonic() + 600))
@@ -607,7 +654,7 @@ def test_a_lease_that_idles_keeps_its_card(service: Service, opened: Opened, mon
     driver, inbox = opened
     leased(service, driver, inbox)
     with service.changed:
-        assert service.changed.wait_for(lambda: service.kept >= 3, 10)
+        assert service.changed.wait_for(lambda: service.kept >= 3, 30)
     driver.transmit(Transmit(id=2, reader="pcsc:twin", apdus=(b"\x00\xa4\x00\x00\x02\x3f\x00",), lease=1))
     assert inbox.wait(Transmitted).problem is None
     service.idle_fault = CardReset("W_RESET_CARD")
@@ -645,7 +692,7 @@ def test_a_service_that_refuses_is_asked_less_and_less_often(service: Service, m
     watched = pcsc_monitor.Monitor(service, PcscDriver({}, service))
     monkeypatch.setattr(watched, "_closing", Countdown(8, pauses))
     watched.start()
-    watched._thread.join(10)  # pyright: ignore[reportPrivateUsage]  # it ends by the countdown
+    watched._thread.join(30)  # pyright: ignore[reportPrivateUsage]  # it ends by the countdown
     assert pauses == [1.0, 2.0, 4.0, 8.0, *[pcsc_monitor.RETRY_REFUSED] * 4]
 
 

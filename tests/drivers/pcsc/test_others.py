@@ -63,7 +63,7 @@ def held(share: str = "SCARD_SHARE_SHARED", *, reset: bool = False) -> Generator
         def release() -> None:
             pipe.write(b"\n")
             pipe.flush()
-            process.wait(10)
+            process.wait(30)
 
         try:
             yield release
@@ -176,18 +176,29 @@ def test_a_service_killed_amid_a_reading_is_told_and_the_card_is_read_when_it_is
     assert [type(outcome) for outcome in inbox.outcomes()] == [Failed, Presented]
 
 
+def away_and_back(inbox: Inbox, service: PcscService) -> float:
+    """Stops the service and starts it again; the seconds from its return to that of its readers."""
+    service.stop()
+    assert inbox.wait(Health).state == "degraded"
+    service.start()
+    began = time.monotonic()
+    assert inbox.wait(Health).state == "ok"
+    assert {inbox.wait(ReaderAdded).reader.id for _ in range(2)} == {FIRST, f"{FIRST}.slot-1"}
+    return time.monotonic() - began
+
+
+def test_the_readers_are_back_when_the_service_is(open_driver: OpenDriver, pcsc_service: PcscService) -> None:
+    _, inbox = open_driver()
+    for _ in range(3):
+        away_and_back(inbox, pcsc_service)
+
+
+@pytest.mark.soak
 def test_the_readers_are_back_within_two_seconds_of_the_services_return(
     open_driver: OpenDriver, pcsc_service: PcscService
 ) -> None:
     _, inbox = open_driver()
-    for _ in range(3):
-        pcsc_service.stop()
-        assert inbox.wait(Health).state == "degraded"
-        pcsc_service.start()
-        began = time.monotonic()
-        assert inbox.wait(Health).state == "ok"
-        assert {inbox.wait(ReaderAdded).reader.id for _ in range(2)} == {FIRST, f"{FIRST}.slot-1"}
-        assert time.monotonic() - began < 2
+    assert max(away_and_back(inbox, pcsc_service) for _ in range(20)) < 2
 
 
 def test_readers_keep_their_ids_when_others_come_before_them(

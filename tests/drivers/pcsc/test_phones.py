@@ -121,7 +121,7 @@ def test_a_locked_phone_is_tried_until_it_is_unlocked(phones: tuple[PcscDriver, 
     tap(PhoneCard(string))
     inbox.wait(Progress, lambda report: named(report.problem) == "medium_unreadable.phone-locked")
     for _ in range(3):
-        assert tried.acquire(timeout=10)
+        assert tried.acquire(timeout=30)
     unlocked.set()
     presented = inbox.wait(Presented)
     assert inbox.outcomes() == [presented]

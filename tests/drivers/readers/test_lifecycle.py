@@ -56,7 +56,7 @@ class FakeReader(PluggedReader[Arm | Disarm, ReaderPlace[str], FakeDevice]):
     def serve(self, device: FakeDevice) -> None:
         self.status.well(self.reader)
         while not self.closed and device.fault is None:
-            device.changed.wait(10)
+            device.changed.wait(30)
         if device.fault is not None:
             raise device.fault
 
@@ -84,7 +84,7 @@ def test_a_device_that_fails_is_closed_and_opened_again() -> None:
     assert bus.opened[0].closed
     assert inbox.wait(ReaderChanged).reader.state == "empty"
     reader.end()
-    reader.join(10)
+    reader.join(30)
     assert (reader.is_alive, [device.closed for device in bus.opened]) == (False, [True, True])
 
 
@@ -100,7 +100,7 @@ def test_a_device_that_is_unplugged_is_removed_whatever_its_last_error(error: Re
     bus.there = True
     inbox.wait(ReaderAdded)
     reader.end()
-    reader.join(10)
+    reader.join(30)
 
 
 def test_a_reader_that_was_simulated_once_is_never_called_real() -> None:
@@ -114,7 +114,7 @@ def test_a_reader_that_was_simulated_once_is_never_called_real() -> None:
     inbox.wait(ReaderRemoved)
     assert inbox.wait(ReaderAdded).reader.simulated
     reader.end()
-    reader.join(10)
+    reader.join(30)
 
 
 def test_nothing_is_reported_after_the_end() -> None:

@@ -185,7 +185,7 @@ class TestRefusals:
 
     def test_a_request_that_is_too_long_is_not_read(self, service: ApcvService) -> None:
         where = urlsplit(service.url)
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
         connection.putrequest("POST", "/")
         connection.putheader("Content-Length", str(10**12))
         connection.endheaders()
@@ -289,7 +289,7 @@ class TestManners:
     def test_huge(self, service: ApcvService, scenario: Scenario) -> None:
         service.behave("huge")
         where = urlsplit(service.url)
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
         connection.request("POST", where.path, envelope(soap.AUTHENTICATE, string(scenario)))
         response = connection.getresponse()
         assert response.getheader("Content-Length") is None
@@ -308,7 +308,7 @@ class TestManners:
 def test_only_the_loopback_is_listened_to(service: ApcvService) -> None:
     assert urlsplit(service.url).hostname == "127.0.0.1"
     where = urlsplit(service.url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
     connection.request("GET", "/")
     assert connection.getresponse().status == 501
     connection.close()

