@@ -62,6 +62,7 @@ class LiveCamera:
         self._fps = fps
         self._colour = colour
         self._seed = seed
+        self._turns = 0
         self._clock = clock
         self._changed = threading.Condition()
         self._mood: Mood = "live"
@@ -199,12 +200,19 @@ class LiveCamera:
             if self._mood == "blocked" or not self._shots:
                 return None
             if self._mood == "live" or self._frozen is None:
-                number = int((time.monotonic() - self._began) * self._fps)
-                last = len(self._shots) - 1
-                self._frozen = self._shots[number % (last + 1) if self._repeat else min(number, last)]
+                self._frozen = self._shots[self._turn()]
             shot = self._frozen
             if shot.payload is not None:
                 self._sent.setdefault(shot.payload, self._clock())
             self._count += 1
             self._changed.notify_all()
             return shot.jpeg
+
+    def _turn(self) -> int:
+        """The shot whose turn it is: the next of a hand that holds still, or that of the moment in a sequence."""
+        last = len(self._shots) - 1
+        if self._repeat:
+            # By count, not by time: of two frames that are sent close together, neither is the other again.
+            self._turns += 1
+            return self._turns % (last + 1)
+        return min(int((time.monotonic() - self._began) * self._fps), last)

@@ -82,6 +82,12 @@ def test_it_sends_so_many_frames_a_second_and_no_two_alike() -> None:
     assert not any(np.array_equal(one, following) for one, following in itertools.pairwise(pictures))
 
 
+def test_frames_sent_closer_together_than_they_should_be_differ_as_well(live: LiveCamera) -> None:
+    live.show(ONE)
+    frames = [live._next() for _ in range(40)]  # pyright: ignore[reportPrivateUsage]
+    assert not any(one == following for one, following in itertools.pairwise(frames))
+
+
 def test_a_scene_and_a_sequence(live: LiveCamera) -> None:
     opened = watch(live)
     live.show(replace(scene("dark_mode", "light", payload=ONE), module=4.0, at=(0.5, 0.5)))
