@@ -30,7 +30,7 @@ class Anchor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     number: int
     mac: str
-    revisions: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    revisions: dict[str, int] = {}
     latest: float = 0.0
 
 
