@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlalchemy import Connection, delete, insert, select, text, update
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store.audit import DAY, Audit
-from vitale_reader.daemon.store.chain import RESUMED, Broken, Chain, Entry, Verified
+from vitale_reader.daemon.store.chain import HIGHEST, RESUMED, Broken, Chain, Entry, Verified
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered, read_anchor
 from vitale_reader.daemon.store.store import Store
@@ -253,6 +254,31 @@ async def the_rows_removed(store: Store, _: object) -> None:
     await put_back(store, [], (await content(store))[1])
 
 
+async def the_last_rows_removed(store: Store, _: object) -> None:
+    rows, heads = await content(store)
+    await put_back(store, rows[:-2], heads)
+
+
+async def the_last_row_linked_with_nothing(store: Store, _: object) -> None:
+    rows, heads = await content(store)
+    await put_back(store, [*rows[:-1], rows[-1] | {"mac": None}], heads)
+
+
+async def the_last_row_moved(store: Store, _: object) -> None:
+    rows, heads = await content(store)
+    await put_back(store, [*rows[:-1], rows[-1] | {"number": cast("int", rows[-1]["number"]) + 1}], heads)
+
+
+async def a_row_planted_behind_the_end(store: Store, _: object) -> None:
+    rows, heads = await content(store)
+    await put_back(store, [*rows, rows[-1] | {"id": 1_000, "number": cast("int", rows[-1]["number"]) + 1}], heads)
+
+
+async def a_row_planted_far_behind_the_end(store: Store, _: object) -> None:
+    rows, heads = await content(store)
+    await put_back(store, [*rows, rows[-1] | {"id": 1_000, "number": HIGHEST}], heads)
+
+
 HANDS = (
     an_older_database,
     everything_removed,
@@ -260,6 +286,11 @@ HANDS = (
     an_older_head_over_all_rows,
     the_head_removed,
     the_rows_removed,
+    the_last_rows_removed,
+    the_last_row_linked_with_nothing,
+    the_last_row_moved,
+    a_row_planted_behind_the_end,
+    a_row_planted_far_behind_the_end,
 )
 
 
@@ -287,7 +318,7 @@ def test_a_trail_that_was_put_back_is_told_for_ever_after(
             async with trail.open() as (audit, store):
                 await trail.write(audit, 1)
                 assert await trail.broken(store) is not None
-                assert hand is the_rows_removed or "put back, cut or lost" in caplog.text
+                assert "put back, cut or lost" in caplog.text
                 trail.now += DAY * 2  # nor does retention make it good
                 await audit.purge()
                 assert await trail.broken(store) is not None
@@ -295,19 +326,7 @@ def test_a_trail_that_was_put_back_is_told_for_ever_after(
     run(work)
 
 
-TAKEN_UP = [
-    pytest.param(
-        hand,
-        id=hand.__name__,
-        marks=[pytest.mark.xfail(reason="a trail without rows at a site is told once more", strict=False)]
-        if hand is the_rows_removed
-        else [],
-    )
-    for hand in HANDS
-]
-
-
-@pytest.mark.parametrize("hand", TAKEN_UP)
+@pytest.mark.parametrize("hand", HANDS, ids=lambda hand: hand.__name__)
 def test_an_administrator_lets_a_trail_go_on_with_a_reason(trail: Trail, hand: Hand) -> None:
     async def work() -> None:
         async with trail.open() as (audit, store):
@@ -331,6 +350,52 @@ def test_an_administrator_lets_a_trail_go_on_with_a_reason(trail: Trail, hand: H
             trail.now += DAY * 2
             await audit.purge()
             assert await trail.verified(store) == [Verified(station=STATION, rows=0)], "what is known may be forgotten"
+
+    run(work)
+
+
+FORGED = {"at": 1.0, "client_id": "local", "action": RESUMED, "outcome": "ok", "station": STATION, "reason": "forged"}
+
+
+@pytest.mark.parametrize("genuine", [True, False], ids=["an administrator", "a hand in the database"])
+def test_a_reason_that_nobody_with_the_key_wrote_does_not_silence_the_daemon(trail: Trail, genuine: bool) -> None:
+    async def work() -> None:
+        async with trail.open() as (audit, store):
+            await trail.write(audit, 3)
+            await everything_removed(store, None)
+            await trail.write(audit, 2)
+            assert await store.run(trail.chain.unresolved) == 4
+            if genuine:
+                await store.run(partial(trail.chain.resume, at=trail.now, reason="a test", client_id="local"))
+            else:
+                forged = FORGED | {"number": 1_000, "mac": b"m" * 32}
+                await store.run(lambda connection: connection.execute(insert(audit_table), forged))
+            assert await store.run(trail.chain.unresolved) == (None if genuine else 4)
+
+    run(work)
+
+
+def test_another_desk_takes_up_what_an_administrator_let_go_on(tmp_path: Path, site_database: str) -> None:
+    one, other = (Trail(tmp_path, site_database, station) for station in (STATION, OTHER))
+
+    async def work() -> None:
+        async with one.open() as (first, store), other.open() as (second, _):
+            await one.write(first, 4)
+            await other.write(second, 4)
+            await the_rows_removed(store, None)
+            of_other = Chain(Vault.of_site(b"k" * 32), OTHER, dialect="postgresql")
+            for chain in (one.chain, of_other):  # an administrator at the first desk
+                resume = partial(chain.resume, at=one.now, reason="a test", client_id="local")
+                assert await store.run(resume) is not None
+                assert await store.run(resume) is None
+            await one.write(first, 2)
+            await other.write(second, 2)
+            await second.drop_anchor()
+            expected = [Verified(station=station, rows=3, resumed=1) for station in (STATION, OTHER)]
+            assert await one.verified(store) == expected
+            assert await other.verified(store) == expected
+        async with one.open() as (_, store), other.open():
+            assert await one.verified(store) == expected
 
     run(work)
 

@@ -1,8 +1,8 @@
 """Writes that go with a row of the audit trail, on PostgreSQL in one statement: one round trip in place of seven.
 
-The head of the chain is moved if it is what the writer believes it to be; everything else hangs on that. Where the head
-was moved by somebody else, nothing is written, and the writer looks at it again. Where one of the writes concerns no
-row though it has to, the statement fails, and with it all of it (SQLSTATE 22012).
+The head of the chain is moved if it is what the writer believes it to be and its last row is there; everything else
+hangs on that. Where it is not so, nothing is written, and the writer looks at it again. Where one of the writes
+concerns no row though it has to, the statement fails, and with it all of it (SQLSTATE 22012).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -86,7 +87,7 @@ def write_together(
         writes: what goes with it; of those that must concern a row, one at most.
 
     Returns:
-        Whether the head was what the caller believed.
+        Whether the head was what the caller believed, and its row there.
     """
     (audit, row), (audit_heads, head) = trail, heads
     statement = _together(
@@ -115,9 +116,15 @@ def _together(
     writes: tuple[tuple[Insert | Update | Delete | Select[Any], bool], ...],
 ) -> Select[Any]:
     (audit, row), (audit_heads, head) = trail, heads
+    last_row = select(audit.c.id).where(
+        audit.c.station == audit_heads.c.station,
+        audit.c.number == audit_heads.c.last,
+        audit.c.mac == audit_heads.c.mac,
+    )
     moved = (
         update(audit_heads)
         .where(audit_heads.c.station == bindparam("of_station"), audit_heads.c.seal == bindparam("believed"))
+        .where(or_(audit_heads.c.last < audit_heads.c.first, last_row.exists()))
         .values({name: bindparam(f"head_{name}", type_=audit_heads.c[name].type) for name in head})
         .returning(audit_heads.c.station)
         .cte("moved")

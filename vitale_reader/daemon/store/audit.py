@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.combined_writes import Write, write_one_by_one
-from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.chain import Anchor, Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Database, Need
@@ -143,20 +143,21 @@ async def append(
         StoreUnavailable: the store does not take it.
     """
 
-    def one_by_one(connection: Connection) -> bool:
+    def one_by_one(connection: Connection) -> Anchor | None:
         write_one_by_one(connection, writes)
         for more in also:
             more(connection)
-        chain.append(connection, entry)
-        return True
+        return chain.append(connection, entry)
 
-    def together(connection: Connection) -> bool:
+    def together(connection: Connection) -> tuple[bool, Anchor | None]:
         if connection.dialect.name != "postgresql":
-            return one_by_one(connection)
-        return chain.append_with(connection, entry, writes)
+            return True, one_by_one(connection)
+        return chain.append_with(connection, entry, writes), None
 
     if not also and not store.degraded:  # in the spool nobody waits for whoever still waits for the database
         async with chain.turn:
-            if await store.run(together, needs=needs, single=True):
+            done, end = await store.run(together, needs=needs, single=True)
+            if done:
+                chain.written(end)
                 return
-    await store.run(one_by_one, needs=needs)
+    chain.written(await store.run(one_by_one, needs=needs))

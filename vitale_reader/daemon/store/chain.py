@@ -7,6 +7,7 @@
 - A station whose trail was put back, cut or lost goes on above the highest number that it knows, with a row ``LOST``.
   The gap and the row are reported from then on, until an administrator writes a row ``RESUMED`` with a reason. That
   counts for the breaks of that time, and for no others.
+- What goes on is linked with a row that is there, so that the reason of an administrator verifies.
 - Retention takes away what verifies, and nothing else: the rest is evidence.
 """
 
@@ -18,6 +19,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import asdict, replace
 from sqlalchemy import Column, Connection, RowMapping, Select, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from vitale_reader.daemon.database.combined_writes import Write, write_together
 from vitale_reader.daemon.keystore.sealing_keys import Vault
@@ -40,16 +42,26 @@ PIECE, MOST_FORGOTTEN = 2_000, 20_000
 #: How often the head is looked at again, where somebody else has moved it.
 BELIEVED = 3
 
+#: A row that somebody else put above it is no reason to run out of numbers, of which PostgreSQL has 2³¹.
+HIGHEST = 2_000_000_000
+
 # Statements are constants: to build one anew costs more than to run it.
 _OF_STATION = audit.c.station == bindparam("of_station")
 _FIND_HEAD = select(audit_heads).where(audit_heads.c.station == bindparam("of_station"))
-_LOCK_HEAD = _FIND_HEAD.with_for_update()
+_LAST_NUMBER = select(func.max(audit.c.number)).where(_OF_STATION, audit.c.number <= HIGHEST)
+_END_MAC = select(audit.c.mac).where(audit.c.station == audit_heads.c.station, audit.c.number == audit_heads.c.last)
+# Where the head was waited for, its row is younger than what the rest of the statement sees.
+_LOCK_HEAD = _FIND_HEAD.add_columns(
+    _LAST_NUMBER.scalar_subquery().label("highest"), _END_MAC.scalar_subquery().label("end_mac")
+).with_for_update(of=audit_heads)
 _MOVE_HEAD = update(audit_heads).where(audit_heads.c.station == bindparam("of_station"))
 _APPEND = insert(audit)
 _TAKE = select(audit).where(_OF_STATION).order_by(audit.c.number).limit(bindparam("most"))
-_LAST_NUMBER = select(func.max(audit.c.number)).where(_OF_STATION)
-_LAST_OF = select(func.max(audit.c.number)).where(
-    _OF_STATION, audit.c.action == bindparam("of_action"), audit.c.outcome == bindparam("of_outcome")
+_LAST_LOST = select(func.max(audit.c.number)).where(
+    _OF_STATION, audit.c.action == LOST, audit.c.outcome == "store_unavailable"
+)
+_RESUMED_AFTER = select(audit).where(
+    _OF_STATION, audit.c.action == RESUMED, audit.c.outcome == "ok", audit.c.number > bindparam("after")
 )
 _LINK = select(audit.c.mac).where(_OF_STATION, audit.c.number == bindparam("at_number"))
 _DROP = delete(audit).where(_OF_STATION, audit.c.number <= bindparam("up_to"))
@@ -188,9 +200,19 @@ class Chain:
             return
         self._held_head(connection, at=at, whole=True)
 
-    def append(self, connection: Connection, entry: Entry, *more: Entry) -> None:
-        """Writes rows; of several at once, the head lets one pass after the other."""
-        self._append(connection, self._held_head(connection, at=entry.at), entry, *more)
+    def append(self, connection: Connection, entry: Entry, *more: Entry) -> Anchor | None:
+        """Writes rows; of several at once, the head lets one pass after the other.
+
+        Returns:
+            The end of the chain, for ``written``; None in the station's spool.
+        """
+        head = self._append(connection, self._held_head(connection, at=entry.at), entry, *more)
+        return Anchor(number=head.last, mac=head.mac.hex()) if connection.dialect.name == self._dialect else None
+
+    def written(self, end: Anchor | None) -> None:
+        """Remembers what ``append`` gave, once its transaction is done."""
+        if end is not None and self._remembered is not None:
+            self._remembered.saw_end(end.number, bytes.fromhex(end.mac))
 
     def append_with(self, connection: Connection, entry: Entry, writes: Sequence[Write]) -> bool:
         """Writes one row and what goes with it in one statement, or nothing.
@@ -210,7 +232,13 @@ class Chain:
                 return False
             (row,), moved = self._links(head, (entry,))
             after = (audit_heads, moved.sealed(self._vault))
-            if write_together(connection, (audit, row), head.seal(self._vault), after, writes):
+            try:
+                written = write_together(connection, (audit, row), head.seal(self._vault), after, writes)
+            except IntegrityError as error:
+                if _stands_in_the_way(error):
+                    return False
+                raise
+            if written:
                 self._believed = moved
                 if self._remembered is not None:
                     self._remembered.saw_end(moved.last, moved.mac)
@@ -236,9 +264,12 @@ class Chain:
 
     def unresolved(self, connection: Connection) -> int | None:
         """The number of the last row ``LOST`` that no administrator knows of."""
-        lost = self._last(connection, LOST, "store_unavailable")
-        resumed = self._last(connection, RESUMED, "ok")
-        return lost if lost > resumed else None
+        lost, head = self._last_lost(connection), self._head(connection)
+        after = {"of_station": self.station, "after": lost}
+        if not lost or head is None:
+            return lost or None
+        resumed = connection.execute(_RESUMED_AFTER.limit(PIECE), after).mappings()
+        return None if any(self._follows(connection, head, row) for row in resumed.all()) else lost
 
     def purge(self, connection: Connection, before: float) -> int:
         """Forgets, of each station, the rows older than ``before`` up to the first that is not; how many there were.
@@ -256,7 +287,7 @@ class Chain:
     def drop(self, connection: Connection, last: int) -> None:
         """Forgets the rows up to a number, which are in another store now."""
         head = self._head(connection, for_update=True)
-        link = connection.execute(_LINK, {"of_station": self.station, "at_number": last}).scalar()
+        link = self._mac(connection, last)
         if head is not None and link is not None:
             connection.execute(_DROP, {"of_station": self.station, "up_to": last})
             self._move(connection, head, first=last + 1, before=link)
@@ -301,9 +332,19 @@ class Chain:
 
     # ── inside ──
 
-    def _last(self, connection: Connection, action: str, outcome: str) -> int:
-        values = {"of_station": self.station, "of_action": action, "of_outcome": outcome}
-        return connection.execute(_LAST_OF, values).scalar() or 0
+    def _last_lost(self, connection: Connection) -> int:
+        return _number(connection.execute(_LAST_LOST, {"of_station": self.station}).scalar())
+
+    def _mac(self, connection: Connection, number: int) -> bytes | None:
+        """The hash of a row as it stands there; None where it is missing."""
+        mac: object = connection.execute(_LINK, {"of_station": self.station, "at_number": number}).scalar()
+        return mac if isinstance(mac, bytes) else None
+
+    def _follows(self, connection: Connection, head: Head, row: RowMapping) -> bool:
+        """True if a row is linked with the row before it, as nobody without the key can do."""
+        number = _number(row["number"])
+        before = head.before if number == head.first else self._mac(connection, number - 1)
+        return before is not None and self._link(before, row) == row["mac"]
 
     def _known(self, connection: Connection) -> Anchor | None:
         there = self._remembered is not None and connection.dialect.name == self._dialect
@@ -327,6 +368,8 @@ class Chain:
             return self._begun(connection, at)
         if head is None or not _genuine(self._vault, row):
             return self._lost(connection, None, known, at)
+        if not self._ends(connection, head, row):
+            return self._lost(connection, head, known, at)
         if known is not None and not self._continues(connection, head, known, whole=whole):
             return self._lost(connection, head, known, at)
         if new and self._remembered is not None and connection.dialect.name == self._dialect:
@@ -341,6 +384,14 @@ class Chain:
         connection.execute(insert(audit_heads), head.sealed(self._vault))
         return head
 
+    def _ends(self, connection: Connection, head: Head, row: RowMapping | None = None) -> bool:
+        """True if the last row is there as the head has it, to be linked with the next, and none is behind it."""
+        if row is not None and _number(row["highest"]) > head.last:
+            return False
+        if head.last < head.first:
+            return head.mac == head.before
+        return (row is not None and row["end_mac"] == head.mac) or self._mac(connection, head.last) == head.mac
+
     def _continues(self, connection: Connection, head: Head, known: Anchor, *, whole: bool) -> bool:
         """True if a chain still passes through the place that the station knows, or says that it was lost after it."""
         if head.last < known.number:
@@ -349,12 +400,10 @@ class Chain:
             return head.mac.hex() == known.mac
         if not whole or known.number < head.first - 1:
             return True
-        link: object = head.before
-        if known.number >= head.first:
-            link = connection.execute(_LINK, {"of_station": self.station, "at_number": known.number}).scalar()
-        if isinstance(link, bytes) and link.hex() == known.mac:
+        link = head.before if known.number < head.first else self._mac(connection, known.number)
+        if link is not None and link.hex() == known.mac:
             return True
-        return self._last(connection, LOST, "store_unavailable") > known.number
+        return self._last_lost(connection) > known.number
 
     def _lost(self, connection: Connection, head: Head | None, known: Anchor | None, at: float) -> Head:
         """Goes on above all that is known, and says so in the trail and in the log."""
@@ -392,7 +441,7 @@ class Chain:
             return None
         head, known = _head_of(row), self._known(connection)
         whole = known is None or self._continues(connection, head, known, whole=False)
-        return head if whole else None
+        return head if whole and self._ends(connection, head) else None
 
     def _verify(self, connection: Connection, row: RowMapping, anchor: Anchor | None) -> Verified:
         head = _head_of(row)
@@ -519,6 +568,11 @@ def _genuine(vault: Vault, row: RowMapping | None) -> bool:
     if not all(isinstance(value, kind) for value, kind in zip(msgspec.structs.astuple(head), kinds, strict=True)):
         return False
     return bool(head.seal(vault) == row["seal"])
+
+
+def _stands_in_the_way(error: IntegrityError) -> bool:
+    """True if somebody else put a row where the next one of the chain would stand."""
+    return getattr(getattr(error.orig, "diag", None), "constraint_name", None) == "audit_chain"
 
 
 def _number(value: object) -> int:
