@@ -317,6 +317,7 @@ def _remote_desks(
         note=note,
         on_news=written_elsewhere.set,
         on_conflict=on_conflict,
+        clock_offset=lambda: station.clock.offset,
     )
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import sqlite3
 import stat
+import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from tests.postgres_server import PostgresServer
 from vitale_reader.cli.root import root
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.site import upkeep
+from vitale_reader.daemon.site.upkeep import DeskState, SiteState
 from vitale_reader.home import Endpoints, Home
 
 pytestmark = pytest.mark.posix
@@ -25,19 +29,21 @@ SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
 
 Json = dict[str, Any]
 
+PATIENCE = 30.0
+
 
 class Desks:
     """The desks of a site, or a station that is alone, each with its home."""
 
     def __init__(self, folder: Path, store: str) -> None:
         self._folder = folder
-        self._store = store
+        self.store = store
 
     def home(self, name: str) -> Home:
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
-        key = f'[site]\nkey_file = "{self._folder / "site.key"}"\n' if self._store != "sqlite" else ""
-        text = f'store = "{self._store}"\n[station]\nname = "{name}"\n{SETTINGS}{key}'
+        key = f'[site]\nkey_file = "{self._folder / "site.key"}"\n' if self.store != "sqlite" else ""
+        text = f'store = "{self.store}"\n[station]\nname = "{name}"\n{SETTINGS}{key}'
         (folder / "config.toml").write_text(text, "utf-8")
         (folder / "config.toml").chmod(0o600)
         return Home.under(folder)
@@ -125,6 +131,88 @@ def test_how_the_desks_are(site: Desks) -> None:
     assert "serves" in english["said"]
     stopped = site.answer("left", "site", "status")
     assert [False, False] == [desk["serves"] for desk in stopped["desks"]]
+
+
+def test_why_a_desk_was_cut_off_is_told_as_it_recorded_it(site: Desks, postgres: PostgresServer) -> None:
+    database = str(make_url(site.store).database)
+
+    def read_only(setting: str) -> None:
+        postgres.execute(f"ALTER DATABASE {database} {setting}")
+        postgres.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            database,
+        )
+
+    def status_when(holds: Callable[[Json], object]) -> Json:
+        end = time.monotonic() + PATIENCE
+        while not holds(told := site.answer("left", "site", "status")):
+            assert time.monotonic() < end, told
+        return told
+
+    def work(_: list[Endpoints]) -> tuple[Json, str, Json, str]:
+        read_only("SET default_transaction_read_only = on")
+        away = status_when(lambda told: told["here"]["outage"])
+        said = site.command("left", "site", "status", "--language", "en")[1]
+        read_only("RESET default_transaction_read_only")
+        back = status_when(lambda told: all(desk["away_until"] for desk in told["desks"]))
+        return away, said, back, site.command("right", "site", "status", "--language", "fr")[1]
+
+    away, said, back, after = site.run("left", "right", work=lambda told: asyncio.to_thread(work, told))
+    outage = away["here"]["outage"]
+    assert ("database-read-only", "25006") == (outage["why"], outage["sqlstate"])
+    assert abs(outage["since"] - time.time()) < 120
+    assert "cut off from the database since" in said
+    assert "(SQLSTATE 25006)" in said
+    for desk in back["desks"]:
+        assert ("database-read-only", "25006") == (desk["away_why"], desk["away_sqlstate"])
+        assert desk["away_since"] < desk["away_until"]
+    assert 2 == after.count("La base de données du site n’accepte pas d’écriture")
+    assert "coupé de la base le" in after
+
+
+def test_a_desk_that_reaches_no_database_tells_what_it_knows(site: Desks, tmp_path: Path) -> None:
+    site.run("left")
+    config = tmp_path / "left" / "config.toml"
+    config.write_text(config.read_text("utf-8").replace("host=", f"host={tmp_path}"), "utf-8")
+    with closing(sqlite3.connect(tmp_path / "left" / "state" / "spool.db")) as spool, spool:
+        noted = json.dumps({"since": 1_790_000_000.0, "why": "database-silent"})
+        spool.execute("INSERT INTO site (name, value) VALUES ('outage', ?)", (noted,))
+    status, said = site.command("left", "site", "status", "--language", "en")
+    assert 1 == status
+    assert "cut off from the database since 2026-09-21" in said
+    assert "→" in said, "the remedy for what the database answered just now"
+    status, told = site.command("left", "site", "status", "--json")
+    assert 1 == status
+    assert "database-silent" == json.loads(told)["here"]["outage"]["why"]
+    assert "database-unreachable" == json.loads(told)["store"]["variant"]
+
+
+@pytest.mark.parametrize(
+    ("desk", "said"),
+    [
+        (DeskState(station="s", name="d", seen=30.0), "d: silent for 30 s without having stopped"),
+        (DeskState(station="s", name="d", clock_offset=-12.4), "d: its clock is off by -12 s"),
+        (DeskState(station="s", name="d", away_since=1.0, away_until=36.0, away_why="no-such"), "for 35 s: "),
+        (DeskState(station="s", name="d", away_since=1.0, away_until=36.0), "for 35 s: reason unknown"),
+        (DeskState(station="s", name="d", seen=30.0, serves=True, clock_offset=4.9), ""),
+    ],
+)
+def test_what_is_remarkable_about_a_desk(
+    desk: DeskState, said: str, monkeypatch: pytest.MonkeyPatch, site: Desks
+) -> None:
+    site.run("left")
+
+    def state(*_: object) -> SiteState:
+        return SiteState(clock_offset=0.0, desks=(desk,), removed=())
+
+    monkeypatch.setattr(upkeep, "site_state", state)
+    output = CliRunner().invoke(
+        root, ["site", "status", "--language", "en", "--home", str(site.home("left").state.parent)]
+    )
+    assert 0 == output.exit_code
+    assert said in output.stderr
+    assert bool(said) == bool(output.stderr)
 
 
 def test_a_station_alone_is_of_no_site(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.store.store import CONNECTIONS, Database, Need
 
 __all__ = ["FairStore", "paid_by"]
@@ -64,6 +65,11 @@ class FairStore:
     def degraded(self) -> bool:
         """True if what is kept now is not known to the other stations of the site."""
         return self._store.degraded
+
+    @property
+    def outage(self) -> Outage | None:
+        """The last time that the database of the site was away."""
+        return self._store.outage
 
     @property
     def waiting(self) -> int:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.database.outage import OUTAGE, Outage, read_outage
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.daemon.keystore.sealing_keys import KEY_BYTES, Vault
@@ -39,6 +40,7 @@ from vitale_reader.home import Home
 __all__ = [
     "anchor_file",
     "check",
+    "last_outage",
     "look_into",
     "open_keys",
     "open_store",
@@ -214,15 +216,30 @@ def spooled(home: Home) -> int:
     Raises:
         StoreUnavailable: the spool cannot be read.
     """
+    counts = (_in_spool(home, f"SELECT count(*) FROM {name}") for name in ("outbox", "audit"))  # noqa: S608  constants
+    return sum(count for count in counts if isinstance(count, int))
+
+
+def last_outage(home: Home) -> Outage | None:
+    """The last time that the database of the site was away from this desk, and why; None where nothing is known.
+
+    Raises:
+        StoreUnavailable: the spool cannot be read.
+    """
+    return read_outage(_in_spool(home, f"SELECT value FROM site WHERE name = '{OUTAGE}'"))  # noqa: S608  a constant
+
+
+def _in_spool(home: Home, query: str) -> object:
+    """The one value that a query gives, beside a daemon that writes there; None where there is none."""
     file = home.state / "spool.db"
     if not file.exists():
-        return 0
+        return None
     try:
         with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
-            counts = [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("outbox", "audit")]  # noqa: S608  constants
+            row = connection.execute(query).fetchone()
     except sqlite3.Error as error:
         raise StoreUnavailable("the spool cannot be read", data={"file": str(file)}) from error
-    return sum(counts)
+    return row[0] if row is not None else None
 
 
 def _of_another_key(file: Path) -> ConfigurationInvalid:

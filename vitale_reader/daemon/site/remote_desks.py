@@ -15,6 +15,7 @@ from vitale_protocol.events import Reader
 from vitale_protocol.methods import PresentationResult
 from vitale_protocol.methods import Station as StationIdentity
 from vitale_reader.daemon.access import Access
+from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.delivery import Client, incident
 from vitale_reader.daemon.issuing.issuer import Grant
@@ -58,7 +59,10 @@ class RemoteDesks:
         note: Callable[[str, str], Awaitable[None]],
         on_news: Callable[[], None],
         on_conflict: Callable[[VitaleError], None],
+        clock_offset: Callable[[], float],
     ) -> None:
+        self._store = store
+        self._clock_offset = clock_offset
         self._vault = vault
         self._station = station
         self._groups = groups
@@ -71,7 +75,6 @@ class RemoteDesks:
         self._on_conflict = on_conflict
         self._version = 0
         self._copies = set[str]()
-        self._away_since = self._away_until = 0.0
         self._told_status: DeskStatus | None = None
         self._changed = True
         self._news = SiteListener(
@@ -205,8 +208,6 @@ class RemoteDesks:
             await self._tell()
         written = self._asking.names
         there, seen = await self._rows.look(written, beat=beat)
-        if self._away_since > self._away_until:
-            self._away_until = time.time()
         self._changed = self._changed or not there or self._told_status != self._status()
         if not self._stations.knows(seen.desks):
             await self._stations.refresh()
@@ -256,11 +257,17 @@ class RemoteDesks:
         self._on_conflict(DaemonRunning(f"this station runs on {where}", variant="cloned", data=data))
 
     def _status(self) -> DeskStatus:
-        return DeskStatus(listens=self._news.listens, away_since=self._away_since, away_until=self._away_until)
+        outage = self._store.outage or Outage(since=0.0)
+        return DeskStatus(
+            listens=self._news.listens,
+            clock_offset=float(round(self._clock_offset())),  # to be told anew where it changes; measured as it is told
+            away_since=outage.since,
+            away_until=outage.until,
+            away_why=outage.why,
+            away_sqlstate=outage.sqlstate,
+        )
 
     def _away(self) -> None:
-        if self._away_since <= self._away_until:
-            self._away_since = time.time()
         self._announce({})
         self._asking.watch_readers()
         self._answering.away()

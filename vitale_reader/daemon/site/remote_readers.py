@@ -55,12 +55,16 @@ class DeskStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         clock_offset: seconds by which its clock is ahead of the database's.
         away_since: when it last lost the database, by its own clock in epoch seconds; 0 for never since its start.
         away_until: when it had it back.
+        away_why: the variant of ``store_unavailable`` that says why it lost it.
+        away_sqlstate: the answer of the database then, where it gave one.
     """
 
     listens: bool = False
     clock_offset: float = 0.0
     away_since: float = 0.0
     away_until: float = 0.0
+    away_why: str = ""
+    away_sqlstate: str = ""
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):

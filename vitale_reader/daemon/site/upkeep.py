@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, delete, extract, func, insert, se
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError
 from vitale_reader.daemon.keystore.sealing_keys import Vault
-from vitale_reader.daemon.site.remote_readers import DeskTold
+from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold
 from vitale_reader.daemon.site.removals import BARRED, barred
 from vitale_reader.daemon.site.rows import LOST
 from vitale_reader.daemon.store import row_seals
@@ -42,6 +42,8 @@ class DeskState(msgspec.Struct, frozen=True, kw_only=True):
         clock_offset: seconds by which its clock is ahead of the database's; absent where it does not tell.
         away_since: when it lost the database last since its start; 0 for never.
         away_until: when it had it back.
+        away_why: the variant of ``store_unavailable`` that says why it lost it.
+        away_sqlstate: the answer of the database then, where it gave one.
         readers: how many readers it has.
         last_row: the number of the last row of its audit trail.
     """
@@ -57,6 +59,8 @@ class DeskState(msgspec.Struct, frozen=True, kw_only=True):
     clock_offset: float | None = None
     away_since: float = 0.0
     away_until: float = 0.0
+    away_why: str = ""
+    away_sqlstate: str = ""
     readers: int = 0
     last_row: int = 0
 
@@ -135,7 +139,7 @@ def _state(vault: Vault, station: str, name: str, row: RowMapping | None, last: 
         told = decode_document(vault.unseal(row["sealed"], bound_to), DeskTold)
     except (InvalidTag, ParseError):
         return DeskState(station=station, name=name, last_row=last)
-    status = told.status
+    status = told.status or DeskStatus()
     return DeskState(
         station=station,
         name=told.name,
@@ -144,10 +148,12 @@ def _state(vault: Vault, station: str, name: str, row: RowMapping | None, last: 
         version=told.version,
         host=told.host,
         started=told.started,
-        listens=None if status is None else status.listens,
-        clock_offset=None if status is None else status.clock_offset,
-        away_since=0.0 if status is None else status.away_since,
-        away_until=0.0 if status is None else status.away_until,
+        listens=None if told.status is None else status.listens,
+        clock_offset=None if told.status is None else status.clock_offset,
+        away_since=status.away_since,
+        away_until=status.away_until,
+        away_why=status.away_why,
+        away_sqlstate=status.away_sqlstate,
         readers=len(told.readers),
         last_row=last,
     )

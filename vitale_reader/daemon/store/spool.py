@@ -6,22 +6,27 @@
 - What guards against replay goes there only if the site says so (``[site] when_away``): while it does, a string could
   be used at two desks. Clients are neither paired nor revoked meanwhile.
 - Work that the database did not answer may have been done there. It is done again in the spool, under the same keys.
+- Since when it is away, and why, stands in the spool as well (``database.outage``).
 - Once the database is back, the spool is emptied before anything else is written there; the last piece of it, while
   work waits for a moment.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sqlalchemy import Connection
+import msgspec
+from sqlalchemy import Connection, delete, insert
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable, VitaleError
 from vitale_reader.daemon.database.database_errors import explained
+from vitale_reader.daemon.database.outage import OUTAGE, Outage
 from vitale_reader.daemon.store.schema import survey
 from vitale_reader.daemon.store.store import Need, Store
+from vitale_reader.daemon.store.tables import site
 
 __all__ = ["SpooledStore"]
 
@@ -69,6 +74,8 @@ class SpooledStore:
         self._idle = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.cause = StoreUnavailable("the database of the site was not reached yet")
+        self.outage: Outage | None = None
+        self._noted: Outage | None = None
         self._open.set()
         self._idle.set()
 
@@ -92,6 +99,7 @@ class SpooledStore:
             if error.variant == "store-newer":
                 raise
             self._note(error)
+            await self._write_outage()
         self._task = asyncio.create_task(self._watch(), name="spool")
 
     async def close(self) -> None:
@@ -150,6 +158,7 @@ class SpooledStore:
         if not self.degraded:
             self._away.set()
             self.cause = cause
+            self.outage = Outage(since=time.time()).because(cause)
             logger.error("the database of the site is away; this station goes on with its spool: %s", explained(cause))
 
     def _note(self, cause: StoreUnavailable) -> None:
@@ -157,10 +166,24 @@ class SpooledStore:
         if (cause.variant, cause.detail) != (self.cause.variant, self.cause.detail):
             logger.error("the database of the site is away: %s", explained(cause))
         self.cause = cause
+        self.outage = (self.outage or Outage(since=time.time())).because(cause)
+
+    async def _write_outage(self) -> None:
+        """Writes into the spool what is known of the outage; that it cannot be written hinders nothing."""
+        if self.outage is None or self.outage == self._noted:
+            return
+        outage = self.outage
+        try:
+            await self._spool.run(lambda connection: _write(connection, outage))
+        except StoreUnavailable as error:
+            logger.error("why the database of the site is away could not be written into the spool: %s", error)
+        else:
+            self._noted = outage
 
     async def _watch(self) -> None:
         while True:
             await self._away.wait()
+            await self._write_outage()
             await asyncio.sleep(RETRY)
             try:
                 await self._return()
@@ -189,3 +212,11 @@ class SpooledStore:
         finally:
             self._open.set()
         logger.info("the database of the site is there, and the spool empty")
+        if self.outage is not None:
+            self.outage = msgspec.structs.replace(self.outage, until=time.time())
+            await self._write_outage()
+
+
+def _write(connection: Connection, outage: Outage) -> None:
+    connection.execute(delete(site).where(site.c.name == OUTAGE))
+    connection.execute(insert(site), {"name": OUTAGE, "value": msgspec.json.encode(outage).decode()})

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.database_errors import is_fault_of_ours, refusal, yielded
+from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.database.postgresql import Connections
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.workers import Job, Workers
@@ -78,6 +79,11 @@ class Database(Protocol):
     @property
     def degraded(self) -> bool:
         """True if what is kept now is not known to the other stations of the site."""
+        ...
+
+    @property
+    def outage(self) -> Outage | None:
+        """The last time that the database of the site was away; None where it never was since the start."""
         ...
 
     async def run(
@@ -162,6 +168,11 @@ class Store:
     def degraded(self) -> bool:
         """Never: it is there, or it takes nothing."""
         return False
+
+    @property
+    def outage(self) -> Outage | None:
+        """None: whoever asks it for something is told."""
+        return None
 
     @property
     def away(self) -> bool:
