@@ -5,7 +5,7 @@ Rules, beside those of ``base``:
 - The field is on only while somebody is to be read here, or while what was read is watched until it leaves.
 - A phone that leaves before it was read was not presented: that is told (``retry``), and its next tap is a new one.
 - A phone that was read and drops out for less than ``settle`` has not left; phones do this when they are shifted.
-- Of several phones none is read.
+- Of several phones none is read. A phone that lies with a badge or a bank card is read if it alone has the application.
 - A phone that is locked, silent, or without the application is tried again every half second for as long as it stays.
 - What keeps it from being read is one state of its presence, told once each time that it changes.
 - One that breaks off again and again is tried after growing pauses, and given up after ``TRIES``.
@@ -33,6 +33,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 from vitale_protocol.events import Reader, Step
+from vitale_protocol.media.apcv import selection_script
 from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
 
@@ -86,6 +87,7 @@ class NfcField:
         self._torn: NfcTarget | None = None
         self._torn_at = 0.0
         self._several = False
+        self._asked = list[bytes]()
         self._lost_at: float | None = None
         self._unwanted_since: float | None = None
         self._watched_at = 0.0
@@ -129,7 +131,7 @@ class NfcField:
         began = self._clock()
         if (rest := self._torn_at + self._patience() - began) > 0:
             return rest
-        targets = self._transport.find()
+        targets = self._alone(self._transport.find())
         pause = max(0.0, self._settings.poll - (self._clock() - began))
         if len(targets) > 1:
             return self._ambiguous()
@@ -143,6 +145,41 @@ class NfcField:
         if self._target is None:
             self._arrive(targets[0])
         return 0.0
+
+    def _alone(self, targets: tuple[NfcTarget, ...]) -> tuple[NfcTarget, ...]:
+        """Of several targets the one that alone may be a phone with the application; else all of them.
+
+        What is least like a phone is asked first, and the last that is left is not asked at all. They are asked once:
+        a phone may prepare its string when it is asked.
+        """
+        kinds = sorted(target.traits for target in targets)
+        if len(targets) < 2 or (self._several and kinds == self._asked):
+            return targets
+        self._asked = kinds
+        left = sorted((target for target in targets if target.iso_dep), key=lambda target: target.random)
+        phones = list[NfcTarget]()
+        while left and (phones or len(left) > 1):
+            target = left.pop(0)
+            if self._may_be_read(target):
+                phones.append(target)
+        phones += left
+        if len(phones) != 1:
+            return targets
+        self._transport.choose(phones[0])
+        return tuple(phones)
+
+    def _may_be_read(self, target: NfcTarget) -> bool:
+        """Asks for the application only: nothing is read of a phone that is not alone."""
+        self._transport.choose(target)
+        end = self._clock() + self._settings.exchange_limit
+        try:
+            Channel(lambda apdu: self._transmit(apdu, end)).run(selection_script(self._profiles))
+        except MediumUnsupported:
+            return False
+        except (MediumRemoved, MediumUnreadable):
+            # In doubt it is a phone: locked, moving, or slow.
+            return True
+        return True
 
     def _ambiguous(self) -> float:
         if not self._several:

@@ -91,6 +91,9 @@ class GenericTransport(ReaderTransport):
         except CHIP_FAULTS as error:
             raise ReaderUnavailable("the reader does not answer any more") from error
 
+    def choose(self, target: NfcTarget) -> None:
+        """Finds one at most: there is nothing to choose from."""
+
     def transmit(self, apdu: bytes, limit: float) -> bytes:
         """Exchanges one APDU; the reader sees to each block."""
         if self._protocol is None:

@@ -22,6 +22,7 @@ _AUTOMATIC_RATS = 0x10
 _PRESENCE = b"\x06"
 _ISO_DEP = 0x20
 _MAX_TARGETS = 2
+_MORE = 0x40
 
 _MAX_RETRIES_ITEM = 0x05
 _MANY_LOOKS, _ONE_LOOK = b"\xff\x01\x20", b"\xff\x01\x00"
@@ -51,6 +52,7 @@ class Pn53xTransport(ReaderTransport):
         self._device = device
         self._chip: pn53x.Chipset = device.chipset
         self._looks = 0
+        self._number = 1
         self._field = False
         try:
             self._chip.set_parameters(_AUTOMATIC_RATS)
@@ -60,12 +62,16 @@ class Pn53xTransport(ReaderTransport):
 
     def find(self) -> tuple[NfcTarget, ...]:
         """Looks for type A at each call, for type B at some."""
-        self._field = True
+        self._field, self._number = True, 1
         self._looks += 1
         found = _type_a(self._list(_TYPE_A, b""))
         if found or self._looks % _LOOKS_FOR_TYPE_B:
             return found
         return self._find_b()
+
+    def choose(self, target: NfcTarget) -> None:
+        """The chip puts the other to rest when the number changes."""
+        self._number = target.number
 
     def transmit(self, apdu: bytes, limit: float) -> bytes:
         """One command; more where the APDU or its answer does not fit into one."""
@@ -152,7 +158,7 @@ class Pn53xTransport(ReaderTransport):
             self._abandon()
             raise MediumUnreadable("the answer of the phone does not come to its end in time")
         try:
-            answer = self._chip.command(_IN_DATA_EXCHANGE, bytes((0x41 if more else 0x01,)) + data, rest)
+            answer = self._chip.command(_IN_DATA_EXCHANGE, bytes((self._number | (_MORE if more else 0),)) + data, rest)
         except pn53x.Chipset.Error as error:
             raise MediumUnreadable(f"the reader refused a command: error {error.errno:02X}") from error
         except OSError as error:
@@ -207,7 +213,7 @@ def _type_a(listed: bytes) -> tuple[NfcTarget, ...]:
             # An ATS may be its length alone; one that claims to be of no length is taken for that.
             ats, rest = rest[: max(1, rest[0])], rest[max(1, rest[0]) :]
             traits += ats
-        found.append(NfcTarget(uid, iso_dep, traits))
+        found.append(NfcTarget(uid, iso_dep, traits, len(found) + 1))
     return tuple(found)
 
 
@@ -219,6 +225,6 @@ def _type_b(listed: bytes) -> tuple[NfcTarget, ...]:
         if len(rest) < 14:
             break
         atqb = rest[1:13]
-        found.append(NfcTarget(atqb[1:5], bool(atqb[10] & 0x01)))
+        found.append(NfcTarget(atqb[1:5], bool(atqb[10] & 0x01), number=len(found) + 1))
         rest = rest[14 + rest[13] :]
     return tuple(found)

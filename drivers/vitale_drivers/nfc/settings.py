@@ -59,8 +59,8 @@ class NfcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     devices: Annotated[tuple[_Address, ...], msgspec.Meta(min_length=1, max_length=16)] = ("usb",)
     profiles: Annotated[tuple[str, ...], msgspec.Meta(max_length=16)] = ()
     poll: _Seconds = 0.02
-    watch: _Seconds = 0.1
-    settle: _Seconds = 0.3
+    watch: _Seconds = 0.05
+    settle: _Seconds = 0.2
     linger: _Seconds = 10.0
     unlock: _Seconds = 0.5
     exchange_limit: _Seconds = 3.0

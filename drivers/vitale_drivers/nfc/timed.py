@@ -19,6 +19,10 @@ class TimedTransport(ReaderTransport):
         with self._timer.call():
             return self._transport.find()
 
+    def choose(self, target: NfcTarget) -> None:
+        """Makes one of several the one of the next calls."""
+        self._transport.choose(target)
+
     def transmit(self, apdu: bytes, limit: float) -> bytes:
         """Exchanges one APDU, timed."""
         with self._timer.call():

@@ -1,7 +1,7 @@
 """The interface between the driver ``nfc`` and the binding that works a reader, and the values that cross it."""
 
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from vitale_drivers.nfc.settings import NfcAddress
@@ -23,11 +23,13 @@ class NfcTarget:
         uid: its identifier (PUPI of type B).
         iso_dep: whether it speaks ISO/IEC 14443-4, and so takes APDUs.
         traits: what it says of itself that stays: SENS_RES, SEL_RES and ATS of type A.
+        number: how the reader knows it among what it found.
     """
 
     uid: bytes
     iso_dep: bool
     traits: bytes = b""
+    number: int = field(default=1, compare=False)
 
     def may_be(self, other: "NfcTarget") -> bool:
         """True if both may be the same thing.
@@ -65,6 +67,10 @@ class ReaderTransport(abc.ABC):
     @abc.abstractmethod
     def find(self) -> tuple[NfcTarget, ...]:
         """Turns the field on and looks what is in it: nothing, one, or several; one is ready for APDUs then."""
+
+    @abc.abstractmethod
+    def choose(self, target: NfcTarget) -> None:
+        """Makes one of several that were found the one of the next calls; without it that is the first."""
 
     @abc.abstractmethod
     def transmit(self, apdu: bytes, limit: float) -> bytes:

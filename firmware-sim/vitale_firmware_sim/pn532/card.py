@@ -20,7 +20,11 @@ from vitale_protocol.errors import MediumRemoved
 __all__ = ["Phase", "RfAnswer", "RfCard", "TargetA", "TargetB"]
 
 _HLTA: Final = b"\x50\x00"
-_RATS: Final = 0xE0
+_REQA, _WUPA, _RATS = 0x26, 0x52, 0xE0
+# §6.5.3: the codes of the three cascade levels, the cascade tag, and a request that knows no bit, or all.
+_SELECT_CODES: Final = (0x93, 0x95, 0x97)
+_CASCADE_TAG: Final = b"\x88"
+_NOTHING_KNOWN, _ALL_KNOWN, _MORE_LEVELS = 0x20, 0x70, 0x04
 _ATTRIB, _WUPB, _HLTB = 0x1D, 0x05, 0x50
 # A card asks for more time before its frame waiting time is over; cards do it well before.
 _PATIENCE: Final = 0.7
@@ -106,6 +110,7 @@ class RfCard:
         self._wake = wake
         self._leave = leave
         self._halted = False
+        self._level = 0
         self._dep: IsoDepCard | None = None
         self._waiting_time = frame_waiting_time(4)
         # An answer to a question from before the field went off is void: each has the number of its question.
@@ -145,9 +150,15 @@ class RfCard:
             self.phase = Phase.HALTED if self._halted else Phase.IDLE
             return False
         if self.phase is Phase.IDLE or (wake_up and self.phase is Phase.HALTED):
-            self.phase = Phase.READY
+            self.phase, self._level = Phase.READY, 0
             return self._moves(2)
         return False
+
+    def restart(self) -> None:
+        """Starts anew, as without the field for a moment."""
+        if self.phase is not Phase.OFF:
+            self.power(on=False)
+            self.power(on=True)
 
     def select(self) -> bool:
         """Anticollision and SELECT down to this card; whether it was there to the end."""
@@ -206,6 +217,10 @@ class RfCard:
         return self._sent(self._dep.extend())
 
     def _initial_a(self, target: TargetA, frame: bytes) -> bytes:
+        if len(frame) == 1 and frame[0] in {_REQA, _WUPA}:
+            return target.atqa[::-1] if self.request(wake_up=frame[0] == _WUPA) else b""
+        if self.phase is Phase.READY:
+            return self._anticollision(target, frame)
         if self.phase is not Phase.ACTIVE:
             return b""
         if frame[0] == _RATS and len(frame) == 2 and target.sak & 0x20:
@@ -216,6 +231,23 @@ class RfCard:
         if frame == _HLTA:
             self._halt()
         return b""
+
+    def _anticollision(self, target: TargetA, frame: bytes) -> bytes:
+        """§6.5.3: tells a part of the identifier, or is selected by it, down to the last level."""
+        parts = _levels(target.uid)
+        part = parts[self._level]
+        checked = part + bytes((part[0] ^ part[1] ^ part[2] ^ part[3],))
+        code = bytes(_SELECT_CODES[self._level : self._level + 1])
+        if frame == code + bytes((_NOTHING_KNOWN,)):
+            return checked
+        if frame != code + bytes((_ALL_KNOWN,)) + checked:
+            self.pass_over()
+            return b""
+        self._level += 1
+        if self._level < len(parts):
+            return bytes((target.sak | _MORE_LEVELS,))
+        self.phase = Phase.ACTIVE
+        return bytes((target.sak,))
 
     def _initial_b(self, target: TargetB, frame: bytes) -> bytes:
         if frame[0] == _WUPB and len(frame) == 3:
@@ -306,3 +338,12 @@ class RfCard:
 
     def _spoilt_ats(self, ats: bytes) -> bytes:
         return bytes((ats[0] + 5 & 0xFF,)) + ats[1:] if self.faults.wrong_length else ats
+
+
+def _levels(uid: bytes) -> list[bytes]:
+    """An identifier of 4, 7 or 10 bytes as the cascade levels tell it."""
+    parts: list[bytes] = []
+    while len(uid) > 4:
+        parts.append(_CASCADE_TAG + uid[:3])
+        uid = uid[3:]
+    return [*parts, uid]

@@ -8,6 +8,8 @@ __all__ = ["MODULATION_A", "MODULATION_B", "MODULATION_F", "REQA", "Registers"]
 _TX_MODE, _RX_MODE, _TX_CONTROL, _FIFO_DATA, _FIFO_LEVEL, _VERSION = 0x6302, 0x6303, 0x6304, 0x6339, 0x633A, 0x6327
 _FIELD: Final = 0x03
 _CRC_ON: Final = 0x80
+# How many bits of the last byte go out; 0 means all of them. A request of type A has seven.
+_BIT_FRAMING, _LAST_BITS = 0x633D, 0x07
 # FIFO after a request without any answer: nfcpy distinguishes "no card" from "card, but no identifier" by it.
 REQA: Final = 0x26
 
@@ -41,6 +43,21 @@ class Registers:
     def modulation(self) -> int:
         """The framing of what is sent, as programs set it before a raw exchange."""
         return self.read(_TX_MODE) & 0x03
+
+    @property
+    def checks_sent(self) -> bool:
+        """True if the chip appends the checksum to what it sends."""
+        return bool(self.read(_TX_MODE) & _CRC_ON)
+
+    @property
+    def checks_received(self) -> bool:
+        """True if the chip checks and removes the checksum of what it receives."""
+        return bool(self.read(_RX_MODE) & _CRC_ON)
+
+    @property
+    def last_bits(self) -> int:
+        """The bits of the last byte that are sent."""
+        return self.read(_BIT_FRAMING) & _LAST_BITS or 8
 
     def modulate(self, framing: int) -> None:
         """Records the type that a command has set, at 106 kbit/s with CRC."""

@@ -5,7 +5,8 @@ from functools import partial
 from typing import Final
 
 from vitale_firmware_sim.pn532.card import Phase, RfCard, TargetB
-from vitale_firmware_sim.pn532.field import RfError, RfField, Wait
+from vitale_firmware_sim.pn532.crc import crc_a, is_unchecked
+from vitale_firmware_sim.pn532.field import CRC, RfError, RfField, Wait
 from vitale_firmware_sim.pn532.initiator import READER_FRAME_SIZE, IsoDepInitiator
 from vitale_firmware_sim.pn532.iso_dep import ats_frame_index, ats_waiting_index, frame_waiting_time
 from vitale_firmware_sim.pn532.registers import MODULATION_A, MODULATION_B, MODULATION_F, REQA, Registers
@@ -17,6 +18,8 @@ _FORMAT_ERROR: Final = 0x13
 # RATS for frames of 64 bytes, no card number; ATTRIB for the same, with card number 1, as the firmware has it.
 _RATS: Final = b"\xe0\x50"
 _B_DID: Final = 1
+# ISO/IEC 14443-3 §6.2.3.1: REQA and WUPA are frames of seven bits.
+_SHORT_BITS: Final = 7
 _FOREVER: Final = 0xFF
 # A request without an answer, with what the firmware does around it. Of this order on a chip; not a measured figure.
 _REQUEST_SECONDS: Final = 0.001
@@ -62,6 +65,7 @@ class Targets:
         self._wait = wait
         self._known: dict[int, _Known] = {}
         self._current: _Known | None = None
+        self._resting: set[RfCard] = set()
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -75,7 +79,14 @@ class Targets:
     # ── finding ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def list_passive(self, most: int, kind: int, data: bytes) -> list[bytes]:
-        """InListPassiveTarget: the data of each card found, in the order of their numbers."""
+        """InListPassiveTarget: the data of each card found, in the order of their numbers.
+
+        A card that the chip still speaks with is found again: independent programs list in a loop without letting go.
+        One that was put to rest by InDeselect or InRelease answers only a search for its own identifier.
+        """
+        for known in self._known.values():
+            if known.card not in self._resting:
+                known.card.restart()
         self.forget()
         self._registers.modulate({0: MODULATION_A, 3: MODULATION_B}.get(kind, MODULATION_F))
         self._registers.leave_in_fifo(REQA)
@@ -127,7 +138,8 @@ class Targets:
         return bool(self._known)
 
     def _find_a(self, uid: bytes) -> _Known | None:
-        answering = [card for card in self._field.cards if not isinstance(card.target, TargetB) and card.request()]
+        cards = [card for card in self._field.cards if not isinstance(card.target, TargetB)]
+        answering = [card for card in cards if card.request(wake_up=bool(uid))]
         if answering:
             self._registers.leave_in_fifo(0x00)
         wanted = [card for card in answering if _wanted(card, uid)]
@@ -138,6 +150,7 @@ class Targets:
             if other is not card:
                 other.pass_over()
         self._let_go()
+        self._resting.discard(card)
         return self._activated(card) if card.select() else None
 
     def _find_b(self, data: bytes) -> _Known | None:
@@ -194,7 +207,18 @@ class Targets:
         Raises:
             RfError: the error that the chip reports.
         """
-        return self._to(self._listening(), data, self._seconds(self._settings.retry_timeout))
+        short = len(data) == 1 and is_unchecked(data)
+        if short and self._registers.last_bits != _SHORT_BITS:
+            data = b""
+        sent = data
+        if not self._registers.checks_sent and not is_unchecked(data):
+            sent = data[:-2] if crc_a(data[:-2]) == data[-2:] else b""
+        # A frame that nobody understands is sent all the same, and nobody answers.
+        card = self._listening() if sent else None
+        answer = self._to(card, sent, self._seconds(self._settings.retry_timeout))
+        if self._registers.checks_received and is_unchecked(sent):
+            raise RfError(CRC)
+        return answer if self._registers.checks_received or is_unchecked(sent) else answer + crc_a(answer)
 
     def attention(self) -> bytes:
         """Diagnose 6: whether the card is still there.
@@ -219,6 +243,7 @@ class Targets:
         if known is self._current:
             return b""
         self._let_go()
+        self._resting.discard(known.card)
         known.card.request(wake_up=True)
         if isinstance(known.card.target, TargetB):
             renewed = self._attributed(known.card, known.card.target)
@@ -236,6 +261,7 @@ class Targets:
         """
         if number and number not in self._known:
             raise RfError(_WRONG_CONTEXT)
+        self._resting |= {known.card for known in ([self._known[number]] if number else self._known.values())}
         if number == 0 or self._known[number] is self._current:
             self._let_go()
         return b""
@@ -273,8 +299,9 @@ class Targets:
             for card in self._field.cards
             if self._registers.modulation == (MODULATION_B if isinstance(card.target, TargetB) else MODULATION_A)
         ]
-        chosen = [card for card in of_kind if card.phase in {Phase.ACTIVE, Phase.PROTOCOL}]
-        return next(iter(chosen or of_kind), None)
+        addressed = [card for card in of_kind if card.phase in {Phase.READY, Phase.ACTIVE, Phase.PROTOCOL}]
+        awake = [card for card in of_kind if card.phase is not Phase.HALTED]
+        return next(iter(addressed or awake or of_kind), None)
 
     def _to(self, card: RfCard | None, frame: bytes, seconds: float | None) -> bytes:
         return self._field.exchange(card, frame, seconds, self._wait)

@@ -22,7 +22,15 @@ from vitale_protocol.media.profile import MAX_STRING, Profile
 from vitale_protocol.media.separators import WRITTEN
 from vitale_protocol.records import Proof, Reading, Record
 
-__all__ = ["SIMULATED_PREFIX", "canonical", "interpret", "is_simulated", "profile_of", "reading_script"]
+__all__ = [
+    "SIMULATED_PREFIX",
+    "canonical",
+    "interpret",
+    "is_simulated",
+    "profile_of",
+    "reading_script",
+    "selection_script",
+]
 
 SIMULATED_PREFIX: Final = b"VITALESIM."
 """How every string of the simulated phone begins; a reading of one is simulated, whatever read it."""
@@ -76,7 +84,26 @@ def reading_script(profiles: Sequence[Profile]) -> ReadingScript[dict[str, bytes
             return (yield from profile.reading_script())
         except MediumUnsupported:
             continue
-    raise MediumUnsupported(
+    raise _without_application()
+
+
+def selection_script(profiles: Sequence[Profile]) -> ReadingScript[None]:
+    """The script that asks whether a medium has the application of one of several profiles; it reads nothing.
+
+    Raises:
+        MediumUnsupported: the medium has none.
+        MediumUnreadable: it has one and is locked, or its answer is none.
+    """
+    for profile in profiles:
+        try:
+            return (yield from profile.selection_script())
+        except MediumUnsupported:
+            continue
+    raise _without_application()
+
+
+def _without_application() -> MediumUnsupported:
+    return MediumUnsupported(
         "the medium has no application of a profile", variant="contactless", data={"medium": "unknown-card"}
     )
 

@@ -151,6 +151,15 @@ class Profile:
         """
         return _Reading(self).script()
 
+    def selection_script(self) -> ReadingScript[None]:
+        """The script that asks whether a medium has the application, and reads nothing.
+
+        Raises:
+            MediumUnsupported: the medium has no application of this profile.
+            MediumUnreadable: the phone is locked, or what it answers is no answer.
+        """
+        return _Reading(self).selection()
+
 
 class _Reading:
     """One reading by a profile; counts its commands."""
@@ -171,6 +180,11 @@ class _Reading:
             if self._doubtful and error.variant != "phone-locked":
                 raise _not_here() from error
             raise
+
+    def selection(self) -> ReadingScript[None]:
+        yield from self._select()
+        if self._doubtful:
+            raise _not_here()
 
     def _select(self) -> ReadingScript[None]:
         for aid in self._profile.aids:

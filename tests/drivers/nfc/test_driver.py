@@ -61,6 +61,9 @@ class FakeTransport(ReaderTransport):
         self.on, self.looks = True, self.looks + 1
         return tuple(NfcTarget(phone.uid, iso_dep=True) for phone in self.field)
 
+    def choose(self, target: NfcTarget) -> None:
+        pass
+
     def transmit(self, apdu: bytes, limit: float) -> bytes:
         self._check()
         if not self.field:

@@ -59,6 +59,9 @@ class Table(ReaderTransport):
         self.now += 0.001
         return self.targets
 
+    def choose(self, target: NfcTarget) -> None:
+        pass
+
     def transmit(self, apdu: bytes, limit: float) -> bytes:
         self.now += 0.001
         self.exchanges += 1
@@ -174,6 +177,15 @@ def test_a_phone_of_another_make_right_after_the_first_is_read() -> None:
     bench.link.present = lambda: False  # type: ignore[method-assign]  # it has left, and another lies there
     bench.run(0.2)
     assert len(bench.outcomes) == 2
+
+
+@pytest.mark.parametrize(("away", "outcomes"), [(0.1, 1), (0.3, 2)], ids=["shifted", "the next patient's"])
+def test_a_phone_of_the_same_make_after_a_hands_time_is_the_next_one(away: float, outcomes: int) -> None:
+    bench = Bench(Table()).run(0.5)
+    bench.link.targets = ()
+    bench.run(away)
+    bench.link.targets = (NfcTarget(b"\x08\x0a\x0b\x0c", iso_dep=True),)
+    assert len(bench.run(1.0).outcomes) == outcomes
 
 
 def test_a_phone_that_broke_off_and_left_is_told_of_anew() -> None:

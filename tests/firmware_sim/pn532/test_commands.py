@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.pn532.card import TargetA, TargetB
+from vitale_firmware_sim.pn532.crc import crc_a
 from vitale_firmware_sim.pn532.faults import NO_FAULTS, NfcFaults, parse_nfc_faults
 from vitale_firmware_sim.pn532.field import RfField
 from vitale_firmware_sim.pn532.firmware import Pn532Firmware, SyntaxRefused
@@ -281,6 +282,78 @@ def test_a_card_at_rest_answers_no_request_until_the_field_was_off() -> None:
     assert chip.send("4A 01 00") == "4B00"
     chip.send("32 01 00")
     assert chip.send("4A 01 00") == h(LISTED)
+
+
+def test_a_card_at_rest_answers_a_search_for_itself() -> None:
+    chip = Chip(phone())
+    for _ in range(3):
+        assert chip.send("4A 01 00 08A1B2C3") == h(LISTED)
+        assert chip.send("44 01") == "4500"
+
+
+@pytest.mark.parametrize("kind", ["00", "03"])
+@pytest.mark.parametrize("between", [None, f"40 01 {SELECT}"], ids=["listed", "spoken with"])
+def test_whoever_lists_again_and_again_finds_the_card_every_time(kind: str, between: str | None) -> None:
+    chip = Chip(phone() if kind == "00" else CardB(lambda: STRING))
+    for _ in range(4):
+        assert chip.send(f"4A 01 {kind} {'00' if kind == '03' else ''}").startswith("4B01")
+        if between:
+            assert chip.send(between) == h(f"41 00 {SELECTED}")
+
+
+@pytest.mark.parametrize(
+    ("uid", "frames"),
+    [
+        ("08A1B2C3", ["9320", "9370 08A1B2C3 D8"]),
+        ("04112233445566", ["9320", "9370 88041122 BF", "9520", "9570 33445566 44"]),
+        ("04112233445566778899", ["9320", "9370 88041122 BF", "9520", "9570 88334455 AA", "9720", "9770 66778899 00"]),
+    ],
+)
+def test_raw_frames_lead_down_to_a_card(uid: str, frames: list[str]) -> None:
+    chip = Chip(phone(uid=bytes.fromhex(uid)))
+    chip.send("32 01 01")
+    chip.send("08 6302 00 6303 00")
+    assert chip.send("42 26") == "4301", "a request has seven bits"
+    chip.send("08 633D 07")
+    assert chip.send("42 26").startswith("4300")
+    chip.send("08 633D 00")
+    answer = b""
+    for frame in frames:
+        raw = bytes.fromhex(frame)
+        sent = raw if len(raw) == 2 else raw + crc_a(raw)
+        answer = bytes.fromhex(chip.send(f"42 {sent.hex()}"))[1:]
+        assert answer[0] == 0
+        if len(raw) == 2:
+            assert answer[1:6] in bytes.fromhex(frames[frames.index(frame) + 1])
+        else:
+            assert answer[2:] == crc_a(answer[1:2])
+    assert answer[1] == 0x20
+    chip.send("08 6302 80 6303 80")
+    assert chip.send("42 E080") == h("43 00 0878807002807180")
+
+
+@pytest.mark.parametrize("frame", ["9370 08A1B2C3 D9", "9370 09A1B2C3 D9", "9520", "93", "5000"])
+def test_a_frame_that_does_not_lead_to_a_card_gets_no_answer(frame: str) -> None:
+    chip = Chip(phone())
+    chip.send("32 01 01")
+    chip.send("08 6302 00 6303 00 633D 07")
+    chip.send("42 26")
+    raw = bytes.fromhex(frame)
+    assert chip.send(f"42 {(raw + crc_a(raw)).hex()}") == "4301"
+
+
+def test_a_wrong_checksum_gets_no_answer_and_an_unasked_one_is_an_error() -> None:
+    chip = Chip(phone())
+    chip.send("32 01 01")
+    chip.send("08 633D 07")
+    assert chip.send("42 26") == "4302", "the answer to a request has no checksum, and the chip looks for one"
+    chip.send("08 6302 00 6303 00")
+    assert chip.send("42 9370 08A1B2C3 D8 0000") == "4301"
+
+
+def test_the_checksum_is_that_of_the_standard() -> None:
+    # ISO/IEC 14443-3, annex B: the two examples of CRC_A.
+    assert (crc_a(bytes.fromhex("0000")), crc_a(bytes.fromhex("1234"))) == (b"\xa0\x1e", b"\x26\xcf")
 
 
 def test_the_field_off_resets_the_card() -> None:

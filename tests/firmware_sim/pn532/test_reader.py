@@ -373,6 +373,24 @@ def test_nfc_list_shows_two_phones(nfc_list: str) -> None:
     assert "UID (NFCID1): 04 11 22 33 44 55 66" in listed
 
 
+@pytest.mark.parametrize(
+    ("uid", "told"),
+    [("08a1b2c3", "UID: 08a1b2c3"), ("04112233445566", "UID: 04112233445566")],
+    ids=["four bytes", "seven bytes"],
+)
+def test_nfc_anticol_selects_a_phone_by_raw_frames(uid: str, told: str) -> None:
+    """REQA of seven bits, anticollision and SELECT through InCommunicateThru, with checksums of the program's own."""
+    program = shutil.which("nfc-anticol")
+    if program is None:
+        pytest.skip("nfc-anticol is not installed: apt-get install libnfc-examples")
+    with Pn532Reader(RfField(phone(uid=bytes.fromhex(uid)))) as reader:
+        listed = libnfc(program, reader)
+    assert told in listed
+    assert "SAK: 20" in listed
+    # The program shows the answer as it came: its length first, the checksum last.
+    assert "ATS: 08 78 80 70 02 80 71 80 f9 ff" in listed
+
+
 def test_nfc_list_over_an_empty_field(nfc_list: str) -> None:
     with Pn532Reader() as reader:
         assert "passive target(s) found" not in libnfc(nfc_list, reader)
