@@ -46,7 +46,7 @@ MEANINGS: dict[str, str] = {
     "DriverHealth.state": "how its process is",
     "DriverHealth.media": "what it can read",
     "DriverHealth.version": "of the driver",
-    "restarts": "how often it was started again",
+    "restarts": "how often it was started again after a fault",
     "pid": "its process, while there is one",
     "detail": "technical, in English, for support; no personal data",
     "ClockHealth.offset": "seconds; positive where the desk is ahead of the database of its site",

@@ -40,11 +40,14 @@ __all__ = [
     "Driver",
     "Emit",
     "Failed",
+    "FindHolders",
     "Health",
+    "HeldBy",
     "LeaseCommand",
     "Leased",
     "Log",
     "Options",
+    "OutOfReach",
     "Ping",
     "Pong",
     "Presented",
@@ -62,6 +65,7 @@ __all__ = [
     "Transmitted",
     "Unlease",
     "Unleased",
+    "WhoHolds",
 ]
 
 Options = Mapping[str, object]
@@ -163,11 +167,18 @@ class Ping(Message, tag="ping"):
     id: int
 
 
+class HeldBy(Message, tag="held_by"):
+    """The answer to ``WhoHolds``: names of the other programs that have the device open, sorted."""
+
+    id: int
+    programs: tuple[str, ...]
+
+
 class Stop(Message, tag="stop"):
     """Close the driver and end the process."""
 
 
-Command = Start | Arm | Disarm | Transmit | LeaseCommand | Unlease | Preview | Ping | Stop
+Command = Start | Arm | Disarm | Transmit | LeaseCommand | Unlease | Preview | Ping | HeldBy | Stop
 
 # ── reports: worker → supervisor ─────────────────────────────────────────────────────────────────────────────────
 
@@ -293,6 +304,20 @@ class Pong(Message, tag="pong"):
     stuck: str = ""
 
 
+class WhoHolds(Message, tag="who_holds"):
+    """Asks which other programs have a device open: a confined worker cannot see it. Answered by ``HeldBy``.
+
+    ``device`` is the path of a device, or ``pcsc`` for the PC/SC service.
+    """
+
+    id: int
+    device: str
+
+
+class OutOfReach(Message, tag="out_of_reach"):
+    """Asks for a new worker: a device that an option names came after this one was confined, and cannot be opened."""
+
+
 class Log(Message, tag="log"):
     """A log record of the worker, already redacted."""
 
@@ -315,17 +340,32 @@ Report = (
     | PreviewPicture
     | Health
     | Pong
+    | WhoHolds
+    | OutOfReach
     | Log
 )
 
 Emit = Callable[[Report], None]
 
+FindHolders = Callable[[str], tuple[str, ...]]
+"""Gives the names of the other programs that have a device open, by its path or ``pcsc``; empty if nobody can tell."""
+
+
+def _unknown(device: str) -> tuple[str, ...]:  # noqa: ARG001
+    return ()
+
 
 class Driver(abc.ABC):
-    """One kind of device. Registered by name in the entry-point group ``vitale_reader.drivers``."""
+    """One kind of device. Registered by name in the entry-point group ``vitale_reader.drivers``.
+
+    Attributes:
+        find_holders: names the programs that have a device open; set before ``open``. It may take seconds, and is for
+            the driver's own threads, never for the calls of this class.
+    """
 
     name: ClassVar[str]
     media: ClassVar[tuple[str, ...]]
+    find_holders: FindHolders = staticmethod(_unknown)
 
     def __init__(self, options: Options) -> None:
         """Stores the options, and may check them; touches nothing.

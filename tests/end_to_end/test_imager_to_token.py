@@ -1,6 +1,8 @@
 """A code scanned with a handheld imager: imager firmware, pyserial, daemon, apCV service, token; verified by PyJWT."""
 
 import secrets
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -207,3 +209,49 @@ def test_an_imager_torn_out_while_it_sends_is_told_and_reads_when_it_is_back(
     assert found.beneficiaries[0].prenom == "CLAIRE"
     assert [step for step, _ in steps][:2] == ["armed", "retry"]
     assert "disconnected" in steps[1][1]
+
+
+def test_an_imager_that_is_plugged_in_later_needs_no_restart(tmp_path: Path, start_daemon: Any) -> None:
+    with ApcvService(load_scenario("famille")) as service:
+        counter = Counter(tmp_path, service)
+        daemon = start_daemon(driver="scanner", options=counter.options())
+        with daemon.connect() as client:
+            assert client.readers() == ()
+            with counter.imager:
+                assert counter.scan(client, screen("claire")).beneficiaries[0].prenom == "CLAIRE"
+                # Another terminal, to which the link leads then.
+                counter.imager.unplug()
+                counter.imager.open()
+                wait_for(client, "empty")
+                assert counter.scan(client, screen("paul")).beneficiaries[0].prenom == "PAUL"
+            (driver,) = client.station().drivers
+            assert (driver.restarts, driver.state) == (0, "ready")
+
+
+HOLD = """
+import fcntl, sys
+open("/proc/self/comm", "w").write("lgo-officine")
+port = open(sys.argv[1], "rb", buffering=0)
+fcntl.flock(port, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell")
+def test_a_program_that_has_the_port_is_named(counter: Counter, start_daemon: Any) -> None:
+    arguments = [sys.executable, "-c", HOLD, counter.imager.path]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        daemon = start_daemon(driver="scanner", options=counter.options())
+        with daemon.connect() as client:
+            wait_for(client, "unavailable")
+            (driver,) = client.station().drivers
+            assert (driver.state, driver.reason, driver.variant) == ("degraded", "reader_busy", "scanner")
+            named = str(driver.detail).rpartition(" (")[2].removesuffix(")").split(", ")
+            assert "lgo-officine" in named, "beside the imager itself, a program here"
+            holder.stdin.close()
+            assert holder.wait(20) == 0
+            assert counter.scan(client, screen("claire")).proof.verified

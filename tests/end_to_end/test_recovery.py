@@ -260,8 +260,10 @@ def test_a_card_held_by_another_program(
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(ReaderBusy) as refused:
             reader.read(timeout=PATIENCE)
-        # Who holds it, a confined worker cannot see: `doctor` tells, which runs as the person who asks.
         assert str(refused.value.data["reader"]).startswith("pcsc:")
+        # The worker is confined and sees no other program; the daemon looks it up.
+        comm = Path(f"/proc/{holder.pid}/comm").read_text().strip()
+        assert comm in str(refused.value.data["holder"]).split(", ")
         holder.stdin.write("\n")
         holder.stdin.close()
         assert holder.wait(20) == 0

@@ -76,7 +76,7 @@ FORBIDDEN: dict[str, list[str]] = {
         "vitale_reader.daemon.arbitration.hub imports asyncio",
         "vitale_reader.daemon.arbitration.hub imports time",
         "vitale_reader.daemon.arbitration.requests imports vitale_reader.daemon.store.tables",
-        "vitale_drivers.pcsc.state imports vitale_drivers.pcsc.holders",
+        "vitale_drivers.pcsc.state imports vitale_drivers.readers.serial_ports",
     ],
     "smartcard: the driver pcsc alone": ["vitale_drivers.cards.channel imports smartcard.scard"],
     "nfcpy and libusb: the driver nfc alone": [

@@ -40,7 +40,7 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("drivers/vitale_drivers/cards/tasks.py", "PHONE"): frozenset({"apcv-nfc"}),
     ("drivers/vitale_drivers/nfc/field.py", "MEDIUM"): frozenset({"apcv-nfc"}),
     # What takes readers of a kind; nothing where nobody can tell.
-    ("drivers/vitale_drivers/nfc/devices.py", "holder"): frozenset({"pn533", "pcscd", ""}),
+    ("drivers/vitale_drivers/nfc/devices.py", "known"): frozenset({"pn533", "pcscd", ""}),
     ("drivers/vitale_drivers/readers/health.py", "error.variant"): OF_ERROR,
     # The system's service behind the readers; nothing where it is not the reason.
     ("vitale_reader/daemon/arbitration/hub.py", "service"): frozenset({*SERVICES, ""}),

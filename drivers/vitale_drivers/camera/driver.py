@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
-from vitale_drivers.base import Emit, Options, Preview, Started
+from vitale_drivers.base import Emit, FindHolders, Options, Preview, Started
 from vitale_drivers.camera.capture import CameraBus, CameraPlace
 from vitale_drivers.camera.frames import SymbolDecoder
 from vitale_drivers.camera.reader import CameraReader, Found
@@ -52,7 +52,7 @@ class CameraDriver(PollingDriver[CameraReader]):
         """
         version = ""
         if self._bus is None:
-            self._bus, version = _opencv_bus(self._settings)
+            self._bus, version = _opencv_bus(self._settings, self.find_holders)
         if self._decoder is None:
             self._decoder, note = _zxing_decoder()
             version = ", ".join(filter(None, (version, note)))
@@ -87,13 +87,13 @@ class CameraDriver(PollingDriver[CameraReader]):
             self.add(place.id, make)
 
 
-def _opencv_bus(settings: CameraSettings) -> tuple[CameraBus, str]:
+def _opencv_bus(settings: CameraSettings, find_holders: FindHolders) -> tuple[CameraBus, str]:
     try:
         # Late, for it takes long, and needs native libraries, where this need not.
         from vitale_drivers.camera.opencv import VERSION, OpenCvBus  # noqa: PLC0415
     except (ImportError, OSError) as error:
         raise missing(error, "driver camera", extra="camera", library="cv2") from error
-    return OpenCvBus(settings), VERSION
+    return OpenCvBus(settings, find_holders), VERSION
 
 
 def _zxing_decoder() -> tuple[Callable[[], SymbolDecoder], str]:

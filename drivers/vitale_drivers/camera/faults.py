@@ -2,11 +2,10 @@
 
 import errno
 import os
-from pathlib import Path
 
+from vitale_drivers.base import FindHolders
 from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.system import refusal
-from vitale_drivers.readers.device_holders import programs_using
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 __all__ = ["explain", "is_there", "refused"]
@@ -24,7 +23,7 @@ def refused(place: CameraPlace) -> ReaderError | None:
     return _forbidden()
 
 
-def explain(place: CameraPlace, proc: Path = Path("/proc")) -> ReaderError:
+def explain(place: CameraPlace, find_holders: FindHolders) -> ReaderError:
     """Returns the error for a camera that cannot be opened or delivers nothing; its variant is the reason."""
     if not is_there(place):
         return ReaderGone("the camera is not there any more")
@@ -33,7 +32,7 @@ def explain(place: CameraPlace, proc: Path = Path("/proc")) -> ReaderError:
         if number in {errno.EACCES, errno.EPERM}:
             return _forbidden()
         if number == errno.EBUSY:
-            holder = ", ".join(programs_using(place.where, proc))
+            holder = ", ".join(find_holders(place.where))
             data: dict[str, JsonValue] = {"holder": holder} if holder else {}
             return ReaderBusy("something else uses the camera", variant="camera", data=data)
         if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:

@@ -24,6 +24,7 @@ os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = (
 import cv2
 import numpy as np
 
+from vitale_drivers.base import FindHolders
 from vitale_drivers.camera.capture import CameraPlace, Capture, Pixels
 from vitale_drivers.camera.devices import Devices
 from vitale_drivers.camera.faults import explain, is_there, refused
@@ -120,9 +121,10 @@ def _bytes(pixels: object) -> Pixels:
 class OpenCvBus:
     """The cameras of this machine, video files and streams."""
 
-    def __init__(self, settings: CameraSettings, devices: Devices | None = None) -> None:
-        """Takes the options; looks at nothing."""
+    def __init__(self, settings: CameraSettings, find_holders: FindHolders, devices: Devices | None = None) -> None:
+        """Takes the options, and what names the programs that have a camera open; looks at nothing."""
         self._settings = settings
+        self._find_holders = find_holders
         self._devices = Devices() if devices is None else devices
 
     def places(self, address: CameraAddress) -> tuple[CameraPlace, ...]:
@@ -137,27 +139,26 @@ class OpenCvBus:
         """Opens a camera through OpenCV."""
         match place.address.kind:
             case "file":
-                return _File(place, _opened(place, place.where, cv2.CAP_FFMPEG, []), loop=self._settings.loop)
+                return _File(place, self._opened(place, place.where, cv2.CAP_FFMPEG, []), loop=self._settings.loop)
             case "url":
                 began = time.monotonic()
                 await_answer(place.where, self._settings.open_limit)
                 left = max(self._settings.open_limit - (time.monotonic() - began), _LEAST_LEFT)
-                source = _opened(place, place.where, cv2.CAP_FFMPEG, _limits(self._settings, left))
+                source = self._opened(place, place.where, cv2.CAP_FFMPEG, _limits(self._settings, left))
                 return _Device(place, source, patience=self._settings.frame_limit)
             case "index":
                 backend = cv2.CAP_DSHOW if BY_DIRECT_SHOW else cv2.CAP_ANY
-                return _Device(place, _opened(place, int(place.where), backend, _wishes(self._settings)))
+                return _Device(place, self._opened(place, int(place.where), backend, _wishes(self._settings)))
             case _:
-                source = _opened(place, place.where, cv2.CAP_V4L2, _wishes(self._settings))
+                source = self._opened(place, place.where, cv2.CAP_V4L2, _wishes(self._settings))
                 return _Device(place, source, _raw(source))
 
-
-def _opened(place: CameraPlace, what: str | int, backend: int, parameters: list[int]) -> cv2.VideoCapture:
-    source = cv2.VideoCapture(what, backend, parameters)
-    if not source.isOpened():
-        source.release()
-        raise explain(place)
-    return source
+    def _opened(self, place: CameraPlace, what: str | int, backend: int, parameters: list[int]) -> cv2.VideoCapture:
+        source = cv2.VideoCapture(what, backend, parameters)
+        if not source.isOpened():
+            source.release()
+            raise explain(place, self._find_holders)
+        return source
 
 
 def _limits(settings: CameraSettings, left: float) -> list[int]:

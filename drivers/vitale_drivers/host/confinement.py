@@ -5,7 +5,7 @@
   The daemon's own are not even read. Processes outside are neither sent signals nor traced.
 
 Landlock only knows what is allowed. To leave something out, all that lies beside it is allowed, at each level above it.
-What is made later in those very folders is out of reach until the worker is started again.
+What is made later in those very folders is out of reach; where an option names it, ``Reach`` tells.
 
 Landlock says nothing of connecting to a Unix socket. The daemon itself refuses processes that it started.
 """
@@ -20,6 +20,8 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from vitale_drivers.host.reach import Reach
 
 __all__ = ["COMPLETE", "confine", "landlock_version", "undumpable", "without_core_dumps"]
 
@@ -95,38 +97,42 @@ def undumpable() -> None:
     _prctl(PR_SET_DUMPABLE, 0)
 
 
-def confine(hidden: Iterable[str]) -> bool:
-    """Confines this process and all that it starts, for ever; whether files are confined as well.
+def confine(hidden: Iterable[str], named: Iterable[str] = ()) -> Reach | None:
+    """Confines this process and all that it starts, for ever; gives what it can open, None if files are not confined.
 
     Args:
         hidden: files and folders of the daemon.
+        named: paths that the driver's options name.
     """
     without_core_dumps()
-    return _confine(hidden)
+    return _confine(hidden, named)
 
 
 if sys.platform == "linux":
 
-    def _confine(hidden: Iterable[str]) -> bool:
+    def _confine(hidden: Iterable[str], named: Iterable[str]) -> Reach | None:
         undumpable()
         _prctl(PR_SET_NO_NEW_PRIVS, 1)
         _drop_capabilities()
         version = landlock_version()
         if not version:
-            return False
+            return None
         kept_out = tuple(Path(os.path.realpath(each)) for each in hidden)
+        reach = Reach(named, kept_out)
         handled = _known(READ | WRITE, version)
         attributes = RULESET.pack(handled, 0, SCOPES)
         # The structure grew: before version 6 it has no scopes, before 4 nothing of the network.
         ruleset = _call(CREATE_RULESET, attributes, 24 if version >= COMPLETE else 16 if version >= 4 else 8, 0)
         if ruleset < 0:
-            return False
+            return None
         try:
-            _allow(ruleset, Path("/"), READ_DIR & handled)
+            _allow(ruleset, reach, Path("/"), READ_DIR & handled)
             for root, rights in (("/", READ), *((each, WRITE) for each in (*WRITABLE, tempfile.gettempdir()))):
                 for place in _beside(Path(os.path.realpath(root)), kept_out):
-                    _allow(ruleset, place, rights & handled)
-            return _call(RESTRICT_SELF, ruleset, 0) == 0
+                    _allow(ruleset, reach, place, rights & handled)
+            for device in reach.devices:
+                _allow(ruleset, reach, device, WRITE & handled)
+            return reach if _call(RESTRICT_SELF, ruleset, 0) == 0 else None
         finally:
             os.close(ruleset)
 
@@ -142,13 +148,15 @@ if sys.platform == "linux":
                 if not entry.is_symlink():
                     yield from _beside(root / entry.name, kept_out)
 
-    def _allow(ruleset: int, place: Path, rights: int) -> None:
+    def _allow(ruleset: int, reach: Reach, place: Path, rights: int) -> None:
         with contextlib.suppress(OSError):  # gone, or not for this user
             descriptor = os.open(place, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                status = os.fstat(descriptor)
+                if not stat.S_ISDIR(status.st_mode):
                     rights &= OF_FILES
-                _call(ADD_RULE, ruleset, PATH_BENEATH, BENEATH.pack(rights, descriptor), 0)
+                if _call(ADD_RULE, ruleset, PATH_BENEATH, BENEATH.pack(rights, descriptor), 0) == 0:
+                    reach.allow(status, read=bool(rights & READ_FILE), write=bool(rights & WRITE_FILE))
             finally:
                 os.close(descriptor)
 
@@ -183,8 +191,8 @@ if sys.platform == "linux":
 
 else:
 
-    def _confine(hidden: Iterable[str]) -> bool:  # noqa: ARG001
-        return False
+    def _confine(hidden: Iterable[str], named: Iterable[str]) -> Reach | None:  # noqa: ARG001
+        return None
 
     def _prctl(option: int, value: int) -> None:
         """Nothing: only Linux has it."""

@@ -35,9 +35,11 @@ from vitale_drivers.base import (
     Disarm,
     Driver,
     Health,
+    HeldBy,
     LeaseCommand,
     Leased,
     Log,
+    OutOfReach,
     Ping,
     Pong,
     Preview,
@@ -49,6 +51,8 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.host.confinement import confine
 from vitale_drivers.host.pipe import Decoder, StreamError, encode
+from vitale_drivers.host.questions import Questions
+from vitale_drivers.host.reach import Reach, named_paths
 from vitale_drivers.host.redaction import RedactingFormatter, redact_exception
 from vitale_drivers.host.streams import take_streams
 from vitale_drivers.registry import is_simulator, load
@@ -60,6 +64,9 @@ __all__ = ["CLOSE_LIMIT", "DriverHost", "Pipe", "ReportHandler", "check", "main"
 
 CLOSE_LIMIT = 3.0
 """Seconds that a driver may take to close before the process ends without it."""
+
+LOOK = 0.5
+"""Seconds between two looks for what options name: it may be plugged in at any time."""
 
 READ_SIZE = 1 << 16
 
@@ -114,6 +121,10 @@ class ReportHandler(logging.Handler):
         self._pipe.send(Log(level=record.levelno, logger=record.name, text=self.format(record)))
 
 
+#: Confines the process; takes what is hidden and what options name.
+Confine = Callable[[Iterable[str], Iterable[str]], Reach | None]
+
+
 class DriverHost:
     """Carries out the supervisor's commands on one driver.
 
@@ -124,11 +135,13 @@ class DriverHost:
             worker's own.
     """
 
-    def __init__(self, name: str, pipe: Pipe, confine: Callable[[Iterable[str]], bool] | None = None) -> None:
+    def __init__(self, name: str, pipe: Pipe, confine: Confine | None = None) -> None:
         self._name = name
         self._pipe = pipe
         self._confine = confine
         self._driver: Driver | None = None
+        self._questions = Questions(pipe.send)
+        self._ended = threading.Event()
 
     def run(self) -> None:
         """Serves until ``Stop`` or the end of the stream, then closes the driver.
@@ -144,6 +157,7 @@ class DriverHost:
         except EOFError:
             pass
         finally:
+            self._ended.set()
             if self._driver is not None:
                 _end_after(CLOSE_LIMIT)
                 self._driver.close()
@@ -158,8 +172,7 @@ class DriverHost:
     def _carry_out(self, command: Command) -> None:
         match command, self._driver:
             case Start(), None:
-                if self._confine is not None and not self._confine(command.hidden):
-                    logging.getLogger(__name__).info("files are not confined: this system has no Landlock")
+                self._give_up(command)
                 self._start(command.options)
             case Ping(), None:
                 self._pipe.send(Pong(id=command.id))
@@ -177,6 +190,8 @@ class DriverHost:
                 driver.unlease(command)
             case Preview(), Driver() as driver:
                 driver.preview(command)
+            case HeldBy(), Driver():
+                self._questions.take(command)
             case _:
                 raise StreamError("a driver is started once, and first")
 
@@ -186,8 +201,25 @@ class DriverHost:
         except MediumUnsupported as error:
             self._pipe.send(Leased(id=command.id, problem=Problem.of(error)))
 
+    def _give_up(self, command: Start) -> None:
+        if self._confine is None:
+            return
+        reach = self._confine(command.hidden, named_paths(command.options))
+        if reach is None:
+            logging.getLogger(__name__).info("files are not confined: this system has no Landlock")
+        elif reach.may_lose_one():
+            threading.Thread(target=self._watch, args=(reach,), name="reach", daemon=True).start()
+
+    def _watch(self, reach: Reach) -> None:
+        """Reports once when something that options name came to be and cannot be opened."""
+        while not reach.has_lost_one():
+            if self._ended.wait(LOOK):
+                return
+        self._pipe.send(OutOfReach())
+
     def _start(self, options: Mapping[str, object]) -> None:
         driver = load(self._name)(options)
+        driver.find_holders = self._questions.find_holders
         driver.check()
         driver.open(self._pipe.send)
         self._driver = driver

@@ -11,6 +11,7 @@ import usb1
 from nfc.clf import device as nfcpy
 from nfc.clf import pn532, pn533, transport
 
+from vitale_drivers.base import FindHolders
 from vitale_drivers.nfc.faults import CHIP_FAULTS
 from vitale_drivers.nfc.generic import GenericTransport
 from vitale_drivers.nfc.pn53x import Pn53xTransport
@@ -41,9 +42,14 @@ _OPEN_ERRORS: dict[int, type[ReaderError]] = {errno.EBUSY: ReaderBusy, errno.ENO
 
 
 class NfcpyBus:
-    """Readers on USB, on serial lines, and nfcpy's stand-in for one."""
+    """Readers on USB, on serial lines, and nfcpy's stand-in for one.
 
-    def __init__(self) -> None:
+    Args:
+        find_holders: names the programs that have a reader open.
+    """
+
+    def __init__(self, find_holders: FindHolders) -> None:
+        self._find_holders = find_holders
         self._serial: dict[str, NfcPlace] = {}
         self._usb: dict[NfcAddress, tuple[NfcPlace, ...]] = {}
         self._usb_fault = ""
@@ -79,7 +85,7 @@ class NfcpyBus:
         try:
             device = _open(place)
         except CHIP_FAULTS as error:
-            raise _explained(error, place) from error
+            raise _explained(error, place, self._find_holders) from error
         transport = _transport(device)
         transport.simulated = place.simulated or _is_behind_pseudo_terminal(device)
         return transport
@@ -186,18 +192,27 @@ def _serial_id(path: str) -> str:
 # ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _explained(error: Exception, place: NfcPlace) -> ReaderError:
+def _explained(error: Exception, place: NfcPlace, find_holders: FindHolders) -> ReaderError:
     """The error of the project for one of the binding's; the variant names what has the reader, or why not."""
     number = error.errno if isinstance(error, OSError) else None
-    holder = _holder(place)
+    known = _holder(place)
     if number == errno.EACCES:
         return ReaderUnavailable("this user may not use the reader", variant="nfc-permission")
-    if number == errno.EBUSY or (holder and number in {errno.EIO, errno.ENODEV, errno.ETIMEDOUT}):
+    if number == errno.EBUSY or (known and number in {errno.EIO, errno.ENODEV, errno.ETIMEDOUT}):
+        holder = known or ", ".join(find_holders(_node(place)))
         data: dict[str, JsonValue] = {"holder": holder} if holder else {}
-        return ReaderBusy("something else has the reader", variant=holder, data=data)
+        return ReaderBusy("something else has the reader", variant=known, data=data)
     if number is not None and number in _OPEN_ERRORS:
         return _OPEN_ERRORS[number]("the reader is not there any more")
     return ReaderUnavailable("the reader does not answer", variant="nfc")
+
+
+def _node(place: NfcPlace) -> str:
+    """The file of the device."""
+    if place.address.kind != "usb":
+        return place.address.path
+    _, _, bus, number = place.usb
+    return f"/dev/bus/usb/{bus:03}/{number:03}"
 
 
 def _holder(place: NfcPlace) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import ClassVar
 
-from vitale_drivers.base import Emit, Health, Options, Started, Transmit, Transmitted
+from vitale_drivers.base import Emit, FindHolders, Health, Options, Started, Transmit, Transmitted
 from vitale_drivers.nfc.field import MEDIUM
 from vitale_drivers.nfc.reader import NfcReader
 from vitale_drivers.nfc.settings import NfcAddress, parse_options
@@ -51,7 +51,7 @@ class NfcDriver(PollingDriver[NfcReader]):
             ToolMissing: nfcpy or libusb is not installed.
         """
         if self._bus is None:
-            self._bus = _nfcpy_bus()
+            self._bus = _nfcpy_bus(self.find_holders)
         media = self.media if self._profiles else ()
         self.begin(emit, Started(driver=self.name, media=media, version=f"nfcpy {version('nfcpy')}"))
 
@@ -82,9 +82,9 @@ class NfcDriver(PollingDriver[NfcReader]):
         return [address for address in self._addresses if address.kind == "usb" or address not in self._seen]
 
 
-def _nfcpy_bus() -> NfcBus:
+def _nfcpy_bus(find_holders: FindHolders) -> NfcBus:
     try:
         from vitale_drivers.nfc.devices import NfcpyBus  # noqa: PLC0415 - needs native libraries, where this need not
     except (ImportError, OSError) as error:
         raise missing(error, "driver nfc", extra="nfc", library="libusb-1.0") from error
-    return NfcpyBus()
+    return NfcpyBus(find_holders)

@@ -170,7 +170,16 @@ class PcscDriver(Driver):
             simulated=is_simulated(name.full),
         )
         logger.info("reader found: %s", name.full)
-        slot = PcscSlot(state.name, reader, self._settings, self._pcsc, self._emit, self._monitor.look, self._profiles)
+        slot = PcscSlot(
+            state.name,
+            reader,
+            self._settings,
+            self._pcsc,
+            self._emit,
+            self._monitor.look,
+            self.find_holders,
+            self._profiles,
+        )
         with self._lock:  # to the end: an order to arm that comes now must not be overtaken by the one before it
             self._slots[state.name] = slot
             slot.start(state, self._armed)

@@ -22,6 +22,7 @@ from vitale_drivers.base import (
     Arm,
     Emit,
     Failed,
+    FindHolders,
     LeaseCommand,
     Progress,
     ReaderAdded,
@@ -37,7 +38,6 @@ from vitale_drivers.cards.tasks import LOCKED, PHONE, TORN, Task, is_locked, pho
 from vitale_drivers.pcsc.access import CardAccess
 from vitale_drivers.pcsc.api import Pcsc
 from vitale_drivers.pcsc.contactless import may_be_phone
-from vitale_drivers.pcsc.holders import programs_using_pcsc
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.configuration.settings import refusal
@@ -110,14 +110,19 @@ class PcscSlot:
         pcsc: Pcsc,
         emit: Emit,
         look: Callable[[], None],
+        find_holders: FindHolders,
         profiles: tuple[Profile, ...] = (),
     ) -> None:
-        """Stores; ``name`` is that of PC/SC, ``reader`` what clients know it as; ``look`` has PC/SC asked at once."""
+        """Stores; ``name`` is that of PC/SC, ``reader`` what clients know it as; ``look`` has PC/SC asked at once.
+
+        PC/SC does not name who holds a card; the programs that use PC/SC, by ``find_holders``, are the best guess.
+        """
         self.name = name
         self._reader = reader
         self._settings = settings
         self._emit = emit
         self._look = look
+        self._find_holders = find_holders
         self._profiles = profiles
         self._medium: str | None = None
         self._locked = False
@@ -486,7 +491,7 @@ class PcscSlot:
             self._set_timer(task, self._settings.busy_timeout - self._settings.busy_notice, self._give_up)
 
     def _give_up(self, task: Task) -> None:
-        holder = ", ".join(programs_using_pcsc())
+        holder = ", ".join(self._find_holders("pcsc"))
         with self._changed:
             if not task.granted:
                 busy = ReaderBusy("another program holds the card", data={"holder": holder} if holder else None)

@@ -9,7 +9,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import ClassVar
 
-from vitale_drivers.base import Emit, Options, Started
+from vitale_drivers.base import Emit, FindHolders, Options, Started
 from vitale_drivers.readers.discovery import PollingDriver
 from vitale_drivers.scanner.reader import ScannerReader
 from vitale_drivers.scanner.scans import MEDIA
@@ -43,7 +43,7 @@ class ScannerDriver(PollingDriver[ScannerReader]):
             ToolMissing: pyserial is not installed.
         """
         if self._bus is None:
-            self._bus = _serial_bus(self._settings)
+            self._bus = _serial_bus(self._settings, self.find_holders)
         self.begin(emit, Started(driver=self.name, media=self.media, version=f"pyserial {version('pyserial')}"))
 
     def has_to_look(self) -> bool:
@@ -61,9 +61,9 @@ class ScannerDriver(PollingDriver[ScannerReader]):
                 self.add(place.id, make)
 
 
-def _serial_bus(settings: ScannerSettings) -> ScannerBus:
+def _serial_bus(settings: ScannerSettings, find_holders: FindHolders) -> ScannerBus:
     try:
         from vitale_drivers.scanner.ports import SerialBus  # noqa: PLC0415 - only where it is needed
     except ImportError as error:
         raise missing(error, "driver scanner", extra="scanner", library="serial") from error
-    return SerialBus(settings)
+    return SerialBus(settings, find_holders)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import serial
 
-from vitale_drivers.readers.device_holders import programs_using
+from vitale_drivers.base import FindHolders
 from vitale_drivers.readers.serial_ports import PortList, UsbPort
 from vitale_drivers.readers.terminals import (
     TERMINAL_FAULTS,
@@ -45,10 +45,12 @@ class SerialBus:
 
     Args:
         settings: for what is set at opening.
+        find_holders: names the programs that have a port open.
     """
 
-    def __init__(self, settings: ScannerSettings) -> None:
+    def __init__(self, settings: ScannerSettings, find_holders: FindHolders) -> None:
         self._settings = settings
+        self._find_holders = find_holders
         self._ports = PortList()
         self._warned: set[str] = set()
 
@@ -90,13 +92,26 @@ class SerialBus:
     def open(self, place: ScannerPlace) -> SerialTransport:
         """Opens the port of an imager."""
         simulated = place.simulated
-        if not simulated and (holders := programs_using(place.where)):
+        if not simulated and (holders := self._find_holders(place.where)):
             # Without a lock both would get half of each scan.
             raise _busy(holders)
         try:
             return PortTransport(place.where, self._settings)
         except PortFaults as error:
-            raise _explained(error, place) from error
+            raise self._explained(error, place) from error
+
+    def _explained(self, error: Exception, place: ScannerPlace) -> ReaderError:
+        """The error of the project for one of the binding's; its variant tells more."""
+        number = error.errno if isinstance(error, OSError) else None
+        # On Windows pyserial puts the system's error into its text; "access denied" is a port that is open elsewhere.
+        said = str(error) if number is None else ""
+        if number in _REFUSED:
+            return ReaderUnavailable("this user may not use the port", variant="scanner-permission")
+        if number in _BUSY or "PermissionError" in said:
+            return _busy(self._find_holders(place.where))
+        if number in _GONE or "FileNotFoundError" in said:
+            return ReaderGone("the imager is not there any more")
+        return ReaderUnavailable("the port cannot be used", variant="scanner")
 
 
 class PortTransport:
@@ -161,20 +176,6 @@ def _usb_place(port: UsbPort, address: ScannerAddress) -> ScannerPlace:
 
 
 # ── why not ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _explained(error: Exception, place: ScannerPlace) -> ReaderError:
-    """The error of the project for one of the binding's; its variant tells more."""
-    number = error.errno if isinstance(error, OSError) else None
-    # On Windows pyserial puts the system's error into its text, and "access denied" is a port that is open elsewhere.
-    said = str(error) if number is None else ""
-    if number in _REFUSED:
-        return ReaderUnavailable("this user may not use the port", variant="scanner-permission")
-    if number in _BUSY or "PermissionError" in said:
-        return _busy(programs_using(place.where))
-    if number in _GONE or "FileNotFoundError" in said:
-        return ReaderGone("the imager is not there any more")
-    return ReaderUnavailable("the port cannot be used", variant="scanner")
 
 
 def _busy(holders: tuple[str, ...]) -> ReaderBusy:

@@ -42,6 +42,19 @@ with open(sys.argv[4] + ".part", "w") as file:
     file.write(connect(sys.argv[1]))
 os.rename(sys.argv[4] + ".part", sys.argv[4])
 """
+#: A descendant that does so, and stays.
+DAEMON = """
+import os, sys
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+with open(sys.argv[1] + ".part", "w") as file:
+    file.write(str(os.getpid()))
+os.rename(sys.argv[1] + ".part", sys.argv[1])
+os.execvp("sleep", ["sleep", "600"])
+"""
 CONNECT = f"""
 import json, socket
 def connect(path):
@@ -84,7 +97,7 @@ class Hostile(Victim):
 
     def _try_all(self) -> None:
         results = Path(str(self.options["results"]))
-        ended = {name: outcome(attempt) for name, attempt in attempts(self.options, os.getppid()).items()}
+        ended = {name: outcome(attempt) for name, attempt in attempts(self, os.getppid()).items()}
         (results / "part").write_text(json.dumps(ended))
         (results / "part").rename(results / "ended.json")
 
@@ -96,12 +109,13 @@ def outcome(attempt: Callable[[], object]) -> str:
         return f"refused: {os.strerror(error.errno or 0)}"
 
 
-def drop_capabilities(_hidden: object) -> bool:
+def drop_capabilities(_hidden: object, _named: object) -> None:
     confinement._drop_capabilities()  # pyright: ignore[reportPrivateUsage]  # what a worker does anyway
-    return False
+    confinement._prctl(confinement.PR_SET_NO_NEW_PRIVS, 1)  # pyright: ignore[reportPrivateUsage]  # likewise
 
 
-def attempts(options: Options, core: int) -> dict[str, Callable[[], object]]:
+def attempts(driver: Driver, core: int) -> dict[str, Callable[[], object]]:
+    options: Options = driver.options
     home, results = Path(str(options["home"])), Path(str(options["results"]))
     victim = wait_for(results / "victim")
 
@@ -116,8 +130,16 @@ def attempts(options: Options, core: int) -> dict[str, Callable[[], object]]:
         subprocess.run((sys.executable, "-c", ORPHAN, *arguments), check=True)
         return wait_for(answer)
 
+    def stay() -> str:
+        subprocess.run((sys.executable, "-c", DAEMON, str(results / "left")), check=True)
+        wait_for(results / "left")
+        return "left behind"
+
     return {
         "connect to the socket": connect,
+        "leave a process behind in another session": stay,
+        "ask which programs have the store open": lambda: holders(driver, home / "state" / "store.db"),
+        "flood the daemon with questions": lambda: flood(driver),
         "connect as an orphan of another session": orphan,
         "read the keys": lambda: read(home / "state" / "station.json"),
         "read the store": lambda: read(home / "state" / "store.db"),
@@ -140,6 +162,20 @@ def attempts(options: Options, core: int) -> dict[str, Callable[[], object]]:
         "open a network socket": open_network,
         "write a temporary file": lambda: write(results / "temporary"),
     }
+
+
+def holders(driver: Driver, file: Path) -> str:
+    return ", ".join(driver.find_holders(str(file))) or "nobody is named"
+
+
+def flood(driver: Driver) -> str:
+    """Asks from many threads at once, and once more when they have their answers."""
+    threads = [threading.Thread(target=driver.find_holders, args=(os.devnull,)) for _ in range(200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return "all answered"
 
 
 def read(file: Path) -> str:

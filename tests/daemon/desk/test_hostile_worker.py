@@ -26,6 +26,9 @@ DENIED = "refused: Permission denied"
 CONFINED = {
     "connect to the socket": ("kinship", "not_authenticated"),
     "connect as an orphan of another session": ("kinship", "not_authenticated"),
+    "leave a process behind in another session": ("kinship", "ended with the daemon"),
+    "ask which programs have the store open": ("the supervisor", "nobody is named"),
+    "flood the daemon with questions": ("the supervisor", "all answered"),
     "read the keys": ("Landlock", DENIED),
     "read the store": ("Landlock", DENIED),
     "read the configuration": ("Landlock", DENIED),
@@ -83,11 +86,14 @@ def ended(folder: Path, *, confined: bool = True) -> dict[str, str]:
         status = Path(f"/proc/{daemon.pid}/limits").read_text()
         assert any(line.split()[4:6] == ["0", "0"] for line in status.splitlines() if "core file" in line)
         found_ended: dict[str, str] = json.loads(results.read_text())
-        return found_ended
     finally:
         os.kill(daemon.pid, signal.SIGTERM)
         _, log = daemon.communicate(timeout=30)
         print(log.decode())
+    left = results.with_name("left").read_text()
+    if not Path("/proc", left).exists():
+        found_ended["leave a process behind in another session"] = "ended with the daemon"
+    return found_ended
 
 
 def layer(name: str, how: str) -> str:

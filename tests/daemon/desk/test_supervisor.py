@@ -5,6 +5,9 @@
 
 import asyncio
 import logging
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.problems import detail_of, named
-from vitale_drivers.base import Arm, Log, ReaderAdded, Report, Started
+from vitale_drivers.base import Arm, Failed, Log, ReaderAdded, Report, Started
 from vitale_protocol.errors import ReaderGone
 from vitale_reader.daemon.desk.supervisor import WORKER, Beat, Worker
 
@@ -201,6 +204,41 @@ def test_a_program_that_is_not_there_is_told_and_tried_again(tmp_path: Path) -> 
         await witness.expect(Started)
 
     with_worker("good", tmp_path, work)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell")
+def test_a_worker_is_told_who_holds_a_device(tmp_path: Path) -> None:
+    assert sys.platform != "win32"
+    leader, follower = os.openpty()
+    device = os.ttyname(follower)
+    with subprocess.Popen(["sleep", "600"], stdin=follower) as holder:
+
+        async def work(witness: Witness) -> None:
+            told = await witness.expect(Failed)
+            assert isinstance(told, Failed)
+            assert told.problem.detail == "sleep"
+
+        try:
+            # This process, which has it open as well, is the daemon, and not named.
+            with_worker(f"asks {device}", tmp_path, work)
+        finally:
+            os.kill(holder.pid, signal.SIGKILL)
+            os.close(leader)
+            os.close(follower)
+
+
+def test_a_worker_that_asks_for_a_new_process_gets_one_and_it_is_no_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect("ended: reader_unavailable")
+        await witness.expect(Started)
+        assert (witness.worker.restarts, witness.worker.health.state, witness.worker.problem) == (0, "ready", None)
+
+    caplog.set_level(logging.INFO)
+    with_worker("out of reach", tmp_path, work)
+    assert (tmp_path / "generations").read_bytes() == b"xx"
+    assert [one.levelname for one in caplog.records if "driver fake" in one.getMessage()] == ["INFO"]
 
 
 def test_a_worker_deaf_to_stop_is_killed(tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from pathlib import Path
 from vitale_drivers.base import (
     Arm,
     Command,
+    Failed,
     Health,
+    HeldBy,
+    OutOfReach,
     Ping,
     Pong,
     ReaderAdded,
@@ -20,6 +23,7 @@ from vitale_drivers.base import (
     Stop,
     Transmit,
     Transmitted,
+    WhoHolds,
 )
 from vitale_drivers.host.pipe import Decoder, encode
 from vitale_protocol.events import Reader
@@ -33,13 +37,27 @@ def send(report: Report) -> None:
     os.write(1, encode(report))
 
 
-def start(behaviour: str) -> None:
+def tell(held: HeldBy) -> None:
+    send(Failed(reader=READER.id, problem=Problem("reader_busy", detail=", ".join(held.programs))))
+
+
+def start(behaviour: str, generation: int) -> None:
+    if behaviour == "never starts" and generation == 0:
+        return
+    if behaviour == "garbage" and generation == 0:
+        os.write(1, b"\xff" * 64)
+        return
     if behaviour == "misconfigured":
         send(Health(state="degraded", problem=Problem("configuration_invalid", detail="drivers.options.fake.a")))
         sys.exit(78)
     media = ("vitale-card", "library-card") if behaviour == "unknown medium" else ("vitale-card",)
     send(Started(driver="fake", media=media, version="1"))
     send(ReaderAdded(reader=READER))
+    if behaviour == "out of reach" and generation == 0:
+        send(OutOfReach())
+        send(OutOfReach())
+    if behaviour.startswith("asks "):
+        send(WhoHolds(id=1, device=behaviour.removeprefix("asks ")))
 
 
 def main(behaviour: str, counter: Path) -> None:
@@ -53,10 +71,10 @@ def main(behaviour: str, counter: Path) -> None:
                 case Stop():
                     if behaviour != "deaf to stop":
                         return
-                case Ping(id=number):
-                    if mute:
-                        continue
+                case Ping(id=number) if not mute:
                     send(Pong(id=number, stuck="SCardTransmit" if behaviour == "stuck" and generation == 0 else ""))
+                case HeldBy():
+                    tell(command)
                 case Transmit(id=number):
                     if behaviour == "dies in transmit":
                         os.kill(os.getpid(), signal.SIGSEGV)
@@ -65,13 +83,10 @@ def main(behaviour: str, counter: Path) -> None:
                 case Arm():
                     os.write(2, b"Corrupt JPEG data\n" * 20_000 + b"last words\n")
                     kill(os.getpid())
+                case Ping():
+                    pass
                 case _:
-                    if behaviour == "never starts" and generation == 0:
-                        continue
-                    if behaviour == "garbage" and generation == 0:
-                        os.write(1, b"\xff" * 64)
-                        continue
-                    start(behaviour)
+                    start(behaviour, generation)
 
 
 if __name__ == "__main__":

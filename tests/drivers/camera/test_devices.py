@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.holders import held_by, nobody
 from vitale_drivers.camera import faults as camera_faults
 from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.devices import Devices
@@ -237,35 +238,28 @@ def test_why_a_camera_does_not_open_is_told_by_the_system(
     node: CameraPlace, monkeypatch: pytest.MonkeyPatch, number: int, error: type[ReaderError], variant: str
 ) -> None:
     monkeypatch.setattr(camera_faults, "refusal", answering(number))
-    found = explain(node)
+    found = explain(node, nobody)
     assert (type(found), found.variant) == (error, variant)
 
 
-def test_the_program_that_has_a_camera_is_named(
-    node: CameraPlace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_program_that_has_a_camera_is_named(node: CameraPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera_faults, "refusal", answering(errno.EBUSY))
-    for number, target in (("41", "/dev/null"), ("42", node.where)):
-        opened = tmp_path / "proc" / number / "fd"
-        opened.mkdir(parents=True)
-        (opened / "7").symlink_to(target)
-        (opened.parent / "comm").write_text(f"visio{number}\n")
-    assert explain(node, tmp_path / "proc").data["holder"] == "visio42"
-    assert "holder" not in explain(node, tmp_path / "none").data
+    assert explain(node, held_by(node.where, "visio", "zoom")).data["holder"] == "visio, zoom"
+    assert "holder" not in explain(node, nobody).data
 
 
 def test_what_is_not_there_is_gone(tmp_path: Path) -> None:
     place = CameraPlace("camera:1", "first", AUTO, where=str(tmp_path / "none"))
-    assert isinstance(explain(place), ReaderGone)
+    assert isinstance(explain(place, nobody), ReaderGone)
     assert refused(place) is None
 
 
 def test_what_answers_to_nothing_is_out_of_order(node: CameraPlace) -> None:
     # A file is no camera: it may be opened, and takes no question.
-    assert isinstance(explain(node), ReaderUnavailable)
+    assert isinstance(explain(node, nobody), ReaderUnavailable)
     stream = CameraPlace("camera:2", "stream", CameraAddress("url", "http://127.0.0.1:1/"), where="http://127.0.0.1:1/")
     assert is_there(stream)
-    assert isinstance(explain(stream), ReaderUnavailable)
+    assert isinstance(explain(stream, nobody), ReaderUnavailable)
 
 
 def test_a_camera_that_this_user_may_not_open_is_known_without_opening_it(

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.holders import nobody
 from vitale_drivers.base import Arm, Presented
 from vitale_drivers.camera.capture import CameraPlace, Capture, Feed
 from vitale_drivers.camera.driver import CameraDriver
@@ -153,7 +154,7 @@ def test_a_damaged_picture_does_not_end_a_stream(bad: bytes) -> None:
     server = MjpegServer(alternating(bad))
     server.open()
     try:
-        capture = OpenCvBus(CameraSettings()).open(place_at(server.url))
+        capture = OpenCvBus(CameraSettings(), nobody).open(place_at(server.url))
         for _ in range(30):
             assert capture.read() is not None
         capture.close()

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.holders import nobody
 from vitale_drivers.camera.capture import CameraPlace, Feed, Pixels
 from vitale_drivers.camera.opencv import CvPicture, Form, OpenCvBus
 from vitale_drivers.camera.settings import CameraAddress, CameraSettings
@@ -105,7 +106,7 @@ def brightness(picture: CvPicture) -> float:
 
 
 def test_a_file_is_shown_at_its_pace_and_ends(tmp_path: Path) -> None:
-    capture = OpenCvBus(CameraSettings()).open(place_of(video(tmp_path / "video.avi", 30)))
+    capture = OpenCvBus(CameraSettings(), nobody).open(place_of(video(tmp_path / "video.avi", 30)))
     began = time.monotonic()
     seen: list[float] = []
     while (picture := capture.read()) is not None:
@@ -118,7 +119,7 @@ def test_a_file_is_shown_at_its_pace_and_ends(tmp_path: Path) -> None:
 
 
 def test_what_was_missed_of_a_file_is_passed_over(tmp_path: Path) -> None:
-    capture = OpenCvBus(CameraSettings()).open(place_of(video(tmp_path / "video.avi", 30)))
+    capture = OpenCvBus(CameraSettings(), nobody).open(place_of(video(tmp_path / "video.avi", 30)))
     first = capture.read()
     threading.Event().wait(20 / FPS)
     second = capture.read()
@@ -129,7 +130,7 @@ def test_what_was_missed_of_a_file_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_file_may_begin_again(tmp_path: Path) -> None:
-    capture = OpenCvBus(CameraSettings(loop=True)).open(place_of(video(tmp_path / "video.avi", 5)))
+    capture = OpenCvBus(CameraSettings(loop=True), nobody).open(place_of(video(tmp_path / "video.avi", 5)))
     seen = [brightness(one) for _ in range(12) if isinstance(one := capture.read(), CvPicture)]
     assert len(seen) == 12
     assert seen != sorted(seen)
@@ -137,7 +138,7 @@ def test_a_file_may_begin_again(tmp_path: Path) -> None:
 
 
 def test_whoever_waits_for_a_picture_of_a_file_can_be_called_away(tmp_path: Path) -> None:
-    capture = OpenCvBus(CameraSettings()).open(place_of(video(tmp_path / "video.avi", 5)))
+    capture = OpenCvBus(CameraSettings(), nobody).open(place_of(video(tmp_path / "video.avi", 5)))
     capture.cancel()
     assert [capture.read() for _ in range(2)][-1] is None
     capture.close()
@@ -145,7 +146,7 @@ def test_whoever_waits_for_a_picture_of_a_file_can_be_called_away(tmp_path: Path
 
 def test_a_feed_of_a_file_that_has_ended_is_no_fault(tmp_path: Path) -> None:
     place, changed = place_of(video(tmp_path / "video.avi", 3)), threading.Condition()
-    feed = Feed(lambda: OpenCvBus(CameraSettings()).open(place), changed, "file")
+    feed = Feed(lambda: OpenCvBus(CameraSettings(), nobody).open(place), changed, "file")
     feed.start()
     feed.join(30)
     assert (feed.alive, feed.fault, feed.flows) == (False, None, True)
@@ -157,7 +158,7 @@ def test_what_is_no_video_is_told(tmp_path: Path, text: str | None, error: type[
     if text is not None:
         path.write_text(text)
     with pytest.raises(error):
-        OpenCvBus(CameraSettings()).open(place_of(path))
+        OpenCvBus(CameraSettings(), nobody).open(place_of(path))
 
 
 # ── streams ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -202,7 +203,7 @@ def place_at(url: str) -> CameraPlace:
 def test_a_stream_comes_as_it_is_sent_and_its_end_is_told(stream: tuple[str, threading.Event]) -> None:
     url, over = stream
     # Nothing is held back to be studied: FFmpeg would wait for more than these.
-    capture = OpenCvBus(CameraSettings(open_limit=30.0)).open(place_at(f"{url}?3"))
+    capture = OpenCvBus(CameraSettings(open_limit=30.0), nobody).open(place_at(f"{url}?3"))
     picture = capture.read()
     assert isinstance(picture, CvPicture)
     assert picture.form == "bgr"
@@ -234,7 +235,7 @@ def test_a_stream_that_sends_elsewhere_is_not_followed(
         thread.start()
         try:
             with pytest.raises(ReaderUnavailable):
-                OpenCvBus(CameraSettings()).open(place_at(f"http://127.0.0.1:{server.server_port}/camera"))
+                OpenCvBus(CameraSettings(), nobody).open(place_at(f"http://127.0.0.1:{server.server_port}/camera"))
         finally:
             server.shutdown()
             thread.join()
@@ -243,13 +244,13 @@ def test_a_stream_that_sends_elsewhere_is_not_followed(
 
 def test_a_stream_that_nobody_sends_is_told(stream: tuple[str, threading.Event]) -> None:
     with pytest.raises(ReaderUnavailable):
-        OpenCvBus(CameraSettings()).open(place_at("http://127.0.0.1:1/camera"))
+        OpenCvBus(CameraSettings(), nobody).open(place_at("http://127.0.0.1:1/camera"))
 
 
 def test_a_stream_that_falls_silent_is_told_in_time(unused_server: Callable[[], str]) -> None:
     began = time.monotonic()
     with pytest.raises(ReaderUnavailable):
-        OpenCvBus(CameraSettings(open_limit=0.5)).open(place_at(unused_server()))
+        OpenCvBus(CameraSettings(open_limit=0.5), nobody).open(place_at(unused_server()))
     assert time.monotonic() - began < 25, "FFmpeg itself would wait for thirty seconds"
 
 
@@ -274,7 +275,8 @@ from vitale_drivers.camera.settings import CameraAddress, CameraSettings
 from vitale_protocol.errors import ReaderError
 for kind, where in (("file", sys.argv[1]), ("url", "http://127.0.0.1:1/"), ("node", "/dev/video987")):
     try:
-        OpenCvBus(CameraSettings()).open(CameraPlace("camera:1", "first", CameraAddress(kind, where), where=where))
+        place = CameraPlace("camera:1", "first", CameraAddress(kind, where), where=where)
+        OpenCvBus(CameraSettings(), lambda device: ()).open(place)
     except ReaderError as error:
         print(type(error).__name__)
 import cv2

@@ -1,6 +1,7 @@
 """The worker as a process: what the supervisor sees of it when all goes well, and when nothing does."""
 
 import json
+import logging
 import os
 import select
 import signal
@@ -17,7 +18,9 @@ from vitale_drivers.base import (
     Command,
     Disarm,
     Health,
+    HeldBy,
     Log,
+    OutOfReach,
     Ping,
     Pong,
     Report,
@@ -26,7 +29,9 @@ from vitale_drivers.base import (
     Stop,
     Transmit,
     Transmitted,
+    WhoHolds,
 )
+from vitale_drivers.host.confinement import landlock_version
 from vitale_drivers.host.pipe import Decoder, encode
 from vitale_firmware_sim.card.pcscd import PcscService
 
@@ -37,7 +42,7 @@ from vitale_protocol.errors import ConfigurationInvalid, ToolMissing
 
 class OddDriver(Driver):
     name = "odd"
-    media = ("noise", "log", "debug", "thread", "segfault", "raise")
+    media = ("noise", "holders", "log", "debug", "thread", "segfault", "raise")
 
     def open(self, emit):
         self.emit = emit
@@ -54,6 +59,11 @@ class OddDriver(Driver):
         print("noise of a library", flush=True)
         os.write(1, b"noise of a native library")
         sys.stdin.read()
+
+    def do_holders(self):
+        def ask():
+            logging.getLogger("odd").warning("held by %s", self.find_holders("/dev/odd"))
+        threading.Thread(target=ask).start()
 
     def do_log(self):
         logging.getLogger("odd").warning("read %s", "2690549588157")
@@ -88,13 +98,15 @@ class OddDriver(Driver):
 
 LIMIT = 40.0
 
+WORKER = ("-m", "vitale_drivers.host.worker")
+
 
 class Process:
     """A worker, and its pipe."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, program: tuple[str, ...] = WORKER) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "vitale_drivers.host.worker", *arguments],
+            [sys.executable, *program, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -137,8 +149,8 @@ def worker(tmp_path: Path) -> Iterator[StartWorker]:
     (distribution / "entry_points.txt").write_text("[vitale_reader.drivers]\nodd = odd_driver:OddDriver\n")
     processes: list[Process] = []
 
-    def start(*arguments: str) -> Process:
-        processes.append(Process(tmp_path, *arguments))
+    def start(*arguments: str, program: tuple[str, ...] = WORKER) -> Process:
+        processes.append(Process(tmp_path, *arguments, program=program))
         return processes[-1]
 
     yield start
@@ -150,7 +162,7 @@ def arm(medium: str) -> Arm:
     return Arm(media=(medium,), deadline=2e9)
 
 
-STARTED = Started(driver="odd", media=("noise", "log", "debug", "thread", "segfault", "raise"))
+STARTED = Started(driver="odd", media=("noise", "holders", "log", "debug", "thread", "segfault", "raise"))
 
 
 def test_commands_are_carried_out_in_order(worker: StartWorker) -> None:
@@ -174,6 +186,59 @@ def test_a_ping_is_answered_before_the_driver_is_there(worker: StartWorker) -> N
 
 def test_the_end_of_the_stream_ends_the_worker(worker: StartWorker) -> None:
     assert worker("odd").end(Start(options={})) == (0, [STARTED])
+
+
+def test_a_driver_asks_who_holds_a_device(worker: StartWorker) -> None:
+    process = worker("odd")
+    process.send(Start(options={}), arm("holders"))
+    started, question = process.receive(2)
+    assert (started, question) == (STARTED, WhoHolds(id=1, device="/dev/odd"))
+    process.send(HeldBy(id=1, programs=("lgo",)))
+    assert process.receive(1) == [Log(level=30, logger="odd", text="held by ('lgo',)")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such confinement")
+@pytest.mark.parametrize(
+    ("driver", "confined"),
+    [("camera", True), ("nfc", True), ("odd", True), ("pcsc", True), ("scanner", True), ("simulated-card", False)],
+)
+def test_all_workers_are_confined_but_those_of_simulators(worker: StartWorker, driver: str, confined: bool) -> None:
+    """A driver of another package as well; what a simulator reads is its own, and it makes sockets for its operator."""
+    process = worker(driver)
+    process.send(Start(options={}))
+    while not any(isinstance(report, Started) for report in process.receive(1)):
+        pass
+    status = Path(f"/proc/{process.process.pid}/status").read_text().splitlines()
+    # What Landlock needs, and what is given up without it, too.
+    assert [line.split()[1] for line in status if line.startswith("NoNewPrivs:")] == [str(int(confined))]
+
+
+UNCONFINED = """
+import sys
+from vitale_drivers.host import worker
+worker.confine = lambda hidden, named: None
+worker.main(sys.argv[1:])
+"""
+
+
+def test_a_worker_that_cannot_be_confined_says_so_and_works(worker: StartWorker) -> None:
+    said = "files are not confined: this system has no Landlock"
+    status, reports = worker("odd", program=("-c", UNCONFINED)).end(Start(options={}), Ping(id=1), Stop())
+    assert (status, reports) == (
+        0,
+        [Log(level=logging.INFO, logger="vitale_drivers.host.worker", text=said), STARTED, Pong(id=1)],
+    )
+
+
+@pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
+def test_what_an_option_names_and_came_too_late_is_told_once(worker: StartWorker, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    process, device = worker("odd"), tmp_path / "device"
+    process.send(Start(options={"devices": [str(device)]}, hidden=(str(tmp_path / "state"),)))
+    assert process.receive(1) == [STARTED]
+    device.write_text("new")
+    assert process.receive(1) == [OutOfReach()]
+    assert process.end(Stop()) == (0, [])
 
 
 SUPERVISOR = """

@@ -12,6 +12,7 @@ import pytest
 import usb1
 from nfc.clf import pn532, transport
 
+from tests.holders import held_by, nobody
 from tests.problems import named
 from vitale_drivers.nfc import devices as nfc_devices
 from vitale_drivers.nfc.devices import NfcpyBus
@@ -100,15 +101,15 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, object]) -> N
 def test_a_usb_reader_is_called_by_its_socket_and_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     devices = (FakeUsbDevice(0x054C, 0x06C1, 1, 9, [2, 4]), FakeUsbDevice(0x046D, 0xC31C, 1, 3, [1]))
     monkeypatch.setattr("vitale_drivers.nfc.devices.usb1.USBContext", FakeContext(*devices))
-    (place,) = NfcpyBus().places(USB)
+    (place,) = NfcpyBus(nobody).places(USB)
     assert (place.id, place.name, place.usb) == (
         "nfc:054c:06c1:1-2.4",
         "RCS380 (USB 1-2.4)",
         (0x054C, 0x06C1, 1, 9),
     )
     assert not place.simulated
-    assert NfcpyBus().places(parse_address("usb:054c:06c1")) != ()
-    assert NfcpyBus().places(parse_address("usb:072f")) == ()
+    assert NfcpyBus(nobody).places(parse_address("usb:054c:06c1")) != ()
+    assert NfcpyBus(nobody).places(parse_address("usb:072f")) == ()
 
 
 class DeafContext(FakeContext):
@@ -119,7 +120,7 @@ class DeafContext(FakeContext):
 def test_where_libusb_cannot_look_what_was_there_still_is(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus, reader = NfcpyBus(), FakeUsbDevice(0x054C, 0x06C1, 1, 9, [2])
+    bus, reader = NfcpyBus(nobody), FakeUsbDevice(0x054C, 0x06C1, 1, 9, [2])
     monkeypatch.setattr("vitale_drivers.nfc.devices.usb1.USBContext", DeafContext())
     assert bus.places(USB) == bus.places(USB) == ()
     assert len(caplog.records) == 1
@@ -139,7 +140,7 @@ def test_a_reader_that_is_unplugged_while_it_is_looked_at_hides_no_other(monkeyp
 
     devices = (Leaving(0x054C, 0x06C1, 1, 9, []), FakeUsbDevice(0x04E6, 0x5591, 1, 3, [1]))
     monkeypatch.setattr("vitale_drivers.nfc.devices.usb1.USBContext", FakeContext(*devices))
-    assert [place.id for place in NfcpyBus().places(USB)] == ["nfc:04e6:5591:1-1"]
+    assert [place.id for place in NfcpyBus(nobody).places(USB)] == ["nfc:04e6:5591:1-1"]
 
 
 @pytest.mark.parametrize("fault", [usb1.USBErrorNotSupported(-12), usb1.USBErrorPipe(-9)])
@@ -151,7 +152,7 @@ def test_an_error_of_libusb_that_nfcpy_lets_through_is_told_as_the_reader_s(
 
     monkeypatch.setattr("vitale_drivers.nfc.devices.transport.USB", refuse)
     with pytest.raises(ReaderUnavailable):
-        NfcpyBus().open(SCL3711)
+        NfcpyBus(nobody).open(SCL3711)
 
 
 def test_a_reader_plugged_again_into_the_same_socket_keeps_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +161,7 @@ def test_a_reader_plugged_again_into_the_same_socket_keeps_its_id(monkeypatch: p
         monkeypatch.setattr(
             "vitale_drivers.nfc.devices.usb1.USBContext", FakeContext(FakeUsbDevice(0x04E6, 0x5591, 2, number, [1]))
         )
-        ids |= {place.id for place in NfcpyBus().places(USB)}
+        ids |= {place.id for place in NfcpyBus(nobody).places(USB)}
     assert len(ids) == 1
 
 
@@ -170,13 +171,13 @@ def test_a_serial_adapter_is_called_by_its_serial_number(monkeypatch: pytest.Mon
         location, product = "1-2", "FT232R"
 
     monkeypatch.setattr("vitale_drivers.readers.serial_ports.list_ports.comports", lambda: [Port()])
-    (place,) = NfcpyBus().places(NfcAddress("serial", str(tmp_path)))
+    (place,) = NfcpyBus(nobody).places(NfcAddress("serial", str(tmp_path)))
     assert place.id == "nfc:0403:6001:A50285BI"
 
 
 @pytest.mark.posix
 def test_a_pseudo_terminal_is_simulated_and_a_path_that_is_not_there_is_nothing(tmp_path: Path) -> None:
-    bus, link = NfcpyBus(), tmp_path / "reader"
+    bus, link = NfcpyBus(nobody), tmp_path / "reader"
     assert bus.places(NfcAddress("serial", str(link))) == ()
     with Pn532Reader(link=link):
         assert [place.simulated for place in bus.places(NfcAddress("serial", str(link)))] == [True]
@@ -185,7 +186,7 @@ def test_a_pseudo_terminal_is_simulated_and_a_path_that_is_not_there_is_nothing(
 
 @pytest.mark.posix
 def test_a_path_that_leads_to_a_pseudo_terminal_now_is_simulated_now(tmp_path: Path) -> None:
-    bus, link = NfcpyBus(), tmp_path / "reader"
+    bus, link = NfcpyBus(nobody), tmp_path / "reader"
     link.symlink_to(os.devnull)
     assert [place.simulated for place in bus.places(NfcAddress("serial", str(link)))] == [False]
     with Pn532Reader() as reader:
@@ -199,13 +200,13 @@ def test_a_path_that_leads_to_a_pseudo_terminal_now_is_simulated_now(tmp_path: P
 def test_a_pseudo_terminal_by_any_name_is_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminals, "_PSEUDO_TERMINAL", re.compile(r"no name\Z"))
     with Pn532Reader() as reader:
-        assert [place.simulated for place in NfcpyBus().places(NfcAddress("serial", reader.path))] == [True]
+        assert [place.simulated for place in NfcpyBus(nobody).places(NfcAddress("serial", reader.path))] == [True]
 
 
 @pytest.mark.posix
 def test_what_was_opened_is_simulated_whatever_its_place_was_taken_for() -> None:
     with Pn532Reader() as reader:
-        link = NfcpyBus().open(NfcPlace("nfc:p", "p", NfcAddress("serial", reader.path), simulated=False))
+        link = NfcpyBus(nobody).open(NfcPlace("nfc:p", "p", NfcAddress("serial", reader.path), simulated=False))
         assert link.simulated
         link.close()
 
@@ -244,17 +245,38 @@ def test_why_a_reader_cannot_be_opened(
     monkeypatch.setattr(nfc_devices, "_MODULES", tmp_path / "modules")
     monkeypatch.setattr(nfc_devices, "_open", refuse)
     with pytest.raises(expected) as caught:
-        NfcpyBus().open(place)
+        NfcpyBus(nobody).open(place)
     assert named(caught.value) == reason
     name, _, variant = reason.partition(".")
     assert not variant or variant in variants(name)
+
+
+@pytest.mark.parametrize(
+    ("place", "device", "holder"),
+    [
+        (SERIAL, "/dev/ttyS7", "lgo"),
+        (SCL3711, "/dev/bus/usb/001/001", "lgo"),
+        (ACR122, "/dev/bus/usb/001/002", "pcscd"),  # PC/SC has it, whoever else has the file
+    ],
+)
+def test_the_program_that_has_a_reader_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: NfcPlace, device: str, holder: str
+) -> None:
+    def refuse(_: NfcPlace) -> None:
+        raise OSError(errno.EBUSY, "")
+
+    monkeypatch.setattr(nfc_devices, "_MODULES", tmp_path / "none")
+    monkeypatch.setattr(nfc_devices, "_open", refuse)
+    with pytest.raises(ReaderBusy) as caught:
+        NfcpyBus(held_by(device, "lgo")).open(place)
+    assert caught.value.data["holder"] == holder
 
 
 @pytest.mark.posix
 def test_a_chip_left_at_high_speed_by_a_program_that_died_is_told_to_slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
     with Pn532Reader() as reader:
         place = NfcPlace("nfc:p", "p", NfcAddress("serial", reader.path))
-        dead = NfcpyBus().open(place)
+        dead = NfcpyBus(nobody).open(place)
         answered, attempts = reader.commands, list[str]()
         real = pn532.init
 
@@ -269,6 +291,6 @@ def test_a_chip_left_at_high_speed_by_a_program_that_died_is_told_to_slow_down(m
             return real(tty)
 
         monkeypatch.setattr("vitale_drivers.nfc.devices.pn532.init", deaf_at_first)
-        NfcpyBus().open(place).close()
+        NfcpyBus(nobody).open(place).close()
         assert attempts == [reader.path, reader.path]
         dead.close()

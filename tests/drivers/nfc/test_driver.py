@@ -251,7 +251,7 @@ def test_the_exchanges_of_one_reading_are_not_one_long_call(open_driver: Open, m
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing() -> None:
+    def missing(_find_holders: object) -> None:
         raise ToolMissing("driver nfc needs usb1", data={"tool": "usb1"})
 
     monkeypatch.setattr(nfc, "_nfcpy_bus", missing)

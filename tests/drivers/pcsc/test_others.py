@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.holders import held_by
 from tests.problems import named
 from vitale_drivers.base import (
     Arm,
@@ -94,8 +95,13 @@ def test_a_card_that_is_held_is_read_when_it_is_let_go(
 
 @pytest.mark.parametrize("share", ["SCARD_SHARE_SHARED", "SCARD_SHARE_EXCLUSIVE"])
 def test_a_card_that_is_not_let_go_is_told_as_busy_with_its_holder(
-    open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm, share: str
+    open_driver: OpenDriver,
+    virtual_card: InsertCard,
+    arm: MakeArm,
+    share: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(PcscDriver, "find_holders", staticmethod(held_by("pcsc", "lgo", "scdaemon")))
     driver, inbox = open_driver(busy_notice=0.05, busy_timeout=0.4)
     virtual_card()
     inbox.wait(ReaderChanged, state_is("present"))
@@ -103,7 +109,7 @@ def test_a_card_that_is_not_let_go_is_told_as_busy_with_its_holder(
         driver.arm(arm())
         failed = inbox.wait(Failed)
         assert failed.problem.reason == "reader_busy"
-        assert "python" in str(failed.problem.data["holder"])
+        assert failed.problem.data["holder"] == "lgo, scdaemon"
         driver.arm(arm(FIRST))
         assert inbox.wait(Failed).problem.reason == "reader_busy", "one more request gets one more answer"
         driver.arm(arm(FIRST))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import serial
 
+from tests.holders import held_by, nobody
 from tests.problems import named
 from vitale_drivers.readers.serial_ports import UsbPort
 from vitale_drivers.readers.terminals import TERMINAL_FAULTS
@@ -100,7 +101,7 @@ def test_every_framing_can_be_chosen() -> None:
 def bus(monkeypatch: pytest.MonkeyPatch, *ports: UsbPort) -> SerialBus:
     """A bus with these ports plugged in."""
     monkeypatch.setattr("vitale_drivers.readers.serial_ports._usb_ports", lambda: ports)
-    return SerialBus(ScannerSettings())
+    return SerialBus(ScannerSettings(), nobody)
 
 
 def test_a_usb_imager_is_called_by_its_serial_number_wherever_it_is_plugged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,14 +178,14 @@ def test_a_port_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_at_a_path_that_may_not_be_asked_is_no_imager() -> None:
     path = f"/{'a' * 198}"
-    assert SerialBus(ScannerSettings()).places(parse_address(path)) == ()
+    assert SerialBus(ScannerSettings(), nobody).places(parse_address(path)) == ()
     path = f"/{'a' * 290}"
-    assert SerialBus(ScannerSettings()).places(ScannerAddress("port", path)) == ()
+    assert SerialBus(ScannerSettings(), nobody).places(ScannerAddress("port", path)) == ()
 
 
 @pytest.mark.posix
 def test_a_pseudo_terminal_is_simulated_also_when_its_path_did_not_show_it(tmp_path: Path) -> None:
-    made, link = SerialBus(ScannerSettings()), tmp_path / "imager"
+    made, link = SerialBus(ScannerSettings(), nobody), tmp_path / "imager"
     address = ScannerAddress("port", str(link))
     assert made.places(address) == ()
     with Imager(link=link) as imager:
@@ -272,21 +273,15 @@ def test_why_a_port_cannot_be_opened(
 
     monkeypatch.setattr(scanner_ports, "PortTransport", refuse)
     with pytest.raises(expected) as caught:
-        SerialBus(ScannerSettings()).open(PLACE)
+        SerialBus(ScannerSettings(), nobody).open(PLACE)
     assert named(caught.value) == reason
     name, _, variant = reason.partition(".")
     assert not variant or variant in variants(name)
 
 
-def test_a_port_that_another_program_reads_without_a_lock_is_busy_and_says_whose(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def holders(_: str) -> tuple[str, ...]:
-        return ("lgo", "minicom")
-
-    monkeypatch.setattr(scanner_ports, "programs_using", holders)
+def test_a_port_that_another_program_reads_without_a_lock_is_busy_and_says_whose() -> None:
     with pytest.raises(ReaderBusy) as caught:
-        SerialBus(ScannerSettings()).open(PLACE)
+        SerialBus(ScannerSettings(), held_by(PLACE.where, "lgo", "minicom")).open(PLACE)
     assert caught.value.data["holder"] == "lgo, minicom"
 
 
@@ -294,8 +289,8 @@ def test_a_port_that_another_program_reads_without_a_lock_is_busy_and_says_whose
 def test_a_port_that_is_locked_is_busy() -> None:
     with Imager() as imager:
         place = ScannerPlace("scanner:x", "x", ScannerAddress("port", imager.path), imager.path, simulated=True)
-        first = SerialBus(ScannerSettings()).open(place)
+        first = SerialBus(ScannerSettings(), nobody).open(place)
         with pytest.raises(ReaderBusy):
-            SerialBus(ScannerSettings()).open(place)
+            SerialBus(ScannerSettings(), nobody).open(place)
         first.close()
-        SerialBus(ScannerSettings()).open(place).close()
+        SerialBus(ScannerSettings(), nobody).open(place).close()

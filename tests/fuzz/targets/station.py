@@ -22,6 +22,7 @@ from vitale_drivers.base import (
     Failed,
     Health,
     Log,
+    OutOfReach,
     Pong,
     Presented,
     PreviewPicture,
@@ -30,6 +31,7 @@ from vitale_drivers.base import (
     Report,
     Started,
     Transmitted,
+    WhoHolds,
 )
 from vitale_drivers.host.pipe import MAX_MESSAGE, Decoder, StreamError, encode
 from vitale_protocol.documents import decode_document
@@ -122,6 +124,8 @@ def _reports() -> Iterable[bytes]:
         PreviewPicture(reader="r", at=1.0, jpeg=b"\xff\xd8"),
         Health(state="degraded", problem=problem),
         Pong(id=1),
+        WhoHolds(id=1, device="/dev/null"),
+        OutOfReach(),
         Log(level=20, logger="vitale_drivers.nfc", text="said"),
     ]
     for report in every:

@@ -24,6 +24,7 @@ from vitale_drivers.base import (
     Health,
     Log,
     Options,
+    OutOfReach,
     Ping,
     Pong,
     Report,
@@ -32,6 +33,7 @@ from vitale_drivers.base import (
     Stop,
     Transmit,
     Transmitted,
+    WhoHolds,
 )
 from vitale_drivers.host.pipe import Decoder, StreamError, encode
 from vitale_protocol.configuration.settings import refusal
@@ -39,9 +41,11 @@ from vitale_protocol.errors import ConfigurationInvalid, MediumUnsupported, Read
 from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
+from vitale_reader.daemon.desk.holders import HolderDesk
 from vitale_reader.daemon.desk.native_output import NativeOutput
 from vitale_reader.daemon.desk.worker_limits import Restraint
-from vitale_reader.daemon.process import kill
+from vitale_reader.daemon.process import adopts, kill
+from vitale_reader.daemon.process_ancestry import Orphans
 
 __all__ = ["WORKER", "Beat", "Supervisor", "Worker", "require_known_tables"]
 
@@ -57,6 +61,9 @@ MEDIA: frozenset[str] = frozenset(get_args(Medium))
 
 #: Seconds that the end of what a process printed may take to come; somebody whom it started may hold it open.
 LAST_WORDS = 1.0
+
+#: Generations of orphans that are ended at the end, and seconds between them.
+MOST_GENERATIONS, NEXT_GENERATION = 200, 0.01
 
 #: Bytes of commands that a worker has not read. A command takes a few hundred.
 MOST_UNREAD = 1 << 20
@@ -116,13 +123,17 @@ class Worker(msgspec.Struct):
     command: tuple[str, ...] = WORKER
     arguments: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    sweep: Callable[[], object] = lambda: None
 
+    spawning: bool = False
     state: Literal["starting", "ready", "degraded", "restarting", "stopped"] = "starting"
     media: tuple[str, ...] = ()
     version: str = ""
     restarts: int = 0
     problem: Problem | None = None
     _restraint: Restraint | None = None
+    _holders: HolderDesk | None = None
+    _renewing: bool = False
     _process: asyncio.subprocess.Process | None = None
     _status: int = 0
     _stopping: bool = False
@@ -169,7 +180,8 @@ class Worker(msgspec.Struct):
                 logger.error("driver %s is not started again: %s, %s", self.name, health.reason, health.detail)
                 break
             self.state = "restarting"
-            logger.warning("driver %s: %s", self.name, why)
+            if not self._renewing:
+                logger.warning("driver %s: %s", self.name, why)
             self._end_of_process()
             if loop.time() - began >= self.beat.settled:
                 quick_deaths = 0
@@ -177,7 +189,7 @@ class Worker(msgspec.Struct):
                 quick_deaths = len(self.beat.backoff)
             await asyncio.sleep(self.beat.backoff[min(quick_deaths, len(self.beat.backoff) - 1)])
             quick_deaths += 1
-            self.restarts += 1
+            self.restarts += not self._renewing
         self.state = "stopped"
         self._end_of_process()
 
@@ -234,6 +246,7 @@ class Worker(msgspec.Struct):
             return f"cannot be started: {error.strerror}"
 
     async def _live_in(self, temporary: str) -> str:
+        self.spawning = True
         try:
             process = await asyncio.create_subprocess_exec(
                 *self.command,
@@ -248,26 +261,33 @@ class Worker(msgspec.Struct):
             )
         except OSError as error:
             return f"cannot be started: {error.strerror}"
+        finally:
+            self.spawning = False
         self._process, self.state = process, "starting"
         self._answered.clear()
         self._armed = False
+        self._renewing = False
         self._restraint = Restraint(self.name)
+        self._holders = HolderDesk(self.send, {process.pid, os.getpid()})
         self.send(Start(options=dict(self.options), hidden=self.hidden))
         if self._stopping:  # told so while the process was being made
             self.send(Stop())
         heart = asyncio.create_task(self._beat(process), name=f"heartbeat {self.name}")
+        answers = asyncio.create_task(self._holders.run(), name=f"who holds devices of {self.name}")
         native_output = asyncio.create_task(self._overhear(process), name=f"printed by {self.name}")
         try:
             fault = await self._listen(process)
         finally:
-            heart.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await heart
+            for task in (heart, answers):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             if process.stdin is not None:
                 process.stdin.close()
             self._status = await self._bury(process)
             _end_descendants(process.pid)
             self._process = None
+            self.sweep()
             self._restraint.end()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORDS):
@@ -308,28 +328,42 @@ class Worker(msgspec.Struct):
             case Log():
                 if self._restraint is None or self._restraint.tells():
                     _pass_on(report)
+            case WhoHolds() if self._holders is not None:
+                self._holders.ask(report)
+            case OutOfReach():
+                self._renew()
             case Transmitted(id=number):
                 future = self._transmissions.pop(number, None)
                 if future is not None and not future.done():
                     future.set_result(report)
-            case Started() if unknown := sorted(frozenset(report.media) - MEDIA):
-                self.state, self.problem = (
-                    "degraded",
-                    msgspec.structs.replace(UNKNOWN_MEDIUM, detail=", ".join(unknown)),
-                )
-                if self._process is not None:
-                    _kill(self._process)
             case Started():
-                self.state, self.media, self.version = "ready", report.media, report.version
-                self.problem = None
-                self._answered.set()
-                self.on_report(self.name, report)
+                self._begin(report)
             case Health():
                 self.state = "ready" if report.state == "ok" else "degraded"
                 self.problem = report.problem
                 self.on_report(self.name, report)
             case _:
                 self.on_report(self.name, report)
+
+    def _begin(self, report: Started) -> None:
+        """The driver is open; one for media that nobody could ask for is ended."""
+        if unknown := sorted(frozenset(report.media) - MEDIA):
+            self.state = "degraded"
+            self.problem = msgspec.structs.replace(UNKNOWN_MEDIUM, detail=", ".join(unknown))
+            if self._process is not None:
+                _kill(self._process)
+            return
+        self.state, self.media, self.version = "ready", report.media, report.version
+        self.problem = None
+        self._answered.set()
+        self.on_report(self.name, report)
+
+    def _renew(self) -> None:
+        """Ends the process, as asked, so that the next one can open what was plugged in after it was confined."""
+        if not self._renewing:
+            logger.info("driver %s is started again, to reach a device that was plugged in", self.name)
+            self._renewing = True
+            self.send(Stop())
 
     async def _beat(self, process: asyncio.subprocess.Process) -> None:
         """Kills the process when it does not answer; its restart follows from its end."""
@@ -341,6 +375,7 @@ class Worker(msgspec.Struct):
                 logger.error("driver %s does not answer; killed", self.name)
                 _kill(process)
                 return
+            self.sweep()
             await self._pause()
             self._answered.clear()
             self._pinged += 1
@@ -395,13 +430,15 @@ class Supervisor:
         hidden: tuple[str, ...] = (),
     ) -> None:
         self.workers = {
-            name: Worker(name, options, on_report, on_end, beat=beat, hidden=hidden)
+            name: Worker(name, options, on_report, on_end, beat=beat, hidden=hidden, sweep=self._sweep)
             for name, options in drivers.items()
         }
         self._tasks: list[asyncio.Task[None]] = []
+        self._orphans = Orphans(adopts=False)
 
     def start(self) -> None:
         """Starts a process for each driver, all at once."""
+        self._orphans = Orphans(adopts=adopts())
         self._tasks = [
             asyncio.create_task(worker.run(), name=f"driver {name}") for name, worker in self.workers.items()
         ]
@@ -434,6 +471,17 @@ class Supervisor:
         for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 logger.error("a driver's supervision had ended by a fault", exc_info=outcome)
+        # What an orphan has started becomes one when it ends.
+        for _ in range(MOST_GENERATIONS):
+            if not self._sweep():
+                break
+            await asyncio.sleep(NEXT_GENERATION)
+
+    def _sweep(self) -> int:
+        """Waits for drivers' orphans and ends them; not while a process is started, which could be taken for one."""
+        if any(worker.spawning for worker in self.workers.values()):
+            return 0
+        return self._orphans.sweep(self.processes)
 
 
 def require_known_tables(enabled: Iterable[str], options: Iterable[str]) -> None:

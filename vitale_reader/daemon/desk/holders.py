@@ -1,0 +1,148 @@
+"""Programs that hold a device, looked up for the drivers: a confined worker does not see other processes.
+
+- Only devices are looked up, and PC/SC: a worker that was taken over learns nothing of files.
+- A worker has one look at a time, in a thread of its own: a process that hangs can hold up whoever reads of it. Each
+  look is followed by a rest, so that questions without end cost the daemon a tenth of a processor at most.
+"""
+
+import asyncio
+import contextlib
+import os
+import stat
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from vitale_drivers.base import HeldBy, WhoHolds
+
+__all__ = ["HolderDesk", "find_holders"]
+
+PROC = Path("/proc")
+
+#: PC/SC does not name who holds a reader; who uses it is the best guess.
+PCSC = "pcsc"
+LIBRARY = "libpcsclite"
+
+#: Questions of one worker that wait; each of its readers asks one at a time, and there are not more readers.
+MOST_WAITING = 32
+
+#: Rest after a look, as a multiple of the time that it took.
+REST = 9.0
+
+#: Names that are told.
+MOST_NAMES = 8
+
+
+def find_holders(device: str, own: Collection[int], proc: Path = PROC) -> tuple[str, ...]:
+    """The names of the programs that have a device open, sorted.
+
+    Programs of other users are seen by root only; where there is no /proc (macOS, Windows) the answer is empty.
+
+    Args:
+        device: a path, or ``pcsc``.
+        own: processes that are not named.
+        proc: where the system lists processes.
+    """
+    if device != PCSC and not _is_device(device):
+        return ()
+    real = os.path.realpath(device)
+    names: set[str] = set()
+    for process in _processes(proc, own):
+        with contextlib.suppress(OSError):  # it ended, or is another user's
+            if _uses_pcsc(process) if device == PCSC else _has_open(process, real):
+                names.add(_name(process))
+    return tuple(sorted(names - {""}))[:MOST_NAMES]
+
+
+def _is_device(path: str) -> bool:
+    try:
+        return stat.S_ISCHR(os.stat(path).st_mode)  # noqa: PTH116  a text of a worker, as it is
+    except (OSError, ValueError):
+        return False
+
+
+def _processes(proc: Path, own: Collection[int]) -> Iterator[Path]:
+    with contextlib.suppress(OSError):  # there is nothing that could be asked
+        for process in proc.iterdir():
+            if process.name.isdecimal() and int(process.name) not in own:
+                yield process
+
+
+def _uses_pcsc(process: Path) -> bool:
+    return LIBRARY in (process / "maps").read_text(errors="replace")
+
+
+def _has_open(process: Path, device: str) -> bool:
+    for descriptor in (process / "fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            if str(descriptor.readlink()) == device:
+                return True
+    return False
+
+
+def _name(process: Path) -> str:
+    """The name of a process, which it may have given itself."""
+    told = (process / "comm").read_text(errors="replace").strip()
+    return "".join(each if each.isprintable() else "?" for each in told)
+
+
+class HolderDesk:
+    """Answers the questions of one process of a driver, for as long as ``run`` is awaited.
+
+    Args:
+        answer: takes the answers.
+        own: the process itself and the daemon, which are not named.
+        find: looks them up.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[HeldBy], None],
+        own: Collection[int],
+        find: Callable[[str, Collection[int]], tuple[str, ...]] = find_holders,
+    ) -> None:
+        self._answer = answer
+        self._own = own
+        self._find = find
+        self._questions: deque[WhoHolds] = deque()
+        self._asked = asyncio.Event()
+
+    def ask(self, question: WhoHolds) -> None:
+        """Takes a question; where too many wait, nothing is known."""
+        if len(self._questions) >= MOST_WAITING:
+            self._answer(HeldBy(id=question.id, programs=()))
+        else:
+            self._questions.append(question)
+            self._asked.set()
+
+    async def run(self) -> None:
+        """Answers one question after the other."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            while self._questions:
+                question, began = self._questions.popleft(), clock()
+                self._answer(HeldBy(id=question.id, programs=await self._look(question.device)))
+                await asyncio.sleep(REST * (clock() - began))
+            self._asked.clear()
+            await self._asked.wait()
+
+    async def _look(self, device: str) -> tuple[str, ...]:
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[tuple[str, ...]] = loop.create_future()
+
+        def tell(programs: tuple[str, ...]) -> None:
+            if not found.done():
+                found.set_result(programs)
+
+        def look() -> None:
+            programs: tuple[str, ...] = ()
+            try:
+                programs = self._find(device, self._own)
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(tell, programs)
+
+        # Not one of the loop's own threads, whose end its end waits for.
+        threading.Thread(target=look, name="who holds a device", daemon=True).start()
+        return await found
