@@ -16,6 +16,8 @@ HEADS = (
     "another user of the machine",
     "a paired client",
     "a driver",
+    "which workers are confined",
+    "somebody who floods",
     "a page of the web",
 )
 
