@@ -165,6 +165,7 @@ MEANINGS: dict[str, str] = {
     "evidence": "a keyed digest of the raw evidence",
     "context": "of an apCV, with the scope `context`",
     "delegate": "who presented the application for the patient",
+    "rights_at": "when the service knew the rights to be as told, RFC 3339; with the scope `rights`",
     "Claims.payload": "the string that was read, with the scope `payload`",
     "Claims.payload_b64": "the same in base64, where it is no printable text",
     "warnings": "reasons of the catalogue that did not prevent the token",

@@ -34,8 +34,9 @@ class ContextClaim(msgspec.Struct, frozen=True, kw_only=True):
 class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The claims of a token, version 1. ``presented_at`` is seconds with a fraction; the other times are whole seconds.
 
-    ``delegate`` is who presented the application for the patient. ``payload`` is the string that was transported,
-    ``payload_b64`` the same in base64 where it is not printable text; never both.
+    ``delegate`` is who presented the application for the patient. ``rights_at`` is when the service knew the rights to
+    be as told (RFC 3339), where it says so. ``payload`` is the string that was transported, ``payload_b64`` the same in
+    base64 where it is not printable text; never both.
     """
 
     __repr__ = concealed
@@ -58,6 +59,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     purpose: tuple[str, ...] | None = None
     context: ContextClaim | None = None
     delegate: str | None = None
+    rights_at: str | None = None
     payload: str | None = None
     payload_b64: str | None = None
     warnings: tuple[str, ...] = ()

@@ -45,7 +45,9 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     # The system's service behind the readers; nothing where it is not the reason.
     ("vitale_reader/daemon/arbitration/hub.py", "service"): frozenset({*SERVICES, ""}),
     ("vitale_reader/daemon/arbitration/leases.py", "why"): frozenset(get_args(LeaseWhy)),
-    ("vitale_reader/resolvers/apcv_soap.py", "meaning"): frozenset({"assertion", "revoked"}),
+    ("vitale_reader/resolvers/apcv_soap.py", "meaning"): frozenset(
+        {"assertion", "revoked", "suspended", "delegation", "unknown"}
+    ),
     ("vitale_reader/daemon/database/database_errors.py", "variant"): frozenset(
         {*VARIANTS.values(), *FILES.values(), "database-refuses", ""}
     ),

@@ -1,11 +1,16 @@
 """apcv-soap with the simulated service in all its manners, and with servers that are worse: bounded, and said."""
 
 import asyncio
+import base64
+import datetime as dt
 import gzip
+import ssl
 import threading
+import time
 import tracemalloc
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -22,7 +27,10 @@ from vitale_protocol.errors import (
     ResolverUnavailable,
     VitaleError,
 )
+from vitale_reader.daemon.keystore.certificate_authority import issue, make_authority
 from vitale_reader.resolvers.exchange import MOST_BYTES
+from vitale_reader.resolvers.guarded import GuardedResolver
+from vitale_reader.resolvers.plugins import Element, Rights, RightsReader
 
 PATIENCE = 40.0
 Show = Callable[..., bytes]
@@ -83,7 +91,7 @@ def test_a_dependant_and_a_delegate(soap: Any, show: Show) -> None:
         ("en-regle", 120.0, MediumExpired, "", {"code": "STRING_EXPIRED"}),
         ("expire", 0.0, MediumExpired, "", {"code": "STRING_EXPIRED"}),
         ("revoque", 0.0, ResolverRefused, "revoked", {"code": "APPLICATION_REVOKED"}),
-        ("suspendu", 0.0, ResolverRefused, "", {"code": "RIGHTS_SUSPENDED"}),
+        ("suspendu", 0.0, ResolverRefused, "suspended", {"code": "RIGHTS_SUSPENDED"}),
     ],
 )
 def test_refusals_have_their_own_errors(
@@ -108,7 +116,7 @@ def test_a_string_twice_an_unknown_one_and_one_that_is_not_text(soap: Any, show:
                 await resolver.resolve(string, nonce="n")
             with pytest.raises(ResolverRefused) as raised:
                 await resolver.resolve(b"nobody's string", nonce="n")
-            assert raised.value.data == {"code": "STRING_UNKNOWN"}
+            assert (raised.value.variant, raised.value.data) == ("unknown", {"code": "STRING_UNKNOWN"})
             for string in (b"\xff\xfe", b"nul \x00 inside"):
                 with pytest.raises(PayloadInvalid) as refused:
                     await resolver.resolve(string, nonce="n")
@@ -202,11 +210,198 @@ def test_nobody_there_means_nothing_was_sent(soap: Any, show: Show) -> None:
     run(work())
 
 
+# ── plug-ins that fail ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class FaultyAssertions:
+    """Assertions of a CPS whose PIN nobody enters, or whose software has a fault."""
+
+    simulated = True
+
+    def __init__(self, fault: Exception | None) -> None:
+        self.fault = fault
+
+    async def assertion(self) -> bytes:
+        if self.fault is not None:
+            raise self.fault
+        await asyncio.Event().wait()
+        return b""
+
+
+class FaultyRights(RightsReader):
+    """A reader of rights with a fault."""
+
+    simulated = True
+
+    def read(self, body: Element) -> Rights:
+        raise LookupError("MERLE-ESSAI")
+
+
+@asynccontextmanager
+async def guarded(resolver: Any, limit: float = PATIENCE) -> AsyncGenerator[GuardedResolver]:
+    yield GuardedResolver(resolver, limit=limit, random=lambda: 0.0, clock=time.monotonic)
+
+
+@pytest.mark.parametrize(
+    ("fault", "limit", "variant"),
+    [
+        (LookupError("MERLE-ESSAI"), PATIENCE, "plug-in"),
+        (TimeoutError("of the CPS reader"), PATIENCE, "plug-in"),
+        (None, 0.05, ""),
+    ],
+    ids=["crashes", "times out", "waits for the PIN"],
+)
+def test_an_assertion_that_does_not_come_uses_up_no_string(
+    soap: Any, show: Show, caplog: pytest.LogCaptureFixture, fault: Exception | None, limit: float, variant: str
+) -> None:
+    async def work(service: ApcvService) -> None:
+        string = show("claire")
+        async with soap.open(service.url) as resolver:
+            whole, resolver._assertions = resolver._assertions, FaultyAssertions(fault)
+            async with guarded(resolver, limit) as asked:
+                with pytest.raises(ResolverUnavailable) as raised:
+                    await asked.resolve(string, nonce="n")
+                assert (raised.value.variant, raised.value.data) == (variant, {"sent": False})
+                assert asked.health.state == "degraded"
+            assert service.actions == ()
+            resolver._assertions = whole
+            assert (await resolver.resolve(string, nonce="n")).record.assure is not None
+        assert "MERLE" not in caplog.text
+
+    with ApcvService(load_scenario("famille")) as service:
+        run(work(service))
+
+
+@pytest.mark.parametrize("behaviour", ["normal", "past-context"])
+def test_a_context_that_cannot_be_used_is_released(soap: Any, show: Show, behaviour: Behaviour) -> None:
+    async def work(service: ApcvService) -> None:
+        service.behave(behaviour)
+        async with soap.open(service.url) as resolver:
+            resolver._rights = FaultyRights({})
+            async with guarded(resolver) as asked:
+                with pytest.raises(ResolverUnavailable) as raised:
+                    await asked.resolve(show("claire"), nonce="n")
+                assert (raised.value.variant, raised.value.data) == ("plug-in", {})
+                assert asked.health.state == "degraded"
+        assert service.actions == ("authentifierUtilisateurProximite", "detruireContexteApCV")
+
+    with ApcvService(load_scenario("famille")) as service:
+        run(work(service))
+
+
+@pytest.mark.parametrize("ends", ["soon", "2999-01-01T00:00:00Z"])
+def test_a_context_without_a_believable_end_is_released(soap: Any, ends: str) -> None:
+    made = (
+        '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body>'
+        '<v:rep xmlns:v="http://www.sesam-vitale.fr/apcv/auth/1/0"><v:identifiant>ctx-1</v:identifiant>'
+        f"<v:tokenApCV>t</v:tokenApCV><v:dateFinValidite>{ends}</v:dateFinValidite></v:rep></s:Body></s:Envelope>"
+    )
+
+    async def work() -> None:
+        async with server(http("200 OK", body=made.encode())) as (url, requests), soap.open(url) as resolver:
+            with pytest.raises(ResolverUnavailable):
+                await resolver.resolve(b"opaque", nonce="n")
+            assert [b"ctx-1</Identifiant>" in one for one in requests] == [False, True]
+
+    run(work())
+
+
+# ── other versions of the service ────────────────────────────────────────────────────────────────────────────────
+
+
+def in_parts(root: bytes, *included: tuple[str, bytes]) -> bytes:
+    parts = [b'Content-Type: application/xop+xml; type="application/soap+xml"\r\nContent-ID: <root>\r\n\r\n' + root]
+    head = "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <{}>\r\n\r\n"
+    parts += [head.format(name).encode() + content for name, content in included]
+    return b"".join(b"--cut\r\n" + part + b"\r\n" for part in parts) + b"--cut--\r\n"
+
+
+MTOM = b'Content-Type: multipart/related; boundary=cut; type="application/xop+xml"; start="<root>"\r\n'
+WHOLE = b"""<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body>
+<v:rep xmlns:v="http://www.sesam-vitale.fr/apcv/auth/1/0"><v:identifiant>ctx-1</v:identifiant>
+<v:tokenApCV><x:Include xmlns:x="http://www.w3.org/2004/08/xop/include" href="cid:token%40service"/></v:tokenApCV>
+<v:dateFinValidite>END</v:dateFinValidite></v:rep></s:Body></s:Envelope>"""
+
+
+def test_an_answer_in_parts_is_put_together(soap: Any) -> None:
+    ends = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(minutes=30)
+    body = in_parts(WHOLE.replace(b"END", ends.isoformat().encode()), ("token@service", b"\x00\xff\r\n--not the end"))
+
+    async def work() -> None:
+        async with server(http("200 OK", MTOM, body)) as (url, _), soap.open(url, rights=None) as resolver:
+            made = await resolver.resolve(b"opaque", nonce="n")
+            assert (made.identifiant, base64.b64decode(made.token)) == ("ctx-1", b"\x00\xff\r\n--not the end")
+            assert made.date_fin_validite == ends
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"Content-Type: multipart/related\r\n", in_parts(WHOLE)),
+        (MTOM, b""),
+        (MTOM, WHOLE),
+        (MTOM, in_parts(b"<")),
+        (MTOM, in_parts(WHOLE, *[(str(number), b"x") for number in range(40)])),
+        (MTOM.replace(b"cut", b"other"), in_parts(WHOLE)),
+    ],
+    ids=["no boundary", "nothing", "no parts", "no XML", "many parts", "another boundary"],
+)
+def test_an_answer_in_parts_that_is_none(soap: Any, kind: bytes, body: bytes) -> None:
+    async def work() -> None:
+        async with server(http("200 OK", kind, body)) as (url, _), soap.open(url) as resolver:
+            with pytest.raises(ResolverUnavailable) as raised:
+                await resolver.resolve(b"opaque", nonce="n")
+            assert raised.value.variant == "unreadable"
+
+    run(work())
+
+
+def test_the_way_leads_through_a_proxy_that_is_configured(soap: Any) -> None:
+    async def work() -> None:
+        async with server(http("404 No")) as (proxy, requests):
+            async with soap.open("http://localhost:9/apcv", proxy=proxy.removesuffix("/apcv")) as resolver:
+                with pytest.raises(ResolverUnavailable):
+                    await resolver.resolve(b"opaque", nonce="n")
+            assert requests[0].startswith(b"POST http://localhost:9/apcv HTTP/1.1")
+
+    run(work())
+
+
+def test_a_service_that_asks_for_a_certificate_gets_the_sites(soap: Any, tmp_path: Path) -> None:
+    now = dt.datetime.now(dt.UTC)
+    authority = make_authority("of a test", now=now)
+    (tmp_path / "ca.pem").write_text(authority.certificate)
+    signs = authority.certificate.encode(), authority.private_key.encode()
+    for name, host in (("site", None), ("service", "localhost")):
+        made = issue(*signs, name, host=host, now=now)
+        (tmp_path / f"{name}.pem").write_text(made.certificate)
+        (tmp_path / f"{name}.key").write_text(made.private_key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "service.pem", tmp_path / "service.key")
+    context.load_verify_locations(tmp_path / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    async def work() -> None:
+        own = {"ca_file": str(tmp_path / "ca.pem")}
+        certificate = {"certificate": str(tmp_path / "site.pem"), "key": str(tmp_path / "site.key")}
+        async with server(http("404 No"), tls=context) as (url, requests):
+            address = url.replace("http://127.0.0.1", "https://localhost")
+            for options, reached in ((own, 0), (own | certificate, 1)):
+                async with soap.open(address, **options) as resolver:
+                    with pytest.raises(ResolverUnavailable):
+                        await resolver.resolve(b"opaque", nonce="n")
+                assert len(requests) == reached
+
+    run(work())
+
+
 # ── servers that are worse ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @asynccontextmanager
-async def server(*answers: bytes) -> AsyncGenerator[tuple[str, list[bytes]]]:
+async def server(*answers: bytes, tls: ssl.SSLContext | None = None) -> AsyncGenerator[tuple[str, list[bytes]]]:
     """A server that sends given bytes, and the requests that came."""
     requests: list[bytes] = []
 
@@ -218,7 +413,7 @@ async def server(*answers: bytes) -> AsyncGenerator[tuple[str, list[bytes]]]:
         writer.write(b"".join(answers))
         writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     async with listening:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/apcv", requests
 
@@ -319,6 +514,13 @@ def test_nothing_of_the_environment_gets_into_the_request(
         {"assertion": "nobody"},
         {"rights": "nothing"},
         {"ca_file": "/nonexistent.pem"},
+        {"certificate": "/nonexistent.pem"},
+        {"key": "/nonexistent.pem"},
+        {"proxy": "socks://user:secret@proxy.example"},
+        {"proxy": "http://:secret@"},
+        {"shape": {"version": "2"}},
+        {"shape": {"names": {"Patient": "Malade"}}},
+        {"shape": {"names": {"Donnees": "<Donnees>"}}},
         {"origin": "simulated"},
         {"codes": {"X": "weather"}},
         {"misspelt": 1},

@@ -170,9 +170,11 @@ def test_a_time_out_of_the_plug_ins_own_is_its_fault() -> None:
     world = World(TimeoutError("of a lock in the plug-in"))
 
     async def work() -> None:
-        with pytest.raises(TimeoutError):
+        with pytest.raises(ResolverUnavailable) as raised:
             await world.guarded.resolve(b"s", nonce="n")
-        assert world.state == "ready"
+        assert (raised.value.variant, "sent" in raised.value.data) == ("plug-in", False)
+        assert "lock" not in str(raised.value)
+        assert world.state == "degraded"
 
     run(work)
 

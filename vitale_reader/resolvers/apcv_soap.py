@@ -21,14 +21,20 @@ site brings. The public parts of the service are its actions, its namespaces and
     origin = "production"                    # or "test": what kind of service this is; "unknown" if not told
     donnees = "text"                         # or "base64": how the string is written into Donnees
     ca_file = "/path"                        # trusted instead of the system's authorities
+    certificate = "/path"                    # of the site, for a service that asks for one; PEM
+    key = "/path"                            # its private key, where it is in a file of its own
+    proxy = "http://proxy.example:3128"      # the way to the service; none is taken from the environment
+    shape = { namespace = "…" }              # of another version: namespace, action, names, date_form (envelope.Shape)
     codes = { CODE = "expired" }             # the service's fault codes: expired, used, context, assertion, revoked,
-                                             # unavailable; what is not listed is refused
+                                             # suspended, delegation, unknown, unavailable; else refused
 """
 
 import base64
 import datetime as dt
 import http.cookiejar
 import ipaddress
+import logging
+import re
 import ssl
 import uuid
 from collections.abc import Mapping
@@ -57,8 +63,21 @@ from vitale_reader.resolvers.registry import load_class
 
 __all__ = ["ApcvSoapResolver", "ApcvSoapSettings"]
 
+logger = logging.getLogger(__name__)
+
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Meaning = Literal["expired", "used", "context", "assertion", "revoked", "refused", "unavailable"]
+Meaning = Literal[
+    "expired",
+    "used",
+    "context",
+    "assertion",
+    "revoked",
+    "suspended",
+    "delegation",
+    "unknown",
+    "refused",
+    "unavailable",
+]
 
 #: Seconds to reach the service. Shorter than a call may take, so that a call that never got there is known as such.
 CONNECT = 4.0
@@ -70,7 +89,10 @@ SIMULATOR_CODES: dict[str, Meaning] = {
     "ASSERTION_MISSING": "assertion",
     "STRING_EXPIRED": "expired",
     "STRING_USED": "used",
+    "STRING_UNKNOWN": "unknown",
     "APPLICATION_REVOKED": "revoked",
+    "RIGHTS_SUSPENDED": "suspended",
+    "DELEGATION_ENDED": "delegation",
     "CONTEXT_UNKNOWN": "context",
 }
 
@@ -93,6 +115,10 @@ class ApcvSoapSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     origin: Literal["production", "test", "unknown"] = "unknown"
     donnees: Literal["text", "base64"] = "text"
     ca_file: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    proxy: Annotated[str, msgspec.Meta(max_length=2_000)] | None = None
+    shape: envelope.Shape = envelope.PUBLISHED
     codes: dict[str, Meaning] = {}
 
 
@@ -101,6 +127,7 @@ class ApcvSoapResolver(Resolver):
 
     name = "apcv-soap"
     reach = CONNECT
+    announces = True
 
     _settings: ApcvSoapSettings
     _client: httpx.AsyncClient
@@ -128,6 +155,7 @@ class ApcvSoapResolver(Resolver):
             raise ConfigurationInvalid("a test service in production", data={"path": "apcv.options.origin"})
         self._client = httpx.AsyncClient(
             verify=_trust(settings),
+            proxy=_proxy(settings),
             timeout=httpx.Timeout(None, connect=CONNECT),
             follow_redirects=False,
             # Neither proxies nor passwords (netrc) from the environment.
@@ -143,8 +171,17 @@ class ApcvSoapResolver(Resolver):
         await self._client.aclose()
 
     async def resolve(self, string: bytes, *, nonce: str) -> Resolution:
-        """``authentifierUtilisateurProximite``; the service knows no nonce."""
-        return self._resolution(await self._call(envelope.AUTHENTICATE, self._donnees(string)))
+        """``authentifierUtilisateurProximite``; the service knows no nonce.
+
+        A context that cannot be used, since a plug-in fails or the answer is odd, is released.
+        """
+        answer = await self._call(envelope.AUTHENTICATE, self._donnees(string))
+        try:
+            return self._resolution(answer)
+        except Exception:
+            if answer.identifiant:
+                await self._let_go(answer.identifiant)
+            raise
 
     async def restore(self, identifiant: str) -> Resolution:
         """Restores a context by ``restituerContexteApCV``."""
@@ -153,6 +190,12 @@ class ApcvSoapResolver(Resolver):
     async def release(self, identifiant: str) -> None:
         """Releases a context by ``detruireContexteApCV``."""
         await self._call(envelope.RELEASE, identifiant)
+
+    async def _let_go(self, identifiant: str) -> None:
+        try:
+            await self.release(identifiant)
+        except VitaleError as error:
+            logger.info("a context was not released, and ends by itself: %s", error)
 
     async def _call(self, operation: str, value: str) -> envelope.ServiceAnswer:
         settings = self._settings
@@ -165,10 +208,9 @@ class ApcvSoapResolver(Resolver):
         request = envelope.ContextRequest(
             operation=operation, value=value, message_id=message_id, at=dt.datetime.now(dt.UTC), url=settings.url
         )
-        content = envelope.build(request, _sender(settings), assertion)
-        answer = envelope.parse(
-            await post(self._client, settings.url, content, envelope.ACTION + operation), message_id
-        )
+        content = envelope.build(request, _sender(settings), assertion, settings.shape)
+        received = await post(self._client, settings.url, content, settings.shape.action + operation)
+        answer = envelope.parse(received, message_id, settings.shape)
         if isinstance(answer, envelope.Fault):
             raise _refusal(answer, SIMULATOR_CODES | settings.codes)
         return answer
@@ -185,7 +227,7 @@ class ApcvSoapResolver(Resolver):
     def _resolution(self, answer: envelope.ServiceAnswer) -> Resolution:
         ends = answer.date_fin_validite
         if ends is None:
-            raise ResolverUnavailable("an answer without a context", variant="unreadable")
+            raise ResolverUnavailable("an answer without a whole context", variant="unreadable")
         if ends > dt.datetime.now(dt.UTC) + LONGEST_LIFE:
             raise ResolverUnavailable("a context that would never end", variant="unreadable")
         rights = self._rights.read(answer.body) if self._rights else Rights()
@@ -207,7 +249,14 @@ class ApcvSoapResolver(Resolver):
 
 
 def _settings(options: Mapping[str, object]) -> ApcvSoapSettings:
-    return convert_settings(options, ApcvSoapSettings, table="apcv.options")
+    settings = convert_settings(options, ApcvSoapSettings, table="apcv.options")
+    for name, other in settings.shape.names.items():
+        path = f"apcv.options.shape.names.{name}"
+        if name not in envelope.NAMES:
+            raise ConfigurationInvalid(f"a request has no element {name}", data={"path": path})
+        if not re.fullmatch(r"[^\W\d][\w.-]*", other):
+            raise ConfigurationInvalid("this is not the name of an element", data={"path": path})
+    return settings
 
 
 def _require_safe(url: str) -> None:
@@ -234,9 +283,33 @@ def _is_local(host: str) -> bool:
 
 def _trust(settings: ApcvSoapSettings) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=settings.ca_file)
+        context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationInvalid("the authorities cannot be read", data={"path": "apcv.options.ca_file"}) from error
+    if settings.key and not settings.certificate:
+        raise ConfigurationInvalid("a key without its certificate", data={"path": "apcv.options.certificate"})
+    if settings.certificate:
+        try:
+            # No password is asked for at a terminal that a daemon does not have: such a key is refused.
+            context.load_cert_chain(settings.certificate, settings.key, password="")
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationInvalid(
+                "the certificate and its key cannot be read, or are not of each other",
+                data={"path": "apcv.options.certificate"},
+            ) from error
+    return context
+
+
+def _proxy(settings: ApcvSoapSettings) -> httpx.Proxy | None:
+    if settings.proxy is None:
+        return None
+    try:
+        parsed = httpx.URL(settings.proxy)
+        if parsed.scheme in {"http", "https"} and parsed.host:
+            return httpx.Proxy(parsed)
+    except (httpx.InvalidURL, ValueError):
+        pass  # its text quotes the URL, which may contain a password
+    raise ConfigurationInvalid("this is not the URL of a proxy", data={"path": "apcv.options.proxy"})
 
 
 def _provider(settings: ApcvSoapSettings) -> AssertionProvider:
@@ -286,5 +359,5 @@ def _refusal(fault: envelope.Fault, codes: dict[str, Meaning]) -> VitaleError:
             return ResolverUnavailable(detail, data={"code": fault.code})
         case "refused":
             return ResolverRefused(detail, data={"code": fault.code})
-        case "assertion" | "revoked":
+        case "assertion" | "revoked" | "suspended" | "delegation" | "unknown":
             return ResolverRefused(detail, variant=meaning, data={"code": fault.code})

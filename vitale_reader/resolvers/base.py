@@ -11,7 +11,9 @@ Rules that every resolver keeps:
 
 import abc
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import ClassVar
 
 import msgspec
@@ -21,7 +23,7 @@ from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin, Record
 
-__all__ = ["Options", "Resolution", "Resolver", "claim_of", "timestamp"]
+__all__ = ["Options", "Resolution", "Resolver", "Sending", "announced", "claim_of", "sending_begins", "timestamp"]
 
 Options = Mapping[str, object]
 
@@ -50,6 +52,32 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin = "unknown"
 
 
+class Sending(msgspec.Struct):
+    """Whether a string has begun to leave the machine."""
+
+    begun: bool = False
+
+
+_sending: ContextVar[Sending | None] = ContextVar("sending", default=None)
+
+
+@contextmanager
+def announced() -> Generator[Sending]:
+    """Gives what ``sending_begins`` is told by whatever is called within."""
+    sending = Sending()
+    token = _sending.set(sending)
+    try:
+        yield sending
+    finally:
+        _sending.reset(token)
+
+
+def sending_begins() -> None:
+    """Announces that from here on the service may have got the string; see ``Resolver.announces``."""
+    if (sending := _sending.get()) is not None:
+        sending.begun = True
+
+
 class Resolver(abc.ABC):
     """A service that resolves apCV strings. Registered by name in the entry-point group ``vitale_reader.resolvers``.
 
@@ -57,11 +85,14 @@ class Resolver(abc.ABC):
         name: as in the configuration.
         resolves: False only for ``none``.
         reach: seconds within which it finds out that the service cannot be reached, so that nothing was sent.
+        announces: whether ``resolve`` calls ``sending_begins`` before the string leaves. Whatever fails or takes too
+            long before that has not used the string up; of a resolver that does not announce, nobody knows.
     """
 
     name: ClassVar[str]
     resolves: ClassVar[bool] = True
     reach: ClassVar[float] = 4.0
+    announces: ClassVar[bool] = False
 
     def __init__(self, options: Options, mode: StationMode) -> None:
         """Stores the options; touches nothing."""

@@ -17,20 +17,24 @@ from vitale_protocol.privacy import concealed
 from vitale_reader.resolvers.plugins import Element
 
 __all__ = [
-    "ACTION",
     "AUTHENTICATE",
+    "NAMES",
+    "PUBLISHED",
     "RELEASE",
     "RESTORE",
     "ContextRequest",
     "Fault",
     "Sender",
     "ServiceAnswer",
+    "Shape",
     "build",
+    "include",
     "parse",
 ]
 
 SOAP: Final = "http://www.w3.org/2003/05/soap-envelope"
 ADDRESSING: Final = "http://www.w3.org/2005/08/addressing"
+INCLUDE: Final = "{http://www.w3.org/2004/08/xop/include}Include"
 SECURITY: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 LPS: Final = "urn:siram:lps:ctxlps"
 AUTH: Final = "http://www.sesam-vitale.fr/apcv/auth/1/0"
@@ -40,9 +44,47 @@ AUTHENTICATE: Final = "authentifierUtilisateurProximite"
 RESTORE: Final = "restituerContexteApCV"
 RELEASE: Final = "detruireContexteApCV"
 
+#: The elements of a request whose names are not public, and may be told otherwise.
+NAMES: Final = frozenset(
+    {
+        AUTHENTICATE,
+        RESTORE,
+        RELEASE,
+        "ProfessionnelSante",
+        "IdentifiantFacturation",
+        "CodeSpecialiteAMO",
+        "Donnees",
+        "Identifiant",
+    }
+)
+
 # A token of ours has room for 100 000 characters; the service's own is one part of it.
 IDENTIFIANT_CHARACTERS: Final = 200
 TOKEN_CHARACTERS: Final = 32_768
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What differs between versions of the service; the defaults are what is public of version 1/0.
+
+    Attributes:
+        namespace: of the service's own elements.
+        action: the part of the WS-Addressing action before the name of the operation.
+        names: other names for the elements of a request: of an operation, ``ProfessionnelSante``,
+            ``IdentifiantFacturation``, ``CodeSpecialiteAMO``, ``Donnees`` or ``Identifiant``.
+        date_form: how the end of a context is written, as ``strptime`` has it (``%Y%m%d%H%M%S``); empty for ISO 8601.
+    """
+
+    namespace: str = AUTH
+    action: str = ACTION
+    names: dict[str, str] = {}
+    date_form: str = ""
+
+    def tag(self, name: str) -> str:
+        """The qualified name of an element of a request."""
+        return f"{{{self.namespace}}}{self.names.get(name, name)}"
+
+
+PUBLISHED: Final = Shape()
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +112,10 @@ class ContextRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A context as the service gives it, absent where it was destroyed; ``body`` has whatever came with it."""
+    """A context as the service gives it, absent where it was destroyed; ``body`` has whatever came with it.
+
+    A context without token and end has a name, by which it can be released, and is of no other use.
+    """
 
     __repr__ = concealed
 
@@ -87,7 +132,7 @@ class Fault(msgspec.Struct, frozen=True):
     receiver: bool
 
 
-def build(request: ContextRequest, sender: Sender, assertion: bytes) -> bytes:
+def build(request: ContextRequest, sender: Sender, assertion: bytes, shape: Shape = PUBLISHED) -> bytes:
     """The envelope of a request.
 
     Raises:
@@ -96,20 +141,21 @@ def build(request: ContextRequest, sender: Sender, assertion: bytes) -> bytes:
     """
     envelope = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"env": SOAP, "wsa": ADDRESSING})
     header = etree.SubElement(envelope, f"{{{SOAP}}}Header")
-    _add(header, ADDRESSING, "Action", ACTION + request.operation)
+    _add(header, ADDRESSING, "Action", shape.action + request.operation)
     _add(header, ADDRESSING, "MessageID", request.message_id)
     _add(header, ADDRESSING, "To", request.url)
     security = etree.SubElement(header, f"{{{SECURITY}}}Security", nsmap={"wsse": SECURITY})
     security.append(_assertion(assertion))
     _add_context(header, request, sender)
     body = etree.SubElement(envelope, f"{{{SOAP}}}Body")
-    operation = etree.SubElement(body, f"{{{AUTH}}}{request.operation}", nsmap={None: AUTH})
+    operation = etree.SubElement(body, shape.tag(request.operation), nsmap={None: shape.namespace})
     if request.operation == AUTHENTICATE:
-        who = etree.SubElement(operation, f"{{{AUTH}}}ProfessionnelSante")
-        _add(who, AUTH, "IdentifiantFacturation", sender.identifiant_facturation)
-        _add(who, AUTH, "CodeSpecialiteAMO", sender.code_specialite)
+        who = etree.SubElement(operation, shape.tag("ProfessionnelSante"))
+        etree.SubElement(who, shape.tag("IdentifiantFacturation")).text = sender.identifiant_facturation
+        etree.SubElement(who, shape.tag("CodeSpecialiteAMO")).text = sender.code_specialite
+    subject = "Donnees" if request.operation == AUTHENTICATE else "Identifiant"
     try:
-        _add(operation, AUTH, "Donnees" if request.operation == AUTHENTICATE else "Identifiant", request.value)
+        etree.SubElement(operation, shape.tag(subject)).text = request.value
     except ValueError:
         pass
     else:
@@ -117,12 +163,13 @@ def build(request: ContextRequest, sender: Sender, assertion: bytes) -> bytes:
     raise PayloadInvalid("XML cannot carry these characters", data={"sent": False})
 
 
-def parse(content: bytes, message_id: str) -> ServiceAnswer | Fault:
+def parse(content: bytes, message_id: str, shape: Shape = PUBLISHED) -> ServiceAnswer | Fault:
     """Parses the answer to a request.
 
     Args:
         content: what the service sent, already bounded.
         message_id: of the request; an answer to another one is not taken.
+        shape: of the service's version.
 
     Raises:
         ResolverUnavailable: not an answer that can be understood; the variant is ``unreadable``.
@@ -136,13 +183,35 @@ def parse(content: bytes, message_id: str) -> ServiceAnswer | Fault:
     fault = body.find(f"{{{SOAP}}}Fault")
     if fault is not None:
         return _fault(fault)
-    identifiant, token = (_text(body, f".//{{{AUTH}}}{name}") for name in ("identifiant", "tokenApCV"))
+    identifiant, token = (_text(body, f".//{{{shape.namespace}}}{name}") for name in ("identifiant", "tokenApCV"))
     if not identifiant and not token:
         return ServiceAnswer(body=body)
-    if not 1 <= len(identifiant) <= IDENTIFIANT_CHARACTERS or not 1 <= len(token) <= TOKEN_CHARACTERS:
-        _unreadable("the context has no name or no token, or too long ones")
-    ends = _moment(_text(body, f".//{{{AUTH}}}dateFinValidite"))
-    return ServiceAnswer(body=body, identifiant=identifiant, token=token, date_fin_validite=ends)
+    if not 1 <= len(identifiant) <= IDENTIFIANT_CHARACTERS:
+        _unreadable("the context has no name, or too long a one")
+    ends = _moment(_text(body, f".//{{{shape.namespace}}}dateFinValidite"), shape.date_form)
+    whole = 1 <= len(token) <= TOKEN_CHARACTERS and ends is not None
+    return ServiceAnswer(
+        body=body, identifiant=identifiant, token=token if whole else "", date_fin_validite=ends if whole else None
+    )
+
+
+def include(content: bytes, parts: dict[str, str]) -> bytes:
+    """The envelope of an answer in parts, with the parts where it includes them (XOP, https://www.w3.org/TR/xop10/).
+
+    Args:
+        content: the envelope.
+        parts: base64 of each part, by the URL that includes it (``cid:``).
+
+    Raises:
+        ResolverUnavailable: it is not an envelope that can be understood.
+    """
+    root = _document(content)
+    for element in list(root.iter(INCLUDE)):
+        parent = element.getparent()
+        if parent is not None:
+            parent.remove(element)
+            parent.text = parts.get(element.get("href", ""), "")
+    return etree.tostring(root)
 
 
 def _document(content: bytes) -> Element:
@@ -170,12 +239,13 @@ def _fault(fault: Element) -> Fault:
     return Fault(plain, receiver=value.rpartition(":")[2] == "Receiver")
 
 
-def _moment(text: str) -> dt.datetime:
+def _moment(text: str, form: str) -> dt.datetime | None:
+    """A time; None where it is none. Without a zone it is this machine's, which stands in the practice."""
     try:
-        # Without a zone it is taken for this machine's, which stands in the practice.
-        return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+        told = dt.datetime.strptime(text, form) if form else dt.datetime.fromisoformat(text)  # noqa: DTZ007
+        return told.astimezone(dt.UTC)
     except (ValueError, OverflowError):
-        _unreadable("the context's end is not a date")
+        return None
 
 
 def _assertion(assertion: bytes) -> Element:

@@ -1,14 +1,28 @@
-"""One HTTP exchange with a service that is not trusted: bounded in size, without redirects, cookies or compression."""
+"""One HTTP exchange with a service that is not trusted: bounded in size, without redirects, cookies or compression.
+
+An answer may come in parts, as MTOM has it. Then the first is the envelope, and what it includes is put in as base64.
+"""
+
+import base64
+import email.message
+import email.parser
+import email.policy
+from urllib.parse import quote
 
 import httpx
 
 from vitale_protocol.errors import ResolverRefused, ResolverUnavailable
+from vitale_reader.resolvers.base import sending_begins
+from vitale_reader.resolvers.envelope import include
 
 __all__ = ["CONTENT_TYPE", "MOST_BYTES", "post"]
 
 #: An answer with the rights of 19 people stays under 100 KiB.
 MOST_BYTES = 1_048_576
 CONTENT_TYPE = "application/soap+xml"
+IN_PARTS = "multipart/related"
+#: Parts of an answer: an envelope, and a document for each of a large family.
+MOST_PARTS = 32
 #: A SOAP 1.2 fault comes with one of the last two (SOAP 1.2 part 2 §7.4).
 ANSWERS = frozenset({200, 400, 500})
 
@@ -28,10 +42,14 @@ async def post(client: httpx.AsyncClient, url: str, content: bytes, action: str)
         ResolverRefused: it refused access by an HTTP status of its own.
     """
     headers = {"Content-Type": f'{CONTENT_TYPE}; charset=utf-8; action="{action}"', "Accept-Encoding": "identity"}
+    sending_begins()
     try:
         async with client.stream("POST", url, content=content, headers=headers) as response:
             _check(response)
-            return await _bounded(response)
+            content = await _bounded(response)
+            if _kind(response) == IN_PARTS:
+                return _put_together(response.headers["Content-Type"], content)
+            return content
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise ResolverUnavailable(type(error).__name__, data={"sent": False}) from error
     except httpx.HTTPError as error:
@@ -40,12 +58,12 @@ async def post(client: httpx.AsyncClient, url: str, content: bytes, action: str)
 
 def _check(response: httpx.Response) -> None:
     status = response.status_code
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    kind = _kind(response)
     if status in {401, 403} and kind != CONTENT_TYPE:
         raise ResolverRefused(f"HTTP status {status}", variant="assertion", data={"code": f"HTTP-{status}"})
     if status not in ANSWERS:
         raise ResolverUnavailable(f"HTTP status {status}")
-    if kind != CONTENT_TYPE:
+    if kind not in {CONTENT_TYPE, IN_PARTS}:
         if status == 500:
             raise ResolverUnavailable(f"HTTP status {status}")
         raise ResolverUnavailable("not SOAP 1.2", variant="unreadable")
@@ -61,3 +79,34 @@ async def _bounded(response: httpx.Response) -> bytes:
         if len(content) > MOST_BYTES:
             raise ResolverUnavailable(f"more than {MOST_BYTES} bytes", variant="unreadable")
     return bytes(content)
+
+
+def _kind(response: httpx.Response) -> str:
+    kind: str = response.headers.get("Content-Type", "")
+    return kind.partition(";")[0].strip().lower()
+
+
+def _put_together(kind: str, content: bytes) -> bytes:
+    """The envelope of an answer in parts (MTOM, XOP: https://www.w3.org/TR/xop10/), with what it includes.
+
+    Raises:
+        ResolverUnavailable: it is not one.
+    """
+    if "\r" in kind or "\n" in kind:
+        raise ResolverUnavailable("not SOAP 1.2 in parts", variant="unreadable")
+    head = f"Content-Type: {kind}\r\n\r\n".encode("latin-1", "replace")
+    message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + content)
+    parts = list(message.iter_parts()) if message.is_multipart() else []
+    if not 1 <= len(parts) <= MOST_PARTS or parts[0].get_content_type() not in {"application/xop+xml", CONTENT_TYPE}:
+        raise ResolverUnavailable("not SOAP 1.2 in parts", variant="unreadable")
+    named = {str(part["Content-ID"] or "").strip("<> "): part for part in parts}
+    start = message.get_param("start")
+    root = named.get(start.strip("<> "), parts[0]) if isinstance(start, str) else parts[0]
+    included = {name: base64.b64encode(_bytes_of(part)).decode() for name, part in named.items()}
+    urls = {f"cid:{written}": text for name, text in included.items() for written in (name, quote(name, safe=""))}
+    return include(_bytes_of(root), urls)
+
+
+def _bytes_of(part: email.message.Message) -> bytes:
+    content = part.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""

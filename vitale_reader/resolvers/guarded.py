@@ -8,11 +8,15 @@
   can take out the card without waiting. Then one call is let through as a probe; it closes the circuit, or opens it for
   another pause. A refusal is an answer: it closes the circuit. ``release`` is never the probe: a patient may wait for
   the next call.
-- What comes is distrusted: a record larger than any family's, or another context than was asked for, is unreadable.
+- What comes is distrusted: a record larger than any family's, or another context than was asked for, is unreadable. A
+  context that is of no use is released.
+- A fault of the resolver or of a plug-in below it is ``resolver_unavailable`` of the variant ``plug-in``. Where the
+  resolver announces what it sends, a string counts as used only once it has begun to leave.
 """
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
@@ -20,7 +24,7 @@ import msgspec
 
 from vitale_protocol.errors import ResolverUnavailable, VitaleError
 from vitale_protocol.methods import ResolverHealth
-from vitale_reader.resolvers.base import Resolution, Resolver
+from vitale_reader.resolvers.base import Resolution, Resolver, announced
 
 __all__ = ["ATTEMPTS", "FAILURES", "PAUSE", "GuardedResolver"]
 
@@ -123,9 +127,20 @@ class GuardedResolver:
         """Calls ``Resolver.resolve``, within the limit."""
 
         async def work() -> Resolution:
-            return _bounded(await self._resolver.resolve(string, nonce=nonce))
+            resolution = await self._resolver.resolve(string, nonce=nonce)
+            try:
+                return _bounded(resolution)
+            except ResolverUnavailable:
+                await _let_go(self._resolver, resolution.identifiant)
+                raise
 
-        return await self._call(work, _nothing_was_sent)
+        with announced() as sending:
+            try:
+                return await self._call(work, _nothing_was_sent)
+            except ResolverUnavailable as error:
+                if self._resolver.announces and not sending.begun:
+                    error.data.setdefault("sent", False)
+                raise
 
     async def restore(self, identifiant: str) -> Resolution:
         """Calls ``Resolver.restore``, within the limit; the context keeps the name that was asked for."""
@@ -163,8 +178,12 @@ class GuardedResolver:
         except VitaleError:
             self._answered()
             raise
+        except Exception as error:  # noqa: BLE001  an edge: plug-ins are programs of others
+            self._circuit.probing = False  # nothing is known of the service
+            self._last = _of_plug_in(error)
+            raise self._last from None
         except BaseException:
-            self._circuit.probing = False  # cancelled, or a fault of the plug-in: nothing is known of the service
+            self._circuit.probing = False  # cancelled: nothing is known of the service
             raise
         self._answered()
         return result
@@ -195,6 +214,21 @@ class GuardedResolver:
                     raise
             await self._sleep(wait)
         return await work()
+
+
+def _of_plug_in(error: Exception) -> ResolverUnavailable:
+    """What a fault is told as; neither its text nor the line of the program, which may quote a string."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    logger.error("a plug-in of the resolver failed: %s at %s:%s", type(error).__name__, where.filename, where.lineno)
+    return ResolverUnavailable(type(error).__name__, variant="plug-in")
+
+
+async def _let_go(resolver: Resolver, identifiant: str) -> None:
+    """Releases a context that nobody can use, as well as can be; else it ends by itself."""
+    try:
+        await resolver.release(identifiant)
+    except VitaleError as error:
+        logger.info("a context was not released, and ends by itself: %s", error)
 
 
 def _bounded(resolution: Resolution) -> Resolution:

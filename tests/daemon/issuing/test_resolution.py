@@ -117,7 +117,7 @@ def test_a_context_that_nobody_learns_of_is_released_at_once(counter: Any) -> No
         (ResolverRefused("no", data={"code": "NO"}), "resolver_refused"),
         (ResolverUnavailable("gone"), "resolver_unavailable"),
         (MediumExpired("old"), "medium_expired"),
-        (RuntimeError("a fault of the plug-in"), "internal_error"),
+        (RuntimeError("a fault of the plug-in"), "resolver_unavailable"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )

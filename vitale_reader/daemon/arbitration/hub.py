@@ -195,7 +195,7 @@ class Hub(msgspec.Struct):
         actions: list[Action] = [NotifyProgress(request, "armed")]
         if not self._present(request):
             actions += [
-                NotifyProgress(request, "retry", slot.reader.id, Problem(Replayed.reason))
+                NotifyProgress(request, "retry", slot.reader.id, _replayed(slot.reader.medium))
                 for slot in self._slots.values()
                 if slot.spent and self._lies_for(request, slot)
             ]
@@ -406,7 +406,7 @@ class Hub(msgspec.Struct):
 
     def _tell_renewed(self, pending: Pending, slot: Slot) -> Action:
         """Rule 9: whoever waits needs another code than the one that was used."""
-        return NotifyProgress(pending, "retry", slot.reader.id, Problem(Replayed.reason))
+        return NotifyProgress(pending, "retry", slot.reader.id, _replayed(slot.reader.medium))
 
     def _tell_leased(self, request: PendingRequest, slot: Slot) -> Action:
         """Notifies requests for a leased reader (rule 12)."""
@@ -456,3 +456,8 @@ def _too_late(unread: Problem | None) -> PresentationTimeout:
     if unread is None:
         return PresentationTimeout()
     return PresentationTimeout(variant="unread", data={"last": {"reason": unread.reason, "variant": unread.variant}})
+
+
+def _replayed(medium: str | None) -> Problem:
+    """What was used before: a code is shown anew, a phone is put back."""
+    return Problem(Replayed.reason, "apcv-nfc") if medium == "apcv-nfc" else Problem(Replayed.reason)

@@ -28,6 +28,7 @@ from vitale_protocol.errors import (
     MediumExpired,
     Opposed,
     PresentationTimeout,
+    Replayed,
     StoreUnavailable,
     VitaleError,
 )
@@ -172,7 +173,7 @@ class Delivery:
             begun = True
             result = await self._result(asked, presentation, driver)
         except VitaleError as error:
-            asked.client.fail(asked.request, error)
+            asked.client.fail(asked.request, _of_medium(error, presentation.medium))
             await self.note(asked, error.reason)
         except Exception as error:  # noqa: BLE001  an edge: evidence comes from strangers
             asked.client.fail(asked.request, incident(error))
@@ -346,6 +347,19 @@ class Delivery:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _of_medium(error: VitaleError, medium: str) -> VitaleError:
+    """The error in the words for a phone on a reader, who shows no code."""
+    if medium != "apcv-nfc" or error.variant:
+        return error
+    match error:
+        case Replayed():
+            return Replayed(error.detail, variant="apcv-nfc", data=error.data)
+        case MediumExpired():
+            return MediumExpired(error.detail, variant="apcv-nfc", data=error.data)
+        case _:
+            return error
 
 
 def _result_of(presentation: Presented, issued: Issued) -> PresentationResult:

@@ -14,7 +14,7 @@ from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Assure, Beneficiaire, Origin, Proof, Reading, Record
 from vitale_protocol.signing import sign
 from vitale_reader.daemon.keystore.station_keys import Keys
-from vitale_reader.resolvers.base import Resolution, claim_of
+from vitale_reader.resolvers.base import Resolution, claim_of, timestamp
 
 if TYPE_CHECKING:
     from vitale_protocol.media.two_d_doc.trust import TrustList
@@ -235,6 +235,8 @@ def _context_claims(resolution: Resolution | None, scopes: Sequence[str]) -> dic
         claims["context"] = claim_of(resolution)
     if resolution.delegate is not None and "identity" in scopes:
         claims["delegate"] = resolution.delegate
+    if resolution.rights_at is not None and "rights" in scopes:
+        claims["rights_at"] = timestamp(resolution.rights_at)
     return claims
 
 
