@@ -116,12 +116,14 @@ class Connections:
         if job is not None:
             job.touch()
             job.hold(severing(connection))
-        try:
-            connection.execute(self._settings.encode())
-        except errors.ProtocolViolation as error:  # a pooler in mode ``statement``, which takes no transactions
-            connection.close()
-            raise _pooled() from error
-        connection.commit()
+        with contextlib.ExitStack() as unless_it_serves:
+            unless_it_serves.callback(connection.close)
+            try:
+                connection.execute(self._settings.encode())
+            except errors.ProtocolViolation as error:  # a pooler in mode ``statement``, which takes no transactions
+                raise _pooled() from error
+            connection.commit()
+            unless_it_serves.pop_all()
         return connection
 
     @property
