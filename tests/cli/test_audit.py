@@ -14,6 +14,7 @@ from tests.posix import open_unix_connection
 from tests.postgres_server import PostgresServer
 from vitale_reader.cli.audit import audit
 from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.exit_status import REFUSED
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.store import trail_pages
@@ -22,12 +23,11 @@ from vitale_reader.home import Home
 SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A station whose daemon opened a session, and was stopped."""
+def serve(folder: Path, settings: str) -> None:
+    """Runs the daemon of a station, which opens a session, and stops it."""
 
     async def main() -> None:
-        async with running(Home.under(tmp_path), parse(SETTINGS)) as endpoints:
+        async with running(Home.under(folder), parse(settings)) as endpoints:
             assert endpoints.unix is not None
             reader, writer = await open_unix_connection(endpoints.unix)
             call = {"protocol": [1], "client": {"name": "test", "version": "1"}}
@@ -38,8 +38,14 @@ def home(tmp_path: Path) -> Path:
             writer.close()
             await writer.wait_closed()
 
-    (tmp_path / "config.toml").write_text(SETTINGS, "utf-8")
+    (folder / "config.toml").write_text(settings, "utf-8")
     asyncio.run(main())
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A station whose daemon opened a session, and was stopped."""
+    serve(tmp_path, SETTINGS)
     return tmp_path
 
 
@@ -53,6 +59,33 @@ def change(home: Path, statement: str) -> None:
     with database:
         database.execute(statement)
     database.close()
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """The file to which the daemon of a station exported the ends of its trail."""
+    file = tmp_path / "heads"
+    for _ in range(2):
+        serve(tmp_path, f'{SETTINGS}[audit]\nexport = ["{file}"]\n')
+    return file
+
+
+def test_ends_that_left_the_machine_are_compared(exported: Path) -> None:
+    home = exported.parent
+    status, said = invoke(home, "verify", "--heads", str(exported), "--json")
+    answer = json.loads(said)
+    assert (0, True) == (status, answer["whole"])
+    assert answer["exported"]["heads"] == len(exported.read_text().splitlines())
+    (home / "none").write_text("words\n")
+    status, said = invoke(home, "verify", "--heads", str(home / "none"), "--language", "en")
+    assert REFUSED == status
+    assert "1 lines of the file are not sealed" in said
+    assert "it proves nothing" in said
+    change(home, "UPDATE audit SET mac = NULL")
+    head = json.loads(exported.read_text().splitlines()[-1])
+    status, said = invoke(home, "verify", "--heads", str(exported), "--language", "fr")
+    assert (REFUSED, head["number"] > 0) == (status, f"ligne {head['number']}, n’est plus dans le journal" in said)
+    assert 2 == invoke(home, "verify", "--heads", str(home / "nowhere"))[0]
 
 
 def test_a_trail_that_is_whole(home: Path) -> None:

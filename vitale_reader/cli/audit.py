@@ -17,6 +17,7 @@ from vitale_reader.cli.frame.offline_store import Opened, beside, opened_store
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from vitale_reader.daemon.audit_export import Compared
     from vitale_reader.daemon.store.chain import Broken, Verified
     from vitale_reader.daemon.store.inspection import Resumed
     from vitale_reader.daemon.store.sealed_table import Fault
@@ -33,24 +34,38 @@ audit = Group("audit", help=t("Contrôle et exporte le journal d'audit.", "Verif
     "verify",
     help=t("Contrôle la chaîne du journal et les sceaux de la base.", "Verifies the chain and the seals of the store."),
 )
+@click.option(
+    "--heads",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=t(
+        "Compare avec les fins de journal exportées dans ce fichier (`[audit] export`).",
+        "Compares with the ends of the trail that were exported to this file (`[audit] export`).",
+    ),
+)
 @as_json
 @home_option
-def verify(as_json: bool, home: Path | None) -> None:
+def verify(heads: Path | None, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader audit verify``."""
+    from vitale_reader.daemon.audit_export import compare
     from vitale_reader.daemon.store.chain import Chain
     from vitale_reader.daemon.store.inspection import inspect
 
-    def work(opened: Opened) -> "Callable[[Connection], tuple[list[Verified], list[Fault]]]":
+    lines = [] if heads is None else heads.read_text("utf-8", "surrogateescape").splitlines()
+
+    def work(opened: Opened) -> "Callable[[Connection], tuple[list[Verified], list[Fault], Compared]]":
         chain = Chain(opened.vault, opened.station)
         return lambda connection: (
             chain.verify(connection, opened.remembered.anchor),
             inspect(connection, opened.vault, opened.remembered),
+            compare(connection, opened.vault, lines),
         )
 
-    found, faults = beside(home, work)
-    whole = all(one.broken is None for one in found) and not faults
+    found, faults, compared = beside(home, work)
+    whole = all(one.broken is None for one in found) and not faults and not compared.missed
+    whole = whole and (heads is None or compared.heads > 0)
     if as_json:
-        output.print_json({"whole": whole, "chains": found, "faults": faults})
+        exported = None if heads is None else compared
+        output.print_json({"whole": whole, "chains": found, "faults": faults, "exported": exported})
     else:
         output.table(
             (t("Poste", "Station"), t("Lignes", "Rows"), t("Chaîne", "Chain")),
@@ -59,6 +74,8 @@ def verify(as_json: bool, home: Path | None) -> None:
         )
         for fault in faults:
             output.note(_fault(fault))
+        if heads is not None:
+            _tell_compared(compared)
     click.get_current_context().exit(0 if whole else REFUSED)
 
 
@@ -126,6 +143,31 @@ def _line(row: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {name: value for name, value in row.items() if value is not None}
     mac = values.pop("mac", b"")
     return values | ({"mac": mac.hex()} if isinstance(mac, bytes) and mac else {})
+
+
+def _tell_compared(compared: "Compared") -> None:
+    """Says what the comparison with the ends that left this machine has shown."""
+    for missed in compared.missed:
+        output.note(
+            t(
+                f"{missed.station} : la fin exportée, ligne {missed.number}, n’est plus dans le journal",
+                f"{missed.station}: the exported end, row {missed.number}, is not in the trail any more",
+            )
+        )
+    if compared.foreign:
+        output.note(
+            t(
+                f"{compared.foreign} lignes du fichier ne sont pas scellées par la clé de cette base : ignorées",
+                f"{compared.foreign} lines of the file are not sealed with the key of this store: left out",
+            )
+        )
+    if not compared.heads:
+        output.note(
+            t(
+                "Aucune fin de ce journal dans le fichier : il ne prouve rien.",
+                "No end of this trail in the file: it proves nothing.",
+            )
+        )
 
 
 def _state(one: "Verified") -> str:

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,6 +24,7 @@ from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.methods import Station as StationIdentity
 from vitale_reader.daemon import lifecycle, log_output, process
 from vitale_reader.daemon.access import Access
+from vitale_reader.daemon.audit_export import Exporter, destinations, same_disk
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
 from vitale_reader.daemon.desk.coordinator import Coordinator
@@ -206,7 +208,8 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
     chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect)
     clock = StoreClock(remembered, shared=store.shared)
     await _look_at_clock(store, clock)
-    audit = Audit(store, chain, remembered=remembered, days=config.audit_days, clock=clock)
+    exporter = _open_exporter(stack, home, config, vault, keys.station)
+    audit = Audit(store, chain, remembered=remembered, days=config.audit_days, clock=clock, export=exporter.export)
     await audit.open()
     stack.push_async_callback(audit.close)
     notes = Notes(audit, clock=time.monotonic)
@@ -230,6 +233,16 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
         remembered=remembered,
         clock=clock,
     )
+
+
+def _open_exporter(stack: AsyncExitStack, home: Home, config: Config, vault: Vault, station: str) -> Exporter:
+    exporter = Exporter(vault, station, destinations(config.audit.export, config.audit.options))
+    for name in config.audit.export:
+        if same_disk(Path(name), home.state):
+            logger.warning("the ends of the audit trail go to %s, which is on the disk of the trail itself", name)
+    exporter.open()
+    stack.callback(exporter.close)
+    return exporter
 
 
 async def _open_issuing(stack: AsyncExitStack, station: Station, conversations: Conversations) -> Issuing:

@@ -18,6 +18,7 @@ from vitale_reader.daemon.masking import masked, masked_values
 
 __all__ = [
     "Apcv",
+    "AuditExport",
     "Config",
     "Drivers",
     "Log",
@@ -169,6 +170,21 @@ class Seals(Section):
     once: bool = False
 
 
+class AuditExport(Section):
+    """``[audit]``: where the ends of the audit trail are taken, off this machine.
+
+    Attributes:
+        export: absolute paths of files on other disks, ``syslog`` (of this machine), ``syslog:HOST:PORT`` (UDP), names
+            of plug-ins. Every ten minutes, at the start and at the stop, a line with the end of the trail goes to each.
+        options: a table a plug-in, ``[audit.options.NAME]``; each plug-in checks its own.
+    """
+
+    export: Annotated[
+        tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)], ...], msgspec.Meta(max_length=10)
+    ] = ()
+    options: dict[str, dict[str, object]] = {}
+
+
 class StationKeys(Section):
     """``[keys]``: where the station's secrets are.
 
@@ -217,6 +233,7 @@ class Config(Section):
     drivers: Drivers = Drivers()
     apcv: Apcv = Apcv()
     seals: Seals = Seals()
+    audit: AuditExport = AuditExport()
     keys: StationKeys = StationKeys()
     site: Site = Site()
     store: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] = "sqlite"

@@ -11,6 +11,7 @@ from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ConfigurationInvalid, ParseError, VitaleError
 from vitale_protocol.problems import Problem
+from vitale_reader.daemon.audit_export import destinations
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.desk.supervisor import WORKER, require_known_tables
 from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
@@ -41,6 +42,7 @@ def check(home: Home, config: Config) -> None:
     profiles = read_profiles(config.apcv.profiles, config.station.mode)
     read_trust_list(config.seals.trust_list)
     asyncio.run(_check_resolver(config))
+    destinations(config.audit.export, config.audit.options)
     require_known_tables(config.drivers.enabled, config.drivers.options)
     listening.check(config)
     _check_drivers(config, profiles)

@@ -101,7 +101,7 @@ def _print_here(here: Mapping[str, object]) -> None:
 
 
 def _remarks(desk: "DeskState") -> Iterator[str]:
-    """What an administrator has to know of a desk: why it was away, and that its clock is wrong."""
+    """Sentences for an administrator about a desk: why it was away, and that its clock is wrong."""
     if desk.seen is not None and not desk.serves:
         yield t(
             f"sans nouvelles depuis {desk.seen:.0f} s sans s'être arrêté : coupé de la base, ou éteint",

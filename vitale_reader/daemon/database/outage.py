@@ -38,7 +38,7 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def read_outage(value: object) -> Outage | None:
-    """What stands in the spool; None where there is nothing that can be read."""
+    """Reads the value that stands in the spool; None where there is nothing that can be read."""
     try:
         return decode_document(value.encode(), Outage) if isinstance(value, str) else None
     except ParseError:

@@ -34,14 +34,25 @@ class Audit:
         remembered: what the station knows of the store.
         days: for how long it is kept.
         clock: the time of the store.
+        export: takes each end of the chain that is noted, to bring it off the machine.
     """
 
-    def __init__(self, store: Database, chain: Chain, *, remembered: Remembered, days: int, clock: StoreClock) -> None:
+    def __init__(
+        self,
+        store: Database,
+        chain: Chain,
+        *,
+        remembered: Remembered,
+        days: int,
+        clock: StoreClock,
+        export: Callable[[Anchor], None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._chain = chain
         self._remembered = remembered
         self._days = days
         self._clock = clock
+        self._export = export
 
     async def open(self) -> None:
         """Begins the chain, or finds it.
@@ -106,6 +117,7 @@ class Audit:
         anchor = await self._store.run(self._chain.anchor, needs="site")
         if anchor is not None:
             self._remembered.saw_end(anchor.number, bytes.fromhex(anchor.mac))
+            self._export(anchor)
         self._clock.believed()
         await asyncio.to_thread(self._remembered.write)
 

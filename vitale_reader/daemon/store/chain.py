@@ -317,6 +317,21 @@ class Chain:
             found.append(Verified(station="", rows=count, broken=Broken(number=first, why="unchained")))
         return found
 
+    def passes(self, connection: Connection, place: Anchor) -> bool:
+        """True if the chain passes through a place that was its end once.
+
+        So it does where retention has forgotten the place, or an administrator has let the trail go on after it.
+        """
+        head = self._head(connection)
+        if head is None or place.number < head.first - 1:
+            return head is not None
+        mac = head.before if place.number < head.first else self._mac(connection, place.number)
+        if mac is not None and mac.hex() == place.mac:
+            return True
+        after = {"of_station": self.station, "after": place.number}
+        resumed = connection.execute(_RESUMED_AFTER.limit(PIECE), after).mappings()
+        return any(self._follows(connection, head, row) for row in resumed.all())
+
     def sealed(self, table: Table, row: row_seals.Row) -> dict[str, Any]:
         """A row of another table of the store with its seal."""
         return row_seals.sealed(self._vault, table, row)

@@ -1,0 +1,406 @@
+"""Ends of the audit trail that leave the machine: where they go, what they prove, and what holds up nothing."""
+
+import asyncio
+import http.server
+import json
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, delete, update
+
+from vitale_protocol.errors import ConfigurationInvalid, ResolverRefused, VitaleError
+from vitale_reader.daemon.audit_export import (
+    DESTINATIONS,
+    Compared,
+    Destination,
+    Exporter,
+    Missed,
+    compare,
+    destinations,
+    line_of,
+    same_disk,
+)
+from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.local_anchor import Anchor
+from vitale_reader.daemon.store.store import Store
+from vitale_reader.daemon.store.tables import audit, audit_heads
+from vitale_reader.resolvers import registry
+
+VAULT = Vault.of_site(b"k" * 32)
+STATION = "10000000-0000-4000-8000-000000000000"
+PATIENCE = 20.0
+ROOT = Path(__file__).parents[2]
+
+
+class Kept:
+    """A destination that keeps lines, and may refuse or hang."""
+
+    def __init__(self, options: Mapping[str, object] | None = None) -> None:
+        self.options = options or {}
+        self.lines: list[str] = []
+        self.taken = threading.Semaphore(0)
+        self.fault: Exception | None = None
+        self.free = threading.Event()
+        self.free.set()
+
+    def export(self, line: str) -> None:
+        """Keeps a line, once it is free to."""
+        self.free.wait(PATIENCE)
+        try:
+            if self.fault is not None:
+                raise self.fault
+            self.lines.append(line)
+        finally:
+            self.taken.release()
+
+    @property
+    def numbers(self) -> list[int]:
+        return [json.loads(line)["number"] for line in self.lines]
+
+
+def end(number: int) -> Anchor:
+    return Anchor(number=number, mac=f"{number:064x}")
+
+
+def exporter(*places: tuple[str, Destination]) -> Exporter:
+    made = Exporter(VAULT, STATION, places)
+    made.open()
+    return made
+
+
+# ── exporting ──
+
+
+def test_each_end_is_exported_once_and_the_last_one_before_the_stop() -> None:
+    kept = Kept()
+    made = exporter(("kept", kept))
+    for number in (1, 1, 2):
+        made.export(end(number))
+        made.export(end(number))
+    made.close()
+    assert 2 == kept.numbers[-1]
+    assert len(set(kept.lines)) == len(kept.lines)
+
+
+def test_a_destination_that_hangs_holds_up_nothing_and_gets_the_latest_end() -> None:
+    kept = Kept()
+    kept.free.clear()
+    made = exporter(("kept", kept))
+    for number in range(1, 1_000):
+        made.export(end(number))
+    kept.free.set()
+    made.close()
+    assert 999 == kept.numbers[-1]
+    assert len(kept.numbers) <= 2, "those that waited meanwhile are one"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (ResolverRefused("secret words"), ResolverRefused.reason),
+        (KeyError("secret words"), "KeyError"),
+    ],
+)
+def test_a_destination_that_fails_is_told_once_and_costs_no_other(
+    fault: Exception, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    bad, good = Kept(), Kept()
+    bad.fault = fault
+    made = exporter(("bad", bad), ("good", good))
+    for number in (1, 2):
+        made.export(end(number))
+        assert bad.taken.acquire(timeout=PATIENCE)
+        assert good.taken.acquire(timeout=PATIENCE)
+    bad.fault = None
+    made.export(end(3))
+    made.close()
+    assert ([3], [1, 2, 3]) == (bad.numbers, good.numbers)
+    assert 1 == caplog.text.count(f"could not be exported to bad: {said}")
+    assert 1 == caplog.text.count("exported to bad again")
+    assert "secret" not in caplog.text
+
+
+def test_without_a_destination_there_is_no_thread() -> None:
+    before = threading.active_count()
+    made = exporter()
+    made.export(end(1))
+    made.close()
+    assert before == threading.active_count()
+
+
+# ── destinations ──
+
+
+def test_a_file_grows_by_a_line_and_is_private(tmp_path: Path) -> None:
+    ((_, place),) = destinations([str(tmp_path / "heads")], {})
+    place.export("one")
+    place.export("two")
+    assert "one\ntwo\n" == (tmp_path / "heads").read_text()
+    assert same_disk(tmp_path / "heads", tmp_path)
+    assert not same_disk(tmp_path / "none" / "heads", tmp_path)
+
+
+@pytest.mark.posix
+def test_a_file_is_private_and_no_link(tmp_path: Path) -> None:
+    ((_, place),) = destinations([str(tmp_path / "heads")], {})
+    place.export("one")
+    assert 0o600 == (tmp_path / "heads").stat().st_mode & 0o777
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    ((_, place),) = destinations([str(tmp_path / "link")], {})
+    with pytest.raises(OSError, match=r"symbolic links"):
+        place.export("one")
+
+
+def test_syslog_of_another_machine_takes_a_line() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(PATIENCE)
+        ((_, place),) = destinations([f"syslog:127.0.0.1:{server.getsockname()[1]}"], {})
+        line = line_of(VAULT, STATION, end(1))
+        place.export(line)
+        received = server.recv(4_096).decode().rstrip("\0")
+    assert f"<86>vitale-reader: audit head {line}" == received
+
+
+@pytest.mark.posix
+def test_syslog_of_this_machine_takes_a_line_and_its_absence_is_an_error(tmp_path: Path) -> None:
+    place = tmp_path / "log"
+    ((_, syslog),) = destinations([f"syslog:{place}"], {})
+    with pytest.raises(OSError, match="No such file"):
+        syslog.export("{}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(place))
+        server.settimeout(PATIENCE)
+        syslog.export("{}")
+        assert b"audit head {}" in server.recv(4_096)
+
+
+@pytest.fixture
+def plug_in(monkeypatch: pytest.MonkeyPatch) -> str:
+    def entry_points(*, group: str, name: str = "kept") -> list[EntryPoint]:
+        return [EntryPoint(name, f"{__name__}:Kept", group)] if (group, name) == (DESTINATIONS, "kept") else []
+
+    monkeypatch.setattr(registry, "entry_points", entry_points)
+    return "kept"
+
+
+def test_a_plug_in_is_made_with_its_options(plug_in: str) -> None:
+    ((name, made),) = destinations([plug_in], {plug_in: {"url": "x"}})
+    assert "kept" == name
+    assert {"url": "x"} == getattr(made, "options", None)
+
+
+@pytest.mark.parametrize(
+    ("names", "options"),
+    [(["none"], {}), (["relative/file"], {}), (["syslog:host:port"], {}), ([], {"kept": {}})],
+    ids=str,
+)
+def test_what_is_no_destination_is_refused_with_its_place(
+    plug_in: str, names: list[str], options: dict[str, dict[str, object]]
+) -> None:
+    with pytest.raises(ConfigurationInvalid) as caught:
+        destinations(names, options)
+    assert str(caught.value.data["path"]).startswith("audit.")
+
+
+# ── comparing ──
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    """The lines of the test's chain, as they were exported."""
+    return []
+
+
+Change = Callable[[Connection, Chain], None]
+Work = Callable[[Change], Compared]
+
+
+@pytest.fixture
+def work(tmp_path: Path, lines: list[str]) -> Work:
+    """Runs something on a store with a chain of six rows, each end of which was exported."""
+
+    async def main(change: Change) -> Compared:
+        store = Store(tmp_path / "store.db")
+        await store.open()
+        chain = Chain(VAULT, STATION)
+        for number in range(6):
+            entry = Entry(at=float(number), action="session.open", outcome="ok")
+            last = await store.run(lambda connection, entry=entry: chain.append(connection, entry))  # type: ignore[misc]
+            assert last is not None
+            lines.append(line_of(VAULT, STATION, last))
+        await store.run(lambda connection: change(connection, chain))
+        found = await store.run(lambda connection: compare(connection, VAULT, lines))
+        await store.close()
+        return found
+
+    return lambda change: asyncio.run(main(change))
+
+
+def nothing(_: Connection, _chain: Chain) -> None:
+    pass
+
+
+def cut(connection: Connection, _: Chain) -> None:
+    connection.execute(delete(audit).where(audit.c.number > 4))
+
+
+def written_anew(connection: Connection, chain: Chain) -> None:
+    """What somebody does who has every key of the desk."""
+    connection.execute(delete(audit))
+    connection.execute(delete(audit_heads))
+    for number in range(6):
+        chain.append(connection, Entry(at=float(number), action="session.open", outcome="denied"))
+
+
+def retained(connection: Connection, chain: Chain) -> None:
+    chain.purge(connection, 3.0)
+
+
+def explained(connection: Connection, chain: Chain) -> None:
+    cut(connection, chain)
+    assert chain.resume(connection, at=9.0, reason="a test", client_id="local") is not None
+
+
+def explained_by_nobody(connection: Connection, chain: Chain) -> None:
+    cut(connection, chain)
+    chain.append(connection, Entry(at=9.0, action="session.open", outcome="ok"))
+    connection.execute(update(audit).where(audit.c.number > 6).values(action="audit.resumed", outcome="ok"))
+
+
+@pytest.mark.parametrize(
+    ("change", "missed"),
+    [
+        (nothing, []),
+        (cut, [5, 6]),
+        (written_anew, [1, 2, 3, 4, 5, 6]),
+        (retained, []),
+        (explained, []),
+        (explained_by_nobody, [5, 6]),
+    ],
+)
+def test_ends_that_left_the_machine_tell_what_was_done_to_the_trail(
+    work: Work, lines: list[str], change: Change, missed: list[int]
+) -> None:
+    found = work(change)
+    assert Compared(heads=6, foreign=0, missed=tuple(Missed(station=STATION, number=number) for number in missed)) == (
+        found
+    )
+    assert 6 == len(lines)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "Nov 29 12:00:00 desk vitale-reader: audit head " + line_of(VAULT, STATION, end(9)),
+        line_of(VAULT, STATION, end(9)).replace("9", "8"),
+        line_of(Vault.of_site(b"j" * 32), STATION, end(9)),
+        "{}",
+        "{" * 5_000,
+        "no JSON",
+        "\udcff{",
+    ],
+    ids=["empty", "syslog", "changed", "of another key", "{}", "long", "words", "bytes"],
+)
+def test_a_line_of_somebody_else_is_no_evidence(
+    work: Work, lines: list[str], line: str, request: pytest.FixtureRequest
+) -> None:
+    lines.append(line)
+    found = work(nothing)
+    if "syslog" in str(request.node.name):
+        assert (7, 0, (Missed(station=STATION, number=9),)) == (found.heads, found.foreign, found.missed)
+    else:
+        assert (6, 0 if not line else 1, ()) == (found.heads, found.foreign, found.missed)
+
+
+# ── the example of the page ──
+
+PAGE = ROOT / "docs" / "how-to" / "export-the-audit-trail.md"
+
+AUTHORITY = """
+[tsa]
+default_tsa = here
+[here]
+serial = {0}/serial
+signer_cert = {0}/certificate.pem
+certs = {0}/certificate.pem
+signer_key = {0}/key.pem
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256
+ess_cert_id_alg = sha256
+"""
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Iterator[str]:
+    """A time-stamp authority of the test's own (RFC 3161) over HTTP: its URL."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("no openssl here, which the example of the page calls")
+    (tmp_path / "serial").write_text("01\n")
+    (tmp_path / "tsa.cnf").write_text(AUTHORITY.format(tmp_path))
+    make = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=authority", "-keyout", tmp_path / "key.pem")
+    usage = ("-addext", "extendedKeyUsage=critical,timeStamping", "-out", tmp_path / "certificate.pem")
+    subprocess.run([program, *make, *usage], check=True, capture_output=True, timeout=PATIENCE)
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            (tmp_path / "query").write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
+            command = ("ts", "-reply", "-config", tmp_path / "tsa.cnf", "-queryfile", tmp_path / "query")
+            done = subprocess.run(["openssl", *command], check=True, capture_output=True, timeout=PATIENCE)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(done.stdout)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the library's own word
+            """Nothing is written to standard error."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def example() -> type[Any]:
+    """The plug-in of the page."""
+    shown = re.compile(r"<!-- file: time_stamps.py -->\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    found = shown.search(PAGE.read_text("utf-8"))
+    assert found is not None
+    names: dict[str, Any] = {"__name__": "time_stamps"}
+    exec(compile(found[1], "time_stamps.py", "exec"), names)  # noqa: S102  our own page
+    made: type[Any] = names["TimeStamps"]
+    return made
+
+
+def test_the_plug_in_of_the_page_has_an_end_time_stamped(authority: str, tmp_path: Path) -> None:
+    made = example()({"url": authority, "folder": str(tmp_path)})
+    line = line_of(VAULT, STATION, end(7))
+    made.export(line)
+    (head,) = tmp_path.glob("*.head")
+    assert line == head.read_text()
+    command = ("openssl", "ts", "-verify", "-data", head, "-in", head.with_suffix(".tsr"))
+    trusting = ("-CAfile", tmp_path / "certificate.pem")
+    done = subprocess.run([*command, *trusting], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (0, True) == (done.returncode, "Verification: OK" in done.stdout), done.stderr
+
+
+def test_the_plug_in_of_the_page_refuses_options_that_it_cannot_use() -> None:
+    with pytest.raises(VitaleError):
+        example()({"url": 7})
