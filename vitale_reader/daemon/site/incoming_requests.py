@@ -161,6 +161,21 @@ class Answering:
                 await self._consider(row)
         await self._pay()
 
+    def hear_told(self, request: str, told: str) -> bool:
+        """A request was asked, in the words of the call: comes, if this desk can answer it.
+
+        Returns:
+            False where the call does not say what is asked for, and the row has to be looked at.
+        """
+        found = self._rows.heard_request(request, told)
+        if found is None:
+            return False
+        row, wanted = found
+        if self._is_open(row) and request not in self._visitors:
+            self._wanted[request] = wanted
+            self._weigh(row, wanted)
+        return True
+
     async def hear_of(self, request: str) -> None:
         """A request was asked, or given back: comes, if this desk can answer it."""
         row = await self._rows.look_at(request)
@@ -205,8 +220,11 @@ class Answering:
     async def _consider(self, row: RequestRow) -> None:
         if row.id not in self._wanted:
             self._wanted[row.id] = await self._rows.wanted(row)
-        wanted = self._wanted[row.id]
-        if wanted is None or wanted.mode != self._mode:
+        if (wanted := self._wanted[row.id]) is not None:
+            self._weigh(row, wanted)
+
+    def _weigh(self, row: RequestRow, wanted: Wanted) -> None:
+        if wanted.mode != self._mode:
             return
         if not self._known(wanted.client_id):
             logger.warning("station %s asks for a client that is not known here", wanted.station)

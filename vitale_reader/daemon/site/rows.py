@@ -1,8 +1,9 @@
 """The rows through which the desks of a site speak: who is there, who asks for what, how it goes, what came of it.
 
 - Rows are the truth and notifications only hasten: a desk looks at the rows once a beat, whatever it hears.
-- A notification holds one word and one id, and of a step, which is no more than news, the sealed step. Of whatever
-  matters it is the row that counts. It goes to the desks that it concerns (``notify``).
+- A notification holds one word and one id; of a step, which is no more than news, the sealed step, and of a request
+  what is asked for, sealed: a desk arms its readers for it at once. Whether it may answer, the row decides when it is
+  taken. A notification goes to the desks that it concerns (``notifications``).
 - A statement is a transaction by itself, and does all that belongs together: each round trip is felt by who waits.
 - An announcement is sealed with the key of the site, bound to its row and to its desk. A row made without that key is
   no row of this site. An answer is sealed for the desk that asked (``sealing``).
@@ -301,13 +302,33 @@ class SiteRows:
             wanted: what is asked for.
             audience: the stations that can answer it; whoever comes later finds it.
         """
-        values = {
-            "request": request,
-            "asked_by": self.incarnation,
-            "timeout": wanted.timeout,
-            "sealed": self._vault.seal(msgspec.json.encode(wanted), f"request:{request}:{self.incarnation}"),
-        }
-        await self._do(_ASK, values | _called((desk_channel(station), f"asked:{request}") for station in audience))
+        sealed = self._vault.seal(msgspec.json.encode(wanted), f"request:{request}:{self.incarnation}")
+        values = {"request": request, "asked_by": self.incarnation, "timeout": wanted.timeout, "sealed": sealed}
+        payload = f"asked:{request}:{self.incarnation}:{b64encode(sealed).decode()}"
+        if len(payload) > MOST:
+            payload = f"asked:{request}"
+        await self._do(_ASK, values | _called((desk_channel(station), payload) for station in audience))
+
+    def heard_request(self, request: str, told: str) -> tuple[RequestRow, Wanted] | None:
+        """The request in a call, as it was asked; None where the call has none of this site in it."""
+        asked_by, _, encoded = told.partition(":")
+        try:
+            sealed = b64decode(encoded, validate=True)
+        except ValueError:
+            return None
+        wanted = self._opened(sealed, f"request:{request}:{asked_by}", Wanted) if sealed else None
+        if wanted is None:
+            return None
+        row = RequestRow(
+            id=request,
+            asked_by=asked_by,
+            left=wanted.timeout,
+            taken_by=None,
+            answered=False,
+            answer=None,
+            sealed=sealed,
+        )
+        return row, wanted
 
     async def wanted(self, row: RequestRow) -> Wanted | None:
         """Content of a request; None where no desk of this site asked, or it is over."""
