@@ -52,7 +52,8 @@ class Daemon:
         return self
 
     def connect(self, **options: object) -> vitale_reader.Connection:
-        """A client of it."""
+        """A client of it, which waits as long as a busy machine takes to start it again."""
+        options = {"connect_timeout": 30.0, **options}
         return vitale_reader.connect(home=self.home.config.parent, language="en", **options)  # type: ignore[arg-type]  # passed through
 
     @property
