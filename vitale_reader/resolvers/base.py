@@ -53,7 +53,7 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sending(msgspec.Struct):
-    """Whether a string has begun to leave the machine."""
+    """Note of whether a string has begun to leave the machine."""
 
     begun: bool = False
 

@@ -52,7 +52,7 @@ class ResolverBench(abc.ABC):
 
     @abc.abstractmethod
     def sent(self) -> int:
-        """How many strings have reached the service."""
+        """Counts the strings that have reached the service."""
 
     @abc.abstractmethod
     def away(self) -> AbstractContextManager[None]:

@@ -64,7 +64,7 @@ TOKEN_CHARACTERS: Final = 32_768
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What differs between versions of the service; the defaults are what is public of version 1/0.
+    """Differences between versions of the service; the defaults are what is public of version 1/0.
 
     Attributes:
         namespace: of the service's own elements.

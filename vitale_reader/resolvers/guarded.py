@@ -217,7 +217,7 @@ class GuardedResolver:
 
 
 def _of_plug_in(error: Exception) -> ResolverUnavailable:
-    """What a fault is told as; neither its text nor the line of the program, which may quote a string."""
+    """Returns the error for a fault, without its text or the line of the program, which may quote a string."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     logger.error("a plug-in of the resolver failed: %s at %s:%s", type(error).__name__, where.filename, where.lineno)
     return ResolverUnavailable(type(error).__name__, variant="plug-in")

@@ -459,5 +459,5 @@ def _too_late(unread: Problem | None) -> PresentationTimeout:
 
 
 def _replayed(medium: str | None) -> Problem:
-    """What was used before: a code is shown anew, a phone is put back."""
+    """Returns the problem of a medium that was used before: a code is shown anew, a phone is put back."""
     return Problem(Replayed.reason, "apcv-nfc") if medium == "apcv-nfc" else Problem(Replayed.reason)
