@@ -300,6 +300,44 @@ def test_without_the_store_before_every_client_is_revoked_unless_told(
         file.unlink()
     done = desks.answer("desk", "site", "restore", str(tmp_path / "one"), "--reason", "the disk died", *options)
     assert ([client] if revoked else [], False) == (done["revoked"], done["used_known"])
+    assert abs(done["closed_until"] - time.time() - 3_600) < 120, "no apCV is taken for an hour"
+
+
+def store_of(desks: Desks, statement: str) -> None:
+    """Changes the SQLite file of the desk, as a hand in it does."""
+    with closing(sqlite3.connect(desks.home("desk").state / "store.db")) as store, store:
+        store.execute(statement)
+
+
+USED = "INSERT INTO seen (digest, state, expires_at) VALUES ('d', 'used', 9e9)"
+
+
+@pytest.mark.parametrize(
+    ("hand", "options", "seconds"),
+    [
+        ("", (), 0),
+        (USED, (), 3_600),
+        (USED, ("--apcv-after", "5"), 300),
+        (USED, ("--apcv-after", "0"), 0),
+    ],
+    ids=["known", "a row was changed", "five minutes", "as the administrator wants"],
+)
+def test_strings_wait_where_nobody_knows_which_were_used(
+    tmp_path: Path, hand: str, options: tuple[str, ...], seconds: int
+) -> None:
+    desks = Desks(tmp_path, "sqlite")
+    desks.run("desk")
+    desks.answer("desk", "site", "backup", str(tmp_path / "one"))
+    if hand:
+        store_of(desks, hand)
+    arguments = ("desk", "site", "restore", str(tmp_path / "one"), "--reason", "a test", *options)
+    done = desks.answer(*arguments)
+    assert done["used_known"] is (not hand)
+    assert 0 <= (done["closed_until"] - time.time() if seconds else done["closed_until"]) + 120 - seconds <= 120
+    if hand:
+        store_of(desks, hand)
+        said = desks.command(*arguments, "--language", "en")[1]
+        assert ("no apCV is taken before" if seconds else "apCVs are taken as you wanted") in said
 
 
 def test_nothing_is_restored_under_a_daemon(either: Desks, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import sqlite3
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,13 +15,15 @@ import pytest
 from tests.daemon.store.crash_program import claimed
 from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailable
 from vitale_reader.daemon.issuing.delivery import Delivery
-from vitale_reader.daemon.issuing.replay import ReplayGuard
+from vitale_reader.daemon.issuing.replay import ReplayGuard, close_until
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
 
 STRING = b"opaque-string-of-a-phone"
+VAULT = Vault.of_site(b"k" * 32)
 
 
 class Clock:
@@ -128,6 +131,104 @@ def test_what_died_before_its_token_counts_as_used_and_is_forgotten_in_time(tmp_
             await claimed(guard, STRING)
 
     asyncio.run(main())
+
+
+# ── after a restore ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def restored(
+    file: Path, clock: Clock, *, vault: Vault, until: float | None
+) -> AsyncGenerator[tuple[ReplayGuard, Store]]:
+    """The guard of a store that takes no strings until then."""
+    store = Store(file)
+    await store.open()
+    if until is not None:
+        await store.run(lambda connection: close_until(connection, vault, until))
+    yield ReplayGuard(store, VAULT, days=2, clock=StoreClock(Remembered(), wall=clock, steady=clock)), store
+    await store.close()
+
+
+def test_no_string_is_taken_until_those_of_before_have_ended(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def main() -> None:
+        async with restored(tmp_path / "store.db", clock, vault=VAULT, until=clock.now + 60) as (guard, _):
+            with pytest.raises(Replayed):
+                await guard.require_open()
+            with pytest.raises(Replayed) as caught:
+                await guard.require_open()
+            assert ("restored", 1_800_000_060) == (caught.value.variant, caught.value.data["until"])
+        async with restored(tmp_path / "store.db", clock, vault=VAULT, until=None) as (guard, _):
+            with pytest.raises(Replayed):
+                await guard.require_open()
+            clock.now += 60
+            await guard.require_open()
+
+    asyncio.run(main())
+
+
+def test_nobody_without_the_key_closes_a_station(tmp_path: Path) -> None:
+    clock = Clock()
+    other = Vault.of_site(b"j" * 32)
+
+    async def main() -> None:
+        async with restored(tmp_path / "store.db", clock, vault=other, until=clock.now + 60) as (guard, _):
+            await guard.require_open()
+
+    asyncio.run(main())
+
+
+def test_a_desk_that_begins_on_its_spool_finds_it_closed_when_the_database_is_back(tmp_path: Path) -> None:
+    clock = Clock()
+
+    class Away(Store):
+        """A store without the row, as a spool is."""
+
+        @property
+        def degraded(self) -> bool:
+            return True
+
+    async def main() -> None:
+        store = Away(tmp_path / "store.db")
+        await store.open()
+        guard = ReplayGuard(store, VAULT, days=2, clock=StoreClock(Remembered(), wall=clock, steady=clock))
+        await guard.require_open()
+        await store.run(lambda connection: close_until(connection, VAULT, clock.now + 60))
+        with pytest.raises(Replayed):
+            await guard.require_open()
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_desk_refuses_strings_and_takes_printed_codes_meanwhile(counter: Any) -> None:
+    async def first(line: Any) -> None:
+        await counter.claims(line, STRING)
+
+    counter.run(first)
+    keys = Keys(counter.home.state / "station.json", overlap=600, clock=lambda: 1.0)
+    keys.open()
+
+    async def close(until: float) -> None:
+        store = Store(counter.home.state / "store.db")
+        await store.open()
+        await store.run(lambda connection: close_until(connection, keys.vault, until))
+        await store.close()
+
+    async def second(line: Any) -> None:
+        told = await counter.refusal(line, STRING + b"-2")
+        assert ("replayed", "restored") == (told["reason"], told["variant"])
+        assert 1 == counter.resolver.count("resolve"), "it is not sent"
+        assert "token" == await submit(line)
+
+    async def third(line: Any) -> None:
+        await counter.claims(line, STRING + b"-2")
+
+    asyncio.run(close(time.time() + 600))
+    counter.run(second, counter.config("", 'mode = "simulated"'))
+    asyncio.run(close(time.time() - 1))
+    counter.run(third)
 
 
 def test_a_station_of_version_0_1_gets_its_key(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ __all__ = ["backup", "restore"]
 #: Characters of a reason, as the audit trail holds them.
 MOST_REASON = 500
 
+#: Minutes without apCVs after a restore: usually, so that the codes of phones have ended, and at most.
+USUAL_MINUTES, MOST_MINUTES = 60, 10_080
+
 
 @command("backup", help=t("Sauvegarde la base ; les postes continuent.", "Backs the store up; the desks go on."))
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -61,9 +64,20 @@ def backup(file: Path, as_json: bool, home: Path | None) -> None:
         "Keeps the paired clients even where nobody knows who was revoked since.",
     ),
 )
+@click.option(
+    "--apcv-after",
+    type=click.IntRange(0, MOST_MINUTES),
+    default=USUAL_MINUTES,
+    show_default=True,
+    metavar="MINUTES",
+    help=t(
+        "Minutes sans apCV, si l'on ne sait plus quels codes ont servi.",
+        "Minutes without apCV, where nobody knows which codes were used.",
+    ),
+)
 @as_json
 @home_option
-def restore(file: Path, reason: str, trust_clients: bool, as_json: bool, home: Path | None) -> None:
+def restore(file: Path, reason: str, trust_clients: bool, apcv_after: int, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader site restore``."""
     from vitale_reader.daemon.lifecycle import exclusive
     from vitale_reader.daemon.site.restoring import restore as put_back
@@ -72,7 +86,15 @@ def restore(file: Path, reason: str, trust_clients: bool, as_json: bool, home: P
         raise LocalMisuse(t(f"le motif a de 1 à {MOST_REASON} signes", f"a reason has 1 to {MOST_REASON} characters"))
     place, config = loaded(home)
     with exclusive(place):
-        done = put_back(place, config, file, reason=reason.strip(), trust_clients=trust_clients, at=time.time())
+        done = put_back(
+            place,
+            config,
+            file,
+            reason=reason.strip(),
+            trust_clients=trust_clients,
+            apcv_after=apcv_after * 60.0,
+            at=time.time(),
+        )
     if as_json:
         output.print_json(done)
     else:
@@ -98,9 +120,15 @@ def _tell(done: "Restored") -> None:
             )
         )
     if not done.used_known:
+        again = time.strftime("%Y-%m-%d %H:%M", time.localtime(done.closed_until))
         output.note(
             t(
-                "On ne sait plus quels codes ont servi depuis : ne lisez pas d'apCV avant leur expiration.",
-                "Nobody knows which codes were used since: read no apCV before those have expired.",
+                f"On ne sait plus quels codes ont servi depuis : aucune apCV n'est acceptée avant {again}.",
+                f"Nobody knows which codes were used since: no apCV is taken before {again}.",
+            )
+            if done.closed_until
+            else t(
+                "On ne sait plus quels codes ont servi depuis, et les apCV sont acceptées comme demandé.",
+                "Nobody knows which codes were used since, and apCVs are taken as you wanted.",
             )
         )

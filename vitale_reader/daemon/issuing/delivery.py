@@ -276,6 +276,8 @@ class Delivery:
     async def _resolve(self, asked: RequestContext, presentation: Presented, reading: Reading) -> Resolved:
         string = presentation.evidence.get("string")
         digest = self._guard.digest(presentation.evidence)
+        if string is not None:
+            await self._guard.require_open()
         if digest is not None:
             await self._guard.claim(digest)
             await self._require_wanted(asked, digest)

@@ -3,13 +3,16 @@
 A string is reserved before it is resolved and marked as used together with its token. Whatever dies in between, it
 counts as used: nobody can know how far the service got. Kept is the keyed digest of its canonical form, which is the
 same however the string was dressed; never the string.
+
+After a restore nobody may know which strings were used since the backup. Then none is taken until those that were in
+circulation have ended (``close_until``).
 """
 
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
@@ -18,11 +21,14 @@ from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database
-from vitale_reader.daemon.store.tables import seen
+from vitale_reader.daemon.store.tables import seen, site
 
-__all__ = ["ReplayGuard"]
+__all__ = ["ReplayGuard", "close_until"]
 
 DAY = 86_400.0
+
+#: The row of ``site`` that says until when no string is taken, epoch seconds.
+CLOSED = "apcv:closed-until"
 
 # Statements are constants: to build one anew costs more than to run it.
 _OF_DIGEST = seen.c.digest == bindparam("of_digest")
@@ -30,6 +36,7 @@ _CLAIM = insert(seen)
 _FIND = select(seen.c.digest).where(_OF_DIGEST)
 _SETTLE = update(seen).where(_OF_DIGEST).values(state=bindparam("settled"), seal=bindparam("settled_seal"))
 _WITHDRAW = delete(seen).where(_OF_DIGEST, seen.c.state == "reserved")
+_FIND_CLOSED = select(site).where(site.c.name == CLOSED)
 _PURGE = delete(seen).where(seen.c.expires_at <= bindparam("now"))
 
 
@@ -43,6 +50,7 @@ class ReplayGuard:
         self._days = days
         self._clock = clock
         self._claimed: dict[str, dict[str, Any]] = {}
+        self._closed_until: float | None = None  # a restore needs every daemon stopped: it is looked up once
 
     def digest(self, evidence: Mapping[str, bytes]) -> str | None:
         """Digest by which evidence is recognised; None where it may be presented any number of times.
@@ -57,6 +65,24 @@ class ReplayGuard:
 
                 return self._vault.digest(kind, canonical(shown))
         return None
+
+    async def require_open(self) -> None:
+        """Refuses strings of which nobody can know whether they were used, after a restore.
+
+        Raises:
+            Replayed: with the variant ``restored``, until its time is over.
+            StoreUnavailable: the store cannot be read.
+        """
+        until = self._closed_until
+        if until is None:
+            row = await self._store.run(
+                lambda connection: connection.execute(_FIND_CLOSED).mappings().first(), needs="guard", single=True
+            )
+            until = float(row["value"]) if row is not None and row_seals.holds(self._vault, site, row) else 0.0
+            if not self._store.degraded:  # a spool knows nothing of it
+                self._closed_until = until
+        if self._clock.now() < until:
+            raise Replayed("unknown since a restore", variant="restored", data={"until": round(until)})
 
     async def claim(self, digest: str) -> None:
         """Claims what is known by a digest for one presentation; of several that race for it, one gets it.
@@ -113,3 +139,9 @@ class ReplayGuard:
         return await self._store.run(
             lambda connection: connection.execute(_PURGE, {"now": purging(connection)}).rowcount
         )
+
+
+def close_until(connection: Connection, vault: Vault, until: float) -> None:
+    """Has no string taken until then, by any daemon that starts from now on."""
+    connection.execute(delete(site).where(site.c.name == CLOSED))
+    connection.execute(insert(site), row_seals.sealed(vault, site, {"name": CLOSED, "value": repr(until)}))

@@ -8,7 +8,7 @@ keys. What happened after it is unknown when it is back, so ``restored`` closes 
 | which tokens were acknowledged | those in the backup are removed |
 | which contexts were released or renewed | all are removed |
 | which clients were revoked | taken over from the store that is replaced; else every client is revoked, unless told |
-| which strings were used | taken over likewise; else it is told: read no apCV before those in use expire |
+| which strings were used | taken over likewise; else none is taken until those in circulation have ended |
 | the audit trail | goes on after a row that says why (``audit.resumed``) |
 """
 
@@ -26,7 +26,9 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
 from vitale_protocol.errors import LocalMisuse, StoreUnavailable, ToolMissing
+from vitale_reader.daemon.issuing.replay import close_until
 from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.site.rows import NOW
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.inspection import resume
@@ -49,10 +51,17 @@ SQLITE, POSTGRESQL = b"SQLite format 3\0", b"PGDMP"
 
 
 class Former(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts of the store that is replaced, under its seals: clients revoked, and strings used."""
+    """Facts of the store that is replaced, under its seals.
+
+    Attributes:
+        revoked: the clients that were revoked, and when.
+        used: the strings that were used.
+        all_used: whether these are all; not where one of the rows was changed.
+    """
 
     revoked: dict[str, float]
     used: tuple[dict[str, Any], ...]
+    all_used: bool
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +75,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
         used: strings that were taken over as used.
         revocations_known: whether the store before told who was revoked since.
         used_known: whether it told which strings were used since.
+        closed_until: where it did not, when strings are taken again, epoch seconds; else 0.
     """
 
     until: float
@@ -75,6 +85,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     used: int
     revocations_known: bool
     used_known: bool
+    closed_until: float = 0.0
 
 
 def back_up(store: Path | str, file: Path) -> None:
@@ -129,9 +140,10 @@ def former(connection: Connection, vault: Vault, remembered: Remembered) -> Form
     found = SealedTable(clients, vault, remembered).read(connection)
     if not found.trusted or found.faults:
         return None
-    used = [dict(row) for row in connection.execute(select(seen)).mappings() if row_seals.holds(vault, seen, row)]
+    rows = [dict(row) for row in connection.execute(select(seen)).mappings()]
+    used = [row for row in rows if row_seals.holds(vault, seen, row)]
     revoked = {row["client_id"]: row["revoked_at"] for row in found.rows if row["revoked_at"] is not None}
-    return Former(revoked=revoked, used=tuple(used))
+    return Former(revoked=revoked, used=tuple(used), all_used=len(used) == len(rows))
 
 
 def restored(
@@ -142,6 +154,7 @@ def restored(
     chain: Chain,
     before: Former | None,
     trust_clients: bool,
+    apcv_after: float,
     at: float,
     reason: str,
 ) -> Restored:
@@ -154,9 +167,17 @@ def restored(
         chain: that of the station.
         before: what the store told before it was replaced.
         trust_clients: whether an administrator has looked at the clients; they stay as they are in the backup.
+        apcv_after: seconds after which strings are taken again, where nobody knows which were used.
         at: now, epoch seconds.
         reason: why, in the administrator's words.
     """
+    used_known = before is not None and before.all_used
+    closed_until = 0.0
+    if not used_known and apcv_after:
+        shared = connection.dialect.name == "postgresql"
+        now = float(connection.execute(select(NOW)).scalar_one()) if shared else at
+        closed_until = now + apcv_after
+        close_until(connection, vault, closed_until)
     until = float(connection.execute(select(func.max(audit.c.at))).scalar() or 0.0)
     resume(connection, vault, remembered, chain=chain, at=at, reason=reason, by="local")
     revoked = _revoke(connection, vault, remembered, before, at, everybody=before is None and not trust_clients)
@@ -171,7 +192,8 @@ def restored(
         contexts=held,
         used=_take_over(connection, before.used if before is not None else ()),
         revocations_known=before is not None,
-        used_known=before is not None,
+        used_known=used_known,
+        closed_until=closed_until,
     )
 
 

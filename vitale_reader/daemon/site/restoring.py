@@ -29,8 +29,19 @@ __all__ = ["restore"]
 T = TypeVar("T")
 
 
-def restore(home: Home, config: Config, file: Path, *, reason: str, trust_clients: bool, at: float) -> backup.Restored:
+def restore(
+    home: Home, config: Config, file: Path, *, reason: str, trust_clients: bool, apcv_after: float, at: float
+) -> backup.Restored:
     """Puts a backup in the place of the store, and closes what is unknown since.
+
+    Args:
+        home: the folders of the station.
+        config: its settings.
+        file: the backup.
+        reason: why, in the administrator's words.
+        trust_clients: whether an administrator has looked at the clients; they stay as they are in the backup.
+        apcv_after: seconds after which strings are taken again, where nobody knows which were used.
+        at: now, epoch seconds.
 
     Raises:
         LocalMisuse: the file is no backup of this store, or desks of the site serve still.
@@ -80,6 +91,7 @@ def restore(home: Home, config: Config, file: Path, *, reason: str, trust_client
             chain=chain,
             before=before,
             trust_clients=trust_clients,
+            apcv_after=apcv_after,
             at=at,
             reason=reason,
         )
