@@ -1,13 +1,20 @@
 """The line to the database of a site: slow, thin, silent, half open; and a database that answers that it will not."""
 
+# The statement of a page is measured as it is.
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import contextlib
+import itertools
+import os
 import re
+import signal
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from psycopg import OperationalError
 from sqlalchemy import Connection, text
 
 from tests.postgres_server import PASSWORD, PostgresServer
@@ -16,7 +23,7 @@ from tests.rig.proxy import Proxy
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.database.target import Target
-from vitale_reader.daemon.issuing import opposition
+from vitale_reader.daemon.issuing import opposition, outbox
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import spool, spool_replay, store
@@ -272,11 +279,24 @@ def test_a_database_that_takes_no_writes_has_the_spool_used_and_says_why(
     assert "Promote the standby" in caplog.text
 
 
+#: A disk cannot be filled here; the server answers as it does where it cannot extend a file.
+FULL_DISK = (
+    "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full; END $$;"
+    "CREATE TRIGGER full_disk BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION full_disk()"
+)
+
+
 @pytest.mark.parametrize(
     ("before", "variant", "state", "after"),
     [
         ("REVOKE INSERT ON audit FROM clerk", "database-rights", "42501", "GRANT INSERT ON audit TO clerk"),
         ("ALTER TABLE outbox RENAME TO away", "database-tables", "42P01", "ALTER TABLE away RENAME TO outbox"),
+        (
+            FULL_DISK,
+            "database-full",
+            "53100",
+            "DROP TRIGGER full_disk ON outbox; DROP FUNCTION full_disk()",
+        ),
     ],
 )
 def test_a_database_that_answers_and_refuses_has_the_spool_used_and_says_why(
@@ -320,6 +340,134 @@ def test_a_database_that_answers_and_refuses_has_the_spool_used_and_says_why(
         change("DROP OWNED BY clerk")
         change("DROP ROLE clerk")
     assert f"SQLSTATE {state}" in caplog.text
+
+
+OTHERS_END = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+def test_a_server_without_a_free_connection_has_the_spool_used_and_says_why(
+    site_database: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    database = name_of(site_database)
+    clerk = f"clerk_{database}"
+
+    async def work() -> None:
+        async with opened(site_database):
+            pass
+        postgres.execute(f"CREATE ROLE {clerk} LOGIN PASSWORD '{PASSWORD}'", database)
+        postgres.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {clerk}", database)
+        postgres.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {clerk}", database)
+        async with desk_of(site_database.replace("desk:", f"{clerk}:"), tmp_path) as desk:
+            await desk.put(1)
+            postgres.execute(f"ALTER ROLE {clerk} CONNECTION LIMIT 0", database)
+            postgres.execute(OTHERS_END, database)
+            await desk.put(2)
+            await until(lambda: desk.store.cause.variant == "database-crowded")
+            assert desk.store.degraded
+            postgres.execute(f"ALTER ROLE {clerk} CONNECTION LIMIT -1", database)
+            await until(lambda: not desk.store.degraded)
+            assert len(await desk.outbox.list("c")) == 2
+
+    try:
+        run(work())
+    finally:
+        postgres.execute(f"DROP OWNED BY {clerk}", database)
+        postgres.execute(f"DROP ROLE {clerk}", database)
+
+
+@pytest.fixture
+def own_server(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """A server that a test may shut down."""
+    programs = PostgresServer.installed()
+    assert programs is not None, postgres
+    server = PostgresServer(programs)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+def test_a_server_that_shuts_down_or_starts_has_the_spool_used_and_says_why(
+    own_server: PostgresServer, tmp_path: Path
+) -> None:
+    url = own_server.url(own_server.create_database())
+
+    def is_refused() -> bool:
+        try:
+            Target.of(url).connect("tries").close()
+        except OperationalError:
+            return True
+        return False
+
+    async def work() -> None:
+        async with desk_of(url, tmp_path) as desk:
+            await desk.put(1)
+            # A shutdown that waits for its sessions (SIGTERM) takes no new ones: 57P03.
+            holding = Target.of(url).connect("holds")
+            try:
+                pid = int((own_server.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+                os.kill(pid, signal.SIGTERM)
+                await until(is_refused)
+                holding.execute(OTHERS_END)
+                await desk.put(2)
+                await until(lambda: desk.store.cause.variant == "database-starting")
+                assert desk.store.degraded
+            finally:
+                holding.close()
+            own_server.stop()
+            own_server.start()
+            await until(lambda: not desk.store.degraded)
+            assert len(await desk.outbox.list("c")) == 2
+
+    run(work())
+
+
+BACKLOG = 100_000
+
+#: Whose page is read, and where it begins.
+PAGES = (("c", 0), ("nobody", 0), ("backlog", 0), ("backlog", int(NOW) + BACKLOG // 2), ("c", 0), ("nobody", 0))
+
+#: Executions after which psycopg has prepared a statement, and the server a plan for any values of it.
+PREPARED = 20
+
+#: Rows of a page of a hundred, and the few that the server looks at to plan it.
+A_PAGE = 120
+
+
+def test_a_backlog_of_one_client_costs_the_others_nothing(site_database: str, postgres: PostgresServer) -> None:
+    """Rows that the server read are counted: a page reads what it holds, whatever else is in the outbox."""
+    database = name_of(site_database)
+
+    def read(connection: Connection, client: str, after_exp: int) -> list[int]:
+        """Rows that each of some pages read, also once the server has planned for any client."""
+        values = {"of_client": client, "from_exp": 1, "after_exp": after_exp, "after_jti": "", "most": 101}
+        counted = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'outbox'")
+        counts = [int(connection.execute(counted).scalar_one())]
+        for _ in range(PREPARED):
+            connection.execute(outbox._LIST, values).all()
+            counts.append(int(connection.execute(counted).scalar_one()))
+        return [after - before for before, after in itertools.pairwise(counts)]
+
+    async def work() -> None:
+        async with opened(site_database) as made:
+            desk = Desk(made)
+            await desk.put(1)
+            postgres.execute(
+                f"INSERT INTO outbox (jti, client_id, presentation, exp, sealed) SELECT 'jti-' || n, 'backlog', "  # noqa: S608  constants
+                f"'presentation-' || n, {int(NOW)} + n, 'x' FROM generate_series(1, {BACKLOG}) AS n",
+                database,
+            )
+            postgres.execute("ANALYZE outbox", database)
+            for client, after in PAGES:
+                rows = await made.run(lambda connection, client=client, after=after: read(connection, client, after))  # type: ignore[misc]
+                assert max(rows) <= A_PAGE, (client, rows)
+            assert 1 == len(await desk.outbox.list("c"))
+
+    run(work())
 
 
 def test_a_locked_table_has_the_spool_used_and_says_why(
