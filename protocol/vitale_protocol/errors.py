@@ -177,6 +177,10 @@ class VitaleError(Exception):
         told = self.data.get("message")
         if isinstance(told, str):
             return Entry(title=told, cause=str(self.data.get("cause", "")), remedy=str(self.data.get("remedy", "")))
+        return self.catalogued(language)
+
+    def catalogued(self, language: Language) -> Entry:
+        """Title, cause and remedy of the catalogue."""
         if self.reason not in catalogue.reasons():  # of a newer daemon, or of a plug-in's own class
             return Entry(title=self.reason or {"fr": "Erreur", "en": "Error"}[language], cause="", remedy="")
         return catalogue.text(self.reason, language, self.variant)
@@ -317,6 +321,14 @@ class PresentationTimeout(PresentationError):
     code = 1201
     reason = "timeout"
     retryable = True
+
+    def catalogued(self, language: Language) -> Entry:
+        """Title of the catalogue; of what was presented and could not be read, its own cause and remedy."""
+        entry, last = super().catalogued(language), self.data.get("last")
+        if not isinstance(last, dict) or last.get("reason") not in catalogue.reasons():
+            return entry
+        known = catalogue.text(str(last["reason"]), language, str(last.get("variant", "")))
+        return Entry(title=entry.title, cause=known.cause, remedy=known.remedy)
 
 
 class Cancelled(PresentationError):

@@ -80,6 +80,7 @@ class Task:
         phone: whether it is that of a phone.
         lease: the lease that it holds the card for; the card is reset at its end.
         granted: whether the transaction was obtained.
+        blocked: whether another program's hold on the card is what it waits for.
         ended: whether the report was made.
     """
 
@@ -90,6 +91,7 @@ class Task:
     phone: bool = False
     lease: HeldLease | None = None
     granted: bool = field(default=False, init=False)
+    blocked: bool = field(default=False, init=False)
     ended: bool = field(default=False, init=False)
 
 

@@ -110,18 +110,21 @@ class CardAccess:
         tries, pause, power = 1, FIRST_PAUSE, iter(POWER_RETRY_DELAYS)
         while not task.ended:
             try:
+                # Connecting and beginning both wait while another program has a transaction.
+                task.blocked = True
                 self._attempt(task)
             except ReaderBusy:
                 self._control.pause(pause)
                 pause = min(2 * pause, LAST_PAUSE)
             except (CardReset, ExchangeFailed, ReaderUnavailable) as error:
                 logger.info("%s: attempt %d: %s", self._name, tries, error.detail)
-                tries += 1
+                tries, task.blocked = tries + 1, False
                 if tries > TRIES:
                     self._control.finish(task, task.failed(_last_word(error)))
                 else:
                     self._control.pause(CONNECT_RETRY_DELAYS[tries - 2])
             except (MediumMute, MediumRemoved) as error:
+                task.blocked = False
                 if isinstance(error, MediumMute) and not task.granted and (rest := next(power, 0.0)):
                     logger.info("%s: no answer to reset; powered again", self._name)
                     if not self._control.leaves(task, rest):

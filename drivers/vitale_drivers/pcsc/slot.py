@@ -484,6 +484,10 @@ class PcscSlot:
         with self._changed:
             if task.ended or task.granted:
                 return
+            # One that hesitates, or is powered again, is nobody else's; nor is one behind whose task this one waits.
+            if not any(each.blocked for each in (task, self._task) if each is not None):
+                self._set_timer(task, self._settings.busy_notice, self._notice)
+                return
             self._busy = True
             self._publish()
             if task.reads:

@@ -2,7 +2,6 @@
 
 from typing import TypedDict, cast
 
-from vitale_protocol import catalogue
 from vitale_protocol.catalogue import Language
 from vitale_protocol.errors import InternalError, JsonValue, RemoteError, VitaleError, by_code
 from vitale_protocol.session.jsonrpc import Failure
@@ -26,7 +25,7 @@ def to_wire(error: VitaleError, language: Language) -> ErrorObject:
     """
     if not error.code:
         error = InternalError()
-    entry = catalogue.text(error.reason, language, error.variant)
+    entry = error.catalogued(language)
     data: dict[str, JsonValue] = {
         **error.data,
         "reason": error.reason,

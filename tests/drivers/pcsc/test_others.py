@@ -118,6 +118,18 @@ def test_a_card_that_is_not_let_go_is_told_as_busy_with_its_holder(
     assert len(inbox.outcomes()) == 3
 
 
+def test_a_card_that_gives_no_answer_is_not_taken_for_one_that_others_hold(
+    open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm
+) -> None:
+    driver, inbox = open_driver(busy_notice=0.02, busy_timeout=0.2)
+    driver.arm(arm())
+    virtual_card(faults="mute")
+    assert inbox.wait(Failed).problem.reason == "medium_mute"
+    told = [named(report.problem) for report in inbox.reports if isinstance(report, Progress) and report.problem]
+    assert "reader_busy" not in told
+    assert "busy" not in [report.reader.state for report in inbox.reports if isinstance(report, ReaderChanged)]
+
+
 def test_raw_commands_are_told_as_busy_too(open_driver: OpenDriver, virtual_card: InsertCard) -> None:
     driver, inbox = open_driver(busy_notice=0.05, busy_timeout=0.3)
     virtual_card()

@@ -85,7 +85,15 @@ GRACE_LOST = 5.0
 #: Failures of the reader, not of what was presented: the same medium will be read when the reader is back.
 DELAYS = frozenset({ReaderGone.reason, ReaderUnavailable.reason})
 
-UNREAD = frozenset({MediumRemoved.reason, MediumUnreadable.reason, MediumUnsupported.reason, MediumMute.reason})
+UNREAD = frozenset(
+    {
+        MediumRemoved.reason,
+        MediumUnreadable.reason,
+        MediumUnsupported.reason,
+        MediumMute.reason,
+        AmbiguousMedium.reason,
+    }
+)
 """What was presented and could not be read: a request that ends without a reading says so."""
 
 SERVICES = frozenset({"pcsc", "pcsc-refused", "pcsc-stopped"})
@@ -179,7 +187,7 @@ class Hub(msgspec.Struct):
         if slot is None:
             return []
         told = [
-            NotifyProgress(pending, "retry", reader_id, Problem(ReaderGone.reason))
+            NotifyProgress(pending, "retry", reader_id, Problem(ReaderGone.reason, self._service(slot.reader.driver)))
             for pending in self._pending.concerned(slot.reader)
         ]
         return self._settle(now, [*self._remove(slot.reader), *told], readers=True)
@@ -243,9 +251,10 @@ class Hub(msgspec.Struct):
         """A driver says how a presentation gets on: told to whom it would go."""
         slot = self._slots.get(reader_id)
         pending = self._pending.claimant(slot.reader) if slot else None
-        if problem is not None and problem.reason in UNREAD and isinstance(pending, PendingRequest):
-            self._unread[pending.key] = problem
-        return [NotifyProgress(pending, step, reader_id, problem, medium)] if pending else []
+        if pending is None:
+            return []
+        self._remember(pending, problem)
+        return [NotifyProgress(pending, step, reader_id, problem, medium)]
 
     def presented(self, presentation: Presented, now: float) -> list[Action]:
         """A driver read a medium."""
@@ -337,6 +346,17 @@ class Hub(msgspec.Struct):
 
     # ── inside ──
 
+    def _service(self, driver: str) -> str:
+        """Names the trouble of the system's service behind a driver's readers; empty for none."""
+        state = self._drivers.get(driver)
+        variant = state.trouble.variant if state and state.trouble else ""
+        return variant if variant in SERVICES else ""
+
+    def _remember(self, pending: Pending, problem: Problem | None) -> None:
+        """Keeps why nothing was read so far, for the end of a request whose time runs out."""
+        if problem is not None and problem.reason in UNREAD and isinstance(pending, PendingRequest):
+            self._unread[pending.key] = problem
+
     def _end(self, key: Key) -> PendingRequest | None:
         self._without_reader.pop(key, None)
         self._unread.pop(key, None)
@@ -382,10 +402,13 @@ class Hub(msgspec.Struct):
         Of what lies on an antenna its driver says more, since a phone may become readable while it lies there.
         """
         if reader.medium == "unknown-card" and reader.media != ("apcv-nfc",):
-            return [NotifyProgress(pending, "remove_card", reader.id, Problem(MediumUnsupported.reason))]
-        if reader.medium == "cps-card" and "cps-card" not in pending.media and not self._has_room(pending):
-            return [NotifyProgress(pending, "remove_card", reader.id, Problem(MediumUnsupported.reason, "cps-card"))]
-        return []
+            problem = Problem(MediumUnsupported.reason)
+        elif reader.medium == "cps-card" and "cps-card" not in pending.media and not self._has_room(pending):
+            problem = Problem(MediumUnsupported.reason, "cps-card")
+        else:
+            return []
+        self._remember(pending, problem)
+        return [NotifyProgress(pending, "remove_card", reader.id, problem)]
 
     def _has_room(self, pending: Pending) -> bool:
         """True if a reader is left for the wanted card: a professional's has its own slot on many desks."""

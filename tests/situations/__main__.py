@@ -1,0 +1,31 @@
+"""Plays the situations and prints what is heard: ``python -m tests.situations [WORD…]``; ``--write`` makes the page."""
+
+import sys
+from pathlib import Path
+
+from tests.situations.counter import counter
+from tests.situations.play import Row, page, play, row
+from tests.situations.situations import SITUATIONS
+from vitale_protocol.catalogue import LANGUAGES, Language
+
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "what-goes-wrong.md"
+
+
+def main() -> None:
+    """Plays all, or those whose text has one of the words."""
+    words = [word.lower() for word in sys.argv[1:] if not word.startswith("-")]
+    write = "--write" in sys.argv
+    heard: dict[str, dict[Language, Row]] = {}
+    with counter() as at:
+        for one in (one for situations in SITUATIONS.values() for one in situations):
+            if words and not any(word in one.english.lower() for word in words):
+                continue
+            languages = LANGUAGES if write else LANGUAGES[:1]
+            heard[one.english] = {language: row(play(at, one, language), language) for language in languages}
+            print(one.english, *heard[one.english]["fr"].told, heard[one.english]["fr"].end, sep="\n    ", flush=True)
+    if write:
+        PAGE.write_text(page(heard), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
