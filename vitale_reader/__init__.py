@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim
     from vitale_protocol.errors import Choice, VitaleError
     from vitale_protocol.events import (
+        CodeRead,
         ContextExpiring,
+        Gs1,
         LeaseWhy,
         PresentationFailed,
         PresentationProgress,
@@ -78,6 +80,7 @@ __all__ = [
     "ClientSummary",
     "ClientsRevoked",
     "ClockHealth",
+    "CodeRead",
     "Connection",
     "ContextClaim",
     "ContextExpiring",
@@ -87,6 +90,7 @@ __all__ = [
     "Entry",
     "Evidence",
     "Freshness",
+    "Gs1",
     "Language",
     "Lease",
     "LeaseWhy",
@@ -136,6 +140,7 @@ _PLACES = {
     "ClientAdded": "vitale_protocol.methods",
     "ClientSummary": "vitale_protocol.methods",
     "ClientsRevoked": "vitale_protocol.methods",
+    "CodeRead": "vitale_protocol.events",
     "Connection": "vitale_reader.client.blocking",
     "ContextClaim": "vitale_protocol.claims",
     "ContextExpiring": "vitale_protocol.events",
@@ -145,6 +150,7 @@ _PLACES = {
     "Entry": "vitale_protocol.catalogue",
     "Evidence": "vitale_protocol.claims",
     "Freshness": "vitale_protocol.records",
+    "Gs1": "vitale_protocol.events",
     "Language": "vitale_protocol.catalogue",
     "Lease": "vitale_reader.client.blocking",
     "LeaseWhy": "vitale_protocol.events",

@@ -97,6 +97,17 @@ MEANINGS: dict[str, str] = {
     "PresentationFailed.reader": "the reader that it is about",
     "PresentationFailed.reason": "the reason that a request would have been answered with",
     "variant": "which texts of the reason apply, where more is known",
+    # Codes
+    "CodesSubscribe.readers": "ids of imagers of this desk; all by default",
+    "CodeRead.reader": "the imager",
+    "symbology": "the kind of the code, where the imager tells it: `ean`, `gs1-datamatrix`, `code128` …",
+    "data": "the content, where it is text",
+    "data_b64": "the content in base64, where it is no text",
+    "gs1": "what a right GS1 content says",
+    "gtin": "AI 01: 14 digits; a CIP13 behind a zero",
+    "lot": "AI 10: the batch, as printed",
+    "expiry": "AI 17: the last day, `YYYY-MM-DD`",
+    "serial": "AI 21: the number of this box, as printed",
     # Previews
     "PreviewStart.reader": "the camera",
     "PreviewStarted.reader": "the camera",

@@ -34,6 +34,7 @@ CONTEXT = {
 }
 SUBSCRIPTION = "sub-7f3a91c2e0b44d18"
 LEASE = "kq2XbVw1t0yP8sDfGh3JmA"
+IMAGER = "scanner:0c2e-0b6a-15215B0A2C"
 CLIENT_ID = "logiciel-de-facturation-7f3a"
 CLAIMS = {
     "ver": 1,
@@ -129,6 +130,8 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "presentation.cancel": ({"request": 7}, {"cancelled": True}),
     "presentations.subscribe": ({"nonce": NONCE, "media": ["vitale-card"]}, {"subscription": SUBSCRIPTION}),
     "presentations.unsubscribe": ({"subscription": SUBSCRIPTION}, {}),
+    "codes.subscribe": ({"readers": [IMAGER]}, {"subscription": SUBSCRIPTION}),
+    "codes.unsubscribe": ({"subscription": SUBSCRIPTION}, {}),
     "preview.start": ({"reader": CAMERA, "every_ms": 200}, {"reader": CAMERA, "every_ms": 200}),
     "preview.stop": ({"reader": CAMERA}, {}),
     "outbox.list": (
@@ -203,6 +206,13 @@ NOTIFICATIONS: dict[str, dict[str, Any]] = {
     "context.expiring": {
         "identifiant": CONTEXT["identifiant"],
         "date_fin_validite": CONTEXT["date_fin_validite"],
+    },
+    "code.read": {
+        "subscription": SUBSCRIPTION,
+        "reader": IMAGER,
+        "symbology": "gs1-datamatrix",
+        "data": "010340093000012017271231109A5C\x1d21000000000042",
+        "gs1": {"gtin": "03400930000120", "lot": "9A5C", "expiry": "2027-12-31", "serial": "000000000042"},
     },
     "preview.frame": {"reader": CAMERA, "at": 1793519999.71, "jpeg_b64": "/9j/4AAQSkZJRg…"},
 }

@@ -49,6 +49,7 @@ SCOPES: dict[Scope, str] = {
     "rights": "régime, caisse, centre, address, periods of rights, mutuelle",
     "context": "the apCV context, and the methods that restore and release it",
     "payload": "the string of a phone, or the content of a printed code, as it was read",
+    "codes": "the codes at imagers that are no patient's: boxes, prescriptions, anything",
     "preview": "pictures of what a camera sees",
     "apdu": "leases: the card in a reader for one session's own APDUs",
     "admin": "administration; for the daemon's own user, and never paired",

@@ -29,12 +29,13 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, dataclass_transform
 import msgspec
 
 from vitale_protocol.errors import MediumUnsupported
-from vitale_protocol.events import LeaseWhy, Reader, Step
+from vitale_protocol.events import Gs1, LeaseWhy, Reader, Step
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 
 __all__ = [
     "Arm",
+    "CodeScanned",
     "Command",
     "Disarm",
     "Driver",
@@ -248,6 +249,26 @@ class Presented(Message, tag="presented"):
     elapsed: Seconds = 0.0
 
 
+class CodeScanned(Message, tag="code_scanned"):
+    """A code that is no patient's: for whoever listens to codes, and never a presentation.
+
+    Attributes:
+        reader: its id.
+        data: the content.
+        symbology: as the reader told it; empty where it did not.
+        gs1: what a GS1 content says; None where it is none, or a wrong one.
+        passed_on: whether the driver has given it to another program already.
+    """
+
+    __repr__ = concealed
+
+    reader: str
+    data: bytes
+    symbology: str = ""
+    gs1: Gs1 | None = None
+    passed_on: bool = False
+
+
 class Failed(Message, tag="failed"):
     """A presentation that gave no reading, and why."""
 
@@ -333,6 +354,7 @@ Report = (
     | ReaderRemoved
     | Progress
     | Presented
+    | CodeScanned
     | Failed
     | Transmitted
     | Leased

@@ -9,8 +9,10 @@ from vitale_protocol.privacy import concealed
 
 __all__ = [
     "EVENTS",
+    "CodeRead",
     "ContextExpiring",
     "Event",
+    "Gs1",
     "LeaseEnded",
     "LeaseWhy",
     "PresentationFailed",
@@ -142,6 +144,39 @@ class PreviewFrame(Event):
     jpeg_b64: str
 
 
+class Gs1(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Content of a medicine's box by the GS1 General Specifications, as far as a counter needs it.
+
+    ``gtin`` has 14 digits, the CIP13 behind a zero (AI 01). ``lot`` (AI 10) and ``serial`` (AI 21) are as printed.
+    ``expiry`` (AI 17) is a date, ``YYYY-MM-DD``; a month without a day ends with its last one.
+    """
+
+    __repr__ = concealed
+
+    gtin: str
+    lot: str | None = None
+    expiry: str | None = None
+    serial: str | None = None
+
+
+class CodeRead(Event):
+    """``code.read``: a code at an imager that is no patient's, for each subscription to codes.
+
+    ``data`` is the content, GS included; where the content is no text, ``data_b64`` has it instead, in base64.
+    ``symbology`` is absent where the imager did not tell it. ``gs1`` is absent where the content is no GS1, or a wrong
+    one.
+    """
+
+    __repr__ = concealed
+
+    subscription: str
+    reader: str
+    symbology: str | None = None
+    data: str | None = None
+    data_b64: str | None = None
+    gs1: Gs1 | None = None
+
+
 EVENTS: dict[str, type[Event]] = {
     "reader.added": ReaderEvent,
     "reader.changed": ReaderEvent,
@@ -152,4 +187,5 @@ EVENTS: dict[str, type[Event]] = {
     "lease.ended": LeaseEnded,
     "context.expiring": ContextExpiring,
     "preview.frame": PreviewFrame,
+    "code.read": CodeRead,
 }

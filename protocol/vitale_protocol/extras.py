@@ -17,6 +17,7 @@ EXTRAS: tuple[Extra, ...] = get_args(Extra)
 EXTRA_OF: Mapping[str, Extra] = {
     "PIL": "sim",
     "alembic": "daemon",
+    "biip": "scanner",
     "cv2": "camera",
     "httpx": "daemon",
     "keyring": "keyring",

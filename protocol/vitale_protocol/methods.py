@@ -28,6 +28,9 @@ __all__ = [
     "ClientsRevoke",
     "ClientsRevoked",
     "ClockHealth",
+    "CodesSubscribe",
+    "CodesSubscribed",
+    "CodesUnsubscribe",
     "ContextRelease",
     "ContextReleased",
     "ContextRestore",
@@ -78,7 +81,7 @@ __all__ = [
 
 PROTOCOL_VERSION = 1
 
-Scope = Literal["identity", "nir", "dependants", "rights", "context", "payload", "preview", "apdu", "admin"]
+Scope = Literal["identity", "nir", "dependants", "rights", "context", "payload", "codes", "preview", "apdu", "admin"]
 SCOPES: tuple[Scope, ...] = (
     "identity",
     "nir",
@@ -86,6 +89,7 @@ SCOPES: tuple[Scope, ...] = (
     "rights",
     "context",
     "payload",
+    "codes",
     "preview",
     "apdu",
     "admin",
@@ -344,6 +348,24 @@ class PresentationsSubscribed(Result):
 
 class PresentationsUnsubscribe(Params):
     """``presentations.unsubscribe``: a token that is being made still comes."""
+
+    subscription: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class CodesSubscribe(Params):
+    """``codes.subscribe``: every code from now on that is no patient's, at these imagers of this desk, or at all."""
+
+    readers: Annotated[tuple[ReaderId, ...], msgspec.Meta(min_length=1, max_length=64)] | None = None
+
+
+class CodesSubscribed(Result):
+    """The name of the subscription, for its notifications; it ends with its session."""
+
+    subscription: str
+
+
+class CodesUnsubscribe(Params):
+    """Parameters of ``codes.unsubscribe``."""
 
     subscription: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
@@ -615,6 +637,16 @@ METHODS: dict[str, Method] = {
             PresentationsUnsubscribe,
             Done,
             "Ends a subscription, if there is one.",
+        ),
+        Method(
+            "codes.subscribe",
+            CodesSubscribe,
+            CodesSubscribed,
+            "Gives the codes at imagers that are no patient's, as notifications.",
+            scope="codes",
+        ),
+        Method(
+            "codes.unsubscribe", CodesUnsubscribe, Done, "Ends a subscription to codes, if there is one.", scope="codes"
         ),
         Method(
             "preview.start",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.fake_daemon import FakeDaemon
-from vitale_protocol.methods import Done, PresentationsSubscribed
+from vitale_protocol.methods import CodesSubscribed, Done, PresentationsSubscribed
 from vitale_reader.cli.frame.exit_status import INTERRUPTED
 
 
@@ -22,6 +22,8 @@ def daemon() -> Iterator[FakeDaemon]:
         fake.handlers["presentation.request"] = lambda _, __: None
         fake.handlers["presentations.subscribe"] = lambda _, __: PresentationsSubscribed(subscription="s")
         fake.handlers["presentations.unsubscribe"] = lambda _, __: Done()
+        fake.handlers["codes.subscribe"] = lambda _, __: CodesSubscribed(subscription="c")
+        fake.handlers["codes.unsubscribe"] = lambda _, __: Done()
         fake.start()
         yield fake
         fake.close()
@@ -34,9 +36,10 @@ def daemon() -> Iterator[FakeDaemon]:
         (("read",), "presentation.request"),
         (("watch",), "presentation.request"),
         (("watch", "--unclaimed"), "presentations.subscribe"),
+        (("watch", "--codes"), "codes.subscribe"),
         (("readers", "--watch"), "readers.watch"),
     ],
-    ids=["read", "watch", "watch --unclaimed", "readers --watch"],
+    ids=["read", "watch", "watch --unclaimed", "watch --codes", "readers --watch"],
 )
 def test_ctrl_c(daemon: FakeDaemon, command: tuple[str, ...], waits_at: str) -> None:
     environ = {**os.environ, "VITALE_READER_HOME": str(daemon.home.config.parent)}

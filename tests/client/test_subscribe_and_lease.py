@@ -11,10 +11,20 @@ import pytest
 import vitale_reader
 from tests.client.fake_daemon import FakeDaemon, Talk
 from vitale_protocol.errors import CardError, DaemonUnreachable, LeaseConflict, LeaseExpired, LocalMisuse, NotAuthorised
-from vitale_protocol.events import LeaseEnded, PresentationFailed, PresentationProgress, PresentationToken
+from vitale_protocol.events import (
+    CodeRead,
+    Gs1,
+    LeaseEnded,
+    PresentationFailed,
+    PresentationProgress,
+    PresentationToken,
+)
 from vitale_protocol.methods import (
     CardTransmit,
     CardTransmitted,
+    CodesSubscribe,
+    CodesSubscribed,
+    CodesUnsubscribe,
     Done,
     LeaseAcquire,
     LeaseAcquired,
@@ -91,6 +101,52 @@ def test_after_a_loss_it_goes_on_with_what_was_not_delivered(subscribed: FakeDae
     wishes = [call.params for call in subscribed.named("presentations.subscribe")]
     nonces = {wish.nonce for wish in wishes if isinstance(wish, PresentationsSubscribe)}
     assert len(nonces) == 1, "one subscription, one nonce"
+
+
+@pytest.fixture
+def scanned(daemon: FakeDaemon) -> FakeDaemon:
+    """Each subscription to codes gets one at once, in the same breath as its name."""
+
+    def subscribe(talk: Talk, call: Called) -> Result | None:
+        name = f"codes-{len(daemon.named('codes.subscribe'))}"
+        talk.session.reply(call.id, CodesSubscribed(subscription=name))
+        talk.session.notify("code.read", CodeRead(subscription=name, reader="scanner:one", symbology="ean", data=name))
+        talk.flush()
+        return None
+
+    daemon.handlers["codes.subscribe"] = subscribe
+    daemon.handlers["codes.unsubscribe"] = lambda _, __: Done()
+    return daemon
+
+
+def test_codes_come_one_after_the_other_and_the_end_is_told(scanned: FakeDaemon, home: Path) -> None:
+    with vitale_reader.connect(home=home) as reader:
+        stream = reader.codes(readers="scanner:one")
+        assert next(stream).data == "codes-0"
+        box = CodeRead(subscription="codes-0", reader="scanner:one", data="01…", gs1=Gs1(gtin="03400930000120"))
+        scanned.later(lambda: scanned.talks[0].notify("code.read", box))
+        assert box == next(stream)
+        stream.close()
+        scanned.wait_for("codes.unsubscribe")
+        reader.ping()
+    assert [call.params for call in scanned.named("codes.subscribe")] == [CodesSubscribe(readers=("scanner:one",))]
+    assert [call.params for call in scanned.named("codes.unsubscribe")] == [CodesUnsubscribe(subscription="codes-0")]
+
+
+def test_codes_go_on_after_a_loss_and_end_with_the_connection(scanned: FakeDaemon, home: Path) -> None:
+    async def work() -> None:
+        async with vitale_reader.aio.connect(home=home) as reader:
+            stream = reader.codes()
+            assert (await anext(stream)).data == "codes-0"
+            await asyncio.to_thread(scanned.stop)
+            await asyncio.to_thread(scanned.start)
+            assert (await anext(stream)).data == "codes-1"
+            assert scanned.named("codes.subscribe")[-1].params == CodesSubscribe()
+            waiting = asyncio.ensure_future(anext(stream, None))
+            await asyncio.sleep(0)
+        assert await waiting is None
+
+    asyncio.run(work())
 
 
 def test_progress_and_failures_are_told(daemon: FakeDaemon, home: Path) -> None:

@@ -111,13 +111,14 @@ INS = (
 #: What is scanned, and refused or told to be scanned again. (An opaque string is a presentation, whatever it says.)
 REFUSED = (
     b"2770101154003",  # a NIR that was typed
-    b"]d2010340093574412821CANARY-BOX\x1d17270101",
     b"mdoc:CANARY-WALLET",
     b"CANARY-LONG" * 500,
     INS[:60] + b"\xff\xfe",
 )
+#: What is no patient's: it ends no read.
+BOXES = (b"]d2010340093574412821CANARY-BOX\x1d17270101", b"https://127.0.0.1:1/?CANARY-ADDRESS")
 SCOPES: tuple[Scope, ...] = ("identity", "payload")
-OPAQUE = (b"https://127.0.0.1:1/?CANARY-ADDRESS", b"CANARY %s %n {0} \x1b[2J <script>", "CANARY 😀 \u202e".encode())
+OPAQUE = (b"CANARY %s %n {0} \x1b[2J <script>", "CANARY 😀 \u202e".encode())
 
 
 def spellings(secret: bytes) -> set[str]:
@@ -150,7 +151,7 @@ class Optics:
             assert time.monotonic() < end
             pause.wait(0.02)
 
-    def read(self, reader: str, act: Callable[[], None]) -> None:
+    def read(self, reader: str, act: Callable[[], None], timeout: float = 20) -> None:
         """Asks for what is shown to a reader, and shows it once the daemon waits."""
 
         def follow(progress: PresentationProgress) -> None:
@@ -158,7 +159,7 @@ class Optics:
             if progress.step == "armed":
                 act()
 
-        self._keep(lambda: self.client.read(readers=[reader], scopes=SCOPES, timeout=20, on_progress=follow))
+        self._keep(lambda: self.client.read(readers=[reader], scopes=SCOPES, timeout=timeout, on_progress=follow))
 
     def submit(self, payload: str | bytes) -> None:
         self._keep(lambda: self.client.submit(payload, scopes=SCOPES))
@@ -191,15 +192,17 @@ def test_nothing_of_a_code_is_written_anywhere(
             optics.wait()
             for code in (scanned, INS, *REFUSED[:-1], *OPAQUE):
                 optics.read(f"scanner:{link}", partial(imager.scan, code))
+            for code in BOXES:
+                optics.read(f"scanner:{link}", partial(imager.scan, code), timeout=1)
             optics.read(f"camera:{camera.url}", partial(camera.show, shown))
-            for payload in (submitted, scanned, INS, *REFUSED, *OPAQUE):
+            for payload in (submitted, scanned, INS, *REFUSED, *BOXES, *OPAQUE):
                 optics.submit(payload)
             for code in (phone_user.tap(), INS):
                 optics.submit(typed(code, "fr"))
     assert daemon.stop() == 0
-    assert len(optics.tokens) >= 2 * 10, "what is opaque is read, and refused by nobody"
+    assert len(optics.tokens) >= 2 * 8, "what is opaque is read, and refused by nobody"
     canaries = {"CANARY", "SARAH-LOU", "GARCIA-HAMMADI", "277010115400", *optics.tokens}.union(
-        *(spellings(code) for code in (shown, scanned, submitted, INS, *REFUSED, *OPAQUE))
+        *(spellings(code) for code in (shown, scanned, submitted, INS, *REFUSED, *BOXES, *OPAQUE))
     )
     output = capfd.readouterr()
     written = {"told": "\n".join(optics.told), "standard output": output.out, "standard error": output.err}
@@ -209,4 +212,5 @@ def test_nothing_of_a_code_is_written_anywhere(
     leaks = {(where, secret[:8]) for where, text in written.items() for secret in canaries if secret in text}
     assert not leaks
     assert "Presented scanner:" in daemon.log
+    assert "CodeScanned scanner:" in daemon.log
     assert "Presented camera:" in daemon.log

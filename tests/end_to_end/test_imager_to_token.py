@@ -154,14 +154,30 @@ def test_a_scan_that_nobody_asked_for_is_forgotten(counter: Counter, start_daemo
         assert counter.scan(client, screen("paul")).beneficiaries[0].prenom == "PAUL"
 
 
-def test_what_is_no_code_of_a_patient_is_told_as_such(counter: Counter, start_daemon: Any) -> None:
+def test_what_is_no_code_of_a_patient_is_told_and_ends_nothing(counter: Counter, start_daemon: Any) -> None:
     daemon = start_daemon(driver="scanner", options=counter.options())
+    told: list[PresentationProgress] = []
+
+    def follow(step: PresentationProgress) -> None:
+        told.append(step)
+        match len(told):
+            case 1:
+                counter.imager.scan(b"3400930000120", "ean")
+            case 2:
+                counter.imager.scan(screen("claire"))
+            case _:
+                pass
+
     with daemon.connect() as client:
+        wait_for(client, "empty")
+        assert client.read(media=MEDIA, scopes=ALL, timeout=PATIENCE, on_progress=follow).proof.verified
+        assert [step.step for step in told][:2] == ["armed", "retry"]
+        assert "not a patient's code" in told[1].message
         with pytest.raises(MediumUnsupported):
-            counter.scan(client, b"3400930000120", "ean")
+            counter.scan(client, b"277010115400329", "code128")
         with pytest.raises(PayloadInvalid):
             counter.scan(client, b"x" * 5000)
-        assert counter.scan(client, screen("claire")).proof.verified
+        assert counter.scan(client, screen("paul")).proof.verified
 
 
 def test_a_photograph_of_an_old_screen_is_refused_as_old(counter: Counter, start_daemon: Any) -> None:

@@ -83,6 +83,7 @@ FORBIDDEN: dict[str, list[str]] = {
         "vitale_drivers.pcsc.driver imports nfc.clf",
         "vitale_drivers.pcsc.driver imports usb1",
     ],
+    "biip: where the driver scanner reads boxes": ["vitale_drivers.scanner.scans imports biip"],
     "serial: where ports are listed, and where the driver scanner opens one": [
         "vitale_drivers.nfc.devices imports serial.tools"
     ],

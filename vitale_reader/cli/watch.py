@@ -1,4 +1,4 @@
-"""``vitale-reader watch``: every presentation at this desk, one after the other."""
+"""``vitale-reader watch``: every presentation at this desk, or every other code, one after the other."""
 
 import contextlib
 import itertools
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
+import msgspec
 
 from vitale_protocol.errors import InternalError, PresentationError, PresentationTimeout, ReaderError, by_reason
-from vitale_protocol.events import PresentationFailed
+from vitale_protocol.events import CodeRead, PresentationFailed
 from vitale_protocol.methods import Scope
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, daemon_options, to_daemon
@@ -46,21 +47,36 @@ LONGEST = 600.0
         "Only what no program asks for: nothing is taken from any.",
     ),
 )
+@click.option(
+    "--codes",
+    is_flag=True,
+    help=t(
+        "Les codes lus à la douchette qui ne sont pas ceux d'un patient : boîtes, ordonnances.",
+        "The codes at imagers that are no patient's: boxes, prescriptions.",
+    ),
+)
 @as_json
 @daemon_options
 def watch(
     scopes: tuple[str, ...],
     count: int | None,
     unclaimed: bool,
+    codes: bool,
     as_json: bool,
     home: Path | None,
     address: str | None,
     pairing: Path | None,
 ) -> None:
     """Runs the command ``vitale-reader watch``."""
+    if codes and unclaimed:
+        raise click.UsageError(
+            t("--codes et --unclaimed ne vont pas ensemble.", "--codes and --unclaimed do not go together.")
+        )
     chosen = cast("tuple[Scope, ...]", scopes)
     with to_daemon(home, address, pairing) as daemon:
-        if unclaimed:
+        if codes:
+            _watch_codes(daemon, count, as_json=as_json)
+        elif unclaimed:
             _watch_unclaimed(daemon, chosen, count, as_json=as_json)
         else:
             _watch(daemon, chosen, count, as_json=as_json)
@@ -91,6 +107,15 @@ def _watch_unclaimed(daemon: "Connection", scopes: tuple[Scope, ...], count: int
             _show(found, as_json=as_json)
 
 
+def _watch_codes(daemon: "Connection", count: int | None, *, as_json: bool) -> None:
+    with contextlib.closing(daemon.codes()) as stream:
+        for code in itertools.islice(stream, count):
+            if as_json:
+                output.print_json(_told(code), pretty=False)
+            else:
+                _code_line(code)
+
+
 def _next(daemon: "Connection", scopes: tuple[Scope, ...], *, as_json: bool) -> "Presentation | None":
     try:
         with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as notify:
@@ -116,6 +141,21 @@ def _show(found: "Presentation", *, as_json: bool) -> None:
     else:
         _line(found)
     found.acknowledge()
+
+
+def _told(code: CodeRead) -> dict[str, object]:
+    """A code as JSON has it; the subscription is the command's own."""
+    return {name: value for name, value in msgspec.to_builtins(code).items() if name != "subscription"}
+
+
+def _code_line(code: CodeRead) -> None:
+    """One code, with what GS1 says of it in the place of its raw content."""
+    said = code.data or code.data_b64 or ""
+    if code.gs1 is not None:
+        box = ("GTIN " + code.gs1.gtin, code.gs1.lot, code.gs1.expiry, code.gs1.serial)
+        said = "  ".join(each for each in box if each)
+    cells = (code.symbology or "?", output.escaped(said), code.reader)
+    click.echo("\t".join(cells) if not output.interactive() else "  ".join(cells))
 
 
 def _line(found: "Presentation") -> None:

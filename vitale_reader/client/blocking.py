@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from vitale_protocol.errors import Cancelled, LocalMisuse
-from vitale_protocol.events import PresentationProgress
+from vitale_protocol.events import CodeRead, PresentationProgress
 from vitale_reader.client import connection, leasing, presentation
 from vitale_reader.client.connection import Presentation as AsyncPresentation
 from vitale_reader.client.connection import Settings
@@ -181,6 +181,8 @@ class Connection(Twin[connection.Connection]):
         returns=Generator[Presentation, None, None],
         says=IN_THE_SDK,
     )
+
+    codes = _stream(connection.Connection.codes, lambda _, code: code, returns=Generator[CodeRead, None, None])
 
     @twin(connection.Connection.lease, returns=contextlib.AbstractContextManager[Lease])
     @contextlib.contextmanager

@@ -23,7 +23,7 @@ from vitale_protocol.errors import (
     ShuttingDown,
     StoreUnavailable,
 )
-from vitale_protocol.events import Event, Reader
+from vitale_protocol.events import CodeRead, Event, Reader
 from vitale_protocol.methods import (
     ClientAdded,
     ClientsAdd,
@@ -31,6 +31,7 @@ from vitale_protocol.methods import (
     ClientsRevoke,
     ClientsRevoked,
     ClientSummary,
+    CodesSubscribe,
     ContextRelease,
     ContextReleased,
     ContextRestore,
@@ -304,6 +305,26 @@ class Connection:
         async with contextlib.aclosing(self._subscriptions.tokens(request, on_progress, on_failure)) as tokens:
             async for token, claims in tokens:
                 yield self._presentation(token, claims, acknowledge=acknowledge)
+
+    async def codes(self, *, readers: str | Iterable[str] | None = None) -> AsyncGenerator[CodeRead, None]:
+        """Every code at an imager that is no patient's: boxes, prescriptions, anything. Needs the scope ``codes``.
+
+        Such a code answers no ``read()`` and becomes no token. Each program that listens gets each of them. If the
+        daemon goes away, the connection is opened again; what is scanned meanwhile is lost. Ends when the connection is
+        closed. Use ``contextlib.aclosing`` where the loop may be left early.
+
+        Args:
+            readers: the id of the imager to listen to, or several; all of this desk by default.
+
+        Raises:
+            NoReader: a reader of another desk.
+            DaemonUnreachable: the daemon went away and did not come back.
+            VitaleError: the daemon refused the subscription.
+        """
+        request = CodesSubscribe(readers=None if readers is None else several(readers))
+        async with contextlib.aclosing(self._subscriptions.codes(request)) as codes:
+            async for code in codes:
+                yield code
 
     def lease(
         self, reader: str, *, ttl: float = 5.0, previous: str | None = None, wait: float = 0.0

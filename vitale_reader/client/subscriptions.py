@@ -1,12 +1,22 @@
-"""Presentations for subscriptions: each token once, also across losses of the connection."""
+"""Subscriptions: to presentations, each token once also across losses of the connection, and to codes."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 
 from vitale_protocol.errors import Cancelled, DaemonUnreachable, LocalMisuse, ShuttingDown, TokenInvalid
-from vitale_protocol.events import Event, PresentationFailed, PresentationProgress, PresentationToken
-from vitale_protocol.methods import Done, PresentationsSubscribe, PresentationsSubscribed, PresentationsUnsubscribe
+from vitale_protocol.events import CodeRead, Event, PresentationFailed, PresentationProgress, PresentationToken
+from vitale_protocol.methods import (
+    CodesSubscribe,
+    CodesSubscribed,
+    CodesUnsubscribe,
+    Done,
+    Params,
+    PresentationsSubscribe,
+    PresentationsSubscribed,
+    PresentationsUnsubscribe,
+)
 from vitale_protocol.tokens import Claims
 from vitale_reader.client.pending_requests import PendingRequests
 from vitale_reader.client.reconnecting import FIRST_DELAY, LONGEST_DELAY, ReconnectingTransport
@@ -15,7 +25,7 @@ __all__ = ["OnFailure", "Subscriptions"]
 
 OnFailure = Callable[[PresentationFailed], None]
 OnProgress = Callable[[PresentationProgress], None]
-Heard = PresentationToken | PresentationFailed | PresentationProgress
+Heard = PresentationToken | PresentationFailed | PresentationProgress | CodeRead
 
 
 class Subscriptions:
@@ -54,10 +64,39 @@ class Subscriptions:
             DaemonUnreachable: the daemon went away and did not come back.
             VitaleError: the daemon refused the subscription.
         """
+        async with contextlib.aclosing(self._renewed(partial(self._subscribe, request), self._unsubscribe)) as renewed:
+            async for queue, again in renewed:
+                # A loss meanwhile: it is subscribed anew.
+                with contextlib.suppress(Cancelled, DaemonUnreachable, ShuttingDown):
+                    if again:
+                        for recovered in await self._requests.recover_all(request.nonce):
+                            yield recovered
+                    async for token in _follow(queue, on_progress, on_failure):
+                        with contextlib.suppress(AlreadyGiven):
+                            yield await self._verified(token, request.nonce)
+
+    async def codes(self, request: CodesSubscribe) -> AsyncGenerator[CodeRead, None]:
+        """The codes of a subscription, until the connection is closed; what is scanned during a loss is lost.
+
+        Raises:
+            DaemonUnreachable: the daemon went away and did not come back.
+            VitaleError: the daemon refused the subscription.
+        """
+        ends = (partial(self._subscribe_codes, request), self._unsubscribe_codes)
+        async with contextlib.aclosing(self._renewed(*ends)) as renewed:
+            async for queue, _ in renewed:
+                while (event := await queue.get()) is not None:
+                    if isinstance(event, CodeRead):
+                        yield event
+
+    async def _renewed(
+        self, subscribe: Callable[[], Awaitable[str]], unsubscribe: Callable[[str], Awaitable[None]]
+    ) -> AsyncGenerator[tuple["asyncio.Queue[Heard | None]", bool], None]:
+        """A subscription, and after each loss the next one: what is heard, and whether one was lost before."""
         lost, delay = False, FIRST_DELAY
         while not self._transport.closed:
             try:
-                name = await self._subscribe(request)
+                name = await subscribe()
             except Cancelled:
                 return
             except (DaemonUnreachable, ShuttingDown):
@@ -72,16 +111,9 @@ class Subscriptions:
             if self._transport.lost:
                 queue.put_nowait(None)
             try:
-                if lost:
-                    for recovered in await self._requests.recover_all(request.nonce):
-                        yield recovered
-                async for token in _follow(queue, on_progress, on_failure):
-                    with contextlib.suppress(AlreadyGiven):
-                        yield await self._verified(token, request.nonce)
-            except (Cancelled, DaemonUnreachable, ShuttingDown):
-                pass
+                yield queue, lost
             finally:
-                await self._unsubscribe(name)
+                await unsubscribe(name)
             lost, delay = True, FIRST_DELAY
 
     async def _verified(self, token: str, nonce: str) -> tuple[str, Claims]:
@@ -102,15 +134,28 @@ class Subscriptions:
         )
         return subscribed.subscription
 
+    async def _subscribe_codes(self, request: CodesSubscribe) -> str:
+        async def let_go(subscribed: CodesSubscribed) -> None:
+            await self._unsubscribe_codes(subscribed.subscription)
+
+        within = self._transport.call_timeout
+        return (
+            await self._transport.ask_held("codes.subscribe", request, CodesSubscribed, within, let_go)
+        ).subscription
+
     async def _unsubscribe(self, name: str) -> None:
+        await self._end(name, "presentations.unsubscribe", PresentationsUnsubscribe(subscription=name))
+
+    async def _unsubscribe_codes(self, name: str) -> None:
+        await self._end(name, "codes.unsubscribe", CodesUnsubscribe(subscription=name))
+
+    async def _end(self, name: str, method: str, params: Params) -> None:
         self._heard.pop(name, None)
         if self._transport.closed or self._transport.lost:
             return
         self._over.add(name)
         with contextlib.suppress(Cancelled, DaemonUnreachable, LocalMisuse, ShuttingDown):
-            await self._transport.ask_once(
-                "presentations.unsubscribe", PresentationsUnsubscribe(subscription=name), Done
-            )
+            await self._transport.ask_once(method, params, Done)
 
 
 class AlreadyGiven(Exception):
@@ -130,3 +175,5 @@ async def _follow(
             case PresentationProgress():
                 if on_progress is not None:
                     on_progress(event)
+            case CodeRead():
+                pass  # of a subscription to codes

@@ -7,6 +7,7 @@ from typing import Protocol
 from vitale_protocol import catalogue
 from vitale_protocol.errors import LocalError, NotAuthenticated, PresentationError, ReaderError, VitaleError
 from vitale_protocol.events import (
+    CodeRead,
     ContextExpiring,
     Event,
     LeaseEnded,
@@ -150,6 +151,10 @@ class Conversation:
                 reader=reader,
             ),
         )
+
+    def code_read(self, event: CodeRead) -> None:
+        """Gives a code that is no patient's to a subscription."""
+        self._notify("code.read", event)
 
     def lease_ended(self, event: LeaseEnded) -> None:
         """Tells that a lease of this session has ended."""

@@ -30,6 +30,14 @@ _SYMBOLOGIES = {
     b"z": "aztec",
 }
 
+# Modifiers that say that the content is GS1 (General Specifications §5.1.2), by symbology.
+_GS1 = {
+    b"C": (b"1", "gs1-128"),
+    b"Q": (b"34", "gs1-qr"),
+    b"d": (b"25", "gs1-datamatrix"),
+    b"e": (b"0123", "gs1-databar"),
+}
+
 # Modifiers under which the ECI protocol is in force, by symbology.
 _ESCAPED = {
     b"Q": b"246",
@@ -52,4 +60,5 @@ def split_identifier(line: bytes) -> tuple[str, bytes]:
     letter, content = found["letter"], line[found.end() :]
     if found["modifier"] in _ESCAPED.get(letter, b""):
         content = _ESCAPE.sub(lambda escape: escape[1] or b"", content)
-    return _SYMBOLOGIES[letter], content
+    modifiers, symbology = _GS1.get(letter, (b"", ""))
+    return (symbology if found["modifier"] in modifiers else _SYMBOLOGIES[letter]), content

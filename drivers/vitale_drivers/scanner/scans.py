@@ -8,13 +8,15 @@ Rules, beside those of ``base``:
 - Two scans that arrive together are two: each is dealt with like one that came by itself, in their order. So the first
   goes to who asked first, and the second to who waits next, if anybody does.
 - A code that comes again within ``repeat`` seconds is the same scan: imagers in a stand go on telling what they see.
-- A code that certainly is no patient's is reported (``failed``) to a request that waits. The same holds for a request
-  in the next half second: an order to arm takes its time. Otherwise it is ignored, and so is a line that was too long.
-  An incomplete line is reported as a ``retry``, since scanning it again may succeed.
+- A code that is no patient's (a box, a prescription, anything) is told as such, each time that it is scanned. Two boxes
+  of one kind are two. They end no request, and take away nothing that lies there.
+- A code of a patient that cannot be presented is reported (``failed``) to a request that waits. The same holds for a
+  request in the next half second: an order to arm takes its time. Otherwise it is ignored, and so is a line that was
+  too long. An incomplete line is reported as a ``retry``, since scanning it again may succeed.
 - More scans in a second than anyone can make are noise: they are reported once as garbled, and dropped, so that they
   delay no other reading.
-- An opaque string that is no text is an apCV's only where the imager identifies a QR code; otherwise a wrong speed made
-  it. The real strings can be typed by imagers in keyboard mode: they are text.
+- Content that is no text is an apCV's, or another code's, only where the imager identifies the symbology; otherwise a
+  wrong speed made it. The real strings can be typed by imagers in keyboard mode: they are text.
 """
 
 import hashlib
@@ -26,9 +28,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from vitale_drivers.base import Arm, Emit, Failed, Presented, Progress, ReaderChanged
+from vitale_drivers.base import Arm, CodeScanned, Emit, Failed, Presented, Progress, ReaderChanged
 from vitale_drivers.readers.presence import Presence
 from vitale_drivers.scanner.framing import Dropped, LineEvent, Scan
+from vitale_drivers.scanner.gs1 import read_gs1
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.events import Reader
 from vitale_protocol.media.codes import Code, classify
@@ -42,6 +45,8 @@ INCOMPLETE = Problem(PayloadInvalid.reason, "incomplete")
 GARBLED = Problem(PayloadInvalid.reason, "garbled")
 
 _MEDIA = frozenset(MEDIA)
+
+_ANYTHING = frozenset({"apcv-qr", "other"})
 
 _SHORTLY = 0.5
 """Seconds: longer than an order to arm is under way, and shorter than anybody takes to scan and then to ask."""
@@ -157,8 +162,11 @@ class Scans:
 
     def _take(self, scan: Scan) -> None:
         code = classify(scan.data, scan.symbology)
-        if code.kind == "apcv-qr" and not scan.symbology and not _is_text(scan.data):
+        if code.kind in _ANYTHING and scan.data and not scan.symbology and not _is_text(scan.data):
             self._retry(GARBLED)
+            return
+        if code.kind == "other" and scan.data:
+            self._tell_other(scan)
             return
         if self._is_repeated(scan):
             if self._held is not None:
@@ -176,6 +184,12 @@ class Scans:
         self._presence.came(code.medium or "")
         self._show(state="present", medium=code.medium)
         self._offer()
+
+    def _tell_other(self, scan: Scan) -> None:
+        """Tells of a code that is no patient's."""
+        self._emit(
+            CodeScanned(reader=self._reader.id, data=scan.data, symbology=scan.symbology, gs1=read_gs1(scan.data))
+        )
 
     def _offer(self) -> None:
         held = self._held

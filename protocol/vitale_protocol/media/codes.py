@@ -6,10 +6,9 @@ Rules, the first that fits:
 - ``IS``, a version and 22 zeros: the INS Datamatrix; ``DC01`` to ``DC04`` and a 2D-Doc header: a 2D-Doc. Both in
   whatever symbology, since imagers without AIM identifiers do not tell it, and both are printed as QR codes as well;
 - a NIR that somebody typed or that is printed as a bar code; a wallet's ``mdoc:`` or OpenID4VP address;
-- any other symbology than a QR code's: ``other``. So is, where the symbology is unknown, what is plainly an article
-  number or a medicine's GS1 content;
-- anything else is an apCV candidate. The real format is not public, so the code stays opaque, bounded and unchanged,
-  even if it looks like an address.
+- any other symbology than a QR code's: ``other``. So is what is plainly an article number or a medicine's GS1 content.
+  So is an address (``https://``), what phones act upon (``WIFI:``), and what is too short for a secret;
+- anything else is an apCV candidate. The real format is not public, so the code stays opaque, bounded and unchanged.
 """
 
 import re
@@ -17,16 +16,20 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from vitale_protocol.errors import MediumUnsupported, PayloadInvalid
+from vitale_protocol.media.apcv import SIMULATED_PREFIX
 from vitale_protocol.media.profile import MAX_STRING
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
 
-__all__ = ["QR_SYMBOLOGIES", "Code", "Kind", "classify"]
+__all__ = ["LEAST_CANDIDATE", "QR_SYMBOLOGIES", "Code", "Kind", "classify"]
 
 Kind: TypeAlias = Literal["apcv-qr", "ins-datamatrix", "2d-doc", "nir", "mdoc", "openid4vp", "other", "too-long"]
 """What a code is; the first three are media."""
 
 QR_SYMBOLOGIES: Final = frozenset({"qr", "micro-qr", "rmqr"})
+
+LEAST_CANDIDATE: Final = 16
+"""Bytes: what lets nobody guess another one's string has 96 bits at least, 16 characters of base64."""
 
 # ANS, "Format datamatrix INS" v2.2 §3: IS, two digits of version, 22 characters kept free as zeros.
 _INS = re.compile(rb"IS[0-9]{2}0{22}")
@@ -37,9 +40,15 @@ _NIR = re.compile(rb"(?:[1-478][0-9]{4}(?:[0-9]{2}|2[ABab])[0-9]{8}|[12][0-9]{4}
 # ISO/IEC 18013-5 §8.2.2.3, and the schemes of OpenID4VP wallets: its own, HAIP's, the mdoc profile's and the EUDI's.
 _MDOC = re.compile(rb"mdoc:", re.IGNORECASE)
 _OPENID4VP = re.compile(rb"(?:[a-z]+-)?(?:openid4vp|haip|haip-vp):(?://)?", re.IGNORECASE)
-# GS1 General Specifications: AI 01, a GTIN, and then an end or one of the AIs of a medicine's box.
-_GS1 = re.compile(rb"(?:\x1d|\]d2|\]C1|\]Q3)?01([0-9]{14})(?:\Z|\x1d|(?:11|17)[0-9]{6}|10|21|71[0-9])", re.DOTALL)
-_GTIN = re.compile(rb"[0-9]{8}|[0-9]{12,14}")
+# GS1 General Specifications: FNC1 as it is transmitted, or AI 01 and a GTIN, right or wrong.
+_GS1 = re.compile(rb"\x1d|\](?:d2|C1|Q3|e0)|\(?01\)?[0-9]{14}")
+# RFC 3986, with the two slashes that no opaque string begins with; and what telephones act upon, as their readers of
+# codes know it (github.com/zxing/zxing/wiki/Barcode-Contents), with payments (EPC069-12, the Swiss QR-bill).
+_ADDRESS = re.compile(
+    rb"\s*(?:[a-z][a-z0-9+.-]*://|www\.|urn:|data:|javascript:|mailto:|tel:|sms(?:to)?:|mms(?:to)?:|geo:|wifi:|matmsg:"
+    rb"|mecard:|bizcard:|begin:v[a-z]+|otpauth:|market:|bitcoin:|upi:|bcd\r?\n|spc\r?\n)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +102,10 @@ def _named(data: bytes, symbology: str) -> Kind | None:
         return "openid4vp"
     if _NIR.fullmatch(data.replace(b" ", b"")) and not symbology.startswith(("ean", "upc")):
         return "nir"
-    if not two_dimensional_only or (not symbology and _is_article(data)):
+    if not two_dimensional_only or _is_too_short(data) or _GS1.match(data) or _ADDRESS.match(data):
         return "other"
     return None
 
 
-def _is_article(data: bytes) -> bool:
-    gs1 = _GS1.match(data)
-    number = gs1[1] if gs1 else data
-    return _GTIN.fullmatch(number) is not None and _gtin_key_agrees(number)
-
-
-def _gtin_key_agrees(number: bytes) -> bool:
-    """GS1 General Specifications §7.9: weights 3 and 1 from the right, to a multiple of ten."""
-    digits = [one - 0x30 for one in reversed(number)]
-    return (sum(digits[::2]) + 3 * sum(digits[1::2])) % 10 == 0
+def _is_too_short(data: bytes) -> bool:
+    return len(data) < LEAST_CANDIDATE and not data.startswith(SIMULATED_PREFIX)

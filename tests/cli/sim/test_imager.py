@@ -117,6 +117,15 @@ def test_it_scans_by_itself_and_stays_when_its_input_ends() -> None:
         stop(process)
 
 
+def test_it_scans_codes_in_turns_with_their_separators() -> None:
+    arguments = ("--code", "01…<GS>21x", "--code", "3000012", "--aim", "--symbology", "gs1-datamatrix")
+    with started(*arguments, "--every", "0.1") as process:
+        with port(said(process)["path"]) as until:
+            seen = {until(b"\r") for _ in range(3)}
+        stop(process)
+    assert seen == {"]d201…\x1d21x\r".encode(), b"]d23000012\r"}
+
+
 def test_torn_out_it_is_back_at_the_next_line(tmp_path: Path) -> None:
     link = tmp_path / "imager"
     with started("--link", str(link), "--fault", "tear@5") as process:

@@ -15,6 +15,7 @@ from vitale_reader.daemon.issuing.submission import presentation_of
 pytestmark = pytest.mark.posix
 
 NONCE = "n" * 22
+OPAQUE = "opaque-and-of-nobody"
 PHONE = "VITALESIM.opaque"
 INS = (
     b"IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU ANNA\x1dS4GARCIA-HAMMADI\x1d"
@@ -82,9 +83,11 @@ class TestATokenOfASubmittedCode:
 
     def test_of_bytes_is_the_same_as_of_text(self, counter: Any) -> None:
         async def work(line: Any) -> None:
-            assert (await submit(line, b"\x00\xffopaque", scopes=["payload"]))["payload_b64"] == "AP9vcGFxdWU="
-            assert (await submit(line, "opaque", scopes=["payload"]))["payload"] == "opaque"
-            assert (await refused(line, b"opaque"))["reason"] == "replayed"
+            binary = b"\x00\xff" + OPAQUE.encode()
+            claims = await submit(line, binary, scopes=["payload"])
+            assert base64.b64decode(claims["payload_b64"]) == binary
+            assert (await submit(line, OPAQUE, scopes=["payload"]))["payload"] == OPAQUE
+            assert (await refused(line, OPAQUE.encode()))["reason"] == "replayed"
 
         counter.run(work, scripted=False)
 
@@ -101,7 +104,7 @@ class TestATokenOfASubmittedCode:
 
     def test_leaves_out_the_line_end_that_an_imager_types(self, counter: Any) -> None:
         async def work(line: Any) -> None:
-            assert (await submit(line, "opaque\r\n", scopes=["payload"]))["payload"] == "opaque"
+            assert (await submit(line, OPAQUE + "\r\n", scopes=["payload"]))["payload"] == OPAQUE
 
         counter.run(work, scripted=False)
 
@@ -158,9 +161,9 @@ class TestACallThatIsNotTaken:
 
     def test_because_it_has_no_id(self, counter: Any) -> None:
         async def work(line: Any) -> None:
-            line.send({"jsonrpc": "2.0", "method": "presentation.submit", "params": submission("opaque")})
+            line.send({"jsonrpc": "2.0", "method": "presentation.submit", "params": submission(OPAQUE)})
             assert await line.result("outbox.list") == {"tokens": []}
-            assert "payload" not in await submit(line, "opaque"), "it was not used up"
+            assert "payload" not in await submit(line, OPAQUE), "it was not used up"
 
         counter.run(work, scripted=False)
 
@@ -171,7 +174,7 @@ class TestACallThatIsNotTaken:
                 other = await counter.paired(admin)
                 async with counter.tools.unix_line(endpoints) as line:
                     await line.open(credential=other["credential"])
-                    assert (await refused(line, "opaque", scopes=["nir"]))["reason"] == "not_authorised"
+                    assert (await refused(line, OPAQUE, scopes=["nir"]))["reason"] == "not_authorised"
 
         asyncio.run(main())
 
@@ -278,7 +281,7 @@ def test_what_is_submitted_takes_nobodys_turn(counter: Any) -> None:
     async def work(line: Any) -> None:
         waiting = line.send_call("presentation.request", {"nonce": NONCE})
         await counter.step(line, "armed", waiting)
-        await submit(line, "opaque")
+        await submit(line, OPAQUE)
         counter.tap(b"a phone's")
         claims = (await line.answer(waiting))["result"]["claims"]
         assert claims["medium"] == "apcv-nfc"
@@ -287,7 +290,7 @@ def test_what_is_submitted_takes_nobodys_turn(counter: Any) -> None:
 
 
 def test_a_presentation_does_not_show_what_was_submitted() -> None:
-    params = PresentationSubmit(nonce=NONCE, payload="SECRET")
+    params = PresentationSubmit(nonce=NONCE, payload="SECRET-and-opaque")
     made = presentation_of(params, presentation_id="p", at=1.0)
-    assert made.evidence == {"string": b"SECRET"}
+    assert made.evidence == {"string": b"SECRET-and-opaque"}
     assert "SECRET" not in f"{params!r} {made!r}"

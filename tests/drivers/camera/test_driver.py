@@ -413,10 +413,10 @@ def _bad_day(open_driver: Open, rounds: int) -> list[float]:
                 inbox.wait(ReaderChanged, unavailable)
                 scene.fault = None
         began = time.monotonic()
-        scene.show(b"code %d" % number)
+        scene.show(b"this is code number %d" % number)
         presented = inbox.wait(Presented)
         recovery.append(time.monotonic() - began)
-        assert presented.evidence["string"] == b"code %d" % number
+        assert presented.evidence["string"] == b"this is code number %d" % number
         scene.show()
         inbox.wait(ReaderChanged, empty)
         inbox.forget()

@@ -15,6 +15,7 @@ import serial
 from tests.problems import named
 from vitale_drivers.base import (
     Arm,
+    CodeScanned,
     Failed,
     Health,
     Presented,
@@ -189,9 +190,11 @@ def test_a_scan_that_nobody_asks_for_is_forgotten(make_desk: MakeDesk) -> None:
 
 def test_other_codes_are_told(make_desk: MakeDesk) -> None:
     desk = make_desk(behaviour=Behaviour(aim=True))
-    desk.arm()
     desk.imager.scan(b"3400930000120", "ean")
-    assert desk.inbox.wait(Failed).problem.data == {"medium": "other"}
+    assert CodeScanned(reader=desk.id, data=b"3400930000120", symbology="ean") == desk.inbox.wait(CodeScanned)
+    desk.arm()
+    desk.imager.scan(b"277010115400329", "code128")
+    assert desk.inbox.wait(Failed).problem.data == {"medium": "nir"}
 
 
 def test_raw_commands_are_answered(desk: Desk) -> None:

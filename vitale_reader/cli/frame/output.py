@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "console",
     "discard_output",
+    "escaped",
     "interactive",
     "lines",
     "note",
@@ -60,7 +61,7 @@ def print_json(value: object, *, pretty: bool = True) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", empty: str = "") -> None:
     """A table where a person looks; else tab-separated lines without a head, for ``cut`` and ``awk``."""
-    rows = [[_escaped(cell) for cell in row] for row in rows]
+    rows = [[escaped(cell) for cell in row] for row in rows]
     if not interactive():
         for row in rows:
             click.echo("\t".join(row))
@@ -82,7 +83,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str =
 
 def lines(pairs: Iterable[tuple[str, str]]) -> None:
     """Names and values, one pair a line."""
-    pairs = [(name, _escaped(value)) for name, value in pairs]
+    pairs = [(name, escaped(value)) for name, value in pairs]
     if not interactive():
         for name, value in pairs:
             click.echo(f"{name}\t{value}")
@@ -97,7 +98,7 @@ def lines(pairs: Iterable[tuple[str, str]]) -> None:
     console().print(made)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Writes what a terminal would not show, or would obey, as escapes; names come from others."""
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\t", " "))
 

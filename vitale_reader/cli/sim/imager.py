@@ -4,6 +4,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ __all__ = ["imager"]
 # The main thread wakes so often, for Ctrl-C on systems where a wait without limit cannot be interrupted.
 BREATH = 1.0
 
+Shown = tuple[Callable[[], bytes], str]
+"""What gives the code that is shown now, and its symbology."""
+
 SUFFIXES = {"cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "etx": b"\x03", "none": b""}
 PREFIXES = {"none": b"", "stx": b"\x02"}
 
@@ -33,9 +37,9 @@ PREFIXES = {"none": b"", "stx": b"\x02"}
     cls=Simulation,
     help=t(
         "Simule une douchette 2D sur un port série, jusqu'à Ctrl-C. Chaque ligne de l'entrée standard est un code "
-        "scanné ; avec --phone, chaque ligne, même vide, scanne l'écran du téléphone suivant.",
+        "scanné ; avec --phone ou --code, chaque ligne, même vide, scanne l'écran ou le code suivant.",
         "Simulates a handheld 2D imager on a serial port, until Ctrl-C. Each line of standard input is a code that is "
-        "scanned; with --phone, each line, even an empty one, scans the screen of the next phone.",
+        "scanned; with --phone or --code, each line, even an empty one, scans the next screen or code.",
     ),
 )
 @scenario_option
@@ -50,10 +54,23 @@ PREFIXES = {"none": b"", "stx": b"\x02"}
     ),
 )
 @click.option(
+    "--code",
+    "codes",
+    multiple=True,
+    metavar=t("CODE", "CODE"),
+    help=t(
+        "Un code, où <GS> tient lieu du séparateur ; plusieurs passent à tour de rôle, après les téléphones.",
+        "A code, with <GS> for the separator; several take turns, after the phones.",
+    ),
+)
+@click.option(
     "--every",
     type=click.FloatRange(min=0.05, max=3600),
     metavar=t("SECONDES", "SECONDS"),
-    help=t("Avec --phone, scanne de lui-même à cet intervalle.", "With --phone, scans by itself at this interval."),
+    help=t(
+        "Avec --phone ou --code, scanne de lui-même à cet intervalle.",
+        "With --phone or --code, scans by itself at this interval.",
+    ),
 )
 @click.option(
     "--link",
@@ -79,7 +96,7 @@ PREFIXES = {"none": b"", "stx": b"\x02"}
     "--symbology",
     default="qr",
     show_default=True,
-    help=t("La sorte des codes lus sur l'entrée standard.", "The kind of the codes on standard input."),
+    help=t("La sorte des codes, sauf ceux des téléphones.", "The kind of the codes but those of phones."),
 )
 @click.option(
     "--baud",
@@ -101,6 +118,7 @@ PREFIXES = {"none": b"", "stx": b"\x02"}
 def imager(
     scenario: str,
     phones: tuple[str, ...],
+    codes: tuple[str, ...],
     every: float | None,
     link: Path | None,
     suffix: str,
@@ -114,19 +132,21 @@ def imager(
     """Runs ``vitale-reader sim imager``."""
     from vitale_firmware_sim.imager.device import Imager
     from vitale_firmware_sim.imager.faults import IDENTIFIERS, Behaviour, parse_imager_faults
+    from vitale_protocol.media.separators import restored
 
     if symbology not in IDENTIFIERS:
         raise ConfigurationInvalid(f"--symbology is one of {', '.join(IDENTIFIERS)}", data={"path": "--symbology"})
-    if every is not None and not phones:
-        raise ConfigurationInvalid("--every needs --phone", data={"path": "--every"})
+    if every is not None and not phones and not codes:
+        raise ConfigurationInvalid("--every needs --phone or --code", data={"path": "--every"})
     faults = parse_imager_faults(fault)
-    screens = [_screen(scenario, phone) for phone in phones]
+    shown: list[Shown] = [(_screen(scenario, phone), "qr") for phone in phones]
+    shown += [(partial(restored, code.encode()), symbology) for code in codes]
     behaviour = Behaviour(PREFIXES[prefix], SUFFIXES[suffix], aim)
     with Imager(behaviour, baud, faults, link) as made:
         try:
-            _announce(made, link, phones, as_json=as_json)
-            for code in _codes(screens, every):
-                _scan(made, code, "qr" if screens else symbology, as_json=as_json)
+            _announce(made, link, (*phones, *codes), as_json=as_json)
+            for code, kind in _codes(shown, every, symbology):
+                _scan(made, code, kind, as_json=as_json)
             while True:
                 # The end of the input is not the end of the imager: a program may still be reading the last code.
                 time.sleep(BREATH)
@@ -135,18 +155,20 @@ def imager(
             output.note("")
 
 
-def _codes(screens: list[Callable[[], bytes]], every: float | None) -> Iterator[bytes]:
-    """Codes one after another, each when it is time for it."""
-    turns = cycle(screens)
+def _codes(shown: list[Shown], every: float | None, symbology: str) -> Iterator[tuple[bytes, str]]:
+    """Codes one after another with their symbologies, each when it is time for it."""
+    turns = cycle(shown)
     if every is not None:
         while True:
             time.sleep(every)
-            yield next(turns)()
+            code, kind = next(turns)
+            yield code(), kind
     for line in sys.stdin.buffer:
-        if screens:
-            yield next(turns)()
-        elif code := line.rstrip(b"\r\n"):
-            yield code
+        if shown:
+            code, kind = next(turns)
+            yield code(), kind
+        elif typed := line.rstrip(b"\r\n"):
+            yield typed, symbology
 
 
 def _screen(scenario: str, phone: str) -> Callable[[], bytes]:
@@ -181,13 +203,13 @@ def _scan(made: "Imager", code: bytes, symbology: str, *, as_json: bool) -> None
         output.note(t("La douchette s'est arrachée, comme demandé par --fault.", "The imager left, as --fault asks."))
 
 
-def _announce(made: "Imager", link: Path | None, phones: tuple[str, ...], *, as_json: bool) -> None:
+def _announce(made: "Imager", link: Path | None, shown: tuple[str, ...], *, as_json: bool) -> None:
     path = str(link or made.path)
     if as_json:
         output.print_json({"path": path}, pretty=False)
     output.note(t(f"Douchette simulée sur {path} ; Ctrl-C l'arrête.", f"Imager on {path}; Ctrl-C ends it."))
-    if phones:
-        shown = ", ".join(phones)
-        output.note(t(f"Entrée scanne l'écran de : {shown}.", f"Enter scans the screen of: {shown}."))
+    if shown:
+        turns = ", ".join(output.escaped(each) for each in shown)
+        output.note(t(f"Entrée scanne, à tour de rôle : {turns}.", f"Enter scans, in turns: {turns}."))
     else:
         output.note(t("Chaque ligne tapée est un code.", "Each line that is typed is a code."))

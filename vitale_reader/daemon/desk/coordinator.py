@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from vitale_drivers.base import (
+    CodeScanned,
     Command,
     Disarm,
     Failed,
@@ -32,6 +33,7 @@ from vitale_drivers.base import Started as DriverStarted
 from vitale_protocol.errors import (
     Cancelled,
     MediumUnreadable,
+    MediumUnsupported,
     NoReader,
     ShuttingDown,
 )
@@ -53,6 +55,7 @@ from vitale_reader.daemon.arbitration.actions import (
 )
 from vitale_reader.daemon.arbitration.hub import Hub
 from vitale_reader.daemon.arbitration.leases import Holder
+from vitale_reader.daemon.desk.codes import CodeSubscriber, CodeSubscriptions
 from vitale_reader.daemon.desk.leasing import LeaseDesk
 from vitale_reader.daemon.desk.previews import Previews, Viewer
 from vitale_reader.daemon.desk.reports import reader_of, told
@@ -97,7 +100,7 @@ class Watcher(Protocol):
         """A reader was ``added``, ``changed`` or ``removed``."""
 
 
-class Client(Requester, Watcher, Viewer, Subscriber, Holder, Protocol):
+class Client(Requester, Watcher, Viewer, Subscriber, CodeSubscriber, Holder, Protocol):
     """A session, as the desk sees it."""
 
     number: int
@@ -118,6 +121,7 @@ class Coordinator:
         self._subscriptions: dict[Key, Subscription] = {}
         self._unasked: dict[RequestContext, Subscription] = {}
         self._previews = Previews(self._order)
+        self._codes = CodeSubscriptions()
         self.leases = LeaseDesk(self._order, self._known)
         self._tasks: set[asyncio.Task[object]] = set()
         self._alarm: asyncio.TimerHandle | None = None
@@ -133,7 +137,7 @@ class Coordinator:
         """Number of requests, subscriptions and leases of a session."""
         requests = sum(asked.client is client for asked in (*self._asked.values(), *self._delivering.values()))
         subscriptions = sum(session == client.number for session, _ in self._subscriptions)
-        return requests + subscriptions + self.leases.of(client)
+        return requests + subscriptions + self._codes.of(client) + self.leases.of(client)
 
     def request(
         self,
@@ -204,6 +208,14 @@ class Coordinator:
         if self._subscriptions.pop((client.number, name), None):
             self._do(self._hub.unsubscribe((client.number, name), self._now()))
 
+    def subscribe_codes(self, client: Client, readers: frozenset[str]) -> str:
+        """A session wants the codes that are no patient's; gives the name of the subscription."""
+        return self._codes.start(client, readers)
+
+    def unsubscribe_codes(self, client: Client, name: str) -> None:
+        """A session wants no more of them."""
+        self._codes.stop(client, name)
+
     def watch(self, client: Watcher) -> None:
         """A session wants to hear of readers."""
         self._watching[client.number] = client
@@ -233,6 +245,7 @@ class Coordinator:
         """Ends all that belongs to a session that ended."""
         self.unwatch(client)
         self._previews.leave(client, self._now())
+        self._codes.leave(client)
         self.leases.leave(client)
         for key in [key for key in self._subscriptions if key[0] == client.number]:
             del self._subscriptions[key]
@@ -277,18 +290,26 @@ class Coordinator:
                 self._previews.hand_on(report, now)
             case Leased() | Unleased():
                 self.leases.report(driver, report)
-            case Progress() | Presented() | Failed():
-                self._presentation(report, now, simulated=known is not None and known.simulated)
+            case Progress() | Presented() | Failed() | CodeScanned():
+                self._read(report, now, known)
             case _:
                 logger.warning("driver %s: nothing to do for %s", driver, type(report).__name__)
 
-    def _presentation(self, report: Progress | Presented | Failed, now: float, *, simulated: bool) -> None:
+    def _code(self, code: CodeScanned) -> None:
+        """Hands a code on; where nobody takes it, whoever waits for a patient learns that it was no patient's."""
+        if not self._codes.hand_on(code) and not code.passed_on:
+            self._do(self._hub.progress(code.reader, "retry", Problem(MediumUnsupported.reason, "other")))
+
+    def _read(self, report: Progress | Presented | Failed | CodeScanned, now: float, known: Reader | None) -> None:
         match report:
+            case CodeScanned():
+                if known is not None:
+                    self._code(report)
             case Progress():
                 self._do(self._hub.progress(report.reader, report.step, report.problem, report.medium))
             case Presented():
                 # A simulated reader makes a simulated presentation, whatever its driver says of that.
-                simulated = simulated or report.simulated
+                simulated = report.simulated or (known is not None and known.simulated)
                 self._do(self._hub.presented(msgspec.structs.replace(report, simulated=simulated), now))
             case Failed():
                 self._do(self._hub.failed(report.reader, report.problem.error(MediumUnreadable), now))

@@ -1,6 +1,7 @@
 """Content of a driver's report: the reader that it is about, and the part that may be logged."""
 
 from vitale_drivers.base import (
+    CodeScanned,
     Failed,
     Health,
     Presented,
@@ -25,6 +26,7 @@ def reader_of(report: Report) -> str | None:
             ReaderRemoved(reader=name)
             | Progress(reader=name)
             | Presented(reader=name)
+            | CodeScanned(reader=name)
             | Failed(reader=name)
             | PreviewPicture(reader=name)
         ):
@@ -38,7 +40,7 @@ def told(report: Report) -> str:
     match report:
         case ReaderAdded(reader=reader) | ReaderChanged(reader=reader):
             said = f"{reader.id} {reader.state} {reader.medium or ''} {reader.error or ''}"
-        case ReaderRemoved(reader=reader_id) | Presented(reader=reader_id):
+        case ReaderRemoved(reader=reader_id) | Presented(reader=reader_id) | CodeScanned(reader=reader_id):
             said = reader_id
         case Progress():
             said = f"{report.reader} {report.step} {_named(report.problem) or report.medium}"

@@ -3,7 +3,7 @@
 import uuid
 from typing import TYPE_CHECKING
 
-from vitale_protocol.errors import InvalidRequest, MediumUnsupported, NoReader, PayloadInvalid
+from vitale_protocol.errors import InvalidRequest, MediumUnsupported, PayloadInvalid
 from vitale_protocol.methods import (
     Done,
     PresentationCancel,
@@ -121,17 +121,11 @@ class PresentationCalls:
             raise InvalidRequest("a subscription needs an id, or its name would have nowhere to go")
         grant = self._granted(conversation, params)
         self._services.require_room(conversation)
-        readers = frozenset(params.readers or ())
-        if (remote_desks := self._services.remote_desks) is not None:
-            names = remote_desks.names(readers)
-            if remote_desks.beyond(names):
-                raise NoReader("subscriptions are for the readers of this desk")
-            readers = remote_desks.own(names)
         name = self._services.desk.subscribe(
             conversation,
             grant,
             media=frozenset(params.media) if params.media else PATIENT_MEDIA,
-            readers=readers,
+            readers=self._services.readers_here(params.readers or ()),
         )
         return PresentationsSubscribed(subscription=name)
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vitale_protocol.errors import LimitExceeded, VitaleError
+from vitale_protocol.errors import LimitExceeded, NoReader, VitaleError
 from vitale_protocol.methods import Limits, Result, Station
 from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Caller
 from vitale_reader.daemon.conversation import Conversation, Conversations
@@ -62,6 +62,19 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         if self.desk.load(conversation) + elsewhere >= self.limits.requests:
             told = "too many requests, subscriptions and leases in this session"
             raise LimitExceeded(told, variant="requests", data={"limit": "requests"})
+
+    def readers_here(self, readers: Iterable[str]) -> frozenset[str]:
+        """Readers that a subscription names, as this desk calls them itself.
+
+        Raises:
+            NoReader: one of them is at another desk.
+        """
+        if self.remote_desks is None:
+            return frozenset(readers)
+        names = self.remote_desks.names(frozenset(readers))
+        if self.remote_desks.beyond(names):
+            raise NoReader("subscriptions are for the readers of this desk")
+        return self.remote_desks.own(names)
 
     def expel(self, client_id: str) -> int:
         """Ends the sessions of a client; how many there were."""

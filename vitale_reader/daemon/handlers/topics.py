@@ -2,6 +2,7 @@
 
 from vitale_protocol.methods import METHODS
 from vitale_reader.daemon.handlers.administration import AdministrationCalls
+from vitale_reader.daemon.handlers.codes import CodeCalls
 from vitale_reader.daemon.handlers.leases import LeaseCalls
 from vitale_reader.daemon.handlers.presentations import PresentationCalls
 from vitale_reader.daemon.handlers.readers import ReaderCalls
@@ -12,7 +13,16 @@ from vitale_reader.daemon.handlers.tokens import TokenCalls
 
 __all__ = ["handlers"]
 
-TOPICS = (SessionCalls, StationCalls, ReaderCalls, PresentationCalls, TokenCalls, LeaseCalls, AdministrationCalls)
+TOPICS = (
+    SessionCalls,
+    StationCalls,
+    ReaderCalls,
+    PresentationCalls,
+    CodeCalls,
+    TokenCalls,
+    LeaseCalls,
+    AdministrationCalls,
+)
 
 
 def handlers(services: Services) -> dict[str, Handler]:
