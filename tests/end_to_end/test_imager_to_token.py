@@ -98,7 +98,7 @@ def wait_for(client: Connection, wanted: str) -> None:
     """Waits until the imager is there and shows a state: what is scanned before it is opened is lost."""
     end, pause = time.monotonic() + PATIENCE, threading.Event()
     while [reader.state for reader in client.readers()] != [wanted]:
-        assert time.monotonic() < end
+        assert time.monotonic() < end, [reader.state for reader in client.readers()]
         pause.wait(0.01)
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import serial
 
+from tests.end_to_end.test_imager_to_token import wait_for
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.imager.faults import Behaviour
 from vitale_protocol.events import CodeRead, PresentationProgress
@@ -179,6 +181,31 @@ def mixed(desk: Desk, scans: int, seed: int) -> None:
 
 def test_boxes_and_patients_mixed(desk: Desk) -> None:
     mixed(desk, 100, seed=1)
+
+
+def test_an_old_program_gets_the_boxes_at_a_port_of_its_own(tmp_path: Path, start_daemon: Any) -> None:
+    link, ports = tmp_path / "imager", tmp_path / "ports"
+    # Where the driver's process may write: not where a home is made.
+    ports.mkdir()
+    old = ports / "old"
+    with Imager(Behaviour(aim=True), baud=SPEED, link=link) as imager:
+        daemon = start_daemon(driver="scanner", options=f'devices = ["{link}"]\npassthrough = "pty:{old}"')
+        with daemon.connect() as client:
+
+            def follow(step: PresentationProgress) -> None:
+                assert step.step == "armed", "a box that goes somewhere is no news to who waits for a patient"
+                imager.scan(b"3400930000120", "ean")
+                imager.scan(patient(1)[1])
+
+            wait_for(client, "empty")
+            with contextlib.closing(serial.Serial(str(old), timeout=PATIENCE)) as port:
+                imager.scan(b"3000012", "code39")
+                assert port.read(8) == b"3000012\r"
+                found = client.read(media=["apcv-qr"], scopes=["payload"], timeout=PATIENCE, on_progress=follow)
+                assert payload_of(found) == patient(1)[1]
+                assert port.read(14) == b"3400930000120\r"
+        assert daemon.stop() == 0
+    assert not old.is_symlink()
 
 
 @pytest.mark.soak

@@ -2,18 +2,20 @@
 
 ``settings`` are the options; ``ports`` finds and opens the ports, behind the interface of ``transport``. For each
 imager ``reader`` is its thread, ``framing`` and ``aim`` cut its bytes into scans, and ``scans`` decides what becomes of
-them.
+them. ``passthrough`` writes the codes that are no patient's on to another program.
 """
 
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import ClassVar
 
 from vitale_drivers.base import Emit, FindHolders, Options, Started
 from vitale_drivers.readers.discovery import PollingDriver
+from vitale_drivers.scanner.passthrough import Passthrough, PseudoTerminalOutput
 from vitale_drivers.scanner.reader import ScannerReader
 from vitale_drivers.scanner.scans import MEDIA
-from vitale_drivers.scanner.settings import ScannerSettings, parse_options
+from vitale_drivers.scanner.settings import PassthroughAddress, ScannerSettings, parse_options, parse_passthrough
 from vitale_drivers.scanner.transport import ScannerBus
 from vitale_protocol.extras import missing
 
@@ -33,6 +35,8 @@ class ScannerDriver(PollingDriver[ScannerReader]):
             ConfigurationInvalid: an option cannot be used.
         """
         self._settings, self._addresses, self._framing = parse_options(options)
+        self._output = parse_passthrough(self._settings)
+        self._passthrough: Passthrough | None = None
         super().__init__(options, self._settings.look)
         self._bus = bus
 
@@ -41,14 +45,25 @@ class ScannerDriver(PollingDriver[ScannerReader]):
 
         Raises:
             ToolMissing: pyserial is not installed.
+            ConfigurationInvalid: the port for another program cannot be made.
         """
         if self._bus is None:
             self._bus = _serial_bus(self._settings, self.find_holders)
+        self._passthrough = None if self._output is None else _passthrough(self._output)
         self.begin(emit, Started(driver=self.name, media=self.media, version=f"pyserial {version('pyserial')}"))
+
+    def close(self) -> None:
+        """Ends the threads of the imagers, and lets go of the port for another program."""
+        super().close()
+        if self._passthrough is not None:
+            self._passthrough.close()
 
     def has_to_look(self) -> bool:
         """Always: an imager may come at any time."""
         return True
+
+    def _pass_on(self, data: bytes) -> bool:
+        return self._passthrough is not None and self._passthrough.pass_on(data)
 
     def look(self) -> None:
         """Searches for serial ports of imagers."""
@@ -57,8 +72,25 @@ class ScannerDriver(PollingDriver[ScannerReader]):
             return
         for address in self._addresses:
             for place in bus.places(address):
-                make = partial(ScannerReader, place, bus, self._settings, self._framing, self.emit, self.reader_health)
+                make = partial(
+                    ScannerReader,
+                    place,
+                    bus,
+                    self._settings,
+                    self._framing,
+                    self._pass_on,
+                    self.emit,
+                    self.reader_health,
+                )
                 self.add(place.id, make)
+
+
+def _passthrough(output: PassthroughAddress) -> Passthrough:
+    if output.made:
+        return Passthrough(PseudoTerminalOutput(Path(output.path)), output.suffix)
+    from vitale_drivers.scanner.ports import PortOutput  # noqa: PLC0415 - only where it is needed
+
+    return Passthrough(PortOutput(output.path, output.speed), output.suffix)
 
 
 def _serial_bus(settings: ScannerSettings, find_holders: FindHolders) -> ScannerBus:

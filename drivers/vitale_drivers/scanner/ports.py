@@ -21,11 +21,13 @@ from vitale_drivers.scanner.settings import ScannerAddress, ScannerSettings
 from vitale_drivers.scanner.transport import ScannerPlace, SerialTransport
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
-__all__ = ["PortFaults", "PortTransport", "SerialBus"]
+__all__ = ["PortFaults", "PortOutput", "PortTransport", "SerialBus"]
 
 logger = logging.getLogger(__name__)
 
 _CHUNK = 4096
+_WRITE_LIMIT = 0.5
+"""Seconds; a scan is waited for no longer by the imagers that share the way."""
 _BY_PATH = "/dev/serial/by-path/"
 # All zeros, one character only, or counted up: what is burnt into a whole series of devices names none of them.
 _NO_SERIAL = re.compile(r"(.)\1*\Z|0123456789\w*\Z|123456789\w*\Z")
@@ -159,6 +161,43 @@ class PortTransport:
         """Lets go of the port."""
         with suppress(*PortFaults):
             self._serial.close()
+
+
+class PortOutput:
+    """A port by which codes are written on to another program; opened for a code where it is not open.
+
+    Args:
+        device: its path, or ``COM5``.
+        speed: bits a second.
+    """
+
+    def __init__(self, device: str, speed: int) -> None:
+        self._device = device
+        self._speed = speed
+        self._serial: serial.Serial | None = None
+        self._told = False
+
+    def write(self, data: bytes) -> bool:
+        """Writes, for half a second at most; whether all of it is on its way."""
+        try:
+            if self._serial is None:
+                self._serial = serial.Serial(self._device, self._speed, write_timeout=_WRITE_LIMIT, exclusive=True)
+            written = self._serial.write(data) == len(data)
+        except PortFaults as error:
+            if not self._told:
+                logger.warning("codes cannot be written to %s: %s", self._device, type(error).__name__)
+            self._told = True
+            self.close()
+            return False
+        self._told = False
+        return written
+
+    def close(self) -> None:
+        """Lets go of the port."""
+        port, self._serial = self._serial, None
+        if port is not None:
+            with suppress(*PortFaults):
+                port.close()
 
 
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from vitale_drivers.base import Arm, Disarm, Emit
 from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import PluggedReader
 from vitale_drivers.scanner.framing import LineReader, ScanFraming
-from vitale_drivers.scanner.scans import MEDIA, Scans
+from vitale_drivers.scanner.scans import MEDIA, PassOn, Scans
 from vitale_drivers.scanner.settings import ScannerSettings
 from vitale_drivers.scanner.transport import ScannerBus, ScannerPlace, SerialTransport
 from vitale_protocol.errors import ReaderError
@@ -33,6 +33,7 @@ class ScannerReader(PluggedReader[Order, ScannerPlace, SerialTransport]):
         bus: ScannerBus,
         settings: ScannerSettings,
         framing: ScanFraming,
+        pass_on: PassOn,
         emit: Emit,
         reader_health: HealthOfReaders,
     ) -> None:
@@ -43,7 +44,7 @@ class ScannerReader(PluggedReader[Order, ScannerPlace, SerialTransport]):
         super().__init__(place, bus, reader, settings.look, emit, reader_health)
         self._settings = settings
         self._framing = framing
-        self._scans = Scans(reader, settings.grace, settings.repeat, self.status.report)
+        self._scans = Scans(reader, settings.grace, settings.repeat, self.status.report, pass_on=pass_on)
 
     @property
     def wanted(self) -> bool:

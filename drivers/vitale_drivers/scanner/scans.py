@@ -37,7 +37,9 @@ from vitale_protocol.events import Reader
 from vitale_protocol.media.codes import Code, classify
 from vitale_protocol.problems import Problem
 
-__all__ = ["MEDIA", "Scans"]
+__all__ = ["MEDIA", "PassOn", "Scans"]
+
+PassOn = Callable[[bytes], bool]
 
 MEDIA = ("apcv-qr", "ins-datamatrix", "2d-doc")
 
@@ -75,6 +77,7 @@ class Scans:
         emit: told under the reader's lock.
         clock: monotonic seconds.
         wall: seconds since the epoch.
+        pass_on: writes a code that is no patient's on to another program; whether it has it.
     """
 
     def __init__(
@@ -85,11 +88,13 @@ class Scans:
         emit: Emit,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        pass_on: PassOn = lambda _: False,
     ) -> None:
         self._reader = reader
         self._grace = grace
         self._repeat = repeat
         self._emit = emit
+        self._pass_on = pass_on
         self._clock = clock
         self._wall = wall
         self._presence = Presence(reader.id)
@@ -187,8 +192,15 @@ class Scans:
 
     def _tell_other(self, scan: Scan) -> None:
         """Tells of a code that is no patient's."""
+        passed_on = self._pass_on(scan.data)
         self._emit(
-            CodeScanned(reader=self._reader.id, data=scan.data, symbology=scan.symbology, gs1=read_gs1(scan.data))
+            CodeScanned(
+                reader=self._reader.id,
+                data=scan.data,
+                symbology=scan.symbology,
+                gs1=read_gs1(scan.data),
+                passed_on=passed_on,
+            )
         )
 
     def _offer(self) -> None:

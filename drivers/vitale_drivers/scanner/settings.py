@@ -11,7 +11,17 @@ from vitale_drivers.scanner.framing import ScanFraming
 from vitale_protocol.configuration.settings import convert_settings, refusal
 from vitale_protocol.media.profile import MAX_STRING
 
-__all__ = ["FRAMINGS", "MAKERS", "FramingName", "ScannerAddress", "ScannerSettings", "parse_address", "parse_options"]
+__all__ = [
+    "FRAMINGS",
+    "MAKERS",
+    "FramingName",
+    "PassthroughAddress",
+    "ScannerAddress",
+    "ScannerSettings",
+    "parse_address",
+    "parse_options",
+    "parse_passthrough",
+]
 
 FramingName: TypeAlias = Literal["line", "cr", "lf", "crlf", "etx", "stx-etx", "aim-cr", "aim-crlf", "idle"]
 
@@ -22,6 +32,7 @@ _Mark = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
 
 _USB = re.compile(r"usb(?::([0-9a-fA-F]{4}))?(?::([0-9a-fA-F]{4}))?(?::([^\s:][^\s]{0,99}))?\Z")
 _COM = re.compile(r"(?:com:)?COM([1-9][0-9]{0,2})\Z|com:([1-9][0-9]{0,2})\Z")
+_PTY = re.compile(r"pty:(/[^\x00-\x1f]+)\Z")
 _FILE = re.compile(r"(?:pty:)?(/[^\x00-\x1f]+)\Z")
 
 FRAMINGS: dict[FramingName, ScanFraming] = {
@@ -86,6 +97,10 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         repeat: a code that comes again within this time is the same scan; 0: each is its own.
         line_timeout: a pause in the middle of a line after which it is given up.
         idle_gap: a pause that ends a scan, where no suffix does.
+        passthrough: a port to which codes that are no patient's are written, for a program that reads one.
+            ``pty:/dev/shm/imager`` makes a pseudo-terminal with that link. ``/dev/ttyS1`` or ``COM5`` is there already.
+        passthrough_end: what ends each code there.
+        passthrough_speed: bits a second there; without effect on a pseudo-terminal.
         look: pause between two attempts to find or open an imager that is not there or does not work.
     """
 
@@ -107,6 +122,9 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     repeat: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.0
     line_timeout: _Seconds = 0.5
     idle_gap: _Seconds = 0.1
+    passthrough: _AddressText | None = None
+    passthrough_end: Annotated[str, msgspec.Meta(max_length=20)] = "\r"
+    passthrough_speed: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600
     look: _Seconds = 0.5
 
     def scan_framing(self) -> ScanFraming:
@@ -127,6 +145,41 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                 # The shorter one would end a scan or not, as the bytes happen to arrive.
                 raise refusal(f"{TABLE}.suffix", "no suffix may begin with another one")
         return framing
+
+
+@dataclass(frozen=True, slots=True)
+class PassthroughAddress:
+    """Place at which another program gets codes.
+
+    Attributes:
+        path: a path, or ``COM5``.
+        made: whether it is a pseudo-terminal to be made, with a link of that path.
+        suffix: what ends each code there.
+        speed: bits a second.
+    """
+
+    path: str
+    made: bool
+    suffix: bytes
+    speed: int
+
+
+def parse_passthrough(settings: ScannerSettings) -> PassthroughAddress | None:
+    """Reads the place at which another program gets codes; None where none does.
+
+    Raises:
+        ConfigurationInvalid: it is no place for that, or the place of an imager.
+    """
+    text = settings.passthrough
+    if text is None:
+        return None
+    if text in settings.devices:
+        raise refusal(f"{TABLE}.passthrough", f"{text} is an imager's port")
+    made = _PTY.match(text)
+    if made is None and not (_COM.match(text) or text.startswith("/")):
+        raise refusal(f"{TABLE}.passthrough", f"{text} is neither pty:/a/path nor a serial port")
+    suffix = _bytes(settings.passthrough_end)
+    return PassthroughAddress(made[1] if made else text, made is not None, suffix, settings.passthrough_speed)
 
 
 def parse_options(options: Options) -> tuple[ScannerSettings, tuple[ScannerAddress, ...], ScanFraming]:

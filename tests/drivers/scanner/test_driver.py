@@ -4,14 +4,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 import serial
 
+from tests.drivers.scanner.desks import INS, OTHER, STRING, Desk, MakeDesk
 from tests.problems import named
 from vitale_drivers.base import (
     Arm,
@@ -35,78 +34,9 @@ from vitale_drivers.scanner.transport import ScannerPlace, SerialTransport
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.imager.faults import Behaviour, ImagerFaults, parse_imager_faults
 from vitale_protocol.errors import ReaderGone, ToolMissing
-from vitale_protocol.media.apcv import SIMULATED_PREFIX
 from vitale_protocol.problems import Problem
 
 pytestmark = pytest.mark.posix
-
-STRING = SIMULATED_PREFIX + b"an opaque string of the simulator, as long as they are " * 3
-OTHER = SIMULATED_PREFIX + b"another opaque string"
-INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU\x1dS4GARCIA"
-
-
-@dataclass
-class Desk:
-    """An open driver, its imagers, and the hand that scans."""
-
-    driver: ScannerDriver
-    inbox: Inbox
-    imagers: list[Imager]
-    ids: list[str] = field(default_factory=list[str])
-
-    @property
-    def imager(self) -> Imager:
-        return self.imagers[0]
-
-    @property
-    def id(self) -> str:
-        return self.ids[0]
-
-    def arm(self, *again: str) -> None:
-        self.driver.arm(Arm(media=MEDIA, again=again, deadline=time.monotonic() + 600))
-
-    def scanned(self, data: bytes, symbology: str = "qr") -> Presented:
-        self.imager.scan(data, symbology)
-        return self.inbox.wait(Presented)
-
-    def retries(self, reader: str) -> list[str]:
-        reports = [report for report in list(self.inbox.reports) if isinstance(report, Progress)]
-        return [named(report.problem) for report in reports if report.step == "retry" and report.reader == reader]
-
-
-MakeDesk = Callable[..., Desk]
-
-
-@pytest.fixture
-def make_desk(tmp_path: Path) -> Iterator[MakeDesk]:
-    """``make_desk(count, behaviour=…, baud=…, faults=…, **options)``: a driver whose imagers are there, not armed."""
-    desks: list[Desk] = []
-
-    def make(
-        count: int = 1, *, behaviour: Behaviour | None = None, baud: int | None = None, faults: str = "", **options: Any
-    ) -> Desk:
-        links = [tmp_path / f"imager-{len(desks)}-{number}" for number in range(count)]
-        imagers = [Imager(behaviour, baud, parse_imager_faults(faults), link) for link in links]
-        for imager in imagers:
-            imager.open()
-        driver = ScannerDriver({"devices": [str(link) for link in links], **options})
-        desk = Desk(driver, Inbox(), imagers, [f"scanner:{link}" for link in links])
-        desks.append(desk)
-        driver.open(desk.inbox)
-        for _ in imagers:
-            desk.inbox.wait(ReaderAdded)
-        return desk
-
-    yield make
-    for desk in desks:
-        desk.driver.close()
-        for imager in desk.imagers:
-            imager.unplug()
-
-
-@pytest.fixture
-def desk(make_desk: MakeDesk) -> Desk:
-    return make_desk()
 
 
 def is_empty(report: ReaderChanged) -> bool:
