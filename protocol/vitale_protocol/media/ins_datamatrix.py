@@ -13,8 +13,9 @@ and not the last one::
 
 Imagers that type like a keyboard often lose GS. That costs nothing: neither an OID nor a name has an S before a digit,
 so the next identifier is found without it. What they type in its place, or cut off, may cost a name. A name that ends
-in digits instead of GS is refused, and so is a code that ends within a name. What is only unusual is warned of. Nothing
-in the code is signed, anybody can print one (``code-clear-read``).
+in digits instead of GS is refused, and so is a code that ends within a name. An OID has figures and full stops only. So
+what stands behind it is what the imager types for GS, and is taken from the names as well. What is only unusual is
+warned of. Nothing in the code is signed, anybody can print one (``code-clear-read``).
 """
 
 import re
@@ -67,6 +68,7 @@ _TRAITS: Final = frozenset({"S1", "S5", "S6"})
 _IDENTIFIER = re.compile(r"S[1-9]")
 # RNIV: letters, blanks, hyphens and apostrophes; some issuers print accents, or the full stop of an abbreviation.
 _NAME = re.compile(r"[^\W\d_]+(?:[ '’.-]+[^\W\d_]+)*\.?")
+_OID_AND_MORE = re.compile(r"[0-9.]*(?P<more>[^0-9.].*)", re.DOTALL)
 _END = re.compile(r"\x1d|S[1-9]|\Z")
 # In UTF-8, what letters of French begin with; in Latin-1, Ã and Å, with which none of its names ends.
 _FRENCH_LEADS: Final = b"\xc3\xc5"
@@ -129,6 +131,7 @@ def parse(code: bytes) -> InsDatamatrix:
             # A separator that was typed as its number, as Alt+029 is where nobody takes it for a key.
             raise PayloadInvalid("a name ends in digits", variant="garbled", data={"medium": "ins-datamatrix"})
         at = end + closed
+    _take_typed_separator(fields, last=identifier)
     if not fields.keys() & {"S1", "S3", "S4"}:
         raise _invalid("no field of a person")
     may_be_cut = _may_be_cut(identifier, fields.get(identifier, ""))
@@ -184,6 +187,17 @@ def _end(text: str, start: int, identifier: str) -> int:
         return separator if separator >= 0 else min(start + fixed, len(text))
     found = _END.search(text, start)
     return found.start() if found else len(text)
+
+
+def _take_typed_separator(fields: dict[str, str], *, last: str) -> None:
+    """Takes away what stands behind the OID and behind each name: there is nothing but a separator that was typed."""
+    found = _OID_AND_MORE.fullmatch(fields.get("S2", ""))
+    closed = [name for name in _VARIABLE if name in fields and name != last]
+    if found is None or "S2" not in closed:
+        return
+    if all(fields[name].endswith(found["more"]) for name in closed):
+        for name in closed:
+            fields[name] = fields[name].removesuffix(found["more"]).strip()
 
 
 def _person(code: InsDatamatrix, warnings: list[str]) -> Beneficiaire:

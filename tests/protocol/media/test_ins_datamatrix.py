@@ -249,6 +249,20 @@ def test_any_signs_for_a_separator_give_no_other_name_without_a_warning(code: In
     assert found is None or found[0] == (code.nom, code.prenoms) or found[1]
 
 
+@pytest.mark.parametrize("typed", ["|", "~", "/", "#", "↔", "{029}", "<0x1D>", "%1D", "è", "GS", "F8\x1b", "]"])
+@pytest.mark.parametrize(
+    "order", [["S1", "S2", "S3", "S4", "S5", "S6", "S7"], ["S4", "S3", "S5", "S2", "S1", "S6", "S7"]]
+)
+def test_what_stands_behind_the_oid_is_a_separator_in_the_names_too(typed: str, order: list[str]) -> None:
+    code = shuffled(CLAIRE, order).replace(separators.GS, typed.encode())
+    assert outcome(code) == (("EXEMPLE MARCHAND", "CLAIRE"), ())
+
+
+def test_what_stands_behind_the_oid_alone_is_left_and_warned_of() -> None:
+    code = CLAIRE.encode().replace(b".8\x1d", b".8|", 1)
+    assert outcome(code) == (("EXEMPLE MARCHAND", "CLAIRE"), ("oid_unusual",))
+
+
 def test_a_code_that_ends_within_a_name_is_refused_as_incomplete() -> None:
     whole = CLAIRE.encode()
     for end in range(whole.index(b"S3CLAIRE") + 2, whole.index(b"S5F")):
