@@ -2,12 +2,12 @@ r"""Prefix that an imager sends before a code: the AIM identifier, and the escap
 
 An identifier is ``]``, a letter for the symbology and a modifier (ISO/IEC 15424; the manuals of all makers have the
 same tables). A modifier of the extended channel announces escapes: ``\NNNNNN`` names a character set, and a backslash
-of the code is sent twice.
+of the code is sent twice. Some imagers announce nothing, and send the escapes all the same.
 """
 
 import re
 
-__all__ = ["split_identifier"]
+__all__ = ["split_identifier", "without_escapes"]
 
 _SYMBOLOGIES = {
     b"A": "code39",
@@ -49,6 +49,8 @@ _ESCAPED = {
 }
 
 _IDENTIFIER = re.compile(rb"\](?P<letter>[ACEFGHILMQRSUXdehz])(?P<modifier>[0-9A-Za-z])")
+# AIM ITS/04-001: those in use have numbers below one hundred.
+_ECI_FIRST = re.compile(rb"\\0000[0-9]{2}")
 _ESCAPE = re.compile(rb"\\(?:(\\)|[0-9]{6})")
 
 
@@ -59,6 +61,15 @@ def split_identifier(line: bytes) -> tuple[str, bytes]:
         return "", line
     letter, content = found["letter"], line[found.end() :]
     if found["modifier"] in _ESCAPED.get(letter, b""):
-        content = _ESCAPE.sub(lambda escape: escape[1] or b"", content)
+        content = _unescaped(content)
     modifiers, symbology = _GS1.get(letter, (b"", ""))
     return (symbology if found["modifier"] in modifiers else _SYMBOLOGIES[letter]), content
+
+
+def without_escapes(content: bytes) -> bytes:
+    """The content of a code whose imager sends escapes and announces none: it begins with the name of a set."""
+    return _unescaped(content) if _ECI_FIRST.match(content) else content
+
+
+def _unescaped(content: bytes) -> bytes:
+    return _ESCAPE.sub(lambda escape: escape[1] or b"", content)

@@ -8,7 +8,10 @@ Rules:
 - A line without content is none: CR LF is CR, and an empty line.
 - What is longer than it may be is told at once, and dropped up to the next suffix.
 - A line that stops for ``line_timeout`` is incomplete: it is reported and dropped, and the next byte begins a new one.
-  A torn line is never joined to the next.
+  A torn line is never joined to the next. If what was dropped is no text, it is garbled: speed or parity are wrong.
+- What follows a dropped line soon may be its rest: it is marked as a possible tail. Not so if it begins as that line
+  did, for then it was scanned once more, or with an identifier. Where a pause ends a scan, what comes right after that
+  pause is a tail as well.
 """
 
 import re
@@ -16,7 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from vitale_drivers.scanner.aim import split_identifier
+from vitale_drivers.scanner.aim import split_identifier, without_escapes
+from vitale_drivers.scanner.makers import Maker, split_maker_identifier
 
 __all__ = ["Dropped", "LineEvent", "LineReader", "Scan", "ScanFraming"]
 
@@ -24,6 +28,15 @@ _IDENTIFIER: Final = 3
 _NEVER: Final = b"(?!)"
 _BETWEEN: Final = b"\t\n\r "
 """What may stand between scans, and after one, without meaning anything."""
+
+_REST: Final = 5.0
+"""Seconds after a torn line within which its rest may still come: a radio link that was lost is back by then."""
+
+_HEAD: Final = 4
+"""Bytes by which a code that is scanned once more is known again."""
+
+_QUICKEST: Final = 0.25
+"""Seconds between two scans of the quickest hand: what follows sooner, after a pause that ended a scan, is a rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +47,13 @@ class ScanFraming:
         prefix: what stands before each scan; what comes before it is noise.
         suffixes: any of these ends a scan, and none of them begins with another; none: a pause ends it.
         aim: whether an AIM identifier is recognised where one is sent.
+        maker: whose own identifiers stand before a code; None for nobody's.
     """
 
     prefix: bytes = b""
     suffixes: tuple[bytes, ...] = ()
     aim: bool = False
+    maker: Maker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +64,20 @@ class Scan:
         data: the content of the code.
         symbology: as the imager told it; empty where it did not.
         elapsed: seconds from its first byte to its last.
+        tail: whether it may be the rest of a scan that was torn.
     """
 
     data: bytes = field(repr=False)
     symbology: str = ""
     elapsed: float = 0.0
+    tail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Bytes that are no scan: too long, or without an end or a beginning."""
+    """Bytes that are no scan: too long, or without an end or a beginning, as text or as no text."""
 
-    why: Literal["too-long", "incomplete"]
+    why: Literal["too-long", "incomplete", "garbled"]
 
 
 LineEvent: TypeAlias = Scan | Dropped
@@ -79,7 +96,7 @@ class LineReader:
     def __init__(self, framing: ScanFraming, max_bytes: int, idle_gap: float, line_timeout: float) -> None:
         self._framing = framing
         self._max_bytes = max_bytes
-        self._max_line = max_bytes + (_IDENTIFIER if framing.aim else 0)
+        self._max_line = max_bytes + (_IDENTIFIER if framing.aim or framing.maker else 0)
         # All at once, for the nearest: a search for each, to the end, would be long where lines are short.
         self._suffix = re.compile(b"|".join(map(re.escape, framing.suffixes)) or _NEVER)
         self._longest = max((len(suffix) for suffix in framing.suffixes), default=1)
@@ -92,6 +109,7 @@ class LineReader:
         self._noise = False
         self._began = 0.0
         self._last = 0.0
+        self._torn: tuple[bytes, float] | None = None
 
     @property
     def due(self) -> float | None:
@@ -130,8 +148,10 @@ class LineReader:
             pass  # reported when it became too long
         elif not self._framing.suffixes and self._inside and self._buffer:
             events.append(self._ended(bytes(self._buffer)))
+            self._torn = b"", self._last + max(_QUICKEST, 2 * self._pause)
         elif self._noise or (self._buffer and self._is_worth_a_report(self._buffer)):
-            events.append(Dropped("incomplete"))
+            events.append(Dropped("incomplete" if self._noise or _is_text(self._buffer) else "garbled"))
+            self._torn = bytes(self._buffer[:_HEAD]), self._last + _REST
         self._buffer.clear()
         self._begin_anew(now)
         return events
@@ -195,7 +215,32 @@ class LineReader:
         self._began = now
 
     def _ended(self, line: bytes) -> LineEvent:
-        symbology, data = split_identifier(line) if self._framing.aim else ("", line)
+        symbology, data = self._identified(line)
+        tail = self._is_tail(line) and not symbology
         if len(line) > self._max_line or len(data) > self._max_bytes:
             return Dropped("too-long")
-        return Scan(data, symbology, self._last - self._began)
+        return Scan(data, symbology, self._last - self._began, tail)
+
+    def _identified(self, line: bytes) -> tuple[str, bytes]:
+        framing = self._framing
+        symbology, data = split_identifier(line) if framing.aim else ("", line)
+        if symbology or not (framing.aim or framing.maker):
+            return symbology, data
+        if framing.maker is not None:
+            symbology, data = split_maker_identifier(line, framing.maker)
+        return symbology, without_escapes(data)
+
+    def _is_tail(self, line: bytes) -> bool:
+        torn, self._torn = self._torn, None
+        if torn is None or self._began >= torn[1]:
+            return False
+        head = torn[0]
+        return len(head) < _HEAD or not line.startswith(head)
+
+
+def _is_text(data: bytes | bytearray) -> bool:
+    try:
+        return b"\0" not in data and bool(data.decode())
+    except UnicodeDecodeError as error:
+        # The last character may be torn as well.
+        return error.reason == "unexpected end of data" and error.start > 0

@@ -13,6 +13,7 @@ Rules, beside those of ``base``:
 - A code of a patient that cannot be presented is reported (``failed``) to a request that waits. The same holds for a
   request in the next half second: an order to arm takes its time. Otherwise it is ignored, and so is a line that was
   too long. An incomplete line is reported as a ``retry``, since scanning it again may succeed.
+- What may be the rest of a torn scan is a code only if its own beginning proves it; else it is reported as incomplete.
 - More scans in a second than anyone can make are noise: they are reported once as garbled, and dropped, so that they
   delay no other reading.
 - Content that is no text is an apCV's, or another code's, only where the imager identifies the symbology; otherwise a
@@ -24,7 +25,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -32,6 +33,7 @@ from vitale_drivers.base import Arm, CodeScanned, Emit, Failed, Presented, Progr
 from vitale_drivers.readers.presence import Presence
 from vitale_drivers.scanner.framing import Dropped, LineEvent, Scan
 from vitale_drivers.scanner.gs1 import read_gs1
+from vitale_drivers.scanner.makers import is_proved, recognise_identifier
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.events import Reader
 from vitale_protocol.media.codes import Code, classify
@@ -146,6 +148,8 @@ class Scans:
                 self._take(event)
             case Dropped(why="too-long"):
                 self._fail(Problem(PayloadInvalid.reason, "too-long", "the line is too long"))
+            case Dropped(why="garbled"):
+                self._retry(GARBLED)
             case Dropped():
                 self._retry(INCOMPLETE)
 
@@ -166,7 +170,13 @@ class Scans:
         return self._taken > _MOST
 
     def _take(self, scan: Scan) -> None:
+        if not scan.symbology:
+            symbology, data = recognise_identifier(scan.data)
+            scan = replace(scan, data=data, symbology=symbology)
         code = classify(scan.data, scan.symbology)
+        if scan.tail and not is_proved(scan.data):
+            self._retry(INCOMPLETE)
+            return
         if code.kind in _ANYTHING and scan.data and not scan.symbology and not _is_text(scan.data):
             self._retry(GARBLED)
             return

@@ -8,6 +8,7 @@ import msgspec
 
 from vitale_drivers.base import Options
 from vitale_drivers.scanner.framing import ScanFraming
+from vitale_drivers.scanner.makers import Maker
 from vitale_protocol.configuration.settings import convert_settings, refusal
 from vitale_protocol.media.profile import MAX_STRING
 
@@ -23,7 +24,9 @@ __all__ = [
     "parse_passthrough",
 ]
 
-FramingName: TypeAlias = Literal["line", "cr", "lf", "crlf", "etx", "stx-etx", "aim-cr", "aim-crlf", "idle"]
+FramingName: TypeAlias = Literal[
+    "line", "cr", "lf", "crlf", "tab", "etx", "nul", "stx-etx", "aim-cr", "aim-crlf", "idle"
+]
 
 TABLE = "drivers.options.scanner"
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
@@ -36,12 +39,15 @@ _PTY = re.compile(r"pty:(/[^\x00-\x1f]+)\Z")
 _FILE = re.compile(r"(?:pty:)?(/[^\x00-\x1f]+)\Z")
 
 FRAMINGS: dict[FramingName, ScanFraming] = {
-    # What fits almost every imager as it comes: CR, LF or both; identifiers where they are sent.
-    "line": ScanFraming(suffixes=(b"\r", b"\n"), aim=True),
+    # What fits almost every imager as it comes: CR, LF or both, TAB, ETX; identifiers where they are sent. NUL is not
+    # among them: it is what a wrong speed reads.
+    "line": ScanFraming(suffixes=(b"\r", b"\n", b"\t", b"\x03"), aim=True),
     "cr": ScanFraming(suffixes=(b"\r",)),
     "lf": ScanFraming(suffixes=(b"\n",)),
     "crlf": ScanFraming(suffixes=(b"\r\n",)),
+    "tab": ScanFraming(suffixes=(b"\t",)),
     "etx": ScanFraming(suffixes=(b"\x03",)),
+    "nul": ScanFraming(suffixes=(b"\0",)),
     "stx-etx": ScanFraming(prefix=b"\x02", suffixes=(b"\x03",)),
     "aim-cr": ScanFraming(suffixes=(b"\r",), aim=True),
     "aim-crlf": ScanFraming(suffixes=(b"\r\n",), aim=True),
@@ -83,11 +89,13 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Attributes:
         devices: addresses: ``usb`` (serial ports of the known makers), ``usb:0c2e``, ``usb:0c2e:0b6a`` or
             ``usb:0c2e:0b6a:SERIAL``, a path such as ``/dev/serial/by-id/…``, ``COM3``.
-        framing: the marks of a scan, ready made: ``line`` (CR, LF or both, AIM identifiers where they are sent),
-            ``cr``, ``lf``, ``crlf``, ``etx``, ``stx-etx``, ``aim-cr``, ``aim-crlf``, ``idle`` (a pause).
+        framing: the marks of a scan, ready made. ``line`` takes CR, LF or both, TAB or ETX, and AIM identifiers where
+            they are sent. ``idle`` takes a pause. The others are ``cr``, ``lf``, ``crlf``, ``tab``, ``etx``, ``nul``,
+            ``stx-etx``, ``aim-cr`` and ``aim-crlf``.
         prefix: what stands before each scan, instead of the framing's.
         suffix: what ends a scan, instead of the framing's; several where any of them does; empty: a pause.
         aim: whether AIM identifiers (``]Q1``) are recognised, instead of what the framing says.
+        identifiers: whose own code identifiers the imager sends before each code, where it sends no AIM identifiers.
         speed: bits a second; without effect on USB.
         data_bits: of a character.
         parity: of a character.
@@ -113,6 +121,7 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         | None
     ) = None
     aim: bool | None = None
+    identifiers: Maker | None = None
     speed: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600
     data_bits: Literal[7, 8] = 8
     parity: Literal["none", "even", "odd", "mark", "space"] = "none"
@@ -139,6 +148,7 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             prefix=made.prefix if self.prefix is None else _bytes(self.prefix),
             suffixes=made.suffixes if suffix is None else tuple(_bytes(text) for text in suffix if text),
             aim=made.aim if self.aim is None else self.aim,
+            maker=self.identifiers,
         )
         for one in framing.suffixes:
             if any(one != other and other.startswith(one) for other in framing.suffixes):

@@ -6,6 +6,8 @@
 ``drop-gs``      it leaves out GS, RS and US, as those do that were set up for shop counters
 ``no-suffix``    it sends nothing after a scan
 ``endless``      its next scan never ends: letters, until it is unplugged
+``even-parity``  it sends seven bits and an even parity bit, and the host takes eight bits
+``odd-parity``   the same with an odd one
 ``misread=BAUD`` it speaks at its own speed, and the host listens at BAUD
 ===============  =================================================================================================
 
@@ -14,11 +16,20 @@ Several are joined by commas: ``split=3,drop-gs``.
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 
 from vitale_firmware_sim.fault_words import FaultWord, fault_words
 
-__all__ = ["IDENTIFIERS", "NO_FAULTS", "Behaviour", "ImagerFaults", "framed", "misread", "parse_imager_faults"]
+__all__ = [
+    "IDENTIFIERS",
+    "MAKERS",
+    "NO_FAULTS",
+    "Behaviour",
+    "ImagerFaults",
+    "framed",
+    "misread",
+    "parse_imager_faults",
+]
 
 IDENTIFIERS: Final = {
     "qr": b"]Q1",
@@ -33,23 +44,44 @@ IDENTIFIERS: Final = {
 }
 """AIM identifiers (ISO/IEC 15424) as imagers send them."""
 
+MAKERS: Final = {
+    "zebra": {
+        "qr": b"P01",
+        "datamatrix": b"P00",
+        "gs1-datamatrix": b"P0G",
+        "ean": b"A",
+        "code128": b"D",
+        "code39": b"B",
+    },
+    "honeywell": {"qr": b"s", "datamatrix": b"w", "ean": b"d", "code128": b"j", "gs1-128": b"I", "code39": b"b"},
+    "datalogic": {"qr": b"QR", "datamatrix": b"Dm", "ean": b"F", "code128": b"#", "code39": b"*"},
+    "datalogic-eu": {"qr": b"y", "datamatrix": b"w", "ean": b"B", "code128": b"T", "code39": b"V"},
+    "newland": {"qr": b"s", "datamatrix": b"u", "ean": b"d", "code128": b"j", "code39": b"b"},
+    "opticon": {"qr": b"u", "datamatrix": b"t", "ean": b"B", "code128": b"T", "code39": b"V"},
+}
+"""Code identifiers of makers, as their imagers send them instead; a symbology that is not there has none."""
+
 _SEPARATORS = bytes((0x1D, 0x1E, 0x1F))
 _SENT_AT: Final = 9600
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """Configuration of an imager, with its faults.
+    r"""Configuration of an imager, with its faults.
 
     Attributes:
         prefix: what it sends before each scan.
         suffix: what it sends after each scan; factory settings are CR or CR LF, and of some makes nothing.
         aim: whether it tells the symbology.
+        maker: whose own identifiers it sends instead; empty for nobody's.
+        eci: whether it sends ECI escapes (``\000026``), and backslashes twice; with AIM it says so.
     """
 
     prefix: bytes = b""
     suffix: bytes = b"\r"
     aim: bool = False
+    maker: str = ""
+    eci: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +94,7 @@ class ImagerFaults:
         drop_separators: whether GS, RS and US are left out.
         no_suffix: whether nothing is sent after a scan.
         endless: whether the next scan never ends.
+        parity: the parity bit that the host takes for the eighth bit; empty for none.
         heard_at: bits a second at which the host listens; 0 for the same as the imager.
     """
 
@@ -70,6 +103,7 @@ class ImagerFaults:
     drop_separators: bool = False
     no_suffix: bool = False
     endless: bool = False
+    parity: Literal["", "even", "odd"] = ""
     heard_at: int = 0
 
 
@@ -87,9 +121,19 @@ def framed(data: bytes, symbology: str, behaviour: Behaviour, faults: ImagerFaul
     """
     if faults.drop_separators:
         data = data.translate(None, _SEPARATORS)
-    identifier = IDENTIFIERS[symbology] if behaviour.aim else b""
+    identifier = IDENTIFIERS[symbology] if behaviour.aim else MAKERS.get(behaviour.maker, {}).get(symbology, b"")
+    if behaviour.eci:
+        identifier = identifier.replace(b"]Q1", b"]Q2").replace(b"]d1", b"]d4")
+        data = b"\\000026" + data.replace(b"\\", b"\\\\")
     line = behaviour.prefix + identifier + data + (b"" if faults.no_suffix else behaviour.suffix)
+    if faults.parity:
+        line = bytes(_with_parity(byte, odd=faults.parity == "odd") for byte in line)
     return misread(line, _SENT_AT, faults.heard_at) if faults.heard_at else line
+
+
+def _with_parity(byte: int, *, odd: bool) -> int:
+    byte &= 0x7F
+    return byte | 0x80 if (byte.bit_count() % 2 == 1) != odd else byte
 
 
 def misread(data: bytes, sent: int, heard: int) -> bytes:
@@ -117,9 +161,6 @@ def _level(levels: list[int], instant: float) -> int:
     return levels[at] if at < len(levels) else 1
 
 
-_FLAGS = {"drop-gs": "drop_separators", "no-suffix": "no_suffix", "endless": "endless"}
-
-
 def parse_imager_faults(text: str) -> ImagerFaults:
     """Reads the words of this module's table; the empty text is no fault.
 
@@ -134,8 +175,16 @@ def parse_imager_faults(text: str) -> ImagerFaults:
 
 def _with(faults: ImagerFaults, word: FaultWord) -> ImagerFaults:
     match word.kind, word.number:
-        case kind, _ if kind in _FLAGS:
-            return replace(faults, **{_FLAGS[kind]: True})
+        case "drop-gs", _:
+            return replace(faults, drop_separators=True)
+        case "no-suffix", _:
+            return replace(faults, no_suffix=True)
+        case "endless", _:
+            return replace(faults, endless=True)
+        case "even-parity", _:
+            return replace(faults, parity="even")
+        case "odd-parity", _:
+            return replace(faults, parity="odd")
         case "tear@", number:
             return replace(faults, tear_after=number)
         case "split=", number if number:

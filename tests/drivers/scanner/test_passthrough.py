@@ -142,6 +142,7 @@ def test_boxes_are_typed_to_the_old_program_and_patients_are_not(make_desk: Make
         assert [desk.inbox.wait(Presented).medium for _ in range(3)] == ["apcv-qr", "ins-datamatrix", "apcv-qr"]
         expected = b"01034009300001201710A\x1d21B\r\n3000012\r\n"
         assert expected == port.read(len(expected))
+        desk.inbox.wait(CodeScanned, lambda report: report.data == b"3000012")
     finally:
         closed(port)
     told = [report.passed_on for report in desk.inbox.reports if isinstance(report, CodeScanned)]

@@ -57,7 +57,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
     "options",
     [
         {"devices": []},
-        {"framing": "tab"},
+        {"framing": "esc"},
         {"speed": 12},
         {"data_bits": 9},
         {"parity": "some"},

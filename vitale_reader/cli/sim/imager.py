@@ -108,9 +108,10 @@ PREFIXES = {"none": b"", "stx": b"\x02"}
     default="",
     metavar=t("PANNES", "FAULTS"),
     help=t(
-        "tear@N, split=N, drop-gs, no-suffix, endless, misread=BAUDS ; séparées par des virgules. "
+        "tear@N, split=N, drop-gs, no-suffix, endless, even-parity, odd-parity, misread=BAUDS ; séparées par des "
+        "virgules. "
         "Arrachée, la douchette est rebranchée à la ligne suivante.",
-        "tear@N, split=N, drop-gs, no-suffix, endless, misread=BAUD; separated by commas. "
+        "tear@N, split=N, drop-gs, no-suffix, endless, even-parity, odd-parity, misread=BAUD; separated by commas. "
         "Torn out, the imager is plugged in again at the next line.",
     ),
 )
