@@ -13,6 +13,7 @@ These names and their arguments change with a line in the change log only. The p
 
 from vitale_drivers.base import (
     Arm,
+    CodeScanned,
     Disarm,
     Driver,
     Emit,
@@ -43,17 +44,19 @@ from vitale_drivers.readers.lifecycle import OpenDevice, PluggedReader, ReaderBu
 from vitale_drivers.readers.presence import Presence
 from vitale_drivers.readers.status import ReaderStatus
 from vitale_protocol.configuration.settings import convert_settings, refusal
-from vitale_protocol.events import Reader
+from vitale_protocol.events import Gs1, Reader
 from vitale_protocol.problems import Problem
 
 __all__ = [
     "Arm",
     "CallTimer",
+    "CodeScanned",
     "Disarm",
     "Driver",
     "Emit",
     "Failed",
     "FindHolders",
+    "Gs1",
     "Health",
     "HealthOfReaders",
     "LeaseCommand",

@@ -44,7 +44,8 @@ class ScannerReader(PluggedReader[Order, ScannerPlace, SerialTransport]):
         super().__init__(place, bus, reader, settings.look, emit, reader_health)
         self._settings = settings
         self._framing = framing
-        self._scans = Scans(reader, settings.grace, settings.repeat, self.status.report, pass_on=pass_on)
+        others = tuple(text.encode() for text in settings.others)
+        self._scans = Scans(reader, settings.grace, settings.repeat, self.status.report, pass_on=pass_on, others=others)
 
     @property
     def wanted(self) -> bool:

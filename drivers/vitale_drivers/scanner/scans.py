@@ -80,6 +80,7 @@ class Scans:
         clock: monotonic seconds.
         wall: seconds since the epoch.
         pass_on: writes a code that is no patient's on to another program; whether it has it.
+        others: beginnings of codes that are no patient's, though they could be a phone's.
     """
 
     def __init__(
@@ -91,12 +92,14 @@ class Scans:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         pass_on: PassOn = lambda _: False,
+        others: tuple[bytes, ...] = (),
     ) -> None:
         self._reader = reader
         self._grace = grace
         self._repeat = repeat
         self._emit = emit
         self._pass_on = pass_on
+        self._others = others
         self._clock = clock
         self._wall = wall
         self._presence = Presence(reader.id)
@@ -180,7 +183,7 @@ class Scans:
         if code.kind in _ANYTHING and scan.data and not scan.symbology and not _is_text(scan.data):
             self._retry(GARBLED)
             return
-        if code.kind == "other" and scan.data:
+        if (code.kind == "other" and scan.data) or (code.kind == "apcv-qr" and scan.data.startswith(self._others)):
             self._tell_other(scan)
             return
         if self._is_repeated(scan):

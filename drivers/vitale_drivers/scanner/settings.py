@@ -33,6 +33,8 @@ _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
 _AddressText = Annotated[str, msgspec.Meta(min_length=3, max_length=200)]
 _Mark = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
 
+_Beginning = Annotated[str, msgspec.Meta(min_length=2, max_length=100)]
+
 _USB = re.compile(r"usb(?::([0-9a-fA-F]{4}))?(?::([0-9a-fA-F]{4}))?(?::([^\s:][^\s]{0,99}))?\Z")
 _COM = re.compile(r"(?:com:)?COM([1-9][0-9]{0,2})\Z|com:([1-9][0-9]{0,2})\Z")
 _PTY = re.compile(r"pty:(/[^\x00-\x1f]+)\Z")
@@ -105,6 +107,7 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         repeat: a code that comes again within this time is the same scan; 0: each is its own.
         line_timeout: a pause in the middle of a line after which it is given up.
         idle_gap: a pause that ends a scan, where no suffix does.
+        others: beginnings of codes that are no patient's, where nothing else tells: such as those of prescriptions.
         passthrough: a port to which codes that are no patient's are written, for a program that reads one.
             ``pty:/dev/shm/imager`` makes a pseudo-terminal with that link. ``/dev/ttyS1`` or ``COM5`` is there already.
         passthrough_end: what ends each code there.
@@ -131,6 +134,7 @@ class ScannerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     repeat: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.0
     line_timeout: _Seconds = 0.5
     idle_gap: _Seconds = 0.1
+    others: Annotated[tuple[_Beginning, ...], msgspec.Meta(max_length=32)] = ()
     passthrough: _AddressText | None = None
     passthrough_end: Annotated[str, msgspec.Meta(max_length=20)] = "\r"
     passthrough_speed: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600

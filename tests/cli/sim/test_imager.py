@@ -126,6 +126,13 @@ def test_it_scans_codes_in_turns_with_their_separators() -> None:
     assert seen == {"]d201…\x1d21x\r".encode(), b"]d23000012\r"}
 
 
+def test_it_has_the_manners_of_a_maker() -> None:
+    with started("--maker", "zebra", "--eci", "--suffix", "tab", "--code", r"a\b", "--every", "0.1") as process:
+        with port(said(process)["path"]) as until:
+            assert until(b"\t") == rb"P01\000026a\\b" + b"\t"
+        stop(process)
+
+
 def test_torn_out_it_is_back_at_the_next_line(tmp_path: Path) -> None:
     link = tmp_path / "imager"
     with started("--link", str(link), "--fault", "tear@5") as process:
@@ -153,9 +160,10 @@ def test_torn_out_it_is_back_at_the_next_line(tmp_path: Path) -> None:
         ("--fault", "inconnue"),
         ("--baud", "12"),
         ("--link", "/"),
-        ("--suffix", "tab"),
+        ("--suffix", "runes"),
         ("--symbology", "runes"),
         ("--every", "1"),
+        ("--maker", "nobody"),
     ],
 )
 def test_mistakes_are_told(arguments: tuple[str, ...]) -> None:

@@ -252,6 +252,21 @@ def test_what_is_scanned_afterwards_counts_instead(desk: Desk) -> None:
     assert desk.told == ["present ins-datamatrix", "presented ins-datamatrix", "empty None"]
 
 
+def test_beginnings_that_are_set_are_no_patients_code(desk: Desk) -> None:
+    desk.scans = Scans(READER, GRACE, REPEAT, desk.reports.append, lambda: desk.now, others=(b"EP:", b"RX-"))
+    desk.arm()
+    desk.scan(b"EP:2026-0123456789", "qr")
+    desk.scan(b"RX-2026-0123456789")
+    desk.scan(b"an EP: of a phone that is opaque", "qr")
+    assert desk.told == [
+        "code qr EP:2026-0123456789",
+        "code  RX-2026-0123456789",
+        "present apcv-qr",
+        "presented apcv-qr",
+        "empty None",
+    ]
+
+
 @pytest.mark.parametrize("armed", [True, False])
 def test_a_code_that_is_no_patients_is_told_each_time_that_it_is_scanned(desk: Desk, armed: bool) -> None:
     if armed:

@@ -28,7 +28,7 @@ BREATH = 1.0
 Shown = tuple[Callable[[], bytes], str]
 """What gives the code that is shown now, and its symbology."""
 
-SUFFIXES = {"cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "etx": b"\x03", "none": b""}
+SUFFIXES = {"cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "tab": b"\t", "etx": b"\x03", "nul": b"\0", "none": b""}
 PREFIXES = {"none": b"", "stx": b"\x02"}
 
 
@@ -93,6 +93,20 @@ PREFIXES = {"none": b"", "stx": b"\x02"}
 )
 @click.option("--aim", is_flag=True, help=t("Envoie les identifiants AIM (]Q1).", "Sends AIM identifiers (]Q1)."))
 @click.option(
+    "--maker",
+    default="",
+    metavar=t("FABRICANT", "MAKER"),
+    help=t(
+        "Envoie les identifiants propres à un fabricant : zebra, honeywell, datalogic, datalogic-eu, newland, opticon.",
+        "Sends a maker's own identifiers: zebra, honeywell, datalogic, datalogic-eu, newland, opticon.",
+    ),
+)
+@click.option(
+    "--eci",
+    is_flag=True,
+    help=t("Envoie les échappements ECI (\\000026).", "Sends ECI escapes (\\000026)."),
+)
+@click.option(
     "--symbology",
     default="qr",
     show_default=True,
@@ -125,6 +139,8 @@ def imager(
     suffix: str,
     prefix: str,
     aim: bool,
+    maker: str,
+    eci: bool,
     symbology: str,
     baud: int | None,
     fault: str,
@@ -132,17 +148,19 @@ def imager(
 ) -> None:
     """Runs ``vitale-reader sim imager``."""
     from vitale_firmware_sim.imager.device import Imager
-    from vitale_firmware_sim.imager.faults import IDENTIFIERS, Behaviour, parse_imager_faults
+    from vitale_firmware_sim.imager.faults import IDENTIFIERS, MAKERS, Behaviour, parse_imager_faults
     from vitale_protocol.media.separators import restored
 
     if symbology not in IDENTIFIERS:
         raise ConfigurationInvalid(f"--symbology is one of {', '.join(IDENTIFIERS)}", data={"path": "--symbology"})
+    if maker and maker not in MAKERS:
+        raise ConfigurationInvalid(f"--maker is one of {', '.join(MAKERS)}", data={"path": "--maker"})
     if every is not None and not phones and not codes:
         raise ConfigurationInvalid("--every needs --phone or --code", data={"path": "--every"})
     faults = parse_imager_faults(fault)
     shown: list[Shown] = [(_screen(scenario, phone), "qr") for phone in phones]
     shown += [(partial(restored, code.encode()), symbology) for code in codes]
-    behaviour = Behaviour(PREFIXES[prefix], SUFFIXES[suffix], aim)
+    behaviour = Behaviour(PREFIXES[prefix], SUFFIXES[suffix], aim, maker, eci)
     with Imager(behaviour, baud, faults, link) as made:
         try:
             _announce(made, link, (*phones, *codes), as_json=as_json)
