@@ -11,9 +11,12 @@ __all__ = [
     "TERMINAL_FAULTS",
     "Line",
     "is_behind_pseudo_terminal",
+    "is_open_elsewhere",
     "is_pseudo_terminal",
     "keep_others_out",
+    "names_pseudo_terminal",
     "nodes_changed_at",
+    "open_pseudo_terminal",
 ]
 
 _PSEUDO_TERMINAL = re.compile(r"/dev/(pts/\d+|ttys\d+)\Z")
@@ -42,6 +45,11 @@ def is_behind_pseudo_terminal(line: Line) -> bool:
     return False
 
 
+def names_pseudo_terminal(path: str) -> bool:
+    """True if a path is that of a pseudo-terminal, whether it is there or not."""
+    return _PSEUDO_TERMINAL.match(path) is not None
+
+
 def is_pseudo_terminal(which: Path | int) -> bool:
     """True if a path or an open line leads to a program; by its name, and by its device, which may have any name."""
     with suppress(OSError):
@@ -60,12 +68,26 @@ if sys.platform == "win32":
     def keep_others_out(line: Line) -> None:
         """Nothing: a port is opened once there."""
 
+    def open_pseudo_terminal() -> tuple[int, str]:
+        """Always fails: there are none.
+
+        Raises:
+            OSError: that.
+        """
+        raise OSError("this system has no pseudo-terminals")
+
+    def is_open_elsewhere(line: int) -> bool:  # noqa: ARG001
+        """False: there is none."""
+        return False
+
     def _name(line: int) -> str:
         raise OSError(f"line {line} has no name on this system")
 
 else:
     import fcntl
+    import select
     import termios
+    import tty
 
     # A serial line that went away while it is flushed; not an OSError.
     TERMINAL_FAULTS: tuple[type[Exception], ...] = (termios.error,)
@@ -79,6 +101,27 @@ else:
             OSError: the system refuses.
         """
         fcntl.ioctl(line.fileno(), termios.TIOCEXCL)
+
+    def open_pseudo_terminal() -> tuple[int, str]:
+        """Opens a pseudo-terminal: the end of this program, which never blocks, and the path of the other end.
+
+        Raises:
+            OSError: the system has none left.
+        """
+        line, other = os.openpty()
+        os.set_blocking(line, False)
+        path = os.ttyname(other)
+        # A terminal would echo, and change CR and LF.
+        tty.setraw(other)
+        # From here on the system tells by a hang-up that nobody has the other end open.
+        os.close(other)
+        return line, path
+
+    def is_open_elsewhere(line: int) -> bool:
+        """True if a program has the other end of a pseudo-terminal open."""
+        poll = select.poll()
+        poll.register(line, select.POLLOUT)
+        return not any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
 
     def _name(line: int) -> str:
         return os.ttyname(line)

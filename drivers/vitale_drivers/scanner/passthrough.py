@@ -10,12 +10,11 @@ pseudo-terminal here or a real port (``ports``), and get the boxes there.
 
 import contextlib
 import os
-import re
-import sys
 import threading
 from pathlib import Path
 from typing import Protocol
 
+from vitale_drivers.readers.terminals import is_open_elsewhere, names_pseudo_terminal, open_pseudo_terminal
 from vitale_protocol.configuration.settings import refusal
 
 __all__ = ["OutputPort", "Passthrough", "PseudoTerminalOutput"]
@@ -23,7 +22,6 @@ __all__ = ["OutputPort", "Passthrough", "PseudoTerminalOutput"]
 PLACE = "drivers.options.scanner.passthrough"
 
 _CHUNK = 4096
-_MADE_BY_US = re.compile(r"/dev/(?:pts/\d+|ttys\d+)\Z")
 
 
 class OutputPort(Protocol):
@@ -66,91 +64,64 @@ class Passthrough:
             self._port.close()
 
 
-if sys.platform == "win32":
+class PseudoTerminalOutput:
+    """A pseudo-terminal, and the link by which the other program opens it.
 
-    class PseudoTerminalOutput:
-        """A pseudo-terminal, which this system has not."""
+    Args:
+        link: where the link is made; one of a former run is replaced, anything else is left alone.
 
-        def __init__(self, link: Path) -> None:
-            raise refusal(PLACE, f"{link}: this system has no pseudo-terminals; name a port such as COM5")
+    Raises:
+        ConfigurationInvalid: the link cannot be made, or the system has no pseudo-terminals.
+    """
 
-        def write(self, data: bytes) -> bool:
-            """Never: there is none."""
-            return False
+    def __init__(self, link: Path) -> None:
+        self._link = link
+        self._rest = b""
+        try:
+            self._line, self._path = open_pseudo_terminal()
+        except OSError as error:
+            raise refusal(PLACE, f"no pseudo-terminal is to be had ({error}); name a port such as COM5") from error
+        try:
+            _replace(link, self._path)
+        except OSError as error:
+            os.close(self._line)
+            raise refusal(PLACE, f"{link} cannot be made ({error.strerror}); below /dev/shm it can") from error
 
-        def close(self) -> None:
-            """Nothing: there is none."""
-
-else:
-    import select
-    import tty
-
-    class PseudoTerminalOutput:
-        """A pseudo-terminal, and the link by which the other program opens it.
-
-        Args:
-            link: where the link is made; one of a former run is replaced, anything else is left alone.
-
-        Raises:
-            ConfigurationInvalid: the link cannot be made.
-            OSError: the system has no pseudo-terminal left.
-        """
-
-        def __init__(self, link: Path) -> None:
-            self._link = link
+    def write(self, data: bytes) -> bool:
+        """Writes without waiting; whether all of it is on its way."""
+        if not is_open_elsewhere(self._line):
             self._rest = b""
-            self._master, slave = os.openpty()
-            os.set_blocking(self._master, False)
-            self._path = os.ttyname(slave)
-            # A terminal would echo, and change CR and LF.
-            tty.setraw(slave)
-            # From here on the system tells by a hang-up that nobody has the other end open.
-            os.close(slave)
-            try:
-                _replace(link, self._path)
-            except OSError as error:
-                os.close(self._master)
-                raise refusal(PLACE, f"{link} cannot be made ({error.strerror}); below /dev/shm it can") from error
+            return False
+        self._drop_what_is_written()
+        self._rest = self._rest[self._written(self._rest) :]
+        if self._rest:
+            return False
+        written = self._written(data)
+        # The end of a code whose beginning is on its way goes before the next one.
+        self._rest = data[written:] if written else b""
+        return written > 0
 
-        def write(self, data: bytes) -> bool:
-            """Writes without waiting; whether all of it is on its way."""
-            if not self._is_open_elsewhere():
-                self._rest = b""
-                return False
-            self._drop_what_is_written()
-            self._rest = self._rest[self._written(self._rest) :]
-            if self._rest:
-                return False
-            written = self._written(data)
-            # The end of a code whose beginning is on its way goes before the next one.
-            self._rest = data[written:] if written else b""
-            return written > 0
-
-        def close(self) -> None:
-            """Lets go of it, and takes the link away if it is still this one's."""
-            with contextlib.suppress(OSError):
-                if str(self._link.readlink()) == self._path:
-                    self._link.unlink()
-            os.close(self._master)
-
-        def _is_open_elsewhere(self) -> bool:
-            poll = select.poll()
-            poll.register(self._master, select.POLLOUT)
-            return not any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
-
-        def _written(self, data: bytes) -> int:
-            try:
-                return os.write(self._master, data) if data else 0
-            except OSError:  # full; or the program left at this moment
-                return 0
-
-        def _drop_what_is_written(self) -> None:
-            with contextlib.suppress(OSError):
-                while os.read(self._master, _CHUNK):
-                    pass
-
-    def _replace(link: Path, path: str) -> None:
+    def close(self) -> None:
+        """Lets go of it, and takes the link away if it is still this one's."""
         with contextlib.suppress(OSError):
-            if _MADE_BY_US.match(str(link.readlink())):
-                link.unlink()
-        link.symlink_to(path)
+            if str(self._link.readlink()) == self._path:
+                self._link.unlink()
+        os.close(self._line)
+
+    def _written(self, data: bytes) -> int:
+        try:
+            return os.write(self._line, data) if data else 0
+        except OSError:  # full; or the program left at this moment
+            return 0
+
+    def _drop_what_is_written(self) -> None:
+        with contextlib.suppress(OSError):
+            while os.read(self._line, _CHUNK):
+                pass
+
+
+def _replace(link: Path, path: str) -> None:
+    with contextlib.suppress(OSError):
+        if names_pseudo_terminal(str(link.readlink())):
+            link.unlink()
+    link.symlink_to(path)
