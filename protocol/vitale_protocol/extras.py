@@ -5,11 +5,12 @@ The base is the SDK and the commands that ask a daemon. Everything else is an ex
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Literal, get_args
 
 from vitale_protocol.errors import JsonValue, ToolMissing
 
-__all__ = ["EXTRAS", "EXTRA_OF", "Extra", "missing"]
+__all__ = ["EXTRAS", "EXTRA_OF", "Extra", "missing", "missing_part"]
 
 Extra = Literal["all", "camera", "daemon", "keyring", "nfc", "pcsc", "postgresql", "scanner", "sim"]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
@@ -71,3 +72,17 @@ def missing(error: ImportError | OSError, who: str, *, extra: Extra | None = Non
     data: dict[str, JsonValue] = {"tool": tool} if extra is None else {"tool": tool, "extra": extra}
     part = f', part of "vitale-reader[{extra}]"' if extra else ""
     return ToolMissing(f"{who} needs {tool}, which cannot be loaded{part}", variant=extra or "", data=data)
+
+
+def missing_part(part: Extra, who: str, *, extra: Extra | None = None) -> ToolMissing | None:
+    """The error that says what to install for a part, or None where its packages are there; none is loaded.
+
+    Args:
+        part: the extra whose packages are looked for.
+        who: what needs them.
+        extra: the extra to name, if another one is the better choice.
+    """
+    for module, brought_by in EXTRA_OF.items():
+        if brought_by == part and find_spec(module) is None:
+            return missing(ModuleNotFoundError(name=module), who, extra=extra or part)
+    return None

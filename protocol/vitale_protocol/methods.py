@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, dataclass_transform
 import msgspec
 
 from vitale_protocol.claims import Claims
+from vitale_protocol.diagnosis.findings import Finding
 from vitale_protocol.events import Reader
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Medium
@@ -35,6 +36,7 @@ __all__ = [
     "ContextReleased",
     "ContextRestore",
     "ContextRestored",
+    "Diagnosed",
     "Done",
     "DriverHealth",
     "Empty",
@@ -588,6 +590,16 @@ class KeysRotated(Result):
     kid: str
 
 
+class Diagnosed(Result):
+    """The answer to ``diagnostics.run``: the report of ``vitale-reader doctor``, in the language of the session.
+
+    What is wrong comes first, causes before their consequences.
+    """
+
+    healthy: bool
+    findings: tuple[Finding, ...]
+
+
 class Done(Result):
     """Success, without further content."""
 
@@ -686,6 +698,13 @@ METHODS: dict[str, Method] = {
             Empty,
             KeysRotated,
             "Makes a new signing key; the old one still verifies for a while.",
+            scope="admin",
+        ),
+        Method(
+            "diagnostics.run",
+            Empty,
+            Diagnosed,
+            "Looks for what is wrong at this desk, as `vitale-reader doctor` does; it may take seconds.",
             scope="admin",
         ),
     )

@@ -192,7 +192,7 @@ def test_remedies_say_what_to_do(reason: str, variant: str, word: str, language:
     assert (word if language == "fr" or word != "puce" else "chip") in said
 
 
-COMMANDS = {"audit", "clients", "readers", "serve", "site", "config"}
+COMMANDS = {"audit", "clients", "doctor", "readers", "serve", "site", "config"}
 
 
 def test_only_commands_that_exist_are_recommended() -> None:

@@ -1,4 +1,4 @@
-"""Texts for people: title, cause and remedy of every error and warning, in French and English.
+"""Texts for people: title, cause and remedy of every error, warning and finding, in French and English.
 
 The texts are in ``fr.toml`` and ``en.toml``, read once per language when the first text is asked for.
 """
@@ -10,7 +10,19 @@ from typing import Literal, get_args
 
 import msgspec
 
-__all__ = ["LANGUAGES", "Entry", "Language", "reasons", "remedy", "step_message", "steps", "text", "variants"]
+__all__ = [
+    "LANGUAGES",
+    "Entry",
+    "Language",
+    "finding",
+    "findings",
+    "reasons",
+    "remedy",
+    "step_message",
+    "steps",
+    "text",
+    "variants",
+]
 
 Language = Literal["fr", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -36,12 +48,21 @@ class VariedEntry(Entry, frozen=True, kw_only=True, forbid_unknown_fields=True):
     variants: dict[str, dict[Literal["title", "cause", "remedy"], str]] = {}
 
 
+class FindingEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Text about a finding of ``doctor``, with names in braces for what was found; without a remedy all is well."""
+
+    title: str
+    cause: str = ""
+    remedy: str = ""
+
+
 class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All texts in one language."""
 
     errors: dict[str, VariedEntry]
     warnings: dict[str, VariedEntry]
     steps: dict[str, str]
+    findings: dict[str, FindingEntry]
 
     def entry(self, reason: str) -> VariedEntry:
         """The entry of an error or of a warning."""
@@ -74,6 +95,21 @@ def text(reason: str, language: Language, variant: str = "") -> Entry:
         cause=better.get("cause", entry.cause),
         remedy=better.get("remedy", entry.remedy),
     )
+
+
+def finding(name: str, language: Language) -> Entry:
+    """The text about a finding of ``doctor``, with names in braces.
+
+    Raises:
+        KeyError: no such finding.
+    """
+    entry = load(language).findings[name]
+    return Entry(title=entry.title, cause=entry.cause, remedy=entry.remedy)
+
+
+def findings() -> frozenset[str]:
+    """The findings that have a text."""
+    return frozenset(load("fr").findings)
 
 
 def variants(reason: str) -> frozenset[str]:

@@ -3,8 +3,8 @@
 The core calls ``interpret``; a driver for chip cards calls ``recognise`` and ``reading_script``. A new medium is one
 new module here, and one line in the tables below.
 
-For other rooms: ``apcv``, ``codes``, ``ins_datamatrix``, ``medium``, ``nir``, ``profile``, ``separators``,
-``two_d_doc``, ``vitale_card``, ``wedge``.
+For other rooms: ``apcv``, ``codes``, ``ins_datamatrix``, ``medium``, ``nir``, ``pointers``, ``profile``,
+``separators``, ``two_d_doc``, ``vitale_card``, ``wedge``.
 """
 
 from collections.abc import Mapping

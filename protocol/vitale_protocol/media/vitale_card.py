@@ -8,7 +8,7 @@ Sources of the facts: pcsc-tools (ATRs), cardpeek (applications, files, tags), R
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from vitale_protocol import tlv
@@ -37,6 +37,7 @@ __all__ = [
     "pointers_script",
     "reading_script",
     "recognise",
+    "sequence_scripts",
 ]
 
 AID_VITALE = bytes.fromhex("D250000002") + b"VITALE"
@@ -153,6 +154,14 @@ def _identity_by_master_file(select_root: Command) -> ReadingScript[bytes]:
 def _nir() -> ReadingScript[bytes]:
     yield from _select(_SELECT_VITALE)
     return (yield from _read_file(_SFI_2, _NUMBER))
+
+
+def sequence_scripts() -> Mapping[str, Callable[[], ReadingScript[dict[str, bytes]]]]:
+    """The two published sequences, each tried once, without pauses and resets: for ``doctor``."""
+    return {
+        "SFI": lambda: _read_both(_identity_by_short_identifier(_SELECT_MF), nir_required=True),
+        "MF_VITALE": lambda: _read_both(_identity_by_master_file(_SELECT_MF_VITALE), nir_required=True),
+    }
 
 
 def pointers_script() -> ReadingScript[bytes]:

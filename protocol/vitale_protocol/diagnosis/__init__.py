@@ -1,0 +1,4 @@
+"""Diagnosis of a desk as data: what a check finds, and its words.
+
+For other rooms: ``atr``, ``findings``, ``rows``.
+"""

@@ -1,0 +1,94 @@
+"""Findings: words for each that the code makes, in both languages, and the order in which they are told."""
+
+import ast
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from vitale_protocol import catalogue
+from vitale_protocol.catalogue import LANGUAGES, Language
+from vitale_protocol.diagnosis.findings import tell
+from vitale_protocol.diagnosis.rows import SUBJECTS, Row, Subject, in_order, of_error
+from vitale_protocol.errors import ReaderBusy
+from vitale_protocol.problems import Problem
+
+ROOT = Path(__file__).parents[3]
+FILES = [*(ROOT / "vitale_reader" / "diagnosis").rglob("*.py"), *(ROOT / "drivers" / "vitale_drivers").rglob("*.py")]
+NAMES = re.compile(r"\{(\w+)\}")
+
+
+def literals() -> set[str]:
+    """Every string in the sources of the diagnosis and of the drivers."""
+    trees = [ast.parse(file.read_text("utf-8")) for file in FILES]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def ids() -> set[str]:
+    """What the code names as the id of a row."""
+    found = set[str]()
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            match node:
+                case ast.keyword(arg="id", value=ast.Constant(value=str(name))):
+                    found.add(name)
+                case ast.keyword(
+                    arg="id", value=ast.IfExp(ast.expr(), ast.Constant(str(one)), ast.Constant(str(other)))
+                ):
+                    found |= {one, other}
+                case _:
+                    pass
+    return found
+
+
+def test_each_finding_of_the_code_has_words_and_the_other_way_round() -> None:
+    assert ids() - catalogue.findings() == set()
+    assert catalogue.findings() - literals() == set()
+
+
+@pytest.mark.parametrize("name", sorted(catalogue.findings()))
+def test_both_languages_name_the_same_and_a_cause_has_its_remedy(name: str) -> None:
+    french, english = (catalogue.finding(name, language) for language in LANGUAGES)
+    for part in ("title", "cause", "remedy"):
+        assert set(NAMES.findall(getattr(french, part))) == set(NAMES.findall(getattr(english, part)))
+    assert bool(french.cause) == bool(french.remedy)
+
+
+def test_every_subject_has_its_place() -> None:
+    assert set(SUBJECTS) == set(get_args(Subject))
+
+
+def test_what_is_wrong_comes_first_and_causes_before_their_consequences() -> None:
+    rows = [
+        Row(id="clock", subject="clock", state="ok"),
+        Row(id="clock_alone", subject="clock", state="note"),
+        Row(id="daemon", subject="daemon", state="wrong"),
+        Row(id="usb_galss", subject="usb", state="wrong"),
+    ]
+    assert [row.id for row in in_order(rows)] == ["usb_galss", "daemon", "clock_alone", "clock"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_error_is_told_in_the_words_of_the_catalogue(language: Language) -> None:
+    error = ReaderBusy("busy", variant="scanner", data={"holder": "galss"})
+    finding = tell(of_error(error, "reader", {"name": "x"}), language)
+    entry = catalogue.text("reader_busy", language, "scanner")
+    assert (finding.title, finding.cause, finding.remedy) == (entry.title, entry.cause, entry.remedy)
+    assert (finding.id, finding.detail, finding.data) == (
+        "reader_busy.scanner",
+        "busy",
+        {"holder": "galss", "name": "x"},
+    )
+    assert tell(of_error(Problem.of(error), "reader", {"name": "x"}), language) == finding
+
+
+def test_what_is_as_it_should_be_needs_no_cause() -> None:
+    told = tell(Row(id="port_free", subject="port", state="ok", values={"port": 7816}), "en")
+    assert (told.title, told.cause, told.remedy) == ("Port 7816 is free", "", "")
+
+
+def test_a_finding_that_nobody_knows_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        tell(Row(id="weather", subject="port", state="ok"), "en")
