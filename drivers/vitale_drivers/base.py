@@ -28,6 +28,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, dataclass_transform
 
 import msgspec
 
+from vitale_protocol.diagnosis.rows import Row
 from vitale_protocol.errors import MediumUnsupported
 from vitale_protocol.events import Gs1, LeaseWhy, Reader, Step
 from vitale_protocol.privacy import concealed
@@ -59,9 +60,11 @@ __all__ = [
     "ReaderChanged",
     "ReaderRemoved",
     "Report",
+    "Sighting",
     "Start",
     "Started",
     "Stop",
+    "Tell",
     "Transmit",
     "Transmitted",
     "Unlease",
@@ -368,6 +371,30 @@ Report = (
 )
 
 Emit = Callable[[Report], None]
+Tell = Callable[[Row], None]
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that a driver sees of its devices without opening them, for ``doctor``.
+
+    Attributes:
+        kind: ``service`` of the system behind the devices, ``reader``, or ``absent`` for a configured device.
+        name: as people know it; for an absent device its address in the options.
+        device: the path or port that opens it, where there is one.
+        medium: what lies there, as in ``Reader``; never whose.
+        atr: of a card, in hex; it names a product, no person.
+        simulated: whether a program is behind it.
+        problem: what keeps it from being used.
+    """
+
+    kind: Literal["service", "reader", "absent"]
+    name: str
+    device: str = ""
+    medium: str = ""
+    atr: str = ""
+    simulated: bool = False
+    problem: Problem | None = None
+
 
 FindHolders = Callable[[str], tuple[str, ...]]
 """Gives the names of the other programs that have a device open, by its path or ``pcsc``; empty if nobody can tell."""
@@ -403,6 +430,28 @@ class Driver(abc.ABC):
         Raises:
             ConfigurationInvalid: an option cannot be used; ``data.path`` names it in the configuration.
         """
+
+    def survey(self) -> tuple[Sighting, ...]:
+        """Looks at the devices without opening or reading any; called instead of ``open``, and never after it.
+
+        Raises:
+            ToolMissing: as ``open``.
+        """
+        return ()
+
+    def examine(self, tell: Tell, seconds: float, reader: str = "") -> None:
+        """Tries one device step by step and tells each step, for ``doctor``; called instead of ``open``.
+
+        Args:
+            tell: takes each step; no personal data is in any.
+            seconds: for as long as it waits for somebody to present something.
+            reader: a part of the name of the reader to try; empty for the first that there is.
+
+        Raises:
+            MediumUnsupported: this kind of device cannot be tried.
+            ToolMissing: as ``open``.
+        """
+        raise MediumUnsupported("nothing can be tried here step by step", variant="driver")
 
     @abc.abstractmethod
     def open(self, emit: Emit) -> None:

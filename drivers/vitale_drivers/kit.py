@@ -5,6 +5,7 @@
 - ``Presence`` decides when a medium is to be read; ``ReaderStatus`` reports each change of a reader once.
 - ``CallTimer`` shows a call of a binding that does not return; ``HealthOfReaders`` is the driver's health.
 - ``convert_settings`` and ``refusal`` check options, and refuse them with their place and the nearest name.
+- ``Sighting`` is what ``survey`` sees of a device, for ``doctor``.
 - ``Problem`` says what is the matter: a reason of the catalogue with its variant.
 - The messages are those of ``base``, whose text has the rules; ``contract`` has the tests that check them.
 
@@ -31,6 +32,7 @@ from vitale_drivers.base import (
     ReaderChanged,
     ReaderRemoved,
     Report,
+    Sighting,
     Started,
     Transmit,
     Transmitted,
@@ -80,6 +82,7 @@ __all__ = [
     "ReaderStatus",
     "ReaderThread",
     "Report",
+    "Sighting",
     "Started",
     "Transmit",
     "Transmitted",

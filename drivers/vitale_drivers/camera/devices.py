@@ -13,10 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from vitale_drivers.camera.capture import CameraPlace
-from vitale_drivers.camera.settings import CameraAddress
+from vitale_drivers.camera.settings import CameraAddress, shown_url
 from vitale_drivers.camera.system import NAMES_CAMERAS, Node, ask_node
 
 __all__ = ["Devices"]
@@ -151,10 +150,7 @@ def _indexed(address: CameraAddress) -> CameraPlace:
 
 
 def _stream(address: CameraAddress) -> CameraPlace:
-    """Returns a URL without the name, the password and the query that may stand in it."""
-    parts = urlsplit(address.where)
-    host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
-    shown = f"{parts.scheme}://{host}{parts.path}"
+    shown = shown_url(address.where)
     return CameraPlace(f"camera:{shown}", shown, address, simulated=True, where=address.where)
 
 

@@ -9,13 +9,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
-from vitale_drivers.base import Emit, FindHolders, Options, Preview, Started
+from vitale_drivers.base import Emit, FindHolders, Options, Preview, Sighting, Started, Tell
 from vitale_drivers.camera.capture import CameraBus, CameraPlace
+from vitale_drivers.camera.examination import examine
+from vitale_drivers.camera.faults import obstacle
 from vitale_drivers.camera.frames import SymbolDecoder
 from vitale_drivers.camera.reader import CameraReader, Found
 from vitale_drivers.camera.settings import CameraSettings, parse_options
 from vitale_drivers.camera.view import MEDIA
 from vitale_drivers.readers.discovery import PollingDriver
+from vitale_drivers.readers.survey import first_place, surveyed
 from vitale_protocol.extras import missing
 
 __all__ = ["CameraDriver"]
@@ -43,6 +46,34 @@ class CameraDriver(PollingDriver[CameraReader]):
         self._bus = bus
         self._decoder = decoder
         self._places: dict[str, CameraPlace] = {}
+
+    def survey(self) -> tuple[Sighting, ...]:
+        """The cameras of the options, as the system lists them; none is opened.
+
+        Raises:
+            ToolMissing: as ``open``.
+        """
+        bus = self._bus or _opencv_bus(self._settings, self.find_holders)[0]
+        if self._decoder is None:
+            _zxing_decoder()
+        return tuple(surveyed(bus, self._addresses, tuple(map(str, self._addresses)), obstacle))
+
+    def examine(self, tell: Tell, seconds: float, reader: str = "") -> None:
+        """Looks at the pictures of a camera.
+
+        Raises:
+            NoReader: there is none, or none of that name.
+            ReaderBusy, ReaderUnavailable: it cannot be opened, or delivers nothing.
+            ToolMissing: as ``open``.
+        """
+        bus = self._bus or _opencv_bus(self._settings, self.find_holders)[0]
+        decoder = self._decoder or _zxing_decoder()[0]
+        place = first_place(bus, self._addresses, reader)
+        capture = bus.open(place)
+        try:
+            examine(capture, place, decoder, tell, seconds)
+        finally:
+            capture.close()
 
     def open(self, emit: Emit) -> None:
         """Starts to look for cameras; none is opened.

@@ -7,8 +7,9 @@ from vitale_drivers.base import FindHolders
 from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.system import refusal
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
+from vitale_protocol.problems import Problem
 
-__all__ = ["explain", "is_there", "refused"]
+__all__ = ["explain", "is_there", "obstacle", "refused"]
 
 
 def is_there(place: CameraPlace) -> bool:
@@ -38,6 +39,15 @@ def explain(place: CameraPlace, find_holders: FindHolders) -> ReaderError:
         if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
             return ReaderGone("the camera is not there any more")
     return ReaderUnavailable("the camera gives no pictures", variant="camera")
+
+
+def obstacle(place: CameraPlace) -> Problem | None:
+    """Returns what keeps a camera from being opened now, found without opening it."""
+    if (error := refused(place)) is not None:
+        return Problem.of(error)
+    if place.address.kind in {"auto", "node"} and place.where and refusal(place.where) == errno.EBUSY:
+        return Problem(ReaderBusy.reason, "camera")
+    return None
 
 
 def _forbidden() -> ReaderError:

@@ -11,7 +11,7 @@ import msgspec
 from vitale_drivers.base import Options
 from vitale_protocol.configuration.settings import convert_settings, refusal
 
-__all__ = ["CameraAddress", "CameraSettings", "parse_address", "parse_options"]
+__all__ = ["CameraAddress", "CameraSettings", "parse_address", "parse_options", "shown_url"]
 
 TABLE = "drivers.options.camera"
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
@@ -36,6 +36,17 @@ class CameraAddress:
 
     kind: Literal["auto", "node", "index", "file", "url"]
     where: str = ""
+
+    def __str__(self) -> str:
+        """As people know it; a URL without what may be secret in it."""
+        return shown_url(self.where) if self.kind == "url" else self.where or self.kind
+
+
+def shown_url(url: str) -> str:
+    """A URL without the name, the password and the query that may stand in it."""
+    parts = urlsplit(url)
+    host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

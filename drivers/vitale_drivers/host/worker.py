@@ -1,7 +1,9 @@
 """The process that one driver runs in: ``python -P -m vitale_drivers.host.worker NAME [LOG LEVEL]``.
 
 With ``--check`` after the name it opens no device: it reads the driver's options as one JSON object from standard
-input, checks them, and ends. A refusal is written to standard output, as a ``Problem`` in JSON.
+input, checks them, and ends. A refusal is written to standard output, as a ``Problem`` in JSON. With ``--survey`` it
+checks them likewise and looks at the devices, without opening one; the answer is a ``Surveyed`` in JSON. With
+``--examine`` it tries one device; each step is a ``Row`` in JSON on a line of its own.
 
 Rules:
 
@@ -44,8 +46,10 @@ from vitale_drivers.base import (
     Pong,
     Preview,
     Report,
+    Sighting,
     Start,
     Stop,
+    Tell,
     Transmit,
     Unlease,
 )
@@ -56,11 +60,31 @@ from vitale_drivers.host.reach import Reach, named_paths
 from vitale_drivers.host.redaction import RedactingFormatter, redact_exception
 from vitale_drivers.host.streams import take_streams
 from vitale_drivers.registry import is_simulator, load
+from vitale_protocol.diagnosis.rows import Row, of_error
 from vitale_protocol.documents import decode_document
-from vitale_protocol.errors import ConfigurationInvalid, LocalError, MediumUnsupported, ParseError, ToolMissing
+from vitale_protocol.errors import (
+    ConfigurationInvalid,
+    LocalError,
+    MediumUnsupported,
+    ParseError,
+    ToolMissing,
+    VitaleError,
+)
 from vitale_protocol.problems import Problem
 
-__all__ = ["CLOSE_LIMIT", "DriverHost", "Pipe", "ReportHandler", "check", "main"]
+__all__ = [
+    "CLOSE_LIMIT",
+    "DriverHost",
+    "Examination",
+    "Pipe",
+    "ReportHandler",
+    "Survey",
+    "Surveyed",
+    "check",
+    "examine",
+    "main",
+    "survey",
+]
 
 CLOSE_LIMIT = 3.0
 """Seconds that a driver may take to close before the process ends without it."""
@@ -244,10 +268,88 @@ def check(name: str, options: bytes) -> tuple[int, bytes]:
     return EX_OK, b""
 
 
+class Survey(msgspec.Struct, frozen=True, kw_only=True):
+    """Question of ``doctor`` to a driver: its options."""
+
+    options: dict[str, object]
+
+
+class Surveyed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Answer to a ``Survey``: the options were refused, or something is missing, or this is what is seen."""
+
+    refused: Problem | None = None
+    seen: tuple[Sighting, ...] = ()
+
+
+def survey(name: str, question: bytes) -> tuple[int, bytes]:
+    """Checks the options of a driver and looks at its devices without opening one.
+
+    Args:
+        name: the driver's.
+        question: a ``Survey`` in JSON.
+
+    Returns:
+        The exit status, and a ``Surveyed`` in JSON.
+    """
+    try:
+        asked = decode_document(question, Survey)
+        driver = load(name)(asked.options)
+        driver.check()
+        return EX_OK, msgspec.json.encode(Surveyed(seen=driver.survey()))
+    except ParseError:
+        return EX_DATAERR, b""
+    except (ConfigurationInvalid, ToolMissing) as error:
+        return _status(error), msgspec.json.encode(Surveyed(refused=Problem.of(error)))
+
+
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
+    """Order of ``doctor`` to a driver: its options, how long to wait, and which reader to try."""
+
+    options: dict[str, object]
+    seconds: float = 30.0
+    reader: str = ""
+
+
+def examine(name: str, question: bytes, tell: Tell) -> int:
+    """Tries a device step by step.
+
+    Args:
+        name: the driver's.
+        question: an ``Examination`` in JSON.
+        tell: takes each step; what keeps from trying is one.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        asked = decode_document(question, Examination)
+        driver = load(name)(asked.options)
+        driver.check()
+        driver.examine(tell, asked.seconds, asked.reader)
+    except ParseError:
+        return EX_DATAERR
+    except (ConfigurationInvalid, ToolMissing) as error:
+        tell(of_error(error, "driver", {"name": name}))
+        return _status(error)
+    except VitaleError as error:
+        tell(of_error(error, "reader", {"name": name}))
+    return EX_OK
+
+
 def main(arguments: list[str]) -> NoReturn:
     """Runs the driver that the first argument names until it is ordered to stop, and ends the process."""
-    if arguments[1:] == ["--check"]:
-        _check_and_end(arguments[0])
+    match arguments:
+        case [name, "--check"]:
+            _answer_and_end(check, name)
+        case [name, "--survey"]:
+            _answer_and_end(survey, name)
+        case [name, "--examine"]:
+            _examine_and_end(name)
+        case _:
+            _run_and_end(arguments)
+
+
+def _run_and_end(arguments: list[str]) -> NoReturn:
     pipe = Pipe(*take_streams())
     logging.basicConfig(level=logging.INFO, handlers=[ReportHandler(pipe)])
     threading.excepthook = lambda fault: _end_by_fault(pipe, fault.exc_value, str(fault.thread and fault.thread.name))
@@ -289,12 +391,27 @@ def _status(error: LocalError) -> int:
     return EX_UNAVAILABLE if isinstance(error, ToolMissing) else EX_CONFIG
 
 
-def _check_and_end(name: str) -> NoReturn:
+def _examine_and_end(name: str) -> NoReturn:
     source, sink = take_streams()
     with os.fdopen(source, "rb") as given:
-        status, refusal = check(name, given.read())
+        question = given.read()
+    lock = threading.Lock()
+
+    def tell(row: Row) -> None:
+        with lock, contextlib.suppress(BrokenPipeError):
+            os.write(sink, msgspec.json.encode(row) + b"\n")
+
+    status = examine(name, question, tell)
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _answer_and_end(answered: Callable[[str, bytes], tuple[int, bytes]], name: str) -> NoReturn:
+    source, sink = take_streams()
+    with os.fdopen(source, "rb") as given:
+        status, said = answered(name, given.read())
     with os.fdopen(sink, "wb") as answer:
-        answer.write(refusal)
+        answer.write(said)
     sys.stderr.flush()
     os._exit(status)
 

@@ -14,6 +14,7 @@ from nfc.clf import pn532, pn533, transport
 from vitale_drivers.base import FindHolders
 from vitale_drivers.nfc.faults import CHIP_FAULTS
 from vitale_drivers.nfc.generic import GenericTransport
+from vitale_drivers.nfc.obstacles import holder_of, node_of
 from vitale_drivers.nfc.pn53x import Pn53xTransport
 from vitale_drivers.nfc.serial_line import SynchronisedTTY
 from vitale_drivers.nfc.settings import NfcAddress
@@ -32,11 +33,6 @@ logging.getLogger("nfc").setLevel(logging.CRITICAL)
 
 _HIGH_SPEED = 921_600
 _START_SPEED = 115_200
-_MODULES = Path("/proc/modules")
-_KERNEL_DRIVERS = ("pn533_usb", "port100", "pn533", "pn532_uart")
-"""Linux modules that take NFC readers as soon as they are plugged."""
-_PCSC_PRODUCTS = frozenset({(0x072F, 0x2200)})
-"""Readers that PC/SC takes, where it runs: the ACR122U."""
 
 _OPEN_ERRORS: dict[int, type[ReaderError]] = {errno.EBUSY: ReaderBusy, errno.ENOENT: ReaderGone}
 
@@ -195,32 +191,13 @@ def _serial_id(path: str) -> str:
 def _explained(error: Exception, place: NfcPlace, find_holders: FindHolders) -> ReaderError:
     """The error of the project for one of the binding's; the variant names what has the reader, or why not."""
     number = error.errno if isinstance(error, OSError) else None
-    known = _holder(place)
+    known = holder_of(place)
     if number == errno.EACCES:
         return ReaderUnavailable("this user may not use the reader", variant="nfc-permission")
     if number == errno.EBUSY or (known and number in {errno.EIO, errno.ENODEV, errno.ETIMEDOUT}):
-        holder = known or ", ".join(find_holders(_node(place)))
+        holder = known or ", ".join(find_holders(node_of(place)))
         data: dict[str, JsonValue] = {"holder": holder} if holder else {}
         return ReaderBusy("something else has the reader", variant=known, data=data)
     if number is not None and number in _OPEN_ERRORS:
         return _OPEN_ERRORS[number]("the reader is not there any more")
     return ReaderUnavailable("the reader does not answer", variant="nfc")
-
-
-def _node(place: NfcPlace) -> str:
-    """The file of the device."""
-    if place.address.kind != "usb":
-        return place.address.path
-    _, _, bus, number = place.usb
-    return f"/dev/bus/usb/{bus:03}/{number:03}"
-
-
-def _holder(place: NfcPlace) -> str:
-    """Returns the program known to hold readers of this kind: ``pn533``, ``pcscd``, or nothing."""
-    if place.address.kind != "usb":
-        return ""
-    with suppress(OSError):
-        loaded = {line.split(" ", 1)[0] for line in _MODULES.read_text("ascii").splitlines()}
-        if not loaded.isdisjoint(_KERNEL_DRIVERS):
-            return "pn533"
-    return "pcscd" if place.usb[:2] in _PCSC_PRODUCTS else ""

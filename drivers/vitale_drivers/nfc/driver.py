@@ -9,12 +9,15 @@ from functools import partial
 from importlib.metadata import version
 from typing import ClassVar
 
-from vitale_drivers.base import Emit, FindHolders, Health, Options, Started, Transmit, Transmitted
+from vitale_drivers.base import Emit, FindHolders, Health, Options, Sighting, Started, Tell, Transmit, Transmitted
+from vitale_drivers.nfc.examination import examine
 from vitale_drivers.nfc.field import MEDIUM
+from vitale_drivers.nfc.obstacles import obstacle
 from vitale_drivers.nfc.reader import NfcReader
 from vitale_drivers.nfc.settings import NfcAddress, parse_options
 from vitale_drivers.nfc.transport import NfcBus
 from vitale_drivers.readers.discovery import PollingDriver
+from vitale_drivers.readers.survey import first_place, surveyed
 from vitale_protocol.errors import ConfigurationInvalid, ReaderGone
 from vitale_protocol.extras import missing
 from vitale_protocol.problems import Problem
@@ -43,6 +46,32 @@ class NfcDriver(PollingDriver[NfcReader]):
         super().__init__(options, self._settings.look, None if self._profiles else WITHOUT_PROFILE)
         self._bus = bus
         self._seen: set[NfcAddress] = set()
+
+    def survey(self) -> tuple[Sighting, ...]:
+        """The readers of the options, as the system lists them; none is opened.
+
+        Raises:
+            ToolMissing: nfcpy or libusb is not installed.
+        """
+        bus = self._bus or _nfcpy_bus(self.find_holders)
+        return tuple(surveyed(bus, self._addresses, self._settings.devices, obstacle))
+
+    def examine(self, tell: Tell, seconds: float, reader: str = "") -> None:
+        """Waits for a phone on a reader, and tries it.
+
+        Raises:
+            NoReader: there is no reader, or none of that name.
+            ReaderBusy, ReaderUnavailable: it cannot be opened.
+            PresentationTimeout: nothing came.
+            ToolMissing: as ``open``.
+        """
+        bus = self._bus or _nfcpy_bus(self.find_holders)
+        place = first_place(bus, self._addresses, reader)
+        device = bus.open(place)
+        try:
+            examine(device, place, self._profiles, self._settings, tell, seconds)
+        finally:
+            device.close()
 
     def open(self, emit: Emit) -> None:
         """Starts to look for readers.

@@ -22,17 +22,21 @@ from vitale_drivers.base import (
     Leased,
     Options,
     Report,
+    Sighting,
     Started,
+    Tell,
     Transmit,
     Transmitted,
     Unlease,
 )
 from vitale_drivers.cards.tasks import PHONE
 from vitale_drivers.pcsc.api import Pcsc, PcscContext, PcscLibrary
+from vitale_drivers.pcsc.examination import examine
 from vitale_drivers.pcsc.monitor import Monitor
 from vitale_drivers.pcsc.names import StableIds, is_simulated, parse_name
 from vitale_drivers.pcsc.slot import MEDIA, TABLE, PcscSettings, PcscSlot
 from vitale_drivers.pcsc.state import ReaderState
+from vitale_drivers.pcsc.survey import survey
 from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
 from vitale_protocol.events import Reader
@@ -76,6 +80,17 @@ class PcscDriver(Driver):
         self._monitor = Monitor(self._pcsc, self)
 
     # ── calls of the worker ──
+
+    def survey(self) -> tuple[Sighting, ...]:
+        """The service, the readers and what lies in them, as PC/SC tells without a card being used."""
+        try:
+            return survey(self._pcsc)
+        except ReaderUnavailable as error:
+            return (Sighting(kind="service", name="PC/SC", problem=Problem.of(error)),)
+
+    def examine(self, tell: Tell, seconds: float, reader: str = "") -> None:
+        """Tries the card or phone that lies in a reader, or comes."""
+        examine(self._pcsc, self._profiles, tell, seconds, reader)
 
     def open(self, emit: Emit) -> None:
         """Starts to watch; the readers are told as they are found."""

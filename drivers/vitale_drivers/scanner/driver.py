@@ -10,8 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 
-from vitale_drivers.base import Emit, FindHolders, Options, Started
+from vitale_drivers.base import Emit, FindHolders, Options, Sighting, Started, Tell
 from vitale_drivers.readers.discovery import PollingDriver
+from vitale_drivers.readers.survey import first_place, surveyed
+from vitale_drivers.scanner.examination import examine
+from vitale_drivers.scanner.obstacles import obstacle
 from vitale_drivers.scanner.passthrough import Passthrough, PseudoTerminalOutput
 from vitale_drivers.scanner.reader import ScannerReader
 from vitale_drivers.scanner.scans import MEDIA
@@ -39,6 +42,32 @@ class ScannerDriver(PollingDriver[ScannerReader]):
         self._passthrough: Passthrough | None = None
         super().__init__(options, self._settings.look)
         self._bus = bus
+
+    def survey(self) -> tuple[Sighting, ...]:
+        """The ports of the options, as the system lists them; none is opened.
+
+        Raises:
+            ToolMissing: pyserial is not installed.
+        """
+        bus = self._bus or _serial_bus(self._settings, self.find_holders)
+        return tuple(surveyed(bus, self._addresses, self._settings.devices, obstacle))
+
+    def examine(self, tell: Tell, seconds: float, reader: str = "") -> None:
+        """Waits for one scan of an imager, and tells its bytes.
+
+        Raises:
+            NoReader: there is none, or none of that name.
+            ReaderBusy, ReaderUnavailable: its port cannot be opened.
+            PresentationTimeout: nothing came.
+            ToolMissing: as ``open``.
+        """
+        bus = self._bus or _serial_bus(self._settings, self.find_holders)
+        place = first_place(bus, self._addresses, reader)
+        device = bus.open(place)
+        try:
+            examine(device, place, self._settings, tell, seconds)
+        finally:
+            device.close()
 
     def open(self, emit: Emit) -> None:
         """Starts to look for imagers.

@@ -359,9 +359,9 @@ def test_the_real_driver_runs_in_it(worker: StartWorker, pcsc_service: PcscServi
     assert status == 0
 
 
-def checked(name: str, options: bytes) -> tuple[int, object]:
+def checked(name: str, options: bytes, how: str = "--check") -> tuple[int, object]:
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "vitale_drivers.host.worker", name, "--check"],
+        [sys.executable, "-P", "-m", "vitale_drivers.host.worker", name, how],
         input=options,
         capture_output=True,
         timeout=60,
@@ -395,3 +395,21 @@ def test_options_that_are_no_json_are_no_options() -> None:
 def test_a_driver_that_is_not_installed_is_refused_with_the_nearest() -> None:
     status, told = checked("scaner", b"{}")
     assert (status, isinstance(told, dict) and told["data"]["nearest"]) == (78, "scanner")
+
+
+def test_a_survey_names_what_is_absent_and_opens_nothing() -> None:
+    seen = checked("scanner", b'{"options": {"devices": ["/dev/nowhere"]}}', "--survey")
+    assert seen == (0, {"seen": [{"kind": "absent", "name": "/dev/nowhere"}]})
+
+
+def test_a_survey_tells_options_that_are_refused() -> None:
+    status, told = checked("scanner", b'{"options": {"speeed": 1}}', "--survey")
+    assert (status, isinstance(told, dict) and told["refused"]["data"]["nearest"]) == (78, "speed")
+
+
+def test_a_survey_without_a_question_has_no_answer() -> None:
+    assert checked("scanner", b"[drivers", "--survey") == (65, None)
+
+
+def test_a_driver_that_sees_nothing_of_its_own_surveys_nothing() -> None:
+    assert checked("simulated-card", b'{"options": {}}', "--survey") == (0, {})

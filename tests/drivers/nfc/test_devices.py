@@ -15,6 +15,7 @@ from nfc.clf import pn532, transport
 from tests.holders import held_by, nobody
 from tests.problems import named
 from vitale_drivers.nfc import devices as nfc_devices
+from vitale_drivers.nfc import obstacles
 from vitale_drivers.nfc.devices import NfcpyBus
 from vitale_drivers.nfc.settings import NfcAddress, parse_address, parse_options
 from vitale_drivers.nfc.transport import NfcPlace
@@ -242,7 +243,7 @@ def test_why_a_reader_cannot_be_opened(
         raise OSError(number, os.strerror(number))
 
     (tmp_path / "modules").write_text(f"usbcore 1 2\n{modules}\n", encoding="ascii")
-    monkeypatch.setattr(nfc_devices, "_MODULES", tmp_path / "modules")
+    monkeypatch.setattr(obstacles, "_MODULES", tmp_path / "modules")
     monkeypatch.setattr(nfc_devices, "_open", refuse)
     with pytest.raises(expected) as caught:
         NfcpyBus(nobody).open(place)

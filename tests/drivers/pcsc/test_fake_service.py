@@ -712,3 +712,25 @@ class Countdown:
     def wait(self, seconds: float) -> bool:
         self._pauses.append(seconds)
         return self.is_set()
+
+
+def test_a_survey_tells_readers_and_cards_without_connecting_to_any() -> None:
+    service = Service()
+    service.card(TWIN_A)
+    service.set(TWIN_B, PRESENT | EXCLUSIVE, b"\x3b\x00")
+    service.set("Virtual PCD 00 00", PRESENT | MUTE)
+    service.set("Broken 00 00", UNAVAILABLE)
+    told = {sighting.name: sighting for sighting in PcscDriver({}, service).survey()}
+    assert list(told) == ["PC/SC", TWIN_A, TWIN_B, "Virtual PCD 00 00", "Broken 00 00"]
+    assert (told[TWIN_A].medium, told[TWIN_A].atr) == ("vitale-card", VITALE.hex().upper())
+    assert told[TWIN_B].medium == "unknown-card"
+    assert told["Virtual PCD 00 00"].problem == Problem("medium_mute")
+    assert told["Virtual PCD 00 00"].simulated
+    assert told["Broken 00 00"].problem == Problem("reader_unavailable")
+    assert service.connects == 0
+
+
+def test_a_survey_without_the_service_says_so_and_why() -> None:
+    service = Service(down=ReaderUnavailable())
+    (seen,) = PcscDriver({}, service).survey()
+    assert (seen.kind, seen.problem) == ("service", Problem("reader_unavailable", detail="no service"))

@@ -1,0 +1,114 @@
+"""One card or phone at a PC/SC reader, tried step by step for ``doctor``: powered, named, read, each step told."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vitale_drivers.base import Tell
+from vitale_drivers.cards.examination import Connection, examine_card, examine_phone, tell_atr
+from vitale_drivers.pcsc.access import POWER_RETRY_DELAYS
+from vitale_drivers.pcsc.api import CardReset, ExchangeFailed, Pcsc, PcscCard, PcscContext
+from vitale_drivers.pcsc.contactless import may_be_phone
+from vitale_drivers.pcsc.state import ReaderState
+from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.errors import MediumMute, MediumUnreadable, NoReader, PresentationTimeout, ReaderBusy, VitaleError
+from vitale_protocol.media.profile import Profile
+
+__all__ = ["examine"]
+
+BUSY_DELAYS = (0.0, 0.1, 0.3, 1.0, 2.0)
+"""Seconds before each attempt while another program has the card for itself alone."""
+
+
+def examine(pcsc: Pcsc, profiles: tuple[Profile, ...], tell: Tell, seconds: float, reader: str) -> None:
+    """Tries what lies in a reader, or what comes.
+
+    Args:
+        pcsc: the library.
+        profiles: of phones.
+        tell: takes each step.
+        seconds: for as long as a card is waited for.
+        reader: a part of the reader's name, or empty.
+
+    Raises:
+        NoReader: there is none, or none of that name.
+        PresentationTimeout: nothing came.
+        VitaleError: the card or the reader is gone.
+    """
+    context = pcsc.establish()
+    try:
+        names = [name for name in context.readers() if reader.lower() in name.lower()]
+        if not names:
+            raise NoReader(f"no reader has {reader} in its name" if reader else "PC/SC shows no reader")
+        state = _present(context, names, tell, seconds)
+        tell(Row(id="card_in", subject="card", state="ok", values={"name": state.name}))
+        with _powered(context, state, tell) as (card, atr):
+            is_phone = bool(profiles) and may_be_phone(atr, state.name)
+            tell_atr(atr, tell, "phone" if is_phone else "card")
+            connection = Connection(
+                card.transmit, tell, "phone" if is_phone else "card", t0=card.t0, reset=card.reset, keep=card.keep
+            )
+            if is_phone:
+                examine_phone(profiles, connection)
+            else:
+                examine_card(atr, connection)
+    finally:
+        context.release()
+
+
+def _present(context: PcscContext, names: list[str], tell: Tell, seconds: float) -> ReaderState:
+    """The first reader with a card, waited for."""
+    end, asked = time.monotonic() + seconds, False
+    known = tuple(ReaderState(name) for name in names)
+    while True:
+        known = context.wait(known, max(0.0, end - time.monotonic()) if asked else 0)
+        if found := next((state for state in known if state.present), None):
+            return found
+        if time.monotonic() >= end:
+            raise PresentationTimeout("no card was put into a reader")
+        if not asked:
+            tell(Row(id="card_awaited", subject="card", state="ok", values={"seconds": round(seconds)}))
+            asked = True
+
+
+@contextmanager
+def _powered(context: PcscContext, state: ReaderState, tell: Tell) -> Iterator[tuple[PcscCard, bytes]]:
+    """The card, powered and in a transaction, and its answer to reset; powered again where it gives none."""
+    card: PcscCard | None = None
+    for attempt, pause in enumerate((0.0, *POWER_RETRY_DELAYS), 1):
+        time.sleep(pause)
+        values = {"attempt": attempt, "milliseconds": round(pause * 1000)}
+        try:
+            card = _connected(context, state.name, tell)
+        except MediumMute:
+            tell(Row(id="card_mute", subject="card", state="note", values=values))
+            if attempt > len(POWER_RETRY_DELAYS):
+                raise
+        else:
+            tell(Row(id="card_powered", subject="card", state="ok", values=values | {"protocol": 0 if card.t0 else 1}))
+            break
+    if card is None:
+        raise MediumMute("the card gives no answer to reset")
+    try:
+        card.begin()
+        (now,) = context.wait((ReaderState(state.name),), 0)
+        yield card, now.atr
+    except (CardReset, ExchangeFailed) as error:
+        raise MediumUnreadable(f"the exchange with the card failed: {error.detail}") from error
+    finally:
+        card.release()
+
+
+def _connected(context: PcscContext, name: str, tell: Tell) -> PcscCard:
+    """Connects, and waits a little for a program that has the card for itself alone."""
+    failure: VitaleError = ReaderBusy("another program has the card for itself alone")
+    for pause in BUSY_DELAYS:
+        time.sleep(pause)
+        try:
+            return context.connect(name)
+        except ReaderBusy as error:
+            failure = error
+            tell(Row(id="card_busy", subject="card", state="note"))
+        except (CardReset, ExchangeFailed) as error:
+            failure = MediumUnreadable(f"the card cannot be connected: {error.detail}")
+    raise failure
