@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vitale_protocol.catalogue import Entry, Language
     from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim
+    from vitale_protocol.diagnosis.findings import Finding
     from vitale_protocol.errors import Choice, VitaleError
     from vitale_protocol.events import (
         CodeRead,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         ClientSummary,
         ClockHealth,
         ContextRestored,
+        Diagnosed,
         DriverHealth,
         Limits,
         OutboxToken,
@@ -86,9 +88,11 @@ __all__ = [
     "ContextExpiring",
     "ContextRestored",
     "Couverture",
+    "Diagnosed",
     "DriverHealth",
     "Entry",
     "Evidence",
+    "Finding",
     "Freshness",
     "Gs1",
     "Language",
@@ -146,9 +150,11 @@ _PLACES = {
     "ContextExpiring": "vitale_protocol.events",
     "ContextRestored": "vitale_protocol.methods",
     "Couverture": "vitale_protocol.records",
+    "Diagnosed": "vitale_protocol.methods",
     "DriverHealth": "vitale_protocol.methods",
     "Entry": "vitale_protocol.catalogue",
     "Evidence": "vitale_protocol.claims",
+    "Finding": "vitale_protocol.diagnosis.findings",
     "Freshness": "vitale_protocol.records",
     "Gs1": "vitale_protocol.events",
     "Language": "vitale_protocol.catalogue",

@@ -78,7 +78,14 @@ class Home(msgspec.Struct, frozen=True):
         """
         try:
             return decode_document(self.endpoints_file.read_bytes(), Endpoints)
-        except (OSError, ParseError) as error:
+        except FileNotFoundError as error:
             raise DaemonUnreachable(
                 "no daemon has published its endpoints", data={"file": str(self.endpoints_file)}
+            ) from error
+        except (OSError, ParseError) as error:
+            why = (error.strerror if isinstance(error, OSError) else None) or "damaged"
+            raise DaemonUnreachable(
+                f"the endpoints of the daemon cannot be read: {why}",
+                variant="unreadable",
+                data={"file": str(self.endpoints_file)},
             ) from error

@@ -287,3 +287,17 @@ def test_a_fault_of_ours_gets_an_incident_and_no_detail(
             await line.result("session.ping")
 
     tools.run(work)
+
+
+def test_a_report_on_the_desk_is_for_administrators_in_their_language(tools: Any) -> None:
+    async def work(endpoints: Endpoints) -> None:
+        async with tools.unix_line(endpoints) as line:
+            await line.open()
+            report = await line.result("diagnostics.run")
+        assert report["healthy"] == all(one["state"] != "wrong" for one in report["findings"])
+        found = {one["id"]: one for one in report["findings"]}
+        assert found["daemon_runs"]["title"].startswith("Service ")
+        assert "daemon_unreachable" not in found
+        assert any(one.startswith("disk_") for one in found)
+
+    tools.run(work)

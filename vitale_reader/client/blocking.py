@@ -227,6 +227,7 @@ class Connection(Twin[connection.Connection]):
     clients = blocking(connection.Connection.clients)
     revoke_client = blocking(connection.Connection.revoke_client)
     rotate_keys = blocking(connection.Connection.rotate_keys)
+    diagnose = blocking(connection.Connection.diagnose)
 
     # ── the thread ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -36,6 +36,7 @@ from vitale_protocol.methods import (
     ContextReleased,
     ContextRestore,
     ContextRestored,
+    Diagnosed,
     Done,
     Empty,
     KeysRotated,
@@ -525,6 +526,10 @@ class Connection:
     async def rotate_keys(self) -> str:
         """Makes a new signing key and returns its ``kid``. Needs the scope ``admin``."""
         return (await self._transport.ask_once("keys.rotate", Empty(), KeysRotated)).kid
+
+    async def diagnose(self) -> Diagnosed:
+        """The report of ``vitale-reader doctor`` on the daemon's desk; takes seconds. Needs the scope ``admin``."""
+        return await self._transport.ask("diagnostics.run", Empty(), Diagnosed)
 
     # ── chores ───────────────────────────────────────────────────────────────────────────────────────────────────
 

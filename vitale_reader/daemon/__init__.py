@@ -1,5 +1,5 @@
 """The daemon: one asyncio process that turns presentations into signed tokens.
 
-For other rooms: ``app``, ``audit_export``, ``config``, ``issuing``, ``keystore``, ``lifecycle``, ``site``, ``startup``,
-``store``.
+For other rooms: ``app``, ``audit_export``, ``config``, ``desk``, ``diagnostics``, ``issuing``, ``lifecycle``,
+``log_output``, ``masking``, ``offline_store``, ``site``, ``startup``, ``store``, ``transports``.
 """

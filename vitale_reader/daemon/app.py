@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ import msgspec
 from vitale_protocol.errors import StoreUnavailable, VitaleError
 from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.methods import Station as StationIdentity
-from vitale_reader.daemon import lifecycle, log_output, process
+from vitale_reader.daemon import diagnostics, lifecycle, log_output, process
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.audit_export import Exporter, destinations, same_disk
 from vitale_reader.daemon.config import Config
@@ -188,6 +189,8 @@ def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | N
     # A thread of the store that has work gives way to the event loop after half a millisecond, not after five.
     sys.setswitchinterval(SWITCH_INTERVAL)
     log_output.to_stderr(config.log.level)
+    if config.log.file:
+        log_output.to_file(home.state)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(home, config, on_ready=on_ready))
 
@@ -356,6 +359,8 @@ def _services(
         conversations=conversations,
         clock=time.time,
         clock_offset=lambda: station.clock.offset,
+        started_at=time.time(),
+        diagnose=partial(diagnostics.run, station.home),
     )
 
 

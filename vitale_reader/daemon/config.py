@@ -13,7 +13,7 @@ from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
 from vitale_reader.daemon import config_file
-from vitale_reader.daemon.config_file import readable_by_others
+from vitale_reader.daemon.config_file import line_of, readable_by_others
 from vitale_reader.daemon.masking import masked, masked_values
 
 __all__ = [
@@ -30,8 +30,8 @@ __all__ = [
     "Tokens",
     "Unix",
     "has_secrets",
-    "in_file",
     "load",
+    "located",
     "parse",
     "readable_by_others",
     "shown",
@@ -121,9 +121,12 @@ class Log(Section):
 
     Attributes:
         level: the least level that is written.
+        file: whether the newest lines are kept in ``state/daemon.log`` as well, three megabytes at most; ``doctor
+            --bundle`` takes them from there.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    file: bool = True
 
 
 class Drivers(Section):
@@ -281,14 +284,33 @@ def parse(text: str, *, source: str = "config.toml") -> Config:
     except RecursionError as error:
         raise ConfigurationInvalid("nested too deep", data={"file": source, "path": "$"}) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationInvalid(str(error), data={"file": source, "path": str(error)}) from error
+        told = ConfigurationInvalid(str(error), data={"file": source, "path": str(error)})
+        raise _with_line(told, text) from error
     except ConfigurationInvalid as error:
-        raise in_file(error, source) from error
+        raise _with_line(in_file(error, source), text) from error
 
 
 def in_file(error: ConfigurationInvalid, source: str) -> ConfigurationInvalid:
     """The same error, with the file in which the mistake stands."""
     return ConfigurationInvalid(error.detail, variant=error.variant, data={"file": source, **error.data})
+
+
+def located(error: ConfigurationInvalid, file: Path) -> ConfigurationInvalid:
+    """The same error, with the file in which the mistake stands and the line, as far as they can be found."""
+    try:
+        text = config_file.decoded(config_file.read(file)[0], file)
+    except (FileNotFoundError, ConfigurationInvalid):
+        return in_file(error, str(file))
+    return _with_line(in_file(error, str(file)), text)
+
+
+def _with_line(error: ConfigurationInvalid, text: str) -> ConfigurationInvalid:
+    line = line_of(text, str(error.data.get("path", "")))
+    return (
+        error
+        if line is None
+        else ConfigurationInvalid(error.detail, variant=error.variant, data={"line": line, **error.data})
+    )
 
 
 def load(file: Path) -> Config:

@@ -1,4 +1,4 @@
-"""Reads the file of the settings: how it is encoded, and who else may read or change it.
+"""Reads the file of the settings: how it is encoded, where a setting stands, who else may read or change it.
 
 | who may, besides its owner and root | with secrets in it | without |
 |---|---|---|
@@ -7,6 +7,7 @@
 """
 
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -15,9 +16,14 @@ import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 
-__all__ = ["FileAccess", "decoded", "read", "readable_by_others"]
+__all__ = ["FileAccess", "decoded", "line_of", "read", "readable_by_others"]
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+_TABLE = re.compile(r"\s*\[{1,2}(?P<name>[^\[\]]+)\]{1,2}")
+_SETTING = re.compile(r"\s*(?P<name>[A-Za-z0-9_.\"' -]+?)\s*=")
+_LINE = re.compile(r"at line (\d+)")
+_INDEX = re.compile(r"\[[^\]]*\]")
 
 #: Bytes of a file of settings; the longest that a site needs has some thousands.
 MOST_BYTES = 1_048_576
@@ -113,6 +119,36 @@ def decoded(content: bytes, file: Path) -> str:
         detail = f"line {line} is not in UTF-8"
         # Not chained: the text of the error repeats bytes of the file.
         raise ConfigurationInvalid(detail, variant="encoding", data=data | {"line": line}) from None
+
+
+def line_of(text: str, path: str) -> int | None:
+    """The line on which a setting stands, or the table in which it would; None where neither is there.
+
+    Args:
+        text: the TOML text.
+        path: the setting, such as ``drivers.options.scanner.framing``; or an error of the TOML parser with its line.
+    """
+    if told := _LINE.search(path):
+        return int(told[1])
+    wanted = _plain(path)
+    best: tuple[int, int] | None = None
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := _TABLE.match(line):
+            table = place = _plain(found["name"])
+        elif found := _SETTING.match(line):
+            place = ".".join(filter(None, (table, _plain(found["name"]))))
+        else:
+            continue
+        if wanted == place or wanted.startswith(f"{place}."):
+            best = max(best or (0, 0), (len(place), -number))
+    return None if best is None else -best[1]
+
+
+def _plain(name: str) -> str:
+    """A key without quotation marks, blanks and indices."""
+    bare = (part.strip().strip("\"'") for part in _INDEX.sub("", name).split("."))
+    return ".".join(bare)
 
 
 if sys.platform == "win32":

@@ -1,12 +1,22 @@
-"""The daemon's log on standard error, through the one formatter that cannot leak a patient."""
+"""The daemon's log on standard error and in a file of the station, through the one formatter that leaks no patient."""
 
 import logging
+import os
 import sys
 import time
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 from vitale_drivers.host.redaction import RedactingFormatter
 
-__all__ = ["to_stderr"]
+__all__ = ["FILE", "LineFormatter", "log_files", "to_file", "to_stderr"]
+
+#: The newest file of the log in the state folder; older ones have a number after their name.
+FILE = "daemon.log"
+
+#: Bytes of one file, and how many older ones are kept: some weeks of a desk at level ``info``.
+FILE_BYTES, OLDER_FILES = 1_000_000, 2
 
 
 class LineFormatter(RedactingFormatter):
@@ -18,8 +28,40 @@ class LineFormatter(RedactingFormatter):
         return f"{when}.{int(record.msecs):03d}Z {record.levelname:<7} {record.name}: {super().format(record)}"
 
 
+class PrivateFile(RotatingFileHandler):
+    """A file for its owner alone; without a folder, or room on the disk, there is standard error still."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a record, once the daemon has made its folder."""
+        if self.stream is not None or Path(self.baseFilename).parent.is_dir():
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
+        """Says nothing: the record is on standard error, and logging itself would repeat it unredacted."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding=self.encoding, opener=_private)
+
+
 def to_stderr(level: str) -> None:
     """Sends the log of this process to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def to_file(folder: Path) -> None:
+    """Sends the log of this process to the file in a folder as well, for ``doctor --bundle``."""
+    handler = PrivateFile(folder / FILE, maxBytes=FILE_BYTES, backupCount=OLDER_FILES, encoding="utf-8", delay=True)
+    handler.setFormatter(LineFormatter())
+    logging.getLogger().addHandler(handler)
+
+
+def log_files(folder: Path) -> tuple[Path, ...]:
+    """The files of the log that are there, oldest first."""
+    names = [*(f"{FILE}.{number}" for number in range(OLDER_FILES, 0, -1)), FILE]
+    return tuple(file for name in names if (file := folder / name).is_file())
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,19 +1,11 @@
 """The checks of a configuration against this machine: made by the daemon at its start, and by ``config check``."""
 
 import asyncio
-import os
-import subprocess
-from collections.abc import Mapping
 
-import msgspec
-
-from vitale_protocol.configuration.settings import refusal
-from vitale_protocol.documents import decode_document
-from vitale_protocol.errors import ConfigurationInvalid, ParseError, VitaleError
-from vitale_protocol.problems import Problem
 from vitale_reader.daemon.audit_export import destinations
 from vitale_reader.daemon.config import Config
-from vitale_reader.daemon.desk.supervisor import WORKER, require_known_tables
+from vitale_reader.daemon.desk.questions import Options, check_options
+from vitale_reader.daemon.desk.supervisor import require_known_tables
 from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
 from vitale_reader.daemon.issuing.seals import read_trust_list
 from vitale_reader.daemon.keystore import keyring_secrets
@@ -22,7 +14,7 @@ from vitale_reader.daemon.transports import listening
 from vitale_reader.home import Home
 from vitale_reader.resolvers.registry import load_resolver
 
-__all__ = ["check"]
+__all__ = ["check", "check_station", "driver_options", "read_own_profiles"]
 
 #: Seconds in which a driver has to check its options; it imports its libraries first.
 DRIVER_LIMIT = 30.0
@@ -36,16 +28,39 @@ def check(home: Home, config: Config) -> None:
         ToolMissing: a setting needs something that is not installed.
         StoreUnavailable: the keyring cannot be used.
     """
+    check_station(home, config)
+    _check_drivers(config, read_own_profiles(config))
+
+
+def check_station(home: Home, config: Config) -> None:
+    """Makes the checks that concern no driver.
+
+    Raises:
+        ConfigurationInvalid, ToolMissing, StoreUnavailable: as ``check``.
+    """
     open_store.check(home, config)
     if config.keys.keyring:
         keyring_secrets.require_keyring()
-    profiles = read_profiles(config.apcv.profiles, config.station.mode)
+    read_own_profiles(config)
     read_trust_list(config.seals.trust_list)
     asyncio.run(_check_resolver(config))
     destinations(config.audit.export, config.audit.options)
     require_known_tables(config.drivers.enabled, config.drivers.options)
-    listening.check(config)
-    _check_drivers(config, profiles)
+    listening.check(home, config)
+
+
+def read_own_profiles(config: Config) -> Profiles:
+    """The profiles that the configuration names.
+
+    Raises:
+        ConfigurationInvalid: one of them cannot be used.
+    """
+    return read_profiles(config.apcv.profiles, config.station.mode)
+
+
+def driver_options(config: Config, profiles: Profiles) -> dict[str, Options]:
+    """The options of each driver that is enabled, as its process gets them."""
+    return {name: profiles.options(name, config.drivers.options.get(name, {})) for name in config.drivers.enabled}
 
 
 async def _check_resolver(config: Config) -> None:
@@ -56,43 +71,6 @@ async def _check_resolver(config: Config) -> None:
 
 def _check_drivers(config: Config, profiles: Profiles) -> None:
     """Asks each driver in a process of its own, all at once; the first refusal in the file's order is raised."""
-    workers = [
-        (name, _ask(name, profiles.options(name, config.drivers.options.get(name, {}))))
-        for name in config.drivers.enabled
-    ]
-    refusals = [_answer(name, worker) for name, worker in workers]
-    for refused in refusals:
+    for refused in check_options(driver_options(config, profiles), DRIVER_LIMIT):
         if refused is not None:
             raise refused
-
-
-def _ask(name: str, options: Mapping[str, object]) -> "subprocess.Popen[bytes]":
-    worker = subprocess.Popen(
-        [*WORKER, name, "--check"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
-    if worker.stdin is not None:
-        worker.stdin.write(msgspec.json.encode(options))
-        worker.stdin.close()
-        worker.stdin = None
-    return worker
-
-
-def _answer(name: str, worker: "subprocess.Popen[bytes]") -> VitaleError | None:
-    path = f"drivers.options.{name}"
-    try:
-        told, _ = worker.communicate(timeout=DRIVER_LIMIT)
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        worker.communicate()
-        return refusal(path, f"driver {name} did not check its options within {DRIVER_LIMIT:.0f} s")
-    if worker.returncode == 0:
-        return None
-    try:
-        refused = decode_document(told, Problem)
-    except ParseError:
-        return refusal(path, f"driver {name} ended with status {worker.returncode} when it checked its options")
-    return refused.error(ConfigurationInvalid)

@@ -57,7 +57,7 @@ from vitale_protocol.errors import (
 from vitale_protocol.records import Origin
 from vitale_reader.resolvers import envelope, simulator_rights
 from vitale_reader.resolvers.base import Resolution, Resolver
-from vitale_reader.resolvers.exchange import post
+from vitale_reader.resolvers.exchange import post, probe
 from vitale_reader.resolvers.plugins import ASSERTIONS, RIGHTS, AssertionProvider, Rights, RightsReader
 from vitale_reader.resolvers.registry import load_class
 
@@ -165,6 +165,15 @@ class ApcvSoapResolver(Resolver):
             # No connection is kept: one that the service has closed meanwhile fails after the string was sent.
             limits=httpx.Limits(max_keepalive_connections=0),
         )
+
+    async def probe(self) -> str:
+        """Asks for the address without a request in it: any answer shows that the service is there.
+
+        Raises:
+            ResolverUnavailable: nobody answers; the variant says at which step it ended.
+        """
+        await probe(self._client, self._settings.url)
+        return httpx.URL(self._settings.url).host
 
     async def close(self) -> None:
         """Ends the connections to the service."""

@@ -108,6 +108,17 @@ class Resolver(abc.ABC):
             ToolMissing: something that the resolver needs is not installed.
         """
 
+    async def probe(self) -> str:
+        """Finds out whether the service can be reached, for ``doctor``; nothing of a patient is sent.
+
+        Returns:
+            The host that was reached; empty where there is nothing to reach, or no way to find out.
+
+        Raises:
+            ResolverUnavailable: it cannot be reached; its variant says why.
+        """
+        return ""
+
     @abc.abstractmethod
     async def close(self) -> None:
         """Ends what ``open`` made; the last call."""

@@ -7,6 +7,9 @@ import base64
 import email.message
 import email.parser
 import email.policy
+import socket
+import ssl
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import httpx
@@ -15,7 +18,7 @@ from vitale_protocol.errors import ResolverRefused, ResolverUnavailable
 from vitale_reader.resolvers.base import sending_begins
 from vitale_reader.resolvers.envelope import include
 
-__all__ = ["CONTENT_TYPE", "MOST_BYTES", "post"]
+__all__ = ["CONTENT_TYPE", "MOST_BYTES", "post", "probe"]
 
 #: An answer with the rights of 19 people stays under 100 KiB.
 MOST_BYTES = 1_048_576
@@ -54,6 +57,34 @@ async def post(client: httpx.AsyncClient, url: str, content: bytes, action: str)
         raise ResolverUnavailable(type(error).__name__, data={"sent": False}) from error
     except httpx.HTTPError as error:
         raise ResolverUnavailable(type(error).__name__) from error
+
+
+async def probe(client: httpx.AsyncClient, url: str) -> None:
+    """Finds out whether anybody answers at an address; what is answered does not matter.
+
+    Raises:
+        ResolverUnavailable: nobody does. The variant is ``host`` for a name that nobody knows. It is ``tls`` for a
+            server that is not trusted, and ``unreachable`` where nobody listens or a network is in the way.
+    """
+    try:
+        async with client.stream("HEAD", url):
+            return
+    except httpx.HTTPError as error:
+        causes = tuple(_causes(error))
+        detail = type(error).__name__
+        if any(isinstance(cause, socket.gaierror) for cause in causes):
+            raise ResolverUnavailable(detail, variant="host", data={"sent": False}) from error
+        if any(isinstance(cause, ssl.SSLError) for cause in causes):
+            raise ResolverUnavailable(detail, variant="tls", data={"sent": False}) from error
+        raise ResolverUnavailable(detail, variant="unreachable", data={"sent": False}) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those that led to it."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
 
 
 def _check(response: httpx.Response) -> None:

@@ -27,16 +27,18 @@ __all__ = ["AdministrationCalls"]
 
 
 class AdministrationCalls:
-    """Handlers of ``clients.*`` and ``keys.*``."""
+    """Handlers of ``clients.*``, ``keys.*`` and ``diagnostics.*``."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._rotating = asyncio.Lock()
+        self._diagnosing = asyncio.Lock()
         self.handlers: Handlers = {
             "clients.add": self._clients_add,
             "clients.list": self._clients_list,
             "clients.revoke": self._clients_revoke,
             "keys.rotate": self._keys_rotate,
+            "diagnostics.run": self._diagnostics_run,
         }
 
     async def _clients_add(self, conversation: Conversation, _id: RequestId | None, params: ClientsAdd) -> Result:
@@ -85,3 +87,8 @@ class AdministrationCalls:
             kid = await asyncio.to_thread(self._services.keys.rotate)
         self._services.note("keys.rotate", "ok", conversation.authenticated())
         return KeysRotated(kid=kid)
+
+    async def _diagnostics_run(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
+        async with self._diagnosing:  # one at a time: it starts several processes
+            services = self._services
+            return await services.diagnose(services.station_info(), services.desk.readers, conversation.language)

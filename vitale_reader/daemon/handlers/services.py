@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from vitale_protocol.catalogue import Language
 from vitale_protocol.errors import LimitExceeded, NoReader, VitaleError
-from vitale_protocol.methods import Limits, Result, Station
+from vitale_protocol.events import Reader
+from vitale_protocol.methods import ClockHealth, Diagnosed, Limits, Result, Station, StationInfo
 from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Caller
 from vitale_reader.daemon.conversation import Conversation, Conversations
 from vitale_reader.daemon.desk.coordinator import Coordinator
@@ -23,7 +25,7 @@ from vitale_reader.resolvers.guarded import GuardedResolver
 if TYPE_CHECKING:
     from vitale_reader.daemon.site.remote_desks import RemoteDesks
 
-__all__ = ["Answer", "Handler", "Handlers", "RequestId", "Services"]
+__all__ = ["Answer", "Diagnose", "Handler", "Handlers", "RequestId", "Services"]
 
 RequestId = int | str
 Answer = Result | Coroutine[Any, Any, Result] | None
@@ -31,6 +33,9 @@ Answer = Result | Coroutine[Any, Any, Result] | None
 #: Takes a call, its id and its parameters. It returns the result, a coroutine of it, or None where it comes later.
 Handler = Callable[[Conversation, RequestId | None, Any], Answer]
 Handlers = Mapping[str, Handler]
+
+#: Makes the report on this desk from what the daemon says of itself, in a language.
+Diagnose = Callable[[StationInfo, tuple[Reader, ...], Language], Awaitable[Diagnosed]]
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +55,21 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     conversations: Conversations
     clock: Callable[[], float]
     clock_offset: Callable[[], float]
+    started_at: float
+    diagnose: Diagnose
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set["asyncio.Task[None]"])
+
+    def station_info(self) -> StationInfo:
+        """Describes the station and its parts as they are now."""
+        drivers = self.desk.supervisor.health
+        return StationInfo(
+            station=self.station,
+            media=tuple(sorted({medium for driver in drivers for medium in driver.media})),
+            drivers=drivers,
+            uptime=self.clock() - self.started_at,
+            resolver=self.resolver.health,
+            clock=ClockHealth(offset=round(self.clock_offset(), 3)),
+        )
 
     def require_room(self, conversation: Conversation) -> None:
         """Refuses a session that has as many requests, subscriptions and leases already as it may.

@@ -14,7 +14,7 @@ from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.process import adopts, file_limit
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports import tls, unix
-from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, uids
+from vitale_reader.daemon.transports.peers import LONGEST_PATH, UNIX_SOCKETS, uids
 from vitale_reader.daemon.transports.port_holder import holder
 from vitale_reader.daemon.transports.stream import StreamLimits, room
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
@@ -59,6 +59,7 @@ async def listen(
     unix_file = None
     if config.unix.enabled and UNIX_SOCKETS:
         users = uids(config.unix.users)
+        _require_short(home)
         server = await unix.listen(
             home.socket,
             service,
@@ -84,16 +85,25 @@ async def listen(
     return Endpoints(pid=os.getpid(), version=VERSION, unix=unix_file, tls=tls_endpoint)
 
 
-def check(config: Config) -> None:
+def check(home: Home, config: Config) -> None:
     """Looks at the transports without listening.
 
     Raises:
-        ConfigurationInvalid: a user does not exist, or an address reaches other machines and ``lan`` is not set.
+        ConfigurationInvalid: the path of the socket is too long, a user does not exist, or an address reaches other
+            machines and ``lan`` is not set.
     """
     if config.unix.enabled and UNIX_SOCKETS:
         uids(config.unix.users)
+        _require_short(home)
     if config.tls.enabled:
         tls.require_loopback(config.tls.host, lan=config.tls.lan)
+
+
+def _require_short(home: Home) -> None:
+    length = len(os.fsencode(home.socket))
+    if length > LONGEST_PATH:
+        detail = f"{home.socket} has {length} bytes, and the system takes {LONGEST_PATH}"
+        raise ConfigurationInvalid(detail, variant="socket_path", data={"path": "unix", "socket": str(home.socket)})
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationInvalid:

@@ -9,7 +9,7 @@ from typing import Final
 
 from vitale_protocol.configuration.settings import refusal
 
-__all__ = ["UNIX_SOCKETS", "own_uid", "peer_pid", "peer_uid", "uids"]
+__all__ = ["LONGEST_PATH", "UNIX_SOCKETS", "own_uid", "peer_pid", "peer_uid", "uids"]
 
 # Linux: struct ucred {pid_t, uid_t, gid_t}, socket(7).
 # macOS: struct xucred {version, uid, ngroups, groups[16]}, unix(4).
@@ -20,6 +20,9 @@ LOCAL_PEERPID: Final = 2
 
 UNIX_SOCKETS = sys.platform != "win32"
 """True if asyncio has Unix sockets here."""
+
+LONGEST_PATH = 107 if sys.platform == "linux" else 103
+"""Bytes of the path of a Unix socket, without the zero that ends it (sys/un.h of Linux, of macOS and the BSDs)."""
 
 
 if sys.platform == "win32":

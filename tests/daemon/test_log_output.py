@@ -1,0 +1,52 @@
+"""The log in a file: private, bounded, redacted, and never the reason of a trouble."""
+
+import logging
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vitale_reader.daemon import log_output
+from vitale_reader.daemon.log_output import FILE, log_files, to_file
+
+
+@pytest.fixture
+def logger(tmp_path: Path) -> Iterator[logging.Logger]:
+    """The root's file in a folder of the test, taken away afterwards."""
+    root, before = logging.getLogger(), list(logging.getLogger().handlers)
+    to_file(tmp_path / "state")
+    yield logging.getLogger("test")
+    for handler in [one for one in root.handlers if one not in before]:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def test_the_file_is_private_and_redacted(logger: logging.Logger, tmp_path: Path) -> None:
+    logger.error("before there is a folder")
+    (tmp_path / "state").mkdir()
+    logger.error("nir 2 69 05 49 588 157 80")
+    file = tmp_path / "state" / FILE
+    assert file.read_text("utf-8").split(" ", 1)[1] == "ERROR   test: nir [nir]\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert log_files(tmp_path / "state") == (file,)
+
+
+def test_the_files_are_bounded(logger: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state").mkdir()
+    (handler,) = [one for one in logging.getLogger().handlers if isinstance(one, log_output.PrivateFile)]
+    monkeypatch.setattr(handler, "maxBytes", 1_000)
+    for number in range(200):
+        logger.error("line %d", number)
+    files = log_files(tmp_path / "state")
+    assert [file.name for file in files] == [f"{FILE}.2", f"{FILE}.1", FILE]
+    assert all(file.stat().st_size <= 1_000 for file in files)
+    assert "line 199" in files[-1].read_text("utf-8")
+
+
+def test_a_file_that_cannot_be_written_is_no_trouble(
+    logger: logging.Logger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state" / FILE).mkdir(parents=True)
+    logger.error("secret %s", "canary")
+    assert "canary" not in capsys.readouterr().err

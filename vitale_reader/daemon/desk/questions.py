@@ -1,0 +1,136 @@
+"""Questions to a driver in a process of its own, beside the one that reads: its options, and what it sees.
+
+The process opens no device and ends with its answer; a native library that crashes or hangs in it harms nobody.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from vitale_drivers.host.worker import Examination, Survey, Surveyed
+from vitale_protocol.configuration.settings import refusal
+from vitale_protocol.diagnosis.rows import Row, of_error
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import ConfigurationInvalid, ParseError, VitaleError
+from vitale_protocol.problems import Problem
+from vitale_reader.daemon.desk.supervisor import WORKER
+
+__all__ = ["Options", "Silent", "check_options", "examined", "survey"]
+
+Options = Mapping[str, object]
+
+#: Exit statuses of a worker that told what keeps it from working (sysexits.h EX_UNAVAILABLE, EX_CONFIG).
+REFUSED = frozenset({69, 78})
+
+
+class Silent(msgspec.Struct, frozen=True):
+    """A driver gave no answer in time: it was ended after ``limit`` seconds."""
+
+    limit: float
+
+
+def check_options(drivers: Mapping[str, Options], limit: float) -> list[VitaleError | None]:
+    """Asks each driver to check its options, all at once; what each refuses, in their order.
+
+    Args:
+        drivers: the options of each.
+        limit: seconds that all have together.
+    """
+    asked = [(name, _ask(name, "--check", msgspec.json.encode(options))) for name, options in drivers.items()]
+    end = time.monotonic() + limit
+    return [_refused(name, worker, end, limit) for name, worker in asked]
+
+
+def survey(drivers: Mapping[str, Options], limit: float) -> dict[str, Surveyed | Silent | VitaleError]:
+    """Asks each driver to check its options and look at its devices, all at once.
+
+    Args:
+        drivers: the options of each.
+        limit: seconds that all have together.
+    """
+    asked = {
+        name: _ask(name, "--survey", msgspec.json.encode(Survey(options=dict(options))))
+        for name, options in drivers.items()
+    }
+    end = time.monotonic() + limit
+    return {name: _seen(name, worker, end, limit) for name, worker in asked.items()}
+
+
+def examined(name: str, options: Options, seconds: float, reader: str = "") -> Iterator[Row]:
+    """Has a driver try a device step by step; each step as it comes.
+
+    Args:
+        name: the driver's.
+        options: of it.
+        seconds: for as long as it waits for somebody to present something.
+        reader: a part of the name of the reader to try.
+    """
+    order = Examination(options=dict(options), seconds=seconds, reader=reader)
+    worker = _ask(name, "--examine", msgspec.json.encode(order))
+    try:
+        for line in worker.stdout or ():
+            try:
+                yield decode_document(line, Row)
+            except ParseError:
+                yield of_error(_died(name, worker), "driver", {"name": name})
+                return
+        if worker.wait() not in {0, *REFUSED}:
+            yield of_error(_died(name, worker), "driver", {"name": name})
+    finally:
+        worker.kill()
+        worker.communicate()
+
+
+def _ask(name: str, how: str, question: bytes) -> "subprocess.Popen[bytes]":
+    worker = subprocess.Popen(
+        [*WORKER, name, how],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    if worker.stdin is not None:
+        worker.stdin.write(question)
+        worker.stdin.close()
+        worker.stdin = None
+    return worker
+
+
+def _told(worker: "subprocess.Popen[bytes]", end: float) -> bytes | None:
+    """The answer of a process; None: it gave none in time, and was ended."""
+    try:
+        return worker.communicate(timeout=max(0.0, end - time.monotonic()))[0]
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.communicate()
+        return None
+
+
+def _refused(name: str, worker: "subprocess.Popen[bytes]", end: float, limit: float) -> VitaleError | None:
+    told = _told(worker, end)
+    if told is None:
+        return refusal(f"drivers.options.{name}", f"driver {name} did not check its options within {limit:.0f} s")
+    if worker.returncode == 0:
+        return None
+    try:
+        return decode_document(told, Problem).error(ConfigurationInvalid)
+    except ParseError:
+        return _died(name, worker)
+
+
+def _seen(name: str, worker: "subprocess.Popen[bytes]", end: float, limit: float) -> Surveyed | Silent | VitaleError:
+    told = _told(worker, end)
+    if told is None:
+        return Silent(limit)
+    try:
+        return decode_document(told, Surveyed)
+    except ParseError:
+        return _died(name, worker)
+
+
+def _died(name: str, worker: "subprocess.Popen[bytes]") -> VitaleError:
+    path = f"drivers.options.{name}"
+    return refusal(path, f"driver {name} ended with status {worker.returncode} when it checked its options")

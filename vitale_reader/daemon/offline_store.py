@@ -1,0 +1,81 @@
+"""Work on a station's store beside its daemon, or where none runs: the same files, keys and configuration."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from vitale_protocol.errors import LocalMisuse
+from vitale_reader.daemon.config import load
+from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.site.open_store import anchor_file, look_into, open_keys
+from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.home import Home
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+__all__ = ["Beside", "Opened", "beside", "opened_store"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """Parts of the station for commands: the keys of the store, its UUID, the end of its audit trail."""
+
+    vault: Vault
+    station: str
+    remembered: Remembered
+    dialect: str
+
+
+class Beside(Protocol):
+    """Function that runs work in one transaction of the store, each time that it is called."""
+
+    def __call__(self, work: "Callable[[Connection], T]", /) -> T:
+        """Runs the work in one transaction."""
+        ...
+
+
+def beside(home: Home, work: "Callable[[Opened], Callable[[Connection], T]]", *, writing: bool = False) -> T:
+    """Does something in one transaction of the store; a station is not made by that.
+
+    Raises:
+        ConfigurationInvalid: the station cannot be used.
+        LocalMisuse: there is no station.
+        StoreUnavailable: there is no store, or it does not answer.
+    """
+    with opened_store(home, writing=writing) as (opened, run):
+        return run(work(opened))
+
+
+@contextmanager
+def opened_store(home: Home, *, writing: bool = False) -> Generator[tuple[Opened, Beside]]:
+    """The store of a station, for several transactions; a station is not made by that.
+
+    Raises:
+        ConfigurationInvalid, LocalMisuse, StoreUnavailable: as ``beside``.
+    """
+    config = load(home.config)
+    secrets_file = home.state / "station.json"
+    if not secrets_file.exists():
+        raise LocalMisuse(f"no daemon was ever started in {home.state}", data={"file": str(secrets_file)})
+    keys = open_keys(home, config, clock=lambda: 0.0)
+    store, vault = look_into(home, config, keys, reading=not writing)
+    opened = Opened(
+        vault=vault,
+        station=keys.station,
+        remembered=Remembered.read(anchor_file(home, config)),
+        dialect="sqlite" if config.store == "sqlite" else "postgresql",
+    )
+    with asyncio.Runner() as runner:
+
+        def run(work: "Callable[[Connection], T]", /) -> T:
+            return runner.run(store.run(work))
+
+        try:
+            yield opened, run
+        finally:
+            runner.run(store.close())
