@@ -1,0 +1,53 @@
+"""``galss.ini``: found where each system has it, and read as it is written."""
+
+from pathlib import Path
+
+import pytest
+
+from vitale_reader.diagnosis.desk.galss import channels, look, places
+from vitale_reader.diagnosis.machine import Machine
+
+TEXT = """\
+[PROTOCOLE]
+NbCanaux=2
+[CANAL1]
+Caracteristiques=Ingenico TL TELIUM(1)
+[CANAL2]
+Caracteristiques=COM3
+"""
+
+
+def there(root: Path, text: str, path: str = "etc/galss.ini") -> Machine:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_bytes(text.encode())
+    return Machine(root=root, system="linux")
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_channels_are_read_whatever_ends_their_lines(ends: str, tmp_path: Path) -> None:
+    (first, *_) = look(there(tmp_path, TEXT.replace("\n", ends)), None, {})
+    assert first.values["channels"] == "CANAL1 Ingenico TL TELIUM(1), CANAL2 COM3"
+    assert channels(TEXT) == (("CANAL1", "Ingenico TL TELIUM(1)"), ("CANAL2", "COM3"))
+
+
+def test_a_reader_that_is_absent_and_a_port_that_is_ours(tmp_path: Path) -> None:
+    rows = list(look(there(tmp_path, TEXT), ["Gemalto PC Twin Reader 00 00"], {"COM3": "scanner"}))
+    assert [row.id for row in rows] == ["galss_found", "galss_absent", "galss_takes_port"]
+    assert rows[1].values["name"] == "Ingenico TL TELIUM(1)"
+    assert (rows[2].values["port"], rows[2].values["driver"]) == ("COM3", "scanner")
+
+
+def test_a_reader_that_is_there_is_nothing_to_tell(tmp_path: Path) -> None:
+    rows = look(there(tmp_path, TEXT), ["Ingenico TL TELIUM(1) 00 00"], {})
+    assert [row.id for row in rows] == ["galss_found"]
+
+
+@pytest.mark.parametrize("text", ["", "no ini file", "[CANAL1", "[OTHER]\na=b\n"])
+def test_a_file_without_channels_is_told(text: str, tmp_path: Path) -> None:
+    assert [row.id for row in look(there(tmp_path, text), None, {})] == ["galss_unreadable"]
+
+
+def test_windows_has_it_in_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "galss.ini").write_text(TEXT)
+    assert places(Machine(system="win32", environ={"SystemRoot": str(tmp_path)})) == (tmp_path / "galss.ini",)
+    assert places(Machine(root=tmp_path / "none", system="darwin")) == ()

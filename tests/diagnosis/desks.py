@@ -1,0 +1,369 @@
+"""Broken desks: what is prepared on each, which finding has to come first, and words of its remedy in both languages.
+
+A desk has a station with settings and files, and a machine whose ``/sys``, ``/proc`` and ``/etc`` are folders of the
+test. Drivers, PC/SC, sockets and databases are the real ones.
+"""
+
+import base64
+import contextlib
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.diagnosis.certificates import tls_server
+
+__all__ = ["DESKS", "Desk", "Prepared", "usb_device"]
+
+NO_DRIVER = "[drivers]\nenabled = []\n"
+NO_TLS = "[tls]\nenabled = false\n"
+GIGABYTES = 50_000_000_000
+SERVICE = """\
+[station]
+mode = "simulated"
+[apcv]
+resolver = "apcv-soap"
+[apcv.options]
+url = "{url}"
+assertion = "simulator"
+identifiant_facturation = "123456789"
+code_specialite = "50"
+emetteur = "x"
+idam = "x"
+lps_nom = "x"
+lps_version = "1"
+lps_instance = "x"
+"""
+
+
+@dataclass
+class Prepared:
+    """A desk while it is prepared: its home, the root of its machine, what is replaced on it, and its settings."""
+
+    home: Path
+    root: Path
+    machine: dict[str, Any]
+    settings: str
+
+    def write(self, path: str, text: str | bytes) -> Path:
+        """Writes a file of the machine."""
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return file
+
+
+Prepare = Callable[[Prepared], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A broken desk.
+
+    Attributes:
+        first: the finding that comes first.
+        fr: words of its remedy.
+        en: likewise.
+        settings: of the station.
+        prepare: breaks it, for as long as it is looked at.
+        says: words of its title, its detail or its data.
+        pcsc: whether the PC/SC service runs.
+        started: whether a daemon ran here before.
+        status: the exit status.
+    """
+
+    first: str
+    fr: str
+    en: str
+    settings: str = NO_DRIVER
+    prepare: Prepare | None = None
+    says: str = ""
+    pcsc: bool = False
+    started: bool = False
+    status: int = 6
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def usb_device(place: str, vendor: str, product: str, label: str, *interfaces: str, driver: str = "") -> dict[str, str]:
+    """The files of sysfs about a USB device: its numbers and the classes of its interfaces; a driver by its folder."""
+    maker, _, name = label.partition("|")
+    folder = f"/sys/bus/usb/devices/{place}"
+    files = {"idVendor": vendor, "idProduct": product, "manufacturer": maker, "product": name}
+    found = {f"{folder}/{key}": f"{value}\n" for key, value in files.items()}
+    for number, kind in enumerate(interfaces):
+        found[f"{folder}/{place}:1.{number}/bInterfaceClass"] = f"{kind}\n"
+        if driver:
+            found[f"{folder}/{place}:1.{number}/driver -> {driver}"] = ""
+    return found
+
+
+def preparing(prepare: Callable[[Prepared], Generator[None]]) -> Prepare:
+    return contextlib.contextmanager(prepare)
+
+
+def replaced(**members: Any) -> Prepare:
+    """Replaces members of the machine."""
+
+    @preparing
+    def prepare(desk: Prepared) -> Generator[None]:
+        desk.machine |= members
+        yield
+
+    return prepare
+
+
+@preparing
+def utf_16(desk: Prepared) -> Generator[None]:
+    (desk.home / "config.toml").write_bytes('store = "sqlite"\n'.encode("utf-16"))
+    yield
+
+
+@preparing
+def readable_by_all(desk: Prepared) -> Generator[None]:
+    (desk.home / "config.toml").chmod(0o644)
+    yield
+
+
+@preparing
+def port_taken(desk: Prepared) -> Generator[None]:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        (desk.home / "config.toml").write_text(f"{NO_DRIVER}[tls]\nport = {port}\n")
+        yield
+
+
+@preparing
+def nobody_listens(desk: Prepared) -> Generator[None]:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}/apcv"
+    (desk.home / "config.toml").write_text(NO_DRIVER + NO_TLS + SERVICE.format(url=url))
+    yield
+
+
+@preparing
+def stranger_listens(desk: Prepared) -> Generator[None]:
+    with tls_server(desk.home / "server.pem") as port:
+        url = f"https://127.0.0.1:{port}/apcv"
+        (desk.home / "config.toml").write_text(NO_DRIVER + NO_TLS + SERVICE.format(url=url))
+        yield
+
+
+@preparing
+def imager_held(desk: Prepared) -> Generator[None]:
+    port = "/dev/ptmx"  # a device that is no pseudo-terminal itself
+    (desk.home / "config.toml").write_text(
+        f'{NO_TLS}[drivers]\nenabled = ["scanner"]\n[drivers.options.scanner]\ndevices = ["{port}"]\n'
+    )
+    program = f"kept = open({str(port)!r}); print('open', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        yield
+        other.communicate("\n")
+
+
+@preparing
+def damaged_store(desk: Prepared) -> Generator[None]:
+    (desk.home / "state").mkdir()
+    (desk.home / "state" / "store.db.corrupt-20261129T120000Z").write_bytes(b"no database")
+    yield
+
+
+@preparing
+def changed_store(desk: Prepared) -> Generator[None]:
+    (desk.home / "state" / "store.db").write_bytes(b"no database at all" * 1_000)
+    yield
+
+
+@preparing
+def joined_site(desk: Prepared) -> Generator[None]:
+    key = desk.home / "state" / "site.key"
+    key.write_bytes(base64.urlsafe_b64encode(bytes(32)) + b"\n")
+    key.chmod(0o600)
+    yield
+
+
+def options(driver: str, *lines: str) -> str:
+    return "\n".join((NO_TLS, f'[drivers]\nenabled = ["{driver}"]\n[drivers.options.{driver}]', *lines, ""))
+
+
+PCSC = f'{NO_TLS}[drivers]\nenabled = ["pcsc"]\n'
+GEMALTO = usb_device("1-1", "08e6", "3437", "Gemalto|PC Twin Reader", "0b")
+
+
+def full(_: Path) -> int:
+    return 1_000_000
+
+
+def closed(_: Path) -> bool:
+    return False
+
+
+DESKS: dict[str, Desk] = {
+    "the PC/SC service is stopped": Desk("reader_unavailable.pcsc", "pcscd.socket", "pcscd.socket", PCSC),
+    "the disk is full": Desk(
+        "disk_full", "Libérez de la place", "Make room", prepare=replaced(free=full), says="1", status=1
+    ),
+    "the folder is another user's": Desk(
+        "folder_refused",
+        "sudo chown -R paul",
+        "sudo chown -R paul",
+        prepare=replaced(writable=closed),
+        status=1,
+    ),
+    "the battery of the clock is flat": Desk(
+        "clock_behind",
+        "serveur de temps (NTP)",
+        "time server (NTP)",
+        prepare=replaced(now=lambda: 946_684_800.0),
+        status=1,
+    ),
+    "a setting is misspelt": Desk(
+        "configuration_invalid",
+        "Corrigez-la",
+        "Correct it",
+        f"{NO_DRIVER}[tls]\nprot = 1\n",
+        says="'line': 4",
+        status=2,
+    ),
+    "an option of a driver is misspelt": Desk(
+        "configuration_invalid",
+        "Corrigez-la",
+        "Correct it",
+        options("scanner", "speeed = 9600"),
+        says="did you mean speed?",
+        status=2,
+    ),
+    "a driver is misspelt": Desk(
+        "configuration_invalid",
+        "Corrigez-la",
+        "Correct it",
+        f'{NO_TLS}[drivers]\nenabled = ["scaner"]\n',
+        says="scanner",
+        status=2,
+    ),
+    "a user who may connect does not exist": Desk(
+        "configuration_invalid",
+        "Corrigez-la",
+        "Correct it",
+        f'{NO_DRIVER}[unix]\nusers = ["nobodyhere"]\n',
+        says="nobodyhere",
+        status=2,
+    ),
+    "the resolver lacks its address": Desk(
+        "configuration_invalid",
+        "Corrigez-la",
+        "Correct it",
+        f'{NO_DRIVER}{NO_TLS}[apcv]\nresolver = "apcv-soap"\n',
+        says="url",
+        status=2,
+    ),
+    "the configuration was saved by Notepad as Unicode": Desk(
+        "configuration_invalid.encoding", "UTF-8", "UTF-8", prepare=utf_16, status=2
+    ),
+    "others may read a password": Desk(
+        "configuration_invalid.secrets_readable",
+        "Lancez la commande",
+        "Run the command",
+        f'{NO_DRIVER}[drivers.options.x]\npassword = "s3cret-canary"\n',
+        prepare=readable_by_all,
+        says="chmod 600",
+        status=2,
+    ),
+    "the port is another program's": Desk(
+        "configuration_invalid.port_in_use",
+        "`port` dans la table `[tls]`",
+        "`port` in the table `[tls]`",
+        prepare=port_taken,
+        says="is held by process",
+        status=2,
+    ),
+    "a two-slot reader is in GALSS mode": Desk(
+        "usb_galss",
+        "mode PC/SC",
+        "PC/SC mode",
+        PCSC,
+        pcsc=True,
+        says="0b00:0090",
+        files=usb_device("1-2", "0b00", "0090", "INGENICO|Lecteur SESAM VITALE", "0a", "02"),
+    ),
+    "PC/SC does not show a reader": Desk(
+        "usb_unshown", "libccid", "libccid", PCSC, pcsc=True, says="Gemalto PC Twin Reader", files=GEMALTO
+    ),
+    "the kernel took the contactless reader": Desk(
+        "usb_kernel",
+        "modprobe -r pn533_usb",
+        "modprobe -r pn533_usb",
+        says="ACR122U",
+        files=usb_device("1-3", "072f", "2200", "ACS|ACR122U PICC Interface", "0b", driver="pn533_usb"),
+    ),
+    "the GALSS has the imager's port": Desk(
+        "galss_takes_port",
+        "retirez ce canal de galss.ini",
+        "take that channel out of galss.ini",
+        options("scanner", 'devices = ["/dev/ttyS7"]'),
+        says="CANAL2",
+        files={"/etc/galss.ini": "[CANAL1]\r\nCaracteristiques=PC Twin\r\n[CANAL2]\r\nCaracteristiques=/dev/ttyS7\r\n"},
+    ),
+    "the imager is unplugged": Desk(
+        "device_absent",
+        "Branchez-le",
+        "Plug it in",
+        options("scanner", 'devices = ["/dev/serial/by-id/usb-none"]'),
+        says="by-id/usb-none",
+    ),
+    "the camera is unplugged": Desk(
+        "device_absent",
+        "Branchez-le",
+        "Plug it in",
+        options("camera", 'devices = ["/nowhere/film.avi"]'),
+        says="film.avi",
+    ),
+    "another program has the imager": Desk(
+        "reader_busy.scanner", "Fermez", "Close", prepare=imager_held, says="python"
+    ),
+    "nothing is plugged in": Desk("no_reader", "Branchez un lecteur", "Connect a reader", options("scanner")),
+    "the home has a long name": Desk(
+        "configuration_invalid.socket_path", "VITALE_READER_HOME", "VITALE_READER_HOME", says="107", status=2
+    ),
+    "the store was set aside": Desk(
+        "store_set_aside", "audit resume", "audit resume", prepare=damaged_store, says="corrupt-2026", status=1
+    ),
+    "the store is damaged": Desk(
+        "store_unavailable.file-damaged",
+        "vitale-reader",
+        "vitale-reader",
+        prepare=changed_store,
+        started=True,
+        status=1,
+    ),
+    "the database of the site is away": Desk(
+        "store_unavailable.database-unreachable",
+        "Démarrez PostgreSQL",
+        "Start PostgreSQL",
+        f'store = "postgresql://desk@/no?host=/nowhere"\n{NO_DRIVER}{NO_TLS}',
+        prepare=joined_site,
+        started=True,
+        status=1,
+    ),
+    "nothing listens at the address of the apCV service": Desk(
+        "resolver_unavailable.unreachable", "pare-feu", "firewall", prepare=nobody_listens, status=1
+    ),
+    "the name of the apCV service is wrong": Desk(
+        "resolver_unavailable.host",
+        "DNS",
+        "DNS",
+        NO_DRIVER + NO_TLS + SERVICE.format(url="https://apcv.invalid/x"),
+        status=1,
+    ),
+    "another server answers for the apCV service": Desk(
+        "resolver_unavailable.tls", "ca_file", "ca_file", prepare=stranger_listens, status=1
+    ),
+    "the daemon is stopped": Desk("daemon_unreachable", "vitale-reader serve", "vitale-reader serve", status=3),
+}

@@ -1,0 +1,142 @@
+"""``doctor`` on broken desks: the right finding and remedy first, in both languages; nothing on a healthy one."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import InsertCard
+from tests.diagnosis.desks import DESKS, GIGABYTES, Desk, Prepared
+from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_protocol.catalogue import LANGUAGES
+from vitale_protocol.diagnosis.findings import tell
+from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.errors import DaemonUnreachable, VitaleError
+from vitale_reader.cli.doctor import shown
+from vitale_reader.client.blocking import Connection
+from vitale_reader.client.connection import Settings
+from vitale_reader.daemon.app import running
+from vitale_reader.daemon.config import parse
+from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.diagnosis.report import examine
+from vitale_reader.diagnosis.station.daemon_view import DaemonView
+from vitale_reader.home import Home
+
+pytestmark = pytest.mark.posix
+
+Examine = Callable[..., tuple[Row, ...]]
+STOPPED = DaemonUnreachable("no daemon has published its endpoints")
+
+
+@pytest.fixture
+def look(tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Examine:
+    """Prepares a desk and looks at it; prints how long that took."""
+
+    def look(desk: Desk, name: str, daemon: DaemonView | VitaleError = STOPPED) -> tuple[Row, ...]:
+        if desk.pcsc:
+            request.getfixturevalue("pcsc_service")
+        folder = tmp_path / ("home" if desk.first != "configuration_invalid.socket_path" else "h" * 120)
+        folder.mkdir()
+        home = Home.under(folder)
+        if desk.started:
+            start_once(home)
+        prepared = Prepared(folder, tmp_path / "root", usual(tmp_path / "root"), desk.settings)
+        prepared.root.mkdir()
+        home.config.write_text(desk.settings)
+        home.config.chmod(0o600)
+        for path, text in desk.files.items():
+            write(prepared, path, text)
+        with ExitStack() as stack:
+            if desk.prepare is not None:
+                stack.enter_context(desk.prepare(prepared))
+            began = time.perf_counter()
+            found = examine(home, daemon, Machine(**prepared.machine))
+            took = time.perf_counter() - began
+        with capsys.disabled():
+            print(f"\n{name}: {took:.2f} s", end=" ")
+        return found
+
+    return look
+
+
+def roomy(_: Path) -> int:
+    return GIGABYTES
+
+
+def usual(root: Path) -> dict[str, object]:
+    return {"root": root, "system": "linux", "free": roomy, "user": "paul"}
+
+
+def write(desk: Prepared, path: str, text: str) -> None:
+    link, arrow, target = path.partition(" -> ")
+    if not arrow:
+        desk.write(path, text)
+        return
+    driver = desk.root / "sys/bus/usb/drivers" / target
+    driver.mkdir(parents=True, exist_ok=True)
+    (desk.root / link.lstrip("/")).symlink_to(driver)
+
+
+def start_once(home: Home) -> None:
+    async def main() -> None:
+        async with running(home, parse("[drivers]\nenabled = []\n[tls]\nenabled = false\n")):
+            pass
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", DESKS)
+def test_the_right_finding_comes_first_with_the_right_remedy(name: str, look: Examine) -> None:
+    desk = DESKS[name]
+    rows = look(desk, name)
+    assert rows[0].id == desk.first, [row.id for row in rows if row.state == "wrong"]
+    for language in LANGUAGES:
+        first = tell(rows[0], language)
+        assert first.state == "wrong"
+        assert (desk.fr if language == "fr" else desk.en) in first.remedy
+        assert first.title
+        assert first.cause
+        assert desk.says in f"{first.title} {first.cause} {first.detail} {first.data}"
+        assert "s3cret-canary" not in repr(rows)
+    assert shown.status([tell(row, "en") for row in rows]) == desk.status
+
+
+def test_a_mute_card_is_told_with_its_reader(look: Examine, virtual_card: InsertCard) -> None:
+    virtual_card(faults="mute")
+    settings = '[tls]\nenabled = false\n[drivers]\nenabled = ["pcsc"]\n'
+    rows = look(Desk("medium_mute", "", "", settings), "a mute card")
+    assert rows[0].id == "medium_mute"
+    assert rows[0].values["name"] == "Virtual PCD 00 00"
+
+
+def test_nothing_is_wrong_at_a_healthy_desk(look: Examine, pcsc_service: PcscService, tmp_path: Path) -> None:
+    settings = '[station]\nmode = "simulated"\n[tls]\nport = 0\n[drivers]\nenabled = ["pcsc"]\n'
+    serving = Home.under(tmp_path / "serving")
+
+    async def main() -> DaemonView:
+        async with running(serving, parse(settings)):
+            return await asyncio.to_thread(view)
+
+    def view() -> DaemonView:
+        with Connection(Settings(home=serving, connect_timeout=20.0)) as daemon:
+            for change in daemon.watch():
+                if change.reader.state == "empty":
+                    break
+            return DaemonView(station=daemon.station(), readers=daemon.readers())
+
+    seen = asyncio.run(main())
+    rows = look(Desk("", "", "", settings), "a healthy desk", seen)
+    assert [row.id for row in rows if row.state != "ok"] == []
+    assert {"daemon_runs", "driver_ready", "reader_empty", "pcsc_answers"} <= {row.id for row in rows}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("desk", ["the disk is full", "nothing is plugged in"])
+def test_what_is_well_is_told_too(desk: str, language: str, look: Examine) -> None:
+    rows = look(DESKS[desk], desk)
+    told = [tell(row, "fr" if language == "fr" else "en") for row in rows if row.state == "ok"]
+    assert len(told) > 3
+    assert all(one.title and not one.remedy and "{" not in one.title for one in told)

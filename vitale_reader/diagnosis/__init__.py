@@ -1,0 +1,6 @@
+"""Diagnosis of a desk, with or without its daemon: what ``doctor`` and ``diagnostics.run`` find.
+
+Each module looks at one thing and gives rows (``vitale_protocol.diagnosis``); ``report`` puts them together.
+
+For other rooms: ``bundle``, ``report``, ``station``.
+"""

@@ -1,0 +1,45 @@
+"""``python -m vitale_reader.diagnosis``: the report for a daemon that asks on standard input, as JSON."""
+
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from vitale_protocol.diagnosis.findings import tell
+from vitale_protocol.documents import decode_document
+from vitale_protocol.methods import Diagnosed
+from vitale_reader.daemon.diagnostics import Question
+from vitale_reader.diagnosis.report import examine
+from vitale_reader.diagnosis.station.daemon_view import DaemonView
+from vitale_reader.home import Home
+
+__all__ = ["answer", "main"]
+
+
+def answer(question: bytes) -> bytes:
+    """Makes the report that is asked for.
+
+    Raises:
+        ParseError: nothing is.
+    """
+    asked = decode_document(question, Question)
+    home = Home(config=Path(asked.config), state=Path(asked.state), run=Path(asked.run))
+    rows = examine(home, DaemonView(station=asked.station, readers=asked.readers))
+    findings = tuple(tell(row, asked.language) for row in rows)
+    healthy = all(finding.state != "wrong" for finding in findings)
+    return msgspec.json.encode(Diagnosed(healthy=healthy, findings=findings))
+
+
+def main() -> None:
+    """Answers the question on standard input."""
+    # What a library prints must not get between the daemon and the answer.
+    sink = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    told = answer(sys.stdin.buffer.read())
+    with os.fdopen(sink, "wb") as stream:
+        stream.write(told)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""The cameras of Linux and the programs that have them; other systems name theirs to nobody."""
+
+from collections.abc import Iterator
+
+from vitale_protocol.diagnosis.rows import Row
+from vitale_reader.daemon.desk.holders import find_holders
+from vitale_reader.diagnosis.machine import Machine
+
+__all__ = ["look"]
+
+
+def look(machine: Machine, ours: frozenset[int]) -> Iterator[Row]:
+    """Looks at the cameras.
+
+    Args:
+        machine: the one that is looked at.
+        ours: processes of this station's own daemon.
+    """
+    for folder in machine.folders("/sys/class/video4linux"):
+        if machine.text(folder / "index") not in {"", "0"}:
+            continue  # a further node of the same camera, without pictures
+        node = f"/dev/{folder.name}"
+        values = {"name": machine.text(folder / "name").partition(": ")[0] or folder.name, "device": node}
+        holders = find_holders(node, ours, machine.at("/proc"))
+        if holders:
+            values |= {"holder": ", ".join(holders)}
+            yield Row(id="camera_held", subject="camera", state="note", values=values)
+        else:
+            yield Row(id="camera", subject="camera", state="ok", values=values)

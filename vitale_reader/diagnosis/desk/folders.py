@@ -1,0 +1,49 @@
+"""The folders of a station: room on their disk, and whose they are."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vitale_protocol.diagnosis.rows import Row
+from vitale_reader.diagnosis.machine import Machine, owner_of
+from vitale_reader.home import Home
+
+__all__ = ["look"]
+
+#: Bytes. A day of a busy desk writes some megabytes; a transaction of SQLite needs its journal besides.
+FULL = 10_000_000
+LOW = 200_000_000
+
+
+def look(machine: Machine, home: Home) -> Iterator[Row]:
+    """Looks at the folders."""
+    yield _disk(machine, home.state)
+    for folder in dict.fromkeys((home.state, home.run)):
+        yield from _rights(machine, folder)
+
+
+def _disk(machine: Machine, folder: Path) -> Row:
+    free = machine.free(_nearest(folder))
+    values = {"place": str(folder), "megabytes": free // 1_000_000}
+    if free < FULL:
+        return Row(id="disk_full", subject="folder", state="wrong", values=values)
+    if free < LOW:
+        return Row(id="disk_low", subject="folder", state="note", values=values)
+    return Row(id="disk_free", subject="folder", state="ok", values=values)
+
+
+def _rights(machine: Machine, folder: Path) -> Iterator[Row]:
+    there = _nearest(folder)
+    if not machine.writable(there):
+        values = {"place": str(there), "owner": owner_of(there) or "?", "user": machine.user}
+        yield Row(id="folder_refused", subject="folder", state="wrong", values=values)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the one above in which it would be made."""
+    for place in (folder, *folder.parents):
+        try:
+            if place.is_dir():
+                return place
+        except OSError:  # one above may not be looked into
+            continue
+    return Path(folder.anchor)

@@ -1,0 +1,48 @@
+"""The TCP port of the station: free, ours, or of another program, and whose."""
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+
+from vitale_protocol.diagnosis.rows import Row, of_error
+from vitale_protocol.errors import ConfigurationInvalid, JsonValue
+
+__all__ = ["look"]
+
+
+def look(host: str, port: int, *, ours: bool, holder: Callable[[int], str]) -> Iterator[Row]:
+    """Looks at a port.
+
+    Args:
+        host: the address that is listened on.
+        port: 0 for any, which is always free.
+        ours: whether the daemon of this station has it.
+        holder: tells who listens on a port, as far as that can be seen.
+    """
+    if port == 0:
+        return
+    if ours:
+        yield Row(id="port_ours", subject="port", state="ok", values={"port": port})
+    elif _is_free(host, port):
+        yield Row(id="port_free", subject="port", state="ok", values={"port": port})
+    else:
+        held_by = holder(port)
+        detail = f"{host}:{port} is held by {held_by}" if held_by else f"{host}:{port} is held"
+        data: dict[str, JsonValue] = {"path": "tls.port", "port": port, "holder": held_by}
+        yield of_error(ConfigurationInvalid(detail, variant="port_in_use", data=data), "port")
+
+
+def _is_free(host: str, port: int) -> bool:
+    with contextlib.ExitStack() as stack:
+        try:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        except OSError:
+            return True  # whether the address is one is the configuration's matter
+        probe = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the daemon binds
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,81 @@
+"""The daemon's own view of its desk, as rows."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from vitale_protocol.diagnosis.rows import Row, Subject, of_error
+from vitale_protocol.errors import ConfigurationInvalid, NoReader, ResolverUnavailable
+from vitale_protocol.events import Reader
+from vitale_protocol.methods import DriverHealth, ResolverHealth, StationInfo
+from vitale_protocol.problems import Problem
+
+__all__ = ["DaemonView", "look"]
+
+_CARDS = {"vitale-card": "reader_card", "cps-card": "reader_cps", "unknown-card": "reader_other"}
+
+
+class DaemonView(msgspec.Struct, frozen=True, kw_only=True):
+    """Statement of a daemon about itself: the answers to ``station.info`` and ``readers.list``."""
+
+    station: StationInfo
+    readers: tuple[Reader, ...] = ()
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """The processes of its drivers."""
+        return tuple(driver.pid for driver in self.station.drivers if driver.pid is not None)
+
+
+def look(view: DaemonView) -> Iterator[Row]:
+    """Says what the daemon says."""
+    station = view.station
+    values = {"version": station.station.version, "mode": station.station.mode, "uptime": round(station.uptime)}
+    yield Row(id="daemon_runs", subject="daemon", state="ok", values=values)
+    for driver in station.drivers:
+        yield _driver(driver)
+    if station.resolver is not None and station.resolver.state != "none":
+        yield _resolver(station.resolver)
+    readers = [reader for reader in view.readers if reader.station is None]
+    for reader in readers:
+        yield _reader(reader)
+    if not readers and all(driver.reason is None for driver in station.drivers):
+        yield of_error(NoReader(), "reader")
+
+
+def _driver(driver: DriverHealth) -> Row:
+    values = {
+        "name": driver.name,
+        "health": driver.state,
+        "restarts": driver.restarts,
+        "version": f"({driver.version})" if driver.version else "",
+    }
+    if driver.reason:
+        problem = Problem(driver.reason, driver.variant or "", driver.detail or "")
+        subject: Subject = "configuration" if driver.reason == ConfigurationInvalid.reason else "driver"
+        return of_error(problem, subject, values)
+    if driver.state in {"ready", "starting"}:
+        return Row(id="driver_ready", subject="driver", state="ok", values=values)
+    name = "driver_stopped" if driver.state == "stopped" else "driver_restarting"
+    return Row(id=name, subject="driver", state="wrong", values=values)
+
+
+def _resolver(resolver: ResolverHealth) -> Row:
+    if resolver.state == "ready":
+        return Row(id="resolver_ready", subject="resolver", state="ok", values={"name": resolver.name})
+    detail = f"{resolver.name}, {resolver.state}: {resolver.detail or ''}"
+    problem = Problem(ResolverUnavailable.reason, resolver.variant or "", detail)
+    return of_error(problem, "resolver", {"name": resolver.name})
+
+
+def _reader(reader: Reader) -> Row:
+    values = {"name": reader.name, "reader": reader.id, "driver": reader.driver}
+    if reader.error:
+        return of_error(Problem(reader.error, detail=reader.name), "reader", values)
+    if reader.state == "leased":
+        return Row(id="reader_leased", subject="reader", state="ok", values=values)
+    if reader.medium in _CARDS:
+        return Row(id=_CARDS[reader.medium], subject="reader", state="ok", values=values)
+    if reader.medium:
+        return Row(id="reader_medium", subject="reader", state="ok", values=values | {"medium": reader.medium})
+    return Row(id="reader_empty", subject="reader", state="ok", values=values)

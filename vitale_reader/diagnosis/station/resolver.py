@@ -1,0 +1,38 @@
+"""The service behind apCVs: whether it can be reached from here; nothing of a patient is sent to it."""
+
+import asyncio
+from collections.abc import Iterator
+
+from vitale_protocol.diagnosis.rows import Row, of_error
+from vitale_protocol.errors import ConfigurationInvalid, ToolMissing, VitaleError
+from vitale_protocol.extras import missing_part
+from vitale_reader.daemon.config import Config
+
+__all__ = ["look"]
+
+
+def look(config: Config) -> Iterator[Row]:
+    """Looks at the service that the configuration names, if there is one."""
+    if config.apcv.resolver == "none" or missing_part("daemon", "the daemon") is not None:
+        return
+    from vitale_reader.resolvers.registry import load_resolver  # noqa: PLC0415  part of an extra
+
+    async def probe() -> str:
+        resolver = load_resolver(config.apcv.resolver)(config.apcv.options, config.station.mode)
+        await resolver.open()
+        try:
+            async with asyncio.timeout(resolver.reach * 2):
+                return await resolver.probe()
+        finally:
+            await resolver.close()
+
+    try:
+        host = asyncio.run(probe())
+    except (ConfigurationInvalid, ToolMissing):
+        return  # told by the check of the configuration
+    except VitaleError as error:
+        yield of_error(error, "resolver", {"name": config.apcv.resolver})
+    else:
+        if host:
+            values = {"name": config.apcv.resolver, "host": host}
+            yield Row(id="resolver_reached", subject="resolver", state="ok", values=values)

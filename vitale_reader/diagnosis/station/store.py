@@ -1,0 +1,76 @@
+"""The store of the station, or the database of its site: whether it answers, whether it is whole, what time it has."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vitale_protocol.diagnosis.rows import Row, of_error
+from vitale_protocol.errors import ConfigurationInvalid, VitaleError
+from vitale_protocol.extras import missing_part
+from vitale_reader.daemon.config import Config
+from vitale_reader.home import Home
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from vitale_reader.daemon.offline_store import Opened
+
+__all__ = ["look"]
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """Findings in the store: its integrity, and the deviation of this desk's clock."""
+
+    whole: bool
+    offset: float
+
+
+def look(home: Home, config: Config) -> Iterator[Row]:
+    """Looks at the store; a station is not made by that."""
+    for aside in sorted(home.state.glob("*.corrupt-*Z")):
+        yield Row(id="store_set_aside", subject="store", state="wrong", values={"file": str(aside)})
+    alone = config.store == "sqlite"
+    if missing_part("daemon", "the daemon") is not None or not (home.state / "station.json").exists():
+        return  # nothing was ever kept here
+    from vitale_reader.daemon.offline_store import beside  # noqa: PLC0415  part of an extra
+
+    try:
+        looked = beside(home, _integrity)
+    except ConfigurationInvalid as error:
+        yield of_error(error, "configuration", {"file": str(home.config)})
+    except VitaleError as error:
+        yield of_error(error, "store")
+    else:
+        yield from _kept(looked, alone=alone)
+
+
+def _integrity(opened: "Opened") -> "Callable[[Connection], Looked]":
+    from vitale_reader.daemon.store.chain import Chain  # noqa: PLC0415  part of an extra
+    from vitale_reader.daemon.store.clock import StoreClock  # noqa: PLC0415
+    from vitale_reader.daemon.store.inspection import inspect  # noqa: PLC0415
+    from vitale_reader.daemon.store.schema import survey  # noqa: PLC0415
+
+    def work(connection: "Connection") -> Looked:
+        survey(connection)
+        chain = Chain(opened.vault, opened.station)
+        clock = StoreClock(opened.remembered, shared=opened.dialect == "postgresql")
+        clock.read(connection)
+        end, known = chain.anchor(connection), opened.remembered.anchor
+        reached = known is None or (end is not None and end.number >= known.number)
+        faults = inspect(connection, opened.vault, opened.remembered)
+        return Looked(whole=reached and not faults and chain.unresolved(connection) is None, offset=clock.offset)
+
+    return work
+
+
+def _kept(looked: Looked, *, alone: bool) -> Iterator[Row]:
+    from vitale_reader.daemon.store.clock import TOLD_OFF  # noqa: PLC0415  part of an extra
+
+    if not looked.whole:
+        yield Row(id="store_changed", subject="store", state="wrong")
+    else:
+        yield Row(id="store_whole" if alone else "site_answers", subject="store", state="ok")
+    if abs(looked.offset) > TOLD_OFF:
+        values = {"seconds": f"{round(looked.offset):+d}"}
+        yield Row(id="site_clock", subject="clock", state="wrong", values=values)
