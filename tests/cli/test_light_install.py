@@ -246,10 +246,10 @@ def test_what_a_setting_needs_is_named(
 
 def test_the_doctor_of_a_client_program_says_that_there_is_no_daemon(python_with: PythonWith, run: Run) -> None:
     done = run(python_with(), "-m", "vitale_reader", "doctor", "--json")
-    found = {one["subject"]: one for one in json.loads(done.stdout)["findings"]}
+    found = {one["id"]: one for one in json.loads(done.stdout)["findings"]}
     assert done.returncode == 3
-    assert (found["part"]["state"], found["daemon"]["state"]) == ("note", "wrong")
-    assert "vitale-reader[daemon]" in found["part"]["remedy"]
+    assert (found["tool_missing.daemon"]["state"], found["daemon_unreachable"]["state"]) == ("note", "wrong")
+    assert "vitale-reader[daemon]" in found["tool_missing.daemon"]["remedy"]
 
 
 def test_the_doctor_names_the_extras_of_the_drivers_that_are_configured(
@@ -257,8 +257,8 @@ def test_the_doctor_names_the_extras_of_the_drivers_that_are_configured(
 ) -> None:
     (tmp_path / "config.toml").write_text('[drivers]\nenabled = ["camera", "nfc", "simulated-card"]\n')
     done = run(python_with("daemon"), "-m", "vitale_reader", "doctor", "--json")
-    parts = [one for one in json.loads(done.stdout)["findings"] if one["subject"] == "part"]
-    assert (done.returncode, [one["state"] for one in parts]) == (1, ["wrong", "wrong"])
+    parts = [one for one in json.loads(done.stdout)["findings"] if one["state"] == "wrong" and one["subject"] == "part"]
+    assert (done.returncode, len(parts)) == (1, 2)
     assert "vitale-reader[camera]" in parts[0]["remedy"]
     assert "vitale-reader[nfc]" in parts[1]["remedy"]
 

@@ -12,12 +12,13 @@ from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Group, as_json, command, home_option
 from vitale_reader.cli.frame.exit_status import REFUSED
 from vitale_reader.cli.frame.language import t
-from vitale_reader.cli.frame.offline_store import Opened, beside, opened_store
+from vitale_reader.cli.frame.offline_store import beside, opened_store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from vitale_reader.daemon.audit_export import Compared
+    from vitale_reader.daemon.offline_store import Opened
     from vitale_reader.daemon.store.chain import Broken, Verified
     from vitale_reader.daemon.store.inspection import Resumed
     from vitale_reader.daemon.store.sealed_table import Fault
@@ -52,7 +53,7 @@ def verify(heads: Path | None, as_json: bool, home: Path | None) -> None:
 
     lines = [] if heads is None else heads.read_text("utf-8", "surrogateescape").splitlines()
 
-    def work(opened: Opened) -> "Callable[[Connection], tuple[list[Verified], list[Fault], Compared]]":
+    def work(opened: "Opened") -> "Callable[[Connection], tuple[list[Verified], list[Fault], Compared]]":
         chain = Chain(opened.vault, opened.station)
         return lambda connection: (
             chain.verify(connection, opened.remembered.anchor),
@@ -97,7 +98,7 @@ def resume(reason: str, as_json: bool, home: Path | None) -> None:
     if not 0 < len(reason.strip()) <= MOST_REASON:
         raise LocalMisuse(t(f"le motif a de 1 à {MOST_REASON} signes", f"a reason has 1 to {MOST_REASON} characters"))
 
-    def work(opened: Opened) -> "Callable[[Connection], Resumed]":
+    def work(opened: "Opened") -> "Callable[[Connection], Resumed]":
         chain = Chain(opened.vault, opened.station, remembered=opened.remembered, dialect=opened.dialect)
         return lambda connection: let_go_on(
             connection,

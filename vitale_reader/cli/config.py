@@ -52,7 +52,7 @@ def show(as_json: bool, home: Path | None) -> None:
 def check(as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader config check``."""
     from vitale_reader.daemon import startup
-    from vitale_reader.daemon.config import in_file, load, readable_by_others
+    from vitale_reader.daemon.config import load, located, readable_by_others
 
     place = _home(home)
     file = place.config
@@ -60,7 +60,7 @@ def check(as_json: bool, home: Path | None) -> None:
     try:
         startup.check(place, settings)
     except ConfigurationInvalid as error:
-        raise in_file(error, str(file)) from error
+        raise located(error, file) from error
     readable = readable_by_others(file)
     if as_json:
         told = {"path": str(file), "exists": file.exists(), "valid": True, "readable_by_others": readable}

@@ -58,7 +58,9 @@ COMMANDS = {
         "config:config", "Montre et contrôle la configuration.", "Shows and checks the configuration."
     ),
     "doctor": CommandEntry(
-        "doctor:doctor", "Cherche ce qui ne va pas, et dit quoi faire.", "Looks for what is wrong, and says what to do."
+        "doctor.command:doctor",
+        "Cherche ce qui ne va pas, et dit quoi faire.",
+        "Looks for what is wrong, and says what to do.",
     ),
     "bench": CommandEntry(
         "bench:bench", "Mesure ce poste, et dit ce qui est lent.", "Measures this desk, and says what is slow."

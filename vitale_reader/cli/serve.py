@@ -58,7 +58,7 @@ def _serve(
     mode: str | None, drivers: tuple[str, ...], tls_port: int | None, *, as_json: bool, home: Path | None
 ) -> None:
     from vitale_reader.daemon import app
-    from vitale_reader.daemon.config import in_file, load
+    from vitale_reader.daemon.config import load, located
 
     place = Home.locate() if home is None else Home.under(home)
     settings = _settings(load(place.config), cast("StationMode | None", mode), drivers, tls_port)
@@ -74,7 +74,7 @@ def _serve(
     try:
         app.run(place, settings, on_ready=ready)
     except ConfigurationInvalid as error:
-        raise in_file(error, str(place.config)) from error
+        raise located(error, place.config) from error
 
 
 def _settings(config: "Config", mode: StationMode | None, drivers: tuple[str, ...], tls_port: int | None) -> "Config":

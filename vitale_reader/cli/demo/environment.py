@@ -23,10 +23,10 @@ from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import DaemonUnreachable, ParseError, ReaderUnavailable, ToolMissing
+from vitale_protocol.extras import missing_part
 from vitale_reader.cli.demo.code_devices import CodeDevices, code_devices
 from vitale_reader.cli.demo.phone_devices import PhoneDevices, phone_devices
 from vitale_reader.cli.frame.language import t
-from vitale_reader.cli.frame.parts import missing_part
 from vitale_reader.cli.frame.signals import ending_in_good_order
 from vitale_reader.home import Endpoints
 

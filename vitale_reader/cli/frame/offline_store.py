@@ -1,11 +1,9 @@
-"""Work on a station's store beside its daemon, or where none runs: the same files, keys and configuration."""
+"""Work of a command on a station's store beside its daemon, or where none runs."""
 
-import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from vitale_protocol.errors import LocalMisuse
 from vitale_reader.cli.frame.language import t
@@ -14,30 +12,11 @@ from vitale_reader.home import Home
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from vitale_reader.daemon.keystore.sealing_keys import Vault
-    from vitale_reader.daemon.store.local_anchor import Remembered
+    from vitale_reader.daemon.offline_store import Beside, Opened
 
-__all__ = ["Beside", "Opened", "beside", "opened_store"]
+__all__ = ["beside", "opened_store"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """Parts of the station for commands: the keys of the store, its UUID, the end of its audit trail."""
-
-    vault: "Vault"
-    station: str
-    remembered: "Remembered"
-    dialect: str
-
-
-class Beside(Protocol):
-    """Function that runs work in one transaction of the store, each time that it is called."""
-
-    def __call__(self, work: "Callable[[Connection], T]", /) -> T:
-        """Runs the work in one transaction."""
-        ...
 
 
 def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T]]", *, writing: bool = False) -> T:
@@ -53,36 +32,26 @@ def beside(home: Path | None, work: "Callable[[Opened], Callable[[Connection], T
 
 
 @contextmanager
-def opened_store(home: Path | None, *, writing: bool = False) -> Generator[tuple[Opened, Beside]]:
+def opened_store(home: Path | None, *, writing: bool = False) -> "Generator[tuple[Opened, Beside]]":
     """The store of a station, for several transactions; a station is not made by that.
 
     Raises:
         ConfigurationInvalid, LocalMisuse, StoreUnavailable: as ``beside``.
     """
-    from vitale_reader.daemon.config import load
-    from vitale_reader.daemon.site.open_store import anchor_file, look_into, open_keys
-    from vitale_reader.daemon.store.local_anchor import Remembered
+    from vitale_reader.daemon import offline_store
 
     place = Home.locate() if home is None else Home.under(home)
-    config = load(place.config)
-    secrets_file = place.state / "station.json"
-    if not secrets_file.exists():
+    with _in_words(place), offline_store.opened_store(place, writing=writing) as opened:
+        yield opened
+
+
+@contextmanager
+def _in_words(place: Home) -> Generator[None]:
+    """Says in the language in use that there is no station."""
+    try:
+        yield
+    except LocalMisuse as error:
+        if error.data.get("file") != str(place.state / "station.json"):
+            raise
         why = t("aucun service n'a encore démarré dans", "no daemon was ever started in")
-        raise LocalMisuse(f"{why} {place.state}", data={"file": str(secrets_file)})
-    keys = open_keys(place, config, clock=lambda: 0.0)
-    store, vault = look_into(place, config, keys, reading=not writing)
-    opened = Opened(
-        vault=vault,
-        station=keys.station,
-        remembered=Remembered.read(anchor_file(place, config)),
-        dialect="sqlite" if config.store == "sqlite" else "postgresql",
-    )
-    with asyncio.Runner() as runner:
-
-        def run(work: "Callable[[Connection], T]", /) -> T:
-            return runner.run(store.run(work))
-
-        try:
-            yield opened, run
-        finally:
-            runner.run(store.close())
+        raise LocalMisuse(f"{why} {place.state}", data=error.data) from error

@@ -23,6 +23,7 @@ __all__ = [
     "escaped",
     "interactive",
     "lines",
+    "mistake",
     "note",
     "print_json",
     "progress",
@@ -135,16 +136,17 @@ def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:
     if error.detail:
         click.echo(click.style(f"  {error.detail}", dim=True), err=True)
     if isinstance(error, ConfigurationInvalid):
-        for line in _mistake(error.data):
+        for line in mistake(error.data):
             click.echo(f"  {line}", err=True)
     if remedy:
         click.echo(f"  → {remedy}", err=True)
 
 
-def _mistake(data: Mapping[str, Any]) -> Iterator[str]:
+def mistake(data: Mapping[str, Any]) -> Iterator[str]:
     """Describes a mistake in the configuration: its place, and the values allowed there."""
     if "file" in data:
-        yield t(f"Fichier : {data['file']}", f"File: {data['file']}")
+        line = f", {t('ligne', 'line')} {data['line']}" if "line" in data else ""
+        yield t(f"Fichier : {data['file']}{line}", f"File: {data['file']}{line}")
     if "path" in data:
         yield t(f"Réglage : {data['path']}", f"Setting: {data['path']}")
     if "nearest" in data:

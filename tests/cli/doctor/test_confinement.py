@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from vitale_drivers.host import confinement
-from vitale_reader.cli.doctor import doctor
+from vitale_reader.cli.doctor.command import doctor
 
 
 @pytest.mark.parametrize(("version", "state"), [(0, "note"), (5, "note"), (6, "ok"), (7, "ok")])

@@ -11,8 +11,10 @@ from click.testing import CliRunner
 
 from vitale_protocol.events import Reader, ReaderStation
 from vitale_protocol.methods import DriverHealth, ResolverHealth, Station, StationInfo
-from vitale_reader.cli import doctor as looking
-from vitale_reader.cli.doctor import doctor
+from vitale_reader.cli.doctor import command as looking
+from vitale_reader.cli.doctor.command import doctor
+from vitale_reader.daemon.config import Config
+from vitale_reader.diagnosis.station import devices
 
 
 class Daemon:
@@ -38,16 +40,26 @@ def found(
     resolver: ResolverHealth | None = None,
     language: str = "en",
 ) -> tuple[int, dict[str, dict[str, Any]]]:
-    """The exit status, and the findings by their subject."""
+    """The exit status, and the first finding of each subject; no driver is asked for its own view."""
 
     @contextlib.contextmanager
     def to_daemon(*_: object) -> Generator[Daemon]:
         yield Daemon(*drivers, readers=readers, resolver=resolver)
 
+    (home / "config.toml").write_text("[drivers]\nenabled = []\n", "utf-8")
+    (home / "config.toml").chmod(0o600)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(looking, "to_daemon", to_daemon)
+        patch.setattr(devices, "ask", nothing_seen)
         done = CliRunner().invoke(doctor, ["--json", "--language", language, "--home", str(home)])
-    return done.exit_code, {one["subject"]: one for one in json.loads(done.output)["findings"]}
+    said = json.loads(done.output)
+    assert said["status"] == done.exit_code
+    return done.exit_code, {one["subject"]: one for one in reversed(said["findings"])}
+
+
+def nothing_seen(_: Config) -> devices.Answers:
+    """The answers of drivers, where the daemon alone is listened to."""
+    return {}
 
 
 def reader(**changes: Any) -> Reader:
@@ -68,62 +80,88 @@ def test_all_is_well(tmp_path: Path) -> None:
         "resolver": "ok",
         "reader": "ok",
     }
-    assert said["driver"]["said"] == "Driver pcsc : ready (2.0)"
-    assert said["reader"]["said"] == "Reader Lecteur : empty"
-    assert said["resolver"]["said"] == "apCV service apcv: ready"
+    assert said["daemon"]["title"] == "Daemon 1, mode production, started 5 s ago"
+    assert said["driver"]["title"] == "Driver pcsc is ready (2.0)"
+    assert said["reader"]["title"] == "Reader Lecteur: empty"
+    assert said["resolver"]["title"] == "The apCV service apcv is ready"
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "no reader is plugged in"), ("fr", "aucun lecteur")])
+@pytest.mark.parametrize(
+    ("medium", "title"),
+    [
+        ("vitale-card", "Reader Lecteur: carte Vitale"),
+        ("cps-card", "Reader Lecteur: card of a professional (CPS)"),
+        ("unknown-card", "Reader Lecteur: another card, neither Vitale nor CPS"),
+        ("apcv-nfc", "Reader Lecteur: apcv-nfc presented"),
+    ],
+)
+def test_what_lies_in_a_reader_is_told_never_whose(medium: str, title: str, tmp_path: Path) -> None:
+    _, said = found(tmp_path, READY, readers=(reader(state="present", medium=medium),))
+    assert said["reader"]["title"] == title
+
+
+def test_a_lease_is_told(tmp_path: Path) -> None:
+    _, said = found(tmp_path, READY, readers=(reader(state="leased", medium="vitale-card"),))
+    assert said["reader"]["title"] == "Reader Lecteur is leased to a program"
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "No reader"), ("fr", "Aucun lecteur")])
 def test_no_reader_is_plugged_in(tmp_path: Path, language: str, words: str) -> None:
     status, said = found(tmp_path, READY, language=language)
-    assert said["reader"]["state"] == "wrong"
-    assert words in said["reader"]["said"]
+    assert (status, said["reader"]["state"], said["reader"]["id"]) == (6, "wrong", "no_reader")
+    assert words in said["reader"]["title"]
     assert said["reader"]["remedy"]
-    assert status == said["reader"]["status"] != 0
 
 
 def test_a_reader_that_is_out_of_order_is_told_with_its_remedy(tmp_path: Path) -> None:
     broken = reader(state="unavailable", error="reader_unavailable")
     status, said = found(tmp_path, READY, readers=(broken,))
-    assert said["reader"]["state"] == "wrong"
-    assert said["reader"]["said"].startswith("Reader Lecteur : unavailable — ")
+    assert (status, said["reader"]["state"], said["reader"]["detail"]) == (6, "wrong", "Lecteur")
     assert said["reader"]["remedy"]
-    assert status == said["reader"]["status"] != 0
 
 
 def test_a_reader_of_another_desk_is_not_looked_at(tmp_path: Path) -> None:
     elsewhere = reader(id="r-2", station=ReaderStation(id="2", name="Comptoir 2"), error="reader_gone")
     _, said = found(tmp_path, READY, readers=(reader(), elsewhere))
-    assert said["reader"]["said"] == "Reader Lecteur : empty"
+    assert said["reader"]["title"] == "Reader Lecteur: empty"
 
 
 @pytest.mark.parametrize(
     ("health", "words"),
     [
-        (DriverHealth(name="nfc", state="stopped", media=()), "Driver nfc : stopped"),
+        (DriverHealth(name="nfc", state="stopped", media=()), "Driver nfc has stopped"),
+        (DriverHealth(name="nfc", state="restarting", media=(), restarts=3), "It was restarted 3 times."),
         (
             DriverHealth(name="nfc", state="restarting", media=(), restarts=3, reason="reader_unavailable"),
-            "restarting, restarted 3 times — ",
+            "Reader out of order",
         ),
-        (DriverHealth(name="nfc", state="degraded", media=(), reason="tool_missing", detail="libusb"), "(libusb)"),
+        (DriverHealth(name="nfc", state="degraded", media=(), reason="tool_missing", detail="libusb"), "libusb"),
     ],
-    ids=["stopped", "restarted", "degraded"],
+    ids=["stopped", "restarting", "restarted", "degraded"],
 )
 def test_a_driver_that_is_out_of_order(tmp_path: Path, health: DriverHealth, words: str) -> None:
     status, said = found(tmp_path, health, readers=(reader(),))
-    assert said["driver"]["state"] == "wrong"
-    assert words in said["driver"]["said"]
-    assert bool(said["driver"]["remedy"]) == (health.reason is not None)
-    assert status == said["driver"]["status"] != 0
+    driver = said["driver"]
+    assert driver["state"] == "wrong"
+    assert words in f"{driver['title']} {driver['cause']} {driver.get('detail', '')}"
+    assert driver["remedy"]
+    assert status != 0
+
+
+def test_options_that_a_driver_refused_are_a_matter_of_the_configuration(tmp_path: Path) -> None:
+    health = DriverHealth(
+        name="nfc", state="stopped", media=(), reason="configuration_invalid", detail="no such option"
+    )
+    status, said = found(tmp_path, health, readers=(reader(),))
+    assert (status, said["configuration"]["detail"]) == (2, "no such option")
 
 
 @pytest.mark.parametrize("state", ["degraded", "open"])
 def test_a_resolver_that_fails(tmp_path: Path, state: Any) -> None:
     resolver = ResolverHealth(name="apcv", state=state, reason="resolver_unavailable", detail="timeout")
     status, said = found(tmp_path, READY, readers=(reader(),), resolver=resolver)
-    assert said["resolver"]["state"] == "wrong"
-    assert f"apcv, {state}: timeout" in said["resolver"]["said"]
-    assert status == said["resolver"]["status"] != 0
+    assert (status, said["resolver"]["state"]) == (1, "wrong")
+    assert said["resolver"]["detail"] == f"apcv, {state}: timeout"
 
 
 def test_no_resolver_is_nothing_to_tell(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tests.postgres_server import PASSWORD
 from vitale_reader.cli.audit import audit
-from vitale_reader.cli.doctor import doctor
+from vitale_reader.cli.doctor.command import doctor
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.home import Home
@@ -36,15 +36,17 @@ def findings(home: Path) -> list[dict[str, Any]]:
 
 def test_a_store_that_was_set_aside_is_told_until_somebody_takes_it_away(tmp_path: Path) -> None:
     start_once(tmp_path, SETTINGS)
-    assert findings(tmp_path) == []
+    assert [one["id"] for one in findings(tmp_path)] == ["store_whole"]
     (tmp_path / "state" / "store.db").write_bytes(b"no database at all" * 1_000)
     start_once(tmp_path, SETTINGS)
     aside, lost = findings(tmp_path)
-    assert [(found["state"], found["status"]) for found in (aside, lost)] == [("wrong", 1)] * 2
-    assert "store.db.corrupt-" in aside["said"]
-    assert "lost" in lost["said"]
+    assert [(found["state"], found["id"]) for found in (aside, lost)] == [
+        ("wrong", "store_set_aside"),
+        ("wrong", "store_changed"),
+    ]
+    assert "store.db.corrupt-" in aside["title"]
     assert CliRunner().invoke(audit, ["resume", "--reason", "disk", "--home", str(tmp_path)]).exit_code == 0
-    assert [found["said"] for found in findings(tmp_path)] == [aside["said"]]
+    assert [found["id"] for found in findings(tmp_path)] == ["store_set_aside", "store_whole"]
 
 
 def test_whether_the_database_of_a_site_answers(tmp_path: Path, site_database: str) -> None:

@@ -1,0 +1,117 @@
+"""``doctor --card``, ``--phone``, ``--scan``, ``--camera``, as a person runs them: steps, words, exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from click.testing import CliRunner
+
+from tests.conftest import InsertCard
+from vitale_firmware_sim.imager.device import Imager
+from vitale_firmware_sim.phone.card import PhoneCard
+from vitale_firmware_sim.pn532.reader import Pn532Reader
+from vitale_reader.cli.doctor import trying
+from vitale_reader.cli.doctor.command import doctor
+
+pytestmark = pytest.mark.posix
+
+
+def configured(home: Path, text: str) -> Path:
+    (home / "config.toml").write_text(f"[tls]\nenabled = false\n{text}", "utf-8")
+    (home / "config.toml").chmod(0o600)
+    return home
+
+
+def options(driver: str, device: str) -> str:
+    return f'[drivers]\nenabled = ["{driver}"]\n[drivers.options.{driver}]\ndevices = ["{device}"]\n'
+
+
+def tried(home: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
+    done = CliRunner().invoke(doctor, [*arguments, "--json", "--language", "fr", "--home", str(home)])
+    return done.exit_code, json.loads(done.output)
+
+
+def test_a_card(virtual_card: InsertCard, tmp_path: Path) -> None:
+    virtual_card(image="famille")
+    status, told = tried(configured(tmp_path, ""), "--card", "--reader", "00 00", "--seconds", "20")
+    assert (status, told["status"], told["healthy"]) == (0, 0, True)
+    (read,) = [one["title"] for one in told["findings"] if one["id"] == "card_read"]
+    assert read.startswith("Carte lue\u00a0: 5 personnes, 5 NIR")
+
+
+@pytest.mark.parametrize(
+    ("image", "faults", "expected"),
+    [("adulte", "mute", "medium_mute"), ("vitale-1", "", "medium_unsupported.vitale-1")],
+)
+def test_a_card_that_is_not_read(
+    image: str, faults: str, expected: str, virtual_card: InsertCard, tmp_path: Path
+) -> None:
+    virtual_card(image=image, faults=faults)
+    status, told = tried(configured(tmp_path, ""), "--card", "--reader", "00 00", "--seconds", "20")
+    assert (status, told["findings"][-1]["id"]) == (6, expected)
+    assert told["findings"][-1]["remedy"]
+
+
+def test_a_phone(tmp_path: Path) -> None:
+    with Pn532Reader() as reader:
+        reader.field.put(PhoneCard(lambda: b"an opaque string"))
+        settings = f'[station]\nmode = "simulated"\n[apcv]\nprofiles = ["simulator"]\n{options("nfc", reader.path)}'
+        status, told = tried(configured(tmp_path, settings), "--phone")
+    assert (status, told["findings"][-1]["id"]) == (0, "phone_read")
+
+
+def test_an_imager(tmp_path: Path) -> None:
+    with Imager() as imager:
+        configured(tmp_path, options("scanner", imager.path))
+        command = [sys.executable, "-m", "vitale_reader", "--language", "en", "doctor", "--scan"]
+        environ = {**os.environ, "VITALE_READER_HOME": str(tmp_path)}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            imager.scan(b"3400930000000", "ean")
+            rest = process.stdout.read()
+        assert first.startswith("✓ Scan a code with")
+        assert "The configured framing fits: line" in rest
+        assert process.returncode == 0
+
+
+def test_a_camera_that_is_not_there(tmp_path: Path) -> None:
+    status, told = tried(configured(tmp_path, options("camera", "/nowhere/film.avi")), "--camera")
+    assert (status, told["findings"][-1]["id"]) == (6, "no_reader")
+
+
+def test_nothing_presented_has_its_own_status(tmp_path: Path) -> None:
+    with Imager() as imager:
+        status, told = tried(configured(tmp_path, options("scanner", imager.path)), "--scan", "--seconds", "1")
+    assert (status, told["findings"][-1]["id"]) == (4, "timeout")
+
+
+def test_options_that_are_wrong_are_told(tmp_path: Path) -> None:
+    settings = f"{options('scanner', '/nowhere')}speeed = 1\n"
+    status, told = tried(configured(tmp_path, settings), "--scan")
+    assert (status, told["findings"][-1]["id"]) == (2, "configuration_invalid")
+
+
+def test_a_device_that_the_daemon_has_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Daemon:
+        drivers = (type("Driver", (), {"name": "scanner"})(),)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def station(self) -> "Daemon":
+            return self
+
+    def to_daemon(*_: object) -> Daemon:
+        return Daemon()
+
+    monkeypatch.setattr(trying, "to_daemon", to_daemon)
+    status, told = tried(configured(tmp_path, options("scanner", "/nowhere")), "--scan")
+    assert (status, told["error"]["reason"]) == (2, "local_misuse")
+    assert "arrêtez-le" in told["error"]["detail"]

@@ -1,0 +1,82 @@
+"""``doctor --card``, ``--phone``, ``--scan``, ``--camera``: a device tried step by step, each shown as it comes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from vitale_protocol.diagnosis.findings import Finding, tell
+from vitale_protocol.errors import LocalMisuse, VitaleError
+from vitale_reader.cli.doctor import shown
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import to_daemon
+from vitale_reader.cli.frame.language import language, t
+from vitale_reader.home import Home
+
+__all__ = ["Trial", "attempt"]
+
+Trial = Literal["card", "phone", "scan", "camera"]
+
+#: The driver of each trial; a phone is tried at PC/SC where no NFC reader is configured.
+_DRIVERS: dict[Trial, str] = {"card": "pcsc", "phone": "nfc", "scan": "scanner", "camera": "camera"}
+
+
+def attempt(trial: Trial, home: Path | None, *, reader: str, seconds: float, as_json: bool) -> int:
+    """Tries a device, and returns the exit status.
+
+    Args:
+        trial: which kind.
+        home: of the station.
+        reader: a part of the reader's name, or empty.
+        seconds: for as long as something is waited for.
+        as_json: whether a program reads the steps.
+
+    Raises:
+        ConfigurationInvalid: the configuration cannot be read.
+        LocalMisuse: the daemon has the device.
+        ToolMissing: the daemon's parts are not installed.
+    """
+    findings = list[Finding]()
+    for finding in _steps(trial, home, reader, seconds):
+        findings.append(finding)
+        if not as_json:
+            shown.print_finding(finding)
+    status = shown.status(findings)
+    if as_json:
+        output.print_json({"healthy": status == 0, "status": status, "findings": findings})
+    return status
+
+
+def _steps(trial: Trial, home: Path | None, reader: str, seconds: float) -> Iterator[Finding]:
+    from vitale_reader.daemon import startup
+    from vitale_reader.daemon.config import load
+    from vitale_reader.daemon.desk.questions import examined
+
+    config = load((Home.locate() if home is None else Home.under(home)).config)
+    driver = _DRIVERS[trial]
+    if trial == "phone" and "nfc" not in config.drivers.enabled:
+        driver = "pcsc"
+    if driver != "pcsc":  # which several programs may use side by side
+        _require_free(home, driver)
+    own = config.drivers.options.get(driver, {})
+    options = startup.read_own_profiles(config).options(driver, own)
+    for row in examined(driver, options, seconds, reader):
+        yield tell(row, language())
+
+
+def _require_free(home: Path | None, driver: str) -> None:
+    """Refuses a device that the daemon has.
+
+    Raises:
+        LocalMisuse: a daemon runs with this driver.
+    """
+    try:
+        with to_daemon(home, None, None) as daemon:
+            drivers = [one.name for one in daemon.station().drivers]
+    except VitaleError:
+        return
+    if driver in drivers:
+        told = t(
+            "le service tient cet appareil\N{NO-BREAK SPACE}: arrêtez-le le temps de l'essai",
+            "the daemon has this device: stop it while the device is tried",
+        )
+        raise LocalMisuse(told)
