@@ -25,6 +25,11 @@ A warning is a word in the claim `warnings` of a token: something is odd on the 
 same.
 """
 
+FINDINGS = """
+What `vitale-reader doctor` and `diagnostics.run` find that is no error of a call. What stands in braces is what was
+found, and is in `data` under that name. A finding without a cause says that something is as it should be.
+"""
+
 
 def warnings() -> list[str]:
     """The reasons of the catalogue that are not errors."""
@@ -89,4 +94,14 @@ def page() -> str:
     parts = [GENERATED, "# Errors and warnings", INTRODUCTION.strip(), summary(errors), "## Errors"]
     parts += [section(error) for error in errors]
     parts += ["## Warnings", WARNINGS.strip(), *(f"### `{reason}`\n\n{texts(reason)}" for reason in warnings())]
+    parts += ["## Findings", FINDINGS.strip(), *(finding(name) for name in sorted(catalogue.findings()))]
     return "\n\n".join(parts) + "\n"
+
+
+def finding(name: str) -> str:
+    """Renders a finding of ``doctor``; what stands in braces is what was found."""
+    rows = []
+    for language in catalogue.LANGUAGES:
+        entry = catalogue.finding(name, language)
+        rows.append((language, entry.title, entry.cause, entry.remedy))
+    return f"### `{name}`\n\n{table(('', 'title', 'cause', 'remedy'), rows)}"

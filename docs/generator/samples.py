@@ -177,6 +177,29 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "clients.revoke": ({"client_id": CLIENT_ID}, {"revoked": True, "sessions": 1}),
     "keys.rotate": ({}, {"kid": "…"}),
+    "diagnostics.run": (
+        {},
+        {
+            "healthy": False,
+            "findings": [
+                {
+                    "id": "usb_galss",
+                    "subject": "usb",
+                    "state": "wrong",
+                    "title": "Lecteur en mode GALSS : INGENICO Lecteur SESAM VITALE (0b00:0090)",
+                    "cause": "Ce lecteur bi-fente parle au GALSS par une liaison série…",
+                    "remedy": "Dans le menu du lecteur, activez le mode PC/SC…",
+                    "data": {"number": "0b00:0090"},
+                },
+                {
+                    "id": "port_ours",
+                    "subject": "port",
+                    "state": "ok",
+                    "title": "Port 7816 tenu par le service de ce poste",
+                },
+            ],
+        },
+    ),
 }
 
 #: Parameters of each notification.

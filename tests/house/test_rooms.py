@@ -20,6 +20,7 @@ PACKAGE_OF = {
     "cli": "vitale_reader.cli",
     "client": "vitale_reader.client",
     "daemon": "vitale_reader.daemon",
+    "diagnosis": "vitale_reader.diagnosis",
     "drivers": "vitale_drivers",
     "firmware_sim": "vitale_firmware_sim",
     "protocol": "vitale_protocol",

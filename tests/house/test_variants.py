@@ -58,7 +58,10 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("vitale_reader/daemon/conversation.py", "error.variant or None"): OF_ERROR,
     ("vitale_reader/daemon/desk/supervisor.py", "problem.variant or None"): OF_ERROR,
     ("vitale_reader/resolvers/guarded.py", "self._last.variant or None if self._last else None"): OF_ERROR,
-    ("vitale_reader/cli/doctor.py", "resolver.variant or ''"): OF_ERROR,
+    # The kind of device that one program at a time can use.
+    ("vitale_reader/diagnosis/station/devices.py", "_HELD.get(driver, '')"): frozenset({"scanner", "camera", ""}),
+    ("vitale_reader/diagnosis/station/daemon_view.py", "driver.variant or ''"): OF_ERROR,
+    ("vitale_reader/diagnosis/station/daemon_view.py", "resolver.variant or ''"): OF_ERROR,
     ("vitale_reader/cli/watch.py", "failure.variant or ''"): OF_ERROR,
 }
 
