@@ -38,7 +38,7 @@ def examine(
     """
     tell(Row(id="phone_awaited", subject="phone", state="ok", values={"name": place.name, "seconds": round(seconds)}))
     try:
-        targets = _found(device, settings.poll, seconds)
+        targets = list(_found(device, settings.poll, seconds))
         for target in targets:
             tell(_told(target))
         if len(targets) > 1:

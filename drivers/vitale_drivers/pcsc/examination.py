@@ -1,7 +1,7 @@
 """One card or phone at a PC/SC reader, tried step by step for ``doctor``: powered, named, read, each step told."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from vitale_drivers.base import Tell
@@ -72,7 +72,7 @@ def _present(context: PcscContext, names: list[str], tell: Tell, seconds: float)
 
 
 @contextmanager
-def _powered(context: PcscContext, state: ReaderState, tell: Tell) -> Iterator[tuple[PcscCard, bytes]]:
+def _powered(context: PcscContext, state: ReaderState, tell: Tell) -> Generator[tuple[PcscCard, bytes]]:
     """The card, powered and in a transaction, and its answer to reset; powered again where it gives none."""
     card: PcscCard | None = None
     for attempt, pause in enumerate((0.0, *POWER_RETRY_DELAYS), 1):

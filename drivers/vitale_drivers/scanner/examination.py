@@ -70,8 +70,10 @@ def examine(
 def fitting(data: bytes) -> FramingName | None:
     """The framing under which bytes are exactly one scan, with nothing around its content; None where none is."""
     named = any(split_identifier(data[at:])[0] for at in (0, 1))
-    fits = (name for name in _CHOICE if (named or not name.startswith("aim")) and _reads(FRAMINGS[name], data))
-    return next(fits, None)
+    for name in _CHOICE:
+        if (named or name not in {"aim-crlf", "aim-cr"}) and _reads(FRAMINGS[name], data):
+            return name
+    return None
 
 
 def kinds(data: bytes) -> Iterator[str]:

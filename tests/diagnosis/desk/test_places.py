@@ -46,7 +46,11 @@ def with_a_port(root: Path) -> Machine:
 @pytest.fixture(autouse=True)
 def _nodes_are_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     """The nodes of the prepared machine are not in this one's ``/dev``."""
-    monkeypatch.setattr(holders, "_is_device", lambda path: path.startswith("/dev/"))
+
+    def is_device(path: str) -> bool:
+        return path.startswith("/dev/")
+
+    monkeypatch.setattr(holders, "_is_device", is_device)
 
 
 def held_by(root: Path, pid: int, name: str, device: str) -> None:

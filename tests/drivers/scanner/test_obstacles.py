@@ -27,7 +27,10 @@ def test_a_port_of_windows_tells_by_being_opened_only() -> None:
 
 
 def test_a_port_that_this_user_may_not_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    def access(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(os, "access", access)
     assert obstacle(at(tmp_path)) == Problem("reader_unavailable", "scanner-permission")
 
 
