@@ -44,6 +44,7 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("drivers/vitale_drivers/readers/health.py", "error.variant"): OF_ERROR,
     # The system's service behind the readers; nothing where it is not the reason.
     ("vitale_reader/daemon/arbitration/hub.py", "service"): frozenset({*SERVICES, ""}),
+    ("vitale_reader/daemon/arbitration/hub.py", "self._service(slot.reader.driver)"): frozenset({*SERVICES, ""}),
     ("vitale_reader/daemon/arbitration/leases.py", "why"): frozenset(get_args(LeaseWhy)),
     ("vitale_reader/resolvers/apcv_soap.py", "meaning"): frozenset(
         {"assertion", "revoked", "suspended", "delegation", "unknown"}
