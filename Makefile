@@ -32,13 +32,17 @@ test-newest:     ## the suite with the newest that setup.cfg allows, in .venv-ne
 	@.ci/setup newest
 	@.venv-newest/bin/python -m pytest $(AT_A_TIME)
 
+# Where each process leaves what it measured: a driver's, confined, writes nowhere but among temporary files.
+coverage: export COVERAGE_FILE := $(or $(TMPDIR),/tmp)/vitale-coverage-$(shell id -u)/data
+
 coverage:        ## the suite, what it did not reach, and the floor of each package
 	@.ci/setup test
-	@.venv/bin/coverage erase
+	@rm -rf $(dir $(COVERAGE_FILE)) && mkdir -m 700 $(dir $(COVERAGE_FILE))
 	@.venv/bin/coverage run -m pytest $(AT_A_TIME)
 	@.venv/bin/coverage combine --quiet
 	@.venv/bin/coverage report
 	@.venv/bin/coverage json --quiet -o .coverage-floor.json
+	@rm -rf $(dir $(COVERAGE_FILE))
 	@.venv/bin/python .ci/coverage_floor.py .coverage-floor.json
 
 # Modules to change, how many mutants of each, and what chooses them.

@@ -25,7 +25,7 @@ PROGRAM = Path(__file__).with_name("worker_program.py")
 #: Patient enough for a busy machine, quick enough for a test.
 BEAT = Beat(interval=0.05, rest=0.05, patience=30.0, backoff=(0.0,), farewell=30.0)
 #: For a worker that is known not to answer, until it has been killed.
-IMPATIENT = replace(BEAT, patience=0.5)
+IMPATIENT = replace(BEAT, starting=0.5, patience=0.5)
 
 
 class Witness:
@@ -95,6 +95,15 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path, behaviour: str, beat: B
         assert witness.worker.restarts >= 1
 
     with_worker(behaviour, tmp_path, work, beat)
+
+
+def test_a_worker_may_take_longer_to_start_than_to_answer(tmp_path: Path) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect(Started)
+        assert witness.worker.restarts == 0
+
+    # A process of Python is not there within a millisecond; it is asked nothing while the test lasts.
+    with_worker("good", tmp_path, work, replace(BEAT, rest=3_600.0, patience=0.001))
 
 
 def test_a_worker_at_rest_is_asked_once_it_has_something_to_do(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from vitale_reader.home import Endpoints
 
 __all__ = ["CardSlot", "DemoEnvironment", "demo_environment"]
 
-READY_WITHIN = 30.0
+READY_WITHIN = 60.0
 STOP_WITHIN = 10.0
 
 

@@ -93,7 +93,8 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         interval: between two pings, while the driver has something to do.
         rest: likewise while it has not; each ping wakes two processes.
-        patience: without an answer to a ping, or to start, before the worker is killed.
+        starting: without a sign of life from a new worker before it is killed; libraries load slowly on old disks.
+        patience: without an answer to a ping, before the worker is killed.
         backoff: waited before the second, third … restart in a row; the last one stays.
         settled: a worker that lived this long is restarted at once again.
         farewell: for a worker to end by itself when the daemon stops.
@@ -101,6 +102,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
 
     interval: float = 2.0
     rest: float = 10.0
+    starting: float = 30.0
     patience: float = 5.0
     backoff: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0)
     settled: float = 30.0
@@ -367,9 +369,10 @@ class Worker(msgspec.Struct):
 
     async def _beat(self, process: asyncio.subprocess.Process) -> None:
         """Kills the process when it does not answer; its restart follows from its end."""
+        patience = self.beat.starting
         while True:
             try:
-                async with asyncio.timeout(self.beat.patience):
+                async with asyncio.timeout(patience):
                     await self._answered.wait()
             except TimeoutError:
                 logger.error("driver %s does not answer; killed", self.name)
@@ -380,6 +383,7 @@ class Worker(msgspec.Struct):
             self._answered.clear()
             self._pinged += 1
             self.send(Ping(id=self._pinged))
+            patience = self.beat.patience
 
     async def _pause(self) -> None:
         """Until the next ping: after a rest, ``interval`` after it was ordered to do something."""
