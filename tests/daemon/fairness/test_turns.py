@@ -34,12 +34,19 @@ def turns() -> Turns:
     return Turns(clock=lambda: Bench.now, used=lambda: Bench.used)
 
 
+class BenchLoop(asyncio.SelectorEventLoop):
+    """A loop on whose clock no rest ends by itself, however long a busy machine takes."""
+
+    def time(self) -> float:
+        return Bench.now
+
+
 def run(work: Callable[[], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(20):
-            await work()
+        await work()
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=BenchLoop) as runner:
+        runner.run(main())
 
 
 async def until(done: Callable[[], bool]) -> None:
