@@ -408,3 +408,23 @@ def test_no_alarm_is_needed_while_readers_are_there(hub: Hub) -> None:
     hub.ask(ask(1), 0.0)
     assert hub.next_deadline not in {None, inf}
     assert hub.next_deadline == 60.0
+
+
+# ── reports out of their order ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_a_driver_tells_of_a_reader_that_is_gone_reaches_nobody(hub: Hub) -> None:
+    waiting = ask(1)
+    hub.ask(waiting, 0.0)
+    hub.reader_changed(present(), 1.0)
+    hub.reader_removed("a", 1.1)
+    assert hub.presented(presented(), 1.2) == []
+    assert hub.failed("a", MediumMute(), 1.2) == []
+    assert hub.waiting == (waiting,), "another reading may still be its own"
+
+
+def test_a_change_of_a_reader_that_nobody_added_adds_it(hub: Hub) -> None:
+    waiting = ask(1)
+    hub.ask(waiting, 0.0)
+    assert Announce("added", present("b")) in hub.reader_changed(present("b"), 1.0)
+    assert of(Deliver, hub.presented(presented("b"), 1.1)) == [Deliver(waiting, presented("b"), present("b"))]
