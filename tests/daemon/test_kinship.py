@@ -61,8 +61,12 @@ def test_the_process_of_another_session_that_may_not_be_asked_is_a_strangers(mon
 @pytest.fixture
 def chain(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     """Parents as the test has them; each process leads a session of its own."""
+
+    def leaders(pid: int) -> tuple[int, ...]:
+        return (pid,)
+
     parents: dict[int, int] = {}
-    monkeypatch.setattr(process_ancestry, "_leaders", lambda pid: (pid,))
+    monkeypatch.setattr(process_ancestry, "_leaders", leaders)
     monkeypatch.setattr(process_ancestry, "_parent", parents.__getitem__)
     return parents
 
