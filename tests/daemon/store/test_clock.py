@@ -262,6 +262,27 @@ def test_a_desk_whose_clock_is_wrong_issues_nothing_and_says_so(
     run(work)
 
 
+@pytest.mark.parametrize("by", [40.0, -40.0, 400 * DAY])
+def test_a_clock_that_is_set_between_two_looks_issues_nothing_from_that_moment_on(
+    by: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a time server, a hand, or a virtual machine that resumes; also while the database is away."""
+    hand = Hand()
+    clock = StoreClock(Remembered(), shared=True, wall=lambda: hand.wall, steady=lambda: hand.steady)
+    clock.saw(NOW, hand.steady, hand.steady)
+    hand.pass_by(60)
+    clock.require_right()
+    hand.wall += by
+    with pytest.raises(StoreUnavailable) as refused:
+        clock.require_right()
+    assert (refused.value.variant, refused.value.data) == ("clock", {"offset": round(by)})
+    clock.look()
+    assert caplog.text.count("is off by") == 1
+    hand.wall -= by
+    clock.require_right()
+    assert clock.offset == 0.0
+
+
 def test_a_look_that_took_long_calls_no_clock_wrong() -> None:
     hand = Hand()
     clock = StoreClock(Remembered(), shared=True, wall=lambda: hand.wall, steady=lambda: hand.steady)

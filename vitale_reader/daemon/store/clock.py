@@ -71,7 +71,7 @@ class StoreClock:
         self._seen: tuple[float, float] | None = None  # the database's time, and the steady one of that moment
         self._started = (wall(), steady())
         self._believed_at = steady()
-        self._offset = 0.0
+        self._doubt = 0.0  # seconds by which that look may be wrong
         self._told: tuple[float, float] = (0.0, -AGAIN)
         if remembered.latest > wall() + TOLD_OFF:
             logger.error(
@@ -88,8 +88,11 @@ class StoreClock:
 
     @property
     def offset(self) -> float:
-        """Seconds by which the clock of the desk is ahead of that of the store, when they were compared last."""
-        return self._offset
+        """Seconds by which the clock of the desk is ahead of that of the store; also if it was set since the last look."""
+        if self._seen is None:
+            return 0.0
+        ahead = self._wall() - self.now()
+        return 0.0 if abs(ahead) <= self._doubt else ahead
 
     def expression(self, connection: Connection) -> ColumnElement[Any]:
         """The time of the store, for a statement."""
@@ -102,11 +105,8 @@ class StoreClock:
         """
         if not self._shared:
             return
-        middle = (before + after) / 2
-        self._seen = (told, middle)
-        ahead = self._wall() - (self._steady() - middle) - told
-        doubt = (after - before) / 2
-        self._offset = 0.0 if abs(ahead) <= doubt else ahead
+        self._seen = (told, (before + after) / 2)
+        self._doubt = (after - before) / 2
         self._tell()
 
     def read(self, connection: Connection) -> float:
@@ -135,8 +135,9 @@ class StoreClock:
         return min(now, self._remembered.latest)
 
     def look(self) -> None:
-        """Notices that the clock of the desk was set while it ran, where there is no other to compare it with."""
+        """Notices that the clock of the desk was set while it ran, also where there is no other to compare it with."""
         if self._shared:
+            self._tell()
             return
         wall, at = self._started
         jump = (self._wall() - wall) - (self._steady() - at)
@@ -150,18 +151,21 @@ class StoreClock:
         Raises:
             StoreUnavailable: the desk's clock is off by more than ``MOST_OFF``.
         """
-        if abs(self._offset) > MOST_OFF:
-            told = f"the clock of this desk is off by {self._offset:+.0f} s"
-            raise StoreUnavailable(told, variant="clock", data={"offset": round(self._offset)})
+        offset = self.offset
+        if abs(offset) > MOST_OFF:
+            self._tell()
+            told = f"the clock of this desk is off by {offset:+.0f} s"
+            raise StoreUnavailable(told, variant="clock", data={"offset": round(offset)})
 
     def _tell(self) -> None:
+        offset = self.offset
         said, at = self._told
-        changed = abs(self._offset - said) > TOLD_OFF
-        due = abs(self._offset) > TOLD_OFF and self._steady() > at + AGAIN
+        changed = abs(offset - said) > TOLD_OFF
+        due = abs(offset) > TOLD_OFF and self._steady() > at + AGAIN
         if not (changed or due):
             return
-        if abs(self._offset) > TOLD_OFF:
-            logger.error("the clock of this desk is off by %+.0f s from that of the site's database", self._offset)
+        if abs(offset) > TOLD_OFF:
+            logger.error("the clock of this desk is off by %+.0f s from that of the site's database", offset)
         elif abs(said) > TOLD_OFF:
             logger.info("the clock of this desk is right again")
-        self._told = (self._offset, self._steady())
+        self._told = (offset, self._steady())
