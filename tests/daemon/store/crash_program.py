@@ -21,7 +21,7 @@ from tests.posix import forked
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.issuing.outbox import Outbox
-from vitale_reader.daemon.issuing.replay import ReplayGuard
+from vitale_reader.daemon.issuing.replay import Claimed, ReplayGuard
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.store.chain import Chain, Entry
@@ -50,18 +50,17 @@ def keepers(store: Database, point: int) -> tuple[Chain, Outbox, ReplayGuard]:
     )
 
 
-async def claimed(guard: ReplayGuard, string: bytes) -> str:
-    """Claims the string of an apCV as a delivery does; returns its digest."""
+async def claimed(guard: ReplayGuard, string: bytes) -> Claimed:
+    """Claims the string of an apCV as a delivery does."""
     digest = guard.digest({"string": string})
     assert digest is not None
-    await guard.claim(digest)
-    return digest
+    return await guard.claim(digest)
 
 
-async def put(outbox: Outbox, point: int, number: int, guard: ReplayGuard, digest: str | None = None) -> str:
+async def put(outbox: Outbox, point: int, number: int, guard: ReplayGuard, string: Claimed | None = None) -> str:
     token = OutboxToken(jti=f"jti-{point}-{number}", exp=int(time.time()) + 900, token=f"token-{point}-{number}")
     entry = Entry(at=time.time(), action="presentation.request", outcome="ok", jti=token.jti)
-    writes = [] if digest is None else [guard.settle(digest)]
+    writes = [] if string is None else [guard.settle(string)]
     await outbox.put(token, client_id=f"c{point}", presentation=f"p-{point}-{number}", entry=entry, writes=writes)
     return token.jti
 
@@ -71,9 +70,9 @@ async def readings(place: Path | str, point: int, tell: Callable[[str], None]) -
     store = Store(place)
     await store.open()
     _, outbox, guard = keepers(store, point)
-    digest = await claimed(guard, STRING % point)
+    string = await claimed(guard, STRING % point)
     tell("reserved")
-    first = await put(outbox, point, 1, guard, digest)
+    first = await put(outbox, point, 1, guard, string)
     tell(f"handed {first}")
     tell(f"handed {await put(outbox, point, 2, guard)}")
     tell(f"acknowledging {first}")
@@ -100,8 +99,8 @@ async def fill_spool(place: Path | str, folder: Path, point: int) -> None:
     await spool.open()
     _, outbox, guard = keepers(spool, point)
     for number in range(3):
-        digest = await claimed(guard, STRING % point + b"-%d" % number)
-        await put(outbox, point, number, guard, digest)
+        string = await claimed(guard, STRING % point + b"-%d" % number)
+        await put(outbox, point, number, guard, string)
     await spool.close()
     site = Store(place)
     await site.open()

@@ -39,10 +39,10 @@ async def desk(place: Path | str, number: int, rounds: int, start: Barrier, resu
         try:
             digest = guard.digest({"string": b"string-%d" % each})
             assert digest is not None
-            await guard.claim(digest)
+            claimed = await guard.claim(digest)
             token = OutboxToken(jti=f"{each}-{number}", exp=int(time.time()) + 900, token="t")
             entry = Entry(at=time.time(), action="presentation.request", outcome="ok", jti=token.jti)
-            writes = [guard.settle(digest)]
+            writes = [guard.settle(claimed)]
             await outbox.put(token, client_id="c", presentation=token.jti, entry=entry, writes=writes)
         except VitaleError as error:
             found.append(error.reason)

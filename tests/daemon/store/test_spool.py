@@ -201,8 +201,8 @@ def test_a_strict_site_takes_no_string_meanwhile_and_cards_go_on(tmp_path: Path)
 def test_a_string_of_the_time_without_database_counts_once_afterwards(tmp_path: Path) -> None:
     async def work(desk: Coordinator) -> None:
         desk.site.gone = True
-        digest = await claimed(desk.guard, b"string")
-        await desk.put(1, writes=[desk.guard.settle(digest)])
+        string = await claimed(desk.guard, b"string")
+        await desk.put(1, writes=[desk.guard.settle(string)])
         with pytest.raises(Replayed):
             await claimed(desk.guard, b"string")
         await desk.back()
@@ -210,6 +210,23 @@ def test_a_string_of_the_time_without_database_counts_once_afterwards(tmp_path: 
             await claimed(desk.guard, b"string")
         states = await desk.store.run(lambda connection: connection.execute(select(seen.c.state)).scalars().all())
         assert states == ["used"]
+
+    on(tmp_path, work)
+
+
+def test_a_string_that_the_database_knows_is_kept_in_the_spool_with_its_token(tmp_path: Path) -> None:
+    """The database goes away between the claim and the token, whose keeping is tried twice."""
+
+    async def work(desk: Coordinator) -> None:
+        string = await claimed(desk.guard, b"string")
+        desk.site.gone = True
+        with pytest.raises(StoreUnavailable):
+            await desk.put(1, writes=[desk.guard.settle(string)], needs="site")
+        token = await desk.put(2, writes=[desk.guard.settle(string)])
+        await desk.back()
+        assert await desk.outbox.list("c") == (token,)
+        with pytest.raises(Replayed):
+            await claimed(desk.guard, b"string")
 
     on(tmp_path, work)
 
@@ -236,10 +253,10 @@ def test_a_string_that_was_used_at_two_desks_meanwhile_is_told(
 def test_a_commit_whose_answer_was_lost_counts_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def work(desk: Coordinator) -> None:
         desk.site.dies_after_commit = True
-        digest = await claimed(desk.guard, b"string")
+        string = await claimed(desk.guard, b"string")
         await desk.back()
         desk.site.dies_after_commit = True
-        token = await desk.put(1, writes=[desk.guard.settle(digest)])
+        token = await desk.put(1, writes=[desk.guard.settle(string)])
         await desk.back()
         assert await desk.outbox.list("c") == (token,)
         (verified,) = await desk.store.run(desk.chain.verify)
@@ -267,8 +284,8 @@ def test_a_piece_that_was_brought_and_not_forgotten_is_not_there_twice(tmp_path:
     async def work(desk: Coordinator) -> None:
         desk.site.gone = True
         for number in range(3):
-            digest = await claimed(desk.guard, b"string-%d" % number)
-            await desk.put(number, writes=[desk.guard.settle(digest)])
+            string = await claimed(desk.guard, b"string-%d" % number)
+            await desk.put(number, writes=[desk.guard.settle(string)])
         desk.site.gone = False
         desk.site.dies_after_commit = True  # the site has it, and the desk does not know
         async with asyncio.timeout(PATIENCE):

@@ -201,7 +201,7 @@ class World:
         guard = ReplayGuard(self.store, VAULT, days=2, clock=self.clock)
         for number, client_id in enumerate(("a", "b", "a", "b")):
             digest = VAULT.digest("string", f"s{number}".encode())
-            await guard.claim(digest)
+            claimed = await guard.claim(digest)
             held, write = self.holding().hold(resolution(number), client_id)
             self.contexts.append(held.digest)
             await self.outbox.put(
@@ -209,7 +209,7 @@ class World:
                 client_id=client_id,
                 presentation=f"p{number}",
                 entry=entry("presentation.request"),
-                writes=[guard.settle(digest)] if number < 3 else (),
+                writes=[guard.settle(claimed)] if number < 3 else (),
                 also=[write],
             )
 

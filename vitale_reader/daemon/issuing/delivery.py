@@ -42,7 +42,7 @@ from vitale_reader.daemon.issuing.contexts import Contexts, Held
 from vitale_reader.daemon.issuing.issuer import Grant, Issued, Issuer
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
-from vitale_reader.daemon.issuing.replay import ReplayGuard
+from vitale_reader.daemon.issuing.replay import Claimed, ReplayGuard
 from vitale_reader.daemon.store.audit import Entry
 from vitale_reader.daemon.store.store import Need
 from vitale_reader.resolvers.base import Resolution
@@ -134,7 +134,7 @@ class Resolved(msgspec.Struct, frozen=True):
     """A reading behind which there may be a reserved string and a context."""
 
     reading: Reading
-    digest: str | None = None
+    claimed: Claimed | None = None
     resolution: Resolution | None = None
     former: tuple[Held, ...] = ()
 
@@ -203,8 +203,8 @@ class Delivery:
         except BaseException:
             if resolved.resolution is not None:
                 self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
-            elif resolved.digest is not None and "code" in presentation.evidence:
-                self._spawn(self._withdraw(resolved.digest))  # paper was sent nowhere
+            elif resolved.claimed is not None and "code" in presentation.evidence:
+                self._spawn(self._withdraw(resolved.claimed.digest))  # paper was sent nowhere
             raise
         return _result_of(presentation, issued)
 
@@ -231,8 +231,8 @@ class Delivery:
         writes: list[Write] = []
         also: list[Callable[[Connection], object]] = []
         held: Held | None = None
-        if resolved.digest is not None:
-            writes.append(self._guard.settle(resolved.digest))
+        if resolved.claimed is not None:
+            writes.append(self._guard.settle(resolved.claimed))
         if resolved.resolution is not None and "context" in grant.scopes:
             held, write = self._contexts.hold(resolved.resolution, grant.client_id)
             also.append(write)
@@ -278,19 +278,20 @@ class Delivery:
         digest = self._guard.digest(presentation.evidence)
         if string is not None:
             await self._guard.require_open()
+        claimed: Claimed | None = None
         if digest is not None:
-            await self._guard.claim(digest)
+            claimed = await self._guard.claim(digest)
             await self._require_wanted(asked, digest)
         former = self._contexts.of_client(asked.grant.client_id)
         if string is None or digest is None or not self._resolver.resolves:
-            return Resolved(reading, digest, former=former)
+            return Resolved(reading, claimed, former=former)
         asked.client.progress(asked.request, "resolving", presentation.reader, None, "")
         asking = asyncio.create_task(self._ask(asked, string, digest, former))
         resolution = await self._unless_given_up(asking, asked)
         try:
             if resolution.date_fin_validite.timestamp() <= self._clock():
                 raise MediumExpired("the service gave a context that has ended")
-            return Resolved(self._issuer.resolved(reading, resolution), digest, resolution, former)
+            return Resolved(self._issuer.resolved(reading, resolution), claimed, resolution, former)
         except BaseException:
             self._spawn(self._contexts.let_go(resolution.identifiant))
             raise

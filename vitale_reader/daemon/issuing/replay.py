@@ -10,8 +10,8 @@ circulation have ended (``close_until``).
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -23,7 +23,7 @@ from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import seen, site
 
-__all__ = ["ReplayGuard", "close_until"]
+__all__ = ["Claimed", "ReplayGuard", "close_until"]
 
 DAY = 86_400.0
 
@@ -40,6 +40,14 @@ _FIND_CLOSED = select(site).where(site.c.name == CLOSED)
 _PURGE = delete(seen).where(seen.c.expires_at <= bindparam("now"))
 
 
+class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+    """A string that is reserved for one presentation: the row that says so, but for its state and its seal."""
+
+    digest: str
+    expires_at: float
+    claim: str
+
+
 class ReplayGuard:
     """The strings that were used, in the store."""
 
@@ -49,7 +57,6 @@ class ReplayGuard:
         self._vault = vault
         self._days = days
         self._clock = clock
-        self._claimed: dict[str, dict[str, Any]] = {}
         self._closed_until: float | None = None  # a restore needs every daemon stopped: it is looked up once
 
     def digest(self, evidence: Mapping[str, bytes]) -> str | None:
@@ -84,7 +91,7 @@ class ReplayGuard:
         if self._clock.now() < until:
             raise Replayed("unknown since a restore", variant="restored", data={"until": round(until)})
 
-    async def claim(self, digest: str) -> None:
+    async def claim(self, digest: str) -> Claimed:
         """Claims what is known by a digest for one presentation; of several that race for it, one gets it.
 
         Raises:
@@ -92,13 +99,13 @@ class ReplayGuard:
             StoreUnavailable: it cannot be kept, so it must not be used.
         """
         expires_at = self._clock.lasting() + self._days * DAY
-        told = {"digest": digest, "state": "reserved", "expires_at": expires_at, "claim": secrets.token_hex(16)}
-        row = row_seals.sealed(self._vault, seen, told)
+        claimed = Claimed(digest=digest, expires_at=expires_at, claim=secrets.token_hex(16))
+        row = self._row(claimed, "reserved")
         try:
             await self._store.run(lambda connection: connection.execute(_CLAIM, row), needs="guard", single=True)
         except IntegrityError as error:
             raise Replayed("it was used before") from error
-        self._claimed[digest] = told
+        return claimed
 
     async def knows(self, digest: str) -> bool:
         """True if the evidence of a digest was used, or is being used.
@@ -112,13 +119,13 @@ class ReplayGuard:
         )
         return row is not None
 
-    def settle(self, digest: str) -> Write:
-        """Returns the write that marks a reserved string as used, within the transaction that keeps its token."""
-        told = self._claimed.pop(digest, None)
-        if told is None:
-            raise LookupError("a string is claimed before it is settled")
-        used = row_seals.sealed(self._vault, seen, told | {"state": "used"})
-        return Write(_SETTLE, {"of_digest": digest, "settled": "used", "settled_seal": used["seal"]})
+    def settle(self, claimed: Claimed) -> Write:
+        """Returns the write that marks a reserved string as used, within the transaction that keeps its token.
+
+        The same however often it is asked for: a token that the database did not take is kept in the spool.
+        """
+        seal = self._row(claimed, "used")["seal"]
+        return Write(_SETTLE, {"of_digest": claimed.digest, "settled": "used", "settled_seal": seal})
 
     async def withdraw(self, digest: str) -> None:
         """Gives a reserved string back: it is certain that it was sent to nobody.
@@ -126,7 +133,6 @@ class ReplayGuard:
         Raises:
             StoreUnavailable: the store cannot be written; the string counts as used.
         """
-        self._claimed.pop(digest, None)
         await self._store.run(lambda connection: connection.execute(_WITHDRAW, {"of_digest": digest}), single=True)
 
     async def purge(self) -> int:
@@ -139,6 +145,9 @@ class ReplayGuard:
         return await self._store.run(
             lambda connection: connection.execute(_PURGE, {"now": purging(connection)}).rowcount
         )
+
+    def _row(self, claimed: Claimed, state: str) -> dict[str, object]:
+        return row_seals.sealed(self._vault, seen, msgspec.structs.asdict(claimed) | {"state": state})
 
 
 def close_until(connection: Connection, vault: Vault, until: float) -> None:
