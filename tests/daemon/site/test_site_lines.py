@@ -4,6 +4,7 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
+import base64
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -13,7 +14,9 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from sqlalchemy import make_url
 
+from tests.postgres_server import PostgresServer
 from tests.rig.proxy import Proxy
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.sealing_keys import Vault
@@ -25,6 +28,10 @@ from vitale_reader.daemon.store.notifications import MOST, heard
 from vitale_reader.home import Home
 
 NONCE = "n" * 22
+PRINTED = (
+    b"IS010000000000000000000000S1277010115400329S21.2.250.1.213.1.4.8\x1dS3SARAH-LOU ANNA\x1dS4GARCIA-HAMMADI\x1d"
+    b"S5FS625-01-1977S701154"
+)
 VAULT = Vault.of_site(b"k" * 32)
 WANTED = Wanted(
     station="s",
@@ -126,6 +133,33 @@ def test_a_request_wakes_only_the_desk_that_can_answer_it(
             assert set(looks) == {there.station}
             assert len(looks) == 3
             assert others
+
+    asyncio.run(main())
+
+
+def test_a_token_whose_keeping_was_not_confirmed_is_handed_over_as_it_is_kept(
+    kinds: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    site_database: str,
+    postgres: PostgresServer,
+    line: Proxy,
+) -> None:
+    """The answer to the commit is swallowed: the site has the token, and the desk cannot know."""
+
+    async def main() -> None:
+        async with Site(kinds, monkeypatch, tmp_path, line.url(site_database)).open("a") as (here,):
+            code = {"nonce": NONCE, "payload_b64": base64.b64encode(PRINTED).decode()}
+            await here.result("presentation.submit", code)
+            line.swallow("down")
+            async with asyncio.timeout(PATIENCE):
+                given = await here.result("presentation.submit", code | {"nonce": "m" * 22})
+            line.heal()
+            kept = await asyncio.to_thread(
+                postgres.execute, "SELECT jti FROM outbox", str(make_url(site_database).database)
+            )
+            assert given["claims"]["jti"] in kept.split()
+            assert len(kept.split()) == 2
 
     asyncio.run(main())
 

@@ -44,7 +44,6 @@ from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import Claimed, ReplayGuard
 from vitale_reader.daemon.store.audit import Entry
-from vitale_reader.daemon.store.store import Need
 from vitale_reader.resolvers.base import Resolution
 from vitale_reader.resolvers.guarded import GuardedResolver
 
@@ -131,10 +130,14 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """A reading behind which there may be a reserved string and a context."""
+    """A reading behind which there may be a reserved string and a context.
+
+    ``degraded`` is true where the string was reserved at this desk alone.
+    """
 
     reading: Reading
     claimed: Claimed | None = None
+    degraded: bool = False
     resolution: Resolution | None = None
     former: tuple[Held, ...] = ()
 
@@ -211,21 +214,15 @@ class Delivery:
     async def _issue_and_keep(
         self, presentation: Presented, asked: RequestContext, driver: str, resolved: Resolved
     ) -> Issued:
-        degraded = self._outbox.degraded
+        degraded = resolved.degraded or self._outbox.degraded
         warnings = resolved.reading.warnings + (("store_degraded",) if degraded else ())
         reading = msgspec.structs.replace(resolved.reading, warnings=warnings)
         issued = self._issuer.issue(presentation, reading, driver, asked.grant, resolved.resolution)
-        try:
-            await self._keep(presentation, asked, issued, resolved, needs="any" if degraded else "site")
-        except StoreUnavailable:
-            if degraded or not self._outbox.degraded:
-                raise
-            return await self._issue_and_keep(presentation, asked, driver, resolved)  # it is away since a moment ago
+        # If the answer of the database is lost, the spool keeps the same token: the site may have it already.
+        await self._keep(presentation, asked, issued, resolved)
         return issued
 
-    async def _keep(
-        self, presentation: Presented, asked: RequestContext, issued: Issued, resolved: Resolved, *, needs: Need
-    ) -> None:
+    async def _keep(self, presentation: Presented, asked: RequestContext, issued: Issued, resolved: Resolved) -> None:
         """Kept before it is handed over: whatever dies from here on, the token is in the outbox."""
         grant = asked.grant
         writes: list[Write] = []
@@ -254,7 +251,6 @@ class Delivery:
             entry=entry,
             writes=writes,
             also=also,
-            needs=needs,
         )
         replaced = self._contexts.take(each for each in resolved.former if held is None or each.digest != held.digest)
         if replaced:
@@ -278,20 +274,21 @@ class Delivery:
         digest = self._guard.digest(presentation.evidence)
         if string is not None:
             await self._guard.require_open()
-        claimed: Claimed | None = None
+        claimed, degraded = None, False
         if digest is not None:
             claimed = await self._guard.claim(digest)
+            degraded = self._outbox.degraded
             await self._require_wanted(asked, digest)
         former = self._contexts.of_client(asked.grant.client_id)
         if string is None or digest is None or not self._resolver.resolves:
-            return Resolved(reading, claimed, former=former)
+            return Resolved(reading, claimed, degraded, former=former)
         asked.client.progress(asked.request, "resolving", presentation.reader, None, "")
         asking = asyncio.create_task(self._ask(asked, string, digest, former))
         resolution = await self._unless_given_up(asking, asked)
         try:
             if resolution.date_fin_validite.timestamp() <= self._clock():
                 raise MediumExpired("the service gave a context that has ended")
-            return Resolved(self._issuer.resolved(reading, resolution), claimed, resolution, former)
+            return Resolved(self._issuer.resolved(reading, resolution), claimed, degraded, resolution, former)
         except BaseException:
             self._spawn(self._contexts.let_go(resolution.identifiant))
             raise

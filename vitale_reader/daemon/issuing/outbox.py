@@ -16,7 +16,7 @@ from vitale_reader.daemon.store.audit import append
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.spool_replay import note_acknowledged
-from vitale_reader.daemon.store.store import Database, Need
+from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import outbox
 
 __all__ = ["MOST_LISTED", "Outbox"]
@@ -74,7 +74,6 @@ class Outbox:
         entry: Entry,
         writes: Sequence[Write] = (),
         also: Sequence[Callable[[Connection], object]] = (),
-        needs: Need = "any",
     ) -> None:
         """Keeps a token before it is handed over, together with its line in the audit trail.
 
@@ -85,7 +84,6 @@ class Outbox:
             entry: the line in the audit trail.
             writes: what is to be written in the same transaction, or not at all.
             also: likewise, where it cannot be said as a statement.
-            needs: where it may be kept.
 
         Raises:
             IntegrityError: this presentation already gave this client a token.
@@ -102,7 +100,7 @@ class Outbox:
         }
         row = row_seals.sealed(self._vault, outbox, told)
 
-        await append(self._store, self._chain, entry, (inserted(outbox, row), *writes), also, needs=needs)
+        await append(self._store, self._chain, entry, (inserted(outbox, row), *writes), also)
 
     async def page(
         self, client_id: str, *, after: str | None = None, limit: int = PAGE

@@ -16,7 +16,7 @@ from vitale_reader.daemon.database.combined_writes import Write, write_one_by_on
 from vitale_reader.daemon.store.chain import Anchor, Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
-from vitale_reader.daemon.store.store import Database, Need
+from vitale_reader.daemon.store.store import Database
 
 __all__ = ["Audit", "Entry", "append"]
 
@@ -137,8 +137,6 @@ async def append(
     entry: Entry,
     writes: Sequence[Write] = (),
     also: Sequence[Callable[[Connection], object]] = (),
-    *,
-    needs: Need = "any",
 ) -> None:
     """Writes one line and what goes with it, or nothing: on PostgreSQL in one round trip, unless ``also`` needs more.
 
@@ -148,7 +146,6 @@ async def append(
         entry: the line.
         writes: what goes with it.
         also: likewise, where it cannot be said as a statement.
-        needs: where it may be kept.
 
     Raises:
         IntegrityError: a constraint of the tables refuses it.
@@ -168,8 +165,8 @@ async def append(
 
     if not also and not store.degraded:  # in the spool nobody waits for whoever still waits for the database
         async with chain.turn:
-            done, end = await store.run(together, needs=needs, single=True)
+            done, end = await store.run(together, single=True)
             if done:
                 chain.written(end)
                 return
-    chain.written(await store.run(one_by_one, needs=needs))
+    chain.written(await store.run(one_by_one))

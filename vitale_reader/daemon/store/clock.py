@@ -88,7 +88,7 @@ class StoreClock:
 
     @property
     def offset(self) -> float:
-        """Seconds by which the clock of the desk is ahead of that of the store; also if it was set since the last look."""
+        """Seconds by which the clock of the desk is ahead of that of the store, whenever it was set."""
         if self._seen is None:
             return 0.0
         ahead = self._wall() - self.now()
