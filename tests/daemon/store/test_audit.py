@@ -326,6 +326,43 @@ def test_a_trail_that_was_put_back_is_told_for_ever_after(
     run(work)
 
 
+def test_a_head_put_back_behind_its_rows_stops_no_start_and_is_told(trail: Trail) -> None:
+    """The station itself knows no better: it was killed before it wrote its anchor down."""
+
+    async def work() -> None:
+        async with trail.open() as (audit, store):
+            await trail.write(audit, 2)
+            await audit.drop_anchor()
+            anchor = trail.anchor.read_bytes()
+            _, older = await content(store)
+            await trail.write(audit, 2)
+            rows, _ = await content(store)
+            await put_back(store, rows, older)
+        trail.anchor.write_bytes(anchor)
+        async with trail.open() as (audit, store):
+            await trail.write(audit, 2)
+            assert await trail.broken(store) is not None
+            after, _ = await content(store)
+            assert len(after) == len(rows) + 3, "none was written over, and one says what was found"
+
+    run(work)
+
+
+def test_a_row_planted_where_the_next_one_belongs_stops_nothing_and_is_told(trail: Trail) -> None:
+    async def work() -> None:
+        async with trail.open() as (audit, store):
+            await trail.write(audit, 2)
+            rows, heads = await content(store)
+            planted = rows[-1] | {"id": 1_000, "number": 3}
+            await put_back(store, [*rows, planted], heads)
+            await trail.write(audit, 2)
+            assert await trail.broken(store) is not None
+            after, _ = await content(store)
+            assert len(after) == 2 + 1 + 3
+
+    run(work)
+
+
 @pytest.mark.parametrize("hand", HANDS, ids=lambda hand: hand.__name__)
 def test_an_administrator_lets_a_trail_go_on_with_a_reason(trail: Trail, hand: Hand) -> None:
     async def work() -> None:
