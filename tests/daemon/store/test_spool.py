@@ -184,6 +184,26 @@ def test_what_expired_or_was_acknowledged_meanwhile_is_not_brought(tmp_path: Pat
     on(tmp_path, work)
 
 
+def test_what_is_acknowledged_on_its_way_to_the_site_is_not_there_again(tmp_path: Path) -> None:
+    async def work(desk: Coordinator) -> None:
+        desk.site.gone = True
+        token = await desk.put(1)
+
+        class Slow(Store):
+            async def run(self, work: Callable[[Connection], T], **_: object) -> T:  # type: ignore[override]  # as it is called
+                assert await desk.outbox.acknowledge("c", [token.jti]) == 1
+                return await super().run(work)
+
+        slow = Slow(tmp_path / "site.db")
+        await slow.open()
+        await desk.bringing.bring(desk.spool, slow)
+        await slow.close()
+        await desk.back()
+        assert await desk.outbox.list("c") == ()
+
+    on(tmp_path, work)
+
+
 def test_a_strict_site_takes_no_string_meanwhile_and_cards_go_on(tmp_path: Path) -> None:
     async def work(desk: Coordinator) -> None:
         desk.site.gone = True

@@ -46,7 +46,6 @@ _LIST = (
     .limit(bindparam("most"))
 )
 _ACKNOWLEDGE = delete(outbox).where(_OF_CLIENT, outbox.c.jti.in_(bindparam("jtis", expanding=True)))
-_HELD = select(outbox.c.jti).where(_OF_CLIENT, outbox.c.jti.in_(bindparam("jtis", expanding=True)))
 _PURGE = delete(outbox).where(outbox.c.exp <= bindparam("now"))
 
 
@@ -143,8 +142,8 @@ class Outbox:
     async def acknowledge(self, client_id: str, jtis: Sequence[str]) -> int:
         """Forgets tokens of a client; returns how many there were.
 
-        While the database of the site is away, nobody knows which of them it holds. Those that are not in the spool
-        are noted there and count as forgotten. They are forgotten before they could be listed again.
+        While the database of the site is away, nobody knows which of them it holds: what is in the spool may be on its
+        way. They are noted there and count as forgotten, and are so before they could be listed again.
 
         Raises:
             StoreUnavailable: the store cannot be written.
@@ -155,9 +154,8 @@ class Outbox:
             return connection.execute(_ACKNOWLEDGE, values).rowcount
 
         def in_spool(connection: Connection) -> int:
-            here = set(connection.execute(_HELD, values).scalars())
             work(connection)
-            return len(here) + note_acknowledged(connection, client_id, set(jtis) - here)
+            return note_acknowledged(connection, client_id, set(jtis))
 
         return await self._store.run(work, single=True, in_spool=in_spool)
 
