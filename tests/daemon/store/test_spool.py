@@ -184,13 +184,32 @@ def test_what_expired_or_was_acknowledged_meanwhile_is_not_brought(tmp_path: Pat
     on(tmp_path, work)
 
 
+def test_what_was_kept_unheard_and_acknowledged_at_another_desk_is_not_there_again(tmp_path: Path) -> None:
+    """The answer to the commit was lost, and the client learned of its token by the site."""
+
+    async def work(desk: Coordinator) -> None:
+        desk.site.dies_after_commit = True
+        token = await desk.put(1)
+        other = Store(tmp_path / "site.db")
+        await other.open()
+        clock = StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW)
+        assert await Outbox(other, VAULT, desk.chain, clock=clock).acknowledge("c", [token.jti]) == 1
+        await other.close()
+        await desk.back()
+        assert await desk.outbox.list("c") == ()
+        jtis = await desk.store.run(lambda connection: connection.execute(select(audit.c.jti)).scalars().all())
+        assert jtis == [token.jti]
+
+    on(tmp_path, work)
+
+
 def test_what_is_acknowledged_on_its_way_to_the_site_is_not_there_again(tmp_path: Path) -> None:
     async def work(desk: Coordinator) -> None:
         desk.site.gone = True
         token = await desk.put(1)
 
         class Slow(Store):
-            async def run(self, work: Callable[[Connection], T], **_: object) -> T:  # type: ignore[override]  # as it is called
+            async def run(self, work: Callable[[Connection], T], **_: object) -> T:
                 assert await desk.outbox.acknowledge("c", [token.jti]) == 1
                 return await super().run(work)
 
@@ -282,19 +301,6 @@ def test_a_commit_whose_answer_was_lost_counts_once(tmp_path: Path, caplog: pyte
 
     on(tmp_path, work)
     assert "were used" not in caplog.text
-
-
-def test_of_two_tokens_for_one_presentation_the_one_that_was_handed_over_stays(tmp_path: Path) -> None:
-    async def work(desk: Coordinator) -> None:
-        await desk.put(1)
-        desk.site.gone = True
-        token = OutboxToken(jti="jti-other", exp=int(NOW) + 100, token="token-other")
-        entry = Entry(at=NOW, action="presentation.request", outcome="ok", jti=token.jti)
-        await desk.outbox.put(token, client_id="c", presentation="p1", entry=entry)
-        await desk.back()
-        assert await desk.outbox.list("c") == (token,)
-
-    on(tmp_path, work)
 
 
 def test_a_piece_that_was_brought_and_not_forgotten_is_not_there_twice(tmp_path: Path) -> None:

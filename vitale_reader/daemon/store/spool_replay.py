@@ -5,7 +5,8 @@ between it is brought again, without duplicates. Tokens and marks are known by t
 the number that the site has noted for this spool.
 
 - A string that was used here and elsewhere while nobody could know is told: in the log, and in the audit trail.
-- A token of a presentation that the site holds already takes its place: of that one nobody has heard (see ``spool``).
+- A token whose line the site has was kept there before: the answer was lost. It is not brought again, since its client
+  may have acknowledged it at another desk. Therefore a token and its line are brought together.
 """
 
 import itertools
@@ -22,7 +23,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tup
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.store import Store
-from vitale_reader.daemon.store.tables import audit_heads, contexts, outbox, seen, site
+from vitale_reader.daemon.store.tables import audit, audit_heads, contexts, outbox, seen, site
 
 __all__ = ["Bringing", "Piece", "note_acknowledged", "spool_name"]
 
@@ -132,25 +133,30 @@ def _take(connection: Connection, chain: Chain, most: int) -> Piece:
     def rows(table: Table) -> list[Row]:
         return [dict(row) for row in connection.execute(select(table).limit(most)).mappings()]
 
+    lines = chain.take(connection, most)
+    told = [entry.jti for _, entry in lines if entry.jti is not None]
+    tokens = select(outbox).where(outbox.c.jti.in_(told)) if lines else select(outbox).limit(most)
     noted = select(site.c.name, site.c.value).where(site.c.name.startswith(ACKNOWLEDGED, autoescape=True)).limit(most)
     return Piece(
         seen=rows(seen),
-        outbox=rows(outbox),
+        outbox=[dict(row) for row in connection.execute(tokens).mappings()],
         contexts=rows(contexts),
-        lines=chain.take(connection, most),
+        lines=lines,
         acknowledged=[(name.removeprefix(ACKNOWLEDGED), client) for name, client in connection.execute(noted)],
     )
 
 
 def _write(connection: Connection, chain: Chain, piece: Piece, name: str, now: float) -> None:
     """Writes a piece in a number of statements that does not depend on its size."""
-    _write_lines(connection, chain, piece.lines, f"spool:{name}")
+    there = _kept_before(connection, chain, piece)
+    _write_lines(connection, chain, piece.lines, f"spool:{name}", there)
     twice = _mark(connection, piece.seen)
-    if piece.outbox:
+    if tokens := [row for row in piece.outbox if row["exp"] > now and row["jti"] not in there]:
+        # A row that somebody else wrote for the presentation holds up nothing.
         of_presentation = tuple_(outbox.c.presentation, outbox.c.client_id)
-        keys = [(row["presentation"], row["client_id"]) for row in piece.outbox]
+        keys = [(row["presentation"], row["client_id"]) for row in tokens]
         connection.execute(delete(outbox).where(of_presentation.in_(keys)))
-        _insert(connection, outbox, [row for row in piece.outbox if row["exp"] > now])
+        _insert(connection, outbox, tokens)
     if piece.contexts:
         connection.execute(delete(contexts).where(contexts.c.digest.in_([row["digest"] for row in piece.contexts])))
         _insert(connection, contexts, piece.contexts)
@@ -162,12 +168,28 @@ def _write(connection: Connection, chain: Chain, piece: Piece, name: str, now: f
         chain.append(connection, *itertools.repeat(replayed, twice))
 
 
+def _kept_before(connection: Connection, chain: Chain, piece: Piece) -> set[str]:
+    """The tokens of a piece that the site has kept, or had, as their lines tell."""
+    told = {entry.jti: entry.at for _, entry in piece.lines if entry.jti is not None}
+    if not told:
+        return set()
+    known = select(audit.c.jti).where(
+        # The time is that of the very line, and has an index.
+        audit.c.at.between(min(told.values()), max(told.values())),
+        audit.c.station == chain.station,
+        audit.c.jti.in_(told),
+    )
+    return set(connection.execute(known).scalars())
+
+
 def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:
     if rows:
         connection.execute(insert(table), rows)
 
 
-def _write_lines(connection: Connection, chain: Chain, lines: Sequence[tuple[int, Entry]], name: str) -> None:
+def _write_lines(
+    connection: Connection, chain: Chain, lines: Sequence[tuple[int, Entry]], name: str, there: Collection[str]
+) -> None:
     if not lines:
         return
     # The lock on the head makes two connections of this station wait for one another.
@@ -178,7 +200,8 @@ def _write_lines(connection: Connection, chain: Chain, lines: Sequence[tuple[int
     new = [(number, entry) for number, entry in lines if number > int(done or 0)]
     if not new:
         return
-    chain.append(connection, *(entry for _, entry in new))
+    if missing := [entry for _, entry in new if entry.jti is None or entry.jti not in there]:
+        chain.append(connection, *missing)
     connection.execute(delete(site).where(site.c.name == name))
     connection.execute(insert(site), chain.sealed(site, {"name": name, "value": str(new[-1][0])}))
 
