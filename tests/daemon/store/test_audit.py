@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -463,6 +464,24 @@ def test_the_anchor_moves_forward_only(tmp_path: Path) -> None:
     remembered.saw_time(5.0)
     remembered.write()
     assert read_anchor(tmp_path / "anchor") == Anchor(number=7, mac=b"7".hex(), revisions={"clients": 4}, latest=9.0)
+
+
+def test_the_anchor_is_written_down_by_several_threads_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    remembered = Remembered(tmp_path / "anchor")
+
+    def write(first: int) -> None:
+        for number in range(first, 400, 4):
+            remembered.saw_end(number, b"mac")
+            remembered.write(durable=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(1, 5)))
+    assert caplog.text == ""
+    anchor = read_anchor(tmp_path / "anchor")
+    assert anchor is not None
+    assert anchor.number == 399
 
 
 def test_retention_leaves_a_chain_that_holds(trail: Trail) -> None:

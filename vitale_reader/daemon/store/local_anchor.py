@@ -5,6 +5,7 @@
 """
 
 import logging
+import threading
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,7 @@ class Remembered:
         self._revisions: dict[str, int] = dict(anchor.revisions) if anchor else {}
         self._latest = anchor.latest if anchor else 0.0
         self._written = anchor
+        self._writing = threading.Lock()  # the threads of the store write it down as well
 
     @classmethod
     def read(cls, file: Path) -> "Remembered":
@@ -97,15 +99,16 @@ class Remembered:
         """
         if self._file is None or self._anchor is None:
             return
-        now = msgspec.structs.replace(self._anchor, revisions=dict(self._revisions), latest=self._latest)
-        if now == self._written:
-            return
-        try:
-            write_private(self._file, msgspec.json.encode(now), durable=durable)
-        except OSError as error:
-            logger.error("where the audit trail ends could not be written down: %s", error.strerror)
-        else:
-            self._written = now
+        with self._writing:
+            now = msgspec.structs.replace(self._anchor, revisions=dict(self._revisions), latest=self._latest)
+            if now == self._written:
+                return
+            try:
+                write_private(self._file, msgspec.json.encode(now), durable=durable)
+            except OSError as error:
+                logger.error("where the audit trail ends could not be written down: %s", error.strerror)
+            else:
+                self._written = now
 
 
 def read_anchor(file: Path) -> Anchor | None:
