@@ -28,7 +28,7 @@ from vitale_protocol.media.layouts import DEAD, LAYOUTS, Layout
 from vitale_protocol.media.profile import MAX_STRING
 from vitale_protocol.media.two_d_doc import parsing as two_d_doc
 
-__all__ = ["MANGLINGS", "Mangling", "repair"]
+__all__ = ["MANGLINGS", "PAIRS", "Mangling", "repair"]
 
 # One key a column: what it writes in English and in French, without and with shift.
 _US: Final = "`1234567890-=" + "qwertyuiop]" + "asdfghjkl;'\\" + "zxcvbnm,./"
@@ -119,7 +119,7 @@ def _between(imager: Layout, machine: Layout) -> Callable[[str], str | None]:
     return _by(table)
 
 
-_PAIRS: Final = tuple(
+PAIRS: Final = tuple(
     Mangling(f"{imager}-on-{machine}", (_between(one, other),), (_between(other, one),))
     for imager, one in LAYOUTS.items()
     for machine, other in LAYOUTS.items()
@@ -143,6 +143,9 @@ _BEGINS_KNOWN = re.compile(r"DC0[1-4][A-Z]{2}[0-9A-Z]{2}")
 _NAME = re.compile(r"[A-Z' -]*")
 # Codes for tests have figures there, which no mangling makes of letters; a record warns of them.
 _TYPED_NAME = re.compile(r"[A-Z0-9' -]*")
+# The number of an INS that was repaired; one that was typed as it is may be odd, and a record warns of it.
+_NUMBER = re.compile(r"[0-9AB]*")
+_TYPED_NUMBER = re.compile(r".*", re.DOTALL)
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
 
 
@@ -188,10 +191,10 @@ def _repaired_ins(text: str) -> tuple[bytes, str] | None:
     Raises:
         PayloadInvalid: it was one, and cannot be told from another, or is spoilt.
     """
-    every = (*MANGLINGS, *_PAIRS)
+    every = (*MANGLINGS, *PAIRS)
     begun = [one for one in every if _INS_BEGINNING.match(one.undo(text[:_BEGUN]) or "")]
     found = {undone: one.name for one in reversed(begun) if _is_ins(undone := one.undo(text) or "")}
-    if _is_ins(text, _TYPED_NAME):
+    if _is_ins(text, _TYPED_NAME, _TYPED_NUMBER):
         found[text] = ""
     if len(found) == 1:
         ((undone, name),) = found.items()
@@ -209,7 +212,7 @@ def _is_known(text: str) -> bool:
     return _NIR.fullmatch(text) is not None
 
 
-def _is_ins(text: str, names: re.Pattern[str] = _NAME) -> bool:
+def _is_ins(text: str, names: re.Pattern[str] = _NAME, number: re.Pattern[str] = _NUMBER) -> bool:
     """Tells whether it can be parsed and nothing in it is out of place, as it is after a wrong repair."""
     if not text.startswith("IS01"):
         return False
@@ -218,7 +221,8 @@ def _is_ins(text: str, names: re.Pattern[str] = _NAME) -> bool:
     except PayloadInvalid:
         return False
     return (
-        re.fullmatch(r"[0-9.]*", code.oid or "") is not None
+        number.fullmatch(code.matricule or "") is not None
+        and re.fullmatch(r"[0-9.]*", code.oid or "") is not None
         and re.fullmatch(r"(?:[0-9]{2}-[0-9]{2}-[0-9]{4})?", code.date_naissance or "") is not None
         and (code.sexe or "M") in "MFI"
         and all(names.fullmatch(name or "") for name in (code.prenoms, code.nom))

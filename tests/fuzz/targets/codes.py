@@ -32,7 +32,7 @@ from vitale_protocol.media.nir import read_nir
 from vitale_protocol.media.two_d_doc import parsing, reading
 from vitale_protocol.media.two_d_doc.seals import verify_seal
 from vitale_protocol.media.two_d_doc.trust import parse_trust_list
-from vitale_protocol.media.wedge import MANGLINGS, repair
+from vitale_protocol.media.wedge import MANGLINGS, PAIRS, repair
 
 __all__ = ["TARGETS"]
 
@@ -125,7 +125,8 @@ def _check_said(people: Iterable[Any], code: bytes) -> None:
         content += code.decode("utf-8", "replace").replace(written, sign)
     for person in people:
         for said in (person.nom_patronymique, person.nom_usuel, person.prenom, person.nir):
-            assert said is None or all(part in content for part in said.split(UNUSUAL))
+            # Blanks beside one another are the filler of a machine-readable zone, and one blank of a name.
+            assert said is None or all(part in content for part in said.replace(UNUSUAL, " ").split())
 
 
 def _ins() -> Iterable[bytes]:
@@ -206,7 +207,7 @@ def wedge(data: bytes) -> None:
         code, name = repair(text)
         typed = text.rstrip("\r\n\t")
         if name:
-            (mangling,) = (one for one in MANGLINGS if one.name == name)
+            (mangling,) = (one for one in (*MANGLINGS, *PAIRS) if one.name == name)
             assert mangling.mangle(code.decode("utf-8", "surrogatepass")) == typed
         else:
             assert code == typed.encode("utf-8", "surrogatepass")
