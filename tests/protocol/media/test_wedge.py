@@ -344,9 +344,10 @@ def test_a_repair_is_taken_only_if_each_of_its_fields_is_as_it_should_be(code: s
 
 
 def test_a_repair_that_would_read_a_number_with_signs_in_it_is_none() -> None:
-    """A separator that was written out, within a number: another keyboard language makes a sign of it, and no sense."""
+    """A separator that was written out, within a number: another language of the keyboard makes a sign of it."""
+    typed = "IS010000000000000000000000S111\\x1e599124123S21.2.250.1.213.1.4.8 S3FIRST NAMETEST S5MS618-06-1985S713201"
     with pytest.raises(PayloadInvalid):
-        repair("IS010000000000000000000000S111\\x1e599124123S21.2.250.1.213.1.4.8 S3SARAH S5FS625-01-1977S701154S4GARCIA")
+        repair(typed + "S4LASTNAMETEST")
 
 
 @pytest.mark.parametrize(

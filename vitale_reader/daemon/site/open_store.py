@@ -42,8 +42,11 @@ __all__ = [
     "check",
     "last_outage",
     "look_into",
+    "make_site_key",
+    "of_another_key",
     "open_keys",
     "open_store",
+    "read_site_key",
     "require_own_store",
     "site_key_file",
     "spooled",
@@ -97,8 +100,8 @@ async def open_store(
         await bring_forward(own, keys.vault, remembered)
         return own, keys.vault
     file = site_key_file(home, config)
-    made = _make(file)
-    vault = Vault.of_site(_read(file))
+    made = make_site_key(file)
+    vault = Vault.of_site(read_site_key(file))
     chain = Chain(vault, keys.station, remembered=remembered, dialect="postgresql")
     spool = Store(home.state / "spool.db")
     await spool.open()
@@ -143,7 +146,7 @@ def check(home: Home, config: Config) -> None:
     if config.store != "sqlite":
         _site_store(config)
         if (file := site_key_file(home, config)).exists():
-            _read(file)
+            read_site_key(file)
 
 
 def site_key_file(home: Home, config: Config) -> Path:
@@ -164,7 +167,7 @@ def look_into(home: Home, config: Config, keys: Keys, *, reading: bool) -> tuple
         StoreUnavailable: there is no store.
     """
     if config.store != "sqlite":
-        return _site_store(config, reading=reading), Vault.of_site(_read(site_key_file(home, config)))
+        return _site_store(config, reading=reading), Vault.of_site(read_site_key(site_key_file(home, config)))
     file = home.state / "store.db"
     if not file.exists():
         raise StoreUnavailable("there is no store yet", data={"file": str(file)})
@@ -194,7 +197,7 @@ def vault_of(home: Home, config: Config, keys: Keys) -> Vault:
     Raises:
         ConfigurationInvalid: the key of the site cannot be used.
     """
-    return keys.vault if config.store == "sqlite" else Vault.of_site(_read(site_key_file(home, config)))
+    return keys.vault if config.store == "sqlite" else Vault.of_site(read_site_key(site_key_file(home, config)))
 
 
 def require_own_store(connection: Connection, vault: Vault, home: Home, config: Config) -> None:
@@ -207,7 +210,7 @@ def require_own_store(connection: Connection, vault: Vault, home: Home, config: 
         return
     found = connection.execute(select(site.c.value).where(site.c.name == "key")).scalar()
     if found != vault.digest("site", b"key"):
-        raise _of_another_key(site_key_file(home, config))
+        raise of_another_key(site_key_file(home, config))
 
 
 def spooled(home: Home) -> int:
@@ -242,7 +245,8 @@ def _in_spool(home: Home, query: str) -> object:
     return row[0] if row is not None else None
 
 
-def _of_another_key(file: Path) -> ConfigurationInvalid:
+def of_another_key(file: Path) -> ConfigurationInvalid:
+    """The error of a desk whose key is not that of the database."""
     return ConfigurationInvalid(
         "the database is of another site key: copy the one of the first desk",
         data={"path": "site.key_file", "file": str(file)},
@@ -264,10 +268,10 @@ async def _agree(store: Store, vault: Vault, file: Path) -> None:
         else:
             return
     if found != mine["value"]:
-        raise _of_another_key(file)
+        raise of_another_key(file)
 
 
-def _make(file: Path) -> bool:
+def make_site_key(file: Path) -> bool:
     """Makes a key where there is none; whether there was none. Of several that share the file, one makes it."""
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
@@ -281,7 +285,12 @@ def _make(file: Path) -> bool:
     return True
 
 
-def _read(file: Path) -> bytes:
+def read_site_key(file: Path) -> bytes:
+    """The key in a file.
+
+    Raises:
+        ConfigurationInvalid: it cannot be used.
+    """
     where = {"path": "site.key_file", "file": str(file)}
     try:
         if open_to_others(file):

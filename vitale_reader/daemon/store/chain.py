@@ -64,6 +64,9 @@ _RESUMED_AFTER = select(audit).where(
     _OF_STATION, audit.c.action == RESUMED, audit.c.outcome == "ok", audit.c.number > bindparam("after")
 )
 _LINK = select(audit.c.mac).where(_OF_STATION, audit.c.number == bindparam("at_number"))
+_RELINK = (
+    update(audit).where(audit.c.id == bindparam("of_id")).values(jti=bindparam("new_jti"), mac=bindparam("new_mac"))
+)
 _DROP = delete(audit).where(_OF_STATION, audit.c.number <= bindparam("up_to"))
 _FIRST_KEPT = select(func.min(audit.c.number)).where(_OF_STATION, audit.c.at >= bindparam("since"))
 
@@ -261,6 +264,36 @@ class Chain:
         entry = Entry(at=at, action=RESUMED, outcome="ok", client_id=client_id, jti=breaks.name, reason=reason)
         self._append(connection, head, entry)
         return breaks.first
+
+    def relink(self, connection: Connection, former: Vault) -> int:
+        """Links the chain anew, which was written with other keys; how many rows there were.
+
+        It has to be whole. The breaks that an administrator knows of stay known.
+
+        Args:
+            connection: the transaction.
+            former: those other keys.
+        """
+        row = connection.execute(_LOCK_HEAD, {"of_station": self.station}).mappings().first()
+        if row is None or not _genuine(former, row):
+            return 0
+        head = _head_of(row)
+        breaks, walk = Breaks(self._vault), _Walk(self._first_head(1).before, head.first - 1)
+        before, count = walk.mac, 0
+        for piece in _many(connection, select(audit).where(_OF_STATION), {"of_station": self.station}):
+            changes: list[dict[str, Any]] = []
+            for kept in piece:
+                if kept["number"] > walk.number + 1:
+                    breaks.add(walk.number + 1, "missing")
+                    walk.number = kept["number"] - 1
+                jti = breaks.name if kept["action"] == RESUMED and kept["reason"] is not None else kept["jti"]
+                mac = self._link(walk.mac, {**kept, "jti": jti})
+                self._step(walk, {**kept, "jti": jti, "mac": mac}, breaks)
+                changes.append({"of_id": kept["id"], "new_jti": jti, "new_mac": mac})
+            connection.execute(_RELINK, changes)
+            count += len(changes)
+        self._move(connection, head, before=before, last=walk.number, mac=walk.mac)
+        return count
 
     def unresolved(self, connection: Connection) -> int | None:
         """The number of the last row ``LOST`` that no administrator knows of."""
@@ -478,7 +511,7 @@ class Chain:
             breaks.add(walk.number + 1, "missing")
         return breaks, walk.count, walk.resumed
 
-    def _step(self, walk: "_Walk", kept: RowMapping, breaks: Breaks) -> None:
+    def _step(self, walk: "_Walk", kept: Mapping[Any, Any], breaks: Breaks) -> None:
         """One row further; after one that does not hold, the walk goes on from what the row says of itself."""
         if not isinstance(kept["number"], int) or kept["number"] <= walk.number:  # SQLite keeps whatever is put there
             breaks.add(_number(kept["number"]), "changed")
@@ -599,6 +632,20 @@ def _pieces(connection: Connection, query: Select[Any], key: Column[int]) -> Ite
     while piece:
         yield from piece
         piece = connection.execute(query.where(key > piece[-1][key]).order_by(key).limit(PIECE)).mappings().all()
+
+
+def _many(connection: Connection, query: Select[Any], values: Mapping[str, Any]) -> Iterator[Sequence[RowMapping]]:
+    """The rows of a chain, piece by piece, which may be changed meanwhile; not their numbers."""
+    last = -1
+    while (
+        piece := connection.execute(
+            query.where(audit.c.number > last).order_by(audit.c.number).limit(PIECE), dict(values)
+        )
+        .mappings()
+        .all()
+    ):
+        yield piece
+        last = piece[-1]["number"]
 
 
 def _head_of(row: RowMapping) -> Head:

@@ -1,0 +1,246 @@
+"""A site takes a new key, desk by desk, by the command that people type; wherever it is interrupted, it goes on."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import make_url
+
+from tests.posix import open_unix_connection
+from tests.postgres_server import PostgresServer
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_reader.cli.root import root
+from vitale_reader.daemon.app import running
+from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.rekeying import procedure
+from vitale_reader.home import Endpoints, Home
+
+pytestmark = pytest.mark.posix
+
+Json = dict[str, Any]
+SETTINGS = '[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nenabled = false\n'
+OTHER_KEY = "b" * 43 + "=\n"
+
+
+class Site:
+    """Two desks, each with the key in a file of its own."""
+
+    def __init__(self, folder: Path, database: str) -> None:
+        self._folder = folder
+        self._database = database
+
+    def home(self, name: str) -> Home:
+        home = Home.under(self._folder / name)
+        if not home.config.exists():
+            home.config.parent.mkdir()
+            home.config.touch(mode=0o600)
+            home.config.write_text(f'store = "{self._database}"\n{SETTINGS}', "utf-8")
+        return home
+
+    def key(self, name: str) -> Path:
+        return self.home(name).state / "site.key"
+
+    def carry(self, source: Path, name: str) -> Path:
+        """A copy of a key, as an installer carries it."""
+        file = self._folder / f"carried to {name}"
+        file.touch(mode=0o600)
+        file.write_bytes(source.read_bytes())
+        return file
+
+    def run(self, *names: str, work: Callable[..., Any]) -> Any:
+        """Starts these desks, does the work with their endpoints, and stops them."""
+
+        async def main() -> Any:
+            async with AsyncExitStack() as stack:
+                homes = map(self.home, names)
+                desks = [running(home, parse(home.config.read_text("utf-8"))) for home in homes]
+                return await work(*[await stack.enter_async_context(desk) for desk in desks])
+
+        return asyncio.run(main())
+
+    def command(self, name: str, *words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(root, [*words, "--home", str(self.home(name).config.parent)])
+        return done.exit_code, done.output
+
+    def rekey(self, name: str, *words: str) -> Json:
+        status, said = self.command(name, "site", "rekey", *words, "--json")
+        assert status == 0, said
+        return dict(json.loads(said))
+
+
+async def call(endpoints: Endpoints, method: str, credential: str | None = None, **params: object) -> Json:
+    """The answer to one call, in a session of its own."""
+    assert endpoints.unix is not None
+    reader, writer = await open_unix_connection(endpoints.unix)
+    named = {} if credential is None else {"credential": credential}
+    opening: Json = {"protocol": [1], "client": {"name": "test"}} | named
+    answer: Json = {}
+    for number, (name, values) in enumerate((("session.open", opening), (method, params))):
+        writer.write(json.dumps({"jsonrpc": "2.0", "id": number, "method": name, "params": values}).encode() + b"\n")
+        while (answer := json.loads(await reader.readline())).get("id") != number:
+            pass
+        if "error" in answer:
+            break
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+def pair() -> Json:
+    return {"name": "test", "scopes": ["identity"], "transports": ["unix"]}
+
+
+@pytest.fixture
+def site(tmp_path: Path, site_database: str) -> Site:
+    return Site(tmp_path, site_database)
+
+
+def used(site: Site) -> tuple[str, str, str]:
+    """A site of two desks in which something happened: the credentials of a client and a revoked one, a token."""
+
+    async def begin(_: Endpoints) -> None:
+        site.home("right").state.mkdir(parents=True, mode=0o700)
+        key = site.key("right")
+        key.touch(mode=0o600)
+        key.write_bytes(site.key("left").read_bytes())
+
+    async def work(left: Endpoints, right: Endpoints) -> tuple[str, str, str]:
+        good, bad = [(await call(left, "clients.add", **pair()))["result"] for _ in range(2)]
+        assert (await call(left, "clients.revoke", client_id=bad["client_id"]))["result"]["revoked"]
+        assert right.unix is not None
+        code = {"nonce": "n" * 22, "payload": "VITALESIM.abc"}
+        given = await call(left, "presentation.submit", good["credential"], **code)
+        return str(good["credential"]), str(bad["credential"]), str(given["result"]["token"])
+
+    site.run("left", work=begin)
+    credentials: tuple[str, str, str] = site.run("left", "right", work=work)
+    return credentials
+
+
+def hold(site: Site, credential: str, revoked: str, token: str) -> None:
+    """Everything is as it was, at either desk, and the trail whole."""
+
+    async def work(left: Endpoints, right: Endpoints) -> None:
+        for desk in (left, right):
+            (listed,) = (await call(desk, "outbox.list", credential))["result"]["tokens"]
+            assert listed["token"] == token
+            assert (await call(desk, "session.ping", revoked))["error"]["data"]["reason"] == "not_authenticated"
+
+    site.run("left", "right", work=work)
+    for name in ("left", "right"):
+        assert site.command(name, "audit", "verify")[0] == 0
+
+
+def test_a_site_takes_a_new_key_and_the_former_one_opens_nothing(site: Site) -> None:
+    credential, revoked, token = used(site)
+    former = site.key("left").read_bytes()
+    done = site.rekey("left")
+    assert (done["began"], done["resealed"]["clients"], done["resealed"]["tokens"]) == (True, 2, 1)
+    assert Path(done["former"]).read_bytes() == former
+    assert site.key("left").read_bytes() != former
+
+    async def nothing(_: Endpoints) -> None:
+        raise AssertionError("it started with the former key")
+
+    with pytest.raises(ConfigurationInvalid):
+        site.run("right", work=nothing)
+    assert site.rekey("right", "--key", str(site.carry(site.key("left"), "right")))["began"] is False
+    assert site.key("right").read_bytes() == site.key("left").read_bytes()
+    hold(site, credential, revoked, token)
+
+
+@pytest.mark.parametrize("step", ["_spool", "_replace"])
+def test_what_was_interrupted_goes_on(site: Site, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """After the database was resealed; before that, nothing was done but a file made."""
+    kept = used(site)
+    for name in ("left", "right"):
+        words = () if name == "left" else ("--key", str(site.carry(site.key("left"), "right")))
+        with monkeypatch.context() as patch:
+
+            def cut(*_: object) -> None:
+                raise KeyboardInterrupt
+
+            patch.setattr(procedure, step, cut)
+            assert site.command(name, "site", "rekey", *words)[0] != 0
+        site.rekey(name, *words)
+    hold(site, *kept)
+
+
+def test_what_failed_within_the_database_changed_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = used(site)
+    with monkeypatch.context() as patch:
+
+        def cut(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(procedure, "_noted", cut)
+        assert site.command("left", "site", "rekey")[0] != 0
+    hold(site, *kept)
+    site.rekey("left")
+    site.rekey("right", "--key", str(site.carry(site.key("left"), "right")))
+    hold(site, *kept)
+
+
+def test_what_waits_in_the_spool_is_taken_over(site: Site, postgres: PostgresServer) -> None:
+    kept = used(site)
+    with sqlite3.connect(site.home("right").state / "spool.db") as spool:
+        spool.execute("INSERT INTO site (name, value) VALUES ('ack:another', 'client')")
+    site.rekey("left")
+    site.rekey("right", "--key", str(site.carry(site.key("left"), "right")))
+    with sqlite3.connect(site.home("right").state / "spool.db") as spool:
+        names = [name for (name,) in spool.execute("SELECT name FROM site")]
+    assert "ack:another" in names, "a note without a seal stays as it is"
+    hold(site, *kept)
+    assert postgres is not None
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_while_a_desk_serves_it_is_refused(site: Site, language: str) -> None:
+    used(site)
+
+    async def work(_: Endpoints) -> tuple[int, str]:
+        return await asyncio.to_thread(site.command, "right", "site", "rekey", "--language", language)
+
+    status, said = site.run("left", work=work)
+    assert status != 0
+    assert "serve still" in said
+    assert site.command("left", "audit", "verify")[0] == 0
+
+
+def test_a_database_that_somebody_changed_is_refused(site: Site, postgres: PostgresServer, site_database: str) -> None:
+    kept = used(site)
+    database = str(make_url(site_database).database)
+    postgres.execute("UPDATE clients SET scopes = 'identity nir'", database)
+    assert site.command("left", "site", "rekey")[0] != 0
+    postgres.execute("UPDATE clients SET scopes = 'identity'", database)
+    hold(site, *kept)
+
+
+def test_a_key_of_another_site_is_refused(site: Site, tmp_path: Path) -> None:
+    kept = used(site)
+    site.rekey("left")
+    other = tmp_path / "other.key"
+    other.touch(mode=0o600)
+    other.write_text(OTHER_KEY)
+    status, said = site.command("right", "site", "rekey", "--key", str(other))
+    assert status != 0
+    assert "another site key" in said
+    site.rekey("right", "--key", str(site.carry(site.key("left"), "right")))
+    hold(site, *kept)
+
+
+def test_both_languages_say_what_is_to_do(site: Site) -> None:
+    used(site)
+    status, french = site.command("left", "site", "rekey", "--language", "fr")
+    assert status == 0
+    assert "À chaque autre poste" in french
+    file = str(site.carry(site.key("left"), "right"))
+    status, english = site.command("right", "site", "rekey", "--key", file, "--language", "en")
+    assert status == 0
+    assert "Former key, kept as" in english

@@ -1,0 +1,172 @@
+"""The steps by which a site takes a new key, at each desk; interrupted anywhere, they go on where they were.
+
+1. The new key lies beside the former one, as ``site.key.new``: made here, or brought from the desk that began.
+2. The database is resealed in one transaction, by whoever comes first. From then on no desk starts with the former key.
+3. What this desk keeps by itself is taken over: its spool, and its memory of the trail.
+4. The new key takes the place of the former one, which is kept beside it under its date.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, StoreUnavailable
+from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.keystore.files import write_private
+from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.rekeying.resealing import KEY_NAME, KEY_OF, Resealed, require_whole, reseal
+from vitale_reader.daemon.site.opening import (
+    anchor_file,
+    look_into,
+    make_site_key,
+    of_another_key,
+    open_keys,
+    read_site_key,
+    site_key_file,
+)
+from vitale_reader.daemon.site.upkeep import desks_alive
+from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.store import Store
+from vitale_reader.daemon.store.tables import site
+from vitale_reader.home import Home
+
+__all__ = ["Rekeyed", "rekey"]
+
+T = TypeVar("T")
+
+#: The line that each desk writes into its trail.
+ACTION, BY = "site.rekey", "local"
+
+
+class Rekeyed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done at this desk.
+
+    Attributes:
+        key_file: the key that the other desks need.
+        former: where the former key is kept; empty where this desk had the new one already.
+        began: whether the database was resealed just now.
+        resealed: what went from one key to the other there.
+        spool: likewise, at this desk.
+    """
+
+    key_file: str
+    former: str = ""
+    began: bool = False
+    resealed: Resealed = Resealed()
+    spool: Resealed = Resealed()
+
+
+def rekey(home: Home, config: Config, *, key: Path | None, at: float) -> Rekeyed:
+    """Has a desk take a new key, and the site with it where this desk is the first; its daemon does not run.
+
+    Args:
+        home: the desk.
+        config: its settings.
+        key: the key of the desk that began; None at that desk.
+        at: now, epoch seconds.
+
+    Raises:
+        LocalMisuse: desks of the site serve still, or another new key was begun here.
+        ConfigurationInvalid: the database is of neither key, or a key cannot be used.
+        StoreUnavailable: the store was changed by somebody else, or does not answer.
+    """
+    file = site_key_file(home, config)
+    new_file = _new_key(file, key)
+    former, vault = Vault.of_site(read_site_key(file)), Vault.of_site(read_site_key(new_file))
+    keys = open_keys(home, config, clock=lambda: at)
+    remembered = Remembered.read(anchor_file(home, config))
+    store, _ = look_into(home, config, keys, reading=False)
+
+    def work(connection: Connection) -> tuple[bool, Resealed, tuple[int, bytes]]:
+        began = _of_former(connection, former, vault, file)
+        done = Resealed()
+        if began:
+            if serve := desks_alive(connection):
+                raise LocalMisuse(f"desks of the site serve still, stop them first: {', '.join(serve)}")
+            require_whole(connection, former, remembered, keys.station)
+            done = reseal(connection, former, vault, remembered)
+        return began, done, _noted(connection, vault, remembered, keys.station, at)
+
+    try:
+        began, resealed, (number, mac) = _run(store, work)
+    except ConfigurationInvalid:
+        if key is not None:
+            new_file.unlink()  # it is of another site
+        raise
+    spool = Resealed() if former == vault else _spool(home, former, vault)
+    remembered.saw_end(number, mac)
+    remembered.write()
+    return Rekeyed(key_file=str(file), former=_replace(file, new_file, at), began=began, resealed=resealed, spool=spool)
+
+
+def _new_key(file: Path, brought: Path | None) -> Path:
+    """The file of the new key, made or brought where there is none yet."""
+    new_file = file.with_name(f"{file.name}.new")
+    if brought is None:
+        make_site_key(new_file)
+        return new_file
+    content = read_site_key(brought)
+    if new_file.exists() and read_site_key(new_file) != content:
+        raise LocalMisuse("another new key was begun at this desk", data={"file": str(new_file)})
+    write_private(new_file, brought.read_bytes())
+    return new_file
+
+
+def _of_former(connection: Connection, former: Vault, vault: Vault, file: Path) -> bool:
+    """Whether the database is of the former key still; locked, so that of two desks one begins."""
+    query = select(site.c.value).where(site.c.name == KEY_NAME).with_for_update()
+    found = connection.execute(query).scalar()
+    if found == vault.digest("site", KEY_OF):
+        return False
+    if found == former.digest("site", KEY_OF):
+        return True
+    raise of_another_key(file)
+
+
+def _noted(connection: Connection, vault: Vault, remembered: Remembered, station: str, at: float) -> tuple[int, bytes]:
+    """Notes in the trail of this desk that it took the new key; where that ends.
+
+    The hash that the desk knows is of the former key: its place alone can be compared.
+    """
+    chain = Chain(vault, station)
+    end, known = chain.anchor(connection), remembered.anchor
+    if known is not None and (end is None or end.number < known.number):
+        told = "the audit trail was put back or cut: see `vitale-reader audit verify`"
+        raise StoreUnavailable(told, variant="tampered", data={"table": "audit"})
+    chain.append(connection, Entry(at=at, action=ACTION, outcome="ok", client_id=BY))
+    after = chain.anchor(connection)
+    return (0, b"") if after is None else (after.number, bytes.fromhex(after.mac))
+
+
+def _spool(home: Home, former: Vault, vault: Vault) -> Resealed:
+    file = home.state / "spool.db"
+    if not file.exists():
+        return Resealed()
+    return _run(Store(file), lambda connection: reseal(connection, former, vault, Remembered()))
+
+
+def _run(store: Store, work: Callable[[Connection], T]) -> T:
+    async def once() -> T:
+        try:
+            return await store.run(work)
+        finally:
+            await store.close()
+
+    return asyncio.run(once())
+
+
+def _replace(file: Path, new_file: Path, at: float) -> str:
+    """Puts the new key in the place of the former one; where that one is kept."""
+    if read_site_key(file) == read_site_key(new_file):
+        new_file.unlink()
+        return ""
+    former = file.with_name(f"{file.name}.until-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(at))}")
+    write_private(former, file.read_bytes())
+    new_file.replace(file)
+    return str(former)
