@@ -13,7 +13,7 @@ from vitale_reader.cli.root import COMMANDS
 MOST = 15
 
 #: Folders of tests that look at all rooms, at the checkout or at programs.
-NO_ROOMS = {"benchmarks", "end_to_end", "examples", "fuzz", "house", "mutants", "platforms"}
+NO_ROOMS = {"benchmarks", "end_to_end", "examples", "fuzz", "house", "mutants", "platforms", "rig"}
 
 #: The room whose tests lie in each folder of tests.
 PACKAGE_OF = {

@@ -132,22 +132,23 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if self._refuses:
+            writer.transport.abort()
+            return
         self._tasks.add(task)
         try:
-            if self._refuses:
-                return
             up_reader, up_writer = await open_unix_connection(str(self._socket))
             connection = _Connection(writer, up_writer)
             connection.swallows = set(self._swallows)
             self._connections.add(connection)
             try:
-                await asyncio.gather(
-                    self._pass(connection, "up", reader, up_writer), self._pass(connection, "down", up_reader, writer)
-                )
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(self._pass(connection, "up", reader, up_writer))
+                    both.create_task(self._pass(connection, "down", up_reader, writer))
             finally:
                 self._connections.discard(connection)
                 up_writer.transport.abort()
-        except (OSError, asyncio.CancelledError):
+        except* (OSError, asyncio.CancelledError):
             pass  # an end of the line is gone, and with it the connection
         finally:
             writer.transport.abort()

@@ -1,0 +1,49 @@
+"""Desks, lines, clocks, a hand in the database and hostile programs at once: seconds in the suite, minutes in the soak.
+
+``python -m tests.rig --seconds 600`` plays one by hand and prints what came of it.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.postgres_server import PostgresServer
+from tests.rig.desk import faketime
+from tests.rig.run import STOP, play
+from tests.rig.scenario import Scenario
+
+pytestmark = pytest.mark.posix
+
+#: A machine that is busy with the rest of the suite schedules a stop when it can.
+BUSY = 4 * STOP
+
+
+def shown(scenario: Scenario, folder: Path, postgres: PostgresServer, *, desks: int, clients: int, stop: float) -> None:
+    outcome = play(scenario, folder, postgres, desks=desks, clients=clients, stop=stop)
+    print(outcome)
+    assert outcome.faults == []
+    assert outcome.counts["given"] > clients
+
+
+@pytest.mark.timeout(300)
+def test_some_bad_seconds(tmp_path: Path, postgres: PostgresServer) -> None:
+    scenario = Scenario.drawn(11, desks=3, seconds=8.0, pace=0.5)
+    shown(scenario, tmp_path, postgres, desks=3, clients=4, stop=BUSY)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize(("seed", "seconds"), [(7, 600.0)])
+def test_ten_bad_minutes(tmp_path: Path, postgres: PostgresServer, seed: int, seconds: float) -> None:
+    if faketime() is None:
+        pytest.skip("libfaketime is not installed: apt-get install libfaketime")
+    scenario = Scenario.drawn(seed, desks=4, seconds=seconds)
+    shown(scenario, tmp_path, postgres, desks=4, clients=12, stop=STOP)
+
+
+def test_a_seed_draws_one_scenario() -> None:
+    first, again, other = (Scenario.drawn(seed, desks=3, seconds=60.0) for seed in (1, 1, 2))
+    assert first == again
+    assert first.lanes != other.lanes
+    assert all(event.at + event.lasts <= 60.0 for lane in first.lanes.values() for event in lane)
+    assert "desk 0" not in first.lanes, "one desk is never killed: whoever is revoked is tried there all the time"
