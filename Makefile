@@ -72,9 +72,10 @@ lint:            ## style, types on each platform, import contracts
 PHOTOS = ../shared/data/qr-photos
 WECHAT = .venv-wechat/bin/python
 
-bench:           ## the promises of the architecture, measured; decoders of codes beside ours
+bench:           ## the promises of the architecture, measured; floods; decoders of codes beside ours
 	@.ci/setup test
 	@.venv/bin/python -m tests.postgres_server --store .venv/bin/python -m tests.benchmarks
+	@.venv/bin/python -m tests.benchmarks --floods 100
 	@test -x $(WECHAT) || .ci/wechat || echo "bench: without the WeChat detector" >&2
 	@.venv/bin/python -m tests.benchmarks --codes 2 $(addprefix --photos ,$(wildcard $(PHOTOS))) \
 	    $$(test -x $(WECHAT) && echo "--wechat $(WECHAT)")

@@ -55,6 +55,15 @@ __all__ = ["bench"]
     ),
 )
 @click.option(
+    "--floods",
+    type=click.IntRange(20, 10_000),
+    metavar="N",
+    help=t(
+        "Mesure les inondations, et rien d'autre : N appels d'un autre logiciel dans chacune.",
+        "Measures floods, and nothing else: N calls of another program in each.",
+    ),
+)
+@click.option(
     "--codes",
     type=click.IntRange(1, 100),
     metavar="N",
@@ -85,6 +94,7 @@ def bench(
     idle: int,
     taps: int,
     store: str | None,
+    floods: int | None,
     codes: int | None,
     photos: Path | None,
     wechat: str | None,
@@ -94,6 +104,12 @@ def bench(
     if codes is not None:
         _compare(codes, photos, wechat, as_json=as_json)
         return
+    if floods is not None:
+        from tests.benchmarks.floods import lines
+
+        with output.progress(t("Mesures en cours…", "Measuring…")) as say:
+            _print(lines(floods, say), as_json=as_json)
+        return
     from tests.benchmarks.measures import measure_all
 
     if store is not None:
@@ -102,6 +118,10 @@ def bench(
         Store(store)  # what is no URL is told before anything is measured
     with output.progress(t("Mesures en cours…", "Measuring…")) as say:
         measures = measure_all(readings, idle, taps, store, say)
+    _print(measures, as_json=as_json)
+
+
+def _print(measures: "list[Measure]", *, as_json: bool) -> None:
     if as_json:
         output.print_json(measures)
         return

@@ -1,0 +1,27 @@
+"""``floods``: each kind floods, and each figure stands in its line beside its baseline."""
+
+import pytest
+
+from tests.benchmarks import floods
+from tests.benchmarks.flood import KINDS
+from tests.posix import posix_only
+
+pytestmark = posix_only()
+
+
+@pytest.mark.timeout(180)
+def test_every_flood_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(floods, "BACKLOG", 50)
+    monkeypatch.setattr(floods, "FLOODING", 0.05)
+    said: list[str] = []
+    found = floods.lines(3, said.append)
+    assert len(said) == len(KINDS) + 1
+    assert len(found) == 3 * (len(KINDS) + 1)
+    for ping, read, memory in zip(found[::3], found[1::3], found[2::3], strict=True):
+        for line in (ping, read):
+            assert line.baseline_p95 is not None
+            assert 0 < line.baseline_p95
+            assert line.p95 is not None
+            assert 0 < line.p95
+            assert line.promise
+        assert memory.unit == "MiB"
