@@ -33,7 +33,9 @@ __all__ = ["BACKLOG", "lines"]
 Json = dict[str, Any]
 
 LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "serve", "--json")
-CONFIGURATION = '[station]\nmode = "simulated"\n[tls]\nenabled = false\n[drivers]\nenabled = []\n[log]\nlevel = "error"\n'
+CONFIGURATION = (
+    '[station]\nmode = "simulated"\n[tls]\nenabled = false\n[drivers]\nenabled = []\n[log]\nlevel = "error"\n'
+)
 
 #: Tokens that the flooding client has not fetched, in the last of the floods.
 BACKLOG = 100_000

@@ -1,13 +1,17 @@
 """One daemon a home: whatever the two of them share, and whoever takes the lock away."""
 
+import asyncio
 import logging
 import os
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from vitale_protocol.errors import DaemonRunning
+from vitale_reader.daemon.app import serve
+from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.lifecycle import exclusive, published
 from vitale_reader.home import Endpoints, Home
 
@@ -29,6 +33,16 @@ def test_a_second_daemon_is_refused(tmp_path: Path, shared: str) -> None:
         assert os.getpid() == told.value.data["pid"]
     with exclusive(homes(tmp_path)[shared]):
         pass
+
+
+@pytest.mark.posix
+def test_a_daemon_that_is_told_to_stop_the_moment_it_serves_stops_in_good_order(tmp_path: Path) -> None:
+    def stop(_: Endpoints) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    home = Home.under(tmp_path)
+    asyncio.run(serve(home, parse("[drivers]\nenabled = []\n[tls]\nenabled = false\n"), on_ready=stop))
+    assert not home.endpoints_file.exists()
 
 
 def test_a_refused_daemon_holds_nothing_afterwards(tmp_path: Path) -> None:

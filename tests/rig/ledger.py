@@ -24,6 +24,7 @@ class Given(NamedTuple):
     nonce: str
     exp: int
     token: str
+    where: str
 
 
 class Ledger:
@@ -69,6 +70,8 @@ class Ledger:
     def give(self, client_id: str, claims: dict[str, Any], token: str, *, presentation: str = "") -> None:
         """Notes a token that a client was given, by an answer or by its outbox, and holds it against the others."""
         jti, nonce = str(claims["jti"]), str(claims["nonce"])
+        kept = "in the spool" if "store_degraded" in claims.get("warnings", ()) else "at the site"
+        where = f"{kept}, of {claims['reader']['id']}, {'by an answer' if presentation else 'by the outbox'}"
         with self._lock:
             asked_by, string = self._asked.get(nonce, ("nobody", ""))
             if asked_by != client_id:
@@ -76,7 +79,7 @@ class Ledger:
             self._once(self._of_nonce, nonce, jti, "nonce")
             self._once(self._of_string, string, jti, "string")
             self._once(self._of_presentation, presentation, jti, "presentation")
-            before = self._given.setdefault(jti, Given(jti, client_id, nonce, int(claims["exp"]), token))
+            before = self._given.setdefault(jti, Given(jti, client_id, nonce, int(claims["exp"]), token, where))
             if before.token != token:
                 self.faults.append(f"{jti}: two tokens")
             if presentation:
@@ -113,7 +116,8 @@ class Ledger:
         for jti in acknowledged.intersection(jtis) - self._touched:
             told = {one: f"{time.monotonic() - at[jti]:.1f} s" for one, at in self._acknowledged.items() if jti in at}
             self._touched.add(jti)  # said once
-            self.fault(f"{jti}: listed at desk {desk}, acknowledged at {told} ago")
+            where = self._given[jti].where if jti in self._given else "nowhere"
+            self.fault(f"{jti}: given {where}, listed at desk {desk}, acknowledged at {told} ago")
 
     def kept(self, client_id: str) -> set[str]:
         """The tokens that a client holds, did not acknowledge, and that have some time left."""

@@ -178,9 +178,11 @@ async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], N
             must_end.set_exception(why)
 
     async with running(home, config, on_conflict=end) as endpoints:
+        # Whoever hears that it serves may have it stop at once.
+        lifecycle.end_when_told(must_end)
         if on_ready is not None:
             on_ready(endpoints)
-        await lifecycle.until_told_to_stop(must_end)
+        await must_end
 
 
 def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:

@@ -16,7 +16,7 @@ from vitale_reader.daemon.keystore.private_files import private_folder, write_pr
 from vitale_reader.daemon.process import folder_locked, locked
 from vitale_reader.home import Endpoints, Home
 
-__all__ = ["Held", "exclusive", "published", "until_told_to_stop"]
+__all__ = ["Held", "end_when_told", "exclusive", "published"]
 
 logger = logging.getLogger(__name__)
 
@@ -129,14 +129,9 @@ def published(home: Home, endpoints: Endpoints) -> Generator[None]:
                 file.unlink(missing_ok=True)
 
 
-async def until_told_to_stop(must_end: "asyncio.Future[None] | None" = None) -> None:
-    """Waits for SIGTERM or SIGINT (on Windows, for Ctrl-C or Ctrl-Break), or for what ends the daemon by itself.
-
-    Raises:
-        VitaleError: that of ``must_end``.
-    """
+def end_when_told(told: "asyncio.Future[None]") -> None:
+    """Has SIGTERM and SIGINT settle a future from now on; on Windows, Ctrl-C and Ctrl-Break end the loop."""
     loop = asyncio.get_running_loop()
-    told = must_end if must_end is not None else loop.create_future()
 
     def stop() -> None:
         if not told.done():
@@ -145,7 +140,6 @@ async def until_told_to_stop(must_end: "asyncio.Future[None] | None" = None) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt in run()
             loop.add_signal_handler(number, stop)
-    await told
 
 
 def _private(path: str, flags: int) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+import signal
 import socket
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
@@ -179,7 +180,8 @@ def test_an_older_row_that_somebody_puts_back_stops_nobody(
 def test_whoever_is_told_to_stop_stops_without_an_error() -> None:
     async def main() -> None:
         ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(ending.set_result, None)
-        await lifecycle.until_told_to_stop(ending)
+        lifecycle.end_when_told(ending)
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
+        await ending
 
     asyncio.run(main())
