@@ -250,13 +250,14 @@ class _Site:
         finally:
             self._postgres.start()
 
-    def _pairings_event(self, desk: Desk, event: Event) -> None:
+    def _pairings_event(self, _: Desk, event: Event) -> None:
+        number = int(event.value) % len(self._desks)
         try:
             if event.what == "rotate keys":
-                self._pairings.rotate(desk.number)
+                self._pairings.rotate(number)
                 return
             known = [one for one in self._victims if self._ledger.revoked(one.client_id) is None]
-            if known and self._pairings.revoke(desk.number, known[0].client_id):
+            if known and self._pairings.revoke(number, known[0].client_id):
                 self._ledger.revoke(known[0].client_id)
         except (Refused, HungUp, OSError, TimeoutError):
             self._ledger.note("not revoked, and said so")
@@ -269,7 +270,7 @@ class _Site:
 
     def _try_doors(self) -> None:
         """Those who were revoked try to come in, at every desk, all the time."""
-        while not self._stopped.wait(0.5):
+        while not self._stopped.wait(2.0):
             for pairing in self._victims:
                 if (at := self._ledger.revoked(pairing.client_id)) is None:
                     continue

@@ -51,7 +51,8 @@ DESK = (Kind("kill", 3, (0, 3)), Kind("stop", 1, (0, 2)), Kind("stop in silence"
 #: Seconds by which the clock of a desk is off.
 CLOCK = (Kind("clock", 1, (2, 12), (20, 150, -150, 86_400, 400 * 86_400, -86_400)),)
 DATABASE = (Kind("database restarts", 2, (0.1, 3)), Kind("backends end", 1, (0, 0)))
-PAIRINGS = (Kind("revoke", 3, (0, 0)), Kind("rotate keys", 1, (0, 0)))
+#: At which desk, counted from the first again where there are fewer.
+PAIRINGS = (Kind("revoke", 3, (0, 0), (0, 1, 2, 3)), Kind("rotate keys", 1, (0, 0), (0, 1, 2, 3)))
 
 
 class Scenario(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, delete, insert, select, update
+from vitale_reader.daemon.store.bringing_forward import bring_forward
 
 from vitale_protocol.errors import NotAuthenticated, Replayed, StoreUnavailable
 from vitale_protocol.methods import OutboxToken
@@ -15,14 +16,13 @@ from vitale_reader.daemon.access import Access, Peer
 from vitale_reader.daemon.issuing import opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.rekeying.resealing import Resealed, require_whole, reseal
 from vitale_reader.daemon.store import row_seals, tables
-from vitale_reader.daemon.store.bringing_forward import bring_forward
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
 
 NOW = 1_800_000_000.0

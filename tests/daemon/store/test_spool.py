@@ -21,6 +21,7 @@ from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import spool
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.spool import SpooledStore
 from vitale_reader.daemon.store.spool_replay import Bringing
@@ -201,6 +202,25 @@ def test_what_was_kept_unheard_and_acknowledged_at_another_desk_is_not_there_aga
         assert jtis == [token.jti]
 
     on(tmp_path, work)
+
+
+def test_what_is_acknowledged_at_one_desk_before_another_one_brings_it_is_not_there_again(tmp_path: Path) -> None:
+    """A desk that read for a program at another one may find the database later than that one does."""
+
+    async def main() -> None:
+        async with opened(Coordinator(tmp_path)) as desk, opened(Coordinator(tmp_path, "other")) as other:
+            for each in (desk, other):
+                each.site.gone = True
+            token, kept = await other.put(1), await other.put(2)
+            assert await desk.outbox.acknowledge("c", [token.jti]) == 1
+            assert await desk.outbox.acknowledge("thief", [kept.jti]) == 1
+            await desk.back()
+            await other.back()
+            assert await desk.outbox.list("c") == (kept,)
+            faults = await desk.store.run(lambda connection: inspect(connection, VAULT, Remembered()))
+            assert [fault.table for fault in faults if fault.table == "site"] == []
+
+    asyncio.run(main())
 
 
 def test_what_is_acknowledged_on_its_way_to_the_site_is_not_there_again(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, StoreUnavailable
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.keystore.files import write_private
-from vitale_reader.daemon.keystore.vault import Vault
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.rekeying.resealing import KEY_NAME, KEY_OF, Resealed, require_whole, reseal
 from vitale_reader.daemon.site.opening import (
     anchor_file,
@@ -31,7 +31,7 @@ from vitale_reader.daemon.site.opening import (
 )
 from vitale_reader.daemon.site.upkeep import desks_alive
 from vitale_reader.daemon.store.chain import Chain, Entry
-from vitale_reader.daemon.store.remembered import Remembered
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import site
 from vitale_reader.home import Home

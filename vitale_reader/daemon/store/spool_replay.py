@@ -36,6 +36,9 @@ BEGIN = 100
 #: In front of what the spool knows of tokens that were acknowledged while the database was away.
 ACKNOWLEDGED = "ack:"
 
+#: Seconds that such a note is kept at the site: no token lasts longer than ten minutes.
+NOTED = 1_200.0
+
 #: Seconds between two words in the log about how far it has come.
 TOLD = 5.0
 
@@ -151,6 +154,7 @@ def _write(connection: Connection, chain: Chain, piece: Piece, name: str, now: f
     there = _kept_before(connection, chain, piece)
     _write_lines(connection, chain, piece.lines, f"spool:{name}", there)
     twice = _mark(connection, piece.seen)
+    there |= _acknowledged_elsewhere(connection, chain, piece.outbox)
     if tokens := [row for row in piece.outbox if row["exp"] > now and row["jti"] not in there]:
         # A row that somebody else wrote for the presentation holds up nothing.
         of_presentation = tuple_(outbox.c.presentation, outbox.c.client_id)
@@ -161,7 +165,7 @@ def _write(connection: Connection, chain: Chain, piece: Piece, name: str, now: f
         connection.execute(delete(contexts).where(contexts.c.digest.in_([row["digest"] for row in piece.contexts])))
         _insert(connection, contexts, piece.contexts)
     if piece.acknowledged:
-        connection.execute(delete(outbox).where(tuple_(outbox.c.jti, outbox.c.client_id).in_(piece.acknowledged)))
+        _acknowledge(connection, chain, piece.acknowledged, now)
     if twice:
         logger.error("%d strings were used at this station and elsewhere while the database was away", twice)
         replayed = Entry(at=now, action="site.reconcile", outcome="replayed")
@@ -180,6 +184,35 @@ def _kept_before(connection: Connection, chain: Chain, piece: Piece) -> set[str]
         audit.c.jti.in_(told),
     )
     return set(connection.execute(known).scalars())
+
+
+def _acknowledge(connection: Connection, chain: Chain, pairs: Sequence[tuple[str, str]], now: float) -> None:
+    """Forgets tokens; one that is not there may wait in the spool of another desk, and is noted for when it comes."""
+    of_pairs = tuple_(outbox.c.jti, outbox.c.client_id).in_(pairs)
+    gone = set(connection.execute(delete(outbox).where(of_pairs).returning(outbox.c.jti)).scalars())
+    noted = connection.execute(select(site.c.name, site.c.value).where(site.c.name.startswith(ACKNOWLEDGED))).all()
+    old = [name for name, value in noted if not now - NOTED < _seconds(value)]
+    notes = {f"{ACKNOWLEDGED}{jti}": f"{round(now)} {client}" for jti, client in pairs if jti not in gone}
+    connection.execute(delete(site).where(site.c.name.in_([*old, *notes])))
+    _insert(connection, site, [chain.sealed(site, {"name": name, "value": value}) for name, value in notes.items()])
+
+
+def _acknowledged_elsewhere(connection: Connection, chain: Chain, rows: Sequence[Row]) -> set[str]:
+    """The tokens among these that their clients have acknowledged at another desk."""
+    if not rows:
+        return set()
+    clients = {f"{ACKNOWLEDGED}{row['jti']}": row["client_id"] for row in rows}
+    noted = connection.execute(select(site).where(site.c.name.in_(clients))).mappings()
+    return {
+        note["name"].removeprefix(ACKNOWLEDGED)
+        for note in noted
+        if chain.holds(site, note) and note["value"].partition(" ")[2] == clients[note["name"]]
+    }
+
+
+def _seconds(value: str) -> float:
+    at = value.partition(" ")[0]
+    return float(at) if at.isdecimal() else 0.0
 
 
 def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:
