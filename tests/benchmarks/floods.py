@@ -23,7 +23,7 @@ from tests.benchmarks.processes import MEBIBYTE, resident
 from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
 from vitale_reader.cli.frame.language import t
 from vitale_reader.daemon.config import load
-from vitale_reader.daemon.site.opening import look_into, open_keys
+from vitale_reader.daemon.site.open_store import look_into, open_keys
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.tables import outbox
 from vitale_reader.home import Home

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, delete, insert, select, update
-from vitale_reader.daemon.store.bringing_forward import bring_forward
 
 from vitale_protocol.errors import NotAuthenticated, Replayed, StoreUnavailable
 from vitale_protocol.methods import OutboxToken
@@ -23,6 +22,7 @@ from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Store
 
 NOW = 1_800_000_000.0

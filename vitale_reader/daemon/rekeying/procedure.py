@@ -17,10 +17,10 @@ from sqlalchemy import Connection, select
 
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, StoreUnavailable
 from vitale_reader.daemon.config import Config
-from vitale_reader.daemon.keystore.files import write_private
+from vitale_reader.daemon.keystore.private_files import write_private
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.rekeying.resealing import KEY_NAME, KEY_OF, Resealed, require_whole, reseal
-from vitale_reader.daemon.site.opening import (
+from vitale_reader.daemon.site.open_store import (
     anchor_file,
     look_into,
     make_site_key,
