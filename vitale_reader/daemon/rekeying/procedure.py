@@ -45,7 +45,7 @@ ACTION, BY = "site.rekey", "local"
 
 
 class Rekeyed(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done at this desk.
+    """Outcome of the step at this desk.
 
     Attributes:
         key_file: the key that the other desks need.

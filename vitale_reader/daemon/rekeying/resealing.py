@@ -50,7 +50,7 @@ KEY_NAME, KEY_OF = "key", b"key"
 
 
 class Resealed(msgspec.Struct, frozen=True, kw_only=True):
-    """What went from one key to another, and what could not.
+    """Counts of what went from one key to another, and of what could not.
 
     Attributes:
         clients: paired clients, revoked ones too.
