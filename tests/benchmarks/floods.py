@@ -169,7 +169,7 @@ class _Client:
         raise ConnectionError("the daemon ended the connection")
 
     def pair(self) -> Json:
-        """A new client."""
+        """Pairs a new client, and gives its secrets."""
         return self.call("clients.add", name="bench", scopes=["identity"], transports=["unix"])
 
     def times(self, samples: int) -> dict[str, list[float]]:

@@ -40,7 +40,7 @@ KEYS = 200
 
 
 class Pairing(NamedTuple):
-    """What a program got when it was paired."""
+    """A program, and the secrets that it got when it was paired."""
 
     client_id: str
     credential: str | None
@@ -70,7 +70,7 @@ class Pairings:
         return Pairing(told["client_id"], None, file, desk)
 
     def revoke(self, desk: int, client_id: str) -> bool:
-        """Whether a desk said that it is revoked."""
+        """Revokes a program; true if the desk said that it is."""
         with Wire(self._desks[desk].endpoint.unix(), self._schema).open() as wire:
             return bool(wire.call("clients.revoke", client_id=client_id)["revoked"])
 

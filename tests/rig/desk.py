@@ -103,12 +103,12 @@ class Desk:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where clients find it."""
+        """The place at which clients find it."""
         return Endpoint(self.home)
 
     @property
     def log(self) -> str:
-        """What it wrote to standard error, in all its lives."""
+        """Everything that it wrote to standard error, in all its lives."""
         return (self.home / "daemon.log").read_text(errors="replace")
 
     @property
@@ -133,7 +133,7 @@ class Desk:
                 pause.wait(AGAIN)
 
     def kill(self) -> None:
-        """``kill -9``."""
+        """Ends it at once (``kill -9``)."""
         with self._turn:
             process, self._process = self._process, None
             if process is not None:

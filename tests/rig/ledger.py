@@ -1,4 +1,4 @@
-"""What clients asked for, were given and acknowledged, and what must never be true of it: the invariants of the wire.
+"""Accounts of what clients asked for, were given and acknowledged, and of what must never be true: the invariants.
 
 A nonce has one token, a string has one, a presentation has one; each is of the client that asked. What was acknowledged
 is not listed again; what was not is listed until it ends. Nobody who was revoked comes in.
@@ -50,12 +50,12 @@ class Ledger:
         self.faults: list[str] = []
 
     def note(self, what: str) -> None:
-        """Counts something."""
+        """Counts that something happened once more."""
         with self._lock:
             self.counts[what] += 1
 
     def fault(self, what: str) -> None:
-        """Notes a breach."""
+        """Notes a breach of what must hold."""
         with self._lock:
             self.faults.append(what)
 
@@ -101,7 +101,7 @@ class Ledger:
             self.counts["acknowledged"] += 1
 
     def acknowledged(self, desk: int | None = None) -> frozenset[str]:
-        """What is acknowledged by now, at a desk or at any; taken before a list is asked for, to be held against it."""
+        """Tokens acknowledged by now, at a desk or at any; taken before a list is asked for, to be held against it."""
         with self._lock:
             of = self._acknowledged.values() if desk is None else [self._acknowledged.get(desk, {})]
             return frozenset[str]().union(*of)
@@ -148,6 +148,6 @@ class Ledger:
             self.counts["revoked"] += 1
 
     def revoked(self, client_id: str) -> float | None:
-        """When it was revoked, on the monotonic clock."""
+        """Time at which it was revoked, on the monotonic clock."""
         with self._lock:
             return self._revoked.get(client_id)

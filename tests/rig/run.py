@@ -43,7 +43,7 @@ UNSEEMLY = ("Traceback", "incident")
 
 
 class Outcome(NamedTuple):
-    """What came of a run.
+    """Result of a run.
 
     Attributes:
         faults: breaches; empty at the end of a good run.

@@ -61,7 +61,7 @@ class Schema:
 
 
 class Endpoint:
-    """Where a daemon is, by ``run/endpoints.json`` of its home, which is read anew for each connection."""
+    """Place of a daemon, by ``run/endpoints.json`` of its home, which is read anew for each connection."""
 
     def __init__(self, home: Path) -> None:
         self._file = home / "run" / "endpoints.json"

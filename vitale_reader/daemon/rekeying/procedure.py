@@ -119,7 +119,7 @@ def _new_key(file: Path, brought: Path | None) -> Path:
 
 
 def _of_former(connection: Connection, former: Vault, vault: Vault, file: Path) -> bool:
-    """Whether the database is of the former key still; locked, so that of two desks one begins."""
+    """True if the database is of the former key still; locked, so that of two desks one begins."""
     query = select(site.c.value).where(site.c.name == KEY_NAME).with_for_update()
     found = connection.execute(query).scalar()
     if found == vault.digest("site", KEY_OF):
