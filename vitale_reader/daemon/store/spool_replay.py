@@ -151,6 +151,8 @@ def _take(connection: Connection, chain: Chain, most: int) -> Piece:
 
 def _write(connection: Connection, chain: Chain, piece: Piece, name: str, now: float) -> None:
     """Writes a piece in a number of statements that does not depend on its size."""
+    # The lock on the head makes two connections of this station wait for one another, before either looks what is there.
+    connection.execute(select(audit_heads).where(audit_heads.c.station == chain.station).with_for_update())
     there = _kept_before(connection, chain, piece)
     _write_lines(connection, chain, piece.lines, f"spool:{name}", there)
     twice = _mark(connection, piece.seen)
@@ -225,8 +227,6 @@ def _write_lines(
 ) -> None:
     if not lines:
         return
-    # The lock on the head makes two connections of this station wait for one another.
-    connection.execute(select(audit_heads).where(audit_heads.c.station == chain.station).with_for_update())
     row = connection.execute(select(site).where(site.c.name == name)).mappings().first()
     # A number that somebody else wrote counts as none: rather is a line there twice than not at all.
     done = row["value"] if row is not None and chain.holds(site, row) else None
