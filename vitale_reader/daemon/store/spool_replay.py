@@ -151,7 +151,7 @@ def _take(connection: Connection, chain: Chain, most: int) -> Piece:
 
 def _write(connection: Connection, chain: Chain, piece: Piece, name: str, now: float) -> None:
     """Writes a piece in a number of statements that does not depend on its size."""
-    # The lock on the head makes two connections of this station wait for one another, before either looks what is there.
+    # The lock on the head makes two connections of this station wait for one another before either looks.
     connection.execute(select(audit_heads).where(audit_heads.c.station == chain.station).with_for_update())
     there = _kept_before(connection, chain, piece)
     _write_lines(connection, chain, piece.lines, f"spool:{name}", there)
