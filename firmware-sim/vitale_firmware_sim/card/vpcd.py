@@ -109,6 +109,9 @@ class VpcdLink:
                 with socket.create_connection(self._address, timeout=_CONNECT_TIMEOUT) as connection:
                     pause = _FIRST_PAUSE
                     self._serve(connection)
+            except _Mute:
+                # Back before the service looks again, or it would take the card for one that was withdrawn.
+                continue
             except OSError:
                 # No service, or it went away: ask again, less and less often.
                 with self._changed:
@@ -158,6 +161,10 @@ class VpcdLink:
                 return
 
 
+class _Mute(Exception):
+    """The card has no ATR to give."""
+
+
 class _Slot:
     """The contacts of a slot: what vpcd's messages do to a card.
 
@@ -181,7 +188,7 @@ class _Slot:
                 self._atr = self._card.reset()
             case b"\x04":
                 if self._atr == b"":
-                    raise ConnectionAbortedError("a mute card has no ATR")
+                    raise _Mute
                 return self._atr or _UNPOWERED_ATR
             case _:
                 # Not in the protocol, as of vsmartcard 3.3.
