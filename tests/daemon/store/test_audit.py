@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, Table, create_engine, delete, insert, select, text, update
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.sealing_keys import Vault
@@ -19,7 +19,7 @@ from vitale_reader.daemon.store.chain import HIGHEST, RESUMED, Broken, Chain, En
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered, read_anchor
 from vitale_reader.daemon.store.store import Store
-from vitale_reader.daemon.store.tables import audit, audit_heads
+from vitale_reader.daemon.store.tables import audit, audit_heads, table_heads
 from vitale_reader.daemon.store.tables import audit as audit_table
 
 STATION = "10000000-0000-4000-8000-000000000000"
@@ -585,3 +585,33 @@ def test_no_change_of_any_column_goes_unseen(tmp_path: Path, row: int, column: s
             assert whole == (before == after), (before, after)
 
     run(work)
+
+
+@pytest.mark.parametrize("table", [audit_heads, table_heads], ids=lambda table: table.name)
+def test_of_two_connections_that_begin_a_head_the_second_begins_anew(
+    tmp_path: Path, site_database: str, table: Table
+) -> None:
+    trail = Trail(tmp_path, site_database)
+    head = {
+        column.name: {int: 1, bytes: b"x", str: "x"}[column.type.python_type] for column in table.columns if column.name
+    }
+    engine = create_engine(site_database.replace("postgresql:", "postgresql+psycopg:", 1))
+    tries = 0
+
+    def work(connection: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:  # somebody else is quicker by a moment
+            with engine.begin() as other:
+                other.execute(insert(table), head)
+        else:
+            connection.execute(delete(table))
+        connection.execute(insert(table), head)
+
+    async def main() -> None:
+        async with trail.open() as (_, store):
+            await store.run(work)
+
+    asyncio.run(main())
+    engine.dispose()
+    assert tries == 2

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from vitale_protocol.catalogue import text
 from vitale_protocol.errors import StoreUnavailable
 
-__all__ = ["VARIANTS", "Variant", "explained", "is_fault_of_ours", "refusal", "yielded"]
+__all__ = ["VARIANTS", "Variant", "began_twice", "explained", "is_fault_of_ours", "refusal", "yielded"]
 
 Variant = Literal[
     "database-silent",
@@ -119,6 +119,12 @@ def explained(error: StoreUnavailable) -> str:
 def yielded(error: SQLAlchemyError) -> bool:
     """True if a transaction was ended though the database works, and may be begun anew."""
     return _sqlstate(error) in YIELDED
+
+
+def began_twice(error: IntegrityError) -> bool:
+    """True if two connections put the same head where there was none: the second one's work may be begun anew."""
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    return constraint in {"audit_heads_pkey", "table_heads_pkey"}
 
 
 def is_fault_of_ours(error: SQLAlchemyError) -> bool:

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.database.database_errors import is_fault_of_ours, refusal, yielded
+from vitale_reader.daemon.database.database_errors import began_twice, is_fault_of_ours, refusal, yielded
 from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.database.postgresql import Connections
 from vitale_reader.daemon.database.target import Target
@@ -264,8 +264,9 @@ class Store:
                 try:
                     with (engine or self._engine).begin() as connection:
                         return work(connection)
-                except IntegrityError:
-                    raise
+                except IntegrityError as error:
+                    if not left or not began_twice(error):
+                        raise
                 except SQLAlchemyError as error:
                     if left and yielded(error):
                         continue
