@@ -506,6 +506,17 @@ def test_a_row_that_no_desk_of_the_site_wrote_is_not_served(pair: Pair, postgres
     pair.run(work)
 
 
+def test_an_answer_that_was_changed_in_the_database_is_told_as_such(pair: Pair, postgres: PostgresServer) -> None:
+    async def work(here: Any, there: Any) -> None:
+        await until_shown(here, phones(there))
+        request = await ask(here, phones(there))
+        postgres.execute("UPDATE site_requests SET answer = '\\x00'", pair.database)
+        told = (await here.answer(request))["error"]["data"]
+        assert (told["reason"], told["variant"]) == ("store_unavailable", "tampered-answer")
+
+    pair.run(work)
+
+
 def test_a_client_that_is_not_of_the_registry_is_not_served(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def speaks(_access: Access, _client_id: str) -> bool:
         return False

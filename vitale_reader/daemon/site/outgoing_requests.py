@@ -287,8 +287,10 @@ class Asking:
     async def _opened(self, asked: Open, sealed: bytes) -> PresentationResult | VitaleError:
         try:
             answer = decode_document(self._open_answer(sealed, f"answer:{asked.id}"), Answer)
-        except (InvalidTag, ParseError) as error:
-            return incident(error)
+        except (InvalidTag, ParseError):
+            logger.error("an answer of another desk was changed in the database: %s", asked.id)
+            changed = StoreUnavailable("the answer was changed; its token is in the outbox", variant="tampered-answer")
+            return await self._noted(asked, changed)
         if answer.result is None:
             return answer.error
         await self._prove(answer.result)
