@@ -24,12 +24,16 @@ class TlsEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The addresses in use by a running daemon, as ``endpoints.json`` tells them."""
+    """The addresses in use by a running daemon, as ``endpoints.json`` tells them.
+
+    ``owner`` is the pairing file of the daemon's own user, where TLS is how they come.
+    """
 
     pid: int
     version: str
     unix: str | None = None
     tls: TlsEndpoint | None = None
+    owner: str | None = None
 
 
 class Home(msgspec.Struct, frozen=True):

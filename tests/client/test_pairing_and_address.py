@@ -7,7 +7,7 @@ import pytest
 
 from vitale_protocol.errors import DaemonUnreachable, LocalMisuse
 from vitale_protocol.methods import ClientAdded
-from vitale_reader.client.address import TlsAddress, UnixAddress, check_pin, parse, resolve
+from vitale_reader.client.address import TlsAddress, UnixAddress, Way, check_pin, parse, resolve
 from vitale_reader.client.pairing import Pairing
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 
@@ -113,10 +113,24 @@ def test_the_unix_socket_comes_first(tmp_path: Path) -> None:
     home = Home.under(tmp_path)
     tls = TlsEndpoint(host="127.0.0.1", port=5, sha256="00")
     publish(home, Endpoints(pid=1, version="0", unix="/x/daemon.sock", tls=tls))
-    assert resolve(home, None, None) == UnixAddress("/x/daemon.sock")
-    assert resolve(home, None, Pairing(client_id="c", certificate="C")) == TlsAddress("127.0.0.1", 5)
-    assert resolve(home, None, PAIRING) == TlsAddress("127.0.0.1", 7816)
-    assert resolve(home, "unix:///y", PAIRING) == UnixAddress("/y")
+    assert resolve(home, None, None) == Way(UnixAddress("/x/daemon.sock"))
+    other = Pairing(client_id="c", certificate="C")
+    assert resolve(home, None, other) == Way(TlsAddress("127.0.0.1", 5), other)
+    assert resolve(home, None, PAIRING) == Way(TlsAddress("127.0.0.1", 7816), PAIRING)
+    assert resolve(home, "unix:///y", PAIRING) == Way(UnixAddress("/y"), PAIRING)
+
+
+def test_without_a_unix_socket_the_owner_comes_by_the_owners_pairing(tmp_path: Path) -> None:
+    home, file = Home.under(tmp_path), tmp_path / "owner.pairing.json"
+    tls = TlsEndpoint(host="127.0.0.1", port=5, sha256="00")
+    publish(home, Endpoints(pid=1, version="0", tls=tls, owner=str(file)))
+    with pytest.raises(DaemonUnreachable) as refused:
+        resolve(home, None, None)
+    assert (refused.value.variant, refused.value.data) == ("other_user", {"file": str(file)})
+    owner = Pairing(client_id="local", certificate="C", private_key="K", daemon_certificate_sha256="00")
+    owner.save(file)
+    assert resolve(home, None, None) == Way(TlsAddress("127.0.0.1", 5), owner)
+    assert resolve(home, None, PAIRING) == Way(TlsAddress("127.0.0.1", 7816), PAIRING)
 
 
 def test_a_daemon_without_a_way_in_is_unreachable(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ Programs run under ``stand_in``: modules of the product see the other platform, 
 library lacks there.
 """
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,24 +108,64 @@ def test_a_simulation_that_needs_pseudo_terminals_says_that_there_are_none(comma
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("platform", "unix"), [("win32", False), ("darwin", True)])
-def test_a_daemon_serves_and_is_stopped(platform: str, unix: bool, home: Home) -> None:
-    folder = str(home.config.parent)
+@contextlib.contextmanager
+def daemon(platform: str, home: Home, *, end: int = signal.SIGINT) -> Generator[dict[str, Any]]:
+    """A daemon; what it said of its addresses, and once it was ended, what it logged as ``told``."""
     with subprocess.Popen(
-        (sys.executable, "-m", "vitale_reader", "serve", "--json", "--home", folder),
+        (sys.executable, "-m", "vitale_reader", "serve", "--json", "--home", str(home.config.parent)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
         env=environment(platform),
-    ) as daemon:
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = dict[str, Any]()
         try:
-            assert daemon.stdout is not None
-            line = daemon.stdout.readline()
-            assert line, daemon.stderr and daemon.stderr.read()
-            endpoints = json.loads(line)["endpoints"]
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            said |= json.loads(line)["endpoints"]
+            yield said
         finally:
-            daemon.send_signal(signal.SIGINT)
-            _, told = daemon.communicate(timeout=PATIENCE)
-    assert (endpoints["tls"] is not None, endpoints.get("unix") is not None) == (True, unix)
-    assert "Traceback" not in told
+            process.send_signal(end)
+            try:
+                said["told"] = process.communicate(timeout=PATIENCE)[1]
+            finally:
+                process.kill()
+    said["status"] = process.returncode
+
+
+@pytest.mark.parametrize(("platform", "unix"), [("win32", False), ("darwin", True)])
+def test_a_daemon_serves_and_is_stopped(platform: str, unix: bool, home: Home) -> None:
+    with daemon(platform, home) as said:
+        assert (said["tls"] is not None, said.get("unix") is not None) == (True, unix)
+    assert "Traceback" not in said["told"]
     assert not home.endpoints_file.exists()
+    assert sorted(home.state.glob("owner*")) == []
+
+
+def test_the_owner_pairs_reads_and_looks_without_a_unix_socket(home: Home, tmp_path: Path) -> None:
+    where = ("--home", str(home.config.parent))
+    pairing = tmp_path / "desk.pairing.json"
+    with daemon("win32", home):
+        for arguments in (
+            ("clients", "add", "desk", "--output", str(pairing), *where),
+            ("clients", "list", *where),
+            ("readers", *where),
+            ("keys", "show", *where),
+            ("read", "--timeout", "20", *where),
+            ("read", "--timeout", "20", *where, "--pairing", str(pairing)),
+            ("doctor", *where),
+        ):
+            done = run("win32", "-m", "vitale_reader", "--language", "en", *arguments)
+            assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+
+
+@pytest.mark.slow
+def test_the_demonstration_plays_without_a_unix_socket() -> None:
+    done = run("win32", "-m", "vitale_reader", "demo", "--no-pcscd", "--repeat", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    verdicts = {verdict for result in told["results"] for verdict in result["checks"].values()}
+    assert ({result["place"] for result in told["results"]} >= {"slot"}, "accepted" in verdicts) == (True, True)
+    assert {result["transport"] for result in told["results"]} == {"tls"}

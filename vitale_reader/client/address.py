@@ -16,7 +16,7 @@ from vitale_reader.client.pairing import Pairing
 from vitale_reader.client.system import UNIX_SOCKETS
 from vitale_reader.home import Home
 
-__all__ = ["Address", "TlsAddress", "UnixAddress", "check_pin", "parse", "resolve", "tls_context"]
+__all__ = ["Address", "TlsAddress", "UnixAddress", "Way", "check_pin", "parse", "resolve", "tls_context"]
 
 
 class UnixAddress(msgspec.Struct, frozen=True):
@@ -41,6 +41,13 @@ class TlsAddress(msgspec.Struct, frozen=True):
 Address = UnixAddress | TlsAddress
 
 
+class Way(msgspec.Struct, frozen=True):
+    """The way to a daemon: its address, and the pairing to show there."""
+
+    address: Address
+    pairing: Pairing | None = None
+
+
 def parse(text: str) -> Address:
     """An address as people write it: ``unix:///run/…/daemon.sock`` or ``tls://127.0.0.1:7816``.
 
@@ -59,8 +66,10 @@ def parse(text: str) -> Address:
     raise LocalMisuse("an address is unix:///path or tls://host:port")
 
 
-def resolve(home: Home, address: str | None, pairing: Pairing | None) -> Address:
-    """The address to try now; asked again before each attempt, because a daemon may come back on another port.
+def resolve(home: Home, address: str | None, pairing: Pairing | None) -> Way:
+    """The way to try now; asked again before each attempt, because a daemon may come back on another port.
+
+    Without a pairing it is that of the daemon's own user: the Unix socket, or the owner's pairing.
 
     Raises:
         DaemonUnreachable: no daemon runs in this home, or on no transport that this client can use.
@@ -72,13 +81,27 @@ def resolve(home: Home, address: str | None, pairing: Pairing | None) -> Address
         found = parse(address)
         if isinstance(found, TlsAddress) and pairing is None:
             raise LocalMisuse("TLS needs a pairing: vitale-reader clients add NAME")
-        return found
+        return Way(found, pairing)
     endpoints = home.endpoints()
     if pairing is not None and pairing.certificate and endpoints.tls is not None:
-        return TlsAddress(endpoints.tls.host, endpoints.tls.port)
+        return Way(TlsAddress(endpoints.tls.host, endpoints.tls.port), pairing)
     if endpoints.unix is not None and UNIX_SOCKETS:
-        return UnixAddress(endpoints.unix)
+        return Way(UnixAddress(endpoints.unix), pairing)
+    if pairing is None and endpoints.owner is not None and endpoints.tls is not None:
+        return Way(TlsAddress(endpoints.tls.host, endpoints.tls.port), _owners_pairing(Path(endpoints.owner)))
     raise DaemonUnreachable("the daemon listens on no transport that this client can use")
+
+
+def _owners_pairing(file: Path) -> Pairing:
+    """Reads the owner's pairing.
+
+    Raises:
+        DaemonUnreachable: it cannot be read: the daemon is another user's, or has just ended.
+    """
+    try:
+        return Pairing.load(file)
+    except LocalMisuse as error:
+        raise DaemonUnreachable(error.detail, variant="other_user", data=error.data) from error
 
 
 def tls_context(pairing: Pairing) -> ssl.SSLContext:

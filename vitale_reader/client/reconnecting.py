@@ -243,16 +243,17 @@ class ReconnectingTransport:
 
     async def _open_once(self, within: float) -> tuple[SessionTransport, SessionOpened]:
         settings = self._settings
-        address = resolve(settings.home, settings.address, settings.pairing)
+        way = resolve(settings.home, settings.address, settings.pairing)
+        address, pairing = way.address, way.pairing
         greeting = SessionOpen(
             protocol=(PROTOCOL_VERSION,),
             client=Identity(name=settings.name, version=settings.version),
-            credential=settings.pairing.credential if settings.pairing else None,
+            credential=pairing.credential if pairing else None,
             language=settings.language,
         )
         try:
             async with asyncio.timeout(within):
-                session = await open_session(address, settings.pairing, self._on_event, settings.on_context_expiring)
+                session = await open_session(address, pairing, self._on_event, settings.on_context_expiring)
         except TimeoutError as error:
             raise DaemonUnreachable(f"{address}: no answer in {within:g} s") from error
         try:

@@ -23,7 +23,8 @@ __all__ = ["LOCAL_CLIENT", "Access", "Caller", "Peer"]
 
 logger = logging.getLogger(__name__)
 
-#: The daemon's own user on its Unix socket, who could read the station's keys anyway: all scopes, administration too.
+#: The daemon's own user, on its Unix socket or by the owner's pairing: all scopes, administration too. It could read
+#: the station's keys anyway.
 LOCAL_CLIENT = "local"
 
 CREDENTIAL_BYTES = 32
@@ -37,7 +38,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         transport: how it came.
-        own_user: a process of the daemon's own user, by the kernel's word.
+        own_user: a process of the daemon's own user, by the kernel's word or by the owner's pairing.
         uid: the user of the process, likewise.
         pid: the process, likewise.
         started_here: a process that the daemon itself started, or one that came of it.
@@ -126,14 +127,14 @@ class Access:
         return tuple(sorted(client_id for client_id in before if not self._speaks(client_id)))
 
     def authenticate(self, peer: Peer, credential: str | None) -> Caller:
-        """The client behind a peer: by its certificate, by the credential that it shows, or by the kernel's word.
+        """The client behind a peer: by its certificate, by the credential that it shows, or as the daemon's own user.
 
         Raises:
             NotAuthenticated: none of them is known here and now.
         """
         if peer.started_here:
             raise NotAuthenticated("drivers are no clients")
-        if peer.certificate_sha256 is not None:
+        if peer.certificate_sha256 is not None and not peer.own_user:
             return self._known(self._by("certificate_sha256", peer.certificate_sha256), peer)
         if credential is not None:
             return self._known(self._by("credential_sha256", _digest(credential)), peer)

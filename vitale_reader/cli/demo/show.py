@@ -69,7 +69,14 @@ def opening(environment: "DemoEnvironment") -> None:
     lines.add_row(
         t("Service", "Daemon"), f"{environment.endpoints.version}, mode simulated, pid {environment.endpoints.pid}"
     )
-    lines.add_row("unix", str(environment.endpoints.unix))
+    if environment.endpoints.unix is not None:
+        lines.add_row("unix", environment.endpoints.unix)
+    else:
+        none = t(
+            "aucun ici : l'utilisateur du service passe par TLS aussi",
+            "none here: the daemon's own user comes over TLS, too",
+        )
+        lines.add_row("unix", none)
     if environment.endpoints.tls is not None:
         tls = environment.endpoints.tls
         pinned = t("certificat client, service épinglé", "client certificate, daemon pinned")

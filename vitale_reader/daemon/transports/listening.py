@@ -14,7 +14,8 @@ from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.process import adopts, file_limit
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports import tls, unix
-from vitale_reader.daemon.transports.peers import LONGEST_PATH, UNIX_SOCKETS, uids
+from vitale_reader.daemon.transports.owner import owners_pairing
+from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, uids
 from vitale_reader.daemon.transports.port_holder import holder
 from vitale_reader.daemon.transports.stream import StreamLimits, room
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
@@ -55,6 +56,7 @@ async def listen(
     Raises:
         ConfigurationInvalid: an address cannot be listened on, or a user who may connect does not exist.
     """
+    check(config)
     limits, turns = stream_limits(config), Turns()
     unix_file = None
     if config.unix.enabled and UNIX_SOCKETS:
@@ -70,33 +72,45 @@ async def listen(
         )
         stack.callback(server.close)
         unix_file = str(home.socket)
-    tls_endpoint = None
+    tls_endpoint, owner_file = None, None
     if config.tls.enabled:
-        tls.require_loopback(config.tls.host, lan=config.tls.lan)
         context = certificates.server_context()
+        owner_file, owner = (
+            stack.enter_context(owners_pairing(home, certificates)) if unix_file is None else (None, None)
+        )
         try:
             places = room(limits, turns, each=config.limits.sessions + limits.unopened)
-            tls_server = await tls.listen(config.tls.host, config.tls.port, context, service, limits, places)
+            tls_server = await tls.listen(
+                config.tls.host, config.tls.port, context, service, limits, places, owner=owner
+            )
         except OSError as error:
             raise _cannot_listen(config.tls.host, config.tls.port, error) from error
         stack.callback(tls_server.close)
         host, port = tls_server.sockets[0].getsockname()[:2]
         tls_endpoint = TlsEndpoint(host=host, port=port, sha256=certificates.daemon_sha256)
-    return Endpoints(pid=os.getpid(), version=VERSION, unix=unix_file, tls=tls_endpoint)
+    return Endpoints(
+        pid=os.getpid(),
+        version=VERSION,
+        unix=unix_file,
+        tls=tls_endpoint,
+        owner=None if owner_file is None else str(owner_file),
+    )
 
 
 def check(home: Home, config: Config) -> None:
     """Looks at the transports without listening.
 
     Raises:
-        ConfigurationInvalid: the path of the socket is too long, a user does not exist, or an address reaches other
-            machines and ``lan`` is not set.
+        ConfigurationInvalid: a user does not exist, an address reaches other machines and ``lan`` is not set, or
+            nothing would listen.
     """
     if config.unix.enabled and UNIX_SOCKETS:
         uids(config.unix.users)
         _require_short(home)
     if config.tls.enabled:
         tls.require_loopback(config.tls.host, lan=config.tls.lan)
+    elif not (config.unix.enabled and UNIX_SOCKETS):
+        raise ConfigurationInvalid("neither a Unix socket nor TLS would listen", data={"path": "tls.enabled"})
 
 
 def _require_short(home: Home) -> None:

@@ -7,6 +7,7 @@ handshake fills the places of this transport for a moment, and those of the othe
 import asyncio
 import contextlib
 import hashlib
+import hmac
 import ipaddress
 import logging
 import ssl
@@ -15,6 +16,7 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.access import Peer
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.token_buckets import Places
+from vitale_reader.daemon.transports.owner import of_this_machine
 from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
 
 __all__ = ["listen", "require_loopback"]
@@ -27,14 +29,30 @@ SHUTDOWN = 1.0
 
 
 async def listen(
-    host: str, port: int, context: ssl.SSLContext, service: Service, limits: StreamLimits, room: Room
+    host: str,
+    port: int,
+    context: ssl.SSLContext,
+    service: Service,
+    limits: StreamLimits,
+    room: Room,
+    *,
+    owner: str | None = None,
 ) -> asyncio.Server:
     """Listens on an address.
+
+    Args:
+        host: of this machine.
+        port: 0 for any that is free.
+        context: with the daemon's certificate.
+        service: answers.
+        limits: of each connection.
+        room: for all of them.
+        owner: digest of the certificate of the daemon's own user, where that is how they come.
 
     Raises:
         OSError: the address cannot be used.
     """
-    doors = Doors(service, limits, context, room)
+    doors = Doors(service, limits, context, room, owner=owner)
     return await asyncio.get_running_loop().create_server(lambda: Doorstep(doors), host, port)
 
 
@@ -59,12 +77,15 @@ def require_loopback(host: str, *, lan: bool) -> None:
 class Doors:
     """Lets accepted connections through their handshake, and no more of them at a time than there is room for."""
 
-    def __init__(self, service: Service, limits: StreamLimits, context: ssl.SSLContext, room: Room) -> None:
+    def __init__(
+        self, service: Service, limits: StreamLimits, context: ssl.SSLContext, room: Room, *, owner: str | None = None
+    ) -> None:
         self._service = service
         self._limits = limits
         self._context = context
         self._knocking = Places(limits.connections)
         self._inside = room
+        self._owner = owner
         self._tasks: set[asyncio.Task[None]] = set()
 
     def knock(self, transport: asyncio.Transport) -> None:
@@ -77,7 +98,7 @@ class Doors:
         task.add_done_callback(self._tasks.discard)
 
     async def _let_in(self, transport: asyncio.Transport) -> None:
-        connection = StreamConnection(self._service, self._limits, self._inside, _identify)
+        connection = StreamConnection(self._service, self._limits, self._inside, self._identify)
         try:
             secured = await asyncio.get_running_loop().start_tls(
                 transport,
@@ -99,6 +120,19 @@ class Doors:
         finally:
             self._knocking.leave()
 
+    def _identify(self, transport: asyncio.Transport) -> Peer | None:
+        connection = transport.get_extra_info("ssl_object")
+        certificate = connection.getpeercert(binary_form=True) if isinstance(connection, ssl.SSLObject) else None
+        if certificate is None:
+            return None
+        digest = hashlib.sha256(certificate).hexdigest()
+        if self._owner is None or not hmac.compare_digest(digest, self._owner):
+            return Peer(transport="tls", certificate_sha256=digest)
+        if not of_this_machine(transport.get_extra_info("peername"), transport.get_extra_info("sockname")):
+            logger.warning("the owner's certificate came from another machine: refused")
+            return None
+        return Peer(transport="tls", own_user=True, certificate_sha256=digest)
+
 
 class Doorstep(asyncio.Protocol):
     """An accepted connection until its handshake begins, which is at once."""
@@ -112,11 +146,3 @@ class Doorstep(asyncio.Protocol):
             with contextlib.suppress(RuntimeError):  # not every transport can wait before it has begun
                 transport.pause_reading()
             self._doors.knock(transport)
-
-
-def _identify(transport: asyncio.Transport) -> Peer | None:
-    connection = transport.get_extra_info("ssl_object")
-    certificate = connection.getpeercert(binary_form=True) if isinstance(connection, ssl.SSLObject) else None
-    if certificate is None:
-        return None
-    return Peer(transport="tls", certificate_sha256=hashlib.sha256(certificate).hexdigest())
