@@ -13,9 +13,12 @@ ALLOWED = {
     "firmware-sim/vitale_firmware_sim/serial/pseudo_terminal.py": "pseudo-terminals",
     "vitale_reader/diagnosis/machine.py": "the machine that is looked at",
     "vitale_reader/diagnosis/desk/pcsc_service.py": "the socket of the PC/SC service",
+    "vitale_reader/cli/frame/system_language.py": "the language of the system",
+    "vitale_reader/cli/pcscd.py": "the PC/SC service, for diagnostics",
+    "vitale_reader/cli/doctor.py": "what this system confines",
     "vitale_reader/client/system.py": "Unix sockets and Ctrl-C, for the SDK",
     "vitale_reader/daemon/config_file.py": "who may read and change the configuration",
-    "vitale_reader/daemon/desk/supervisor.py": "the session that each worker leads",
+    "vitale_reader/daemon/desk/offspring.py": "what holds a worker and its offspring together",
     "vitale_reader/daemon/keystore/private_files.py": "private files",
     "vitale_reader/daemon/fairness/turns.py": "the processor time of a thread",
     "vitale_reader/daemon/keystore/folder_permissions.py": "whose files these are",
@@ -23,6 +26,7 @@ ALLOWED = {
     "vitale_reader/daemon/process.py": "limits, the lock, how processes end",
     "vitale_reader/daemon/store/clock.py": "a clock that goes on while the machine sleeps",
     "vitale_reader/daemon/transports/peers.py": "peer credentials and users",
+    "vitale_reader/daemon/transports/tcp.py": "who else may take a port",
     "vitale_reader/daemon/transports/port_holder.py": "who holds a port",
 }
 SOURCES = ("vitale_reader", "drivers", "protocol", "firmware-sim")

@@ -200,7 +200,7 @@ async def open_session(
     except ssl.SSLCertVerificationError as error:
         raise DaemonUntrusted("the certificate is not the one of the pairing") from error
     except OSError as error:
-        raise DaemonUnreachable(f"{address}: {error.strerror or type(error).__name__}") from error
+        raise DaemonUnreachable(f"{address}: {error.strerror or error}") from error
 
 
 async def _open_tls(

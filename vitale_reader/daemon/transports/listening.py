@@ -1,9 +1,10 @@
 """The transports that a station has, by its settings: which listen, and how much they take."""
 
 import contextlib
-import errno
+import logging
 import os
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.session.session import Limits as SessionLimits
@@ -15,13 +16,15 @@ from vitale_reader.daemon.process import adopts, file_limit
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports import tls, unix
 from vitale_reader.daemon.transports.owner import owners_pairing
-from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, uids
-from vitale_reader.daemon.transports.port_holder import holder
+from vitale_reader.daemon.transports.peers import MOST_PATH, UNIX_SOCKETS, uids
+from vitale_reader.daemon.transports.port_holder import holder, is_taken
 from vitale_reader.daemon.transports.stream import StreamLimits, room
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.version import VERSION
 
 __all__ = ["check", "listen", "stream_limits"]
+
+logger = logging.getLogger(__name__)
 
 
 def stream_limits(config: Config) -> StreamLimits:
@@ -58,8 +61,8 @@ async def listen(
     """
     check(config)
     limits, turns = stream_limits(config), Turns()
-    unix_file = None
-    if config.unix.enabled and UNIX_SOCKETS:
+    unix_file, tls_endpoint, owner_file = None, None, None
+    if config.unix.enabled and UNIX_SOCKETS and _fits(home.socket, or_else=config.tls.enabled):
         users = uids(config.unix.users)
         _require_short(home)
         server = await unix.listen(
@@ -72,29 +75,20 @@ async def listen(
         )
         stack.callback(server.close)
         unix_file = str(home.socket)
-    tls_endpoint, owner_file = None, None
     if config.tls.enabled:
+        owner = None
+        if unix_file is None:
+            owner_file, owner = stack.enter_context(owners_pairing(home, certificates))
+        places = room(limits, turns, each=config.limits.sessions + limits.unopened)
         context = certificates.server_context()
-        owner_file, owner = (
-            stack.enter_context(owners_pairing(home, certificates)) if unix_file is None else (None, None)
-        )
+        listener = tls.listener(config.tls.host, config.tls.port, context, service, limits, places, owner=owner)
         try:
-            places = room(limits, turns, each=config.limits.sessions + limits.unopened)
-            tls_server = await tls.listen(
-                config.tls.host, config.tls.port, context, service, limits, places, owner=owner
-            )
+            host, port = await listener.open()
         except OSError as error:
             raise _cannot_listen(config.tls.host, config.tls.port, error) from error
-        stack.callback(tls_server.close)
-        host, port = tls_server.sockets[0].getsockname()[:2]
+        stack.callback(listener.close)
         tls_endpoint = TlsEndpoint(host=host, port=port, sha256=certificates.daemon_sha256)
-    return Endpoints(
-        pid=os.getpid(),
-        version=VERSION,
-        unix=unix_file,
-        tls=tls_endpoint,
-        owner=None if owner_file is None else str(owner_file),
-    )
+    return Endpoints(pid=os.getpid(), version=VERSION, unix=unix_file, tls=tls_endpoint, owner=owner_file)
 
 
 def check(home: Home, config: Config) -> None:
@@ -113,16 +107,25 @@ def check(home: Home, config: Config) -> None:
         raise ConfigurationInvalid("neither a Unix socket nor TLS would listen", data={"path": "tls.enabled"})
 
 
-def _require_short(home: Home) -> None:
-    length = len(os.fsencode(home.socket))
-    if length > LONGEST_PATH:
-        detail = f"{home.socket} has {length} bytes, and the system takes {LONGEST_PATH}"
-        raise ConfigurationInvalid(detail, variant="socket_path", data={"path": "unix", "socket": str(home.socket)})
+def _fits(socket: Path, *, or_else: bool) -> bool:
+    """True if the path is one that a Unix socket can have.
+
+    Raises:
+        ConfigurationInvalid: it is not, and nothing else would listen.
+    """
+    length = len(os.fsencode(socket))
+    if length <= MOST_PATH:
+        return True
+    told = f"no Unix socket: its path has {length} bytes, of {MOST_PATH} at most: {socket}"
+    if not or_else:
+        raise ConfigurationInvalid(told, data={"path": "tls.enabled"})
+    logger.warning("%s", told)
+    return False
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationInvalid:
-    told = f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}"
-    if error.errno != errno.EADDRINUSE:
+    told = f"cannot listen on {host}:{port}: {error.strerror or error}"
+    if not is_taken(error):
         return ConfigurationInvalid(told, data={"path": "tls.port"})
     held_by = holder(port)
     who = f", by {held_by}" if held_by else ""

@@ -7,7 +7,6 @@ could read the station's keys as well. It holds for connections of this machine 
 import contextlib
 from collections.abc import Generator
 from ipaddress import ip_address
-from pathlib import Path
 
 import msgspec
 
@@ -15,14 +14,14 @@ from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import ClientAdded
 from vitale_reader.daemon.access import LOCAL_CLIENT
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.files import write_private
+from vitale_reader.daemon.keystore.files import remove, write_private
 from vitale_reader.home import Home
 
 __all__ = ["of_this_machine", "owners_pairing"]
 
 
 @contextlib.contextmanager
-def owners_pairing(home: Home, certificates: Certificates) -> Generator[tuple[Path, str]]:
+def owners_pairing(home: Home, certificates: Certificates) -> Generator[tuple[str, str]]:
     """Writes the pairing, and removes it at the end; gives its file, and the digest of its certificate.
 
     Raises:
@@ -43,10 +42,10 @@ def owners_pairing(home: Home, certificates: Certificates) -> Generator[tuple[Pa
     except OSError as error:
         raise StoreUnavailable("the owner's pairing cannot be written", data={"file": str(file)}) from error
     try:
-        yield file, issued.sha256
+        yield str(file), issued.sha256
     finally:
         with contextlib.suppress(OSError):  # held open by another program; worthless from now on
-            file.unlink()
+            remove(file)
 
 
 def of_this_machine(peer: object, own: object) -> bool:

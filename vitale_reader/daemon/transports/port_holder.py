@@ -1,17 +1,34 @@
 """Finds out who listens on a port already, where the platform tells without special rights."""
 
 import contextlib
+import errno
 import sys
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-__all__ = ["holder"]
+__all__ = ["holder", "is_taken"]
 
 #: The state of a socket that listens, in ``/proc/net/tcp`` (include/net/tcp_states.h of Linux).
 LISTENS = "0A"
 
 PROC = Path("/proc")
+
+if sys.platform == "win32":
+
+    def is_taken(error: OSError) -> bool:
+        """True if an address cannot be listened on because another program has it.
+
+        A port that another has for itself alone, or that the system keeps back, is refused as forbidden (WSAEACCES).
+        """
+        return error.errno == errno.EADDRINUSE or isinstance(error, PermissionError)
+
+else:
+
+    def is_taken(error: OSError) -> bool:
+        """True if an address cannot be listened on because another program has it."""
+        return error.errno == errno.EADDRINUSE
+
 
 if sys.platform == "linux":
     import pwd

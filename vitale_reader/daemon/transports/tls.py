@@ -18,8 +18,9 @@ from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.token_buckets import Places
 from vitale_reader.daemon.transports.owner import of_this_machine
 from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
+from vitale_reader.daemon.transports.tcp import TcpListener
 
-__all__ = ["listen", "require_loopback"]
+__all__ = ["listener", "require_loopback"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ HANDSHAKE = 3.0
 SHUTDOWN = 1.0
 
 
-async def listen(
+def listener(
     host: str,
     port: int,
     context: ssl.SSLContext,
@@ -37,8 +38,8 @@ async def listen(
     room: Room,
     *,
     owner: str | None = None,
-) -> asyncio.Server:
-    """Listens on an address.
+) -> TcpListener:
+    """The listener for an address; ``open`` begins it.
 
     Args:
         host: of this machine.
@@ -48,12 +49,9 @@ async def listen(
         limits: of each connection.
         room: for all of them.
         owner: digest of the certificate of the daemon's own user, where that is how they come.
-
-    Raises:
-        OSError: the address cannot be used.
     """
     doors = Doors(service, limits, context, room, owner=owner)
-    return await asyncio.get_running_loop().create_server(lambda: Doorstep(doors), host, port)
+    return TcpListener(host, port, lambda: Doorstep(doors))
 
 
 def require_loopback(host: str, *, lan: bool) -> None:
