@@ -19,7 +19,7 @@ library of the driver is missing · 70 a fault of the driver · 78 its name or o
 ``Health`` with the reason is sent.
 """
 
-import contextlib
+import errno
 import logging
 import os
 import signal
@@ -94,6 +94,9 @@ LOOK = 0.5
 
 READ_SIZE = 1 << 16
 
+#: Errors of a pipe that nobody reads any more: EPIPE, and EINVAL on Windows.
+WITHOUT_READER = frozenset({errno.EPIPE, errno.EINVAL})
+
 EX_OK = 0
 EX_DATAERR = 65
 EX_UNAVAILABLE = 69
@@ -126,10 +129,14 @@ class Pipe:
     def send(self, report: Report) -> None:
         """Writes one report whole; a supervisor that does not read holds the writer back, so memory stays bounded."""
         frame = memoryview(encode(report))
-        # The end of standard input, which the main thread reads, shows that the supervisor is gone.
-        with self._lock, contextlib.suppress(BrokenPipeError):
-            while frame:
-                frame = frame[os.write(self._sink, frame) :]
+        with self._lock:
+            try:
+                while frame:
+                    frame = frame[os.write(self._sink, frame) :]
+            except OSError as error:
+                # The end of standard input, which the main thread reads, shows that the supervisor is gone.
+                if error.errno not in WITHOUT_READER:
+                    raise
 
 
 class ReportHandler(logging.Handler):

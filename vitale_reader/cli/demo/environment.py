@@ -245,7 +245,7 @@ def _daemon(folder: Path, drivers: Sequence[str], environment: Mapping[str, str]
     log = folder / "daemon.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            (sys.executable, "-m", "vitale_reader", "serve", *options),
+            (sys.executable, "-P", "-m", "vitale_reader", "serve", *options),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stream,

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import re
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -43,6 +42,7 @@ from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
 from vitale_reader.daemon.desk.holders import HolderDesk
 from vitale_reader.daemon.desk.native_output import NativeOutput
+from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW, Offspring
 from vitale_reader.daemon.desk.worker_limits import Restraint
 from vitale_reader.daemon.process import adopts, kill
 from vitale_reader.daemon.process_ancestry import Orphans
@@ -68,8 +68,12 @@ MOST_GENERATIONS, NEXT_GENERATION = 200, 0.01
 #: Bytes of commands that a worker has not read. A command takes a few hundred.
 MOST_UNREAD = 1 << 20
 
-#: Nothing is imported from the folder that the daemon was started in.
-WORKER = (sys.executable, "-P", "-m", "vitale_drivers.host.worker")
+#: Nothing is imported from the folder that the daemon was started in. A frozen program has no modules to run.
+WORKER = (
+    (sys.executable, "worker")
+    if getattr(sys, "frozen", False)
+    else (sys.executable, "-P", "-m", "vitale_drivers.host.worker")
+)
 
 #: The name of a logger, as modules have them; what else a worker calls one is not repeated.
 LOGGER = re.compile(r"(?![\s\S]{101})[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*")
@@ -260,11 +264,18 @@ class Worker(msgspec.Struct):
                 env=_environment() | {"TMPDIR": temporary},
                 # It leads a session, by which it and what it starts are known and ended.
                 start_new_session=True,
+                creationflags=WITHOUT_WINDOW,
             )
         except OSError as error:
             return f"cannot be started: {error.strerror}"
         finally:
             self.spawning = False
+        try:
+            offspring = Offspring(process.pid)
+        except OSError as error:
+            _kill(process)
+            await process.wait()
+            return f"cannot be held: {error.strerror}"
         self._process, self.state = process, "starting"
         self._answered.clear()
         self._armed = False
@@ -287,7 +298,7 @@ class Worker(msgspec.Struct):
             if process.stdin is not None:
                 process.stdin.close()
             self._status = await self._bury(process)
-            _end_descendants(process.pid)
+            offspring.end()
             self._process = None
             self.sweep()
             self._restraint.end()
@@ -516,15 +527,9 @@ def _pass_on(report: Log) -> None:
 
 def _kill(process: asyncio.subprocess.Process) -> None:
     # Not process.kill(): it reaps the process behind the back of asyncio, which then reports status 255.
-    with contextlib.suppress(ProcessLookupError):
+    # Windows refuses access to a process that is just ending, and says "invalid" of one that has.
+    with contextlib.suppress(OSError):
         kill(process.pid)
-
-
-def _end_descendants(leader: int) -> None:
-    """Ends what a worker started and left behind in its session."""
-    if sys.platform != "win32":
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:
