@@ -81,3 +81,18 @@ def test_the_password_of_the_database_is_not_shown(store: str, seen: str) -> Non
     assert config.store == store
     assert shown(config)["store"] == seen
     assert "secret" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("value", "variant"),
+    [
+        (r'"C:\Users\desk\list.xml"', "backslash"),
+        (r'"\\server\share\list.xml"', "backslash"),
+        (r'"D:\été\list.xml"', "backslash"),
+        ('"unfinished', ""),
+    ],
+)
+def test_a_path_of_windows_in_double_quotes_is_told_as_that(value: str, variant: str) -> None:
+    with pytest.raises(ConfigurationInvalid) as refused:
+        parse(f"[seals]\ntrust_list = [{value}]")
+    assert variant == refused.value.variant

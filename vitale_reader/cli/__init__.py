@@ -4,6 +4,7 @@ For other rooms: ``main``, and no module.
 """
 
 import io
+import os
 import sys
 
 __all__ = ["BASE", "main"]
@@ -14,8 +15,13 @@ BASE = frozenset({"click", "cryptography", "joserfc", "msgspec", "platformdirs",
 
 def main() -> None:
     """The installed command ``vitale-reader``."""
+    if sys.argv[1:2] == ["worker"]:  # what a frozen program starts its drivers with, since it has no ``-m``
+        from vitale_drivers.host import worker
+
+        worker.main(sys.argv[2:])
     from vitale_reader.cli.frame import language as text
 
+    _have_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an old code page has no tick and no arrow
@@ -30,6 +36,13 @@ def main() -> None:
             raise
         print(_not_installed(error.name), file=sys.stderr)
         sys.exit(1)
+
+
+def _have_streams() -> None:
+    """Opens standard streams where the system gave none, as to ``pythonw`` and to tasks at logon."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, mode), encoding="utf-8", write_through=True))
 
 
 def _not_installed(package: str) -> str:

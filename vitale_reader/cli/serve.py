@@ -58,10 +58,10 @@ def _serve(
     mode: str | None, drivers: tuple[str, ...], tls_port: int | None, *, as_json: bool, home: Path | None
 ) -> None:
     from vitale_reader.daemon import app
-    from vitale_reader.daemon.config import load, located
+    from vitale_reader.daemon.config import in_file
 
     place = Home.locate() if home is None else Home.under(home)
-    settings = _settings(load(place.config), cast("StationMode | None", mode), drivers, tls_port)
+    settings = _settings(_loaded(place), cast("StationMode | None", mode), drivers, tls_port)
 
     def ready(endpoints: Endpoints) -> None:
         gc.freeze()
@@ -75,6 +75,18 @@ def _serve(
         app.run(place, settings, on_ready=ready)
     except ConfigurationInvalid as error:
         raise located(error, place.config) from error
+
+
+def _loaded(place: Home) -> "Config":
+    """Reads the configuration; what is wrong with it goes to the log file where nobody would see it otherwise."""
+    from vitale_reader.daemon import app
+    from vitale_reader.daemon.config import load
+
+    try:
+        return load(place.config)
+    except ConfigurationInvalid as error:
+        app.tell_unseen(place, error)
+        raise
 
 
 def _settings(config: "Config", mode: StationMode | None, drivers: tuple[str, ...], tls_port: int | None) -> "Config":

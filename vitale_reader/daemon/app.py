@@ -62,7 +62,7 @@ from vitale_reader.version import VERSION
 if TYPE_CHECKING:
     from vitale_reader.daemon.site.remote_desks import RemoteDesks
 
-__all__ = ["run", "running", "serve"]
+__all__ = ["run", "running", "serve", "tell_unseen"]
 
 logger = logging.getLogger(__name__)
 
@@ -186,15 +186,30 @@ async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], N
 
 
 def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:
-    """Runs ``vitale-reader serve``: logs to standard error, then serves."""
+    """Runs ``vitale-reader serve``: begins its log, then serves.
+
+    Raises:
+        VitaleError: as ``serve``, or the log cannot be written. The log tells it as well.
+    """
     process.keep_to_itself()
     # A thread of the store that has work gives way to the event loop after half a millisecond, not after five.
     sys.setswitchinterval(SWITCH_INTERVAL)
-    log_output.to_stderr(config.log.level)
-    if config.log.file:
-        log_output.to_file(home.state)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(home, config, on_ready=on_ready))
+    log_output.start(config.log.level, config.log.file, home.state)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(serve(home, config, on_ready=on_ready))
+    except VitaleError as error:
+        tell_unseen(home, error)
+        raise
+
+
+def tell_unseen(home: Home, error: VitaleError) -> None:
+    """Logs what ends the daemon, where there is no standard error on which its command tells it."""
+    if log_output.has_stderr():
+        return
+    if not logging.getLogger().handlers:
+        log_output.start("info", None, home.state)
+    logger.error("ended: %s: %s", error.reason, error.detail)
 
 
 # ── what it is put together from, in this order ──

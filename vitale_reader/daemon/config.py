@@ -3,6 +3,7 @@
 A setting that is not known is refused, so that a misspelt one cannot be silently without effect.
 """
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, dataclass_transform
@@ -36,6 +37,9 @@ __all__ = [
     "readable_by_others",
     "shown",
 ]
+
+#: A path of Windows in double quotes, where TOML takes each backslash for the beginning of an escape.
+_WINDOWS_PATH = re.compile(r'"(?:[A-Za-z]:|\\)\\[^"\\]')
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Group = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,50}(?![\s\S])")]
@@ -117,16 +121,17 @@ class Limits(Section):
 
 
 class Log(Section):
-    """``[log]``: what the daemon writes to its standard error; never personal data.
+    """``[log]``: what the daemon writes to its standard error, or to a file; never personal data.
 
     Attributes:
         level: the least level that is written.
-        file: whether the newest lines are kept in ``state/daemon.log`` as well, three megabytes at most; ``doctor
-            --bundle`` takes them from there.
+        file: path of a file to write to instead; a relative one lies in the state folder. It is closed to others. From
+            5 MB on it becomes ``NAME.1``, up to ``NAME.4``. Where there is no standard error, as for a task at logon
+            of Windows, it is ``daemon.log`` by itself.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    file: bool = True
+    file: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] | None = None
 
 
 class Drivers(Section):
@@ -284,8 +289,8 @@ def parse(text: str, *, source: str = "config.toml") -> Config:
     except RecursionError as error:
         raise ConfigurationInvalid("nested too deep", data={"file": source, "path": "$"}) from error
     except tomllib.TOMLDecodeError as error:
-        told = ConfigurationInvalid(str(error), data={"file": source, "path": str(error)})
-        raise _with_line(told, text) from error
+        variant = "backslash" if _WINDOWS_PATH.search(text) else ""
+        raise ConfigurationInvalid(str(error), variant=variant, data={"file": source, "path": str(error)}) from error
     except ConfigurationInvalid as error:
         raise _with_line(in_file(error, source), text) from error
 

@@ -1,13 +1,18 @@
 """The table of commands, help, language, exit statuses and the demonstration's verdict."""
 
 import json
+import os
+import subprocess
+import sys
 import tomllib
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from vitale_protocol import catalogue
 from vitale_protocol.errors import (
     AmbiguousMedium,
     DaemonUnreachable,
@@ -39,6 +44,21 @@ def test_each_command_of_the_table_is_one_and_has_help(name: str) -> None:
     assert getattr(import_module(f"vitale_reader.cli.{module}"), attribute).name == name
     assert invoke(name, "--help").exit_code == 0
     assert entry.fr != entry.en
+
+
+@pytest.mark.parametrize("code_page", ["cp1252", "cp850", "ascii"])
+def test_json_is_utf_8_whatever_the_code_page(code_page: str, tmp_path: Path) -> None:
+    arguments = ("-m", "vitale_reader", "--language", "fr", "readers", "--json", "--home", str(tmp_path))
+    done = subprocess.run(
+        (sys.executable, *arguments),
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": code_page, "PYTHONUTF8": "0"},
+        timeout=30,
+    )
+    told = json.loads(done.stdout.decode("utf-8"))["error"]
+    assert told["remedy"] == catalogue.text("daemon_unreachable", "fr").remedy
+    assert not told["remedy"].isascii()
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])

@@ -57,7 +57,8 @@ def print_json(value: object, *, pretty: bool = True) -> None:
     import msgspec
 
     encoded = msgspec.json.encode(value)
-    click.echo((msgspec.json.format(encoded, indent=2) if pretty else encoded).decode())
+    # Bytes: JSON is UTF-8 (RFC 8259 section 8.1), whatever the code page of the console or of a pipe.
+    click.echo(msgspec.json.format(encoded, indent=2) if pretty else encoded)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", empty: str = "") -> None:
