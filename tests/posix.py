@@ -20,6 +20,7 @@ __all__ = [
     "forked",
     "give_to",
     "kill_group",
+    "lock_whole",
     "open_unix_connection",
     "posix_only",
     "raw_terminal",
@@ -67,6 +68,10 @@ if sys.platform == "win32":
         """Ends a process and, where it leads a group, all that it started."""
         process.kill()
 
+    def lock_whole(descriptor: int) -> None:
+        """Locks a file for whoever has it open."""
+        pytest.skip(f"{LACKING}: {descriptor}")
+
     def raw_terminal() -> tuple[int, int, str]:
         """Opens a pseudo-terminal that passes bytes as they are: both ends, and the path of the second."""
         pytest.skip(LACKING)
@@ -76,6 +81,7 @@ if sys.platform == "win32":
         pytest.skip(f"{LACKING}: {folder}")
 
 else:
+    import fcntl
     import pty
     import pwd
     import tty
@@ -107,6 +113,10 @@ else:
     def kill_group(process: subprocess.Popen[bytes]) -> None:
         """Ends a process and, where it leads a group, all that it started."""
         os.killpg(process.pid, signal.SIGKILL)
+
+    def lock_whole(descriptor: int) -> None:
+        """Locks a file for whoever has it open."""
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def raw_terminal() -> tuple[int, int, str]:
         """Opens a pseudo-terminal that passes bytes as they are: both ends, and the path of the second."""

@@ -37,8 +37,7 @@ TRANSPORTS = table(
             "tls",
             "`127.0.0.1:7816`",
             "one message a line (LF)",
-            "TLS 1.3 with a client certificate made at pairing; the client pins the daemon's certificate. "
-            + "Without a Unix socket: the daemon's own user, with the pairing file that `endpoints.json` names (`owner`)",
+            "TLS 1.3 with a client certificate of pairing, or of `owner` in `endpoints.json`; the daemon's is pinned",
         ),
     ),
 )

@@ -21,6 +21,13 @@ def test_a_pairing_file_comes_back_and_is_for_its_user_only(tmp_path: Path) -> N
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_byte_order_mark_of_an_editor_is_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "pairing.json"
+    PAIRING.save(file)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert Pairing.load(file) == PAIRING
+
+
 def test_a_pairing_file_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "pairing.json"
     PAIRING.save(file)

@@ -7,18 +7,23 @@ library lacks there.
 import contextlib
 import json
 import os
+import plistlib
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.posix import lock_whole, posix_only
 from vitale_reader.home import Home
 
-pytestmark = pytest.mark.posix
+pytestmark = posix_only()
+assert sys.platform != "win32"
 
 STAND_IN = Path(__file__).with_name("stand_in")
 PLATFORMS = ("win32", "darwin")
@@ -61,15 +66,31 @@ def environment(platform: str) -> dict[str, str]:
     return os.environ | {"VITALE_STAND_IN": platform, "PYTHONPATH": path}
 
 
-def run(platform: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(platform: str, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         (sys.executable, *arguments),
         capture_output=True,
         check=False,
         encoding="utf-8",
-        env=environment(platform),
+        env=environment(platform) | (more or {}),
         timeout=PATIENCE,
     )
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Waits until something is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process lives; one that waits for its parent's word does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.fixture
@@ -169,3 +190,140 @@ def test_the_demonstration_plays_without_a_unix_socket() -> None:
     verdicts = {verdict for result in told["results"] for verdict in result["checks"].values()}
     assert ({result["place"] for result in told["results"]} >= {"slot"}, "accepted" in verdicts) == (True, True)
     assert {result["transport"] for result in told["results"]} == {"tls"}
+
+
+@pytest.mark.parametrize("end", [signal.SIGUSR2, signal.SIGUSR1], ids=["Ctrl-Break", "closed window"])
+def test_windows_ends_the_daemon_in_good_order(home: Home, end: int) -> None:
+    with daemon("win32", home, end=end) as said:
+        pass
+    assert (said["status"], "Traceback" in said["told"], home.endpoints_file.exists()) == (0, False, False)
+    assert "stopping" in said["told"]
+
+
+def test_a_second_daemon_of_windows_is_refused_and_the_first_lives_on(home: Home) -> None:
+    folder = str(home.config.parent)
+    with daemon("win32", home) as said:
+        for _ in range(2):
+            second = run("win32", "-m", "vitale_reader", "--language", "en", "serve", "--home", folder)
+            assert (second.returncode, "runs already" in second.stderr) == (1, True), second.stderr
+            assert f"process {said['pid']} " in second.stderr
+        assert run("win32", "-m", "vitale_reader", "readers", "--home", folder).returncode == 0
+
+
+@contextlib.contextmanager
+def held(file: Path) -> Generator[None]:
+    """A file that another program has open, as Windows and the stand-in know it."""
+    with file.open("rb") as stream:
+        lock_whole(stream.fileno())
+        yield
+
+
+def test_addresses_that_are_held_open_are_waited_for(home: Home) -> None:
+    home.run.mkdir(parents=True, mode=0o700)
+    home.endpoints_file.touch(mode=0o600)
+    with contextlib.ExitStack() as holding:
+        holding.enter_context(held(home.endpoints_file))
+        # What scans files lets go of them after a moment.
+        timer = threading.Timer(0.5, holding.close)
+        timer.start()
+        with daemon("win32", home) as said:
+            timer.join()
+            assert home.endpoints().pid == said["pid"]
+    assert not home.endpoints_file.exists()
+
+
+def test_addresses_that_stay_held_open_are_left_and_the_daemon_ends_well(home: Home) -> None:
+    with contextlib.ExitStack() as holding:
+        with daemon("win32", home) as said:
+            holding.enter_context(held(home.endpoints_file))
+        assert (said["status"], home.endpoints_file.exists()) == (0, True), said["told"]
+        assert "endpoints.json cannot be removed" in said["told"]
+
+
+#: Runs the command line without standard streams, as ``pythonw`` does.
+WITHOUT_STREAMS = """
+import sys
+sys.stdin = sys.stdout = sys.stderr = None
+sys.argv[0] = "vitale-reader"
+from vitale_reader.cli import main
+main()
+"""
+
+
+def test_a_daemon_without_standard_streams_serves_and_logs_to_a_file(home: Home) -> None:
+    with subprocess.Popen(
+        (sys.executable, "-c", WITHOUT_STREAMS, "serve", "--home", str(home.config.parent)), env=environment("win32")
+    ) as process:
+        try:
+            eventually(home.endpoints_file.exists)
+            log = (home.state / "daemon.log").read_text("utf-8")
+        finally:
+            process.send_signal(signal.SIGUSR2)
+            assert process.wait(PATIENCE) == 0
+    assert "serving, station" in log
+
+
+def test_what_is_wrong_at_a_start_without_standard_streams_is_in_the_file(home: Home) -> None:
+    home.config.write_text("[tls]\nport = 123456\n", "utf-8")
+    done = run("win32", "-c", WITHOUT_STREAMS, "serve", "--home", str(home.config.parent))
+    log = (home.state / "daemon.log").read_text("utf-8")
+    assert (done.returncode, "configuration_invalid" in log, "Traceback" in log) == (2, True, False)
+
+
+#: A worker of the supervisor's that starts a program, and ends; then whether that program lives.
+ORPHANS = """
+import asyncio, sys
+from pathlib import Path
+from vitale_reader.daemon.desk.supervisor import Worker
+
+async def main():
+    worker = Worker("x", {}, lambda *_: None, lambda *_: None, command=(sys.executable, "-c", LEAVES_ONE, sys.argv[1]))
+    print(await worker._live_in("/tmp"))
+
+LEAVES_ONE = '''
+import subprocess, sys, time
+from pathlib import Path
+sys.stdin.buffer.read(1)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.DEVNULL,
+    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+Path(sys.argv[1]).write_text(str(child.pid))
+'''
+
+asyncio.run(main())
+"""
+
+
+def test_what_a_worker_started_ends_with_it(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    done = run("win32", "-c", f"__import__('sys')\n{ORPHANS}", str(told))
+    assert (done.stdout.strip(), done.stderr) == ("ended with status 0", "")
+    eventually(lambda: not is_running(int(told.read_text())))
+
+
+@pytest.mark.parametrize(("language", "expected"), [("0x040C", "Lance le service"), ("0x0407", "Runs the daemon")])
+def test_the_language_is_that_of_windows_where_no_locale_is_set(language: str, expected: str) -> None:
+    unset = dict.fromkeys(("LANG", "LC_ALL", "LC_MESSAGES"), "")
+    done = run("win32", "-m", "vitale_reader", "--help", more=unset | {"VITALE_STAND_IN_LANGUAGE": language})
+    assert expected in done.stdout
+
+
+def test_the_language_is_that_of_macos_where_no_locale_is_set(tmp_path: Path) -> None:
+    preferences = tmp_path / "Library" / "Preferences" / ".GlobalPreferences.plist"
+    unset = dict.fromkeys(("LANG", "LC_ALL", "LC_MESSAGES"), "") | {"HOME": str(tmp_path)}
+    assert "Runs the daemon" in run("darwin", "-m", "vitale_reader", "--help", more=unset).stdout
+    preferences.parent.mkdir(parents=True)
+    preferences.write_bytes(plistlib.dumps({"AppleLanguages": ["fr-FR", "en-FR"]}))
+    assert "Lance le service" in run("darwin", "-m", "vitale_reader", "--help", more=unset).stdout
+
+
+def test_the_driver_of_a_frozen_program_is_started_by_its_command() -> None:
+    ask = "import sys; sys.frozen = True; from vitale_reader.daemon.desk.supervisor import WORKER; print(WORKER[1:])"
+    assert run("win32", "-c", ask).stdout.strip() == "('worker',)"
+    checked = subprocess.run(
+        (sys.executable, "-m", "vitale_reader", "worker", "simulated-card", "--check"),
+        input=b'{"control": 5}',
+        capture_output=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert (checked.returncode, json.loads(checked.stdout)["reason"]) == (78, "configuration_invalid")

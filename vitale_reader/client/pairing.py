@@ -1,5 +1,6 @@
 """Client's half of a pairing: its certificate and key, and the digest of the one daemon that it trusts."""
 
+import codecs
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,8 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             LocalMisuse: the file cannot be read, or is not a pairing file.
         """
         try:
-            return decode_document(file.read_bytes(), cls)
+            # Editors of Windows put a byte order mark before UTF-8.
+            return decode_document(file.read_bytes().removeprefix(codecs.BOM_UTF8), cls)
         except (OSError, ParseError) as error:
             detail = error.strerror or "" if isinstance(error, OSError) else "not a pairing file"
             raise LocalMisuse(f"{file}: {detail}", data={"file": str(file)}) from error

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from vitale_protocol.errors import DaemonRunning, DaemonUnreachable
-from vitale_reader.daemon.keystore.private_files import private_folder, write_private
-from vitale_reader.daemon.process import folder_locked, locked
+from vitale_reader.daemon.keystore.private_files import private_folder, remove, write_private
+from vitale_reader.daemon.process import folder_locked, locked, told_to_stop
 from vitale_reader.home import Endpoints, Home
 
 __all__ = ["Held", "end_when_told", "exclusive", "published"]
@@ -126,7 +125,7 @@ def published(home: Home, endpoints: Endpoints) -> Generator[None]:
     finally:
         for file, inode in mine.items():
             if _inode(file) == inode:  # else it is another daemon's
-                file.unlink(missing_ok=True)
+                _withdraw(file)
 
 
 def end_when_told(told: "asyncio.Future[None]") -> None:

@@ -1,19 +1,38 @@
 """The daemon's process as each system has them: how many files it may open, the lock that it holds, how others end."""
 
+import asyncio
 import ctypes
 import os
 import signal
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vitale_drivers.host.confinement import undumpable, without_core_dumps
 
-__all__ = ["adopts", "file_limit", "folder_locked", "keep_to_itself", "kill", "locked", "raise_file_limit"]
+__all__ = [
+    "adopts",
+    "file_limit",
+    "folder_locked",
+    "keep_to_itself",
+    "kill",
+    "locked",
+    "raise_file_limit",
+    "told_to_stop",
+]
 
 #: Files that this daemon can make use of: four thousand clients and what else it needs.
 MOST_FILES = 8_192
+
+#: The byte that stands for a file that is locked, where locks are on bytes.
+LOCKED_BYTE = 1 << 30
+
+#: The events of a console that end the process when their handler returns, or after five seconds: its window is closed,
+#: its user logs off, the machine is shut down (SetConsoleCtrlHandler, HandlerRoutine).
+CONSOLE_ENDS = frozenset({2, 5, 6})
+LAST_SECONDS = 4.5
 
 # include/uapi/linux/prctl.h
 PR_SET_CHILD_SUBREAPER = 36
@@ -32,10 +51,14 @@ if sys.platform == "win32":
 
     def locked(descriptor: int) -> bool:
         """Locks a file for this process, until it ends; whether no other process has it."""
+        # Far behind the content, which others may read: a lock there is one on bytes, from the position on.
+        os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
         return True
 
     @contextmanager
@@ -50,6 +73,35 @@ if sys.platform == "win32":
             OSError: it has ended.
         """
         os.kill(pid, signal.SIGTERM)  # TerminateProcess
+
+    @contextmanager
+    def told_to_stop(stop: Callable[[], None]) -> Generator[None]:
+        """Calls ``stop`` in the running loop when the system or a person ends this process.
+
+        Ctrl-C cancels what ``asyncio.run`` runs; Ctrl-Break, a closed window and a log-off come here.
+        """
+        loop = asyncio.get_running_loop()
+
+        def broken(_number: int, _frame: object) -> None:
+            loop.call_soon_threadsafe(stop)
+
+        def ends(event: int) -> bool:
+            if event not in CONSOLE_ENDS:
+                return False  # for the handler that Python has
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(stop)
+            threading.Event().wait(LAST_SECONDS)  # in a thread of the system's; the process ends meanwhile
+            return True
+
+        former = signal.signal(signal.SIGBREAK, broken)
+        handler = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint32)(ends)
+        kernel = ctypes.WinDLL("kernel32")
+        kernel.SetConsoleCtrlHandler(handler, 1)
+        try:
+            yield
+        finally:
+            kernel.SetConsoleCtrlHandler(handler, 0)
+            signal.signal(signal.SIGBREAK, former)
 
 else:
     import fcntl
@@ -98,6 +150,18 @@ else:
             OSError: it has ended.
         """
         os.kill(pid, signal.SIGKILL)
+
+    @contextmanager
+    def told_to_stop(stop: Callable[[], None]) -> Generator[None]:
+        """Calls ``stop`` in the running loop when the system or a person ends this process."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
 
 
 def keep_to_itself() -> None:

@@ -8,15 +8,20 @@ devices behave as here.
 
 import asyncio
 import builtins
+import ctypes
 import fcntl
+import importlib
 import os
 import signal
+import socket
 import sys
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 assert sys.platform != "win32"
+
+libraries: Any = importlib.import_module("libraries")
 
 PRODUCT = frozenset({"vitale_reader", "vitale_drivers", "vitale_protocol", "vitale_firmware_sim"})
 
@@ -60,8 +65,16 @@ NAMES = {
 #: Names that it has, and this machine has not or otherwise.
 OWN: dict[str, dict[str, dict[str, object]]] = {
     "win32": {
+        "ctypes": {
+            "WINFUNCTYPE": ctypes.CFUNCTYPE,
+            "WinDLL": libraries.WinDLL,
+            "WinError": libraries.win_error,
+            "get_last_error": libraries.last_error,
+        },
         "os": {"name": "nt", "O_BINARY": 0},
-        "signal": {"CTRL_BREAK_EVENT": 1, "CTRL_C_EVENT": 0, "SIGBREAK": signal.SIGUSR2},
+        "signal": {"CTRL_BREAK_EVENT": int(signal.SIGUSR2), "CTRL_C_EVENT": 0, "SIGBREAK": signal.SIGUSR2},
+        "socket": {"SO_EXCLUSIVEADDRUSE": socket.SO_REUSEPORT},
+        "subprocess": {"CREATE_NEW_PROCESS_GROUP": 0, "CREATE_NO_WINDOW": 0},
         "sys": {"platform": "win32"},
     },
     "darwin": {"sys": {"platform": "darwin"}},
@@ -123,6 +136,8 @@ def install(platform: str) -> None:
     if platform == "win32":
         _without_posix_loops()
         sys.modules["msvcrt"] = _msvcrt()
+        _refuse_what_is_held()
+        signal.signal(signal.SIGUSR1, lambda *_: libraries.close_window())
 
 
 def _without_posix_loops() -> None:
@@ -131,6 +146,35 @@ def _without_posix_loops() -> None:
 
     for name in ("add_signal_handler", "remove_signal_handler", "create_unix_server", "create_unix_connection"):
         setattr(asyncio.SelectorEventLoop, name, missing)
+
+
+def _refuse_what_is_held() -> None:
+    """Refuses to replace or remove files that a program holds; one that does has locked it with ``flock``."""
+
+    def held(path: Any) -> bool:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except (OSError, TypeError):
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        else:
+            return False
+        finally:
+            os.close(descriptor)
+
+    def guarded(act: Any) -> Any:
+        def guard(*paths: Any, **options: Any) -> Any:
+            if not options.get("dir_fd") and any(held(path) for path in paths):
+                raise libraries.win_error(libraries.SHARING_VIOLATION)
+            return act(*paths, **options)
+
+        return guard
+
+    for name in ("replace", "unlink", "remove"):
+        setattr(os, name, guarded(getattr(os, name)))
 
 
 def _msvcrt() -> types.ModuleType:

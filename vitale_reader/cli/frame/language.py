@@ -6,6 +6,8 @@ from contextvars import ContextVar
 from itertools import zip_longest
 from typing import Literal
 
+from vitale_reader.cli.frame.system_language import system_language
+
 __all__ = ["Language", "choose", "language", "t", "use"]
 
 Language = Literal["fr", "en"]
@@ -29,7 +31,7 @@ def t(fr: str, en: str) -> str:
 
 
 def choose(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> Language:
-    """The language that ``--language`` names, else that of the locale.
+    """The language that ``--language`` names, else that of the locale, else that of the system.
 
     The arguments are looked at before they are parsed, because the help of a command is made when it is loaded.
     """
@@ -39,5 +41,5 @@ def choose(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -
             return "fr" if (value or following) == "fr" else "en"
     environ = os.environ if environ is None else environ
     # POSIX: the first of these that is set and not empty decides.
-    locale = environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""
+    locale = environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or system_language()
     return "fr" if locale.lower().startswith("fr") else "en"

@@ -3,14 +3,23 @@
 import os
 import stat
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from vitale_reader.daemon.keystore.folder_permissions import close_to_others
 
-__all__ = ["open_to_others", "private_folder", "write_private"]
+__all__ = ["open_to_others", "private_folder", "remove", "write_private"]
 
 #: How a file is begun: never through a link that stands in its place.
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
+#: Seconds for another program, a scanner for viruses or a client, to let go of a file, and pauses between the tries.
+PATIENCE = 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.2
+
+#: Windows: access denied, sharing violation, lock violation (winerror.h).
+HELD = frozenset({5, 32, 33})
 
 
 def private_folder(folder: Path) -> Path:
@@ -40,12 +49,48 @@ def write_private(file: Path, content: bytes, *, durable: bool = True) -> None:
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
-        temporary.replace(file)
+        _patiently(lambda: temporary.replace(file))
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
     if durable:
         _sync_folder(file.parent)
+
+
+def remove(file: Path) -> None:
+    """Removes a file, if there is one.
+
+    Raises:
+        OSError: it cannot be; on Windows, another program has had it open all the time.
+    """
+    _patiently(lambda: file.unlink(missing_ok=True))
+
+
+def _patiently(act: Callable[[], object]) -> None:
+    """Tries again while another program holds the file."""
+    deadline, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
+    while True:
+        try:
+            act()
+        except PermissionError as error:
+            if not _is_held(error) or time.monotonic() + pause > deadline:
+                raise
+        else:
+            return
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+if sys.platform == "win32":
+
+    def _is_held(error: OSError) -> bool:
+        return error.winerror in HELD
+
+else:
+
+    def _is_held(error: OSError) -> bool:  # noqa: ARG001
+        """False: an open file can be replaced and removed."""
+        return False
 
 
 if sys.platform == "win32":

@@ -1,0 +1,160 @@
+"""Stand-ins for libraries of Windows: the functions that the product calls, by Microsoft's own descriptions.
+
+What they are given is looked at as the real ones would: the number of arguments, and the bytes of structures. Who calls
+one that is not here is told so.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["SHARING_VIOLATION", "WinDLL", "close_window", "last_error", "win_error"]
+
+assert sys.platform != "win32"
+
+SHARING_VIOLATION = 32
+INVALID_PARAMETER = 87
+
+_last = [0]
+
+
+def last_error() -> int:
+    return _last[0]
+
+
+def win_error(code: int) -> OSError:
+    """The error that Python makes of a code, with ``winerror`` as there."""
+    kind = {2: errno.ENOENT, 5: errno.EACCES, SHARING_VIOLATION: errno.EACCES}.get(code, errno.EINVAL)
+    error = OSError(kind, f"[WinError {code}]")
+    vars(error)["winerror"] = code
+    return error
+
+
+class Function:
+    """A function of a library; a handle is returned whole only where ``restype`` says so, as there."""
+
+    def __init__(self, call: Callable[..., int]) -> None:
+        self.restype: Any = ctypes.c_int
+        self.argtypes: Any = None
+        self._call = call
+
+    def __call__(self, *arguments: Any) -> int | None:
+        if self.argtypes is not None:
+            assert len(arguments) == len(self.argtypes)
+        found = self._call(*arguments)
+        return found if self.restype is ctypes.c_void_p else ctypes.c_int(found).value
+
+
+def value(handle: Any) -> int:
+    assert isinstance(handle, ctypes.c_void_p), "a handle has 64 bits, and a bare number 32"
+    return handle.value or 0
+
+
+# ── kernel32 ──
+
+#: More than 32 bits, so that a handle that is cut is noticed.
+_FIRST_HANDLE = 0x1_0000_0000
+
+_jobs: dict[int, dict[str, Any]] = {}
+_processes: dict[int, int] = {}
+_console: list[Any] = []
+
+
+def _new_handle() -> int:
+    return _FIRST_HANDLE + len(_jobs) + len(_processes)
+
+
+def create_job(attributes: None, name: None) -> int:
+    handle = _new_handle()
+    _jobs[handle] = {"pids": set(), "flags": 0}
+    return handle
+
+
+def limit_job(job: Any, kind: int, limits: Any, size: int) -> int:
+    # JOBOBJECT_EXTENDED_LIMIT_INFORMATION is 9, and has 144 bytes where pointers have eight.
+    if (kind, size) != (9, 144):
+        _last[0] = INVALID_PARAMETER
+        return 0
+    content = ctypes.string_at(limits, size)
+    _jobs[value(job)]["flags"] = int.from_bytes(content[16:20], "little")
+    return 1
+
+
+def open_process(rights: int, inherited: int, pid: int) -> int:
+    if not Path(f"/proc/{pid}").exists():
+        _last[0] = INVALID_PARAMETER
+        return 0
+    handle = _new_handle()
+    _processes[handle] = pid
+    return handle
+
+
+def assign(job: Any, process: Any) -> int:
+    _jobs[value(job)]["pids"].add(_processes[value(process)])
+    return 1
+
+
+def terminate(job: Any, status: int) -> int:
+    for pid in _members(_jobs[value(job)]["pids"]):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return 1
+
+
+def close(handle: Any) -> int:
+    job = _jobs.get(value(handle))
+    if job is not None and job["flags"] & 0x2000:
+        terminate(handle, 0)
+    return 1
+
+
+def _members(leaders: set[int]) -> set[int]:
+    """Who is in a job: those that were put there, and what they started since; by their session here."""
+    found = set(leaders)
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getsid(int(entry.name)) in leaders:
+                found.add(int(entry.name))
+    return found
+
+
+def handle_console(handler: Any, added: int) -> int:
+    if added:
+        _console.append(handler)
+    else:
+        _console.remove(handler)
+    return 1
+
+
+def close_window() -> None:
+    """The window of the console is closed: the handlers are told, in a thread of their own (CTRL_CLOSE_EVENT)."""
+    threading.Thread(target=lambda: [handler(2) for handler in tuple(_console)], daemon=True).start()
+
+
+LIBRARIES: dict[str, dict[str, Callable[..., int]]] = {
+    "kernel32": {
+        "AssignProcessToJobObject": assign,
+        "CloseHandle": close,
+        "CreateJobObjectW": create_job,
+        "GetUserDefaultUILanguage": lambda: int(os.environ.get("VITALE_STAND_IN_LANGUAGE", "0x0409"), 16),
+        "OpenProcess": open_process,
+        "SetConsoleCtrlHandler": handle_console,
+        "SetInformationJobObject": limit_job,
+        "TerminateJobObject": terminate,
+    },
+}
+
+
+class WinDLL:
+    """A library of Windows."""
+
+    def __init__(self, name: str, *, use_last_error: bool = False) -> None:
+        for function, call in LIBRARIES[name].items():
+            setattr(self, function, Function(call))
