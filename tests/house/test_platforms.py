@@ -13,6 +13,7 @@ ALLOWED = {
     "firmware-sim/vitale_firmware_sim/serial/pseudo_terminal.py": "pseudo-terminals",
     "vitale_reader/diagnosis/machine.py": "the machine that is looked at",
     "vitale_reader/diagnosis/desk/pcsc_service.py": "the socket of the PC/SC service",
+    "vitale_reader/access_lists.py": "access lists",
     "vitale_reader/cli/frame/system_language.py": "the language of the system",
     "vitale_reader/cli/pcscd.py": "the PC/SC service, for diagnostics",
     "vitale_reader/cli/doctor.py": "what this system confines",

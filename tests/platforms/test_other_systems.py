@@ -72,7 +72,7 @@ def run(platform: str, *arguments: str, more: Mapping[str, str] | None = None) -
         capture_output=True,
         check=False,
         encoding="utf-8",
-        env=environment(platform) | (more or {}),
+        env={**environment(platform), **(more or {})},
         timeout=PATIENCE,
     )
 
@@ -327,3 +327,98 @@ def test_the_driver_of_a_frozen_program_is_started_by_its_command() -> None:
         timeout=PATIENCE,
     )
     assert (checked.returncode, json.loads(checked.stdout)["reason"]) == (78, "configuration_invalid")
+
+
+# ── access lists ──
+
+PROGRAM_DATA = (
+    "O:BAD:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;OICIIOID;GA;;;CO)(A;OICIID;0x1200a9;;;BU)(A;CIID;DCLCRPCR;;;BU)"
+)
+FOREIGN = "O:S-1-5-21-1-2-3-500D:(A;OICI;FA;;;BA)"
+
+#: Closes a folder to others, and says who had a hand in it.
+CLOSE = """
+import sys
+from pathlib import Path
+from vitale_protocol.errors import VitaleError
+from vitale_reader.daemon.keystore.files import open_to_others, private_folder
+try:
+    folder = private_folder(Path(sys.argv[1]))
+except VitaleError as error:
+    print(error.variant, error.detail)
+else:
+    print(open_to_others(folder))
+"""
+
+
+@pytest.fixture
+def lists(tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """Gives files access lists, and the environment in which they have them."""
+    file = tmp_path / "lists.json"
+
+    def give(entries: Mapping[Path, str]) -> dict[str, str]:
+        file.write_text(json.dumps({str(path): text for path, text in entries.items()}), "utf-8")
+        return {"VITALE_STAND_IN_LISTS": str(file)}
+
+    return give
+
+
+def test_a_folder_of_windows_that_others_may_read_is_closed(
+    tmp_path: Path, lists: Callable[..., dict[str, str]]
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "station.json").touch()
+    more = lists({tmp_path: PROGRAM_DATA, tmp_path / "state" / "station.json": "O:BAD:(A;;FR;;;WD)"})
+    done = run("win32", "-c", CLOSE, str(tmp_path / "state"), more=more)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+    given = json.loads(Path(more["VITALE_STAND_IN_LISTS"]).read_text("utf-8"))
+    assert {Path(path).name: text[:8] for path, text in given.items() if Path(path) != tmp_path} == {
+        "state": "O:BAD:P(",
+        "station.json": "O:BAD:P(",
+    }
+
+
+@pytest.mark.parametrize(
+    ("list_", "more", "told"),
+    [
+        (FOREIGN, {}, "another user owns the folder"),
+        (PROGRAM_DATA, {"VITALE_STAND_IN_NO_LISTS": "yes"}, "others have access (BU)"),
+        ("O:BA", {"VITALE_STAND_IN_NO_LISTS": "yes"}, "others have access (WD)"),
+    ],
+    ids=["of another user", "that stays open", "on a medium without lists"],
+)
+def test_a_folder_of_windows_in_which_others_have_a_hand_is_refused(
+    tmp_path: Path, lists: Callable[..., dict[str, str]], list_: str, more: dict[str, str], told: str
+) -> None:
+    done = run("win32", "-c", CLOSE, str(tmp_path / "state"), more=lists({tmp_path: list_}) | more)
+    assert done.stdout.startswith(f"foreign_folder {told}"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("list_", "secret", "status", "told"),
+    [
+        (PROGRAM_DATA, False, 2, "others may write to the file: icacls"),
+        (FOREIGN, False, 2, "another user owns the file: icacls"),
+        ("O:BAD:(A;;FR;;;BU)", True, 2, "others may read the file: icacls"),
+        ("O:BAD:(A;;FR;;;BU)", False, 0, "Other users may read this file, which holds no secret so far: icacls"),
+        ("O:BAD:P(A;;FA;;;BA)", False, 0, ""),
+    ],
+)
+def test_a_configuration_of_windows_is_looked_at_by_its_list(
+    home: Home, lists: Callable[..., dict[str, str]], list_: str, secret: bool, status: int, told: str
+) -> None:
+    if secret:
+        home.config.write_text(f'{SETTINGS}[apcv.options]\npin = "1234"\n', "utf-8")
+    arguments = ("--language", "en", "config", "check", "--home", str(home.config.parent))
+    done = run("win32", "-m", "vitale_reader", *arguments, more=lists({home.config.parent: list_}))
+    assert (done.returncode, told in done.stderr + done.stdout) == (status, True), done.stderr
+
+
+def test_a_pairing_file_of_windows_is_its_users_alone(tmp_path: Path, lists: Callable[..., dict[str, str]]) -> None:
+    more = lists({tmp_path: PROGRAM_DATA})
+    save = "import sys, pathlib; from vitale_reader.client.pairing import Pairing; "
+    save += "Pairing(client_id='c').save(pathlib.Path(sys.argv[1]))"
+    done = run("win32", "-c", save, str(tmp_path / "p"), more=more)
+    assert done.stderr == ""
+    given = json.loads(Path(more["VITALE_STAND_IN_LISTS"]).read_text("utf-8"))
+    assert "BU" not in given[str(tmp_path / "p")]

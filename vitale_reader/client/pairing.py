@@ -9,6 +9,7 @@ import msgspec
 
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import LocalMisuse, ParseError
+from vitale_reader.client.system import keep_to_owner
 
 if TYPE_CHECKING:
     from vitale_protocol.methods import ClientAdded
@@ -78,6 +79,7 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         try:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
+                keep_to_owner(file)  # before there is a key in it
                 stream.write(text)
         except OSError as error:
             if not isinstance(error, FileExistsError):

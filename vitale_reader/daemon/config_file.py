@@ -16,7 +16,7 @@ import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 
-__all__ = ["FileAccess", "decoded", "line_of", "read", "readable_by_others"]
+__all__ = ["FileAccess", "command_to_close", "decoded", "read", "readable_by_others"]
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -55,17 +55,18 @@ class FileAccess(msgspec.Struct, frozen=True, kw_only=True):
         if how := self._changed_by_others():
             raise ConfigurationInvalid(how, variant="writable_by_others", data={"file": self.file, "path": "$"})
         if secrets and self.readable:
-            how = f"others may read the file: chmod 600 {self.file}"
+            how = f"others may read the file: {command_to_close(Path(self.file))}"
             raise ConfigurationInvalid(how, variant="secrets_readable", data={"file": self.file, "path": "$"})
 
     def _changed_by_others(self) -> str:
         """Way in which others may change the settings, and the command that ends it; empty where they may not."""
+        file = Path(self.file)
         if self.foreign:
-            return f"another user owns the file: chown root {self.file}"
+            return f"another user owns the file: {_command_to_own(file)}"
         if self.writable:
-            return f"others may write to the file: chmod go-w {self.file}"
+            return f"others may write to the file: {_command_to_keep(file)}"
         if self.replaceable:
-            return f"others may write to its folder: chmod go-w {Path(self.file).parent}"
+            return f"others may write to its folder: {_command_to_keep(file.parent)}"
         return ""
 
 
@@ -152,12 +153,44 @@ def _plain(name: str) -> str:
 
 
 if sys.platform == "win32":
+    from vitale_reader import access_lists
 
     def _access(file: Path, found: os.stat_result) -> FileAccess:  # noqa: ARG001
-        """Modes say nothing there: the folder of a user is closed to others by its list."""
-        return FileAccess(file=str(file), foreign=False, readable=False, writable=False, replaceable=False)
+        """By the access lists of the file and of its folder."""
+        me = access_lists.this_user()[1]
+        own, folder = access_lists.look(file), access_lists.look(file.resolve().parent)
+        return FileAccess(
+            file=str(file),
+            foreign=own.is_foreign(me),
+            readable=bool(own.others(me, access_lists.READ)),
+            writable=bool(own.others(me, access_lists.CHANGE)),
+            replaceable=folder.is_foreign(me) or bool(folder.others(me, access_lists.PUT)),
+        )
+
+    def command_to_close(file: Path) -> str:
+        """The command that closes a file or a folder to others."""
+        return _command_to_keep(file)
+
+    def _command_to_own(file: Path) -> str:
+        return f'icacls "{file}" /setowner *{access_lists.this_user()[0]}'
+
+    def _command_to_keep(file: Path) -> str:
+        rights = "(OI)(CI)F" if file.is_dir() else "F"
+        trustees = (access_lists.this_user()[0], "S-1-5-18", "S-1-5-32-544")
+        granted = " ".join(f"*{trustee}:{rights}" for trustee in trustees)
+        return f'icacls "{file}" /inheritance:r /grant:r {granted}'
 
 else:
+
+    def command_to_close(file: Path) -> str:
+        """The command that closes a file or a folder to others."""
+        return f"chmod {'700' if file.is_dir() else '600'} {file}"
+
+    def _command_to_own(file: Path) -> str:
+        return f"chown root {file}"
+
+    def _command_to_keep(file: Path) -> str:
+        return f"chmod go-w {file}"
 
     def _access(file: Path, found: os.stat_result) -> FileAccess:
         folder = file.resolve().parent.stat()

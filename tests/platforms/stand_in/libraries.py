@@ -7,6 +7,7 @@ one that is not here is told so.
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import signal
 import sys
@@ -138,10 +139,114 @@ def close_window() -> None:
     threading.Thread(target=lambda: [handler(2) for handler in tuple(_console)], daemon=True).start()
 
 
+# ── advapi32: access lists of files, as text in a file of the test ──
+
+ME = "S-1-5-21-1004336348-1177238915-682003330-1001"
+
+#: What a folder of a user's own profile has.
+PROFILE = f"O:{ME}D:(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;OICIID;FA;;;{ME})"
+
+_texts: dict[int, Any] = {}
+_descriptors: dict[int, str] = {}
+
+
+def _lists() -> dict[str, str]:
+    place = os.environ.get("VITALE_STAND_IN_LISTS")
+    return dict(json.loads(Path(place).read_text("utf-8"))) if place else {}
+
+
+def list_of(path: str) -> str:
+    """The list of a file: its own, else that of the nearest folder that has one."""
+    lists = _lists()
+    for place in (Path(path), *Path(path).parents):
+        if str(place) in lists:
+            return lists[str(place)]
+    return PROFILE
+
+
+def _new_text(text: str) -> int:
+    buffer = ctypes.create_unicode_buffer(text)
+    _texts[ctypes.addressof(buffer)] = buffer
+    return ctypes.addressof(buffer)
+
+
+def _new_descriptor(text: str) -> int:
+    handle = _FIRST_HANDLE + len(_descriptors)
+    _descriptors[handle] = text
+    return handle
+
+
+def _give_text(where: Any, text: str) -> int:
+    where._obj.value = ctypes.cast(_new_text(text), ctypes.c_wchar_p).value
+    return 1
+
+
+def look_at(path: str, kind: int, what: int, *pointers: Any) -> int:
+    assert (kind, what) == (1, 0x1 | 0x4)
+    if not Path(path).exists():
+        return 2
+    pointers[4]._obj.value = _new_descriptor(list_of(path))
+    return 0
+
+
+def put(path: str, kind: int, what: int, owner: None, group: None, dacl: Any, sacl: None) -> int:
+    assert (kind, what) == (1, 0x4 | 0x80000000), "a list of its own, into which nothing is inherited"
+    place, lists = os.environ.get("VITALE_STAND_IN_LISTS"), _lists()
+    if place and not os.environ.get("VITALE_STAND_IN_NO_LISTS"):
+        former = list_of(path)
+        lists[path] = former[: former.index("D:")] + _descriptors[value(dacl)]
+        Path(place).write_text(json.dumps(lists), "utf-8")
+    return 0
+
+
+def give_descriptor(text: str, revision: int, where: Any, size: None) -> int:
+    where._obj.value = _new_descriptor(text)
+    return 1
+
+
+def give_list(descriptor: Any, present: Any, dacl: Any, defaulted: Any) -> int:
+    text = _descriptors[value(descriptor)]
+    present._obj.value, dacl._obj.value = 1, _new_descriptor(text[text.index("D:") :])
+    return 1
+
+
+def give_token(process: Any, rights: int, where: Any) -> int:
+    assert rights == 0x8
+    where._obj.value = _FIRST_HANDLE
+    return 1
+
+
+def give_user(token: Any, kind: int, buffer: Any, size: int, needed: Any) -> int:
+    needed._obj.value = 44
+    if buffer is None:
+        _last[0] = 122  # ERROR_INSUFFICIENT_BUFFER
+        return 0
+    ctypes.memmove(buffer, ctypes.byref(ctypes.c_void_p(_new_text(ME))), ctypes.sizeof(ctypes.c_void_p))
+    return 1
+
+
+def free(pointer: Any) -> int:
+    return 0
+
+
 LIBRARIES: dict[str, dict[str, Callable[..., int]]] = {
+    "advapi32": {
+        "ConvertSecurityDescriptorToStringSecurityDescriptorW": lambda descriptor, revision, what, where, size: (
+            _give_text(where, _descriptors[value(descriptor)])
+        ),
+        "ConvertSidToStringSidW": lambda sid, where: _give_text(where, ctypes.wstring_at(value(sid))),
+        "ConvertStringSecurityDescriptorToSecurityDescriptorW": give_descriptor,
+        "GetNamedSecurityInfoW": look_at,
+        "GetSecurityDescriptorDacl": give_list,
+        "GetTokenInformation": give_user,
+        "OpenProcessToken": give_token,
+        "SetNamedSecurityInfoW": put,
+    },
     "kernel32": {
         "AssignProcessToJobObject": assign,
         "CloseHandle": close,
+        "GetCurrentProcess": lambda: 0xFFFF_FFFF_FFFF_FFFF,
+        "LocalFree": free,
         "CreateJobObjectW": create_job,
         "GetUserDefaultUILanguage": lambda: int(os.environ.get("VITALE_STAND_IN_LANGUAGE", "0x0409"), 16),
         "OpenProcess": open_process,

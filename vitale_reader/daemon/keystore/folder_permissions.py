@@ -7,7 +7,8 @@
 | itself a symbolic link | of another user; for root, always |
 | in a folder of another user, or that all may write to (not as ``/tmp`` is) | for root |
 
-On Windows the folder of a user is closed to others by its access list.
+On Windows access lists say the same. A folder that others may read is given a list of its own (``access_lists``), as
+its mode is set elsewhere. It is refused where that is of no avail, as on a medium without lists.
 """
 
 import os
@@ -21,9 +22,43 @@ from vitale_protocol.errors import StoreUnavailable
 __all__ = ["close_to_others"]
 
 if sys.platform == "win32":
+    from vitale_reader import access_lists
+
+    #: winnt.h: IO_REPARSE_TAG_MOUNT_POINT, of a junction. Other tags are those of backups and clouds.
+    MOUNT_POINT = 0xA000_0003
 
     def close_to_others(folder: Path) -> None:
-        """Does nothing on this system: see above."""
+        """Makes a folder one of its owner alone.
+
+        Raises:
+            StoreUnavailable: others have a hand in it.
+        """
+        try:
+            me = access_lists.this_user()[1]
+            _require_own(folder, me, "the folder")
+            _close(folder, me)
+            for thing in _everything(folder):
+                _require_own(thing, me, "what is in the folder")
+                _close(thing, me)
+        except OSError as error:
+            raise _refused(f"its access list cannot be used ({error.strerror or error})", folder) from error
+
+    def _require_own(thing: Path, me: str, which: str) -> None:
+        try:
+            tag = getattr(thing.lstat(), "st_reparse_tag", 0)
+        except FileNotFoundError:  # a journal of SQLite, gone a moment ago
+            return
+        if thing.is_symlink() or tag == MOUNT_POINT:
+            raise _refused("a link is in the folder", thing)
+        if access_lists.look(thing).is_foreign(me):
+            raise _refused(f"another user owns {which}", thing)
+
+    def _close(thing: Path, me: str) -> None:
+        if not thing.exists() or not access_lists.look(thing).others(me):
+            return
+        access_lists.close_to_others(thing)
+        if others := access_lists.look(thing).others(me):
+            raise _refused(f"others have access ({', '.join(others)})", thing)
 
 else:
 
@@ -70,10 +105,12 @@ else:
         if found.st_uid != me:
             raise _refused("another user owns what is in the folder", thing)
 
-    def _everything(folder: Path) -> Iterator[Path]:
-        for root, folders, files in os.walk(folder, followlinks=False):
-            for name in (*folders, *files):
-                yield Path(root) / name
 
-    def _refused(why: str, place: Path) -> StoreUnavailable:
-        return StoreUnavailable(f"{why}: {place}", variant="foreign_folder", data={"file": str(place)})
+def _everything(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder, followlinks=False):
+        for name in (*folders, *files):
+            yield Path(root) / name
+
+
+def _refused(why: str, place: Path) -> StoreUnavailable:
+    return StoreUnavailable(f"{why}: {place}", variant="foreign_folder", data={"file": str(place)})

@@ -94,10 +94,15 @@ else:
 
 
 if sys.platform == "win32":
+    from vitale_reader import access_lists
 
-    def open_to_others(file: Path) -> bool:  # noqa: ARG001
-        """False: the mode of a file says nothing of who may read it there."""
-        return False
+    def open_to_others(file: Path) -> bool:
+        """True if other users of the machine may do anything with a file, by its access list.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        return bool(access_lists.look(file).others(access_lists.this_user()[1]))
 
     def _sync_folder(folder: Path) -> None:
         """Nothing: folders cannot be opened there."""

@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.config_file import command_to_close
 from vitale_reader.daemon.database.outage import OUTAGE, Outage, read_outage
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.private_files import open_to_others
@@ -294,7 +295,7 @@ def read_site_key(file: Path) -> bytes:
     where = {"path": "site.key_file", "file": str(file)}
     try:
         if open_to_others(file):
-            raise ConfigurationInvalid("others can read the key of the site: chmod 600", data=where)
+            raise ConfigurationInvalid(f"others can read the key of the site: {command_to_close(file)}", data=where)
         key = urlsafe_b64decode(file.read_bytes().strip())
     except (OSError, ValueError) as error:
         raise ConfigurationInvalid("the key of the site cannot be read", data=where) from error
