@@ -8,6 +8,7 @@ ALLOWED = {
     "drivers/vitale_drivers/camera/system.py": "the nodes of cameras",
     "drivers/vitale_drivers/host/confinement.py": "what a worker gives up",
     "drivers/vitale_drivers/host/streams.py": "standard streams that carry bytes",
+    "drivers/vitale_drivers/pcsc/system.py": "the service, and devices of readers",
     "drivers/vitale_drivers/readers/terminals.py": "serial lines",
     "firmware-sim/vitale_firmware_sim/card/unix.py": "local sockets, and who is root",
     "firmware-sim/vitale_firmware_sim/serial/pseudo_terminal.py": "pseudo-terminals",

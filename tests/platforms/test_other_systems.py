@@ -422,3 +422,40 @@ def test_a_pairing_file_of_windows_is_its_users_alone(tmp_path: Path, lists: Cal
     assert done.stderr == ""
     given = json.loads(Path(more["VITALE_STAND_IN_LISTS"]).read_text("utf-8"))
     assert "BU" not in given[str(tmp_path / "p")]
+
+
+# ── devices ──
+
+FILTERS = "SOFTWARE\\Classes\\CLSID\\{860BB310-5D01-11D0-BD3B-00A0C911CE86}\\Instance"
+CONSENT = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\CapabilityAccessManager\\ConsentStore\\webcam"
+LOCAL_MACHINE, CURRENT_USER = 1, 2
+CAMERAS = "from vitale_drivers.camera.system import *; print(cameras_of_programs(), forbidden_by_privacy())"
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, "() False"),
+        (
+            {f"{LOCAL_MACHINE}\\{FILTERS}\\{{A3FCE0F5}}": {"FriendlyName": "OBS Virtual Camera"}},
+            "('OBS Virtual Camera',) False",
+        ),
+        ({f"{CURRENT_USER}\\{FILTERS}\\{{17CCA71B}}": {"CLSID": "x"}}, "('{17CCA71B}',) False"),
+        ({f"{CURRENT_USER}\\{CONSENT}": {"Value": "Allow"}}, "() False"),
+        ({f"{CURRENT_USER}\\{CONSENT}\\NonPackaged": {"Value": "Deny"}}, "() True"),
+        ({f"{LOCAL_MACHINE}\\{CONSENT}": {"Value": "Deny"}}, "() True"),
+    ],
+    ids=["none", "OBS", "without a name", "allowed", "no desktop applications", "nobody"],
+)
+def test_the_registry_tells_of_cameras_of_programs_and_of_privacy(
+    tmp_path: Path, keys: dict[str, dict[str, str]], expected: str
+) -> None:
+    (tmp_path / "registry.json").write_text(json.dumps(keys), "utf-8")
+    done = run("win32", "-c", CAMERAS, more={"VITALE_STAND_IN_REGISTRY": str(tmp_path / "registry.json")})
+    assert (done.stdout.strip(), done.stderr) == (expected, "")
+
+
+def test_a_reader_of_windows_is_told_by_the_instance_of_its_device() -> None:
+    ask = "from vitale_drivers.pcsc.system import *; "
+    ask += "print(device_serial(0x1_0000_0000, 'Gemplus USB Smart Card Reader 0'), SERVICE_COMES_WITH_READERS)"
+    assert run("win32", "-c", ask).stdout.strip() == "0001A2 True"

@@ -3,22 +3,26 @@
 On Linux, sysfs lists them, and each node is queried once per plugging (VIDIOC_QUERYCAP): a camera has several nodes,
 and only some give pictures. A camera is named by make and serial number. Make and socket replace that where it has no
 serial number, or one that other cameras have too. Windows and macOS give OpenCV no names. There only the place in the
-system's order remains, which changes when cameras are added or removed.
+system's order remains, which changes when cameras are added or removed. Where a program has registered a camera, any
+place may be its: those that the site does not vouch for count as simulated.
 """
 
+import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vitale_drivers.camera.capture import CameraPlace
-from vitale_drivers.camera.settings import CameraAddress, shown_url
-from vitale_drivers.camera.system import NAMES_CAMERAS, Node, ask_node
+from vitale_drivers.camera.settings import CameraAddress
+from vitale_drivers.camera.system import NAMES_CAMERAS, Node, ask_node, cameras_of_programs
 
 __all__ = ["Devices"]
+
+logger = logging.getLogger(__name__)
 
 _PROGRAMS = frozenset({"v4l2 loopback", "vivid", "vimc"})
 """Kernel drivers whose pictures programs make."""
@@ -48,6 +52,8 @@ class Devices:
         ask: Callable[[Path], Node | None] = ask_node,
         *,
         named: bool = NAMES_CAMERAS,
+        programs: Callable[[], tuple[str, ...]] = cameras_of_programs,
+        physical: Iterable[int] = (),
     ) -> None:
         """Takes the folders of sysfs and of the nodes, and how a node is asked; nothing is looked at.
 
@@ -56,22 +62,27 @@ class Devices:
             devices: the folder of the nodes.
             ask: asks a node what it is.
             named: whether this system tells names of cameras, beyond their order.
+            programs: names of the cameras that programs have registered, where cameras have no names.
+            physical: places in the order that the site vouches for.
         """
         self._system = system
         self._devices = devices
         self._ask = ask
         self._named = named
+        self._programs = programs
+        self._physical = frozenset(physical)
+        self._told: tuple[str, ...] = ()
         self._answers: dict[tuple[str, int], Node | None] = {}
 
     def places(self, address: CameraAddress) -> tuple[CameraPlace, ...]:
         """The cameras at an address now."""
         match address.kind:
             case "auto":
-                return self._all(address) if self._named else (_indexed(CameraAddress("index", "0")),)
+                return self._all(address) if self._named else (self._indexed(CameraAddress("index", "0")),)
             case "node":
                 return self._at(address)
             case "index":
-                return (_indexed(address),)
+                return (self._indexed(address),)
             case "file":
                 path = Path(address.where)
                 there = os.path.isfile(path)  # noqa: PTH113 - never raises, also where it may not be asked
@@ -82,6 +93,15 @@ class Devices:
                 )
             case "url":
                 return (_stream(address),)
+
+    def _indexed(self, address: CameraAddress) -> CameraPlace:
+        number, programs = int(address.where), self._programs()
+        simulated = bool(programs) and number not in self._physical
+        if simulated and programs != self._told:
+            self._told = programs
+            logger.warning("camera %d may be one of a program (%s): simulated", number, ", ".join(programs))
+        name = f"Camera {number + 1}"
+        return CameraPlace(f"camera:index:{number}", name, address, simulated=simulated, where=str(number))
 
     def _all(self, address: CameraAddress) -> tuple[CameraPlace, ...]:
         found = self._found()
@@ -142,11 +162,6 @@ class Devices:
 
 
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _indexed(address: CameraAddress) -> CameraPlace:
-    number = int(address.where)
-    return CameraPlace(f"camera:index:{number}", f"Camera {number + 1}", address, where=str(number))
 
 
 def _stream(address: CameraAddress) -> CameraPlace:

@@ -5,7 +5,7 @@ import os
 
 from vitale_drivers.base import FindHolders
 from vitale_drivers.camera.capture import CameraPlace
-from vitale_drivers.camera.system import refusal
+from vitale_drivers.camera.system import forbidden_by_privacy, refusal
 from vitale_protocol.errors import JsonValue, ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 from vitale_protocol.problems import Problem
 
@@ -19,7 +19,9 @@ def is_there(place: CameraPlace) -> bool:
 
 def refused(place: CameraPlace) -> ReaderError | None:
     """Returns a known obstacle to opening a camera as this user, found without opening it."""
-    if place.address.kind in {"index", "url"} or os.access(place.where, os.R_OK) or not is_there(place):
+    if place.address.kind == "index":
+        return _forbidden() if forbidden_by_privacy() else None
+    if place.address.kind == "url" or os.access(place.where, os.R_OK) or not is_there(place):
         return None
     return _forbidden()
 

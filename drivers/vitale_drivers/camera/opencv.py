@@ -125,7 +125,7 @@ class OpenCvBus:
         """Takes the options, and what names the programs that have a camera open; looks at nothing."""
         self._settings = settings
         self._find_holders = find_holders
-        self._devices = Devices() if devices is None else devices
+        self._devices = Devices(physical=settings.physical) if devices is None else devices
 
     def places(self, address: CameraAddress) -> tuple[CameraPlace, ...]:
         """The cameras at an address now."""
@@ -148,7 +148,10 @@ class OpenCvBus:
                 return _Device(place, source, patience=self._settings.frame_limit)
             case "index":
                 backend = cv2.CAP_DSHOW if BY_DIRECT_SHOW else cv2.CAP_ANY
-                return _Device(place, self._opened(place, int(place.where), backend, _wishes(self._settings)))
+                # Opened bare: DirectShow (OpenCV 4.10) and AVFoundation do not open where one wish cannot be met.
+                source = self._opened(place, int(place.where), backend, [])
+                _wish(source, _wishes(self._settings))
+                return _Device(place, source)
             case _:
                 source = self._opened(place, place.where, cv2.CAP_V4L2, _wishes(self._settings))
                 return _Device(place, source, _raw(source))
@@ -181,6 +184,13 @@ def _wishes(settings: CameraSettings) -> list[int]:
         # pictures that wait, but for a thread that always takes the next.
         *(cv2.CAP_PROP_BUFFERSIZE, 2),
     ]
+
+
+def _wish(source: cv2.VideoCapture, wishes: list[int]) -> None:
+    """Asks an open camera for what it may have; it keeps its own where it has not."""
+    for name, value in zip(wishes[::2], wishes[1::2], strict=True):
+        with suppress(cv2.error):
+            source.set(name, value)
 
 
 def _raw(source: cv2.VideoCapture) -> Form:

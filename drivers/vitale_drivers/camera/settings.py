@@ -55,6 +55,8 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Attributes:
         devices: addresses: ``auto``; ``/dev/v4l/by-id/…``, ``/dev/video0`` (Linux); ``index:0`` (Windows, macOS); the
             path of a video file; an ``http``, ``https`` or ``rtsp`` URL of a stream.
+        physical: numbers of cameras, as in ``index:0``, that the site vouches for. Where programs offer cameras too, as
+            OBS does on Windows and macOS, all others count as simulated.
         width: pixels that the camera is asked for; it takes what it has next to it.
         height: likewise.
         fps: pictures a second, likewise.
@@ -73,6 +75,7 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     devices: Annotated[tuple[_Address, ...], msgspec.Meta(min_length=1, max_length=16)] = ("auto",)
+    physical: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=99)], ...], msgspec.Meta(max_length=16)] = ()
     width: _Pixels = 1280
     height: _Pixels = 720
     fps: Annotated[int, msgspec.Meta(ge=1, le=120)] = 30

@@ -1,15 +1,27 @@
 """Cameras as each system has them: the questions that a node of Video4Linux answers, and who opens a camera by number.
 
-Elsewhere than on Linux there are no nodes; OpenCV is told a place in the system's order.
+Elsewhere than on Linux there are no nodes; OpenCV is told a place in the system's order. What programs and the settings
+for privacy have to do with cameras is asked where it is kept.
 """
 
+import itertools
 import os
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BY_DIRECT_SHOW", "NAMES_CAMERAS", "Node", "ask_node", "refusal"]
+__all__ = [
+    "BY_DIRECT_SHOW",
+    "NAMES_CAMERAS",
+    "Node",
+    "ask_node",
+    "cameras_of_programs",
+    "forbidden_by_privacy",
+    "refusal",
+]
 
 # OpenCV's other way on Windows, Media Foundation, takes seconds to tens of seconds to open a camera.
 BY_DIRECT_SHOW = sys.platform == "win32"
@@ -80,3 +92,49 @@ else:
     def refusal(node: str) -> int:  # noqa: ARG001
         """0: there is no node that could refuse itself."""
         return 0
+
+
+if sys.platform == "win32":
+    import winreg
+
+    # Filters that programs register among the cameras (CLSID_VideoInputDeviceCategory, uuids.h); devices are not here.
+    _FILTERS = r"SOFTWARE\Classes\CLSID\{860BB310-5D01-11D0-BD3B-00A0C911CE86}\Instance"
+
+    # Where Windows keeps what Settings, "Privacy", "Camera" says: for all, and for desktop applications.
+    _CONSENT = r"SOFTWARE\Microsoft\Windows\CurrentVersion\CapabilityAccessManager\ConsentStore\webcam"
+
+    _HIVES = (winreg.HKEY_LOCAL_MACHINE, winreg.HKEY_CURRENT_USER)
+
+    def cameras_of_programs() -> tuple[str, ...]:
+        """Names of the cameras that programs have registered, such as that of OBS."""
+        return tuple(sorted({name for hive in _HIVES for name in _filters(hive)}))
+
+    def _filters(hive: int) -> Iterator[str]:
+        with suppress(OSError), winreg.OpenKey(hive, _FILTERS) as filters:  # ends after the last one
+            for number in itertools.count():
+                key = winreg.EnumKey(filters, number)
+                yield _value(hive, rf"{_FILTERS}\{key}", "FriendlyName") or key
+
+    def forbidden_by_privacy() -> bool:
+        """True if the settings for privacy keep the camera from programs such as this one."""
+        places = (_CONSENT, rf"{_CONSENT}\NonPackaged")
+        return any(_value(hive, place, "Value") == "Deny" for hive in _HIVES for place in places)
+
+    def _value(hive: int, place: str, name: str) -> str:
+        try:
+            with winreg.OpenKey(hive, place) as key:
+                return str(winreg.QueryValueEx(key, name)[0])
+        except OSError:
+            return ""
+
+else:
+    #: Where programs put cameras on macOS. Those that come as system extensions cannot be told from devices here.
+    _PLUG_INS = Path("/Library/CoreMediaIO/Plug-Ins/DAL")
+
+    def cameras_of_programs() -> tuple[str, ...]:
+        """Names of the cameras that programs have registered, such as that of OBS."""
+        return tuple(sorted(found.stem for found in _PLUG_INS.glob("*.plugin")))
+
+    def forbidden_by_privacy() -> bool:
+        """False: nothing tells without asking the person."""
+        return False

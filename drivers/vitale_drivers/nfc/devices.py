@@ -190,6 +190,9 @@ def _serial_id(path: str) -> str:
 
 def _explained(error: Exception, place: NfcPlace, find_holders: FindHolders) -> ReaderError:
     """The error of the project for one of the binding's; the variant names what has the reader, or why not."""
+    if isinstance(error, usb1.USBErrorNotSupported | usb1.USBErrorNotFound):
+        # Windows: another driver than WinUSB has the device, or none.
+        return ReaderUnavailable("libusb cannot open the reader", variant="nfc-driver")
     number = error.errno if isinstance(error, OSError) else None
     known = holder_of(place)
     if number == errno.EACCES:

@@ -11,6 +11,7 @@ from typing import Protocol
 from smartcard import scard
 
 from vitale_drivers.pcsc.state import ReaderState
+from vitale_drivers.pcsc.system import TELLS_INSTANCES, device_serial
 from vitale_protocol.errors import (
     LocalError,
     MediumMute,
@@ -21,10 +22,17 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 
-__all__ = ["PNP", "CardReset", "ExchangeFailed", "Pcsc", "PcscCard", "PcscContext", "PcscLibrary"]
+__all__ = ["NO_SERVICE", "PNP", "CardReset", "ExchangeFailed", "Pcsc", "PcscCard", "PcscContext", "PcscLibrary"]
 
 PNP = "\\\\?PnP?\\Notification"
 """The pseudo-reader whose state changes when a reader is plugged or unplugged."""
+
+
+NO_SERVICE = frozenset(
+    code & 0xFFFFFFFF
+    for code in (scard.SCARD_E_NO_SERVICE, scard.SCARD_E_SERVICE_STOPPED, scard.SCARD_E_SYSTEM_CANCELLED)
+)
+"""Codes of a service that is not there, or is just ending; in ``data["code"]`` of ``ReaderUnavailable``."""
 
 
 class CardReset(LocalError):
@@ -228,6 +236,8 @@ class _Context:
             scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
 
     def serial_number(self, reader: str) -> str:
+        if TELLS_INSTANCES:
+            return device_serial(self.handle, reader)
         code, handle = self._connect_direct(reader)
         if code != scard.SCARD_S_SUCCESS:
             return ""
@@ -303,11 +313,12 @@ def _check(call: str, code: int, *, otherwise: type[VitaleError] = ExchangeFaile
 def _unavailable(call: str, code: int) -> ReaderUnavailable:
     """Error for a service that cannot be used: it refuses this user, was stopped, or is not there."""
     detail, number = f"{call}: {_name(code)}", code & 0xFFFFFFFF
+    variant = "pcsc"
     if number == scard.SCARD_W_SECURITY_VIOLATION & 0xFFFFFFFF:
-        return ReaderUnavailable(detail, variant="pcsc-refused")
-    if number == scard.SCARD_E_SERVICE_STOPPED & 0xFFFFFFFF:
-        return ReaderUnavailable(detail, variant="pcsc-stopped")
-    return ReaderUnavailable(detail, variant="pcsc")
+        variant = "pcsc-refused"
+    elif number == scard.SCARD_E_SERVICE_STOPPED & 0xFFFFFFFF:
+        variant = "pcsc-stopped"
+    return ReaderUnavailable(detail, variant=variant, data={"code": number})
 
 
 def _name(code: int) -> str:

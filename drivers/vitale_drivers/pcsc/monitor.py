@@ -12,17 +12,29 @@ itself only where the platform cannot block:
 import threading
 from typing import Protocol
 
-from vitale_drivers.pcsc.api import PNP, Pcsc, PcscContext
+from vitale_drivers.pcsc.api import NO_SERVICE, PNP, Pcsc, PcscContext
 from vitale_drivers.pcsc.state import ReaderState
+from vitale_drivers.pcsc.system import SERVICE_COMES_WITH_READERS
 from vitale_protocol.errors import ReaderGone, ReaderUnavailable, VitaleError
 
-__all__ = ["MAX_WATCHED", "RELIST", "RETRY", "RETRY_REFUSED", "Monitor", "MonitorListener"]
+__all__ = [
+    "MAX_WATCHED",
+    "RELIST",
+    "RETRY",
+    "RETRY_REFUSED",
+    "RETRY_WITHOUT_READERS",
+    "Monitor",
+    "MonitorListener",
+]
 
 RETRY = 0.5
 """Seconds: a service that came back is found within them, a quarter of the two seconds promised for all of it."""
 
 RETRY_REFUSED = 10.0
 """Seconds at most between two attempts while the service refuses this user: each leaves a line in the journal."""
+
+RETRY_WITHOUT_READERS = 1.0
+"""Seconds between two attempts while there is no reader, and therefore no service (Windows)."""
 
 RELIST = 1.0
 
@@ -60,7 +72,14 @@ class MonitorListener(Protocol):
 class Monitor:
     """The thread that watches."""
 
-    def __init__(self, pcsc: Pcsc, watcher: MonitorListener) -> None:
+    def __init__(
+        self,
+        pcsc: Pcsc,
+        watcher: MonitorListener,
+        *,
+        service_comes_with_readers: bool = SERVICE_COMES_WITH_READERS,
+    ) -> None:
+        self._service_comes_with_readers = service_comes_with_readers
         self._pcsc = pcsc
         self._watcher = watcher
         self._closing = threading.Event()
@@ -95,11 +114,21 @@ class Monitor:
             try:
                 self._session()
             except ReaderUnavailable as error:
+                if self._service_comes_with_readers and error.data.get("code") in NO_SERVICE:
+                    self._without_readers()
+                    continue
                 self._watcher.service_down(error)
                 for name in tuple(self._states):
                     self._forget(name, error)
                 refused = min(2 * refused, RETRY_REFUSED) if error.variant == "pcsc-refused" else RETRY
                 self._closing.wait(refused)
+
+    def _without_readers(self) -> None:
+        """The service has ended with its last reader, and comes with the next: nobody need start it."""
+        self._watcher.service_up()
+        for name in tuple(self._states):
+            self._forget(name, ReaderGone("the reader was unplugged"))
+        self._closing.wait(RETRY_WITHOUT_READERS)
 
     def _session(self) -> None:
         """One life of the service. The context of a service that went says that it is valid, and is not."""

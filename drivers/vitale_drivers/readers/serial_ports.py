@@ -16,6 +16,10 @@ _SETTLING = 3_000_000_000
 """Nanoseconds: the clock of files is coarse, and what a device says of itself may be there only after its node."""
 
 
+_AGAIN = 1.5
+"""Seconds before the system is asked again where nothing tells that a port came or went (Windows, macOS)."""
+
+
 @dataclass(frozen=True, slots=True)
 class UsbPort:
     """A serial port of a USB device.
@@ -42,12 +46,17 @@ class PortList:
 
     def __init__(self) -> None:
         self._changed_at: int | None = None
+        self._asked_at = -_AGAIN
         self._ports: tuple[UsbPort, ...] = ()
 
     def usb(self) -> tuple[UsbPort, ...]:
         """USB ports plugged now, in the order of their sockets."""
         changed_at = nodes_changed_at()
-        if changed_at is None or changed_at != self._changed_at or time.time_ns() - changed_at < _SETTLING:
+        if changed_at is None:
+            if time.monotonic() - self._asked_at >= _AGAIN:
+                self._ports = _usb_ports()
+                self._asked_at = time.monotonic()
+        elif changed_at != self._changed_at or time.time_ns() - changed_at < _SETTLING:
             self._ports = _usb_ports()
             self._changed_at = changed_at
         return self._ports

@@ -170,10 +170,26 @@ def test_a_machine_that_never_had_a_camera_has_none(tmp_path: Path) -> None:
 
 
 def test_where_cameras_have_no_names_there_is_the_order_of_the_system() -> None:
-    finder = Devices(named=False)
+    finder = Devices(named=False, programs=tuple)
     assert [one.id for one in finder.places(AUTO)] == ["camera:index:0"]
     (second,) = finder.places(parse_address("index:1"))
     assert (second.id, second.where, second.simulated) == ("camera:index:1", "1", False)
+
+
+def test_where_programs_offer_cameras_too_only_what_the_site_vouches_for_is_real(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    registered = list[str]()
+    finder = Devices(named=False, programs=lambda: tuple(registered), physical=[1])
+    addresses = (AUTO, parse_address("index:1"), parse_address("index:2"))
+
+    def simulated() -> list[bool]:
+        return [place.simulated for address in addresses for place in finder.places(address)]
+
+    assert simulated() == [False, False, False]
+    registered.append("OBS Virtual Camera")
+    assert [simulated() for _ in range(2)] == [[True, False, True]] * 2
+    assert sum("OBS Virtual Camera" in record.message for record in caplog.records) == 1
 
 
 def test_files_come_and_go_and_are_simulated(tmp_path: Path) -> None:

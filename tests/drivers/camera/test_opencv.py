@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import get_args
+from typing import ClassVar, get_args
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ import pytest
 
 from tests.holders import nobody
 from vitale_drivers.camera.capture import CameraPlace, Feed, Pixels
+from vitale_drivers.camera.devices import Devices
 from vitale_drivers.camera.opencv import CvPicture, Form, OpenCvBus
 from vitale_drivers.camera.settings import CameraAddress, CameraSettings
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
@@ -317,3 +318,45 @@ for height, width in ((7680, 7680), (16_000, 65_000)):
 def test_a_small_jpeg_that_says_it_is_huge_takes_no_memory() -> None:
     answer = run(HUGE)
     assert (answer.stdout.split(), answer.returncode) == (["False", "True"], 0)
+
+
+class PickyCapture:
+    """A capture of OpenCV's older back-ends: it does not open where one wish at its opening cannot be met."""
+
+    takes: frozenset[int] = frozenset()
+    made: ClassVar[list["PickyCapture"]] = []
+
+    def __init__(self, what: int, backend: int, parameters: list[int]) -> None:
+        self.given = dict(zip(parameters[::2], parameters[1::2], strict=True))
+        self.asked: dict[int, float] = {}
+        self.made.append(self)
+
+    def isOpened(self) -> bool:  # noqa: N802  OpenCV's name
+        return self.given.keys() <= self.takes
+
+    def set(self, name: int, value: float) -> bool:
+        if name == cv2.CAP_PROP_BUFFERSIZE:
+            raise cv2.error("not of this back-end")
+        self.asked[name] = value
+        return name in self.takes
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "takes",
+    [
+        {cv2.CAP_PROP_FOURCC, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS},
+        {cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS},
+        set[int](),
+    ],
+    ids=["DirectShow", "AVFoundation", "neither"],
+)
+def test_a_camera_that_cannot_have_what_is_wished_for_opens(takes: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PickyCapture, "takes", frozenset(takes))
+    monkeypatch.setattr(cv2, "VideoCapture", PickyCapture)
+    bus = OpenCvBus(CameraSettings(width=640), Devices(named=False, programs=tuple))
+    (place,) = bus.places(CameraAddress("index", "0"))
+    bus.open(place).close()
+    assert PickyCapture.made[-1].asked[cv2.CAP_PROP_FRAME_WIDTH] == 640

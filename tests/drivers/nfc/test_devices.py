@@ -274,6 +274,20 @@ def test_the_program_that_has_a_reader_is_named(
 
 
 @pytest.mark.posix
+@pytest.mark.parametrize("error", [usb1.USBErrorNotSupported, usb1.USBErrorNotFound])
+@pytest.mark.parametrize("place", [SCL3711, ACR122])
+def test_a_reader_without_a_driver_that_libusb_can_use_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, error: type[usb1.USBError], place: NfcPlace
+) -> None:
+    def refuse(_: NfcPlace) -> None:
+        raise error
+
+    monkeypatch.setattr(nfc_devices, "_open", refuse)
+    with pytest.raises(ReaderUnavailable) as caught:
+        NfcpyBus().open(place)
+    assert named(caught.value) == "reader_unavailable.nfc-driver"
+
+
 def test_a_chip_left_at_high_speed_by_a_program_that_died_is_told_to_slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
     with Pn532Reader() as reader:
         place = NfcPlace("nfc:p", "p", NfcAddress("serial", reader.path))

@@ -32,6 +32,7 @@ from vitale_drivers.pcsc import monitor as pcsc_monitor
 from vitale_drivers.pcsc.api import PNP, CardReset, ExchangeFailed, PcscCard, PcscContext
 from vitale_drivers.pcsc.driver import PcscDriver
 from vitale_drivers.pcsc.state import ReaderState
+from vitale_drivers.pcsc.system import serial_of
 from vitale_firmware_sim.card.card import Card as SimulatedCard
 from vitale_firmware_sim.card.images import load_image
 from vitale_protocol.errors import MediumMute, MediumRemoved, ReaderGone, ReaderUnavailable, VitaleError
@@ -395,6 +396,64 @@ def test_a_service_that_is_away_is_tried_often_enough_and_one_that_refuses_seldo
     assert asked.enough.wait(30)
     monitor.close(30.0)
     assert asked.taken[:8] == pauses
+
+
+@pytest.mark.parametrize("code", sorted(pcsc_api.NO_SERVICE))
+def test_a_service_that_goes_with_its_last_reader_is_no_reader(
+    service: Service, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def establish() -> PcscContext:
+        raise ReaderUnavailable("SCardEstablishContext", variant="pcsc", data={"code": code})
+
+    monkeypatch.setattr(service, "establish", establish)
+    for comes_with_readers, pause, told in (
+        (True, pcsc_monitor.RETRY_WITHOUT_READERS, "up"),
+        (False, pcsc_monitor.RETRY, "down"),
+    ):
+        asked, heard = Pauses(), Heard()
+        watched = pcsc_monitor.Monitor(service, heard, service_comes_with_readers=comes_with_readers)
+        monkeypatch.setattr(watched, "_closing", asked)
+        watched.start()
+        assert asked.enough.wait(30)
+        watched.close(30.0)
+        assert (asked.taken[:8], heard.told[:8]) == ([pause] * 8, [told] * 8)
+
+
+class Heard:
+    """Listener of a monitor that notes what it is told of the service."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def service_up(self) -> None:
+        self.told.append("up")
+
+    def service_down(self, error: ReaderUnavailable) -> None:
+        self.told.append("down")
+
+    def plugged(self, context: PcscContext, state: ReaderState) -> None:
+        self.told.append("plugged")
+
+    def unplugged(self, name: str, error: VitaleError) -> None:
+        self.told.append("unplugged")
+
+    def observed(self, state: ReaderState) -> None:
+        self.told.append("observed")
+
+
+@pytest.mark.parametrize(
+    ("instance", "serial"),
+    [
+        ("USB\\VID_08E6&PID_3437\\0001A2", "0001A2"),
+        ("USB\\VID_072F&PID_90CC\\6&1A2B3C&0&2", ""),
+        ("USB\\VID_04E6&PID_5790&MI_00\\7&2F1E&0&0000", ""),
+        ("ROOT\\SMARTCARDREADER\\0000", ""),
+        ("SWD\\SCDEVICEENUM\\1_ABC", ""),
+        ("", ""),
+    ],
+)
+def test_the_instance_of_a_device_tells_its_serial_number_or_its_place(instance: str, serial: str) -> None:
+    assert serial_of(instance) == serial
 
 
 def test_a_reader_that_is_gone_before_it_was_looked_at_is_no_fault(service: Service, opened: Opened) -> None:

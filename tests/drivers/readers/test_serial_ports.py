@@ -30,6 +30,24 @@ def test_ports_of_usb_devices_in_the_order_of_their_sockets(monkeypatch: pytest.
     )
 
 
+def test_where_nothing_tells_of_changes_the_system_is_asked_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, now = list[int](), [100.0]
+
+    def comports() -> list[FakePort]:
+        asked.append(1)
+        return [FakePort(f"COM{len(asked)}", 0x0C2E, None, "S1")]
+
+    monkeypatch.setattr("vitale_drivers.readers.serial_ports.list_ports.comports", comports)
+    monkeypatch.setattr("vitale_drivers.readers.serial_ports.nodes_changed_at", lambda: None)
+    monkeypatch.setattr("vitale_drivers.readers.serial_ports.time.monotonic", lambda: now[0])
+    ports = PortList()
+    seen = []
+    for _ in range(10):  # five seconds, as the driver looks
+        seen.append(ports.usb()[0].device)
+        now[0] += 0.5
+    assert (len(asked), seen[0], seen[-1]) == (4, "COM1", "COM4")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system is asked each time")
 def test_the_system_is_asked_again_only_when_a_device_came_or_went(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path

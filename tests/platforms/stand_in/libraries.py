@@ -12,9 +12,10 @@ import os
 import signal
 import sys
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 __all__ = ["SHARING_VIOLATION", "WinDLL", "close_window", "last_error", "win_error"]
 
@@ -229,6 +230,61 @@ def free(pointer: Any) -> int:
     return 0
 
 
+# ── the registry, from a file of the test: {key: {name: value}} ──
+
+
+def registry() -> types.ModuleType:
+    """A module ``winreg`` that reads."""
+    module = types.ModuleType("winreg")
+
+    class Key:
+        def __init__(self, path: str) -> None:
+            self.path = path
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    def keys() -> dict[str, dict[str, str]]:
+        place = os.environ.get("VITALE_STAND_IN_REGISTRY")
+        return dict(json.loads(Path(place).read_text("utf-8"))) if place else {}
+
+    def open_key(hive: int, path: str) -> Key:
+        full = f"{hive}\\{path}"
+        if not any(key == full or key.startswith(f"{full}\\") for key in keys()):
+            raise win_error(2)
+        return Key(full)
+
+    def query(key: Key, name: str) -> tuple[str, int]:
+        found = keys().get(key.path, {})
+        if name not in found:
+            raise win_error(2)
+        return found[name], 1
+
+    def enumerate_keys(key: Key, number: int) -> str:
+        prefix = f"{key.path}\\"
+        below = sorted({name.removeprefix(prefix).partition("\\")[0] for name in keys() if name.startswith(prefix)})
+        if number >= len(below):
+            raise win_error(259)  # ERROR_NO_MORE_ITEMS
+        return below[number]
+
+    vars(module).update(
+        HKEY_LOCAL_MACHINE=1, HKEY_CURRENT_USER=2, OpenKey=open_key, QueryValueEx=query, EnumKey=enumerate_keys
+    )
+    return module
+
+
+# ── winscard ──
+
+
+def device_instance(context: Any, reader: Any, instance: Any, length: Any) -> int:
+    assert (value(context), reader.value) == (_FIRST_HANDLE, "Gemplus USB Smart Card Reader 0")
+    instance.value = "USB\\VID_08E6&PID_3437\\0001A2"
+    return 0
+
+
 LIBRARIES: dict[str, dict[str, Callable[..., int]]] = {
     "advapi32": {
         "ConvertSecurityDescriptorToStringSecurityDescriptorW": lambda descriptor, revision, what, where, size: (
@@ -254,6 +310,7 @@ LIBRARIES: dict[str, dict[str, Callable[..., int]]] = {
         "SetInformationJobObject": limit_job,
         "TerminateJobObject": terminate,
     },
+    "winscard": {"SCardGetReaderDeviceInstanceIdW": device_instance},
 }
 
 

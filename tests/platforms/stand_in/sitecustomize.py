@@ -136,6 +136,7 @@ def install(platform: str) -> None:
     if platform == "win32":
         _without_posix_loops()
         sys.modules["msvcrt"] = _msvcrt()
+        sys.modules["winreg"] = libraries.registry()
         _refuse_what_is_held()
         signal.signal(signal.SIGUSR1, lambda *_: libraries.close_window())
 
