@@ -28,11 +28,10 @@ PNP = "\\\\?PnP?\\Notification"
 """The pseudo-reader whose state changes when a reader is plugged or unplugged."""
 
 
-NO_SERVICE = frozenset(
-    code & 0xFFFFFFFF
-    for code in (scard.SCARD_E_NO_SERVICE, scard.SCARD_E_SERVICE_STOPPED, scard.SCARD_E_SYSTEM_CANCELLED)
-)
-"""Codes of a service that is not there, or is just ending; in ``data["code"]`` of ``ReaderUnavailable``."""
+NO_SERVICE = frozenset({0x8010_0012, 0x8010_001D, 0x8010_001E})
+"""SCARD_E_SYSTEM_CANCELLED, SCARD_E_NO_SERVICE, SCARD_E_SERVICE_STOPPED: a service that is not there, or just ends.
+
+They are in ``data["code"]`` of ``ReaderUnavailable``."""
 
 
 class CardReset(LocalError):

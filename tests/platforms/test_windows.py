@@ -1,0 +1,133 @@
+"""The parts of the product that only Windows has, on Windows itself; elsewhere this file has no test.
+
+What they do is played on other systems by stand-ins (``test_other_systems.py``); here are the real calls.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vitale_protocol.errors import StoreUnavailable
+
+PATIENCE = 30.0
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Waits until something is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+if sys.platform == "win32":
+    import winreg
+
+    from vitale_drivers.camera.system import cameras_of_programs, forbidden_by_privacy
+    from vitale_reader import access_lists
+    from vitale_reader.cli.frame.system_language import system_language
+    from vitale_reader.client.pairing import Pairing
+    from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW, Offspring
+    from vitale_reader.daemon.keystore.files import open_to_others, private_folder, remove, write_private
+    from vitale_reader.daemon.lifecycle import exclusive
+    from vitale_reader.home import Home
+
+    EVERYONE = "*S-1-1-0"
+
+    def grant(path: Path, what: str) -> None:
+        subprocess.run(("icacls", str(path), "/grant", f"{EVERYONE}:{what}"), check=True, capture_output=True)
+
+    def test_this_user_has_a_sid_and_owns_what_it_makes(tmp_path: Path) -> None:
+        sid, named = access_lists.this_user()
+        assert sid.startswith("S-1-5-")
+        file = tmp_path / "mine"
+        file.touch()
+        assert not access_lists.look(file).is_foreign(named)
+
+    def test_a_folder_is_closed_and_what_is_made_in_it_inherits_that(tmp_path: Path) -> None:
+        folder = tmp_path / "état"
+        folder.mkdir()
+        grant(folder, "(OI)(CI)R")
+        (folder / "before").write_bytes(b"key")
+        me = access_lists.this_user()[1]
+        assert access_lists.look(folder).others(me, access_lists.READ) == ("WD",)
+        private_folder(folder)
+        write_private(folder / "after", b"key")
+        for path in (folder, folder / "before", folder / "after"):
+            assert access_lists.look(path).others(me) == ()
+            assert not open_to_others(path)
+        assert (folder / "before").read_bytes() == b"key"
+
+    def test_a_junction_in_a_private_folder_is_refused(tmp_path: Path) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "state").mkdir()
+        link = tmp_path / "state" / "tls"
+        subprocess.run(("cmd", "/c", "mklink", "/J", str(link), str(tmp_path / "elsewhere")), check=True)
+        with pytest.raises(StoreUnavailable) as refused:
+            private_folder(tmp_path / "state")
+        assert refused.value.variant == "foreign_folder"
+
+    def test_a_pairing_file_in_an_open_folder_is_closed(tmp_path: Path) -> None:
+        grant(tmp_path, "(OI)(CI)R")
+        Pairing(client_id="c").save(tmp_path / "desk.pairing.json")
+        assert not open_to_others(tmp_path / "desk.pairing.json")
+
+    def test_what_a_worker_started_ends_with_its_job(tmp_path: Path) -> None:
+        told = tmp_path / "pid"
+        program = (
+            "import subprocess, sys, time, pathlib; sys.stdin.read(1); "
+            "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+            "pathlib.Path(sys.argv[1]).write_text(str(child.pid)); time.sleep(600)"
+        )
+        with subprocess.Popen(
+            (sys.executable, "-c", program, str(told)), stdin=subprocess.PIPE, creationflags=WITHOUT_WINDOW
+        ) as worker:
+            offspring = Offspring(worker.pid)
+            assert worker.stdin is not None
+            worker.stdin.write(b"x")
+            worker.stdin.flush()
+            eventually(lambda: told.exists() and told.read_text() != "")
+            offspring.end()
+            worker.wait(PATIENCE)
+        eventually(lambda: not is_running(int(told.read_text())))
+
+    def is_running(pid: int) -> bool:
+        listed = subprocess.run(("tasklist", "/FI", f"PID eq {pid}", "/NH"), check=True, capture_output=True, text=True)
+        return str(pid) in listed.stdout
+
+    def test_a_home_is_one_process_s_and_its_lock_file_can_be_read(tmp_path: Path) -> None:
+        ask = (
+            "import sys, pathlib; from vitale_reader.daemon.lifecycle import exclusive; "
+            "from vitale_reader.home import Home\n"
+            "with exclusive(Home.under(pathlib.Path(sys.argv[1]))): pass"
+        )
+        with exclusive(Home.under(tmp_path)):
+            other = subprocess.run((sys.executable, "-c", ask, str(tmp_path)), check=False, capture_output=True)
+            assert b"DaemonRunning" in other.stderr
+            assert (tmp_path / "state" / "daemon.lock").read_text("ascii").isdecimal()
+
+    def test_a_file_that_somebody_has_open_is_waited_for(tmp_path: Path) -> None:
+        file = tmp_path / "endpoints.json"
+        file.write_bytes(b"before")
+        hold = "import sys, time; open(sys.argv[1], 'rb'); f = open(sys.argv[1], 'rb'); print('held', flush=True); "
+        with subprocess.Popen(
+            (sys.executable, "-c", f"{hold}time.sleep(0.5)", str(file)), stdout=subprocess.PIPE
+        ) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            write_private(file, b"after")
+            other.wait(PATIENCE)
+        assert file.read_bytes() == b"after"
+        remove(file)
+        assert not file.exists()
+
+    def test_the_registry_and_the_language_are_asked_without_a_fault() -> None:
+        assert isinstance(cameras_of_programs(), tuple)
+        assert forbidden_by_privacy() in {True, False}
+        assert system_language() in {"fr", "en"}
+        with pytest.raises(OSError, match="WinError 2"):
+            winreg.OpenKey(winreg.HKEY_CURRENT_USER, "SOFTWARE\\vitale-reader\\nothing")
