@@ -80,7 +80,7 @@ def check(as_json: bool, home: Path | None) -> None:
 
 def open_to_readers(file: Path) -> str:
     """Warns of a file that others may read, and that holds no secret now."""
-    from vitale_reader.daemon.config_file import command_to_close
+    from vitale_reader.daemon.config import command_to_close
 
     return t(
         f"D'autres utilisateurs peuvent lire ce fichier, sans secret pour l'instant : {command_to_close(file)}",

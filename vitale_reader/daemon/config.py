@@ -14,7 +14,7 @@ from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.methods import StationMode
 from vitale_reader.daemon import config_file
-from vitale_reader.daemon.config_file import line_of, readable_by_others
+from vitale_reader.daemon.config_file import command_to_close, readable_by_others
 from vitale_reader.daemon.masking import masked, masked_values
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Tls",
     "Tokens",
     "Unix",
+    "command_to_close",
     "has_secrets",
     "load",
     "located",
