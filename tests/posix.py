@@ -7,6 +7,7 @@ Tests that need it have the marker ``posix``. A module that cannot even be loade
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,10 +22,12 @@ __all__ = [
     "give_to",
     "kill_group",
     "lock_whole",
+    "open_terminal",
     "open_unix_connection",
     "posix_only",
     "raw_terminal",
     "system_figure",
+    "unix_datagrams",
     "user_of_servers",
 ]
 
@@ -55,6 +58,14 @@ if sys.platform == "win32":
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connects to a Unix socket."""
         pytest.skip(f"{LACKING}: {path}, {limit}")
+
+    def open_terminal(path: str) -> int:
+        """Opens a terminal, which is not to control this process."""
+        pytest.skip(f"{LACKING}: {path}")
+
+    def unix_datagrams(path: str) -> socket.socket:
+        """A Unix socket for datagrams, bound to a path."""
+        pytest.skip(f"{LACKING}: {path}")
 
     def system_figure(name: str) -> int:
         """A figure of the system, such as ``SC_PAGE_SIZE``."""
@@ -97,6 +108,16 @@ else:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connects to a Unix socket."""
         return await asyncio.open_unix_connection(path, limit=limit)
+
+    def open_terminal(path: str) -> int:
+        """Opens a terminal, which is not to control this process."""
+        return os.open(path, os.O_RDWR | os.O_NOCTTY)
+
+    def unix_datagrams(path: str) -> socket.socket:
+        """A Unix socket for datagrams, bound to a path."""
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        made.bind(path)
+        return made
 
     def system_figure(name: str) -> int:
         """A figure of the system, such as ``SC_PAGE_SIZE``."""

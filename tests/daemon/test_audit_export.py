@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, update
 
+from tests.posix import unix_datagrams
 from vitale_protocol.errors import ConfigurationInvalid, ResolverRefused, VitaleError
 from vitale_reader.daemon.audit_export import (
     DESTINATIONS,
@@ -179,8 +180,7 @@ def test_syslog_of_this_machine_takes_a_line_and_its_absence_is_an_error(tmp_pat
     ((_, syslog),) = destinations([f"syslog:{place}"], {})
     with pytest.raises(OSError, match="No such file"):
         syslog.export("{}")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
-        server.bind(str(place))
+    with unix_datagrams(str(place)) as server:
         server.settimeout(PATIENCE)
         syslog.export("{}")
         assert b"audit head {}" in server.recv(4_096)

@@ -341,7 +341,7 @@ CLOSE = """
 import sys
 from pathlib import Path
 from vitale_protocol.errors import VitaleError
-from vitale_reader.daemon.keystore.files import open_to_others, private_folder
+from vitale_reader.daemon.keystore.private_files import open_to_others, private_folder
 try:
     folder = private_folder(Path(sys.argv[1]))
 except VitaleError as error:

@@ -32,7 +32,7 @@ if sys.platform == "win32":
     from vitale_reader.cli.frame.system_language import system_language
     from vitale_reader.client.pairing import Pairing
     from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW, Offspring
-    from vitale_reader.daemon.keystore.files import open_to_others, private_folder, remove, write_private
+    from vitale_reader.daemon.keystore.private_files import open_to_others, private_folder, remove, write_private
     from vitale_reader.daemon.lifecycle import exclusive
     from vitale_reader.home import Home
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vitale_drivers.host.redaction import RedactingFormatter
 from vitale_protocol.configuration.settings import refusal
-from vitale_reader.daemon.keystore.files import private_folder
+from vitale_reader.daemon.keystore.private_files import private_folder
 
 __all__ = ["RotatingFile", "has_stderr", "start"]
 

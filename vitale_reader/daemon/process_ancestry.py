@@ -78,19 +78,7 @@ class Orphans:
         if not self._adopts:
             return 0
         adopted = [each for each in _children() if each not in self._older and each not in workers]
-        return sum(self._end(each, workers) for each in adopted)
-
-    def _end(self, pid: int, workers: Collection[int]) -> bool:
-        """Ends an orphan; whether it is still there."""
-        with contextlib.suppress(OSError):  # it is gone
-            session = os.getsid(pid)
-            if session == os.getsid(0):
-                return False  # one that the daemon itself started, and waits for
-            escaped = session not in workers and _gave_up_privileges(pid) and not self._init
-            if escaped:
-                os.kill(pid, signal.SIGKILL)
-            return os.waitpid(pid, os.WNOHANG)[0] == 0 and escaped
-        return False
+        return sum(_end(each, workers, spare=self._init) for each in adopted)
 
 
 if sys.platform == "win32":
@@ -98,6 +86,10 @@ if sys.platform == "win32":
     def _leaders(pid: int) -> tuple[int, ...]:  # noqa: ARG001
         """None: a process leads nothing here, and there are no Unix sockets."""
         return ()
+
+    def _end(pid: int, workers: Collection[int], *, spare: bool) -> bool:  # noqa: ARG001
+        """False: nothing comes to this process there."""
+        return False
 
 else:
 
@@ -108,6 +100,24 @@ else:
             OSError: there is no such process, or it is another's.
         """
         return os.getsid(pid), os.getpgid(pid)
+
+    def _end(pid: int, workers: Collection[int], *, spare: bool) -> bool:
+        """Waits for an orphan that has ended, and ends one that left its driver's session; whether it is there still.
+
+        Args:
+            pid: the orphan.
+            workers: the drivers' processes.
+            spare: whether it is let be.
+        """
+        with contextlib.suppress(OSError):  # it is gone
+            session = os.getsid(pid)
+            if session == os.getsid(0):
+                return False  # one that the daemon itself started, and waits for
+            escaped = session not in workers and _gave_up_privileges(pid) and not spare
+            if escaped:
+                os.kill(pid, signal.SIGKILL)
+            return os.waitpid(pid, os.WNOHANG)[0] == 0 and escaped
+        return False
 
 
 if sys.platform == "linux":

@@ -6,7 +6,6 @@
 import asyncio
 import logging
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.posix import raw_terminal
 from tests.problems import detail_of, named
 from vitale_drivers.base import Arm, Failed, Log, ReaderAdded, Report, Started
 from vitale_protocol.errors import ReaderGone
@@ -221,9 +221,7 @@ def test_a_program_that_is_not_there_is_told_and_tried_again(tmp_path: Path) -> 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell")
 def test_a_worker_is_told_who_holds_a_device(tmp_path: Path) -> None:
-    assert sys.platform != "win32"
-    leader, follower = os.openpty()
-    device = os.ttyname(follower)
+    leader, follower, device = raw_terminal()
     with subprocess.Popen(["sleep", "600"], stdin=follower) as holder:
 
         async def work(witness: Witness) -> None:
@@ -235,7 +233,7 @@ def test_a_worker_is_told_who_holds_a_device(tmp_path: Path) -> None:
             # This process, which has it open as well, is the daemon, and not named.
             with_worker(f"asks {device}", tmp_path, work)
         finally:
-            os.kill(holder.pid, signal.SIGKILL)
+            holder.kill()
             os.close(leader)
             os.close(follower)
 

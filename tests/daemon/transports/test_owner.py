@@ -10,7 +10,7 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader import aio
 from vitale_reader.client.pairing import Pairing
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.keystore.files import open_to_others
+from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.daemon.transports.listening import check
 from vitale_reader.daemon.transports.owner import of_this_machine
 from vitale_reader.home import Endpoints

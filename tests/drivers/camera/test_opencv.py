@@ -356,7 +356,7 @@ class PickyCapture:
 def test_a_camera_that_cannot_have_what_is_wished_for_opens(takes: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PickyCapture, "takes", frozenset(takes))
     monkeypatch.setattr(cv2, "VideoCapture", PickyCapture)
-    bus = OpenCvBus(CameraSettings(width=640), Devices(named=False, programs=tuple))
+    bus = OpenCvBus(CameraSettings(width=640), nobody, Devices(named=False, programs=tuple))
     (place,) = bus.places(CameraAddress("index", "0"))
     bus.open(place).close()
     assert PickyCapture.made[-1].asked[cv2.CAP_PROP_FRAME_WIDTH] == 640

@@ -273,7 +273,6 @@ def test_the_program_that_has_a_reader_is_named(
     assert caught.value.data["holder"] == holder
 
 
-@pytest.mark.posix
 @pytest.mark.parametrize("error", [usb1.USBErrorNotSupported, usb1.USBErrorNotFound])
 @pytest.mark.parametrize("place", [SCL3711, ACR122])
 def test_a_reader_without_a_driver_that_libusb_can_use_is_told_as_that(
@@ -284,10 +283,11 @@ def test_a_reader_without_a_driver_that_libusb_can_use_is_told_as_that(
 
     monkeypatch.setattr(nfc_devices, "_open", refuse)
     with pytest.raises(ReaderUnavailable) as caught:
-        NfcpyBus().open(place)
+        NfcpyBus(nobody).open(place)
     assert named(caught.value) == "reader_unavailable.nfc-driver"
 
 
+@pytest.mark.posix
 def test_a_chip_left_at_high_speed_by_a_program_that_died_is_told_to_slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
     with Pn532Reader() as reader:
         place = NfcPlace("nfc:p", "p", NfcAddress("serial", reader.path))

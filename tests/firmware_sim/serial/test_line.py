@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.posix import open_terminal
 from vitale_firmware_sim.serial import line as serial_line
 from vitale_firmware_sim.serial.line import Baud, SerialLine
 
@@ -43,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def receives(line: SerialLine, data: bytes) -> None:
-    host = os.open(line.path, os.O_RDWR | os.O_NOCTTY)
+    host = open_terminal(line.path)
     try:
         os.write(host, data)
         assert line.receive(30.0) == data

@@ -26,7 +26,7 @@ def private_folder(folder: Path) -> Path:
     """The folder, made if need be, closed to other users of the machine.
 
     Raises:
-        StoreUnavailable: others have a hand in it (``foreign_hands``).
+        StoreUnavailable: others have a hand in it (``folder_permissions``).
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     close_to_others(folder)
