@@ -8,8 +8,6 @@ import ctypes
 import re
 import sys
 from collections.abc import Iterator
-from functools import reduce
-from operator import or_
 from pathlib import Path
 
 import msgspec
@@ -129,7 +127,10 @@ def _mask(rights: str) -> int:
         return int(rights, 16)
     if len(rights) % 2 or not all(rights[at : at + 2] in _RIGHTS for at in range(0, len(rights), 2)):
         raise ValueError("rights that are not known")
-    return reduce(or_, (_RIGHTS[rights[at : at + 2]] for at in range(0, len(rights), 2)), 0)
+    mask = 0
+    for at in range(0, len(rights), 2):
+        mask |= _RIGHTS[rights[at : at + 2]]
+    return mask
 
 
 def private_list(me: str, *, folder: bool) -> str:

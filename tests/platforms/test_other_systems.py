@@ -459,3 +459,21 @@ def test_a_reader_of_windows_is_told_by_the_instance_of_its_device() -> None:
     ask = "from vitale_drivers.pcsc.system import *; "
     ask += "print(device_serial(0x1_0000_0000, 'Gemplus USB Smart Card Reader 0'), SERVICE_COMES_WITH_READERS)"
     assert run("win32", "-c", ask).stdout.strip() == "0001A2 True"
+
+
+#: Starts a daemon as the demonstration does, and asks it to end.
+ASKED = """
+import subprocess, sys
+from vitale_reader.cli.frame.signals import OWN_GROUP, ask_to_end
+process = subprocess.Popen([sys.executable, "-m", "vitale_reader", "serve", "--json", "--home", sys.argv[1]],
+    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, creationflags=OWN_GROUP)
+process.stdout.readline()
+ask_to_end(process)
+print(process.wait(40))
+"""
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_daemon_that_a_command_started_is_asked_to_end(platform: str, home: Home) -> None:
+    done = run(platform, "-c", ASKED, str(home.config.parent))
+    assert (done.stdout, home.endpoints_file.exists()) == ("0\n", False), done.stderr

@@ -35,7 +35,7 @@ async def heard(address: tuple[str, int]) -> bytes:
 
 def fail_to_accept(listener: TcpListener) -> None:
     """Does what a loop of Windows does when a connection is gone before it was accepted (known of Python)."""
-    loop, server = asyncio.get_running_loop(), listener._servers[0]
+    loop, server = asyncio.get_running_loop(), listener._servers[0]  # pyright: ignore[reportPrivateUsage]
     told = server.sockets[0]
     real = getattr(told, "_sock")  # noqa: B009  a name of asyncio's own
     if hasattr(loop, "_selector"):

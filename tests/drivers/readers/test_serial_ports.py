@@ -41,7 +41,7 @@ def test_where_nothing_tells_of_changes_the_system_is_asked_now_and_then(monkeyp
     monkeypatch.setattr("vitale_drivers.readers.serial_ports.nodes_changed_at", lambda: None)
     monkeypatch.setattr("vitale_drivers.readers.serial_ports.time.monotonic", lambda: now[0])
     ports = PortList()
-    seen = []
+    seen = list[str]()
     for _ in range(10):  # five seconds, as the driver looks
         seen.append(ports.usb()[0].device)
         now[0] += 0.5

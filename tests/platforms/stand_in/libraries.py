@@ -17,8 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["SHARING_VIOLATION", "WinDLL", "close_window", "last_error", "win_error"]
-
 assert sys.platform != "win32"
 
 SHARING_VIOLATION = 32

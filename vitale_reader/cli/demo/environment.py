@@ -27,7 +27,8 @@ from vitale_protocol.extras import missing_part
 from vitale_reader.cli.demo.code_devices import CodeDevices, code_devices
 from vitale_reader.cli.demo.phone_devices import PhoneDevices, phone_devices
 from vitale_reader.cli.frame.language import t
-from vitale_reader.cli.frame.signals import ending_in_good_order
+from vitale_reader.cli.frame.parts import missing_part
+from vitale_reader.cli.frame.signals import OWN_GROUP, ask_to_end, ending_in_good_order
 from vitale_reader.home import Endpoints
 
 __all__ = ["CardSlot", "DemoEnvironment", "demo_environment"]
@@ -250,11 +251,12 @@ def _daemon(folder: Path, drivers: Sequence[str], environment: Mapping[str, str]
             stdout=subprocess.PIPE,
             stderr=stream,
             env={**os.environ, **environment},
+            creationflags=OWN_GROUP,
         )
     try:
         yield _ready(process, log)
     finally:
-        process.terminate()
+        ask_to_end(process)
         try:
             process.communicate(timeout=STOP_WITHIN)
         except subprocess.TimeoutExpired:

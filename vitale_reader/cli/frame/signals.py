@@ -1,11 +1,23 @@
-"""The end of a command from outside: a closed terminal and a kill end it as Ctrl-C does."""
+"""The end of a command from outside, and of a program that it started: in good order, on each system."""
 
 import signal
+import subprocess
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["ending_in_good_order"]
+__all__ = ["OWN_GROUP", "ask_to_end", "ending_in_good_order"]
+
+OWN_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""Flags of a program that ``ask_to_end`` is to reach on Windows, and no other."""
+
+
+def ask_to_end(process: "subprocess.Popen[bytes]") -> None:
+    """Asks a program to end in good order: by SIGTERM, by Ctrl-Break on Windows, where SIGTERM would cut it off."""
+    try:
+        process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
+    except OSError:  # Windows: there is no console that they share
+        process.terminate()
 
 
 @contextmanager

@@ -85,7 +85,7 @@ async def listen(
         try:
             host, port = await listener.open()
         except OSError as error:
-            raise _cannot_listen(config.tls.host, config.tls.port, error) from error
+            raise cannot_listen(config.tls.host, config.tls.port, error) from error
         stack.callback(listener.close)
         tls_endpoint = TlsEndpoint(host=host, port=port, sha256=certificates.daemon_sha256)
     return Endpoints(pid=os.getpid(), version=VERSION, unix=unix_file, tls=tls_endpoint, owner=owner_file)
@@ -123,7 +123,7 @@ def _fits(socket: Path, *, or_else: bool) -> bool:
     return False
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationInvalid:
+def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationInvalid:
     told = f"cannot listen on {host}:{port}: {error.strerror or error}"
     if not is_taken(error):
         return ConfigurationInvalid(told, data={"path": "tls.port"})

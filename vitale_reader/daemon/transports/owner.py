@@ -55,7 +55,8 @@ def of_this_machine(peer: object, own: object) -> bool:
         peer: the socket's ``getpeername()``.
         own: its ``getsockname()``.
     """
-    if not (isinstance(peer, tuple) and isinstance(own, tuple) and peer and own):
-        return False
-    there, here = str(peer[0]), str(own[0])
-    return there == here or ip_address(there.partition("%")[0]).is_loopback
+    match peer, own:
+        case (str(there), *_), (str(here), *_):
+            return there == here or ip_address(there.partition("%")[0]).is_loopback
+        case _:
+            return False
