@@ -12,7 +12,7 @@ import msgspec
 
 from vitale_protocol.errors import DaemonRunning, DaemonUnreachable
 from vitale_reader.daemon.keystore.private_files import private_folder, remove, write_private
-from vitale_reader.daemon.process import folder_locked, locked, told_to_stop
+from vitale_reader.daemon.process import folder_locked, locked, when_told_to_stop
 from vitale_reader.home import Endpoints, Home
 
 __all__ = ["Held", "end_when_told", "exclusive", "published"]

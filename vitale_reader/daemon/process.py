@@ -20,7 +20,7 @@ __all__ = [
     "kill",
     "locked",
     "raise_file_limit",
-    "told_to_stop",
+    "when_told_to_stop",
 ]
 
 #: Files that this daemon can make use of: four thousand clients and what else it needs.
@@ -74,8 +74,7 @@ if sys.platform == "win32":
         """
         os.kill(pid, signal.SIGTERM)  # TerminateProcess
 
-    @contextmanager
-    def told_to_stop(stop: Callable[[], None]) -> Generator[None]:
+    def when_told_to_stop(stop: Callable[[], None]) -> None:
         """Calls ``stop`` in the running loop when the system or a person ends this process.
 
         Ctrl-C cancels what ``asyncio.run`` runs; Ctrl-Break, a closed window and a log-off come here.
@@ -83,25 +82,23 @@ if sys.platform == "win32":
         loop = asyncio.get_running_loop()
 
         def broken(_number: int, _frame: object) -> None:
-            loop.call_soon_threadsafe(stop)
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(stop)
 
         def ends(event: int) -> bool:
             if event not in CONSOLE_ENDS:
                 return False  # for the handler that Python has
-            with suppress(RuntimeError):  # the loop has ended
+            with suppress(RuntimeError):
                 loop.call_soon_threadsafe(stop)
             threading.Event().wait(LAST_SECONDS)  # in a thread of the system's; the process ends meanwhile
             return True
 
-        former = signal.signal(signal.SIGBREAK, broken)
+        signal.signal(signal.SIGBREAK, broken)
         handler = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint32)(ends)
-        kernel = ctypes.WinDLL("kernel32")
-        kernel.SetConsoleCtrlHandler(handler, 1)
-        try:
-            yield
-        finally:
-            kernel.SetConsoleCtrlHandler(handler, 0)
-            signal.signal(signal.SIGBREAK, former)
+        _handlers.append(handler)  # the system calls it for as long as the process lives
+        ctypes.WinDLL("kernel32").SetConsoleCtrlHandler(handler, 1)
+
+    _handlers: list[object] = []
 
 else:
     import fcntl
@@ -151,17 +148,11 @@ else:
         """
         os.kill(pid, signal.SIGKILL)
 
-    @contextmanager
-    def told_to_stop(stop: Callable[[], None]) -> Generator[None]:
+    def when_told_to_stop(stop: Callable[[], None]) -> None:
         """Calls ``stop`` in the running loop when the system or a person ends this process."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
 
 
 def keep_to_itself() -> None:

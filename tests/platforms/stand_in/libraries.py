@@ -126,10 +126,8 @@ def _members(leaders: set[int]) -> set[int]:
 
 
 def handle_console(handler: Any, added: int) -> int:
-    if added:
-        _console.append(handler)
-    else:
-        _console.remove(handler)
+    assert added
+    _console.append(handler)
     return 1
 
 
