@@ -1,7 +1,7 @@
 """``apcv-soap`` passes the suite for resolvers; resolvers with a fault do not."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -25,8 +25,9 @@ class SoapBench(ResolverBench):
         self.made: Resolver | None = None
 
     def resolver(self) -> Resolver:
-        self.made = self._soap.resolver(self._service.url)
-        return self.made
+        made: Resolver = self._soap.resolver(self._service.url)
+        self.made = made
+        return made
 
     def string(self) -> bytes:
         return self._show("claire")
@@ -38,7 +39,7 @@ class SoapBench(ResolverBench):
         return self._service.actions.count("authentifierUtilisateurProximite")
 
     @contextmanager
-    def away(self) -> Iterator[None]:
+    def away(self) -> Generator[None]:
         made: Any = self.made
         whole = made._settings
         made._settings = replace(whole, url="http://127.0.0.1:1/apcv")

@@ -110,7 +110,7 @@ class RfCard:
         self._wake = wake
         self._leave = leave
         self._halted = False
-        self._level = 0
+        self._level: int = 0
         self._dep: IsoDepCard | None = None
         self._waiting_time = frame_waiting_time(4)
         # An answer to a question from before the field went off is void: each has the number of its question.

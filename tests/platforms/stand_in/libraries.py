@@ -201,6 +201,14 @@ def give_descriptor(text: str, revision: int, where: Any, size: None) -> int:
     return 1
 
 
+def give_text(descriptor: Any, revision: int, what: int, where: Any, size: None) -> int:
+    return _give_text(where, _descriptors[value(descriptor)])
+
+
+def give_sid(sid: Any, where: Any) -> int:
+    return _give_text(where, ctypes.wstring_at(value(sid)))
+
+
 def give_list(descriptor: Any, present: Any, dacl: Any, defaulted: Any) -> int:
     text = _descriptors[value(descriptor)]
     present._obj.value, dacl._obj.value = 1, _new_descriptor(text[text.index("D:") :])
@@ -283,10 +291,8 @@ def device_instance(context: Any, reader: Any, instance: Any, length: Any) -> in
 
 LIBRARIES: dict[str, dict[str, Callable[..., int]]] = {
     "advapi32": {
-        "ConvertSecurityDescriptorToStringSecurityDescriptorW": lambda descriptor, revision, what, where, size: (
-            _give_text(where, _descriptors[value(descriptor)])
-        ),
-        "ConvertSidToStringSidW": lambda sid, where: _give_text(where, ctypes.wstring_at(value(sid))),
+        "ConvertSecurityDescriptorToStringSecurityDescriptorW": give_text,
+        "ConvertSidToStringSidW": give_sid,
         "ConvertStringSecurityDescriptorToSecurityDescriptorW": give_descriptor,
         "GetNamedSecurityInfoW": look_at,
         "GetSecurityDescriptorDacl": give_list,

@@ -138,7 +138,11 @@ def install(platform: str) -> None:
         sys.modules["msvcrt"] = _msvcrt()
         sys.modules["winreg"] = libraries.registry()
         _refuse_what_is_held()
-        signal.signal(signal.SIGUSR1, lambda *_: libraries.close_window())
+        signal.signal(signal.SIGUSR1, _close_window)
+
+
+def _close_window(number: int, frame: object) -> None:
+    libraries.close_window()
 
 
 def _without_posix_loops() -> None:
