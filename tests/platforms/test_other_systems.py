@@ -477,3 +477,23 @@ print(process.wait(40))
 def test_a_daemon_that_a_command_started_is_asked_to_end(platform: str, home: Home) -> None:
     done = run(platform, "-c", ASKED, str(home.config.parent))
     assert (done.stdout, home.endpoints_file.exists()) == ("0\n", False), done.stderr
+
+
+def test_a_port_that_windows_forbids_is_one_that_is_taken() -> None:
+    ask = "from vitale_reader.daemon.transports.port_holder import is_taken; "
+    ask += "print(is_taken(PermissionError(13, 'WSAEACCES')), is_taken(OSError(99, 'WSAEADDRNOTAVAIL')))"
+    assert run("win32", "-c", ask).stdout.strip() == "True False"
+    assert run("darwin", "-c", ask).stdout.strip() == "False False"
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_home_with_a_long_path_and_accents_is_served(platform: str, tmp_path: Path) -> None:
+    long = Home.under(tmp_path / ("é" * 60) / "Cabinet médical de la Forêt" / "poste n° 1")
+    long.config.parent.mkdir(parents=True)
+    long.config.touch(mode=0o600)
+    long.config.write_text(SETTINGS, "utf-8")
+    where = ("--home", str(long.config.parent))
+    with daemon(platform, long) as said:
+        assert (said.get("unix"), said["tls"] is None) == (None, False)
+        done = run(platform, "-m", "vitale_reader", "readers", *where)
+        assert (done.returncode, "simulated-card" in done.stdout) == (0, True), done.stderr
