@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, dataclass_transform
 import msgspec
 
 from vitale_protocol.configuration.settings import convert_settings
-from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.errors import ConfigurationInvalid, JsonValue
 from vitale_protocol.methods import StationMode
 from vitale_reader.daemon import config_file
 from vitale_reader.daemon.config_file import command_to_close, readable_by_others
@@ -290,8 +290,10 @@ def parse(text: str, *, source: str = "config.toml") -> Config:
     except RecursionError as error:
         raise ConfigurationInvalid("nested too deep", data={"file": source, "path": "$"}) from error
     except tomllib.TOMLDecodeError as error:
-        variant = "backslash" if _WINDOWS_PATH.search(text) else ""
-        raise ConfigurationInvalid(str(error), variant=variant, data={"file": source, "path": str(error)}) from error
+        where: dict[str, JsonValue] = {"file": source, "path": str(error)}
+        if _WINDOWS_PATH.search(text):
+            raise ConfigurationInvalid(str(error), variant="backslash", data=where) from error
+        raise ConfigurationInvalid(str(error), data=where) from error
     except ConfigurationInvalid as error:
         raise _with_line(in_file(error, source), text) from error
 

@@ -13,6 +13,7 @@ from smartcard import scard
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_drivers.pcsc.system import TELLS_INSTANCES, device_serial
 from vitale_protocol.errors import (
+    JsonValue,
     LocalError,
     MediumMute,
     MediumRemoved,
@@ -312,12 +313,12 @@ def _check(call: str, code: int, *, otherwise: type[VitaleError] = ExchangeFaile
 def _unavailable(call: str, code: int) -> ReaderUnavailable:
     """Error for a service that cannot be used: it refuses this user, was stopped, or is not there."""
     detail, number = f"{call}: {_name(code)}", code & 0xFFFFFFFF
-    variant = "pcsc"
+    data: dict[str, JsonValue] = {"code": number}
     if number == scard.SCARD_W_SECURITY_VIOLATION & 0xFFFFFFFF:
-        variant = "pcsc-refused"
-    elif number == scard.SCARD_E_SERVICE_STOPPED & 0xFFFFFFFF:
-        variant = "pcsc-stopped"
-    return ReaderUnavailable(detail, variant=variant, data={"code": number})
+        return ReaderUnavailable(detail, variant="pcsc-refused", data=data)
+    if number == scard.SCARD_E_SERVICE_STOPPED & 0xFFFFFFFF:
+        return ReaderUnavailable(detail, variant="pcsc-stopped", data=data)
+    return ReaderUnavailable(detail, variant="pcsc", data=data)
 
 
 def _name(code: int) -> str:

@@ -96,7 +96,9 @@ def test_a_daemon_that_nobody_could_reach_is_refused() -> None:
         ((), (), False),
     ],
 )
-def test_the_owner_is_on_this_machine(peer: object, own: object, expected: bool) -> None:
+def test_the_owner_is_on_this_machine(
+    peer: tuple[object, ...] | None, own: tuple[object, ...] | None, expected: bool
+) -> None:
     assert of_this_machine(peer, own) == expected
 
 

@@ -25,10 +25,10 @@ elif sys.platform == "darwin":
     def system_language() -> str:
         """Language tag, or empty where nothing tells."""
         try:
-            chosen = plistlib.loads((Path.home() / PREFERENCES).read_bytes()).get("AppleLanguages")
-        except (OSError, ValueError, RuntimeError, plistlib.InvalidFileException):
+            chosen = plistlib.loads((Path.home() / PREFERENCES).read_bytes())["AppleLanguages"]
+            return str(chosen[0])
+        except (OSError, ValueError, RuntimeError, LookupError, TypeError, plistlib.InvalidFileException):
             return ""
-        return str(chosen[0]) if isinstance(chosen, list) and chosen else ""
 
 else:
 

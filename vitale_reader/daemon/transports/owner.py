@@ -48,15 +48,14 @@ def owners_pairing(home: Home, certificates: Certificates) -> Generator[tuple[st
             remove(file)
 
 
-def of_this_machine(peer: object, own: object) -> bool:
+def of_this_machine(peer: tuple[object, ...] | None, own: tuple[object, ...] | None) -> bool:
     """True if a connection comes from this machine, by the addresses of its two ends.
 
     Args:
         peer: the socket's ``getpeername()``.
         own: its ``getsockname()``.
     """
-    match peer, own:
-        case (str(there), *_), (str(here), *_):
-            return there == here or ip_address(there.partition("%")[0]).is_loopback
-        case _:
-            return False
+    if not peer or not own:
+        return False
+    there, here = str(peer[0]), str(own[0])
+    return there == here or ip_address(there.partition("%")[0]).is_loopback
