@@ -16,8 +16,6 @@ ALLOWED = {
     "vitale_reader/diagnosis/desk/pcsc_service.py": "the socket of the PC/SC service",
     "vitale_reader/access_lists.py": "access lists",
     "vitale_reader/cli/frame/system_language.py": "the language of the system",
-    "vitale_reader/cli/pcscd.py": "the PC/SC service, for diagnostics",
-    "vitale_reader/cli/doctor.py": "what this system confines",
     "vitale_reader/client/system.py": "Unix sockets and Ctrl-C, for the SDK",
     "vitale_reader/daemon/config_file.py": "who may read and change the configuration",
     "vitale_reader/daemon/desk/offspring.py": "what holds a worker and its offspring together",

@@ -58,7 +58,7 @@ def _serve(
     mode: str | None, drivers: tuple[str, ...], tls_port: int | None, *, as_json: bool, home: Path | None
 ) -> None:
     from vitale_reader.daemon import app
-    from vitale_reader.daemon.config import in_file
+    from vitale_reader.daemon.config import located
 
     place = Home.locate() if home is None else Home.under(home)
     settings = _settings(_loaded(place), cast("StationMode | None", mode), drivers, tls_port)

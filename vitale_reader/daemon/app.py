@@ -43,6 +43,7 @@ from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.issuing.seals import read_trust_list
 from vitale_reader.daemon.keystore.certificates import Certificates
+from vitale_reader.daemon.keystore.private_files import private_folder
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.site.external_changes import ExternalChanges
@@ -189,12 +190,14 @@ def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | N
     """Runs ``vitale-reader serve``: begins its log, then serves.
 
     Raises:
-        VitaleError: as ``serve``, or the log cannot be written. The log tells it as well.
+        VitaleError: as ``serve``.
     """
     process.keep_to_itself()
     # A thread of the store that has work gives way to the event loop after half a millisecond, not after five.
     sys.setswitchinterval(SWITCH_INTERVAL)
-    log_output.start(config.log.level, config.log.file, home.state)
+    log_output.to_stderr(config.log.level)
+    if config.log.file or not log_output.has_stderr():
+        log_output.to_file(home.state)
     try:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(serve(home, config, on_ready=on_ready))
@@ -207,8 +210,10 @@ def tell_unseen(home: Home, error: VitaleError) -> None:
     """Logs what ends the daemon, where there is no standard error on which its command tells it."""
     if log_output.has_stderr():
         return
+    private_folder(home.state)
     if not logging.getLogger().handlers:
-        log_output.start("info", None, home.state)
+        log_output.to_stderr("info")
+        log_output.to_file(home.state)
     logger.error("ended: %s: %s", error.reason, error.detail)
 
 

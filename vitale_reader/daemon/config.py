@@ -14,7 +14,7 @@ from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import ConfigurationInvalid, JsonValue
 from vitale_protocol.methods import StationMode
 from vitale_reader.daemon import config_file
-from vitale_reader.daemon.config_file import command_to_close, readable_by_others
+from vitale_reader.daemon.config_file import command_to_close, line_of, readable_by_others
 from vitale_reader.daemon.masking import masked, masked_values
 
 __all__ = [
@@ -122,17 +122,16 @@ class Limits(Section):
 
 
 class Log(Section):
-    """``[log]``: what the daemon writes to its standard error, or to a file; never personal data.
+    """``[log]``: what the daemon writes to its standard error; never personal data.
 
     Attributes:
         level: the least level that is written.
-        file: path of a file to write to instead; a relative one lies in the state folder. It is closed to others. From
-            5 MB on it becomes ``NAME.1``, up to ``NAME.4``. Where there is no standard error, as for a task at logon
-            of Windows, it is ``daemon.log`` by itself.
+        file: whether the newest lines are kept in ``state/daemon.log`` as well, three megabytes at most; ``doctor
+            --bundle`` takes them from there. Always so where there is no standard error, as for a task at logon.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    file: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] | None = None
+    file: bool = True
 
 
 class Drivers(Section):
@@ -292,8 +291,8 @@ def parse(text: str, *, source: str = "config.toml") -> Config:
     except tomllib.TOMLDecodeError as error:
         where: dict[str, JsonValue] = {"file": source, "path": str(error)}
         if _WINDOWS_PATH.search(text):
-            raise ConfigurationInvalid(str(error), variant="backslash", data=where) from error
-        raise ConfigurationInvalid(str(error), data=where) from error
+            raise _with_line(ConfigurationInvalid(str(error), variant="backslash", data=where), text) from error
+        raise _with_line(ConfigurationInvalid(str(error), data=where), text) from error
     except ConfigurationInvalid as error:
         raise _with_line(in_file(error, source), text) from error
 

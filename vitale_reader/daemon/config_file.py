@@ -16,7 +16,7 @@ import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 
-__all__ = ["FileAccess", "command_to_close", "decoded", "read", "readable_by_others"]
+__all__ = ["FileAccess", "command_to_close", "decoded", "line_of", "read", "readable_by_others"]
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 

@@ -1,25 +1,23 @@
-"""The daemon's log on standard error or in a file, through the one formatter that cannot leak a patient."""
+"""The daemon's log on standard error and in a file of the station, through the one formatter that leaks no patient."""
 
 import contextlib
-import io
 import logging
-import logging.handlers
 import os
 import sys
 import time
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from vitale_drivers.host.redaction import RedactingFormatter
-from vitale_protocol.configuration.settings import refusal
-from vitale_reader.daemon.keystore.private_files import private_folder
 
-__all__ = ["RotatingFile", "has_stderr", "start"]
+__all__ = ["FILE", "LineFormatter", "has_stderr", "log_files", "to_file", "to_stderr"]
 
-#: Bytes of the file before it is put aside, and how many of those are kept.
-MOST_BYTES, KEPT = 5_000_000, 4
+#: The newest file of the log in the state folder; older ones have a number after their name.
+FILE = "daemon.log"
 
-#: Its name where nothing is configured, and there is no standard error.
-NAME = "daemon.log"
+#: Bytes of one file, and how many older ones are kept: some weeks of a desk at level ``info``.
+FILE_BYTES, OLDER_FILES = 1_000_000, 2
 
 
 class LineFormatter(RedactingFormatter):
@@ -31,48 +29,49 @@ class LineFormatter(RedactingFormatter):
         return f"{when}.{int(record.msecs):03d}Z {record.levelname:<7} {record.name}: {super().format(record)}"
 
 
-class RotatingFile(logging.handlers.RotatingFileHandler):
-    """A file that is closed to others, and put aside when it is long."""
+class PrivateFile(RotatingFileHandler):
+    """A file for its owner alone; without a folder, or room on the disk, there is standard error still."""
 
-    def __init__(self, file: Path) -> None:
-        super().__init__(file, maxBytes=MOST_BYTES, backupCount=KEPT, encoding="utf-8", errors="replace")
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a record, once the daemon has made its folder."""
+        if self.stream is not None or Path(self.baseFilename).parent.is_dir():
+            super().emit(record)
 
-    def _open(self) -> io.TextIOWrapper:
-        return open(self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=_private)
-
-    def doRollover(self) -> None:  # noqa: N802  the name is that of the library
-        """Puts the file aside; not while another program holds it open, as on Windows it may."""
+    def doRollover(self) -> None:  # noqa: N802  logging's own name
+        """Begins a new file; not while another program holds the old one open, as on Windows it may."""
         with contextlib.suppress(PermissionError):
             super().doRollover()
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
+        """Says nothing: the record is on standard error, and logging itself would repeat it unredacted."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding=self.encoding, opener=_private)
+
 
 def has_stderr() -> bool:
-    """True if what is written to standard error can get anywhere."""
+    """True if what is written to standard error can get anywhere; not for ``pythonw`` and tasks at logon."""
     return sys.stderr is not None and getattr(sys.stderr, "name", "") != os.devnull
 
 
-def start(level: str, file: str | None, state: Path) -> None:
-    """Sends the log of this process to a file, or to standard error.
-
-    Args:
-        level: the least that is written.
-        file: path of the file; in the state folder where it is relative.
-        state: the state folder.
-
-    Raises:
-        ConfigurationInvalid: the file cannot be written.
-        StoreUnavailable: others have a hand in the state folder.
-    """
-    if file is None and has_stderr():
-        handler: logging.Handler = logging.StreamHandler(sys.stderr)
-    else:
-        place = private_folder(state) / (file or NAME)
-        try:
-            handler = RotatingFile(place)
-        except OSError as error:
-            raise refusal("log.file", f"{place}: {error.strerror}") from error
+def to_stderr(level: str) -> None:
+    """Sends the log of this process to standard error, where there is one."""
+    handler = logging.StreamHandler(sys.stderr) if has_stderr() else logging.NullHandler()
     handler.setFormatter(LineFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def to_file(folder: Path) -> None:
+    """Sends the log of this process to the file in a folder as well, for ``doctor --bundle``."""
+    handler = PrivateFile(folder / FILE, maxBytes=FILE_BYTES, backupCount=OLDER_FILES, encoding="utf-8", delay=True)
+    handler.setFormatter(LineFormatter())
+    logging.getLogger().addHandler(handler)
+
+
+def log_files(folder: Path) -> tuple[Path, ...]:
+    """The files of the log that are there, oldest first."""
+    names = [*(f"{FILE}.{number}" for number in range(OLDER_FILES, 0, -1)), FILE]
+    return tuple(file for name in names if (file := folder / name).is_file())
 
 
 def _private(path: str, flags: int) -> int:

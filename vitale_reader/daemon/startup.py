@@ -4,8 +4,8 @@ import asyncio
 
 from vitale_reader.daemon.audit_export import destinations
 from vitale_reader.daemon.config import Config
-from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW
-from vitale_reader.daemon.desk.supervisor import WORKER, require_known_tables
+from vitale_reader.daemon.desk.questions import Options, check_options
+from vitale_reader.daemon.desk.supervisor import require_known_tables
 from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
 from vitale_reader.daemon.issuing.seals import read_trust_list
 from vitale_reader.daemon.keystore import keyring_secrets
@@ -74,36 +74,3 @@ def _check_drivers(config: Config, profiles: Profiles) -> None:
     for refused in check_options(driver_options(config, profiles), DRIVER_LIMIT):
         if refused is not None:
             raise refused
-
-
-def _ask(name: str, options: Mapping[str, object]) -> "subprocess.Popen[bytes]":
-    worker = subprocess.Popen(
-        [*WORKER, name, "--check"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        creationflags=WITHOUT_WINDOW,
-    )
-    if worker.stdin is not None:
-        worker.stdin.write(msgspec.json.encode(options))
-        worker.stdin.close()
-        worker.stdin = None
-    return worker
-
-
-def _answer(name: str, worker: "subprocess.Popen[bytes]") -> VitaleError | None:
-    path = f"drivers.options.{name}"
-    try:
-        told, _ = worker.communicate(timeout=DRIVER_LIMIT)
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        worker.communicate()
-        return refusal(path, f"driver {name} did not check its options within {DRIVER_LIMIT:.0f} s")
-    if worker.returncode == 0:
-        return None
-    try:
-        refused = decode_document(told, Problem)
-    except ParseError:
-        return refusal(path, f"driver {name} ended with status {worker.returncode} when it checked its options")
-    return refused.error(ConfigurationInvalid)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitale_drivers.camera.capture import CameraPlace
-from vitale_drivers.camera.settings import CameraAddress
+from vitale_drivers.camera.settings import CameraAddress, shown_url
 from vitale_drivers.camera.system import NAMES_CAMERAS, Node, ask_node, cameras_of_programs
 
 __all__ = ["Devices"]

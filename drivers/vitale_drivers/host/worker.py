@@ -19,6 +19,7 @@ library of the driver is missing · 70 a fault of the driver · 78 its name or o
 ``Health`` with the reason is sent.
 """
 
+import contextlib
 import errno
 import logging
 import os

@@ -77,9 +77,9 @@ def test_where_a_unix_socket_listens_there_is_none(tools: "Tools") -> None:
     tools.run(work)
 
 
-def test_a_daemon_that_nobody_could_reach_is_refused() -> None:
+def test_a_daemon_that_nobody_could_reach_is_refused(tools: "Tools") -> None:
     with pytest.raises(ConfigurationInvalid) as refused:
-        check(parse("[unix]\nenabled = false\n[tls]\nenabled = false"))
+        check(tools.home, parse("[unix]\nenabled = false\n[tls]\nenabled = false"))
     assert refused.value.data == {"path": "tls.enabled"}
 
 

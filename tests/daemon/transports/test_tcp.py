@@ -2,15 +2,10 @@
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 
 from vitale_reader.daemon.transports.tcp import TcpListener
-from vitale_reader.home import Endpoints
-
-if TYPE_CHECKING:
-    from tests.daemon.conftest import Tools
 
 PATIENCE = 20.0
 
@@ -99,16 +94,3 @@ def test_nobody_else_may_listen_there() -> None:
             listener.close()
 
     asyncio.run(main())
-
-
-@pytest.mark.posix
-def test_a_path_that_no_unix_socket_can_have_leaves_the_daemon_on_tls(
-    tools: "Tools", caplog: pytest.LogCaptureFixture
-) -> None:
-    long = tools.home.run / ("é" * 60)
-
-    async def work(endpoints: Endpoints) -> None:
-        assert (endpoints.unix, endpoints.owner is None, endpoints.tls is None) == (None, False, False)
-
-    type(tools)(type(tools.home)(config=tools.home.config, state=tools.home.state, run=long)).run(work)
-    assert any("its path has" in record.message for record in caplog.records)

@@ -27,7 +27,6 @@ from vitale_protocol.extras import missing_part
 from vitale_reader.cli.demo.code_devices import CodeDevices, code_devices
 from vitale_reader.cli.demo.phone_devices import PhoneDevices, phone_devices
 from vitale_reader.cli.frame.language import t
-from vitale_reader.cli.frame.parts import missing_part
 from vitale_reader.cli.frame.signals import OWN_GROUP, ask_to_end, ending_in_good_order
 from vitale_reader.home import Endpoints
 

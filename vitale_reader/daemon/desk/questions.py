@@ -16,6 +16,7 @@ from vitale_protocol.diagnosis.rows import Row, of_error
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ConfigurationInvalid, ParseError, VitaleError
 from vitale_protocol.problems import Problem
+from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW
 from vitale_reader.daemon.desk.supervisor import WORKER
 
 __all__ = ["Options", "Silent", "check_options", "examined", "survey"]
@@ -91,6 +92,7 @@ def _ask(name: str, how: str, question: bytes) -> "subprocess.Popen[bytes]":
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        creationflags=WITHOUT_WINDOW,
     )
     if worker.stdin is not None:
         worker.stdin.write(question)

@@ -1,10 +1,8 @@
 """The transports that a station has, by its settings: which listen, and how much they take."""
 
 import contextlib
-import logging
 import os
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.session.session import Limits as SessionLimits
@@ -16,15 +14,13 @@ from vitale_reader.daemon.process import adopts, file_limit
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports import tls, unix
 from vitale_reader.daemon.transports.owner import owners_pairing
-from vitale_reader.daemon.transports.peers import MOST_PATH, UNIX_SOCKETS, uids
+from vitale_reader.daemon.transports.peers import LONGEST_PATH, UNIX_SOCKETS, uids
 from vitale_reader.daemon.transports.port_holder import holder, is_taken
 from vitale_reader.daemon.transports.stream import StreamLimits, room
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.version import VERSION
 
 __all__ = ["check", "listen", "stream_limits"]
-
-logger = logging.getLogger(__name__)
 
 
 def stream_limits(config: Config) -> StreamLimits:
@@ -59,12 +55,11 @@ async def listen(
     Raises:
         ConfigurationInvalid: an address cannot be listened on, or a user who may connect does not exist.
     """
-    check(config)
+    check(home, config)
     limits, turns = stream_limits(config), Turns()
     unix_file, tls_endpoint, owner_file = None, None, None
-    if config.unix.enabled and UNIX_SOCKETS and _fits(home.socket, or_else=config.tls.enabled):
+    if config.unix.enabled and UNIX_SOCKETS:
         users = uids(config.unix.users)
-        _require_short(home)
         server = await unix.listen(
             home.socket,
             service,
@@ -95,8 +90,8 @@ def check(home: Home, config: Config) -> None:
     """Looks at the transports without listening.
 
     Raises:
-        ConfigurationInvalid: a user does not exist, an address reaches other machines and ``lan`` is not set, or
-            nothing would listen.
+        ConfigurationInvalid: the path of the socket is too long, a user does not exist, an address reaches other
+            machines and ``lan`` is not set, or nothing would listen.
     """
     if config.unix.enabled and UNIX_SOCKETS:
         uids(config.unix.users)
@@ -107,20 +102,11 @@ def check(home: Home, config: Config) -> None:
         raise ConfigurationInvalid("neither a Unix socket nor TLS would listen", data={"path": "tls.enabled"})
 
 
-def _fits(socket: Path, *, or_else: bool) -> bool:
-    """True if the path is one that a Unix socket can have.
-
-    Raises:
-        ConfigurationInvalid: it is not, and nothing else would listen.
-    """
-    length = len(os.fsencode(socket))
-    if length <= MOST_PATH:
-        return True
-    told = f"no Unix socket: its path has {length} bytes, of {MOST_PATH} at most: {socket}"
-    if not or_else:
-        raise ConfigurationInvalid(told, data={"path": "tls.enabled"})
-    logger.warning("%s", told)
-    return False
+def _require_short(home: Home) -> None:
+    length = len(os.fsencode(home.socket))
+    if length > LONGEST_PATH:
+        detail = f"{home.socket} has {length} bytes, and the system takes {LONGEST_PATH}"
+        raise ConfigurationInvalid(detail, variant="socket_path", data={"path": "unix", "socket": str(home.socket)})
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationInvalid:

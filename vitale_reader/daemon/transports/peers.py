@@ -9,7 +9,7 @@ from typing import Final
 
 from vitale_protocol.configuration.settings import refusal
 
-__all__ = ["MOST_PATH", "UNIX_SOCKETS", "own_uid", "peer_pid", "peer_uid", "uids"]
+__all__ = ["LONGEST_PATH", "UNIX_SOCKETS", "own_uid", "peer_pid", "peer_uid", "uids"]
 
 # Linux: struct ucred {pid_t, uid_t, gid_t}, socket(7).
 # macOS: struct xucred {version, uid, ngroups, groups[16]}, unix(4).
@@ -17,9 +17,6 @@ UCRED = struct.Struct("3i")
 XUCRED = struct.Struct("2IH2x16I")
 LOCAL_PEERCRED: Final = 1
 LOCAL_PEERPID: Final = 2
-
-MOST_PATH: Final = 103 if sys.platform == "darwin" else 107
-"""Bytes of the path of a Unix socket: ``sun_path`` without the NUL at its end, unix(4) and unix(7)."""
 
 UNIX_SOCKETS = sys.platform != "win32"
 """True if asyncio has Unix sockets here."""
