@@ -9,6 +9,7 @@ import pytest
 import serial
 
 from tests.drivers.scanner.desks import INS, OTHER, STRING, MakeDesk
+from tests.posix import raw_terminal
 from vitale_drivers.base import CodeScanned, Presented
 from vitale_drivers.scanner.passthrough import Passthrough, PseudoTerminalOutput
 from vitale_drivers.scanner.settings import PassthroughAddress, ScannerSettings, parse_passthrough
@@ -157,9 +158,9 @@ def test_a_port_that_is_there_gets_them_too_also_when_it_comes_later(make_desk: 
     desk = make_desk(passthrough=str(device))
     desk.imager.scan(b"3400930000120")
     assert not desk.inbox.wait(CodeScanned).passed_on
-    master, slave = os.openpty()
+    master, slave, path = raw_terminal()
     try:
-        device.symlink_to(os.ttyname(slave))
+        device.symlink_to(path)
         desk.imager.scan(b"3400930000137")
         desk.inbox.wait(CodeScanned, lambda report: report.passed_on)
         assert os.read(master, 100) == b"3400930000137\r"
