@@ -128,17 +128,24 @@ def published(home: Home, endpoints: Endpoints) -> Generator[None]:
                 _withdraw(file)
 
 
+def _withdraw(file: Path) -> None:
+    try:
+        remove(file)
+    except OSError as error:  # clients find nobody behind the addresses
+        logger.warning("%s cannot be removed: %s", file.name, error.strerror)
+
+
 def end_when_told(told: "asyncio.Future[None]") -> None:
-    """Has SIGTERM and SIGINT settle a future from now on; on Windows, Ctrl-C and Ctrl-Break end the loop."""
-    loop = asyncio.get_running_loop()
+    """Has SIGTERM and SIGINT settle a future from now on; on Windows Ctrl-Break, a closed window, a log-off.
+
+    Ctrl-C ends the loop there.
+    """
 
     def stop() -> None:
         if not told.done():
             told.set_result(None)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt in run()
-            loop.add_signal_handler(number, stop)
+    when_told_to_stop(stop)
 
 
 def _private(path: str, flags: int) -> int:
