@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import CliRunner
 
 from tests.postgres_server import PASSWORD
@@ -29,28 +28,10 @@ def start_once(home: Path, settings: str) -> None:
     asyncio.run(main())
 
 
-def findings(home: Path, subject: str = "store") -> list[dict[str, Any]]:
+def findings(home: Path) -> list[dict[str, Any]]:
     done = CliRunner().invoke(doctor, ["--json", "--language", "en", "--home", str(home)])
     assert PASSWORD not in done.output
-    return [one for one in json.loads(done.output)["findings"] if one["subject"] == subject]
-
-
-@pytest.mark.posix
-def test_a_state_folder_that_others_may_enter_is_told_with_the_command(tmp_path: Path) -> None:
-    start_once(tmp_path, SETTINGS)
-    assert findings(tmp_path, "folder") == []
-    state = tmp_path / "state"
-    state.chmod(0o755)
-    (told,) = findings(tmp_path, "folder")
-    assert (told["state"], told["remedy"]) == ("wrong", f"chmod 700 {state}")
-
-
-@pytest.mark.posix
-def test_a_folder_that_is_in_fact_elsewhere_is_told(tmp_path: Path) -> None:
-    start_once(tmp_path / "real", SETTINGS)
-    (tmp_path / "said").symlink_to(tmp_path / "real")
-    (told,) = findings(tmp_path / "said", "folder")
-    assert (told["state"], str(tmp_path / "real" / "state") in told["said"]) == ("note", True)
+    return [one for one in json.loads(done.output)["findings"] if one["subject"] == "store"]
 
 
 def test_a_store_that_was_set_aside_is_told_until_somebody_takes_it_away(tmp_path: Path) -> None:
