@@ -18,6 +18,7 @@ import pytest
 __all__ = [
     "AS_ROOT",
     "NOBODY",
+    "UNIX_SOCKETS",
     "forked",
     "give_to",
     "kill_group",
@@ -47,6 +48,8 @@ def posix_only() -> pytest.MarkDecorator:
 
 
 if sys.platform == "win32":
+    #: The family of Unix sockets; without them nobody gets as far as opening one.
+    UNIX_SOCKETS = socket.AF_UNSPEC
     AS_ROOT = pytest.mark.skip(reason=LACKING)
 
     def give_to(uid: int, file: Path) -> None:
@@ -92,6 +95,7 @@ if sys.platform == "win32":
         pytest.skip(f"{LACKING}: {folder}")
 
 else:
+    UNIX_SOCKETS = socket.AF_UNIX
     import fcntl
     import pty
     import pwd

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-assert sys.platform != "win32"
+from tests.posix import UNIX_SOCKETS
 
 #: Bytes of a long message, below what the page of the wire allows.
 LONG = 1_000_000
@@ -103,7 +103,7 @@ def keep_at_it(kind: str, path: str, credential: str) -> None:
     work, _ = KINDS[kind]
     while True:
         try:
-            with socket.socket(socket.AF_UNIX) as line:
+            with socket.socket(UNIX_SOCKETS) as line:
                 line.connect(path)
                 work(line, credential)
         except OSError:

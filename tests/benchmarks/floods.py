@@ -21,6 +21,7 @@ from sqlalchemy import Connection, insert
 from tests.benchmarks.flood import KINDS
 from tests.benchmarks.processes import MEBIBYTE, resident
 from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
+from tests.posix import UNIX_SOCKETS
 from vitale_reader.cli.frame.language import t
 from vitale_reader.daemon.config import load
 from vitale_reader.daemon.site.open_store import look_into, open_keys
@@ -143,7 +144,7 @@ class _Client:
     """A program that speaks lines on the socket, and takes the time."""
 
     def __init__(self, path: str, credential: str | None = None) -> None:
-        self._line = socket.socket(socket.AF_UNIX)
+        self._line = socket.socket(UNIX_SOCKETS)
         self._line.settimeout(120)
         self._line.connect(path)
         self._answers = self._line.makefile("rb")

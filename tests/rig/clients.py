@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jsonschema
 import jwt
 
+from tests.posix import UNIX_SOCKETS
 from tests.rig.desk import Desk
 from tests.rig.ledger import Ledger
 from tests.rig.wire import HungUp, Refused, Schema, Wire, verify
@@ -272,7 +273,7 @@ def flood(path: str, credential: str, seconds: float, seed: int) -> None:
     kinds = (_calls, _brackets, _rubbish, _openings)
     while time.monotonic() < end:
         try:
-            with socket.socket(socket.AF_UNIX) as line:
+            with socket.socket(UNIX_SOCKETS) as line:
                 line.settimeout(0.5)
                 line.connect(path)
                 chance.choice(kinds)(line, credential, chance)

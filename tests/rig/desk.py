@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from tests.posix import UNIX_SOCKETS
 from tests.rig.proxy import Proxy
 from tests.rig.wire import Endpoint
 
@@ -170,7 +171,7 @@ class Desk:
         """Tells the simulated reader's control something; what it answers does not matter."""
         import socket
 
-        with socket.socket(socket.AF_UNIX) as line:
+        with socket.socket(UNIX_SOCKETS) as line:
             line.settimeout(5)
             line.connect(str(self._control))
             line.sendall(words.encode() + b"\n")

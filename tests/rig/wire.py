@@ -15,6 +15,8 @@ from typing import Any, Self
 import jsonschema
 import jwt
 
+from tests.posix import UNIX_SOCKETS
+
 __all__ = ["LEEWAY", "Endpoint", "HungUp", "Refused", "Schema", "Wire", "verify"]
 
 Json = dict[str, Any]
@@ -68,7 +70,7 @@ class Endpoint:
 
     def unix(self) -> socket.socket:
         """A connection to its Unix socket."""
-        return self._connected(socket.AF_UNIX, str(self._told()["unix"]))
+        return self._connected(UNIX_SOCKETS, str(self._told()["unix"]))
 
     def tls(self, certificate: Path) -> socket.socket:
         """A TLS connection with the client's certificate and key, to the certificate that the pairing pinned."""
