@@ -100,7 +100,7 @@ def page() -> str:
 
 def finding(name: str) -> str:
     """Renders a finding of ``doctor``; what stands in braces is what was found."""
-    rows = []
+    rows = list[tuple[str, ...]]()
     for language in catalogue.LANGUAGES:
         entry = catalogue.finding(name, language)
         rows.append((language, entry.title, entry.cause, entry.remedy))

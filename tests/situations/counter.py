@@ -186,13 +186,13 @@ def counter() -> Generator[Counter]:
         made.service = stack.enter_context(ApcvService(scenario))
         made.reader = stack.enter_context(Pn532Reader(baud="agreed"))
         made.camera = stack.enter_context(LiveCamera())
-        made.imager = Imager()
+        made.imager = Imager(link=folder / "imager")
         made.imager.open()
         stack.callback(made.imager.unplug)
         places = {
             "reader": made.reader.path,
             "camera": made.camera.url,
-            "imager": made.imager.path,
+            "imager": str(folder / "imager"),
             "service": made.service.url,
         }
         made.home.mkdir(mode=0o700)

@@ -136,10 +136,6 @@ def _take_both(counter: Counter) -> None:
     counter.second.remove()
 
 
-def _show(owner: str = "claire") -> Deed:
-    return lambda counter: counter.camera.show(counter.code(owner))
-
-
 def _take_code(counter: Counter) -> None:
     counter.camera.clear()
     counter.service.behave("normal")
