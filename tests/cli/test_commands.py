@@ -272,9 +272,18 @@ def test_ctrl_c_is_130_and_cancels(station: DemoEnvironment) -> None:
 # ── without one ──
 
 
+def test_doctor_looks_without_one_and_ends_with_the_first_thing_to_mend(tmp_path: Path) -> None:
+    told = run(tmp_path, "doctor", "--json")
+    # Nobody has started the run's own PC/SC service: its absence comes before that of the daemon.
+    assert told.status == 6
+    wrong = [finding["subject"] for finding in told.json["findings"] if finding["state"] == "wrong"]
+    assert wrong[0] != "daemon"
+    assert "daemon" in wrong
+
+
 @pytest.mark.parametrize(
     "command",
-    [["readers"], ["read"], ["watch"], ["keys", "show"], ["keys", "rotate"], ["clients", "list"], ["doctor"]],
+    [["readers"], ["read"], ["watch"], ["keys", "show"], ["keys", "rotate"], ["clients", "list"]],
 )
 def test_no_daemon_is_3(tmp_path: Path, command: list[str]) -> None:
     assert run(tmp_path, *command).status == 3

@@ -56,5 +56,5 @@ def test_a_module_is_tried_with_its_own_tests_or_with_all_that_import_it() -> No
     assert importers(module) == [own]
     wide = importers(module, wide=True)
     assert own in wide
-    assert Path("tests/protocol/media/test_vitale2.py") in wide
+    assert Path("tests/protocol/media/test_vitale_card.py") in wide
     assert Path("tests/protocol/test_apdu.py") not in wide

@@ -70,8 +70,8 @@ READ = EXECUTE | READ_FILE
 WRITE = READ | READ_DIR | WRITE_FILE | CHANGE_FOLDERS | REFER | TRUNCATE | IOCTL_DEV
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
-#: Where devices are, the locks on serial ports, and temporary files; the worker's own are where ``TMPDIR`` says.
-WRITABLE = ("/dev", "/run/lock", "/var/lock", "/tmp", "/var/tmp")  # noqa: S108  what is there is shared in any case
+#: Where devices are, and the locks on serial ports. Temporary files are a worker's own, where ``TMPDIR`` says.
+WRITABLE = ("/dev", "/run/lock", "/var/lock")
 
 
 def landlock_version() -> int:

@@ -14,15 +14,9 @@ __all__ = ["Finding", "tell"]
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One finding of ``doctor``, told in one language.
 
-    Attributes:
-        id: stable for programs: a finding of the catalogue, or an error's reason with its variant.
-        subject: what was looked at.
-        state: ``ok``, ``note`` for what may be as it should, ``wrong``.
-        title: the finding, in a few words.
-        cause: why, as far as is known.
-        remedy: what to do.
-        detail: one technical sentence in English.
-        data: further members for programs, without personal data.
+    ``id`` is stable for programs: a finding of the catalogue, or an error's reason with its variant. ``state`` is
+    ``note`` for what may be as it should. ``detail`` is one technical sentence in English. ``data`` has further members
+    for programs, without personal data.
     """
 
     id: str
