@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import OperationalError
@@ -655,3 +656,25 @@ def test_what_names_no_database_is_refused_without_repeating_it(url: str) -> Non
     with pytest.raises(ConfigurationInvalid) as caught:
         Target.of(url)
     assert url not in repr(caught.value) + repr(caught.value.__cause__)
+
+
+def test_a_connection_in_use_is_closed_when_it_comes_back_to_a_store_that_was_given_up(site_database: str) -> None:
+    used: list[Any] = []
+
+    async def main() -> None:
+        store = Store(site_database)
+        await store.open()
+
+        def work(connection: Connection) -> None:
+            used.append(connection.connection.driver_connection)
+            asyncio.run_coroutine_threadsafe(given_up(), loop).result(30)
+
+        async def given_up() -> None:
+            store._leave(StoreUnavailable("in the middle of it"))
+
+        loop = asyncio.get_running_loop()
+        await store.run(work)
+        assert used[0].closed
+        await store.close()
+
+    asyncio.run(main())

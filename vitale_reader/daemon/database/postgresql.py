@@ -42,6 +42,7 @@ RESTED = 30.0
 COMPARED = 5
 
 _CHECKED_IN = "vitale-reader checked in at"
+_GENERATION = "vitale_reader.generation"
 
 
 class Connections:
@@ -61,6 +62,7 @@ class Connections:
         self._target = target
         self._reading = reading
         self._job = threading.local()
+        self._generation = 0
         try:
             self.engine: Engine = create_engine(
                 "postgresql+psycopg://",
@@ -74,6 +76,7 @@ class Connections:
             raise missing(error, "PostgreSQL", extra="postgresql", library="psycopg") from error
         self.single: Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         event.listen(self.engine, "do_connect", self._connect)
+        event.listen(self.engine, "connect", self._connected)
         event.listen(self.engine, "checkin", self._checked_in)
         event.listen(self.engine, "checkout", self._checked_out)
         for moment in ("before_cursor_execute", "after_cursor_execute", "commit"):
@@ -90,6 +93,7 @@ class Connections:
 
     def forget(self) -> None:
         """Closes the connections that rest; those in use are closed when they are given back."""
+        self._generation += 1
         self.engine.dispose()
 
     def refuse_pooler(self, connection: Connection) -> None:
@@ -135,8 +139,14 @@ class Connections:
             f"SET idle_in_transaction_session_timeout = {statement}"
         )
 
-    def _checked_in(self, _: object, record: Any) -> None:
+    def _connected(self, _: object, record: Any) -> None:
+        record.info[_GENERATION] = self._generation
+
+    def _checked_in(self, connection: object, record: Any) -> None:
         record.info[_CHECKED_IN] = time.monotonic()
+        # It goes back to a pool that was disposed of meanwhile, from which nobody will ever take it.
+        if connection is not None and record.info.get(_GENERATION) != self._generation:
+            record.invalidate()
 
     def _checked_out(self, connection: "psycopg.Connection[Any]", record: Any, _: object) -> None:
         since = record.info.get(_CHECKED_IN)

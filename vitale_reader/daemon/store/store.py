@@ -205,7 +205,10 @@ class Store:
     async def close(self) -> None:
         """Closes the database; work begun before is done first, if it comes to an end within seconds."""
         await self._workers.close(CLOSING)
-        self._engine.dispose()
+        if self._site is not None:
+            self._site.forget()
+        else:
+            self._engine.dispose()
 
     def _silent(self) -> StoreUnavailable:
         """Returns what is told of work that gave no sign of life; the other connections are believed no more."""
