@@ -39,8 +39,8 @@ def _writable(folder: Path) -> bool:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in containers
-        return str(os.getuid()) if hasattr(os, "getuid") else "?"
+    except (KeyError, OSError, ImportError):  # a user without a name, as in containers
+        return "?" if sys.platform == "win32" else str(os.getuid())
 
 
 @dataclass(frozen=True, kw_only=True)
