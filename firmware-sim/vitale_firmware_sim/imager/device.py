@@ -68,8 +68,7 @@ class Imager(SerialDevice):
             return
         line.unplug()
         with self._sending:
-            line.close()
-        self._remove_link()
+            self._close(line)
 
     def scan(self, data: bytes, symbology: str = "qr") -> None:
         """Reads a code, and sends it; returns when it is sent, or when the imager is unplugged.

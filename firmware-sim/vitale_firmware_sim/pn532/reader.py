@@ -79,9 +79,8 @@ class Pn532Reader(SerialDevice):
         line.unplug()
         thread.join()
         self.field.listen(lambda: None)
-        line.close()
+        self._close(line)
         self.field.power(on=False)
-        self._remove_link()
 
     def _count(self) -> None:
         self.commands += 1

@@ -70,6 +70,10 @@ class SerialDevice(abc.ABC):
         self._path = line.path
         return line
 
-    def _remove_link(self) -> None:
-        if self._link is not None:
-            self._link.unlink(missing_ok=True)
+    def _close(self, line: SerialLine) -> None:
+        """Removes the link, then closes the line: from then on another program's pseudo-terminal may have its path."""
+        try:
+            if self._link is not None:
+                self._link.unlink(missing_ok=True)
+        finally:
+            line.close()
