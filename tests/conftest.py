@@ -45,6 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         # Under nohup, and on some machines that run tests. Programs that the tests start would ignore it as well.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) == signal.SIG_IGN:
+        # The run itself goes on as under nohup; a handler, unlike "ignore", is not handed on to other programs.
+        signal.signal(hang_up, lambda _number, _frame: None)
     directory = Path(tempfile.mkdtemp(prefix="vitale-pcscd-"))
     config.stash[_DIRECTORY] = directory
     os.environ.update(PcscService(directory, READERS).environment)

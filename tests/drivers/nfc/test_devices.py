@@ -266,7 +266,7 @@ def test_the_program_that_has_a_reader_is_named(
     def refuse(_: NfcPlace) -> None:
         raise OSError(errno.EBUSY, "")
 
-    monkeypatch.setattr(nfc_devices, "_MODULES", tmp_path / "none")
+    monkeypatch.setattr(obstacles, "_MODULES", tmp_path / "none")
     monkeypatch.setattr(nfc_devices, "_open", refuse)
     with pytest.raises(ReaderBusy) as caught:
         NfcpyBus(held_by(device, "lgo")).open(place)
