@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+CONNECT = "SCardConnect"
+
 TRIES = 3
 CONNECT_RETRY_DELAYS: tuple[float, ...] = (0.03, 0.12)
 """Of a task whose exchange failed or whose card was reset, and the seconds before each but the first; reading scripts
@@ -101,19 +103,46 @@ class CardAccess:
         self._operation: tuple[str, float] | None = None
 
     def stuck(self, limit: float) -> str:
-        """Names the operation on a card that has lasted longer than ``limit`` seconds; else empty."""
+        """Names the operation on a card that has lasted longer than ``limit`` seconds; else empty.
+
+        A connection waits for others without a limit, and is none of them.
+        """
         operation = self._operation
-        return operation[0] if operation is not None and time.monotonic() - operation[1] > limit else ""
+        late = operation is not None and operation[0] != CONNECT and time.monotonic() - operation[1] > limit
+        return operation[0] if operation is not None and late else ""
+
+    def waits(self, limit: float) -> bool:
+        """True if a connection waits for a program that uses the card, or lasts longer than powering one may.
+
+        It is asked with a context of its own, since that of the connection is occupied; any thread may.
+        """
+        operation = self._operation
+        if operation is None or operation[0] != CONNECT:
+            return False
+        return time.monotonic() - operation[1] > limit or self._in_use()
+
+    def _in_use(self) -> bool:
+        try:
+            context = self._pcsc.establish()
+        except ReaderUnavailable:
+            return False  # the connection fails as well, and says so
+        try:
+            # From nothing known: PC/SC signals no change when a program connects, and tells it only if asked anew.
+            (state,) = context.wait((ReaderState(self._name),), 0)
+        except (ReaderGone, ReaderUnavailable):
+            return False
+        finally:
+            context.release()
+        return state.in_use
 
     def perform(self, task: Task) -> None:
         """Does a task, or reports why not."""
         tries, pause, power = 1, FIRST_PAUSE, iter(POWER_RETRY_DELAYS)
         while not task.ended:
             try:
-                # Connecting and beginning both wait while another program has a transaction.
-                task.blocked = True
                 self._attempt(task)
             except ReaderBusy:
+                task.blocked = True
                 self._control.pause(pause)
                 pause = min(2 * pause, LAST_PAUSE)
             except (CardReset, ExchangeFailed, ReaderUnavailable) as error:
@@ -158,8 +187,10 @@ class CardAccess:
 
     def _attempt(self, task: Task) -> None:
         try:
-            card = self._connect()
+            # Connecting and beginning both wait while another program has a transaction; connecting powers, too.
+            card = self._timed(CONNECT, self._connect)
             try:
+                task.blocked = True
                 card.begin()
                 self._refresh()
                 if self._control.grant(task):

@@ -481,11 +481,12 @@ class PcscSlot:
             timer.cancel()
 
     def _notice(self, task: Task) -> None:
+        held = self._is_held(task)
         with self._changed:
             if task.ended or task.granted:
                 return
-            # One that hesitates, or is powered again, is nobody else's; nor is one behind whose task this one waits.
-            if not any(each.blocked for each in (task, self._task) if each is not None):
+            # One that hesitates, or is powered, is nobody else's; nor is one behind whose task this one waits.
+            if not held:
                 self._set_timer(task, self._settings.busy_notice, self._notice)
                 return
             self._busy = True
@@ -494,10 +495,21 @@ class PcscSlot:
                 self._emit(Progress(reader=self.id, step="retry", problem=Problem(ReaderBusy.reason)))
             self._set_timer(task, self._settings.busy_timeout - self._settings.busy_notice, self._give_up)
 
-    def _give_up(self, task: Task) -> None:
-        holder = ", ".join(self._find_holders("pcsc"))
+    def _is_held(self, task: Task) -> bool:
+        """True if another program keeps the thread from the card."""
+        waits = self._access.waits(self._settings.transmit_limit)
         with self._changed:
-            if not task.granted:
+            return waits or any(each.blocked for each in (task, self._task) if each is not None)
+
+    def _give_up(self, task: Task) -> None:
+        held = self._is_held(task)
+        holder = ", ".join(self._find_holders("pcsc")) if held else ""
+        with self._changed:
+            if task.ended or task.granted:
+                return
+            if not held:  # let go meanwhile, and powered now
+                self._set_timer(task, self._settings.busy_notice, self._notice)
+            else:
                 busy = ReaderBusy("another program holds the card", data={"holder": holder} if holder else None)
                 self.finish(task, task.failed(busy))
 

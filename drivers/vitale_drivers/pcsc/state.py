@@ -44,6 +44,11 @@ class ReaderState:
         return bool(self.bits & scard.SCARD_STATE_EXCLUSIVE)
 
     @property
+    def in_use(self) -> bool:
+        """True if a program is connected to the card, shared or not; without one nobody has a transaction."""
+        return bool(self.bits & (scard.SCARD_STATE_INUSE | scard.SCARD_STATE_EXCLUSIVE))
+
+    @property
     def unknown(self) -> bool:
         """True if PC/SC no longer knows this reader, or never did."""
         return bool(self.bits & scard.SCARD_STATE_UNKNOWN)
