@@ -24,6 +24,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import ClassVar, TypeVar, get_args
 
+import msgspec
+
 from vitale_drivers.base import (
     Arm,
     Driver,
@@ -46,6 +48,7 @@ from vitale_drivers.host.pipe import encode
 from vitale_drivers.registry import load
 from vitale_protocol import media
 from vitale_protocol.errors import MediumUnsupported, VitaleError
+from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
 
@@ -172,6 +175,11 @@ def _present(report: ReaderAdded | ReaderChanged) -> bool:
 
 def _empty(report: ReaderAdded | ReaderChanged) -> bool:
     return report.reader.state == "empty"
+
+
+def _identity(reader: Reader) -> Reader:
+    """The reader without its state: one that is slow to answer is announced as unavailable, and is the same."""
+    return msgspec.structs.replace(reader, state="empty", medium=None, error=None)
 
 
 class DriverContract:
@@ -404,7 +412,7 @@ class DriverContract:
         with _opened(bench) as (_, inbox):
             before = inbox.wait(ReaderAdded).reader
         with _opened(bench) as (_, inbox):
-            assert inbox.wait(ReaderAdded).reader == before
+            assert _identity(inbox.wait(ReaderAdded).reader) == _identity(before)
 
     def test_a_reader_has_the_same_id_when_it_is_plugged_again(self, bench: Bench) -> None:
         _need(bench.has_plug, "the device cannot be unplugged here")
@@ -414,7 +422,7 @@ class DriverContract:
             bench.unplug()
             assert inbox.wait(ReaderRemoved).reader == before.id
             bench.plug()
-            assert inbox.wait(ReaderAdded).reader == before
+            assert _identity(inbox.wait(ReaderAdded).reader) == _identity(before)
             bench.insert()
             assert inbox.wait(Presented).reader == before.id
 
