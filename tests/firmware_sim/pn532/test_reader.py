@@ -261,12 +261,18 @@ def test_the_wire_follows_the_agreed_speed_once_the_host_has_said_so() -> None:
 
 @contextmanager
 def nfcpy(reader: Pn532Reader) -> Generator[tuple[Any, Any]]:
-    """nfcpy's package and a frontend on this reader; its names for ports cannot name a pseudo-terminal."""
+    """nfcpy's package and a frontend on this reader; its names for ports cannot name a pseudo-terminal.
+
+    It gives an acknowledgement 100 ms, and a reader in software on a busy machine may be late.
+    """
     nfc: Any = importlib.import_module("nfc")
     pn532: Any = importlib.import_module("nfc.clf.pn532")
     transport: Any = importlib.import_module("nfc.clf.transport")
     frontend = nfc.ContactlessFrontend()
-    frontend.device = pn532.init(transport.TTY(reader.path))
+    tty = transport.TTY(reader.path)
+    impatient = tty.read
+    tty.read = lambda timeout: impatient(max(timeout, 1000 * PATIENCE))
+    frontend.device = pn532.init(tty)
     frontend.device._path = reader.path
     try:
         yield nfc, frontend
