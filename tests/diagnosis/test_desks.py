@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import InsertCard
 from tests.diagnosis.desks import DESKS, GIGABYTES, Desk, Prepared
+from vitale_drivers.pcsc.api import PcscLibrary
+from vitale_drivers.pcsc.state import ReaderState
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_protocol.catalogue import LANGUAGES
 from vitale_protocol.diagnosis.findings import tell
@@ -104,8 +106,20 @@ def test_the_right_finding_comes_first_with_the_right_remedy(name: str, look: Ex
     assert shown.status([tell(row, "en") for row in rows]) == desk.status
 
 
+def until_mute(reader: str) -> None:
+    """Waits until PC/SC has powered the card in vain: before that it shows the reader as empty."""
+    context, state, end = PcscLibrary().establish(), ReaderState(reader), time.monotonic() + 30
+    try:
+        while not state.mute:
+            assert time.monotonic() < end
+            (state,) = context.wait((state,), 1.0)
+    finally:
+        context.release()
+
+
 def test_a_mute_card_is_told_with_its_reader(look: Examine, virtual_card: InsertCard) -> None:
     virtual_card(faults="mute")
+    until_mute("Virtual PCD 00 00")
     settings = '[tls]\nenabled = false\n[drivers]\nenabled = ["pcsc"]\n'
     rows = look(Desk("medium_mute", "", "", settings), "a mute card")
     assert rows[0].id == "medium_mute"
