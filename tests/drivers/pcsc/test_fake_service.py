@@ -38,7 +38,7 @@ from vitale_firmware_sim.card.images import load_image
 from vitale_protocol.errors import MediumMute, MediumRemoved, ReaderGone, ReaderUnavailable, VitaleError
 from vitale_protocol.problems import Problem
 
-EMPTY, PRESENT, UNAVAILABLE, UNKNOWN, EXCLUSIVE, MUTE = 0x10, 0x20, 0x08, 0x04, 0x80, 0x200
+EMPTY, PRESENT, UNAVAILABLE, UNKNOWN, EXCLUSIVE, INUSE, MUTE = 0x10, 0x20, 0x08, 0x04, 0x80, 0x100, 0x200
 VITALE = load_image("adulte").atr
 TWIN_A, TWIN_B = "Twin 00 00", "Twin 01 00"
 
@@ -255,6 +255,42 @@ def test_a_reader_that_comes_back_under_another_number_has_its_id(service: Servi
     assert inbox.wait(ReaderRemoved).reader == first.id
     service.set("Gemalto PC Twin Reader (70D7E2EE) 03 00", EMPTY)
     assert inbox.wait(ReaderAdded).reader.id == first.id
+
+
+@pytest.mark.parametrize(
+    ("more", "reasons"), [(MUTE, {"medium_mute"}), (INUSE, {"reader_busy"}), (EXCLUSIVE, {"reader_busy"})]
+)
+def test_a_connection_that_lasts_is_told_as_busy_only_where_somebody_uses_the_card(
+    service: Service, monkeypatch: pytest.MonkeyPatch, more: int, reasons: set[str]
+) -> None:
+    """Powering a mute card takes as long as a wait for another program's transaction may."""
+    looks, told = threading.Semaphore(0), threading.Event()
+
+    def establish() -> PcscContext:
+        looks.release()
+        return FakeContext(service)
+
+    def connect(_context: FakeContext, _reader: str) -> PcscCard:
+        for _ in range(5):  # beyond notice and time-out, if nobody looks
+            looks.acquire(timeout=0.2)
+        if more != MUTE:
+            told.wait(30)
+        raise MediumMute("W_UNRESPONSIVE_CARD")
+
+    monkeypatch.setattr(service, "establish", establish)
+    monkeypatch.setattr(FakeContext, "connect", connect)
+    monkeypatch.setattr(pcsc_access, "SETTLE", 0.02)
+    driver, inbox = PcscDriver({"busy_notice": 0.02, "busy_timeout": 0.1}, service), Inbox()
+    service.set(TWIN_A, PRESENT | more, b"" if more == MUTE else VITALE, count=1)
+    driver.open(inbox)
+    try:
+        driver.arm(Arm(media=("vitale-card",), deadline=time.monotonic() + 600))
+        reasons_told = {inbox.wait(Failed).problem.reason}
+        progress = [report.problem for report in inbox.reports if isinstance(report, Progress)]
+        assert reasons == reasons_told | {problem.reason for problem in progress if problem is not None}
+    finally:
+        told.set()
+        driver.close()
 
 
 def test_a_twin_that_stays_keeps_its_id(service: Service, opened: Opened) -> None:
