@@ -22,6 +22,16 @@ def logger(tmp_path: Path) -> Iterator[logging.Logger]:
         handler.close()
 
 
+def handler_of(folder: Path) -> log_output.PrivateFile:
+    """The handler of a folder; daemons that other tests run in this process have theirs."""
+    (found,) = (
+        one
+        for one in logging.getLogger().handlers
+        if isinstance(one, log_output.PrivateFile) and Path(one.baseFilename).is_relative_to(folder)
+    )
+    return found
+
+
 def test_the_file_is_private_and_redacted(logger: logging.Logger, tmp_path: Path) -> None:
     logger.error("before there is a folder")
     (tmp_path / "state").mkdir()
@@ -34,7 +44,7 @@ def test_the_file_is_private_and_redacted(logger: logging.Logger, tmp_path: Path
 
 def test_the_files_are_bounded(logger: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "state").mkdir()
-    (handler,) = [one for one in logging.getLogger().handlers if isinstance(one, log_output.PrivateFile)]
+    handler = handler_of(tmp_path)
     monkeypatch.setattr(handler, "maxBytes", 1_000)
     for number in range(200):
         logger.error("line %d", number)
@@ -59,7 +69,7 @@ def test_a_file_that_another_program_holds_open_is_written_on(
         raise PermissionError(13, "in use by another process")
 
     (tmp_path / "state").mkdir()
-    (handler,) = [one for one in logging.getLogger().handlers if isinstance(one, log_output.PrivateFile)]
+    handler = handler_of(tmp_path)
     monkeypatch.setattr(handler, "maxBytes", 200)
     monkeypatch.setattr("os.rename", refused)
     for number in range(20):

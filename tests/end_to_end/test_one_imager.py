@@ -1,6 +1,7 @@
 """One imager for boxes and patients: whatever is scanned goes where it belongs, over the whole of the real stacks."""
 
 import contextlib
+import os
 import queue
 import random
 import threading
@@ -184,10 +185,9 @@ def test_boxes_and_patients_mixed(desk: Desk) -> None:
 
 
 def test_an_old_program_gets_the_boxes_at_a_port_of_its_own(tmp_path: Path, start_daemon: Any) -> None:
-    link, ports = tmp_path / "imager", tmp_path / "ports"
-    # Where the driver's process may write: not where a home is made.
-    ports.mkdir()
-    old = ports / "old"
+    link = tmp_path / "imager"
+    # Where the driver's process may write: among the devices.
+    old = Path(f"/dev/shm/vitale-old-{os.getpid()}")
     with Imager(Behaviour(aim=True), baud=SPEED, link=link) as imager:
         daemon = start_daemon(driver="scanner", options=f'devices = ["{link}"]\npassthrough = "pty:{old}"')
         with daemon.connect() as client:

@@ -182,7 +182,7 @@ def test_a_fault_of_the_rows_is_an_internal_error_of_the_request() -> None:
     [
         (msgspec.json.encode(Answer(problem=Problem("medium_mute"))), "medium_mute"),
         (msgspec.json.encode(Answer(problem=Problem("of_a_newer_desk"))), "internal_error"),
-        (b"no answer", "internal_error"),
+        (b"no answer", "store_unavailable"),
     ],
     ids=["a reason", "an unknown reason", "not readable"],
 )
