@@ -658,6 +658,21 @@ def test_what_names_no_database_is_refused_without_repeating_it(url: str) -> Non
     assert url not in repr(caught.value) + repr(caught.value.__cause__)
 
 
+def test_a_store_that_cannot_be_opened_leaves_no_connection_behind(
+    site_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[Any] = []
+
+    def newer(connection: Connection) -> bool:
+        used.append(connection.connection.driver_connection)
+        raise StoreUnavailable("of a newer version", variant="store-newer")
+
+    monkeypatch.setattr(store, "is_current", newer)
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(Store(site_database).open())
+    assert [connection.closed for connection in used] == [True]
+
+
 def test_a_connection_in_use_is_closed_when_it_comes_back_to_a_store_that_was_given_up(site_database: str) -> None:
     used: list[Any] = []
 

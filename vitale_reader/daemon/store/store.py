@@ -162,7 +162,11 @@ class Store:
             else:
                 self._transact(job, lambda connection: self._prepare(job, connection))
 
-        await self._workers.do(work, limit=self._limit, gone=self._silent)
+        try:
+            await self._workers.do(work, limit=self._limit, gone=self._silent)
+        except BaseException:
+            self._dispose()  # whoever gives up here does not close it
+            raise
 
     @property
     def degraded(self) -> bool:
@@ -205,6 +209,9 @@ class Store:
     async def close(self) -> None:
         """Closes the database; work begun before is done first, if it comes to an end within seconds."""
         await self._workers.close(CLOSING)
+        self._dispose()
+
+    def _dispose(self) -> None:
         if self._site is not None:
             self._site.forget()
         else:
