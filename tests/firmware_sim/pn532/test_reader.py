@@ -271,7 +271,11 @@ def nfcpy(reader: Pn532Reader) -> Generator[tuple[Any, Any]]:
     frontend = nfc.ContactlessFrontend()
     tty = transport.TTY(reader.path)
     impatient = tty.read
-    tty.read = lambda timeout: impatient(max(timeout, 1000 * PATIENCE))
+
+    def read(timeout: float) -> Any:
+        return impatient(max(timeout, 1000 * PATIENCE))
+
+    tty.read = read
     frontend.device = pn532.init(tty)
     frontend.device._path = reader.path
     try:
