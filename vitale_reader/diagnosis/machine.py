@@ -40,7 +40,9 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a user without a name, as in containers
-        return "?" if sys.platform == "win32" else str(os.getuid())
+        if sys.platform == "win32":
+            return "?"
+        return str(os.getuid())
 
 
 @dataclass(frozen=True, kw_only=True)
