@@ -36,13 +36,17 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
+if sys.platform == "win32":
+    _NUMBER = "?"
+else:
+    _NUMBER = str(os.getuid())
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a user without a name, as in containers
-        if sys.platform == "win32":
-            return "?"
-        return str(os.getuid())
+        return _NUMBER
 
 
 @dataclass(frozen=True, kw_only=True)
