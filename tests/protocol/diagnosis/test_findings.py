@@ -1,8 +1,6 @@
 """Findings: words for each that the code makes, in both languages, and the order in which they are told."""
 
-import ast
 import re
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -14,38 +12,7 @@ from vitale_protocol.diagnosis.rows import SUBJECTS, Row, Subject, in_order, of_
 from vitale_protocol.errors import ReaderBusy
 from vitale_protocol.problems import Problem
 
-ROOT = Path(__file__).parents[3]
-FILES = [*(ROOT / "vitale_reader" / "diagnosis").rglob("*.py"), *(ROOT / "drivers" / "vitale_drivers").rglob("*.py")]
 NAMES = re.compile(r"\{(\w+)\}")
-
-
-def literals() -> set[str]:
-    """Every string in the sources of the diagnosis and of the drivers."""
-    trees = [ast.parse(file.read_text("utf-8")) for file in FILES]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-
-
-def ids() -> set[str]:
-    """What the code names as the id of a row."""
-    found = set[str]()
-    for file in FILES:
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            match node:
-                case ast.keyword(arg="id", value=ast.Constant(value=str(name))):
-                    found.add(name)
-                case ast.keyword(
-                    arg="id", value=ast.IfExp(ast.expr(), ast.Constant(str(one)), ast.Constant(str(other)))
-                ):
-                    found |= {one, other}
-                case _:
-                    pass
-    return found
-
-
-def test_each_finding_of_the_code_has_words_and_the_other_way_round() -> None:
-    assert ids() - catalogue.findings() == set()
-    assert catalogue.findings() - literals() == set()
 
 
 @pytest.mark.parametrize("name", sorted(catalogue.findings()))

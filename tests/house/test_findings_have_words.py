@@ -1,0 +1,38 @@
+"""Findings of the diagnosis: each that the code makes is in the catalogue, and each of the catalogue is made."""
+
+import ast
+from pathlib import Path
+
+from vitale_protocol import catalogue
+
+ROOT = Path(__file__).parents[2]
+FILES = [*(ROOT / "vitale_reader" / "diagnosis").rglob("*.py"), *(ROOT / "drivers" / "vitale_drivers").rglob("*.py")]
+
+
+def literals() -> set[str]:
+    """Every string in the sources of the diagnosis and of the drivers."""
+    trees = [ast.parse(file.read_text("utf-8")) for file in FILES]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def ids() -> set[str]:
+    """What the code names as the id of a row."""
+    found = set[str]()
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            match node:
+                case ast.keyword(arg="id", value=ast.Constant(value=str(name))):
+                    found.add(name)
+                case ast.keyword(
+                    arg="id", value=ast.IfExp(ast.expr(), ast.Constant(str(one)), ast.Constant(str(other)))
+                ):
+                    found |= {one, other}
+                case _:
+                    pass
+    return found
+
+
+def test_each_finding_of_the_code_has_words_and_the_other_way_round() -> None:
+    assert ids() - catalogue.findings() == set()
+    assert catalogue.findings() - literals() == set()
