@@ -273,13 +273,18 @@ class Connection(Twin[connection.Connection]):
     def _iterate(self, work: Callable[[connection.Connection], AsyncGenerator[T, None]]) -> Generator[T, None, None]:
         inner, _ = self._open()
         stream = work(inner)
-        turn = asyncio.Lock()  # the end waits for the step that Ctrl-C cancelled, which may still be on its way out
+        turn = asyncio.Lock()  # the end waits for the step that Ctrl-C ended, which may still be on its way out
+        last: asyncio.Task[Any] | None = None
 
         async def step() -> T | None:
+            nonlocal last
+            last = asyncio.current_task()
             async with turn:
                 return await anext(stream, None)
 
         async def end() -> None:
+            if last is not None:  # Ctrl-C may have come when it was begun, and nobody waited for it yet
+                last.cancel()
             async with turn:
                 await stream.aclose()
 
