@@ -12,6 +12,7 @@ from typing import Any
 import jwt
 import pytest
 
+from tests.practice import apcv_options
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.imager.faults import Behaviour, ImagerFaults
@@ -55,17 +56,7 @@ class Counter:
         lines += [
             "[apcv]",
             'resolver = "apcv-soap"',
-            "[apcv.options]",
-            f'url = "{self.service.url}"',
-            'assertion = "simulator"',
-            'rights = "simulator"',
-            'identifiant_facturation = "123456782"',
-            'code_specialite = "50"',
-            'emetteur = "officine-essai"',
-            'idam = "IDAM-0000"',
-            'lps_nom = "vitale-reader"',
-            'lps_version = "0.2"',
-            'lps_instance = "comptoir-1"',
+            apcv_options(self.service.url),
         ]
         return "\n".join(lines)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 import vitale_reader
+from tests.practice import apcv_options
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.camera.live import LiveCamera
 from vitale_firmware_sim.card.card import Card, VirtualCard
@@ -59,17 +60,6 @@ repeat = 0
 profiles = ["simulator"]
 resolver = "apcv-soap"
 timeout = 2.0
-[apcv.options]
-url = {service}
-assertion = "simulator"
-rights = "simulator"
-identifiant_facturation = "123456782"
-code_specialite = "50"
-emetteur = "officine-essai"
-idam = "IDAM-0000"
-lps_nom = "vitale-reader"
-lps_version = "0"
-lps_instance = "comptoir-1"
 """
 
 
@@ -193,12 +183,12 @@ def counter() -> Generator[Counter]:
             "reader": made.reader.path,
             "camera": made.camera.url,
             "imager": str(folder / "imager"),
-            "service": made.service.url,
         }
         made.home.mkdir(mode=0o700)
         home = Home.under(made.home)
         home.config.touch(mode=0o600)
-        home.config.write_text(CONFIGURATION.format(**{name: json.dumps(place) for name, place in places.items()}))
+        tables = CONFIGURATION.format(**{name: json.dumps(place) for name, place in places.items()})
+        home.config.write_text(tables + apcv_options(made.service.url))
         daemon = subprocess.Popen(
             [sys.executable, "-m", "vitale_reader", "serve", "--json", "--home", str(made.home)],
             stdout=subprocess.PIPE,

@@ -33,7 +33,6 @@ import base64
 import datetime as dt
 import http.cookiejar
 import ipaddress
-import logging
 import re
 import ssl
 import uuid
@@ -62,8 +61,6 @@ from vitale_reader.resolvers.plugins import ASSERTIONS, RIGHTS, AssertionProvide
 from vitale_reader.resolvers.registry import load_class
 
 __all__ = ["ApcvSoapResolver", "ApcvSoapSettings"]
-
-logger = logging.getLogger(__name__)
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Meaning = Literal[
@@ -189,7 +186,7 @@ class ApcvSoapResolver(Resolver):
             return self._resolution(answer)
         except Exception:
             if answer.identifiant:
-                await self._let_go(answer.identifiant)
+                await self.let_go(answer.identifiant)
             raise
 
     async def restore(self, identifiant: str) -> Resolution:
@@ -199,12 +196,6 @@ class ApcvSoapResolver(Resolver):
     async def release(self, identifiant: str) -> None:
         """Releases a context by ``detruireContexteApCV``."""
         await self._call(envelope.RELEASE, identifiant)
-
-    async def _let_go(self, identifiant: str) -> None:
-        try:
-            await self.release(identifiant)
-        except VitaleError as error:
-            logger.info("a context was not released, and ends by itself: %s", error)
 
     async def _call(self, operation: str, value: str) -> envelope.ServiceAnswer:
         settings = self._settings

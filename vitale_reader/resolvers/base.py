@@ -11,6 +11,7 @@ Rules that every resolver keeps:
 
 import abc
 import datetime as dt
+import logging
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,11 +20,14 @@ from typing import ClassVar
 import msgspec
 
 from vitale_protocol.claims import ContextClaim
+from vitale_protocol.errors import VitaleError
 from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin, Record
 
 __all__ = ["Options", "Resolution", "Resolver", "Sending", "announced", "claim_of", "sending_begins", "timestamp"]
+
+logger = logging.getLogger(__name__)
 
 Options = Mapping[str, object]
 
@@ -156,6 +160,13 @@ class Resolver(abc.ABC):
             ContextUnknown: the service does not know it, or not any more.
             ResolverUnavailable, ResolverRefused: as for ``resolve``.
         """
+
+    async def let_go(self, identifiant: str) -> None:
+        """Releases a context that nobody can use, as well as can be: else it ends by itself."""
+        try:
+            await self.release(identifiant)
+        except VitaleError as error:
+            logger.info("a context was not released, and ends by itself: %s", error)
 
 
 def claim_of(resolution: Resolution) -> ContextClaim:

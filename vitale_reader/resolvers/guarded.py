@@ -131,7 +131,7 @@ class GuardedResolver:
             try:
                 return _bounded(resolution)
             except ResolverUnavailable:
-                await _let_go(self._resolver, resolution.identifiant)
+                await self._resolver.let_go(resolution.identifiant)
                 raise
 
         with announced() as sending:
@@ -221,14 +221,6 @@ def _of_plug_in(error: Exception) -> ResolverUnavailable:
     where = traceback.extract_tb(error.__traceback__)[-1]
     logger.error("a plug-in of the resolver failed: %s at %s:%s", type(error).__name__, where.filename, where.lineno)
     return ResolverUnavailable(type(error).__name__, variant="plug-in")
-
-
-async def _let_go(resolver: Resolver, identifiant: str) -> None:
-    """Releases a context that nobody can use, as well as can be; else it ends by itself."""
-    try:
-        await resolver.release(identifiant)
-    except VitaleError as error:
-        logger.info("a context was not released, and ends by itself: %s", error)
 
 
 def _bounded(resolution: Resolution) -> Resolution:
