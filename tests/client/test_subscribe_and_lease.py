@@ -279,31 +279,3 @@ def test_times_have_limits(slot: FakeDaemon, home: Path, ttl: float) -> None:
     with vitale_reader.connect(home=home) as reader, pytest.raises(LocalMisuse), reader.lease("pcsc:one", ttl=ttl):
         pass
     assert slot.named("lease.acquire") == []
-
-
-@pytest.mark.parametrize("stream", ["subscribe", "codes", "watch"])
-@pytest.mark.timeout(30)
-def test_ctrl_c_at_the_moment_in_which_a_step_begins_ends_the_stream(
-    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, stream: str
-) -> None:
-    daemon.handlers["presentations.subscribe"] = lambda _, __: PresentationsSubscribed(subscription="s")
-    daemon.handlers["presentations.unsubscribe"] = lambda _, __: Done()
-    daemon.handlers["codes.subscribe"] = lambda _, __: CodesSubscribed(subscription="c")
-    daemon.handlers["codes.unsubscribe"] = lambda _, __: Done()
-    method = {"subscribe": "presentations.subscribe", "codes": "codes.subscribe", "watch": "readers.watch"}[stream]
-    with vitale_reader.connect(home=daemon.home.config.parent) as connection:
-        reader: Any = connection
-        schedule, begun = reader._schedule, list[object]()
-
-        def interrupted(work: Any) -> Any:
-            future = schedule(work)
-            if not begun:
-                begun.append(future)
-                daemon.wait_for(method)
-                raise KeyboardInterrupt  # nobody has the future yet, to cancel it by
-            return future
-
-        made = getattr(reader, stream)()
-        monkeypatch.setattr(reader, "_schedule", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            next(made)

@@ -27,7 +27,7 @@ from vitale_reader.client.presentation import ReaderChange
 from vitale_reader.client.reconnecting import settings_of
 from vitale_reader.client.session_transport import OnProgress
 from vitale_reader.client.sync_wrappers import Twin, blocking, factory, twin
-from vitale_reader.client.waiting import BlockingPendingRead, result_of
+from vitale_reader.client.waiting import BlockingPendingRead, result_of, start
 
 __all__ = ["Connection", "Lease", "PendingRead", "Presentation", "connect"]
 
@@ -80,14 +80,16 @@ def _reading(
     def call(self: "Connection", /, *args: P.args, **kwargs: P.kwargs) -> PendingRead:
         on_progress = cast("OnProgress | None", kwargs.get("on_progress"))
 
-        def start(told: Callable[[PresentationProgress | None], None]) -> concurrent.futures.Future[Presentation]:
+        def begin(
+            told: Callable[[PresentationProgress | None], None], future: concurrent.futures.Future[Presentation]
+        ) -> None:
             if on_progress is not None:
                 kwargs["on_progress"] = told
             work = self._begin  # pyright: ignore[reportPrivateUsage]  # made for that class
-            return work(lambda inner: method(inner, *args, **kwargs), told)
+            work(lambda inner: method(inner, *args, **kwargs), future)
 
         language = self._settings.language  # pyright: ignore[reportPrivateUsage]  # made for that class
-        return BlockingPendingRead(start, on_progress, language)
+        return BlockingPendingRead(begin, on_progress, language)
 
     return call
 
@@ -148,7 +150,7 @@ class Connection(Twin[connection.Connection]):
         self._thread = threading.Thread(target=self._loop.run_forever, name="vitale-reader-sdk", daemon=True)
         self._thread.start()
         try:
-            self._inner = self._run(_open(self._settings))
+            self._inner = self._run(lambda: _open(self._settings))
         except BaseException:
             self.close()
             raise
@@ -191,12 +193,12 @@ class Connection(Twin[connection.Connection]):
     ) -> Generator[Lease, None, None]:
         inner, _ = self._open()
         context = inner.lease(reader, ttl=ttl, previous=previous, wait=wait)
-        lease = Lease(self._run(context.__aenter__()), self._run)
+        lease = Lease(self._run(context.__aenter__), self._run)
         try:
             yield lease
         finally:
             if self._inner is inner:
-                self._run(_leave(context))
+                self._run(lambda: _leave(context))
 
     def cancel(self) -> None:
         """Cancels each ``read()`` and ``submit()`` that waits here; from any thread, or from a signal handler."""
@@ -239,64 +241,58 @@ class Connection(Twin[connection.Connection]):
 
     def _awaited(self, work: Callable[[connection.Connection], Coroutine[Any, Any, T]]) -> T:
         inner, _ = self._open()
-        return self._run(work(inner))
+        return self._run(lambda: work(inner))
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        future = self._schedule(work)
+    def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        future = concurrent.futures.Future[T]()
         try:
+            self._schedule(work, future)
             return result_of(future, self._settings.language)
         finally:
-            future.cancel()  # where Ctrl-C ended the wait; else without effect
+            future.cancel()  # where Ctrl-C ended this, at whichever step; else without effect
 
-    def _schedule(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    def _schedule(self, work: Callable[[], Coroutine[Any, Any, T]], future: concurrent.futures.Future[T]) -> None:
         with self._lock:
             if self._loop is not None:
-                return asyncio.run_coroutine_threadsafe(work, self._loop)
-        work.close()
+                self._loop.call_soon_threadsafe(start, work, future)
+                return
         with self._settings.spoken():
             raise LocalMisuse("the connection is closed")
 
     def _begin(
         self,
         work: Callable[[connection.Connection], Coroutine[Any, Any, AsyncPresentation]],
-        told: Callable[[PresentationProgress | None], None],
-    ) -> concurrent.futures.Future[Presentation]:
+        future: concurrent.futures.Future[Presentation],
+    ) -> None:
         inner, _ = self._open()
 
         async def give() -> Presentation:
             return self._given(await work(inner))
 
-        future = self._schedule(give())
-        future.add_done_callback(lambda _: told(None))
-        return future
+        self._schedule(give, future)
 
     def _iterate(self, work: Callable[[connection.Connection], AsyncGenerator[T, None]]) -> Generator[T, None, None]:
         inner, _ = self._open()
         stream = work(inner)
         turn = asyncio.Lock()  # the end waits for the step that Ctrl-C ended, which may still be on its way out
-        last: asyncio.Task[Any] | None = None
 
         async def step() -> T | None:
-            nonlocal last
-            last = asyncio.current_task()
             async with turn:
                 return await anext(stream, None)
 
         async def end() -> None:
-            if last is not None:  # Ctrl-C may have come when it was begun, and nobody waited for it yet
-                last.cancel()
             async with turn:
                 await stream.aclose()
 
         try:
-            while (each := self._run(step())) is not None:
+            while (each := self._run(step)) is not None:
                 yield each
         except Cancelled:
             if self._inner is inner:
                 raise
         finally:
             if self._inner is inner:
-                self._run(end())
+                self._run(end)
 
     def _given(self, found: AsyncPresentation) -> Presentation:
         return Presentation(token=found.token, claims=found.claims, connection=self)

@@ -119,7 +119,7 @@ class Lease(LeaseFacts):
 class BlockingLease(LeaseFacts, Twin[Lease]):
     """A card that is held, for a blocking program."""
 
-    def __init__(self, inner: Lease, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+    def __init__(self, inner: Lease, run: Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]) -> None:
         super().__init__(inner.state)
         self._inner = inner
         self._run = run
@@ -128,7 +128,7 @@ class BlockingLease(LeaseFacts, Twin[Lease]):
     renew = blocking(Lease.renew)
 
     def _awaited(self, work: Callable[[Lease], Coroutine[Any, Any, T]]) -> T:
-        result: T = self._run(work(self._inner))
+        result: T = self._run(lambda: work(self._inner))
         return result
 
 

@@ -1,9 +1,11 @@
 """The wait of a blocking program for the SDK's thread: interruptible, and its errors short and in the user's words."""
 
+import asyncio
 import concurrent.futures
+import functools
 import queue
-from collections.abc import Callable
-from typing import Generic, Self, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, Self, TypeVar
 
 from vitale_protocol.catalogue import Language
 from vitale_protocol.errors import Cancelled, LocalMisuse, VitaleError
@@ -11,9 +13,35 @@ from vitale_protocol.events import PresentationProgress
 from vitale_reader.client.session_transport import OnProgress
 from vitale_reader.client.system import SLICE
 
-__all__ = ["BlockingPendingRead", "result_of"]
+__all__ = ["BlockingPendingRead", "result_of", "start"]
 
 T = TypeVar("T")
+
+
+def start(work: Callable[[], Coroutine[Any, Any, T]], future: concurrent.futures.Future[T]) -> None:
+    """Begins work, in the thread of its event loop, and gives a future what becomes of it.
+
+    The program's thread makes the future and no coroutine: Ctrl-C, which may come between any two of its steps, then
+    leaves nothing behind that was never awaited, and can cancel what it has begun.
+    """
+    if future.cancelled():
+        return
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work())
+    task.add_done_callback(functools.partial(_tell, future))
+    future.add_done_callback(lambda _: loop.call_soon_threadsafe(task.cancel))
+
+
+def _tell(future: concurrent.futures.Future[T], task: asyncio.Task[T]) -> None:
+    failed = None if task.cancelled() else task.exception()
+    if task.cancelled():
+        future.cancel()
+    elif not future.set_running_or_notify_cancel():
+        return
+    elif failed is not None:
+        future.set_exception(failed)
+    else:
+        future.set_result(task.result())
 
 
 def result_of(future: concurrent.futures.Future[T], language: Language) -> T:
@@ -50,25 +78,31 @@ class BlockingPendingRead(Generic[T]):
     """A read that waits, for ``with``, which cancels it at its end. Any thread may use it.
 
     Args:
-        start: begins it; what it is given is told of each step, in the SDK's thread, and with None of the end.
+        begin: begins it; what it is given is told of each step, in the SDK's thread, and holds the result.
         on_progress: called for each step, in the thread that waits for the result.
         language: of its errors.
     """
 
     def __init__(
         self,
-        start: Callable[[Callable[[PresentationProgress | None], None]], concurrent.futures.Future[T]],
+        begin: Callable[[Callable[[PresentationProgress | None], None], concurrent.futures.Future[T]], None],
         on_progress: OnProgress | None,
         language: Language,
     ) -> None:
-        self._start = start
+        self._begin = begin
         self._on_progress = on_progress
         self._language: Language = language
         self._steps: queue.SimpleQueue[PresentationProgress | None] = queue.SimpleQueue()
         self._future: concurrent.futures.Future[T] | None = None
 
     def __enter__(self) -> Self:
-        self._future = self._start(self._steps.put)
+        future = self._future = concurrent.futures.Future[T]()
+        future.add_done_callback(lambda _: self._steps.put(None))
+        try:
+            self._begin(self._steps.put, future)
+        except BaseException:
+            future.cancel()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
