@@ -79,7 +79,7 @@ def ended(folder: Path, *, confined: bool = True) -> dict[str, str]:
     )
     try:
         results, never = folder / "results" / "ended.json", threading.Event()
-        for _ in range(600):
+        for _ in range(1600):
             if results.exists() or daemon.poll() is not None:
                 break
             never.wait(0.05)
