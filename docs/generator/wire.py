@@ -18,7 +18,7 @@ from vitale_protocol.session.session import DEFAULT_LIMITS
 from vitale_reader.daemon import config
 from vitale_reader.daemon.desk.worker_limits import LINES, MOST_READERS, REPORTS
 from vitale_reader.daemon.fairness.audit_queue import MOST_LINES
-from vitale_reader.daemon.fairness.turns import CLIENT_SHARE, USER_SHARE
+from vitale_reader.daemon.fairness.connection_turns import CLIENT_SHARE, USER_SHARE
 from vitale_reader.daemon.handlers.sessions import OPENINGS
 from vitale_reader.daemon.transports.stream import MOST_REJECTED, StreamLimits
 

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from vitale_reader.daemon.config import Config, parse
-from vitale_reader.daemon.site.line_policy import require_encrypted_line
+from vitale_reader.daemon.site.database_tls import require_encrypted_line
 
 COMPOSE = Path(__file__).resolve().parents[2] / "examples" / "site" / "compose.yaml"
 TEXT = COMPOSE.read_text(encoding="utf-8")

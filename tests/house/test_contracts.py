@@ -40,7 +40,7 @@ FORBIDDEN: dict[str, list[str]] = {
         "vitale_drivers.cards.lease imports vitale_drivers.pcsc.names",
         "vitale_drivers.scanner.settings imports vitale_drivers.host.redaction",
     ],
-    "No driver knows another": ["vitale_drivers.nfc.timed imports vitale_drivers.pcsc.names"],
+    "No driver knows another": ["vitale_drivers.nfc.timed_transport imports vitale_drivers.pcsc.names"],
     "No circles, at any depth": [
         "vitale_reader.daemon.log_output imports vitale_reader.cli.frame.language",
         "vitale_reader.resolvers.none imports vitale_reader.daemon.access",
@@ -75,7 +75,7 @@ FORBIDDEN: dict[str, list[str]] = {
     PURE: [
         "vitale_reader.daemon.arbitration.hub imports asyncio",
         "vitale_reader.daemon.arbitration.hub imports time",
-        "vitale_reader.daemon.arbitration.requests imports vitale_reader.daemon.store.tables",
+        "vitale_reader.daemon.arbitration.request_queue imports vitale_reader.daemon.store.tables",
         "vitale_drivers.pcsc.state imports vitale_drivers.readers.serial_ports",
     ],
     "smartcard: the driver pcsc alone": ["vitale_drivers.cards.channel imports smartcard.scard"],

@@ -21,8 +21,8 @@ T = TypeVar("T")
 def start(work: Callable[[], Coroutine[Any, Any, T]], future: concurrent.futures.Future[T]) -> None:
     """Begins work, in the thread of its event loop, and gives a future what becomes of it.
 
-    The program's thread makes the future and no coroutine: Ctrl-C, which may come between any two of its steps, then
-    leaves nothing behind that was never awaited, and can cancel what it has begun.
+    The program's thread makes the future and no coroutine. Ctrl-C may come between any two of its steps: it leaves
+    nothing behind that was never awaited, and cancels what was begun.
     """
     if future.cancelled():
         return

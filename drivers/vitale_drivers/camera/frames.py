@@ -11,10 +11,10 @@ import numpy as np
 
 from vitale_drivers.base import Preview, PreviewPicture, Progress, Report
 from vitale_drivers.camera.capture import Pixels, Shot
+from vitale_drivers.camera.codes_in_view import MEDIA
 from vitale_drivers.camera.liveness import Liveness, is_dark
-from vitale_drivers.camera.series import SeenSymbol
 from vitale_drivers.camera.settings import CameraSettings
-from vitale_drivers.camera.view import MEDIA
+from vitale_drivers.camera.structured_append import SeenSymbol
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import ReaderUnavailable
 from vitale_protocol.problems import Problem

@@ -14,11 +14,11 @@ import msgspec
 
 from vitale_drivers.base import Arm, Disarm, Emit, Preview, Report
 from vitale_drivers.camera.capture import CameraBus, CameraPlace, Feed, Shot
+from vitale_drivers.camera.codes_in_view import MEDIA, CameraView, Moment
 from vitale_drivers.camera.feeds import Feeds
 from vitale_drivers.camera.frames import FramePipeline, SymbolDecoder
-from vitale_drivers.camera.series import SeenSymbol
 from vitale_drivers.camera.settings import CameraSettings
-from vitale_drivers.camera.view import MEDIA, CameraView, Moment
+from vitale_drivers.camera.structured_append import SeenSymbol
 from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import ReaderThread
 from vitale_drivers.readers.presence import Presence

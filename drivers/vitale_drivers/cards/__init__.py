@@ -1,4 +1,4 @@
 """Reading cards over any transport; shared by ``pcsc`` and ``nfc``.
 
-For other rooms: ``channel``, ``examination``, ``lease``, ``tasks``.
+For other rooms: ``channel``, ``device_examination``, ``lease``, ``tasks``.
 """

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import ClassVar
 
 from vitale_drivers.base import Emit, FindHolders, Health, Options, Sighting, Started, Tell, Transmit, Transmitted
-from vitale_drivers.nfc.examination import examine
+from vitale_drivers.nfc.device_examination import examine
 from vitale_drivers.nfc.field import MEDIUM
 from vitale_drivers.nfc.obstacles import obstacle
 from vitale_drivers.nfc.reader import NfcReader

@@ -11,7 +11,7 @@ from vitale_drivers.base import Arm, Disarm, Emit, Transmit
 from vitale_drivers.cards.tasks import Task, transmission
 from vitale_drivers.nfc.field import MEDIUM, NfcField
 from vitale_drivers.nfc.settings import NfcSettings
-from vitale_drivers.nfc.timed import TimedTransport
+from vitale_drivers.nfc.timed_transport import TimedTransport
 from vitale_drivers.nfc.transport import NfcBus, NfcPlace, ReaderTransport
 from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import PluggedReader

@@ -31,7 +31,7 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.cards.tasks import PHONE
 from vitale_drivers.pcsc.api import Pcsc, PcscContext, PcscLibrary
-from vitale_drivers.pcsc.examination import examine
+from vitale_drivers.pcsc.device_examination import examine
 from vitale_drivers.pcsc.monitor import Monitor
 from vitale_drivers.pcsc.names import StableIds, is_simulated, parse_name
 from vitale_drivers.pcsc.slot import MEDIA, TABLE, PcscSettings, PcscSlot

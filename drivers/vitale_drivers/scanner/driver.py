@@ -13,7 +13,7 @@ from typing import ClassVar
 from vitale_drivers.base import Emit, FindHolders, Options, Sighting, Started, Tell
 from vitale_drivers.readers.discovery import PollingDriver
 from vitale_drivers.readers.survey import first_place, surveyed
-from vitale_drivers.scanner.examination import examine
+from vitale_drivers.scanner.device_examination import examine
 from vitale_drivers.scanner.obstacles import obstacle
 from vitale_drivers.scanner.passthrough import Passthrough, PseudoTerminalOutput
 from vitale_drivers.scanner.reader import ScannerReader

@@ -7,8 +7,8 @@ from typing import Final
 from vitale_firmware_sim.pn532.card import Phase, RfCard, TargetB
 from vitale_firmware_sim.pn532.crc import crc_a, is_unchecked
 from vitale_firmware_sim.pn532.field import CRC, RfError, RfField, Wait
-from vitale_firmware_sim.pn532.initiator import READER_FRAME_SIZE, IsoDepInitiator
 from vitale_firmware_sim.pn532.iso_dep import ats_frame_index, ats_waiting_index, frame_waiting_time
+from vitale_firmware_sim.pn532.iso_dep_initiator import READER_FRAME_SIZE, IsoDepInitiator
 from vitale_firmware_sim.pn532.registers import MODULATION_A, MODULATION_B, MODULATION_F, REQA, Registers
 
 __all__ = ["RfSettings", "Targets"]

@@ -13,7 +13,7 @@ import pytest
 
 from vitale_protocol.session.session import Called, Limits
 from vitale_reader.daemon.access import Peer
-from vitale_reader.daemon.fairness.turns import Turns
+from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.transports.stream import MOST_EARLY, Room, StreamConnection, StreamLimits, room
 from vitale_reader.daemon.transports.tls import Doors
 

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitale_firmware_sim.pn532.field import RfError
-from vitale_firmware_sim.pn532.initiator import ANSWER_MAX, IsoDepInitiator
 from vitale_firmware_sim.pn532.iso_dep import (
     FRAME_SIZES,
     IsoDepCard,
@@ -15,6 +14,7 @@ from vitale_firmware_sim.pn532.iso_dep import (
     frame_size,
     frame_waiting_time,
 )
+from vitale_firmware_sim.pn532.iso_dep_initiator import ANSWER_MAX, IsoDepInitiator
 
 ABC = bytes.fromhex
 

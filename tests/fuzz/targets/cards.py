@@ -13,7 +13,7 @@ from nfc.clf.transport import TTY
 
 from tests.fuzz.target import NEEDLE_NAME, NEEDLE_NIR, Target, chunks, cut, framed, only
 from vitale_drivers.cards.channel import Channel
-from vitale_drivers.nfc.generic import GenericTransport, parse_ats, parse_attributes
+from vitale_drivers.nfc.host_iso_dep import GenericTransport, parse_ats, parse_attributes
 from vitale_drivers.nfc.pn53x import Pn53xTransport
 from vitale_firmware_sim.phone.profiles import profile_text
 from vitale_firmware_sim.pn532.frames import Ack, Data, Event, FrameReader, Garbled, Nack, encode

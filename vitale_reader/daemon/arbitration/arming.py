@@ -4,7 +4,7 @@ from math import inf
 
 from vitale_drivers.base import Arm
 from vitale_reader.daemon.arbitration.actions import Pending
-from vitale_reader.daemon.arbitration.requests import PendingRequests
+from vitale_reader.daemon.arbitration.request_queue import PendingRequests
 
 __all__ = ["arm_for"]
 

@@ -72,7 +72,7 @@ from vitale_reader.daemon.arbitration.actions import (
     Unread,
 )
 from vitale_reader.daemon.arbitration.arming import arm_for
-from vitale_reader.daemon.arbitration.requests import PendingRequests
+from vitale_reader.daemon.arbitration.request_queue import PendingRequests
 from vitale_reader.daemon.arbitration.slots import DriverState, Slot, fingerprint
 
 __all__ = ["GRACE_LOST", "GRACE_NEW", "Hub"]

@@ -8,7 +8,7 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.session.session import Limits as SessionLimits
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.dispatcher import Service
-from vitale_reader.daemon.fairness.turns import Turns
+from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.process import adopts, file_limit
 from vitale_reader.daemon.process_ancestry import Kinship

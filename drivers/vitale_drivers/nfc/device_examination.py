@@ -3,7 +3,7 @@
 import time
 
 from vitale_drivers.base import Tell
-from vitale_drivers.cards.examination import Connection, examine_phone
+from vitale_drivers.cards.device_examination import Connection, examine_phone
 from vitale_drivers.nfc.settings import NfcSettings
 from vitale_drivers.nfc.transport import NfcPlace, NfcTarget, ReaderTransport
 from vitale_protocol.diagnosis.rows import Row

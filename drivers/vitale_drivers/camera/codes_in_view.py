@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from vitale_drivers.base import Presented, Progress, ReaderChanged, Report
-from vitale_drivers.camera.series import Box, SeenSymbol, Series
+from vitale_drivers.camera.structured_append import Box, SeenSymbol, Series
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import AmbiguousMedium
 from vitale_protocol.events import Reader, ReaderState

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from vitale_reader.daemon.fairness.turns import CLIENT_SHARE, TURN, USER_SHARE, Turns
+from vitale_reader.daemon.fairness.connection_turns import CLIENT_SHARE, TURN, USER_SHARE, Turns
 
 
 class Work:

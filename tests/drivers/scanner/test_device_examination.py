@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from vitale_drivers.scanner.device_examination import fitting, kinds
 from vitale_drivers.scanner.driver import ScannerDriver
-from vitale_drivers.scanner.examination import fitting, kinds
 from vitale_firmware_sim.imager.device import Imager
 from vitale_protocol.diagnosis.rows import Row
 from vitale_protocol.errors import NoReader, PresentationTimeout

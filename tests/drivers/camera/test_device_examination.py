@@ -6,7 +6,7 @@ import segno
 
 from tests.drivers.camera.fakes import FIRST
 from vitale_drivers.camera.capture import Capture, Pixels
-from vitale_drivers.camera.examination import BLURRED, brightness, examine, sharpness
+from vitale_drivers.camera.device_examination import BLURRED, brightness, examine, sharpness
 from vitale_drivers.camera.opencv import CvPicture
 from vitale_drivers.decoding import StreamDecoder
 from vitale_protocol.diagnosis.rows import Row

@@ -5,7 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from vitale_drivers.base import Tell
-from vitale_drivers.cards.examination import Connection, examine_card, examine_phone, tell_atr
+from vitale_drivers.cards.device_examination import Connection, examine_card, examine_phone, tell_atr
 from vitale_drivers.pcsc.access import POWER_RETRY_DELAYS
 from vitale_drivers.pcsc.api import CardReset, ExchangeFailed, Pcsc, PcscCard, PcscContext
 from vitale_drivers.pcsc.contactless import may_be_phone

@@ -10,7 +10,7 @@ from nfc.clf.rcs380 import StatusError
 from nfc.tag import tt4
 
 from vitale_drivers.cards.channel import Channel
-from vitale_drivers.nfc.generic import GenericTransport, parse_ats, parse_attributes
+from vitale_drivers.nfc.host_iso_dep import GenericTransport, parse_ats, parse_attributes
 from vitale_drivers.nfc.transport import NfcTarget
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.profiles import profile_text

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.problems import named
 from vitale_drivers.base import Arm, Presented, Progress, ReaderChanged, Report
-from vitale_drivers.camera.view import MEDIA, SEVERAL, CameraView, Moment
+from vitale_drivers.camera.codes_in_view import MEDIA, SEVERAL, CameraView, Moment
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.events import Reader
 

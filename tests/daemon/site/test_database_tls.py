@@ -7,7 +7,7 @@ import pytest
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.site import open_store
-from vitale_reader.daemon.site.line_policy import require_encrypted_line
+from vitale_reader.daemon.site.database_tls import require_encrypted_line
 from vitale_reader.home import Home
 
 REQUIRED = "verify-full"
