@@ -115,10 +115,12 @@ REFUSED = (
     b"CANARY-LONG" * 500,
     INS[:60] + b"\xff\xfe",
 )
+#: Too short for a secret, therefore no patient's where a reader sees it; what a program hands in is taken.
+SHORT = "CANARY 😀 \u202e".encode()
 #: What is no patient's: it ends no read.
-BOXES = (b"]d2010340093574412821CANARY-BOX\x1d17270101", b"https://127.0.0.1:1/?CANARY-ADDRESS")
+OTHERS = (b"]d2010340093574412821CANARY-BOX\x1d17270101", b"https://127.0.0.1:1/?CANARY-ADDRESS", SHORT)
 SCOPES: tuple[Scope, ...] = ("identity", "payload")
-OPAQUE = (b"CANARY %s %n {0} \x1b[2J <script>", "CANARY 😀 \u202e".encode())
+OPAQUE = b"CANARY %s %n {0} \x1b[2J <script>"
 
 
 def spellings(secret: bytes) -> set[str]:
@@ -190,19 +192,19 @@ def test_nothing_of_a_code_is_written_anywhere(
         with daemon.connect() as client:
             optics = Optics(client, imager, camera)
             optics.wait()
-            for code in (scanned, INS, *REFUSED[:-1], *OPAQUE):
+            for code in (scanned, INS, *REFUSED[:-1], OPAQUE):
                 optics.read(f"scanner:{link}", partial(imager.scan, code))
-            for code in BOXES:
+            for code in OTHERS:
                 optics.read(f"scanner:{link}", partial(imager.scan, code), timeout=1)
             optics.read(f"camera:{camera.url}", partial(camera.show, shown))
-            for payload in (submitted, scanned, INS, *REFUSED, *BOXES, *OPAQUE):
+            for payload in (submitted, scanned, INS, *REFUSED, *OTHERS, OPAQUE):
                 optics.submit(payload)
             for code in (phone_user.tap(), INS):
                 optics.submit(typed(code, "fr"))
     assert daemon.stop() == 0
     assert len(optics.tokens) >= 2 * 8, "what is opaque is read, and refused by nobody"
     canaries = {"CANARY", "SARAH-LOU", "GARCIA-HAMMADI", "277010115400", *optics.tokens}.union(
-        *(spellings(code) for code in (shown, scanned, submitted, INS, *REFUSED, *BOXES, *OPAQUE))
+        *(spellings(code) for code in (shown, scanned, submitted, INS, *REFUSED, *OTHERS, OPAQUE))
     )
     output = capfd.readouterr()
     written = {"told": "\n".join(optics.told), "standard output": output.out, "standard error": output.err}
