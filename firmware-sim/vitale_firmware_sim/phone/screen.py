@@ -227,6 +227,8 @@ def _number(name: str) -> int:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    # Connections that come at once and find no room in the queue are tried again by the system after a second.
+    request_queue_size = 4 * _MOST
 
     def __init__(self, *of_the_parent: Any) -> None:
         self._free = threading.BoundedSemaphore(_MOST)
