@@ -475,6 +475,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             PAPER,
             _pull_reader,
             _plug_reader,
+            timeout=5.0,
         ),
         Situation(
             "Un code 2D-Doc abîmé",
