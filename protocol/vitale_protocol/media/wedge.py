@@ -49,11 +49,14 @@ _FR_SHIFTED: Final = _table(_FR[1:] + _FR_SHIFT, _FR_SHIFT + _FR[1:])
 
 def _by(table: Mapping[str, str]) -> Callable[[str], str | None]:
     """Writes a text by a table; None where it has characters that no key of the table writes."""
+    # The blank and what Ctrl makes are the same keys everywhere.
+    write = {**table, **{chr(code): chr(code) for code in range(ord(" ") + 1)}}.__getitem__
 
     def written(text: str) -> str | None:
-        # The blank and what Ctrl makes are the same keys everywhere.
-        found = [one if one <= " " else table.get(one) for one in text]
-        return None if None in found else "".join(one for one in found if one)
+        try:
+            return "".join(map(write, text))
+        except KeyError:
+            return None
 
     return written
 
@@ -193,7 +196,8 @@ def _repaired_ins(text: str) -> tuple[bytes, str] | None:
     """
     every = (*MANGLINGS, *PAIRS)
     begun = [one for one in every if _INS_BEGINNING.match(one.undo(text[:_BEGUN]) or "")]
-    found = {undone: one.name for one in reversed(begun) if _is_ins(undone := one.undo(text) or "")}
+    ways = {one.undo(text) or "": one.name for one in reversed(begun)}
+    found = {undone: name for undone, name in ways.items() if _is_ins(undone)}
     if _is_ins(text, _TYPED_NAME, _TYPED_NUMBER):
         found[text] = ""
     if len(found) == 1:
