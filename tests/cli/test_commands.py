@@ -207,7 +207,7 @@ def test_clients_are_paired_used_and_revoked(card: DemoEnvironment, tmp_path: Pa
     assert run(tmp_path, "read", "--pairing", str(file), "--scope", "nir").status == 5
 
     again = run(card.home, "clients", "add", "Essai", "--output", str(file))
-    assert (again.status, "existe déjà" in again.err) == (1, True)
+    assert (again.status, "existe déjà" in again.err) == (2, True)
     assert run(card.home, "clients", "revoke", added["client_id"], "--json").json["revoked"] is True
     assert run(card.home, "clients", "revoke", added["client_id"]).status == 2
     assert run(tmp_path, "read", "--pairing", str(file)).status == 5
@@ -327,7 +327,7 @@ def test_a_jwks_that_is_none_is_2(tmp_path: Path) -> None:
     bad.write_text("[]", "utf-8")
     body = "eyJhdWQiOiJhIiwibm9uY2UiOiJuIn0"
     assert run(tmp_path, "verify", f"a.{body}.c", "--jwks", str(bad)).status == 2
-    assert run(tmp_path, "verify", f"a.{body}.c", "--jwks", str(tmp_path / "none")).status == 1
+    assert run(tmp_path, "verify", f"a.{body}.c", "--jwks", str(tmp_path / "none")).status == 2
 
 
 def test_config(tmp_path: Path) -> None:

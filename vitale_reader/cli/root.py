@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any, Final
 
 import click
 
+from vitale_reader.cli.frame.fitting import colour
 from vitale_reader.cli.frame.french import speak
 from vitale_reader.cli.frame.language import t, use
+from vitale_reader.cli.frame.usage import mistakes_as_json
 from vitale_reader.version import VERSION
 
 __all__ = ["COMMANDS", "CommandEntry", "root"]
 
+_AS_JSON: Final = "vitale_reader.as_json"
 
 speak()
 
@@ -73,7 +77,26 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands stay unloaded; their names and help lines come from the table."""
+    """A group whose commands stay unloaded; their names and help lines come from the table.
+
+    Mistakes in the names of commands are told as JSON where ``--json`` is given, like those in options.
+    """
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Reads the options before the command's name, and whether colours are wanted."""
+        as_json = "--json" in args
+        extra.setdefault("color", colour())
+        with mistakes_as_json(as_json):
+            context = super().make_context(info_name, args, parent, **extra)
+        context.meta[_AS_JSON] = as_json
+        return context
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command that is named."""
+        with mistakes_as_json(ctx.meta[_AS_JSON]):
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the table."""

@@ -59,6 +59,51 @@ def test_a_person_is_told_that_there_is_nothing(capsys: pytest.CaptureFixture[st
     assert [line.split() for line in shown[1:]] == [["state", "empty"], ["reader", "[red]x"]]
 
 
+@pytest.mark.usefixtures("person")
+def test_a_narrow_terminal_gets_records(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    output.table(("reader", "state", "driver", "id"), [("A slot", "card present", "pcsc", "pcsc:a-reader-of-a-desk")])
+    output.lines([("A name of some length", "a-value-of-some-length")])
+    shown = capsys.readouterr().out
+    assert shown.splitlines() == [
+        "A slot",
+        "  state: card present",
+        "  driver: pcsc",
+        "  id: pcsc:a-reader-of-a-desk",
+        "A name of some length:",
+        "  a-value-of-some-length",
+    ]
+
+
+@pytest.mark.usefixtures("person")
+@pytest.mark.parametrize("width", [40, 80])
+def test_an_error_is_wrapped_between_words(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    output.report(MediumRemoved("detail"), as_json=False)
+    told = capsys.readouterr().err
+    assert max(map(len, told.splitlines())) <= width
+    words = MediumRemoved().words("en")
+    assert told.split() == f"{words.title} {words.cause} detail → {words.remedy}".split()
+
+
+@pytest.mark.usefixtures("person")
+def test_without_colours_a_terminal_gets_text_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown() -> str:
+        output.table(("id", "name"), [("r-1", "a name")], title="Readers")
+        output.lines([("state", "empty")])
+        return capsys.readouterr().out
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in shown()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in shown()
+
+
 def test_a_wait_is_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     with output.progress("Present a card.") as change:
         change("Reading.")

@@ -179,5 +179,5 @@ def test_mistakes_are_told(arguments: Sequence[str], told: str) -> None:
 )
 def test_what_the_phone_refuses_is_told(arguments: Sequence[str], told: str) -> None:
     done = CliRunner().invoke(sim.sim, ["phone", "--string", *arguments])
-    assert done.exit_code == 5
+    assert done.exit_code == 2
     assert told in done.output

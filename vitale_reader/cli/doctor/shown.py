@@ -58,14 +58,15 @@ def print_finding(finding: Finding) -> None:
         "wrong": click.style("✗", fg="red"),
     }[finding.state]
     title = f"{finding.title} ({finding.detail})" if finding.detail else finding.title
-    click.echo(f"{sign} {output.escaped(title)}")
+    # The sign takes the place of the first column; the codes of its colour have no width.
+    click.echo(sign + output.wrapped(output.escaped(title), "  ")[1:])
     if finding.state == "ok":
         return
     for line in (finding.cause, *_where(finding)):
         if line:
-            click.echo(f"    {output.escaped(line)}")
+            click.echo(output.wrapped(output.escaped(line), "    "))
     if finding.remedy:
-        click.echo(f"    → {finding.remedy}")
+        click.echo(output.wrapped(f"→ {finding.remedy}", "    ", "      "))
 
 
 def _where(finding: Finding) -> Iterable[str]:

@@ -9,9 +9,10 @@ import click
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, VitaleError
 from vitale_protocol.extras import EXTRA_OF, Extra, missing
 from vitale_reader.cli.frame import output
-from vitale_reader.cli.frame.exit_status import BROKEN_PIPE, INTERRUPTED, OTHER, USAGE, exit_status
+from vitale_reader.cli.frame.exit_status import BROKEN_PIPE, INTERRUPTED, USAGE, exit_status
 from vitale_reader.cli.frame.language import language, t, use
 from vitale_reader.cli.frame.signals import ending_in_good_order
+from vitale_reader.cli.frame.usage import mistakes_as_json
 
 if TYPE_CHECKING:
     from vitale_reader.client.blocking import Connection
@@ -48,14 +49,8 @@ class CliCommand(click.Command):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Reads what was given; what it cannot be is told as any other error, where ``--json`` is among it."""
-        as_json = "--json" in args
-        try:
+        with mistakes_as_json("--json" in args):
             return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            if not as_json:
-                raise
-            output.report(LocalMisuse(error.format_message()), as_json=True)
-            raise click.exceptions.Exit(error.exit_code) from error
 
     def run(self, ctx: click.Context) -> Any:
         """Runs the command proper.
@@ -96,7 +91,7 @@ class CliCommand(click.Command):
         except OSError as error:
             detail = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
             output.report(LocalMisuse(detail), as_json=bool(ctx.params.get("as_json")))
-            ctx.exit(OTHER)
+            ctx.exit(USAGE)
 
 
 class Simulation(CliCommand):

@@ -5,11 +5,12 @@ import re
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from vitale_protocol.errors import ConfigurationInvalid, VitaleError
+from vitale_reader.cli.frame.fitting import colour, fits, longest_words, paragraph, records, terminal_width
 from vitale_reader.cli.frame.language import language, t
 
 if TYPE_CHECKING:
@@ -30,10 +31,14 @@ __all__ = [
     "report",
     "table",
     "warning_text",
+    "wrapped",
 ]
 
 #: Control characters, line ends, invisible and direction marks.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+#: Columns between a name and its value.
+_GAP = 2
 
 
 def interactive(stream: Any = None) -> bool:
@@ -49,7 +54,9 @@ def console(*, stderr: bool = False) -> "Console":
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    return Honest(stderr=stderr, highlight=False, soft_wrap=False)
+    # rich takes NO_COLOR for the colours alone, and not for bold type.
+    system: Literal["auto"] | None = None if colour() is False else "auto"
+    return Honest(stderr=stderr, highlight=False, soft_wrap=False, color_system=system)
 
 
 def print_json(value: object, *, pretty: bool = True) -> None:
@@ -62,7 +69,10 @@ def print_json(value: object, *, pretty: bool = True) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", empty: str = "") -> None:
-    """A table where a person looks; else tab-separated lines without a head, for ``cut`` and ``awk``."""
+    """A table where a person looks; else tab-separated lines without a head, for ``cut`` and ``awk``.
+
+    On a terminal that is too narrow for it, each row is a record of several lines.
+    """
     rows = [[escaped(cell) for cell in row] for row in rows]
     if not interactive():
         for row in rows:
@@ -71,13 +81,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str =
     if not rows and empty:
         click.echo(empty)
         return
+    width = terminal_width(sys.stdout)
+    if not fits([columns, *rows], width):
+        for text in (*([title] if title else ()), *records(columns, rows, width, colon=_colon())):
+            click.echo(text)
+        return
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     made = Table(title=title or None, title_justify="left", box=box.ROUNDED, header_style="bold")
-    for column in columns:
-        made.add_column(column, overflow="fold")  # an id that is cut cannot be copied
+    for column, longest in zip(columns, longest_words([columns, *rows]), strict=True):
+        made.add_column(column, overflow="fold", min_width=longest)  # an id that is cut cannot be copied
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     console().print(made)
@@ -90,11 +105,18 @@ def lines(pairs: Iterable[tuple[str, str]]) -> None:
         for name, value in pairs:
             click.echo(f"{name}\t{value}")
         return
+    width = terminal_width(sys.stdout)
+    names = max((len(name) for name, _ in pairs), default=0)
+    if names + _GAP + max(longest_words(pairs or [("", "")])) > width:
+        for name, value in pairs:
+            click.echo(paragraph(f"{name}{_colon()}{value}", width, hanging="  "))
+        return
     from rich.table import Table
     from rich.text import Text
 
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style="bold")
+    made = Table.grid(padding=(0, _GAP))
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
     for name, value in pairs:
         made.add_row(name, Text(value))
     console().print(made)
@@ -131,16 +153,22 @@ def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:
         where = {"data": error.data} if isinstance(error, ConfigurationInvalid) else {}
         print_json({"error": {**details, **where}}, pretty=pretty)
         return
-    click.echo(click.style(title, fg="red", bold=True), err=True)
+    click.echo(click.style(wrapped(title, err=True), fg="red", bold=True), err=True)
     if cause:
-        click.echo(f"  {cause}", err=True)
+        click.echo(wrapped(cause, "  ", err=True), err=True)
     if error.detail:
-        click.echo(click.style(f"  {error.detail}", dim=True), err=True)
+        click.echo(click.style(wrapped(error.detail, "  ", err=True), dim=True), err=True)
     if isinstance(error, ConfigurationInvalid):
         for line in mistake(error.data):
-            click.echo(f"  {line}", err=True)
+            click.echo(wrapped(line, "  ", err=True), err=True)
     if remedy:
-        click.echo(f"  → {remedy}", err=True)
+        click.echo(wrapped(f"→ {remedy}", "  ", "    ", err=True), err=True)
+
+
+def wrapped(text: str, indent: str = "", hanging: str = "", *, err: bool = False) -> str:
+    """The text in lines of the terminal's width; a pipe gets one line, for ``grep``."""
+    stream = sys.stderr if err else sys.stdout
+    return paragraph(text, terminal_width(stream), indent, hanging) if interactive(stream) else indent + text
 
 
 def mistake(data: Mapping[str, Any]) -> Iterator[str]:
@@ -170,6 +198,10 @@ def warning_text(reason: str) -> str:
 def discard_output() -> None:
     """Sends what is still buffered nowhere, after the reader of a pipe went away."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _colon() -> str:
+    return t("\N{NO-BREAK SPACE}: ", ": ")
 
 
 def _texts(error: VitaleError) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ import click
 
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
-from vitale_reader.cli.frame.exit_status import REFUSED
+from vitale_reader.cli.frame.exit_status import USAGE
 from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.sim.options import phone_option, scenario_option
 
@@ -173,7 +173,7 @@ def _person(phone_user: "PhoneUser", porteur: int) -> "Beneficiaire":
 class OrderRefused(click.ClickException):
     """The phone refuses the order."""
 
-    exit_code = REFUSED
+    exit_code = USAGE
 
 
 def _reason(why: str, state: str) -> str:
