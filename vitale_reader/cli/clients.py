@@ -8,7 +8,7 @@ import click
 
 from vitale_protocol.errors import LocalMisuse
 from vitale_protocol.methods import SCOPES, Scope, Transport
-from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame import completing, output
 from vitale_reader.cli.frame.command import Group, as_json, command, daemon_options, home_option, to_daemon
 from vitale_reader.cli.frame.describe import local_time
 from vitale_reader.cli.frame.language import t
@@ -126,7 +126,7 @@ def list_(as_json: bool, home: Path | None) -> None:
 
 
 @command("revoke", help=t("Révoque un logiciel ; ses sessions s'arrêtent.", "Revokes a program; its sessions end."))
-@click.argument("client_id")
+@click.argument("client_id", shell_complete=completing.clients)
 @as_json
 @daemon_options
 def revoke(client_id: str, as_json: bool, home: Path | None, address: str | None, pairing: Path | None) -> None:

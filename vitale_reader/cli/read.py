@@ -13,7 +13,7 @@ import click
 from vitale_protocol.events import PresentationProgress
 from vitale_protocol.methods import SCOPES, Purpose, Scope
 from vitale_protocol.records import Medium
-from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame import completing, output
 from vitale_reader.cli.frame.command import as_json, command, daemon_options, to_daemon
 from vitale_reader.cli.frame.describe import claims_lines
 from vitale_reader.cli.frame.language import t
@@ -49,7 +49,14 @@ TELLING: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope not in {"c
 @click.option(
     "--media", multiple=True, type=click.Choice(get_args(Medium)), help=t("Supports admis.", "Media accepted.")
 )
-@click.option("--reader", "readers", multiple=True, metavar="ID", help=t("Lecteurs à utiliser.", "Readers to use."))
+@click.option(
+    "--reader",
+    "readers",
+    multiple=True,
+    metavar="ID",
+    shell_complete=completing.readers,
+    help=t("Lecteurs à utiliser.", "Readers to use."),
+)
 @click.option(
     "--scope",
     "--scopes",

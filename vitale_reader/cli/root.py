@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,6 +11,9 @@ from vitale_reader.cli.frame.french import speak
 from vitale_reader.cli.frame.language import t, use
 from vitale_reader.cli.frame.usage import mistakes_as_json
 from vitale_reader.version import VERSION
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["COMMANDS", "CommandEntry", "root"]
 
@@ -112,6 +115,17 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{entry.place} is not a command")
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem[str]"]:
+        """The names from the table, and the options; no command is loaded for it."""
+        from click.shell_completion import CompletionItem
+
+        named = [
+            CompletionItem(name, help=t(entry.fr, entry.en))
+            for name, entry in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table, without loading anything."""

@@ -2,7 +2,7 @@
 
 import click
 
-from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame import completing, output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.sim.exchanges import ShownCard
@@ -28,6 +28,7 @@ DEFAULT_ADDRESS = "127.0.0.1:35963"
     "--image",
     default="adulte",
     show_default=True,
+    shell_complete=completing.images,
     metavar=t("NOM|FICHIER", "NAME|FILE"),
     help=t(
         "L'image de la carte : un nom de --list, ou un fichier TOML.", "The card: a name of --list, or a TOML file."

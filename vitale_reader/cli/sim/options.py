@@ -3,6 +3,7 @@
 import click
 
 from vitale_protocol.errors import ConfigurationInvalid
+from vitale_reader.cli.frame import completing
 from vitale_reader.cli.frame.language import t
 
 __all__ = ["BREATH", "host_and_port", "phone_option", "scenario_option"]
@@ -14,6 +15,7 @@ scenario_option = click.option(
     "--scenario",
     default="famille",
     show_default=True,
+    shell_complete=completing.scenarios,
     metavar=t("NOM|FICHIER", "NAME|FILE"),
     help=t(
         "Le scénario : un nom de `sim phone --list`, ou un fichier TOML.",
@@ -26,6 +28,7 @@ phone_option = click.option(
     "phone_id",
     default="",
     metavar="ID",
+    shell_complete=completing.phones,
     help=t("Le téléphone du scénario ; par défaut le premier.", "The phone of the scenario; the first one by default."),
 )
 

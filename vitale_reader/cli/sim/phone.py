@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame import completing, output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.exit_status import USAGE
 from vitale_reader.cli.frame.language import t
@@ -47,6 +47,7 @@ __all__ = ["phone"]
     "present_for",
     default="",
     metavar="ID",
+    shell_complete=completing.phones,
     help=t(
         "Présente la carte d'un autre, qui a donné délégation à ce téléphone.",
         "Presents somebody else's card, who delegated to this phone.",
