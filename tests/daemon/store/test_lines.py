@@ -433,8 +433,20 @@ def test_a_server_that_shuts_down_or_starts_has_the_spool_used_and_says_why(
 
 BACKLOG = 100_000
 
+#: The second at which all tokens of a burst end.
+BURST = int(NOW) + BACKLOG
+
 #: Whose page is read, and where it begins.
-PAGES = (("c", 0), ("nobody", 0), ("backlog", 0), ("backlog", int(NOW) + BACKLOG // 2), ("c", 0), ("nobody", 0))
+PAGES = (
+    ("c", 0, ""),
+    ("nobody", 0, ""),
+    ("backlog", 0, ""),
+    ("backlog", int(NOW) + BACKLOG // 2, ""),
+    ("burst", 0, ""),
+    ("burst", BURST, f"burst-{BACKLOG // 2:06}"),
+    ("c", 0, ""),
+    ("nobody", 0, ""),
+)
 
 #: Executions after which psycopg has prepared a statement, and the server a plan for any values of it.
 PREPARED = 20
@@ -443,13 +455,24 @@ PREPARED = 20
 A_PAGE = 120
 
 
+def fill_backlogs(database: str, postgres: PostgresServer) -> None:
+    """Two clients that acknowledge nothing: tokens that end one second after the other, and all at one second."""
+    for client, exp in (("backlog", f"{int(NOW)} + n"), ("burst", str(BURST))):
+        values = f"'{client}-' || lpad(n::text, 6, '0'), '{client}', 'presentation-' || n, {exp}, 'x'"
+        rows = f"SELECT {values} FROM generate_series(1, {BACKLOG}) AS n"  # noqa: S608  constants
+        postgres.execute(f"INSERT INTO outbox (jti, client_id, presentation, exp, sealed) {rows}", database)
+    postgres.execute("ANALYZE outbox", database)
+
+
+def page_of(client: str, after_exp: int, after_jti: str) -> dict[str, Any]:
+    return {"of_client": client, "after_exp": after_exp, "after_jti": after_jti, "most": 101}
+
+
 def test_a_backlog_of_one_client_costs_the_others_nothing(site_database: str, postgres: PostgresServer) -> None:
     """Rows that the server read are counted: a page reads what it holds, whatever else is in the outbox."""
-    database = name_of(site_database)
 
-    def read(connection: Connection, client: str, after_exp: int) -> list[int]:
+    def read(connection: Connection, values: dict[str, Any]) -> list[int]:
         """Rows that each of some pages read, also once the server has planned for any client."""
-        values = {"of_client": client, "from_exp": 1, "after_exp": after_exp, "after_jti": "", "most": 101}
         counted = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'outbox'")
         counts = [int(connection.execute(counted).scalar_one())]
         for _ in range(PREPARED):
@@ -461,16 +484,26 @@ def test_a_backlog_of_one_client_costs_the_others_nothing(site_database: str, po
         async with opened(site_database) as made:
             desk = Desk(made)
             await desk.put(1)
-            postgres.execute(
-                f"INSERT INTO outbox (jti, client_id, presentation, exp, sealed) SELECT 'jti-' || n, 'backlog', "  # noqa: S608  constants
-                f"'presentation-' || n, {int(NOW)} + n, 'x' FROM generate_series(1, {BACKLOG}) AS n",
-                database,
-            )
-            postgres.execute("ANALYZE outbox", database)
-            for client, after in PAGES:
-                rows = await made.run(lambda connection, client=client, after=after: read(connection, client, after))  # type: ignore[misc]
-                assert max(rows) <= A_PAGE, (client, rows)
+            fill_backlogs(name_of(site_database), postgres)
+            for page in PAGES:
+                rows = await made.run(lambda connection, page=page: read(connection, page_of(*page)))  # type: ignore[misc]
+                assert max(rows) <= A_PAGE, (page, rows)
             assert 1 == len(await desk.outbox.list("c"))
+
+    run(work())
+
+
+def test_no_page_is_sorted_by_the_server(site_database: str, postgres: PostgresServer) -> None:
+    def plan(connection: Connection, values: dict[str, Any]) -> str:
+        page = outbox._LIST.compile(dialect=connection.dialect)
+        return "\n".join(connection.exec_driver_sql(f"EXPLAIN {page}", page.construct_params(values)).scalars())
+
+    async def work() -> None:
+        async with opened(site_database) as made:
+            fill_backlogs(name_of(site_database), postgres)
+            for page in PAGES:
+                told = await made.run(lambda connection, page=page: plan(connection, page_of(*page)))  # type: ignore[misc]
+                assert ("Index Scan using outbox_client" in told, "Sort" in told) == (True, False), told
 
     run(work())
 

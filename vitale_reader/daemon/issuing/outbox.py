@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import Connection, RowMapping, bindparam, delete, or_, select
+from sqlalchemy import Connection, Integer, RowMapping, bindparam, delete, select, tuple_
 
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.database.combined_writes import Write, inserted
@@ -38,8 +38,8 @@ _LIST = (
     select(outbox)
     .where(
         _OF_CLIENT,
-        outbox.c.exp >= bindparam("from_exp"),
-        or_(outbox.c.exp > bindparam("after_exp"), outbox.c.jti > bindparam("after_jti")),
+        # One comparison of both, which an index answers; of two, it would answer the first and read on for the other.
+        tuple_(outbox.c.exp, outbox.c.jti) > tuple_(bindparam("after_exp", type_=Integer), bindparam("after_jti")),
     )
     # As the index has them: a page costs what it holds, and not what the outbox holds.
     .order_by(outbox.c.exp, outbox.c.jti)
@@ -118,13 +118,9 @@ class Outbox:
             StoreUnavailable: the store cannot be read.
         """
         exp, _, jti = (after or "0~").partition("~")
-        values = {
-            "of_client": client_id,
-            "from_exp": max(int(exp), int(self._clock.now()) + 1),
-            "after_exp": int(exp),
-            "after_jti": jti,
-            "most": limit + 1,
-        }
+        soonest = int(self._clock.now()) + 1
+        begins = (int(exp), jti) if int(exp) >= soonest else (soonest, "")
+        values = {"of_client": client_id, "after_exp": begins[0], "after_jti": begins[1], "most": limit + 1}
         rows = await self._store.run(lambda connection: connection.execute(_LIST, values).mappings().all(), single=True)
         sizes = itertools.accumulate(len(row["sealed"]) for row in rows[:limit])
         page = [row for row, size in zip(rows, sizes, strict=False) if size <= MOST_LISTED]

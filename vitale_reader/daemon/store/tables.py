@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 #: The revision of the migrations that makes these tables.
-REVISION = "0004"
+REVISION = "0005"
 
 metadata = MetaData()
 
@@ -108,7 +108,8 @@ outbox = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("seal", LargeBinary),
     UniqueConstraint("presentation", "client_id"),
-    Index("outbox_client", "client_id", "exp"),
+    # A page is read in its order, and from any place on.
+    Index("outbox_client", "client_id", "exp", "jti"),
     Index("outbox_exp", "exp"),
 )
 
