@@ -80,17 +80,17 @@ class Desk:
         return jti
 
 
-def spooled(url: str, folder: Path, *, strict: bool = True) -> SpooledStore:
+def spooled(url: str, folder: Path, *, strict: bool = True, ahead: float = 0.0) -> SpooledStore:
     async def join(_: Store) -> None:
         pass
 
-    bringing = Bringing(Chain(VAULT, STATION), clock=lambda: NOW)
+    bringing = Bringing(Chain(VAULT, STATION), clock=lambda: NOW + ahead)
     return SpooledStore(Store(url), Store(folder / "spool.db"), join=join, bring=bringing.bring, strict=strict)
 
 
 @contextlib.asynccontextmanager
-async def desk_of(url: str, folder: Path) -> AsyncGenerator[Desk]:
-    made = spooled(url, folder)
+async def desk_of(url: str, folder: Path, *, ahead: float = 0.0) -> AsyncGenerator[Desk]:
+    made = spooled(url, folder, ahead=ahead)
     try:
         await made.open()
         yield Desk(made)
@@ -616,6 +616,35 @@ def test_what_is_acknowledged_while_the_database_is_away_is_not_listed_again(
             line.heal()
             await until(lambda: not desk.store.degraded)
             assert [token.jti for token in await desk.outbox.list("c")] == kept[:1]
+
+    run(work())
+
+
+@pytest.mark.parametrize("seconds", [150, 86_400, 400 * 86_400, -86_400])
+def test_a_clock_that_is_wrong_while_the_spool_comes_back_costs_no_token_and_no_acknowledgement(
+    line: Proxy, site_database: str, tmp_path: Path, seconds: int
+) -> None:
+    """Neither its own tokens, nor what other desks have told of tokens that are still to come."""
+
+    async def work() -> None:
+        async with (
+            desk_of(line.url(site_database), tmp_path, ahead=seconds) as late,
+            opened(site_database) as direct,
+        ):
+            right = Bringing(Chain(VAULT, STATION[:-1] + "1"), clock=lambda: NOW)
+            wrong = Bringing(Chain(VAULT, STATION[:-1] + "2"), clock=lambda: NOW + seconds)
+            line.refuse()
+            gone, kept = await late.put(1), await late.put(2)
+            assert late.store.degraded
+            for name, bringing, jti in (("right", right, gone), ("wrong", wrong, "of-nobody")):
+                spool = Store(tmp_path / f"{name}.db")
+                await spool.open()
+                await spool.run(lambda connection, jti=jti: spool_replay.note_acknowledged(connection, "c", {jti}))  # type: ignore[misc]
+                assert await bringing.bring(spool, direct) == 1
+                await spool.close()
+            line.heal()
+            await until(lambda: not late.store.degraded)
+            assert [token.jti for token in await late.outbox.list("c")] == [kept]
 
     run(work())
 

@@ -80,7 +80,7 @@ class Coordinator:
     def __init__(self, folder: Path, name: str = "desk", *, strict: bool = False) -> None:
         self.now = NOW
         self.site = Fickle(folder / "site.db")
-        self.chain = Chain(VAULT, STATION if name == "desk" else "2" + STATION[1:])
+        self.chain = Chain(VAULT, {"desk": "1", "other": "2", "third": "3"}[name] + STATION[1:])
         self.bringing = Bringing(self.chain, clock=lambda: self.now)
         self.joined = 0
         self.spool = Store(folder / f"{name}.db")
@@ -219,6 +219,45 @@ def test_what_is_acknowledged_at_one_desk_before_another_one_brings_it_is_not_th
             assert await desk.outbox.list("c") == (kept,)
             faults = await desk.store.run(lambda connection: inspect(connection, VAULT, Remembered()))
             assert [fault.table for fault in faults if fault.table == "site"] == []
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("order", [("c", "thief"), ("thief", "c"), ("c", "thief", "c", "another")], ids="-".join)
+def test_what_another_acknowledges_undoes_nothing(tmp_path: Path, order: tuple[str, ...]) -> None:
+    """Whoever names a token of somebody else neither forgets it nor brings it back: at this desk, or from another's."""
+
+    async def main() -> None:
+        async with opened(Coordinator(tmp_path)) as desk, opened(Coordinator(tmp_path, "other")) as other:
+            at_the_site, kept = await desk.put(1), await desk.put(2)
+            for each in (desk, other):
+                each.site.gone = True
+            here, at_the_other, kept_there = await desk.put(3), await other.put(4), await other.put(5)
+            for client in order:
+                for token in (at_the_site, here, at_the_other):
+                    await desk.outbox.acknowledge(client, [token.jti])
+            for token in (kept, kept_there):
+                await desk.outbox.acknowledge("thief", [token.jti])
+            await desk.back()
+            await other.back()
+            assert await desk.outbox.list("c") == (kept, kept_there)
+
+    asyncio.run(main())
+
+
+def test_what_another_desk_tells_of_anothers_token_undoes_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        names = ("desk", "other", "third")
+        async with contextlib.AsyncExitStack() as stack:
+            desk, other, third = [await stack.enter_async_context(opened(Coordinator(tmp_path, one))) for one in names]
+            for each in (desk, other, third):
+                each.site.gone = True
+            token = await third.put(1)
+            await desk.outbox.acknowledge("c", [token.jti])
+            await other.outbox.acknowledge("thief", [token.jti])
+            for each in (desk, other, third):
+                await each.back()
+            assert await desk.outbox.list("c") == ()
 
     asyncio.run(main())
 

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, extract, func, literal, select
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.store.local_anchor import Remembered
 
-__all__ = ["MOST_OFF", "TOLD_OFF", "StoreClock", "steady"]
+__all__ = ["MOST_OFF", "TOLD_OFF", "StoreClock", "steady", "time_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,13 @@ def steady() -> float:
     else:
         now = time.monotonic()
     return now
+
+
+def time_of(connection: Connection, wall: Callable[[], float]) -> float:
+    """The time of a store, epoch seconds: that of its database, or of the desk where it is the desk's own file."""
+    if connection.dialect.name == "postgresql":
+        return float(connection.execute(select(_DATABASE_NOW)).scalar_one())
+    return wall()
 
 
 class StoreClock:
@@ -113,7 +120,7 @@ class StoreClock:
         """Asks the database for its time, within a transaction; in the spool of a desk, what was known last."""
         if connection.dialect.name == "postgresql":
             before = self._steady()
-            told = float(connection.execute(select(_DATABASE_NOW)).scalar_one())
+            told = time_of(connection, self._wall)
             self.saw(told, before, self._steady())
         return self.now()
 

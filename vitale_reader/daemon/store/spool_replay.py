@@ -9,6 +9,7 @@ the number that the site has noted for this spool.
   may have acknowledged it at another desk. Therefore a token and its line are brought together.
 """
 
+import hashlib
 import itertools
 import logging
 import re
@@ -22,6 +23,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tup
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.clock import time_of
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, audit_heads, contexts, outbox, seen, site
 
@@ -55,7 +57,7 @@ Row = dict[str, Any]
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
-    """Some of what is in the spool; ``acknowledged`` are pairs of a token's id and its client."""
+    """Some of what is in the spool; ``acknowledged`` are names of notes, each with the client whose it is."""
 
     seen: list[Row] = msgspec.field(default_factory=list[Row])
     outbox: list[Row] = msgspec.field(default_factory=list[Row])
@@ -75,7 +77,7 @@ class Bringing:
 
     Args:
         chain: of this station.
-        clock: epoch seconds.
+        clock: epoch seconds, for a store without a clock of its own.
     """
 
     def __init__(self, chain: Chain, *, clock: Callable[[], float]) -> None:
@@ -98,7 +100,7 @@ class Bringing:
             self._brought = 0
             return 0
         try:
-            await site_store.run(lambda connection: _write(connection, self._chain, piece, name, self._clock()))
+            await site_store.run(lambda connection: _write(connection, self._chain, piece, name, self._clock))
         except StoreUnavailable:
             self._most = max(FEW, self._most // 2)
             raise
@@ -116,11 +118,23 @@ class Bringing:
 
 def note_acknowledged(connection: Connection, client_id: str, jtis: Collection[str]) -> int:
     """Notes in the spool that a client has acknowledged tokens that the site may hold; how many ids can be of such."""
-    names = {f"{ACKNOWLEDGED}{jti}": client_id for jti in jtis if JTI.fullmatch(jti)}
+    names = [_note_name(jti, client_id) for jti in jtis if JTI.fullmatch(jti)]
     if names:
         connection.execute(delete(site).where(site.c.name.in_(names)))
-        connection.execute(insert(site), [{"name": name, "value": client} for name, client in names.items()])
+        connection.execute(insert(site), [{"name": name, "value": client_id} for name in names])
     return len(names)
+
+
+def _note_name(jti: str, client_id: str) -> str:
+    """Name of the row that says that this client acknowledged a token; another client's is another row.
+
+    Nobody knows yet whose the token is. The column takes 50 characters: an id of 36, and 8 that tell clients apart.
+    """
+    return f"{ACKNOWLEDGED}{jti}:{hashlib.sha256(client_id.encode()).hexdigest()[:8]}"
+
+
+def _jti_of(name: str) -> str:
+    return name.removeprefix(ACKNOWLEDGED).partition(":")[0]
 
 
 def spool_name(connection: Connection) -> str:
@@ -145,14 +159,15 @@ def _take(connection: Connection, chain: Chain, most: int) -> Piece:
         outbox=[dict(row) for row in connection.execute(tokens).mappings()],
         contexts=rows(contexts),
         lines=lines,
-        acknowledged=[(name.removeprefix(ACKNOWLEDGED), client) for name, client in connection.execute(noted)],
+        acknowledged=[(name, client) for name, client in connection.execute(noted)],
     )
 
 
-def _write(connection: Connection, chain: Chain, piece: Piece, name: str, now: float) -> None:
+def _write(connection: Connection, chain: Chain, piece: Piece, name: str, clock: Callable[[], float]) -> None:
     """Writes a piece in a number of statements that does not depend on its size."""
     # The lock on the head makes two connections of this station wait for one another before either looks.
     connection.execute(select(audit_heads).where(audit_heads.c.station == chain.station).with_for_update())
+    now = time_of(connection, clock)
     there = _kept_before(connection, chain, piece)
     _write_lines(connection, chain, piece.lines, f"spool:{name}", there)
     twice = _mark(connection, piece.seen)
@@ -188,13 +203,14 @@ def _kept_before(connection: Connection, chain: Chain, piece: Piece) -> set[str]
     return set(connection.execute(known).scalars())
 
 
-def _acknowledge(connection: Connection, chain: Chain, pairs: Sequence[tuple[str, str]], now: float) -> None:
+def _acknowledge(connection: Connection, chain: Chain, told: Sequence[tuple[str, str]], now: float) -> None:
     """Forgets tokens; one that is not there may wait in the spool of another desk, and is noted for when it comes."""
+    pairs = [(_jti_of(name), client) for name, client in told]
     of_pairs = tuple_(outbox.c.jti, outbox.c.client_id).in_(pairs)
     gone = set(connection.execute(delete(outbox).where(of_pairs).returning(outbox.c.jti)).scalars())
     noted = connection.execute(select(site.c.name, site.c.value).where(site.c.name.startswith(ACKNOWLEDGED))).all()
     old = [name for name, value in noted if not now - NOTED < _seconds(value)]
-    notes = {f"{ACKNOWLEDGED}{jti}": f"{round(now)} {client}" for jti, client in pairs if jti not in gone}
+    notes = {_note_name(jti, client): f"{round(now)} {client}" for jti, client in pairs if jti not in gone}
     connection.execute(delete(site).where(site.c.name.in_([*old, *notes])))
     _insert(connection, site, [chain.sealed(site, {"name": name, "value": value}) for name, value in notes.items()])
 
@@ -203,10 +219,10 @@ def _acknowledged_elsewhere(connection: Connection, chain: Chain, rows: Sequence
     """The tokens among these that their clients have acknowledged at another desk."""
     if not rows:
         return set()
-    clients = {f"{ACKNOWLEDGED}{row['jti']}": row["client_id"] for row in rows}
+    clients = {_note_name(row["jti"], row["client_id"]): row["client_id"] for row in rows}
     noted = connection.execute(select(site).where(site.c.name.in_(clients))).mappings()
     return {
-        note["name"].removeprefix(ACKNOWLEDGED)
+        _jti_of(note["name"])
         for note in noted
         if chain.holds(site, note) and note["value"].partition(" ")[2] == clients[note["name"]]
     }
@@ -260,7 +276,6 @@ def _forget(connection: Connection, chain: Chain, piece: Piece) -> None:
             unchanged = [table.c[name].is_not_distinct_from(value) for name, value in row.items()]
             connection.execute(delete(table).where(*unchanged))
     if piece.acknowledged:
-        names = [f"{ACKNOWLEDGED}{jti}" for jti, _ in piece.acknowledged]
-        connection.execute(delete(site).where(site.c.name.in_(names)))
+        connection.execute(delete(site).where(site.c.name.in_([name for name, _ in piece.acknowledged])))
     if piece.lines:
         chain.drop(connection, piece.lines[-1][0])
