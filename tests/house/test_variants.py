@@ -6,6 +6,7 @@ The source is read, not run: each call of an error class, and each ``Problem``, 
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -125,12 +126,15 @@ def named_in(file: Path) -> Iterator[Named]:
                 pass
 
 
-NAMED = [named for file in sources() for named in named_in(file)]
+@cache
+def all_named() -> tuple[Named, ...]:
+    """All of them; made once, and not by a process that runs none of these tests."""
+    return tuple(named for file in sources() for named in named_in(file))
 
 
 def test_the_scan_sees_what_there_is() -> None:
-    assert len(NAMED) > 300
-    assert {named.reason for named in NAMED if named.reason} <= {error.reason for error in CLASSES.values()}
+    assert len(all_named()) > 300
+    assert {named.reason for named in all_named() if named.reason} <= {error.reason for error in CLASSES.values()}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -139,7 +143,7 @@ def test_what_can_be_raised_is_in_the_catalogue(language: Language) -> None:
     known = {(reason, variant) for reason, entry in entries.items() for variant in ("", *entry.variants)}
     lacking = [
         f"{named.file}:{named.line} {named.reason} {variant}"
-        for named in NAMED
+        for named in all_named()
         if named.reason
         for variant in named.variants
         if (named.reason, variant) not in known
@@ -148,16 +152,16 @@ def test_what_can_be_raised_is_in_the_catalogue(language: Language) -> None:
 
 
 def test_what_is_in_the_catalogue_can_be_raised() -> None:
-    raised = {(named.reason, variant) for named in NAMED for variant in named.variants}
+    raised = {(named.reason, variant) for named in all_named() for variant in named.variants}
     told = {(reason, variant) for reason, entry in catalogue.load("fr").errors.items() for variant in entry.variants}
     assert told - raised == set()
 
 
 def test_a_variant_is_named_where_its_reason_is() -> None:
     """An expression may pass on the variant of something else, and only that may do without a reason of its own."""
-    assert [named for named in NAMED if not named.reason and named.variants - {""}] == []
+    assert [named for named in all_named() if not named.reason and named.variants - {""}] == []
 
 
 def test_no_expression_is_listed_that_is_not_there() -> None:
-    there = {(named.file, ast.unparse(named.variant)) for named in NAMED if named.variant is not None}
+    there = {(named.file, ast.unparse(named.variant)) for named in all_named() if named.variant is not None}
     assert COMPUTED.keys() - there == set()
