@@ -161,3 +161,13 @@ class TestWheelChecker:
     @pytest.mark.parametrize("missing", range(len(GOOD)))
     def test_what_is_missing_is_found(self, missing: int, faults: Callable[[Sequence[str]], list[str]]) -> None:
         assert faults([name for index, name in enumerate(self.GOOD) if index != missing])
+
+    def test_each_file_of_the_packages_is_looked_for(self, root: Path) -> None:
+        check = runpy.run_path(str(root / ".ci" / "check_wheel.py"))
+        every = check["sources"](root)
+
+        assert {"vitale_reader/cli/__init__.py", "vitale_protocol/catalogue/fr.toml"} <= {*every}
+        assert [] == check["left_out"](every, every)
+        assert ["left out: vitale_protocol/catalogue/fr.toml"] == check["left_out"](
+            [name for name in every if name != "vitale_protocol/catalogue/fr.toml"], every
+        )
