@@ -13,8 +13,9 @@ demo:            ## a virtual carte Vitale behind a real pcscd, the daemon, a cl
 	@.ci/setup run
 	@.venv/bin/vitale-reader demo
 
-# Two at a time: most tests wait for a process or a device. A file stays together, for what its tests share.
-AT_A_TIME = -n 2 --dist loadfile
+# Two at a time: most tests wait for a process or a device. A file stays together, for what its tests share; the files
+# are begun in the order of tests/conftest.py, the long ones first.
+AT_A_TIME = -n 2 --dist loadfile --no-loadscope-reorder
 
 test:            ## the whole suite
 	@.ci/setup test

@@ -35,6 +35,9 @@ READERS = ("Virtual PCD",)
 POSIX_FIXTURES = {"pcsc_service", "postgres", "site_database"}
 POSIX_ROOMS = {"benchmarks", "end_to_end", "examples"}
 
+#: Rooms with files that take long: begun first, so that none is left for one process while the others have nothing to do.
+LONG_FIRST = ("end_to_end", "rig", "daemon", "cli", "examples", "platforms", "drivers", "benchmarks", "house")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Points libpcsclite at the run's own service, whether or not a test starts it: never at the machine's.
@@ -60,7 +63,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what ``-m`` does not name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs POSIX by what it asks for, and the rooms whose daemons are asked on their Unix sockets."""
+    """Marks what needs POSIX by what it asks for, and the rooms whose daemons are asked on their Unix sockets.
+
+    Puts first what takes long.
+    """
+    ranks = {Path(__file__).parent / room: rank for rank, room in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: min((ranks[place] for place in item.path.parents if place in ranks), default=len(ranks)))
     for item in items:
         asked = set(item.fixturenames) if isinstance(item, pytest.Function) else set[str]()
         if asked & POSIX_FIXTURES or POSIX_ROOMS & set(item.path.parts):
