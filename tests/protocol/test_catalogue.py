@@ -9,7 +9,18 @@ from typing import Any, get_args
 import pytest
 
 from vitale_protocol import catalogue, errors
-from vitale_protocol.catalogue import LANGUAGES, Entry, Language, reasons, remedy, step_message, steps, text, variants
+from vitale_protocol.catalogue import (
+    LANGUAGES,
+    Entry,
+    Language,
+    invitation,
+    reasons,
+    remedy,
+    step_message,
+    steps,
+    text,
+    variants,
+)
 from vitale_protocol.errors import concrete_errors
 from vitale_protocol.events import Step
 from vitale_protocol.media import WARNINGS
@@ -108,6 +119,43 @@ def test_what_is_not_in_the_catalogue_is_a_key_error() -> None:
         variants("weather")
     with pytest.raises(KeyError):
         step_message("weather", "en")
+
+
+@pytest.mark.parametrize(
+    ("media", "french", "english"),
+    [
+        ([], "Insérez la carte Vitale ou présentez le téléphone.", "Please insert the carte Vitale, or present the phone."),
+        (
+            ["apcv-qr", "apcv-nfc", "vitale-card"],
+            "Insérez la carte Vitale ou présentez le téléphone.",
+            "Please insert the carte Vitale, or present the phone.",
+        ),
+        (["cps-card"], "Insérez la carte de professionnel.", "Please insert the professional’s card."),
+        (
+            ["apcv-qr"],
+            "Montrez le code de l’application carte Vitale.",
+            "Please show the code of the carte Vitale application.",
+        ),
+        (
+            ["2d-doc", "ins-datamatrix", "tomorrow"],
+            "Scannez le Datamatrix INS, ou scannez le code 2D-Doc.",
+            "Please scan the INS Datamatrix, or scan the 2D-Doc code.",
+        ),
+        (
+            ["ins-datamatrix", "vitale-card"],
+            "Insérez la carte Vitale, ou scannez le Datamatrix INS.",
+            "Please insert the carte Vitale, or scan the INS Datamatrix.",
+        ),
+    ],
+)
+def test_the_media_that_are_waited_for_are_asked_for(media: list[str], french: str, english: str) -> None:
+    assert (invitation(media, "fr"), invitation(media, "en")) == (french, english)
+    assert step_message("armed", "fr", ",".join(media)) == french
+
+
+def test_each_medium_is_asked_for_in_words_of_its_own() -> None:
+    told = {medium: invitation([medium], "fr") for medium in get_args(Medium)}
+    assert len(set(told.values())) == len(told)
 
 
 def test_a_step_is_told_with_its_reason_where_there_is_one() -> None:

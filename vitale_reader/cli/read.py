@@ -15,7 +15,7 @@ from vitale_protocol.methods import SCOPES, Purpose, Scope
 from vitale_protocol.records import Medium
 from vitale_reader.cli.frame import completing, output
 from vitale_reader.cli.frame.command import as_json, command, daemon_options, to_daemon
-from vitale_reader.cli.frame.describe import claims_lines
+from vitale_reader.cli.frame.describe import claims_lines, invitation
 from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def read(
                     acknowledge=False,
                 )
         else:
-            with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as notify:
+            with output.progress(invitation(media)) as notify:
                 found = daemon.read(
                     media=cast("tuple[Medium, ...]", media) or None,
                     readers=readers or None,

@@ -39,7 +39,7 @@ def named(reader: Reader) -> str:
 @daemon_options
 def readers(watch: bool, as_json: bool, home: Path | None, address: str | None, pairing: Path | None) -> None:
     """Runs the command ``vitale-reader readers``."""
-    with to_daemon(home, address, pairing) as daemon:
+    with to_daemon(home, address, pairing, lasting=watch) as daemon:
         if watch:
             _follow(daemon, as_json=as_json)
             return

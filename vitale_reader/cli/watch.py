@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, cast
 import click
 import msgspec
 
-from vitale_protocol.errors import InternalError, PresentationError, PresentationTimeout, ReaderError, by_reason
+from vitale_protocol.errors import (
+    AmbiguousMedium,
+    InternalError,
+    PresentationError,
+    PresentationTimeout,
+    ReaderError,
+    VitaleError,
+    by_reason,
+)
 from vitale_protocol.events import CodeRead, PresentationFailed
 from vitale_protocol.methods import Scope
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, daemon_options, to_daemon
-from vitale_reader.cli.frame.describe import local_time, medium_name, origin_name, person
+from vitale_reader.cli.frame.describe import invitation, local_time, medium_name, origin_name, person
 from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.read import TELLING, on_progress, show
 
@@ -73,7 +81,7 @@ def watch(
             t("--codes et --unclaimed ne vont pas ensemble.", "--codes and --unclaimed do not go together.")
         )
     chosen = cast("tuple[Scope, ...]", scopes)
-    with to_daemon(home, address, pairing) as daemon:
+    with to_daemon(home, address, pairing, lasting=True) as daemon:
         if codes:
             _watch_codes(daemon, count, as_json=as_json)
         elif unclaimed:
@@ -118,21 +126,29 @@ def _watch_codes(daemon: "Connection", count: int | None, *, as_json: bool) -> N
 
 def _next(daemon: "Connection", scopes: tuple[Scope, ...], *, as_json: bool) -> "Presentation | None":
     try:
-        with output.progress(t("Présentez la carte Vitale…", "Present the carte Vitale…")) as notify:
+        with output.progress(invitation(())) as notify:
             found = daemon.read(scopes=scopes, timeout=LONGEST, on_progress=on_progress(notify), acknowledge=False)
     except PresentationTimeout:
         return None
     except (PresentationError, ReaderError) as error:
-        # A watch outlives a bad card; it asks again when that card is gone, or at once for a reader that went.
-        reader = error.data.get("reader")
-        if not isinstance(reader, str):
+        # A watch outlives a bad card, or two; it asks again when one is gone, or at once for a reader that went.
+        readers = _readers(error)
+        if not readers:
             raise
         # Only once nothing can be missed any more: whoever is asked to take the card out may be quick.
         report = partial(output.report, error, as_json=as_json, pretty=False)
-        daemon.wait_until_empty(reader, once_watching=report)
+        daemon.wait_until_empty(readers, once_watching=report)
         return None
     _show(found, as_json=as_json)
     return found
+
+
+def _readers(error: VitaleError) -> tuple[str, ...]:
+    """The readers whose media an error is about."""
+    if isinstance(error, AmbiguousMedium):
+        return tuple(choice.reader for choice in error.choices)
+    reader = error.data.get("reader")
+    return (reader,) if isinstance(reader, str) else ()
 
 
 def _show(found: "Presentation", *, as_json: bool) -> None:

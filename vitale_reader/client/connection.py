@@ -9,7 +9,7 @@ import contextlib
 import inspect
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Self
 
@@ -449,14 +449,18 @@ class Connection:
                     yield heard
 
     async def wait_until_empty(
-        self, reader: str, *, timeout: float | None = None, once_watching: Callable[[], object] | None = None
+        self,
+        reader: str | Collection[str],
+        *,
+        timeout: float | None = None,
+        once_watching: Callable[[], object] | None = None,
     ) -> None:
         """Returns when nothing lies in the reader any more, or when it is gone; at once where that is so already.
 
         A medium that stays in its reader answers the next ``read()`` again: a counter waits until it is withdrawn.
 
         Args:
-            reader: its id.
+            reader: its id; or several, of which one is to become empty, as after ``AmbiguousMedium``.
             timeout: seconds to wait; without end by default.
             once_watching: called once, when no later event can be missed. Ask for the withdrawal there: a quick hand
                 may have changed the medium before this call looks.
@@ -465,21 +469,22 @@ class Connection:
             PresentationTimeout: something lies there still; the variant is ``left``.
             Cancelled: the connection was closed.
         """
+        readers = (reader,) if isinstance(reader, str) else tuple(reader)
         with self.settings.spoken():
             try:
                 async with asyncio.timeout(timeout):
-                    await self._until_empty(reader, once_watching)
+                    await self._until_empty(readers, once_watching)
             except TimeoutError as error:
-                raise PresentationTimeout(f"{reader} is not empty after {timeout:g} s", variant="left") from error
+                raise PresentationTimeout(f"{', '.join(readers)} is not empty after {timeout:g} s", variant="left") from error
 
-    async def _until_empty(self, reader: str, once_watching: Callable[[], object] | None) -> None:
+    async def _until_empty(self, readers: Collection[str], once_watching: Callable[[], object] | None) -> None:
         async with self._watching() as watch:
             while not self._transport.closed:
                 watch.settle((await self._transport.ask("readers.watch", Empty(), ReadersListed)).readers)
                 if once_watching is not None:
                     once_watching()
                     once_watching = None
-                while watch.occupied(reader):
+                while all(watch.occupied(reader) for reader in readers):
                     if await watch.next() is None:
                         break
                 else:

@@ -105,9 +105,7 @@ class PendingRequests:
                     raise
             await asyncio.sleep(delay)  # a daemon that falls again and again is not to be hammered
             delay, lost = min(delay * 2 or FIRST_DELAY, LONGEST_DELAY), True
-            session, _ = await self._transport.open(
-                within=min(self._settings.connect_timeout, deadline - time.monotonic())
-            )
+            session, _ = await self._transport.open(within=min(self._transport.patience, deadline - time.monotonic()))
 
     async def _request(
         self, session: SessionTransport, request: Request, left: float, on_progress: OnProgress | None

@@ -44,7 +44,11 @@ FIRST_DELAY, LONGEST_DELAY = 0.01, 0.5
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Way to the daemon; ``connect()`` documents each member."""
+    """Way to the daemon; ``connect()`` documents each member but the last.
+
+    Attributes:
+        reconnect_timeout: seconds to go on trying after a loss; as ``connect_timeout`` where it is None.
+    """
 
     home: Home
     address: str | None = None
@@ -55,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True):
     connect_timeout: float = 5.0
     call_timeout: float = 10.0
     on_context_expiring: OnExpiring | None = None
+    reconnect_timeout: float | None = None
 
     @contextlib.contextmanager
     def spoken(self) -> Generator[None, None, None]:
@@ -213,12 +218,20 @@ class ReconnectingTransport:
         """The session, and what the daemon said when it was opened.
 
         Raises:
-            DaemonUnreachable: no daemon answers ``within`` seconds (the setting's by default).
+            DaemonUnreachable: no daemon answers ``within`` seconds (``patience`` by default).
             DaemonUntrusted, NotAuthenticated: it is not the right one, or this is not one of its clients.
             LocalMisuse: the connection was closed.
         """
         with self._settings.spoken():
-            return await self._opened_within(self._settings.connect_timeout if within is None else within)
+            return await self._opened_within(self.patience if within is None else within)
+
+    @property
+    def patience(self) -> float:
+        """Seconds to go on trying where no daemon answers: other ones once there was a session."""
+        settings = self._settings
+        if self._opened is None or settings.reconnect_timeout is None:
+            return settings.connect_timeout
+        return settings.reconnect_timeout
 
     async def _opened_within(self, within: float) -> tuple[SessionTransport, SessionOpened]:
         async with self._opening:

@@ -4,6 +4,7 @@ The texts are in ``fr.toml`` and ``en.toml``, read once per language when the fi
 """
 
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import Literal, get_args
@@ -16,6 +17,7 @@ __all__ = [
     "Language",
     "finding",
     "findings",
+    "invitation",
     "reasons",
     "remedy",
     "step_message",
@@ -26,6 +28,9 @@ __all__ = [
 
 Language = Literal["fr", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+_ORDER = ("vitale-card", "cps-card", "apcv-nfc", "apcv-qr", "ins-datamatrix", "2d-doc")
+_USUAL = {"vitale-card", "apcv-nfc", "apcv-qr"}
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,16 +137,34 @@ def step_message(step: str, language: Language, about: str = "", variant: str = 
     Args:
         step: one of ``events.Step``.
         language: the reader's.
-        about: the reason for the step (``medium_mute`` for a ``retry``), or the medium that it is about (``apcv-nfc``).
-            Ignored where it has no message of its own.
+        about: the reason for the step (``medium_mute`` for a ``retry``), or the medium that it is about (``apcv-nfc``);
+            the media that are waited for, with commas between them. Ignored where it has no message of its own.
         variant: that of the reason (``phone`` for ``medium_removed``); likewise.
 
     Raises:
         KeyError: no such step.
     """
+    if step == "armed":
+        return invitation(about.split(","), language)
     messages = load(language).steps
     known = (f"{step}.{about}.{variant}", f"{step}.{about}", step)
     return messages[next((key for key in known if key in messages), step)]
+
+
+def invitation(media: Iterable[str], language: Language) -> str:
+    """Returns the sentence that asks for one of these media; the general one for a card or a phone, or for none.
+
+    Media that are newer than this catalogue are left out.
+    """
+    steps = load(language).steps
+    wanted = [medium for medium in _ORDER if medium in set(media)]
+    sentences = [steps[f"armed.{medium}"] for medium in wanted]
+    if not sentences or ("vitale-card" in wanted and set(wanted) <= _USUAL and len(wanted) > 1):
+        return steps["armed"]
+    first, *others = (sentence.removesuffix(".") for sentence in sentences)
+    either, courtesy = (", ou ", "") if language == "fr" else (", or ", "Please ")
+    clauses = [other.removeprefix(courtesy) for other in others]
+    return either.join((first, *(clause[0].lower() + clause[1:] for clause in clauses))) + "."
 
 
 def reasons() -> frozenset[str]:

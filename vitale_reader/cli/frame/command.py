@@ -35,6 +35,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 # A person waits at the prompt: long enough for a daemon that is just starting, short enough for one that is not there.
 CONNECT_TIMEOUT = 1.0
 
+# A service that is restarted or updated is back in seconds; a machine with a slow disk takes longer.
+RESTART = 120.0
+
 
 class CliCommand(click.Command):
     """A command that ends with a status and a sentence, never with a traceback for what was foreseen.
@@ -187,14 +190,18 @@ def daemon_options(function: F) -> F:
     return function
 
 
-def to_daemon(home: Path | None, address: str | None, pairing: Path | None) -> "Connection":
-    """A connection for a command."""
+def to_daemon(
+    home: Path | None, address: str | None, pairing: Path | None, *, lasting: bool = False
+) -> "Connection":
+    """A connection for a command; a ``lasting`` one outlives a restart of the daemon."""
     from vitale_reader.client.blocking import Connection
 
-    return Connection(daemon_settings(home, address, pairing))
+    return Connection(daemon_settings(home, address, pairing, reconnect_timeout=RESTART if lasting else None))
 
 
-def daemon_settings(home: Path | None, address: str | None, pairing: Path | None) -> "Settings":
+def daemon_settings(
+    home: Path | None, address: str | None, pairing: Path | None, *, reconnect_timeout: float | None = None
+) -> "Settings":
     """Returns the way to the daemon that ``daemon_options`` give."""
     from vitale_reader.client.connection import Settings
     from vitale_reader.client.pairing import Pairing
@@ -207,4 +214,5 @@ def daemon_settings(home: Path | None, address: str | None, pairing: Path | None
         language=language(),
         name="vitale-reader",
         connect_timeout=CONNECT_TIMEOUT,
+        reconnect_timeout=reconnect_timeout,
     )

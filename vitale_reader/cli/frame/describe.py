@@ -1,14 +1,15 @@
 """Descriptions of a token's content, in words for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
+from vitale_protocol import catalogue
 from vitale_protocol.records import Assure, Beneficiaire, Record
 from vitale_protocol.tokens import Claims
-from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.frame.language import language, t
 from vitale_reader.cli.frame.output import warning_text
 
-__all__ = ["claims_lines", "local_time", "medium_name", "origin_name", "person", "proof_name", "rights_lines"]
+__all__ = ["claims_lines", "invitation", "local_time", "medium_name", "origin_name", "person", "proof_name", "rights_lines"]
 
 
 def person(someone: Beneficiaire) -> str:
@@ -16,6 +17,11 @@ def person(someone: Beneficiaire) -> str:
     name = " ".join(part for part in (someone.nom_usuel or someone.nom_patronymique, someone.prenom) if part)
     born = someone.date_naissance_iso or someone.date_naissance
     return f"{name}, {t('né(e) le', 'born')} {born}" if born else name
+
+
+def invitation(media: Iterable[str]) -> str:
+    """Asks for the media, or for the usual ones, before the daemon does."""
+    return catalogue.invitation(media, language())
 
 
 def medium_name(medium: str) -> str:

@@ -369,10 +369,11 @@ class Coordinator:
                 self.announce(what, reader)
 
     def _tell(self, pending: Pending, told: NotifyProgress) -> None:
+        medium = ",".join(sorted(pending.media)) if told.step == "armed" else told.medium
         if isinstance(pending, PendingSubscription):
-            self._subscriptions[pending.key].progress("", told.step, told.reader, told.problem, told.medium)
+            self._subscriptions[pending.key].progress("", told.step, told.reader, told.problem, medium)
         elif asked := self._asked.get(pending.key):
-            asked.client.progress(asked.request, told.step, told.reader, told.problem, told.medium)
+            asked.client.progress(asked.request, told.step, told.reader, told.problem, medium)
 
     def _hand_out(self, subscription: Subscription, presentation: Presented, driver: str) -> None:
         asked = RequestContext(
