@@ -15,8 +15,9 @@ The installed command is `vitale-reader`; in a checkout without installation, `p
 that prints data has `--json`, and with it prints its mistakes as JSON too, an object `error`; people get tables and
 progress. `--help` explains each command, in French where the system is French or `--language fr` says so.
 
-Tables become records, and texts are wrapped, where the terminal is narrow. With `NO_COLOR` set, or `TERM=dumb`, there are
-no colours and no bold type. [Shells complete](../how-to/install.md#completion-in-the-shell) commands, options and ids.
+Tables become records, and texts are wrapped, where the terminal is narrow. With `NO_COLOR` set, or `TERM=dumb`, there
+are no colours and no bold type. [Shells complete](../how-to/install.md#completion-in-the-shell) commands, options and
+ids.
 """
 
 EXIT_STATUS = table(

@@ -62,7 +62,7 @@ def test_readers(card: DemoEnvironment) -> None:
     plain = run(card.home, "readers")
     assert (plain.status, plain.out.split("\t")[1:3]) == (
         0,
-        ["carte présente (vitale-card)", "simulated-card (simulé)"],
+        ["carte Vitale présente", "simulated-card (simulé)"],
     )
     told = run(card.home, "readers", "--json").json
     assert [reader["driver"] for reader in told["readers"]] == ["simulated-card"]
@@ -72,7 +72,7 @@ def test_read_shows_holder_proof_and_origin_but_no_token(card: DemoEnvironment) 
     done = run(card.home, "read")
     assert done.status == 0
     assert "EXEMPLE-MARCHAND CLAIRE" in done.out
-    assert "NON authentifié" in done.out
+    assert "NON authentifiée" in done.out
     assert "SIMULÉE" in done.out
     assert "eyJ" not in done.out + done.err
     assert "eyJ" in run(card.home, "read", "--show-token").out

@@ -1,4 +1,4 @@
-"""``watch`` and ``readers --watch`` outlive two cards at once and a restart of the daemon; ``read`` asks for its media."""
+"""``watch`` outlives two cards, ``readers --watch`` a restart of the daemon; ``read`` asks for its media."""
 
 import json
 import os

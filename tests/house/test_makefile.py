@@ -94,7 +94,9 @@ def machine(tmp_path: Path, root: Path) -> Path:
 PACKAGES = "pcscd vsmartcard-vpcd libpcsclite-dev libusb-1.0-0 libgl1 libglib2.0-0t64 swig libc6-dev"
 
 # What only the tests want.
-STRANGERS = "pcsc-tools opensc cardpeek libnfc-bin libnfc-examples libzbar0t64 postgresql libfaketime xvfb python3-tk zsh fish"
+STRANGERS = (
+    "pcsc-tools opensc cardpeek libnfc-bin libnfc-examples libzbar0t64 postgresql libfaketime xvfb python3-tk zsh fish"
+)
 WAITING = "-q -o DPkg::Lock::Timeout=600"
 
 

@@ -124,7 +124,11 @@ def test_what_is_not_in_the_catalogue_is_a_key_error() -> None:
 @pytest.mark.parametrize(
     ("media", "french", "english"),
     [
-        ([], "Insérez la carte Vitale ou présentez le téléphone.", "Please insert the carte Vitale, or present the phone."),
+        (
+            [],
+            "Insérez la carte Vitale ou présentez le téléphone.",
+            "Please insert the carte Vitale, or present the phone.",
+        ),
         (
             ["apcv-qr", "apcv-nfc", "vitale-card"],
             "Insérez la carte Vitale ou présentez le téléphone.",
@@ -213,6 +217,31 @@ def test_no_english_is_left_in_french() -> None:
     found = {path: said for path, said in TEXTS["fr"].items() if english.search(named.sub("", without_code(said)))}
     assert found == {}
     assert [path for path, said in TEXTS["fr"].items() if said == TEXTS["en"][path]] == []
+
+
+#: Calques and words of another trade, with what the profession says instead.
+UNUSUAL = {
+    "valable": "valide",
+    "incompris": "non conforme, inattendu",
+    "en plastique": "carte Vitale (physique)",
+    "scanner (?!»)": "douchette",
+    "imageur": "douchette",
+    "lecteurs? de codes": "douchette",
+    "QR code": "code QR",
+    "tape comme": "émulation clavier",
+    "Pas une? ": "… non reconnu",
+    "résiste": "échoue",
+}
+
+
+@pytest.mark.parametrize("unusual", UNUSUAL)
+def test_the_words_are_those_of_the_profession(unusual: str) -> None:
+    assert {path: said for path, said in TEXTS["fr"].items() if re.search(unusual, without_code(said))} == {}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_people_are_not_told_of_members_of_a_message(language: Language) -> None:
+    assert {path: said for path, said in TEXTS[language].items() if re.search(r"\bdata\.", said)} == {}
 
 
 def test_accents_are_written() -> None:

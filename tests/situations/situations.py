@@ -470,7 +470,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             _nothing,
         ),
         Situation(
-            "Le lecteur de codes est débranché pendant l’attente",
+            "La douchette est débranchée pendant l’attente",
             "The imager is unplugged while the request waits",
             PAPER,
             _pull_reader,

@@ -50,7 +50,7 @@ def _not_installed(package: str) -> str:
     from vitale_reader.cli.frame.language import t
 
     return t(
-        f"vitale-reader n'est pas installé pour ce Python\N{NO-BREAK SPACE}: il manque {package}.\n"
+        f"vitale-reader n’est pas installé pour ce Python\N{NO-BREAK SPACE}: il manque {package}.\n"
         "  → Dans le dossier des sources, lancez `make demo`, qui installe tout sous Debian\N{NARROW NO-BREAK SPACE}; "
         "ailleurs, `python -m pip install .`, puis `vitale-reader`.",
         f"vitale-reader is not installed for this Python: {package} is missing.\n"

@@ -28,7 +28,7 @@ __all__ = ["audit"]
 #: Characters of a reason, as the trail holds them; and who it is that gives it: the daemon's own user.
 MOST_REASON, LOCAL_CLIENT = 500, "local"
 
-audit = Group("audit", help=t("Contrôle et exporte le journal d'audit.", "Verifies and exports the audit trail."))
+audit = Group("audit", help=t("Contrôle et exporte le journal d’audit.", "Verifies and exports the audit trail."))
 
 
 @command(
@@ -115,7 +115,7 @@ def resume(reason: str, as_json: bool, home: Path | None) -> None:
         output.print_json(done)
         return
     if not done.chains and not done.tables:
-        output.note(t("Rien n'était interrompu.", "Nothing was broken."))
+        output.note(t("Rien n’était interrompu.", "Nothing was broken."))
     for station, broken in done.chains.items():
         output.note(f"{station}: {_break(broken)}")
     for table, removed in done.tables.items():
@@ -128,7 +128,7 @@ def resume(reason: str, as_json: bool, home: Path | None) -> None:
 
 
 @command("export", help=t("Écrit le journal, une ligne JSON par acte.", "Writes the trail, one line of JSON an act."))
-@click.option("--station", help=t("D'un seul poste (son UUID).", "Of one station only (its UUID)."))
+@click.option("--station", help=t("D’un seul poste (son UUID).", "Of one station only (its UUID)."))
 @home_option
 def export(station: str | None, home: Path | None) -> None:
     """Runs ``vitale-reader audit export``."""

@@ -88,7 +88,7 @@ def bench(trips: int, yes: bool, as_json: bool, home: Path | None, address: str 
     for one in (one for one in figures if one.slow):
         output.note(f"{one.name}\n  → {one.remedy}")
     if not cards:
-        output.note(t("Aucune carte Vitale insérée : aucune n'a été lue.", "No carte Vitale inserted: none was read."))
+        output.note(t("Aucune carte Vitale insérée : aucune n’a été lue.", "No carte Vitale inserted: none was read."))
 
 
 def judged(subject: Subject, name: str, seconds: Sequence[float]) -> Figure:
@@ -102,11 +102,11 @@ def judged(subject: Subject, name: str, seconds: Sequence[float]) -> Figure:
 def _advised(figure: Figure) -> Figure:
     advice: dict[Subject, str] = {
         "connection": t(
-            "Le poste est chargé : voyez ce qui l'occupe (antivirus, sauvegarde), et par TLS le réseau.",
+            "Le poste est chargé : voyez ce qui l’occupe (antivirus, sauvegarde), et par TLS le réseau.",
             "The desk is busy: look at what keeps it so (antivirus, backup), and over TLS at the network.",
         ),
         "store": t(
-            "Gardez le dossier du poste sur un disque local, hors de l'antivirus ; sur un site, voyez le réseau.",
+            "Gardez le dossier du poste sur un disque local, hors de l’antivirus ; sur un site, voyez le réseau.",
             "Keep the station's folder on a local disk, out of the antivirus; at a site, look at the network.",
         ),
         "reader": t(
@@ -114,7 +114,7 @@ def _advised(figure: Figure) -> Figure:
             "Clean the chip, try another card, then a USB socket without a hub.",
         ),
         "camera": t(
-            "Éclairez mieux : dans l'ombre, la pose s'allonge. Branchez la caméra sans concentrateur.",
+            "Éclairez mieux : dans l’ombre, la pose s’allonge. Branchez la caméra sans concentrateur.",
             "Give it more light: in the dark it exposes for longer. Plug it in without a hub.",
         ),
     }
@@ -136,7 +136,7 @@ def _refusal(scopes: Sequence[str], *, asks: bool, yes: bool) -> str:
     if "identity" not in scopes:
         return t("il faut un appairage avec la portée identity", "it needs a pairing with the scope identity")
     question = t(
-        f"Lire {READINGS} fois la carte insérée ? Aucun jeton n'est montré ni gardé ; le journal d'audit le note.",
+        f"Lire {READINGS} fois la carte insérée ? Aucun jeton n’est montré ni gardé ; le journal d’audit le note.",
         f"Read the inserted card {READINGS} times? No token is shown or kept; the audit trail notes it.",
     )
     if yes or (asks and output.interactive(sys.stdin) and click.confirm(question, err=True)):

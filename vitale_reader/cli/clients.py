@@ -22,7 +22,7 @@ clients = Group("clients", help=t("Appaire et révoque les logiciels.", "Pairs a
 @command(
     "add",
     help=t(
-        "Appaire un logiciel et écrit son fichier d'appairage (0600).",
+        "Appaire un logiciel et écrit son fichier d’appairage (0600).",
         "Pairs a program and writes its pairing file (0600).",
     ),
 )
@@ -35,7 +35,7 @@ clients = Group("clients", help=t("Appaire et révoque les logiciels.", "Pairs a
     type=click.Choice(SCOPES),
     default=("identity",),
     show_default=True,
-    help=t("Ce qu'il pourra demander ; répétable.", "What it may ask for; repeatable."),
+    help=t("Ce qu’il pourra demander ; répétable.", "What it may ask for; repeatable."),
 )
 @click.option(
     "--transport",
@@ -125,7 +125,7 @@ def list_(as_json: bool, home: Path | None) -> None:
     )
 
 
-@command("revoke", help=t("Révoque un logiciel ; ses sessions s'arrêtent.", "Revokes a program; its sessions end."))
+@command("revoke", help=t("Révoque un logiciel ; ses sessions s’arrêtent.", "Revokes a program; its sessions end."))
 @click.argument("client_id", shell_complete=completing.clients)
 @as_json
 @daemon_options

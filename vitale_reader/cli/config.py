@@ -72,7 +72,7 @@ def check(as_json: bool, home: Path | None) -> None:
     else:
         click.echo(
             t(
-                f"{file} n'existe pas : les valeurs par défaut s'appliquent.",
+                f"{file} n’existe pas : les valeurs par défaut s’appliquent.",
                 f"{file} does not exist: the defaults hold.",
             )
         )
@@ -83,7 +83,7 @@ def open_to_readers(file: Path) -> str:
     from vitale_reader.daemon.config import command_to_close
 
     return t(
-        f"D'autres utilisateurs peuvent lire ce fichier, sans secret pour l'instant : {command_to_close(file)}",
+        f"D’autres utilisateurs peuvent lire ce fichier, sans secret pour l’instant : {command_to_close(file)}",
         f"Other users may read this file, which holds no secret so far: {command_to_close(file)}",
     )
 

@@ -27,7 +27,7 @@ T = TypeVar("T")
 NAME = "site"
 
 opposition = Group(
-    "opposition", help=t("Tient les listes d'opposition du site.", "Keeps the opposition lists of the site.")
+    "opposition", help=t("Tient les listes d’opposition du site.", "Keeps the opposition lists of the site.")
 )
 name_option = click.option(
     "--name", default=NAME, show_default=True, help=t("Nom de la liste.", "The name of the list.")
@@ -37,7 +37,7 @@ name_option = click.option(
 @command(
     "import",
     help=t(
-        "Remplace une liste par un fichier : un numéro de série par ligne, ou première colonne d'un CSV.",
+        "Remplace une liste par un fichier : un numéro de série par ligne, ou première colonne d’un CSV.",
         "Replaces a list by a file: one serial a line, or the first column of a CSV.",
     ),
 )

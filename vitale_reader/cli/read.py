@@ -40,9 +40,9 @@ TELLING: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope not in {"c
 @click.option(
     "--submit",
     type=click.File("rb"),
-    metavar="FILE",
+    metavar=t("FICHIER", "FILE"),
     help=t(
-        "N'attend pas : présente le code déjà lu que contient ce fichier (- : entrée standard).",
+        "N’attend pas : présente le code déjà lu que contient ce fichier (- : entrée standard).",
         "Does not wait: presents the code in this file, which was scanned already (-: standard input).",
     ),
 )
@@ -78,7 +78,9 @@ TELLING: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope not in {"c
     metavar=t("SECONDES", "SECONDS"),
     help=t("Attente, en secondes.", "Time to wait, in seconds."),
 )
-@click.option("--nonce", metavar="TEXT", help=t("Nonce à reprendre dans le jeton.", "Nonce for the token to answer."))
+@click.option(
+    "--nonce", metavar=t("TEXTE", "TEXT"), help=t("Nonce à reprendre dans le jeton.", "Nonce for the token to answer.")
+)
 @click.option("--show-token", is_flag=True, help=t("Affiche aussi le jeton.", "Shows the token too."))
 @as_json
 @daemon_options
@@ -98,7 +100,7 @@ def read(
 ) -> None:
     """Runs the command ``vitale-reader read``."""
     if submit is not None and (media or readers):
-        raise click.UsageError(t("--submit n'attend aucun lecteur.", "--submit waits for no reader."))
+        raise click.UsageError(t("--submit n’attend aucun lecteur.", "--submit waits for no reader."))
     with to_daemon(home, address, pairing) as daemon:
         if submit is not None:
             with output.progress(t("Présentation du code…", "Presenting the code…")) as notify:
@@ -139,7 +141,7 @@ def on_progress(notify: Callable[[str], None]) -> Callable[[PresentationProgress
     """Tells the messages of progress."""
 
     def on_step(step: PresentationProgress) -> None:
-        notify(f"{step.message} {step.remedy}" if step.remedy else step.message)
+        notify(f"{step.message}\n  → {step.remedy}" if step.remedy else step.message)
 
     return on_step
 

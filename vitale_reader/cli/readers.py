@@ -8,6 +8,7 @@ from click import echo, option
 from vitale_protocol.events import Reader
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, daemon_options, to_daemon
+from vitale_reader.cli.frame.describe import content_name
 from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def describe(reader: Reader) -> str:
         "leased": t("réservé", "leased"),
         "unavailable": t("indisponible", "unavailable"),
     }
-    return f"{states[reader.state]} ({reader.medium})" if reader.medium else states[reader.state]
+    if reader.state == "present" and reader.medium:
+        return content_name(reader.medium)
+    return f"{states[reader.state]} ({content_name(reader.medium)})" if reader.medium else states[reader.state]
 
 
 def named(reader: Reader) -> str:
@@ -34,7 +37,7 @@ def named(reader: Reader) -> str:
 
 
 @command("readers", help=t("Liste les lecteurs, ou les suit.", "Lists the readers, or follows them."))
-@option("--watch", is_flag=True, help=t("Suit les changements jusqu'à Ctrl-C.", "Follows the changes until Ctrl-C."))
+@option("--watch", is_flag=True, help=t("Suit les changements jusqu’à Ctrl-C.", "Follows the changes until Ctrl-C."))
 @as_json
 @daemon_options
 def readers(watch: bool, as_json: bool, home: Path | None, address: str | None, pairing: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from vitale_reader.cli.frame.fitting import colour
-from vitale_reader.cli.frame.french import speak
+from vitale_reader.cli.frame.french import speak, subcommand
 from vitale_reader.cli.frame.language import t, use
 from vitale_reader.cli.frame.usage import mistakes_as_json
 from vitale_reader.version import VERSION
@@ -33,7 +33,9 @@ class CommandEntry:
 
 COMMANDS = {
     "demo": CommandEntry(
-        "demo.command:demo", "Montre tout, sur des lecteurs simulés.", "Shows everything, at simulated readers."
+        "demo.command:demo",
+        "Démonstration complète, sur des lecteurs simulés.",
+        "Shows everything, at simulated readers.",
     ),
     "serve": CommandEntry("serve:serve", "Lance le service au premier plan.", "Runs the daemon in the foreground."),
     "readers": CommandEntry(
@@ -53,10 +55,10 @@ COMMANDS = {
         "keys:keys", "Montre et renouvelle les clés de signature.", "Shows and rotates the signing keys."
     ),
     "audit": CommandEntry(
-        "audit:audit", "Contrôle et exporte le journal d'audit.", "Verifies and exports the audit trail."
+        "audit:audit", "Contrôle et exporte le journal d’audit.", "Verifies and exports the audit trail."
     ),
     "opposition": CommandEntry(
-        "opposition:opposition", "Tient les listes d'opposition du site.", "Keeps the opposition lists of the site."
+        "opposition:opposition", "Tient les listes d’opposition du site.", "Keeps the opposition lists of the site."
     ),
     "site": CommandEntry(
         "site.group:site", "Entretient un site et sa base de données.", "Looks after a site and its database."
@@ -151,6 +153,7 @@ root = LazyGroup(
         "Reads the carte Vitale presented at this desk and hands a signed token to programs.",
     ),
     no_args_is_help=True,
+    subcommand_metavar=subcommand(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     params=[
         click.Option(

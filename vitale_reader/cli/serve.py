@@ -22,7 +22,7 @@ __all__ = ["serve"]
 
 @command(
     "serve",
-    help=t("Lance le service au premier plan, jusqu'à Ctrl-C.", "Runs the daemon in the foreground, until Ctrl-C."),
+    help=t("Lance le service au premier plan, jusqu’à Ctrl-C.", "Runs the daemon in the foreground, until Ctrl-C."),
 )
 @click.option(
     "--mode",
@@ -33,7 +33,7 @@ __all__ = ["serve"]
     "--driver",
     "drivers",
     multiple=True,
-    metavar="NAME",
+    metavar=t("NOM", "NAME"),
     help=t(
         "Remplace les pilotes de la configuration ; répétable.", "Replaces the configuration's drivers; repeatable."
     ),

@@ -31,7 +31,7 @@ class Addressed(msgspec.Struct):
 @command(
     "verify",
     help=t(
-        "Vérifie un jeton donné ou lu sur l'entrée standard (-).", "Verifies a token, given or on standard input (-)."
+        "Vérifie un jeton donné ou lu sur l’entrée standard (-).", "Verifies a token, given or on standard input (-)."
     ),
 )
 @click.argument("token", default="-")

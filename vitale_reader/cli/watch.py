@@ -35,7 +35,7 @@ __all__ = ["watch"]
 LONGEST = 600.0
 
 
-@command("watch", help=t("Affiche chaque présentation, jusqu'à Ctrl-C.", "Shows every presentation, until Ctrl-C."))
+@command("watch", help=t("Affiche chaque présentation, jusqu’à Ctrl-C.", "Shows every presentation, until Ctrl-C."))
 @click.option(
     "--scope",
     "--scopes",
@@ -46,12 +46,12 @@ LONGEST = 600.0
     show_default=True,
     help=t("Ce que les jetons peuvent dire ; répétable.", "What the tokens may say; repeatable."),
 )
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help=t("S'arrête après N.", "Ends after N."))
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help=t("S’arrête après N.", "Ends after N."))
 @click.option(
     "--unclaimed",
     is_flag=True,
     help=t(
-        "Seulement ce qu'aucun logiciel ne demande : rien ne lui est pris.",
+        "Seulement ce qu’aucun logiciel ne demande : rien ne lui est pris.",
         "Only what no program asks for: nothing is taken from any.",
     ),
 )
@@ -59,7 +59,7 @@ LONGEST = 600.0
     "--codes",
     is_flag=True,
     help=t(
-        "Les codes lus à la douchette qui ne sont pas ceux d'un patient : boîtes, ordonnances.",
+        "Les codes lus à la douchette qui ne sont pas ceux d’un patient : boîtes, ordonnances.",
         "The codes at imagers that are no patient's: boxes, prescriptions.",
     ),
 )

@@ -475,7 +475,9 @@ class Connection:
                 async with asyncio.timeout(timeout):
                     await self._until_empty(readers, once_watching)
             except TimeoutError as error:
-                raise PresentationTimeout(f"{', '.join(readers)} is not empty after {timeout:g} s", variant="left") from error
+                raise PresentationTimeout(
+                    f"{', '.join(readers)} is not empty after {timeout:g} s", variant="left"
+                ) from error
 
     async def _until_empty(self, readers: Collection[str], once_watching: Callable[[], object] | None) -> None:
         async with self._watching() as watch:

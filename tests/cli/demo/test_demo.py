@@ -118,7 +118,7 @@ def test_for_people(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         text.use(before)
     assert done.exit_code == 0
-    words = ("EXEMPLE-MARCHAND CLAIRE", "NON authentifié", "SIMULÉE", "ES256 vérifié ✓", "card-clear-read", " ms")
+    words = ("EXEMPLE-MARCHAND CLAIRE", "NON authentifiée", "SIMULÉE", "ES256 vérifié ✓", "card-clear-read", " ms")
     for word in (*words, "MERLE-ESSAI CLAIRE", "Régime, caisse, centre", "apcv-resolved", "no pcscd"):
         assert word in done.stdout
     codes = ("OpenCV", "QR code « claire » → camera → tls", "Datamatrix INS « claire » → scanner", "code visible")

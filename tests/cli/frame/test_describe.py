@@ -1,9 +1,23 @@
 """What a token says in words: people, rights, context; nothing that is not told."""
 
+from typing import get_args
+
 import pytest
 
-from vitale_protocol.records import Amc, Assure, Beneficiaire, Couverture, Mutuelle, Origin, Period, Proof, Record
+from vitale_protocol.records import (
+    Amc,
+    Assure,
+    Beneficiaire,
+    Couverture,
+    Medium,
+    Mutuelle,
+    Origin,
+    Period,
+    Proof,
+    Record,
+)
 from vitale_protocol.tokens import Claims, ContextClaim, Evidence, ReaderClaim
+from vitale_reader.cli.frame import describe, language
 from vitale_reader.cli.frame.describe import claims_lines, rights_lines
 
 RIGHTS = Record(
@@ -47,11 +61,11 @@ def claims(**more: object) -> Claims:
 def test_rights_are_told_person_by_person() -> None:
     assert [value for _, value in rights_lines(RIGHTS)] == [
         "01 349 ?",
-        "20260101 – 20271231",
-        "ALD 0, situation 0100, 20260101 – ?",
+        "2026-01-01 – 2027-12-31",
+        "ALD 0, situation 0100, 2026-01-01 – ?",
         "62013354",
         "62013354",
-        "20260101 – ?",
+        "2026-01-01 – ?",
     ]
     assert [name.partition("(")[2] for name, _ in rights_lines(RIGHTS)] == ["", *["CLAIRE)"] * 4, "TOM)"]
     assert list(rights_lines(Record())) == []
@@ -71,3 +85,29 @@ def test_the_string_is_told_where_it_is_carried(more: dict[str, object], said: s
     plain = {value for _, value in claims_lines(claims())}
     told = {value for _, value in claims_lines(claims(**more))}
     assert told - plain == ({said} if said else set())
+
+
+@pytest.mark.parametrize(
+    ("told", "french", "english"),
+    [
+        ("1981-06-30", "30/06/1981", "1981-06-30"),
+        ("19810630", "30/06/1981", "1981-06-30"),
+        ("19811900", "19811900", "19811900"),
+        ("", "", ""),
+    ],
+)
+def test_days_are_written_as_people_do(told: str, french: str, english: str) -> None:
+    before = language.language()
+    try:
+        language.use("fr")
+        assert describe.day(told) == french
+        language.use("en")
+        assert describe.day(told) == english
+    finally:
+        language.use(before)
+
+
+@pytest.mark.parametrize("medium", [*get_args(Medium), "unknown-card"])
+def test_what_lies_in_a_reader_has_a_name(medium: str) -> None:
+    assert medium not in describe.content_name(medium)
+    assert "tomorrow" in describe.content_name("tomorrow")

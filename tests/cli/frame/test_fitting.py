@@ -84,4 +84,6 @@ def test_a_row_of_a_table_that_does_not_fit_is_a_record() -> None:
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=4), st.integers(10, 40))
 def test_no_record_loses_a_word(rows: list[tuple[str, str]], width: int) -> None:
     told = " ".join(records(("Name", "Value"), rows, width, colon=": ")).split()
-    assert [word for word in told if word != "Value:"] == [word for row in rows for cell in row for word in cell.split()]
+    assert [word for word in told if word != "Value:"] == [
+        word for row in rows for cell in row for word in cell.split()
+    ]

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from vitale_protocol.errors import LimitExceeded, MediumRemoved, NotAuthorised, VitaleError
+from vitale_protocol.errors import (
+    CardError,
+    InvalidParams,
+    LimitExceeded,
+    MediumRemoved,
+    NotAuthorised,
+    ReaderBusy,
+    VitaleError,
+)
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.language import language, use
 
@@ -126,8 +134,11 @@ def test_a_person_sees_what_is_waited_for(capsys: pytest.CaptureFixture[str], mo
     [
         (MediumRemoved(), []),
         (LimitExceeded("too many", data={"limit": "clients"}), ["  too many"]),
+        (InvalidParams(data={"path": "$.timeout_ms"}), ["  Parameter: $.timeout_ms"]),
+        (CardError("refused", data={"sw": "6A82", "index": 1}), ["  refused", "  Status word: 6A82"]),
+        (ReaderBusy(data={"holder": "another\nprogram"}), ["  Held by: another\\u000aprogram"]),
     ],
-    ids=["without a detail", "with one"],
+    ids=["without a detail", "with one", "a parameter", "a status word", "a holder"],
 )
 def test_an_error_is_told_with_its_cause_and_its_remedy(
     error: VitaleError, detail: list[str], capsys: pytest.CaptureFixture[str]

@@ -64,7 +64,7 @@ def test_what_is_none(vector: dict[str, str]) -> None:
     with pytest.raises(PayloadInvalid) as refused:
         interpret("ins-datamatrix", {"code": vector["code"].encode()}, simulated=False)
 
-    assert to_wire(refused.value, "fr")["message"] == "Pas un Datamatrix INS"
+    assert to_wire(refused.value, "fr")["message"] == "Datamatrix INS non reconnu"
 
 
 WAYS_TO_WRITE_GS = [written for written, sign in separators.WRITTEN.items() if sign == separators.GS]

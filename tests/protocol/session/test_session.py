@@ -153,7 +153,7 @@ def test_an_unknown_language_leaves_french(language: object) -> None:
     server = Session("server", LineFraming())
     assert server.receive_data(line(call(1, "session.open", OPEN | {"language": language}))) == []
     assert server.language == "fr"
-    assert sent(server)[0]["error"]["message"] == "Paramètres non valables"
+    assert sent(server)[0]["error"]["message"] == "Paramètres non valides"
 
 
 # ── the server's own answers ─────────────────────────────────────────────────────────────────────────────────────

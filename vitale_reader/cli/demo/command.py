@@ -13,7 +13,7 @@ __all__ = ["demo"]
 @command(
     "demo",
     help=t(
-        "Montre tout : carte, téléphone et QR code simulés, un service à part, des lectures, des jetons vérifiés.",
+        "Démonstration complète : carte, téléphone et code QR simulés, service à part, lectures, jetons vérifiés.",
         "Shows everything: simulated card, phone and QR code, a daemon of its own, readings, verified tokens.",
     ),
     extra="all",
@@ -28,7 +28,7 @@ __all__ = ["demo"]
 @click.option(
     "--no-pcscd",
     is_flag=True,
-    help=t("Se passe de pcscd, même s'il est installé.", "Does without pcscd, even where it is installed."),
+    help=t("Se passe de pcscd, même s’il est installé.", "Does without pcscd, even where it is installed."),
 )
 @as_json
 def demo(repeat: int, no_pcscd: bool, as_json: bool) -> None:

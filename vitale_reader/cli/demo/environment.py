@@ -223,8 +223,8 @@ def _why_not(error: ToolMissing | ReaderUnavailable) -> str:
         )
     if isinstance(error, ToolMissing):
         tool, remedy = error.data["tool"], error.data["remedy"]
-        return t(f"{tool} n'est pas installé : {remedy}", f"{tool} is not installed: {remedy}")
-    return t(f"pcscd n'a pas démarré : {said}", f"pcscd did not start: {said}") if said else error.detail
+        return t(f"{tool} n’est pas installé : {remedy}", f"{tool} is not installed: {remedy}")
+    return t(f"pcscd n’a pas démarré : {said}", f"pcscd did not start: {said}") if said else error.detail
 
 
 def _configure(folder: Path, text: str) -> None:

@@ -73,7 +73,7 @@ def opening(environment: "DemoEnvironment") -> None:
         lines.add_row("unix", environment.endpoints.unix)
     else:
         none = t(
-            "aucun ici : l'utilisateur du service passe par TLS aussi",
+            "aucun ici : l’utilisateur du service passe par TLS aussi",
             "none here: the daemon's own user comes over TLS, too",
         )
         lines.add_row("unix", none)
@@ -82,7 +82,7 @@ def opening(environment: "DemoEnvironment") -> None:
         pinned = t("certificat client, service épinglé", "client certificate, daemon pinned")
         lines.add_row("TLS 1.3", f"{tls.host}:{tls.port}, {pinned} {tls.sha256[:16]}…")
     title = t(
-        "vitale-reader — une carte Vitale, un téléphone, un QR code : un jeton signé",
+        "vitale-reader — une carte Vitale, un téléphone, un code QR : un jeton signé",
         "vitale-reader — a carte Vitale, a phone, a QR code: a signed token",
     )
     _console().print(Panel(lines, title=title, title_align="left", border_style="cyan"))
@@ -197,7 +197,7 @@ def _summary(results: "Sequence[SceneResult]") -> Table:
     table = Table(box=box.ROUNDED, header_style="bold")
     table.add_column(t("Support", "Medium"), no_wrap=True)
     table.add_column(t("Lecteur", "Reader"), no_wrap=True)
-    table.add_column(t("Ce qu'on sait", "What is known"))
+    table.add_column(t("Ce qu’on sait", "What is known"))
     table.add_column(t("Preuve", "Proof"), no_wrap=True)
     table.add_column(t("Vérifiée", "Verified"), no_wrap=True)
     table.add_column(t("Jeton, p50", "Token, p50"), justify="right", no_wrap=True)
@@ -279,7 +279,7 @@ def _times(one: "SceneResult") -> str:
     if one.place == "contactless":
         # The PCSCLITE_STATUS_POLL_RATE of a reader driver that cannot wait for cards by itself.
         again += t(
-            " et jusqu'à 400 ms que met pcscd à voir un lecteur virtuel",
+            " et jusqu’à 400 ms que met pcscd à voir un lecteur virtuel",
             " and up to 400 ms that pcscd takes to look at a virtual reader",
         )
     if one.detected_ms is None:

@@ -49,7 +49,7 @@ def offer(file: Path, home: Home, findings: Sequence[Finding], *, yes: bool, as_
     else:
         click.echo(
             t(
-                f"{file} est écrit. Ouvrez-le si vous voulez le relire, puis envoyez-le à l'assistance.",
+                f"{file} est écrit. Ouvrez-le si vous voulez le relire, puis envoyez-le à l’assistance.",
                 f"{file} is written. Open it if you want to read it, then send it to support.",
             )
         )

@@ -27,7 +27,7 @@ __all__ = ["doctor"]
     "trial",
     flag_value="card",
     help=t(
-        "Essaie la carte d'un lecteur PC/SC, pas à pas, sans montrer ses données.",
+        "Essaie la carte d’un lecteur PC/SC, pas à pas, sans montrer ses données.",
         "Tries the card of a PC/SC reader, step by step, without showing its data.",
     ),
 )
@@ -41,31 +41,31 @@ __all__ = ["doctor"]
     "--scan",
     "trial",
     flag_value="scan",
-    help=t("Montre ce qu'envoie une douchette, octet par octet.", "Shows what an imager sends, byte by byte."),
+    help=t("Montre ce qu’envoie une douchette, octet par octet.", "Shows what an imager sends, byte by byte."),
 )
 @click.option(
     "--camera",
     "trial",
     flag_value="camera",
-    help=t("Dit ce que valent les images d'une caméra.", "Says what the pictures of a camera are worth."),
+    help=t("Dit ce que valent les images d’une caméra.", "Says what the pictures of a camera are worth."),
 )
 @click.option(
     "--reader",
     default="",
-    metavar="TEXT",
-    help=t("Partie du nom de l'appareil à essayer.", "A part of the name of the device to try."),
+    metavar=t("TEXTE", "TEXT"),
+    help=t("Partie du nom de l’appareil à essayer.", "A part of the name of the device to try."),
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 600),
     default=30.0,
-    help=t("Attente d'une présentation\N{NO-BREAK SPACE}: 30.", "Wait for something to be presented: 30."),
+    help=t("Attente d’une présentation\N{NO-BREAK SPACE}: 30.", "Wait for something to be presented: 30."),
 )
 @click.option(
     "--bundle",
     type=click.Path(path_type=Path, dir_okay=False),
     help=t(
-        "Écrit un fichier pour l'assistance, sans données personnelles.",
+        "Écrit un fichier pour l’assistance, sans données personnelles.",
         "Writes a file for support, without personal data.",
     ),
 )

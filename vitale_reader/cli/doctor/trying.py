@@ -76,7 +76,7 @@ def _require_free(home: Path | None, driver: str) -> None:
         return
     if driver in drivers:
         told = t(
-            "le service tient cet appareil\N{NO-BREAK SPACE}: arrêtez-le le temps de l'essai",
+            "le service tient cet appareil\N{NO-BREAK SPACE}: arrêtez-le le temps de l’essai",
             "the daemon has this device: stop it while the device is tried",
         )
         raise LocalMisuse(told)

@@ -10,6 +10,7 @@ from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, VitaleErro
 from vitale_protocol.extras import EXTRA_OF, Extra, missing
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.exit_status import BROKEN_PIPE, INTERRUPTED, USAGE, exit_status
+from vitale_reader.cli.frame.french import name_values, subcommand
 from vitale_reader.cli.frame.language import language, t, use
 from vitale_reader.cli.frame.signals import ending_in_good_order
 from vitale_reader.cli.frame.usage import mistakes_as_json
@@ -119,6 +120,9 @@ class Group(click.Group):
 
     command_class = CliCommand
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"subcommand_metavar": subcommand(), **options})
+
 
 def command(
     name: str,
@@ -132,6 +136,7 @@ def command(
     def declare(function: Callable[..., Any]) -> CliCommand:
         declared = click.command(name, cls=cls, help=help)(language_option(function))
         declared.extra = extra or cls.extra
+        name_values(declared)
         return declared
 
     return declare
@@ -177,7 +182,7 @@ def daemon_options(function: F) -> F:
         click.option(
             "--pairing",
             type=click.Path(path_type=Path, dir_okay=False),
-            help=t("Fichier d'appairage, pour TLS.", "Pairing file, for TLS."),
+            help=t("Fichier d’appairage, pour TLS.", "Pairing file, for TLS."),
         ),
         click.option(
             "--address",
@@ -190,9 +195,7 @@ def daemon_options(function: F) -> F:
     return function
 
 
-def to_daemon(
-    home: Path | None, address: str | None, pairing: Path | None, *, lasting: bool = False
-) -> "Connection":
+def to_daemon(home: Path | None, address: str | None, pairing: Path | None, *, lasting: bool = False) -> "Connection":
     """A connection for a command; a ``lasting`` one outlives a restart of the daemon."""
     from vitale_reader.client.blocking import Connection
 

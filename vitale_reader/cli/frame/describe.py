@@ -1,7 +1,7 @@
 """Descriptions of a token's content, in words for people."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from vitale_protocol import catalogue
 from vitale_protocol.records import Assure, Beneficiaire, Record
@@ -9,14 +9,33 @@ from vitale_protocol.tokens import Claims
 from vitale_reader.cli.frame.language import language, t
 from vitale_reader.cli.frame.output import warning_text
 
-__all__ = ["claims_lines", "invitation", "local_time", "medium_name", "origin_name", "person", "proof_name", "rights_lines"]
+__all__ = [
+    "claims_lines",
+    "content_name",
+    "day",
+    "invitation",
+    "local_time",
+    "medium_name",
+    "origin_name",
+    "person",
+    "proof_name",
+    "rights_lines",
+]
 
 
 def person(someone: Beneficiaire) -> str:
     """A name and a date of birth, as far as they are known."""
     name = " ".join(part for part in (someone.nom_usuel or someone.nom_patronymique, someone.prenom) if part)
     born = someone.date_naissance_iso or someone.date_naissance
-    return f"{name}, {t('né(e) le', 'born')} {born}" if born else name
+    return f"{name}, {t('né(e) le', 'born')} {day(born)}" if born else name
+
+
+def day(told: str) -> str:
+    """A date as people write it; one that is none, as the medium has it."""
+    try:
+        return date.fromisoformat(told).strftime(t("%d/%m/%Y", "%Y-%m-%d"))
+    except ValueError:
+        return told
 
 
 def invitation(media: Iterable[str]) -> str:
@@ -30,11 +49,25 @@ def medium_name(medium: str) -> str:
         "vitale-card": t("carte Vitale", "carte Vitale"),
         "cps-card": t("carte de professionnel (CPS)", "professional's card (CPS)"),
         "apcv-nfc": t("appli carte Vitale, sans contact", "carte Vitale app, contactless"),
-        "apcv-qr": t("appli carte Vitale, QR code", "carte Vitale app, QR code"),
+        "apcv-qr": t("appli carte Vitale, code QR", "carte Vitale app, QR code"),
         "ins-datamatrix": t("Datamatrix INS", "INS Datamatrix"),
         "2d-doc": t("code 2D-Doc", "2D-Doc code"),
     }
     return names.get(medium, medium)
+
+
+def content_name(medium: str) -> str:
+    """The content of a reader in words, from the kind of its medium."""
+    names = {
+        "vitale-card": t("carte Vitale présente", "carte Vitale present"),
+        "cps-card": t("carte de professionnel (CPS) présente", "professional's card (CPS) present"),
+        "unknown-card": t("carte inconnue présente", "unknown card present"),
+        "apcv-nfc": t("téléphone présent", "phone present"),
+        "apcv-qr": t("code présenté", "code shown"),
+        "ins-datamatrix": t("Datamatrix INS présenté", "INS Datamatrix shown"),
+        "2d-doc": t("code 2D-Doc présenté", "2D-Doc code shown"),
+    }
+    return names.get(medium, t(f"présent ({medium})", f"present ({medium})"))
 
 
 def proof_name(claims: Claims) -> str:
@@ -43,12 +76,12 @@ def proof_name(claims: Claims) -> str:
         "card-clear-read": t("zone en clair de la carte", "the card's clear zone"),
         "code-clear-read": t("code imprimé, non signé", "a printed code, not signed"),
         "apcv-transported": t("contenu transmis tel quel", "content handed on as it is"),
-        "apcv-resolved": t("contexte rendu par le service en ligne", "context given by the online service"),
+        "apcv-resolved": t("contexte fourni par le service en ligne", "context given by the online service"),
         "seal-signature": t("cachet signé", "signed seal"),
-        "device-signature": t("signature de l'appareil", "the device's signature"),
+        "device-signature": t("signature de l’appareil", "the device's signature"),
     }
     proof = claims.proof
-    worth = t("vérifié", "verified") if proof.verified else t("NON authentifié", "NOT authenticated")
+    worth = t("vérifiée", "verified") if proof.verified else t("NON authentifiée", "NOT authenticated")
     return f"{methods.get(proof.method, proof.method)} — {worth}"
 
 
@@ -66,7 +99,7 @@ def origin_name(origin: str) -> str:
 
 def local_time(seconds: float) -> str:
     """An instant, in this machine's time zone."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime(t("%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"))
 
 
 def rights_lines(record: Record) -> Iterator[tuple[str, str]]:
@@ -79,14 +112,18 @@ def rights_lines(record: Record) -> Iterator[tuple[str, str]]:
     for someone in people:
         whose = f" ({someone.prenom})" if someone.prenom and len(people) > 1 else ""
         for period in someone.droits_amo or ():
-            yield t("Droits AMO", "AMO rights") + whose, f"{period.debut or '?'} – {period.fin or '?'}"
+            yield t("Droits AMO", "AMO rights") + whose, _period(period.debut, period.fin)
         for cover in someone.couvertures or ():
             codes = f"ALD {cover.code_ald or '?'}, {t('situation', 'situation')} {cover.code_situation or '?'}"
-            yield t("Couverture", "Coverage") + whose, f"{codes}, {cover.debut or '?'} – {cover.fin or '?'}"
+            yield t("Couverture", "Coverage") + whose, f"{codes}, {_period(cover.debut, cover.fin)}"
         if someone.mutuelle is not None and someone.mutuelle.identification:
             yield t("Mutuelle", "Mutuelle") + whose, someone.mutuelle.identification
         if someone.amc is not None and someone.amc.numero_b2:
             yield t("AMC", "AMC") + whose, someone.amc.numero_b2
+
+
+def _period(begin: str | None, end: str | None) -> str:
+    return " – ".join(day(told) if told else "?" for told in (begin, end))
 
 
 def claims_lines(claims: Claims) -> Iterator[tuple[str, str]]:
@@ -99,7 +136,7 @@ def claims_lines(claims: Claims) -> Iterator[tuple[str, str]]:
             yield "NIR", f"{someone.nir} {someone.cle_nir or ''}".rstrip()
     assure = claims.record.assure
     if assure is not None and assure.nir:
-        yield t("NIR de l'assuré", "NIR of the insured"), f"{assure.nir} {assure.cle_nir or ''}".rstrip()
+        yield t("NIR de l’assuré", "NIR of the insured"), f"{assure.nir} {assure.cle_nir or ''}".rstrip()
     if claims.delegate is not None:
         yield t("Présentée par", "Presented by"), claims.delegate
     yield from rights_lines(claims.record)

@@ -1,4 +1,4 @@
-"""Text fitted to a terminal: paragraphs wrapped between words, tables as long as they fit, else a record for each row."""
+"""Text fitted to a terminal: paragraphs wrapped between words, tables as long as they fit, else records."""
 
 import os
 import shutil

@@ -53,5 +53,5 @@ def _in_words(place: Home) -> Generator[None]:
     except LocalMisuse as error:
         if error.data.get("file") != str(place.state / "station.json"):
             raise
-        why = t("aucun service n'a encore démarré dans", "no daemon was ever started in")
+        why = t("aucun service n’a encore démarré dans", "no daemon was ever started in")
         raise LocalMisuse(f"{why} {place.state}", data=error.data) from error

@@ -158,9 +158,8 @@ def report(error: VitaleError, *, as_json: bool, pretty: bool = True) -> None:
         click.echo(wrapped(cause, "  ", err=True), err=True)
     if error.detail:
         click.echo(click.style(wrapped(error.detail, "  ", err=True), dim=True), err=True)
-    if isinstance(error, ConfigurationInvalid):
-        for line in mistake(error.data):
-            click.echo(wrapped(line, "  ", err=True), err=True)
+    for line in mistake(error.data) if isinstance(error, ConfigurationInvalid) else facts(error.data):
+        click.echo(wrapped(line, "  ", err=True), err=True)
     if remedy:
         click.echo(wrapped(f"→ {remedy}", "  ", "    ", err=True), err=True)
 
@@ -183,6 +182,20 @@ def mistake(data: Mapping[str, Any]) -> Iterator[str]:
     if data.get("choices"):
         choices = ", ".join(str(choice) for choice in data["choices"])
         yield t(f"Valeurs possibles : {choices}", f"Possible values: {choices}")
+
+
+def facts(data: Mapping[str, Any]) -> Iterator[str]:
+    """Names what an error is about, where a person can use it: a parameter, a status word, a process, a tool."""
+    known = {
+        "path": t("Paramètre", "Parameter"),
+        "sw": t("Mot d’état", "Status word"),
+        "pid": t("Processus", "Process"),
+        "tool": t("Il manque", "Missing"),
+        "holder": t("Occupé par", "Held by"),
+    }
+    for name, label in known.items():
+        if data.get(name):
+            yield f"{label}{_colon()}{escaped(str(data[name]))}"
 
 
 def warning_text(reason: str) -> str:

@@ -38,7 +38,7 @@ SEVERITIES = ("light", "medium", "hard")
     "--kind",
     metavar="K[+K]",
     help=t(
-        "Ce qui est difficile : un nom de --list, ou plusieurs avec +.",
+        "La difficulté : un nom de --list, ou plusieurs avec +.",
         "What is difficult: a name of --list, or several with +.",
     ),
 )
@@ -47,7 +47,7 @@ SEVERITIES = ("light", "medium", "hard")
     type=click.Choice(SEVERITIES),
     default="light",
     show_default=True,
-    help=t("Et à quel point.", "And how much."),
+    help=t("La sévérité, par difficulté.", "And how much."),
 )
 @click.option(
     "--sequence",
@@ -74,7 +74,7 @@ SEVERITIES = ("light", "medium", "hard")
     type=click.IntRange(0, 65_535),
     metavar="[PORT]",
     help=t(
-        "Sert une caméra réseau (MJPEG sur HTTP) sur ce poste, jusqu'à Ctrl-C.",
+        "Sert une caméra réseau (MJPEG sur HTTP) sur ce poste, jusqu’à Ctrl-C.",
         "Serves a network camera (MJPEG over HTTP) on this machine, until Ctrl-C.",
     ),
 )
@@ -114,7 +114,7 @@ def camera(
         _list(as_json=as_json)
         return
     if (file is None) == (serve is None):
-        raise click.UsageError(t("--file ou --serve, l'un des deux.", "Either --file or --serve."))
+        raise click.UsageError(t("--file ou --serve, l’un des deux.", "Either --file or --serve."))
     if serve is not None and (sequence or seconds):
         raise click.UsageError(
             t("--sequence et --seconds vont avec --file.", "--sequence and --seconds go with --file.")
@@ -246,7 +246,7 @@ def _announce(url: str, phone: str, *, as_json: bool) -> None:
         return
     output.note(
         t(
-            f"Caméra devant le téléphone « {phone} » sur {url} ; Ctrl-C l'arrête.",
+            f"Caméra devant le téléphone « {phone} » sur {url} ; Ctrl-C l’arrête.",
             f"Camera before the phone {phone} at {url}; Ctrl-C ends it.",
         )
     )

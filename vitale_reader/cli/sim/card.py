@@ -18,8 +18,8 @@ DEFAULT_ADDRESS = "127.0.0.1:35963"
     "card",
     cls=Simulation,
     help=t(
-        "Insère une carte simulée dans un lecteur virtuel (vsmartcard-vpcd), jusqu'à Ctrl-C, "
-        "et montre les commandes qu'elle reçoit, sans leurs données.",
+        "Insère une carte simulée dans un lecteur virtuel (vsmartcard-vpcd), jusqu’à Ctrl-C, "
+        "et montre les commandes qu’elle reçoit, sans leurs données.",
         "Inserts a simulated card into a virtual reader (vsmartcard-vpcd), until Ctrl-C, "
         "and shows the commands that it receives, without their data.",
     ),
@@ -31,7 +31,7 @@ DEFAULT_ADDRESS = "127.0.0.1:35963"
     shell_complete=completing.images,
     metavar=t("NOM|FICHIER", "NAME|FILE"),
     help=t(
-        "L'image de la carte : un nom de --list, ou un fichier TOML.", "The card: a name of --list, or a TOML file."
+        "L’image de la carte : un nom de --list, ou un fichier TOML.", "The card: a name of --list, or a TOML file."
     ),
 )
 @click.option(
@@ -40,7 +40,7 @@ DEFAULT_ADDRESS = "127.0.0.1:35963"
     default=DEFAULT_ADDRESS,
     show_default=True,
     metavar=t("HÔTE:PORT", "HOST:PORT"),
-    help=t("L'emplacement du lecteur virtuel.", "The slot of the virtual reader."),
+    help=t("L’emplacement du lecteur virtuel.", "The slot of the virtual reader."),
 )
 @click.option(
     "--fault",
@@ -95,7 +95,7 @@ def _insert(image: str, address: str, fault: str, *, as_json: bool) -> None:
             # The way to end it, not an interruption of it.
             output.note("")
             return
-    output.note(t("La carte s'est retirée, comme demandé par --fault.", "The card withdrew itself, as --fault asks."))
+    output.note(t("La carte s’est retirée, comme demandé par --fault.", "The card withdrew itself, as --fault asks."))
 
 
 def _announce(image: str, address: str, *, connected: bool) -> None:
@@ -105,7 +105,7 @@ def _announce(image: str, address: str, *, connected: bool) -> None:
     if not connected:
         output.note(
             t(
-                "Aucun lecteur virtuel n'écoute encore à cette adresse ; la carte attend.",
+                "Aucun lecteur virtuel n’écoute encore à cette adresse ; la carte attend.",
                 "No virtual reader listens at this address yet; the card waits.",
             )
         )

@@ -36,8 +36,8 @@ PREFIXES = {"none": b"", "stx": b"\x02"}
     "imager",
     cls=Simulation,
     help=t(
-        "Simule une douchette 2D sur un port série, jusqu'à Ctrl-C. Chaque ligne de l'entrée standard est un code "
-        "scanné ; avec --phone ou --code, chaque ligne, même vide, scanne l'écran ou le code suivant.",
+        "Simule une douchette 2D sur un port série, jusqu’à Ctrl-C. Chaque ligne de l’entrée standard est un code "
+        "scanné ; avec --phone ou --code, chaque ligne, même vide, scanne l’écran ou le code suivant.",
         "Simulates a handheld 2D imager on a serial port, until Ctrl-C. Each line of standard input is a code that is "
         "scanned; with --phone or --code, each line, even an empty one, scans the next screen or code.",
     ),
@@ -110,7 +110,7 @@ PREFIXES = {"none": b"", "stx": b"\x02"}
     "--symbology",
     default="qr",
     show_default=True,
-    help=t("La sorte des codes, sauf ceux des téléphones.", "The kind of the codes but those of phones."),
+    help=t("Le type de code, sauf pour ceux des téléphones.", "The kind of the codes but those of phones."),
 )
 @click.option(
     "--baud",
@@ -219,14 +219,14 @@ def _scan(made: "Imager", code: bytes, symbology: str, *, as_json: bool) -> None
     elif whole:
         click.echo(f"{symbology:<16} {len(code):>5} " + t("octets", "bytes"))
     if not made.plugged:
-        output.note(t("La douchette s'est arrachée, comme demandé par --fault.", "The imager left, as --fault asks."))
+        output.note(t("La douchette s’est arrachée, comme demandé par --fault.", "The imager left, as --fault asks."))
 
 
 def _announce(made: "Imager", link: Path | None, shown: tuple[str, ...], *, as_json: bool) -> None:
     path = str(link or made.path)
     if as_json:
         output.print_json({"path": path}, pretty=False)
-    output.note(t(f"Douchette simulée sur {path} ; Ctrl-C l'arrête.", f"Imager on {path}; Ctrl-C ends it."))
+    output.note(t(f"Douchette simulée sur {path} ; Ctrl-C l’arrête.", f"Imager on {path}; Ctrl-C ends it."))
     if shown:
         turns = ", ".join(output.escaped(each) for each in shown)
         output.note(t(f"Entrée scanne, à tour de rôle : {turns}.", f"Enter scans, in turns: {turns}."))

@@ -24,8 +24,8 @@ __all__ = ["phone"]
     "phone",
     cls=Simulation,
     help=t(
-        "Pose un téléphone simulé sur un lecteur virtuel sans contact (vsmartcard-vpcd), jusqu'à Ctrl-C, "
-        "et montre les commandes qu'il reçoit, sans leurs données ; ou en affiche l'écran (--screen).",
+        "Pose un téléphone simulé sur un lecteur virtuel sans contact (vsmartcard-vpcd), jusqu’à Ctrl-C, "
+        "et montre les commandes qu’il reçoit, sans leurs données ; ou en affiche l’écran (--screen).",
         "Lays a simulated phone on a virtual contactless reader (vsmartcard-vpcd), until Ctrl-C, "
         "and shows the commands that it receives, without their data; or shows its screen (--screen).",
     ),
@@ -38,7 +38,7 @@ __all__ = ["phone"]
     type=click.IntRange(min=0),
     show_default=True,
     help=t(
-        "La personne présentée : 0 pour le titulaire, sinon le rang de l'ayant droit.",
+        "La personne présentée : 0 pour le titulaire, sinon le rang de l’ayant droit.",
         "The person presented: 0 for the owner, else the place of a dependant.",
     ),
 )
@@ -49,7 +49,7 @@ __all__ = ["phone"]
     metavar="ID",
     shell_complete=completing.phones,
     help=t(
-        "Présente la carte d'un autre, qui a donné délégation à ce téléphone.",
+        "Présente la carte d’un autre, qui a donné délégation à ce téléphone.",
         "Presents somebody else's card, who delegated to this phone.",
     ),
 )
@@ -58,7 +58,7 @@ __all__ = ["phone"]
     "--enrol",
     is_flag=True,
     help=t(
-        "Inscrit et active d'abord un téléphone neuf, en temps simulé.",
+        "Inscrit et active d’abord un téléphone neuf, en temps simulé.",
         "First enrols and activates a new phone, in simulated time.",
     ),
 )
@@ -68,7 +68,7 @@ __all__ = ["phone"]
     default="127.0.0.1:35963",
     show_default=True,
     metavar=t("HÔTE:PORT", "HOST:PORT"),
-    help=t("L'emplacement du lecteur virtuel.", "The slot of the virtual reader."),
+    help=t("L’emplacement du lecteur virtuel.", "The slot of the virtual reader."),
 )
 @click.option(
     "--string",
@@ -84,7 +84,7 @@ __all__ = ["phone"]
     "on_screen",
     is_flag=True,
     help=t(
-        "Montre l'écran du téléphone dans une page web de ce poste : un code QR qui se renouvelle.",
+        "Montre l’écran du téléphone dans une page web de ce poste : un code QR qui se renouvelle.",
         "Shows the screen of the phone as a web page on this machine: a QR code that renews itself.",
     ),
 )
@@ -97,7 +97,7 @@ __all__ = ["phone"]
     "--lan",
     metavar=t("ADRESSE", "ADDRESS"),
     help=t(
-        "Pour --screen : écoute à cette adresse du réseau local, pour qu'un vrai téléphone affiche la page.",
+        "Pour --screen : écoute à cette adresse du réseau local, pour qu’un vrai téléphone affiche la page.",
         "For --screen: listens at this address of the local network, so that a real phone can show the page.",
     ),
 )
@@ -128,7 +128,7 @@ def phone(
         _list(as_json=as_json)
         return
     if only_string and on_screen:
-        raise click.UsageError(t("--string ou --screen, l'un des deux.", "Either --string or --screen."))
+        raise click.UsageError(t("--string ou --screen, l’un des deux.", "Either --string or --screen."))
     if (port is not None or lan) and not on_screen:
         raise click.UsageError(t("--port et --lan vont avec --screen.", "--port and --lan go with --screen."))
     from vitale_firmware_sim.phone.card import PhoneRefusal
@@ -179,9 +179,9 @@ class OrderRefused(click.ClickException):
 
 def _reason(why: str, state: str) -> str:
     sentences = {
-        "too_young": t("l'appli est réservée aux plus de 16 ans", "the application is for people over 16"),
+        "too_young": t("l’appli est réservée aux plus de 16 ans", "the application is for people over 16"),
         "no_account": t("il faut un compte ameli à soi", "an account of one's own is needed"),
-        "nobody": t("personne n'a ce rang", "nobody has this place"),
+        "nobody": t("personne n’a ce rang", "nobody has this place"),
         "delegation_unknown": t("aucune délégation de ce téléphone", "no delegation from this phone"),
         "delegation_ended": t("la délégation a pris fin", "the delegation has ended"),
     }
@@ -247,7 +247,7 @@ def _announce(phone_id: str, address: str, *, connected: bool) -> None:
     if not connected:
         output.note(
             t(
-                "Aucun lecteur virtuel n'écoute encore à cette adresse ; le téléphone attend.",
+                "Aucun lecteur virtuel n’écoute encore à cette adresse ; le téléphone attend.",
                 "No virtual reader listens at this address yet; the phone waits.",
             )
         )

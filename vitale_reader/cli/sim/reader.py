@@ -27,7 +27,7 @@ BREATH = 1.0
     "reader",
     cls=Simulation,
     help=t(
-        "Simule un lecteur sans contact (puce PN532) sur un port série, avec un téléphone posé dessus, jusqu'à Ctrl-C, "
+        "Simule un lecteur sans contact (puce PN532) sur un port série, avec un téléphone posé dessus, jusqu’à Ctrl-C, "
         "et montre les commandes que reçoit le téléphone, sans leurs données.",
         "Simulates a contactless reader (PN532 chip) on a serial port, with a phone on it, until Ctrl-C, "
         "and shows the commands that the phone receives, without their data.",
@@ -97,7 +97,7 @@ def _wait(made: "Pn532Reader", *, laid: bool) -> None:
     while laid and not made.field.wait_empty(BREATH):
         pass
     if laid:
-        output.note(t("Le téléphone s'est retiré, comme demandé par --fault.", "The phone left, as --fault asks."))
+        output.note(t("Le téléphone s’est retiré, comme demandé par --fault.", "The phone left, as --fault asks."))
     while True:
         time.sleep(BREATH)
 
@@ -106,7 +106,7 @@ def _announce(made: "Pn532Reader", link: Path | None, *, as_json: bool) -> None:
     path = str(link or made.path)
     if as_json:
         output.print_json({"path": path}, pretty=False)
-    output.note(t(f"Lecteur PN532 simulé sur {path} ; Ctrl-C l'arrête.", f"PN532 reader on {path}; Ctrl-C ends it."))
+    output.note(t(f"Lecteur PN532 simulé sur {path} ; Ctrl-C l’arrête.", f"PN532 reader on {path}; Ctrl-C ends it."))
     output.note(f"LIBNFC_DEFAULT_DEVICE=pn532_uart:{path} nfc-list")
 
 

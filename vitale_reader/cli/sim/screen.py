@@ -59,7 +59,7 @@ def _announce(screen: "PhoneScreen", *, lan: bool, as_json: bool) -> None:
         return
     output.note(
         t(
-            f"Écran du téléphone sur {screen.url} ; Ctrl-C l'éteint.",
+            f"Écran du téléphone sur {screen.url} ; Ctrl-C l’éteint.",
             f"Screen of the phone at {screen.url}; Ctrl-C turns it off.",
         )
     )

@@ -23,7 +23,7 @@ BREATH = 1.0
     "service",
     cls=Simulation,
     help=t(
-        "Simule le service en ligne de l'apCV (SOAP 1.2) pour les téléphones d'un scénario, jusqu'à Ctrl-C.",
+        "Simule le service en ligne de l’apCV (SOAP 1.2) pour les téléphones d’un scénario, jusqu’à Ctrl-C.",
         "Simulates the online service of the apCV (SOAP 1.2) for the phones of a scenario, until Ctrl-C.",
     ),
 )
@@ -76,7 +76,7 @@ def _announce(running: "ApcvService", *, as_json: bool) -> None:
         output.print_json({"url": running.url}, pretty=False)
     else:
         output.note(
-            t(f"Service simulé sur {running.url} ; Ctrl-C l'arrête.", f"Service on {running.url}; Ctrl-C ends it.")
+            t(f"Service simulé sur {running.url} ; Ctrl-C l’arrête.", f"Service on {running.url}; Ctrl-C ends it.")
         )
 
 

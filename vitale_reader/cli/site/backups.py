@@ -50,7 +50,7 @@ def backup(file: Path, as_json: bool, home: Path | None) -> None:
 @command(
     "restore",
     help=t(
-        "Remet une sauvegarde, ferme ce qui pourrait resservir, et dit ce qu'on ne sait plus.",
+        "Remet une sauvegarde, ferme ce qui pourrait resservir, et dit ce qu’on ne sait plus.",
         "Puts a backup back, closes what could be used again, and tells what is unknown now.",
     ),
 )
@@ -60,7 +60,7 @@ def backup(file: Path, as_json: bool, home: Path | None) -> None:
     "--trust-clients",
     is_flag=True,
     help=t(
-        "Garde les logiciels appairés même si l'on ne sait plus qui a été révoqué depuis.",
+        "Garde les logiciels appairés même si l’on ne sait plus qui a été révoqué depuis.",
         "Keeps the paired clients even where nobody knows who was revoked since.",
     ),
 )
@@ -71,7 +71,7 @@ def backup(file: Path, as_json: bool, home: Path | None) -> None:
     show_default=True,
     metavar="MINUTES",
     help=t(
-        "Minutes sans apCV, si l'on ne sait plus quels codes ont servi.",
+        "Minutes sans apCV, si l’on ne sait plus quels codes ont servi.",
         "Minutes without apCV, where nobody knows which codes were used.",
     ),
 )
@@ -123,7 +123,7 @@ def _tell(done: "Restored") -> None:
         again = time.strftime("%Y-%m-%d %H:%M", time.localtime(done.closed_until))
         output.note(
             t(
-                f"On ne sait plus quels codes ont servi depuis : aucune apCV n'est acceptée avant {again}.",
+                f"On ne sait plus quels codes ont servi depuis : aucune apCV n’est acceptée avant {again}.",
                 f"Nobody knows which codes were used since: no apCV is taken before {again}.",
             )
             if done.closed_until

@@ -104,7 +104,7 @@ def _remarks(desk: "DeskState") -> Iterator[str]:
     """Sentences for an administrator about a desk: why it was away, and that its clock is wrong."""
     if desk.seen is not None and not desk.serves:
         yield t(
-            f"sans nouvelles depuis {desk.seen:.0f} s sans s'être arrêté : coupé de la base, ou éteint",
+            f"sans nouvelles depuis {desk.seen:.0f} s sans s’être arrêté : coupé de la base, ou éteint",
             f"silent for {desk.seen:.0f} s without having stopped: cut off from the database, or switched off",
         )
     if desk.away_since:
@@ -112,7 +112,7 @@ def _remarks(desk: "DeskState") -> Iterator[str]:
     if desk.clock_offset is not None and abs(desk.clock_offset) > TOLD_OFF:
         seconds = f"{desk.clock_offset:+.0f}"
         yield t(
-            f"son horloge s'écarte de {seconds} s de celle de la base ; mettez les deux machines à l'heure (NTP)",
+            f"son horloge s’écarte de {seconds} s de celle de la base ; mettez les deux machines à l’heure (NTP)",
             f"its clock is off by {seconds} s from that of the database; have both machines keep a server's time (NTP)",
         )
 
@@ -165,7 +165,7 @@ def remove(station: str, as_json: bool, home: Path | None) -> None:
     )
     output.note(
         t(
-            "S'il a été volé, il a la clé du site : changez aussi le mot de passe de la base de données.",
+            "S’il a été volé, il a la clé du site : changez aussi le mot de passe de la base de données.",
             "If it was stolen, it has the key of the site: change the password of the database as well.",
         )
     )

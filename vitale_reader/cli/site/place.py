@@ -29,5 +29,5 @@ def of_site(home: Path | None) -> "tuple[Home, Config]":
     """
     place, config = loaded(home)
     if config.store == "sqlite":
-        raise LocalMisuse(t("ce poste n'est d'aucun site", "this desk is of no site"), data={"path": "store"})
+        raise LocalMisuse(t("ce poste n’est d’aucun site", "this desk is of no site"), data={"path": "store"})
     return place, config

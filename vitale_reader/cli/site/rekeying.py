@@ -20,7 +20,7 @@ __all__ = ["rekey"]
 @command(
     "rekey",
     help=t(
-        "Donne au site une nouvelle clé, tous les postes étant arrêtés ; l'ancienne n'ouvre plus rien.",
+        "Donne au site une nouvelle clé, tous les postes étant arrêtés ; l’ancienne n’ouvre plus rien.",
         "Gives the site a new key, with every desk stopped; the former one opens nothing any more.",
     ),
 )
@@ -61,7 +61,7 @@ def _tell(done: "Rekeyed") -> None:
             (t("Lignes du journal", "Lines of the trail"), str(sum(each.lines for each in both))),
             (t("Chaînes utilisées oubliées", "Used strings forgotten"), str(sum(each.used for each in both))),
             (
-                t("Listes d'opposition à réimporter", "Opposition lists to import"),
+                t("Listes d’opposition à réimporter", "Opposition lists to import"),
                 lists or "—",
             ),
         )
@@ -78,14 +78,14 @@ def _tell(done: "Rekeyed") -> None:
     if any(each.used for each in both):
         output.note(
             t(
-                "Ne lisez pas d'apCV avant l'expiration des codes en circulation.",
+                "Ne lisez pas d’apCV avant l’expiration des codes en circulation.",
                 "Read no apCV before the codes in circulation have expired.",
             )
         )
     if done.former:
         output.note(
             t(
-                "L'ancienne clé n'ouvre plus que les sauvegardes d'avant : gardez-la avec elles, et pas ici.",
+                "L’ancienne clé n’ouvre plus que les sauvegardes d’avant : gardez-la avec elles, et pas ici.",
                 "The former key opens nothing but backups of before: keep it with them, and not here.",
             )
         )
