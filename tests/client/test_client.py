@@ -1,5 +1,6 @@
 """The blocking SDK, over a real Unix socket."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +20,23 @@ from vitale_protocol.errors import (
     ShuttingDown,
     TokenInvalid,
 )
-from vitale_protocol.events import PresentationProgress, Reader
-from vitale_protocol.methods import PresentationCancel, PresentationRequest, PresentationResult, Result, SessionOpen
+from vitale_protocol.events import ContextExpiring, PresentationProgress, Reader
+from vitale_protocol.methods import (
+    OutboxList,
+    OutboxListed,
+    OutboxToken,
+    PresentationCancel,
+    PresentationRequest,
+    PresentationResult,
+    Result,
+    SessionOpen,
+)
+from vitale_protocol.records import Beneficiaire, Record
 from vitale_protocol.session.session import Called
+from vitale_reader.client import pending_requests
 from vitale_reader.client.blocking import Connection
+from vitale_reader.client.presentation import ReaderChange
+from vitale_reader.client.watching import BACKLOG, Watch
 
 pytestmark = pytest.mark.posix
 
@@ -307,6 +321,16 @@ def test_a_daemon_that_does_not_come_back_is_unreachable(daemon: FakeDaemon, hom
         stopping.join(30)
 
 
+def test_a_daemon_that_lets_a_request_wait_beyond_its_time_is_unreachable(
+    reader: Connection, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending_requests, "GRACE", -pending_requests.SHORTEST)
+    monkeypatch.setattr(pending_requests, "_limit", lambda _: 0.0)
+    waits(daemon)
+    with pytest.raises(DaemonUnreachable, match="beyond its time"):
+        reader.read()
+
+
 def test_no_daemon_is_unreachable(home: Path) -> None:
     with pytest.raises(DaemonUnreachable), vitale_reader.connect(home=home, connect_timeout=0):
         pass
@@ -329,6 +353,46 @@ def test_a_stranger_who_speaks_no_json_is_unreachable(daemon: FakeDaemon, home: 
     daemon.handlers["session.open"] = babble
     with pytest.raises(DaemonUnreachable), vitale_reader.connect(home=home, connect_timeout=0):
         pass
+
+
+def test_what_waits_comes_page_by_page(reader: Connection, daemon: FakeDaemon) -> None:
+    tokens = [OutboxToken(jti=f"j{number}", exp=1, token="t") for number in range(3)]
+    first, second = tuple(tokens[:2]), tuple(tokens[2:])
+    pages = {None: OutboxListed(tokens=first, more="1~j1"), "1~j1": OutboxListed(tokens=second)}
+
+    def listed(_: Talk, call: Called) -> Result:
+        assert isinstance(call.params, OutboxList)
+        return pages[call.params.after]
+
+    daemon.handlers["outbox.list"] = listed
+    assert tuple(tokens) == reader.pending()
+    pages["1~j1"] = OutboxListed(tokens=second, more="1~j1")
+    assert tuple(tokens) == reader.pending(), "a daemon that says the same place again has no more"
+
+
+def test_to_acknowledge_nothing_asks_nothing(reader: Connection, daemon: FakeDaemon) -> None:
+    assert 0 == reader.acknowledge()
+    assert [] == daemon.named("outbox.ack")
+
+
+@pytest.mark.parametrize("holder", [None, 5])
+def test_a_holder_whom_the_token_does_not_tell_is_nobody(
+    reader: Connection, daemon: FakeDaemon, holder: int | None
+) -> None:
+    record = Record(beneficiaires=(Beneficiaire(prenom="Zoé"),), porteur=holder)
+    daemon.handlers["presentation.request"] = lambda _, call: daemon.issue(request_of(call).nonce, record=record)
+    found = reader.read()
+    assert found.holder is None
+    assert ["Zoé"] == [one.prenom for one in found.beneficiaries]
+
+
+def test_a_context_that_ends_soon_where_nobody_listens_changes_nothing(reader: Connection, daemon: FakeDaemon) -> None:
+    def tell_before(talk: Talk, call: Called) -> Result:
+        talk.notify("context.expiring", ContextExpiring(identifiant="c", date_fin_validite="2026-01-01T00:00:00Z"))
+        return daemon.issue(request_of(call).nonce)
+
+    daemon.handlers["presentation.request"] = tell_before
+    assert "vitale-card" == reader.read().medium
 
 
 # ── readers ──
@@ -365,6 +429,26 @@ def test_a_watch_survives_the_daemon_and_tells_only_the_difference(reader: Conne
     assert (change := next(changes)).kind == "added"
     assert change.reader == other
     changes.close()
+
+
+def test_what_did_not_change_is_no_change(reader: Connection, daemon: FakeDaemon) -> None:
+    changes = reader.watch()
+    next(changes)
+    daemon.tell("reader.changed", READER)
+    daemon.tell("reader.removed", READER)
+    assert "removed" == next(changes).kind
+    changes.close()
+
+
+def test_who_is_far_behind_asks_again_instead_of_hearing_everything() -> None:
+    async def work() -> list[ReaderChange]:
+        watch = Watch()
+        for _ in range(BACKLOG + 1):
+            watch.hear(ReaderChange("added", READER))
+        assert await watch.next() is None
+        return watch.settle((READER,))
+
+    assert [ReaderChange("added", READER)] == asyncio.run(work())
 
 
 def test_waiting_until_a_reader_is_empty(reader: Connection, daemon: FakeDaemon) -> None:

@@ -1,5 +1,7 @@
 """Pairing files, addresses, and where a daemon is looked for."""
 
+import errno
+import os
 from pathlib import Path
 
 import msgspec
@@ -7,6 +9,7 @@ import pytest
 
 from vitale_protocol.errors import DaemonUnreachable, LocalMisuse
 from vitale_protocol.methods import ClientAdded
+from vitale_reader.client import pairing
 from vitale_reader.client.address import TlsAddress, UnixAddress, Way, check_pin, parse, resolve
 from vitale_reader.client.pairing import Pairing
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
@@ -33,6 +36,21 @@ def test_a_pairing_file_is_not_overwritten(tmp_path: Path) -> None:
     PAIRING.save(file)
     with pytest.raises(LocalMisuse):
         PAIRING.save(file)
+
+
+def test_half_a_pairing_file_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = tmp_path / "pairing.json"
+    with monkeypatch.context() as patch:
+        patch.setattr(pairing, "keep_to_owner", full)
+        with pytest.raises(LocalMisuse) as caught:
+            PAIRING.save(file)
+    assert os.strerror(errno.ENOSPC) in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+    PAIRING.save(file)
+    assert Pairing.load(file) == PAIRING
 
 
 def test_a_pairing_does_not_show_its_secrets() -> None:

@@ -174,6 +174,54 @@ def test_progress_and_failures_are_told(daemon: FakeDaemon, home: Path) -> None:
     assert told == ["reading", "medium_mute"]
 
 
+def test_who_asks_for_tokens_alone_hears_of_nothing_else(daemon: FakeDaemon, home: Path) -> None:
+    def subscribe(talk: Talk, call: Called) -> Result | None:
+        assert isinstance(call.params, PresentationsSubscribe)
+        talk.session.reply(call.id, PresentationsSubscribed(subscription="s"))
+        told = event(daemon, "s", call.params.nonce)
+        failed = PresentationFailed(subscription="s", reason="medium_mute", message="Muette", remedy="Retournez-la.")
+        progress = PresentationProgress(subscription="s", step="reading", message="…")
+        code = CodeRead(subscription="s", reader="scanner:one", data="3400930000120")
+        for name, heard in [("failed", failed), ("progress", progress), ("token", told)]:
+            talk.session.notify(f"presentation.{name}", heard)
+        talk.session.notify("code.read", code)
+        talk.session.notify("presentation.token", event(daemon, "s", call.params.nonce))
+        talk.flush()
+        return None
+
+    daemon.handlers["presentations.subscribe"] = subscribe
+    daemon.handlers["presentations.unsubscribe"] = lambda _, __: Done()
+    with vitale_reader.connect(home=home) as reader:
+        stream = reader.subscribe()
+        assert 2 == len({next(stream).jti, next(stream).jti})
+        stream.close()
+
+
+def test_who_asks_for_codes_hears_of_codes(daemon: FakeDaemon, home: Path) -> None:
+    def subscribe(talk: Talk, call: Called) -> Result | None:
+        talk.session.reply(call.id, CodesSubscribed(subscription="c"))
+        progress = PresentationProgress(subscription="c", step="reading", message="…")
+        talk.session.notify("presentation.progress", progress)
+        talk.session.notify("code.read", CodeRead(subscription="c", reader="scanner:one", data="3400930000120"))
+        talk.flush()
+        return None
+
+    daemon.handlers["codes.subscribe"] = subscribe
+    daemon.handlers["codes.unsubscribe"] = lambda _, __: Done()
+    with vitale_reader.connect(home=home) as reader:
+        stream = reader.codes()
+        assert "3400930000120" == next(stream).data
+        stream.close()
+
+
+def test_a_stream_of_a_closed_connection_says_so(scanned: FakeDaemon, home: Path) -> None:
+    with vitale_reader.connect(home=home) as reader:
+        stream = reader.codes()
+        assert "codes-0" == next(stream).data
+    with pytest.raises(LocalMisuse, match="closed"):
+        next(stream)
+
+
 def test_a_subscription_that_is_refused_says_why(daemon: FakeDaemon, home: Path) -> None:
     daemon.handlers["presentations.subscribe"] = lambda _, __: NotAuthorised("no")
     with vitale_reader.connect(home=home) as reader, pytest.raises(NotAuthorised):

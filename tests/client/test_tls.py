@@ -1,8 +1,11 @@
 """The SDK over TLS: nothing is said to anybody but the daemon of the pairing."""
 
+import contextlib
 import datetime as dt
 import hashlib
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +133,34 @@ def test_a_client_that_is_not_known_is_told_so(home: Path) -> None:
             pass
     finally:
         fake.close()
+
+
+def test_the_alert_that_refuses_a_certificate_is_told_at_once_as_what_it_is(home: Path) -> None:
+    context = server_context(home, DAEMON, accepts=STRANGER)
+
+    def refuse() -> None:
+        accepted, _ = listening.accept()
+        with context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False) as secured:
+            with contextlib.suppress(ssl.SSLError):
+                secured.do_handshake()
+            # It closes once the client has: bytes that nobody read would take the alert back.
+            with contextlib.suppress(ConnectionError):
+                while socket.socket.recv(secured, 4_096):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=refuse)
+        server.start()
+        paired = Pairing(
+            client_id="client",
+            address=f"tls://127.0.0.1:{listening.getsockname()[1]}",
+            certificate=CLIENT.certificate,
+            private_key=CLIENT.key,
+            daemon_certificate_sha256=DAEMON.sha256,
+        )
+        with pytest.raises(NotAuthenticated, match="certificate"), vitale_reader.connect(home=home, pairing=paired):
+            pass
+        server.join(30)
 
 
 @pytest.mark.parametrize("missing", ["certificate", "private_key", "daemon_certificate_sha256"])
