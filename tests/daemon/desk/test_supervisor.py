@@ -10,15 +10,21 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from tests.posix import raw_terminal
 from tests.problems import detail_of, named
-from vitale_drivers.base import Arm, Failed, Log, ReaderAdded, Report, Started
+from vitale_drivers.base import Arm, Disarm, Failed, Log, OutOfReach, ReaderAdded, Report, Started, Transmitted
+from vitale_drivers.host.pipe import encode
 from vitale_protocol.errors import ReaderGone
-from vitale_reader.daemon.desk.supervisor import WORKER, Beat, Worker
+from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
+from vitale_reader.daemon.desk import supervisor
+from vitale_reader.daemon.desk.supervisor import MOST_UNREAD, UNAVAILABLE, WORKER, Beat, Supervisor, Worker
+from vitale_reader.daemon.desk.worker_limits import LINES, MOST_READERS, REPORTS, Restraint
 
 PROGRAM = Path(__file__).with_name("worker_program.py")
 
@@ -315,3 +321,212 @@ def test_a_worker_is_not_quoted_where_it_calls_a_logger_what_none_is_called(
     assert [(record.name, record.getMessage()) for record in caplog.records] == [
         ("vitale_reader.daemon.desk.supervisor", "said")
     ]
+
+
+# ── without a process ──
+
+
+class Pipe:
+    """The input of a process that reads nothing."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+        self.transport = self
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.written)
+
+
+class FakeProcess:
+    """A process that lives and does nothing; what it says is the test's."""
+
+    pid = 4_000_000_000
+
+    def __init__(self) -> None:
+        self.stdin = Pipe()
+        self.stdout = asyncio.StreamReader()
+
+
+def alone(process: Any = None) -> tuple[Worker, list[Report]]:
+    """A worker with that process, and what it tells."""
+    told: list[Report] = []
+    worker = Worker("fake", {}, on_report=lambda _, report: told.append(report), on_end=lambda _name, _problem: None)
+    worker._process = process
+    return worker, told
+
+
+def test_without_a_process_commands_are_dropped_and_apdus_refused() -> None:
+    async def work() -> None:
+        worker, _ = alone()
+        worker.send(Disarm())
+        with pytest.raises(ReaderGone):
+            await worker.transmit("fake:1", (b"\x00\xa4",), lease=1)
+
+    asyncio.run(work())
+
+
+def test_a_worker_that_reads_no_commands_is_killed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        process = FakeProcess()
+        worker, _ = alone(process)
+        command = Arm(media=("vitale-card",), deadline=0.0)
+        for _ in range(MOST_UNREAD // len(encode(command))):
+            worker.send(command)
+        assert [] == killed
+        worker.send(command)
+        assert [process] == killed
+
+    killed: list[object] = []
+    monkeypatch.setattr(supervisor, "_kill", killed.append)
+    asyncio.run(work())
+    assert "driver fake does not read its commands; killed" in caplog.messages
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_an_exchange_that_was_given_up_is_answered_to_nobody(ends: bool) -> None:
+    async def work() -> None:
+        worker, told = alone(FakeProcess())
+        waiting = asyncio.ensure_future(worker.transmit("fake:1", (b"\x00\xa4",), lease=1))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait((waiting,))
+        if ends:
+            worker._end_of_process()
+        worker._take(Transmitted(id=1, responses=(b"\x90\x00",)))
+        worker._take(Transmitted(id=77, responses=(b"\x90\x00",)))
+        assert [] == told
+        assert waiting.cancelled()
+
+    asyncio.run(work())
+
+
+def test_a_worker_that_says_too_much_is_slowed_and_its_reports_are_heard(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        process = FakeProcess()
+        worker, told = alone(process)
+        worker._restraint = Restraint("fake")
+        readers = [
+            Reader(id=f"fake:{number}", name="Fake", driver="fake", media=("vitale-card",), state="empty")
+            for number in range(MOST_READERS + 5)
+        ]
+        said: list[Report] = [ReaderAdded(reader=reader) for reader in readers]
+        said += [Log(level=logging.WARNING, logger="odd", text="said")] * int(2 * LINES.burst)
+        said += [Failed(reader=readers[0].id, problem=Problem("medium_mute"))] * int(2 * REPORTS.burst)
+        process.stdout.feed_data(b"".join(map(encode, said)))
+        process.stdout.feed_eof()
+        assert "" == await worker._listen(process)  # type: ignore[arg-type]  # the part of a process that is used
+        assert MOST_READERS == len([report for report in told if isinstance(report, ReaderAdded)])
+        assert int(2 * REPORTS.burst) == len([report for report in told if isinstance(report, Failed)])
+        assert worker._answered.is_set(), "what waits in the pipe may be an answer"
+
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.0)
+    asyncio.run(work())
+    assert int(LINES.burst) <= caplog.messages.count("said") < int(2 * LINES.burst)
+    assert "driver fake reports more than is taken, and is slowed" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("settled", "status", "asked", "delays"),
+    [
+        (3_600.0, 1, False, [0.0, 0.25, 7.0, 7.0]),
+        (0.0, 1, False, [0.0, 0.0, 0.0, 0.0]),
+        (3_600.0, UNAVAILABLE, False, [7.0, 7.0, 7.0, 7.0]),
+        (3_600.0, 0, True, [0.0, 0.25, 7.0, 7.0]),
+    ],
+    ids=["dies at once", "lived for a while", "lacks something", "asked for it"],
+)
+def test_how_long_the_next_process_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, settled: float, status: int, asked: bool, delays: list[float]
+) -> None:
+    waited: list[float] = []
+
+    async def live(worker: Worker) -> str:
+        worker._status, worker._renewing = status, False
+        if asked:
+            worker._take(OutOfReach())
+        if len(waited) == len(delays):
+            worker._stopping = True
+        return "it ended"
+
+    async def wait(delay: float) -> None:
+        waited.append(delay)
+
+    worker, _ = alone()
+    worker.beat = Beat(backoff=(0.0, 0.25, 7.0), settled=settled)
+    monkeypatch.setattr(Worker, "_live", live)
+    monkeypatch.setattr(asyncio, "sleep", wait)
+    asyncio.run(worker.run())
+    assert delays == waited
+    assert (0 if asked else len(delays), "stopped") == (worker.restarts, worker.state)
+
+
+def test_a_worker_that_is_told_to_end_while_its_process_is_made_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = asyncio.create_subprocess_exec
+
+    async def work() -> None:
+        witness = Witness("good", tmp_path, BEAT)
+
+        async def made(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+            process = await make(*arguments, **options)
+            await witness.worker.stop()
+            return process
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", made)
+        async with asyncio.timeout(40):
+            await witness.worker.run()
+        assert ("stopped", None) == (witness.worker.health.state, witness.worker.health.pid)
+
+    asyncio.run(work())
+
+
+class Orphanage:
+    """Orphans of so many generations."""
+
+    def __init__(self, generations: int) -> None:
+        self.left = generations
+
+    def sweep(self, _: frozenset[int]) -> int:
+        self.left -= self.left > 0
+        return self.left
+
+
+def test_the_end_waits_for_orphans_of_orphans_and_tells_what_went_wrong(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails(_: Worker) -> None:
+        raise RuntimeError("of the test")
+
+    async def work(generations: int) -> int:
+        drivers = Supervisor({"fake": {}}, on_report=print, on_end=print, beat=BEAT)
+        drivers.start()
+        drivers._orphans = orphanage = Orphanage(generations)  # type: ignore[assignment]  # the part that is used
+        await drivers.stop()
+        return orphanage.left
+
+    monkeypatch.setattr(Worker, "run", fails)
+    monkeypatch.setattr(supervisor, "NEXT_GENERATION", 0.0)
+    assert 0 == asyncio.run(work(3))
+    assert "a driver's supervision had ended by a fault" in caplog.messages
+    endless = supervisor.MOST_GENERATIONS + 5
+    assert 5 == asyncio.run(work(endless)), "not for ever"
+
+
+def test_nobody_is_taken_for_an_orphan_while_a_process_is_made() -> None:
+    drivers = Supervisor({"fake": {}}, on_report=print, on_end=print, beat=BEAT)
+    drivers._orphans = orphanage = Orphanage(3)  # type: ignore[assignment]  # the part that is used
+    drivers.workers["fake"].spawning = True
+    assert (0, 3) == (drivers._sweep(), orphanage.left)
+    drivers.workers["fake"].spawning = False
+    assert (2, 2) == (drivers._sweep(), orphanage.left)

@@ -36,6 +36,15 @@ def test_a_flood_of_log_lines_is_cut_and_counted(caplog: pytest.LogCaptureFixtur
     ]
 
 
+def test_what_was_not_told_is_counted_at_the_end_at_the_latest(caplog: pytest.LogCaptureFixture) -> None:
+    restraint = Restraint("evil", Clock())
+    restraint.end()
+    assert [] == caplog.messages
+    told = sum(restraint.tells() for _ in range(1_000))
+    restraint.end()
+    assert [f"driver evil logged more than is told; {1_000 - told} lines were not"] == caplog.messages
+
+
 def test_readers_beyond_the_limit_are_not_heard_of_and_the_health_says_so() -> None:
     restraint = Restraint("evil")
     heard = [restraint.hears(ReaderAdded(reader=reader(number))) for number in range(MOST_READERS + 5)]
