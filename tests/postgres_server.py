@@ -14,10 +14,13 @@ import tempfile
 import threading
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 #: It stands in every URL that the tests give to a daemon; nothing that the daemon writes may hold it.
 PASSWORD = "canary-of-the-database"
 FAST = ("fsync=off", "full_page_writes=off", "max_connections=120", "shared_buffers=16MB")
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class PostgresServer:
@@ -86,12 +89,17 @@ class PostgresServer:
     def create_database(self) -> str:
         """An empty database; its name."""
         name = f"site_{secrets.token_hex(6)}"
-        self.execute(f"CREATE DATABASE {name}")
+        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return name
 
     def drop_database(self, name: str) -> None:
         """Removes it, whoever is connected."""
-        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        self._administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def _administer(self, statement: sql.Composed) -> None:
+        """Runs a statement that stands in no transaction; without a program of its own, for it is run so often."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
 
     def _make(self) -> None:
         password = self.folder / "password"

@@ -42,6 +42,13 @@ STOPPED_IN = 25.0
 """Seconds: five times what is promised, for a busy machine; what hangs would hang for good."""
 
 
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is back is found at once."""
+    monkeypatch.setattr(store, "RECONNECT", 0.1)
+    monkeypatch.setattr(spool, "RETRY", 0.1)
+
+
 def ping(connection: Connection) -> object:
     return connection.execute(text("SELECT 1")).scalar()
 
@@ -112,6 +119,8 @@ def test_connections_that_hang_behind_something_that_acknowledges_are_abandoned(
     line: Proxy, site_database: str, monkeypatch: pytest.MonkeyPatch, ways: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(store, "ANSWER", 0.5)
+    monkeypatch.setattr(store, "CLOSING", 0.1)  # of that the next test is
+    monkeypatch.setattr(store, "HASTE", 0.1)
 
     async def work() -> None:
         async with opened(line.url(site_database)) as made:
@@ -185,7 +194,7 @@ def test_load_at_one_desk_does_not_look_like_an_outage(
             line.delay = 0.02
             await asyncio.gather(*(desk.put(number) for number in range(16)))
             assert not desk.store.degraded
-            await asyncio.gather(*(desk.store.run(ping, needs="site") for _ in range(450)))
+            await asyncio.gather(*(desk.store.run(ping, needs="site") for _ in range(250)))
             assert not desk.store.degraded
 
     run(work())
@@ -589,14 +598,14 @@ def test_a_piece_that_does_not_arrive_is_halved_and_progress_is_kept(
     async def work() -> None:
         async with desk_of(line.url(site_database), tmp_path) as desk:
             line.refuse()
-            for number in range(120):
+            for number in range(60):
                 await desk.put(number, size=4_000)
             line.heal()
             line.rate = 150_000.0
             await until(lambda: not desk.store.degraded, 50)
             line.rate = None
             (verified,) = await desk.store.run(desk.chain.verify)
-            assert (verified.rows, verified.broken) == (120, None)
+            assert (verified.rows, verified.broken) == (60, None)
 
     run(work())
     assert spool_replay.FEW < spool_replay.BEGIN
