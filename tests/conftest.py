@@ -35,7 +35,7 @@ READERS = ("Virtual PCD",)
 POSIX_FIXTURES = {"pcsc_service", "postgres", "site_database"}
 POSIX_ROOMS = {"benchmarks", "end_to_end", "examples"}
 
-#: Rooms with files that take long: begun first, so that none is left for one process while the others have nothing to do.
+#: Rooms with files that take long: begun first, so that none is left for one process while the others are done.
 LONG_FIRST = ("end_to_end", "rig", "daemon", "cli", "examples", "platforms", "drivers", "benchmarks", "house")
 
 
@@ -68,7 +68,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Puts first what takes long.
     """
     ranks = {Path(__file__).parent / room: rank for rank, room in enumerate(LONG_FIRST)}
-    items.sort(key=lambda item: min((ranks[place] for place in item.path.parents if place in ranks), default=len(ranks)))
+    last = len(ranks)
+    items.sort(key=lambda item: min(ranks.get(place, last) for place in item.path.parents))
     for item in items:
         asked = set(item.fixturenames) if isinstance(item, pytest.Function) else set[str]()
         if asked & POSIX_FIXTURES or POSIX_ROOMS & set(item.path.parts):
