@@ -20,6 +20,7 @@ from vitale_protocol.extras import EXTRAS
 from vitale_protocol.tokens import CHECKS
 from vitale_reader.daemon.arbitration.hub import SERVICES
 from vitale_reader.daemon.database.database_errors import FILES, VARIANTS, WORDS
+from vitale_reader.daemon.issuing.replay import Reason
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("protocol", "drivers", "firmware-sim", "vitale_reader", "examples", "cli.py")
@@ -54,6 +55,7 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
         {*VARIANTS.values(), *FILES.values(), "database-refuses", ""}
     ),
     ("vitale_reader/daemon/database/database_errors.py", "found"): frozenset({variant for variant, _ in WORDS}),
+    ("vitale_reader/daemon/issuing/replay.py", "found.why"): frozenset(get_args(Reason)),
     ("vitale_reader/daemon/store/store.py", "cause.variant"): OF_ERROR,
     ("vitale_reader/daemon/store/spool.py", "cause.variant"): OF_ERROR,
     ("vitale_reader/daemon/site/open_store.py", "cause.variant"): OF_ERROR,

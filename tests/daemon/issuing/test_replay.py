@@ -4,23 +4,26 @@ import asyncio
 import base64
 import sqlite3
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import Connection, delete, insert
 
 from tests.daemon.store.crash_program import claimed
 from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailable
 from vitale_reader.daemon.issuing.delivery import Delivery
-from vitale_reader.daemon.issuing.replay import ReplayGuard, close_until
+from vitale_reader.daemon.issuing.replay import CLOSED, Closed, ReplayGuard, close_until, closed
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
+from vitale_reader.daemon.store.tables import site
 
 STRING = b"opaque-string-of-a-phone"
 VAULT = Vault.of_site(b"k" * 32)
@@ -144,7 +147,7 @@ async def restored(
     store = Store(file)
     await store.open()
     if until is not None:
-        await store.run(lambda connection: close_until(connection, vault, until))
+        await store.run(lambda connection: close_until(connection, vault, until, "restored"))
     yield ReplayGuard(store, VAULT, days=2, clock=StoreClock(Remembered(), wall=clock, steady=clock)), store
     await store.close()
 
@@ -164,6 +167,35 @@ def test_no_string_is_taken_until_those_of_before_have_ended(tmp_path: Path) -> 
                 await guard.require_open()
             clock.now += 60
             await guard.require_open()
+
+    asyncio.run(main())
+
+
+def test_whatever_closes_it_for_longer_decides(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def main() -> None:
+        async with restored(tmp_path / "store.db", clock, vault=VAULT, until=clock.now + 60) as (guard, store):
+            for after, why in ((30, "restored"), (90, "rekeyed"), (0, "rekeyed")):
+                await store.run(
+                    lambda connection, after=after: close_until(connection, VAULT, clock.now + after, "rekeyed")  # type: ignore[misc]
+                )
+                assert why == (await store.run(lambda connection: closed(connection, VAULT))).why
+            with pytest.raises(Replayed) as caught:
+                await guard.require_open()
+            assert ("rekeyed", 1_800_000_090) == (caught.value.variant, caught.value.data["until"])
+
+    asyncio.run(main())
+
+
+def test_what_a_restore_of_before_has_closed_is_closed(tmp_path: Path) -> None:
+    """Its row said no reason, for there was no other."""
+
+    async def main() -> None:
+        async with restored(tmp_path / "store.db", Clock(), vault=VAULT, until=None) as (_, store):
+            row = row_seals.sealed(VAULT, site, {"name": CLOSED, "value": "1800000060.0"})
+            await store.run(lambda connection: connection.execute(insert(site), row))
+            assert Closed(1_800_000_060.0, "restored") == await store.run(lambda connection: closed(connection, VAULT))
 
     asyncio.run(main())
 
@@ -194,7 +226,7 @@ def test_a_desk_that_begins_on_its_spool_finds_it_closed_when_the_database_is_ba
         await store.open()
         guard = ReplayGuard(store, VAULT, days=2, clock=StoreClock(Remembered(), wall=clock, steady=clock))
         await guard.require_open()
-        await store.run(lambda connection: close_until(connection, VAULT, clock.now + 60))
+        await store.run(lambda connection: close_until(connection, VAULT, clock.now + 60, "restored"))
         with pytest.raises(Replayed):
             await guard.require_open()
         await store.close()
@@ -210,10 +242,10 @@ def test_a_desk_refuses_strings_and_takes_printed_codes_meanwhile(counter: Any) 
     keys = Keys(counter.home.state / "station.json", overlap=600, clock=lambda: 1.0)
     keys.open()
 
-    async def close(until: float) -> None:
+    async def write(work: Callable[[Connection], object]) -> None:
         store = Store(counter.home.state / "store.db")
         await store.open()
-        await store.run(lambda connection: close_until(connection, keys.vault, until))
+        await store.run(work)
         await store.close()
 
     async def second(line: Any) -> None:
@@ -225,9 +257,9 @@ def test_a_desk_refuses_strings_and_takes_printed_codes_meanwhile(counter: Any) 
     async def third(line: Any) -> None:
         await counter.claims(line, STRING + b"-2")
 
-    asyncio.run(close(time.time() + 600))
+    asyncio.run(write(lambda connection: close_until(connection, keys.vault, time.time() + 600, "restored")))
     counter.run(second, counter.config("", 'mode = "simulated"'))
-    asyncio.run(close(time.time() - 1))
+    asyncio.run(write(lambda connection: connection.execute(delete(site).where(site.c.name == CLOSED))))
     counter.run(third)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -34,13 +35,14 @@ class Site:
     def __init__(self, folder: Path, database: str) -> None:
         self._folder = folder
         self._database = database
+        self.settings = SETTINGS
 
     def home(self, name: str) -> Home:
         home = Home.under(self._folder / name)
         if not home.config.exists():
             home.config.parent.mkdir()
             home.config.touch(mode=0o600)
-            home.config.write_text(f'store = "{self._database}"\n{SETTINGS}', "utf-8")
+            home.config.write_text(f'store = "{self._database}"\n{self.settings}', "utf-8")
         return home
 
     def key(self, name: str) -> Path:
@@ -240,7 +242,64 @@ def test_both_languages_say_what_is_to_do(site: Site) -> None:
     status, french = site.command("left", "site", "rekey", "--language", "fr")
     assert status == 0
     assert "À chaque autre poste" in french
+    assert "aucune apCV n'est acceptée avant" in french
     file = str(site.carry(site.key("left"), "right"))
     status, english = site.command("right", "site", "rekey", "--key", file, "--language", "en")
     assert status == 0
     assert "Former key, kept as" in english
+    assert "no apCV is taken before" in english
+
+
+# ── used strings, which nobody can know under another key ──
+
+
+async def submitted(desk: Endpoints, credential: str, payload: str) -> Json:
+    answer = await call(desk, "presentation.submit", credential, nonce="m" * 22, payload=payload)
+    return dict(answer.get("error", answer)["data"] if "error" in answer else {"reason": "given"})
+
+
+def test_no_string_of_before_is_taken_again_at_any_desk(site: Site) -> None:
+    credential, _, _ = used(site)  # VITALESIM.abc was used
+    done = site.rekey("left")
+    other = site.rekey("right", "--key", str(site.carry(site.key("left"), "right")))
+    assert done["closed_until"] == other["closed_until"]
+    assert abs(done["closed_until"] - time.time() - 3_600) < 300
+
+    async def work(left: Endpoints, right: Endpoints) -> None:
+        for desk in (left, right):
+            for payload in ("VITALESIM.abc", "VITALESIM.new"):
+                told = await submitted(desk, credential, payload)
+                assert ("replayed", "rekeyed") == (told["reason"], told["variant"])
+
+    site.run("left", "right", work=work)
+
+
+def test_strings_are_taken_again_when_those_of_before_have_ended(site: Site) -> None:
+    credential, _, _ = used(site)
+    assert site.rekey("left", "--apcv-after", "0")["closed_until"] == 0
+
+    async def work(left: Endpoints) -> None:
+        assert await submitted(left, credential, "VITALESIM.new") == {"reason": "given"}
+
+    site.run("left", work=work)
+
+
+def test_a_desk_whose_database_is_away_takes_no_string_of_before_either(
+    site: Site, postgres: PostgresServer, site_database: str
+) -> None:
+    site.settings += '[site]\nwhen_away = "degraded"\n'
+    credential, _, _ = used(site)
+    site.rekey("left")
+
+    name = make_url(site_database).database
+
+    async def work(left: Endpoints) -> None:
+        postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
+        try:
+            told = await submitted(left, credential, "VITALESIM.abc")
+            assert ("replayed", "rekeyed") == (told["reason"], told["variant"])
+        finally:
+            postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+    site.run("left", work=work)

@@ -10,6 +10,8 @@ from vitale_protocol.errors import LocalMisuse
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.site.closing import apcv_after as apcv_after_option
+from vitale_reader.cli.site.closing import minute
 from vitale_reader.cli.site.place import loaded
 
 if TYPE_CHECKING:
@@ -19,9 +21,6 @@ __all__ = ["backup", "restore"]
 
 #: Characters of a reason, as the audit trail holds them.
 MOST_REASON = 500
-
-#: Minutes without apCVs after a restore: usually, so that the codes of phones have ended, and at most.
-USUAL_MINUTES, MOST_MINUTES = 60, 10_080
 
 
 @command("backup", help=t("Sauvegarde la base ; les postes continuent.", "Backs the store up; the desks go on."))
@@ -64,17 +63,7 @@ def backup(file: Path, as_json: bool, home: Path | None) -> None:
         "Keeps the paired clients even where nobody knows who was revoked since.",
     ),
 )
-@click.option(
-    "--apcv-after",
-    type=click.IntRange(0, MOST_MINUTES),
-    default=USUAL_MINUTES,
-    show_default=True,
-    metavar="MINUTES",
-    help=t(
-        "Minutes sans apCV, si l’on ne sait plus quels codes ont servi.",
-        "Minutes without apCV, where nobody knows which codes were used.",
-    ),
-)
+@apcv_after_option
 @as_json
 @home_option
 def restore(file: Path, reason: str, trust_clients: bool, apcv_after: int, as_json: bool, home: Path | None) -> None:
@@ -120,7 +109,7 @@ def _tell(done: "Restored") -> None:
             )
         )
     if not done.used_known:
-        again = time.strftime("%Y-%m-%d %H:%M", time.localtime(done.closed_until))
+        again = minute(done.closed_until)
         output.note(
             t(
                 f"On ne sait plus quels codes ont servi depuis : aucune apCV n’est acceptée avant {again}.",

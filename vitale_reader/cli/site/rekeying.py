@@ -9,6 +9,8 @@ import click
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.site.closing import apcv_after as apcv_after_option
+from vitale_reader.cli.site.closing import minute
 from vitale_reader.cli.site.place import of_site
 
 if TYPE_CHECKING:
@@ -32,16 +34,17 @@ __all__ = ["rekey"]
         "The new key, brought from the desk that began; without it this desk begins.",
     ),
 )
+@apcv_after_option
 @as_json
 @home_option
-def rekey(key: Path | None, as_json: bool, home: Path | None) -> None:
+def rekey(key: Path | None, apcv_after: int, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader site rekey``."""
     from vitale_reader.daemon.lifecycle import exclusive
     from vitale_reader.daemon.rekeying.procedure import rekey as take_new_key
 
     place, config = of_site(home)
     with exclusive(place):
-        done = take_new_key(place, config, key=key, at=time.time())
+        done = take_new_key(place, config, key=key, apcv_after=apcv_after * 60.0, at=time.time())
     if as_json:
         output.print_json(done)
     else:
@@ -75,13 +78,18 @@ def _tell(done: "Rekeyed") -> None:
                 "with a copy of this key.",
             )
         )
-    if any(each.used for each in both):
-        output.note(
-            t(
-                "Ne lisez pas d’apCV avant l’expiration des codes en circulation.",
-                "Read no apCV before the codes in circulation have expired.",
-            )
+    again = minute(done.closed_until)
+    output.note(
+        t(
+            f"On ne sait plus quels codes ont servi avant : aucune apCV n’est acceptée avant {again}.",
+            f"Nobody knows any more which codes were used before: no apCV is taken before {again}.",
         )
+        if done.closed_until > time.time()
+        else t(
+            "On ne sait plus quels codes ont servi avant, et les apCV sont acceptées.",
+            "Nobody knows any more which codes were used before, and apCVs are taken.",
+        )
+    )
     if done.former:
         output.note(
             t(

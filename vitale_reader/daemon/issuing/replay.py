@@ -4,12 +4,13 @@ A string is reserved before it is resolved and marked as used together with its 
 counts as used: nobody can know how far the service got. Kept is the keyed digest of its canonical form, which is the
 same however the string was dressed; never the string.
 
-After a restore nobody may know which strings were used since the backup. Then none is taken until those that were in
-circulation have ended (``close_until``).
+After a restore nobody may know which strings were used since the backup, and after a new key of the site nobody can
+know which were used before. Then none is taken until those that were in circulation have ended (``close_until``).
 """
 
 import secrets
 from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -23,12 +24,15 @@ from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import seen, site
 
-__all__ = ["Claimed", "ReplayGuard", "close_until"]
+__all__ = ["CLOSED", "Claimed", "Closed", "Reason", "ReplayGuard", "close_until", "closed"]
 
 DAY = 86_400.0
 
-#: The row of ``site`` that says until when no string is taken, epoch seconds.
+#: The row of ``site`` that says until when no string is taken, epoch seconds, and why.
 CLOSED = "apcv:closed-until"
+
+#: Why no string is taken: a variant of ``replayed``.
+Reason = Literal["restored", "rekeyed"]
 
 # Statements are constants: to build one anew costs more than to run it.
 _OF_DIGEST = seen.c.digest == bindparam("of_digest")
@@ -48,6 +52,18 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     claim: str
 
 
+class Closed(NamedTuple):
+    """A time in which no string is taken.
+
+    Attributes:
+        until: when it ends, epoch seconds; 0 where there is none.
+        why: why.
+    """
+
+    until: float
+    why: Reason = "restored"
+
+
 class ReplayGuard:
     """The strings that were used, in the store."""
 
@@ -57,7 +73,7 @@ class ReplayGuard:
         self._vault = vault
         self._days = days
         self._clock = clock
-        self._closed_until: float | None = None  # a restore needs every daemon stopped: it is looked up once
+        self._closed: Closed | None = None  # whatever closes it needs every daemon stopped: it is looked up once
 
     def digest(self, evidence: Mapping[str, bytes]) -> str | None:
         """Digest by which evidence is recognised; None where it may be presented any number of times.
@@ -74,22 +90,21 @@ class ReplayGuard:
         return None
 
     async def require_open(self) -> None:
-        """Refuses strings of which nobody can know whether they were used, after a restore.
+        """Refuses strings of which nobody can know whether they were used.
 
         Raises:
-            Replayed: with the variant ``restored``, until its time is over.
+            Replayed: with the variant ``restored`` or ``rekeyed``, until its time is over.
             StoreUnavailable: the store cannot be read.
         """
-        until = self._closed_until
-        if until is None:
-            row = await self._store.run(
-                lambda connection: connection.execute(_FIND_CLOSED).mappings().first(), needs="guard", single=True
+        found = self._closed
+        if found is None:
+            found = await self._store.run(
+                lambda connection: closed(connection, self._vault), needs="guard", single=True
             )
-            until = float(row["value"]) if row is not None and row_seals.holds(self._vault, site, row) else 0.0
-            if not self._store.degraded:  # a spool knows nothing of it
-                self._closed_until = until
-        if self._clock.now() < until:
-            raise Replayed("unknown since a restore", variant="restored", data={"until": round(until)})
+            if not self._store.degraded:  # a spool does not know of a restore
+                self._closed = found
+        if self._clock.now() < found.until:
+            raise Replayed("which strings were used is unknown", variant=found.why, data={"until": round(found.until)})
 
     async def claim(self, digest: str) -> Claimed:
         """Claims what is known by a digest for one presentation; of several that race for it, one gets it.
@@ -150,7 +165,24 @@ class ReplayGuard:
         return row_seals.sealed(self._vault, seen, msgspec.structs.asdict(claimed) | {"state": state})
 
 
-def close_until(connection: Connection, vault: Vault, until: float) -> None:
-    """Has no string taken until then, by any daemon that starts from now on."""
+def closed(connection: Connection, vault: Vault) -> Closed:
+    """Reads until when no string is taken; a row that nobody of the store wrote closes nothing."""
+    row = connection.execute(_FIND_CLOSED).mappings().first()
+    if row is None or not row_seals.holds(vault, site, row):
+        return Closed(0.0)
+    until, _, why = row["value"].partition(" ")
+    return Closed(float(until), "rekeyed" if why == "rekeyed" else "restored")
+
+
+def close_until(connection: Connection, vault: Vault, until: float, why: Reason) -> Closed:
+    """Has no string taken until then, by any daemon that starts from now on; a longer time that runs goes on.
+
+    Returns:
+        What holds now.
+    """
+    known = closed(connection, vault)
+    if known.until >= until:
+        return known
     connection.execute(delete(site).where(site.c.name == CLOSED))
-    connection.execute(insert(site), row_seals.sealed(vault, site, {"name": CLOSED, "value": repr(until)}))
+    connection.execute(insert(site), row_seals.sealed(vault, site, {"name": CLOSED, "value": f"{until!r} {why}"}))
+    return Closed(until, why)

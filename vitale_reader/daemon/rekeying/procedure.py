@@ -2,6 +2,7 @@
 
 1. The new key lies beside the former one, as ``site.key.new``: made here, or brought from the desk that began.
 2. The database is resealed in one transaction, by whoever comes first. From then on no desk starts with the former key.
+   No string of an apCV is taken until those of before have ended: which were used cannot be known any more.
 3. What this desk keeps by itself is taken over: its spool, and its memory of the trail.
 4. The new key takes the place of the former one, which is kept beside it under its date.
 """
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, select
 
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, StoreUnavailable
 from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.issuing.replay import Closed, close_until, closed
 from vitale_reader.daemon.keystore.private_files import write_private
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.rekeying.resealing import KEY_NAME, KEY_OF, Resealed, require_whole, reseal
@@ -31,6 +33,7 @@ from vitale_reader.daemon.site.open_store import (
 )
 from vitale_reader.daemon.site.upkeep import desks_alive
 from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.clock import time_of
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import site
@@ -53,6 +56,7 @@ class Rekeyed(msgspec.Struct, frozen=True, kw_only=True):
         began: whether the database was resealed just now.
         resealed: what went from one key to the other there.
         spool: likewise, at this desk.
+        closed_until: when strings are taken again, epoch seconds; 0 where they are now.
     """
 
     key_file: str
@@ -60,15 +64,17 @@ class Rekeyed(msgspec.Struct, frozen=True, kw_only=True):
     began: bool = False
     resealed: Resealed = Resealed()
     spool: Resealed = Resealed()
+    closed_until: float = 0.0
 
 
-def rekey(home: Home, config: Config, *, key: Path | None, at: float) -> Rekeyed:
+def rekey(home: Home, config: Config, *, key: Path | None, apcv_after: float, at: float) -> Rekeyed:
     """Has a desk take a new key, and the site with it where this desk is the first; its daemon does not run.
 
     Args:
         home: the desk.
         config: its settings.
         key: the key of the desk that began; None at that desk.
+        apcv_after: seconds after which strings are taken again, where this desk begins.
         at: now, epoch seconds.
 
     Raises:
@@ -83,7 +89,7 @@ def rekey(home: Home, config: Config, *, key: Path | None, at: float) -> Rekeyed
     remembered = Remembered.read(anchor_file(home, config))
     store, _ = look_into(home, config, keys, reading=False)
 
-    def work(connection: Connection) -> tuple[bool, Resealed, tuple[int, bytes]]:
+    def work(connection: Connection) -> tuple[bool, Resealed, Closed, tuple[int, bytes]]:
         began = _of_former(connection, former, vault, file)
         done = Resealed()
         if began:
@@ -91,18 +97,28 @@ def rekey(home: Home, config: Config, *, key: Path | None, at: float) -> Rekeyed
                 raise LocalMisuse(f"desks of the site serve still, stop them first: {', '.join(serve)}")
             require_whole(connection, former, remembered, keys.station)
             done = reseal(connection, former, vault, remembered)
-        return began, done, _noted(connection, vault, remembered, keys.station, at)
+            if apcv_after:  # also where none is known: the spools of other desks may hold some
+                close_until(connection, vault, time_of(connection, lambda: at) + apcv_after, "rekeyed")
+        noted = _noted(connection, vault, remembered, keys.station, at)
+        return began, done, closed(connection, vault), noted
 
     try:
-        began, resealed, (number, mac) = _run(store, work)
+        began, resealed, shut, (number, mac) = _run(store, work)
     except ConfigurationInvalid:
         if key is not None:
             new_file.unlink()  # it is of another site
         raise
-    spool = Resealed() if former == vault else _spool(home, former, vault)
+    spool = Resealed() if former == vault else _spool(home, former, vault, shut)
     remembered.saw_end(number, mac)
     remembered.write()
-    return Rekeyed(key_file=str(file), former=_replace(file, new_file, at), began=began, resealed=resealed, spool=spool)
+    return Rekeyed(
+        key_file=str(file),
+        former=_replace(file, new_file, at),
+        began=began,
+        resealed=resealed,
+        spool=spool,
+        closed_until=shut.until,
+    )
 
 
 def _new_key(file: Path, brought: Path | None) -> Path:
@@ -144,11 +160,18 @@ def _noted(connection: Connection, vault: Vault, remembered: Remembered, station
     return (0, b"") if after is None else (after.number, bytes.fromhex(after.mac))
 
 
-def _spool(home: Home, former: Vault, vault: Vault) -> Resealed:
+def _spool(home: Home, former: Vault, vault: Vault, shut: Closed) -> Resealed:
+    """Reseals the spool of this desk, which takes no string of before either while the database is away."""
     file = home.state / "spool.db"
     if not file.exists():
         return Resealed()
-    return _run(Store(file), lambda connection: reseal(connection, former, vault, Remembered()))
+
+    def work(connection: Connection) -> Resealed:
+        done = reseal(connection, former, vault, Remembered())
+        close_until(connection, vault, shut.until, shut.why)
+        return done
+
+    return _run(Store(file), work)
 
 
 def _run(store: Store, work: Callable[[Connection], T]) -> T:

@@ -176,8 +176,7 @@ def restored(
     if not used_known and apcv_after:
         shared = connection.dialect.name == "postgresql"
         now = float(connection.execute(select(NOW)).scalar_one()) if shared else at
-        closed_until = now + apcv_after
-        close_until(connection, vault, closed_until)
+        closed_until = close_until(connection, vault, now + apcv_after, "restored").until
     until = float(connection.execute(select(func.max(audit.c.at))).scalar() or 0.0)
     resume(connection, vault, remembered, chain=chain, at=at, reason=reason, by="local")
     revoked = _revoke(connection, vault, remembered, before, at, everybody=before is None and not trust_clients)
