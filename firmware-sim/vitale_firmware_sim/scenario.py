@@ -71,7 +71,7 @@ class PhoneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         code: the code of an active phone.
         biometrics: whether its owner uses them.
         account: whether its owner has an account of their own at the health insurance.
-        address_code: the code that the health insurance sent to its owner by post.
+        email_code: the code that the health insurance sent by e-mail, to the address of its owner's account.
         standing: what the service says of it; ``good`` is all that lets a string resolve.
         rights_age_hours: how old the rights are that the service gives.
         assure: the insured person.
@@ -84,7 +84,7 @@ class PhoneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     code: _Code = "1597"
     biometrics: bool = True
     account: bool = True
-    address_code: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}\Z")] = "204816"
+    email_code: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}\Z")] = "204816"
     standing: Literal["good", "expired", "revoked", "suspended"] = "good"
     rights_age_hours: Annotated[float, msgspec.Meta(ge=0, le=24 * 366)] = 0.0
     assure: Assure

@@ -12,9 +12,9 @@ public:
 ``STRING_UNKNOWN``      not a string of this scenario's phones
 ``STRING_EXPIRED``      the string is older than ``string_life``, or the phone's standing is ``expired``
 ``STRING_USED``         the string was used before
-``APPLICATION_REVOKED`` the application was revoked: the phone's standing is ``revoked``
+``APPLICATION_REVOKED`` the application was revoked: the phone's standing is ``revoked``, or it was lost or replaced
 ``RIGHTS_SUSPENDED``    the rights are suspended: the phone's standing is ``suspended``
-``DELEGATION_ENDED``    the delegation has ended, under which the string was made
+``DELEGATION_ENDED``    the delegation has ended or was withdrawn, under which the string was made
 ``CONTEXT_UNKNOWN``     no such context, or it has ended
 ======================  =============================================================================
 """
@@ -98,6 +98,58 @@ class ServiceContexts:
         self._lock = threading.Lock()
         self._used: set[bytes] = set()
         self._open: dict[str, tuple[ServiceContext, Handle]] = {}
+        self._revoked: set[str] = set()
+        self._withdrawn: set[tuple[str, str]] = set()
+
+    # ── the lives of applications ────────────────────────────────────────────────────────────────────────────────
+    # What is open stays open until its end: a practitioner is billing with it. That is the simulator's own rule.
+
+    def revoke(self, phone: str) -> None:
+        """Revokes the application of a phone, whose loss was declared: its strings are refused, as are those to come.
+
+        Raises:
+            ConfigurationInvalid: the scenario has no such phone.
+        """
+        with self._lock:
+            self._revoked.add(self._scenario.phone(phone).id)
+
+    def activate(self, phone: str) -> tuple[str, ...]:
+        """Activates the application on a phone; gives the other phones of the same person, which it revokes.
+
+        One application a person is the simulator's own rule.
+
+        Raises:
+            ConfigurationInvalid: the scenario has no such phone.
+        """
+        activated = self._scenario.phone(phone)
+        person = activated.owner.nir_certifie
+        others = tuple(
+            one.id for one in self._scenario.phones if one is not activated and one.owner.nir_certifie == person
+        )
+        with self._lock:
+            self._revoked.discard(activated.id)
+            self._revoked.update(others)
+        return others
+
+    def delegate(self, owner: str, holder: str) -> None:
+        """Hears of a delegation; one that was withdrawn before counts again.
+
+        Raises:
+            ConfigurationInvalid: the scenario has no such phone.
+        """
+        with self._lock:
+            self._withdrawn.discard((self._scenario.phone(owner).id, self._scenario.phone(holder).id))
+
+    def withdraw(self, owner: str, holder: str) -> None:
+        """Withdraws a delegation: strings made under it are refused, those made before among them.
+
+        Raises:
+            ConfigurationInvalid: the scenario has no such phone.
+        """
+        with self._lock:
+            self._withdrawn.add((self._scenario.phone(owner).id, self._scenario.phone(holder).id))
+
+    # ── contexts ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def authenticate(self, string: bytes, now: float) -> ServiceContext:
         """The context of a string, which is used up, whatever comes of it once it is genuine.
@@ -171,7 +223,10 @@ class ServiceContexts:
             raise ServiceRefusal("STRING_EXPIRED")
         if phone.standing in _STANDINGS:
             raise ServiceRefusal(_STANDINGS[phone.standing])
-        if handle.holder != handle.owner and handle.until <= now:
+        if handle.holder in self._revoked:
+            raise ServiceRefusal("APPLICATION_REVOKED")
+        withdrawn = (handle.owner, handle.holder) in self._withdrawn
+        if handle.holder != handle.owner and (withdrawn or handle.until <= now):
             raise ServiceRefusal("DELEGATION_ENDED")
 
     def _delegate(self, handle: Handle) -> str:

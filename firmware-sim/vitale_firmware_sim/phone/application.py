@@ -2,17 +2,17 @@
 
 Refusals are ``PhoneRefusal`` with ``data.state`` and one of these words in ``data.why``:
 
-``not_now``, ``nir_wrong``, ``address_code_wrong``, ``too_young``, ``no_account``, ``code_format``, ``code_wrong`` (with
+``not_now``, ``nir_wrong``, ``email_code_wrong``, ``too_young``, ``no_account``, ``code_format``, ``code_wrong`` (with
 ``data.left``), ``biometrics_off``, ``nobody``, ``delegation_too_long``, ``delegation_unknown``, ``delegation_ended``.
 
 Public facts behind it: enrolment and its 48 hours, age 16 and an account of one's own, the France Identité short cut,
-code or biometrics, delegation, receipts for seven days. The time it stays unlocked and the renewal of the QR code are
+code or biometrics, delegation and its withdrawal, revocation, receipts for seven days. The time it stays unlocked and the renewal of the QR code are
 not public: those figures are the simulator's.
 """
 
 import datetime as dt
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vitale_firmware_sim.phone.states import PhoneState, PhoneStates
@@ -78,6 +78,7 @@ class Phone:
         self._porteur = 0
         self._presents: ActiveDelegation | None = None
         self._grants: dict[str, ActiveDelegation] = {}
+        self._given: dict[str, ActiveDelegation] = {}
         self._receipts: list[Receipt] = []
         self._qr: QrCode | None = None
 
@@ -87,11 +88,11 @@ class Phone:
 
     # ── enrolment ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def identify(self, nir: str, address_code: str, now: float) -> None:
-        """The NIR with its key, and the code that the health insurance sent by post.
+    def identify(self, nir: str, email_code: str, now: float) -> None:
+        """The NIR with its key, and the code that the health insurance sent by e-mail.
 
         Raises:
-            PhoneRefusal: ``nir_wrong``, ``address_code_wrong``, ``too_young``, ``no_account``, ``not_now``.
+            PhoneRefusal: ``nir_wrong``, ``email_code_wrong``, ``too_young``, ``no_account``, ``not_now``.
         """
         self._states.check("identify", now)
         self._check_conditions(now)
@@ -100,8 +101,8 @@ class Phone:
         shown = read_nir(nir)
         if NIR_KEY_MISMATCH in shown.warnings or (shown.number, shown.key) != known:
             raise self._states.refusal("nir_wrong")
-        if address_code != self.settings.address_code:
-            raise self._states.refusal("address_code_wrong")
+        if email_code != self.settings.email_code:
+            raise self._states.refusal("email_code_wrong")
         self._states.go("identify", now)
 
     def france_identite(self, now: float) -> None:
@@ -235,10 +236,28 @@ class Phone:
             raise self._states.refusal("nobody")
         if not 0 < hours * HOUR <= LONGEST_DELEGATION:
             raise self._states.refusal("delegation_too_long")
-        return ActiveDelegation(self.settings.id, holder, now + hours * HOUR)
+        return self._give(ActiveDelegation(self.settings.id, holder, now + hours * HOUR))
+
+    def hand_over(self, other: "Phone", *, until: float) -> None:
+        """Gives another phone a delegation that was made before the simulation began."""
+        other.receive(self._give(ActiveDelegation(self.settings.id, other.settings.id, until)))
+
+    def withdraw(self, holder: str, now: float) -> ActiveDelegation:
+        """Withdraws a delegation: one that has ended, for the other phone's ``receive``. The service is told as well.
+
+        Raises:
+            PhoneRefusal: ``delegation_unknown``, ``delegation_ended``, ``not_now``.
+        """
+        self._states.must_be_unlocked(now)
+        given = self._given.pop(holder, None)
+        if given is None:
+            raise self._states.refusal("delegation_unknown")
+        if given.until <= now:
+            raise self._states.refusal("delegation_ended")
+        return replace(given, until=now)
 
     def receive(self, grant: ActiveDelegation) -> None:
-        """Takes a grant.
+        """Takes a grant, or its end.
 
         Raises:
             PhoneRefusal: ``delegation_unknown`` where it is for another phone.
@@ -246,6 +265,8 @@ class Phone:
         if grant.holder != self.settings.id:
             raise self._states.refusal("delegation_unknown")
         self._grants[grant.owner] = grant
+        if self._presents is not None and self._presents.owner == grant.owner:
+            self._presents, self._qr = grant, None
 
     def grants(self, now: float) -> tuple[ActiveDelegation, ...]:
         """The delegations to this phone that have not ended."""
@@ -281,6 +302,21 @@ class Phone:
         self._receipts = [one for one in self._receipts if now - one.at <= RECEIPTS_FOR]
         return tuple(sorted(self._receipts, key=lambda one: one.at))
 
+    # ── loss ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def revoke(self, now: float) -> None:
+        """Hears that it was revoked: declared lost, or activated on another phone. Nothing of its owner stays on it.
+
+        Raises:
+            PhoneRefusal: ``not_now`` where it was not activated.
+        """
+        self._states.go("revoke", now)
+        self._code, self._biometrics, self._left = "", False, TRIES
+        self._porteur, self._presents, self._qr = 0, None, None
+        self._grants.clear()
+        self._given.clear()
+        self._receipts.clear()
+
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _check_conditions(self, now: float) -> None:
@@ -291,6 +327,10 @@ class Phone:
             raise self._states.refusal("too_young")
         if not self.settings.account:
             raise self._states.refusal("no_account")
+
+    def _give(self, grant: ActiveDelegation) -> ActiveDelegation:
+        self._given[grant.holder] = grant
+        return grant
 
     def _handle(self, now: float) -> Handle:
         if self._presents is None:
@@ -312,5 +352,5 @@ def phones(scenario: Scenario, now: float, random: RandomBytes) -> dict[str, Pho
     made = {one.id: Phone(one, sealer, random) for one in scenario.phones}
     for one in scenario.phones:
         for delegation in one.delegations:
-            made[delegation.to].receive(ActiveDelegation(one.id, delegation.to, now + delegation.hours * HOUR))
+            made[one.id].hand_over(made[delegation.to], until=now + delegation.hours * HOUR)
     return made

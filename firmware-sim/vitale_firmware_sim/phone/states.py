@@ -1,13 +1,14 @@
 """The states of the apCV application as a table, and the two that time alone ends; a missing key is the refusal.
 
 ====================  =========================================================================================
-``new``               installed; wants the NIR and the code that came by post, or France Identité
+``new``               installed; wants the NIR and the code that came by e-mail, or France Identité
 ``identified``        wants the identity document and the face
 ``pending``           both sent; an operator decides within 48 h, else they are to be sent again
 ``accepted``          wants a code of four digits, and whether biometrics are to be used
 ``locked``            activated; nothing is shown, and nothing answers over NFC
 ``unlocked``          for a while, by code or biometrics: shows a QR code that renews itself, answers over NFC
 ``blocked``           three wrong codes; the way out is to identify oneself again
+                      a loss that was declared, or a second phone, revokes it: it is ``new`` again
 ====================  =========================================================================================
 """
 
@@ -21,7 +22,7 @@ __all__ = ["DECIDED_WITHIN", "TABLE", "UNLOCKED_FOR", "Event", "PhoneState", "Ph
 
 PhoneState = Literal["new", "identified", "pending", "accepted", "locked", "unlocked", "blocked"]
 Event = Literal[
-    "identify", "france_identite", "send", "accept", "refuse", "lapse", "activate", "unlock", "lock", "block"
+    "identify", "france_identite", "send", "accept", "refuse", "lapse", "activate", "unlock", "lock", "block", "revoke"
 ]
 
 DECIDED_WITHIN: Final = 48 * 3600.0
@@ -43,6 +44,9 @@ TABLE: Final[Mapping[tuple[PhoneState, Event], PhoneState]] = {
     ("unlocked", "lock"): "locked",
     ("blocked", "identify"): "identified",
     ("blocked", "france_identite"): "accepted",
+    ("locked", "revoke"): "new",
+    ("unlocked", "revoke"): "new",
+    ("blocked", "revoke"): "new",
 }
 
 # What ends by itself: after so many seconds, this event.

@@ -71,10 +71,13 @@ class PhoneUser:
             self.unlock()
         return self.phone.tap(self._clock())
 
-    def enrol(self) -> Iterator[tuple[float, PhoneState]]:
+    def enrol(self, *, france_identite: bool = False) -> Iterator[tuple[float, PhoneState]]:
         """Enrols a new phone and activates it, in the time of the simulation; each time with the state it leads to.
 
         The operator's decision is dated back, so that the phone is ready at the present time of the clock.
+
+        Args:
+            france_identite: by the application France Identité, which vouches: nothing is sent, nobody decides.
 
         Raises:
             PhoneRefusal: it is not new, or its owner may not have one.
@@ -82,13 +85,16 @@ class PhoneUser:
         phone, settings = self.phone, self.settings
         owner = settings.owner
         decided = self._clock()
-        began = decided - _DECISION
+        began = decided if france_identite else decided - _DECISION
         yield began, phone.state(began)
-        phone.identify(f"{owner.nir_certifie}{owner.cle_nir_certifie}", settings.address_code, began)
-        yield began, phone.state(began)
-        phone.send_document_and_face(began)
-        yield began, phone.state(began)
-        phone.decide(decided, document=True, face=True)
+        if france_identite:
+            phone.france_identite(began)
+        else:
+            phone.identify(f"{owner.nir_certifie}{owner.cle_nir_certifie}", settings.email_code, began)
+            yield began, phone.state(began)
+            phone.send_document_and_face(began)
+            yield began, phone.state(began)
+            phone.decide(decided, document=True, face=True)
         yield decided, phone.state(decided)
         phone.activate(settings.code, decided, biometrics=settings.biometrics)
         yield decided, phone.state(decided)

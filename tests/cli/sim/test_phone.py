@@ -132,6 +132,44 @@ def test_a_service_and_a_phone_apart_understand_one_another() -> None:
     assert "PINSON" not in out + err
 
 
+@pytest.mark.parametrize(
+    ("scenario", "event", "phone", "code"),
+    [
+        ("famille", ("--lost", "claire"), (), "APPLICATION_REVOKED"),
+        ("famille", ("--withdrawn", "yvonne:claire"), ("--for", "yvonne"), "DELEGATION_ENDED"),
+        ("incidents", ("--second", "second"), ("--phone", "en-regle"), "APPLICATION_REVOKED"),
+    ],
+)
+def test_what_became_of_an_application(
+    scenario: str, event: tuple[str, ...], phone: tuple[str, ...], code: str
+) -> None:
+    string = run("phone", "--scenario", scenario, *phone, "--string").stdout.strip()
+    with start("service", "--scenario", scenario, "--json", *event) as process:
+        assert process.stdout is not None
+        url = urlsplit(str(json.loads(process.stdout.readline())["url"]))
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=30)
+        connection.request("POST", url.path, request(string))
+        assert f"sim:{code}" in connection.getresponse().read().decode()
+        connection.close()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+
+
+def test_france_identite_is_the_short_way() -> None:
+    done = run("phone", "--phone", "lina", "--enrol", "france-identite", "--string")
+    assert [line.split()[-1] for line in done.stderr.splitlines()] == ["new", "accepted", "locked"]
+    assert done.stdout.startswith("VITALESIM.")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("service", "--lost", "nobody"), ("service", "--withdrawn", "claire"), ("reader", "--porteur", "9")],
+    ids=" ".join,
+)
+def test_what_cannot_have_become_of_it(arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).returncode == 2
+
+
 def test_strings_are_good_once_each() -> None:
     one, other = (run("phone", "--string").stdout.strip() for _ in range(2))
 
@@ -171,7 +209,7 @@ def test_mistakes_are_told(arguments: Sequence[str], told: str) -> None:
     ("arguments", "told"),
     [
         (("--phone", "lina"), "not in this state (new)"),
-        (("--phone", "hugo", "--enrol"), "for people over 16"),
+        (("--phone", "hugo", "--enrol"), "for people of 16 and over"),
         (("--porteur", "9"), "nobody has this place"),
         (("--phone", "paul", "--for", "yvonne"), "no delegation from this phone"),
         (("--locked",), "not in this state (locked)"),

@@ -64,7 +64,7 @@ def refused(act: Callable[[], object]) -> dict[str, object]:
 
 
 def identified(phone: Phone) -> Phone:
-    phone.identify(nir_of(phone), phone.settings.address_code, NOW)
+    phone.identify(nir_of(phone), phone.settings.email_code, NOW)
     return phone
 
 
@@ -93,7 +93,7 @@ class TestEnrolment:
         assert lina.state(NOW) == "new"
 
     def test_the_code_came_by_post(self, lina: Phone) -> None:
-        assert refused(lambda: lina.identify(nir_of(lina), "618034", NOW))["why"] == "address_code_wrong"
+        assert refused(lambda: lina.identify(nir_of(lina), "618034", NOW))["why"] == "email_code_wrong"
 
     @pytest.mark.parametrize(("document", "face"), [(True, False), (False, True), (False, False)])
     def test_what_the_operator_refuses_is_sent_again(self, document: bool, face: bool, lina: Phone) -> None:

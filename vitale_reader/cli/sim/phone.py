@@ -1,15 +1,13 @@
 """``vitale-reader sim phone``: a phone in software: on a contactless PC/SC reader, on a screen, or its string alone."""
 
-import secrets
-import time
 from typing import TYPE_CHECKING
 
 import click
 
-from vitale_reader.cli.frame import completing, output
+from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
-from vitale_reader.cli.frame.exit_status import USAGE
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.sim.holding import refusals, user, user_options
 from vitale_reader.cli.sim.options import phone_option, scenario_option
 
 if TYPE_CHECKING:
@@ -32,36 +30,7 @@ __all__ = ["phone"]
 )
 @scenario_option
 @phone_option
-@click.option(
-    "--porteur",
-    default=0,
-    type=click.IntRange(min=0),
-    show_default=True,
-    help=t(
-        "La personne présentée : 0 pour le titulaire, sinon le rang de l’ayant droit.",
-        "The person presented: 0 for the owner, else the place of a dependant.",
-    ),
-)
-@click.option(
-    "--for",
-    "present_for",
-    default="",
-    metavar="ID",
-    shell_complete=completing.phones,
-    help=t(
-        "Présente la carte d’un autre, qui a donné délégation à ce téléphone.",
-        "Presents somebody else's card, who delegated to this phone.",
-    ),
-)
-@click.option("--locked", is_flag=True, help=t("Laisse le téléphone verrouillé.", "Leaves the phone locked."))
-@click.option(
-    "--enrol",
-    is_flag=True,
-    help=t(
-        "Inscrit et active d’abord un téléphone neuf, en temps simulé.",
-        "First enrols and activates a new phone, in simulated time.",
-    ),
-)
+@user_options
 @click.option(
     "--vpcd",
     "address",
@@ -114,7 +83,7 @@ def phone(
     porteur: int,
     present_for: str,
     locked: bool,
-    enrol: bool,
+    enrol: str | None,
     address: str,
     only_string: bool,
     on_screen: bool,
@@ -131,35 +100,16 @@ def phone(
         raise click.UsageError(t("--string ou --screen, l’un des deux.", "Either --string or --screen."))
     if (port is not None or lan) and not on_screen:
         raise click.UsageError(t("--port et --lan vont avec --screen.", "--port and --lan go with --screen."))
-    from vitale_firmware_sim.phone.card import PhoneRefusal
-    from vitale_firmware_sim.phone.user import PhoneUser
-    from vitale_firmware_sim.scenario import load_scenario
-
-    loaded = load_scenario(scenario)
-    phone_user = PhoneUser(
-        loaded,
-        phone_id,
-        clock=time.time,
-        random=secrets.token_bytes,
-        locked=locked,
-        porteur=porteur,
-        present_for=present_for,
-    )
-    try:
-        if enrol:
-            _enrol(phone_user)
-        if not locked:
-            # What the phone refuses is said here, and not as a status word to the first reader.
-            phone_user.unlock()
-        if only_string:
+    phone_user = user(scenario, phone_id, porteur=porteur, present_for=present_for, locked=locked, enrol=enrol)
+    if only_string:
+        with refusals():
             _string(phone_user, as_json=as_json)
-            return
-    except PhoneRefusal as refusal:
-        raise OrderRefused(_reason(str(refusal.data.get("why")), str(refusal.data.get("state")))) from refusal
+        return
     if on_screen:
+        from vitale_firmware_sim.scenario import load_scenario
         from vitale_reader.cli.sim.screen import serve_screen
 
-        shown = loaded.phone(present_for).owner if present_for else _person(phone_user, porteur)
+        shown = load_scenario(scenario).phone(present_for).owner if present_for else _person(phone_user, porteur)
         serve_screen(phone_user, shown, locked=locked, port=port or 0, lan=lan, as_json=as_json)
         return
     _lay(phone_user, address, as_json=as_json)
@@ -169,23 +119,6 @@ def _person(phone_user: "PhoneUser", porteur: int) -> "Beneficiaire":
     people = phone_user.settings.beneficiaires
     # A phone that is left locked was not asked whether there is such a person.
     return people[porteur] if porteur < len(people) else phone_user.settings.owner
-
-
-class OrderRefused(click.ClickException):
-    """The phone refuses the order."""
-
-    exit_code = USAGE
-
-
-def _reason(why: str, state: str) -> str:
-    sentences = {
-        "too_young": t("l’appli est réservée aux plus de 16 ans", "the application is for people over 16"),
-        "no_account": t("il faut un compte ameli à soi", "an account of one's own is needed"),
-        "nobody": t("personne n’a ce rang", "nobody has this place"),
-        "delegation_unknown": t("aucune délégation de ce téléphone", "no delegation from this phone"),
-        "delegation_ended": t("la délégation a pris fin", "the delegation has ended"),
-    }
-    return sentences.get(why) or t(f"pas dans cet état ({state})", f"not in this state ({state})")
 
 
 def _list(*, as_json: bool) -> None:
@@ -204,11 +137,6 @@ def _list(*, as_json: bool) -> None:
 def _described(scenario: "Scenario") -> dict[str, object]:
     phones = [{"id": one.id, "state": one.state, "standing": one.standing} for one in scenario.phones]
     return {"name": scenario.name, "description": scenario.description, "phones": phones}
-
-
-def _enrol(phone_user: "PhoneUser") -> None:
-    for at, state in phone_user.enrol():
-        output.note(f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(at))}  {state}")
 
 
 def _string(phone_user: "PhoneUser", *, as_json: bool) -> None:

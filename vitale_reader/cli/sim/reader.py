@@ -1,6 +1,5 @@
 """``vitale-reader sim reader``: a contactless reader in software, with a phone on it, for any program around."""
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +10,7 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
+from vitale_reader.cli.sim.holding import user, user_options
 from vitale_reader.cli.sim.options import phone_option, scenario_option
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ BREATH = 1.0
 )
 @scenario_option
 @phone_option
-@click.option("--locked", is_flag=True, help=t("Laisse le téléphone verrouillé.", "Leaves the phone locked."))
+@user_options
 @click.option("--empty", is_flag=True, help=t("Ne pose rien sur le lecteur.", "Lays nothing on the reader."))
 @click.option(
     "--link",
@@ -68,7 +68,10 @@ BREATH = 1.0
 def reader(
     scenario: str,
     phone_id: str,
+    porteur: int,
+    present_for: str,
     locked: bool,
+    enrol: str | None,
     empty: bool,
     link: Path | None,
     baud: str | None,
@@ -76,11 +79,15 @@ def reader(
     as_json: bool,
 ) -> None:
     """Runs ``vitale-reader sim reader``."""
+    from vitale_firmware_sim.phone.card import PhoneCard
     from vitale_firmware_sim.pn532.faults import parse_nfc_faults
     from vitale_firmware_sim.pn532.reader import Pn532Reader
 
     faults, speed = parse_nfc_faults(fault), _speed(baud)
-    target = None if empty else Shown(_phone(scenario, phone_id, locked=locked), as_json=as_json)
+    target = None
+    if not empty:
+        phone_user = user(scenario, phone_id, porteur=porteur, present_for=present_for, locked=locked, enrol=enrol)
+        target = Shown(PhoneCard(phone_user.tap), as_json=as_json)
     with Pn532Reader(baud=speed, faults=faults, link=link) as made:
         if target is not None:
             made.field.put(target, faults)
@@ -118,25 +125,6 @@ def _speed(baud: str | None) -> int | Literal["agreed"] | None:
     if not baud.isdecimal() or not 300 <= int(baud) <= 4_000_000:
         raise ConfigurationInvalid("--baud is a number from 300 to 4000000, or agreed", data={"path": "--baud"})
     return int(baud)
-
-
-def _phone(scenario: str, phone_id: str, *, locked: bool) -> "TargetA":
-    from vitale_firmware_sim.phone.application import phones
-    from vitale_firmware_sim.phone.card import PhoneCard
-    from vitale_firmware_sim.scenario import load_scenario
-
-    loaded = load_scenario(scenario)
-    settings = loaded.phone(phone_id) if phone_id else loaded.phones[0]
-    chosen = phones(loaded, time.time(), os.urandom)[settings.id]
-
-    def tap() -> bytes:
-        now = time.time()
-        if not locked:
-            # Its owner unlocks it for each reading.
-            chosen.unlock(settings.code, now)
-        return chosen.tap(now)
-
-    return PhoneCard(tap)
 
 
 class Shown:

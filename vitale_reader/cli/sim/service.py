@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame import completing, output
 from vitale_reader.cli.frame.command import Simulation, as_json, command
 from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.sim.options import scenario_option
@@ -43,8 +43,45 @@ BREATH = 1.0
         "empty-context, past-context."
     ),
 )
+@click.option(
+    "--lost",
+    multiple=True,
+    metavar="ID",
+    shell_complete=completing.phones,
+    help=t(
+        "Un téléphone déclaré perdu ou volé : son application est révoquée.",
+        "A phone declared lost or stolen: its application is revoked.",
+    ),
+)
+@click.option(
+    "--second",
+    multiple=True,
+    metavar="ID",
+    shell_complete=completing.phones,
+    help=t(
+        "Un téléphone sur lequel son titulaire active l’application : celle de l’ancien est révoquée.",
+        "A phone on which its owner activates the application: that on the former one is revoked.",
+    ),
+)
+@click.option(
+    "--withdrawn",
+    multiple=True,
+    metavar="ID:ID",
+    help=t(
+        "Une délégation retirée : le titulaire, et la personne qui présentait pour lui.",
+        "A delegation that was withdrawn: the owner, and who presented for them.",
+    ),
+)
 @as_json
-def service(scenario: str, port: int, behaviour: str | None, as_json: bool) -> None:
+def service(
+    scenario: str,
+    port: int,
+    behaviour: str | None,
+    lost: tuple[str, ...],
+    second: tuple[str, ...],
+    withdrawn: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Runs ``vitale-reader sim service``."""
     from vitale_firmware_sim.apcv_service.service import ApcvService
     from vitale_firmware_sim.scenario import load_scenario
@@ -52,6 +89,12 @@ def service(scenario: str, port: int, behaviour: str | None, as_json: bool) -> N
     running = ApcvService(load_scenario(scenario), port=port)
     if behaviour is not None:
         running.behave(_behaviour(behaviour))
+    for phone in lost:
+        running.contexts.revoke(phone)
+    for phone in second:
+        running.contexts.activate(phone)
+    for delegation in withdrawn:
+        running.contexts.withdraw(*_pair(delegation))
     try:
         with running:
             _announce(running, as_json=as_json)
@@ -69,6 +112,15 @@ def _behaviour(word: str) -> "Behaviour":
         if one == word:
             return one
     raise ConfigurationInvalid(f"--behaviour is one of {', '.join(BEHAVIOURS)}", data={"path": "--behaviour"})
+
+
+def _pair(delegation: str) -> tuple[str, str]:
+    from vitale_protocol.errors import ConfigurationInvalid
+
+    owner, _, holder = delegation.partition(":")
+    if not owner or not holder:
+        raise ConfigurationInvalid("--withdrawn is OWNER:HOLDER, two phones", data={"path": "--withdrawn"})
+    return owner, holder
 
 
 def _announce(running: "ApcvService", *, as_json: bool) -> None:
