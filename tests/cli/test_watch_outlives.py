@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.client.fake_daemon import READER, FakeDaemon, Talk
-from vitale_protocol.errors import AmbiguousMedium, NoReader, VitaleError
+from vitale_protocol.errors import AmbiguousMedium, JsonValue, NoReader, VitaleError
 from vitale_protocol.events import ReaderEvent
 from vitale_protocol.methods import Result
 from vitale_protocol.session.session import Called
@@ -50,7 +50,9 @@ def running(daemon: FakeDaemon, *arguments: str) -> "Generator[subprocess.Popen[
 
 def test_a_watch_goes_on_when_either_of_two_cards_is_taken_out(daemon: FakeDaemon) -> None:
     daemon.readers = tuple(msgspec.structs.replace(each, state="present") for each in (READER, OTHER))
-    choices = [{"reader": each.id, "name": each.name, "medium": "vitale-card"} for each in daemon.readers]
+    choices: list[JsonValue] = [
+        {"reader": each.id, "name": each.name, "medium": "vitale-card"} for each in daemon.readers
+    ]
     answers: list[VitaleError] = [AmbiguousMedium(data={"choices": choices}), NoReader()]
 
     def request(_: Talk, __: Called) -> Result | VitaleError:
@@ -77,9 +79,9 @@ def test_the_readers_are_followed_over_a_restart_that_takes_its_time(
         tries += 1
         if tries == 10:  # after these pauses the patience of a first connection is over
             daemon.start()
-        return resolve(*arguments)  # type: ignore[arg-type]
+        return resolve(*arguments)
 
-    resolve = reconnecting.resolve
+    resolve: Callable[..., object] = reconnecting.__dict__["resolve"]
     settings = Settings(home=daemon.home, connect_timeout=0.01, reconnect_timeout=100.0)
     with Connection(settings) as client:
         changes = client.watch()

@@ -9,7 +9,7 @@ import pytest
 from vitale_protocol.errors import ConfigurationInvalid, LocalError, StoreUnavailable
 from vitale_reader.daemon import startup
 from vitale_reader.daemon.app import running
-from vitale_reader.daemon.config import Config, load
+from vitale_reader.daemon.config import Config, load, parse
 from vitale_reader.home import Home
 
 NONE = "[drivers]\nenabled = []\n"
@@ -138,3 +138,15 @@ def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationInvalid) as caught:
         startup.check(home, load(home.config))
     assert "hunter2" not in f"{caught.value.detail}{caught.value.data}"
+
+
+def test_a_device_that_is_named_by_a_number_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = parse(driver("scanner", 'devices = ["/dev/pts/4242"]') + "[tls]\nenabled = false\n")
+
+    async def main() -> None:
+        async with running(Home.under(tmp_path), config):
+            pass
+
+    with caplog.at_level("WARNING"):
+        asyncio.run(main())
+    assert "driver scanner opens whatever gets the name /dev/pts/4242" in caplog.text

@@ -26,7 +26,7 @@ from vitale_protocol.methods import Station as StationIdentity
 from vitale_reader.daemon import diagnostics, lifecycle, log_output, process
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.audit_export import Exporter, destinations, same_disk
-from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.config import Config, numbered_devices
 from vitale_reader.daemon.conversation import Conversations
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.desk.supervisor import Beat, require_known_tables
@@ -272,6 +272,10 @@ def _open_exporter(stack: AsyncExitStack, home: Home, config: Config, vault: Vau
 
 async def _open_issuing(stack: AsyncExitStack, station: Station, conversations: Conversations) -> Issuing:
     config, store, vault = station.config, station.store, station.vault
+    for address, driver in numbered_devices(config).items():
+        logger.warning(
+            "driver %s opens whatever gets the name %s, another device or a terminal", driver, address
+        )
     profiles = read_profiles(config.apcv.profiles, config.station.mode)
     issuer = Issuer(
         station.keys,

@@ -5,8 +5,9 @@ A setting that is not known is refused, so that a misspelt one cannot be silentl
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, dataclass_transform
+from typing import Annotated, Any, Literal, cast, dataclass_transform
 
 import msgspec
 
@@ -34,12 +35,15 @@ __all__ = [
     "has_secrets",
     "load",
     "located",
+    "numbered_devices",
     "parse",
     "readable_by_others",
     "shown",
 ]
 
 #: A path of Windows in double quotes, where TOML takes each backslash for the beginning of an escape.
+#: Names with a number in them, of what is plugged in or opened in turns; the mainboard's ports keep theirs.
+_NUMBERED = re.compile(r"/dev/(?:pts/|ttys|tty(?:USB|ACM)|cu\.usbmodem|video)\d+|tty:(?:USB|ACM)\d+(?::.*)?")
 _WINDOWS_PATH = re.compile(r'"(?:[A-Za-z]:|\\)\\[^"\\]')
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -266,6 +270,16 @@ def shown(config: Config) -> dict[str, Any]:
         if isinstance(table, dict) and "options" in table:
             settings[name]["options"] = masked(table["options"])
     return settings
+
+
+def numbered_devices(config: Config) -> dict[str, str]:
+    """The devices that are named by a number which the system gives to others later, and the driver of each."""
+    found: dict[str, str] = {}
+    for driver in config.drivers.enabled:
+        for value in config.drivers.options.get(driver, {}).values():
+            named = cast("Sequence[object]", value) if isinstance(value, list | tuple) else (value,)
+            found.update({text: driver for text in named if isinstance(text, str) and _NUMBERED.fullmatch(text)})
+    return found
 
 
 def has_secrets(config: Config) -> bool:

@@ -6,6 +6,8 @@ import pytest
 
 from vitale_drivers.base import Sighting
 from vitale_drivers.host.worker import Surveyed
+from vitale_protocol.catalogue import LANGUAGES
+from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.config import Config, parse
@@ -78,6 +80,28 @@ def test_no_reader_is_said_where_nothing_else_explains_it(
     seen: tuple[Sighting, ...], expected: list[tuple[str, str]]
 ) -> None:
     assert told({"scanner": Surveyed(seen=seen)}) == [("driver_checked", "ok"), *expected]
+
+
+@pytest.mark.parametrize(
+    ("options", "numbered"),
+    [
+        ('[drivers.options.scanner]\ndevices = ["/dev/pts/7", "/dev/serial/by-id/x"]', {"/dev/pts/7": "scanner"}),
+        ('[drivers.options.scanner]\npassthrough = "/dev/ttyUSB1"', {"/dev/ttyUSB1": "scanner"}),
+        ('[drivers.options.nfc]\ndevices = ["tty:USB0:pn532", "usb:054c:06c1"]', {"tty:USB0:pn532": "nfc"}),
+        ('[drivers.options.camera]\ndevices = ["/dev/video0", "/dev/v4l/by-id/y"]', {"/dev/video0": "camera"}),
+        ('[drivers.options.scanner]\ndevices = ["/dev/ttyS0", "COM3", "/dev/ttyACM0/x"]', {}),  # ttyS0: the mainboard's
+    ],
+)
+def test_what_is_named_by_a_number_is_noted(options: str, numbered: dict[str, str]) -> None:
+    config = parse(f'[drivers]\nenabled = ["scanner", "nfc", "camera"]\n{options}\n')
+    rows = [row for row in look(HOME, config, {}, running=True) if row.id == "device_numbered"]
+    assert {str(row.values["address"]): str(row.values["driver"]) for row in rows} == numbered
+    assert {row.state for row in rows} <= {"note"}
+    for language in LANGUAGES:
+        for row in rows:
+            told = tell(row, language)
+            assert str(row.values["address"]) in told.title
+            assert "by-id" in told.remedy
 
 
 def test_the_ports_of_the_options() -> None:

@@ -11,7 +11,7 @@ from vitale_drivers.host.worker import Surveyed
 from vitale_protocol.diagnosis.rows import Row, of_error
 from vitale_protocol.errors import ConfigurationInvalid, NoReader, ReaderBusy, ToolMissing, VitaleError
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.config import Config, located
+from vitale_reader.daemon.config import Config, located, numbered_devices
 from vitale_reader.daemon.desk.holders import find_holders
 from vitale_reader.daemon.desk.questions import Silent
 from vitale_reader.home import Home
@@ -77,6 +77,9 @@ def look(home: Home, config: Config, answers: Answers, *, running: bool, ours: C
                 yield from _sighting(home, config, name, _with_holder(name, sighting, ours, running=running))
     if not running and _sees_nothing(answers):
         yield of_error(NoReader(), "reader")
+    for address, driver in numbered_devices(config).items():
+        place = {"address": address, "driver": driver, "file": str(home.config)}
+        yield Row(id="device_numbered", subject="driver", state="note", values=place)
 
 
 def absent_ports(config: Config) -> dict[str, str]:
