@@ -4,19 +4,31 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
+import itertools
 import ssl
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from vitale_protocol.session.session import Called, Limits
 from vitale_reader.daemon.access import Peer
-from vitale_reader.daemon.fairness.connection_turns import Turns
-from vitale_reader.daemon.transports.stream import MOST_EARLY, Room, StreamConnection, StreamLimits, room
+from vitale_reader.daemon.fairness.connection_turns import TURN, Turns
+from vitale_reader.daemon.transports.stream import (
+    LINES,
+    MOST_EARLY,
+    MOST_REJECTED,
+    Room,
+    StreamConnection,
+    StreamLimits,
+    room,
+)
 from vitale_reader.daemon.transports.tls import Doors
 
+PATIENCE = 20.0
+PING = b'{"jsonrpc":"2.0","id":2,"method":"session.ping","params":{}}\n'
 LIMITS = StreamLimits(session=Limits(), connections=2)
 OPEN = b'{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"protocol":[1],"client":{"name":"x"}}}\n'
 
@@ -27,6 +39,7 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.aborted = self.closed = False
+        self.ended = asyncio.Event()
         self.written = b""
         self.unread = 0
 
@@ -35,6 +48,7 @@ class Transport(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+        self.ended.set()
 
     def is_closing(self) -> bool:
         return self.closed
@@ -132,6 +146,53 @@ def test_one_too_many_is_refused_and_leaves_the_room_as_it_was() -> None:
         for one in made:
             one.connection_lost(None)
         assert (service.there, place.places.count) == (0, 0)
+
+    run(work)
+
+
+def test_of_those_that_open_no_session_a_holder_has_fewer_and_leaves_the_room_as_it_was() -> None:
+    async def work() -> None:
+        service, place = Service(), room(replace(LIMITS, unopened=1), Turns(), each=2)
+        transports = [Transport(), Transport()]
+        made = [connection(service, place) for _ in transports]
+        for one, transport in zip(made, transports, strict=True):
+            one.connection_made(transport)
+        assert [False, True] == [transport.aborted for transport in transports]
+        assert (1, 1) == (service.there, place.places.count)
+        for one in made:
+            one.connection_lost(None)
+        assert (0, 0) == (place.places.count, place.unopened.count)
+
+    run(work)
+
+
+def test_who_opens_nothing_and_talks_nonsense_is_cut_off() -> None:
+    async def work() -> None:
+        transport = Transport()
+        made = connection(Service(), two_places())
+        made.connection_made(transport)
+        for count in range(MOST_REJECTED + 1):
+            assert not transport.closed, count
+            made.data_received(b'{"jsonrpc":"2.0","method":"nope"}\n')
+        assert transport.closed
+        made.connection_lost(None)
+
+    run(work)
+
+
+def test_what_was_said_before_the_end_is_read_before_the_connection_ends() -> None:
+    async def work() -> None:
+        service, transport = Service(), Transport()
+        ticking = itertools.count(0.0, TURN)  # a turn is over after each piece
+        made = connection(service, room(LIMITS, Turns(used=lambda: next(ticking)), each=2))
+        made.connection_made(transport)
+        made.data_received(OPEN + PING * 2 * LINES)
+        assert made.eof_received(), "it stays open, for there is more to read"
+        async with asyncio.timeout(PATIENCE):
+            await transport.ended.wait()
+        assert ["session.open"] == service.calls
+        assert 2 * LINES == transport.written.count(b'"id":2'), "all were answered"
+        made.connection_lost(None)
 
     run(work)
 

@@ -94,3 +94,19 @@ def test_nobody_else_may_listen_there() -> None:
             listener.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+def test_who_closes_while_it_is_about_to_listen_again_listens_no_more(steps: int) -> None:
+    async def main() -> None:
+        listener = TcpListener("127.0.0.1", 0, Greeting)
+        address = await listener.open()
+        fail_to_accept(listener)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        listener.close()
+        await asyncio.sleep(0)
+        with pytest.raises(ConnectionRefusedError):
+            await heard(address)
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))

@@ -107,7 +107,10 @@ class TcpListener:
                 logger.error("cannot listen on %s:%d again: %s", address[0], address[1], error.strerror)
                 await asyncio.sleep(AGAIN)
                 continue
-            self._servers[index] = await asyncio.get_running_loop().create_server(self._protocol, sock=sock)
+            # It is known before it serves: whoever closes the listener meanwhile closes it.
+            server = await asyncio.get_running_loop().create_server(self._protocol, sock=sock, start_serving=False)
+            self._servers[index] = server
+            await server.start_serving()
             logger.warning("the port was closed by a connection that failed; listening on it again")
 
 
