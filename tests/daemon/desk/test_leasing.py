@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from vitale_drivers.base import ReaderChanged, ReaderRemoved, Unlease, Unleased
+from vitale_drivers.base import ReaderChanged, ReaderRemoved, Transmitted, Unlease, Unleased
 from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
 
 pytestmark = pytest.mark.posix
 
@@ -53,6 +54,43 @@ def test_a_holder_exchanges_apdus(counter: Any, caplog: pytest.LogCaptureFixture
     counter.run(work)
     assert SECRET not in caplog.text
     assert SECRET.lower() not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("problem", "removed", "why"),
+    [
+        ("medium_mute", False, "card"),
+        ("reader_unavailable", False, "reader"),
+        ("medium_mute", True, "reader"),
+    ],
+)
+def test_an_exchange_that_the_medium_does_not_survive_ends_the_lease(
+    counter: Any, monkeypatch: pytest.MonkeyPatch, problem: str, removed: bool, why: str
+) -> None:
+    async def transmit(_driver: str, reader: str, _apdus: tuple[bytes, ...], *, lease: int) -> Transmitted:
+        if removed:
+            counter.desk.report("pcsc", ReaderRemoved(reader=reader))
+        return Transmitted(id=lease, responses=(b"\x90\x00",), problem=Problem(problem))
+
+    async def work(line: Any) -> None:
+        counter.put_card()
+        lease = (await acquire(counter, line))["lease"]
+        monkeypatch.setattr(counter.desk.supervisor, "transmit", transmit)
+        ended = await data(line, "card.transmit", {"lease": lease, "apdus": [SECRET, SECRET]})
+        assert ("lease_expired", why, 1) == (ended["reason"], ended["why"], ended["index"])
+
+    counter.run(work)
+
+
+def test_a_lease_whose_name_nobody_would_hear_is_not_begun(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        counter.put_card()
+        line.send({"jsonrpc": "2.0", "method": "lease.acquire", "params": {"reader": READER, "previous": None}})
+        await line.result("session.ping")
+        assert "LeaseCommand" not in {type(command).__name__ for _, command in counter.sent}
+        assert (await acquire(counter, line))["lease"]
+
+    counter.run(work)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Subscriptions over the wire: turns, limits, what is told to whom, and a subscriber that does not read."""
 
+import asyncio
 import base64
 import json
 import socket
@@ -7,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from vitale_drivers.base import Failed, Progress
+from vitale_drivers.base import Failed, Pong, Progress
 from vitale_protocol.problems import Problem
 
 pytestmark = pytest.mark.posix
 
 NONCE = "s" * 22
+PATIENCE = 40.0
 
 
 def jti(message: Any) -> str:
@@ -82,6 +84,51 @@ def test_an_end_is_an_end(counter: Any) -> None:
         assert [message["method"] for message in line.notifications] == []
 
     counter.run(work)
+
+
+def test_what_came_for_a_subscriber_who_has_left_was_not_used(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        async with counter.tools.unix_line(counter.home.endpoints()) as other:
+            await other.open(language="en")
+            await subscribe(other)
+            (subscription,) = counter.desk._subscriptions.values()
+            counter.tap(b"VITALESIM.left")
+            counter.desk.leave(subscription.subscriber)
+            await asyncio.wait(counter.desk._tasks, timeout=PATIENCE)
+            assert await counter.claims(line, b"VITALESIM.left")
+            assert 1 == counter.resolver.count("resolve"), "it was not sent for the one who had left"
+
+    counter.run(work)
+
+
+def test_a_presentation_that_nobody_asked_for_holds_up_no_end(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        counter.tap(b"VITALESIM.early")
+        await line.result("session.ping")
+
+    counter.run(work)
+    assert 0 == counter.resolver.count("resolve")
+
+
+def test_what_a_driver_says_that_is_nobodys_business_is_logged(counter: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(line: Any) -> None:
+        counter.desk.report("nfc", Pong(id=1))
+        await line.result("session.ping")
+
+    counter.run(work)
+    assert "driver nfc: nothing to do for Pong" in caplog.messages
+
+
+def test_a_fault_behind_a_presentation_is_an_incident(counter: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def fails() -> None:
+        raise RuntimeError("of the test")
+
+    async def work(line: Any) -> None:
+        counter.desk._spawn(fails())
+        await line.result("session.ping")
+
+    counter.run(work)
+    assert "incident" in caplog.text
 
 
 def test_what_gives_no_token_is_told_with_its_remedy(counter: Any) -> None:

@@ -51,6 +51,14 @@ def test_secrets_are_made_once_and_private(keys: Keys, tmp_path: Path, clock: Cl
     assert stat.S_IMODE((tmp_path / "station.json").stat().st_mode) == 0o600
 
 
+def test_secrets_that_are_not_open_are_a_fault_of_the_program(tmp_path: Path, clock: Clock) -> None:
+    closed = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    with pytest.raises(RuntimeError, match="not open"):
+        print(closed.signing)
+    with pytest.raises(RuntimeError, match="not open"):
+        print(closed.station)
+
+
 def test_the_public_keys_are_public(keys: Keys) -> None:
     (key,) = keys.jwks["keys"]
     assert key.keys() == {"kty", "crv", "x", "y", "kid", "use", "alg"}

@@ -1,0 +1,58 @@
+"""A driver that is asked in a process of its own, and gives no answer, or none that is one."""
+
+import pytest
+
+from vitale_drivers.host.worker import Surveyed
+from vitale_protocol.errors import ConfigurationInvalid, VitaleError
+from vitale_reader.daemon.desk import questions
+from vitale_reader.daemon.desk.questions import Silent, check_options, examined, survey
+
+pytestmark = pytest.mark.posix
+
+NOTHING = {"fake": dict[str, object]()}
+LONG = 40.0
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """A shell in the place of the driver's process; what it is asked stands in its input."""
+    monkeypatch.setattr(questions, "WORKER", ("sh", "-c", script))
+
+
+def detail(error: object) -> str:
+    assert isinstance(error, VitaleError)
+    return error.detail
+
+
+def test_a_driver_that_says_nothing_is_ended_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "exec sleep 600")
+    (refused,) = check_options(NOTHING, 0.0)
+    assert isinstance(refused, ConfigurationInvalid)
+    assert "drivers.options.fake: driver fake did not check its options within 0 s" == refused.detail
+    assert {"fake": Silent(0.0)} == survey(NOTHING, 0.0)
+
+
+def test_a_driver_that_dies_of_the_question_is_told_with_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "cat >/dev/null; exit 3")
+    (refused,) = check_options(NOTHING, LONG)
+    assert "drivers.options.fake: driver fake ended with status 3 when it checked its options" == detail(refused)
+    assert detail(refused) == detail(survey(NOTHING, LONG)["fake"])
+    (row,) = examined("fake", {}, 1.0)
+    assert ("driver", "wrong") == (row.subject, row.state)
+
+
+def test_what_a_driver_says_that_is_no_answer_is_told_as_its_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "cat >/dev/null; echo oops")
+    assert "driver fake ended" in detail(survey(NOTHING, LONG)["fake"])
+    (row,) = examined("fake", {}, 1.0)
+    assert ("driver", "wrong") == (row.subject, row.state)
+
+
+def test_a_driver_that_lacks_something_has_told_so_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "cat >/dev/null; exit 69")
+    assert [] == list(examined("fake", {}, 1.0))
+
+
+def test_what_it_answers_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "cat >/dev/null; printf '{}'")
+    assert [None] == check_options(NOTHING, LONG)
+    assert {"fake": Surveyed()} == survey(NOTHING, LONG)
