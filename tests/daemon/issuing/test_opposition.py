@@ -45,6 +45,7 @@ def on(place: Path | str, work: Callable[[Store, Opposition], Awaitable[None]]) 
 
 def test_listed_cards_are_known_until_the_list_is_another(place: Path | str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opposition, "PIECE", 7)
+    monkeypatch.setattr(opposition, "CHUNK", 32)
     numbers = [str(number) for number in range(100_000_000, 100_000_050)]
 
     async def work(store: Store, lists: Opposition) -> None:
@@ -68,6 +69,7 @@ def test_listed_cards_are_known_until_the_list_is_another(place: Path | str, mon
         ]
         assert await store.run(clear(VAULT, "site")) == 1
         assert await store.run(clear(VAULT)) == 1
+        assert await store.run(clear(VAULT)) == 0
         await lists.refresh()
         assert not lists.lists(numbers[0])
         left = await store.run(lambda connection: connection.execute(text("SELECT * FROM opposition_parts")).all())

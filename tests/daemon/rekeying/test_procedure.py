@@ -1,9 +1,13 @@
 """A site takes a new key, desk by desk, by the command that people type; wherever it is interrupted, it goes on."""
 
+# The files of the keys are looked at one by one.
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import json
 import sqlite3
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,11 +19,14 @@ from sqlalchemy import make_url
 
 from tests.posix import open_unix_connection
 from tests.postgres_server import PostgresServer
-from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
 from vitale_reader.cli.root import root
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.issuing.replay import Closed
+from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.rekeying import procedure
+from vitale_reader.daemon.rekeying.resealing import Resealed
 from vitale_reader.home import Endpoints, Home
 
 pytestmark = pytest.mark.posix
@@ -242,7 +249,7 @@ def test_both_languages_say_what_is_to_do(site: Site) -> None:
     status, french = site.command("left", "site", "rekey", "--language", "fr")
     assert status == 0
     assert "À chaque autre poste" in french
-    assert "aucune apCV n'est acceptée avant" in french
+    assert "aucune apCV n’est acceptée avant" in french
     file = str(site.carry(site.key("left"), "right"))
     status, english = site.command("right", "site", "rekey", "--key", file, "--language", "en")
     assert status == 0
@@ -303,3 +310,50 @@ def test_a_desk_whose_database_is_away_takes_no_string_of_before_either(
             postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
     site.run("left", work=work)
+
+
+# ── the files of the keys ──
+
+
+def key_of(folder: Path, name: str, byte: bytes) -> Path:
+    file = folder / name
+    file.touch(mode=0o600)
+    file.write_bytes(urlsafe_b64encode(byte * 32) + b"\n")
+    return file
+
+
+def test_of_two_new_keys_the_first_that_was_begun_counts(tmp_path: Path) -> None:
+    file = key_of(tmp_path, "site.key", b"a")
+    first, second = key_of(tmp_path, "first", b"b"), key_of(tmp_path, "second", b"c")
+    for _ in range(2):
+        assert first.read_bytes() == procedure._new_key(file, first).read_bytes()
+    with pytest.raises(LocalMisuse, match="another new key"):
+        procedure._new_key(file, second)
+    assert first.read_bytes() == (tmp_path / "site.key.new").read_bytes()
+
+
+def test_the_former_key_is_kept_and_none_is_replaced_by_itself(tmp_path: Path) -> None:
+    file, new = key_of(tmp_path, "site.key", b"a"), key_of(tmp_path, "site.key.new", b"b")
+    former = procedure._replace(file, new, 1_800_000_000.0)
+    assert urlsafe_b64encode(b"a" * 32) == Path(former).read_bytes().strip()
+    assert "" == procedure._replace(file, key_of(tmp_path, "site.key.new", b"b"), 1_800_000_000.0)
+    assert {"site.key", Path(former).name} == {one.name for one in tmp_path.iterdir()}
+
+
+def test_a_desk_that_was_never_cut_off_has_no_spool(tmp_path: Path) -> None:
+    keys = Vault.of_site(b"a" * 32), Vault.of_site(b"b" * 32)
+    assert Resealed() == procedure._spool(Home.under(tmp_path), *keys, Closed(0.0, "rekeyed"))
+
+
+def test_a_key_of_another_site_is_taken_back_out_of_the_way(site: Site, tmp_path: Path) -> None:
+    async def nothing(_: Endpoints) -> None:
+        pass
+
+    site.run("left", work=nothing)
+    site.key("left").write_bytes(key_of(tmp_path, "other", b"x").read_bytes())
+    brought = str(key_of(tmp_path, "brought", b"y"))
+    for words in (("--key", brought), ()):
+        status, said = site.command("left", "site", "rekey", *words, "--language", "en")
+        assert 0 != status
+        assert "another site key" in said
+        assert bool(words) != site.key("left").with_name("site.key.new").exists()

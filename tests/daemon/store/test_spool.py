@@ -505,3 +505,50 @@ def test_a_constraint_refuses_in_the_spool_as_at_the_site(tmp_path: Path) -> Non
             await desk.put(1)
 
     on(tmp_path, work)
+
+
+def test_a_database_of_a_later_version_is_no_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def newer(_: Fickle) -> None:
+        raise StoreUnavailable("a later version made it", variant="store-newer")
+
+    async def main() -> None:
+        desk = Coordinator(tmp_path)
+        try:
+            with pytest.raises(StoreUnavailable) as refused:
+                await desk.store.open()
+            assert "store-newer" == refused.value.variant
+        finally:
+            await desk.store.close()
+
+    monkeypatch.setattr(Fickle, "open", newer)
+    asyncio.run(main())
+
+
+def test_what_the_database_refuses_while_it_is_there_is_no_outage(tmp_path: Path) -> None:
+    def refused(_: Connection) -> None:
+        raise StoreUnavailable("a row was changed", variant="tampered")
+
+    async def work(desk: Coordinator) -> None:
+        with pytest.raises(StoreUnavailable, match="a row was changed"):
+            await desk.store.run(refused)
+        assert not desk.store.degraded
+
+    on(tmp_path, work)
+
+
+def test_what_comes_faster_than_it_is_brought_is_brought_with_the_door_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(desk: Coordinator) -> None:
+        desk.site.gone = True
+        await desk.put(1)
+        rounds = iter([1] * (spool.ROUNDS + 3))
+
+        async def bring(_spool: Store, _site: Store) -> int:
+            return next(rounds, 0)
+
+        monkeypatch.setattr(desk.store, "_bring", bring)
+        await desk.back()
+        assert 0 == next(rounds, 0)
+
+    on(tmp_path, work)

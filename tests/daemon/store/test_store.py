@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sqlite3
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from vitale_reader.daemon.config import Config, parse
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.site.open_store import open_store
 from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.schema import survey
 from vitale_reader.daemon.store.store import ANSWER, Store
 from vitale_reader.daemon.store.tables import seen
 from vitale_reader.home import Home
@@ -60,6 +62,59 @@ def test_what_is_kept_is_there_the_next_time_and_constraints_hold(place: Path | 
             with pytest.raises(IntegrityError):
                 await store.run(put)
             assert await store.run(lambda connection: connection.execute(select(seen)).all()) == [tuple(ROW.values())]
+
+    run(work)
+
+
+def test_a_file_that_cannot_be_opened_is_told_and_left_as_it_is(tmp_path: Path) -> None:
+    async def work() -> None:
+        with pytest.raises(StoreUnavailable):
+            async with opened(tmp_path / "store.db"):
+                pass
+        assert ["store.db"] == [file.name for file in tmp_path.iterdir()]
+
+    (tmp_path / "store.db").mkdir()
+    run(work)
+
+
+def test_a_file_that_contradicts_itself_is_set_aside(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path / "store.db") as store:
+            await store.run(put)
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as file:
+        file.execute("CREATE TABLE one (value)")
+        file.execute("INSERT INTO one VALUES (NULL)")
+        file.execute("PRAGMA writable_schema = ON")
+        file.execute("UPDATE sqlite_master SET sql = 'CREATE TABLE one (value NOT NULL)'")
+    run(work)
+    assert 1 == len(list(tmp_path.glob("store.db.corrupt-*Z")))
+
+
+def test_a_server_that_takes_nothing_says_why(site_database: str) -> None:
+    def read_only(connection: Connection) -> None:
+        connection.execute(text("SET TRANSACTION READ ONLY"))
+        survey(connection)
+
+    def without_table(connection: Connection) -> None:
+        connection.execute(text("DROP TABLE seen"))
+        survey(connection)
+
+    def without_rights(connection: Connection) -> None:
+        connection.execute(text("SET LOCAL ROLE pg_monitor"))
+        survey(connection)
+
+    async def work() -> None:
+        async with opened(site_database) as store:
+            await store.run(survey)
+            for hand, variant in [
+                (read_only, "database-read-only"),
+                (without_table, "database-tables"),
+                (without_rights, "database-rights"),
+            ]:
+                with pytest.raises(StoreUnavailable) as refused:
+                    await store.run(hand)
+                assert variant == refused.value.variant
 
     run(work)
 
