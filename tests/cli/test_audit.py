@@ -96,6 +96,28 @@ def test_a_trail_that_is_whole(home: Path) -> None:
     assert invoke(home, "verify", "--language", "en")[1].strip().endswith("whole")
 
 
+def test_where_nothing_was_broken_nothing_is_let_go_on(home: Path) -> None:
+    status, said = invoke(home, "resume", "--reason", "just in case", "--language", "en")
+    assert (0, "Nothing was broken.") == (status, said.strip())
+    status, said = invoke(home, "resume", "--reason", "just in case", "--json")
+    assert (0, {}, {}) == (status, json.loads(said)["chains"], json.loads(said)["tables"])
+
+
+@pytest.mark.parametrize("reason", ["  ", "x" * 501])
+def test_a_reason_is_one(home: Path, reason: str) -> None:
+    status, said = invoke(home, "resume", "--reason", reason, "--language", "en")
+    assert 2 == status
+    assert "a reason has 1 to 500 characters" in said
+
+
+def test_a_row_of_another_table_that_was_changed_is_told(home: Path) -> None:
+    change(home, "INSERT INTO site (name, value) VALUES ('key', 'planted')")
+    change(home, "UPDATE audit_heads SET seal = seal")
+    status, said = invoke(home, "verify", "--language", "en")
+    assert 5 == status
+    assert "site key: " in said
+
+
 def test_a_trail_that_was_changed(home: Path) -> None:
     change(home, "UPDATE audit SET outcome = 'x' WHERE number = 1")
     status, said = invoke(home, "verify", "--json")

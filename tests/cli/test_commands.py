@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
+from vitale_reader.cli.root import root
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,13 @@ def run(home: Path, *arguments: str, given: str = "", language: str = "fr_FR.UTF
 
 
 # ── with a daemon ──
+
+
+def in_words(home: Path, *arguments: str) -> str:
+    """What a person reads of a command that succeeds, run in this process."""
+    done = CliRunner().invoke(root, [*arguments, "--language", "fr", "--home", str(home)])
+    assert 0 == done.exit_code, done.output
+    return done.output
 
 
 def test_readers(card: DemoEnvironment) -> None:
@@ -209,6 +218,8 @@ def test_clients_are_paired_used_and_revoked(card: DemoEnvironment, tmp_path: Pa
     again = run(card.home, "clients", "add", "Essai", "--output", str(file))
     assert (again.status, "existe déjà" in again.err) == (2, True)
     assert run(card.home, "clients", "revoke", added["client_id"], "--json").json["revoked"] is True
+    other = run(card.home, "clients", "add", "Autre", "--output", str(tmp_path / "autre.json"), "--json").json
+    assert other["client_id"] in in_words(card.home, "clients", "revoke", other["client_id"])
     assert run(card.home, "clients", "revoke", added["client_id"]).status == 2
     assert run(tmp_path, "read", "--pairing", str(file)).status == 5
 
@@ -218,6 +229,7 @@ def test_keys_rotate(station: DemoEnvironment) -> None:
     lines = run(station.home, "keys", "show").out.splitlines()
     assert lines[0].split("\t") == [kid, "P-256", "signe"]
     assert lines[1].endswith("vérifie encore")
+    assert "Nouvelle clé" in in_words(station.home, "keys", "rotate")
 
 
 def test_doctor_of_a_healthy_station(station: DemoEnvironment) -> None:

@@ -116,3 +116,16 @@ def test_a_line_without_tls_is_refused_alike_by_check_and_by_whoever_opens_the_s
     assert ["store_without_tls"] * 2 == [error["variant"] for error in errors]
     assert errors[0] == errors[1]
     assert [2, 2] == [done.exit_code for done in told]
+
+
+def test_the_path_is_told_to_people_and_to_programs(tmp_path: Path) -> None:
+    told = CliRunner().invoke(root, ["config", "path", "--home", str(tmp_path)])
+    assert str(tmp_path / "config.toml") == told.output.strip()
+    told = CliRunner().invoke(root, ["config", "path", "--json", "--home", str(tmp_path)])
+    assert {"path": str(tmp_path / "config.toml"), "exists": False} == json.loads(told.output)
+
+
+def test_where_there_is_no_file_the_defaults_hold(tmp_path: Path) -> None:
+    done = CliRunner().invoke(root, ["config", "check", "--language", "en", "--home", str(tmp_path)])
+    assert 0 == done.exit_code
+    assert "does not exist: the defaults hold" in done.output

@@ -46,6 +46,16 @@ def test_import_list_status_clear(home: Path) -> None:
     assert json.loads(invoke(home, "clear", "--all", "--json")[1]) == {"removed": 1}
 
 
+def test_a_person_is_told_in_words(home: Path) -> None:
+    file = home / "list.txt"
+    file.write_text(f"{SERIAL}\n468963685\n")
+    english = ("--language", "en")
+    assert "Last import" in invoke(home, "status", *english)[1]
+    assert ["List", "site"] == invoke(home, "import", str(file), *english)[1].splitlines()[0].split()
+    assert ["Cards", "2"] == invoke(home, "status", *english)[1].splitlines()[1].split()
+    assert "Lists removed" in invoke(home, "clear", *english)[1]
+
+
 @pytest.mark.parametrize("content", [b"", b"numero\n", b"1234\n\xff\xfe\n", b"468963684\n4689/63684\n"])
 def test_a_file_that_is_no_list_changes_nothing(home: Path, content: bytes) -> None:
     file = home / "list.txt"

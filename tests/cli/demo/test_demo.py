@@ -1,11 +1,14 @@
 """The demonstration: what a newcomer sees first has to work, with pcscd, NFC, cameras and imagers, and without."""
 
+# pyright: reportPrivateUsage=false
+
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -13,13 +16,14 @@ import pytest
 from click.testing import CliRunner
 
 from vitale_firmware_sim.card.pcscd import virtual_reader_library
-from vitale_protocol.errors import ToolMissing
+from vitale_protocol.errors import ReaderUnavailable, ToolMissing
+from vitale_reader.cli.demo import environment, show
 from vitale_reader.cli.demo.code_devices import code_devices
 from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 from vitale_reader.cli.demo.play import SceneResult, scenes, sound
 from vitale_reader.cli.frame import language as text
 from vitale_reader.cli.root import root
-from vitale_reader.home import Endpoints
+from vitale_reader.home import Endpoints, TlsEndpoint
 
 
 def demo(*options: str) -> "subprocess.CompletedProcess[str]":
@@ -148,6 +152,71 @@ def test_an_unsound_demonstration_fails(told: Any, monkeypatch: pytest.MonkeyPat
     assert done.exit_code == 1
     assert "the same string is WRONGLY ACCEPTED ✗" in done.output
     assert "; WRONGLY" in done.output
+
+
+@pytest.fixture
+def english() -> Generator[None, None, None]:
+    before = text.language()
+    text.use("en")
+    yield
+    text.use(before)
+
+
+def words_of(environment: DemoEnvironment, capsys: pytest.CaptureFixture[str]) -> str:
+    show.opening(environment)
+    return " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+@pytest.mark.usefixtures("english")
+def test_the_stage_is_told_with_all_that_stands_on_it(capsys: pytest.CaptureFixture[str]) -> None:
+    phones: Any = SimpleNamespace(
+        reader=SimpleNamespace(path="/dev/pts/7"), service=SimpleNamespace(url="http://127.0.0.1:9"), why=""
+    )
+    codes: Any = SimpleNamespace(
+        camera=SimpleNamespace(url="http://127.0.0.1:8"), imager=SimpleNamespace(path="/dev/pts/8")
+    )
+    tls = TlsEndpoint(host="127.0.0.1", port=7816, sha256="ab" * 32)
+    endpoints = Endpoints(pid=1, version="1", unix="/run/socket", tls=tls)
+    said = words_of(DemoEnvironment(Path(), endpoints, None, "pcsc", phones=phones, codes=codes), capsys)
+    for word in ("a real pcscd", "/dev/pts/7", "http://127.0.0.1:9", "http://127.0.0.1:8", "/dev/pts/8", "/run/socket"):
+        assert word in said
+    assert "127.0.0.1:7816, client certificate, daemon pinned abababababababab…" in said
+
+
+@pytest.mark.usefixtures("english")
+def test_what_is_missing_on_the_stage_is_told_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    phones: Any = SimpleNamespace(reader=None, service=SimpleNamespace(url="http://127.0.0.1:9"), why="no nfcpy")
+    codes: Any = SimpleNamespace(camera=None, imager=None, why_camera="no OpenCV", why_imager="no pyserial")
+    endpoints = Endpoints(pid=1, version="1")
+    said = words_of(
+        DemoEnvironment(Path(), endpoints, None, "simulated-card", "no pcscd", phones=phones, codes=codes), capsys
+    )
+    for word in ("(no pcscd)", "hence no phone (no nfcpy)", "(no OpenCV)", "(no pyserial)", "comes over TLS, too"):
+        assert word in said
+
+
+@pytest.mark.usefixtures("english")
+def test_a_result_tells_who_presented_it_and_that_it_was_refused(told: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    one = msgspec.convert(told["results"], list[SceneResult])[0]
+    claims = msgspec.structs.replace(one.claims, delegate="CLAIRE", warnings=("store_degraded",))
+    show.result(msgspec.structs.replace(one, claims=claims, checks={"token": "signature"}, place="contactless"))
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for word in ("Presented by CLAIRE", "Warning", "REFUSED ✗", "400 ms that pcscd takes"):
+        assert word in said
+
+
+@pytest.mark.usefixtures("english")
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ReaderUnavailable(data={"refused": "namespace", "said": "unshare: no"}), "takes CAP_SYS_ADMIN"),
+        (ToolMissing(data={"tool": "pcscd", "remedy": "apt install pcscd"}), "pcscd is not installed: apt install"),
+        (ReaderUnavailable(data={"said": "no libusb"}), "pcscd did not start: no libusb"),
+        (ReaderUnavailable("it ended"), "it ended"),
+    ],
+)
+def test_why_there_is_no_pcscd_is_told(error: ToolMissing | ReaderUnavailable, said: str) -> None:
+    assert said in environment._why_not(error)
 
 
 def test_a_forgery_that_was_accepted_would_be_seen(told: Any) -> None:

@@ -241,6 +241,16 @@ def test_a_removed_desk_is_heard_by_nobody_and_does_not_come_back(site: Desks) -
     assert [right] == site.answer("left", "site", "status")["removed"]
 
 
+def test_a_person_is_told_which_desk_was_removed(site: Desks) -> None:
+    site.run("left")
+    site.run("right")
+    desks = site.answer("left", "site", "status")["desks"]
+    (right,) = (desk["station"] for desk in desks if desk["name"] == "right")
+    status, said = site.command("left", "site", "remove", right, "--language", "en")
+    assert 0 == status
+    assert right in said
+
+
 def test_a_desk_does_not_remove_itself(site: Desks) -> None:
     site.run("left")
     station = site.answer("left", "site", "status")["here"]["station"]
@@ -260,6 +270,25 @@ def test_a_backup_is_private_whole_and_never_over_another(either: Desks, tmp_pat
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
     assert 2 == either.command("desk", "site", "backup", str(file))[0]
     assert ["one"] == [one.name for one in tmp_path.iterdir() if "one" in one.name]
+
+
+def test_a_person_is_told_of_a_backup_and_of_what_a_restore_leaves_unknown(tmp_path: Path) -> None:
+    desks = Desks(tmp_path, "sqlite")
+    desks.run("desk")
+    status, said = desks.command("desk", "site", "backup", str(tmp_path / "one"), "--language", "en")
+    assert 0 == status
+    assert f"{tmp_path / 'one'} ({(tmp_path / 'one').stat().st_size} bytes)" in said
+    assert "worth nothing without the keys" in said
+    restore = ("site", "restore", str(tmp_path / "one"), "--language", "en", "--reason")
+    assert 2 == desks.command("desk", *restore, " ")[0]
+    status, said = desks.command("desk", *restore, "a drill")
+    assert 0 == status
+    assert "Nobody knows" not in said
+    (tmp_path / "desk" / "state" / "store.db").unlink()
+    status, said = desks.command("desk", *restore, "a disk died", "--apcv-after", "0")
+    assert 0 == status
+    assert "Nobody knows who was revoked since" in said
+    assert "Nobody knows which codes were used since" in said
 
 
 def test_a_restore_closes_what_it_does_not_know(either: Desks, tmp_path: Path) -> None:
