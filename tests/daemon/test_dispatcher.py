@@ -1,24 +1,32 @@
 """The daemon's answers, over its real sockets, to a client that is nothing but JSON lines."""
 
 import asyncio
+import contextlib
 import json
 import os
+import sqlite3
 import ssl
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.posix import open_unix_connection
 from vitale_protocol.errors import ConfigurationInvalid, DaemonRunning
+from vitale_protocol.methods import METHODS
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.fairness.token_buckets import Rate
+from vitale_reader.daemon.handlers import sessions, topics
+from vitale_reader.daemon.transports import unix
 from vitale_reader.home import Endpoints
 
 pytestmark = pytest.mark.posix
 
 NONCE = "n" * 22
+OPEN = {"protocol": [1], "client": {"name": "test", "version": "1"}}
 
 
 def test_a_session_opens_and_knows_its_station(tools: Any) -> None:
@@ -301,3 +309,49 @@ def test_a_report_on_the_desk_is_for_administrators_in_their_language(tools: Any
         assert any(one.startswith("disk_") for one in found)
 
     tools.run(work)
+
+
+def test_who_opens_sessions_without_end_is_told_so(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "OPENINGS", Rate(0.001, 1.0))
+
+    async def work(endpoints: Endpoints) -> None:
+        async with tools.unix_line(endpoints) as line, tools.unix_line(endpoints) as other:
+            await line.open()
+            refused = await other.call("session.open", OPEN)
+            assert ("limit_exceeded", "opens") == (
+                refused["error"]["data"]["reason"],
+                refused["error"]["data"]["variant"],
+            )
+
+    tools.run(work)
+
+
+def test_refusals_fill_no_audit_trail(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MOST_REFUSALS_NOTED", 2)
+    wrong = OPEN | {"credential": "nobody's"}
+
+    async def work(endpoints: Endpoints) -> None:
+        for _ in range(4):
+            async with tools.unix_line(endpoints) as line:
+                assert "not_authenticated" == await line.reason("session.open", wrong)
+
+    tools.run(work)
+    with contextlib.closing(sqlite3.connect(tools.home.state / "store.db")) as store:
+        query = "SELECT count(*) FROM audit WHERE action = 'session.open' AND outcome = 'not_authenticated'"
+        assert (2,) == store.execute(query).fetchone()
+
+
+def test_a_user_who_may_not_connect_gets_no_word(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unix, "peer_uid", lambda _: 4_000_000)
+
+    async def work(endpoints: Endpoints) -> None:
+        async with tools.unix_line(endpoints) as line:
+            assert b"" == await line.reader.read()
+
+    tools.run(work)
+
+
+def test_a_method_that_nobody_answers_is_a_fault_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics, "METHODS", {**METHODS, "session.sing": None})
+    with pytest.raises(RuntimeError, match="sing"):
+        topics.handlers(SimpleNamespace())  # type: ignore[arg-type]  # nothing is asked of it

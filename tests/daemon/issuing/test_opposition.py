@@ -1,6 +1,9 @@
 """Opposition lists: no serial can be read in the store, listed cards are refused, daemons that run notice."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
+import sys
 import time
 from array import array
 from collections.abc import Awaitable, Callable
@@ -217,3 +220,11 @@ def test_a_million_entries_take_little_memory_and_microseconds(tmp_path: Path) -
         return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
 
     on(tmp_path / "store.db", work)
+
+
+@pytest.mark.parametrize(("order", "value"), [("little", 1 << 56), ("big", 1)])
+def test_digests_are_in_the_order_of_the_network_on_every_machine(
+    monkeypatch: pytest.MonkeyPatch, order: str, value: int
+) -> None:
+    monkeypatch.setattr(sys, "byteorder", order)
+    assert [value] == list(opposition._swapped(array("Q", [1])))

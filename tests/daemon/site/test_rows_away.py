@@ -225,6 +225,34 @@ def test_what_waits_when_the_daemon_stops_is_told_so_and_nothing_new_is_taken() 
     run(work)
 
 
+def test_of_two_sessions_the_one_that_leaves_ends_its_own_request() -> None:
+    async def work() -> None:
+        rows, notes, leaves, stays = Rows(), Notes(), Client(), Client()
+        made = asking(rows, notes)
+        for number, client in enumerate((leaves, stays)):
+            made.request(cast("Any", client), number, WANTED)
+        made.leave(cast("Any", leaves))
+        assert [True, False] == [asked.over.done() for asked in made._open.values()]
+        await made.stop()
+        assert ["shutting_down"] == stays.told
+
+    run(work)
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_fault_behind_a_request_is_an_incident(asks: bool, caplog: pytest.LogCaptureFixture) -> None:
+    async def fails() -> None:
+        raise RuntimeError("of the test")
+
+    async def work() -> None:
+        desk = asking(Rows(), Notes()) if asks else answering(Rows())
+        desk._spawn(fails())
+        await desk.stop()
+
+    run(work)
+    assert "incident" in caplog.text
+
+
 # ── another desk asks ────────────────────────────────────────────────────────────────────────────────────────────
 
 
