@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 
 from tests.posix import lock_whole, posix_only
+from vitale_protocol import catalogue
+from vitale_protocol.catalogue import Language
 from vitale_reader.home import Home
 
 pytestmark = posix_only()
@@ -453,6 +455,72 @@ def test_the_registry_tells_of_cameras_of_programs_and_of_privacy(
     (tmp_path / "registry.json").write_text(json.dumps(keys), "utf-8")
     done = run("win32", "-c", CAMERAS, more={"VITALE_STAND_IN_REGISTRY": str(tmp_path / "registry.json")})
     assert (done.stdout.strip(), done.stderr) == (expected, "")
+
+
+#: Lists cameras by libraries that stand in for those of Windows and macOS.
+LISTED = r"""
+import logging, sys, types
+from types import SimpleNamespace as Made
+usb = "\\\\?\\usb#vid_046d&pid_0825&mi_00#7&2b0c1f4&0&0000#{65e8773d}"
+cameras = {
+    700: [Made(name="HD Webcam", path=usb), Made(name="OBS Virtual Camera", path="")],
+    1200: [Made(name="OBS Virtual Camera", path="A1"), Made(name="Caméra FaceTime HD", path="B2")],
+}
+transports = {"A1": b"virt", "B2": b"bltn"}
+if sys.argv[1] != "without":
+    for name in ("cv2_enumerate_cameras", "AVFoundation"):
+        sys.modules[name] = types.ModuleType(name)
+    sys.modules["cv2_enumerate_cameras"].enumerate_cameras = lambda backend: cameras[backend]
+    sys.modules["AVFoundation"].AVMediaTypeVideo = "vide"
+    sys.modules["AVFoundation"].AVCaptureDevice = Made(
+        deviceWithUniqueID_=lambda told: Made(transportType=lambda: int.from_bytes(transports[told], "big")),
+        authorizationStatusForMediaType_=lambda kind: {"vide": int(sys.argv[1])}[kind],
+    )
+from vitale_drivers.camera.faults import refused
+from vitale_drivers.camera.settings import parse_address
+from vitale_drivers.camera.devices import Devices
+logging.disable()
+places = Devices().places(parse_address("auto"))
+print([(place.id, place.name, place.simulated) for place in places])
+print(refused(places[0]).variant if refused(places[0]) else "allowed")
+"""
+
+OF_WINDOWS = [
+    ("camera:046d:0825:7_2b0c1f4_0_0000", "HD Webcam (1)", False),
+    ("camera:virtual:OBS_Virtual_Camera", "OBS Virtual Camera (2)", True),
+]
+OF_MACOS = [
+    ("camera:virtual:A1", "OBS Virtual Camera (1)", True),
+    ("camera:platform:B2", "Caméra FaceTime HD (2)", False),
+]
+WITHOUT = [("camera:index:0", "Camera 1", False)]
+
+
+@pytest.mark.parametrize(
+    ("platform", "status", "cameras", "told"),
+    [
+        ("win32", "3", OF_WINDOWS, "allowed"),
+        ("win32", "without", WITHOUT, "allowed"),
+        ("darwin", "0", OF_MACOS, "allowed"),
+        ("darwin", "1", OF_MACOS, "camera-permission"),
+        ("darwin", "2", OF_MACOS, "camera-permission"),
+        ("darwin", "3", OF_MACOS, "allowed"),
+        ("darwin", "without", WITHOUT, "allowed"),
+    ],
+    ids=["Windows", "Windows without", "not asked", "restricted", "denied", "allowed", "macOS without"],
+)
+def test_cameras_have_names_and_macos_tells_that_one_is_refused(
+    platform: str, status: str, cameras: list[tuple[str, str, bool]], told: str
+) -> None:
+    done = run(platform, "-c", LISTED, status)
+    assert (done.stdout.splitlines(), done.stderr) == ([str(cameras), told], "")
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_camera_that_is_refused_is_told_with_the_page_of_the_settings(language: Language) -> None:
+    remedy = catalogue.text("reader_unavailable", language, variant="camera-permission").remedy
+    assert "ms-settings:privacy-webcam" in remedy
+    assert "x-apple.systempreferences:com.apple.preference.security?Privacy_Camera" in remedy
 
 
 def test_a_reader_of_windows_is_told_by_the_instance_of_its_device() -> None:

@@ -27,7 +27,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 if sys.platform == "win32":
     import winreg
 
-    from vitale_drivers.camera.system import cameras_of_programs, forbidden_by_privacy
+    from vitale_drivers.camera.system import cameras_of_programs, forbidden_by_privacy, listed_cameras
     from vitale_reader import access_lists
     from vitale_reader.cli.frame.system_language import system_language
     from vitale_reader.client.pairing import Pairing
@@ -128,6 +128,7 @@ if sys.platform == "win32":
     def test_the_registry_and_the_language_are_asked_without_a_fault() -> None:
         assert isinstance(cameras_of_programs(), tuple)
         assert forbidden_by_privacy() in {True, False}
+        assert isinstance(listed_cameras(), tuple)
         assert system_language() in {"fr", "en"}
         with pytest.raises(OSError, match="WinError 2"):
             winreg.OpenKey(winreg.HKEY_CURRENT_USER, "SOFTWARE\\vitale-reader\\nothing")

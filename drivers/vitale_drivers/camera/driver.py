@@ -23,8 +23,8 @@ from vitale_protocol.extras import missing
 
 __all__ = ["CameraDriver"]
 
-_MOVING = frozenset({"auto", "node", "file"})
-"""Kinds of addresses whose cameras come and go; what is at the others is known only when it is opened."""
+_MOVING = frozenset({"auto", "name", "node", "index", "file"})
+"""Kinds of addresses whose cameras come and go; what is at a URL is known only when it is opened."""
 
 
 class CameraDriver(PollingDriver[CameraReader]):

@@ -11,6 +11,9 @@ from vitale_protocol.problems import Problem
 
 __all__ = ["explain", "is_there", "obstacle", "refused"]
 
+_NODES = frozenset({"auto", "name", "node"})
+"""Kinds of addresses at which there are nodes; what a system lists in order has the address of its place."""
+
 
 def is_there(place: CameraPlace) -> bool:
     """True if what opens a camera is still there, as far as that can be told."""
@@ -30,7 +33,7 @@ def explain(place: CameraPlace, find_holders: FindHolders) -> ReaderError:
     """Returns the error for a camera that cannot be opened or delivers nothing; its variant is the reason."""
     if not is_there(place):
         return ReaderGone("the camera is not there any more")
-    if place.address.kind in {"auto", "node"} and place.where:
+    if place.address.kind in _NODES and place.where:
         number = refusal(place.where)
         if number in {errno.EACCES, errno.EPERM}:
             return _forbidden()
@@ -47,7 +50,7 @@ def obstacle(place: CameraPlace) -> Problem | None:
     """Returns what keeps a camera from being opened now, found without opening it."""
     if (error := refused(place)) is not None:
         return Problem.of(error)
-    if place.address.kind in {"auto", "node"} and place.where and refusal(place.where) == errno.EBUSY:
+    if place.address.kind in _NODES and place.where and refusal(place.where) == errno.EBUSY:
         return Problem(ReaderBusy.reason, "camera")
     return None
 

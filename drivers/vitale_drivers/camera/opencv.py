@@ -150,6 +150,9 @@ class OpenCvBus:
                 backend = cv2.CAP_DSHOW if BY_DIRECT_SHOW else cv2.CAP_ANY
                 # Opened bare: DirectShow (OpenCV 4.10) and AVFoundation do not open where one wish cannot be met.
                 source = self._opened(place, int(place.where), backend, [])
+                if not self._devices.is_still(place):
+                    source.release()
+                    raise ReaderGone("another camera has its place now")
                 _wish(source, _wishes(self._settings))
                 return _Device(place, source)
             case _:

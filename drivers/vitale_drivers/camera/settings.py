@@ -18,9 +18,12 @@ _Seconds = Annotated[float, msgspec.Meta(gt=0, le=600)]
 _Pause = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 _Pixels = Annotated[int, msgspec.Meta(ge=160, le=7680)]
 _Address = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+_Number = Annotated[int, msgspec.Meta(ge=0, le=99)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 _NODE = re.compile(r"/dev/(?:video[0-9]{1,3}|v4l/by-(?:id|path)/[A-Za-z0-9_.:@+-]+)\Z")
 _INDEX = re.compile(r"index:([0-9]{1,2})\Z")
+_CALLED = re.compile(r"name:\s*(\S.{0,199}?)\s*\Z")
 _SCHEMES = frozenset({"http", "https", "rtsp", "rtsps"})
 
 
@@ -29,12 +32,12 @@ class CameraAddress:
     """Address at which cameras are searched.
 
     Attributes:
-        kind: ``auto`` for all cameras; ``node`` for a device of Video4Linux; ``index`` for the place in the order of
-            the system; ``file`` for a video; ``url`` for a stream.
-        where: the path, the number or the URL; empty for ``auto``.
+        kind: ``auto`` for all cameras, or ``name`` for those of a name. ``node`` is a device of Video4Linux,
+            ``index`` a place in the order of the system, ``file`` a video and ``url`` a stream.
+        where: the name, the path, the number or the URL; empty for ``auto``.
     """
 
-    kind: Literal["auto", "node", "index", "file", "url"]
+    kind: Literal["auto", "name", "node", "index", "file", "url"]
     where: str = ""
 
     def __str__(self) -> str:
@@ -53,10 +56,12 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The options; all times are seconds.
 
     Attributes:
-        devices: addresses: ``auto``; ``/dev/v4l/by-id/…``, ``/dev/video0`` (Linux); ``index:0`` (Windows, macOS); the
-            path of a video file; an ``http``, ``https`` or ``rtsp`` URL of a stream.
-        physical: numbers of cameras, as in ``index:0``, that the site vouches for. Where programs offer cameras too, as
-            OBS does on Windows and macOS, all others count as simulated.
+        devices: addresses: ``auto``; ``name:HD Webcam``; ``/dev/v4l/by-id/…``, ``/dev/video0`` (Linux); ``index:0``
+            (Windows, macOS). Also the path of a video file, or an ``http``, ``https`` or ``rtsp`` URL of a stream. A
+            name is what ``vitale-reader readers`` shows before the brackets.
+        physical: names of cameras, and numbers as in ``index:0``, that the site vouches for on Windows and macOS.
+            Cameras of programs, such as that of OBS, and all that are not known to be devices count as simulated
+            without it.
         width: pixels that the camera is asked for; it takes what it has next to it.
         height: likewise.
         fps: pictures a second, likewise.
@@ -75,7 +80,7 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     devices: Annotated[tuple[_Address, ...], msgspec.Meta(min_length=1, max_length=16)] = ("auto",)
-    physical: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=99)], ...], msgspec.Meta(max_length=16)] = ()
+    physical: Annotated[tuple[_Number | _Name, ...], msgspec.Meta(max_length=16)] = ()
     width: _Pixels = 1280
     height: _Pixels = 720
     fps: Annotated[int, msgspec.Meta(ge=1, le=120)] = 30
@@ -110,6 +115,8 @@ def parse_address(text: str) -> CameraAddress:
     """
     if text == "auto":
         return CameraAddress("auto")
+    if (found := _CALLED.match(text)) and text.isprintable():
+        return CameraAddress("name", found[1])
     if _NODE.match(text):
         return CameraAddress("node", text)
     if found := _INDEX.match(text):

@@ -14,7 +14,7 @@ from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.devices import Devices
 from vitale_drivers.camera.faults import explain, is_there, refused
 from vitale_drivers.camera.settings import CameraAddress, parse_address
-from vitale_drivers.camera.system import Node, ask_node
+from vitale_drivers.camera.system import ListedCamera, Node, ask_node, from_macos, from_windows
 from vitale_protocol.errors import ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
 
 AUTO = CameraAddress("auto")
@@ -169,8 +169,21 @@ def test_a_machine_that_never_had_a_camera_has_none(tmp_path: Path) -> None:
     assert Devices(tmp_path / "class", tmp_path, named=True).places(AUTO) == ()
 
 
+def nobody_lists() -> None:
+    return None
+
+
+def test_a_camera_may_be_addressed_by_its_name(machine: Machine) -> None:
+    for number in (0, 1):
+        machine.node(f"video{number}", machine.interface(machine.usb(f"1-{number}")), f"HD Webcam {number}: HD")
+    finder = machine.finder()
+    (found,) = finder.places(parse_address("name:hd webcam 1"))
+    assert (found.id, found.where) == ("camera:046d:082d:1-1", str(machine.devices / "video1"))
+    assert finder.places(parse_address("name:HD Webcam")) == ()
+
+
 def test_where_cameras_have_no_names_there_is_the_order_of_the_system() -> None:
-    finder = Devices(named=False, programs=tuple)
+    finder = Devices(named=False, programs=tuple, listed=nobody_lists)
     assert [one.id for one in finder.places(AUTO)] == ["camera:index:0"]
     (second,) = finder.places(parse_address("index:1"))
     assert (second.id, second.where, second.simulated) == ("camera:index:1", "1", False)
@@ -180,7 +193,7 @@ def test_where_programs_offer_cameras_too_only_what_the_site_vouches_for_is_real
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     registered = list[str]()
-    finder = Devices(named=False, programs=lambda: tuple(registered), physical=[1])
+    finder = Devices(named=False, programs=lambda: tuple(registered), listed=nobody_lists, physical=[1])
     addresses = (AUTO, parse_address("index:1"), parse_address("index:2"))
 
     def simulated() -> list[bool]:
@@ -190,6 +203,108 @@ def test_where_programs_offer_cameras_too_only_what_the_site_vouches_for_is_real
     registered.append("OBS Virtual Camera")
     assert [simulated() for _ in range(2)] == [[True, False, True]] * 2
     assert sum("OBS Virtual Camera" in record.message for record in caplog.records) == 1
+
+
+C270 = r"\\?\usb#vid_046d&pid_0825&mi_00#7&2b0c1f4&0&0000#{65e8773d-8f56-11d0-a3b9-00a0c9223196}\global"
+BUILT_IN, VIRTUAL = (int.from_bytes(name, "big") for name in (b"bltn", b"virt"))
+
+
+@pytest.mark.parametrize(
+    ("camera", "lasting", "device"),
+    [
+        (from_windows("HD Webcam C270", C270), "046d:0825:7_2b0c1f4_0_0000", True),
+        (from_windows("Camera", C270.replace("usb#vid_046d&pid_0825&mi_00", "DISPLAY#INT3480")), None, True),
+        (from_windows("OBS Virtual Camera", ""), "virtual:OBS_Virtual_Camera", False),
+        (from_windows("Windows Virtual Camera", r"\\?\swd#vcamdevapi#9f1#{e5323777}"), None, False),
+        (from_windows("e2eSoft VCam", r"\\?\root#image#0000#{65e8773d}\global"), "virtual:e2eSoft_VCam", False),
+        (from_windows("", ""), "virtual:camera", False),
+        (from_macos("Caméra FaceTime HD", "0x8020000005ac8514", BUILT_IN), "platform:0x8020000005ac8514", True),
+        (
+            from_macos("OBS Virtual Camera", "7626645E-4425", int.from_bytes(b"virt", "big")),
+            "virtual:7626645E-4425",
+            False,
+        ),
+        (from_macos("Something", "id", 0), "virtual:id", False),
+        (from_macos("Something", "id", -1), "virtual:id", False),
+    ],
+)
+def test_a_listed_camera_is_a_device_only_where_its_bus_says_so(
+    camera: ListedCamera, lasting: str | None, device: bool
+) -> None:
+    assert (camera.lasting if lasting else None, camera.device) == (lasting, device)
+
+
+class Order:
+    """The cameras of a system that lists them, and a clock that a test moves on."""
+
+    def __init__(self, *cameras: ListedCamera) -> None:
+        self.cameras, self.now, self.asked = cameras, 100.0, 0
+
+    def __call__(self) -> tuple[ListedCamera, ...]:
+        self.asked += 1
+        return self.cameras
+
+    def finder(self, *physical: int | str) -> Devices:
+        return Devices(named=False, programs=tuple, listed=self, physical=physical, clock=lambda: self.now)
+
+    def change(self, *cameras: ListedCamera) -> None:
+        self.cameras = cameras
+        self.now += 60
+
+
+WEBCAM = from_windows("HD Webcam C270", C270)
+OBS = from_windows("OBS Virtual Camera", "")
+
+
+def test_where_the_system_lists_its_cameras_they_have_names_and_keep_their_ids() -> None:
+    order = Order(OBS, WEBCAM)
+    finder = order.finder()
+    assert [(one.id, one.name, one.where, one.simulated) for one in finder.places(AUTO)] == [
+        ("camera:virtual:OBS_Virtual_Camera", "OBS Virtual Camera (1)", "0", True),
+        ("camera:046d:0825:7_2b0c1f4_0_0000", "HD Webcam C270 (2)", "1", False),
+    ]
+    named, numbered = parse_address("name: hd webcam c270"), parse_address("index:1")
+    assert finder.places(named) == finder.places(numbered) == finder.places(AUTO)[1:]
+    order.change(WEBCAM)
+    (moved,) = finder.places(named)
+    assert (moved.id, moved.where, moved.address) == (
+        "camera:046d:0825:7_2b0c1f4_0_0000",
+        "0",
+        CameraAddress("index", "0"),
+    )
+    assert (finder.places(numbered), finder.places(parse_address("name:OBS Virtual Camera"))) == ((), ())
+
+
+def test_cameras_of_one_kind_that_nothing_tells_apart_have_two_ids() -> None:
+    assert [one.id for one in Order(OBS, OBS).finder().places(AUTO)] == [
+        "camera:virtual:OBS_Virtual_Camera",
+        "camera:virtual:OBS_Virtual_Camera~2",
+    ]
+
+
+@pytest.mark.parametrize("physical", ["obs virtual camera", 0])
+def test_a_camera_that_the_site_vouches_for_is_real(physical: int | str, caplog: pytest.LogCaptureFixture) -> None:
+    order = Order(OBS)
+    assert [one.simulated for _ in range(2) for one in order.finder().places(AUTO)] == [True, True]
+    assert [one.simulated for one in order.finder(physical).places(AUTO)] == [False]
+    finder = order.finder()
+    caplog.clear()
+    for _ in range(3):
+        finder.places(AUTO)
+    assert [record.getMessage() for record in caplog.records] == [
+        "camera 'OBS Virtual Camera' is of a program, or not known to be a device: simulated"
+    ]
+
+
+def test_the_system_is_asked_for_its_list_now_and_then() -> None:
+    order = Order(WEBCAM)
+    finder = order.finder()
+    for _ in range(5):
+        finder.places(AUTO)
+    assert order.asked == 1
+    order.now += 2.0
+    finder.places(AUTO)
+    assert order.asked == 2
 
 
 def test_files_come_and_go_and_are_simulated(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from vitale_drivers.camera.capture import CameraPlace, Feed, Pixels
 from vitale_drivers.camera.devices import Devices
 from vitale_drivers.camera.opencv import CvPicture, Form, OpenCvBus
 from vitale_drivers.camera.settings import CameraAddress, CameraSettings
+from vitale_drivers.camera.system import ListedCamera
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable
 
 FPS = 60
@@ -329,6 +330,7 @@ class PickyCapture:
     def __init__(self, what: int, backend: int, parameters: list[int]) -> None:
         self.given = dict(zip(parameters[::2], parameters[1::2], strict=True))
         self.asked: dict[int, float] = {}
+        self.released = False
         self.made.append(self)
 
     def isOpened(self) -> bool:  # noqa: N802  OpenCV's name
@@ -341,7 +343,7 @@ class PickyCapture:
         return name in self.takes
 
     def release(self) -> None:
-        pass
+        self.released = True
 
 
 @pytest.mark.parametrize(
@@ -356,7 +358,21 @@ class PickyCapture:
 def test_a_camera_that_cannot_have_what_is_wished_for_opens(takes: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PickyCapture, "takes", frozenset(takes))
     monkeypatch.setattr(cv2, "VideoCapture", PickyCapture)
-    bus = OpenCvBus(CameraSettings(width=640), nobody, Devices(named=False, programs=tuple))
+    bus = OpenCvBus(CameraSettings(width=640), nobody, Devices(named=False, programs=tuple, listed=lambda: None))
     (place,) = bus.places(CameraAddress("index", "0"))
     bus.open(place).close()
     assert PickyCapture.made[-1].asked[cv2.CAP_PROP_FRAME_WIDTH] == 640
+
+
+def test_a_camera_whose_place_another_one_took_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PickyCapture, "takes", frozenset(range(100)))
+    monkeypatch.setattr(cv2, "VideoCapture", PickyCapture)
+    order = [ListedCamera("HD Webcam", "046d:0825:1", device=True)]
+    devices = Devices(named=False, programs=tuple, listed=lambda: tuple(order))
+    bus = OpenCvBus(CameraSettings(), nobody, devices)
+    (place,) = bus.places(CameraAddress("auto"))
+    bus.open(place).close()
+    order.insert(0, ListedCamera("OBS Virtual Camera", "virtual:OBS", device=False))
+    with pytest.raises(ReaderGone):
+        bus.open(place)
+    assert PickyCapture.made[-1].released

@@ -20,6 +20,7 @@ SERIAL = "/dev/v4l/by-id/usb-046d_HD_Pro_Webcam_C920_5E2F-video-index0"
         ("/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0",
          CameraAddress("node", "/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0")),
         ("index:0", CameraAddress("index", "0")),
+        ("name: Caméra HD (046d:0825) ", CameraAddress("name", "Caméra HD (046d:0825)")),
         ("index:07", CameraAddress("index", "7")),
         ("/srv/videos/claire.avi", CameraAddress("file", "/srv/videos/claire.avi")),
         (r"C:\videos\claire.avi", CameraAddress("file", r"C:\videos\claire.avi")),
@@ -34,7 +35,8 @@ def test_addresses(text: str, address: CameraAddress) -> None:
 @pytest.mark.parametrize(
     "text",
     ["0", "camera", "videos/claire.avi", "/dev/null", "/dev/sda", "/dev/v4l/by-id/../../sda", "index:x", "file:///x",
-     "ftp://host/x", "http://", "http://host:99999/", "/srv/%03d.png", "/srv/a\nb", "gst-launch ! x"],
+     "ftp://host/x", "http://", "http://host:99999/", "/srv/%03d.png", "/srv/a\nb",
+     "name:", "name: \t", "name:a\x07b", "gst-launch ! x"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationInvalid):

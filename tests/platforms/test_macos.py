@@ -1,0 +1,16 @@
+"""The parts of the product that only macOS has, on macOS itself; elsewhere this file has no test.
+
+What they do is played on other systems by stand-ins (``test_other_systems.py``); here are the real calls.
+"""
+
+import sys
+
+if sys.platform == "darwin":
+    from vitale_drivers.camera.system import cameras_of_programs, forbidden_by_privacy, listed_cameras
+    from vitale_reader.cli.frame.system_language import system_language
+
+    def test_cameras_privacy_and_the_language_are_asked_without_a_fault() -> None:
+        assert isinstance(cameras_of_programs(), tuple)
+        assert forbidden_by_privacy() in {True, False}
+        assert isinstance(listed_cameras(), tuple)
+        assert isinstance(system_language(), str)
