@@ -15,8 +15,7 @@ __all__ = ["PortList", "UsbPort"]
 _SETTLING = 3_000_000_000
 """Nanoseconds: the clock of files is coarse, and what a device says of itself may be there only after its node."""
 
-
-_AGAIN = 1.5
+AGAIN = 1.5
 """Seconds before the system is asked again where nothing tells that a port came or went (Windows, macOS)."""
 
 
@@ -42,20 +41,25 @@ class UsbPort:
 
 
 class PortList:
-    """The serial ports of USB devices. To ask the system takes milliseconds, so it is asked when something changed."""
+    """The serial ports of USB devices. To ask the system takes milliseconds, so it is asked when something changed.
 
-    def __init__(self) -> None:
+    Args:
+        again: seconds before the system is asked again where nothing tells that a port came or went.
+    """
+
+    def __init__(self, again: float = AGAIN) -> None:
+        self._again = again
         self._changed_at: int | None = None
-        self._asked_at = -_AGAIN
+        self._asked_at: float | None = None
         self._ports: tuple[UsbPort, ...] = ()
 
     def usb(self) -> tuple[UsbPort, ...]:
         """USB ports plugged now, in the order of their sockets."""
         changed_at = nodes_changed_at()
         if changed_at is None:
-            if time.monotonic() - self._asked_at >= _AGAIN:
-                self._ports = _usb_ports()
-                self._asked_at = time.monotonic()
+            now = time.monotonic()
+            if self._asked_at is None or now - self._asked_at >= self._again:
+                self._ports, self._asked_at = _usb_ports(), now
         elif changed_at != self._changed_at or time.time_ns() - changed_at < _SETTLING:
             self._ports = _usb_ports()
             self._changed_at = changed_at

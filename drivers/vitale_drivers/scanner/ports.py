@@ -55,6 +55,7 @@ class SerialBus:
         self._find_holders = find_holders
         self._ports = PortList()
         self._warned: set[str] = set()
+        self._behind: dict[str, tuple[int, int, str]] = {}
 
     def places(self, address: ScannerAddress) -> tuple[ScannerPlace, ...]:
         """The imagers at an address now."""
@@ -72,9 +73,7 @@ class SerialBus:
 
     def _at_path(self, address: ScannerAddress) -> tuple[ScannerPlace, ...]:
         if not address.path.startswith("/"):
-            return tuple(_usb_place(port, address) for port in self._ports.usb() if port.device == address.path)[
-                :1
-            ] or (ScannerPlace(f"scanner:{address.path}", f"imager ({address.path})", address, address.path),)
+            return self._at_number(address)
         path = Path(address.path)
         if not os.path.exists(path):  # noqa: PTH110 - never raises, also where it may not be asked
             return ()
@@ -85,6 +84,24 @@ class SerialBus:
         name = f"imager ({address.path})" if usb is None or not usb.product else f"{usb.product} ({address.path})"
         simulated = is_pseudo_terminal(path)
         return (ScannerPlace(f"scanner:{address.path}", name, address, address.path, simulated=simulated),)
+
+    def _at_number(self, address: ScannerAddress) -> tuple[ScannerPlace, ...]:
+        """The imager at ``COM3``; Windows may give one on USB another number, and it is followed there."""
+        ports = self._ports.usb()
+        port = next((port for port in ports if port.device == address.path), None)
+        if port is not None:
+            self._behind[address.path] = _identity(port)
+            self._tell_number(address.path, port)
+            return (_usb_place(port, address),)
+        if (known := self._behind.get(address.path)) is not None:
+            return tuple(_usb_place(port, address) for port in ports if _identity(port) == known)[:1]
+        return (ScannerPlace(f"scanner:{address.path}", f"imager ({address.path})", address, address.path),)
+
+    def _tell_number(self, path: str, port: UsbPort) -> None:
+        if path not in self._warned:
+            self._warned.add(path)
+            own = f":{port.serial_number}" if _own_number(port) else ""
+            logger.warning("%s may get another number: name the imager usb:%04x:%04x%s", path, port.vid, port.pid, own)
 
     def _tell_double(self, reader: str) -> None:
         if reader not in self._warned:
@@ -203,9 +220,17 @@ class PortOutput:
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _own_number(port: UsbPort) -> str:
+    return "" if _NO_SERIAL.match(port.serial_number) else re.sub(r"[^\w.+-]", "_", port.serial_number)[:64]
+
+
+def _identity(port: UsbPort) -> tuple[int, int, str]:
+    """What a device keeps when it is plugged in again: its make, and its number or its socket."""
+    return port.vid, port.pid, _own_number(port) or port.socket or port.device
+
+
 def _usb_place(port: UsbPort, address: ScannerAddress) -> ScannerPlace:
-    own = "" if _NO_SERIAL.match(port.serial_number) else re.sub(r"[^\w.+-]", "_", port.serial_number)[:64]
-    last = own or port.socket or port.device
+    last = _identity(port)[2]
     return ScannerPlace(
         f"scanner:{port.vid:04x}:{port.pid:04x}:{last}",
         f"{port.product or 'imager'} (USB {port.socket or port.device})",

@@ -9,7 +9,7 @@ import serial
 
 from tests.holders import held_by, nobody
 from tests.problems import named
-from vitale_drivers.readers.serial_ports import UsbPort
+from vitale_drivers.readers.serial_ports import PortList, UsbPort
 from vitale_drivers.readers.terminals import TERMINAL_FAULTS
 from vitale_drivers.scanner import ports as scanner_ports
 from vitale_drivers.scanner.framing import ScanFraming
@@ -174,6 +174,41 @@ def test_a_port_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     made = bus(monkeypatch, UsbPort("COM3", 0x0C2E, 0x0B6A, "S1", "1-4", "Xenon 1900"))
     assert [place.id for place in made.places(parse_address("COM3"))] == ["scanner:0c2e:0b6a:S1"]
     assert [place.id for place in made.places(parse_address("COM1"))] == ["scanner:COM1"]
+
+
+def bus_of_windows(monkeypatch: pytest.MonkeyPatch, plugged: list[UsbPort]) -> SerialBus:
+    """A bus that finds what is plugged in at the moment, where no node tells of a change."""
+    monkeypatch.setattr("vitale_drivers.readers.serial_ports._usb_ports", lambda: tuple(plugged))
+    monkeypatch.setattr("vitale_drivers.readers.serial_ports.nodes_changed_at", lambda: None)
+    made = SerialBus(ScannerSettings(), nobody)
+    monkeypatch.setattr(made, "_ports", PortList(again=0))
+    return made
+
+
+@pytest.mark.parametrize("told", [("S1", ""), ("", "1-4")], ids=["serial number", "socket"])
+def test_an_imager_named_by_its_com_number_is_not_lost_when_windows_changes_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, told: tuple[str, str]
+) -> None:
+    plugged = [UsbPort("COM3", 0x0C2E, 0x0B6A, *told)]
+    made = bus_of_windows(monkeypatch, plugged)
+    (before,) = made.places(parse_address("COM3"))
+    plugged.clear()
+    assert made.places(parse_address("COM3")) == ()
+    plugged += [UsbPort("COM4", 0x0C2E, 0x0B6A, "S2", "1-9"), UsbPort("COM7", 0x0C2E, 0x0B6A, *told)]
+    (after,) = made.places(parse_address("COM3"))
+    assert (after.id, before.where, after.where) == (before.id, "COM3", "COM7")
+    (warning,) = {record.getMessage() for record in caplog.records}
+    assert warning == f"COM3 may get another number: name the imager usb:0c2e:0b6a{':S1' if told[0] else ''}"
+
+
+def test_another_imager_that_gets_the_com_number_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugged = [UsbPort("COM3", 0x0C2E, 0x0B6A, "S1")]
+    made = bus_of_windows(monkeypatch, plugged)
+    made.places(parse_address("COM3"))
+    plugged[:] = [UsbPort("COM3", 0x0C2E, 0x0B6A, "S2")]
+    assert [place.id for place in made.places(parse_address("COM3"))] == ["scanner:0c2e:0b6a:S2"]
+    plugged[:] = [UsbPort("COM8", 0x0C2E, 0x0B6A, "S1")]
+    assert made.places(parse_address("COM3")) == ()
 
 
 def test_at_a_path_that_may_not_be_asked_is_no_imager() -> None:
