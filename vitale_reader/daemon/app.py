@@ -273,9 +273,7 @@ def _open_exporter(stack: AsyncExitStack, home: Home, config: Config, vault: Vau
 async def _open_issuing(stack: AsyncExitStack, station: Station, conversations: Conversations) -> Issuing:
     config, store, vault = station.config, station.store, station.vault
     for address, driver in numbered_devices(config).items():
-        logger.warning(
-            "driver %s opens whatever gets the name %s, another device or a terminal", driver, address
-        )
+        logger.warning("driver %s opens whatever gets the name %s, another device or a terminal", driver, address)
     profiles = read_profiles(config.apcv.profiles, config.station.mode)
     issuer = Issuer(
         station.keys,
