@@ -17,6 +17,10 @@ demo:            ## a virtual carte Vitale behind a real pcscd, the daemon, a cl
 # are begun in the order of tests/conftest.py, the long ones first.
 AT_A_TIME = -n 2 --dist loadfile --no-loadscope-reorder
 
+# Programs are started hundreds of times, and each process loads every test: byte code is kept, whatever images of
+# containers say.
+test test-quick test-newest soak: export PYTHONDONTWRITEBYTECODE =
+
 test:            ## the whole suite
 	@.ci/setup test
 	@.venv/bin/python -m pytest $(AT_A_TIME)
