@@ -28,6 +28,7 @@ from vitale_protocol.records import Origin
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.expiry import forget_ended, of_ended
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import contexts
 from vitale_reader.resolvers.base import Resolution, claim_of
@@ -65,7 +66,7 @@ _OF_DIGEST = contexts.c.digest == bindparam("of_digest")
 _HOLD = insert(contexts)
 _UPDATE = update(contexts).where(_OF_DIGEST)
 _FORGET = delete(contexts).where(_OF_DIGEST)
-_PURGE = delete(contexts).where(contexts.c.ends_at <= bindparam("now"))
+_PURGE = of_ended(contexts.c.ends_at)
 # Those of the other stations of a site are theirs; version 0.1 did not say whose they are, and had one station.
 _LIVING = select(contexts).where(
     contexts.c.station.is_(None) | (contexts.c.station == bindparam("of_station")),
@@ -248,10 +249,7 @@ class Contexts:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        purging = self._clock.purging
-        return await self._store.run(
-            lambda connection: connection.execute(_PURGE, {"now": purging(connection)}).rowcount
-        )
+        return await forget_ended(self._store, self._clock, _PURGE)
 
     def _until_next(self) -> float | None:
         now = self._clock.now()

@@ -15,6 +15,7 @@ from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.audit import append
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.expiry import forget_ended, of_ended
 from vitale_reader.daemon.store.spool_replay import note_acknowledged
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import outbox
@@ -46,7 +47,7 @@ _LIST = (
     .limit(bindparam("most"))
 )
 _ACKNOWLEDGE = delete(outbox).where(_OF_CLIENT, outbox.c.jti.in_(bindparam("jtis", expanding=True)))
-_PURGE = delete(outbox).where(outbox.c.exp <= bindparam("now"))
+_PURGE = of_ended(outbox.c.exp)
 
 
 class Outbox:
@@ -161,10 +162,7 @@ class Outbox:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        purging = self._clock.purging
-        return await self._store.run(
-            lambda connection: connection.execute(_PURGE, {"now": purging(connection)}).rowcount
-        )
+        return await forget_ended(self._store, self._clock, _PURGE)
 
     def _opened(self, row: RowMapping) -> OutboxToken | None:
         """A token for whom it was made; a row that somebody else wrote, or that is damaged, costs that row only."""

@@ -21,6 +21,7 @@ from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.expiry import forget_ended, of_ended
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import seen, site
 
@@ -41,7 +42,7 @@ _FIND = select(seen.c.digest).where(_OF_DIGEST)
 _SETTLE = update(seen).where(_OF_DIGEST).values(state=bindparam("settled"), seal=bindparam("settled_seal"))
 _WITHDRAW = delete(seen).where(_OF_DIGEST, seen.c.state == "reserved")
 _FIND_CLOSED = select(site).where(site.c.name == CLOSED)
-_PURGE = delete(seen).where(seen.c.expires_at <= bindparam("now"))
+_PURGE = of_ended(seen.c.expires_at)
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,10 +157,7 @@ class ReplayGuard:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        purging = self._clock.purging
-        return await self._store.run(
-            lambda connection: connection.execute(_PURGE, {"now": purging(connection)}).rowcount
-        )
+        return await forget_ended(self._store, self._clock, _PURGE)
 
     def _row(self, claimed: Claimed, state: str) -> dict[str, object]:
         return row_seals.sealed(self._vault, seen, msgspec.structs.asdict(claimed) | {"state": state})

@@ -15,6 +15,7 @@ from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.combined_writes import Write, write_one_by_one
 from vitale_reader.daemon.store.chain import Anchor, Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.expiry import in_pieces
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Database
 
@@ -94,9 +95,7 @@ class Audit:
         def work(connection: Connection) -> int:
             return self._chain.purge(connection, self._clock.purging(connection) - self._days * DAY)
 
-        count = 0
-        while found := await self._store.run(work, needs="site"):
-            count += found
+        count = await in_pieces("audit", lambda: self._store.run(work, needs="site"))
         await self.drop_anchor()
         await self._tell()
         return count

@@ -36,8 +36,8 @@ LOST, RESUMED = "audit.lost", "audit.resumed"
 
 COLUMNS = ("station", "number", "at", "client_id", "action", "outcome", "medium", "reader", "jti")
 
-#: Rows that are held in memory at a time, and rows that are looked at and forgotten in one transaction.
-PIECE, MOST_FORGOTTEN = 2_000, 20_000
+#: Rows that are held in memory at a time, and rows that are forgotten in one transaction.
+PIECE, MOST_FORGOTTEN = 2_000, 1_000
 
 #: How often the head is looked at again, where somebody else has moved it.
 BELIEVED = 3
@@ -68,7 +68,6 @@ _RELINK = (
     update(audit).where(audit.c.id == bindparam("of_id")).values(jti=bindparam("new_jti"), mac=bindparam("new_mac"))
 )
 _DROP = delete(audit).where(_OF_STATION, audit.c.number <= bindparam("up_to"))
-_FIRST_KEPT = select(func.min(audit.c.number)).where(_OF_STATION, audit.c.at >= bindparam("since"))
 
 
 #: Under this name a connection knows in which transaction the head was read first: what is read then is committed.
@@ -305,12 +304,14 @@ class Chain:
         return None if any(self._follows(connection, head, row) for row in resumed.all()) else lost
 
     def purge(self, connection: Connection, before: float) -> int:
-        """Forgets, of each station, the rows older than ``before`` up to the first that is not; how many there were.
+        """Forgets, of a station, the rows older than ``before`` up to the first that is not; how many there were.
 
-        Rows that do not verify stay.
+        Not more than a piece of them: there is nothing to forget, of any station, when there was none. Rows that do not
+        verify stay.
         """
         stations = select(audit_heads.c.station).order_by(audit_heads.c.station)
-        return sum(self._purge(connection, station, before) for station in connection.execute(stations).scalars().all())
+        counts = (self._purge(connection, each, before) for each in connection.execute(stations).scalars().all())
+        return next((count for count in counts if count), 0)
 
     def take(self, connection: Connection, most: int) -> list[tuple[int, Entry]]:
         """The first rows of this station's chain, with their numbers, to be moved to another store."""
@@ -533,29 +534,41 @@ class Chain:
             breaks.add(walk.number, "lost" if kept["action"] == LOST else "resumed")
 
     def _purge(self, connection: Connection, station: str, before: float) -> int:
+        """A piece of the rows of a station; its head is locked for no longer than it takes to forget them."""
+        row = connection.execute(_FIND_HEAD, {"of_station": station}).mappings().first()
+        if row is None or not _genuine(self._vault, row):
+            return 0
+        seen = _head_of(row)
+        mac, last = self._whole_before(connection, seen, before)
+        if last < seen.first:
+            return 0
         row = connection.execute(_LOCK_HEAD, {"of_station": station}).mappings().first()
         if row is None or not _genuine(self._vault, row):
             return 0
         head = _head_of(row)
-        keep = connection.execute(_FIRST_KEPT, {"of_station": station, "since": before}).scalar()
-        first = head.last + 1 if keep is None else keep
-        if not isinstance(first, int) or first <= head.first:
-            return 0
-        breaks, walk = Breaks(self._vault), _Walk(head.before, head.first - 1)
-        whole = walk.mac, walk.number
-        of_station = select(audit).where(audit.c.station == station, audit.c.number < first)
-        for kept in _pieces(connection, of_station, audit.c.number):
-            self._step(walk, kept, breaks)
-            if breaks.first is None:
-                whole = walk.mac, walk.number
-            if walk.count >= MOST_FORGOTTEN:
-                break
-        mac, last = whole  # what is behind a break is evidence, until an administrator has let the trail go on
-        if last < head.first:
-            return 0
+        if (head.first, head.before) != (seen.first, seen.before):
+            return 0  # another desk forgets them
         count = connection.execute(_DROP, {"of_station": station, "up_to": last}).rowcount
         self._move(connection, head, first=last + 1, before=mac)
         return count
+
+    def _whole_before(self, connection: Connection, head: Head, before: float) -> tuple[bytes, int]:
+        """The last of the first rows that verify, are older, and are a piece at most: its hash and its number.
+
+        What is behind a break is evidence, until an administrator has let the trail go on.
+        """
+        breaks, walk = Breaks(self._vault), _Walk(head.before, head.first - 1)
+        whole = walk.mac, walk.number
+        of_station = select(audit).where(audit.c.station == head.station, audit.c.number.between(0, head.last))
+        for kept in _pieces(connection, of_station, audit.c.number, MOST_FORGOTTEN):
+            if not isinstance(kept["at"], float | int) or kept["at"] >= before:
+                break
+            self._step(walk, kept, breaks)
+            if breaks.first is None:
+                whole = walk.mac, walk.number
+                if walk.count >= MOST_FORGOTTEN:
+                    break
+        return whole
 
     def _adopt(self, connection: Connection, head: Head) -> None:
         statement = (
@@ -627,11 +640,11 @@ def _number(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _pieces(connection: Connection, query: Select[Any], key: Column[int]) -> Iterator[RowMapping]:
-    piece = connection.execute(query.order_by(key).limit(PIECE)).mappings().all()
+def _pieces(connection: Connection, query: Select[Any], key: Column[int], most: int = PIECE) -> Iterator[RowMapping]:
+    piece = connection.execute(query.order_by(key).limit(most)).mappings().all()
     while piece:
         yield from piece
-        piece = connection.execute(query.where(key > piece[-1][key]).order_by(key).limit(PIECE)).mappings().all()
+        piece = connection.execute(query.where(key > piece[-1][key]).order_by(key).limit(most)).mappings().all()
 
 
 def _many(connection: Connection, query: Select[Any], values: Mapping[str, Any]) -> Iterator[Sequence[RowMapping]]:
