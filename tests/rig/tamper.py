@@ -1,7 +1,8 @@
 """Somebody who can write to the database and has no key of it: alters rows at random, and puts them back.
 
-What it puts back is what was there, and only where its own mark still stands: a row that a desk wrote meanwhile stays
-the desk's. Used strings are left alone: to remove those is what such a writer can do (``trust.md``).
+What it puts back is what was there, and only where the whole row is as it left it. One that a desk wrote meanwhile
+stays the desk's, also where a value of it is by chance that of the tamperer. Used strings are left alone: to remove
+those is what such a writer can do (``trust.md``).
 """
 
 import hashlib
@@ -149,12 +150,12 @@ class Tamperer:
         def back(line: "psycopg.Connection[Any]") -> None:
             with line.transaction():
                 for row, column, value in reversed(changes):  # of two values that must differ, one is free again
-                    self._put(line, table, row, column, value, row[column])
+                    self._put(line, table, column, row | {column: value}, row)
 
         try:
             with line.transaction():
                 for row, column, value in changes:
-                    self._put(line, table, row, column, row[column], value)
+                    self._put(line, table, column, row, row | {column: value})
             self._stopped.wait(self._chance.uniform(*HELD))
         finally:
             self._again(back)  # also where the answer was lost
@@ -164,18 +165,17 @@ class Tamperer:
             if table == "outbox":
                 self._ledger.touch(str(row["jti"]))
 
-    def _put(
-        self, line: "psycopg.Connection[Any]", table: str, row: Row, column: str, before: object, after: object
-    ) -> None:
-        statement = sql.SQL("UPDATE {} SET {} = {} WHERE {} IS NOT DISTINCT FROM {} AND ").format(
-            sql.Identifier(table),
-            sql.Identifier(column),
-            sql.Placeholder("after"),
-            sql.Identifier(column),
-            sql.Placeholder("before"),
+    def _put(self, line: "psycopg.Connection[Any]", table: str, column: str, before: Row, after: Row) -> None:
+        """Changes one value of a row, if the row is as it was before in all that it holds."""
+        unchanged = sql.SQL(" AND ").join(
+            sql.SQL("{} IS NOT DISTINCT FROM {}").format(sql.Identifier(name), sql.Placeholder(f"before_{name}"))
+            for name in before
         )
-        values = {"before": before, "after": after} | {f"key_{name}": row[name] for name in self._keys[table]}
-        line.execute(statement + self._matches(table), values)
+        statement = sql.SQL("UPDATE {} SET {} = {} WHERE ").format(
+            sql.Identifier(table), sql.Identifier(column), sql.Placeholder("after")
+        )
+        values = {"after": after[column]} | {f"before_{name}": value for name, value in before.items()}
+        line.execute(statement + unchanged, values)
 
     def _again(self, back: Callable[["psycopg.Connection[Any]"], object]) -> None:
         """Takes something back, however often the database has to be asked."""
