@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from tests.posix import UNIX_SOCKETS
+#: Nothing of the tests is found from here, and on Windows there are no such sockets.
+UNIX_SOCKETS = int(getattr(socket, "AF_UNIX", 0))
 
 #: Bytes of a long message, below what the page of the wire allows.
 LONG = 1_000_000

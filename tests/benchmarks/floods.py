@@ -47,6 +47,9 @@ TIMES, MOST_MEMORY = 3.0, 64
 #: Seconds between two readings: a counter asks now and then, and its own share of time is not what is measured.
 PACE = 0.03
 
+#: The program that floods.
+FLOOD = Path(__file__).with_name("flood.py")
+
 #: Seconds of a flood before anything is measured.
 FLOODING = 1.0
 
@@ -130,12 +133,15 @@ def _serving(home: Home) -> Generator[str]:
 
 @contextmanager
 def _flooding(kind: str, path: str, credential: str) -> Generator[None]:
-    command = (sys.executable, "-P", str(Path(__file__).with_name("flood.py")), kind, path, credential)
+    command = (sys.executable, "-P", str(FLOOD), kind, path, credential)
     with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
         try:
             assert program.stdout is not None
-            program.stdout.readline()
+            if program.stdout.readline() != b"ready\n":
+                raise ChildProcessError(f"the flood did not begin: {kind}")
             yield
+            if program.poll() is not None:
+                raise ChildProcessError(f"the flood ended before all was measured: {kind}")
         finally:
             program.kill()
 

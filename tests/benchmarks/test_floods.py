@@ -1,5 +1,7 @@
 """``floods``: each kind floods, and each figure stands in its line beside its baseline."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.benchmarks import floods
@@ -25,3 +27,13 @@ def test_every_flood_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
             assert 0 < line.p95
             assert line.promise
         assert memory.unit == "MiB"
+
+
+@pytest.mark.parametrize("program", ["raise SystemExit(1)", "print('ready', flush=True)"], ids=["at once", "too soon"])
+def test_a_flood_that_ends_is_no_flood(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str) -> None:
+    file = tmp_path / "flood.py"
+    file.write_text(program)
+    monkeypatch.setattr(floods, "FLOOD", file)
+    monkeypatch.setattr(floods, "FLOODING", 2.0)
+    with pytest.raises(ChildProcessError):
+        floods.lines(1, lambda _: None, ["pings"])
