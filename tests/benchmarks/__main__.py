@@ -64,6 +64,15 @@ __all__ = ["bench"]
     ),
 )
 @click.option(
+    "--retries",
+    type=click.IntRange(1, 1_000),
+    metavar="N",
+    help=t(
+        "Mesure ce que coûtent les nouveaux essais, et rien d'autre : N lectures de chaque carte qui hésite.",
+        "Measures what retries cost, and nothing else: N readings of each card that hesitates.",
+    ),
+)
+@click.option(
     "--codes",
     type=click.IntRange(1, 100),
     metavar="N",
@@ -95,6 +104,7 @@ def bench(
     taps: int,
     store: str | None,
     floods: int | None,
+    retries: int | None,
     codes: int | None,
     photos: Path | None,
     wechat: str | None,
@@ -109,6 +119,12 @@ def bench(
 
         with output.progress(t("Mesures en cours…", "Measuring…")) as say:
             _print(lines(floods, say), as_json=as_json)
+        return
+    if retries is not None:
+        from tests.benchmarks.retries import lines as lines_of_retries
+
+        with output.progress(t("Mesures en cours…", "Measuring…")) as say:
+            _print(lines_of_retries(retries, idle, say), as_json=as_json)
         return
     from tests.benchmarks.measures import measure_all
 

@@ -6,6 +6,7 @@ runs.
 """
 
 import os
+import select
 import subprocess
 import sys
 import time
@@ -16,16 +17,28 @@ from contextlib import AbstractContextManager, contextmanager
 import msgspec
 
 from tests.benchmarks.processes import baseline, loads
-from vitale_drivers.base import Arm, Command, Disarm, Presented, ReaderAdded, ReaderChanged, Report, Start, Stop
+from vitale_drivers.base import (
+    Arm,
+    Command,
+    Disarm,
+    Presented,
+    Progress,
+    ReaderAdded,
+    ReaderChanged,
+    Report,
+    Start,
+    Stop,
+)
 from vitale_drivers.host.pipe import Decoder, encode
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.profiles import profile_text
+from vitale_firmware_sim.pn532.faults import parse_nfc_faults
 from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.errors import ReaderUnavailable
 from vitale_protocol.media.profile import SIMULATOR_AID
 from vitale_reader.cli.frame.language import t
 
-__all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "measure_idle", "measure_taps"]
+__all__ = ["BAUD_RATES", "WAYS", "IdleLoad", "TapTimes", "fault_reports", "measure_idle", "measure_taps"]
 
 BAUD_RATES = (921_600, 115_200)
 WAYS = ("connect", "connect-20", "chip", "driver")
@@ -88,6 +101,20 @@ def measure_idle(seconds: float) -> IdleLoad:
         return IdleLoad(armed=loads((worker.pid,), seconds)[0], disarmed=disarmed)
 
 
+def fault_reports(phone: PhoneCard, faults: str, seconds: float) -> tuple[float, float]:
+    """Messages of progress a second, and the load of the driver, while a phone lies there for so many seconds.
+
+    Raises:
+        ReaderUnavailable: the driver did not find its reader, or has ended.
+    """
+    words = parse_nfc_faults(faults)
+    with Pn532Reader(faults=words) as reader, _worker(reader.path) as worker:
+        reader.field.put(phone, words)
+        load = loads((worker.pid,), seconds)[0]
+        told = worker.received()
+        return sum(isinstance(report, Progress) for report in told) / seconds, load
+
+
 # ── the ways ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -142,6 +169,15 @@ class _Worker(_Way):
     def wait(self, what: str) -> None:
         while not any(_means(report, what) for report in self._decoder.receive(self._bytes())):
             pass
+
+    def received(self) -> list[Report]:
+        """What it has reported so far and nobody has waited for."""
+        found: list[Report] = []
+        stdout = self._process.stdout
+        assert stdout is not None
+        while select.select([stdout], [], [], 0)[0]:
+            found += self._decoder.receive(self._bytes())
+        return found
 
     def _send(self, command: Command) -> None:
         assert self._process.stdin is not None
