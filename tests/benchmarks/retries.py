@@ -29,7 +29,7 @@ __all__ = ["CARDS", "PHONES", "PhoneCost", "card_lines", "lines", "phone_lines"]
 CARDS = ("mute=1", "mute=2", "waking=20", "waking=150", "waking=500", "late-le=60", "deselected=1", "hiccup=2")
 
 #: Faults of phones that are not read, as words of ``sim reader --fault``; and two phones that refuse.
-PHONES = ("locked", "not there", "tear@40", "mute", "endless-wtx", "wrong-length")
+PHONES = ("locked", "not there", "tear@40", "endless-wtx", "endless-chaining", "wrong-length")
 
 #: What a phone that lies there may cost, for each second: the promise.
 MESSAGES, LOAD = 4.0, 0.1

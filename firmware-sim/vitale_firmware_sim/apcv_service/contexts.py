@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from vitale_firmware_sim.phone.application import RECEIPTS_FOR, Receipt
 from vitale_firmware_sim.phone.strings import Handle, Sealer, StringUnknown
 from vitale_firmware_sim.scenario import PhoneSettings, Scenario
 from vitale_protocol.errors import ConfigurationInvalid
@@ -100,6 +101,7 @@ class ServiceContexts:
         self._open: dict[str, tuple[ServiceContext, Handle]] = {}
         self._revoked: set[str] = set()
         self._withdrawn: set[tuple[str, str]] = set()
+        self._receipts: dict[str, list[Receipt]] = {}
 
     # ── the lives of applications ────────────────────────────────────────────────────────────────────────────────
     # What is open stays open until its end: a practitioner is billing with it. That is the simulator's own rule.
@@ -200,6 +202,28 @@ class ServiceContexts:
         self.restore(identifiant, now)
         with self._lock:
             self._open.pop(identifiant, None)
+
+    def sign(self, identifiant: str, receipt: Receipt, now: float) -> str:
+        """Signs an invoice in a context, and keeps its receipt for the patient's phone.
+
+        The signature is worth nothing, and says so: what the real one is made of is not public.
+
+        Raises:
+            ServiceRefusal: ``CONTEXT_UNKNOWN``.
+        """
+        self.restore(identifiant, now)
+        with self._lock:
+            _, handle = self._open.get(identifiant, (None, None))
+            if handle is None:
+                raise ServiceRefusal("CONTEXT_UNKNOWN")
+            self._receipts.setdefault(handle.owner, []).append(receipt)
+        return f"simulated:{self._token()}"
+
+    def receipts(self, phone: str, now: float) -> tuple[Receipt, ...]:
+        """Hands the receipts of the last seven days over, once: the application asks for them when it is opened."""
+        with self._lock:
+            kept = self._receipts.pop(phone, [])
+        return tuple(receipt for receipt in kept if now - receipt.at <= RECEIPTS_FOR)
 
     def open_contexts(self, now: float) -> tuple[str, ...]:
         """The identifiers of the contexts that are open."""

@@ -35,6 +35,7 @@ from typing import Final, Self
 
 from vitale_firmware_sim.apcv_service import soap
 from vitale_firmware_sim.apcv_service.contexts import ServiceContext, ServiceContexts, ServiceRefusal
+from vitale_firmware_sim.phone.application import Receipt
 from vitale_firmware_sim.scenario import Behaviour, Scenario
 
 __all__ = ["ApcvService"]
@@ -175,6 +176,8 @@ class ApcvService:
             if behaviour in {"down", "closed", "html", "garbage"}:
                 # The request never came to the service: what is in front of it answered.
                 return 503, b""
+            if request.action == soap.SIGN:
+                return 200, soap.signed(request, self._sign(request))
             return 200, soap.answer(request, self._spoilt(self._asked(request), behaviour))
         except ServiceRefusal as refusal:
             return 400, soap.fault(refusal.code, message_id)
@@ -187,6 +190,10 @@ class ApcvService:
             return self.contexts.restore(request.value, now)
         self.contexts.release(request.value, now)
         return None
+
+    def _sign(self, request: soap.SoapRequest) -> str:
+        now = self._clock()
+        return self.contexts.sign(request.value, Receipt(now, request.professional, request.cents), now)
 
     def _spoilt(self, context: ServiceContext | None, behaviour: Behaviour) -> ServiceContext | None:
         if context is not None and behaviour == "empty-context":

@@ -13,11 +13,16 @@ since the public shape does not say how rights travel: ::
 Its text is the uniform record in JSON. ``au`` is the time at which the rights were valid. ``delegataire`` is absent
 where the owner presented the phone.
 
+``signerVitale`` signs an invoice, and pushes its receipt to the patient. Its action is published, its elements are not:
+those here are ours, ``<sim:signerVitale>`` around ``<sim:Identifiant>`` (of the context) and
+``<sim:ResumeFacture professionnel="…" centimes="2650"/>``. The answer is a ``<sim:signature>`` that is worth nothing.
+
 A refusal: a SOAP 1.2 fault, ``Sender`` (HTTP 400), with a subcode ``sim:CODE`` of the table in ``contexts.py``. It has
 a French reason, and ``<sim:erreur code="CODE"/>`` in its detail.
 """
 
 import datetime as dt
+import re
 import uuid
 from dataclasses import dataclass, field
 from typing import Final
@@ -38,6 +43,7 @@ __all__ = [
     "RELEASE",
     "RESTORE",
     "SAML",
+    "SIGN",
     "SIM",
     "SOAP",
     "WSA",
@@ -46,6 +52,7 @@ __all__ = [
     "answer",
     "fault",
     "parse_request",
+    "signed",
 ]
 
 SOAP: Final = "http://www.w3.org/2003/05/soap-envelope"
@@ -60,7 +67,8 @@ _URN: Final = "urn:ApCV_AUTH:1.0.0:"
 AUTHENTICATE: Final = _URN + "authentifierUtilisateurProximite"
 RESTORE: Final = _URN + "restituerContexteApCV"
 RELEASE: Final = _URN + "detruireContexteApCV"
-ACTIONS: Final = (AUTHENTICATE, RESTORE, RELEASE)
+SIGN: Final = "urn:ApCV_SIGN:1.0.0:signerVitale"
+ACTIONS: Final = (AUTHENTICATE, RESTORE, RELEASE, SIGN)
 
 _REASONS: Final[dict[RefusalCode, str]] = {
     "ASSERTION_MISSING": "L’assertion du professionnel de santé est absente.",
@@ -84,11 +92,15 @@ class SoapRequest:
         action: one of ``ACTIONS``.
         message_id: WS-Addressing's; empty where there is none.
         value: the string of ``Donnees`` for ``AUTHENTICATE``, else the context's ``Identifiant``.
+        professional: who bills, for ``SIGN``.
+        cents: the amount of the invoice, for ``SIGN``.
     """
 
     action: str
     message_id: str
     value: str = field(repr=False)
+    professional: str = field(default="", repr=False)
+    cents: int = field(default=0, repr=False)
 
 
 def parse_request(body: bytes) -> SoapRequest:
@@ -111,7 +123,21 @@ def parse_request(body: bytes) -> SoapRequest:
     assertion = root.find(f"{{{SOAP}}}Header/{{{WSSE}}}Security/{{{SAML}}}Assertion")
     if assertion is None:
         raise ServiceRefusal("ASSERTION_MISSING")
-    return SoapRequest(action, _text(root, f"{{{SOAP}}}Header/{{{WSA}}}MessageID"), _value(root, action))
+    message_id = _text(root, f"{{{SOAP}}}Header/{{{WSA}}}MessageID")
+    if action == SIGN:
+        return _signing(root, message_id)
+    return SoapRequest(action, message_id, _value(root, action))
+
+
+def _signing(root: Element, message_id: str) -> SoapRequest:
+    """Reads a request to sign, whose elements are the simulator's own: those of the real service are not public."""
+    invoice = root.find(f"{{{SOAP}}}Body/{{{SIM}}}signerVitale")
+    summary = None if invoice is None else invoice.find(f"{{{SIM}}}ResumeFacture")
+    identifiant = "" if invoice is None else _text(invoice, f"{{{SIM}}}Identifiant")
+    cents = "" if summary is None else summary.get("centimes", "")
+    if summary is None or not identifiant or not re.fullmatch(r"[0-9]{1,9}", cents, re.ASCII):
+        raise ServiceRefusal("REQUEST_INVALID")
+    return SoapRequest(SIGN, message_id, identifiant, summary.get("professionnel", ""), int(cents))
 
 
 def _value(root: Element, action: str) -> str:
@@ -147,6 +173,14 @@ def answer(request: SoapRequest, context: ServiceContext | None) -> bytes:
     if context.delegate:
         rights.set("delegataire", context.delegate)
     rights.text = msgspec.json.encode(context.record).decode()
+    return _serialised(envelope)
+
+
+def signed(request: SoapRequest, signature: str) -> bytes:
+    """The envelope of a signature."""
+    envelope, body = _envelope(request.action + "Response", request.message_id)
+    wrapper = etree.SubElement(body, f"{{{SIM}}}signerVitaleResponse", nsmap={"sim": SIM})
+    _element(wrapper, f"{{{SIM}}}signature", signature)
     return _serialised(envelope)
 
 

@@ -1,9 +1,9 @@
 """The hand that holds a simulated phone: unlocks the application before each reading, enrols a phone that is new."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from vitale_firmware_sim.phone.application import Phone, phones
+from vitale_firmware_sim.phone.application import Phone, Receipt, phones
 from vitale_firmware_sim.phone.states import PhoneState
 from vitale_firmware_sim.phone.strings import RandomBytes
 from vitale_firmware_sim.scenario import Scenario
@@ -25,6 +25,7 @@ class PhoneUser:
         locked: whether the phone is left locked, so that it refuses every reading.
         porteur: whose card is shown: 0 for the owner's, else a dependant's place among the beneficiaries.
         present_for: the id of the phone whose owner delegated; empty for nobody.
+        receipts: gives the receipts that the service has for a phone, asked whenever it is opened.
 
     Raises:
         ConfigurationInvalid: the scenario has no such phone.
@@ -40,6 +41,7 @@ class PhoneUser:
         locked: bool = False,
         porteur: int = 0,
         present_for: str = "",
+        receipts: Callable[[str, float], Iterable[Receipt]] | None = None,
     ) -> None:
         self.settings = scenario.phone(phone) if phone else scenario.phones[0]
         self.phone: Phone = phones(scenario, clock(), random)[self.settings.id]
@@ -47,6 +49,7 @@ class PhoneUser:
         self._locked = locked
         self._porteur = porteur
         self._present_for = present_for
+        self._receipts = receipts
 
     def unlock(self) -> None:
         """Unlocks the application and opens the card that is to be shown, as far as that has to be done.
@@ -56,6 +59,8 @@ class PhoneUser:
         """
         now = self._clock()
         self.phone.unlock(self.settings.code, now)
+        for receipt in self._receipts(self.settings.id, now) if self._receipts else ():
+            self.phone.keep(receipt)
         if self._present_for:
             self.phone.present_for(self._present_for, now)
         else:

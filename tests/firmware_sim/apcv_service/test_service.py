@@ -144,7 +144,7 @@ class TestRefusals:
             (b'<!DOCTYPE a [<!ENTITY b "c">]>' + envelope(soap.RESTORE, "x"), "REQUEST_INVALID"),
             (envelope(soap.AUTHENTICATE, ""), "REQUEST_INVALID"),
             (envelope(soap.RESTORE, "x", lps=False), "REQUEST_INVALID"),
-            (envelope("urn:ApCV_SIGN:1.0.0:signerVitale", "x"), "ACTION_UNKNOWN"),
+            (envelope("urn:ApCV_SIGN:1.0.0:signerAutrement", "x"), "ACTION_UNKNOWN"),
             (envelope(soap.AUTHENTICATE, "AAAA"), "STRING_UNKNOWN"),
             (envelope(soap.AUTHENTICATE, "é" * 50), "STRING_UNKNOWN"),
             (envelope(soap.RESTORE, "x"), "CONTEXT_UNKNOWN"),
