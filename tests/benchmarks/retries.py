@@ -5,7 +5,7 @@ real nfcpy; messages of progress and the load of the driver's process are counte
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -74,7 +74,7 @@ def lines(count: int, seconds: float, say: Callable[[str], None]) -> list[Measur
     return card_lines(times) + phone_lines(costs)
 
 
-def card_lines(times: dict[str, Sequence[float]]) -> list[Measure]:
+def card_lines(times: Mapping[str, Sequence[float]]) -> list[Measure]:
     """Each fault of a card beside the card without one, whose name is empty."""
     bare = times[""]
     return [
