@@ -1,6 +1,9 @@
 """Ends of the audit trail that leave the machine: where they go, what they prove, and what holds up nothing."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -13,6 +16,7 @@ from sqlalchemy import Connection, delete, update
 
 from tests.posix import unix_datagrams
 from vitale_protocol.errors import ConfigurationInvalid, ResolverRefused
+from vitale_reader.daemon import app
 from vitale_reader.daemon.audit_export import (
     DESTINATIONS,
     Compared,
@@ -24,11 +28,13 @@ from vitale_reader.daemon.audit_export import (
     line_of,
     same_disk,
 )
+from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.local_anchor import Anchor
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, audit_heads
+from vitale_reader.home import Home
 from vitale_reader.resolvers import registry
 
 VAULT = Vault.of_site(b"k" * 32)
@@ -317,3 +323,18 @@ def test_a_line_of_somebody_else_is_no_evidence(
         assert (7, 0, (Missed(station=STATION, number=9),)) == (found.heads, found.foreign, found.missed)
     else:
         assert (6, 0 if not line else 1, ()) == (found.heads, found.foreign, found.missed)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_ends_that_stay_on_the_disk_of_the_trail_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, same: bool
+) -> None:
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            config = parse(f'[audit]\nexport = ["{tmp_path / "ends"}"]')
+            app._open_exporter(stack, Home.under(tmp_path), config, VAULT, STATION)
+
+    monkeypatch.setattr(app, "same_disk", lambda *_: same)
+    asyncio.run(main())
+    told = [line for line in caplog.messages if "on the disk of the trail itself" in line]
+    assert int(same) == len(told)

@@ -20,6 +20,7 @@ from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_protocol.methods import ClientAdded, OutboxToken, PresentationResult, SessionOpen
 from vitale_protocol.records import Assure, Beneficiaire, Record
 from vitale_protocol.tokens import Claims
+from vitale_reader.daemon import process
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.issuing.outbox import Outbox
@@ -265,3 +266,18 @@ def test_nothing_private_shows_in_a_repr() -> None:
     assert canary not in repr(shown)
     for kind in (SessionOpen, PresentationResult, Claims):
         assert kind.__repr__ is type(person).__repr__
+
+
+@pytest.mark.posix
+def test_as_many_files_as_the_system_allows_may_be_open() -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lower = min(soft, 1_024) if soft != resource.RLIM_INFINITY else 1_024
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lower, hard))
+        process.raise_file_limit()
+        allowed = process.MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, process.MOST_FILES)
+        assert max(allowed, lower) == process.file_limit()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

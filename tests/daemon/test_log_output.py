@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from vitale_reader.daemon import log_output
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon import app, log_output
 from vitale_reader.daemon.log_output import FILE, log_files, to_file
+from vitale_reader.home import Home
 
 
 @pytest.fixture
@@ -75,3 +77,13 @@ def test_a_file_that_another_program_holds_open_is_written_on(
     for number in range(20):
         logger.error("line %d", number)
     assert (tmp_path / "state" / FILE).read_text("utf-8").count("line ") == 20
+
+
+def test_what_ends_a_daemon_without_streams_is_in_its_log(
+    logger: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = Home.under(tmp_path)
+    for has_stderr in (True, False):
+        monkeypatch.setattr(log_output, "has_stderr", lambda has=has_stderr: has)
+        app.tell_unseen(home, StoreUnavailable("the disk is gone"))
+    assert 1 == len([line for line in caplog.messages if line.startswith("ended: store_unavailable: ")])

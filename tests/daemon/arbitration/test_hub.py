@@ -15,6 +15,7 @@ from vitale_protocol.errors import (
     ReaderGone,
     ReaderUnavailable,
     ShuttingDown,
+    VitaleError,
 )
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
@@ -428,3 +429,10 @@ def test_a_change_of_a_reader_that_nobody_added_adds_it(hub: Hub) -> None:
     hub.ask(waiting, 0.0)
     assert Announce("added", present("b")) in hub.reader_changed(present("b"), 1.0)
     assert of(Deliver, hub.presented(presented("b"), 1.1)) == [Deliver(waiting, presented("b"), present("b"))]
+
+
+@pytest.mark.parametrize("error", [MediumMute(), ReaderUnavailable()])
+def test_what_cannot_be_read_while_nobody_asks_is_nobodys_refusal(hub: Hub, error: VitaleError) -> None:
+    hub.reader_changed(present(), 1.0)
+    assert [] == of(Refuse, hub.failed("a", error, 1.1))
+    assert [] == hub.failed("nowhere", error, 1.1)

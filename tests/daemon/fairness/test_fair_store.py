@@ -1,10 +1,13 @@
 """The store's queue: one client's work before another's second, audit lines behind what is read, nobody forgotten."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Connection
 
 from vitale_reader.daemon.fairness.fair_store import BACKGROUND, PATIENCE, WITH_SQLITE, FairStore, paid_by
@@ -108,5 +111,27 @@ def test_work_that_is_given_up_leaves_the_queue_in_order(tmp_path: Path) -> None
         assert kept.done()
         queue.ask("c")
         assert (await queue.finish())[-1] == "c", "there is a place again"
+
+    run(tmp_path, work)
+
+
+def test_a_turn_that_is_given_up_as_it_comes_is_the_next_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(queue: Queue) -> None:
+        call_next = queue.store._call_next
+
+        def call_and_give_up() -> None:
+            call_next()
+            given_up.cancel()
+
+        queue.store._places = 1
+        queue.ask("first")
+        await settle()
+        given_up = queue.ask("second")
+        await settle()
+        queue.ask("third")
+        await settle()
+        monkeypatch.setattr(queue.store, "_call_next", call_and_give_up)
+        assert ["first", "third"] == await queue.finish()
+        assert given_up.cancelled()
 
     run(tmp_path, work)
