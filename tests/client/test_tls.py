@@ -149,7 +149,7 @@ def test_the_alert_that_refuses_a_certificate_is_told_at_once_as_what_it_is(home
                     pass
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = threading.Thread(target=refuse)
+        server = threading.Thread(target=refuse, daemon=True)
         server.start()
         paired = Pairing(
             client_id="client",
@@ -158,7 +158,10 @@ def test_the_alert_that_refuses_a_certificate_is_told_at_once_as_what_it_is(home
             private_key=CLIENT.key,
             daemon_certificate_sha256=DAEMON.sha256,
         )
-        with pytest.raises(NotAuthenticated, match="certificate"), vitale_reader.connect(home=home, pairing=paired):
+        with (
+            pytest.raises(NotAuthenticated, match="certificate"),
+            vitale_reader.connect(home=home, pairing=paired, connect_timeout=30),
+        ):
             pass
         server.join(30)
 
