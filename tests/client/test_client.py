@@ -324,8 +324,11 @@ def test_a_daemon_that_does_not_come_back_is_unreachable(daemon: FakeDaemon, hom
 def test_a_daemon_that_lets_a_request_wait_beyond_its_time_is_unreachable(
     reader: Connection, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def no_time(_: object) -> float:
+        return 0.0
+
     monkeypatch.setattr(pending_requests, "GRACE", -pending_requests.SHORTEST)
-    monkeypatch.setattr(pending_requests, "_limit", lambda _: 0.0)
+    monkeypatch.setattr(pending_requests, "_limit", no_time)
     waits(daemon)
     with pytest.raises(DaemonUnreachable, match="beyond its time"):
         reader.read()

@@ -334,7 +334,10 @@ def test_ends_that_stay_on_the_disk_of_the_trail_are_told(
             config = parse(f'[audit]\nexport = ["{tmp_path / "ends"}"]')
             app._open_exporter(stack, Home.under(tmp_path), config, VAULT, STATION)
 
-    monkeypatch.setattr(app, "same_disk", lambda *_: same)
+    def on_one_disk(*_: object) -> bool:
+        return same
+
+    monkeypatch.setattr(app, "same_disk", on_one_disk)
     asyncio.run(main())
     told = [line for line in caplog.messages if "on the disk of the trail itself" in line]
     assert int(same) == len(told)

@@ -342,7 +342,10 @@ def test_refusals_fill_no_audit_trail(tools: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_user_who_may_not_connect_gets_no_word(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unix, "peer_uid", lambda _: 4_000_000)
+    def nobody_we_know(_: object) -> int:
+        return 4_000_000
+
+    monkeypatch.setattr(unix, "peer_uid", nobody_we_know)
 
     async def work(endpoints: Endpoints) -> None:
         async with tools.unix_line(endpoints) as line:
