@@ -384,6 +384,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         medium: what lies there, as in ``Reader``; never whose.
         atr: of a card, in hex; it names a product, no person.
         simulated: whether a program is behind it.
+        redirected: whether it is plugged into another machine, on which this session is seen.
         problem: what keeps it from being used.
     """
 
@@ -393,6 +394,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     medium: str = ""
     atr: str = ""
     simulated: bool = False
+    redirected: bool = False
     problem: Problem | None = None
 
 

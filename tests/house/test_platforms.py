@@ -18,6 +18,7 @@ ALLOWED = {
     "vitale_reader/cli/frame/system_language.py": "the language of the system",
     "vitale_reader/client/system.py": "Unix sockets and Ctrl-C, for the SDK",
     "vitale_reader/daemon/config_file.py": "who may read and change the configuration",
+    "vitale_reader/daemon/desk/pcsc_users.py": "who uses PC/SC",
     "vitale_reader/daemon/desk/offspring.py": "what holds a worker and its offspring together",
     "vitale_reader/daemon/keystore/private_files.py": "private files",
     "vitale_reader/daemon/fairness/connection_turns.py": "the processor time of a thread",

@@ -529,6 +529,54 @@ def test_a_reader_of_windows_is_told_by_the_instance_of_its_device() -> None:
     assert run("win32", "-c", ask).stdout.strip() == "0001A2 True"
 
 
+@pytest.mark.parametrize(("session", "expected"), [("0", "[False, False]"), ("1", "[False, True]")])
+def test_a_reader_is_redirected_where_the_session_is_remote_and_no_device_is_behind_it(
+    session: str, expected: str
+) -> None:
+    ask = (
+        "from vitale_drivers.pcsc.system import *; names = 'Gemplus USB Smart Card Reader 0', 'Reader of the desk 0'; "
+    )
+    ask += "print([is_redirected(0x1_0000_0000, name) for name in names])"
+    assert run("win32", "-c", ask, more={"VITALE_STAND_IN_REMOTE": session}).stdout.strip() == expected
+
+
+#: What stands in for ``tasklist``: a process of ours, one that cannot be seen, and a name that is not to be shown.
+TASKLIST = r"""#!/bin/sh
+case "$*" in
+"/M winscard.dll /FO CSV /NH")
+    printf '"lgo.exe","4321","WinSCard.dll"\r\n"pythonw.exe","77","WinSCard.dll"\r\n'
+    printf '"b\033[2Jad.exe","5","WinSCard.dll"\r\n' ;;
+"/SVC /FI SERVICES eq CertPropSvc /FO CSV /NH") printf '%s\r\n' "$PROPAGATION" ;;
+*) exit 1 ;;
+esac
+"""
+HOLDERS = "from vitale_reader.daemon.desk.holders import find_holders; print(find_holders('pcsc', {77}))"
+
+
+@pytest.mark.parametrize(
+    ("propagation", "expected"),
+    [
+        ('"svchost.exe","1160","CertPropSvc"', ("CertPropSvc", "b?[2Jad", "lgo")),
+        ("Information\u00a0: aucune tâche en service ne correspond aux critères.", ("b?[2Jad", "lgo")),
+    ],
+    ids=["runs", "does not"],
+)
+def test_windows_names_the_programs_that_use_cards_and_the_service_that_does(
+    tmp_path: Path, propagation: str, expected: tuple[str, ...]
+) -> None:
+    tasklist = tmp_path / "System32" / "tasklist.exe"
+    tasklist.parent.mkdir()
+    tasklist.write_text(TASKLIST, "utf-8")
+    tasklist.chmod(0o700)
+    done = run("win32", "-c", HOLDERS, more={"SYSTEMROOT": str(tmp_path), "PROPAGATION": propagation})
+    assert (done.stdout.strip(), done.stderr) == (str(expected), "")
+
+
+def test_windows_without_an_answer_names_nobody(tmp_path: Path) -> None:
+    done = run("win32", "-c", HOLDERS, more={"SYSTEMROOT": str(tmp_path)})
+    assert (done.stdout.strip(), done.stderr) == ("()", "")
+
+
 #: Starts a daemon as the demonstration does, and asks it to end.
 ASKED = """
 import subprocess, sys

@@ -3,6 +3,7 @@
 What they do is played on other systems by stand-ins (``test_other_systems.py``); here are the real calls.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -28,9 +29,11 @@ if sys.platform == "win32":
     import winreg
 
     from vitale_drivers.camera.system import cameras_of_programs, forbidden_by_privacy, listed_cameras
+    from vitale_drivers.pcsc.system import device_serial, is_redirected
     from vitale_reader import access_lists
     from vitale_reader.cli.frame.system_language import system_language
     from vitale_reader.client.pairing import Pairing
+    from vitale_reader.daemon.desk.holders import find_holders
     from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW, Offspring
     from vitale_reader.daemon.keystore.private_files import open_to_others, private_folder, remove, write_private
     from vitale_reader.daemon.lifecycle import exclusive
@@ -132,3 +135,21 @@ if sys.platform == "win32":
         assert system_language() in {"fr", "en"}
         with pytest.raises(OSError, match="WinError 2"):
             winreg.OpenKey(winreg.HKEY_CURRENT_USER, "SOFTWARE\\vitale-reader\\nothing")
+
+    def test_a_program_that_has_loaded_the_library_of_cards_is_named() -> None:
+        program = "import ctypes, sys; ctypes.WinDLL('winscard'); print('loaded', flush=True); sys.stdin.read()"
+        with subprocess.Popen(
+            (sys.executable, "-c", program), stdin=subprocess.PIPE, stdout=subprocess.PIPE, creationflags=WITHOUT_WINDOW
+        ) as user:
+            assert user.stdout is not None
+            assert user.stdin is not None
+            user.stdout.readline()
+            named = find_holders("pcsc", {os.getpid()})
+            user.stdin.close()
+            user.wait(PATIENCE)
+        # A virtual environment's python.exe starts another of the same name.
+        assert Path(sys.executable).stem in named
+
+    def test_winscard_is_asked_for_the_device_of_a_reader_that_is_not_there() -> None:
+        assert device_serial(0, "no such reader") == ""
+        assert is_redirected(0, "no such reader") in {True, False}

@@ -11,7 +11,7 @@ from typing import Protocol
 from smartcard import scard
 
 from vitale_drivers.pcsc.state import ReaderState
-from vitale_drivers.pcsc.system import TELLS_INSTANCES, device_serial
+from vitale_drivers.pcsc.system import TELLS_INSTANCES, device_serial, is_redirected
 from vitale_protocol.errors import (
     JsonValue,
     LocalError,
@@ -164,6 +164,10 @@ class PcscContext(Protocol):
         """The serial number that the reader's driver tells, or empty."""
         ...
 
+    def redirected(self, reader: str) -> bool:
+        """True if a reader is plugged into another machine, on which this session is seen."""
+        ...
+
     def release(self) -> None:
         """Ends the connection to the service."""
         ...
@@ -244,6 +248,9 @@ class _Context:
         code, value = scard.SCardGetAttrib(handle, scard.SCARD_ATTR_VENDOR_IFD_SERIAL_NO)
         scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
         return bytes(value).decode("ascii", errors="replace").strip("\0 ") if code == scard.SCARD_S_SUCCESS else ""
+
+    def redirected(self, reader: str) -> bool:
+        return is_redirected(self.handle, reader)
 
     def release(self) -> None:
         scard.SCardReleaseContext(self.handle)

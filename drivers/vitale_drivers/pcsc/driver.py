@@ -33,7 +33,7 @@ from vitale_drivers.cards.tasks import PHONE
 from vitale_drivers.pcsc.api import Pcsc, PcscContext, PcscLibrary
 from vitale_drivers.pcsc.device_examination import examine
 from vitale_drivers.pcsc.monitor import Monitor
-from vitale_drivers.pcsc.names import StableIds, is_simulated, parse_name
+from vitale_drivers.pcsc.names import StableIds, is_simulated, parse_name, shown_name
 from vitale_drivers.pcsc.slot import MEDIA, TABLE, PcscSettings, PcscSlot
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_drivers.pcsc.survey import survey
@@ -178,7 +178,7 @@ class PcscDriver(Driver):
             name = replace(name, serial=context.serial_number(state.name))
         reader = Reader(
             id=self._ids.assign(name),
-            name=name.full,
+            name=shown_name(name.full, redirected=context.redirected(state.name)),
             driver=self.name,
             media=self._media,
             state="empty",

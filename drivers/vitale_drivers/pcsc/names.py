@@ -10,7 +10,7 @@ stays. Identical twins without serial numbers get ordinals from 2 on, which they
 import re
 from dataclasses import dataclass
 
-__all__ = ["ReaderName", "StableIds", "is_simulated", "parse_name"]
+__all__ = ["ReaderName", "StableIds", "is_simulated", "parse_name", "shown_name"]
 
 # pcsc-lite: NAME [interface] (serial) DEVICE SLOT, the last two as %02X. The name itself may have brackets.
 _PCSC_LITE = re.compile(
@@ -68,6 +68,11 @@ def is_simulated(full: str) -> bool:
     Other names with "Virtual" in them are real readers, handed through to a virtual machine.
     """
     return _VIRTUAL.match(full) is not None
+
+
+def shown_name(full: str, *, redirected: bool) -> str:
+    """Returns a PC/SC reader name for people; one at the far end of a remote session says so."""
+    return f"{full} (remote session)" if redirected else full
 
 
 class StableIds:

@@ -2,7 +2,7 @@
 
 from vitale_drivers.base import Sighting
 from vitale_drivers.pcsc.api import Pcsc
-from vitale_drivers.pcsc.names import is_simulated
+from vitale_drivers.pcsc.names import is_simulated, shown_name
 from vitale_drivers.pcsc.state import ReaderState
 from vitale_protocol.errors import MediumMute, ReaderBusy, ReaderGone, ReaderUnavailable
 from vitale_protocol.media import recognise
@@ -24,17 +24,20 @@ def survey(pcsc: Pcsc) -> tuple[Sighting, ...]:
     try:
         names = context.readers()
         states = context.wait([ReaderState(name) for name in names], 0) if names else ()
+        redirected = frozenset(name for name in names if context.redirected(name))
     except ReaderGone:  # unplugged at this very moment
-        states = ()
+        states, redirected = (), frozenset[str]()
     finally:
         context.release()
-    return (Sighting(kind="service", name="PC/SC"), *(_sighting(state) for state in states))
+    readers = (_sighting(state, redirected=state.name in redirected) for state in states)
+    return (Sighting(kind="service", name="PC/SC"), *readers)
 
 
-def _sighting(state: ReaderState) -> Sighting:
+def _sighting(state: ReaderState, *, redirected: bool) -> Sighting:
     return Sighting(
         kind="reader",
-        name=state.name,
+        name=shown_name(state.name, redirected=redirected),
+        redirected=redirected,
         medium=recognise(state.atr).medium if state.atr else "",
         atr=state.atr.hex().upper(),
         simulated=is_simulated(state.name),

@@ -1,9 +1,9 @@
-"""PC/SC as each system has it: whether its service lives without readers, and how a reader is told from its like."""
+"""PC/SC as each system has it: the life of its service, and what it tells of the device of a reader."""
 
 import ctypes
 import sys
 
-__all__ = ["SERVICE_COMES_WITH_READERS", "TELLS_INSTANCES", "device_serial"]
+__all__ = ["SERVICE_COMES_WITH_READERS", "TELLS_INSTANCES", "device_serial", "is_redirected"]
 
 SERVICE_COMES_WITH_READERS = sys.platform == "win32"
 """True if the system starts the service with the first reader, and stops it with the last one."""
@@ -28,18 +28,35 @@ def serial_of(instance: str) -> str:
 
 
 if sys.platform == "win32":
+    #: GetSystemMetrics: this session is seen on another machine (winuser.h, SM_REMOTESESSION).
+    _REMOTE_SESSION = 0x1000
 
     def device_serial(context: int, reader: str) -> str:
         """Serial number of a reader's device, or empty; its card is left alone."""
+        return serial_of(_instance(context, reader))
+
+    def is_redirected(context: int, reader: str) -> bool:
+        """True if a reader is plugged into the machine on which this session is seen.
+
+        In a remote session winscard.dll hands its calls on, and this machine has no device for such a reader.
+        """
+        remote = ctypes.WinDLL("user32").GetSystemMetrics(_REMOTE_SESSION)
+        return bool(remote) and not _instance(context, reader)
+
+    def _instance(context: int, reader: str) -> str:
         length, instance = ctypes.c_uint32(_LONGEST), ctypes.create_unicode_buffer(_LONGEST)
         library = ctypes.WinDLL("winscard")
         code = library.SCardGetReaderDeviceInstanceIdW(
             ctypes.c_void_p(context), ctypes.c_wchar_p(reader), instance, ctypes.byref(length)
         )
-        return "" if code else serial_of(instance.value)
+        return "" if code else instance.value
 
 else:
 
     def device_serial(context: int, reader: str) -> str:  # noqa: ARG001
         """Empty: only Windows has instances."""
         return ""
+
+    def is_redirected(context: int, reader: str) -> bool:  # noqa: ARG001
+        """False: only Windows hands its readers on."""
+        return False

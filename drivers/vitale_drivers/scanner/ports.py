@@ -225,7 +225,7 @@ def _own_number(port: UsbPort) -> str:
 
 
 def _identity(port: UsbPort) -> tuple[int, int, str]:
-    """What a device keeps when it is plugged in again: its make, and its number or its socket."""
+    """Returns a device's make, and its number or its socket: it keeps them when it is plugged in again."""
     return port.vid, port.pid, _own_number(port) or port.socket or port.device
 
 

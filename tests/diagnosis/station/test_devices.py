@@ -67,6 +67,12 @@ def test_a_simulated_reader_at_a_real_desk_is_noted() -> None:
     assert ("reader_simulated", "note") not in told(answers, parse('[station]\nmode = "simulated"\n'))
 
 
+@pytest.mark.parametrize("redirected", [True, False])
+def test_a_reader_of_another_machine_is_noted(redirected: bool) -> None:
+    answers = {"pcsc": Surveyed(seen=(SERVICE, Sighting(kind="reader", name="Twin 0", redirected=redirected)))}
+    assert (("reader_redirected", "note") in told(answers, running=True)) == redirected
+
+
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [

@@ -108,6 +108,7 @@ class Service:
     powered: ReaderState | None = None
     connects: int = 0
     released: int = 0
+    redirected: frozenset[str] = frozenset()
     asked_serials: list[str] = field(default_factory=list[str])
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -211,6 +212,9 @@ class FakeContext:
         self.service.asked_serials.append(reader)
         return self.service.serials.get(reader, "")
 
+    def redirected(self, reader: str) -> bool:
+        return reader in self.service.redirected
+
     def release(self) -> None:
         return
 
@@ -313,6 +317,20 @@ def test_the_serial_number_is_asked_for_where_the_name_cannot_tell_it(service: S
     service.set(TWIN_A, EMPTY)
     inbox.wait(ReaderAdded)
     assert service.asked_serials == ["Gemplus USB Smart Card Reader 0"]
+
+
+def test_a_reader_at_the_far_end_of_a_remote_session_is_named_as_such_and_keeps_its_id(
+    service: Service, opened: Opened
+) -> None:
+    _, inbox = opened
+    service.redirected = frozenset({TWIN_A})
+    service.set(TWIN_A, EMPTY)
+    reader = inbox.wait(ReaderAdded).reader
+    assert (reader.id, reader.name) == ("pcsc:twin", f"{TWIN_A} (remote session)")
+    service.set(TWIN_B, EMPTY)
+    assert inbox.wait(ReaderAdded).reader.name == TWIN_B
+    seen = PcscDriver({}, service).survey()
+    assert [(one.name, one.redirected) for one in seen[1:]] == [(f"{TWIN_A} (remote session)", True), (TWIN_B, False)]
 
 
 def test_a_real_reader_is_not_simulated(service: Service, opened: Opened) -> None:

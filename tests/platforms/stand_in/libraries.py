@@ -284,9 +284,16 @@ def registry() -> types.ModuleType:
 
 
 def device_instance(context: Any, reader: Any, instance: Any, length: Any) -> int:
-    assert (value(context), reader.value) == (_FIRST_HANDLE, "Gemplus USB Smart Card Reader 0")
+    assert value(context) == _FIRST_HANDLE
+    if reader.value != "Gemplus USB Smart Card Reader 0":
+        return 0x8010_0009  # SCARD_E_UNKNOWN_READER
     instance.value = "USB\\VID_08E6&PID_3437\\0001A2"
     return 0
+
+
+def system_metric(number: int) -> int:
+    assert number == 0x1000
+    return int(os.environ.get("VITALE_STAND_IN_REMOTE", "0"))
 
 
 LIBRARIES: dict[str, dict[str, Callable[..., int]]] = {
@@ -312,6 +319,7 @@ LIBRARIES: dict[str, dict[str, Callable[..., int]]] = {
         "SetInformationJobObject": limit_job,
         "TerminateJobObject": terminate,
     },
+    "user32": {"GetSystemMetrics": system_metric},
     "winscard": {"SCardGetReaderDeviceInstanceIdW": device_instance},
 }
 

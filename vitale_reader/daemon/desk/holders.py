@@ -11,18 +11,16 @@ import os
 import stat
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from vitale_drivers.base import HeldBy, WhoHolds
+from vitale_reader.daemon.desk.pcsc_users import PROC, name_of, pcsc_users, processes
 
 __all__ = ["HolderDesk", "find_holders"]
 
-PROC = Path("/proc")
-
 #: PC/SC does not name who holds a reader; who uses it is the best guess.
 PCSC = "pcsc"
-LIBRARY = "libpcsclite"
 
 #: Questions of one worker that wait; each of its readers asks one at a time, and there are not more readers.
 MOST_WAITING = 32
@@ -37,22 +35,30 @@ MOST_NAMES = 8
 def find_holders(device: str, own: Collection[int], proc: Path = PROC) -> tuple[str, ...]:
     """The names of the programs that have a device open, sorted.
 
-    Programs of other users are seen by root only; where there is no /proc (macOS, Windows) the answer is empty.
+    Programs of other users are seen by root only. Where there is no /proc, nobody is named for a device, and on macOS
+    nobody for PC/SC.
 
     Args:
         device: a path, or ``pcsc``.
         own: processes that are not named.
         proc: where the system lists processes.
     """
-    if device != PCSC and not _is_device(device):
-        return ()
-    real = os.path.realpath(device)
-    names: set[str] = set()
-    for process in _processes(proc, own):
-        with contextlib.suppress(OSError):  # it ended, or is another user's
-            if _uses_pcsc(process) if device == PCSC else _has_open(process, real):
-                names.add(_name(process))
+    if device == PCSC:
+        names = pcsc_users(own, proc)
+    elif _is_device(device):
+        names = _openers(os.path.realpath(device), own, proc)
+    else:
+        names = set()
     return tuple(sorted(names - {""}))[:MOST_NAMES]
+
+
+def _openers(device: str, own: Collection[int], proc: Path) -> set[str]:
+    names: set[str] = set()
+    for process in processes(proc, own):
+        with contextlib.suppress(OSError):  # it ended, or is another user's
+            if _has_open(process, device):
+                names.add(name_of(process))
+    return names
 
 
 def _is_device(path: str) -> bool:
@@ -62,29 +68,12 @@ def _is_device(path: str) -> bool:
         return False
 
 
-def _processes(proc: Path, own: Collection[int]) -> Iterator[Path]:
-    with contextlib.suppress(OSError):  # there is nothing that could be asked
-        for process in proc.iterdir():
-            if process.name.isdecimal() and int(process.name) not in own:
-                yield process
-
-
-def _uses_pcsc(process: Path) -> bool:
-    return LIBRARY in (process / "maps").read_text(errors="replace")
-
-
 def _has_open(process: Path, device: str) -> bool:
     for descriptor in (process / "fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile
             if str(descriptor.readlink()) == device:
                 return True
     return False
-
-
-def _name(process: Path) -> str:
-    """The name of a process, which it may have given itself."""
-    told = (process / "comm").read_text(errors="replace").strip()
-    return "".join(each if each.isprintable() else "?" for each in told)
 
 
 class HolderDesk:

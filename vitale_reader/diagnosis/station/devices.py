@@ -122,6 +122,8 @@ def _sighting(home: Home, config: Config, driver: str, seen: Sighting) -> Iterat
             if seen.simulated and config.station.mode != "simulated":
                 values = {"name": seen.name, "mode": config.station.mode}
                 yield Row(id="reader_simulated", subject="reader", state="note", values=values)
+            if seen.redirected:
+                yield Row(id="reader_redirected", subject="reader", state="note", values={"name": seen.name})
 
 
 def _with_holder(driver: str, seen: Sighting, ours: Collection[int], *, running: bool) -> Sighting:
