@@ -103,7 +103,9 @@ def test_without_a_card_this_is_said(station: DemoEnvironment) -> None:
     done = run(station.home, "--yes", language="fr")
     assert done.returncode == 0
     assert "Aucune carte Vitale" in done.stderr
-    assert [line.split("\t")[3] for line in done.stdout.splitlines()] == ["bien", "bien"]
+    verdicts = [line.split("\t")[3] for line in done.stdout.splitlines()]
+    assert 2 == len(verdicts)
+    assert {*verdicts} <= {"bien", "LENT"}, "which of them, a busy machine decides"
 
 
 def test_a_card_that_cannot_be_read_is_no_figure(station: DemoEnvironment) -> None:
