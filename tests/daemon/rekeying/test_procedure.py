@@ -36,6 +36,12 @@ SETTINGS = '[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nenabl
 OTHER_KEY = "b" * 43 + "=\n"
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is never taken for away, however long a busy machine lets a desk wait."""
+    monkeypatch.setattr("vitale_reader.daemon.store.store.ANSWER", 60.0)
+
+
 class Site:
     """Two desks, each with the key in a file of its own."""
 

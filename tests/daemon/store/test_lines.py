@@ -188,6 +188,7 @@ def test_load_at_one_desk_does_not_look_like_an_outage(
     line: Proxy, site_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "ANSWER", 2.0)  # the last of all waits for longer than one answer may take
+    monkeypatch.setattr("vitale_reader.daemon.database.target.CONNECT", 0)
 
     async def work() -> None:
         async with desk_of(line.url(site_database), tmp_path) as desk:
