@@ -195,11 +195,12 @@ def test_what_becomes_of_a_lease_is_known_by_its_holder(daemon: Any, virtual_car
     link = virtual_card()
     with daemon.connect() as reader:
         until_the_card_is_there(reader)
-        with reader.lease(READER, ttl=0.3) as lease:
+        with reader.lease(READER, ttl=10) as lease:
             with pytest.raises(CardError) as refused:
                 lease.transmit(SELECT_VITALE, SELECT_NOTHING, SELECT_VITALE)
             assert (refused.value.data["sw"], refused.value.data["index"]) == ("6A82", 1)
-            lease.renew(30)
+            first = lease.expires_at
+            assert lease.renew(60) > first + 30
             assert lease.transmit(SELECT_VITALE)
             link.remove()
             while lease.ended is None:

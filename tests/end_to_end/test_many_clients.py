@@ -71,8 +71,9 @@ def test_nothing_is_given_twice_and_nothing_is_lost(
         harvest = swarm.harvest()
     assert resident(daemon.endpoints.pid) - warm < GROWTH
     harvest.check()
-    assert harvest.outcomes["delivered"] > clients
-    if clients > 16:  # a few seconds on a busy machine may be too short for every kind of luck
+    assert harvest.outcomes["delivered"] > 0
+    if clients > 16:  # a few seconds on a busy machine may be too short for every client, and for every kind of luck
+        assert harvest.outcomes["delivered"] > clients
         assert min(harvest.outcomes["handed over"], harvest.outcomes["leased"]) > 0
     with daemon.connect() as reader:
         pending = {token.jti for token in reader.pending()}
