@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 from tests.postgres_server import PostgresServer
 from tests.rig.proxy import Proxy
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.site import listener
 from vitale_reader.daemon.site.remote_desks import RemoteDesks
@@ -292,6 +293,42 @@ def test_a_desk_stops_in_time_whatever_hangs(
 
     began = asyncio.run(main())
     assert time.monotonic() - began < 2 * STOPPED_IN, "two desks, one after the other"
+
+
+def test_a_listener_that_is_stopped_before_the_server_answers_asks_it_nothing_more(
+    line: Proxy, site_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is cancelled within psycopg asks the server to give up, on a connection that may hang as well."""
+    asked: list[str] = []
+    connected = Target.listen
+
+    async def listens(target: Target, name: str) -> Any:
+        connection = await connected(target, name)
+        line.swallow("up", "down")
+
+        async def cancel_safe(*_: object, **__: object) -> None:
+            asked.append("to give up")
+
+        monkeypatch.setattr(connection, "cancel_safe", cancel_safe)
+        begun.set()
+        return connection
+
+    async def look(_: bool) -> None:
+        pass
+
+    async def work() -> None:
+        made = listener.SiteListener(line.url(site_database), ["c"], look=look, away=lambda: None, hear=lambda *_: None)
+        task = asyncio.create_task(made.listen())
+        await begun.wait()
+        for _ in range(5):  # into the statement
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (task.cancelled(), asked) == (True, [])
+
+    begun = asyncio.Event()
+    monkeypatch.setattr(Target, "listen", listens)
+    asyncio.run(work())
 
 
 def test_a_request_whose_taking_was_not_heard_of_is_given_back(

@@ -169,14 +169,23 @@ class SiteListener:
             with contextlib.suppress(Exception):
                 await (await connecting).close()
             raise
+        sever = severing(connection)
         # From outside: psycopg waits on, also when it is cancelled, for a server that does not answer.
-        limit = asyncio.get_running_loop().call_later(ANSWER, severing(connection))
+        limit = asyncio.get_running_loop().call_later(ANSWER, sever)
+        listening = asyncio.create_task(_execute(connection, self._channels))
         try:
-            await connection.execute("; ".join(f'LISTEN "{channel}"' for channel in self._channels).encode())
+            # Not cancelled itself: psycopg would ask the server to give up, and wait for seconds for that to be heard.
+            await asyncio.shield(listening)
         except BaseException:
-            severing(connection)()
+            sever()
+            with contextlib.suppress(Exception):
+                await listening
             await connection.close()
             raise
         finally:
             limit.cancel()
         return connection
+
+
+async def _execute(connection: "AsyncConnection[Any]", channels: Sequence[str]) -> None:
+    await connection.execute("; ".join(f'LISTEN "{channel}"' for channel in channels).encode())
