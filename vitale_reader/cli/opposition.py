@@ -4,6 +4,8 @@ Daemons that run notice within seconds. Counts are told, serials never.
 """
 
 import time
+from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +19,12 @@ from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.frame.offline_store import beside
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
     from vitale_reader.daemon.issuing.opposition import ListSummary
+    from vitale_reader.daemon.offline_store import Opened
 
 __all__ = ["opposition"]
 
@@ -49,15 +56,25 @@ def import_(file: Path, name: str, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader opposition import``."""
     from vitale_reader.daemon.issuing.opposition import replace, serials_of
 
+    def told(done: int, of: int) -> None:
+        say(
+            t(f"{done} cartes sur {of} enregistrées…", f"{done} cards of {of} written…")
+            if of
+            else t(f"{done} lignes lues…", f"{done} lines read…")
+        )
+
+    def work(opened: "Opened") -> "Callable[[Connection], int]":
+        now, remembered = time.time(), opened.remembered
+        return replace(opened.vault, name, found, at=now, remembered=remembered, told=told)
+
     with file.open(encoding="utf-8", errors="strict") as lines:
         serials = serials_of(lines)
-    if not serials:
-        raise LocalMisuse(t("le fichier ne contient aucun numéro de série", "the file holds no serial"))
-    count = beside(
-        home,
-        lambda opened: replace(opened.vault, name, serials, at=time.time(), remembered=opened.remembered),
-        writing=True,
-    )
+        if (first := next(serials, None)) is None:
+            raise LocalMisuse(t("le fichier ne contient aucun numéro de série", "the file holds no serial"))
+        found = chain((first,), serials)
+        importing = t("Import de la liste…", "Importing the list…")
+        with nullcontext(output.note) if as_json else output.progress(importing) as say:
+            count = beside(home, work, writing=True)
     if as_json:
         output.print_json({"name": name, "entries": count})
         return

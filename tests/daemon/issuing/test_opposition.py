@@ -5,6 +5,7 @@
 import asyncio
 import sys
 import time
+import tracemalloc
 from array import array
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -139,21 +140,61 @@ def test_before_the_first_look_nothing_is_known(tmp_path: Path) -> None:
     ],
 )
 def test_files_of_serials(lines: list[str], serials: list[str]) -> None:
-    assert serials_of(lines) == serials
+    assert list(serials_of(lines)) == serials
 
 
 @pytest.mark.parametrize("lines", [["1234", "numero"], ["1234\n", "12/34\n"], ["1234", "é1234"], ["1234", "1" * 33]])
 def test_a_line_that_is_no_serial_refuses_the_file_and_is_not_repeated(lines: list[str]) -> None:
     with pytest.raises(LocalMisuse) as caught:
-        serials_of([*lines, "5678"])
+        list(serials_of([*lines, "5678"]))
     assert caught.value.data == {"line": 2}
     assert lines[1].strip() not in str(caught.value)
+
+
+#: Entries of a list, and the bytes of each that its import may hold: those of its digest, some of them twice.
+MANY, HELD = 100_000, 32
+
+
+def test_an_import_holds_little_of_a_long_list(tmp_path: Path) -> None:
+    lines = (f"{number}\n" for _ in range(2) for number in range(1_000_000, 1_000_000 + MANY // 2))
+
+    async def main() -> None:
+        store = Store(tmp_path / "store.db")
+        await store.open()
+        tracemalloc.start()
+        work = replace(VAULT, "site", serials_of(lines), at=1.0)
+        count = await store.run(work)
+        held = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        await store.close()
+        assert (count, held < MANY * HELD) == (MANY // 2, True), held
+
+    asyncio.run(main())
+
+
+def test_an_import_tells_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(opposition, "TOLD", -1.0)
+    monkeypatch.setattr(opposition, "PIECE", 2)
+    told: list[tuple[int, int]] = []
+
+    async def main() -> None:
+        store = Store(tmp_path / "store.db")
+        await store.open()
+        serials = ("1234", "1235", "1236", "1234")
+        assert await store.run(replace(VAULT, "site", serials, at=1.0, told=lambda *far: told.append(far))) == 3
+        held = Opposition(store, VAULT)
+        await held.refresh()
+        assert [held.lists(serial) for serial in (*serials, "1237")] == [True] * 4 + [False]
+        await store.close()
+
+    asyncio.run(main())
+    assert told == [(1, 0), (2, 0), (3, 0), (4, 0), (2, 3), (3, 3)]
 
 
 @given(st.lists(st.text(max_size=40), max_size=5))
 def test_any_file_gives_serials_or_one_error(lines: list[str]) -> None:
     try:
-        found = serials_of(lines)
+        found = list(serials_of(lines))
     except LocalMisuse:
         return
     assert len(found) <= len(lines)

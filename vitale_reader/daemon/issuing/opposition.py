@@ -14,7 +14,7 @@ import sys
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -132,9 +132,17 @@ def _fetch_chunk(values: Mapping[str, Any], connection: Connection) -> bytes:
 
 
 def replace(
-    vault: Vault, name: str, serials: Iterable[str], *, at: float, remembered: Remembered | None = None
+    vault: Vault,
+    name: str,
+    serials: Iterable[str],
+    *,
+    at: float,
+    remembered: Remembered | None = None,
+    told: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Callable[[Connection], int]:
     """Returns the write that replaces a list by its name; it gives the number of its entries.
+
+    The serials are read here, one after the other: what is held of each are the eight bytes of its digest.
 
     Args:
         vault: seals it.
@@ -142,23 +150,54 @@ def replace(
         serials: as ``serials_of`` gives them.
         at: now, epoch seconds.
         remembered: what the station knows of the store.
+        told: called now and then: entries that were read, or written of how many; of 0 while that is not known.
     """
     table = SealedTable(opposition_lists, vault, remembered or Remembered())
-    digests = array("Q", sorted({_digest(vault, serial) for serial in serials}))
-    pieces = [digests[start : start + PIECE] for start in range(0, len(digests), PIECE)]
-    generation = secrets.token_hex(16)
-    row = {"name": name, "generation": generation, "entries": len(digests), "parts": len(pieces), "imported_at": at}
+    telling = _Telling(told)
+    digests = _sorted(vault, serials, telling)
+    generation, parts = secrets.token_hex(16), -(-len(digests) // PIECE)
+    row = {"name": name, "generation": generation, "entries": len(digests), "parts": parts, "imported_at": at}
 
     def work(connection: Connection) -> int:
         _drop_parts(connection, _generations(connection, name))
         table.put(connection, row)
         call(connection, "news")
-        for part, piece in enumerate(pieces):
-            sealed = vault.seal(_swapped(piece).tobytes(), _place(generation, part, len(pieces)))
+        for part in range(parts):
+            piece = digests[part * PIECE : (part + 1) * PIECE]
+            sealed = vault.seal(_swapped(piece).tobytes(), _place(generation, part, parts))
             connection.execute(insert(opposition_parts), {"generation": generation, "part": part, "sealed": sealed})
+            telling.tell(part * PIECE + len(piece), len(digests))
         return len(digests)
 
     return work
+
+
+class _Telling:
+    """Words about how far an import has come, not more often than somebody would read them."""
+
+    def __init__(self, told: Callable[[int, int], None]) -> None:
+        self._told = told
+        self._at = time.monotonic()
+
+    def tell(self, done: int, of: int) -> None:
+        """So much is done; it is told where it is time to."""
+        if time.monotonic() - self._at > TOLD:
+            self._at = time.monotonic()
+            self._told(done, of)
+
+
+def _sorted(vault: Vault, serials: Iterable[str], telling: _Telling) -> "array[int]":
+    """The digests of serials in their order, each once; sorted bucket by bucket, for a list of numbers is large."""
+    buckets = [array("Q") for _ in range(256)]
+    for count, serial in enumerate(serials, 1):
+        digest = _digest(vault, serial)
+        buckets[digest >> 56].append(digest)
+        telling.tell(count, 0)
+    digests = array("Q")
+    for number, bucket in enumerate(buckets):
+        digests.extend(sorted(set(bucket)))
+        buckets[number] = array("Q")
+    return digests
 
 
 def clear(
@@ -197,21 +236,19 @@ def summaries(connection: Connection) -> list[ListSummary]:
     return [ListSummary(**dict(zip(names, row, strict=True))) for row in connection.execute(query)]
 
 
-def serials_of(lines: Iterable[str]) -> Sequence[str]:
+def serials_of(lines: Iterable[str]) -> Iterator[str]:
     """The serials in the lines of a file: the first column each; blank lines, ``# comments`` and a heading are none.
 
     Raises:
         LocalMisuse: a line is no serial; ``data.line`` says which. What it holds is not repeated.
     """
-    found: list[str] = []
     for number, line in enumerate(lines, 1):
         first = _plain(re.split(r"[;,\t]", line.partition("#")[0].strip().lstrip("\ufeff"), maxsplit=1)[0].strip('" '))
         if not first or (number == 1 and not any(map(str.isdigit, first))):
             continue
         if SERIAL.fullmatch(first) is None:
             raise LocalMisuse(f"line {number} is no serial of a card", data={"line": number})
-        found.append(first)
-    return found
+        yield first
 
 
 def _plain(serial: str) -> str:
