@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from vitale_firmware_sim.card.pcscd import virtual_reader_library
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing
@@ -203,6 +204,22 @@ def test_a_result_tells_who_presented_it_and_that_it_was_refused(told: Any, caps
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for word in ("Presented by CLAIRE", "Warning", "REFUSED ✗", "400 ms that pcscd takes"):
         assert word in said
+
+
+@pytest.mark.usefixtures("english")
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_table_of_all_is_whole_at_any_width(told: Any, width: int) -> None:
+    results = msgspec.convert(told["results"], list[SceneResult])
+    console = Console(width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(show.summary(results, width))
+    shown = captured.get()
+    assert max(map(len, shown.splitlines())) <= width
+    words = " ".join(shown.replace("│", " ").split())
+    for one in results:
+        assert one.claims.proof.method in words
+        assert one.claims.reader.driver in words
+    assert "CLAIRE" in words
 
 
 @pytest.mark.usefixtures("english")

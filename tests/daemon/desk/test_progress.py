@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vitale_drivers.base import Failed, Progress
+from vitale_drivers.base import Failed, Health, Progress, ReaderRemoved
 from vitale_protocol.problems import Problem
 
 pytestmark = pytest.mark.posix
@@ -55,3 +55,24 @@ def test_a_submitted_code_is_silent_likewise(counter: Any) -> None:
         assert [] == steps(line)
 
     counter.run(work)
+
+
+def test_losses_and_failures_are_logged_by_their_names_alone(counter: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(line: Any) -> None:
+        counter.desk.report(
+            "nfc", Failed(reader=READER, problem=Problem("medium_unreadable", "phone-silent", "secret"))
+        )
+        counter.desk.report("nfc", Health(state="degraded", problem=Problem("reader_unavailable", detail="secret")))
+        counter.desk.report("nfc", ReaderRemoved(reader=READER))
+        counter.desk.report("nfc", Health(state="ok"))
+        await line.result("session.ping")
+
+    with caplog.at_level("INFO", logger="vitale_reader.daemon.desk.coordinator"):
+        counter.run(work)
+    told = [record.getMessage() for record in caplog.records if record.name == "vitale_reader.daemon.desk.coordinator"]
+    assert told[-4:] == [
+        f"reader {READER}: not read: medium_unreadable.phone-silent",
+        "driver nfc: reader_unavailable",
+        f"reader {READER} removed",
+        "driver nfc: ready",
+    ]

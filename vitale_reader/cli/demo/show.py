@@ -17,6 +17,7 @@ from rich.text import Text
 
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.describe import local_time, medium_name, origin_name, person, proof_name, rights_lines
+from vitale_reader.cli.frame.fitting import fits, longest_words, records
 from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.frame.output import warning_text
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from vitale_reader.cli.demo.phone_devices import PhoneDevices
     from vitale_reader.cli.demo.play import SceneResult
 
-__all__ = ["as_json", "closing", "opening", "result"]
+__all__ = ["as_json", "closing", "opening", "result", "summary"]
 
 # Without a terminal (a log, a pipe), rich assumes 80 columns, which would break the tables.
 LEAST_WIDTH = 100
@@ -165,7 +166,7 @@ def closing(results: "Sequence[SceneResult]") -> None:
     of = f"{_medium(shown)}, {shown.claims.reader.driver}"
     title = t(f"Le jeton de « {shown.name} » ({of}), décodé", f"The token of “{shown.name}” ({of}), decoded")
     console.print(Panel(decoded, title=title, title_align="left", border_style="blue"))
-    console.print(_summary(results))
+    console.print(summary(results, console.width))
     console.print(
         t(
             "Tout est simulé, et marqué comme tel du lecteur au jeton ; une station en production le refuse.",
@@ -193,26 +194,41 @@ def _medium(one: "SceneResult") -> str:
     return names.get(one.claims.medium, one.claims.medium)
 
 
-def _summary(results: "Sequence[SceneResult]") -> Table:
+def summary(results: "Sequence[SceneResult]", width: int) -> Table | Text:
+    """The table of all, or records where the terminal is too narrow for it."""
+    columns = (
+        t("Support", "Medium"),
+        t("Lecteur", "Reader"),
+        t("Ce qu’on sait", "What is known"),
+        t("Preuve", "Proof"),
+        t("Vérifiée", "Verified"),
+        t("Jeton, p50", "Token, p50"),
+    )
+    rows = [_cells(one) for one in results]
+    if not fits([columns, *rows], width):
+        return Text("\n".join(records(columns, rows, width, colon=t("\N{NO-BREAK SPACE}: ", ": "))))
     table = Table(box=box.ROUNDED, header_style="bold")
-    table.add_column(t("Support", "Medium"), no_wrap=True)
-    table.add_column(t("Lecteur", "Reader"), no_wrap=True)
-    table.add_column(t("Ce qu’on sait", "What is known"))
-    table.add_column(t("Preuve", "Proof"), no_wrap=True)
-    table.add_column(t("Vérifiée", "Verified"), no_wrap=True)
-    table.add_column(t("Jeton, p50", "Token, p50"), justify="right", no_wrap=True)
-    for one in results:
-        proof = one.claims.proof
+    for column, longest in zip(columns, longest_words([columns, *rows]), strict=True):
+        table.add_column(column, min_width=longest)
+    for one, row in zip(results, rows, strict=True):
+        *told, verified, token = row
         accepted = one.checks.get("token") == "accepted"
-        table.add_row(
-            _medium(one),
-            one.claims.reader.driver,
-            Text(_known(one)),
-            proof.method,
-            Text(t("oui", "yes"), style="green") if proof.verified else Text(t("non", "no")),
-            Text(f"{'✓' if accepted else '✗'} {_milliseconds(one.again_ms)}", style="green" if accepted else "red"),
-        )
+        styles = ("green" if one.claims.proof.verified else "", "green" if accepted else "red")
+        table.add_row(*map(Text, told), *map(Text, (verified, token), styles))
     return table
+
+
+def _cells(one: "SceneResult") -> tuple[str, ...]:
+    proof = one.claims.proof
+    accepted = one.checks.get("token") == "accepted"
+    return (
+        _medium(one),
+        one.claims.reader.driver,
+        _known(one),
+        proof.method,
+        t("oui", "yes") if proof.verified else t("non", "no"),
+        f"{'✓' if accepted else '✗'} {_milliseconds(one.again_ms)}",
+    )
 
 
 def _known(one: "SceneResult") -> str:

@@ -279,6 +279,7 @@ class Coordinator:
             case DriverStarted(media=media):
                 self._do(self._hub.driver_up(driver, media, now))
             case Health(problem=problem):
+                logger.info("driver %s: %s", driver, "ready" if problem is None else _named(problem))
                 self._do(self._hub.driver_health(driver, problem, now))
             case ReaderAdded(reader=reader):
                 self._do(self._hub.reader_added(msgspec.structs.replace(reader, driver=driver), now))
@@ -312,6 +313,7 @@ class Coordinator:
                 simulated = report.simulated or (known is not None and known.simulated)
                 self._do(self._hub.presented(msgspec.structs.replace(report, simulated=simulated), now))
             case Failed():
+                logger.info("reader %s: not read: %s", report.reader, _named(report.problem))
                 self._do(self._hub.failed(report.reader, report.problem.error(MediumUnreadable), now))
 
     def driver_ended(self, driver: str, problem: Problem | None) -> None:
@@ -363,6 +365,8 @@ class Coordinator:
             case NotifyProgress(request=request):
                 self._tell(request, action)
             case Announce(what=what, reader=reader):
+                if what != "changed":
+                    logger.info("reader %s %s", reader.id, what)
                 if what == "removed":
                     self._previews.removed(reader.id)
                     self.leases.removed(reader.id)
@@ -447,3 +451,8 @@ class Coordinator:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _named(problem: Problem) -> str:
+    """A problem as the log has it: by its name alone, since its detail may quote a device or a medium."""
+    return f"{problem.reason}.{problem.variant}" if problem.variant else problem.reason
