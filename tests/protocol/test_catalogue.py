@@ -179,7 +179,7 @@ Check = Callable[[str, str], bool]
 
 FORM: dict[str, Check] = {
     "nothing around it": lambda _, said: said == said.strip() != "",
-    "begins with a capital": lambda _, said: said[:1].isupper() or said.startswith(("vitale-reader", "apCV")),
+    "begins with a capital": lambda _, said: said[:1].isupper() or said.startswith(("vitale-reader", "apCV", "{name}")),
     "one blank at a time": lambda _, said: "  " not in said,
     "a sentence ends with a full stop, a title without": lambda path, said: said.endswith(".") == is_sentence(path),
 }

@@ -1,5 +1,6 @@
 """Findings: rows in the words of the catalogue, shared by the command line, its JSON and the wire."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -9,6 +10,12 @@ from vitale_protocol.catalogue import Language
 from vitale_protocol.diagnosis.rows import FindingState, Row, Subject
 
 __all__ = ["Finding", "tell"]
+
+#: Modes of a station in French.
+_MODES = {"simulated": "simulé"}
+
+#: Units of time in French and in English, from the longest with its seconds.
+_UNITS = ((86_400, "j", "d"), (3_600, "h", "h"), (60, "min", "min"), (1, "s", "s"))
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,7 +47,8 @@ def tell(row: Row, language: Language) -> Finding:
         title, cause, remedy, detail = entry.title, entry.cause, entry.remedy, row.problem.detail
     else:
         words = catalogue.finding(row.id, language)
-        title, cause, remedy = (text.format_map(row.values) for text in (words.title, words.cause, words.remedy))
+        values = _for_people(row.values, language)
+        title, cause, remedy = (text.format_map(values) for text in (words.title, words.cause, words.remedy))
         detail = ""
     return Finding(
         id=row.id,
@@ -52,3 +60,15 @@ def tell(row: Row, language: Language) -> Finding:
         detail=detail,
         data=row.values,
     )
+
+
+def _for_people(values: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """The values as a sentence has them: a mode in words, a time in the unit that fits."""
+    said = dict(values)
+    if language == "fr" and "mode" in said:
+        said["mode"] = _MODES.get(said["mode"], said["mode"])
+    if "uptime" in said:
+        seconds = int(said["uptime"])
+        size, french, english = next((unit for unit in _UNITS if seconds >= 2 * unit[0]), _UNITS[-1])
+        said["uptime"] = f"{seconds // size} {french if language == 'fr' else english}"
+    return said

@@ -82,17 +82,17 @@ def test_all_is_well(tmp_path: Path) -> None:
     }
     assert said["daemon"]["title"] == "Daemon 1, mode production, started 5 s ago"
     assert said["driver"]["title"] == "Driver pcsc is ready (2.0)"
-    assert said["reader"]["title"] == "Reader Lecteur: empty"
+    assert said["reader"]["title"] == "Lecteur: empty"
     assert said["resolver"]["title"] == "The apCV service apcv is ready"
 
 
 @pytest.mark.parametrize(
     ("medium", "title"),
     [
-        ("vitale-card", "Reader Lecteur: carte Vitale"),
-        ("cps-card", "Reader Lecteur: card of a professional (CPS)"),
-        ("unknown-card", "Reader Lecteur: another card, neither Vitale nor CPS"),
-        ("apcv-nfc", "Reader Lecteur: apcv-nfc presented"),
+        ("vitale-card", "Lecteur: carte Vitale"),
+        ("cps-card", "Lecteur: card of a professional (CPS)"),
+        ("unknown-card", "Lecteur: another card, neither Vitale nor CPS"),
+        ("apcv-nfc", "Lecteur: apcv-nfc presented"),
     ],
 )
 def test_what_lies_in_a_reader_is_told_never_whose(medium: str, title: str, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_reader_that_is_out_of_order_is_told_with_its_remedy(tmp_path: Path) -
 def test_a_reader_of_another_desk_is_not_looked_at(tmp_path: Path) -> None:
     elsewhere = reader(id="r-2", station=ReaderStation(id="2", name="Comptoir 2"), error="reader_gone")
     _, said = found(tmp_path, READY, readers=(reader(), elsewhere))
-    assert said["reader"]["title"] == "Reader Lecteur: empty"
+    assert said["reader"]["title"] == "Lecteur: empty"
 
 
 @pytest.mark.parametrize(

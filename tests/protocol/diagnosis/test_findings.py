@@ -56,6 +56,28 @@ def test_what_is_as_it_should_be_needs_no_cause() -> None:
     assert (told.title, told.cause, told.remedy) == ("Port 7816 is free", "", "")
 
 
+@pytest.mark.parametrize(
+    ("uptime", "french", "english"),
+    [
+        (5, "lancé il y a 5 s", "started 5 s ago"),
+        (119, "lancé il y a 119 s", "started 119 s ago"),
+        (120, "lancé il y a 2 min", "started 2 min ago"),
+        (7_200, "lancé il y a 2 h", "started 2 h ago"),
+        (10 * 86_400, "lancé il y a 10 j", "started 10 d ago"),
+    ],
+)
+def test_modes_and_times_are_told_as_people_say_them(uptime: int, french: str, english: str) -> None:
+    row = Row(
+        id="daemon_runs",
+        subject="daemon",
+        state="ok",
+        values={"version": "1", "mode": "simulated", "uptime": uptime},
+    )
+    assert tell(row, "fr").title == f"Service 1, mode simulé, {french}"
+    assert tell(row, "en").title == f"Daemon 1, mode simulated, {english}"
+    assert tell(row, "fr").data == row.values
+
+
 def test_a_finding_that_nobody_knows_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         tell(Row(id="weather", subject="port", state="ok"), "en")
