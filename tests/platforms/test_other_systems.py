@@ -58,7 +58,7 @@ json.dump(told, sys.stdout)
 ASK = """
 import sys
 from vitale_protocol import errors
-exec(compile("import os, sys\\nseen = sys.platform, hasattr(os, 'sched_getaffinity')", "probe", "exec"), vars(errors))
+exec(compile("import os, sys\\nseen = sys.platform, hasattr(os, 'sched_getaffinity')", "<probe>", "exec"), vars(errors))
 print(errors.seen)
 """
 
