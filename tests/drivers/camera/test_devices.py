@@ -12,7 +12,7 @@ from tests.holders import held_by, nobody
 from vitale_drivers.camera import faults as camera_faults
 from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.devices import Devices
-from vitale_drivers.camera.faults import explain, is_there, refused
+from vitale_drivers.camera.faults import explain, is_there, obstacle, refused
 from vitale_drivers.camera.settings import CameraAddress, parse_address
 from vitale_drivers.camera.system import ListedCamera, Node, ask_node, from_macos, from_windows
 from vitale_protocol.errors import ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
@@ -371,6 +371,34 @@ def test_why_a_camera_does_not_open_is_told_by_the_system(
     monkeypatch.setattr(camera_faults, "refusal", answering(number))
     found = explain(node, nobody)
     assert (type(found), found.variant) == (error, variant)
+
+
+@pytest.mark.parametrize(
+    ("number", "forbidden", "expected"),
+    [(errno.EBUSY, False, "reader_busy.camera"), (0, False, None), (0, True, "reader_unavailable.camera-permission")],
+)
+def test_what_keeps_a_camera_from_being_opened_is_found_without_opening_it(
+    node: CameraPlace, monkeypatch: pytest.MonkeyPatch, number: int, forbidden: bool, expected: str | None
+) -> None:
+    def access(*_: object) -> bool:
+        return not forbidden
+
+    monkeypatch.setattr(camera_faults, "refusal", answering(number))
+    monkeypatch.setattr(os, "access", access)
+    found = obstacle(node)
+    assert expected == (None if found is None else f"{found.reason}.{found.variant}")
+
+
+@pytest.mark.parametrize("forbidden", [True, False])
+def test_a_camera_by_number_is_kept_back_by_the_settings_for_privacy(
+    monkeypatch: pytest.MonkeyPatch, forbidden: bool
+) -> None:
+    def by_privacy() -> bool:
+        return forbidden
+
+    monkeypatch.setattr(camera_faults, "forbidden_by_privacy", by_privacy)
+    found = obstacle(CameraPlace("camera:1", "first", CameraAddress("index", "0")))
+    assert forbidden == (found is not None)
 
 
 def test_the_program_that_has_a_camera_is_named(node: CameraPlace, monkeypatch: pytest.MonkeyPatch) -> None:

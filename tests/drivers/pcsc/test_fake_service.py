@@ -28,6 +28,7 @@ from vitale_drivers.cards import lease as card_lease
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc import access as pcsc_access
 from vitale_drivers.pcsc import api as pcsc_api
+from vitale_drivers.pcsc import device_examination as pcsc_examination
 from vitale_drivers.pcsc import monitor as pcsc_monitor
 from vitale_drivers.pcsc.api import PNP, CardReset, ExchangeFailed, PcscCard, PcscContext
 from vitale_drivers.pcsc.driver import PcscDriver
@@ -35,7 +36,18 @@ from vitale_drivers.pcsc.state import ReaderState
 from vitale_drivers.pcsc.system import serial_of
 from vitale_firmware_sim.card.card import Card as SimulatedCard
 from vitale_firmware_sim.card.images import load_image
-from vitale_protocol.errors import MediumMute, MediumRemoved, ReaderGone, ReaderUnavailable, VitaleError
+from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.errors import (
+    MediumMute,
+    MediumRemoved,
+    MediumUnreadable,
+    NoReader,
+    PresentationTimeout,
+    ReaderBusy,
+    ReaderGone,
+    ReaderUnavailable,
+    VitaleError,
+)
 from vitale_protocol.problems import Problem
 
 EMPTY, PRESENT, UNAVAILABLE, UNKNOWN, EXCLUSIVE, INUSE, MUTE = 0x10, 0x20, 0x08, 0x04, 0x80, 0x100, 0x200
@@ -847,3 +859,65 @@ def test_a_survey_without_the_service_says_so_and_why() -> None:
     service = Service(down=ReaderUnavailable())
     (seen,) = PcscDriver({}, service).survey()
     assert (seen.kind, seen.problem) == ("service", Problem("reader_unavailable", detail="no service"))
+
+
+# ── tried step by step ──
+
+
+def tried(service: Service, rows: list[Row], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pcsc_examination, "BUSY_DELAYS", (0.0,) * 3)
+    monkeypatch.setattr(pcsc_examination, "POWER_RETRY_DELAYS", (0.0,) * 2)
+    pcsc_examination.examine(service, (), rows.append, 0.0, "")
+
+
+@pytest.mark.parametrize(
+    ("faults", "expected", "told"),
+    [
+        ([ReaderBusy()] * 3, ReaderBusy, ["card_busy"] * 3),
+        ([CardReset()] * 3, MediumUnreadable, []),
+        ([MediumMute()] * 3, MediumMute, ["card_mute"] * 3),
+    ],
+    ids=["another program keeps it", "another program resets it", "mute"],
+)
+def test_a_card_that_cannot_be_connected_is_tried_again_and_told(
+    monkeypatch: pytest.MonkeyPatch, faults: list[VitaleError], expected: type[VitaleError], told: list[str]
+) -> None:
+    service, rows = Service(connect_faults=list(faults)), list[Row]()
+    service.card(TWIN_A)
+    with pytest.raises(expected):
+        tried(service, rows, monkeypatch)
+    assert ["card_in", *told] == [row.id for row in rows]
+    assert [] == service.connect_faults
+
+
+def test_a_card_that_is_free_again_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, rows = Service(connect_faults=[ReaderBusy(), MediumMute()]), list[Row]()
+    service.card(TWIN_A)
+    tried(service, rows, monkeypatch)
+    steps = [row.id for row in rows if row.id != "exchange"]
+    assert ["card_in", "card_busy", "card_mute", "card_powered", "card_atr"] == steps[:5]
+    assert "card_read" in steps
+    assert 1 == service.released
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [(ExchangeFailed("contact"), MediumUnreadable), (CardReset(), MediumUnreadable), (MediumRemoved(), MediumRemoved)],
+)
+def test_an_exchange_that_fails_ends_the_trial_and_lets_the_card_go(
+    monkeypatch: pytest.MonkeyPatch, fault: VitaleError, expected: type[VitaleError]
+) -> None:
+    service, rows = Service(faults=[None, fault]), list[Row]()
+    service.card(TWIN_A)
+    with pytest.raises(expected):
+        tried(service, rows, monkeypatch)
+    assert 1 == service.released
+
+
+def test_nothing_in_the_reader_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, rows = Service(), list[Row]()
+    with pytest.raises(NoReader):
+        tried(service, rows, monkeypatch)
+    service.set(TWIN_A, EMPTY)
+    with pytest.raises(PresentationTimeout):
+        tried(service, rows, monkeypatch)

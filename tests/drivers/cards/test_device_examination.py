@@ -1,0 +1,69 @@
+"""Cards and phones tried step by step without a reader: what does not answer is told, and what is gone is raised."""
+
+import pytest
+
+from vitale_drivers.cards.device_examination import Connection, examine_card, examine_phone, tell_atr
+from vitale_firmware_sim.card.card import Card
+from vitale_firmware_sim.card.images import load_image
+from vitale_firmware_sim.phone.profiles import profile_names, profile_text
+from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.errors import MediumRemoved
+from vitale_protocol.media.profile import parse_profile
+
+IMAGE = load_image("adulte")
+PROFILES = tuple(parse_profile(profile_text(name)) for name in profile_names())
+
+
+@pytest.fixture
+def rows() -> list[Row]:
+    return []
+
+
+def refuses(_: bytes) -> bytes:
+    return b"\x6a\x82"
+
+
+def told(rows: list[Row]) -> list[str]:
+    return [row.id for row in rows if row.id != "exchange"]
+
+
+def test_a_phone_without_any_application_is_told_for_each_profile(rows: list[Row]) -> None:
+    examine_phone(PROFILES, Connection(refuses, rows.append, "phone"))
+    assert ["phone_profile", "medium_unsupported.contactless"] * len(PROFILES) == told(rows)
+    assert {"phone"} == {row.subject for row in rows}
+
+
+def test_a_card_that_refuses_everything_is_told_and_has_no_map(rows: list[Row]) -> None:
+    examine_card(IMAGE.atr, Connection(refuses, rows.append, "card"))
+    assert ["card_sequence", "card_sequence_failed"] * 2 == told(rows)[:4]
+    assert "card_map_absent" == told(rows)[-1]
+    assert {"6A82"} == {row.values["sw"] for row in rows if row.id == "card_sequence_failed"}
+
+
+@pytest.mark.parametrize("after", [0, 3, 12])
+def test_a_card_that_is_gone_is_raised_wherever_it_was(rows: list[Row], after: int) -> None:
+    card, left = Card(IMAGE), [None] * after
+
+    def transmit(apdu: bytes) -> bytes:
+        if not left:
+            raise MediumRemoved
+        left.pop()
+        return card.transmit(apdu)
+
+    card.reset()
+    with pytest.raises(MediumRemoved):
+        examine_card(IMAGE.atr, Connection(transmit, rows.append, "card"))
+    assert after == len([row for row in rows if row.id == "exchange"])
+
+
+def test_a_card_of_another_kind_is_not_tried(rows: list[Row]) -> None:
+    examine_card(bytes.fromhex("3B00"), Connection(refuses, rows.append, "card"))
+    assert 1 == len(rows)
+    assert rows[0].id.startswith("medium_unsupported")
+
+
+@pytest.mark.parametrize(("atr", "expected"), [(IMAGE.atr, "card_atr"), (IMAGE.atr[:4], "card_atr_cut")])
+def test_an_answer_to_reset_is_told_whole_or_cut(rows: list[Row], atr: bytes, expected: str) -> None:
+    tell_atr(atr, rows.append, "card")
+    assert [expected] == told(rows)
+    assert atr.hex(" ").upper() == rows[0].values["atr"]
