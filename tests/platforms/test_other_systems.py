@@ -167,7 +167,11 @@ def test_a_daemon_serves_and_is_stopped(platform: str, unix: bool, home: Home) -
     assert sorted(home.state.glob("owner*")) == []
 
 
-def test_the_owner_pairs_reads_and_looks_without_a_unix_socket(home: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", ["", "0.015625"], ids=["fine clocks", "clocks in steps of 15.6 ms"])
+def test_the_owner_pairs_reads_and_looks_without_a_unix_socket(
+    home: Home, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITALE_STAND_IN_CLOCK", step)
     where = ("--home", str(home.config.parent))
     pairing = tmp_path / "desk.pairing.json"
     with daemon("win32", home):
@@ -177,11 +181,43 @@ def test_the_owner_pairs_reads_and_looks_without_a_unix_socket(home: Home, tmp_p
             ("readers", *where),
             ("keys", "show", *where),
             ("read", "--timeout", "20", *where),
-            ("read", "--timeout", "20", *where, "--pairing", str(pairing)),
+            ("read", "--timeout", "20", "--json", *where, "--pairing", str(pairing)),
             ("doctor", *where),
         ):
             done = run("win32", "-m", "vitale_reader", "--language", "en", *arguments)
             assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+            if "--json" in arguments:
+                token = json.loads(done.stdout)["token"]
+                verified = run("win32", "-m", "vitale_reader", "verify", token, *where, "--pairing", str(pairing))
+                assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_drivers_of_windows_show_no_console_window(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = tmp_path / "flags"
+    monkeypatch.setenv("VITALE_STAND_IN_FLAGS", str(told))
+    with daemon("win32", home):
+        eventually(lambda: told.exists() and "simulated-card" in told.read_text("utf-8"))
+    workers = [line for line in told.read_text("utf-8").splitlines() if "vitale_drivers.host.worker" in line]
+    assert {line.partition(" ")[0] for line in workers} == {"0x8000000"}
+
+
+#: Tests of drivers that are played with clocks in steps: what counts, waits, and compares times.
+IN_STEPS = (
+    "camera/test_contract.py",
+    "cards",
+    "nfc/test_contract.py",
+    "pcsc/test_fake_service.py",
+    "readers",
+    "scanner/test_contract.py",
+)
+
+
+@pytest.mark.slow
+def test_drivers_keep_their_contract_with_clocks_in_steps_of_15_6_ms() -> None:
+    folder = Path(__file__).parents[1] / "drivers"
+    chosen = [str(folder / name) for name in IN_STEPS]
+    done = run("", "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, more={"VITALE_STAND_IN_CLOCK": "0.015625"})
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow

@@ -61,6 +61,7 @@ class Machine:
         writable: whether this user may make files in a folder.
         free: the free bytes of the disk of a folder.
         user: the name of this user.
+        real: the place where the system keeps a file or folder.
     """
 
     root: Path = Path("/")
@@ -70,6 +71,7 @@ class Machine:
     writable: Callable[[Path], bool] = _writable
     free: Callable[[Path], int] = _free
     user: str = field(default_factory=_user)
+    real: Callable[[Path], Path] = Path.resolve
 
     def at(self, path: str) -> Path:
         """A path of this machine."""

@@ -27,7 +27,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import NoReturn
 
 import msgspec
@@ -105,6 +105,16 @@ EX_SOFTWARE = 70
 EX_CONFIG = 78
 
 
+@contextlib.contextmanager
+def unread_is_no_fault() -> Generator[None]:
+    """Ends what it is around where nobody reads any more: the end of standard input shows that as well."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in WITHOUT_READER:
+            raise
+
+
 class Pipe:
     """The worker's end of the pipe: commands from one descriptor, reports to another, from any thread."""
 
@@ -130,14 +140,9 @@ class Pipe:
     def send(self, report: Report) -> None:
         """Writes one report whole; a supervisor that does not read holds the writer back, so memory stays bounded."""
         frame = memoryview(encode(report))
-        with self._lock:
-            try:
-                while frame:
-                    frame = frame[os.write(self._sink, frame) :]
-            except OSError as error:
-                # The end of standard input, which the main thread reads, shows that the supervisor is gone.
-                if error.errno not in WITHOUT_READER:
-                    raise
+        with self._lock, unread_is_no_fault():
+            while frame:
+                frame = frame[os.write(self._sink, frame) :]
 
 
 class ReportHandler(logging.Handler):
@@ -406,7 +411,7 @@ def _examine_and_end(name: str) -> NoReturn:
     lock = threading.Lock()
 
     def tell(row: Row) -> None:
-        with lock, contextlib.suppress(BrokenPipeError):
+        with lock, unread_is_no_fault():
             os.write(sink, msgspec.json.encode(row) + b"\n")
 
     status = examine(name, question, tell)
@@ -418,7 +423,7 @@ def _answer_and_end(answered: Callable[[str, bytes], tuple[int, bytes]], name: s
     source, sink = take_streams()
     with os.fdopen(source, "rb") as given:
         status, said = answered(name, given.read())
-    with os.fdopen(sink, "wb") as answer:
+    with unread_is_no_fault(), os.fdopen(sink, "wb") as answer:
         answer.write(said)
     sys.stderr.flush()
     os._exit(status)

@@ -390,6 +390,26 @@ def test_a_worker_that_reads_no_commands_is_killed(
     assert "driver fake does not read its commands; killed" in caplog.messages
 
 
+@pytest.mark.parametrize(
+    "refused", [ProcessLookupError(), PermissionError(13, "[WinError 5]"), OSError(22, "[WinError 87]")]
+)
+def test_a_worker_that_ends_just_as_it_is_killed_is_no_fault(refused: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        worker, _ = alone(FakeProcess())
+        command = Arm(media=("vitale-card",), deadline=0.0)
+        for _ in range(MOST_UNREAD // len(encode(command)) + 1):
+            worker.send(command)
+
+    def kill(pid: int) -> None:
+        killed.append(pid)
+        raise refused
+
+    killed: list[int] = []
+    monkeypatch.setattr(supervisor, "kill", kill)
+    asyncio.run(work())
+    assert killed == [FakeProcess.pid]
+
+
 @pytest.mark.parametrize("ends", [False, True])
 def test_an_exchange_that_was_given_up_is_answered_to_nobody(ends: bool) -> None:
     async def work() -> None:

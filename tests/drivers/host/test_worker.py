@@ -1,5 +1,7 @@
 """The worker as a process: what the supervisor sees of it when all goes well, and when nothing does."""
 
+import contextlib
+import errno
 import json
 import logging
 import os
@@ -33,6 +35,7 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.host.confinement import landlock_version
 from vitale_drivers.host.pipe import Decoder, encode
+from vitale_drivers.host.worker import Pipe
 from vitale_firmware_sim.card.pcscd import PcscService
 
 ODD = """
@@ -345,6 +348,18 @@ def test_a_broken_stream_ends_the_worker(worker: StartWorker, stream: bytes) -> 
     output, _ = process.process.communicate(stream, LIMIT)
     assert process.process.returncode == 65
     assert Decoder[Report](Report).receive(output)
+
+
+@pytest.mark.parametrize(("number", "told"), [(errno.EPIPE, False), (errno.EINVAL, False), (errno.EIO, True)])
+def test_a_supervisor_that_is_gone_is_no_fault_of_a_report_whatever_the_system_calls_it(
+    number: int, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(descriptor: int, data: object) -> int:
+        raise OSError(number, f"nobody reads {descriptor}")
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(OSError, match="nobody reads") if told else contextlib.nullcontext():
+        Pipe(0, 1).send(Pong(id=1))
 
 
 @pytest.mark.pcscd

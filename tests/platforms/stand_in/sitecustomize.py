@@ -4,19 +4,26 @@ Off unless ``VITALE_STAND_IN`` names a platform, ``win32`` or ``darwin``; Python
 is on its path. Modules of the product alone see ``sys.platform`` of that system, and lack the names and modules that it
 lacks; the standard library and third parties stay those of this machine. It is no Windows: sockets, files, consoles and
 devices behave as here.
+
+``VITALE_STAND_IN_CLOCK`` is the step of all clocks, in seconds, for whoever asks Python: those of Windows go on every
+15.6 ms (Python 3.11 and 3.12, GetTickCount64).
 """
 
 import asyncio
 import builtins
 import ctypes
 import fcntl
+import functools
 import importlib
 import os
 import signal
 import socket
+import subprocess
 import sys
+import time
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 assert sys.platform != "win32"
@@ -74,7 +81,7 @@ OWN: dict[str, dict[str, dict[str, object]]] = {
         "os": {"name": "nt", "O_BINARY": 0},
         "signal": {"CTRL_BREAK_EVENT": int(signal.SIGUSR2), "CTRL_C_EVENT": 0, "SIGBREAK": signal.SIGUSR2},
         "socket": {"SO_EXCLUSIVEADDRUSE": socket.SO_REUSEPORT},
-        "subprocess": {"CREATE_NEW_PROCESS_GROUP": 0, "CREATE_NO_WINDOW": 0},
+        "subprocess": {"CREATE_NEW_PROCESS_GROUP": 0x200, "CREATE_NO_WINDOW": 0x0800_0000},
         "sys": {"platform": "win32"},
     },
     "darwin": {"sys": {"platform": "darwin"}},
@@ -138,6 +145,7 @@ def install(platform: str) -> None:
         sys.modules["msvcrt"] = _msvcrt()
         sys.modules["winreg"] = libraries.registry()
         _refuse_what_is_held()
+        _note_flags()
         signal.signal(signal.SIGUSR1, _close_window)
 
 
@@ -182,6 +190,41 @@ def _refuse_what_is_held() -> None:
         setattr(os, name, guarded(getattr(os, name)))
 
 
+def _note_flags() -> None:
+    """Takes the flags of processes, which this system has not; a file of the test's is told them with the program."""
+    start: Any = subprocess.Popen.__init__
+
+    def noted(self: Any, args: Any, *rest: Any, creationflags: int = 0, **options: Any) -> None:
+        if place := os.environ.get("VITALE_STAND_IN_FLAGS"):
+            with Path(place).open("a", encoding="utf-8") as file:
+                file.write(f"{creationflags:#x} {args}\n")
+        start(self, args, *rest, **options)
+
+    popen: Any = subprocess.Popen
+    popen.__init__ = noted
+
+
+def in_steps(real: Callable[[], Any], step: Any) -> Any:
+    """What a clock says, without what has passed of its step."""
+    return real() // step * step
+
+
+def coarsen(step: float) -> None:
+    """Makes all clocks go on in steps; who has taken one of their functions already gets the other one."""
+
+    made: dict[Any, Any] = {}
+    for name in ("time", "monotonic", "perf_counter"):
+        # No functions: classes that keep one as an attribute would make methods of them.
+        made[getattr(time, name)] = functools.partial(in_steps, getattr(time, name), step)
+        made[getattr(time, f"{name}_ns")] = functools.partial(in_steps, getattr(time, f"{name}_ns"), round(step * 1e9))
+    for module in tuple(sys.modules.values()):
+        for name, value in tuple(vars(module).items()):
+            if isinstance(value, types.BuiltinFunctionType) and value in made:
+                setattr(module, name, made[value])
+    clocks: Any = time
+    clocks.get_clock_info = lambda name: types.SimpleNamespace(resolution=step, monotonic=name != "time")
+
+
 def _msvcrt() -> types.ModuleType:
     """Locks ranges of bytes from the position in the file on, as the real one does."""
 
@@ -196,5 +239,7 @@ def _msvcrt() -> types.ModuleType:
     return module
 
 
+if tick := os.environ.get("VITALE_STAND_IN_CLOCK"):
+    coarsen(float(tick))
 if platform := os.environ.get("VITALE_STAND_IN"):
     install(platform)

@@ -1,4 +1,4 @@
-"""The folders of a station: room on their disk, and whose they are."""
+"""The folders of a station: room on their disk, whose they are, and whether Windows keeps them elsewhere."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +13,25 @@ __all__ = ["look"]
 FULL = 10_000_000
 LOW = 200_000_000
 
+#: In the path of what Windows keeps for a Python from Microsoft's Store (MSIX).
+_STORE = "pythonsoftwarefoundation.python."
+
 
 def look(machine: Machine, home: Home) -> Iterator[Row]:
     """Looks at the folders."""
     yield _disk(machine, home.state)
     for folder in dict.fromkeys((home.state, home.run)):
         yield from _rights(machine, folder)
+    yield from _redirected(machine, home.state)
+
+
+def _redirected(machine: Machine, folder: Path) -> Iterator[Row]:
+    """Tells a folder in AppData that Windows keeps for this Python alone, as it does for one from its Store."""
+    there = _nearest(folder)
+    real = machine.real(there)
+    if machine.system == "win32" and _STORE in str(real).lower() and _STORE not in str(there).lower():
+        values = {"place": str(there), "real": str(real)}
+        yield Row(id="folder_redirected", subject="folder", state="note", values=values)
 
 
 def _disk(machine: Machine, folder: Path) -> Row:
