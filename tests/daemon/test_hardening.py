@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -268,16 +269,18 @@ def test_nothing_private_shows_in_a_repr() -> None:
         assert kind.__repr__ is type(person).__repr__
 
 
-@pytest.mark.posix
-def test_as_many_files_as_the_system_allows_may_be_open() -> None:
-    import resource
+if sys.platform != "win32":
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lower = min(soft, 1_024) if soft != resource.RLIM_INFINITY else 1_024
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (lower, hard))
-        process.raise_file_limit()
-        allowed = process.MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, process.MOST_FILES)
-        assert max(allowed, lower) == process.file_limit()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    @pytest.mark.posix
+    def test_as_many_files_as_the_system_allows_may_be_open() -> None:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lower = min(soft, 1_024) if soft != resource.RLIM_INFINITY else 1_024
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lower, hard))
+            process.raise_file_limit()
+            allowed = process.MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, process.MOST_FILES)
+            assert max(allowed, lower) == process.file_limit()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 
 import pytest
 from hypothesis import given
@@ -40,17 +41,19 @@ def test_the_width_of_what_is_no_terminal(columns: str, width: int, monkeypatch:
     assert terminal_width(io.StringIO()) == width
 
 
-@pytest.mark.posix
-def test_the_width_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    import fcntl
-    import struct
-    import termios
+if sys.platform != "win32":
 
-    monkeypatch.delenv("COLUMNS", raising=False)
-    person, program = os.openpty()
-    with os.fdopen(person, "rb", buffering=0), os.fdopen(program, "wb", buffering=0) as stream:
-        fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
-        assert terminal_width(stream) == 40
+    @pytest.mark.posix
+    def test_the_width_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+        import fcntl
+        import struct
+        import termios
+
+        monkeypatch.delenv("COLUMNS", raising=False)
+        person, program = os.openpty()
+        with os.fdopen(person, "rb", buffering=0), os.fdopen(program, "wb", buffering=0) as stream:
+            fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+            assert terminal_width(stream) == 40
 
 
 def test_a_paragraph_keeps_what_is_copied_whole() -> None:
