@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ class Client:
     def __init__(self, path: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(60)
-        self.socket.connect(path)
+        with ExitStack() as failing:
+            failing.callback(self.socket.close)
+            self.socket.connect(path)
+            failing.pop_all()
         self.lines = self.socket.makefile("rb")
         self._last = 0
 
@@ -47,8 +51,11 @@ class Client:
         raise ConnectionError("the daemon ended the connection")
 
     def open(self, credential: str | None = None) -> "Client":
-        answer = self.call("session.open", protocol=[1], client={"name": "flood"}, credential=credential)
-        assert "result" in answer, answer
+        with ExitStack() as failing:
+            failing.callback(self.close)
+            answer = self.call("session.open", protocol=[1], client={"name": "flood"}, credential=credential)
+            assert "result" in answer, answer
+            failing.pop_all()
         return self
 
     def close(self) -> None:
@@ -67,6 +74,7 @@ class Flood:
         self.path = path
         self.credential = credential
         self.stopped = threading.Event()
+        self.begun = threading.Event()
         self.sent = 0
         self.answered = 0
         self._threads: list[threading.Thread] = []
@@ -75,6 +83,7 @@ class Flood:
         self._threads = [threading.Thread(target=self._until_refused, args=(work,)) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
+        assert self.begun.wait(60), "nothing was sent"
 
     def stop(self) -> None:
         self.stopped.set()
@@ -108,8 +117,11 @@ class Flood:
                     client.socket.sendall(data)
                 except TimeoutError:
                     return
+                finally:
+                    self.begun.set()
         finally:
-            client.socket.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # the daemon may have hung up
+                client.socket.shutdown(socket.SHUT_RDWR)
             reader.join(60)
             client.close()
 
@@ -126,11 +138,11 @@ def listings(flood: Flood) -> None:
 
 
 def openings(flood: Flood) -> None:
-    client = Client(flood.path)
-    flood.sent += 1
-    client.call("session.open", protocol=[1], client={"name": "flood"}, credential=flood.credential)
-    client.close()
+    with closing(Client(flood.path)) as client:
+        flood.sent += 1
+        client.call("session.open", protocol=[1], client={"name": "flood"}, credential=flood.credential)
     flood.answered += 1
+    flood.begun.set()
 
 
 def brackets_before_opening(flood: Flood) -> None:
@@ -182,20 +194,20 @@ def p95(client: Client, method: str) -> float:
 def test_a_flood_slows_nobody_else(start_daemon: Any, work: Callable[[Flood], None], threads: int) -> None:
     daemon = start_daemon(driver="")
     path, pid = daemon.endpoints.unix, daemon.endpoints.pid
-    administrator = Client(path).open()
     pair = {"name": "program", "scopes": ["identity"], "transports": ["unix"]}
-    hostile, good = (administrator.call("clients.add", **pair)["result"] for _ in range(2))
-    client = Client(path).open(good["credential"])
-    quiet = {method: p95(client, method) for method in ("session.ping", "outbox.list")}
-    before = memory(pid)
-    flood = Flood(path, hostile["credential"])
-    flood.start(work, threads)
-    try:
-        busy = {method: p95(client, method) for method in quiet}
-        backlog = flood.sent - flood.answered
-        grown = memory(pid) - before
-    finally:
-        flood.stop()
+    with closing(Client(path).open()) as administrator:
+        hostile, good = (administrator.call("clients.add", **pair)["result"] for _ in range(2))
+        flood = Flood(path, hostile["credential"])
+        with closing(Client(path).open(good["credential"])) as client:
+            quiet = {method: p95(client, method) for method in ("session.ping", "outbox.list")}
+            before = memory(pid)
+            try:
+                flood.start(work, threads)
+                busy = {method: p95(client, method) for method in quiet}
+                backlog = flood.sent - flood.answered
+                grown = memory(pid) - before
+            finally:
+                flood.stop()
     for method, figure in quiet.items():
         print(
             f"{method}: p95 {figure:.2f} ms quiet, {busy[method]:.2f} ms in the flood ({busy[method] / figure:.1f} x)"
@@ -206,10 +218,8 @@ def test_a_flood_slows_nobody_else(start_daemon: Any, work: Callable[[Flood], No
     assert grown < 64 * MIB
     # Whatever the machine: not the backlog's seconds, of which there were 12 to 51, and more where this takes longer.
     assert max(busy.values()) < 10_000
-    client.close()
-    administrator.close()
     assert daemon.stop() == 0
-    with sqlite3.connect(daemon.home.state / "store.db") as store:
+    with closing(sqlite3.connect(daemon.home.state / "store.db")) as store:
         (rows,) = store.execute("SELECT count(*) FROM audit WHERE client_id = ?", (hostile["client_id"],)).fetchone()
     print(f"{rows} lines in the audit trail about the flood")
     assert rows <= 4 * (MOST_LINES + 1), "two kinds, in two minutes at most"
