@@ -286,6 +286,8 @@ def _trust(settings: ApcvSoapSettings) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=settings.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationInvalid("the authorities cannot be read", data={"path": "apcv.options.ca_file"}) from error
+    # As Python has it by itself from 3.13 on: what a desk trusts is no matter of its Python.
+    context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     if settings.key and not settings.certificate:
         raise ConfigurationInvalid("a key without its certificate", data={"path": "apcv.options.certificate"})
     if settings.certificate:

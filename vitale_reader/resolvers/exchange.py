@@ -28,6 +28,9 @@ IN_PARTS = "multipart/related"
 MOST_PARTS = 32
 #: A SOAP 1.2 fault comes with one of the last two (SOAP 1.2 part 2 §7.4).
 ANSWERS = frozenset({200, 400, 500})
+#: Of OpenSSL's verdicts (x509_vfy.h) those of X509_V_FLAG_X509_STRICT: a certificate breaks the rules of RFC 5280,
+#: whoever it is from, as one without the extensions ``keyUsage`` or ``authorityKeyIdentifier`` does.
+MALFORMED = frozenset({32, *range(79, 95)})
 
 
 async def post(client: httpx.AsyncClient, url: str, content: bytes, action: str) -> bytes:
@@ -63,8 +66,9 @@ async def probe(client: httpx.AsyncClient, url: str) -> None:
     """Finds out whether anybody answers at an address; what is answered does not matter.
 
     Raises:
-        ResolverUnavailable: nobody does. The variant is ``host`` for a name that nobody knows. It is ``tls`` for a
-            server that is not trusted, and ``unreachable`` where nobody listens or a network is in the way.
+        ResolverUnavailable: nobody does. The variant is ``host`` for a name that nobody knows. It is ``certificate``
+            where one is not made by the rules, and ``tls`` for a server that is not trusted otherwise. It is
+            ``unreachable`` where nobody listens or a network is in the way.
     """
     try:
         async with client.stream("HEAD", url):
@@ -74,6 +78,8 @@ async def probe(client: httpx.AsyncClient, url: str) -> None:
         detail = type(error).__name__
         if any(isinstance(cause, socket.gaierror) for cause in causes):
             raise ResolverUnavailable(detail, variant="host", data={"sent": False}) from error
+        if any(isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in MALFORMED for cause in causes):
+            raise ResolverUnavailable(detail, variant="certificate", data={"sent": False}) from error
         if any(isinstance(cause, ssl.SSLError) for cause in causes):
             raise ResolverUnavailable(detail, variant="tls", data={"sent": False}) from error
         raise ResolverUnavailable(detail, variant="unreachable", data={"sent": False}) from error

@@ -1,6 +1,7 @@
-"""The authority of a station: whom it lets in, beside its own clients, and what it does with a key that is none."""
+"""The authority of a station: certificates that hold to RFC 5280, whom it lets in, and a key that is none."""
 
 import datetime as dt
+import ssl
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.keystore.certificate_authority import Issued
 from vitale_reader.daemon.keystore.certificates import Certificates
 
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -37,3 +39,34 @@ def test_an_authority_with_a_key_of_another_kind_is_refused(tmp_path: Path) -> N
     (tmp_path / "here" / "authority.key").write_bytes(other)
     with pytest.raises(StoreUnavailable, match="P-256"):
         made.issue_client("client")
+
+
+def put(folder: Path, name: str, issued: Issued) -> Path:
+    file = folder / f"{name}.pem"
+    file.write_text(issued.private_key + issued.certificate)
+    return file
+
+
+def shake_hands(client: ssl.SSLObject, server: ssl.SSLObject) -> None:
+    for side in (client, server, client, server):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "desk.example"])
+def test_strict_programs_trust_both_ends(host: str, tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path / "tls", station="st", host=host, now=dt.datetime.now(dt.UTC))
+    certificates.open()
+    daemon_side = certificates.server_context()
+    program_side = ssl.create_default_context(cadata=certificates.authority)
+    program_side.load_cert_chain(put(tmp_path, "client", certificates.issue_client("c")))
+    for context in (daemon_side, program_side):
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+    to_daemon, to_program = ssl.MemoryBIO(), ssl.MemoryBIO()
+    program = program_side.wrap_bio(to_program, to_daemon, server_hostname=host)
+    daemon = daemon_side.wrap_bio(to_daemon, to_program, server_side=True)
+    shake_hands(program, daemon)
+    assert "TLSv1.3" == program.version()
+    assert daemon.getpeercert() != {}

@@ -38,8 +38,10 @@ def make_authority(station: str, *, now: dt.datetime) -> Issued:
     """A new authority for a station."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(f"vitale-reader {station}")
-    builder = _builder(name, name, key.public_key(), now).add_extension(
-        x509.BasicConstraints(ca=True, path_length=0), critical=True
+    builder = (
+        _builder(name, name, key.public_key(), now)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(authority=True), critical=True)
     )
     return _issued(builder.sign(key, hashes.SHA256()), key)
 
@@ -66,6 +68,7 @@ def issue(authority: bytes, authority_key: bytes, common_name: str, *, host: str
     builder = (
         _builder(_name(common_name), issuer.subject, key.public_key(), now)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
@@ -86,6 +89,21 @@ def _builder(
         .not_valid_before(now - BACKDATE)
         .not_valid_after(now + VALIDITY)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _usage(*, authority: bool) -> x509.KeyUsage:
+    """RFC 5280 §4.2.1.3; programs that check strictly, as Python does from 3.13 on, refuse an authority without it."""
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 
