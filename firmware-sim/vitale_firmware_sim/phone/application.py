@@ -6,8 +6,8 @@ Refusals are ``PhoneRefusal`` with ``data.state`` and one of these words in ``da
 ``data.left``), ``biometrics_off``, ``nobody``, ``delegation_too_long``, ``delegation_unknown``, ``delegation_ended``.
 
 Public facts behind it: enrolment and its 48 hours, age 16 and an account of one's own, the France Identité short cut,
-code or biometrics, delegation and its withdrawal, revocation, receipts for seven days. The time it stays unlocked and
-the renewal of the QR code are not public: those figures are the simulator's.
+code or biometrics. So are delegation and its withdrawal, revocation, and receipts for seven days. The time it stays
+unlocked and the renewal of the QR code are not public: those figures are the simulator's.
 """
 
 import datetime as dt
