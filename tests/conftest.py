@@ -3,7 +3,10 @@
 import os
 import shutil
 import signal
+import sqlite3
+import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -111,6 +114,42 @@ def virtual_card(pcsc_service: PcscService) -> Iterator[InsertCard]:
     yield insert
     for link in links:
         link.close()
+
+
+# ── files of SQLite ──────────────────────────────────────────────────────────────────────────────────────────────
+
+_opened: list[tuple[sqlite3.Connection, traceback.StackSummary]] = []
+
+
+def _note(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "sqlite3.connect/handle":
+        (connection,) = arguments
+        assert isinstance(connection, sqlite3.Connection)
+        _opened.append((connection, traceback.StackSummary.extract(traceback.walk_stack(None), lookup_lines=False)))
+
+
+sys.addaudithook(_note)
+
+
+def _is_open(connection: sqlite3.Connection) -> bool:
+    try:
+        return connection.total_changes >= 0
+    except sqlite3.ProgrammingError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def databases_are_closed() -> Iterator[None]:
+    """Fails the test that leaves a file of SQLite open, at once and on every Python.
+
+    From Python 3.13 on there is a warning as well. It comes where the collector finds the connection: in a test of
+    another file, minutes later.
+    """
+    _opened.clear()
+    yield
+    left = ["".join(place.format()) for connection, place in _opened if _is_open(connection)]
+    _opened.clear()
+    assert not left, "opened here and never closed:\n" + "\n".join(left)
 
 
 # ── the database of a site ───────────────────────────────────────────────────────────────────────────────────────

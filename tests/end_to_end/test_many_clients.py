@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def resident(pid: int) -> int:
 
 def stored(state: Path) -> set[str]:
     """The tokens that were ever stored: each was written down in the audit trail, in the same transaction."""
-    with sqlite3.connect(f"file:{state / 'store.db'}?mode=ro", uri=True) as store:
+    with closing(sqlite3.connect(f"file:{state / 'store.db'}?mode=ro", uri=True)) as store:
         return {jti for (jti,) in store.execute("SELECT jti FROM audit WHERE jti IS NOT NULL")}
 
 

@@ -5,7 +5,7 @@ import base64
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +102,8 @@ def test_the_store_shows_no_string(counter: Any) -> None:
     counter.run(work)
     content = b"".join(file.read_bytes() for file in counter.home.state.glob("store.db*"))
     assert STRING not in content
-    with sqlite3.connect(counter.home.state / "store.db") as database:
+    with closing(sqlite3.connect(counter.home.state / "store.db")) as database:
         rows = database.execute("SELECT digest, state FROM seen").fetchall()
-    database.close()
     assert [(len(digest), state) for digest, state in rows] == [(64, "used")]
 
 

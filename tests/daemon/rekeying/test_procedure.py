@@ -9,7 +9,7 @@ import sqlite3
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -204,11 +204,11 @@ def test_what_failed_within_the_database_changed_nothing(site: Site, monkeypatch
 
 def test_what_waits_in_the_spool_is_taken_over(site: Site, postgres: PostgresServer) -> None:
     kept = used(site)
-    with sqlite3.connect(site.home("right").state / "spool.db") as spool:
+    with closing(sqlite3.connect(site.home("right").state / "spool.db")) as spool, spool:
         spool.execute("INSERT INTO site (name, value) VALUES ('ack:another', 'client')")
     site.rekey("left")
     site.rekey("right", "--key", str(site.carry(site.key("left"), "right")))
-    with sqlite3.connect(site.home("right").state / "spool.db") as spool:
+    with closing(sqlite3.connect(site.home("right").state / "spool.db")) as spool:
         names = [name for (name,) in spool.execute("SELECT name FROM site")]
     assert "ack:another" in names, "a note without a seal stays as it is"
     hold(site, *kept)

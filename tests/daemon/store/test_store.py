@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
@@ -280,3 +281,49 @@ def test_a_site_key_that_is_none_or_open_to_others(
         assert caught.value.data["path"] == "site.key_file"
 
     run(work)
+
+
+@pytest.mark.parametrize("given_up", ["opening", "working"])
+def test_a_file_whose_thread_outlives_its_store_is_closed_by_that_thread(
+    given_up: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, let_go = threading.Event(), threading.Event()
+    files: list[sqlite3.Connection] = []
+    threads: list[threading.Thread] = []
+
+    def hold(connection: Connection) -> None:
+        file = connection.connection.driver_connection
+        assert isinstance(file, sqlite3.Connection)
+        files.append(file)
+        threads.append(threading.current_thread())
+        held.set()
+        let_go.wait(60)
+
+    async def work() -> None:
+        store = Store(tmp_path / "store.db")
+        if given_up == "opening":
+            monkeypatch.setattr("vitale_reader.daemon.store.store.prepare", hold)
+            begun = asyncio.create_task(store.open())
+        else:
+            await store.open()
+            begun = asyncio.create_task(store.run(hold))
+        assert await asyncio.to_thread(held.wait, 60)
+        begun.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await begun
+        if given_up == "working":
+            await store.close()
+        let_go.set()
+        if given_up == "opening":
+            await store.close()
+        await asyncio.to_thread(threads[0].join, 60)
+
+    run(work)
+    assert [False] == [_is_open(file) for file in files]
+
+
+def _is_open(file: sqlite3.Connection) -> bool:
+    try:
+        return file.total_changes >= 0
+    except sqlite3.ProgrammingError:
+        return False

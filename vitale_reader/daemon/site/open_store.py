@@ -105,8 +105,6 @@ async def open_store(
     vault = Vault.of_site(read_site_key(file))
     chain = Chain(vault, keys.station, remembered=remembered, dialect="postgresql")
     spool = Store(home.state / "spool.db")
-    await spool.open()
-    await bring_forward(spool, vault, Remembered())
 
     async def join(store: Store) -> None:
         await _agree(store, vault, file)
@@ -120,6 +118,8 @@ async def open_store(
         strict=config.site.when_away == "strict",
     )
     stack.push_async_callback(store.close)
+    await spool.open()
+    await bring_forward(spool, vault, Remembered())
     try:
         await store.open()
     except (ConfigurationInvalid, StoreUnavailable):

@@ -295,12 +295,16 @@ class Store:
             self._engine.dispose()  # the next work opens the file anew: its disk may have come back
 
 
+_POOL = "pool"
+
+
 def _sqlite(file: Path, *, reading: bool) -> Engine:
     engine = create_engine(f"sqlite:///{file}", hide_parameters=True, pool_size=1, max_overflow=0)
     begin = "BEGIN" if reading else "BEGIN IMMEDIATE"  # what is read in a transaction that writes must hold to its end
 
     @event.listens_for(engine, "connect")
-    def connected(connection: Any, _record: object) -> None:
+    def connected(connection: Any, record: Any) -> None:
+        record.info[_POOL] = engine.pool
         connection.isolation_level = None  # sqlite3 begins no transaction by itself, and so none too late
         for pragma in (
             "journal_mode=WAL",
@@ -310,6 +314,12 @@ def _sqlite(file: Path, *, reading: bool) -> Engine:
             "foreign_keys=ON",
         ):
             connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "checkin")
+    def given_back(connection: object, record: Any) -> None:
+        # It goes back to a pool that was disposed of meanwhile, from which nobody will ever take it.
+        if connection is not None and record.info.get(_POOL) is not engine.pool:
+            record.invalidate()
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
