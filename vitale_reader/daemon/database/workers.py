@@ -11,7 +11,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
 from typing import Any, Generic, TypeVar
@@ -108,7 +108,7 @@ class Workers:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._idle = 0
-        self._running: set[Job[Any]] = set()
+        self._running: dict[Job[Any], threading.Thread] = {}
         self._waited_for: dict[Job[Any], Callable[[], None]] = {}
 
     async def do(self, work: Callable[[Job[T]], T], *, limit: float | None, gone: Callable[[], Exception]) -> T:
@@ -169,10 +169,10 @@ class Workers:
                 self._idle -= 1
                 if job is None:
                     return
-                self._running.add(job)
+                self._running[job] = threading.current_thread()
             job.do()
             with self._lock:
-                self._running.discard(job)
+                del self._running[job]
                 if job.left_behind:
                     return
 
@@ -186,17 +186,27 @@ class Workers:
                 self._start()
 
     async def close(self, patience: float) -> None:
-        """Lets what was begun end, for some seconds; what does not end is severed and left behind."""
+        """Lets what was begun end, for some seconds; what does not end is severed and left behind.
+
+        What was given up before is left behind at once: nobody waits for what it does.
+        """
         for _ in self._threads:
             self._queue.put(None)
-        await asyncio.to_thread(self._join, patience)
-        with self._lock:
-            running = list(self._running)
-        for job in running:
-            job.sever()
-        await asyncio.to_thread(self._join, GRACE)
-
-    def _join(self, patience: float) -> None:
         until = time.monotonic() + patience
-        for thread in self._threads:
-            thread.join(max(until - time.monotonic(), 0))
+        given_up = {thread for job, thread in self._at_work().items() if job.severed}
+        await asyncio.to_thread(_join, [thread for thread in self._threads if thread not in given_up], until)
+        # One of those that came back may have taken up what waited.
+        await asyncio.to_thread(_join, [thread for job, thread in self._at_work().items() if not job.severed], until)
+        left = {job: thread for job, thread in self._at_work().items() if not job.severed}
+        for job in left:
+            job.sever()
+        await asyncio.to_thread(_join, list(left.values()), time.monotonic() + GRACE)
+
+    def _at_work(self) -> dict[Job[Any], threading.Thread]:
+        with self._lock:
+            return dict(self._running)
+
+
+def _join(threads: Sequence[threading.Thread], until: float) -> None:
+    for thread in threads:
+        thread.join(max(until - time.monotonic(), 0))
