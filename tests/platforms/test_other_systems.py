@@ -355,8 +355,16 @@ def test_the_language_is_that_of_macos_where_no_locale_is_set(tmp_path: Path) ->
 
 
 def test_the_driver_of_a_frozen_program_is_started_by_its_command() -> None:
-    ask = "import sys; sys.frozen = True; from vitale_reader.daemon.desk.supervisor import WORKER; print(WORKER[1:])"
-    assert run("win32", "-c", ask).stdout.strip() == "('worker',)"
+    ask = "import sys; sys.frozen = True; from vitale_reader.daemon.desk.supervisor import WORKER; "
+    ask += (
+        "from vitale_reader.daemon.diagnostics import PROGRAM; from vitale_drivers.host.programs import own_program; "
+    )
+    ask += "print(WORKER[1:], PROGRAM[1:], own_program('vitale_reader')[1:])"
+    assert run("win32", "-c", ask).stdout.strip() == "('worker',) ('diagnosis',) ()"
+    asked = subprocess.run(
+        (sys.executable, "-m", "vitale_reader", "diagnosis"), input=b"{", capture_output=True, check=False
+    )
+    assert b"ParseError" in asked.stderr
     checked = subprocess.run(
         (sys.executable, "-m", "vitale_reader", "worker", "simulated-card", "--check"),
         input=b'{"control": 5}',

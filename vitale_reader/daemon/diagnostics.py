@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import sys
 
 import msgspec
 
+from vitale_drivers.host.programs import own_program
 from vitale_protocol.catalogue import Language
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import InternalError, ParseError
@@ -18,8 +18,7 @@ __all__ = ["LIMIT", "Question", "run"]
 #: Seconds; ten times what a report takes on a busy desk.
 LIMIT = 30.0
 
-#: Nothing is imported from the folder that the daemon was started in.
-PROGRAM = (sys.executable, "-P", "-m", "vitale_reader.diagnosis")
+PROGRAM = own_program("vitale_reader.diagnosis", "diagnosis")
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):

@@ -221,8 +221,12 @@ def coarsen(step: float) -> None:
         for name, value in tuple(vars(module).items()):
             if isinstance(value, types.BuiltinFunctionType) and value in made:
                 setattr(module, name, made[value])
+
+    def tell(name: str) -> types.SimpleNamespace:
+        return types.SimpleNamespace(resolution=step, monotonic=name != "time")
+
     clocks: Any = time
-    clocks.get_clock_info = lambda name: types.SimpleNamespace(resolution=step, monotonic=name != "time")
+    clocks.get_clock_info = tell
 
 
 def _msvcrt() -> types.ModuleType:

@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from vitale_drivers.host.programs import own_program
 from vitale_firmware_sim.card.card import Card, VirtualCard
 from vitale_firmware_sim.card.control import control
 from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
@@ -245,7 +245,7 @@ def _daemon(folder: Path, drivers: Sequence[str], environment: Mapping[str, str]
     log = folder / "daemon.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            (sys.executable, "-P", "-m", "vitale_reader", "serve", *options),
+            (*own_program("vitale_reader"), "serve", *options),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stream,

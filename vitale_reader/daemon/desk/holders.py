@@ -48,7 +48,7 @@ def find_holders(device: str, own: Collection[int], proc: Path = PROC) -> tuple[
     elif _is_device(device):
         names = _openers(os.path.realpath(device), own, proc)
     else:
-        names = set()
+        names = set[str]()
     return tuple(sorted(names - {""}))[:MOST_NAMES]
 
 

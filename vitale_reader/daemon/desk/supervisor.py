@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, get_args
@@ -35,6 +34,7 @@ from vitale_drivers.base import (
     WhoHolds,
 )
 from vitale_drivers.host.pipe import Decoder, StreamError, encode
+from vitale_drivers.host.programs import own_program
 from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import ConfigurationInvalid, MediumUnsupported, ReaderGone, ReaderUnavailable
 from vitale_protocol.methods import DriverHealth
@@ -68,12 +68,7 @@ MOST_GENERATIONS, NEXT_GENERATION = 200, 0.01
 #: Bytes of commands that a worker has not read. A command takes a few hundred.
 MOST_UNREAD = 1 << 20
 
-#: Nothing is imported from the folder that the daemon was started in. A frozen program has no modules to run.
-WORKER = (
-    (sys.executable, "worker")
-    if getattr(sys, "frozen", False)
-    else (sys.executable, "-P", "-m", "vitale_drivers.host.worker")
-)
+WORKER = own_program("vitale_drivers.host.worker", "worker")
 
 #: The name of a logger, as modules have them; what else a worker calls one is not repeated.
 LOGGER = re.compile(r"(?![\s\S]{101})[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*")
