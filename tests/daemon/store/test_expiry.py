@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import Connection, Table, func, insert, select
 
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.database import expiry
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.sealing_keys import Vault
-from vitale_reader.daemon.store import chain, expiry, tables
+from vitale_reader.daemon.store import chain, tables
 from vitale_reader.daemon.store.audit import Audit
 from vitale_reader.daemon.store.chain import Chain, Entry, Verified
 from vitale_reader.daemon.store.clock import StoreClock

@@ -25,10 +25,10 @@ from vitale_protocol.events import ContextExpiring
 from vitale_protocol.methods import ContextRestored, StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin
+from vitale_reader.daemon.database.expiry import forget_ended, of_ended
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.expiry import forget_ended, of_ended
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import contexts
 from vitale_reader.resolvers.base import Resolution, claim_of
@@ -249,7 +249,7 @@ class Contexts:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        return await forget_ended(self._store, self._clock, _PURGE)
+        return await forget_ended(self._store.run, self._clock.purging, _PURGE)
 
     def _until_next(self) -> float | None:
         now = self._clock.now()

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, Integer, RowMapping, bindparam, delete, selec
 
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.database.combined_writes import Write, inserted
+from vitale_reader.daemon.database.expiry import forget_ended, of_ended
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.audit import append
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.expiry import forget_ended, of_ended
 from vitale_reader.daemon.store.spool_replay import note_acknowledged
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import outbox
@@ -162,7 +162,7 @@ class Outbox:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        return await forget_ended(self._store, self._clock, _PURGE)
+        return await forget_ended(self._store.run, self._clock.purging, _PURGE)
 
     def _opened(self, row: RowMapping) -> OutboxToken | None:
         """A token for whom it was made; a row that somebody else wrote, or that is damaged, costs that row only."""

@@ -18,10 +18,10 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import Replayed
 from vitale_reader.daemon.database.combined_writes import Write
+from vitale_reader.daemon.database.expiry import forget_ended, of_ended
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.expiry import forget_ended, of_ended
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import seen, site
 
@@ -157,7 +157,7 @@ class ReplayGuard:
         Raises:
             StoreUnavailable: the store cannot be written.
         """
-        return await forget_ended(self._store, self._clock, _PURGE)
+        return await forget_ended(self._store.run, self._clock.purging, _PURGE)
 
     def _row(self, claimed: Claimed, state: str) -> dict[str, object]:
         return row_seals.sealed(self._vault, seen, msgspec.structs.asdict(claimed) | {"state": state})

@@ -11,9 +11,6 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Delete, bindparam, delete, select
 
-from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.store import Database
-
 __all__ = ["PIECE", "forget_ended", "in_pieces", "of_ended"]
 
 logger = logging.getLogger(__name__)
@@ -25,6 +22,9 @@ PIECE = 500
 TOLD = 5.0
 
 
+Run = Callable[[Callable[[Connection], int]], Awaitable[int]]
+
+
 def of_ended(ends: Column[Any]) -> Delete:
     """The statement that forgets a piece of the rows of a table that ended before ``now``."""
     (key,) = ends.table.primary_key.columns
@@ -32,17 +32,22 @@ def of_ended(ends: Column[Any]) -> Delete:
     return delete(ends.table).where(key.in_(ended.with_for_update(skip_locked=True)))
 
 
-async def forget_ended(store: Database, clock: StoreClock, statement: Delete) -> int:
+async def forget_ended(run: Run, now: Callable[[Connection], float], statement: Delete) -> int:
     """Forgets the rows of a table that have ended; how many there were.
+
+    Args:
+        run: does work in one transaction of the store.
+        now: the time before which what has ended may be forgotten.
+        statement: as ``of_ended`` gives it.
 
     Raises:
         StoreUnavailable: the store cannot be written; what was forgotten is.
     """
 
     def piece(connection: Connection) -> int:
-        return connection.execute(statement, {"now": clock.purging(connection), "most": PIECE}).rowcount
+        return connection.execute(statement, {"now": now(connection), "most": PIECE}).rowcount
 
-    return await in_pieces(str(statement.table), lambda: store.run(piece), least=PIECE)
+    return await in_pieces(str(statement.table), lambda: run(piece), least=PIECE)
 
 
 async def in_pieces(name: str, forget: Callable[[], Awaitable[int]], *, least: int = 1) -> int:
