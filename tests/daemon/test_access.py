@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from tests.daemon.held_reads import HeldReads, both
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, Transport
 from vitale_reader.daemon import transports
@@ -122,6 +123,27 @@ def test_a_revoked_client_stays_revoked(tmp_path: Path) -> None:
 
     with_access(tmp_path, revoke)
     with_access(tmp_path, later)
+
+
+@pytest.mark.parametrize("change", ["add", "revoke"])
+def test_what_is_written_while_the_registry_is_read_is_not_forgotten(tmp_path: Path, change: str) -> None:
+    async def work() -> None:
+        store = HeldReads(tmp_path / "store.db")
+        await store.open()
+        try:
+            access = Access(store, VAULT, clock=lambda: 1_800_000_000.0)
+            client, credential = await access.add("A", scopes=["identity"], transports=["unix"])
+            if change == "add":
+                await both(store, access.refresh(), access.add("B", scopes=["identity"], transports=["unix"]))
+                assert {"A", "B"} == {each.name for each in access.clients}
+            else:
+                await both(store, access.refresh(), access.revoke(client))
+                with pytest.raises(NotAuthenticated):
+                    access.authenticate(UNIX, credential)
+        finally:
+            await store.close()
+
+    asyncio.run(work())
 
 
 def test_the_living_are_listed_before_the_revoked(tmp_path: Path) -> None:

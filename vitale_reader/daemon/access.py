@@ -95,6 +95,7 @@ class Access:
         self._table = SealedTable(clients, vault, remembered or Remembered())
         self._rows: dict[str, ClientRow] = {}
         self._revision: int | None = None
+        self._turn = asyncio.Lock()  # what was read before a row was written must not take its place after it
 
     async def open(self) -> None:
         """Reads the registry.
@@ -115,7 +116,10 @@ class Access:
             copy = self._store.shared and connection.dialect.name == "sqlite"
             return self._table.read(connection, copy=copy), self._table.head_row(connection)
 
-        found, head = await self._store.run(work, needs=needs)
+        async with self._turn:
+            return await self._take_over(*await self._store.run(work, needs=needs))
+
+    async def _take_over(self, found: Contents, head: Mapping[str, Any] | None) -> tuple[str, ...]:
         if not found.trusted:
             return ()  # what was known before holds: nobody can tell what is missing now
         if found.revision != self._revision and self._store.shared and not self._store.degraded:
@@ -199,9 +203,10 @@ class Access:
             call(connection, "news")
             return revision
 
-        revision = await self._store.run(work, needs="site")
-        await asyncio.to_thread(self._table.committed, revision)
-        self._rows[row.client_id] = row
+        async with self._turn:
+            revision = await self._store.run(work, needs="site")
+            await asyncio.to_thread(self._table.committed, revision)
+            self._rows[row.client_id] = row
 
     @property
     def clients(self) -> tuple[ClientSummary, ...]:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from tests.daemon.held_reads import HeldReads, both
 from vitale_protocol.errors import LocalMisuse, StoreUnavailable
 from vitale_protocol.records import Assure, Record
 from vitale_reader.daemon.issuing import opposition
@@ -45,6 +46,25 @@ def on(place: Path | str, work: Callable[[Store, Opposition], Awaitable[None]]) 
             await store.close()
 
     asyncio.run(main())
+
+
+def test_of_two_looks_at_once_the_later_counts(tmp_path: Path) -> None:
+    async def work() -> None:
+        store = HeldReads(tmp_path / "store.db")
+        await store.open()
+        try:
+            lists = Opposition(store, VAULT)
+
+            async def imported() -> None:
+                await store.run(replace(VAULT, "site", [SERIAL], at=5.0))
+                await lists.refresh()
+
+            await both(store, lists.refresh(), imported())
+            assert lists.lists(SERIAL)
+        finally:
+            await store.close()
+
+    asyncio.run(work())
 
 
 def test_listed_cards_are_known_until_the_list_is_another(place: Path | str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@
 - A list takes the place of the former one of its name in one transaction; daemons that run find it by its generation.
 """
 
+import asyncio
 import logging
 import re
 import secrets
@@ -68,6 +69,7 @@ class Opposition:
         self._table = SealedTable(opposition_lists, vault, remembered or Remembered())
         self._lists: dict[str, array[int]] = {}  # by generation
         self._unknown = True
+        self._turn = asyncio.Lock()  # what was read first must not take the place of what was read later
 
     async def refresh(self) -> None:
         """Holds what is in the store now.
@@ -75,6 +77,10 @@ class Opposition:
         Raises:
             StoreUnavailable: it cannot be read; what was held is held on.
         """
+        async with self._turn:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         found = await self._store.run(self._table.read, needs="site")
         if found.faults:
             # Nobody can tell which cards were on a list that is missing or changed.

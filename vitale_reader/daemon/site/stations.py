@@ -62,6 +62,7 @@ class Stations:
         self._told: Told | None = None
         self._others: dict[str, Told] = {}
         self._telling = asyncio.Lock()
+        self._turn = asyncio.Lock()  # what was read first must not take the place of what was read later
         self._is_removed = False
 
     async def refresh(self) -> None:
@@ -71,6 +72,10 @@ class Stations:
             StoreUnavailable: the store does not answer.
         """
         await self.tell()
+        async with self._turn:
+            await self._hear()
+
+    async def _hear(self) -> None:
         found, removed = await self._store.run(
             lambda connection: (self._table.read(connection), barred(connection, self._vault)), needs="site"
         )
