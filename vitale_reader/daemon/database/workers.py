@@ -107,7 +107,7 @@ class Workers:
         self._queue: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        self._idle = self._pending = 0  # of one moment, unlike the length of the queue: both change under the lock
         self._running: dict[Job[Any], threading.Thread] = {}
         self._waited_for: dict[Job[Any], Callable[[], None]] = {}
 
@@ -150,9 +150,10 @@ class Workers:
         loop.call_later(GRACE, self._leave_behind, job)
 
     def _submit(self, job: Job[T]) -> None:
-        self._queue.put(job)
         with self._lock:
-            if self._queue.qsize() > self._idle and len(self._threads) < self._most:
+            self._pending += 1
+            self._queue.put(job)
+            if self._pending > self._idle and len(self._threads) < self._most:
                 self._start()
 
     def _start(self) -> None:
@@ -169,6 +170,7 @@ class Workers:
                 self._idle -= 1
                 if job is None:
                     return
+                self._pending -= 1
                 self._running[job] = threading.current_thread()
             job.do()
             with self._lock:
@@ -182,7 +184,7 @@ class Workers:
                 return
             job.left_behind = True
             self._most += 1
-            if not self._queue.empty():
+            if self._pending:
                 self._start()
 
     async def close(self, patience: float) -> None:
