@@ -58,7 +58,7 @@ def test_lint_checks_the_types_of_all_platforms(root: Path) -> None:
 def test_the_page_of_the_platforms_names_tests_that_there_are(root: Path) -> None:
     page = (root / "docs" / "explanation" / "platforms.md").read_text("utf-8")
     short = {"T": "tests/platforms/test_other_systems.py", "W": "tests/platforms/test_windows.py"}
-    named = re.findall(r"`(T|W|tests/[\w/]+\.py)::(test_\w+)`", page)
+    named: list[tuple[str, str]] = re.findall(r"`(T|W|tests/[\w/]+\.py)::(test_\w+)`", page)
     assert len(named) > 30
     missing = [
         (file, test)

@@ -32,7 +32,10 @@ def line(site_database: str) -> Iterator["psycopg.Connection[Any]"]:
 
 @pytest.fixture
 def tamperer(site_database: str, line: "psycopg.Connection[Any]") -> Tamperer:
-    made = Tamperer(site_database, Ledger(), 1, lambda *_: None)
+    def comes_in(*_: object) -> None:
+        pass
+
+    made = Tamperer(site_database, Ledger(), 1, comes_in)
     made._learn(line)
     made._stopped.set()  # it holds nothing for long
     return made

@@ -201,7 +201,11 @@ def test_an_import_tells_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch, tm
         store = Store(tmp_path / "store.db")
         await store.open()
         serials = ("1234", "1235", "1236", "1234")
-        assert await store.run(replace(VAULT, "site", serials, at=1.0, told=lambda *far: told.append(far))) == 3
+
+        def tell(done: int, total: int) -> None:
+            told.append((done, total))
+
+        assert await store.run(replace(VAULT, "site", serials, at=1.0, told=tell)) == 3
         held = Opposition(store, VAULT)
         await held.refresh()
         assert [held.lists(serial) for serial in (*serials, "1237")] == [True] * 4 + [False]

@@ -316,8 +316,11 @@ def test_a_listener_that_is_stopped_before_the_server_answers_asks_it_nothing_mo
     async def look(_: bool) -> None:
         pass
 
+    def hear(*_: object) -> None:
+        pass
+
     async def work() -> None:
-        made = listener.SiteListener(line.url(site_database), ["c"], look=look, away=lambda: None, hear=lambda *_: None)
+        made = listener.SiteListener(line.url(site_database), ["c"], look=look, away=lambda: None, hear=hear)
         task = asyncio.create_task(made.listen())
         await begun.wait()
         for _ in range(5):  # into the statement
