@@ -273,7 +273,7 @@ def test_the_demonstration_goes_without_what_is_not_installed(python_with: Pytho
 
 
 @pytest.mark.parametrize(
-    ("language", "said"), [("fr", "n'est pas installé pour ce Python"), ("en", "is not installed for")]
+    ("language", "said"), [("fr", "n’est pas installé pour ce Python"), ("en", "is not installed for")]
 )
 @pytest.mark.parametrize("there", [(), ("click",)], ids=["nothing", "click alone"])
 @pytest.mark.parametrize("command", [("--help",), ("serve",), ("read",)], ids=" ".join)
