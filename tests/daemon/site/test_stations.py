@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.daemon.held_reads import HeldReads, both
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
@@ -31,17 +32,24 @@ class Refusing:
         raise self.error
 
 
-@pytest.fixture
-def keys(tmp_path: Path) -> Keys:
-    home = Home.under(tmp_path)
+def keys_in(folder: Path) -> Keys:
+    home = Home.under(folder)
     home.state.mkdir(parents=True, mode=0o700)
     made = Keys(home.state / "station.json", overlap=1.0, clock=lambda: 1_800_000_000.0)
     made.open()
     return made
 
 
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    return keys_in(tmp_path)
+
+
 def stations(keys: Keys, store: object) -> Stations:
-    certificates = cast("Any", SimpleNamespace(authority="PEM"))
+    def trust(_: str) -> None:
+        pass
+
+    certificates = cast("Any", SimpleNamespace(authority="PEM", trust=trust))
     return Stations(cast("Any", store), VAULT, keys, certificates, name="here")
 
 
@@ -65,3 +73,25 @@ def test_a_desk_that_cannot_tell_its_keys_tries_again(keys: Keys, variant: str, 
     here = stations(keys, store)
     asyncio.run(work())
     assert 2 == store.asked
+
+
+def test_of_two_looks_at_once_the_later_counts(keys: Keys, tmp_path: Path) -> None:
+    other = keys_in(tmp_path / "other")
+
+    async def work() -> None:
+        store = HeldReads(tmp_path / "store.db")
+        await store.open()
+        try:
+            here = stations(keys, store)
+            await here.tell()
+
+            async def another_comes() -> None:
+                await stations(other, store).tell()
+                await here.refresh()
+
+            await both(store, here.refresh(), another_comes())
+            assert here.knows([other.station])
+        finally:
+            await store.close()
+
+    asyncio.run(work())
