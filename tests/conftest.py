@@ -21,6 +21,7 @@ from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing
+from vitale_reader.cli.frame import language
 
 InsertCard = Callable[..., VpcdLink]
 
@@ -40,6 +41,15 @@ POSIX_ROOMS = {"benchmarks", "end_to_end", "examples"}
 
 #: Rooms with files that take long: begun first, so that none is left for one process while the others are done.
 LONG_FIRST = ("end_to_end", "rig", "daemon", "cli", "examples", "platforms", "drivers", "benchmarks", "house")
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """English at the beginning of each test, whatever a command of the one before was asked in."""
+    former = language.language()
+    language.use("en")
+    yield
+    language.use(former)
 
 
 def pytest_configure(config: pytest.Config) -> None:

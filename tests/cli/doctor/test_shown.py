@@ -1,12 +1,10 @@
 """What a person reads of ``doctor``: what is wrong with its cause, its place and its remedy; the rest in one line."""
 
-from collections.abc import Iterator
 
 import pytest
 
 from vitale_protocol.diagnosis.findings import Finding
 from vitale_reader.cli.doctor.shown import print_findings, status
-from vitale_reader.cli.frame import language
 
 WELL = Finding(id="clock_right", subject="clock", state="ok", title="The clock is right", cause="not shown")
 NOTE = Finding(id="disk_low", subject="folder", state="note", title="The disk is filling", remedy="Make room.")
@@ -27,14 +25,6 @@ MISTAKEN = Finding(
     title="Configuration",
     data={"path": "tls.prt", "nearest": "tls.port"},
 )
-
-
-@pytest.fixture(autouse=True)
-def english() -> Iterator[None]:
-    before = language.language()
-    language.use("en")
-    yield
-    language.use(before)
 
 
 def test_what_is_wrong_is_shown_with_its_cause_its_holder_and_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,8 +85,8 @@ def test_for_people_it_is_told_in_words() -> None:
         (("--lan", "8.8.8.8"), 2),
         (("--lan", "comptoir"), 2),
         (("--port", "70000"), 2),
-        (("--phone", "hugo"), 5),
-        (("--porteur", "9"), 5),
+        (("--phone", "hugo"), 2),
+        (("--porteur", "9"), 2),
     ],
 )
 def test_mistakes_are_told(arguments: tuple[str, ...], status: int) -> None:

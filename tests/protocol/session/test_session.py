@@ -196,7 +196,7 @@ def test_an_error_has_the_texts_of_the_catalogue(server: Session) -> None:
             "reason": "invalid_params",
             "retryable": False,
             "path": "$.nonce",
-            "cause": "A parameter of the call is missing, unknown or out of bounds; data.path says which.",
+            "cause": "A parameter of the call is missing, unknown or out of bounds.",
             "remedy": "Report it to the publisher of the software, with the name of the parameter.",
             "detail": "the value at $.nonce is not what the method takes",
         },
