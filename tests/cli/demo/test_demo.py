@@ -126,8 +126,14 @@ def test_for_people(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("EXEMPLE-MARCHAND CLAIRE", "NON authentifiée", "SIMULÉE", "ES256 vérifié ✓", "card-clear-read", " ms")
     for word in (*words, "MERLE-ESSAI CLAIRE", "Régime, caisse, centre", "apcv-resolved", "no pcscd"):
         assert word in done.stdout
-    codes = ("OpenCV", "appli carte Vitale, code QR « claire » → camera → tls", "Datamatrix INS « claire » → scanner", "code visible")
-    for word in (*codes, "la même chaîne, présentée de nouveau, est refusée ✓ (replayed)"):
+    qr, datamatrix = "appli carte Vitale, code QR « claire » → camera → tls", "Datamatrix INS « claire » → scanner"
+    for word in (
+        "OpenCV",
+        qr,
+        datamatrix,
+        "code visible",
+        "la même chaîne, présentée de nouveau, est refusée ✓ (replayed)",
+    ):
         assert word in done.stdout
     assert "ACCEPTÉ À TORT" not in done.stdout
     assert "démarrent" in done.output

@@ -1,6 +1,5 @@
 """What a person reads of ``doctor``: what is wrong with its cause, its place and its remedy; the rest in one line."""
 
-
 import pytest
 
 from vitale_protocol.diagnosis.findings import Finding

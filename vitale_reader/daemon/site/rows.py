@@ -11,6 +11,8 @@
 - Times are those of the database's clock, which all desks share.
 """
 
+import asyncio
+import contextlib
 import logging
 import time
 from base64 import b64decode, b64encode
@@ -60,6 +62,9 @@ LOST = 7.0
 
 #: Seconds after its end from which anybody clears a request away, and beats between two clearings.
 LEFT_BEHIND, CLEARING = 30.0, 10
+
+#: Seconds for which the end of a desk waits for what that desk is just saying of itself.
+LAST_WORDS = 0.5
 
 #: Rows of strangers that are told once each.
 MOST_STRANGE = 100
@@ -203,6 +208,7 @@ class SiteRows:
         self._beats = 0
         self._started = 0.0
         self._rival = ""
+        self._telling: asyncio.Task[DeskRow | None] | None = None
         self.incarnation = incarnation
 
     # ── desks ──
@@ -232,8 +238,9 @@ class SiteRows:
             call(connection, "desk", self._station)
             return found
 
+        self._telling = asyncio.create_task(self._store.run(work, needs="site"))
         try:
-            return await self._store.run(work, needs="site")
+            return await asyncio.shield(self._telling)
         except IntegrityError as error:
             raise StoreUnavailable("another daemon speaks as this station at this moment") from error
 
@@ -243,7 +250,11 @@ class SiteRows:
         return was_first and other.told.rival == self.incarnation
 
     async def leave(self) -> None:
-        """Says that this desk is no more."""
+        """Says that this desk is no more; what it is just saying of itself comes before that."""
+        if self._telling is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS):
+                    await asyncio.gather(self._telling, return_exceptions=True)
         mine = site_desks.c.incarnation == self.incarnation
 
         def work(connection: Connection) -> None:
