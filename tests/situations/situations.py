@@ -495,14 +495,5 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             timeout=30.0,
             first_slot=True,
         ),
-        Situation(
-            "Une carte et un téléphone sont présentés à la fois",
-            "A card and a phone are presented at once",
-            ANY,
-            _lay(lambda counter: counter.phone()),
-            _take_all,
-            before=_card(),
-            lying=1,
-        ),
     ),
 }
