@@ -85,11 +85,11 @@ class Connections:
     @contextlib.contextmanager
     def serving(self, job: Job[Any]) -> Any:
         """Has whatever connection this thread uses severed with a job."""
-        self._job.now = job
+        self._job.now, self._job.generation = job, self._generation
         try:
             yield
         finally:
-            self._job.now = None
+            self._job.now = self._job.generation = None
 
     def forget(self) -> None:
         """Closes the connections that rest; those in use are closed when they are given back."""
@@ -140,7 +140,9 @@ class Connections:
         )
 
     def _connected(self, _: object, record: Any) -> None:
-        record.info[_GENERATION] = self._generation
+        # That of the pool for which it was begun: another may have taken its place while the server was asked.
+        begun = getattr(self._job, "generation", None)
+        record.info[_GENERATION] = self._generation if begun is None else begun
 
     def _checked_in(self, connection: object, record: Any) -> None:
         record.info[_CHECKED_IN] = time.monotonic()
