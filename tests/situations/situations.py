@@ -108,11 +108,6 @@ def _take_phones(counter: Counter) -> None:
     counter.service.behave("normal")
 
 
-def _take_all(counter: Counter) -> None:
-    _take_card(counter)
-    _take_phones(counter)
-
-
 def _scan(data: bytes, symbology: str = "qr", faults: ImagerFaults | None = None) -> Deed:
     def scan(counter: Counter) -> None:
         if faults is not None:
