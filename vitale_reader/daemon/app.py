@@ -272,8 +272,6 @@ def _open_exporter(stack: AsyncExitStack, home: Home, config: Config, vault: Vau
 
 async def _open_issuing(stack: AsyncExitStack, station: Station, conversations: Conversations) -> Issuing:
     config, store, vault = station.config, station.store, station.vault
-    for address, driver in numbered_devices(config).items():
-        logger.warning("driver %s opens whatever gets the name %s, another device or a terminal", driver, address)
     profiles = read_profiles(config.apcv.profiles, config.station.mode)
     issuer = Issuer(
         station.keys,
@@ -319,6 +317,8 @@ async def _open_resolver(stack: AsyncExitStack, config: Config) -> GuardedResolv
 
 
 def _desk(station: Station, issuing: Issuing, beat: Beat) -> Coordinator:
+    for address, driver in numbered_devices(station.config).items():
+        logger.warning("driver %s opens whatever gets the name %s, another device or a terminal", driver, address)
     drivers = station.config.drivers
     options = {name: issuing.profiles.options(name, drivers.options.get(name, {})) for name in drivers.enabled}
     home = station.home

@@ -41,9 +41,10 @@ __all__ = [
     "shown",
 ]
 
-#: A path of Windows in double quotes, where TOML takes each backslash for the beginning of an escape.
 #: Names with a number in them, of what is plugged in or opened in turns; the mainboard's ports keep theirs.
 _NUMBERED = re.compile(r"/dev/(?:pts/|ttys|tty(?:USB|ACM)|cu\.usbmodem|video)\d+|tty:(?:USB|ACM)\d+(?::.*)?")
+
+#: A path of Windows in double quotes, where TOML takes each backslash for the beginning of an escape.
 _WINDOWS_PATH = re.compile(r'"(?:[A-Za-z]:|\\)\\[^"\\]')
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]

@@ -428,7 +428,7 @@ class Coordinator:
                 self._do(self._hub.returned(presentation, self._now()))
             case "declined":
                 self._do(self._hub.reassigned(presentation, delivered_at, self._now()))
-            case _:  # used
+            case "used":
                 pass
 
     async def _deliver(self, key: Key, presentation: Presented, driver: str) -> Fate:
