@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.errors import MediumExpired, MediumUnsupported, PayloadInvalid, PresentationTimeout
 from vitale_protocol.events import PresentationProgress
-from vitale_protocol.methods import Scope
+from vitale_protocol.methods import DriverHealth, Scope
 from vitale_protocol.records import Medium
-from vitale_reader import Connection, Presentation
+from vitale_reader import Connection, Presentation, ReaderChange
 
 ALL: tuple[Scope, ...] = ("identity", "nir", "rights", "dependants", "context")
 MEDIA: tuple[Medium, ...] = ("apcv-qr", "ins-datamatrix")
@@ -93,6 +94,22 @@ def wait_for(client: Connection, wanted: str) -> None:
         pause.wait(0.01)
 
 
+def wait_for_health(client: Connection, wanted: str) -> DriverHealth:
+    """Waits until the only driver is in a state; its health as it is then."""
+    end, pause = time.monotonic() + PATIENCE, threading.Event()
+    while (driver := client.station().drivers[0]).state != wanted:
+        assert time.monotonic() < end, driver
+        pause.wait(0.01)
+    return driver
+
+
+def hear(changes: Iterator[ReaderChange], *wanted: str) -> None:
+    """Waits for changes to come in this order, others among them: a state alone may be the one of before the deed."""
+    for one in wanted:
+        while one not in ((change := next(changes)).kind, change.reader.state):
+            pass
+
+
 def test_a_scan_becomes_a_token(counter: Counter, start_daemon: Any) -> None:
     daemon = start_daemon(driver="scanner", options=counter.options())
     with daemon.connect() as client:
@@ -121,7 +138,7 @@ def test_an_ins_datamatrix_becomes_a_token(counter: Counter, start_daemon: Any) 
 
 
 def test_a_scan_before_the_request_is_used_once(counter: Counter, start_daemon: Any) -> None:
-    daemon = start_daemon(driver="scanner", options=counter.options(grace=20.0))
+    daemon = start_daemon(driver="scanner", options=counter.options(grace=60.0))
     with daemon.connect() as client:
         wait_for(client, "empty")
         counter.imager.scan(screen("claire"))
@@ -137,9 +154,10 @@ def test_a_scan_that_nobody_asked_for_is_forgotten(counter: Counter, start_daemo
     daemon = start_daemon(driver="scanner", options=counter.options(grace=0.3))
     with daemon.connect() as client:
         wait_for(client, "empty")
-        counter.imager.scan(screen("claire"))
-        wait_for(client, "present")
-        wait_for(client, "empty")
+        with closing(client.watch()) as changes:
+            hear(changes, "added")
+            counter.imager.scan(screen("claire"))
+            hear(changes, "present", "empty")
         with pytest.raises(PresentationTimeout):
             client.read(media=MEDIA, scopes=ALL, timeout=SHORTEST)
         assert counter.scan(client, screen("paul")).beneficiaries[0].prenom == "PAUL"
@@ -227,9 +245,11 @@ def test_an_imager_that_is_plugged_in_later_needs_no_restart(tmp_path: Path, sta
             with counter.imager:
                 assert counter.scan(client, screen("claire")).beneficiaries[0].prenom == "CLAIRE"
                 # Another terminal, to which the link leads then.
-                counter.imager.unplug()
-                counter.imager.open()
-                wait_for(client, "empty")
+                with closing(client.watch()) as changes:
+                    hear(changes, "added")
+                    counter.imager.unplug()
+                    counter.imager.open()
+                    hear(changes, "removed", "empty")
                 assert counter.scan(client, screen("paul")).beneficiaries[0].prenom == "PAUL"
             (driver,) = client.station().drivers
             assert (driver.restarts, driver.state) == (0, "ready")
@@ -255,8 +275,9 @@ def test_a_program_that_has_the_port_is_named(counter: Counter, start_daemon: An
         daemon = start_daemon(driver="scanner", options=counter.options())
         with daemon.connect() as client:
             wait_for(client, "unavailable")
-            (driver,) = client.station().drivers
-            assert (driver.state, driver.reason, driver.variant) == ("degraded", "reader_busy", "scanner")
+            # A reader is told before why it is as it is.
+            driver = wait_for_health(client, "degraded")
+            assert (driver.reason, driver.variant) == ("reader_busy", "scanner")
             named = str(driver.detail).rpartition(" (")[2].removesuffix(")").split(", ")
             assert "lgo-officine" in named, "beside the imager itself, a program here"
             holder.stdin.close()
