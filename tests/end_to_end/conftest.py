@@ -14,6 +14,8 @@ from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_reader.home import Endpoints, Home
 
 LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "serve", "--json")
+#: Seconds that a busy machine may take for anything.
+PATIENCE = 60.0
 CONFIGURATION = (
     '[station]\nmode = "simulated"\n[tls]\nport = 0\n[log]\nlevel = "debug"\n[drivers]\nenabled = {drivers}\n'
 )
@@ -52,8 +54,8 @@ class Daemon:
         return self
 
     def connect(self, **options: object) -> vitale_reader.Connection:
-        """A client of it, which waits as long as a busy machine takes to start it again."""
-        options = {"connect_timeout": 30.0, **options}
+        """A client of it, which waits as long as a busy machine takes to start it again, and to answer."""
+        options = {"connect_timeout": PATIENCE, "call_timeout": PATIENCE, **options}
         return vitale_reader.connect(home=self.home.config.parent, language="en", **options)  # type: ignore[arg-type]  # passed through
 
     @property
@@ -80,7 +82,7 @@ class Daemon:
             process.kill()
         else:
             process.terminate()
-        status = process.wait(30)
+        status = process.wait(PATIENCE)
         assert process.stdout is not None
         process.stdout.close()
         return status

@@ -27,7 +27,7 @@ from vitale_reader import Connection, Presentation, ReaderChange
 
 ALL: tuple[Scope, ...] = ("identity", "nir", "rights", "dependants", "context")
 MEDIA: tuple[Medium, ...] = ("apcv-qr", "ins-datamatrix")
-PATIENCE = 30.0
+PATIENCE = 60.0
 SHORTEST = 1.0
 INS = (
     b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.10\x1dS3SARAH-LOU ANNA\x1dS4GARCIA-HAMMADI\x1d"
