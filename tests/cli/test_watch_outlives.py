@@ -82,7 +82,7 @@ def test_the_readers_are_followed_over_a_restart_that_takes_its_time(
         return resolve(*arguments)
 
     resolve: Callable[..., object] = reconnecting.__dict__["resolve"]
-    settings = Settings(home=daemon.home, connect_timeout=0.01, reconnect_timeout=100.0)
+    settings = Settings(home=daemon.home, connect_timeout=0.01, call_timeout=100.0, reconnect_timeout=100.0)
     with Connection(settings) as client:
         changes = client.watch()
         assert next(changes).kind == "added"

@@ -342,10 +342,25 @@ def test_no_daemon_is_unreachable(home: Path) -> None:
 def test_a_daemon_that_does_not_answer_is_unreachable(daemon: FakeDaemon, home: Path) -> None:
     daemon.handlers["readers.list"] = lambda _, __: None
     with (
-        vitale_reader.connect(home=home, call_timeout=0.1, connect_timeout=0) as reader,
+        vitale_reader.connect(home=home, call_timeout=0.1, connect_timeout=60) as reader,
         pytest.raises(DaemonUnreachable),
     ):
         reader.readers()
+
+
+def test_a_daemon_that_listens_may_answer_late(daemon: FakeDaemon, home: Path) -> None:
+    opened = daemon.handlers["session.open"]
+
+    def open_late(talk: Talk, call: Called) -> None:
+        answer = opened(talk, call)
+        assert answer is not None
+        # Later than a first connection is tried for where nobody listens.
+        asyncio.get_running_loop().call_later(1.2, talk.answer, call, answer)
+
+    daemon.handlers["session.open"] = open_late
+    with vitale_reader.connect(home=home, connect_timeout=0, call_timeout=60) as reader:
+        assert reader.readers() == daemon.readers
+    assert 1 == len(daemon.named("session.open"))
 
 
 def test_a_stranger_who_speaks_no_json_is_unreachable(daemon: FakeDaemon, home: Path) -> None:

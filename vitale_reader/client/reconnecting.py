@@ -92,8 +92,8 @@ def settings_of(
         language: of the messages of progress and errors.
         name: what this client calls itself in the audit trail.
         version: its version.
-        connect_timeout: seconds to go on trying where no daemon answers, the first time and after a loss.
-        call_timeout: seconds for the daemon to answer a call that does not wait for a medium.
+        connect_timeout: seconds to go on trying where no daemon listens, the first time and after a loss.
+        call_timeout: seconds for the daemon to answer a call that does not wait for a medium, the first one included.
         on_context_expiring: told once of each apCV context that ends soon, in time to act. It is called in the event
             loop; in a blocking program that is the SDK's own thread, where it must not call this connection.
 
@@ -218,12 +218,16 @@ class ReconnectingTransport:
         """The session, and what the daemon said when it was opened.
 
         Raises:
-            DaemonUnreachable: no daemon answers ``within`` seconds (``patience`` by default).
+            DaemonUnreachable: no daemon listens ``within`` seconds (``patience`` by default), or the one that does is
+                silent for that long (``call_timeout`` by default).
             DaemonUntrusted, NotAuthenticated: it is not the right one, or this is not one of its clients.
             LocalMisuse: the connection was closed.
         """
         with self._settings.spoken():
-            return await self._opened_within(self.patience if within is None else within)
+            if within is None:
+                # Whoever listens is there: a machine that has much to do lets it answer late, as it does any call.
+                return await self._opened_within(self.patience, self._settings.call_timeout)
+            return await self._opened_within(within, within)
 
     @property
     def patience(self) -> float:
@@ -233,19 +237,19 @@ class ReconnectingTransport:
             return settings.connect_timeout
         return settings.reconnect_timeout
 
-    async def _opened_within(self, within: float) -> tuple[SessionTransport, SessionOpened]:
+    async def _opened_within(self, within: float, silent: float) -> tuple[SessionTransport, SessionOpened]:
         async with self._opening:
             if self.closed:
                 raise LocalMisuse("the connection is closed")
             if self._session is None or self._opened is None or self._session.lost:
-                self._session, self._opened = await self._retry_open(time.monotonic() + within)
+                self._session, self._opened = await self._retry_open(time.monotonic() + within, silent)
             return self._session, self._opened
 
-    async def _retry_open(self, deadline: float) -> tuple[SessionTransport, SessionOpened]:
+    async def _retry_open(self, deadline: float, silent: float) -> tuple[SessionTransport, SessionOpened]:
         delay = FIRST_DELAY
         while True:
             try:
-                return await self._open_once(max(deadline - time.monotonic(), 1.0))
+                return await self._open_once(max(deadline - time.monotonic(), silent, 1.0))
             except (DaemonUnreachable, ShuttingDown, LimitExceeded) as error:
                 if time.monotonic() + delay > deadline:
                     if error.data.get("ended") == "opening":

@@ -36,6 +36,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 # A person waits at the prompt: long enough for a daemon that is just starting, short enough for one that is not there.
 CONNECT_TIMEOUT = 1.0
 
+# One that listens is there: at the start of a machine or under a backup it answers late, and Ctrl-C is at hand.
+CALL_TIMEOUT = 30.0
+
 # A service that is restarted or updated is back in seconds; a machine with a slow disk takes longer.
 RESTART = 120.0
 
@@ -217,5 +220,6 @@ def daemon_settings(
         language=language(),
         name="vitale-reader",
         connect_timeout=CONNECT_TIMEOUT,
+        call_timeout=CALL_TIMEOUT,
         reconnect_timeout=reconnect_timeout,
     )

@@ -20,8 +20,8 @@ __all__ = ["clients", "images", "phones", "readers", "scenarios"]
 
 Named = Iterable[tuple[str, str]]
 
-#: Seconds for a daemon that does not answer: a person has pressed a key.
-PATIENCE = 0.5
+#: Seconds for a daemon that is not there, and for one that is slow: a person has pressed a key.
+PATIENCE, FOR_AN_ANSWER = 0.5, 10.0
 
 
 def _completing(
@@ -47,7 +47,8 @@ def _daemon(context: click.Context) -> "Connection":
 
     given: dict[str, Any] = context.params
     home, pairing = (Path(value) if (value := given.get(name)) else None for name in ("home", "pairing"))
-    return Connection(replace(daemon_settings(home, given.get("address"), pairing), connect_timeout=PATIENCE))
+    settings = daemon_settings(home, given.get("address"), pairing)
+    return Connection(replace(settings, connect_timeout=PATIENCE, call_timeout=FOR_AN_ANSWER))
 
 
 @_completing
