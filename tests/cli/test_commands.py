@@ -2,32 +2,32 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
+from tests.cli.slot import card_in, slot_of, station_with_a_slot
+from vitale_reader.cli.demo.environment import DemoEnvironment
 from vitale_reader.cli.root import root
 
 
 @pytest.fixture(scope="module")
 def station() -> Iterator[DemoEnvironment]:
-    with demo_environment(simulated_driver=True) as running:
+    with station_with_a_slot() as running:
         yield running
 
 
 @pytest.fixture
 def card(station: DemoEnvironment) -> Iterator[DemoEnvironment]:
-    assert station.slot is not None
-    station.slot.insert("adulte")
-    yield station
-    station.slot.remove()
+    with card_in(station):
+        yield station
 
 
 class Outcome:
@@ -123,64 +123,32 @@ def test_watch_ends_after_so_many(card: DemoEnvironment) -> None:
     assert json.loads(told.out.splitlines()[0])["claims"]["medium"] == "vitale-card"
 
 
-def test_a_watch_outlives_a_card_that_cannot_be_read(station: DemoEnvironment) -> None:
-    assert station.slot is not None
-    station.slot.insert("vitale-1")
-    running = subprocess.Popen(
-        (sys.executable, "-m", "vitale_reader", "watch", "--count", "1", "--json"),
+@contextmanager
+def watching(station: DemoEnvironment, *options: str) -> Generator["subprocess.Popen[str]"]:
+    """``watch --count 1 --json``; it is gone at the end, also where a test fails."""
+    with subprocess.Popen(
+        (sys.executable, "-m", "vitale_reader", "watch", "--count", "1", "--json", *options),
         env={**os.environ, "VITALE_READER_HOME": str(station.home), "PYTHONIOENCODING": "utf-8"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         encoding="utf-8",
-    )
-    with running:
+    ) as running:
         try:
-            assert running.stdout is not None
-            assert json.loads(running.stdout.readline())["error"]["reason"] == "medium_unsupported"
-            station.slot.insert("adulte")
-            assert json.loads(running.stdout.readline())["claims"]["medium"] == "vitale-card"
-            assert running.wait(30) == 0
+            yield running
         finally:
             running.kill()
-    station.slot.remove()
 
 
-def test_a_watch_of_what_nobody_claims_tells_of_failures_and_tokens(station: DemoEnvironment) -> None:
-    assert station.slot is not None
-    running = subprocess.Popen(
-        (sys.executable, "-m", "vitale_reader", "watch", "--unclaimed", "--count", "1", "--json"),
-        env={**os.environ, "VITALE_READER_HOME": str(station.home), "PYTHONIOENCODING": "utf-8"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="utf-8",
-    )
-    told: list[Any] = []
-    heard = threading.Event()
-
-    def listen() -> None:
-        for line in running.stdout or ():
-            told.append(json.loads(line))
-            heard.set()
-
-    listening = threading.Thread(target=listen)
-    with running:
-        listening.start()
-        try:
-            # Nothing is read once more for a subscription: a card comes again and again until it is told of.
-            for image in ("vitale-1", "adulte"):
-                while listening.is_alive() if image == "adulte" else not told:
-                    heard.clear()
-                    station.slot.remove()
-                    station.slot.insert(image)
-                    heard.wait(0.5)
-            assert running.wait(30) == 0
-        finally:
-            running.kill()
-            listening.join()
-    station.slot.remove()
-    *failures, token = told
-    assert {failure["error"]["reason"] for failure in failures} == {"medium_unsupported"}
-    assert token["claims"]["medium"] == "vitale-card"
+@pytest.mark.parametrize("options", [(), ("--unclaimed",)], ids=["claimed", "unclaimed"])
+def test_a_watch_outlives_a_card_that_cannot_be_read(station: DemoEnvironment, options: tuple[str, ...]) -> None:
+    # Whoever comes first: a card that nobody has read is read for the first request or subscription.
+    with card_in(station, "vitale-1"), watching(station, *options) as running:
+        assert running.stdout is not None
+        assert json.loads(running.stdout.readline())["error"]["reason"] == "medium_unsupported"
+        slot_of(station).insert("adulte")
+        assert json.loads(running.stdout.readline())["claims"]["medium"] == "vitale-card"
+        assert running.wait(60) == 0
+        assert running.stdout.read() == ""
 
 
 def test_nothing_presented_is_4(station: DemoEnvironment) -> None:
@@ -191,10 +159,8 @@ def test_nothing_presented_is_4(station: DemoEnvironment) -> None:
 
 
 def test_a_card_that_cannot_be_read_is_6(station: DemoEnvironment) -> None:
-    assert station.slot is not None
-    station.slot.insert("vitale-1")
-    done = run(station.home, "read", "--timeout", "5", "--json")
-    station.slot.remove()
+    with card_in(station, "vitale-1"):
+        done = run(station.home, "read", "--json")
     assert (done.status, done.json["error"]["reason"]) == (6, "medium_unsupported")
 
 
@@ -246,39 +212,42 @@ def test_a_second_daemon_says_who_holds_the_home(station: DemoEnvironment) -> No
 
 
 def test_a_pipe_that_is_closed_early_is_no_failure(card: DemoEnvironment) -> None:
-    command = f"'{sys.executable}' -m vitale_reader readers --watch | head -n 1; echo ${{PIPESTATUS[0]}}"
-    environment = {**os.environ, "VITALE_READER_HOME": str(card.home)}
-    assert card.slot is not None
-    running = subprocess.Popen(
-        ("bash", "-c", command), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    # Behind head, which may take its time to end, somebody says that nobody reads any more.
+    command = (
+        f"'{sys.executable}' -m vitale_reader readers --watch | {{ head -n 1; exec <&-; echo gone; }}; "
+        "echo ${PIPESTATUS[0]}"
     )
-    with running:
+    environment = {**os.environ, "VITALE_READER_HOME": str(card.home)}
+    with subprocess.Popen(
+        ("bash", "-c", command), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
         assert running.stdout is not None
         running.stdout.readline()
-        # head has gone: the next event meets a broken pipe.
-        card.slot.remove()
+        assert running.stdout.readline().strip() == "gone"
+        # The next event meets a broken pipe.
+        slot_of(card).remove()
         assert running.stdout.readline().strip() == "0"
         assert running.stderr is not None
         assert running.stderr.read() == ""
 
 
 def test_ctrl_c_is_130_and_cancels(station: DemoEnvironment) -> None:
-    import signal
-
-    running = subprocess.Popen(
+    with subprocess.Popen(
         (sys.executable, "-m", "vitale_reader", "read"),
         env={**os.environ, "VITALE_READER_HOME": str(station.home), "LC_ALL": "C", "PYTHONIOENCODING": "utf-8"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-    )
-    with running:
-        assert running.stderr is not None
-        running.stderr.readline()
-        running.stderr.readline()  # armed: the request waits at the daemon
-        running.send_signal(signal.SIGINT)
-        assert running.wait(20) == 130
-        assert "Traceback" not in running.stderr.read()
+    ) as running:
+        try:
+            assert running.stderr is not None
+            running.stderr.readline()
+            running.stderr.readline()  # armed: the request waits at the daemon
+            running.send_signal(signal.SIGINT)
+            assert running.wait(60) == 130
+            assert "Traceback" not in running.stderr.read()
+        finally:
+            running.kill()
 
 
 # ── without one ──
