@@ -38,6 +38,8 @@ from vitale_reader.daemon.config import Config, parse
 from vitale_reader.daemon.desk import coordinator
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.contexts import Contexts
+from vitale_reader.daemon.store.clock import StoreClock
+from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.resolvers.base import Resolution, Resolver
 
@@ -427,6 +429,11 @@ class Counter:
     @property
     def contexts(self) -> Contexts:
         return self._contexts[-1]
+
+    def set_ahead(self, seconds: float) -> None:
+        """Sets the clock of the contexts ahead; they notice within ``contexts.LOOK`` seconds."""
+        wall = time.time
+        self.contexts._clock = StoreClock(Remembered(), wall=lambda: wall() + seconds)
 
     async def ask(self, line: Line, **params: Any) -> int:
         """A request that waits for a phone."""

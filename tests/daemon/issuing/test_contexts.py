@@ -1,7 +1,6 @@
 """Contexts belong to their client, are sealed in the store, are told of before they end, and end."""
 
 import asyncio
-import datetime as dt
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from msgspec.structs import replace
 import vitale_reader
 from vitale_protocol.errors import ContextUnknown, ResolverRefused, ResolverUnavailable
 from vitale_protocol.events import ContextExpiring, PresentationProgress
+from vitale_reader.daemon.issuing import contexts
 from vitale_reader.daemon.issuing.outbox import Outbox
 
 pytestmark = pytest.mark.posix
@@ -160,15 +160,26 @@ def test_a_context_survives_a_restart_and_is_sealed(counter: Any) -> None:
     counter.run(second)
 
 
-def test_its_end_is_told_once_and_in_time(counter: Any) -> None:
-    counter.resolver.life = 2.0
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the daemon look at the clock, which the test sets, many times a second."""
+    monkeypatch.setattr(contexts, "LOOK", 0.02)
+
+
+@pytest.mark.usefixtures("looks_often")
+@pytest.mark.parametrize(("life", "told_after"), [(1800.0, 1500.0), (400.0, 300.0)])
+def test_its_end_is_told_once_and_in_time(counter: Any, life: float, told_after: float) -> None:
+    counter.resolver.life = life
 
     async def work(line: Any) -> None:
         made = await context(counter, line)
+        (held,) = counter.contexts._held.values()
+        # A quarter of the time that the test took so far, on whatever machine.
+        assert held.notice_at == pytest.approx(held.ends_at - (life - told_after), abs=25)
+        counter.set_ahead(told_after)
         told = await line.receive()
         assert told["method"] == "context.expiring"
         assert told["params"] == {name: made[name] for name in ("identifiant", "date_fin_validite")}
-        assert counter.resolver.open_contexts[made["identifiant"]].date_fin_validite > dt.datetime.now(dt.UTC)
         async with counter.tools.unix_line(counter.home.endpoints()) as later:
             await later.open()
             await later.result("session.ping")
@@ -198,13 +209,12 @@ def test_whoever_was_not_there_is_told_at_the_next_session(counter: Any) -> None
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_at_its_end_a_context_is_gone(counter: Any) -> None:
-    counter.resolver.life = 1.0
-
     async def work(line: Any) -> None:
         made = await context(counter, line)
-        assert (await line.receive())["method"] == "context.expiring"
-        async with asyncio.timeout(20):
+        counter.set_ahead(counter.resolver.life)
+        async with asyncio.timeout(60):
             while counter.contexts._held:
                 await line.result("session.ping")
         assert await line.reason("context.restore", {"identifiant": made["identifiant"]}) == "context_unknown"
@@ -213,14 +223,18 @@ def test_at_its_end_a_context_is_gone(counter: Any) -> None:
     counter.run(work)
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_by_the_sdk(counter: Any) -> None:
-    counter.resolver.life = 4.0
-
     async def main() -> None:
         heard: asyncio.Queue[ContextExpiring] = asyncio.Queue()
         async with (
             counter.station(),
-            vitale_reader.aio.connect(home=counter.home.config.parent, on_context_expiring=heard.put_nowait) as reader,
+            vitale_reader.aio.connect(
+                home=counter.home.config.parent,
+                on_context_expiring=heard.put_nowait,
+                connect_timeout=60,
+                call_timeout=60,
+            ) as reader,
         ):
 
             def tap(step: PresentationProgress) -> None:
@@ -232,7 +246,8 @@ def test_by_the_sdk(counter: Any) -> None:
             assert found.delegate is None
             restored = await reader.restore_context(found.context.identifiant)
             assert (restored.token, restored.confirmed) == (found.context.token, True)
-            async with asyncio.timeout(20):
+            counter.set_ahead(counter.resolver.life - contexts.NOTICE)
+            async with asyncio.timeout(60):
                 assert (await heard.get()).identifiant == found.context.identifiant
             assert await reader.release_context(found.context.identifiant) is True
             with pytest.raises(ContextUnknown):
@@ -325,7 +340,7 @@ def test_a_context_that_is_released_while_it_is_restored_is_unknown(
         gate.set()
         assert (await line.answer(restoring))["error"]["data"]["reason"] == "context_unknown"
 
-    counter.run(work, counter.config("timeout = 2.0"))
+    counter.run(work)
 
 
 def test_where_nothing_comes_of_a_new_reading_the_former_context_is_held_on(counter: Any) -> None:
