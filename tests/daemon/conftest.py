@@ -309,7 +309,7 @@ class Counter:
         self._contexts: list[Contexts] = []
         self._monkeypatch = monkeypatch
 
-    def config(self, apcv: str = "", station: str = 'mode = "simulated"', rest: str = "") -> Config:
+    def config(self, apcv: str = "timeout = 60.0", station: str = 'mode = "simulated"', rest: str = "") -> Config:
         return parse(f"[station]\n{station}\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[apcv]\n{apcv}\n{rest}")
 
     def run(

@@ -29,6 +29,8 @@ def ready(_endpoints: Endpoints) -> None:
 
 if __name__ == "__main__":
     home, results = sys.argv[1:]
+    # A busy machine is no reason to end a worker, which would have to try everything anew, or be another victim.
+    setattr(app, "Beat", functools.partial(supervisor.Beat, starting=120.0, patience=120.0))  # noqa: B010  imported there
     supervisor.Worker = functools.partial(supervisor.Worker, command=(sys.executable, "-P", str(WORKER)))  # type: ignore[misc,assignment]  # in the place of the class
     text = CONFIGURATION.format(home=home, results=results)
     Home.under(Path(home)).config.write_text(text)

@@ -27,6 +27,8 @@ from vitale_drivers.host import confinement, worker
 assert sys.platform == "linux"  # for type checkers: no other system is tried
 
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
+#: Seconds for what another process does, and for what one orphan does.
+PATIENCE, EACH = 60.0, 5.0
 OPEN = {"jsonrpc": "2.0", "id": 1, "method": "session.open", "params": {"protocol": [1], "client": {"name": "hostile"}}}
 
 #: A descendant that leaves its parents and its session before it connects.
@@ -61,7 +63,7 @@ CONNECT = f"""
 import json, socket
 def connect(path):
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(10)
+    client.settimeout(60)
     client.connect(path)
     client.sendall(json.dumps({OPEN!r}).encode() + b"\\n")
     answer = json.loads(client.makefile().readline() or '{{"error": {{"data": {{"reason": "closed"}}}}}}')
@@ -119,7 +121,7 @@ def drop_capabilities(_hidden: object, _named: object) -> None:
 def attempts(driver: Driver, core: int) -> dict[str, Callable[[], object]]:
     options: Options = driver.options
     home, results = Path(str(options["home"])), Path(str(options["results"]))
-    victim = wait_for(results / "victim")
+    victim = wait_for(results / "victim", PATIENCE)
 
     def connect() -> str:
         found: dict[str, Callable[[str], str]] = {}
@@ -128,16 +130,10 @@ def attempts(driver: Driver, core: int) -> dict[str, Callable[[], object]]:
 
     def orphan() -> str:
         answer = results / "orphan"
-        arguments = (str(home / "run" / "daemon.sock"), str(core), CONNECT, str(answer))
-        for _ in range(4):  # the daemon ends orphans from time to time, and one may not have lived to be answered
-            subprocess.run((sys.executable, "-c", ORPHAN, *arguments), check=True)
-            with contextlib.suppress(TimeoutError):
-                return wait_for(answer)
-        raise TimeoutError(errno.ETIMEDOUT, "")
+        return written(answer, ORPHAN, str(home / "run" / "daemon.sock"), str(core), CONNECT, str(answer))
 
     def stay() -> str:
-        subprocess.run((sys.executable, "-c", DAEMON, str(results / "left")), check=True)
-        wait_for(results / "left")
+        written(results / "left", DAEMON, str(results / "left"))
         return "left behind"
 
     return {
@@ -225,9 +221,18 @@ def copy_memory(pid: int) -> str:
     return "allowed"
 
 
-def wait_for(file: Path) -> str:
+def written(file: Path, program: str, *arguments: str) -> str:
+    """What an orphan writes; another is made where the daemon, as it does from time to time, has ended it before."""
+    for _ in range(int(PATIENCE / EACH)):
+        subprocess.run((sys.executable, "-c", program, *arguments), check=True)
+        with contextlib.suppress(TimeoutError):
+            return wait_for(file, EACH)
+    raise TimeoutError(errno.ETIMEDOUT, "")
+
+
+def wait_for(file: Path, seconds: float) -> str:
     never = threading.Event()
-    for _ in range(500):
+    for _ in range(int(seconds / 0.02)):
         if file.exists() and (said := file.read_text()):
             return said
         never.wait(0.02)

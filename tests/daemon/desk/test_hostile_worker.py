@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,13 @@ from vitale_drivers.host.confinement import COMPLETE, landlock_version
 
 PROGRAM = Path(__file__).with_name("hostile_daemon.py")
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such confinement: trust.md")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such confinement: trust.md"),
+    pytest.mark.timeout(400),
+]
+
+#: Seconds for all attempts together.
+PATIENCE = 240.0
 
 NOT_PERMITTED = "refused: Operation not permitted"
 DENIED = "refused: Permission denied"
@@ -71,29 +76,44 @@ def ended(folder: Path, *, confined: bool = True) -> dict[str, str]:
     for name in ("home", "results"):
         (folder / name).mkdir(mode=0o700)
     environment = {**os.environ, "PGPASSWORD": "of the site", "HOME": str(folder)}
-    daemon = subprocess.Popen(
-        (sys.executable, str(PROGRAM), str(folder / "home"), str(folder / "results")),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment if confined else {**environment, "UNCONFINED": "1"},
-    )
+    # A file, not a pipe, which a daemon that tells much would fill while nobody reads it.
+    with (folder / "log").open("wb") as log:
+        daemon = subprocess.Popen(
+            (sys.executable, str(PROGRAM), str(folder / "home"), str(folder / "results")),
+            stdout=log,
+            stderr=log,
+            env=environment if confined else {**environment, "UNCONFINED": "1"},
+        )
     try:
         results, never = folder / "results" / "ended.json", threading.Event()
-        for _ in range(1600):
+        for _ in range(int(PATIENCE / 0.05)):
             if results.exists() or daemon.poll() is not None:
                 break
             never.wait(0.05)
+        assert daemon.poll() is None
         status = Path(f"/proc/{daemon.pid}/limits").read_text()
         assert any(line.split()[4:6] == ["0", "0"] for line in status.splitlines() if "core file" in line)
         found_ended: dict[str, str] = json.loads(results.read_text())
     finally:
-        os.kill(daemon.pid, signal.SIGTERM)
-        _, log = daemon.communicate(timeout=30)
-        print(log.decode())
-    left = results.with_name("left").read_text()
-    if not Path("/proc", left).exists():
-        found_ended["leave a process behind in another session"] = "ended with the daemon"
+        daemon.terminate()
+        daemon.wait(60)
+        print((folder / "log").read_text())
+    left = int(results.with_name("left").read_text())
+    for _ in range(int(60 / 0.05)):  # one that was killed may take a while to be gone
+        if not is_running(left):
+            found_ended["leave a process behind in another session"] = "ended with the daemon"
+            break
+        never.wait(0.05)
     return found_ended
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and has not ended, whoever is to wait for it."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 def layer(name: str, how: str) -> str:

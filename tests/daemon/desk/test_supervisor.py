@@ -119,8 +119,9 @@ def test_a_worker_may_take_longer_to_start_than_to_answer(tmp_path: Path) -> Non
 def test_a_worker_at_rest_is_asked_once_it_has_something_to_do(tmp_path: Path) -> None:
     async def work(witness: Witness) -> None:
         await witness.expect(Started)
-        witness.worker.beat = replace(at_rest, patience=0.5)
         assert (await witness.worker.transmit("a", (), lease=0)).responses
+        # It answers nothing any more, on however busy a machine.
+        witness.worker.beat = replace(at_rest, patience=0.5)
         await witness.expect("ended: reader_unavailable")
         witness.worker.beat = at_rest
         await witness.expect(Started)
@@ -133,8 +134,13 @@ def test_a_worker_at_rest_is_asked_once_it_has_something_to_do(tmp_path: Path) -
 
 @pytest.mark.posix
 def test_a_worker_that_is_killed_is_replaced(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(supervisor, "LAST_WORDS", 40.0)
+
     async def work(witness: Witness) -> None:
         await witness.expect(Started)
         witness.worker.send(Arm(media=("vitale-card",), deadline=0.0))
@@ -434,7 +440,7 @@ def test_a_worker_that_says_too_much_is_slowed_and_its_reports_are_heard(
     async def work() -> None:
         process = FakeProcess()
         worker, told = alone(process)
-        worker._restraint = Restraint("fake")
+        worker._restraint = Restraint("fake", lambda: 0.0)
         readers = [
             Reader(id=f"fake:{number}", name="Fake", driver="fake", media=("vitale-card",), state="empty")
             for number in range(MOST_READERS + 5)
@@ -451,7 +457,7 @@ def test_a_worker_that_says_too_much_is_slowed_and_its_reports_are_heard(
 
     monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.0)
     asyncio.run(work())
-    assert int(LINES.burst) <= caplog.messages.count("said") < int(2 * LINES.burst)
+    assert int(LINES.burst) == caplog.messages.count("said")
     assert "driver fake reports more than is taken, and is slowed" in caplog.messages
 
 
