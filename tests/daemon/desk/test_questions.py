@@ -1,5 +1,8 @@
 """A driver that is asked in a process of its own, and gives no answer, or none that is one."""
 
+import subprocess
+from typing import Any
+
 import pytest
 
 from vitale_drivers.host.worker import Surveyed
@@ -33,6 +36,24 @@ def test_a_driver_that_says_nothing_is_ended_in_time(monkeypatch: pytest.MonkeyP
 
 def test_a_driver_that_dies_of_the_question_is_told_with_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, "cat >/dev/null; exit 3")
+    (refused,) = check_options(NOTHING, LONG)
+    assert "drivers.options.fake: driver fake ended with status 3 when it checked its options" == detail(refused)
+    assert detail(refused) == detail(survey(NOTHING, LONG)["fake"])
+    (row,) = examined("fake", {}, 1.0)
+    assert ("driver", "wrong") == (row.subject, row.state)
+
+
+class EndedEarly(subprocess.Popen[bytes]):
+    """A process that has ended before it is asked anything."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.wait(60)
+
+
+def test_a_driver_that_dies_before_it_is_asked_is_told_with_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "exit 3")
+    monkeypatch.setattr(subprocess, "Popen", EndedEarly)
     (refused,) = check_options(NOTHING, LONG)
     assert "drivers.options.fake: driver fake ended with status 3 when it checked its options" == detail(refused)
     assert detail(refused) == detail(survey(NOTHING, LONG)["fake"])

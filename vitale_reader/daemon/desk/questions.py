@@ -3,6 +3,7 @@
 The process opens no device and ends with its answer; a native library that crashes or hangs in it harms nobody.
 """
 
+import contextlib
 import os
 import subprocess
 import time
@@ -95,9 +96,10 @@ def _ask(name: str, how: str, question: bytes) -> "subprocess.Popen[bytes]":
         creationflags=WITHOUT_WINDOW,
     )
     if worker.stdin is not None:
-        worker.stdin.write(question)
-        worker.stdin.close()
-        worker.stdin = None
+        stdin, worker.stdin = worker.stdin, None
+        # One that has died by now is told by its status, like one that dies of the question.
+        with contextlib.suppress(OSError), stdin:
+            stdin.write(question)
     return worker
 
 
