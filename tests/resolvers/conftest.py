@@ -11,7 +11,10 @@ import pytest
 from vitale_firmware_sim.phone.strings import Handle, Sealer
 from vitale_firmware_sim.scenario import Scenario, load_scenario
 from vitale_protocol.methods import StationMode
+from vitale_reader.resolvers import apcv_soap
 from vitale_reader.resolvers.apcv_soap import ApcvSoapResolver
+
+PATIENCE = 40.0
 
 
 class Soap:
@@ -43,7 +46,9 @@ class Soap:
 
 
 @pytest.fixture
-def soap() -> Soap:
+def soap(monkeypatch: pytest.MonkeyPatch) -> Soap:
+    # A service of this process is there, however late a busy machine lets it answer.
+    monkeypatch.setattr(apcv_soap, "CONNECT", PATIENCE)
     return Soap()
 
 

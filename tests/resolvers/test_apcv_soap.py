@@ -4,6 +4,7 @@ import asyncio
 import base64
 import datetime as dt
 import gzip
+import socket
 import ssl
 import threading
 import time
@@ -11,9 +12,10 @@ import tracemalloc
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.scenario import Behaviour, load_scenario
@@ -183,7 +185,7 @@ def test_bad_manners_are_bounded_and_said(soap: Any, show: Show, behaviour: Beha
 
 
 @pytest.mark.parametrize("behaviour", ["slow", "silent"])
-def test_a_call_can_be_ended_by_whoever_waits_for_it(soap: Any, show: Show, behaviour: str) -> None:
+def test_a_call_can_be_ended_by_whoever_waits_for_it(soap: Any, show: Show, behaviour: Behaviour) -> None:
     async def work(service: ApcvService) -> None:
         async with soap.open(service.url) as resolver:
             call = asyncio.create_task(resolver.resolve(show("claire"), nonce="n"))
@@ -192,22 +194,24 @@ def test_a_call_can_be_ended_by_whoever_waits_for_it(soap: Any, show: Show, beha
             with pytest.raises(asyncio.CancelledError):
                 await call
 
-    with ApcvService(load_scenario("famille")) as service:
-        service.behave(cast("Behaviour", behaviour))
+    scenario = load_scenario("famille")
+    # Whoever waits gives up first, on a busy machine as well.
+    service_settings = replace(scenario.service, behaviour=behaviour, delay=3_600.0)
+    with ApcvService(replace(scenario, service=service_settings)) as service:
         run(work(service))
 
 
 def test_nobody_there_means_nothing_was_sent(soap: Any, show: Show) -> None:
-    with ApcvService(load_scenario("famille")) as service:
-        url = service.url
-
-    async def work() -> None:
-        async with soap.open(url) as resolver:
+    async def work(port: int) -> None:
+        async with soap.open(f"http://127.0.0.1:{port}/apcv") as resolver:
             with pytest.raises(ResolverUnavailable) as raised:
                 await resolver.resolve(show("claire"), nonce="n")
             assert raised.value.data == {"sent": False}
 
-    run(work())
+    # Bound, so that nobody else gets the port, and not listened on.
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        run(work(silent.getsockname()[1]))
 
 
 # ── plug-ins that fail ───────────────────────────────────────────────────────────────────────────────────────────

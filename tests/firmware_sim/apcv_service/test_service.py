@@ -21,6 +21,7 @@ from vitale_firmware_sim.scenario import Behaviour, Scenario, load_scenario
 from vitale_protocol.records import Record
 
 NOW = 1_795_000_000.0
+PATIENCE = 40.0
 NAMES = {"env": soap.SOAP, "wsa": soap.WSA, "auth": soap.AUTH, "sim": soap.SIM}
 
 
@@ -62,7 +63,7 @@ def envelope(action: str, value: str, *, assertion: bool = True, lps: bool = Tru
     ).encode()
 
 
-def post(service: ApcvService, body: bytes, timeout: float = 10.0) -> tuple[int, bytes]:
+def post(service: ApcvService, body: bytes, timeout: float = PATIENCE) -> tuple[int, bytes]:
     where = urlsplit(service.url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=timeout)
     try:
@@ -185,7 +186,7 @@ class TestRefusals:
 
     def test_a_request_that_is_too_long_is_not_read(self, service: ApcvService) -> None:
         where = urlsplit(service.url)
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=PATIENCE)
         connection.putrequest("POST", "/")
         connection.putheader("Content-Length", str(10**12))
         connection.endheaders()
@@ -249,7 +250,7 @@ class TestManners:
         service.behave("silent")
         with pytest.raises(TimeoutError):
             post(service, envelope(soap.AUTHENTICATE, string(scenario)), timeout=0.1)
-        assert service.wait_for_actions(1, 10)
+        assert service.wait_for_actions(1, PATIENCE)
 
     def test_slow_as_long_as_the_scenario_says(self, scenario: Scenario) -> None:
         slow = msgspec.structs.replace(
@@ -289,7 +290,7 @@ class TestManners:
     def test_huge(self, service: ApcvService, scenario: Scenario) -> None:
         service.behave("huge")
         where = urlsplit(service.url)
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=PATIENCE)
         connection.request("POST", where.path, envelope(soap.AUTHENTICATE, string(scenario)))
         response = connection.getresponse()
         assert response.getheader("Content-Length") is None
@@ -308,7 +309,7 @@ class TestManners:
 def test_only_the_loopback_is_listened_to(service: ApcvService) -> None:
     assert urlsplit(service.url).hostname == "127.0.0.1"
     where = urlsplit(service.url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=PATIENCE)
     connection.request("GET", "/")
     assert connection.getresponse().status == 501
     connection.close()
