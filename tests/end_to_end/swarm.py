@@ -119,7 +119,7 @@ class Swarm:
         """What they tell at their end, which is waited for."""
         total = Harvest()
         for process in self._processes:
-            said, _ = process.communicate(timeout=self._seconds + 120)
+            said, _ = process.communicate(timeout=self._seconds + 240)
             assert process.returncode == 0
             told = json.loads(said)
             total += Harvest(

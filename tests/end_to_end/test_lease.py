@@ -143,8 +143,10 @@ def test_three_programs_are_served_in_turn_and_none_sees_anothers(
                 before = len(tokens)
                 with holder.lease(READER, ttl=60) as lease:
                     lease.transmit(SELECT_MASTER_FILE)
-                    had = other.turns
+                    had, told = other.turns, len(steps)
                     next_one.release()
+                    # It asks while the card is held: that it is armed is told first.
+                    until_more(lambda: len(steps), told, stop)
                     for _ in range(6):
                         assert read_file(lease) == expected, "somebody came between"
                     assert len(tokens) == before
@@ -186,7 +188,7 @@ def test_a_holder_that_dies_lets_the_card_go(daemon: Any, virtual_card: Callable
                 pass
             assert next(one.state for one in reader.readers() if one.id == READER) == "leased"
             process.kill()
-            assert reader.read(timeout=30).medium == "vitale-card"
+            assert reader.read(timeout=60).medium == "vitale-card"
             with reader.lease(READER, ttl=30) as lease:
                 assert lease.transmit(SELECT_VITALE)
 
@@ -223,4 +225,4 @@ def test_a_driver_that_dies_ends_the_lease(daemon: Any, virtual_card: Callable[.
             while lease.ended is None:
                 reader.ping()
             assert lease.ended == "reader"
-        assert reader.read(timeout=30).medium == "vitale-card"
+        assert reader.read(timeout=60).medium == "vitale-card"

@@ -48,10 +48,14 @@ def resident(pid: int) -> int:
     return pages * 4096
 
 
-def stored(state: Path) -> set[str]:
-    """The tokens that were ever stored: each was written down in the audit trail, in the same transaction."""
+def stored(state: Path) -> tuple[set[str], set[str]]:
+    """The tokens that were ever stored, and those that are kept.
+
+    Each was written down in the audit trail, in the same transaction.
+    """
     with closing(sqlite3.connect(f"file:{state / 'store.db'}?mode=ro", uri=True)) as store:
-        return {jti for (jti,) in store.execute("SELECT jti FROM audit WHERE jti IS NOT NULL")}
+        issued = {jti for (jti,) in store.execute("SELECT jti FROM audit WHERE jti IS NOT NULL")}
+        return issued, {jti for (jti,) in store.execute("SELECT jti FROM outbox")}
 
 
 @pytest.mark.parametrize(
@@ -65,23 +69,30 @@ def test_nothing_is_given_twice_and_nothing_is_lost(
     daemon = start_daemon(rest="[tokens]\nlifetime = 600\n[limits]\nsessions = 200")
     socket = daemon.endpoints.unix
     links = [virtual_card(slot=slot) for slot in (0, 1)]
-    with a_hand(*links), Swarm([socket], clients=clients, seconds=seconds, readers=READERS) as swarm:
-        threading.Event().wait(seconds / 4)
-        warm = resident(daemon.endpoints.pid)
+    with Swarm([socket], clients=clients, seconds=seconds, readers=READERS) as swarm:
+        with a_hand(*links):
+            threading.Event().wait(seconds / 4)
+            warm = resident(daemon.endpoints.pid)
+            threading.Event().wait(3 * seconds / 4)
+        # The cards stay where they are now: each client is given one at last, however slow the machine is.
         harvest = swarm.harvest()
     assert resident(daemon.endpoints.pid) - warm < GROWTH
     harvest.check()
-    assert harvest.outcomes["delivered"] > 0
-    if clients > 16:  # a few seconds on a busy machine may be too short for every client, and for every kind of luck
-        assert harvest.outcomes["delivered"] > clients
+    assert harvest.outcomes["delivered"] >= clients
+    if clients > 16:  # a few seconds on a busy machine may be too short for every kind of luck
         assert min(harvest.outcomes["handed over"], harvest.outcomes["leased"]) > 0
     with daemon.connect() as reader:
         pending = {token.jti for token in reader.pending()}
         assert not pending & harvest.acknowledged
-        assert all(one.state in {"present", "empty"} for one in reader.readers()), "a lease outlived its client"
+        # The daemon may be about to hear that the last client has gone.
+        changes = reader.watch()
+        while not all(one.state in {"present", "empty"} for one in reader.readers()):
+            next(changes)
+        changes.close()
     daemon.stop()
-    issued = stored(daemon.home.state)
+    issued, kept = stored(daemon.home.state)
     assert harvest.jtis <= issued, "given, and never stored"
     # What was handed over to a client that had hung up is in the outbox until it expires.
     if seconds < 600:
-        assert issued - harvest.jtis <= pending, "stored, and neither given nor kept"
+        assert pending <= kept
+        assert issued - harvest.jtis <= kept, "stored, and neither given nor kept"
