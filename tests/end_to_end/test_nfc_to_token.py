@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from vitale_protocol.methods import Scope
 from vitale_reader import Connection, Presentation
 
 ALL: tuple[Scope, ...] = ("identity", "nir", "rights", "dependants", "context")
-PATIENCE = 30.0
+PATIENCE = 60.0
 LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "serve")
 
 
@@ -49,6 +50,7 @@ class Counter:
         self.link = folder / "reader"
         self.reader = Pn532Reader(link=self.link)
         self.service = service
+        self.timeout = 20.0
 
     @property
     def options(self) -> str:
@@ -58,7 +60,7 @@ class Counter:
     @property
     def apcv(self) -> str:
         """The tables of the apCV."""
-        lines = ["[apcv]", 'profiles = ["simulator"]', "timeout = 2.0"]
+        lines = ["[apcv]", 'profiles = ["simulator"]', f"timeout = {self.timeout}"]
         if self.service is not None:
             lines += [
                 'resolver = "apcv-soap"',
@@ -88,9 +90,16 @@ def diagnosis(daemon: Any) -> list[tuple[str, str]]:
     """What ``vitale-reader doctor`` finds."""
     arguments = ["--json", "--home", str(daemon.home.config.parent)]
     answer = subprocess.run(
-        [*LAUNCH[:-1], "doctor", *arguments], capture_output=True, text=True, timeout=60, check=False
+        [*LAUNCH[:-1], "doctor", *arguments], capture_output=True, text=True, timeout=100, check=False
     )
     return [(finding["subject"], finding["state"]) for finding in json.loads(answer.stdout)["findings"]]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Tries again until it holds."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
 
 
 @pytest.fixture
@@ -197,15 +206,23 @@ def test_a_string_that_was_being_resolved_when_the_daemon_died_counts_as_used(
 def test_a_service_that_fails_is_told_in_time_and_comes_back(
     behaviour: Any, counter: Counter, service: ApcvService, start_daemon: Any
 ) -> None:
+    counter.timeout = 2.0 if behaviour == "silent" else counter.timeout
     daemon = start_daemon(driver="nfc", options=counter.options)
+
+    def is_verified() -> bool:
+        with suppress(ResolverUnavailable):
+            return counter.tap(client, phone_user("claire").tap).proof.verified
+        return False
+
     with daemon.connect() as client:
         service.behave(behaviour)
         with pytest.raises(ResolverUnavailable):  # not the time-out of the reading
             counter.tap(client, phone_user("claire").tap)
         assert ("resolver", "wrong") in diagnosis(daemon)
         service.behave("normal")
-        assert counter.tap(client, phone_user("claire").tap).proof.verified
-        assert ("resolver", "ok") in diagnosis(daemon)
+        # It is back when it is: on a busy machine an answer may take longer than it may.
+        until(is_verified)
+        until(lambda: ("resolver", "ok") in diagnosis(daemon))
 
 
 @pytest.mark.parametrize(
@@ -261,6 +278,6 @@ def test_a_simulated_profile_is_refused_in_production_at_start(tmp_path: Path) -
     home = tmp_path / "home"
     home.mkdir()
     (home / "config.toml").write_text('[apcv]\nprofiles = ["simulator"]\n')
-    answer = subprocess.run([*LAUNCH, "--home", str(home)], capture_output=True, text=True, timeout=60, check=False)
+    answer = subprocess.run([*LAUNCH, "--home", str(home)], capture_output=True, text=True, timeout=100, check=False)
     assert answer.returncode != 0
     assert "simulat" in answer.stdout + answer.stderr

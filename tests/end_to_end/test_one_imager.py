@@ -42,11 +42,12 @@ class Desk:
                 self.heard.put(code)
 
     def listening(self) -> None:
-        """Waits until what is scanned is heard."""
+        """Waits until what is scanned is heard: the imager is open, and whoever listens to boxes has said so."""
+        wait_for(self.patients, "empty")
         while self.heard.empty():
             self.imager.scan(b"3000012", "code39")
             with contextlib.suppress(queue.Empty):
-                self.heard.put(self.heard.get(timeout=0.2))
+                self.heard.put(self.heard.get(timeout=0.5))
                 return
 
     def forget(self) -> None:

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from typing import Any
 import pytest
 
 from tests.posix import posix_only
+from vitale_firmware_sim.card.card import Card
 from vitale_firmware_sim.card.control import control
+from vitale_firmware_sim.card.images import load_image
 from vitale_firmware_sim.card.pcscd import PcscService
+from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_protocol.errors import (
     MediumMute,
     MediumRemoved,
@@ -28,7 +32,7 @@ from vitale_reader import PresentationProgress, Reader
 pytestmark = posix_only()
 assert sys.platform != "win32"
 
-PATIENCE = 40.0
+PATIENCE = 60.0
 
 #: What may be said of a card that is withdrawn in the middle of anything.
 RIGHT_ERRORS = (MediumRemoved, MediumMute, MediumUnreadable)
@@ -58,11 +62,42 @@ def present(readers: tuple[Reader, ...]) -> bool:
     return any(one.state == "present" for one in readers)
 
 
+class HeldCard:
+    """A card that answers no more from its third command on, until it may go on."""
+
+    def __init__(self) -> None:
+        self.may_go_on = threading.Event()
+        self._card = Card(load_image("adulte"))
+        self._commands = 0
+
+    def reset(self) -> bytes:
+        return self._card.reset()
+
+    def release(self) -> None:
+        self.may_go_on.set()
+
+    def transmit(self, apdu: bytes) -> bytes:
+        self._commands += 1
+        if self._commands > 2:
+            self.may_go_on.wait()
+        return self._card.transmit(apdu)
+
+
+@pytest.fixture
+def held_card(pcsc_service: PcscService) -> Iterator[HeldCard]:
+    """In the first slot: nobody gets beyond the middle of a reading before it may go on."""
+    card = HeldCard()
+    with VpcdLink(card, port=pcsc_service.ports[0]) as link:
+        link.insert()
+        yield card
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_worker_that_dies_while_a_request_waits(
     daemon: Any, virtual_card: Callable[..., Any], how: signal.Signals
 ) -> None:
     with daemon.connect() as reader:
+        until(reader, lambda readers: len(readers) == 2)
 
         def kill() -> None:
             pid = reader_pid()
@@ -81,13 +116,14 @@ def test_a_worker_that_dies_while_a_request_waits(
     assert "Traceback" not in daemon.log
 
 
-def test_a_worker_that_dies_in_the_middle_of_a_reading(daemon: Any, virtual_card: Callable[..., Any]) -> None:
-    virtual_card("adulte", faults="slow=30")
+def test_a_worker_that_dies_in_the_middle_of_a_reading(start_daemon: Any, held_card: HeldCard) -> None:
+    daemon = start_daemon(options="transmit_limit = 100.0")
     with daemon.connect() as reader, daemon.connect() as other:
 
         def kill() -> None:
             (driver,) = other.station().drivers
             os.kill(int(driver.pid), signal.SIGKILL)
+            held_card.may_go_on.set()
 
         presentation = reader.read(timeout=PATIENCE, on_progress=when("reading", kill))
         assert presentation.medium == "vitale-card"
@@ -107,18 +143,19 @@ def test_pcscd_killed_and_restarted_while_a_request_waits(
         before = reader.readers()
         presentation = reader.read(timeout=PATIENCE, on_progress=when("armed", restart))
         assert presentation.medium == "vitale-card"
-        assert [one.id for one in reader.readers()] == [one.id for one in before]
+        until(reader, lambda readers: [one.id for one in readers] == [one.id for one in before])
         (driver,) = reader.station().drivers
         assert (driver.restarts, driver.state) == (0, "ready"), "the driver itself survives"
 
 
 def test_pcscd_killed_in_the_middle_of_a_reading(
-    daemon: Any, pcsc_service: PcscService, virtual_card: Callable[..., Any]
+    start_daemon: Any, pcsc_service: PcscService, held_card: HeldCard
 ) -> None:
-    virtual_card("adulte", faults="slow=30")
+    daemon = start_daemon(options="transmit_limit = 100.0")
 
     def restart() -> None:
         pcsc_service.kill()
+        held_card.may_go_on.set()
         pcsc_service.start()
 
     with daemon.connect() as reader:
@@ -161,17 +198,19 @@ def test_a_reader_that_goes_and_comes_back_keeps_its_name(
         assert reader.read(timeout=PATIENCE).medium == "vitale-card"
 
 
-@pytest.mark.parametrize("byte", [0, 1, 2, 3, 40, 120, 140, 160])
-def test_a_card_withdrawn_in_the_middle(daemon: Any, virtual_card: Callable[..., Any], byte: int) -> None:
+def test_a_card_withdrawn_in_the_middle(daemon: Any, virtual_card: Callable[..., Any]) -> None:
     """A sample over the real stack; every byte is tried by the next test, without pcscd's slow polling."""
-    card = virtual_card("adulte", faults=f"withdrawn@{byte}")
     with daemon.connect() as reader:
-        with contextlib.suppress(*RIGHT_ERRORS):
-            assert reader.read(timeout=PATIENCE).medium == "vitale-card"
-        card.remove()
-        until(reader, lambda readers: not present(readers))
-        virtual_card("famille")
-        assert reader.read(timeout=PATIENCE).holder is not None
+        for byte in (0, 1, 2, 3, 40, 120, 140, 160):
+            card = virtual_card("adulte", faults=f"withdrawn@{byte}")
+            with contextlib.suppress(*RIGHT_ERRORS):
+                assert reader.read(timeout=PATIENCE).medium == "vitale-card"
+            card.close()
+            until(reader, lambda readers: not present(readers))
+            card = virtual_card("famille")
+            assert reader.read(timeout=PATIENCE).holder is not None
+            card.close()
+            until(reader, lambda readers: not present(readers))
     assert "Traceback" not in daemon.log
 
 
@@ -252,21 +291,18 @@ def test_a_card_held_by_another_program(
     with daemon.connect() as reader:
         until(reader, present)
         name = next(one.name for one in reader.readers() if one.state == "present")
-        holder = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-c", program, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert holder.stdin is not None
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(ReaderBusy) as refused:
-            reader.read(timeout=PATIENCE)
-        assert str(refused.value.data["reader"]).startswith("pcsc:")
-        # The worker is confined and sees no other program; the daemon looks it up.
-        comm = Path(f"/proc/{holder.pid}/comm").read_text().strip()
-        assert comm in str(refused.value.data["holder"]).split(", ")
-        holder.stdin.write("\n")
-        holder.stdin.close()
-        assert holder.wait(20) == 0
-        holder.stdout.close()
+        ) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(ReaderBusy) as refused:
+                reader.read(timeout=PATIENCE)
+            assert str(refused.value.data["reader"]).startswith("pcsc:")
+            # The worker is confined and sees no other program; the daemon looks it up.
+            comm = Path(f"/proc/{holder.pid}/comm").read_text().strip()
+            assert comm in str(refused.value.data["holder"]).split(", ")
+            holder.communicate("\n", timeout=PATIENCE)
+        assert holder.returncode == 0
         assert reader.read(timeout=PATIENCE).medium == "vitale-card"
     assert pcsc_service.pid is not None

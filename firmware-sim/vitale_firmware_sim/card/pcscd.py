@@ -32,7 +32,7 @@ _SYSTEM_FOLDERS: Final = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 _SLOTS: Final = 2
 # Below Linux's ephemeral ports (32768), so that no outgoing connection takes one between the choice and the start.
 _PORTS: Final = range(20_000, 32_000, _SLOTS)
-_READY_WITHIN: Final = 10.0
+_READY_WITHIN: Final = 30.0
 _STOP_WITHIN: Final = 5.0
 
 # Where /run/pcscd is missing and cannot be made by an ordinary user, this namespace gets a /run of its own.
@@ -205,7 +205,7 @@ def virtual_reader_library() -> Path:
 
 def _without_polkit(pcscd: str) -> list[str]:
     """The option that lets this user's programs in where no polkit runs; pcscd 2 has it, and needs it there."""
-    usage = subprocess.run([pcscd, "--help"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10)
+    usage = subprocess.run([pcscd, "--help"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_READY_WITHIN)
     return ["--disable-polkit"] if b"--disable-polkit" in usage.stdout else []
 
 
