@@ -239,6 +239,8 @@ class Presented(Message, tag="presented"):
         evidence: named raw bytes, as the medium's module in ``vitale_protocol.media`` documents them.
         simulated: whether the reader or the medium is simulated; cannot be turned off.
         elapsed: seconds from the start of the reading to its end (the APDU time).
+        over: whether nothing lies there any more, as after a scan. The reader is empty from here on, so that who asks
+            next is not told of it.
     """
 
     __repr__ = concealed
@@ -250,6 +252,7 @@ class Presented(Message, tag="presented"):
     evidence: dict[str, bytes]
     simulated: bool
     elapsed: Seconds = 0.0
+    over: bool = False
 
 
 class CodeScanned(Message, tag="code_scanned"):

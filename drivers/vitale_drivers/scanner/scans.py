@@ -230,6 +230,7 @@ class Scans:
                 evidence=held.code.evidence,
                 simulated=self._reader.simulated,
                 elapsed=held.elapsed,
+                over=True,
             )
         )
         self._end()

@@ -1,5 +1,6 @@
 """Rule 9 of the hub, and what cameras and scanners make of the others: codes are looked at, and some count once."""
 
+import msgspec
 import pytest
 
 from vitale_drivers.base import Presented
@@ -9,6 +10,7 @@ from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.actions import (
     PATIENT_MEDIA,
     Action,
+    Announce,
     ArmDriver,
     Deliver,
     DisarmDriver,
@@ -242,6 +244,16 @@ class TestAScanJustBeforeTheRequest:
             "it waits for the next scan"
         )
         assert hub.waiting == (ask(2, 3.0),)
+
+    def test_is_over_when_it_is_told(self, hub: Hub) -> None:
+        """Also where the reader's own word of that is late: who asks next is not told of somebody else's code."""
+        hub.ask(ask(1), 0.0)
+        hub.reader_changed(optical("scanner", "apcv-qr"), 1.0)
+        actions = hub.presented(msgspec.structs.replace(code("scanner"), over=True), 1.1)
+        assert (delivered(actions), of(Announce, actions)) == ([1], [Announce("changed", optical("scanner"))])
+        assert of(NotifyProgress, hub.ask(ask(2, 1.2), 1.2)) == [NotifyProgress(ask(2, 1.2), "armed")]
+        assert hub.reader_changed(optical("scanner"), 1.3) == []
+        assert delivered(hub.presented(msgspec.structs.replace(code("scanner", b"another"), over=True), 9.0)) == [2]
 
     def test_goes_to_the_older_of_two(self, hub: Hub) -> None:
         hub.reader_changed(optical("scanner", "apcv-qr"), 1.0)

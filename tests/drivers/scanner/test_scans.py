@@ -72,6 +72,7 @@ def test_a_scan_is_presented_and_over(desk: Desk) -> None:
     assert presented.evidence == {"string": b"an opaque string"}
     assert (presented.reader, presented.at, presented.elapsed) == ("scanner:x", 1e9 + 1000.0, 0.01)
     assert presented.simulated
+    assert presented.over
     assert desk.told == ["present apcv-qr", "presented apcv-qr", "empty None"]
     desk.after(100)
     desk.arm()

@@ -261,6 +261,12 @@ class Hub(msgspec.Struct):
         slot = self._slots.get(presentation.reader)
         if slot is None:
             return []  # its reader's removal overtook it: what is no longer there is not told
+        actions = self._presented(slot, presentation, now)
+        if presentation.over:
+            actions += self.reader_changed(msgspec.structs.replace(slot.reader, state="empty", medium=None), now)
+        return actions
+
+    def _presented(self, slot: Slot, presentation: Presented, now: float) -> list[Action]:
         slot.answered, slot.again, slot.shown = True, False, fingerprint(presentation)
         pending = self._pending.claimant(slot.reader, presentation.medium)
         if pending is None:
