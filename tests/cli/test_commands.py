@@ -14,7 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.cli.slot import card_in, slot_of, station_with_a_slot
+from vitale_protocol.catalogue import Language
 from vitale_reader.cli.demo.environment import DemoEnvironment
+from vitale_reader.cli.frame.language import use
 from vitale_reader.cli.root import root
 
 
@@ -33,8 +35,8 @@ def card(station: DemoEnvironment) -> Iterator[DemoEnvironment]:
 class Outcome:
     """What a command said, and how it ended."""
 
-    def __init__(self, done: "subprocess.CompletedProcess[str]") -> None:
-        self.status, self.out, self.err = done.returncode, done.stdout, done.stderr
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
         assert "Traceback" not in self.err, self.err
 
     @property
@@ -42,33 +44,35 @@ class Outcome:
         return json.loads(self.out)
 
 
-def run(home: Path, *arguments: str, given: str = "", language: str = "fr_FR.UTF-8") -> Outcome:
+def run(home: Path, *arguments: str, given: str = "", language: Language = "fr") -> Outcome:
+    """Runs a command in this process: most of what each costs is the start of another one."""
+    use(language)
+    done = CliRunner().invoke(root, arguments, input=given, env={"VITALE_READER_HOME": str(home)})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Outcome(done.exit_code, done.stdout, done.stderr)
+
+
+def run_apart(home: Path, *arguments: str, given: str = "", language: str = "fr_FR.UTF-8") -> Outcome:
+    """Runs a command as a person does; each ``verify`` has seen no token before."""
     environment = {**os.environ, "VITALE_READER_HOME": str(home), "LC_ALL": language, "PYTHONIOENCODING": "utf-8"}
-    return Outcome(
-        subprocess.run(
-            (sys.executable, "-m", "vitale_reader", *arguments),
-            env=environment,
-            input=given,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=100,
-            check=False,
-        )
+    done = subprocess.run(
+        (sys.executable, "-m", "vitale_reader", *arguments),
+        env=environment,
+        input=given,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        check=False,
     )
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 # ── with a daemon ──
 
 
-def in_words(home: Path, *arguments: str) -> str:
-    """What a person reads of a command that succeeds, run in this process."""
-    done = CliRunner().invoke(root, [*arguments, "--language", "fr", "--home", str(home)])
-    assert 0 == done.exit_code, done.output
-    return done.output
-
-
 def test_readers(card: DemoEnvironment) -> None:
-    plain = run(card.home, "readers")
+    plain = run_apart(card.home, "readers")
     assert (plain.status, plain.out.split("\t")[1:3]) == (
         0,
         ["carte Vitale présente", "simulated-card (simulé)"],
@@ -78,7 +82,7 @@ def test_readers(card: DemoEnvironment) -> None:
 
 
 def test_read_shows_holder_proof_and_origin_but_no_token(card: DemoEnvironment) -> None:
-    done = run(card.home, "read")
+    done = run_apart(card.home, "read")
     assert done.status == 0
     assert "EXEMPLE-MARCHAND CLAIRE" in done.out
     assert "NON authentifiée" in done.out
@@ -88,7 +92,7 @@ def test_read_shows_holder_proof_and_origin_but_no_token(card: DemoEnvironment) 
 
 
 def test_read_in_english(card: DemoEnvironment) -> None:
-    assert "NOT authenticated" in run(card.home, "read", language="C").out
+    assert "NOT authenticated" in run_apart(card.home, "read", language="C").out
     assert "NOT authenticated" in run(card.home, "--language", "en", "read").out
     assert "NOT authenticated" in run(card.home, "read", "--language=en").out
 
@@ -102,17 +106,19 @@ def test_a_token_goes_from_read_to_verify(card: DemoEnvironment, tmp_path: Path)
     jwks = tmp_path / "jwks.json"
     jwks.write_text(run(card.home, "keys", "show", "--json").out, "utf-8")
 
-    told = run(card.home, "verify", token, "--json").json
+    told = run_apart(card.home, "verify", token, "--json").json
     assert told["checks"] == {"signature": "ok", "expiry": "ok", "audience": "not_compared", "nonce": "not_compared"}
-    given = run(tmp_path, "verify", "--jwks", str(jwks), "--nonce", nonce, "--audience", "local", "--json", given=token)
+    given = run_apart(
+        tmp_path, "verify", "--jwks", str(jwks), "--nonce", nonce, "--audience", "local", "--json", given=token
+    )
     assert set(given.json["checks"].values()) == {"ok"}
-    assert "non comparé" in run(card.home, "verify", token).out
+    assert "non comparé" in run_apart(card.home, "verify", token).out
 
     for wrong in (["--nonce", "m" * 32], ["--audience", "another"]):
-        refused = run(card.home, "verify", token, *wrong)
+        refused = run_apart(card.home, "verify", token, *wrong)
         assert refused.status == 5
         assert token not in refused.err
-    altered = run(card.home, "verify", token[:-4] + "AAAA", "--json")
+    altered = run_apart(card.home, "verify", token[:-4] + "AAAA", "--json")
     assert altered.status == 5
     assert altered.json["error"]["reason"] == "token_invalid"
 
@@ -152,7 +158,7 @@ def test_a_watch_outlives_a_card_that_cannot_be_read(station: DemoEnvironment, o
 
 
 def test_nothing_presented_is_4(station: DemoEnvironment) -> None:
-    done = run(station.home, "read", "--timeout", "1")
+    done = run_apart(station.home, "read", "--timeout", "1")
     assert done.status == 4
     assert "→" in done.err
     assert run(station.home, "read", "--timeout", "1", "--json").json["error"]["reason"] == "timeout"
@@ -165,7 +171,7 @@ def test_a_card_that_cannot_be_read_is_6(station: DemoEnvironment) -> None:
 
 
 def test_no_command_at_all_is_usage(tmp_path: Path) -> None:
-    done = run(tmp_path)
+    done = run_apart(tmp_path)
     assert done.status == 2
     assert "doctor" in done.out + done.err
 
@@ -185,7 +191,7 @@ def test_clients_are_paired_used_and_revoked(card: DemoEnvironment, tmp_path: Pa
     assert (again.status, "existe déjà" in again.err) == (2, True)
     assert run(card.home, "clients", "revoke", added["client_id"], "--json").json["revoked"] is True
     other = run(card.home, "clients", "add", "Autre", "--output", str(tmp_path / "autre.json"), "--json").json
-    assert other["client_id"] in in_words(card.home, "clients", "revoke", other["client_id"])
+    assert other["client_id"] in run(card.home, "clients", "revoke", other["client_id"]).out
     assert run(card.home, "clients", "revoke", added["client_id"]).status == 2
     assert run(tmp_path, "read", "--pairing", str(file)).status == 5
 
@@ -195,7 +201,7 @@ def test_keys_rotate(station: DemoEnvironment) -> None:
     lines = run(station.home, "keys", "show").out.splitlines()
     assert lines[0].split("\t") == [kid, "P-256", "signe"]
     assert lines[1].endswith("vérifie encore")
-    assert "Nouvelle clé" in in_words(station.home, "keys", "rotate")
+    assert "Nouvelle clé" in run(station.home, "keys", "rotate").out
 
 
 def test_doctor_of_a_healthy_station(station: DemoEnvironment) -> None:
@@ -206,7 +212,7 @@ def test_doctor_of_a_healthy_station(station: DemoEnvironment) -> None:
 
 
 def test_a_second_daemon_says_who_holds_the_home(station: DemoEnvironment) -> None:
-    done = run(station.home, "serve", "--mode", "simulated", "--driver", "simulated-card", "--tls-port", "0")
+    done = run_apart(station.home, "serve", "--mode", "simulated", "--driver", "simulated-card", "--tls-port", "0")
     assert done.status == 1
     assert str(station.endpoints.pid) in done.err
 
@@ -267,7 +273,7 @@ def test_doctor_looks_without_one_and_ends_with_the_first_thing_to_mend(tmp_path
     [["readers"], ["read"], ["watch"], ["keys", "show"], ["keys", "rotate"], ["clients", "list"]],
 )
 def test_no_daemon_is_3(tmp_path: Path, command: list[str]) -> None:
-    assert run(tmp_path, *command).status == 3
+    assert run_apart(tmp_path, *command).status == 3
     told = run(tmp_path, *command, "--json")
     assert told.status == 3
     assert "daemon" in json.dumps(told.json)
@@ -334,9 +340,9 @@ def test_config(tmp_path: Path) -> None:
 
 def test_an_empty_audience_or_nonce_is_compared_and_not_left_out(card: DemoEnvironment) -> None:
     token = run(card.home, "read", "--show-token", "--json").json["token"]
-    assert run(card.home, "verify", token).status == 0
-    assert run(card.home, "verify", token, "--audience", "").status == 5
-    assert run(card.home, "verify", token, "--nonce", "").status == 5
+    assert run_apart(card.home, "verify", token).status == 0
+    assert run_apart(card.home, "verify", token, "--audience", "").status == 5
+    assert run_apart(card.home, "verify", token, "--nonce", "").status == 5
     assert run(card.home, "read", "--nonce", "").status == 2
 
 
