@@ -42,7 +42,7 @@ def start(*arguments: str) -> "Generator[subprocess.Popen[bytes]]":
         try:
             assert process.stdout is not None
             assert process.stderr is not None
-            ready, _, _ = select.select([process.stdout, process.stderr], [], [], 30)
+            ready, _, _ = select.select([process.stdout, process.stderr], [], [], 60)
             assert ready
             yield process
         finally:
@@ -53,7 +53,7 @@ def start(*arguments: str) -> "Generator[subprocess.Popen[bytes]]":
 def test_a_kill_ends_it_in_good_order(name: str) -> None:
     with start(*COMMANDS[name]) as process:
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert b"Traceback" not in err
 
@@ -63,7 +63,7 @@ def test_a_closed_terminal_takes_the_link_along(tmp_path: Path) -> None:
     with start("reader", "--empty", "--link", str(link)) as process:
         assert link.is_symlink()
         process.send_signal(signal.SIGHUP)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode == 0
     assert not link.is_symlink()
 
@@ -77,7 +77,7 @@ def test_programs_that_the_tests_start_can_be_interrupted(number: signal.Signals
             assert process.stdout is not None
             process.stdout.readline()
             process.send_signal(number)
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == -number

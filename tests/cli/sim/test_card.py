@@ -62,8 +62,11 @@ def test_a_card_for_any_program_shown_without_its_data(pcsc_service: PcscService
         card = connect(context)
         assert send(card, "00A40000023F00") == bytes.fromhex("6118")
         assert "LEFÈVRE".encode("latin-1") in send(card, "00B0820040")
+        # Said beside the exchanges, and no more once it was interrupted.
+        assert process.stderr is not None
+        assert "Ctrl-C removes it" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     shown = [json.loads(line) for line in out.splitlines()]
     assert [(one["command"], one["sw"], one["bytes"]) for one in shown] == [
@@ -71,7 +74,6 @@ def test_a_card_for_any_program_shown_without_its_data(pcsc_service: PcscService
         ("00B08200 Le=64", "9000", 64),
     ]
     assert "LEFÈVRE" not in out + err
-    assert "Ctrl-C removes it" in err
 
 
 @pytest.mark.pcscd
@@ -79,7 +81,7 @@ def test_a_card_that_withdraws_itself_ends_the_command(pcsc_service: PcscService
     address = f"127.0.0.1:{pcsc_service.ports[0]}"
     with start("--image", "famille", "--vpcd", address, "--fault", "withdrawn@1") as process:
         scard.SCardTransmit(connect(context), scard.SCARD_PCI_T0, list(bytes.fromhex("00A40000023F00")))
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "withdrew itself" in err
 

@@ -1,14 +1,17 @@
 """``vitale-reader sim imager``, as an integrator runs it: a process of its own, and pyserial at its port."""
 
+# pyright: reportPrivateUsage=false
+
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,10 +19,13 @@ import serial
 from click.testing import CliRunner
 
 from vitale_firmware_sim.apcv_service.contexts import ServiceContexts
+from vitale_firmware_sim.phone.application import QR_RENEWS_EVERY
+from vitale_firmware_sim.phone.strings import Sealer
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_firmware_sim.serial.pseudo_terminal import PseudoTerminal
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.sim import group as sim
+from vitale_reader.cli.sim import imager
 
 PATIENCE = 40.0
 CODE = b"VITALESIM.un code scann\xc3\xa9\x1davec son s\xc3\xa9parateur"
@@ -55,7 +61,7 @@ def type_in(process: "subprocess.Popen[bytes]", line: bytes) -> None:
 
 def stop(process: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return out, err
 
@@ -79,6 +85,13 @@ def port(path: str) -> Generator[Callable[[bytes], bytes]]:
         opened.close()
 
 
+def whole(until: Callable[[bytes], bytes], mark: bytes) -> Iterator[bytes]:
+    """Codes that come by themselves; whoever opens the port may do so in the middle of the first."""
+    until(mark)
+    while True:
+        yield until(mark)
+
+
 def test_each_line_is_a_code_for_any_program_and_is_not_shown(tmp_path: Path) -> None:
     link = tmp_path / "imager"
     with started("--link", str(link), "--suffix", "crlf", "--aim", "--symbology", "datamatrix") as process:
@@ -95,16 +108,28 @@ def test_each_line_is_a_code_for_any_program_and_is_not_shown(tmp_path: Path) ->
 
 
 def test_the_screens_of_phones_take_turns_and_their_codes_are_good_at_the_service() -> None:
-    contexts = ServiceContexts(load_scenario(), map(str, range(100)).__next__)
+    scenario = load_scenario()
+    contexts, sealer = ServiceContexts(scenario, map(str, range(100)).__next__), Sealer(scenario.secret)
     with started("--phone", "claire", "--phone", "paul") as process, port(said(process)["path"]) as until:
         codes: list[bytes] = []
         for _ in range(3):
             type_in(process, b"")
             codes.append(until(b"\r")[:-1])
-        assert codes[2] == codes[0], "the screen shows the same code for a while"
-        records = [contexts.authenticate(code, time.time()).record for code in codes[:2]]
         stop(process)
+    assert [sealer.open(code).owner for code in codes] == ["claire", "paul", "claire"]
+    records = [contexts.authenticate(code, sealer.open(code).made_at).record for code in codes[:2]]
     assert [next(one.prenom for one in record.beneficiaires or ()) for record in records] == ["CLAIRE", "PAUL"]
+
+
+def test_a_screen_shows_the_same_code_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(time=lambda: 1_800_000_000.0)
+    monkeypatch.setattr(imager, "time", clock)
+    screen = imager._screen("famille", "claire")
+    code = screen()
+    clock.time = lambda: 1_800_000_000.0 + QR_RENEWS_EVERY - 0.1
+    assert screen() == code
+    clock.time = lambda: 1_800_000_000.0 + QR_RENEWS_EVERY
+    assert screen() != code
 
 
 def test_it_scans_by_itself_and_stays_when_its_input_ends() -> None:
@@ -112,7 +137,7 @@ def test_it_scans_by_itself_and_stays_when_its_input_ends() -> None:
         with port(said(process)["path"]) as until:
             assert process.stdin is not None
             process.stdin.close()
-            assert [until(b"\x03")[:1] for _ in range(3)] == [b"\x02"] * 3
+            assert [code[:1] for code in islice(whole(until, b"\x03"), 3)] == [b"\x02"] * 3
         process.stdin = None
         stop(process)
 
@@ -121,7 +146,7 @@ def test_it_scans_codes_in_turns_with_their_separators() -> None:
     arguments = ("--code", "01…<GS>21x", "--code", "3000012", "--aim", "--symbology", "gs1-datamatrix")
     with started(*arguments, "--every", "0.1") as process:
         with port(said(process)["path"]) as until:
-            seen = {until(b"\r") for _ in range(3)}
+            seen = {*islice(whole(until, b"\r"), 3)}
         stop(process)
     assert seen == {"]d201…\x1d21x\r".encode(), b"]d23000012\r"}
 
@@ -129,7 +154,7 @@ def test_it_scans_codes_in_turns_with_their_separators() -> None:
 def test_it_has_the_manners_of_a_maker() -> None:
     with started("--maker", "zebra", "--eci", "--suffix", "tab", "--code", r"a\b", "--every", "0.1") as process:
         with port(said(process)["path"]) as until:
-            assert until(b"\t") == rb"P01\000026a\\b" + b"\t"
+            assert next(whole(until, b"\t")) == rb"P01\000026a\\b" + b"\t"
         stop(process)
 
 

@@ -32,7 +32,7 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
 
 def told(url: str) -> dict[str, object]:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
     connection.request("GET", parts.path + "state.json")
     state: dict[str, object] = json.loads(connection.getresponse().read())
     connection.close()
@@ -41,7 +41,7 @@ def told(url: str) -> dict[str, object]:
 
 def stop(process: "subprocess.Popen[str]") -> str:
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return out + err
 
