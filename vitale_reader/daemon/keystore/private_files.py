@@ -14,9 +14,9 @@ __all__ = ["open_to_others", "private_folder", "remove", "write_private"]
 #: How a file is begun: never through a link that stands in its place.
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
-#: Seconds for another program, a scanner for viruses or a client, to let go of a file, and pauses between the tries.
-PATIENCE = 2.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.2
+#: Seconds between two tries, while another program, a scanner for viruses or a client, holds a file: two in all. They
+#: are counted, and no clock is read: on a machine that has much to do, the time may pass between two of them.
+PAUSES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, *(0.2,) * 8)
 
 #: Windows: access denied, sharing violation, lock violation (winerror.h).
 HELD = frozenset({5, 32, 33})
@@ -68,17 +68,16 @@ def remove(file: Path) -> None:
 
 def _patiently(act: Callable[[], object]) -> None:
     """Tries again while another program holds the file."""
-    deadline, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
-    while True:
+    for pause in PAUSES:
         try:
             act()
         except PermissionError as error:
-            if not _is_held(error) or time.monotonic() + pause > deadline:
+            if not _is_held(error):
                 raise
         else:
             return
         time.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+    act()
 
 
 if sys.platform == "win32":
