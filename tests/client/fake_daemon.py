@@ -49,6 +49,8 @@ Handler = Callable[["Talk", Called], "Result | VitaleError | None"]
 
 CLIENT = "local"
 READER = Reader(id="pcsc:one", name="Lecteur 1", driver="pcsc", media=("vitale-card",), state="empty")
+#: Turns of the loop in which a TLS connection that was given up is closed.
+ENDING = 8
 LIMITS = Limits(message_bytes=1_048_576, depth=32, batch=50, sessions=64, requests=32, open_seconds=10)
 
 
@@ -63,7 +65,11 @@ class Talk(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.daemon.talks.append(self)
+        self.daemon.let_in(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        self.daemon.let_out(self)
 
     def data_received(self, data: bytes) -> None:
         self.daemon.received += data
@@ -104,6 +110,9 @@ class FakeDaemon:
         self.readers: tuple[Reader, ...] = (READER,)
         self.calls: list[Called] = []
         self.talks: list[Talk] = []
+        self.connected: set[Talk] = set()
+        self.nobody = asyncio.Event()
+        self.nobody.set()
         self.received = b""
         self.heard = threading.Condition()
         self.address = ""
@@ -123,12 +132,13 @@ class FakeDaemon:
 
     def close(self) -> None:
         self.stop()
+        self.run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def later(self, work: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(work)
@@ -151,10 +161,33 @@ class FakeDaemon:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for talk in self.talks:
-            talk.drop()
         self.talks.clear()
-        await asyncio.sleep(0)
+        for talk in tuple(self.connected):
+            talk.drop()
+        await self.nobody.wait()
+
+    async def _end(self) -> None:
+        """Leaves no connection behind, of those neither that were just being made."""
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others)
+        await self._stop()
+        for _ in range(ENDING):
+            await asyncio.sleep(0)
+
+    def let_in(self, talk: Talk) -> None:
+        self.connected.add(talk)
+        self.nobody.clear()
+        if self._server is None:  # it was stopped while this connection was being made
+            talk.drop()
+        else:
+            self.talks.append(talk)
+
+    def let_out(self, talk: Talk) -> None:
+        self.connected.discard(talk)
+        if not self.connected:
+            self.nobody.set()
 
     # ── what it does ──
 
@@ -171,7 +204,7 @@ class FakeDaemon:
 
     def wait_for(self, method: str, count: int = 1) -> Called:
         with self.heard:
-            assert self.heard.wait_for(lambda: len(self.named(method)) >= count, 30), f"no {method}"
+            assert self.heard.wait_for(lambda: len(self.named(method)) >= count, 60), f"no {method}"
         return self.named(method)[count - 1]
 
     @property

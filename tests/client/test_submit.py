@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import vitale_reader
+from tests.client.connections import PATIENCE, patient
 from tests.client.fake_daemon import FakeDaemon, Talk
 from vitale_protocol.errors import Cancelled, LocalMisuse, MediumUnsupported, PayloadInvalid, Replayed
 from vitale_protocol.events import PresentationProgress
@@ -23,7 +24,7 @@ NONCE = "abcdefghijklmnopqrstuvwxyz"
 
 @pytest.fixture
 def reader(daemon: FakeDaemon, home: Path) -> Iterator[Connection]:
-    with vitale_reader.connect(home=home, language="en", connect_timeout=5) as connection:
+    with vitale_reader.connect(home=home, language="en", connect_timeout=PATIENCE, call_timeout=PATIENCE) as connection:
         yield connection
 
 
@@ -123,7 +124,7 @@ def test_text_with_half_characters_is_misuse_and_is_not_shown(reader: Connection
 
 
 def test_a_real_daemon_takes_each_code_of_a_phone_once() -> None:
-    with demo_environment(simulated_driver=True) as station, vitale_reader.connect(home=station.home) as reader:
+    with demo_environment(simulated_driver=True) as station, patient(station.home) as reader:
         found = reader.submit("VITALESIM.once", scopes=["payload"])
         assert (found.medium, found.origin, found.claims.payload) == ("apcv-qr", "simulated", "VITALESIM.once")
         with pytest.raises(Replayed):

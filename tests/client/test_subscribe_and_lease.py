@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import vitale_reader
+from tests.client.connections import not_again
 from tests.client.fake_daemon import FakeDaemon, Talk
 from vitale_protocol.errors import CardError, DaemonUnreachable, LeaseConflict, LeaseExpired, LocalMisuse, NotAuthorised
 from vitale_protocol.events import (
@@ -229,7 +230,7 @@ def test_a_subscription_that_is_refused_says_why(daemon: FakeDaemon, home: Path)
 
 
 def test_a_daemon_that_does_not_come_back_ends_it(subscribed: FakeDaemon, home: Path) -> None:
-    with vitale_reader.connect(home=home, connect_timeout=0.2) as reader:
+    with vitale_reader.Connection(not_again(home)) as reader:
         stream = reader.subscribe()
         next(stream)
         subscribed.stop()
@@ -238,12 +239,24 @@ def test_a_daemon_that_does_not_come_back_ends_it(subscribed: FakeDaemon, home: 
 
 
 def test_closing_the_connection_ends_the_loop(subscribed: FakeDaemon, home: Path) -> None:
+    begun = threading.Event()
     reader = vitale_reader.connect(home=home)
     reader.open()
-    stream = reader.subscribe()
+    stream = reader.subscribe(on_progress=lambda _: begun.set())
     next(stream)
-    threading.Timer(0.1, reader.close).start()
+
+    def close() -> None:
+        assert begun.wait(60)
+        reader.close()
+
+    closing = threading.Thread(target=close)
+    closing.start()
+    # It is told while somebody waits for the next token, and not before.
+    progress = PresentationProgress(subscription="sub-0", step="reading", message="…")
+    subscribed.later(lambda: subscribed.talks[0].notify("presentation.progress", progress))
     assert list(stream) == []
+    closing.join(60)
+    assert not closing.is_alive()
 
 
 # ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 import vitale_reader
+from tests.client.connections import not_again
 from tests.client.fake_daemon import FakeDaemon
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import LANGUAGES, Language
 from vitale_protocol.errors import AmbiguousMedium, Choice, DaemonUnreachable, JsonValue, MediumMute, VitaleError
 from vitale_reader import Connection
+from vitale_reader.client.connection import Connection as AsyncConnection
 
 # Every call that can be made wrongly, or at a time when it cannot succeed.
 CALLS: dict[str, Callable[[Connection], object]] = {
@@ -39,7 +41,7 @@ CALLS: dict[str, Callable[[Connection], object]] = {
 def test_every_error_has_words_in_the_language_of_the_connection(
     daemon: FakeDaemon, home: Path, call: str, language: Language
 ) -> None:
-    with vitale_reader.connect(home=home, language=language, connect_timeout=0) as reader:
+    with Connection(not_again(home, language=language)) as reader:
         daemon.stop()
         with pytest.raises(VitaleError) as caught:
             CALLS[call](reader)
@@ -64,7 +66,7 @@ def test_so_it_is_before_and_after_the_connection(home: Path, language: Language
 def test_so_it_is_in_asyncio(daemon: FakeDaemon, home: Path) -> None:
     async def work() -> list[Language | None]:
         found: list[Language | None] = []
-        async with vitale_reader.aio.connect(home=home, language="en", connect_timeout=0) as reader:
+        async with AsyncConnection(not_again(home, language="en")) as reader:
             await asyncio.to_thread(daemon.stop)
             for call in (reader.read, reader.ping, reader.pending, lambda: reader.read(timeout=0)):
                 with pytest.raises(VitaleError) as caught:
@@ -107,7 +109,7 @@ def test_a_program_that_dies_of_it_shows_the_remedy_and_little_else(home: Path, 
         "    reader.read()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-X", "utf8", "-c", program], capture_output=True, encoding="utf-8", timeout=30, check=False
+        [sys.executable, "-X", "utf8", "-c", program], capture_output=True, encoding="utf-8", timeout=90, check=False
     )
     assert done.returncode == 1
     lines = done.stderr.splitlines()
