@@ -103,6 +103,21 @@ LIMIT = 40.0
 
 WORKER = ("-m", "vitale_drivers.host.worker")
 
+PATIENT = """
+import functools, sys
+from vitale_drivers.host import worker
+worker.Questions = functools.partial(worker.Questions, patience=60.0)
+worker.main(sys.argv[1:])
+"""
+"""A worker whose questions wait for an answer for as long as this process may need."""
+
+IMPATIENT = """
+import sys
+from vitale_drivers.host import worker
+worker.CLOSE_LIMIT = 0.2
+worker.main(sys.argv[1:])
+"""
+
 
 class Process:
     """A worker, and its pipe."""
@@ -128,6 +143,13 @@ class Process:
         reports: list[Report] = []
         while len(reports) < count and (data := os.read(self.process.stdout.fileno(), 65536)):
             reports += self._decoder.receive(data)
+        return reports
+
+    def until(self, kind: type[Report]) -> list[Report]:
+        """All reports up to the first of a kind, or to the end of the stream."""
+        reports = self.receive(1)
+        while not any(isinstance(report, kind) for report in reports) and (more := self.receive(1)):
+            reports += more
         return reports
 
     def end(self, *commands: Command) -> tuple[int, list[Report]]:
@@ -192,7 +214,7 @@ def test_the_end_of_the_stream_ends_the_worker(worker: StartWorker) -> None:
 
 
 def test_a_driver_asks_who_holds_a_device(worker: StartWorker) -> None:
-    process = worker("odd")
+    process = worker("odd", program=("-c", PATIENT))
     process.send(Start(options={}), arm("holders"))
     started, question = process.receive(2)
     assert (started, question) == (STARTED, WhoHolds(id=1, device="/dev/odd"))
@@ -209,8 +231,7 @@ def test_all_workers_are_confined_but_those_of_simulators(worker: StartWorker, d
     """A driver of another package as well; what a simulator reads is its own, and it makes sockets for its operator."""
     process = worker(driver)
     process.send(Start(options={}))
-    while not any(isinstance(report, Started) for report in process.receive(1)):
-        pass
+    assert any(isinstance(report, Started) for report in process.until(Started))
     status = Path(f"/proc/{process.process.pid}/status").read_text().splitlines()
     # What Landlock needs, and what is given up without it, too.
     assert [line.split()[1] for line in status if line.startswith("NoNewPrivs:")] == [str(int(confined))]
@@ -267,7 +288,7 @@ if sys.platform == "linux":  # a process that is no child is waited for by its p
 
 
 def test_a_driver_that_does_not_close_is_left_behind(worker: StartWorker) -> None:
-    status, _ = worker("odd").end(Start(options={"hang": True}), Stop())
+    status, _ = worker("odd", program=("-c", IMPATIENT)).end(Start(options={"hang": True}), Stop())
     assert status == 70
 
 
