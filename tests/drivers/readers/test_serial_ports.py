@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -58,15 +57,25 @@ def test_the_system_is_asked_again_only_when_a_device_came_or_went(
         asked.append(1)
         return []
 
+    now = [1_800_000_000_000_000_000]
+
+    def changed(seconds_ago: int) -> None:
+        at = now[0] - seconds_ago * 1_000_000_000
+        os.utime(tmp_path, ns=(at, at))
+
     monkeypatch.setattr("vitale_drivers.readers.serial_ports.list_ports.comports", comports)
+    monkeypatch.setattr("vitale_drivers.readers.serial_ports.time.time_ns", lambda: now[0])
     monkeypatch.setattr(terminals, "NODES", tmp_path)
     ports = PortList()
-    long_ago = time.time() - 60
-    os.utime(tmp_path, (long_ago, long_ago))
+    changed(60)
     for _ in range(3):
         ports.usb()
     assert len(asked) == 1
-    (tmp_path / "ttyACM0").touch()
+    changed(0)
     for _ in range(3):
         ports.usb()
     assert len(asked) == 4, "what came a moment ago may not have said everything of itself yet"
+    now[0] += 60_000_000_000
+    for _ in range(3):
+        ports.usb()
+    assert len(asked) == 4
