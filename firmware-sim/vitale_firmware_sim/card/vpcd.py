@@ -106,12 +106,11 @@ class VpcdLink:
         pause = _FIRST_PAUSE
         while self._wait_until_inserted():
             try:
-                with socket.create_connection(self._address, timeout=_CONNECT_TIMEOUT) as connection:
+                connection: socket.socket | None = self._connect()
+                while connection is not None:
                     pause = _FIRST_PAUSE
-                    self._serve(connection)
-            except _Mute:
-                # Back before the service looks again, or it would take the card for one that was withdrawn.
-                continue
+                    with connection:
+                        connection = self._serve(connection)
             except OSError:
                 # No service, or it went away: ask again, less and less often.
                 with self._changed:
@@ -123,12 +122,16 @@ class VpcdLink:
             self._changed.wait_for(lambda: self._inserted or self._closed)
             return not self._closed
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _connect(self) -> socket.socket:
+        return socket.create_connection(self._address, timeout=_CONNECT_TIMEOUT)
+
+    def _serve(self, connection: socket.socket) -> socket.socket | None:
+        """Serves the card until it is out; where it has no ATR to give, until then: the connection to go on with."""
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._changed:
             if not self._inserted:
-                return
+                return None
             self._socket = connection
             card, presence = self._card, self._presences
         self.connected.set()
@@ -138,8 +141,12 @@ class VpcdLink:
                 answer = slot.answer(_receive(connection))
                 if answer is not None:
                     connection.sendall(len(answer).to_bytes(2, "big") + answer)
+        except _Mute:
+            # Made before the other is closed: else the service, looking between the two, would miss the card.
+            return self._connect()
         except MediumRemoved:
             self._withdrew(presence)
+            return None
         finally:
             self.connected.clear()
             with self._changed:
