@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.postgres_server import PostgresServer
 from tests.rig.proxy import Proxy
-from vitale_firmware_sim.card.card import Card
+from vitale_firmware_sim.card.card import Card, VirtualCard
 from vitale_firmware_sim.card.faults import FaultyCard, parse_faults
 from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
 from vitale_firmware_sim.card.pcscd import PcscService
@@ -111,12 +111,17 @@ def pcsc_service(pytestconfig: pytest.Config) -> Iterator[PcscService]:
 
 @pytest.fixture
 def virtual_card(pcsc_service: PcscService) -> Iterator[InsertCard]:
-    """Inserts simulated cards: ``virtual_card(image="famille", faults="slow=20", slot=1)`` gives the inserted link."""
+    """Inserts simulated cards: ``virtual_card(image="famille", faults="slow=20", slot=1)`` gives the inserted link.
+
+    ``card`` is a card of the test's own instead of an image with faults.
+    """
     links: list[VpcdLink] = []
 
-    def insert(image: str = DEFAULT_IMAGE, faults: str = "", slot: int = 0) -> VpcdLink:
-        card = FaultyCard(Card(load_image(image)), parse_faults(faults))
-        link = VpcdLink(card, port=pcsc_service.ports[slot])
+    def insert(
+        image: str = DEFAULT_IMAGE, faults: str = "", slot: int = 0, card: VirtualCard | None = None
+    ) -> VpcdLink:
+        inserted = card or FaultyCard(Card(load_image(image)), parse_faults(faults))
+        link = VpcdLink(inserted, port=pcsc_service.ports[slot])
         links.append(link)
         link.insert()
         return link

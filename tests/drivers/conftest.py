@@ -7,10 +7,14 @@ import pytest
 
 from vitale_drivers.base import Arm, ReaderAdded, ReaderChanged
 from vitale_drivers.contract import Inbox
+from vitale_drivers.pcsc import access
 from vitale_drivers.pcsc.driver import PcscDriver
 from vitale_firmware_sim.card.pcscd import PcscService
 
 OpenDriver = Callable[..., tuple[PcscDriver, Inbox]]
+
+UNHURRIED = {"busy_notice": 60.0, "busy_timeout": 600.0}
+"""Options of a driver whose cards nobody else uses: a slow machine is not to be taken for another program."""
 
 
 @pytest.fixture
@@ -22,12 +26,21 @@ def arm() -> Callable[..., Arm]:
 
 
 @pytest.fixture
+def long_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits as long as it takes until the service has noticed a removal; for cards that do not stay."""
+    monkeypatch.setattr(access, "SETTLE", 60.0)
+
+
+@pytest.fixture
 def open_driver(pcsc_service: PcscService) -> Iterator[OpenDriver]:
-    """Opens the driver with options: ``driver, inbox = open_driver(busy_timeout=2.0)``; both slots are empty then."""
+    """Opens the driver with options: ``driver, inbox = open_driver(busy_timeout=2.0)``; both slots are empty then.
+
+    It is ``UNHURRIED`` where the test does not say when a card is busy.
+    """
     drivers: list[PcscDriver] = []
 
     def start(**options: float) -> tuple[PcscDriver, Inbox]:
-        driver, inbox = PcscDriver(options), Inbox()
+        driver, inbox = PcscDriver({**UNHURRIED, **options}), Inbox()
         drivers.append(driver)
         driver.open(inbox)
         added = [inbox.wait(ReaderAdded).reader for _ in range(2)]

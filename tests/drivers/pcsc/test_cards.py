@@ -1,10 +1,12 @@
 """``pcsc`` and the cards that people put in: real service, virtual reader."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
+from tests.drivers.pcsc.held_card import HeldCard
 from tests.problems import data_of, named
 from vitale_drivers.base import Arm, Failed, Presented, Progress, ReaderChanged, Report, Transmit, Transmitted
 from vitale_drivers.contract import Inbox
@@ -93,6 +95,7 @@ def test_a_mute_card_is_told_once_and_shown(open_driver: OpenDriver, virtual_car
     assert len(inbox.outcomes()) == 1
 
 
+@pytest.mark.usefixtures("long_settling")
 @pytest.mark.parametrize("bytes_given", [0, 5, 60, 150])
 def test_a_card_withdrawn_at_any_byte_is_told_as_removed(
     open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm, bytes_given: int
@@ -106,6 +109,7 @@ def test_a_card_withdrawn_at_any_byte_is_told_as_removed(
     assert len(inbox.outcomes()) == 2
 
 
+@pytest.mark.usefixtures("long_settling")
 @pytest.mark.parametrize("bytes_given", [0, 5, 60, 150])
 def test_a_card_put_in_at_once_for_one_withdrawn_is_read(
     open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm, bytes_given: int
@@ -158,14 +162,19 @@ def test_a_practitioners_card_in_the_other_slot_is_left_alone(
 
 def test_two_cards_are_read_at_the_same_time(open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm) -> None:
     driver, inbox = open_driver()
-    virtual_card(slot=0, faults="slow=30")
-    virtual_card(slot=1, faults="slow=30")
+    cards = HeldCard(), HeldCard()
+    for slot, card in enumerate(cards):
+        virtual_card(card=card, slot=slot)
     for _ in range(2):
         inbox.wait(ReaderChanged, lambda report: report.reader.state == "present")
     driver.arm(arm())
+    for card in cards:
+        assert card.asked.wait(60), "one is read after the other"
+    for card in cards:
+        card.let_go()
     assert {inbox.wait(Presented).reader for _ in range(2)} == {FIRST, SECOND}
     relevant = [type(report) for report in inbox.reports if isinstance(report, Progress | Presented)]
-    assert relevant == [Progress] * 4 + [Presented] * 2, "one was read after the other"
+    assert relevant == [Progress] * 4 + [Presented] * 2
 
 
 def test_a_stuck_card_is_named_and_does_not_blind_the_other_reader(
@@ -177,9 +186,10 @@ def test_a_stuck_card_is_named_and_does_not_blind_the_other_reader(
     inbox.wait(Progress, lambda report: report.step == "reading")
     virtual_card(slot=1)
     assert inbox.wait(Presented).reader == SECOND
-    deadline = threading.Event()
+    end, pace = time.monotonic() + 60, threading.Event()
     while not driver.stuck():
-        assert not deadline.wait(0.02)
+        assert time.monotonic() < end
+        pace.wait(0.02)
     assert driver.stuck() == f"SCardTransmit in {FIRST}"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.drivers.conftest import UNHURRIED
 from vitale_drivers.base import Driver
 from vitale_drivers.contract import Bench, DriverContract
 from vitale_drivers.pcsc.driver import PcscDriver
@@ -27,7 +28,7 @@ class PcscBench(Bench):
         self._link = VpcdLink(Card(load_image("adulte")), port=port)
 
     def driver(self) -> Driver:
-        return PcscDriver({})
+        return PcscDriver(UNHURRIED)
 
     def insert(self) -> None:
         self._link.insert()

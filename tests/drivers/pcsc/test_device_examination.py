@@ -15,7 +15,7 @@ from vitale_protocol.errors import MediumMute, NoReader, PresentationTimeout
 pytestmark = pytest.mark.posix
 
 
-def tried(seconds: float = 20.0, reader: str = "Virtual PCD 00 00") -> list[Row]:
+def tried(seconds: float = 60.0, reader: str = "Virtual PCD 00 00") -> list[Row]:
     rows = list[Row]()
     PcscDriver({}).examine(rows.append, seconds, reader)
     return rows
@@ -83,7 +83,7 @@ def test_a_mute_card_is_powered_again_and_then_told(virtual_card: InsertCard) ->
     virtual_card(faults="mute")
     rows = list[Row]()
     with pytest.raises(MediumMute):
-        PcscDriver({}).examine(rows.append, 20.0, "00 00")
+        PcscDriver({}).examine(rows.append, 60.0, "00 00")
     assert [row.values["attempt"] for row in rows if row.id == "card_mute"] == [1, 2, 3]
 
 

@@ -23,6 +23,7 @@ from vitale_drivers.base import (
     Unlease,
     Unleased,
 )
+from vitale_drivers.cards import lease as card_lease
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc.driver import PcscDriver
 from vitale_firmware_sim.card.pcscd import PcscService
@@ -50,7 +51,7 @@ print("begun", scard.SCardBeginTransaction(card) & 0xFFFFFFFF, flush=True)
 """
 
 
-def lease(number: int = 1, ends_in: float = 30.0) -> LeaseCommand:
+def lease(number: int = 1, ends_in: float = 600.0) -> LeaseCommand:
     return LeaseCommand(id=number, reader=FIRST, until=time.monotonic() + ends_in)
 
 
@@ -65,7 +66,7 @@ def exchange(driver: PcscDriver, inbox: Inbox, *apdus: bytes, number: int = 1) -
 
 @pytest.fixture
 def leased(open_driver: OpenDriver, virtual_card: InsertCard) -> tuple[PcscDriver, Inbox, VpcdLink]:
-    driver, inbox = open_driver(busy_notice=0.05, busy_timeout=5.0)
+    driver, inbox = open_driver(busy_notice=0.05, busy_timeout=600.0)
     link = virtual_card()
     inbox.wait(ReaderChanged, state_is("present"))
     driver.lease(lease())
@@ -104,7 +105,10 @@ def test_it_ends_by_itself_and_can_be_prolonged(leased: tuple[PcscDriver, Inbox,
     assert sum(isinstance(report, Leased) for report in inbox.reports) == 1, "a prolongation is not answered"
 
 
-def test_a_card_that_leaves_ends_it(leased: tuple[PcscDriver, Inbox, VpcdLink]) -> None:
+def test_a_card_that_leaves_ends_it(
+    leased: tuple[PcscDriver, Inbox, VpcdLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(card_lease, "IDLE", 600.0)  # else the lease may learn it before the reader does
     driver, inbox, link = leased
     link.remove()
     inbox.wait(ReaderChanged, state_is("empty"))
@@ -133,7 +137,7 @@ def test_no_other_program_comes_between_and_it_finds_the_card_reset(
         said: queue.SimpleQueue[str] = queue.SimpleQueue()
         listener = threading.Thread(target=listen, args=(other.stdout, said))
         listener.start()
-        assert said.get(timeout=20) == "connected\n"
+        assert said.get(timeout=60) == "connected\n"
         driver.lease(lease())
         inbox.wait(Leased)
         other.stdin.write("\n")
@@ -142,8 +146,8 @@ def test_no_other_program_comes_between_and_it_finds_the_card_reset(
             assert exchange(driver, inbox, SELECT_MF, number=number).responses
         assert said.empty(), "another program had the card while it was leased"
         driver.unlease(Unlease(id=1, reader=FIRST))
-        assert said.get(timeout=20) == f"begun {scard.SCARD_W_RESET_CARD & 0xFFFFFFFF}\n"
-        listener.join(20)
+        assert said.get(timeout=60) == f"begun {scard.SCARD_W_RESET_CARD & 0xFFFFFFFF}\n"
+        listener.join(60)
 
 
 def listen(stream: IO[str], said: "queue.SimpleQueue[str]") -> None:
@@ -162,7 +166,7 @@ def test_a_second_lease_waits_for_the_end_of_the_first(leased: tuple[PcscDriver,
 def test_one_that_is_given_up_while_another_program_holds_the_card_is_never_held(
     open_driver: OpenDriver, virtual_card: InsertCard
 ) -> None:
-    driver, inbox = open_driver(busy_notice=0.05, busy_timeout=5.0)
+    driver, inbox = open_driver(busy_notice=0.05, busy_timeout=600.0)
     virtual_card()
     inbox.wait(ReaderChanged, state_is("present"))
     _, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.drivers.pcsc.held_card import HeldCard
 from tests.holders import held_by
 from tests.problems import named
 from vitale_drivers.base import (
@@ -23,6 +24,7 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc.driver import PcscDriver
+from vitale_drivers.pcsc.slot import PcscSettings
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.card.vpcd import VpcdLink
 
@@ -64,7 +66,7 @@ def held(share: str = "SCARD_SHARE_SHARED", *, reset: bool = False) -> Generator
         def release() -> None:
             pipe.write(b"\n")
             pipe.flush()
-            process.wait(30)
+            process.wait(60)
 
         try:
             yield release
@@ -80,7 +82,7 @@ def state_is(state: str) -> Callable[[ReaderChanged], bool]:
 def test_a_card_that_is_held_is_read_when_it_is_let_go(
     open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm, share: str
 ) -> None:
-    driver, inbox = open_driver(busy_notice=0.05, busy_timeout=30.0)
+    driver, inbox = open_driver(busy_notice=0.05, busy_timeout=600.0)
     virtual_card()
     inbox.wait(ReaderChanged, state_is("present"))
     with held(share) as release:
@@ -112,6 +114,8 @@ def test_a_card_that_is_not_let_go_is_told_as_busy_with_its_holder(
         assert failed.problem.data["holder"] == "lgo, scdaemon"
         driver.arm(arm(FIRST))
         assert inbox.wait(Failed).problem.reason == "reader_busy", "one more request gets one more answer"
+        # The next is to wait until the card is let go, however long that takes.
+        monkeypatch.setattr(vars(driver)["_slots"]["Virtual PCD 00 00"], "_settings", PcscSettings(busy_timeout=600.0))
         driver.arm(arm(FIRST))
         release()
         inbox.wait(Presented)
@@ -142,7 +146,7 @@ def test_raw_commands_are_told_as_busy_too(open_driver: OpenDriver, virtual_card
 def test_a_card_removed_while_it_is_held_is_told_as_removed(
     open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm
 ) -> None:
-    driver, inbox = open_driver(busy_notice=0.05, busy_timeout=30.0)
+    driver, inbox = open_driver(busy_notice=0.05, busy_timeout=600.0)
     link = virtual_card()
     inbox.wait(ReaderChanged, state_is("present"))
     with held():
@@ -156,7 +160,7 @@ def test_a_card_removed_while_it_is_held_is_told_as_removed(
 
 
 def test_a_holder_that_dies_lets_go(open_driver: OpenDriver, virtual_card: InsertCard, arm: MakeArm) -> None:
-    driver, inbox = open_driver(busy_notice=0.05, busy_timeout=30.0)
+    driver, inbox = open_driver(busy_notice=0.05, busy_timeout=600.0)
     virtual_card()
     inbox.wait(ReaderChanged, state_is("present"))
     with held():
@@ -184,11 +188,14 @@ def test_a_service_killed_amid_a_reading_is_told_and_the_card_is_read_when_it_is
 ) -> None:
     driver, inbox = open_driver()
     driver.arm(arm())
-    virtual_card(image="famille", faults="slow=100")
+    card = HeldCard()
+    virtual_card(card=card)
     inbox.wait(Progress, lambda report: report.step == "reading")
+    assert card.asked.wait(60)
     pcsc_service.kill()
     failed = inbox.wait(Failed)
     assert failed.problem.reason == "reader_unavailable"
+    card.let_go()
     pcsc_service.start()
     inbox.wait(Presented, lambda report: report.reader == FIRST)
     assert [type(outcome) for outcome in inbox.outcomes()] == [Failed, Presented]

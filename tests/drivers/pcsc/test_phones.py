@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.drivers.conftest import UNHURRIED
 from tests.problems import about, named
 from vitale_drivers.base import Arm, Failed, Presented, Progress, ReaderAdded, ReaderChanged, Started
 from vitale_drivers.cards.channel import Channel
@@ -30,7 +31,8 @@ Tap = Callable[[VirtualCard], VpcdLink]
 
 @pytest.fixture
 def phones(pcsc_service: PcscService) -> Iterator[tuple[PcscDriver, Inbox]]:
-    driver, inbox = PcscDriver({"profiles": [profile_text("simulator")], "unlock": 0.05}), Inbox()
+    options = {**UNHURRIED, "profiles": [profile_text("simulator")], "unlock": 0.05, "reading_limit": 600.0}
+    driver, inbox = PcscDriver(options), Inbox()
     driver.open(inbox)
     assert inbox.wait(Started).media == ("vitale-card", "cps-card", "apcv-nfc")
     for _ in range(2):
@@ -129,6 +131,7 @@ def test_a_locked_phone_is_tried_until_it_is_unlocked(phones: tuple[PcscDriver, 
     assert len(retries) == 1
 
 
+@pytest.mark.usefixtures("long_settling")
 @pytest.mark.pcscd
 def test_a_phone_taken_away_amid_its_reading_is_told_to_hold_still(phones: tuple[PcscDriver, Inbox], tap: Tap) -> None:
     _, inbox = phones
@@ -139,7 +142,7 @@ def test_a_phone_taken_away_amid_its_reading_is_told_to_hold_still(phones: tuple
 
 @pytest.mark.pcscd
 def test_a_phone_that_never_comes_to_an_end_is_given_up(pcsc_service: PcscService, tap: Tap) -> None:
-    options = {"profiles": [profile_text("simulator")], "reading_limit": 0.3}
+    options = {**UNHURRIED, "profiles": [profile_text("simulator")], "reading_limit": 0.3}
     driver, inbox = PcscDriver(options), Inbox()
     driver.open(inbox)
     try:
@@ -182,11 +185,13 @@ def test_a_limit_that_is_none_is_refused(limit: float) -> None:
 def test_without_profiles_a_phone_is_an_unknown_card(pcsc_service: PcscService, tap: Tap) -> None:
     driver, inbox = PcscDriver({}), Inbox()
     driver.open(inbox)
-    assert inbox.wait(Started).media == ("vitale-card", "cps-card")
-    inbox.wait(ReaderAdded)
-    tap(PhoneCard(lambda: STRING))
-    assert inbox.wait(ReaderChanged).reader.medium == "unknown-card"
-    driver.close()
+    try:
+        assert inbox.wait(Started).media == ("vitale-card", "cps-card")
+        inbox.wait(ReaderAdded)
+        tap(PhoneCard(lambda: STRING))
+        inbox.wait(ReaderChanged, lambda report: report.reader.medium == "unknown-card")
+    finally:
+        driver.close()
 
 
 @pytest.mark.parametrize("text", ["", "name = 1", "not TOML"])
