@@ -1,5 +1,6 @@
 """A PN532 on a pseudo-terminal, for any program that knows this chip: what frames do to the firmware, in a thread."""
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -37,7 +38,7 @@ class Pn532Reader(SerialDevice):
 
     Attributes:
         field: as given.
-        commands: how many commands were answered.
+        commands: how many commands were answered, or are being answered.
     """
 
     def __init__(
@@ -156,11 +157,10 @@ class _Chip:
             return
         self._answer = frame
         self._sent += 1
-        try:
-            self._send(_garbled(frame) if _is_nth(self._sent, self._faults.garble_every) else frame)
-        except _Aborted:
-            return
+        # Before it is sent: a host that has the answer finds it counted.
         self._count()
+        with contextlib.suppress(_Aborted):
+            self._send(_garbled(frame) if _is_nth(self._sent, self._faults.garble_every) else frame)
 
     def _send(self, frame: bytes) -> None:
         """Sends a frame as the faults have it."""

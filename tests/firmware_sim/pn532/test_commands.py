@@ -18,6 +18,7 @@ from vitale_firmware_sim.pn532.firmware import Pn532Firmware, SyntaxRefused
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
 
 STRING = bytes(range(200)) * 2
+PATIENCE = 30.0
 SELECT = "00A404000A F0564954414C4553494D 00"
 SELECTED = "6F17840AF0564954414C4553494DA509C10753494D554C4545 9000"
 LISTED = "4B 01 01 0004 20 04 08A1B2C3 08 7880700280718 0"
@@ -72,7 +73,8 @@ class Chip:
 
     def _wait(self, ready: Callable[[], bool], seconds: float | None) -> bool:
         while any(card.busy for card in self.field.cards) and not ready():
-            if not self._woken.wait(min(5.0 if seconds is None else seconds, 5.0)):
+            # However long its time is to be: its thread may be late on a busy machine, and a card be none.
+            if not self._woken.wait(PATIENCE):
                 break
             self._woken.clear()
         if not ready():
