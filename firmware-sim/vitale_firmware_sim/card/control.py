@@ -21,7 +21,7 @@ from vitale_protocol.errors import ConfigurationInvalid, DaemonUnreachable, Vita
 __all__ = ["ControlSocket", "control"]
 
 _MAX_LINE = 4096
-_PATIENCE = 5.0
+_PATIENCE = 30.0
 
 
 class ControlSocket:
@@ -36,6 +36,8 @@ class ControlSocket:
         self._path = path
         self._handle = handle
         self._listener: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
     def open(self) -> None:
@@ -64,6 +66,10 @@ class ControlSocket:
             return
         # Wakes accept on Linux and macOS, which closing alone does not.
         listener.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            if self._connection is not None:
+                # Somebody who has connected and says nothing is not waited for; an answer still goes out.
+                self._connection.shutdown(socket.SHUT_RD)
         self._thread.join()
         listener.close()
         self._path.unlink(missing_ok=True)
@@ -76,7 +82,13 @@ class ControlSocket:
                 # Shut down.
                 return
             with connection:
+                with self._lock:
+                    if self._listener is None:
+                        return
+                    self._connection = connection
                 self._serve(connection)
+                with self._lock:
+                    self._connection = None
 
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(_PATIENCE)

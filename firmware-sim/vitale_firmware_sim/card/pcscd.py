@@ -32,8 +32,9 @@ _SYSTEM_FOLDERS: Final = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 _SLOTS: Final = 2
 # Below Linux's ephemeral ports (32768), so that no outgoing connection takes one between the choice and the start.
 _PORTS: Final = range(20_000, 32_000, _SLOTS)
-_READY_WITHIN: Final = 30.0
-_STOP_WITHIN: Final = 5.0
+# A busy machine starts a program of others late; one that cannot start ends, and is not waited for.
+_READY_WITHIN: Final = 60.0
+_STOP_WITHIN: Final = 10.0
 
 # Where /run/pcscd is missing and cannot be made by an ordinary user, this namespace gets a /run of its own.
 _SCRIPT: Final = """
@@ -103,6 +104,7 @@ class PcscService:
             return
         command = self._command()
         self._run.mkdir(parents=True, exist_ok=True)
+        self._forget_former()
         self._configure()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -143,6 +145,11 @@ class PcscService:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def _forget_former(self) -> None:
+        """Removes what a service that was killed has left: it would keep the next out once its number is another's."""
+        for name in ("pcscd.pid", self.socket_path.name):
+            (self._run / name).unlink(missing_ok=True)
 
     def _command(self) -> list[str]:
         pcscd = _program("pcscd", "pcscd")
@@ -205,7 +212,8 @@ def virtual_reader_library() -> Path:
 
 def _without_polkit(pcscd: str) -> list[str]:
     """The option that lets this user's programs in where no polkit runs; pcscd 2 has it, and needs it there."""
-    usage = subprocess.run([pcscd, "--help"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_READY_WITHIN)
+    command = [pcscd, "--help"]
+    usage = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_READY_WITHIN)
     return ["--disable-polkit"] if b"--disable-polkit" in usage.stdout else []
 
 

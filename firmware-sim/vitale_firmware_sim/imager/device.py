@@ -19,7 +19,8 @@ __all__ = ["Imager"]
 
 # USB 2.0 §5.8.3: the bulk packets of a full-speed device.
 _PACKET: Final = 64
-_PATIENCE: Final = 1.0
+# For a program that has the port open and reads late, as on a busy machine.
+_PATIENCE: Final = 30.0
 _LETTERS: Final = b"QWERTYUIOP" * 6
 
 

@@ -110,6 +110,8 @@ class SerialLine:
             Unplugged: the line is no more.
         """
         end = time.monotonic() + seconds
+        if self._gone.is_set():
+            raise Unplugged
         while _unread(self._slave):
             # A terminal wakes its reader when bytes come, and no thread when they are taken.
             if time.monotonic() >= end:

@@ -1,7 +1,9 @@
 """The driver ``simulated-card``: its options, its control socket, and what its faults look like from above."""
 
 import queue
+import socket
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,12 +24,14 @@ from vitale_drivers.base import (
     Transmit,
     Transmitted,
 )
-from vitale_firmware_sim.card.control import control
+from vitale_firmware_sim.card import control as control_socket
+from vitale_firmware_sim.card.control import ControlSocket, control
 from vitale_firmware_sim.card.driver import SimulatedCardDriver
 from vitale_firmware_sim.card.unix import local_socket
 from vitale_protocol.errors import ConfigurationInvalid, DaemonUnreachable
 from vitale_protocol.media import interpret
 
+PATIENCE = 40.0
 COMPTOIR = "simulated-card:comptoir"
 ALL = ("vitale-card", "cps-card")
 
@@ -43,7 +47,7 @@ class Desk:
     def next(self, *kinds: type[Report]) -> Report:
         """The next report of one of these kinds; others are passed over."""
         while True:
-            report = self.reports.get(timeout=30)
+            report = self.reports.get(timeout=PATIENCE)
             if isinstance(report, kinds):
                 return report
 
@@ -140,7 +144,7 @@ def test_a_stuck_card_is_stuck_until_it_is_pulled_out(desk: OpenDesk) -> None:
     there = desk(fault="stuck", transmit_limit=0.001)
     assert there.driver.stuck() == ""
     there.arm()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while there.driver.stuck() != f"transmit in {COMPTOIR}":
         assert time.monotonic() < deadline
     there.driver.remove("comptoir")
@@ -238,6 +242,26 @@ def test_the_control_socket_survives_strangers(desk: OpenDesk, tmp_path: Path) -
             stranger.connect(str(path))
             stranger.sendall(noise)
     assert control(path, "readers") == "comptoir"
+
+
+def test_the_control_socket_waits_for_nobody_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serving, plain = threading.Event(), ControlSocket._serve
+
+    def serve(served: ControlSocket, connection: socket.socket) -> None:
+        serving.set()
+        plain(served, connection)
+
+    monkeypatch.setattr(ControlSocket, "_serve", serve)
+    monkeypatch.setattr(control_socket, "_PATIENCE", 3_600.0)
+    served = ControlSocket(tmp_path / "control", lambda line: line)
+    served.open()
+    with local_socket() as silent:
+        silent.connect(str(tmp_path / "control"))
+        assert serving.wait(PATIENCE)
+        closing = threading.Thread(target=served.close, daemon=True)
+        closing.start()
+        closing.join(PATIENCE)
+    assert not closing.is_alive()
 
 
 def test_the_control_socket_goes_with_the_driver(desk: OpenDesk, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.pcscd
 
 InsertCard = Callable[..., VpcdLink]
 FIRST, SECOND = "Virtual PCD 00 00", "Virtual PCD 00 01"
-IN_TIME = 40_000
+PATIENCE = 40.0
 PROTOCOL = scard.SCARD_PROTOCOL_T0
 
 
@@ -41,7 +41,7 @@ class Watch:
         """Waits for a state; returns the ATR."""
         state = scard.SCARD_STATE_UNAWARE
         while True:
-            result, states = scard.SCardGetStatusChange(self.context, IN_TIME, [(reader, state)])
+            result, states = scard.SCardGetStatusChange(self.context, round(1_000 * PATIENCE), [(reader, state)])
             assert result == scard.SCARD_S_SUCCESS
             _, state, atr = states[0]
             if wanted(state):
@@ -86,7 +86,7 @@ def run(service: PcscService, command: list[str], **more: str) -> str:
         env={**os.environ, **service.environment, **more},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     return done.stdout.decode("utf-8", "replace")
@@ -156,7 +156,7 @@ def test_a_card_that_withdraws_itself_is_gone(watch: Watch, virtual_card: Insert
     watch.until(FIRST, present)
     card = watch.connect(FIRST)
     assert torn(*scard.SCardTransmit(card, scard.SCARD_PCI_T0, [0x00, 0xA4, 0x00, 0x00, 0x02, 0x3F, 0x00]))
-    assert link.wait_removed(5)
+    assert link.wait_removed(PATIENCE)
     assert not link.inserted
     watch.until(FIRST, empty)
     watch.close()
@@ -174,13 +174,22 @@ def test_a_stuck_card_can_be_pulled_out(watch: Watch, virtual_card: InsertCard) 
 
 def test_the_card_is_back_after_the_service_was_killed(pcsc_service: PcscService, virtual_card: InsertCard) -> None:
     link = virtual_card("adulte")
-    assert link.connected.wait(5)
+    assert link.connected.wait(PATIENCE)
     pcsc_service.kill()
     assert pcsc_service.pid is None
     pcsc_service.start()
     watch = Watch()
     assert bytes(watch.until(FIRST, present)) == load_image("adulte").atr
     watch.close()
+
+
+def test_the_number_of_a_killed_service_may_be_anothers(pcsc_service: PcscService) -> None:
+    number = pcsc_service.socket_path.with_name("pcscd.pid")
+    assert number.exists()
+    pcsc_service.kill()
+    number.write_text(str(os.getpid()), encoding="ascii")
+    pcsc_service.start()
+    assert pcsc_service.pid is not None
 
 
 def test_a_link_outlives_a_service_that_is_not_there() -> None:
@@ -305,7 +314,7 @@ def _cardpeek_view(service: PcscService, cardpeek: str, home: Path) -> ET.Elemen
             input=b"1\n1\nos.exit(0)\n",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=20,
+            timeout=PATIENCE,
             check=False,
         )
     # Its XML declaration has an attribute that XML does not know.

@@ -204,7 +204,7 @@ def test_every_identifier_is_one() -> None:
 def output_until(process: "subprocess.Popen[bytes]", expected: bytes, imager: Imager, content: bytes) -> bytes:
     """What a program prints; the code is scanned anew for as long as the program may not have opened the port yet."""
     assert process.stdout is not None
-    printed, end = b"", time.monotonic() + 20
+    printed, end = b"", time.monotonic() + PATIENCE
     while expected not in printed:
         assert time.monotonic() < end, printed
         imager.scan(content)
@@ -221,9 +221,11 @@ def test_cat_reads_it() -> None:
         Imager(Behaviour(suffix=b"\r\n")) as imager,
         subprocess.Popen([program, imager.path], stdout=subprocess.PIPE) as process,
     ):
-        assert INS + b"\r\n" in output_until(process, INS + b"\r\n", imager, INS)
-        imager.unplug()
-        process.wait(30)
+        try:
+            assert INS + b"\r\n" in output_until(process, INS + b"\r\n", imager, INS)
+        finally:
+            imager.unplug()
+        process.wait(PATIENCE)
 
 
 def test_the_terminal_of_pyserial_reads_it() -> None:
@@ -231,8 +233,10 @@ def test_the_terminal_of_pyserial_reads_it() -> None:
     with Imager() as imager:
         command = [sys.executable, "-m", "serial.tools.miniterm", "--raw", "--quiet", imager.path, "9600"]
         with subprocess.Popen(command, stdin=end, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-            assert STRING in output_until(process, STRING, imager, STRING)
-            process.send_signal(signal.SIGKILL)
+            try:
+                assert STRING in output_until(process, STRING, imager, STRING)
+            finally:
+                process.send_signal(signal.SIGKILL)
     os.close(keyboard)
     os.close(end)
 

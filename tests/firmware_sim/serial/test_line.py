@@ -8,7 +8,7 @@ import pytest
 
 from tests.posix import open_terminal
 from vitale_firmware_sim.serial import line as serial_line
-from vitale_firmware_sim.serial.line import Baud, SerialLine
+from vitale_firmware_sim.serial.line import Baud, SerialLine, Unplugged
 
 pytestmark = pytest.mark.posix
 
@@ -67,6 +67,13 @@ def test_what_is_received_is_settled_when_the_wire_has_brought_it(clock: Clock) 
     line.settle()
     assert clock.now - began == pytest.approx(0.1)
     line.close()
+
+
+def test_of_a_line_that_is_closed_nothing_is_looked_at() -> None:
+    line = SerialLine()
+    line.close()
+    with pytest.raises(Unplugged):
+        line.fetched(0.0)
 
 
 def test_waits_that_end_late_do_not_add_up(clock: Clock) -> None:
