@@ -6,10 +6,11 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import make_url
@@ -384,7 +385,11 @@ def test_nothing_is_restored_under_a_daemon(either: Desks, tmp_path: Path) -> No
     assert (1, "daemon_running") == (status, json.loads(said)["error"]["reason"])
 
 
-def test_nothing_is_restored_while_another_desk_serves(site: Desks, tmp_path: Path) -> None:
+def test_nothing_is_restored_while_another_desk_serves(
+    site: Desks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a desk said stays: both sides run in this process here, and one that is kept waiting would seem to be gone.
+    monkeypatch.setattr(upkeep, "LOST", 1_000.0)
     site.run("left", "right")
     site.answer("left", "site", "backup", str(tmp_path / "one"))
 
@@ -394,6 +399,26 @@ def test_nothing_is_restored_while_another_desk_serves(site: Desks, tmp_path: Pa
     status, said = site.run("right", work=work)
     assert 2 == status
     assert "stop them first" in said
+
+
+def test_nothing_is_restored_over_a_store_that_does_not_tell_who_serves(either: Desks, tmp_path: Path) -> None:
+    (paired,) = either.run("desk", work=lambda endpoints: call(endpoints[0], add("one")))
+    either.answer("desk", "site", "backup", str(tmp_path / "one"))
+
+    with ExitStack() as held:
+        if either.store == "sqlite":
+            file = tmp_path / "desk" / "state" / "store.db"
+            held.enter_context(closing(sqlite3.connect(file, isolation_level=None))).execute("BEGIN EXCLUSIVE")
+        else:
+            url = make_url(either.store).set(drivername="postgresql").render_as_string(hide_password=False)
+            held.enter_context(psycopg.connect(url)).execute("LOCK TABLE site_desks, clients")
+        arguments = ("site", "restore", str(tmp_path / "one"), "--reason", "x", "--json")
+        status, said = either.command("desk", *arguments)
+    assert (1, "store_unavailable") == (status, json.loads(said)["error"]["reason"]), said
+
+    (listed,) = either.run("desk", work=lambda endpoints: call(endpoints[0], ("clients.list", {})))
+    known = {client["client_id"]: client.get("revoked_at") for client in listed["result"]["clients"]}
+    assert known[paired["result"]["client_id"]] is None, "of what is slow, nothing is closed"
 
 
 @pytest.mark.parametrize("content", [b"", b"no backup at all", b"SQLite format 3\0" + b"x" * 500, b"PGDMP"])

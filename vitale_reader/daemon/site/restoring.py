@@ -28,6 +28,10 @@ __all__ = ["restore"]
 
 T = TypeVar("T")
 
+#: Variants of ``store_unavailable`` of a store in which nothing can be read, and on which no desk serves: there is
+#: none, it is damaged, or of a later version. One that is slow, locked or out of reach might tell another time.
+UNREADABLE = frozenset({"", "file-damaged", "database-tables", "store-newer"})
+
 
 def restore(
     home: Home, config: Config, file: Path, *, reason: str, trust_clients: bool, apcv_after: float, at: float
@@ -46,7 +50,7 @@ def restore(
     Raises:
         LocalMisuse: the file is no backup of this store, or desks of the site serve still.
         ConfigurationInvalid: the backup is of another site's key.
-        StoreUnavailable: the store cannot be written.
+        StoreUnavailable: the store cannot be written, or does not tell now who serves.
         ToolMissing: a tool of PostgreSQL is not installed.
     """
     keys = open_keys(home, config, clock=lambda: at)
@@ -73,7 +77,9 @@ def restore(
                 backup.former(connection, vault, remembered) if _has(connection, clients.name) else None,
             )
         )
-    except StoreUnavailable:  # damaged or empty: there is nothing that it could tell
+    except StoreUnavailable as error:
+        if error.variant not in UNREADABLE:
+            raise
         serve, before = (), None
     if serve:
         raise LocalMisuse(f"desks of the site serve still, stop them first: {', '.join(serve)}")
