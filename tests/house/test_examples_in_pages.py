@@ -7,6 +7,7 @@ A comment before a fenced block says what to do with it:
 - ``<!-- run: with PROGRAM -->``: executed where that program is installed; elsewhere it is left out, with its output.
 - ``<!-- run: NAME -->``: the block is saved as a file of that name.
 - ``<!-- output -->``: what the block before printed. ``…`` stands for anything within a line; alone, for any lines.
+- ``<!-- output: at last -->``: what it prints when it is run again and again, as the page advises.
 """
 
 import os
@@ -15,6 +16,8 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,8 +26,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
 STEP = re.compile(
-    r"^<!-- (run(?:: (?:with )?[\w.-]+)?|output) -->\n```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL
+    r"^<!-- (run(?:: (?:with )?[\w.-]+)?|output(?:: at last)?) -->\n```(\w*)\n(.*?)^```$",
+    flags=re.MULTILINE | re.DOTALL,
 )
 PAGES = [
     page
@@ -77,17 +82,25 @@ def execute(text: str, folder: Path, environ: dict[str, str]) -> str:
     return answer.stdout
 
 
+def execute_until(expected: str, text: str, folder: Path, environ: dict[str, str]) -> str:
+    """Runs a shell block until it prints what is expected; returns what it printed last."""
+    end, pause = time.monotonic() + PATIENCE, threading.Event()
+    while not matches(expected, printed := execute(text, folder, environ)) and time.monotonic() < end:
+        pause.wait(0.1)
+    return printed
+
+
 def follow(page: Path, folder: Path, environ: dict[str, str]) -> int:
     """Does what a page says; returns how many outputs were compared."""
     printed: str | None = ""
-    compared = 0
+    ran, compared = "", 0
     with ExitStack() as running:
         for step in steps(page):
             match step.do.replace(":", "").split():
                 case ["run", "with", program] if shutil.which(program) is None:
                     printed = None
                 case ["run"] | ["run", "with", _]:
-                    printed = execute(step.text, folder, environ)
+                    ran, printed = step.text, execute(step.text, folder, environ)
                 case ["run", "background"]:
                     running.enter_context(background(step.text, folder, environ))
                 case ["run", name]:
@@ -95,6 +108,8 @@ def follow(page: Path, folder: Path, environ: dict[str, str]) -> int:
                 case _ if printed is None:
                     continue
                 case _:
+                    if step.do == "output: at last":
+                        printed = execute_until(step.text, ran, folder, environ)
                     assert matches(step.text, printed), f"expected:\n{step.text}\nprinted:\n{printed}"
                     compared += 1
     return compared
@@ -139,6 +154,11 @@ def page_of(folder: Path, text: str) -> Path:
 def test_a_failing_command_is_found(tmp_path: Path, environ: dict[str, str]) -> None:
     with pytest.raises(AssertionError, match="no-such-command"):
         follow(page_of(tmp_path, "<!-- run -->\n```sh\nno-such-command\n```\n"), tmp_path, environ)
+
+
+def test_an_output_that_comes_in_the_end_is_waited_for(tmp_path: Path, environ: dict[str, str]) -> None:
+    text = "<!-- run -->\n```sh\necho -n x >>file; cat file\n```\n\n<!-- output: at last -->\n```text\nxxx\n```\n"
+    assert 1 == follow(page_of(tmp_path, text), tmp_path, environ)
 
 
 def test_another_output_is_found(tmp_path: Path, environ: dict[str, str]) -> None:
