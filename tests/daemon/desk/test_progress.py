@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from vitale_drivers.base import Failed, Health, Progress, ReaderRemoved
+from vitale_drivers.base import Command, Failed, Health, Progress, ReaderRemoved
 from vitale_protocol.problems import Problem
+from vitale_reader.daemon.issuing.issuer import Grant
 
 pytestmark = pytest.mark.posix
 
@@ -29,6 +30,40 @@ def test_an_error_says_at_which_reader_it_happened(counter: Any, pending: dict[s
 
         assert ("medium_unreadable", READER) == (data["reason"], data["reader"])
         assert told == steps(line)
+
+    counter.run(work)
+
+
+class Asking:
+    """A session that notes what it is told, beside what drivers are ordered."""
+
+    number = 4_711
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    def send(self, driver: str, command: Command) -> None:
+        self.order.append(f"{driver} {type(command).__name__}")
+
+    def progress(self, _request: object, step: str, *_: object) -> None:
+        self.order.append(step)
+
+    def succeed(self, _request: object, _result: object) -> None:
+        self.order.append("answer")
+
+    def fail(self, _request: object, _error: object) -> None:
+        self.order.append("error")
+
+
+def test_who_is_told_that_it_is_armed_can_show_a_code_at_once(counter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(_: Any) -> None:
+        asking = Asking()
+        monkeypatch.setattr(counter.desk.supervisor, "send", asking.send)
+        grant = Grant(client_id="local", nonce="n" * 22, scopes=())
+        counter.desk.request(asking, 1, grant, media=frozenset({"apcv-nfc"}), readers=frozenset[str](), timeout=60.0)
+        counter.desk.withdraw(asking)
+
+        assert ["nfc Arm", "armed", "nfc Disarm"] == asking.order
 
     counter.run(work)
 

@@ -335,8 +335,12 @@ class Coordinator:
     # ── what the hub decides ──
 
     def _do(self, actions: list[Action]) -> None:
-        """Each action for itself: a fault in one does not take with it the answers that others wait for."""
-        for action in actions:
+        """Each action for itself: a fault in one does not take with it the answers that others wait for.
+
+        Orders go first: whoever hears that it is armed has a code scanned at once, which the driver must not find
+        unasked for.
+        """
+        for action in sorted(actions, key=lambda action: not isinstance(action, ArmDriver | DisarmDriver)):
             try:
                 self._act(action)
             except Exception as error:  # noqa: BLE001  an edge: between sessions and drivers that fail for themselves
