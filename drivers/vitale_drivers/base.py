@@ -24,6 +24,7 @@ Rules that every driver keeps (``contract.py`` checks them):
 
 import abc
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Annotated, ClassVar, Literal, TypeAlias, dataclass_transform
 
 import msgspec
@@ -109,12 +110,15 @@ class Arm(Message, tag="arm", kw_only=True):
         again: readers whose medium, though read before in this presence, is to be read once more.
         deadline: the driver disarms itself then; seconds of ``time.monotonic()``, which all processes of a machine
             share and no setting of the clock moves. Infinite where somebody waits without a limit.
+        at: when it was ordered, by the same clock; infinite where that is not known. What came after that was asked
+            for, though the order was still on its way.
     """
 
     media: tuple[str, ...]
     readers: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
     deadline: float
+    at: float = inf
 
 
 class Disarm(Message, tag="disarm"):

@@ -11,7 +11,7 @@ Rules, beside those of ``base``:
 - A code that is no patient's (a box, a prescription, anything) is told as such, each time that it is scanned. Two boxes
   of one kind are two. They end no request, and take away nothing that lies there.
 - A code of a patient that cannot be presented is reported (``failed``) to a request that waits. The same holds for a
-  request in the next half second: an order to arm takes its time. Otherwise it is ignored, and so is a line that was
+  request in the next half second, by when it was ordered: an order to arm takes its time. Otherwise it is ignored, and so is a line that was
   too long. An incomplete line is reported as a ``retry``, since scanning it again may succeed.
 - What may be the rest of a torn scan is a code only if its own beginning proves it; else it is reported as incomplete.
 - More scans in a second than anyone can make are noise: they are reported once as garbled, and dropped, so that they
@@ -53,7 +53,7 @@ _MEDIA = frozenset(MEDIA)
 _ANYTHING = frozenset({"apcv-qr", "other"})
 
 _SHORTLY = 0.5
-"""Seconds: longer than an order to arm is under way, and shorter than anybody takes to scan and then to ask."""
+"""Seconds: longer than it takes to ask, and shorter than anybody takes to scan and then to ask."""
 
 _MOST = 100
 """Scans in a second."""
@@ -136,7 +136,7 @@ class Scans:
         self._presence.arm(command)
         self.expire()
         self._offer()
-        self._tell_refused()
+        self._tell_refused(min(command.at, self._clock()))
 
     def disarm(self) -> None:
         """Ends the effect of ``arm``."""
@@ -245,13 +245,14 @@ class Scans:
     def _fail(self, problem: Problem) -> None:
         """Reports a scan that is of no use."""
         self._end()
-        self._refused = Failed(reader=self._reader.id, problem=problem), self._clock()
-        self._tell_refused()
+        now = self._clock()
+        self._refused = Failed(reader=self._reader.id, problem=problem), now
+        self._tell_refused(now)
 
-    def _tell_refused(self) -> None:
+    def _tell_refused(self, asked_at: float) -> None:
         if self._refused is not None and self.wanted:
             (failed, at), self._refused = self._refused, None
-            if self._clock() - at < _SHORTLY:
+            if asked_at - at < _SHORTLY:
                 self._emit(failed)
 
     def _retry(self, problem: Problem) -> None:

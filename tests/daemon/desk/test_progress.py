@@ -1,10 +1,11 @@
 """Progress of requests: told to those who want it, and the end says where it happened to all of them."""
 
+import time
 from typing import Any
 
 import pytest
 
-from vitale_drivers.base import Command, Failed, Health, Progress, ReaderRemoved
+from vitale_drivers.base import Arm, Command, Failed, Health, Progress, ReaderRemoved
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.issuing.issuer import Grant
 
@@ -44,6 +45,8 @@ class Asking:
 
     def send(self, driver: str, command: Command) -> None:
         self.order.append(f"{driver} {type(command).__name__}")
+        if isinstance(command, Arm):
+            assert command.at <= time.monotonic()
 
     def progress(self, _request: object, step: str, *_: object) -> None:
         self.order.append(step)

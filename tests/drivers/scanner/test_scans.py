@@ -246,6 +246,15 @@ def test_it_is_told_to_who_asks_at_that_moment_once(desk: Desk) -> None:
     assert desk.told == ["failed medium_unsupported"]
 
 
+@pytest.mark.parametrize(("ordered", "told"), [(1000.4, ["failed medium_unsupported"]), (1000.6, [])])
+def test_an_order_counts_from_when_it_was_given(desk: Desk, ordered: float, told: list[str]) -> None:
+    """A busy machine may bring it seconds later."""
+    desk.scan(b"277010115400329", "code128")
+    desk.after(30)
+    desk.scans.arm(Arm(media=MEDIA, deadline=desk.now + 600, at=ordered))
+    assert desk.told == told
+
+
 def test_what_is_scanned_afterwards_counts_instead(desk: Desk) -> None:
     desk.scan(b"277010115400329", "code128")
     desk.scan(INS)

@@ -351,7 +351,7 @@ class Coordinator:
         match action:
             case ArmDriver(driver=driver, arm=arm):
                 logger.debug("%s: armed for %s at %s, again %s", driver, arm.media, arm.readers, arm.again)
-                self.supervisor.send(driver, arm)
+                self.supervisor.send(driver, msgspec.structs.replace(arm, at=self._now()))
                 self._previews.armed(driver, self._now())
             case DisarmDriver(driver=driver):
                 self.supervisor.send(driver, Disarm())
