@@ -14,6 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.cli.slot import until
 from vitale_protocol import catalogue
 from vitale_protocol.extras import EXTRA_OF, EXTRAS, Extra
 from vitale_reader.cli import BASE
@@ -99,7 +100,7 @@ def run(tmp_path: Path) -> Run:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=100,
             check=False,
         )
 
@@ -195,7 +196,8 @@ def test_a_command_names_the_extra_that_it_needs(
 
 def test_the_client_of_a_light_install_reads_a_token(python_with: PythonWith, run: Run, serve: Serve) -> None:
     program = "import vitale_reader\nwith vitale_reader.connect() as reader: print(reader.read().medium)"
-    with serve(python_with("daemon"), "simulated-card"):
+    with serve(python_with("daemon"), "simulated-card") as home:
+        until(home, "present")
         read = run(python_with(), "-m", "vitale_reader", "read", "--json")
         by_sdk = run(python_with(), "-c", program)
     assert (read.returncode, by_sdk.returncode) == (0, 0), read.stderr + by_sdk.stderr
@@ -208,7 +210,8 @@ import time, vitale_reader
 with vitale_reader.connect() as daemon:
     while not all(one.reason for one in daemon.station().drivers):
         time.sleep(0.05)
-    print({one.name: f"{one.reason}.{one.variant}" for one in daemon.station().drivers})
+    drivers = daemon.station().drivers
+    print({one.name: f"{one.reason}.{one.variant}" for one in drivers})
 """
     with serve(python_with("daemon"), *DRIVERS):
         health = run(python_with(), "-c", program)

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import vitale_reader
+from tests.cli.slot import until
 from vitale_reader.cli.doctor.command import doctor
 from vitale_reader.daemon.log_output import FILE
 
@@ -44,6 +45,7 @@ def served(tmp_path: Path) -> Iterator[Path]:
         try:
             assert daemon.stdout is not None
             assert "endpoints" in json.loads(daemon.stdout.readline())
+            until(home, "present")
             yield home
         finally:
             daemon.terminate()
@@ -57,7 +59,7 @@ def bundle(home: Path, file: Path, *options: str) -> tuple[int, str]:
 
 
 def test_a_desk_that_read_a_card_sends_nobody_s_data(served: Path, tmp_path: Path) -> None:
-    with vitale_reader.connect(home=served) as reader:
+    with vitale_reader.connect(home=served, connect_timeout=60, call_timeout=60) as reader:
         scopes: list[vitale_reader.Scope] = ["identity", "nir", "dependants"]
         presentation = reader.read(scopes=scopes)
     people = presentation.claims.record.beneficiaires or ()

@@ -37,7 +37,7 @@ def tried(home: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 def test_a_card(virtual_card: InsertCard, tmp_path: Path) -> None:
     virtual_card(image="famille")
-    status, told = tried(configured(tmp_path, ""), "--card", "--reader", "00 00", "--seconds", "20")
+    status, told = tried(configured(tmp_path, ""), "--card", "--reader", "00 00", "--seconds", "100")
     assert (status, told["status"], told["healthy"]) == (0, 0, True)
     (read,) = [one["title"] for one in told["findings"] if one["id"] == "card_read"]
     assert read.startswith("Carte lue\u00a0: 5 personnes, 5 NIR")
@@ -51,7 +51,7 @@ def test_a_card_that_is_not_read(
     image: str, faults: str, expected: str, virtual_card: InsertCard, tmp_path: Path
 ) -> None:
     virtual_card(image=image, faults=faults)
-    status, told = tried(configured(tmp_path, ""), "--card", "--reader", "00 00", "--seconds", "20")
+    status, told = tried(configured(tmp_path, ""), "--card", "--reader", "00 00", "--seconds", "100")
     assert (status, told["findings"][-1]["id"]) == (6, expected)
     assert told["findings"][-1]["remedy"]
 
@@ -60,20 +60,24 @@ def test_a_phone(tmp_path: Path) -> None:
     with Pn532Reader() as reader:
         reader.field.put(PhoneCard(lambda: b"an opaque string"))
         settings = f'[station]\nmode = "simulated"\n[apcv]\nprofiles = ["simulator"]\n{options("nfc", reader.path)}'
-        status, told = tried(configured(tmp_path, settings), "--phone")
+        status, told = tried(configured(tmp_path, settings), "--phone", "--seconds", "100")
     assert (status, told["findings"][-1]["id"]) == (0, "phone_read")
 
 
 def test_an_imager(tmp_path: Path) -> None:
     with Imager() as imager:
         configured(tmp_path, options("scanner", imager.path))
-        command = [sys.executable, "-m", "vitale_reader", "--language", "en", "doctor", "--scan"]
+        command = [sys.executable, "-m", "vitale_reader", "--language", "en", "doctor", "--scan", "--seconds", "100"]
         environ = {**os.environ, "VITALE_READER_HOME": str(tmp_path)}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
-            assert process.stdout is not None
-            first = process.stdout.readline()
-            imager.scan(b"3400930000000", "ean")
-            rest = process.stdout.read()
+            try:
+                assert process.stdout is not None
+                first = process.stdout.readline()
+                imager.scan(b"3400930000000", "ean")
+                rest = process.stdout.read()
+                process.wait()
+            finally:
+                process.kill()
         assert first.startswith("✓ Scan a code with")
         assert "The configured framing fits: line" in rest
         assert process.returncode == 0
