@@ -260,6 +260,8 @@ def test_ctrl_c_is_130_and_cancels(station: DemoEnvironment) -> None:
 
 
 def test_doctor_looks_without_one_and_ends_with_the_first_thing_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").touch(mode=0o600)
+    (tmp_path / "config.toml").write_text("[tls]\nport = 0\n", "utf-8")
     told = run(tmp_path, "doctor", "--json")
     # Nobody has started the run's own PC/SC service: its absence comes before that of the daemon.
     assert told.status == 6

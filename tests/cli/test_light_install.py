@@ -247,7 +247,10 @@ def test_what_a_setting_needs_is_named(
     assert f"vitale-reader[{extra}]" in done.stderr
 
 
-def test_the_doctor_of_a_client_program_says_that_there_is_no_daemon(python_with: PythonWith, run: Run) -> None:
+def test_the_doctor_of_a_client_program_says_that_there_is_no_daemon(
+    python_with: PythonWith, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text("[tls]\nport = 0\n")
     done = run(python_with(), "-m", "vitale_reader", "doctor", "--json")
     found = {one["id"]: one for one in json.loads(done.stdout)["findings"]}
     assert done.returncode == 3
@@ -258,7 +261,7 @@ def test_the_doctor_of_a_client_program_says_that_there_is_no_daemon(python_with
 def test_the_doctor_names_the_extras_of_the_drivers_that_are_configured(
     python_with: PythonWith, run: Run, tmp_path: Path
 ) -> None:
-    (tmp_path / "config.toml").write_text('[drivers]\nenabled = ["camera", "nfc", "simulated-card"]\n')
+    (tmp_path / "config.toml").write_text('[drivers]\nenabled = ["camera", "nfc", "simulated-card"]\n[tls]\nport = 0\n')
     done = run(python_with("daemon"), "-m", "vitale_reader", "doctor", "--json")
     parts = [one for one in json.loads(done.stdout)["findings"] if one["state"] == "wrong" and one["subject"] == "part"]
     assert (done.returncode, len(parts)) == (1, 2)

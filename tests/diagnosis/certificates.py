@@ -25,10 +25,11 @@ def tls_server(file: Path) -> Generator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_serve, args=(server, context), daemon=True)
         thread.start()
-        port = server.getsockname()[1]
-        yield port
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join(20)
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(60)
 
 
 def _serve(server: socket.socket, context: ssl.SSLContext) -> None:

@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.diagnosis.certificates import tls_server
+from vitale_reader.resolvers.apcv_soap import ApcvSoapResolver
 
 __all__ = ["DESKS", "Desk", "Prepared", "usb_device"]
 
@@ -79,7 +82,7 @@ class Desk:
     first: str
     fr: str
     en: str
-    settings: str = NO_DRIVER
+    settings: str = NO_DRIVER + NO_TLS
     prepare: Prepare | None = None
     says: str = ""
     pcsc: bool = False
@@ -138,10 +141,33 @@ def port_taken(desk: Prepared) -> Generator[None]:
 
 @preparing
 def nobody_listens(desk: Prepared) -> Generator[None]:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        url = f"http://127.0.0.1:{gone.getsockname()[1]}/apcv"
-    (desk.home / "config.toml").write_text(NO_DRIVER + NO_TLS + SERVICE.format(url=url))
-    yield
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))  # so that nobody else listens there
+        url = f"http://127.0.0.1:{kept.getsockname()[1]}/apcv"
+        (desk.home / "config.toml").write_text(NO_DRIVER + NO_TLS + SERVICE.format(url=url))
+        yield
+
+
+@preparing
+def name_unknown(desk: Prepared) -> Generator[None]:
+    """As a name server answers; the one of this machine may be silent."""
+    del desk
+
+    def ask(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", ask)
+        yield
+
+
+@preparing
+def says_nothing(desk: Prepared) -> Generator[None]:
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ApcvSoapResolver, "reach", 0.2)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/apcv"
+        (desk.home / "config.toml").write_text(NO_DRIVER + NO_TLS + SERVICE.format(url=url))
+        yield
 
 
 @preparing
@@ -252,7 +278,7 @@ DESKS: dict[str, Desk] = {
         "configuration_invalid",
         "Corrigez-la",
         "Correct it",
-        f'{NO_DRIVER}[unix]\nusers = ["nobodyhere"]\n',
+        f'{NO_DRIVER}{NO_TLS}[unix]\nusers = ["nobodyhere"]\n',
         says="nobodyhere",
         status=2,
     ),
@@ -271,7 +297,7 @@ DESKS: dict[str, Desk] = {
         "configuration_invalid.secrets_readable",
         "Lancez la commande",
         "Run the command",
-        f'{NO_DRIVER}[drivers.options.x]\npassword = "s3cret-canary"\n',
+        f'{NO_TLS}{NO_DRIVER}[drivers.options.x]\npassword = "s3cret-canary"\n',
         prepare=readable_by_all,
         says="chmod 600",
         status=2,
@@ -360,6 +386,15 @@ DESKS: dict[str, Desk] = {
         "DNS",
         "DNS",
         NO_DRIVER + NO_TLS + SERVICE.format(url="https://apcv.invalid/x"),
+        prepare=name_unknown,
+        status=1,
+    ),
+    "the apCV service is silent": Desk(
+        "resolver_unavailable",
+        "connexion à internet",
+        "internet connection",
+        prepare=says_nothing,
+        says="no answer in 0.4 s",
         status=1,
     ),
     "another server answers for the apCV service": Desk(

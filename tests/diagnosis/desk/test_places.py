@@ -1,8 +1,9 @@
 """Ports, cameras, clock, folders and the character set of a prepared machine."""
 
+import contextlib
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import pytest
@@ -133,16 +134,32 @@ def test_parts_that_nothing_needs_are_told_apart(monkeypatch: pytest.MonkeyPatch
     assert "camera" not in rows["parts"]["there"]
 
 
+@contextlib.contextmanager
+def port_of_its_own() -> Generator[int]:
+    """A port at which one may listen, and nobody else does."""
+    with socket.socket() as kept:
+        if sys.platform != "win32":  # there, whoever has an address has it alone
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        port = kept.getsockname()[1]
+        if sys.platform == "win32":
+            kept.close()
+        yield port
+
+
 def test_a_port_that_is_free_ours_any_or_taken() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert ids(tcp_ports.look("127.0.0.1", port, ours=True, holder=str)) == ["port_ours"]
-        (row,) = tcp_ports.look("127.0.0.1", port, ours=False, holder=lambda _: "process 1 (squatter)")
-        assert (row.id, row.values["holder"]) == ("configuration_invalid.port_in_use", "process 1 (squatter)")
-        (row,) = tcp_ports.look("127.0.0.1", port, ours=False, holder=lambda _: "")
-        assert row.problem is not None
-        assert row.problem.detail == f"127.0.0.1:{port} is held"
-    assert ids(tcp_ports.look("127.0.0.1", port, ours=False, holder=str)) == ["port_free"]
+    with port_of_its_own() as port:
+        with socket.create_server(("127.0.0.1", port)):
+            assert ids(tcp_ports.look("127.0.0.1", port, ours=True, holder=str)) == ["port_ours"]
+            (row,) = tcp_ports.look("127.0.0.1", port, ours=False, holder=lambda _: "process 1 (squatter)")
+            assert (row.id, row.values["holder"]) == (
+                "configuration_invalid.port_in_use",
+                "process 1 (squatter)",
+            )
+            (row,) = tcp_ports.look("127.0.0.1", port, ours=False, holder=lambda _: "")
+            assert row.problem is not None
+            assert row.problem.detail == f"127.0.0.1:{port} is held"
+        assert ids(tcp_ports.look("127.0.0.1", port, ours=False, holder=str)) == ["port_free"]
     assert ids(tcp_ports.look("127.0.0.1", 0, ours=False, holder=str)) == []
 
 

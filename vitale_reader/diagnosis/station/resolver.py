@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from vitale_protocol.diagnosis.rows import Row, of_error
-from vitale_protocol.errors import ConfigurationInvalid, ToolMissing, VitaleError
+from vitale_protocol.errors import ConfigurationInvalid, ResolverUnavailable, ToolMissing, VitaleError
 from vitale_protocol.extras import missing_part
 from vitale_reader.daemon.config import Config
 
@@ -19,10 +19,13 @@ def look(config: Config) -> Iterator[Row]:
 
     async def probe() -> str:
         resolver = load_resolver(config.apcv.resolver)(config.apcv.options, config.station.mode)
+        limit = resolver.reach * 2
         await resolver.open()
         try:
-            async with asyncio.timeout(resolver.reach * 2):
+            async with asyncio.timeout(limit):
                 return await resolver.probe()
+        except TimeoutError as error:
+            raise ResolverUnavailable(f"no answer in {limit:g} s") from error
         finally:
             await resolver.close()
 
