@@ -23,6 +23,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 from vitale_protocol.problems import Problem
+from vitale_reader.daemon.arbitration import hub
 from vitale_reader.daemon.site.incoming_requests import Answering, Visitor
 from vitale_reader.daemon.site.outgoing_requests import Answer, Asking
 from vitale_reader.daemon.site.remote_readers import Names
@@ -103,13 +104,15 @@ class Notes:
         self.lines.append((client_id, outcome))
 
 
-def asking(rows: Rows, notes: Notes, wake: Callable[[], None] = lambda: None) -> Asking:
+def asking(
+    rows: Rows, notes: Notes, wake: Callable[[], None] = lambda: None, hoped_for: Callable[[], bool] = lambda: True
+) -> Asking:
     async def prove(_result: object) -> None:
         """Every key is known."""
 
     return Asking(
         cast("Any", rows),
-        hoped_for=lambda _: True,
+        hoped_for=lambda _: hoped_for(),
         open_answer=lambda sealed, _bound_to: sealed,
         prove=prove,
         note=notes.note,
@@ -191,6 +194,27 @@ def test_an_answer_that_came_at_the_last_moment_counts(answer: bytes, told: str)
         client = Client()
         made = asking(Rows(answers={"any": answer}), Notes())
         made.request(cast("Any", client), 1, WANTED)
+        await asyncio.gather(*made._tasks)
+        assert client.told == [told]
+
+    run(work)
+
+
+@pytest.mark.parametrize(("there", "told"), [(True, "reader_gone"), (False, "no_reader")])
+def test_a_reader_that_was_there_when_it_was_asked_for_is_gone_and_not_unknown(
+    there: bool, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its desk goes before the rows were looked at again."""
+    for grace in ("GRACE_NEW", "GRACE_LOST"):
+        monkeypatch.setattr(hub, grace, 0.0)
+
+    async def work() -> None:
+        client, written = Client(), asyncio.Event()
+        made = asking(Rows(), Notes(), wake=written.set, hoped_for=lambda: there and not written.is_set())
+        made.request(cast("Any", client), 1, msgspec.structs.replace(WANTED, timeout=30.0))
+        await written.wait()
+        for _ in range(2):  # it is missed, and its time is over
+            made.watch_readers()
         await asyncio.gather(*made._tasks)
         assert client.told == [told]
 

@@ -139,6 +139,8 @@ class Asking:
         if self._stopping:
             raise ShuttingDown("the daemon is stopping")
         loop = asyncio.get_running_loop()
+        # A reader that is there now may be gone before the next look: it was known.
+        without_reader = (inf, ReaderGone) if self._hoped_for(wanted) else (loop.time() + hub.GRACE_NEW, NoReader)
         asked = Open(
             id=str(uuid.uuid4()),
             client=client,
@@ -146,7 +148,7 @@ class Asking:
             wanted=wanted,
             over=loop.create_future(),
             ended=loop.create_future(),
-            without_reader=(loop.time() + hub.GRACE_NEW, NoReader),
+            without_reader=without_reader,
         )
         self._open[asked.id] = asked
         self._spawn(self._follow(asked))
