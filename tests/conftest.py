@@ -6,6 +6,8 @@ import signal
 import sqlite3
 import sys
 import tempfile
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -133,6 +135,9 @@ def virtual_card(pcsc_service: PcscService) -> Iterator[InsertCard]:
 
 # ── files of SQLite ──────────────────────────────────────────────────────────────────────────────────────────────
 
+#: Seconds that a thread of a store, which was not waited for, has to close its file.
+CLOSED_IN = 20.0
+
 _opened: list[tuple[sqlite3.Connection, traceback.StackSummary]] = []
 
 
@@ -158,10 +163,13 @@ def databases_are_closed() -> Iterator[None]:
     """Fails the test that leaves a file of SQLite open, at once and on every Python.
 
     From Python 3.13 on there is a warning as well. It comes where the collector finds the connection: in a test of
-    another file, minutes later.
+    another file, minutes later. A thread that is about to close one has time to: what nobody closes stays open.
     """
     _opened.clear()
     yield
+    end, pause = time.monotonic() + CLOSED_IN, threading.Event()
+    while any(_is_open(connection) for connection, _ in _opened) and time.monotonic() < end:
+        pause.wait(0.01)
     left = ["".join(place.format()) for connection, place in _opened if _is_open(connection)]
     _opened.clear()
     assert not left, "opened here and never closed:\n" + "\n".join(left)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import psycopg
@@ -19,8 +20,14 @@ from psycopg import sql
 
 #: It stands in every URL that the tests give to a daemon; nothing that the daemon writes may hold it.
 PASSWORD = "canary-of-the-database"
-FAST = ("fsync=off", "full_page_writes=off", "max_connections=120", "shared_buffers=16MB")
+FAST = ("fsync=off", "full_page_writes=off", "max_connections=120", "shared_buffers=16MB", "autovacuum=off")
 PATIENCE = 60.0
+
+#: Ends the other sessions of a database, one after the other, and waits for each of them to be gone.
+OTHERS_END = (
+    "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 class PostgresServer:
@@ -41,8 +48,8 @@ class PostgresServer:
         return found[-1].parent if found else Path(beside_path).parent if beside_path else None
 
     def url(self, database: str) -> str:
-        """What a daemon is given as ``store``."""
-        return f"postgresql://desk:{PASSWORD}@/{database}?host={self.folder}"
+        """What a daemon is given as ``store``: to its desk a server on a busy machine is slow, and not away."""
+        return f"postgresql://desk:{PASSWORD}@/{database}?host={self.folder}&connect_timeout={PATIENCE:.0f}"
 
     def start(self) -> None:
         """Starts it, and returns when it serves."""
@@ -89,12 +96,26 @@ class PostgresServer:
     def create_database(self) -> str:
         """An empty database; its name."""
         name = f"site_{secrets.token_hex(6)}"
-        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        # Of the template to which nobody can connect: the copy of one in use is refused.
+        self._administer(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
         return name
 
     def drop_database(self, name: str) -> None:
         """Removes it, whoever is connected."""
-        self._administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        end, pause = time.monotonic() + PATIENCE, threading.Event()
+        while True:
+            try:
+                return self._administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            except psycopg.errors.ObjectInUse:  # the server waits for five seconds for those that it ended
+                if time.monotonic() > end:
+                    raise
+                pause.wait(0.1)
+
+    def end_sessions(self, database: str) -> None:
+        """Ends the sessions of a database, and returns when they are gone: that they are told to go is not enough."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            ended = connection.execute(OTHERS_END.replace("current_database()", "%s"), (database,)).fetchall()
+        assert all(gone for (gone,) in ended), ended
 
     def _administer(self, statement: sql.Composed) -> None:
         """Runs a statement that stands in no transaction; without a program of its own, for it is run so often."""

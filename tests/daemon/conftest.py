@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.daemon.patience import be_patient
 from tests.posix import open_unix_connection
 from vitale_drivers.base import (
     Command,
@@ -178,6 +179,12 @@ class Tools:
 @pytest.fixture
 def tools(tmp_path: Path) -> Tools:
     return Tools(Home.under(tmp_path))
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is never taken for away because it is late, however busy the machine is."""
+    be_patient(monkeypatch)
 
 
 # ── phones ───────────────────────────────────────────────────────────────────────────────────────────────────────

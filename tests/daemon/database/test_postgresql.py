@@ -10,7 +10,7 @@ from vitale_reader.daemon.database.postgresql import Connections
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.workers import Job
 
-pytestmark = pytest.mark.posix
+pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient")]
 
 
 def test_a_connection_that_comes_after_its_pool_was_given_up_is_closed(

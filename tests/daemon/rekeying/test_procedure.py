@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import make_url
 
+from tests.daemon.patience import PATIENCE
 from tests.posix import open_unix_connection
 from tests.postgres_server import PostgresServer
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
@@ -37,9 +38,9 @@ OTHER_KEY = "b" * 43 + "=\n"
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database is never taken for away, however long a busy machine lets a desk wait."""
-    monkeypatch.setattr("vitale_reader.daemon.store.store.ANSWER", 60.0)
+def patience(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A desk that serves is known to, however late a busy machine lets it say so."""
+    monkeypatch.setattr("vitale_reader.daemon.site.upkeep.LOST", PATIENCE)
 
 
 class Site:
@@ -304,11 +305,11 @@ def test_a_desk_whose_database_is_away_takes_no_string_of_before_either(
     credential, _, _ = used(site)
     site.rekey("left")
 
-    name = make_url(site_database).database
+    name = str(make_url(site_database).database)
 
     async def work(left: Endpoints) -> None:
         postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
+        postgres.end_sessions(name)
         try:
             told = await submitted(left, credential, "VITALESIM.abc")
             assert ("replayed", "rekeyed") == (told["reason"], told["variant"])

@@ -28,6 +28,7 @@ from vitale_reader.daemon.store.store import Store
 NOW = 1_800_000_000.0
 STATION = "10000000-0000-4000-8000-000000000000"
 FORMER, NEW = Vault.of_site(b"f" * 32), Vault.of_site(b"n" * 32)
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -18,6 +18,8 @@ from vitale_reader.daemon.store import spool
 from vitale_reader.home import Home
 
 STRING = b"opaque-string-of-a-phone"
+PATIENCE = 90.0
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 class Site:
@@ -95,7 +97,7 @@ def test_a_token_that_was_made_at_one_desk_waits_at_all(site: Site) -> None:
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Until something that another desk is to notice has come about."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE):
         while not await condition():
             pass
 
@@ -197,7 +199,7 @@ def test_a_desk_whose_database_is_away(
             assert "warnings" not in await desk.claims(line, STRING)
             postgres.stop()
             try:
-                async with asyncio.timeout(40):
+                async with asyncio.timeout(PATIENCE):
                     if when_away == "strict":
                         assert (await desk.refusal(line, STRING + b"-2"))["reason"] == "store_unavailable"
                     else:

@@ -13,15 +13,15 @@ from vitale_reader.daemon.site.rows import DeskRow, SiteRows
 from vitale_reader.daemon.store.store import Store
 
 # pyright: reportPrivateUsage=false
-pytestmark = pytest.mark.posix
+pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient")]
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 VAULT = Vault.of_site(b"k" * 32)
 HERE, THERE = "10000000-0000-4000-8000-000000000000", "20000000-0000-4000-8000-000000000000"
 
 
 def test_a_desk_that_leaves_while_it_tells_leaves_nothing(site_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "LAST_WORDS", PATIENCE)
+    monkeypatch.setattr(rows, "LOST", PATIENCE)
     told = DeskTold(name="here", mode="simulated", groups=(), readers=())
     begun, go = threading.Event(), threading.Event()
     real = SiteRows._take_place

@@ -15,8 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event
 
+from tests.daemon.patience import be_patient
 from tests.posix import forked
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import OutboxToken
@@ -163,4 +165,5 @@ def play(kind: str, place: Path | str, folder: Path, stride: int) -> None:
 
 
 if __name__ == "__main__":
+    be_patient(pytest.MonkeyPatch())
     play(sys.argv[1], sys.argv[2] if "://" in sys.argv[2] else Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))

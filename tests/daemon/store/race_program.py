@@ -12,6 +12,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import pytest
+
+from tests.daemon.patience import be_patient
 from vitale_protocol.errors import VitaleError
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.issuing.outbox import Outbox
@@ -58,13 +61,15 @@ def run(place: Path | str, number: int, rounds: int, start: Barrier, results: "C
 
 def play(place: Path | str, desks: int, rounds: int) -> None:
     context = multiprocessing.get_context("fork")
-    start = context.Barrier(desks, timeout=30)
+    start = context.Barrier(desks, timeout=60)
     ends = [context.Pipe(duplex=False) for _ in range(desks)]
     processes = [
         context.Process(target=run, args=(place, number, rounds, start, ends[number][1])) for number in range(desks)
     ]
     for process in processes:
         process.start()
+    for _, sending in ends:
+        sending.close()  # of a desk that dies the end is read, not waited for
     found = [receiving.recv() for receiving, _ in ends]
     for process in processes:
         process.join()
@@ -73,4 +78,5 @@ def play(place: Path | str, desks: int, rounds: int) -> None:
 
 
 if __name__ == "__main__":
+    be_patient(pytest.MonkeyPatch())
     play(sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -24,6 +24,7 @@ from vitale_reader.daemon.store.tables import audit as audit_table
 
 STATION = "10000000-0000-4000-8000-000000000000"
 OTHER = "20000000-0000-4000-8000-000000000000"
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 class Trail:
@@ -78,9 +79,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
 
 
 @pytest.fixture
-def trail(tmp_path: Path, place: Path | str, monkeypatch: pytest.MonkeyPatch) -> Trail:
-    """A trail in a store that is never taken for away, however long a busy machine lets it wait."""
-    monkeypatch.setattr("vitale_reader.daemon.store.store.ANSWER", 60.0)
+def trail(tmp_path: Path, place: Path | str) -> Trail:
+    """A trail in either store."""
     return Trail(tmp_path, place)
 
 

@@ -24,6 +24,7 @@ from vitale_reader.daemon.store.tables import audit, outbox, seen
 
 ROOT = Path(__file__).parents[3]
 DESKS = 8
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 #: In the suite some points, and where the daemons of most practices keep their things; all and everywhere in the soak.

@@ -9,6 +9,7 @@ import itertools
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -18,12 +19,15 @@ import pytest
 from psycopg import OperationalError
 from sqlalchemy import Connection, text
 
-from tests.postgres_server import PASSWORD, PostgresServer
+from tests.daemon.patience import PATIENCE
+from tests.postgres_server import OTHERS_END, PASSWORD, PostgresServer
 from tests.rig.pgbouncer import Bouncer
 from tests.rig.proxy import Proxy
 from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable
 from vitale_protocol.methods import OutboxToken
+from vitale_reader.daemon.database import postgresql
 from vitale_reader.daemon.database.target import Target
+from vitale_reader.daemon.database.workers import Job
 from vitale_reader.daemon.issuing import opposition, outbox
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.sealing_keys import Vault
@@ -40,6 +44,7 @@ STATION = "10000000-0000-4000-8000-000000000000"
 NOW = 1_800_000_000.0
 STOPPED_IN = 25.0
 """Seconds: five times what is promised, for a busy machine; what hangs would hang for good."""
+PATIENT = pytest.mark.usefixtures("patient")
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +84,11 @@ class Desk:
         clock = StoreClock(Remembered(), wall=lambda: NOW, steady=lambda: NOW)
         self.outbox = Outbox(place, VAULT, self.chain, clock=clock)
 
+    @property
+    def site(self) -> Store:
+        """The database itself, beside which there may be a spool."""
+        return self.store._site if isinstance(self.store, SpooledStore) else self.store
+
     async def put(self, number: int, size: int = 900) -> str:
         jti = f"00000000-0000-7000-8000-{number:012d}"
         token = OutboxToken(jti=jti, exp=int(NOW) + 120, token="t" * size)
@@ -105,7 +115,7 @@ async def desk_of(url: str, folder: Path, *, ahead: float = 0.0) -> AsyncGenerat
         await made.close()
 
 
-async def until(condition: Callable[[], bool], patience: float = 40.0) -> None:
+async def until(condition: Callable[[], bool], patience: float = 90.0) -> None:
     async with asyncio.timeout(patience):
         while not condition():  # noqa: ASYNC110  what is awaited has no event
             await asyncio.sleep(0.02)
@@ -114,23 +124,24 @@ async def until(condition: Callable[[], bool], patience: float = 40.0) -> None:
 # ── every wait has an end ──
 
 
+@PATIENT
 @pytest.mark.parametrize("ways", [("up", "down"), ("up",), ("down",)])
 def test_connections_that_hang_behind_something_that_acknowledges_are_abandoned(
     line: Proxy, site_database: str, monkeypatch: pytest.MonkeyPatch, ways: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(store, "ANSWER", 0.5)
     monkeypatch.setattr(store, "CLOSING", 0.1)  # of that the next test is
-    monkeypatch.setattr(store, "HASTE", 0.1)
 
     async def work() -> None:
         async with opened(line.url(site_database)) as made:
             await asyncio.gather(*(made.run(ping) for _ in range(8)))
             line.swallow(*ways, new=False)
+            patience, made._limit = made._limit, 0.5
             began = time.monotonic()
             with pytest.raises(StoreUnavailable) as caught:
                 await made.run(ping)
             assert caught.value.variant == "database-silent"
             assert time.monotonic() - began < STOPPED_IN
+            made._limit = patience
             await until(lambda: not made.away)
             assert await made.run(ping) == 1, "its other connections are not believed either"
 
@@ -170,6 +181,7 @@ def test_a_server_that_accepts_and_says_nothing_more_does_not_hold_up_the_start(
     run(work())
 
 
+@PATIENT
 def test_a_connection_that_the_server_ended_at_rest_is_not_used(site_database: str, postgres: PostgresServer) -> None:
     async def work() -> None:
         async with opened(site_database) as made:
@@ -184,34 +196,47 @@ def test_a_connection_that_the_server_ended_at_rest_is_not_used(site_database: s
 # ── load is no outage ──
 
 
-def test_load_at_one_desk_does_not_look_like_an_outage(
-    line: Proxy, site_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "ANSWER", 2.0)  # the last of all waits for longer than one answer may take
-    monkeypatch.setattr("vitale_reader.daemon.database.target.CONNECT", 0)
+@pytest.fixture
+def queueing(patient: None, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Limit of a job while it waits for a thread; once it was taken up, it has all the time of a busy machine."""
+    plain = Job.touch
 
+    def touch(job: Job[Any]) -> None:
+        job.limit = PATIENCE
+        plain(job)
+
+    monkeypatch.setattr(Job, "touch", touch)
+    return 0.5
+
+
+def test_load_at_one_desk_does_not_look_like_an_outage(
+    line: Proxy, site_database: str, tmp_path: Path, queueing: float
+) -> None:
     async def work() -> None:
         async with desk_of(line.url(site_database), tmp_path) as desk:
-            line.delay = 0.02
+            desk.site._limit, line.delay = queueing, 0.02
             await asyncio.gather(*(desk.put(number) for number in range(16)))
             assert not desk.store.degraded
-            await asyncio.gather(*(desk.store.run(ping, needs="site") for _ in range(250)))
+            began = time.monotonic()
+            await asyncio.gather(*(desk.store.run(ping, needs="site") for _ in range(120)))
+            assert time.monotonic() - began > 3 * queueing, "the last of all waits for longer"
             assert not desk.store.degraded
 
     run(work())
 
 
-def test_time_in_our_own_queue_does_not_count(site_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "ANSWER", 0.5)
+def test_time_in_our_own_queue_does_not_count(
+    site_database: str, monkeypatch: pytest.MonkeyPatch, queueing: float
+) -> None:
     monkeypatch.setattr(store, "CONNECTIONS", 1)
-    monkeypatch.setattr("vitale_reader.daemon.database.target.CONNECT", 0)
 
     def slowly(connection: Connection) -> object:
         return connection.execute(text("SELECT pg_sleep(0.3)")).scalar()
 
     async def work() -> None:
         async with opened(site_database) as made:
-            await asyncio.gather(*(made.run(slowly) for _ in range(6)))
+            made._limit = queueing
+            await asyncio.gather(*(made.run(slowly) for _ in range(4)))
 
     run(work())
 
@@ -219,6 +244,7 @@ def test_time_in_our_own_queue_does_not_count(site_database: str, monkeypatch: p
 # ── round trips ──
 
 
+@PATIENT
 def test_a_token_takes_one_round_trip_and_so_does_its_acknowledgement(
     line: Proxy, site_database: str, tmp_path: Path
 ) -> None:
@@ -238,6 +264,7 @@ def test_a_token_takes_one_round_trip_and_so_does_its_acknowledgement(
     run(work())
 
 
+@PATIENT
 def test_a_head_that_another_process_moved_is_looked_at_again(site_database: str) -> None:
     async def work() -> None:
         async with opened(site_database) as made, opened(site_database) as other:
@@ -266,6 +293,7 @@ def name_of(url: str) -> str:
     return found[1]
 
 
+@PATIENT
 def test_a_database_that_takes_no_writes_has_the_spool_used_and_says_why(
     site_database: str, postgres: PostgresServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -275,11 +303,7 @@ def test_a_database_that_takes_no_writes_has_the_spool_used_and_says_why(
         async with desk_of(site_database, tmp_path) as desk:
             await desk.put(1)
             postgres.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
-            postgres.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-                database,
-            )
+            postgres.end_sessions(database)
             await desk.put(2)
             assert desk.store.degraded
             with pytest.raises(StoreUnavailable) as caught:
@@ -301,6 +325,7 @@ FULL_DISK = (
 )
 
 
+@PATIENT
 @pytest.mark.parametrize(
     ("before", "variant", "state", "after"),
     [
@@ -357,12 +382,7 @@ def test_a_database_that_answers_and_refuses_has_the_spool_used_and_says_why(
     assert f"SQLSTATE {state}" in caplog.text
 
 
-OTHERS_END = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-)
-
-
+@PATIENT
 def test_a_server_without_a_free_connection_has_the_spool_used_and_says_why(
     site_database: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:
@@ -378,7 +398,7 @@ def test_a_server_without_a_free_connection_has_the_spool_used_and_says_why(
         async with desk_of(site_database.replace("desk:", f"{clerk}:"), tmp_path) as desk:
             await desk.put(1)
             postgres.execute(f"ALTER ROLE {clerk} CONNECTION LIMIT 0", database)
-            postgres.execute(OTHERS_END, database)
+            postgres.end_sessions(database)
             await desk.put(2)
             await until(lambda: desk.store.cause.variant == "database-crowded")
             assert desk.store.degraded
@@ -399,13 +419,14 @@ def own_server(postgres: PostgresServer) -> Iterator[PostgresServer]:
     programs = PostgresServer.installed()
     assert programs is not None, postgres
     server = PostgresServer(programs)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.remove()
 
 
+@PATIENT
 def test_a_server_that_shuts_down_or_starts_has_the_spool_used_and_says_why(
     own_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -414,8 +435,8 @@ def test_a_server_that_shuts_down_or_starts_has_the_spool_used_and_says_why(
     def is_refused() -> bool:
         try:
             Target.of(url).connect("tries").close()
-        except OperationalError:
-            return True
+        except OperationalError as error:  # of a connection that is refused there is no SQLSTATE
+            return "is shutting down" in str(error)
         return False
 
     async def work() -> None:
@@ -427,7 +448,7 @@ def test_a_server_that_shuts_down_or_starts_has_the_spool_used_and_says_why(
                 pid = int((own_server.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
                 os.kill(pid, signal.SIGTERM)
                 await until(is_refused)
-                holding.execute(OTHERS_END)
+                assert holding.execute(OTHERS_END).fetchall() == [(True,)]
                 await desk.put(2)
                 await until(lambda: desk.store.cause.variant == "database-starting")
                 assert desk.store.degraded
@@ -478,6 +499,7 @@ def page_of(client: str, after_exp: int, after_jti: str) -> dict[str, Any]:
     return {"of_client": client, "after_exp": after_exp, "after_jti": after_jti, "most": 101}
 
 
+@PATIENT
 def test_a_backlog_of_one_client_costs_the_others_nothing(site_database: str, postgres: PostgresServer) -> None:
     """Rows that the server read are counted: a page reads what it holds, whatever else is in the outbox."""
 
@@ -503,6 +525,7 @@ def test_a_backlog_of_one_client_costs_the_others_nothing(site_database: str, po
     run(work())
 
 
+@PATIENT
 def test_no_page_is_sorted_by_the_server(site_database: str, postgres: PostgresServer) -> None:
     def plan(connection: Connection, values: dict[str, Any]) -> str:
         page = outbox._LIST.compile(dialect=connection.dialect)
@@ -518,9 +541,12 @@ def test_no_page_is_sorted_by_the_server(site_database: str, postgres: PostgresS
     run(work())
 
 
+@PATIENT
 def test_a_locked_table_has_the_spool_used_and_says_why(
-    site_database: str, postgres: PostgresServer, tmp_path: Path
+    site_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(postgresql, "LOCK", 1_500)
+
     async def work() -> None:
         async with desk_of(site_database, tmp_path) as desk:
             await desk.put(1)
@@ -539,7 +565,19 @@ def test_a_locked_table_has_the_spool_used_and_says_why(
     run(work())
 
 
-def test_four_reasons_why_a_start_fails_are_four_errors(site_database: str, line: Proxy) -> None:
+@PATIENT
+def test_four_reasons_why_a_start_fails_are_four_errors(
+    site_database: str, line: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = socket.getaddrinfo
+
+    def offline(host: Any, *arguments: Any, **options: Any) -> Any:
+        """Answers without a name server: one that is slow would decide how long this takes."""
+        if host == "nowhere.invalid":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return plain(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", offline)
     name = name_of(site_database)
     line.refuse()
     reasons = {
@@ -564,6 +602,8 @@ def test_four_reasons_why_a_start_fails_are_four_errors(site_database: str, line
 # ── the spool comes back ──
 
 
+@PATIENT
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("tokens", "delay"), [(300, 0.03), (1_000, 0.05)])
 def test_a_full_spool_comes_back_over_a_slow_line_in_few_round_trips(
     line: Proxy, site_database: str, tmp_path: Path, tokens: int, delay: float
@@ -577,7 +617,7 @@ def test_a_full_spool_comes_back_over_a_slow_line_in_few_round_trips(
             line.heal()
             line.delay = delay
             began, trips = time.monotonic(), line.trips
-            await until(lambda: not desk.store.degraded, 100)
+            await until(lambda: not desk.store.degraded, PATIENCE)
             trips = line.trips - trips
             print(f"{tokens} tokens at {delay * 1_000:.0f} ms: {time.monotonic() - began:.1f} s, {trips} round trips")
             assert trips < tokens / 2
@@ -588,6 +628,7 @@ def test_a_full_spool_comes_back_over_a_slow_line_in_few_round_trips(
     run(work())
 
 
+@pytest.mark.timeout(300)
 def test_a_piece_that_does_not_arrive_is_halved_and_progress_is_kept(
     line: Proxy, site_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -603,8 +644,8 @@ def test_a_piece_that_does_not_arrive_is_halved_and_progress_is_kept(
                 await desk.put(number, size=4_000)
             line.heal()
             line.rate = 150_000.0
-            await until(lambda: not desk.store.degraded, 50)
-            line.rate = None
+            await until(lambda: not desk.store.degraded, PATIENCE)
+            line.rate, desk.site._limit = None, PATIENCE
             (verified,) = await desk.store.run(desk.chain.verify)
             assert (verified.rows, verified.broken) == (60, None)
 
@@ -612,6 +653,7 @@ def test_a_piece_that_does_not_arrive_is_halved_and_progress_is_kept(
     assert spool_replay.FEW < spool_replay.BEGIN
 
 
+@PATIENT
 def test_what_is_acknowledged_while_the_database_is_away_is_not_listed_again(
     line: Proxy, site_database: str, tmp_path: Path
 ) -> None:
@@ -630,6 +672,7 @@ def test_what_is_acknowledged_while_the_database_is_away_is_not_listed_again(
     run(work())
 
 
+@PATIENT
 @pytest.mark.parametrize("seconds", [150, 86_400, 400 * 86_400, -86_400])
 def test_a_clock_that_is_wrong_while_the_spool_comes_back_costs_no_token_and_no_acknowledgement(
     line: Proxy, site_database: str, tmp_path: Path, seconds: int
@@ -659,9 +702,11 @@ def test_a_clock_that_is_wrong_while_the_spool_comes_back_costs_no_token_and_no_
     run(work())
 
 
+@PATIENT
 def test_an_opposition_list_over_a_thin_line_arrives_and_throws_nobody_off(
-    line: Proxy, site_database: str, tmp_path: Path
+    line: Proxy, site_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(postgresql, "STATEMENT", 2_000)  # the whole list takes longer than that
     serials = [str(10_000_000 + number) for number in range(100_000)]  # 0.8 MiB: some three seconds at 2 Mbit/s
 
     async def work() -> None:
@@ -687,6 +732,7 @@ def test_an_opposition_list_over_a_thin_line_arrives_and_throws_nobody_off(
 # ── what is in front of it, and where it goes ──
 
 
+@PATIENT
 @pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
 def test_a_pooler_that_keeps_no_connection_is_refused(site_database: str, postgres: PostgresServer, mode: str) -> None:
     if Bouncer.installed() is None:
@@ -730,6 +776,7 @@ def test_what_names_no_database_is_refused_without_repeating_it(url: str) -> Non
     assert url not in repr(caught.value) + repr(caught.value.__cause__)
 
 
+@PATIENT
 def test_a_store_that_cannot_be_opened_leaves_no_connection_behind(
     site_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -745,6 +792,7 @@ def test_a_store_that_cannot_be_opened_leaves_no_connection_behind(
     assert [connection.closed for connection in used] == [True]
 
 
+@PATIENT
 def test_a_connection_in_use_is_closed_when_it_comes_back_to_a_store_that_was_given_up(site_database: str) -> None:
     used: list[Any] = []
 

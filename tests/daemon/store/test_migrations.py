@@ -33,6 +33,7 @@ from vitale_reader.home import Home
 T = TypeVar("T")
 OLD = Path(__file__).parent / "stores" / "version_0_1.sql"
 FAR = 4_000_000_000
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 def on(place: Path | str, work: Callable[[Connection], T], *, opening: bool = True) -> T:

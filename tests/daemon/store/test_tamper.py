@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from tests.daemon.patience import PATIENCE
 from vitale_protocol.errors import NotAuthenticated, StoreUnavailable
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import OutboxToken
@@ -448,6 +449,12 @@ def with_world(tmp_path: Path, place: Path | str, work: Callable[[World], Awaita
             await store.close()
 
     asyncio.run(main())
+
+
+@pytest.fixture(autouse=True)
+def patience(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A desk that tells once counts as there until the test is over."""
+    monkeypatch.setattr("vitale_reader.daemon.site.rows.LOST", PATIENCE)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

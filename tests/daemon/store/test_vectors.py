@@ -22,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, insert, select
 
+from tests.daemon.patience import PATIENCE
 from vitale_protocol import tokens
 from vitale_reader.daemon.access import Access, Peer
 from vitale_reader.daemon.issuing.contexts import Contexts
@@ -393,7 +394,9 @@ def test_what_a_station_tells_of_itself(tmp_path: Path) -> None:
     with_store(tmp_path / "store.db", work)
 
 
-def test_what_desks_tell_one_another(site_database: str) -> None:
+@pytest.mark.usefixtures("patient")
+def test_what_desks_tell_one_another(site_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vitale_reader.daemon.site.rows.LOST", PATIENCE)
     sealed = {name: bytes.fromhex(SITE[name]["sealed"]) for name in ("request", "desk", "step")}
     desk = SITE["desk"]
 
