@@ -76,7 +76,7 @@ def refused_by_check(home: Home) -> str:
 
 def refused_by_serve(home: Home, tools: Any) -> str:
     async def settled(config: Config) -> str:
-        async with running(home, config) as endpoints, tools.unix_line(endpoints) as line, asyncio.timeout(30):
+        async with running(home, config) as endpoints, tools.unix_line(endpoints) as line, asyncio.timeout(90):
             await line.open()
             while True:
                 drivers = (await line.result("station.info"))["drivers"]

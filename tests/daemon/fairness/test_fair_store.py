@@ -26,7 +26,7 @@ class Queue:
 
     def ask(self, payer: str, name: str = "") -> asyncio.Task[None]:
         def work(_connection: Connection) -> None:
-            self.may_go.wait(20)
+            self.may_go.wait(90)
             self.order.append(name or payer)
 
         with paid_by(payer):
@@ -47,7 +47,7 @@ def run(folder: Path, work: Callable[[Queue], Coroutine[None, None, None]]) -> N
         queue = Queue(folder / "store.db")
         await queue.inner.open()
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 await work(queue)
         finally:
             queue.may_go.set()

@@ -172,7 +172,7 @@ def test_a_store_that_is_taken_away_while_the_daemon_runs_is_said_so(
             remove(*ALL)(desk.home.state)
             if how == "replaced":
                 (desk.home.state / "store.db").write_bytes(b"")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await said.wait()
 
     monkeypatch.setattr("vitale_reader.daemon.site.external_changes.SELDOM", 0.05)

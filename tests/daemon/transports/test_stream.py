@@ -27,7 +27,7 @@ from vitale_reader.daemon.transports.stream import (
 )
 from vitale_reader.daemon.transports.tls import Doors
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 PING = b'{"jsonrpc":"2.0","id":2,"method":"session.ping","params":{}}\n'
 LIMITS = StreamLimits(session=Limits(), connections=2)
 OPEN = b'{"jsonrpc":"2.0","id":1,"method":"session.open","params":{"protocol":[1],"client":{"name":"x"}}}\n'

@@ -7,7 +7,7 @@ import pytest
 
 from vitale_reader.daemon.transports.tcp import TcpListener
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Greeting(asyncio.Protocol):
