@@ -6,7 +6,8 @@ itself only where the platform cannot block:
 - every ``RETRY`` seconds or more while there is no service to wait in;
 - every ``RELIST`` seconds where the pseudo-reader is not known (macOS);
 - every ``RELIST`` seconds with as many readers as one call may watch, which leaves the pseudo-reader no place;
-- once at the start and after each change of the list. A reader plugged between two calls would be missed for ever.
+- once at the start, and after each change of the list and each call that a vanished reader ended. A reader plugged
+  between two calls would be missed for ever.
 """
 
 import threading
@@ -153,7 +154,8 @@ class Monitor:
                 found = context.wait(watched, RELIST if full else timeout)
             except ReaderGone:
                 self._closing.wait(BREATH)
-                timeout = self._relist(context)
+                self._relist(context)
+                timeout = RELIST
                 continue
             readers = found if full else found[:-1]
             pnp = pnp if full else found[-1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from smartcard import scard
 
+from tests.drivers.conftest import UNHURRIED
 from vitale_drivers.base import (
     Arm,
     Failed,
@@ -29,6 +30,7 @@ from vitale_drivers.contract import Inbox
 from vitale_drivers.pcsc import access as pcsc_access
 from vitale_drivers.pcsc import api as pcsc_api
 from vitale_drivers.pcsc import device_examination as pcsc_examination
+from vitale_drivers.pcsc import driver as pcsc_driver
 from vitale_drivers.pcsc import monitor as pcsc_monitor
 from vitale_drivers.pcsc.api import PNP, CardReset, ExchangeFailed, PcscCard, PcscContext
 from vitale_drivers.pcsc.driver import PcscDriver
@@ -53,6 +55,9 @@ from vitale_protocol.problems import Problem
 EMPTY, PRESENT, UNAVAILABLE, UNKNOWN, EXCLUSIVE, INUSE, MUTE = 0x10, 0x20, 0x08, 0x04, 0x80, 0x100, 0x200
 VITALE = load_image("adulte").atr
 TWIN_A, TWIN_B = "Twin 00 00", "Twin 01 00"
+
+BRIEF = 0.2
+"""Seconds for a removal to be noticed, where there is none."""
 
 
 @dataclass
@@ -86,7 +91,9 @@ class FakeCard:
             raise self.service.reset_fault
 
     def release(self, *, reset: bool = False) -> None:
-        self.service.released += 1
+        with self.service.changed:
+            self.service.released += 1
+            self.service.changed.notify_all()
 
 
 @dataclass
@@ -97,6 +104,8 @@ class Service:
         unsignalled: the state that a failing reset leaves, and that is not signalled, as with pcscd.
         powered: the state after a connection that powered a mute card, which is not signalled either.
         overlooked: what is in the reader in truth, which is only noticed when the reader is roused.
+        listed: called each time that the readers were told, before whoever asked does anything else.
+        failures: how often a wait ended by ``down``.
     """
 
     states: dict[str, ReaderState] = field(default_factory=dict[str, ReaderState])
@@ -110,6 +119,8 @@ class Service:
     changes: int = 0
     connect_faults: list[VitaleError] = field(default_factory=list[VitaleError])
     down: VitaleError | None = None
+    listed: Callable[[], None] = lambda: None
+    failures: int = 0
     pnp_known: bool = True
     pnp_deaf: bool = False
     restless: bool = False
@@ -159,10 +170,14 @@ class Service:
 class FakeContext:
     service: Service
     cancelled: bool = False
+    told: frozenset[str] | None = None
 
     def readers(self) -> tuple[str, ...]:
         with self.service.changed:
-            return tuple(self.service.states)
+            names = tuple(self.service.states)
+            self.told = frozenset(names)
+            self.service.listed()
+            return names
 
     def wait(self, known: Iterable[ReaderState], timeout: float | None) -> tuple[ReaderState, ...]:
         service, given = self.service, tuple(known)
@@ -171,7 +186,8 @@ class FakeContext:
         with service.changed:
             service.waits += 1
             service.changed.notify_all()
-            before, changes = set(service.states), service.changes
+            # A reader that came since the list was told is signalled, unless plug and play is deaf.
+            before, changes = frozenset(service.states) if self.told is None else self.told, service.changes
             unlike = any(self._now(state, before).changed for state in given)
 
             def look() -> tuple[ReaderState, ...]:
@@ -183,13 +199,14 @@ class FakeContext:
 
             service.changed.wait_for(over, timeout)
             if service.down is not None:
+                service.failures += 1
                 raise service.down
             if self.cancelled:
                 self.cancelled = False
                 return given
             return look()
 
-    def _now(self, state: ReaderState, before: set[str]) -> ReaderState:
+    def _now(self, state: ReaderState, before: frozenset[str]) -> ReaderState:
         if state.name == PNP:
             if not self.service.pnp_known:
                 return ReaderState(PNP, UNKNOWN)
@@ -241,13 +258,16 @@ Opened = tuple[PcscDriver, Inbox]
 
 @pytest.fixture
 def opening(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Opened]]:
-    """Opens the driver on the service, armed for cartes Vitale, with short times."""
-    monkeypatch.setattr(pcsc_access, "SETTLE", 0.2)
+    """Opens the driver on the service, armed for cartes Vitale, with short times.
+
+    That for a removal to be noticed is long: it ends when the removal is. A card that stays gets ``BRIEF``.
+    """
+    monkeypatch.setattr(pcsc_access, "SETTLE", 60.0)
     monkeypatch.setattr(pcsc_access, "PROBES", (0.02, 0.02, 0.02))
     monkeypatch.setattr(pcsc_monitor, "RELIST", 0.05)
     monkeypatch.setattr(pcsc_monitor, "RETRY", 0.05)
     monkeypatch.setattr(pcsc_monitor, "BREATH", 0.02)
-    driver, inbox = PcscDriver({}, service), Inbox()
+    driver, inbox = PcscDriver(UNHURRIED, service), Inbox()
 
     def start() -> Opened:
         driver.open(inbox)
@@ -296,7 +316,7 @@ def test_a_connection_that_lasts_is_told_as_busy_only_where_somebody_uses_the_ca
     monkeypatch.setattr(service, "establish", establish)
     monkeypatch.setattr(FakeContext, "connect", connect)
     monkeypatch.setattr(pcsc_access, "SETTLE", 0.02)
-    driver, inbox = PcscDriver({"busy_notice": 0.02, "busy_timeout": 0.1}, service), Inbox()
+    driver, inbox = PcscDriver({"busy_notice": 0.02, "busy_timeout": 0.1, "transmit_limit": 600.0}, service), Inbox()
     service.set(TWIN_A, PRESENT | more, b"" if more == MUTE else VITALE, count=1)
     driver.open(inbox)
     try:
@@ -356,10 +376,16 @@ def test_a_real_reader_is_not_simulated(service: Service, opened: Opened) -> Non
 def test_a_reader_plugged_between_two_calls_is_found(service: Service, opening: Callable[[], Opened]) -> None:
     service.pnp_deaf = True
     service.set(TWIN_A, EMPTY)
+    lists: list[int] = []
+
+    def listed() -> None:
+        lists.append(1)
+        if len(lists) == 2:  # behind the list that is compared, and before the wait
+            service.set(TWIN_B, EMPTY)
+
+    service.listed = listed
     _, inbox = opening()
-    inbox.wait(ReaderAdded)
-    service.set(TWIN_B, EMPTY)
-    inbox.wait(ReaderAdded)
+    assert [inbox.wait(ReaderAdded).reader.name for _ in range(2)] == [TWIN_A, TWIN_B]
 
 
 def test_readers_are_found_where_plug_and_play_is_not_known(service: Service, opening: Callable[[], Opened]) -> None:
@@ -536,6 +562,21 @@ def test_a_reader_that_is_gone_before_it_was_looked_at_is_no_fault(service: Serv
     assert {type(report) for report in inbox.reports} == {Started, ReaderAdded}
 
 
+def test_a_reader_plugged_behind_the_list_that_follows_such_a_fault_is_found(service: Service, opened: Opened) -> None:
+    _, inbox = opened
+    service.set(TWIN_A, EMPTY)
+    inbox.wait(ReaderAdded)
+
+    def listed() -> None:
+        if service.failures and TWIN_B not in service.states:
+            service.fail(None)
+            service.set(TWIN_B, EMPTY)
+
+    service.pnp_deaf, service.listed = True, listed
+    service.fail(ReaderGone("SCardGetStatusChange: 0x80100009"))
+    assert inbox.wait(ReaderAdded).reader.name == TWIN_B
+
+
 def test_a_reader_that_does_not_work_is_shown(service: Service, opened: Opened) -> None:
     _, inbox = opened
     service.set(TWIN_A, UNAVAILABLE)
@@ -585,6 +626,8 @@ def test_a_card_that_was_reset_or_a_context_that_died_is_begun_again(
     inbox.wait(Presented)
     steps = [report.step for report in inbox.reports if isinstance(report, Progress)]
     assert steps == ["detected", "reading"]
+    with service.changed:  # the outcome is told before the card is released
+        assert service.changed.wait_for(lambda: service.released >= 2, 30)
     assert (service.released, service.resets) == (2, 0)
 
 
@@ -606,8 +649,9 @@ def test_exchanges_that_go_on_failing_end_in_an_unreadable_card(service: Service
 
 @pytest.mark.parametrize("reset_fault", [ExchangeFailed("E_NOT_TRANSACTED"), MediumMute("W_UNRESPONSIVE_CARD")])
 def test_a_card_that_cannot_be_reset_and_stays_is_mute(
-    service: Service, opened: Opened, reset_fault: VitaleError
+    service: Service, opened: Opened, reset_fault: VitaleError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pcsc_access, "SETTLE", BRIEF)
     _, inbox = opened
     service.faults, service.reset_fault = [ExchangeFailed("E_NOT_TRANSACTED")], reset_fault
     service.card(TWIN_A)
@@ -617,7 +661,6 @@ def test_a_card_that_cannot_be_reset_and_stays_is_mute(
 def test_a_card_that_cannot_be_reset_and_leaves_was_removed(service: Service, opened: Opened) -> None:
     _, inbox = opened
     service.faults, service.reset_fault = [ExchangeFailed("E_NOT_TRANSACTED")], MediumMute("W_UNRESPONSIVE_CARD")
-    pcsc_access.SETTLE = 10.0
     service.card(TWIN_A)
     inbox.wait(Progress, lambda report: report.step == "reading")
     service.set(TWIN_A, EMPTY, count=2)
@@ -627,7 +670,6 @@ def test_a_card_that_cannot_be_reset_and_leaves_was_removed(service: Service, op
 def test_a_reader_unplugged_while_its_card_is_waited_for_is_gone(service: Service, opened: Opened) -> None:
     _, inbox = opened
     service.faults, service.reset_fault = [ExchangeFailed("E_NOT_TRANSACTED")], MediumMute("W_UNRESPONSIVE_CARD")
-    pcsc_access.SETTLE = 10.0
     service.card(TWIN_A)
     inbox.wait(Progress, lambda report: report.step == "reading")
     service.unplug(TWIN_A)
@@ -696,12 +738,19 @@ def test_a_removal_that_cannot_be_doubted_is_not(torn: Service, opened: Opened, 
     inbox.wait(Presented)
 
 
-def test_a_card_that_the_service_knows_of_is_not_powered_anew(torn: Service, opened: Opened) -> None:
+def test_a_card_that_the_service_knows_of_is_not_powered_anew(
+    torn: Service, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, inbox = opened
-    pcsc_access.PROBES = (0.5,)
+    rouse = vars(pcsc_access.CardAccess)["_rouse"]
+
+    def follow(access: pcsc_access.CardAccess, known: ReaderState) -> None:
+        torn.note(ReaderState(TWIN_A, PRESENT | 3 << 16, VITALE))
+        rouse(access, known)
+
+    monkeypatch.setattr(pcsc_access.CardAccess, "_rouse", follow)
     torn.card(TWIN_A, count=1)
     inbox.wait(Failed)
-    torn.note(ReaderState(TWIN_A, PRESENT | 3 << 16, VITALE))
     inbox.wait(Presented)
     assert torn.roused == 0
 
@@ -716,8 +765,11 @@ def test_a_reader_without_a_service_to_look_into_it_is_looked_into_again(torn: S
     driver.disarm()
 
 
-def test_a_card_that_a_reset_leaves_mute_did_not_leave(service: Service, opened: Opened) -> None:
+def test_a_card_that_a_reset_leaves_mute_did_not_leave(
+    service: Service, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It has no ATR any more, but no removal was counted either: one card, one failure, and the right one."""
+    monkeypatch.setattr(pcsc_access, "SETTLE", BRIEF)
     _, inbox = opened
     service.faults, service.reset_fault = [ExchangeFailed("E_NOT_TRANSACTED")], MediumMute("W_UNRESPONSIVE_CARD")
     service.unsignalled = ReaderState(TWIN_A, PRESENT | MUTE | 1 << 16)
@@ -727,7 +779,8 @@ def test_a_card_that_a_reset_leaves_mute_did_not_leave(service: Service, opened:
     assert len(inbox.outcomes()) == 1
 
 
-def test_closing_is_quick_and_final(service: Service, opened: Opened) -> None:
+def test_closing_is_final(service: Service, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pcsc_driver, "CLOSE_LIMIT", 60.0)
     driver, inbox = opened
     service.set(TWIN_A, EMPTY)
     inbox.wait(ReaderAdded)
@@ -750,7 +803,10 @@ def test_a_mute_card_is_powered_again_and_read_if_it_answers_then(service: Servi
     assert (shown[-1].medium, shown[-1].error) == ("vitale-card", None)
 
 
-def test_a_card_that_stays_mute_is_looked_at_again_when_somebody_asks(service: Service, opened: Opened) -> None:
+def test_a_card_that_stays_mute_is_looked_at_again_when_somebody_asks(
+    service: Service, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pcsc_access, "SETTLE", BRIEF)
     driver, inbox = opened
     service.connect_faults = [MediumMute("W_UNRESPONSIVE_CARD")] * (1 + len(pcsc_access.POWER_RETRY_DELAYS))
     service.set(TWIN_A, PRESENT | MUTE, count=1)
