@@ -28,8 +28,12 @@ from vitale_reader.cli.frame import language
 InsertCard = Callable[..., VpcdLink]
 
 # A property is no slower than the machine that tries it: no value has a deadline, and drawing them has none.
+# For `--hypothesis-profile search`: other values each time.
+_PATIENT = (*settings().suppress_health_check, HealthCheck.too_slow)
+settings.register_profile("search", settings(), deadline=None, suppress_health_check=_PATIENT)
+# The same values each time: what fails, fails for whoever changes it, and not by chance for somebody else.
 settings.register_profile(
-    "suite", settings(), deadline=None, suppress_health_check=(*settings().suppress_health_check, HealthCheck.too_slow)
+    "suite", settings(), deadline=None, suppress_health_check=_PATIENT, derandomize=True, database=None
 )
 settings.load_profile("suite")
 # For `make test-quick`: between two changes of the same line, some values are enough.
@@ -37,6 +41,10 @@ settings.register_profile("quick", settings(), max_examples=15)
 
 _DIRECTORY = pytest.StashKey[Path]()
 READERS = ("Virtual PCD",)
+
+#: The path of a Unix socket has room for 108 bytes, and the names of users and tests stand in it as well.
+LONGEST_TMPDIR = 12
+SHORT_TMPDIR = "/tmp"
 
 POSIX_FIXTURES = {"pcsc_service", "postgres", "site_database"}
 POSIX_ROOMS = {"benchmarks", "end_to_end", "examples"}
@@ -67,9 +75,17 @@ def pytest_configure(config: pytest.Config) -> None:
     if hang_up is not None and signal.getsignal(hang_up) == signal.SIG_IGN:
         # The run itself goes on as under nohup; a handler, unlike "ignore", is not handed on to other programs.
         signal.signal(hang_up, lambda _number, _frame: None)
+    _shorten_paths()
     directory = Path(tempfile.mkdtemp(prefix="vitale-pcscd-"))
     config.stash[_DIRECTORY] = directory
     os.environ.update(PcscService(directory, READERS).environment)
+
+
+def _shorten_paths() -> None:
+    """Has temporary files made in /tmp where TMPDIR is so long that sockets in its folders could not be bound."""
+    if len(tempfile.gettempdir()) > LONGEST_TMPDIR and os.access(SHORT_TMPDIR, os.W_OK):
+        # Also for the processes that share the tests, and for the programs that they start.
+        os.environ["TMPDIR"] = tempfile.tempdir = SHORT_TMPDIR
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
