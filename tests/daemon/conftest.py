@@ -440,7 +440,8 @@ class Counter:
     def set_ahead(self, seconds: float) -> None:
         """Sets the clock of the contexts ahead; they notice within ``contexts.LOOK`` seconds."""
         wall = time.time
-        self.contexts._clock = StoreClock(Remembered(), wall=lambda: wall() + seconds)
+        clock = StoreClock(Remembered(), wall=lambda: wall() + seconds)
+        self.contexts._clock = clock  # pyright: ignore[reportPrivateUsage]
 
     async def ask(self, line: Line, **params: Any) -> int:
         """A request that waits for a phone."""

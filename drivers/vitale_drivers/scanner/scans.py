@@ -11,8 +11,8 @@ Rules, beside those of ``base``:
 - A code that is no patient's (a box, a prescription, anything) is told as such, each time that it is scanned. Two boxes
   of one kind are two. They end no request, and take away nothing that lies there.
 - A code of a patient that cannot be presented is reported (``failed``) to a request that waits. The same holds for a
-  request in the next half second, by when it was ordered: an order to arm takes its time. Otherwise it is ignored, and so is a line that was
-  too long. An incomplete line is reported as a ``retry``, since scanning it again may succeed.
+  request in the next half second, by when it was ordered: an order to arm takes its time. Otherwise it is ignored, and
+  so is a line that was too long. An incomplete line is reported as a ``retry``, since scanning it again may succeed.
 - What may be the rest of a torn scan is a code only if its own beginning proves it; else it is reported as incomplete.
 - More scans in a second than anyone can make are noise: they are reported once as garbled, and dropped, so that they
   delay no other reading.

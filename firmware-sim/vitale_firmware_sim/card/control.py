@@ -83,7 +83,7 @@ class ControlSocket:
                 return
             with connection:
                 with self._lock:
-                    if self._listener is None:
+                    if self._listener is not listener:
                         return
                     self._connection = connection
                 self._serve(connection)

@@ -7,7 +7,7 @@ import asyncio
 import base64
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -149,7 +149,7 @@ class Stillness:
         monkeypatch.setattr(ExternalChanges, "try_to_look", tried)
 
     @contextlib.contextmanager
-    def _look(self) -> Iterator[None]:
+    def _look(self) -> Generator[None]:
         self._looks += 1
         self._looking += 1
         try:

@@ -199,7 +199,7 @@ def test_a_connection_that_the_server_ended_at_rest_is_not_used(site_database: s
 @pytest.fixture
 def queueing(patient: None, monkeypatch: pytest.MonkeyPatch) -> float:
     """Limit of a job while it waits for a thread; once it was taken up, it has all the time of a busy machine."""
-    plain = Job.touch
+    plain = Job[Any].touch
 
     def touch(job: Job[Any]) -> None:
         job.limit = PATIENCE

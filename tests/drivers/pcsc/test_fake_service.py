@@ -210,7 +210,7 @@ class FakeContext:
         if state.name == PNP:
             if not self.service.pnp_known:
                 return ReaderState(PNP, UNKNOWN)
-            return ReaderState(PNP, changed=before != set(self.service.states) and not self.service.pnp_deaf)
+            return ReaderState(PNP, changed=before != frozenset(self.service.states) and not self.service.pnp_deaf)
         now = self.service.states.get(state.name, ReaderState(state.name, UNKNOWN))
         return ReaderState(now.name, now.bits, now.atr, changed=now != state)
 

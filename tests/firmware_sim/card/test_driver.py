@@ -245,7 +245,8 @@ def test_the_control_socket_survives_strangers(desk: OpenDesk, tmp_path: Path) -
 
 
 def test_the_control_socket_waits_for_nobody_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    serving, plain = threading.Event(), ControlSocket._serve
+    serving = threading.Event()
+    plain = ControlSocket._serve  # pyright: ignore[reportPrivateUsage]
 
     def serve(served: ControlSocket, connection: socket.socket) -> None:
         serving.set()
