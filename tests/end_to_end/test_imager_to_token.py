@@ -5,8 +5,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,25 @@ class Counter:
     def scan(self, client: Connection, code: bytes, symbology: str = "qr") -> Presentation:
         """Asks, and scans a code once the daemon is armed."""
         return self.read(client, lambda: self.imager.scan(code, symbology))
+
+    @contextmanager
+    def scanning(self, code: bytes, plugged: threading.Event) -> Generator[None]:
+        """Scans a code again and again, once the imager is plugged in: for as long as nobody takes it, it is lost."""
+        read = threading.Event()
+
+        def scan() -> None:
+            if plugged.wait(PATIENCE):
+                while not read.wait(0.2):
+                    self.imager.scan(code)
+
+        hand = threading.Thread(target=scan)
+        hand.start()
+        try:
+            yield
+        finally:
+            read.set()
+            plugged.set()
+            hand.join()
 
 
 @pytest.fixture
@@ -160,7 +179,10 @@ def test_a_scan_that_nobody_asked_for_is_forgotten(counter: Counter, start_daemo
             hear(changes, "present", "empty")
         with pytest.raises(PresentationTimeout):
             client.read(media=MEDIA, scopes=ALL, timeout=SHORTEST)
-        assert counter.scan(client, screen("paul")).beneficiaries[0].prenom == "PAUL"
+        plugged = threading.Event()
+        plugged.set()
+        with counter.scanning(screen("paul"), plugged):
+            assert client.read(media=MEDIA, scopes=ALL, timeout=PATIENCE).beneficiaries[0].prenom == "PAUL"
 
 
 def test_what_is_no_code_of_a_patient_is_told_and_ends_nothing(counter: Counter, start_daemon: Any) -> None:
@@ -204,7 +226,7 @@ def test_an_imager_torn_out_while_it_sends_is_told_and_reads_when_it_is_back(
 ) -> None:
     daemon = start_daemon(driver="scanner", options=counter.options())
     steps: list[tuple[str, str]] = []
-    plugged, read = threading.Event(), threading.Event()
+    plugged = threading.Event()
 
     def follow(step: PresentationProgress) -> None:
         steps.append((step.step, step.message))
@@ -215,22 +237,10 @@ def test_an_imager_torn_out_while_it_sends_is_told_and_reads_when_it_is_back(
             counter.imager.open()
             plugged.set()
 
-    def scan_when_back() -> None:
-        assert plugged.wait(PATIENCE)
-        code = screen("claire")
-        while not read.wait(0.2):
-            # Lost for as long as the daemon has not opened the port again, and the same scan for a second afterwards.
-            counter.imager.scan(code)
-
     with daemon.connect() as client:
         wait_for(client, "empty")
-        phone_user = threading.Thread(target=scan_when_back)
-        phone_user.start()
-        try:
+        with counter.scanning(screen("claire"), plugged):
             found = client.read(media=MEDIA, scopes=ALL, timeout=PATIENCE, on_progress=follow)
-        finally:
-            read.set()
-            phone_user.join()
     assert found.beneficiaries[0].prenom == "CLAIRE"
     assert [step for step, _ in steps][:2] == ["armed", "retry"]
     assert "disconnected" in steps[1][1]
