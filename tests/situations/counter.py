@@ -36,7 +36,7 @@ from vitale_reader.home import Home
 
 __all__ = ["Counter", "Heard", "counter"]
 
-PATIENCE = 40.0
+PATIENCE = 60.0
 READERS = 5
 #: Steps that tell that something is wrong, or what is to be done; the others come with every reading.
 TELLING = frozenset({"retry", "ambiguous", "remove_card"})
@@ -50,16 +50,19 @@ port = 0
 enabled = ["pcsc", "nfc", "camera", "scanner"]
 [drivers.options.nfc]
 devices = [{reader}]
-exchange_limit = 0.3
+exchange_limit = 3.0
 [drivers.options.camera]
 devices = [{camera}]
+open_limit = 30
+frame_limit = 30
+slow_limit = 30
 [drivers.options.scanner]
 devices = [{imager}]
 repeat = 0
 [apcv]
 profiles = ["simulator"]
 resolver = "apcv-soap"
-timeout = 2.0
+timeout = 5.0
 """
 
 
@@ -91,6 +94,10 @@ class Counter:
         self.camera: LiveCamera
         self.imager: Imager
         self.service: ApcvService
+
+    def client(self, language: Language = "en") -> vitale_reader.Connection:
+        """Billing software, which has as much patience as a busy machine needs."""
+        return vitale_reader.connect(home=self.home, language=language, connect_timeout=PATIENCE, call_timeout=PATIENCE)
 
     def user(self, owner: str, **options: object) -> PhoneUser:
         """Somebody with a phone."""
@@ -133,7 +140,7 @@ class Counter:
                 read.cancel()
 
         with (
-            vitale_reader.connect(home=self.home, language=language) as client,
+            self.client(language) as client,
             client.reading(
                 media=media, scopes=("identity", "rights"), timeout=timeout, readers=readers, on_progress=follow
             ) as read,
@@ -151,7 +158,7 @@ class Counter:
     def settle(self, lying: int = 0) -> None:
         """Waits until the daemon knows that something lies at so many places."""
         states = dict[str, str]()
-        with vitale_reader.connect(home=self.home) as client:
+        with self.client() as client:
             for change in client.watch():
                 states[change.reader.id] = "" if change.kind == "removed" else change.reader.state
                 here = [state for state in states.values() if state]

@@ -289,7 +289,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             before=lambda counter: counter.slot.insert(BankCard()),
             lying=1,
             first_slot=True,
-            timeout=3.0,
+            timeout=6.0,
         ),
     ),
     "The phone on the reader": (
@@ -470,7 +470,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             PAPER,
             _pull_reader,
             _plug_reader,
-            timeout=5.0,
+            timeout=10.0,
         ),
         Situation(
             "Un code 2D-Doc abîmé",
