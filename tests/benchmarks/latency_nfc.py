@@ -21,6 +21,8 @@ from vitale_drivers.base import (
     Arm,
     Command,
     Disarm,
+    Ping,
+    Pong,
     Presented,
     Progress,
     ReaderAdded,
@@ -63,10 +65,19 @@ class TapTimes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IdleLoad(msgspec.Struct, frozen=True, kw_only=True):
-    """The share of one core that the driver's process takes with nothing in the field."""
+    """What the driver's process takes with nothing in the field, armed and not.
+
+    Attributes:
+        armed: share of one core.
+        disarmed: likewise.
+        polls: commands that the chip is given in a second, armed.
+        strays: commands that it is given all the while, not armed.
+    """
 
     armed: float
     disarmed: float
+    polls: float = 0.0
+    strays: int = 0
 
 
 def measure_taps(
@@ -96,9 +107,14 @@ def measure_idle(seconds: float) -> IdleLoad:
     """
     with Pn532Reader() as reader, _worker(reader.path) as worker:
         worker.disarm()
+        began = reader.commands
         disarmed = loads((worker.pid,), seconds)[0]
+        strays = reader.commands - began
         worker.arm()
-        return IdleLoad(armed=loads((worker.pid,), seconds)[0], disarmed=disarmed)
+        at, began = time.perf_counter(), reader.commands
+        armed = loads((worker.pid,), seconds)[0]
+        polls = (reader.commands - began) / (time.perf_counter() - at)
+        return IdleLoad(armed=armed, disarmed=disarmed, polls=polls, strays=strays)
 
 
 def fault_reports(phone: PhoneCard, faults: str, seconds: float) -> tuple[float, float]:
@@ -161,7 +177,10 @@ class _Worker(_Way):
         self._send(Arm(media=("apcv-nfc",), deadline=time.monotonic() + 86_400))
 
     def disarm(self) -> None:
+        """Orders it, and waits until that is heard."""
         self._send(Disarm())
+        self._send(Ping(id=1))
+        self.wait("heard")
 
     def stop(self) -> None:
         self._send(Stop())
@@ -191,6 +210,8 @@ def _means(report: Report, what: str) -> bool:
             return what == "ready" and reader.state == "empty"
         case Presented():
             return what == "read"
+        case Pong():
+            return what == "heard"
         case ReaderChanged(reader=reader):
             return what == "gone" and reader.state == "empty"
         case _:

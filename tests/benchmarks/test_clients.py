@@ -23,7 +23,7 @@ def test_everything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     for line in (*crowds, *leased):
         assert line.baseline
         assert line.baseline_p50 is not None
-        assert 0 < line.baseline_p50 < 1_000
-        assert 0 < line.p50 < 1_000
+        assert 0 < line.baseline_p50
+        assert 0 < line.p50
     assert [line.unit for line in waiting] == ["KiB", "%", "ms", "ms"]
     assert len(leased) == 1

@@ -47,7 +47,7 @@ def test_easy_pictures_are_read_and_empty_ones_are_not(compared: Codes) -> None:
             assert one.read == sum(one.kinds.values())
         else:
             assert one.read == 0
-        assert 0 < one.mean_ms < 60_000
+        assert 0 < one.mean_ms
 
 
 def test_films_are_read(compared: Codes) -> None:
@@ -55,7 +55,7 @@ def test_films_are_read(compared: Codes) -> None:
     for one in compared.films:
         assert one.read == one.count == 1
         assert one.median_ms is not None
-        assert 0 < one.median_ms < 2_000
+        assert 0 < one.median_ms
 
 
 def test_each_stage_says_what_it_adds(compared: Codes) -> None:

@@ -46,7 +46,7 @@ def test_everything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     found = phones.lines(3, 1, said.append)
     assert len(said) == 2
     whole, resolver = found[-2:]
-    assert 0 < resolver.p50 < whole.p50 < 10_000
+    assert 0 < resolver.p50 < whole.p50
 
 
 def made_up(taps: int, say: object) -> list[TapTimes]:

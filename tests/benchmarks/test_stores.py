@@ -17,8 +17,8 @@ def test_everything_is_measured(monkeypatch: pytest.MonkeyPatch, site_database: 
     for line in found:
         assert str(line.baseline).startswith(("SQLite", "one round trip"))
         assert line.baseline_p50 is not None
-        assert 0 <= line.baseline_p50 < 10_000
-        assert 0 <= line.p50 < 10_000
+        assert 0 <= line.baseline_p50
+        assert 0 <= line.p50
 
 
 def test_half_of_the_serials_that_are_asked_for_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
