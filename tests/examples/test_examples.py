@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -161,12 +162,16 @@ def test_plain_programs_say_that_no_daemon_runs(tmp_path: Path, name: str, left:
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["counter.py", "service_asyncio.py", "keyboard_imager.py"])
-def test_programs_with_the_sdk_say_it_in_words(tmp_path: Path, name: str) -> None:
-    done = ended(tmp_path, sys.executable, str(EXAMPLES / name), given="typed\n")
-    assert done.returncode == 1
-    assert "vitale-reader serve" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_programs_with_the_sdk_say_it_in_words(tmp_path: Path) -> None:
+    def run_alone(name: str) -> subprocess.CompletedProcess[str]:
+        return ended(tmp_path, sys.executable, str(EXAMPLES / name), given="typed\n")
+
+    names = ("counter.py", "service_asyncio.py", "keyboard_imager.py")
+    with ThreadPoolExecutor() as pool:  # at once, since each looks for a daemon for some seconds
+        for done in pool.map(run_alone, names):
+            assert done.returncode == 1
+            assert "vitale-reader serve" in done.stderr
+            assert "Traceback" not in done.stderr
 
 
 def test_every_example_is_told_of_and_run() -> None:

@@ -115,7 +115,7 @@ def drive(name: str, loop: str, environ: dict[str, str]) -> None:
                     daemon.wait_for("presentation.request", count)
                     window.stdin.write("go on\n")
                     window.stdin.flush()
-                said, complained = window.communicate(timeout=20)
+                said, complained = window.communicate(timeout=60)
             finally:
                 window.kill()
                 daemon.close()

@@ -115,7 +115,7 @@ class Proxy:
     # ── inside, on its loop ──
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def _cut(self) -> None:
         for connection in list(self._connections):

@@ -150,11 +150,18 @@ class _Site:
             for thread in threads:
                 thread.start()
             threading.Event().wait(self._scenario.seconds)
+            self._wait_for_load()
             self._stopped.set()
             for thread in threads:
                 thread.join(180)
                 if thread.is_alive():
                     self._ledger.fault("a client or a trouble does not end")
+
+    def _wait_for_load(self) -> None:
+        """Goes on where a slow machine gave the clients too little to hold anything against."""
+        end, pause = time.monotonic() + SETTLED, threading.Event()
+        while self._ledger.counts["given"] <= self._number and time.monotonic() < end:
+            pause.wait(0.1)
 
     def _work(self, work: Callable[[], None]) -> None:
         try:
