@@ -22,7 +22,7 @@ from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.store.audit import DAY, Audit
 from vitale_reader.daemon.store.chain import Chain, Entry
-from vitale_reader.daemon.store.clock import MOST_OFF, StoreClock
+from vitale_reader.daemon.store.clock import MOST_OFF, StoreClock, ahead_of
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Store
@@ -327,3 +327,14 @@ def test_a_revocation_is_heard_whatever_the_clocks_say(site_database: str) -> No
                 assert told[-1] == client_id
 
     run(work)
+
+
+@pytest.mark.parametrize(
+    ("told", "before", "after", "ahead"),
+    [(100.0, 100.0, 100.0, 0.0), (100.0, 90.0, 110.0, 0.0), (100.0, 130.0, 150.0, 30.0), (100.0, 50.0, 70.0, -30.0)],
+    ids=["at once", "late", "ahead", "behind"],
+)
+def test_an_answer_that_took_long_is_no_error_of_a_clock(
+    told: float, before: float, after: float, ahead: float
+) -> None:
+    assert ahead == ahead_of(told, before, after)

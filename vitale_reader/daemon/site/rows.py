@@ -47,6 +47,7 @@ from vitale_protocol.problems import Problem
 from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, Names
+from vitale_reader.daemon.store.clock import ahead_of
 from vitale_reader.daemon.store.notifications import MOST, Call, call, calling, desk_channel
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import site_desks, site_requests, site_steps
@@ -224,11 +225,13 @@ class SiteRows:
         """
 
         def work(connection: Connection) -> DeskRow | None:
+            before = time.time()
             now = float(connection.execute(select(NOW)).scalar_one())
+            offset = ahead_of(now, before, time.time())
             self._started = self._started or now
             found = self._take_place(connection)
             self._rival = found.incarnation if found is not None else self._rival
-            status = msgspec.structs.replace(told.status or DeskStatus(), clock_offset=round(time.time() - now, 1))
+            status = msgspec.structs.replace(told.status or DeskStatus(), clock_offset=round(offset, 1))
             said = msgspec.structs.replace(told, started=self._started, rival=self._rival, status=status)
             sealed = self._vault.seal(
                 msgspec.json.encode(said), self._bound_to(self._station, self.incarnation, version)

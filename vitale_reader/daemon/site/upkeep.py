@@ -17,6 +17,7 @@ from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold
 from vitale_reader.daemon.site.removals import BARRED, barred
 from vitale_reader.daemon.site.rows import LOST
 from vitale_reader.daemon.store import row_seals
+from vitale_reader.daemon.store.clock import ahead_of
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.notifications import call
 from vitale_reader.daemon.store.sealed_table import SealedTable
@@ -91,7 +92,8 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 def site_state(connection: Connection, vault: Vault, remembered: Remembered) -> SiteState:
     """Reads the state of the site from its rows."""
     before = time.time()
-    offset = (before + time.time()) / 2 - float(connection.execute(select(NOW)).scalar_one())
+    now = float(connection.execute(select(NOW)).scalar_one())
+    offset = ahead_of(now, before, time.time())
     names = {row["station"]: row["name"] for row in SealedTable(stations, vault, remembered).read(connection).rows}
     query = select(site_desks, (NOW - site_desks.c.beat_at).label("seen"))
     told = {row["station"]: row for row in connection.execute(query).mappings()}

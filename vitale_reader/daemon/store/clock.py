@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, extract, func, literal, select
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.store.local_anchor import Remembered
 
-__all__ = ["MOST_OFF", "TOLD_OFF", "StoreClock", "steady", "time_of"]
+__all__ = ["MOST_OFF", "TOLD_OFF", "StoreClock", "ahead_of", "steady", "time_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,14 @@ def time_of(connection: Connection, wall: Callable[[], float]) -> float:
     if connection.dialect.name == "postgresql":
         return float(connection.execute(select(_DATABASE_NOW)).scalar_one())
     return wall()
+
+
+def ahead_of(told: float, before: float, after: float) -> float:
+    """Seconds by which a clock is ahead of another, which told its time between two moments of the first: the least.
+
+    Where the answer took long the time may have been told at any moment meanwhile; that is no error of a clock.
+    """
+    return before - told if told < before else after - told if told > after else 0.0
 
 
 class StoreClock:
