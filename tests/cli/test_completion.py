@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
+from tests.cli.slot import station_with_a_slot
+from vitale_reader.cli.demo.environment import DemoEnvironment
 
 pytestmark = pytest.mark.posix
 
@@ -58,7 +59,7 @@ complete -C "$LINE"
 
 @pytest.fixture(scope="module")
 def station() -> Iterator[DemoEnvironment]:
-    with demo_environment(simulated_driver=True) as running:
+    with station_with_a_slot() as running:
         yield running
 
 

@@ -50,8 +50,11 @@ def test_ctrl_c(daemon: FakeDaemon, command: tuple[str, ...], waits_at: str) -> 
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        daemon.wait_for(waits_at)
-        os.kill(process.pid, signal.SIGINT)
-        _, complained = process.communicate(timeout=20)
+        try:
+            daemon.wait_for(waits_at)
+            process.send_signal(signal.SIGINT)
+            _, complained = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == INTERRUPTED
     assert "Traceback" not in complained

@@ -48,7 +48,7 @@ def daemon() -> Iterator[FakeDaemon]:
 def watch(daemon: FakeDaemon, *options: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "VITALE_READER_HOME": str(daemon.home.config.parent), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-m", "vitale_reader", "watch", *options]
-    return subprocess.run(command, env=environ, capture_output=True, encoding="utf-8", timeout=30, check=False)
+    return subprocess.run(command, env=environ, capture_output=True, encoding="utf-8", timeout=100, check=False)
 
 
 def test_a_line_for_each_code(daemon: FakeDaemon) -> None:

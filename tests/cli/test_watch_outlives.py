@@ -66,7 +66,7 @@ def test_a_watch_goes_on_when_either_of_two_cards_is_taken_out(daemon: FakeDaemo
         emptied = ReaderEvent(reader=msgspec.structs.replace(OTHER, state="empty"))
         daemon.later(lambda: talk.notify("reader.changed", emptied))
         assert json.loads(watch.stdout.read())["error"]["reason"] == "no_reader"
-        assert watch.wait(30) == 6
+        assert watch.wait(60) == 6
 
 
 def test_the_readers_are_followed_over_a_restart_that_takes_its_time(

@@ -54,7 +54,7 @@ def test_json_is_utf_8_whatever_the_code_page(code_page: str, tmp_path: Path) ->
         capture_output=True,
         check=False,
         env=os.environ | {"PYTHONIOENCODING": code_page, "PYTHONUTF8": "0"},
-        timeout=30,
+        timeout=100,
     )
     told = json.loads(done.stdout.decode("utf-8"))["error"]
     assert told["remedy"] == catalogue.text("daemon_unreachable", "fr").remedy

@@ -69,10 +69,10 @@ def test_mistakes(arguments: tuple[str, ...], said: str) -> None:
 
 def test_a_program_of_its_own_speaks_french_throughout() -> None:
     command = (sys.executable, "-m", "vitale_reader", "--language", "fr", "read")
-    told = subprocess.run((*command, "--help"), capture_output=True, encoding="utf-8", timeout=20, check=True).stdout
+    told = subprocess.run((*command, "--help"), capture_output=True, encoding="utf-8", timeout=100, check=True).stdout
     assert "Affiche cette aide." in told
     assert "--home DOSSIER" in told
-    wrong = subprocess.run((*command, "--tout"), capture_output=True, encoding="utf-8", timeout=20, check=False)
+    wrong = subprocess.run((*command, "--tout"), capture_output=True, encoding="utf-8", timeout=100, check=False)
     assert wrong.returncode == 2
     assert "« vitale-reader read --help » donne de l’aide." in wrong.stderr
 
@@ -96,7 +96,7 @@ for name in COMMANDS:
 
 def test_values_have_french_names_and_texts_french_apostrophes() -> None:
     shown = subprocess.run(
-        (sys.executable, "-c", HELPS), capture_output=True, encoding="utf-8", timeout=60, check=True
+        (sys.executable, "-c", HELPS), capture_output=True, encoding="utf-8", timeout=100, check=True
     ).stdout
     english = re.findall(r"\b(?:ARGS|CLIENT_ID|COMMAND|FILE|FLOAT|INTEGER|NAME|RANGE|STATION|TEXT|TOKEN)\b", shown)
     assert english == []
