@@ -27,12 +27,16 @@ from vitale_reader.cli.root import root
 from vitale_reader.home import Endpoints, TlsEndpoint
 
 
+# Whichever test is first waits for the demonstration that the others look at.
+pytestmark = pytest.mark.timeout(400)
+
+
 def demo(*options: str) -> "subprocess.CompletedProcess[str]":
     done = subprocess.run(
         (sys.executable, "-m", "vitale_reader", "--language", "fr", "demo", "--repeat", "2", *options),
         capture_output=True,
         encoding="utf-8",
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -30,7 +30,7 @@ __all__ = ["SCENARIO", "HeldPhone", "PhoneDevices", "phone_devices"]
 SCENARIO = "famille"
 
 # The service is in this process; a machine that is busy with other things is given time all the same.
-RESOLVER_TIMEOUT = 10.0
+RESOLVER_TIMEOUT = 60.0
 
 # What a practice would have from its own contracts; none of it means anything to anybody else.
 _PRACTICE = {
