@@ -336,6 +336,7 @@ def test_who_opens_sessions_without_end_is_told_so(tools: Any, monkeypatch: pyte
 
 def test_refusals_fill_no_audit_trail(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "MOST_REFUSALS_NOTED", 2)
+    monkeypatch.setattr(sessions, "REFUSALS_PERIOD", 1e12)  # the period is not over, whatever the clock does meanwhile
     wrong = OPEN | {"credential": "nobody's"}
 
     async def work(endpoints: Endpoints) -> None:

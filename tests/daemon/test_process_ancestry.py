@@ -45,7 +45,7 @@ def children():
 
 mine = {older.pid, worker.pid, own.pid}
 (orphan,) = children() - mine
-end = time.monotonic() + 20
+end = time.monotonic() + 60
 if sys.argv[3] == "1":
     while open(f"/proc/{orphan}/stat").read().rpartition(")")[2].split()[0] != "Z" and time.monotonic() < end:
         pass
@@ -69,7 +69,7 @@ def swept(*, confined: bool, escapes: bool, ends: bool, init: bool = False) -> t
     """Whether the orphan is there after a sweep while its driver lives, and after it ended; whether others are kept."""
     arguments = [str(int(each)) for each in (confined, escapes, ends, init)]
     program = [sys.executable, "-c", DAEMON, *arguments]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=100, check=True)
     there, later, kept = (word.strip() == "true" for word in done.stdout.strip().strip("[]").split(","))
     return there, later, kept
 

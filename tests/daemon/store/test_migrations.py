@@ -165,7 +165,7 @@ print(sorted({"alembic", "mako", "psycopg", "keyring"} & set(sys.modules)))
 """
     on(tmp_path / "store.db", lambda _: None)
     command = [sys.executable, "-c", program, str(tmp_path / "store.db")]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
     assert answer.stdout == "[]\n"
 
 
