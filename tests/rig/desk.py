@@ -42,7 +42,7 @@ enabled = ["simulated-card"]
 [drivers.options.simulated-card]
 control = {control}
 """
-#: Seconds that a start may take, on a machine that is busy; and those after which it is tried again.
+#: Seconds that a start or a stop may take, on a machine that is busy; and those after which a start is tried again.
 PATIENCE, AGAIN = 90.0, 0.5
 
 
@@ -150,7 +150,7 @@ class Desk:
             began = time.monotonic()
             process.terminate()
             try:
-                process.wait(60)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
             self.stops.append(time.monotonic() - began)
@@ -209,7 +209,7 @@ class Desk:
 
     @staticmethod
     def _ended(process: "subprocess.Popen[bytes]") -> int:
-        status = process.wait(30)
+        status = process.wait(60)
         assert process.stdout is not None
         process.stdout.close()
         return status

@@ -124,10 +124,13 @@ class Proxy:
 
     async def _close(self) -> None:
         self._server.close()
+        self._refuses = True  # for whoever is being let in just now
         self._cut()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others)
+        await asyncio.sleep(0)  # the turn in which what was cut is closed
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

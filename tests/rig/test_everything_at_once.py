@@ -25,7 +25,7 @@ def shown(scenario: Scenario, folder: Path, postgres: PostgresServer, *, desks: 
     assert outcome.counts["given"] > clients
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_some_bad_seconds(tmp_path: Path, postgres: PostgresServer) -> None:
     scenario = Scenario.drawn(11, desks=3, seconds=8.0, pace=0.5)
     shown(scenario, tmp_path, postgres, desks=3, clients=4, stop=BUSY)
