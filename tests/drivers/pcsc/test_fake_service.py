@@ -201,10 +201,9 @@ class FakeContext:
             if service.down is not None:
                 service.failures += 1
                 raise service.down
-            if self.cancelled:
-                self.cancelled = False
-                return given
-            return look()
+            cancelled, self.cancelled = self.cancelled, False
+            # As with PC/SC, what has changed already is told, and nothing was waited for that could be cancelled.
+            return given if cancelled and not unlike else look()
 
     def _now(self, state: ReaderState, before: frozenset[str]) -> ReaderState:
         if state.name == PNP:
