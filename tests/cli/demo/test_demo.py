@@ -26,7 +26,6 @@ from vitale_reader.cli.frame import language as text
 from vitale_reader.cli.root import root
 from vitale_reader.home import Endpoints, TlsEndpoint
 
-
 # Whichever test is first waits for the demonstration that the others look at.
 pytestmark = pytest.mark.timeout(400)
 
