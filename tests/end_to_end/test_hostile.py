@@ -80,7 +80,7 @@ def test_malformed_messages_to_a_daemon(start_daemon: Any) -> None:
     chance = random.Random(7816)
     known = set(reasons())
     with socket.socket(socket.AF_UNIX) as hostile:
-        hostile.settimeout(30)
+        hostile.settimeout(60)
         hostile.connect(daemon.endpoints.unix)
         hostile.sendall(
             b'{"jsonrpc":"2.0","id":0,"method":"session.open","params":{"protocol":[1],"client":{"name":"x"}}}\n'
@@ -115,7 +115,7 @@ def test_malformed_messages_to_a_daemon(start_daemon: Any) -> None:
 def test_strangers_on_the_tls_port_are_hung_up_on(start_daemon: Any, junk: bytes) -> None:
     daemon = start_daemon(driver="simulated-card")
     tls = daemon.endpoints.tls
-    with socket.create_connection((tls.host, tls.port), timeout=30) as stranger:
+    with socket.create_connection((tls.host, tls.port), timeout=60) as stranger:
         try:
             stranger.sendall(junk)
             stranger.shutdown(socket.SHUT_WR)
