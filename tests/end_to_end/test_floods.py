@@ -209,7 +209,6 @@ def test_a_flood_slows_nobody_else(start_daemon: Any, work: Callable[[Flood], No
             try:
                 flood.start(work, threads)
                 busy = {method: times(client, method) for method in quiet}
-                backlog = flood.sent - flood.answered
                 grown = memory(pid) - before
             finally:
                 flood.stop()
@@ -218,7 +217,6 @@ def test_a_flood_slows_nobody_else(start_daemon: Any, work: Callable[[Flood], No
         print(f"{method}: p95 {figure:.2f} ms quiet, {flooded:.2f} ms in the flood ({flooded / figure:.1f} x)")
     print(f"flood: {flood.sent} sent, {flood.answered} answered, {grown / MIB:.1f} MiB more memory")
     assert flood.sent > 0
-    assert backlog >= 0
     assert grown < 64 * MIB
     # Not the backlog's seconds each time, of which there were 12 to 51, and more where this takes longer. A machine
     # that is busy with others may take as long for some.
