@@ -174,6 +174,7 @@ def test_why_a_driver_cannot_start_is_told(tools: Any) -> None:
                     (driver,) = (await line.result("station.info"))["drivers"]
                     if driver["state"] == "stopped":
                         break
+                    await asyncio.sleep(0.02)  # what is awaited has no event, and the driver needs the processor
             assert driver["reason"] == "configuration_invalid"
             assert "misspelt" in driver["detail"]
 

@@ -82,6 +82,7 @@ def refused_by_serve(home: Home, tools: Any) -> str:
                 drivers = (await line.result("station.info"))["drivers"]
                 if all(one["state"] == "stopped" or one.get("version") for one in drivers):
                     return next((str(one["reason"]) for one in drivers if one["state"] == "stopped"), "")
+                await asyncio.sleep(0.02)  # what is awaited has no event, and the drivers need the processor
 
     try:
         return asyncio.run(settled(load(home.config)))
