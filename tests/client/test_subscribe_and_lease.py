@@ -1,6 +1,10 @@
 """Subscriptions and leases in the SDK: across losses, in both shapes, over a real Unix socket."""
 
+# The moment between two steps of the SDK has no public door.
+# pyright: reportPrivateUsage=false
+
 import asyncio
+import contextlib
 import threading
 from contextlib import aclosing
 from pathlib import Path
@@ -257,6 +261,26 @@ def test_closing_the_connection_ends_the_loop(subscribed: FakeDaemon, home: Path
     assert list(stream) == []
     closing.join(60)
     assert not closing.is_alive()
+
+
+@pytest.mark.parametrize("what", ["stream", "lease"])
+def test_what_ends_just_as_the_connection_is_closed_has_ended(
+    subscribed: FakeDaemon, slot: FakeDaemon, home: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    reader = vitale_reader.connect(home=home)
+    reader.open()
+    schedule = reader._schedule
+
+    def closed_before(*arguments: Any) -> None:
+        reader.close()
+        schedule(*arguments)
+
+    with contextlib.ExitStack() as stack:
+        if what == "stream":
+            next(stack.enter_context(contextlib.closing(reader.subscribe())))
+        else:
+            stack.enter_context(reader.lease("pcsc:one"))
+        monkeypatch.setattr(reader, "_schedule", closed_before)
 
 
 # ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -197,8 +197,7 @@ class Connection(Twin[connection.Connection]):
         try:
             yield lease
         finally:
-            if self._inner is inner:
-                self._run(lambda: _leave(context))
+            self._end(inner, lambda: _leave(context))
 
     def cancel(self) -> None:
         """Cancels each ``read()`` and ``submit()`` that waits here; from any thread, or from a signal handler."""
@@ -291,8 +290,16 @@ class Connection(Twin[connection.Connection]):
             if self._inner is inner:
                 raise
         finally:
-            if self._inner is inner:
-                self._run(end)
+            self._end(inner, end)
+
+    def _end(self, inner: connection.Connection, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Ends something that the connection holds; where another thread closes it meanwhile, that has ended too."""
+        if self._inner is inner:
+            try:
+                self._run(work)
+            except (Cancelled, LocalMisuse):
+                if self._inner is inner:
+                    raise
 
     def _given(self, found: AsyncPresentation) -> Presentation:
         return Presentation(token=found.token, claims=found.claims, connection=self)
