@@ -256,13 +256,15 @@ def test_a_stuck_card_costs_its_driver_its_process_and_nobody_else(
     pcsc_service: PcscService, start_daemon: Any, virtual_card: Callable[..., Any]
 ) -> None:
     assert pcsc_service.pid is not None
-    daemon = start_daemon(options="transmit_limit = 1.0")
+    daemon = start_daemon(options="transmit_limit = 3.0")
     stuck = virtual_card("adulte", faults="stuck@2")
     with daemon.connect() as reader, daemon.connect() as other:
+        others: list[Any] = []
 
         def replace() -> None:
-            stuck.close()
-            virtual_card("famille")
+            if not others:
+                stuck.close()
+                others.append(virtual_card("famille"))
 
         try:
             presentation = reader.read(timeout=PATIENCE, on_progress=when("retry", replace))
