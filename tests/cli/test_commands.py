@@ -19,6 +19,7 @@ from vitale_reader.cli.demo.environment import DemoEnvironment
 from vitale_reader.cli.frame import command as frame
 from vitale_reader.cli.frame.language import use
 from vitale_reader.cli.root import root
+from vitale_reader.diagnosis.station import devices
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +206,13 @@ def test_keys_rotate(station: DemoEnvironment) -> None:
     assert "Nouvelle clé" in run(station.home, "keys", "rotate").out
 
 
+@pytest.fixture
+def drivers_take_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine ``doctor`` takes no driver for one that hangs."""
+    monkeypatch.setattr(devices, "LIMIT", 90.0)
+
+
+@pytest.mark.usefixtures("drivers_take_their_time")
 def test_doctor_of_a_healthy_station(station: DemoEnvironment) -> None:
     told = run(station.home, "doctor", "--json")
     assert told.status == 0
@@ -260,6 +268,7 @@ def test_ctrl_c_is_130_and_cancels(station: DemoEnvironment) -> None:
 # ── without one ──
 
 
+@pytest.mark.usefixtures("drivers_take_their_time")
 def test_doctor_looks_without_one_and_ends_with_the_first_thing_to_mend(tmp_path: Path) -> None:
     (tmp_path / "config.toml").touch(mode=0o600)
     (tmp_path / "config.toml").write_text("[tls]\nport = 0\n", "utf-8")
