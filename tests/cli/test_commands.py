@@ -16,7 +16,6 @@ from click.testing import CliRunner
 from tests.cli.slot import card_in, slot_of, station_with_a_slot
 from vitale_protocol.catalogue import Language
 from vitale_reader.cli.demo.environment import DemoEnvironment
-from vitale_reader.cli.frame import command as frame
 from vitale_reader.cli.frame.language import use
 from vitale_reader.cli.root import root
 from vitale_reader.diagnosis.station import devices
@@ -284,8 +283,7 @@ def test_doctor_looks_without_one_and_ends_with_the_first_thing_to_mend(tmp_path
     "command",
     [["readers"], ["read"], ["watch"], ["keys", "show"], ["keys", "rotate"], ["clients", "list"]],
 )
-def test_no_daemon_is_3(tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame, "CONNECT_TIMEOUT", 0.0)
+def test_no_daemon_is_3(tmp_path: Path, command: list[str]) -> None:
     assert run(tmp_path, *command).status == 3
     told = run(tmp_path, *command, "--json")
     assert told.status == 3
