@@ -599,6 +599,26 @@ def test_four_reasons_why_a_start_fails_are_four_errors(
     run(work())
 
 
+@PATIENT
+def test_an_outage_that_is_over_before_it_is_told_has_the_spool_used(
+    site_database: str, line: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop was busy for longer than the database is not asked again."""
+    monkeypatch.setattr(store, "RECONNECT", 0.0)
+
+    async def work() -> None:
+        async with desk_of(line.url(site_database), tmp_path) as desk:
+            await desk.put(1)
+            line.refuse()
+            await desk.put(2)
+            assert desk.store.degraded
+            line.heal()
+            await until(lambda: not desk.store.degraded)
+            assert len(await desk.outbox.list("c")) == 2
+
+    run(work())
+
+
 # ── the spool comes back ──
 
 

@@ -120,10 +120,12 @@ class SpooledStore:
         """Runs work as ``Database`` describes it."""
         await self._open.wait()
         if not self.degraded:
+            away, failures = self._site.away, self._site.failures
             try:
                 return await self._site.run(work, single=single)
             except StoreUnavailable as error:
-                if not self._site.away:
+                # Away at any moment since: the loop may have been busy for longer than it counts as that.
+                if not (away or self._site.away or self._site.failures > failures):
                     raise
                 self._leave(error)
         if needs == "site" or (needs == "guard" and self._strict):

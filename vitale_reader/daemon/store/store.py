@@ -124,6 +124,10 @@ class Store:
     Args:
         place: the file of SQLite, or the URL of PostgreSQL.
         reading: only to look, for as long as it takes: the work of others, in other processes, is not held up.
+
+    Attributes:
+        cause: why it was away the last time.
+        failures: how often it was found to be away.
     """
 
     def __init__(self, place: Path | str, *, reading: bool = False) -> None:
@@ -140,6 +144,7 @@ class Store:
         self._workers = Workers(CONNECTIONS if self._site else 1, "store")
         self._away_until = self._failed_at = 0.0
         self._reconnect = RECONNECT
+        self.failures = 0
         self.cause = StoreUnavailable("nobody has asked it yet")
 
     @property
@@ -224,6 +229,7 @@ class Store:
 
     def _leave(self, cause: StoreUnavailable) -> None:
         self.cause = cause
+        self.failures += 1
         self._away_until = time.monotonic() + self._reconnect
         if self._site is not None:
             self._site.forget()
