@@ -110,11 +110,12 @@ def test_a_subscription_ends_when_it_is_ended_and_with_its_session(counter: Any)
             assert (await next_event(other, "code.read"))["params"]["subscription"] != name
             await other.result("session.ping")
             assert other.notifications == []
+        async with asyncio.timeout(60):
+            while counter.desk._codes._subscriptions:  # until the end of the other session has arrived
+                await line.result("session.ping")
         request = await ask(counter, line)
-        while True:  # until the end of the other session has arrived
-            scan(counter, b"3000012")
-            if (await next_event(line, "presentation.progress"))["params"]["request"] == request:
-                return
+        scan(counter, b"3000012")
+        assert (await next_event(line, "presentation.progress"))["params"]["request"] == request
 
     counter.run(work)
 
