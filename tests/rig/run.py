@@ -36,6 +36,8 @@ __all__ = ["Outcome", "play"]
 #: Seconds until all is as it should be once the troubles are over, and until a revocation is heard without them.
 SETTLED, HEARD = 120.0, 20.0
 GROWTH = 96 << 20
+#: Programs that are revoked one after the other; all of them try to come in all the time.
+MOST_REVOKED = 24
 #: Seconds of a stop. The daemon promises five; a machine that is busy with all of this takes some more to schedule it.
 STOP = 5.0
 #: What a desk's log must not have in it.
@@ -129,7 +131,8 @@ class _Site:
             self._pairings.tls(index % number) if index % 4 == 3 else self._pairings.unix(index % number)
             for index in range(self._number)
         ]
-        self._victims = [self._pairings.unix(index % number) for index in range(24)]
+        revocations = sum(event.what == "revoke" for event in self._scenario.lanes["pairings"])
+        self._victims = [self._pairings.unix(index % number) for index in range(min(revocations, MOST_REVOKED))]
         self._hostile = self._pairings.unix()
         strings = [f"VITALESIM.{secrets.token_hex(12)}" for _ in range(20 + int(self._scenario.seconds))]
         return [self._client(pairing, strings, seed) for seed, pairing in enumerate(pairings)]
