@@ -27,7 +27,8 @@ class NfcBench(Bench):
         self.threads = frozenset({f"pn532-{self.reader.path}", "nfc-card"})
 
     def driver(self) -> Driver:
-        return NfcDriver({"devices": [str(self._link)], "profiles": [profile_text("simulator")]})
+        options = {"exchange_limit": 600.0, "reading_limit": 600.0}
+        return NfcDriver({"devices": [str(self._link)], "profiles": [profile_text("simulator")], **options})
 
     def insert(self) -> None:
         self.reader.field.put(self._phone)
@@ -42,6 +43,7 @@ class NfcBench(Bench):
         self.reader.open()
 
 
+@pytest.mark.usefixtures("patient_line")
 class TestNfc(DriverContract):
     silent_unless_armed = True
 

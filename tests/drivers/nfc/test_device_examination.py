@@ -10,12 +10,12 @@ from vitale_firmware_sim.pn532.reader import Pn532Reader
 from vitale_protocol.diagnosis.rows import Row
 from vitale_protocol.errors import NoReader, PresentationTimeout
 
-pytestmark = pytest.mark.posix
+pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient_line")]
 
 STRING = b"canary of a string that is nobody's business"
 
 
-def tried(reader: Pn532Reader, profiles: tuple[str, ...] = ("simulator",), seconds: float = 20.0) -> list[Row]:
+def tried(reader: Pn532Reader, profiles: tuple[str, ...] = ("simulator",), seconds: float = 60.0) -> list[Row]:
     rows = list[Row]()
     options = {"devices": [reader.path], "profiles": [profile_text(name) for name in profiles]}
     NfcDriver(options).examine(rows.append, seconds)

@@ -185,8 +185,8 @@ def test_a_reader_that_falls_silent_while_it_reads_fails_that_reading(open_drive
     driver.arm(arm())
     assert inbox.wait(Failed).problem.reason == "reader_unavailable"
     assert inbox.wait(ReaderChanged).reader.state == "unavailable"
-    transport.fault = bus.refusal = None
     transport.field = [PhoneCard(lambda: STRING)]
+    transport.fault = bus.refusal = None
     inbox.wait(Presented)
 
 

@@ -83,7 +83,7 @@ class Device(nfcpy.Device):
             raise self.fault
 
 
-def read(transport: GenericTransport, limit: float = 2.0) -> bytes:
+def read(transport: GenericTransport, limit: float = 60.0) -> bytes:
     return Channel(lambda apdu: transport.transmit(apdu, limit)).run(apcv.reading_script(PROFILES))["string"]
 
 
@@ -116,7 +116,7 @@ def test_what_speaks_no_iso_dep_is_found_and_takes_no_commands() -> None:
     transport = GenericTransport(Device(sak=0x08))
     assert [target.iso_dep for target in transport.find()] == [False]
     with pytest.raises(MediumRemoved):
-        transport.transmit(bytes(5), 1.0)
+        transport.transmit(bytes(5), 60.0)
     assert not transport.present()
 
 
@@ -183,7 +183,7 @@ def test_a_reader_that_fails_is_told(fault: Exception) -> None:
     transport = GenericTransport(device)
     transport.find()
     device.fault = fault
-    for call in (transport.find, lambda: transport.transmit(bytes(5), 1.0), transport.quiet):
+    for call in (transport.find, lambda: transport.transmit(bytes(5), 60.0), transport.quiet):
         with pytest.raises((ReaderUnavailable, MediumRemoved)):
             call()
     transport.close()

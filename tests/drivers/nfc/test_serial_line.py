@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.drivers.nfc.conftest import SetPatience
 from tests.posix import raw_terminal
-from vitale_drivers.nfc.serial_line import PATIENCE, FrameBuffer, SynchronisedTTY
+from vitale_drivers.nfc.serial_line import FrameBuffer, SynchronisedTTY
 from vitale_firmware_sim.pn532.frames import ACK, Data, encode
 
 pytestmark = pytest.mark.posix
@@ -83,18 +84,23 @@ def line() -> Iterator[tuple[SynchronisedTTY, int]]:
     os.close(chip)
 
 
-def test_silence_is_told_in_time(line: tuple[SynchronisedTTY, int]) -> None:
+def test_silence_is_told_in_time(line: tuple[SynchronisedTTY, int], set_patience: SetPatience) -> None:
+    set_patience(0.2)
     wire, _ = line
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         wire.read(10)
-    assert time.monotonic() - began >= PATIENCE
+    assert time.monotonic() - began >= 0.2
 
 
-def test_what_came_before_a_command_is_no_answer_to_it(line: tuple[SynchronisedTTY, int]) -> None:
+def test_what_came_before_a_command_is_no_answer_to_it(
+    line: tuple[SynchronisedTTY, int], set_patience: SetPatience
+) -> None:
     wire, host = line
     os.write(host, ACK + ANSWER)
+    set_patience(60.0)
     assert wire.read(100) == ACK
+    set_patience(0.2)
     wire.write(ANSWER)
     with pytest.raises(TimeoutError):
         wire.read(10)
