@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.drivers.scanner.clocks import ScannerClock
 from tests.drivers.scanner.desks import Desk, MakeDesk
 from vitale_drivers.base import ReaderAdded
 from vitale_drivers.contract import Inbox
@@ -15,8 +16,12 @@ from vitale_firmware_sim.imager.faults import Behaviour, parse_imager_faults
 
 
 @pytest.fixture
-def make_desk(tmp_path: Path) -> Iterator[MakeDesk]:
-    """``make_desk(count, behaviour=…, baud=…, faults=…, **options)``: a driver whose imagers are there, not armed."""
+def make_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeDesk]:
+    """``make_desk(count, behaviour=…, baud=…, faults=…, **options)``: a driver whose imagers are there, not armed.
+
+    A scan lies there, and a line may stop, for longer than any test takes, unless the options say how long. Where a
+    pause ends a scan, the clock of the imagers stands, and a scan is followed by a pause.
+    """
     desks: list[Desk] = []
 
     def make(
@@ -26,8 +31,10 @@ def make_desk(tmp_path: Path) -> Iterator[MakeDesk]:
         imagers = [Imager(behaviour, baud, parse_imager_faults(faults), link) for link in links]
         for imager in imagers:
             imager.open()
-        driver = ScannerDriver({"devices": [str(link) for link in links], **options})
-        desk = Desk(driver, Inbox(), imagers, [f"scanner:{link}" for link in links])
+        clock = ScannerClock(monkeypatch, stands=True) if options.get("framing") == "idle" else None
+        limits = {"grace": 60.0, "line_timeout": 60.0}
+        driver = ScannerDriver({"devices": [str(link) for link in links], **limits, **options})
+        desk = Desk(driver, Inbox(), imagers, [f"scanner:{link}" for link in links], clock)
         desks.append(desk)
         driver.open(desk.inbox)
         for _ in imagers:
@@ -36,6 +43,8 @@ def make_desk(tmp_path: Path) -> Iterator[MakeDesk]:
 
     yield make
     for desk in desks:
+        if desk.clock is not None:
+            desk.clock.run()
         desk.driver.close()
         for imager in desk.imagers:
             imager.unplug()

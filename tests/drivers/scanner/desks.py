@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.drivers.scanner.clocks import ScannerClock
 from tests.problems import named
 from vitale_drivers.base import Arm, Presented, Progress
 from vitale_drivers.contract import Inbox
@@ -25,6 +26,7 @@ class Desk:
     inbox: Inbox
     imagers: list[Imager]
     ids: list[str] = field(default_factory=list[str])
+    clock: ScannerClock | None = None
 
     @property
     def imager(self) -> Imager:
@@ -39,7 +41,16 @@ class Desk:
 
     def scanned(self, data: bytes, symbology: str = "qr") -> Presented:
         self.imager.scan(data, symbology)
+        self.pause()
         return self.inbox.wait(Presented)
+
+    def pause(self) -> None:
+        """Lets a pause follow, where the clock of the imagers stands."""
+        if self.clock is not None:
+            # What was fetched is dealt with before the thread looks at its clock for the fourth time.
+            assert vars(self.imager)["_line"].fetched(60)
+            self.clock.wait_looked(4)
+            self.clock.pass_by(1.0)
 
     def retries(self, reader: str) -> list[str]:
         reports = [report for report in list(self.inbox.reports) if isinstance(report, Progress)]

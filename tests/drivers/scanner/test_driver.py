@@ -26,11 +26,13 @@ from vitale_drivers.base import (
     Transmitted,
 )
 from vitale_drivers.contract import Inbox
+from vitale_drivers.readers import discovery
 from vitale_drivers.scanner.driver import ScannerDriver
 from vitale_drivers.scanner.reader import ScannerReader
 from vitale_drivers.scanner.scans import MEDIA
 from vitale_drivers.scanner.settings import ScannerAddress
 from vitale_drivers.scanner.transport import ScannerPlace, SerialTransport
+from vitale_firmware_sim.imager import device as imager_device
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.imager.faults import Behaviour, ImagerFaults, parse_imager_faults
 from vitale_protocol.errors import ReaderGone, ToolMissing
@@ -225,7 +227,8 @@ def tear(desk: Desk, count: int) -> float:
 
 
 @pytest.fixture
-def pair(make_desk: MakeDesk) -> Desk:
+def pair(make_desk: MakeDesk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr(imager_device, "_PATIENCE", 60.0)  # what is to arrive before it is torn out does
     desk = make_desk(2, look=0.05)
     desk.arm()
     return desk
@@ -356,7 +359,8 @@ class DeafBus(FakeBus):
         return DeafLine()
 
 
-def test_a_read_that_missed_its_cancellation_is_cancelled_again() -> None:
+def test_a_read_that_missed_its_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "CLOSE_LIMIT", 60.0)
     driver, inbox = ScannerDriver({}, DeafBus()), Inbox()
     before = set(threading.enumerate())
     driver.open(inbox)

@@ -5,6 +5,7 @@ import pytest
 from tests.drivers.scanner.desks import INS, Desk, MakeDesk
 from tests.problems import named
 from vitale_drivers.base import CodeScanned, Presented, Progress
+from vitale_drivers.scanner import framing
 from vitale_drivers.scanner.makers import MAKER_IDENTIFIERS, recognise_identifier, split_maker_identifier
 from vitale_firmware_sim.imager.faults import MAKERS, Behaviour, ImagerFaults
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
@@ -142,7 +143,10 @@ def test_a_wrong_parity_is_told_as_garbled_and_nothing_is_read(make_desk: MakeDe
 
 @pytest.mark.parametrize("code", [REAL, EAN + b" and more of it", b"277010115400329" + b"277010115400329"])
 @pytest.mark.parametrize("at", [1, 3, 5, 12])
-def test_the_tail_of_a_torn_scan_is_never_a_code(make_desk: MakeDesk, code: bytes, at: int) -> None:
+def test_the_tail_of_a_torn_scan_is_never_a_code(
+    make_desk: MakeDesk, code: bytes, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(framing, "_REST", 600.0)
     desk = make_desk(line_timeout=0.3)
     desk.arm()
     desk.imager.send(code[:at])
@@ -174,11 +178,14 @@ def test_after_a_torn_scan_what_proves_itself_is_read_at_once(make_desk: MakeDes
         assert code.removeprefix(b"]Q1") in desk.inbox.wait(Presented).evidence.values()
 
 
-def test_the_rest_of_a_scan_without_an_end_is_no_code(make_desk: MakeDesk) -> None:
+def test_the_rest_of_a_scan_without_an_end_is_no_code(make_desk: MakeDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framing, "_QUICKEST", 600.0)  # the pause of 1 s that ends each of them is a short one
     desk = make_desk(behaviour=Behaviour(suffix=b""), framing="idle")
     desk.imager.faults = ImagerFaults()
     desk.arm()
     desk.imager.send(REAL[:20])
+    desk.pause()
     assert desk.inbox.wait(Presented).evidence["string"] == REAL[:20], "half a code without an end looks whole"
     desk.imager.send(REAL[20:])
+    desk.pause()
     retried(desk, "incomplete")
