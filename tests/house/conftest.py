@@ -22,5 +22,5 @@ def tracked() -> list[Path]:
         pytest.skip("not a git checkout, or no git here")
     # -c core.quotePath: names with accents as they are. safe.directory: the checkout may belong to somebody else.
     command = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), "ls-files", "-z"]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+    listed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100).stdout
     return [file for name in listed.split("\0") if name and (file := ROOT / name).is_file()]

@@ -20,7 +20,7 @@ from vitale_reader.daemon.store.local_anchor import Anchor
 
 VAULT = Vault.of_site(b"k" * 32)
 STATION = "10000000-0000-4000-8000-000000000000"
-PATIENCE = 20.0
+PATIENCE = 100.0
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "export-the-audit-trail.md"
 

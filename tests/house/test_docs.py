@@ -92,7 +92,7 @@ class TestEverythingIsDocumented:
     def test_the_generated_pages_are_what_the_code_says(self) -> None:
         # A process of its own: the texts of the command line are made once, in one language.
         command = [sys.executable, "-m", "docs.generator", "--check"]
-        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
 
         assert (0, "") == (answer.returncode, answer.stderr)
 

@@ -72,10 +72,10 @@ OF_TESTS = {"vitale_drivers.contract": {"pytest"}}
 
 @cache
 def modules() -> dict[str, Path]:
-    """Every module of the distribution and its file."""
+    """Every module of the distribution and its file, in an order that is that of every process of a run."""
     found: dict[str, Path] = {}
     for top, base in SOURCES.items():
-        for file in (ROOT / base / top).rglob("*.py"):
+        for file in sorted((ROOT / base / top).rglob("*.py")):
             parts = file.relative_to(ROOT / base).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
     return found

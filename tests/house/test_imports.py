@@ -38,7 +38,7 @@ def loaded_after(statement: str) -> set[str]:
         [sys.executable, "-c", f"import sys\n{statement}\n{LISTING}"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=True,
     )
     return set(json.loads(answer.stdout.splitlines()[-1])) - loaded_by_nothing()
@@ -46,7 +46,7 @@ def loaded_after(statement: str) -> set[str]:
 
 def loaded_by_nothing() -> set[str]:
     """What the installation itself loads at every start (``.pth`` files)."""
-    answer = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, text=True, timeout=60, check=True)
+    answer = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, text=True, timeout=100, check=True)
     return set(json.loads(answer.stdout))
 
 
@@ -84,7 +84,7 @@ late = ("alembic", "cryptography.x509", "httpx", "joserfc", "lxml", "psycopg", "
 print([name for name in late if name in sys.modules])
 """
     answer = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{show}"], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", f"import sys\n{show}"], capture_output=True, text=True, timeout=100, check=True
     )
 
     assert answer.stdout.strip() == "[]"

@@ -98,14 +98,14 @@ def test_each_entry_point_leads_somewhere() -> None:
 
 def test_the_installed_command_tells_its_version() -> None:
     command = Path(sys.executable).with_name("vitale-reader")
-    answer = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=30, check=True)
+    answer = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=100, check=True)
 
     assert importlib.metadata.version("vitale-reader") in answer.stdout
 
 
 def test_a_checkout_runs_without_being_installed(root: Path) -> None:
     answer = subprocess.run(
-        [sys.executable, root / "cli.py", "--version"], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, root / "cli.py", "--version"], capture_output=True, text=True, timeout=100, check=True
     )
 
     assert importlib.metadata.version("vitale-reader") in answer.stdout
@@ -113,7 +113,7 @@ def test_a_checkout_runs_without_being_installed(root: Path) -> None:
 
 def test_a_checkout_on_a_bare_python_says_what_to_do(root: Path) -> None:
     command = (sys.executable, "-S", str(root / "cli.py"), "--version")
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
     assert answer.returncode == 1
     assert "make demo" in answer.stderr

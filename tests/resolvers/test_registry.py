@@ -25,7 +25,7 @@ def test_what_is_shipped() -> None:
 
 def test_nothing_is_loaded_before_it_is_asked_for() -> None:
     program = "import sys, vitale_reader.daemon.app; print(sorted({'httpx', 'lxml'} & set(sys.modules)))"
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=True)
     assert answer.stdout == "[]\n"
 
 
