@@ -76,6 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # The run itself goes on as under nohup; a handler, unlike "ignore", is not handed on to other programs.
         signal.signal(hang_up, lambda _number, _frame: None)
     _shorten_paths()
+    _bypass_proxies()
     directory = Path(tempfile.mkdtemp(prefix="vitale-pcscd-"))
     config.stash[_DIRECTORY] = directory
     os.environ.update(PcscService(directory, READERS).environment)
@@ -86,6 +87,13 @@ def _shorten_paths() -> None:
     if len(tempfile.gettempdir()) > LONGEST_TMPDIR and os.access(SHORT_TMPDIR, os.W_OK):
         # Also for the processes that share the tests, and for the programs that they start.
         os.environ["TMPDIR"] = tempfile.tempdir = SHORT_TMPDIR
+
+
+def _bypass_proxies() -> None:
+    """Keeps a proxy of the machine out of the way to the servers that the tests start."""
+    for name in ("no_proxy", "NO_PROXY"):
+        others = filter(None, (os.environ.get(name),))
+        os.environ[name] = ",".join((*others, "localhost", "127.0.0.1", "::1"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
