@@ -5,6 +5,7 @@ The daemon that it reads from is that of this interpreter, in a home of its own,
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,8 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
+#: The variables by which a machine says how packages are fetched.
+WAY_OUT = re.compile(r"PIP_\w+|HOME|TMPDIR|XDG_CONFIG_\w+|(?i:\w+_proxy)|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE")
 MOST_DEPENDENCIES = 8
 MOST_MEGABYTES = 60
 
@@ -24,7 +27,7 @@ print(sum(one.name not in {"pip", "setuptools", "vitale-reader"} for one in dist
 READ = """
 import vitale_reader
 with vitale_reader.connect() as reader:
-    presentation = reader.read(timeout=10)
+    presentation = reader.read(timeout=100)
     print(presentation.medium, presentation.origin)
 """
 
@@ -36,7 +39,7 @@ def megabytes(folder: Path) -> float:
 
 def alone(place: Path) -> dict[str, str]:
     """The variables of a process that finds the programs of the environment and no others."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name == "HOME"}
+    kept = {name: value for name, value in os.environ.items() if WAY_OUT.fullmatch(name)}
     return {**kept, "PATH": str(place / "bin"), "LC_ALL": "C.UTF-8"}
 
 

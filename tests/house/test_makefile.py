@@ -99,7 +99,8 @@ PACKAGES = "pcscd vsmartcard-vpcd libpcsclite-dev libusb-1.0-0 libgl1 libglib2.0
 STRANGERS = (
     "pcsc-tools opensc cardpeek libnfc-bin libnfc-examples libzbar0t64 postgresql libfaketime xvfb python3-tk zsh fish"
 )
-WAITING = "-q -o DPkg::Lock::Timeout=600"
+WAITING = "-q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5"
+UPDATE = "-q update -o Acquire::Retries=5"
 
 
 def program(machine: Path, name: str, body: str) -> None:
@@ -109,10 +110,14 @@ def program(machine: Path, name: str, body: str) -> None:
     file.chmod(0o755)
 
 
+def variables(machine: Path) -> dict[str, str]:
+    return {"PATH": str(machine / "bin"), "HOME": str(machine), "OS_RELEASE": str(machine / "os-release")}
+
+
 def run_setup(machine: Path, purpose: str = "run") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [machine / ".ci/setup", purpose],
-        env={"PATH": str(machine / "bin"), "HOME": str(machine), "OS_RELEASE": str(machine / "os-release")},
+        env=variables(machine),
         capture_output=True,
         text=True,
         timeout=100,
@@ -183,7 +188,7 @@ def test_names_are_chosen_again_once_there_are_lists(machine: Path) -> None:
     run_setup(machine)
 
     calls = (machine / "apt-get.log").read_text(encoding="utf-8").splitlines()
-    assert calls == ["-q update", f"{WAITING} install -y --no-install-recommends {PACKAGES}"]
+    assert calls == [UPDATE, f"{WAITING} install -y --no-install-recommends {PACKAGES}"]
 
 
 def test_lists_are_fetched_when_there_are_none(machine: Path) -> None:
@@ -192,7 +197,7 @@ def test_lists_are_fetched_when_there_are_none(machine: Path) -> None:
     run_setup(machine)
 
     calls = (machine / "apt-get.log").read_text(encoding="utf-8").splitlines()
-    assert calls[0] == "-q update"
+    assert calls[0] == UPDATE
     assert calls[1].startswith(f"{WAITING} install")
     assert len(calls) == 2
 
@@ -208,6 +213,18 @@ def test_a_second_time_does_nothing(machine: Path) -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
     assert not (machine / "installed").exists()
     assert not (machine / "apt-get.log").exists()
+
+
+def test_two_at_once_take_turns(machine: Path) -> None:
+    flock = shutil.which("flock")
+    if flock is None:
+        pytest.skip("no flock here: set-up does without")
+    (machine / "bin" / "flock").symlink_to(flock)
+    command = [machine / ".ci/setup", "run"]
+    both = [subprocess.Popen(command, env=variables(machine), stderr=subprocess.DEVNULL) for _ in range(2)]
+
+    assert [0, 0] == [one.wait(100) for one in both]
+    assert (machine / "made").read_text(encoding="utf-8") == "-m venv --clear .venv\n"
 
 
 @pytest.mark.parametrize("changed", ["setup.cfg", "pyproject.toml", ".ci/locks/run.txt"])
