@@ -220,7 +220,7 @@ def test_two_at_once_take_turns(machine: Path) -> None:
     if flock is None:
         pytest.skip("no flock here: set-up does without")
     (machine / "bin" / "flock").symlink_to(flock)
-    command = [machine / ".ci/setup", "run"]
+    command = [str(machine / ".ci/setup"), "run"]
     both = [subprocess.Popen(command, env=variables(machine), stderr=subprocess.DEVNULL) for _ in range(2)]
 
     assert [0, 0] == [one.wait(100) for one in both]
