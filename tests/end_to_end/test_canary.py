@@ -188,7 +188,7 @@ def test_nothing_of_a_code_is_written_anywhere(
         daemon = start_daemon(
             "camera scanner",
             rest=f'[drivers.options.camera]\ndevices = ["{camera.url}"]\n'
-            f'[drivers.options.scanner]\ndevices = ["{link}"]\nrepeat = 0',
+            f'[drivers.options.scanner]\ndevices = ["{link}"]\nrepeat = 0\nline_timeout = 10',
         )
         with daemon.connect() as client:
             optics = Optics(client, imager, camera)

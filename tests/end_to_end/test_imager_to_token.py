@@ -53,7 +53,12 @@ class Counter:
 
     def options(self, **more: float) -> str:
         """For the driver scanner, and the tables that follow."""
-        lines = [f'devices = ["{self.link}"]', *(f"{name} = {value}" for name, value in more.items())]
+        # Imager and driver may be kept from the processor in the middle of a line: that is no torn one.
+        lines = [
+            f'devices = ["{self.link}"]',
+            "line_timeout = 10",
+            *(f"{name} = {value}" for name, value in more.items()),
+        ]
         lines += [
             "[apcv]",
             'resolver = "apcv-soap"',

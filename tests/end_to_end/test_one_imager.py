@@ -24,6 +24,10 @@ SPEED = 9_600
 """Bits a second of the wire: many times what a hand does, and below the hundred scans a second that are noise."""
 
 
+WHOLE = "line_timeout = 10"
+"""Imager and driver may be kept from the processor in the middle of a line: that is no torn one."""
+
+
 class Desk:
     """An imager at a daemon, a program that listens to boxes, and one that reads patients."""
 
@@ -119,7 +123,7 @@ def patient(number: int) -> tuple[str, bytes]:
 def desk(tmp_path: Path, start_daemon: Any) -> Iterator[Desk]:
     link = tmp_path / "imager"
     with Imager(Behaviour(aim=True), baud=SPEED, link=link) as imager:
-        daemon = start_daemon(driver="scanner", options=f'devices = ["{link}"]')
+        daemon = start_daemon(driver="scanner", options=f'devices = ["{link}"]\n{WHOLE}')
         with daemon.connect() as boxes, daemon.connect() as patients:
             made = Desk(imager, boxes, patients)
             try:
@@ -190,7 +194,7 @@ def test_an_old_program_gets_the_boxes_at_a_port_of_its_own(tmp_path: Path, star
     # Where the driver's process may write: among the devices.
     old = Path(f"/dev/shm/vitale-old-{os.getpid()}")
     with Imager(Behaviour(aim=True), baud=SPEED, link=link) as imager:
-        daemon = start_daemon(driver="scanner", options=f'devices = ["{link}"]\npassthrough = "pty:{old}"')
+        daemon = start_daemon(driver="scanner", options=f'devices = ["{link}"]\n{WHOLE}\npassthrough = "pty:{old}"')
         with daemon.connect() as client:
 
             def follow(step: PresentationProgress) -> None:

@@ -59,6 +59,7 @@ slow_limit = 30
 [drivers.options.scanner]
 devices = [{imager}]
 repeat = 0
+line_timeout = 10
 [apcv]
 profiles = ["simulator"]
 resolver = "apcv-soap"
