@@ -215,7 +215,7 @@ class CameraReader(ReaderThread[Order]):
             now = time.monotonic()
             moment = Moment(now=now, at=time.time(), elapsed=now - shot.at)
             self._report(self._view.saw(symbols, moment, self._frames.survey))
-            self._report(self._frames.pictures(shot, time.time(), now))
+            self._report(self._frames.pictures(shot, moment.at, now))
 
     # ── how the camera is ──
 

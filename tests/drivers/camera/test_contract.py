@@ -10,6 +10,8 @@ from vitale_drivers.camera.driver import CameraDriver
 from vitale_drivers.contract import Bench, DriverContract
 from vitale_firmware_sim.camera.live import LiveCamera
 
+UNHURRIED = {"open_limit": 60.0, "frame_limit": 60.0, "slow_limit": 60.0}
+
 
 class ArrayBench(Bench):
     medium = "apcv-qr"
@@ -20,7 +22,7 @@ class ArrayBench(Bench):
         self._scene = self._bus.scenes[FIRST.id]
 
     def driver(self) -> Driver:
-        return CameraDriver({"look": 0.02, "settle": 0.1}, self._bus, lambda: FakeDecoder(self._scene))
+        return CameraDriver({"look": 0.02, "settle": 0.1, **UNHURRIED}, self._bus, lambda: FakeDecoder(self._scene))
 
     def insert(self) -> None:
         self._scene.show(STRING)
@@ -61,7 +63,7 @@ class LiveBench(Bench):
         self.threads = _Connections()
 
     def driver(self) -> Driver:
-        return CameraDriver({"devices": [self._camera.url], "settle": 0.3})
+        return CameraDriver({"devices": [self._camera.url], "settle": 0.3, **UNHURRIED})
 
     def insert(self) -> None:
         self._camera.show(STRING)

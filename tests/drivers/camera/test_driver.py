@@ -28,11 +28,14 @@ from vitale_drivers.camera import feeds as camera_feeds
 from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.driver import CameraDriver
 from vitale_drivers.contract import Inbox
+from vitale_drivers.readers import discovery
 from vitale_protocol.errors import ReaderBusy, ReaderUnavailable, ToolMissing
 from vitale_protocol.problems import Problem
 
 Open = Callable[..., tuple[CameraDriver, Inbox]]
-QUICK: dict[str, object] = {"look": 0.01, "settle": 0.05, "still": 0.05, "dark": 0.05, "frame_limit": 0.2}
+QUICK: dict[str, object] = {"look": 0.01, "settle": 0.05, "still": 0.05, "dark": 0.05}
+UNHURRIED: dict[str, object] = {"open_limit": 60.0, "frame_limit": 60.0, "slow_limit": 60.0, "linger": 600.0}
+"""A camera whose thread does not run for a while is no camera that blocks; tests of those say when one does."""
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def open_driver() -> Iterator[Open]:
     def start(bus: FakeBus, **options: object) -> tuple[CameraDriver, Inbox]:
         # One decoder for all: what it reads is before the first camera, unless there is but the second.
         scene = bus.scenes[(bus.there or [FIRST])[0].id]
-        driver, inbox = CameraDriver({**QUICK, **options}, bus, lambda: FakeDecoder(scene)), Inbox()
+        driver, inbox = CameraDriver({**QUICK, **UNHURRIED, **options}, bus, lambda: FakeDecoder(scene)), Inbox()
         drivers.append(driver)
         driver.open(inbox)
         return driver, inbox
@@ -90,8 +93,9 @@ def test_a_camera_is_open_only_while_it_is_armed(open_driver: Open, bus: FakeBus
 
 def test_a_camera_closes_at_the_deadline(open_driver: Open, bus: FakeBus, scene: Scene) -> None:
     driver, _ = open_driver(bus)
-    driver.arm(arm(ends_in=0.05))
+    driver.arm(arm())
     scene.wait_opened()
+    driver.arm(arm(ends_in=0.05))
     scene.wait_closed()
 
 
@@ -150,14 +154,22 @@ def test_a_camera_may_be_kept_warm_and_is_not_looked_at(open_driver: Open, bus: 
 
 
 def test_a_camera_may_be_kept_warm_for_a_while(open_driver: Open, bus: FakeBus, scene: Scene) -> None:
+    driver, inbox = open_driver(bus, warm=600.0)
+    driver.arm(arm())
+    scene.wait_opened()
+    driver.disarm()
+    scene.show(STRING)
+    driver.arm(arm())
+    inbox.wait(Presented)
+    assert scene.opened == 1
+
+
+def test_a_camera_is_kept_warm_for_no_longer(open_driver: Open, bus: FakeBus, scene: Scene) -> None:
     driver, _ = open_driver(bus, warm=0.1)
     driver.arm(arm())
     scene.wait_opened()
     driver.disarm()
-    driver.arm(arm())
-    driver.disarm()
     scene.wait_closed()
-    assert scene.opened == 1
 
 
 def test_a_camera_that_closes_is_opened_anew_only_then(open_driver: Open, bus: FakeBus, scene: Scene) -> None:
@@ -358,8 +370,11 @@ def test_a_camera_that_blocks_is_named_and_holds_up_nothing(
     _until(lambda: driver.stuck() == "")
 
 
-def test_a_driver_whose_camera_blocks_closes_in_time(open_driver: Open, bus: FakeBus, scene: Scene) -> None:
+def test_a_driver_whose_camera_blocks_closes_in_time(
+    open_driver: Open, bus: FakeBus, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scene.hold = threading.Event()
+    monkeypatch.setattr(discovery, "CLOSE_LIMIT", 0.2)
     driver, _ = open_driver(bus)
     driver.arm(arm())
     scene.wait_opened()
@@ -371,9 +386,13 @@ def test_a_camera_that_blocks_leaves_the_others_alone(open_driver: Open) -> None
     bus = FakeBus(FIRST, SECOND)
     bus.scenes[SECOND.id].hold = held = threading.Event()
     driver, inbox = open_driver(bus, open_limit=0.1)
+    bus.scenes[FIRST.id].show(STRING)
+    driver.arm(arm(readers=(FIRST.id,)))
+    inbox.wait(Presented)
+    inbox.forget()  # from here on only the second is waited for no longer than that
     driver.arm(arm())
     inbox.wait(ReaderChanged, lambda one: one.reader.id == SECOND.id and one.reader.state == "unavailable")
-    bus.scenes[FIRST.id].show(STRING)
+    bus.scenes[FIRST.id].show(RENEWED)
     assert inbox.wait(Presented).reader == FIRST.id
     assert not any(
         isinstance(one, ReaderChanged) and one.reader.id == FIRST.id and one.reader.state == "unavailable"

@@ -49,7 +49,8 @@ def open_driver(live_camera: LiveCamera) -> Iterator[Open]:
     drivers: list[CameraDriver] = []
 
     def start(**options: object) -> tuple[CameraDriver, Inbox]:
-        driver, inbox = CameraDriver({"devices": [live_camera.url], "settle": 0.5, **options}), Inbox()
+        limits = {"open_limit": 60.0, "frame_limit": 60.0, "slow_limit": 60.0}
+        driver, inbox = CameraDriver({"devices": [live_camera.url], "settle": 0.5, **limits, **options}), Inbox()
         drivers.append(driver)
         driver.open(inbox)
         driver.arm(Arm(media=("apcv-qr",), deadline=time.monotonic() + 600))
@@ -65,7 +66,7 @@ def test_of_two_codes_none_is_presented_until_one_is_left(live_camera: LiveCamer
     _, inbox = open_driver()
     told = inbox.wait(Progress)
     assert (told.step, named(told.problem)) == ("ambiguous", "ambiguous_medium.codes")
-    assert live_camera.wait_frames(30, 10)
+    assert live_camera.wait_frames(30, 60)
     assert inbox.outcomes() == []
     live_camera.play([picture((SECOND, 700))])
     assert inbox.wait(Presented).evidence["string"] == SECOND
@@ -97,7 +98,7 @@ def test_the_parts_of_a_code_are_joined(live_camera: LiveCamera, open_driver: Op
         frames += [Frame(canvas)] * 6
     live_camera.play(frames[:6])
     _, inbox = open_driver()
-    assert live_camera.wait_frames(6, 10)
+    assert live_camera.wait_frames(6, 60)
     live_camera.play(frames)
     assert inbox.wait(Presented).evidence["string"] == FIRST + SECOND
 
@@ -106,7 +107,7 @@ def test_a_renewed_code_is_presented_anew_and_one_that_stays_is_not(live_camera:
     live_camera.play([picture((FIRST, 300))])
     _, inbox = open_driver()
     inbox.wait(Presented)
-    assert live_camera.wait_frames(30, 10)
+    assert live_camera.wait_frames(30, 60)
     live_camera.play([picture((SECOND, 300))])
     assert inbox.wait(Presented).evidence["string"] == SECOND
     live_camera.play([picture()])
