@@ -106,8 +106,8 @@ def test_a_daemon_reads_a_token_with_the_driver_of_the_page(tmp_path: Path, monk
         async with running(home, config), aio.connect(home=tmp_path / "home") as desk:
             (scans / "part").write_bytes(code[1].replace("\\x1d", "\x1d").encode())
             (scans / "part").rename(scans / "code")
-            async with asyncio.timeout(40):
-                return await desk.read(media=["ins-datamatrix"], timeout=30)
+            async with asyncio.timeout(100):
+                return await desk.read(media=["ins-datamatrix"], timeout=90)
 
     token = asyncio.run(read())
     assert token.claims.record.beneficiaires[0].nom_patronymique == "MARCHAND"
