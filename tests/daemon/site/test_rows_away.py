@@ -6,6 +6,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -331,8 +332,23 @@ def test_what_is_owed_for_a_request_that_is_gone_is_forgotten() -> None:
         visitor(host).fail(1, MediumMute())
         await settled(host)
         rows.fault = None
-        await host.hear(NOTHING)
+        await host.hear(NOTHING, host.names)
         assert (host._owed, rows.answered) == ({}, {})
+
+    run(work)
+
+
+def test_a_request_that_is_called_while_the_rows_are_looked_at_is_not_sent_away() -> None:
+    async def work() -> None:
+        withdrawn: list[object] = []
+        host = answering(Rows())
+        host._desk = cast("Any", SimpleNamespace(withdraw=withdrawn.append))
+        known = host.names
+        come = host._visitors["request-1"] = visitor(host)
+        await host.hear(NOTHING, known)
+        assert (withdrawn, host.names) == ([], frozenset({"request-1"}))
+        await host.hear(NOTHING, host.names)
+        assert (withdrawn, host.names) == ([come], frozenset())
 
     run(work)
 

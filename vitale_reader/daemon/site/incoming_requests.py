@@ -139,22 +139,25 @@ class Answering:
 
     @property
     def names(self) -> frozenset[str]:
-        """The ids of the requests that visit."""
-        return frozenset(self._visitors)
+        """The ids of the requests that visit, are owed an answer, or may have been taken."""
+        return frozenset(self._visitors) | frozenset(self._owed) | frozenset(self._doubtful)
 
     # ── for the rows ──
 
-    async def hear(self, seen: Seen) -> None:
-        """Takes over what was seen: who comes, and who goes."""
+    async def hear(self, seen: Seen, known: frozenset[str]) -> None:
+        """Takes over what was seen: who comes, and who goes; ``known`` visited before the look.
+
+        One that was called while the rows were looked at may have come too late to be among them.
+        """
         self._there = frozenset(desk.incarnation for desk in seen.desks.values())
-        await self._give_back(seen.requests)
+        await self._give_back(seen.requests, known)
         opened = [row for row in seen.requests if self._is_open(row)]
         names = {row.id for row in opened}
-        for name in self._visitors.keys() - names:
+        for name in known & (self._visitors.keys() - names):
             self._send_away(self._visitors[name])
         for name in self._wanted.keys() - names:
             del self._wanted[name]
-        for name in self._owed.keys() - {row.id for row in seen.requests}:
+        for name in known & (self._owed.keys() - {row.id for row in seen.requests}):
             del self._owed[name]
         for row in opened:
             if row.id not in self._visitors and row.taken_by is None:
@@ -196,10 +199,10 @@ class Answering:
         free = row.taken_by in (None, self._rows.incarnation)
         return row.asked_by in self._there and free and not row.answered and row.left > 0
 
-    async def _give_back(self, rows: Iterable[RequestRow]) -> None:
+    async def _give_back(self, rows: Iterable[RequestRow], known: frozenset[str]) -> None:
         """Gives back what this desk took without hearing of it: nobody is at it."""
         by_id = {row.id: row for row in rows}
-        for name, wanted in list(self._doubtful.items()):
+        for name, wanted in [(name, wanted) for name, wanted in self._doubtful.items() if name in known]:
             row = by_id.get(name)
             if row is not None and row.taken_by == self._rows.incarnation and not row.answered:
                 await self._rows.give_back(name, self._audience(wanted))
