@@ -26,13 +26,12 @@ test:            ## the whole suite
 	@.ci/setup test
 	@.venv/bin/python -m pytest $(AT_A_TIME)
 
-# Rooms that need no process, device or database, and some values of each property instead of many.
-QUICK = tests/protocol tests/resolvers tests/daemon/arbitration tests/daemon/keystore \
-    --hypothesis-profile quick
+# Rooms that need no process, device or database.
+QUICK = tests/protocol tests/resolvers tests/daemon/arbitration tests/daemon/keystore
 
 test-quick:      ## what needs no process, device or database: under a minute
 	@.ci/setup test
-	@.venv/bin/python -m pytest $(AT_A_TIME) $(QUICK)
+	@.venv/bin/python -m pytest $(AT_A_TIME) --hypothesis-profile quick $(QUICK)
 
 test-newest:     ## the suite with the newest that setup.cfg allows, in .venv-newest
 	@.ci/setup newest
@@ -100,9 +99,10 @@ yardstick:       ## instructions of fixed work, beside those of the last release
 	@.ci/setup bench
 	@.venv/bin/python -m tests.benchmarks.yardstick
 
-soak:            ## the slow faults: kill -9 under load, long runs
+soak:            ## the slow faults: kill -9 under load, long runs, properties with values never tried before
 	@.ci/setup test
 	@.venv/bin/python -m pytest -m soak
+	@.venv/bin/python -m pytest $(AT_A_TIME) --hypothesis-profile search $(QUICK)
 
 # One target alone, those at a time, and whether what is found joins the kept corpora (`make fuzz KEEP=yes`).
 TARGET =
