@@ -4,12 +4,14 @@ import asyncio
 import logging
 import os
 import signal
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from vitale_protocol.errors import DaemonRunning
+from vitale_reader.daemon import lifecycle
 from vitale_reader.daemon.app import serve
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.lifecycle import exclusive, published
@@ -35,13 +37,40 @@ def test_a_second_daemon_is_refused(tmp_path: Path, shared: str) -> None:
         pass
 
 
+ALONE = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
+
+
+def stop(_: Endpoints) -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
 @pytest.mark.posix
 def test_a_daemon_that_is_told_to_stop_the_moment_it_serves_stops_in_good_order(tmp_path: Path) -> None:
-    def stop(_: Endpoints) -> None:
-        signal.raise_signal(signal.SIGTERM)
-
     home = Home.under(tmp_path)
-    asyncio.run(serve(home, parse("[drivers]\nenabled = []\n[tls]\nenabled = false\n"), on_ready=stop))
+    asyncio.run(serve(home, parse(ALONE), on_ready=stop))
+    assert not home.endpoints_file.exists()
+
+
+@pytest.mark.posix
+def test_a_daemon_that_is_told_to_stop_the_moment_it_can_be_found_stops_in_good_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def found(home: Home, endpoints: Endpoints) -> Generator[None]:
+        with published(home, endpoints):
+            stop(endpoints)
+            yield
+
+    def killed(_: int, __: object) -> None:
+        raise AssertionError("nobody waits for this signal yet")
+
+    monkeypatch.setattr(lifecycle, "published", found)
+    home = Home.under(tmp_path)
+    before = signal.signal(signal.SIGTERM, killed)
+    try:
+        asyncio.run(serve(home, parse(ALONE)))
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert not home.endpoints_file.exists()
 
 

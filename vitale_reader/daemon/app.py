@@ -112,7 +112,12 @@ class Issuing(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def running(
-    home: Home, config: Config, *, beat: Beat | None = None, on_conflict: Callable[[VitaleError], None] | None = None
+    home: Home,
+    config: Config,
+    *,
+    beat: Beat | None = None,
+    on_conflict: Callable[[VitaleError], None] | None = None,
+    on_listening: Callable[[], None] | None = None,
 ) -> AsyncGenerator[Endpoints]:
     """A daemon that serves within the ``async with``; gives its addresses.
 
@@ -121,6 +126,7 @@ async def running(
         config: its settings.
         beat: how its drivers are asked whether they live.
         on_conflict: called when it must not go on; what the log says is all there is without it.
+        on_listening: called when it listens, before anybody can know.
 
     Raises:
         DaemonRunning: another daemon holds the home.
@@ -147,6 +153,8 @@ async def running(
         if remote_desks is not None:
             await remote_desks.start()
         endpoints = await listen(stack, home, config, station.certificates, service, lambda: desk.supervisor.processes)
+        if on_listening is not None:
+            on_listening()
         stack.enter_context(lifecycle.published(home, endpoints))
         cleaning = _clean(issuing.outbox, station.audit, issuing.guard, issuing.contexts)
         works = (
@@ -178,9 +186,9 @@ async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], N
         if not must_end.done():
             must_end.set_exception(why)
 
-    async with running(home, config, on_conflict=end) as endpoints:
-        # Whoever hears that it serves may have it stop at once.
-        lifecycle.end_when_told(must_end)
+    # Whoever hears that it serves, or finds where, may have it stop at once.
+    listens = partial(lifecycle.end_when_told, must_end)
+    async with running(home, config, on_conflict=end, on_listening=listens) as endpoints:
         if on_ready is not None:
             on_ready(endpoints)
         await must_end
