@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar, get_args
 
 import cv2
@@ -16,7 +17,8 @@ import numpy as np
 import pytest
 
 from tests.holders import nobody
-from vitale_drivers.camera.capture import CameraPlace, Feed, Pixels
+from vitale_drivers.camera import opencv
+from vitale_drivers.camera.capture import CameraPlace, Capture, Feed, Pixels
 from vitale_drivers.camera.devices import Devices
 from vitale_drivers.camera.opencv import CvPicture, Form, OpenCvBus
 from vitale_drivers.camera.settings import CameraAddress, CameraSettings
@@ -97,6 +99,39 @@ def video(path: Path, pictures: int) -> Path:
     return path
 
 
+class FilmClock(threading.Event):
+    """Time as whoever shows a film has it: it passes while a picture is waited for, and not otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now += timeout or 0.0
+        return self.is_set()
+
+
+Show = Callable[..., Capture]
+
+
+@pytest.fixture
+def clock() -> FilmClock:
+    return FilmClock()
+
+
+@pytest.fixture
+def show(tmp_path: Path, clock: FilmClock, monkeypatch: pytest.MonkeyPatch) -> Show:
+    """Opens a film of so many pictures, shown by the clock: ``show(30, loop=True)``."""
+
+    def opened(pictures: int, *, loop: bool = False) -> Capture:
+        monkeypatch.setattr(opencv, "time", SimpleNamespace(monotonic=lambda: clock.now))
+        capture = OpenCvBus(CameraSettings(loop=loop), nobody).open(place_of(video(tmp_path / "video.avi", pictures)))
+        monkeypatch.setattr(capture, "_cancelled", clock)
+        return capture
+
+    return opened
+
+
 def place_of(path: Path) -> CameraPlace:
     return CameraPlace(f"camera:{path}", path.name, CameraAddress("file", str(path)), simulated=True, where=str(path))
 
@@ -107,23 +142,23 @@ def brightness(picture: CvPicture) -> float:
     return float(grey.mean())
 
 
-def test_a_file_is_shown_at_its_pace_and_ends(tmp_path: Path) -> None:
-    capture = OpenCvBus(CameraSettings(), nobody).open(place_of(video(tmp_path / "video.avi", 30)))
-    began = time.monotonic()
+def test_a_file_is_shown_at_its_pace_and_ends(show: Show, clock: FilmClock) -> None:
+    capture, began = show(30), clock.now
     seen: list[float] = []
     while (picture := capture.read()) is not None:
         assert isinstance(picture, CvPicture)
         seen.append(brightness(picture))
-    assert time.monotonic() - began > 29 / FPS - 0.05
+    assert pytest.approx(30 / FPS) == clock.now - began
+    assert len(seen) == 30
     assert seen == sorted(seen)
     assert seen[-1] > 200
     capture.close()
 
 
-def test_what_was_missed_of_a_file_is_passed_over(tmp_path: Path) -> None:
-    capture = OpenCvBus(CameraSettings(), nobody).open(place_of(video(tmp_path / "video.avi", 30)))
+def test_what_was_missed_of_a_file_is_passed_over(show: Show, clock: FilmClock) -> None:
+    capture = show(30)
     first = capture.read()
-    threading.Event().wait(20 / FPS)
+    clock.now += 20 / FPS
     second = capture.read()
     assert isinstance(first, CvPicture)
     assert isinstance(second, CvPicture)
@@ -131,26 +166,25 @@ def test_what_was_missed_of_a_file_is_passed_over(tmp_path: Path) -> None:
     capture.close()
 
 
-def test_a_file_may_begin_again(tmp_path: Path) -> None:
-    capture = OpenCvBus(CameraSettings(loop=True), nobody).open(place_of(video(tmp_path / "video.avi", 5)))
+def test_a_file_may_begin_again(show: Show) -> None:
+    capture = show(5, loop=True)
     seen = [brightness(one) for _ in range(12) if isinstance(one := capture.read(), CvPicture)]
     assert len(seen) == 12
     assert seen != sorted(seen)
     capture.close()
 
 
-def test_whoever_waits_for_a_picture_of_a_file_can_be_called_away(tmp_path: Path) -> None:
-    capture = OpenCvBus(CameraSettings(), nobody).open(place_of(video(tmp_path / "video.avi", 5)))
+def test_whoever_waits_for_a_picture_of_a_file_can_be_called_away(show: Show) -> None:
+    capture = show(5)
     capture.cancel()
     assert [capture.read() for _ in range(2)][-1] is None
     capture.close()
 
 
-def test_a_feed_of_a_file_that_has_ended_is_no_fault(tmp_path: Path) -> None:
-    place, changed = place_of(video(tmp_path / "video.avi", 3)), threading.Condition()
-    feed = Feed(lambda: OpenCvBus(CameraSettings(), nobody).open(place), changed, "file")
+def test_a_feed_of_a_file_that_has_ended_is_no_fault(show: Show) -> None:
+    feed = Feed(lambda: show(3), threading.Condition(), "file")
     feed.start()
-    feed.join(30)
+    feed.join(60)
     assert (feed.alive, feed.fault, feed.flows) == (False, None, True)
 
 
