@@ -9,9 +9,9 @@ Datamatrix with its fields in order, a 2D-Doc with a signature, a string of the 
 base64url. Text that shows signs of a mismatch and is none of these is refused: passing it on would change an opaque
 string. All other text is left as it is.
 
-An INS is undone between any two of ``layouts``: its figures, its dates and its names leave one way back, or the text is
-refused. All else is undone between "États-Unis" and "Français (traditionnel, AZERTY)" alone, for elsewhere it leaves
-several. Dead keys (``[`` and ``{`` on a French machine) are not undone.
+An INS is undone between any two of ``keyboard_layouts``: its figures, its dates and its names leave one way back, or
+the text is refused. All else is undone between "États-Unis" and "Français (traditionnel, AZERTY)" alone, for elsewhere
+it leaves several. Dead keys (``[`` and ``{`` on a French machine) are not undone.
 
 A text that begins as an INS or a 2D-Doc does and is none is refused too: it is no opaque string, but a spoilt code.
 """
@@ -24,7 +24,7 @@ from typing import Final
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.media import ins_datamatrix
 from vitale_protocol.media.apcv import SIMULATED_PREFIX
-from vitale_protocol.media.layouts import DEAD, LAYOUTS, Layout
+from vitale_protocol.media.keyboard_layouts import DEAD, LAYOUTS, Layout
 from vitale_protocol.media.profile import MAX_STRING
 from vitale_protocol.media.two_d_doc import parsing as two_d_doc
 

@@ -19,7 +19,7 @@ from tests.protocol.seal_office import Office
 from vitale_protocol.errors import PayloadInvalid
 from vitale_protocol.media import codes, ins_datamatrix
 from vitale_protocol.media.ins_datamatrix import InsDatamatrix
-from vitale_protocol.media.layouts import DEAD, LAYOUTS
+from vitale_protocol.media.keyboard_layouts import DEAD, LAYOUTS
 from vitale_protocol.media.wedge import MANGLINGS, Mangling, repair
 from vitale_protocol.session.wire_errors import to_wire
 

@@ -14,7 +14,7 @@ from vitale_drivers.base import ReaderAdded, ReaderChanged, ReaderRemoved, Repor
 from vitale_protocol.errors import LimitExceeded
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.desk.reports import reader_of
-from vitale_reader.daemon.fairness.token_buckets import Bucket, Rate
+from vitale_reader.daemon.fairness.rate_limits import Bucket, Rate
 
 __all__ = ["LINES", "MOST_READERS", "REPORTS", "Restraint"]
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
-from vitale_reader.daemon.fairness.token_buckets import Buckets, Rate
+from vitale_reader.daemon.fairness.rate_limits import Buckets, Rate
 
 __all__ = ["CLIENT_SHARE", "TURN", "USER_SHARE", "Taker", "Turns"]
 

@@ -14,7 +14,7 @@ from vitale_protocol.methods import (
 )
 from vitale_reader.daemon.access import LOCAL_CLIENT, Caller
 from vitale_reader.daemon.conversation import Conversation
-from vitale_reader.daemon.fairness.token_buckets import Buckets, Rate
+from vitale_reader.daemon.fairness.rate_limits import Buckets, Rate
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 
 __all__ = ["SessionCalls"]

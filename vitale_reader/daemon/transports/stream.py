@@ -12,7 +12,7 @@ from vitale_reader.daemon.access import LOCAL_CLIENT, Peer
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
-from vitale_reader.daemon.fairness.token_buckets import Places
+from vitale_reader.daemon.fairness.rate_limits import Places
 
 __all__ = ["Room", "StreamConnection", "StreamLimits", "room"]
 

@@ -1,7 +1,7 @@
 """Shares: a rate with its burst and its debt, one bucket for each owner, places by owner."""
 
-from vitale_reader.daemon.fairness import token_buckets
-from vitale_reader.daemon.fairness.token_buckets import Bucket, Buckets, Places, Rate
+from vitale_reader.daemon.fairness import rate_limits
+from vitale_reader.daemon.fairness.rate_limits import Bucket, Buckets, Places, Rate
 
 
 class Clock:
@@ -38,9 +38,9 @@ def test_each_owner_has_a_bucket_and_forgotten_ones_are_full() -> None:
     assert buckets.of("a").take()
     assert not buckets.of("a").take()
     assert buckets.of("b").take()
-    for number in range(token_buckets.MOST_BUCKETS):
+    for number in range(rate_limits.MOST_BUCKETS):
         buckets.of(number)
-    assert len(buckets) == token_buckets.MOST_BUCKETS
+    assert len(buckets) == rate_limits.MOST_BUCKETS
     assert buckets.of("a").take()
 
 
