@@ -1,10 +1,11 @@
 """``floods``: each kind floods, and each figure stands in its line beside its baseline."""
 
-import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -36,13 +37,19 @@ def test_every_flood_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("program", ["raise SystemExit(1)", "print('ready', flush=True)"], ids=["at once", "too soon"])
 def test_a_flood_that_ends_is_no_flood(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str) -> None:
-    file, place = tmp_path / "flood.py", tmp_path / "pid"
-    file.write_text(f"import os, pathlib\npathlib.Path({str(place)!r}).write_text(str(os.getpid()))\n{program}")
+    file, begun = tmp_path / "flood.py", list[subprocess.Popen[bytes]]()
+    file.write_text(program)
     monkeypatch.setattr(floods, "FLOOD", file)
 
-    def until_it_has_ended(_: float) -> None:
-        os.waitid(os.P_PID, int(place.read_text()), os.WEXITED | os.WNOWAIT)
+    class Flood(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str], **options: Any) -> None:
+            super().__init__(command, **options)
+            begun.append(self)
 
+    def until_it_has_ended(_: float) -> None:
+        begun[-1].wait(100)
+
+    monkeypatch.setattr(subprocess, "Popen", Flood)
     monkeypatch.setattr(floods, "time", SimpleNamespace(sleep=until_it_has_ended, perf_counter=time.perf_counter))
     with pytest.raises(ChildProcessError):
         floods.lines(1, lambda _: None, ["pings"])
