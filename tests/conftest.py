@@ -1,5 +1,6 @@
 """The devices that tests share: a private PC/SC service for the whole run, and simulated cards in its slots."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -24,6 +25,7 @@ from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_firmware_sim.card.vpcd import VpcdLink
 from vitale_protocol.errors import ReaderUnavailable, ToolMissing
 from vitale_reader.cli.frame import language
+from vitale_reader.daemon.process import PR_SET_CHILD_SUBREAPER, adopts
 
 InsertCard = Callable[..., VpcdLink]
 
@@ -60,6 +62,14 @@ def _english() -> Iterator[None]:
     language.use("en")
     yield
     language.use(former)
+
+
+@pytest.fixture(autouse=True)
+def _adopts_nobody() -> Iterator[None]:
+    """A daemon that ran in this process had it adopt orphans: the next would take what tests start for a driver's."""
+    yield
+    if sys.platform == "linux" and adopts():
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def pytest_configure(config: pytest.Config) -> None:
