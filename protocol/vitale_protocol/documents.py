@@ -3,15 +3,21 @@
 Which exception a JSON library raises differs from version to version. Here there is one, whatever is wrong.
 """
 
-from typing import TypeVar
+import json
+import re
+from collections.abc import Sequence
+from typing import NoReturn, TypeVar
 
 import msgspec
 
 from vitale_protocol.errors import ParseError
 
-__all__ = ["decode_document", "is_text"]
+__all__ = ["decode_document", "decode_strict", "is_text", "once"]
 
 T = TypeVar("T")
+
+# Half a surrogate pair, or a NUL, as they stand where the value is written again: an escape can put them there.
+_NO_CHARACTERS = re.compile(r"[\ud800-\udfff]|(?<!\\)(?:\\\\)*+\\u0000")
 
 
 def decode_document(content: bytes, into: type[T]) -> T:
@@ -41,3 +47,47 @@ def is_text(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def decode_strict(content: bytes) -> object:
+    """A JSON value that every reader reads alike, from bytes of strangers; nesting is for the caller to bound.
+
+    Raises:
+        ParseError: not one JSON value in UTF-8. A byte order mark, two members of one name, a NUL or half a surrogate
+            pair, a number that is none or none that a double holds.
+    """
+    if not is_text(content):
+        raise ParseError("not UTF-8")
+    text = content.decode()
+    try:
+        value = json.loads(text, object_pairs_hook=once, parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError):
+        value = None
+    else:
+        if "\\u" not in text or _NO_CHARACTERS.search(json.dumps(value, ensure_ascii=False)) is None:
+            return value
+    # Outside of the handler: the decoder's own words may quote what it read.
+    raise ParseError("not JSON, or not such that all read it alike")
+
+
+def once(pairs: Sequence[tuple[str, T]]) -> dict[str, T]:
+    """The members of a JSON object, each there once.
+
+    Raises:
+        ValueError: two have one name. Libraries differ in which of them they read, so they are not read at all.
+    """
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("two members of one name")
+    return members
+
+
+def _no_number(_name: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in {float("inf"), float("-inf")}:
+        raise ValueError("a number that no double holds")
+    return number

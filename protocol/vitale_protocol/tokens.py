@@ -19,6 +19,7 @@ from joserfc.jwk import ECKey
 from joserfc.util import urlsafe_b64decode
 
 from vitale_protocol.claims import Claims, ContextClaim, Evidence, ReaderClaim
+from vitale_protocol.documents import once
 from vitale_protocol.errors import LimitExceeded, LocalMisuse, ParseError, TokenInvalid
 from vitale_protocol.records import Origin, ProofMethod
 from vitale_protocol.session import jsonrpc
@@ -209,24 +210,12 @@ def _read_header(token: object) -> str:
 
 def _decode_header(segment: str) -> dict[str, object]:
     try:
-        header = json.loads(urlsafe_b64decode(segment.encode()), object_pairs_hook=_once)
+        header = json.loads(urlsafe_b64decode(segment.encode()), object_pairs_hook=once)
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
         _refuse("format", "the header is not a JSON object in base64url")
     return cast("dict[str, object]", header)
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """The members of a JSON object.
-
-    Raises:
-        ValueError: two have one name. Libraries differ in which of them they read, so they are not read at all.
-    """
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("two members of one name")
-    return members
 
 
 _registry = jws.JWSRegistry(algorithms=[ALGORITHM])
@@ -278,7 +267,7 @@ def _verified_payload(token: str, key: ECKey) -> bytes:
 def _read_claims(payload: bytes) -> Claims:
     try:
         claims = msgspec.convert(jsonrpc.decode(payload, DEPTH), Claims)  # the depth is bounded from here on
-        json.loads(payload, object_pairs_hook=_once)
+        json.loads(payload, object_pairs_hook=once)
         return claims
     except (msgspec.ValidationError, ParseError, LimitExceeded, ValueError):
         pass

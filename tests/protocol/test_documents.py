@@ -1,11 +1,13 @@
 """JSON documents: one kind of error, whatever is wrong, whichever version of msgspec reads them."""
 
+import json
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_protocol.documents import decode_document
+from vitale_protocol.documents import decode_document, decode_strict
 from vitale_protocol.errors import ParseError
 
 
@@ -53,3 +55,36 @@ def test_nothing_else_is_raised(content: bytes) -> None:
     except ParseError:
         return
     assert isinstance(note, Note)
+
+
+@pytest.mark.parametrize("content", [b"{}", b' {"a": [1, 2.5, null, true, "\\u00e9"]}\n', b'"\\\\u0000"', b"1e5"])
+def test_a_strict_document_is_read(content: bytes) -> None:
+    assert json.loads(content) == decode_strict(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\xef\xbb\xbf{}", id="byte order mark"),
+        pytest.param(b'{"a":1,"a":1}', id="a member twice"),
+        pytest.param(b'[{"b":{"a":1,"\\u0061":2}}]', id="a member twice, inside, escaped"),
+        pytest.param(b'"\\u0000"', id="an escaped NUL"),
+        pytest.param(b'{"\\u0000":1}', id="an escaped NUL in a name"),
+        pytest.param(b"{}\0", id="a NUL behind"),
+        pytest.param(b"{}{}", id="another value behind"),
+        pytest.param(b"{}\n[]", id="another line"),
+        pytest.param(b'"\\ud800"', id="half a pair"),
+        pytest.param(b"NaN", id="NaN"),
+        pytest.param(b"[-Infinity]", id="infinity"),
+        pytest.param(b"1e999", id="beyond doubles"),
+        pytest.param(b"\xff", id="no UTF-8"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"[" * 100_000, id="deep"),
+        pytest.param(b"1" * 5_000, id="a long number"),
+    ],
+)
+def test_a_document_that_readers_read_otherwise_is_refused(content: bytes) -> None:
+    with pytest.raises(ParseError) as refused:
+        decode_strict(content)
+    assert refused.value.__cause__ is None
+    assert refused.value.__context__ is None
