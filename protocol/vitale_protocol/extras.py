@@ -12,7 +12,7 @@ from vitale_protocol.errors import JsonValue, ToolMissing
 
 __all__ = ["EXTRAS", "EXTRA_OF", "Extra", "missing", "missing_part"]
 
-Extra = Literal["all", "camera", "daemon", "keyring", "nfc", "pcsc", "postgresql", "scanner", "sim"]
+Extra = Literal["all", "camera", "daemon", "keyring", "nfc", "pcsc", "postgresql", "scanner", "sim", "web"]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 
 EXTRA_OF: Mapping[str, Extra] = {
@@ -21,6 +21,7 @@ EXTRA_OF: Mapping[str, Extra] = {
     "biip": "scanner",
     "cv2": "camera",
     "httpx": "daemon",
+    "idna": "web",
     "keyring": "keyring",
     "lxml": "daemon",
     "nfc": "nfc",

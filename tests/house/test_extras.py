@@ -37,6 +37,8 @@ PART_OF = {
     "vitale_reader.resolvers": "daemon",
     "vitale_protocol": "",
     "vitale_protocol.media": "daemon",
+    "vitale_protocol.web.lookalikes": "web",
+    "vitale_protocol.web.registration": "web",
     "vitale_drivers": "daemon",
     "vitale_drivers.base": "",
     "vitale_drivers.camera": "camera",

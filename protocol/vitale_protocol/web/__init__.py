@@ -1,0 +1,1 @@
+"""The web door: channels of pages, their sealed session, and their pairing."""
