@@ -6,11 +6,12 @@ start of the next message is no longer known, so the connection has to end.
 """
 
 import struct
-from typing import Protocol
+from collections.abc import Iterable
+from typing import ClassVar, Protocol
 
 from vitale_protocol.errors import LimitExceeded
 
-__all__ = ["MESSAGE_BYTES", "Framing", "LineFraming", "MessageFraming", "NativeFraming"]
+__all__ = ["MESSAGE_BYTES", "Framing", "LineFraming", "MessageFraming", "NativeFraming", "NetworkFraming"]
 
 # docs/reference/wire.md, "Limits". Browsers accept no more than 1 MiB from a native messaging host either.
 MESSAGE_BYTES = 1_048_576
@@ -32,8 +33,8 @@ class Framing(Protocol):
         """Number of bytes of an incomplete message that are remembered."""
         ...
 
-    def receive(self, data: bytes) -> list[bytes]:
-        """The messages that ``data`` completes, in order."""
+    def receive(self, data: bytes) -> Iterable[bytes]:
+        """The messages that ``data`` completes, in order; taken to the end, each dealt with before the next is."""
         ...
 
     def encode(self, message: bytes) -> bytes:
@@ -110,10 +111,10 @@ class LineFraming(BoundedFraming):
         self._incomplete.clear()
 
 
-class NativeFraming(BoundedFraming):
-    """Browser native messaging: a 32-bit length in native byte order, then that many bytes."""
+class LengthFraming(BoundedFraming):
+    """A length of 32 bits, then that many bytes; in which order the length is, each kind says for itself."""
 
-    _length = struct.Struct("=I")
+    _length: ClassVar[struct.Struct]
 
     def __init__(self, limit: int = MESSAGE_BYTES) -> None:
         super().__init__(limit)
@@ -149,6 +150,18 @@ class NativeFraming(BoundedFraming):
         """The length and the message."""
         self.check(message)
         return self._length.pack(len(message)) + message
+
+
+class NativeFraming(LengthFraming):
+    """Browser native messaging: the length is in native byte order."""
+
+    _length = struct.Struct("=I")
+
+
+class NetworkFraming(LengthFraming):
+    """Channels between programs of this project: the length is in network byte order."""
+
+    _length = struct.Struct("!I")
 
 
 class MessageFraming(BoundedFraming):

@@ -1,0 +1,94 @@
+"""Channels: between a page and the core, through a gateway that may lie.
+
+A channel is a stream of frames, each a length of 32 bits in network order and one JSON value. A gateway reads what a
+page sends and writes it anew, so that every value has one text; the core refuses each other text. A member twice, a
+byte order mark, a NUL, white space, bytes behind the value: none of it can mean one thing here and another one there.
+
+The first frame is the preamble, which only the gateway writes. Nothing later can change what it says.
+"""
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from vitale_protocol.documents import decode_strict
+from vitale_protocol.errors import LimitExceeded, ParseError
+from vitale_protocol.methods import StationMode
+from vitale_protocol.session import jsonrpc
+from vitale_protocol.web.sites import SITE_CHARACTERS, parse_site
+
+__all__ = ["DEPTH", "FRAME_BYTES", "Preamble", "Via", "read_frame", "read_preamble", "rewrite", "write_frame"]
+
+Via = Literal["websocket", "stdio"]
+
+# Browsers take no longer message from a native messaging host, in JSON, whatever is inside.
+FRAME_BYTES: Final = 1_048_576
+# docs/reference/wire.md, "Limits".
+DEPTH: Final = 32
+
+write_frame = msgspec.json.Encoder().encode
+
+
+class Preamble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first frame of a channel: who opened it, as the gateway or the native host knows.
+
+    Attributes:
+        via: how the page reaches this machine.
+        site: the web origin that the browser named.
+        peer_uid: the user of the browser's process; None where the system cannot tell.
+        host: the address that the page dialled, or the extension that speaks for it.
+        opened: seconds since the epoch.
+    """
+
+    via: Via
+    site: Annotated[str, msgspec.Meta(max_length=SITE_CHARACTERS)]
+    peer_uid: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] | None
+    host: Annotated[str, msgspec.Meta(max_length=300)]
+    opened: float
+
+
+def rewrite(text: bytes) -> bytes:
+    """The frame of what a page sent: the same JSON value, written anew.
+
+    Raises:
+        ParseError: not one JSON value that all read alike, or nested deeper than a message may be.
+    """
+    _read(text)
+    return write_frame(decode_strict(text))
+
+
+def read_frame(frame: bytes) -> object:
+    """The value of a frame.
+
+    Raises:
+        ParseError: the frame is not the one text of its value.
+    """
+    value = _read(frame)
+    if jsonrpc.has_nul(frame) or write_frame(value) != frame:
+        raise ParseError("not as a gateway writes it")
+    return value
+
+
+def read_preamble(frame: bytes, mode: StationMode) -> Preamble:
+    """The preamble in the first frame of a channel.
+
+    Args:
+        frame: without its length.
+        mode: of the station; it says which sites there can be.
+
+    Raises:
+        ParseError: no preamble, or one with a site that cannot be.
+    """
+    try:
+        preamble = msgspec.convert(read_frame(frame), Preamble)
+    except msgspec.ValidationError as error:
+        raise ParseError("not a preamble") from error
+    parse_site(preamble.site, mode)
+    return preamble
+
+
+def _read(text: bytes) -> object:
+    try:
+        return jsonrpc.decode(text, DEPTH)
+    except LimitExceeded as error:
+        raise ParseError("nested deeper than a message may be") from error
