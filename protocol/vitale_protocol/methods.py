@@ -41,6 +41,7 @@ __all__ = [
     "DriverHealth",
     "Empty",
     "Identity",
+    "KeyProof",
     "KeysRotated",
     "LeaseAcquire",
     "LeaseAcquired",
@@ -70,6 +71,8 @@ __all__ = [
     "ReadersListed",
     "ResolverHealth",
     "Scope",
+    "SessionChallenge",
+    "SessionChallenged",
     "SessionOpen",
     "SessionOpened",
     "SessionPing",
@@ -99,6 +102,11 @@ SCOPES: tuple[Scope, ...] = (
 Purpose = Literal["fse", "teleservices", "dp", "identity"]
 StationMode = Literal["production", "test", "simulated"]
 Transport = Literal["unix", "tls"]
+
+# Values of a proof in base64url without padding: 32 bytes; a point of P-256, uncompressed (SEC 1, 2.3.3).
+Bytes32 = Annotated[str, msgspec.Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]{43}(?![\s\S])")]
+Point = Annotated[str, msgspec.Meta(min_length=87, max_length=87, pattern=r"^[A-Za-z0-9_-]{87}(?![\s\S])")]
+Jws = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
 
 # Anchored at both ends without ``$``, which would let a final line feed through in Python.
 Nonce = Annotated[str, msgspec.Meta(min_length=22, max_length=128, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
@@ -149,6 +157,41 @@ class Identity(Params):
 
     name: Name
     version: Annotated[str, msgspec.Meta(max_length=50)] = ""
+
+
+class SessionChallenge(Params):
+    """``session.challenge``: asks the station for its proof, before ``session.open`` with a key.
+
+    ``kid`` is the thumbprint of the caller's key (RFC 7638), ``client_nonce`` 32 fresh bytes, ``epk`` a fresh point for
+    the agreement of keys.
+    """
+
+    kid: Bytes32
+    client_nonce: Bytes32
+    epk: Point
+
+
+class SessionChallenged(Result):
+    """The station's challenge and its proof; ``expires`` in seconds since the epoch.
+
+    ``station`` is what the caller's own proof names as ``aud``, ``epk`` the station's fresh point. ``proof`` is a JWS
+    by the station's identity key, which the caller has known since its pairing.
+    """
+
+    challenge: str
+    epk: str
+    station: str
+    expires: int
+    proof: str
+
+
+class KeyProof(Params):
+    """Proof of a key: the thumbprint of the key, and a JWS by it that answers the station's challenge."""
+
+    __repr__ = concealed
+
+    kid: Bytes32
+    proof: Jws
 
 
 class SessionOpen(Params):
