@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
+from jwt.algorithms import ECAlgorithm
 
 from vitale_protocol.errors import LocalMisuse, ParseError
 from vitale_protocol.signing import PublicJwk, base64url, from_base64url, public_jwk, sign_jws, verify_jws
@@ -37,7 +38,7 @@ def encoded(header: Any, payload: bytes = b"{}", key: ec.EllipticCurvePrivateKey
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     good = sign_jws(payload, key, typ=TYP, kid=KID).split(".")
     signed = f"{base64url(text)}.{good[1]}"
-    signature = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256).sign(signed.encode(), key)
+    signature = ECAlgorithm(ECAlgorithm.SHA256).sign(signed.encode(), key)
     return f"{signed}.{base64url(signature)}"
 
 
