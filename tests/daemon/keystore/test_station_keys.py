@@ -12,6 +12,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
 from vitale_protocol.errors import StoreUnavailable, ToolMissing
+from vitale_protocol.signing import public_jwk
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.station_keys import Keys
 
@@ -57,6 +58,19 @@ def test_secrets_that_are_not_open_are_a_fault_of_the_program(tmp_path: Path, cl
         print(closed.signing)
     with pytest.raises(RuntimeError, match="not open"):
         print(closed.station)
+
+
+def test_the_identity_is_the_stations_own_for_ever(keys: Keys, tmp_path: Path, clock: Clock) -> None:
+    other = Keys(tmp_path / "other.json", overlap=OVERLAP, clock=clock)
+    other.open()
+    before = public_jwk(keys.identity)
+    keys.rotate()
+    again = Keys(tmp_path / "station.json", overlap=OVERLAP, clock=clock)
+    again.open()
+
+    assert before == public_jwk(again.identity)
+    assert before != public_jwk(other.identity)
+    assert before.x not in {key["x"] for key in keys.jwks["keys"]}
 
 
 def test_the_public_keys_are_public(keys: Keys) -> None:

@@ -25,6 +25,9 @@ from vitale_reader.daemon.keystore.sealing_keys import Vault, derive
 
 __all__ = ["Keys"]
 
+#: The order of P-256 (SEC 2, section 2.4.2).
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
 
 class SigningKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A P-256 key as a private JWK; signs until ``retired_at``, verifies for the overlap after it (epoch seconds)."""
@@ -156,6 +159,15 @@ class Keys:
     def agreement(self) -> bytes:
         """The X25519 key for what the other stations of a site seal for this one."""
         return derive(self._opened.outbox, "agreement")
+
+    @property
+    def identity(self) -> ec.EllipticCurvePrivateKey:
+        """The P-256 key that pages pin at their pairing; it stays as long as the station does."""
+        # FIPS 186-5, A.2.1: 64 bits more than the order of the curve leave no bias that counts; here it is 256 more.
+        drawn = derive(self._opened.outbox, "identity, first half") + derive(
+            self._opened.outbox, "identity, second half"
+        )
+        return ec.derive_private_key(int.from_bytes(drawn, "big") % (_ORDER - 1) + 1, ec.SECP256R1())
 
     def fingerprint(self, evidence: dict[str, bytes]) -> str:
         """HMAC-SHA-256 in hex of raw evidence, parts in the order of their names, each behind its length.
