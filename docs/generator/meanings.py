@@ -162,6 +162,7 @@ MEANINGS: dict[str, str] = {
     "clients": "the paired clients, revoked ones too",
     "ClientSummary.name": "what people call the program",
     "ClientSummary.scopes": "what it may ask for",
+    "ClientSummary.site": "the web origin of a page; absent for other programs",
     "created_at": "when it was paired, seconds since the epoch",
     "revoked_at": "when it was revoked; absent while it is good",
     "revoked": "whether there was such a client",

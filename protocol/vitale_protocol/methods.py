@@ -82,6 +82,7 @@ __all__ = [
     "StationKeys",
     "StationMode",
     "Transport",
+    "Way",
 ]
 
 PROTOCOL_VERSION = 1
@@ -102,6 +103,8 @@ SCOPES: tuple[Scope, ...] = (
 Purpose = Literal["fse", "teleservices", "dp", "identity"]
 StationMode = Literal["production", "test", "simulated"]
 Transport = Literal["unix", "tls"]
+# How a client may reach the daemon; by the last two come pages, which are paired otherwise.
+Way = Literal["unix", "tls", "websocket", "stdio"]
 
 # Values of a proof in base64url without padding: 32 bytes; a point of P-256, uncompressed (SEC 1, 2.3.3).
 Bytes32 = Annotated[str, msgspec.Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]{43}(?![\s\S])")]
@@ -598,7 +601,7 @@ class ClientAdded(Result):
 
 
 class ClientSummary(Result):
-    """One paired client, without any secret. Times are seconds since the epoch."""
+    """One paired client, without any secret; ``site`` is a page's web origin. Times are seconds since the epoch."""
 
     client_id: str
     name: str
@@ -606,6 +609,7 @@ class ClientSummary(Result):
     transports: tuple[str, ...]
     created_at: float = 0.0
     revoked_at: float | None = None
+    site: str | None = None
 
 
 class ClientsListed(Result):

@@ -7,11 +7,14 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import get_args
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.daemon.held_reads import HeldReads, both
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
-from vitale_protocol.methods import SCOPES, Transport
+from vitale_protocol.methods import SCOPES, Scope, Transport
+from vitale_protocol.signing import public_jwk
 from vitale_reader.daemon import transports
 from vitale_reader.daemon.access import LOCAL_CLIENT, MOST_CLIENTS, Access, Peer
 from vitale_reader.daemon.keystore.sealing_keys import Vault
@@ -20,14 +23,17 @@ from vitale_reader.daemon.store.store import Store
 UNIX = Peer(transport="unix")
 DIGEST = "ab" * 32
 VAULT = Vault.of_site(b"k" * 32)
+SITE = "https://facturation.example.fr"
+JWK, OTHER_JWK = (public_jwk(ec.derive_private_key(number, ec.SECP256R1())) for number in (7, 8))
+PAGE = Peer(transport="websocket", own_user=True)
 
 
-def with_access(folder: Path, work: Callable[[Access], Awaitable[None]]) -> None:
+def with_access(folder: Path, work: Callable[[Access], Awaitable[None]], *, now: float = 1_800_000_000.0) -> None:
     async def main() -> None:
         store = Store(folder / "store.db")
         await store.open()
         try:
-            access = Access(store, VAULT, clock=lambda: 1_800_000_000.0)
+            access = Access(store, VAULT, clock=lambda: now)
             await access.open()
             await work(access)
         finally:
@@ -211,3 +217,136 @@ def test_the_credential_itself_is_not_kept(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "store.db")
     assert paired[0][1] not in str(connection.execute("SELECT * FROM clients").fetchall())
     connection.close()
+
+
+# ── pages ──
+
+
+def test_a_page_is_known_by_its_key_for_its_site_across_restarts(tmp_path: Path) -> None:
+    paired: list[str] = []
+
+    async def pair(access: Access) -> None:
+        paired.append(await access.add_page("Facturation", scopes=["identity", "nir"], site=SITE, jwk=JWK))
+
+    async def come_back(access: Access) -> None:
+        caller = access.authenticate_page(JWK.thumbprint, SITE, "websocket")
+        assert (paired[0], frozenset({"identity", "nir"}), SITE) == (caller.client_id, caller.scopes, caller.site)
+        assert access.page(JWK.thumbprint, SITE).jwk == JWK
+        (summary,) = access.clients
+        assert (SITE, ("websocket", "stdio")) == (summary.site, summary.transports)
+
+    with_access(tmp_path, pair)
+    with_access(tmp_path, come_back)
+
+
+def test_a_page_is_unknown_elsewhere_with_another_key_or_revoked(tmp_path: Path) -> None:
+    async def work(access: Access) -> None:
+        client_id = await access.add_page("Facturation", scopes=["identity"], site=SITE, jwk=JWK)
+        for kid, site in (
+            (JWK.thumbprint, f"{SITE}:8443"),
+            (JWK.thumbprint, "https://evil.test"),
+            (OTHER_JWK.thumbprint, SITE),
+            ("", SITE),
+        ):
+            with pytest.raises(NotAuthenticated):
+                access.page(kid, site)
+        await access.revoke(client_id)
+        with pytest.raises(NotAuthenticated):
+            access.authenticate_page(JWK.thumbprint, SITE, "websocket")
+        with pytest.raises(NotAuthenticated):
+            await access.add_page("Facturation", scopes=["identity"], site=SITE, jwk=JWK)
+
+    with_access(tmp_path, work)
+
+
+def test_a_page_has_no_other_credential_and_is_nobody_by_the_kernels_word(tmp_path: Path) -> None:
+    """A gateway runs as the daemon's user; what it carries is a stranger's."""
+
+    async def work(access: Access) -> None:
+        _, credential = await access.add("Officine", scopes=["identity"], transports=["unix", "tls"])
+        for shown in (None, credential):
+            with pytest.raises(NotAuthenticated):
+                access.authenticate(PAGE, shown)
+
+    with_access(tmp_path, work)
+
+
+@pytest.mark.parametrize("scope", ["admin", "apdu", "payload", "preview"])
+def test_a_page_is_never_granted_some_scopes(tmp_path: Path, scope: Scope) -> None:
+    async def work(access: Access) -> None:
+        with pytest.raises(NotAuthorised):
+            await access.add_page("Facturation", scopes=["identity", scope], site=SITE, jwk=JWK)
+        assert () == access.clients
+
+    with_access(tmp_path, work)
+
+
+@pytest.mark.parametrize("scope", ["admin", "apdu", "payload", "preview"])
+def test_a_row_that_says_otherwise_is_refused_even_under_a_seal(tmp_path: Path, scope: str) -> None:
+    async def forge(access: Access) -> None:
+        client_id = await access.add_page("Facturation", scopes=["identity"], site=SITE, jwk=JWK)
+        await access._write(msgspec.structs.replace(access._rows[client_id], scopes=f"identity {scope}"))
+
+    async def work(access: Access) -> None:
+        with pytest.raises(NotAuthenticated):
+            access.page(JWK.thumbprint, SITE)
+
+    with_access(tmp_path, forge)
+    with_access(tmp_path, work)
+
+
+def test_a_row_with_a_key_that_is_none_is_refused(tmp_path: Path) -> None:
+    async def forge(access: Access) -> None:
+        client_id = await access.add_page("Facturation", scopes=["identity"], site=SITE, jwk=JWK)
+        await access._write(msgspec.structs.replace(access._rows[client_id], origins="https://evil.test"))
+
+    async def work(access: Access) -> None:
+        assert () == access.clients
+
+    with_access(tmp_path, forge)
+    with_access(tmp_path, work)
+
+
+def test_a_row_whose_site_was_changed_in_the_database_is_refused(tmp_path: Path) -> None:
+    async def pair(access: Access) -> None:
+        await access.add_page("Facturation", scopes=["identity"], site=SITE, jwk=JWK)
+
+    async def work(access: Access) -> None:
+        assert () == access.clients
+
+    with_access(tmp_path, pair)
+    with sqlite3.connect(tmp_path / "store.db") as database:
+        database.execute("UPDATE clients SET origins = replace(origins, ?, ?)", (SITE, "https://evil.test"))
+    database.close()
+    with_access(tmp_path, work)
+
+
+def test_a_page_that_is_used_stays_and_another_ends_after_half_a_year(tmp_path: Path) -> None:
+    start, months = 1_800_000_000.0, 170 * 86_400.0
+
+    async def pair(access: Access) -> None:
+        await access.add_page("Used", scopes=["identity"], site=SITE, jwk=JWK)
+        await access.add_page("Idle", scopes=["identity"], site=SITE, jwk=OTHER_JWK)
+
+    async def use(access: Access) -> None:
+        await access.note_use(access.authenticate_page(JWK.thumbprint, SITE, "stdio").client_id)
+
+    async def later(access: Access) -> None:
+        assert access.page(JWK.thumbprint, SITE).used_at == start + months
+        with pytest.raises(NotAuthenticated):
+            access.page(OTHER_JWK.thumbprint, SITE)
+
+    with_access(tmp_path, pair, now=start)
+    with_access(tmp_path, use, now=start + months)
+    with_access(tmp_path, later, now=start + 2 * months)
+
+
+def test_the_registry_is_not_written_at_every_opening(tmp_path: Path) -> None:
+    async def work(access: Access) -> None:
+        client_id = await access.add_page("Facturation", scopes=["identity"], site=SITE, jwk=JWK)
+        before = access._rows[client_id]
+        await access.note_use(client_id)
+        await access.note_use("client-unknown")
+        assert access._rows[client_id] is before
+
+    with_access(tmp_path, work)

@@ -5,19 +5,22 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
-from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
-from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport
+from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised, ParseError
+from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport, Way
+from vitale_protocol.signing import PublicJwk
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.notifications import call
 from vitale_reader.daemon.store.sealed_table import Contents, SealedTable
 from vitale_reader.daemon.store.store import Database, Need
 from vitale_reader.daemon.store.tables import clients
+from vitale_reader.daemon.web.page_keys import NEVER_GRANTED, PageKey, page_key
 
 __all__ = ["LOCAL_CLIENT", "Access", "Caller", "Peer"]
 
@@ -28,6 +31,12 @@ logger = logging.getLogger(__name__)
 LOCAL_CLIENT = "local"
 
 CREDENTIAL_BYTES = 32
+
+#: Ways by which a page comes.
+PAGE_WAYS: tuple[Way, ...] = ("websocket", "stdio")
+
+#: Seconds between two notes that a page was used: the registry is not written at every opening.
+USE_NOTED = 86_400.0
 
 #: Clients of one station that may speak: some programs on a desk, and each of them once a desk of a site.
 MOST_CLIENTS = 500
@@ -45,7 +54,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
         certificate_sha256: the digest of the client certificate that TLS verified, hex.
     """
 
-    transport: Transport
+    transport: Way
     own_user: bool = False
     uid: int | None = None
     pid: int | None = None
@@ -64,11 +73,12 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Client that has authenticated, with its rights."""
+    """Client that has authenticated, with its rights; ``site`` is the web origin of a page, and empty for others."""
 
     client_id: str
     name: str
     scopes: frozenset[str]
+    site: str = ""
 
     def require(self, scopes: Iterable[str]) -> None:
         """Refuses what the pairing does not allow, rather than cutting it silently.
@@ -126,7 +136,7 @@ class Access:
             await self._store.mirror(lambda connection: self._table.copy(connection, head, found.rows))
         before = {row.client_id for row in self._rows.values() if row.revoked_at is None}
         rows = [ClientRow(**{name: row[name] for name in ClientRow.__struct_fields__}) for row in found.rows]
-        self._rows = {row.client_id: row for row in rows if not _administers(row)}
+        self._rows = {row.client_id: row for row in rows if not _oversteps(row)}
         self._revision = found.revision
         return tuple(sorted(client_id for client_id in before if not self._speaks(client_id)))
 
@@ -138,6 +148,8 @@ class Access:
         """
         if peer.started_here:
             raise NotAuthenticated("drivers are no clients")
+        if peer.transport in PAGE_WAYS:
+            raise NotAuthenticated("a page proves a key")
         if peer.certificate_sha256 is not None and not peer.own_user:
             return self._known(self._by("certificate_sha256", peer.certificate_sha256), peer)
         if credential is not None:
@@ -167,8 +179,7 @@ class Access:
             LimitExceeded: ``MOST_CLIENTS`` are paired already.
             StoreUnavailable: the store cannot be written.
         """
-        if sum(row.revoked_at is None for row in self._rows.values()) >= MOST_CLIENTS:
-            raise LimitExceeded("too many paired clients", data={"limit": "clients"})
+        self._require_room()
         if "admin" in scopes:
             raise NotAuthorised("administration is for the daemon's own user", data={"scopes": ["admin"]})
         client_id = f"client-{secrets.token_hex(8)}"
@@ -185,6 +196,96 @@ class Access:
         await self._write(row)
         return client_id, credential
 
+    # ── pages ──
+
+    def page(self, kid: str, site: str) -> PageKey:
+        """The key of a page.
+
+        Args:
+            kid: its thumbprint.
+            site: the web origin that a browser named.
+
+        Raises:
+            NotAuthenticated: it is not paired, not any more, for another site, or was not used for half a year.
+        """
+        return self._page(kid, site)[1]
+
+    def authenticate_page(self, kid: str, site: str, way: Way) -> Caller:
+        """The page behind a key that has just been proved.
+
+        Raises:
+            NotAuthenticated: as ``page``.
+        """
+        row, _ = self._page(kid, site)
+        if way not in row.summary.transports:
+            raise NotAuthenticated(f"the page was not paired for {way}")
+        return Caller(client_id=row.client_id, name=row.name, scopes=frozenset(row.summary.scopes), site=site)
+
+    async def add_page(self, name: str, *, scopes: Sequence[Scope], site: str, jwk: PublicJwk) -> str:
+        """Pairs a page; returns its client id.
+
+        Args:
+            name: free text, for people.
+            scopes: all that it may ever ask for.
+            site: the web origin that it counts for.
+            jwk: its key, which does not leave the browser.
+
+        Raises:
+            NotAuthorised: a scope that no page has.
+            LimitExceeded: ``MOST_CLIENTS`` are paired already.
+            NotAuthenticated: the key was paired before, and counts for that.
+            StoreUnavailable: the store cannot be written.
+        """
+        self._require_room()
+        if never := sorted(NEVER_GRANTED & set(scopes)):
+            raise NotAuthorised(f"no page has {' '.join(never)}", data={"scopes": [*never]})
+        now = self._clock()
+        key = PageKey(site=site, jwk=jwk, used_at=now)
+        if any(row.page is not None and row.page.kid == key.kid for row in self._rows.values()):
+            raise NotAuthenticated("the key was paired before")
+        row = ClientRow(
+            client_id=f"page-{secrets.token_hex(8)}",
+            name=name,
+            scopes=" ".join(scopes),
+            transports=" ".join(PAGE_WAYS),
+            origins=key.text(),
+            certificate_sha256=None,
+            credential_sha256=None,
+            created_at=now,
+        )
+        await self._write(row)
+        return row.client_id
+
+    async def note_use(self, client_id: str) -> None:
+        """Notes that a page opened a session, once a day at most.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        row, now = self._rows.get(client_id), self._clock()
+        if row is None or row.page is None or row.revoked_at is not None or now - row.page.used_at < USE_NOTED:
+            return
+        used = msgspec.structs.replace(row.page, used_at=now)
+        await self._write(msgspec.structs.replace(row, origins=used.text()))
+
+    def _page(self, kid: str, site: str) -> "tuple[ClientRow, PageKey]":
+        for row in self._rows.values():
+            key = row.page
+            if key is None or not secrets.compare_digest(key.kid, kid):
+                continue
+            if row.revoked_at is not None:
+                raise NotAuthenticated("the page is revoked")
+            if key.site != site:
+                raise NotAuthenticated("the key counts for another site")
+            if key.is_idle(self._clock()):
+                raise NotAuthenticated("the page was not used for half a year")
+            return row, key
+        raise NotAuthenticated("no page of this key is paired")
+
+    def _require_room(self) -> None:
+        if sum(row.revoked_at is None for row in self._rows.values()) >= MOST_CLIENTS:
+            raise LimitExceeded("too many paired clients", data={"limit": "clients"})
+
     async def revoke(self, client_id: str) -> bool:
         """Revokes a client; whether there was one to revoke.
 
@@ -199,7 +300,7 @@ class Access:
 
     async def _write(self, row: "ClientRow") -> None:
         def work(connection: Connection) -> int:
-            revision = self._table.put(connection, msgspec.structs.asdict(row) | {"origins": ""})
+            revision = self._table.put(connection, msgspec.structs.asdict(row))
             call(connection, "news")
             return revision
 
@@ -235,7 +336,7 @@ class Access:
         return Caller(client_id=row.client_id, name=row.name, scopes=frozenset(row.summary.scopes))
 
 
-class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
+class ClientRow(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A row of the table ``clients``."""
 
     client_id: str
@@ -246,6 +347,16 @@ class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
     credential_sha256: str | None
     created_at: float
     revoked_at: float | None = None
+    origins: str = ""
+
+    @cached_property
+    def page(self) -> PageKey | None:
+        """The key of a page; None for other clients.
+
+        Raises:
+            ParseError: something else is there. ``refresh`` keeps no such row.
+        """
+        return page_key(self.origins)
 
     @property
     def summary(self) -> ClientSummary:
@@ -257,15 +368,25 @@ class ClientRow(msgspec.Struct, frozen=True, kw_only=True):
             transports=tuple(self.transports.split()),
             created_at=self.created_at,
             revoked_at=self.revoked_at,
+            site=self.page.site if self.page is not None else None,
         )
 
 
-def _administers(row: ClientRow) -> bool:
-    """True if a row claims what only the daemon's own user may do; no daemon writes such a one."""
-    if "admin" not in row.scopes.split():
-        return False
-    logger.error("client %s claims administration in the store: it is refused", row.client_id)
-    return True
+def _oversteps(row: ClientRow) -> bool:
+    """True if a row claims what nobody can be paired for; no daemon writes such a one."""
+    scopes = set(row.scopes.split())
+    if "admin" in scopes:
+        logger.error("client %s claims administration in the store: it is refused", row.client_id)
+        return True
+    try:
+        is_page = row.page is not None
+    except ParseError:
+        logger.error("client %s has the key of no page in the store: it is refused", row.client_id)
+        return True
+    if is_page and NEVER_GRANTED & scopes:
+        logger.error("page %s claims in the store what no page may: it is refused", row.client_id)
+        return True
+    return False
 
 
 def _digest(secret: str) -> str:

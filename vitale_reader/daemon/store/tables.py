@@ -88,7 +88,7 @@ clients = Table(
     Column("name", String(100), nullable=False),
     Column("scopes", String(500), nullable=False),
     Column("transports", String(200), nullable=False),
-    # Always empty: no transport has web origins. Without it, a desk of the version before could not write to a site.
+    # The key of a page with its site, in JSON; empty for others, and where a desk of a version before wrote the row.
     Column("origins", String(10_000), nullable=False, default=""),
     Column("certificate_sha256", String(64), unique=True),
     Column("credential_sha256", String(64), unique=True),
