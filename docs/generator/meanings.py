@@ -185,6 +185,7 @@ MEANINGS: dict[str, str] = {
     "record": "who it is and their rights, cut to the scopes",
     "evidence": "a keyed digest of the raw evidence",
     "context": "of an apCV, with the scope `context`",
+    "Claims.site": "the web origin of the page that the token is for; absent for other programs",
     "delegate": "who presented the application for the patient",
     "rights_at": "when the service knew the rights to be as told, RFC 3339; with the scope `rights`",
     "Claims.payload": "the string that was read, with the scope `payload`",

@@ -34,6 +34,8 @@ class ContextClaim(msgspec.Struct, frozen=True, kw_only=True):
 class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The claims of a token, version 1. ``presented_at`` is seconds with a fraction; the other times are whole seconds.
 
+    ``site`` is the web origin of the page that the token is for; other clients' tokens have none.
+
     ``delegate`` is who presented the application for the patient. ``rights_at`` is when the service knew the rights to
     be as told (RFC 3339), where it says so. ``payload`` is the string that was transported, ``payload_b64`` the same in
     base64 where it is not printable text; never both.
@@ -57,6 +59,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     record: Record
     evidence: Evidence
     purpose: tuple[str, ...] | None = None
+    site: str | None = None
     context: ContextClaim | None = None
     delegate: str | None = None
     rights_at: str | None = None

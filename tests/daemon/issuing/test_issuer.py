@@ -4,6 +4,8 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import jwt
+import msgspec
 import pytest
 
 from vitale_drivers.base import Presented
@@ -112,3 +114,16 @@ def test_a_uuid_of_version_7_sorts_by_time() -> None:
     first, second = uuid7(1_800_000_000_000, b"\xff" * 10), uuid7(1_800_000_000_001, b"\x00" * 10)
     assert first < second
     assert first == f"{1_800_000_000_000:012x}"[:8] + "-5000-7fff-bfff-ffffffffffff"
+
+
+@pytest.mark.parametrize(
+    ("site", "claim"), [("https://facturation.example.fr", "https://facturation.example.fr"), ("", None)]
+)
+def test_a_token_for_a_page_names_its_site_and_another_none(tmp_path: Path, site: str, claim: str | None) -> None:
+    made = issuer(tmp_path, "simulated")
+    shown = tap(b"toy/1")
+    issued = made.issue(shown, made.interpret(shown), "nfc", msgspec.structs.replace(GRANT, site=site))
+    told = jwt.decode(issued.token.token, options={"verify_signature": False})
+
+    assert claim == issued.claims.site == told.get("site")
+    assert (claim is not None) == ("site" in told)

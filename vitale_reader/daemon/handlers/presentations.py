@@ -85,6 +85,7 @@ class PresentationCalls:
             nonce=params.nonce,
             scopes=tuple(dict.fromkeys(params.scopes)),
             purpose=tuple(dict.fromkeys(purpose)) if purpose else None,
+            site=caller.site,
         )
 
     def _expected(

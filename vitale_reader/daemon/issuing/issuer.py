@@ -28,12 +28,16 @@ PartT = TypeVar("PartT", Assure, Beneficiaire)
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """Order for a token: it answers the client's ``nonce`` and contains no more than ``scopes``."""
+    """Order for a token: it answers the client's ``nonce`` and contains no more than ``scopes``.
+
+    ``site`` is the web origin of a page; empty for other clients.
+    """
 
     client_id: str
     nonce: str
     scopes: tuple[str, ...]
     purpose: tuple[str, ...] | None = None
+    site: str = ""
 
 
 class Issued(msgspec.Struct, frozen=True):
@@ -209,6 +213,7 @@ class Issuer:
             origin=reading.origin,
             reader=ReaderClaim(id=presentation.reader, driver=driver),
             purpose=grant.purpose,
+            site=grant.site or None,
             scopes=grant.scopes,
             record=cut(reading.record, grant.scopes),
             evidence=Evidence(sha256=self._keys.fingerprint(presentation.evidence)),

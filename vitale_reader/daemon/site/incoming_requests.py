@@ -249,7 +249,13 @@ class Answering:
         self._desk.request(
             visitor,
             row.id,
-            Grant(client_id=wanted.client_id, nonce=wanted.nonce, scopes=wanted.scopes, purpose=wanted.purpose),
+            Grant(
+                client_id=wanted.client_id,
+                nonce=wanted.nonce,
+                scopes=wanted.scopes,
+                purpose=wanted.purpose,
+                site=wanted.site,
+            ),
             media=wanted.media,
             readers=readers,
             timeout=min(row.left, wanted.timeout),

@@ -180,6 +180,7 @@ class RemoteDesks:
             media=media,
             names=names,
             timeout=timeout,
+            site=grant.site,
         )
         self._asking.request(client, request, wanted)
 

@@ -149,6 +149,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     media: frozenset[str]
     names: Names
     timeout: float
+    site: str = ""
 
 
 class StepTold(msgspec.Struct, frozen=True, kw_only=True):
