@@ -92,6 +92,20 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             },
         },
     ),
+    "session.challenge": (
+        {
+            "kid": "sZqvFJhWwWfMcRWekPaNRmEJ2KhMo5fJ8ZEIRIApIpI",
+            "client_nonce": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+            "epk": "BC-quZfcdJWlahQfx2dJjqCwY65KkbxAVUU_7WfnnwVfOaIKLFq1YIfiQ_6pjmr-soVeoJImhetpZvE17EgMWEM",
+        },
+        {
+            "challenge": "QEFCQ0RF…",
+            "epk": "BBoytyB9…",
+            "station": "urn:vitale-reader:7f1c0b6e-3f0e-4a51-9d0f-0d6a4c0f5f11",
+            "expires": 1793520030,
+            "proof": "eyJ0eXAiOiJ2ci1zdGF0aW9uK2p3dCIs…",
+        },
+    ),
     "session.ping": ({}, {"time": 1793520000.25}),
     "station.info": (
         {},
@@ -176,6 +190,47 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     "clients.revoke": ({"client_id": CLIENT_ID}, {"revoked": True, "sessions": 1}),
+    "pairing.open": (
+        {},
+        {"expires": 1793520120.0, "attempts": [{"site": "https://facturation.example.fr", "at": 1793519940.5}]},
+    ),
+    "pairing.wait": (
+        {},
+        {"site": "https://facturation.example.fr", "name": "Facturation", "scopes": ["identity", "nir"]},
+    ),
+    "pairing.accept": (
+        {"code": "363000", "scopes": ["identity"]},
+        {"client_id": "page-0d6a4c0f5f117f1c", "site": "https://facturation.example.fr"},
+    ),
+    "pairing.close": ({}, {}),
+    "pairing.request": (
+        {
+            "name": "Facturation",
+            "scopes": ["identity", "nir"],
+            "jwk": {
+                "kty": "EC",
+                "crv": "P-256",
+                "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+            },
+            "commit": "oyLR-W46ZLlyMnWqO8rfdmJqGLsoiXI71IwywjiQC7A",
+        },
+        {
+            "pairing": "9b2d3c…",
+            "station_jwk": {
+                "kty": "EC",
+                "crv": "P-256",
+                "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+            },
+            "nonce_d": "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8",
+            "expires": 1793520120.0,
+        },
+    ),
+    "pairing.reveal": (
+        {"pairing": "9b2d3c…", "nonce_p": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"},
+        {"client_id": "page-0d6a4c0f5f117f1c", "scopes": ["identity"]},
+    ),
     "keys.rotate": ({}, {"kid": "…"}),
     "diagnostics.run": (
         {},

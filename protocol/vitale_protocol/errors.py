@@ -14,7 +14,8 @@
     │   ├── NotAuthorised           1002  not_authorised
     │   ├── ProtocolUnsupported     1003  protocol_unsupported
     │   ├── LimitExceeded           1004  limit_exceeded
-    │   └── ShuttingDown            1005  shutting_down
+    │   ├── ShuttingDown            1005  shutting_down
+    │   └── PairingFailed           1006  pairing_failed
     ├── ReaderError
     │   ├── NoReader                1101  no_reader
     │   ├── ReaderGone              1102  reader_gone
@@ -95,6 +96,7 @@ __all__ = [
     "NotAuthenticated",
     "NotAuthorised",
     "Opposed",
+    "PairingFailed",
     "ParseError",
     "PayloadInvalid",
     "PresentationError",
@@ -273,6 +275,17 @@ class ShuttingDown(AccessError):
     code = 1005
     reason = "shutting_down"
     retryable = True
+
+
+class PairingFailed(AccessError):
+    """No page is paired; the variant says why.
+
+    Without a variant, no window is open, or not any more. ``nobody``: no page has asked yet. ``code``: the digits are
+    others than the page shows; ``data.left`` is how often it can be tried again.
+    """
+
+    code = 1006
+    reason = "pairing_failed"
 
 
 class ReaderError(VitaleError):

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 ReaderState = Literal["empty", "present", "busy", "leased", "unavailable"]
-Step = Literal["armed", "detected", "reading", "retry", "remove_card", "ambiguous", "resolving"]
+Step = Literal["armed", "detected", "reading", "retry", "remove_card", "ambiguous", "resolving", "reinsert"]
 LeaseWhy = Literal["released", "ttl", "card", "reader", "client", "replaced"]
 
 

@@ -14,6 +14,7 @@ from vitale_protocol.diagnosis.findings import Finding
 from vitale_protocol.events import Reader
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Medium
+from vitale_protocol.signing import PublicJwk
 
 __all__ = [
     "METHODS",
@@ -56,6 +57,15 @@ __all__ = [
     "OutboxList",
     "OutboxListed",
     "OutboxToken",
+    "PairingAccept",
+    "PairingAccepted",
+    "PairingAsked",
+    "PairingAttempt",
+    "PairingOpened",
+    "PairingRequest",
+    "PairingRequested",
+    "PairingReveal",
+    "PairingRevealed",
     "PresentationCancel",
     "PresentationCancelled",
     "PresentationRequest",
@@ -198,13 +208,16 @@ class KeyProof(Params):
 
 
 class SessionOpen(Params):
-    """``session.open``: always the first message."""
+    """``session.open``: always the first message, but for a page, which proves its key and asks for a challenge before.
+
+    ``credential`` is the secret of a pairing, or the proof of a page's key.
+    """
 
     __repr__ = concealed
 
     protocol: Annotated[tuple[int, ...], msgspec.Meta(min_length=1, max_length=16)]
     client: Identity
-    credential: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    credential: Annotated[str, msgspec.Meta(max_length=200)] | KeyProof | None = None
     language: Literal["fr", "en"] = "fr"
 
 
@@ -637,6 +650,79 @@ class KeysRotated(Result):
     kid: str
 
 
+class PairingAttempt(Result):
+    """A site that asked to be paired while no window was open, and when, in seconds since the epoch."""
+
+    site: str
+    at: float
+
+
+class PairingOpened(Result):
+    """A window in which one page can be paired; ``expires`` in seconds since the epoch."""
+
+    expires: float
+    attempts: tuple[PairingAttempt, ...] = ()
+
+
+class PairingAsked(Result):
+    """The page that holds the window and shows its code; the desk is never told the code."""
+
+    site: str
+    name: str
+    scopes: tuple[str, ...]
+
+
+class PairingAccept(Params):
+    """``pairing.accept``: the digits that the page shows, as a person typed them, and the scopes that were ticked."""
+
+    __repr__ = concealed
+
+    code: Annotated[str, msgspec.Meta(min_length=6, max_length=6, pattern=r"^[0-9]{6}(?![\s\S])")]
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)]
+
+
+class PairingAccepted(Result):
+    """The page that is paired from now on."""
+
+    client_id: str
+    site: str
+
+
+class PairingRequest(Params):
+    """``pairing.request``: a page asks to be paired, with its public key and a commitment to its nonce.
+
+    ``commit`` is the SHA-256 of ``vr-pair-1`` and the nonce, in base64url.
+    """
+
+    name: PlainName
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)]
+    jwk: PublicJwk
+    commit: Bytes32
+
+
+class PairingRequested(Result):
+    """The station's identity key and its nonce; the page can work out the code now. ``expires`` as in the window."""
+
+    pairing: str
+    station_jwk: PublicJwk
+    nonce_d: str
+    expires: float
+
+
+class PairingReveal(Params):
+    """``pairing.reveal``: the page's nonce; answered when a person has typed the code at the desk."""
+
+    pairing: Annotated[str, msgspec.Meta(max_length=64)]
+    nonce_p: Bytes32
+
+
+class PairingRevealed(Result):
+    """The pairing as it was accepted."""
+
+    client_id: str
+    scopes: tuple[str, ...]
+
+
 class Diagnosed(Result):
     """The answer to ``diagnostics.run``: the report of ``vitale-reader doctor``, in the language of the session.
 
@@ -652,7 +738,10 @@ class Done(Result):
 
 
 class Method(msgspec.Struct, frozen=True):
-    """One method: its types, the scope it needs (None: any open session) and one sentence for the reference."""
+    """One method: its types, the scope it needs (None: any open session) and one sentence for the reference.
+
+    ``opens``: it opens the session. ``before``: a page calls it before that, and at no other time.
+    """
 
     name: str
     params: type[Params]
@@ -660,12 +749,20 @@ class Method(msgspec.Struct, frozen=True):
     summary: str
     scope: Scope | None = None
     opens: bool = False
+    before: bool = False
 
 
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         Method("session.open", SessionOpen, SessionOpened, "Opens the session; always first.", opens=True),
+        Method(
+            "session.challenge",
+            SessionChallenge,
+            SessionChallenged,
+            "The station proves itself to a page and challenges it; once, before the session is open.",
+            before=True,
+        ),
         Method("session.ping", SessionPing, SessionPonged, "The daemon's time."),
         Method("station.info", Empty, StationInfo, "The station, its media, its drivers and their health."),
         Method("station.keys", Empty, StationKeys, "The keys that verify this station's tokens."),
@@ -740,6 +837,36 @@ METHODS: dict[str, Method] = {
         Method("clients.add", ClientsAdd, ClientAdded, "Pairs a client.", scope="admin"),
         Method("clients.list", Empty, ClientsListed, "The paired clients.", scope="admin"),
         Method("clients.revoke", ClientsRevoke, ClientsRevoked, "Revokes a client.", scope="admin"),
+        Method(
+            "pairing.request",
+            PairingRequest,
+            PairingRequested,
+            "A page asks to be paired, while a window is open and nobody else holds it.",
+            before=True,
+        ),
+        Method(
+            "pairing.reveal",
+            PairingReveal,
+            PairingRevealed,
+            "The page shows its code, and waits until a person has typed it at the desk.",
+            before=True,
+        ),
+        Method(
+            "pairing.open",
+            Empty,
+            PairingOpened,
+            "Opens a window of two minutes in which one page can be paired.",
+            scope="admin",
+        ),
+        Method("pairing.wait", Empty, PairingAsked, "Waits for the page that asks to be paired.", scope="admin"),
+        Method(
+            "pairing.accept",
+            PairingAccept,
+            PairingAccepted,
+            "Pairs the page whose code was typed, with the scopes that were ticked.",
+            scope="admin",
+        ),
+        Method("pairing.close", Empty, Done, "Closes the window, if there is one; nobody is paired.", scope="admin"),
         Method(
             "keys.rotate",
             Empty,

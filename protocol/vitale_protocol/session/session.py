@@ -131,15 +131,27 @@ class Session:
         limits: what is accepted; ``message_bytes`` is the framing's own.
         language: of the texts in errors and progress; a server takes it from ``session.open``.
         rejected: how many messages a server's session has refused by itself, for the metrics.
+        refused: a page did not prove itself; whatever it did is answered alike, and the connection has to end.
     """
 
-    def __init__(self, role: Role, framing: Framing, limits: Limits = DEFAULT_LIMITS) -> None:
-        """Stores; nothing is sent yet."""
+    def __init__(self, role: Role, framing: Framing, limits: Limits = DEFAULT_LIMITS, *, page: bool = False) -> None:
+        """Stores; nothing is sent yet.
+
+        Args:
+            role: which end this is.
+            framing: of the connection.
+            limits: what is accepted.
+            page: whether a page is at the other end of a server's session. Before the session is open it may make the
+                calls that come before; anything else gets the same answer, in the same words.
+        """
         self.role: Final = role
         self.state = State.OPENING
         self.limits = limits
         self.language: Language = "fr"
         self.rejected = 0
+        self.refused = False
+        self._page = page
+        self._language_once_open: Language = "fr"
         self._framing = framing
         self._outgoing: list[bytes] = []
         self._calls: dict[RequestId, Method] = {}
@@ -222,7 +234,7 @@ class Session:
         definition = METHODS.get(method)
         if definition is None or not isinstance(params, definition.params):
             raise LocalMisuse("no such method, or not its parameters")
-        state = self._after(Trigger.CALL_OPEN if definition.opens else Trigger.CALL)
+        state = self._after(_trigger(definition, is_page=True))
         if state is None:
             raise LocalMisuse(f"{definition.name} cannot be called while the session is {self.state.value}")
         request = self._next_id
@@ -268,6 +280,8 @@ class Session:
             raise LocalMisuse(f"not the result of {method.name}")
         if method.opens:
             self._advance(Trigger.OPENED)
+            if self._page:
+                self.language = self._language_once_open
         self._answers.answer(request, jsonrpc.encode_success(request, result))
 
     def fail(self, request: RequestId | None, error: VitaleError) -> None:
@@ -344,6 +358,7 @@ class Session:
         except VitaleError as error:
             if is_notification:
                 self.rejected += 1
+                self._note_refusal()
                 return
             self._reject(request if request is not None else self._id_for_refusal(value), error, batch)
 
@@ -354,24 +369,30 @@ class Session:
     def _accept(self, call: jsonrpc.Call, batch: Batch | None) -> Called:
         method = METHODS.get(call.method)
         opens = method is not None and method.opens
-        if opens:
+        if opens and not self._page:
             self._note_language(call.params)
-        state = self._after(Trigger.CALL_OPEN if opens else Trigger.CALL)
+        state = self._after(_trigger(method, is_page=self._page))
         if state is None:
-            raise (
-                InvalidRequest("the session is open already") if opens else NotAuthenticated("session.open comes first")
-            )
+            raise self._untimely(method)
         if method is None:
             raise MethodNotFound("no such method")
-        if opens and call.id is None:
-            raise InvalidRequest("session.open needs an id")
+        if call.id is None and (opens or method.before):
+            raise InvalidRequest(f"{method.name} needs an id")
         if isinstance(call.params, list):
             raise InvalidParams("parameters are by name", data={"path": "$"})
         params = jsonrpc.convert(call.params, method.params)
         if call.id is not None:
             self._answers.admit(call.id, PendingCall(method, batch))
+        if isinstance(params, SessionOpen):
+            self._language_once_open = params.language
         self.state = state
         return Called(call.id, method, params)
+
+    def _untimely(self, method: Method | None) -> VitaleError:
+        if self.state is not State.OPEN:
+            return NotAuthenticated("session.open comes first")
+        name = method.name if method is not None else ""
+        return InvalidRequest("the session is open already" if name == "session.open" else f"{name} comes before")
 
     def _note_language(self, params: object) -> None:
         # Before the parameters are checked, so that their refusal is in that language too.
@@ -389,7 +410,14 @@ class Session:
         return jsonrpc.encode_failure(request, self._explain(error))
 
     def _explain(self, error: VitaleError) -> ErrorObject:
-        return to_wire(error, self.language)
+        return to_wire(NotAuthenticated() if self._note_refusal() else error, self.language)
+
+    def _note_refusal(self) -> bool:
+        """True if a refusal now is that of a page which has not proved itself."""
+        if self._page and self._is_unopened:
+            self.refused = True
+            return True
+        return False
 
     # The client's side
 
@@ -444,3 +472,10 @@ class Session:
 
     def _send(self, message: bytes) -> None:
         self._outgoing.append(self._framing.encode(message))
+
+
+def _trigger(method: Method | None, *, is_page: bool) -> Trigger:
+    """The trigger of a call; those that pages make before are like others where no page is."""
+    if method is not None and method.opens:
+        return Trigger.CALL_OPEN
+    return Trigger.CALL_BEFORE if method is not None and method.before and is_page else Trigger.CALL

@@ -23,8 +23,12 @@ class State(enum.Enum):
 
 
 class Trigger(enum.Enum):
-    """Events of a session: ``session.open`` called, answered, refused; another call; a notification; the end."""
+    """Events of a session: ``session.open`` called, answered, refused; another call; a notification; the end.
 
+    ``CALL_BEFORE`` is a call that a page makes before ``session.open``.
+    """
+
+    CALL_BEFORE = "before"
     CALL_OPEN = "open"
     OPENED = "opened"
     REFUSED = "refused"
@@ -34,6 +38,7 @@ class Trigger(enum.Enum):
 
 
 TRANSITIONS: Final[dict[tuple[State, Trigger], State]] = {
+    (State.OPENING, Trigger.CALL_BEFORE): State.OPENING,
     (State.OPENING, Trigger.CALL_OPEN): State.ANSWERING,
     (State.ANSWERING, Trigger.OPENED): State.OPEN,
     (State.ANSWERING, Trigger.REFUSED): State.OPENING,

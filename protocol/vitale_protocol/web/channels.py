@@ -17,7 +17,21 @@ from vitale_protocol.methods import StationMode
 from vitale_protocol.session import jsonrpc
 from vitale_protocol.web.sites import SITE_CHARACTERS, parse_site
 
-__all__ = ["DEPTH", "FRAME_BYTES", "Preamble", "Via", "read_frame", "read_preamble", "rewrite", "write_frame"]
+__all__ = [
+    "CLOSE_PROTOCOL",
+    "CLOSE_REFUSED",
+    "CLOSE_REVOKED",
+    "DEPTH",
+    "FRAME_BYTES",
+    "Preamble",
+    "Via",
+    "close_code",
+    "close_frame",
+    "read_frame",
+    "read_preamble",
+    "rewrite",
+    "write_frame",
+]
 
 Via = Literal["websocket", "stdio"]
 
@@ -25,6 +39,11 @@ Via = Literal["websocket", "stdio"]
 FRAME_BYTES: Final = 1_048_576
 # docs/reference/wire.md, "Limits".
 DEPTH: Final = 32
+
+# Close codes of WebSocket (RFC 6455, section 7.4), which a carrier tells its page.
+CLOSE_REFUSED: Final = 1008
+CLOSE_REVOKED: Final = 4001
+CLOSE_PROTOCOL: Final = 4002
 
 write_frame = msgspec.json.Encoder().encode
 
@@ -92,3 +111,21 @@ def _read(text: bytes) -> object:
         return jsonrpc.decode(text, DEPTH)
     except LimitExceeded as error:
         raise ParseError("nested deeper than a message may be") from error
+
+
+class _Close(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    close: Annotated[int, msgspec.Meta(ge=1000, le=4999)]
+
+
+def close_frame(code: int) -> bytes:
+    """The last frame of a channel from the core, with its length: why the channel ends."""
+    frame = write_frame(_Close(code))
+    return len(frame).to_bytes(4, "big") + frame
+
+
+def close_code(frame: bytes) -> int:
+    """The code in a frame that says why a channel ends; 0 where it says something else."""
+    try:
+        return msgspec.json.decode(frame, type=_Close).close
+    except msgspec.MsgspecError:
+        return 0

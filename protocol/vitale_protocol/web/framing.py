@@ -26,17 +26,13 @@ class ChannelFraming:
 
     def __init__(self, mode: StationMode) -> None:
         self.limit = SEALED_BYTES
+        self.exceeded = False
         self.preamble: Preamble | None = None
         self.broken = ""
         self._mode: StationMode = mode
         self._frames = NetworkFraming(FRAME_BYTES)
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
-
-    @property
-    def exceeded(self) -> bool:
-        """True if a frame was longer than may be; nothing is read any more."""
-        return self._frames.exceeded
 
     @property
     def held(self) -> int:
@@ -47,7 +43,9 @@ class ChannelFraming:
         """The messages that ``data`` completes; each is dealt with before the next is opened."""
         if self.broken:
             return
-        for frame in self._frames.receive(data):
+        frames = self._frames.receive(data)
+        self.exceeded = self._frames.exceeded
+        for frame in frames:
             try:
                 message = self._read(frame)
             except ParseError as error:

@@ -44,7 +44,10 @@ def jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
 
 
 def thumbprint(key: ec.EllipticCurvePrivateKey) -> str:
-    members = jwk(key)
+    return thumbprint_of(jwk(key))
+
+
+def thumbprint_of(members: dict[str, str]) -> str:
     text = '{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' % (members["x"], members["y"])  # noqa: UP031
     return b64u(hashlib.sha256(text.encode()).digest())
 
