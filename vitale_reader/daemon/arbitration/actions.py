@@ -38,11 +38,13 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
         key: names the wish, unique among those of its kind; it ends with its session.
         media: the media wanted, all of them in ``vitale_protocol.records.Medium``.
         readers: ids of the readers wanted; empty means all.
+        stale: media that do not count for it, each as its reader's id and the beginning of its presence.
     """
 
     key: Key
     media: frozenset[str]
     readers: frozenset[str] = frozenset()
+    stale: frozenset[tuple[str, float]] = frozenset()
 
     def fits(self, reader: Reader) -> bool:
         """True if a presentation at this reader could fulfil it."""
@@ -55,10 +57,12 @@ class PendingRequest(Pending, frozen=True, kw_only=True):
     Attributes:
         asked_at: hub time, seconds.
         deadline: hub time, seconds.
+        of_page: a page asks, for which a medium has to be presented, and counts once.
     """
 
     asked_at: float
     deadline: float
+    of_page: bool = False
 
 
 class PendingSubscription(Pending, frozen=True, kw_only=True):

@@ -31,6 +31,8 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
 13. A presentation delivered to a request of another desk that has ended is reassigned: to the oldest request that
     waited at its delivery, or to a subscription. It is not reassigned while its reader is leased.
 14. Waiting requests are notified when their reader disappears (``retry``, ``reader_gone``).
+15. A page's request gets what is presented for it: nothing that had lain there for ten seconds when it asked, and
+    nothing that a page has had its token of. It is notified (``reinsert``), and waits for it to come again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -75,12 +77,15 @@ from vitale_reader.daemon.arbitration.arming import arm_for
 from vitale_reader.daemon.arbitration.request_queue import PendingRequests
 from vitale_reader.daemon.arbitration.slots import DriverState, Slot, fingerprint
 
-__all__ = ["GRACE_LOST", "GRACE_NEW", "Hub"]
+__all__ = ["GRACE_LOST", "GRACE_NEW", "PRESENT", "Hub"]
 
 #: Seconds. A worker opens its driver in well under a second, one with OpenCV in it within three on a busy machine; a
 #: PC/SC service is back within two of its restart.
 GRACE_NEW = 4.0
 GRACE_LOST = 5.0
+
+#: Seconds for which a card may have lain there when a page asks. It was presented for this request then.
+PRESENT = 10.0
 
 #: Failures of the reader, not of what was presented: the same medium will be read when the reader is back.
 DELAYS = frozenset({ReaderGone.reason, ReaderUnavailable.reason})
@@ -196,11 +201,19 @@ class Hub(msgspec.Struct):
 
     def ask(self, request: PendingRequest, now: float) -> list[Action]:
         """A client asks for the next presentation that matches."""
+        if request.of_page:
+            request = msgspec.structs.replace(request, stale=self._stale(now))
         if choices := self._ambiguous(request):
             return [Refuse(request, choices)]
         self._pending.add(request)
         self._watch_readers([request], now)
         actions: list[Action] = [NotifyProgress(request, "armed")]
+        actions += [
+            NotifyProgress(request, "reinsert", slot.reader.id, medium=slot.reader.medium or "")
+            for slot in self._slots.values()
+            if (slot.reader.id, slot.since) in request.stale and request.fits(slot.reader)
+            if slot.reader.medium in request.media
+        ]
         if not self._present(request):
             actions += [
                 NotifyProgress(request, "retry", slot.reader.id, _replayed(slot.reader.medium))
@@ -268,7 +281,7 @@ class Hub(msgspec.Struct):
 
     def _presented(self, slot: Slot, presentation: Presented, now: float) -> list[Action]:
         slot.answered, slot.again, slot.shown = True, False, fingerprint(presentation)
-        pending = self._pending.claimant(slot.reader, presentation.medium)
+        pending = self._pending.claimant(slot.reader, presentation.medium, since=slot.since)
         if pending is None:
             return self._settle(now, [])
         if slot.spent:
@@ -281,6 +294,7 @@ class Hub(msgspec.Struct):
             self._end(pending.key)
             if choices := self._ambiguous(pending, slot):
                 return self._settle(now, [Refuse(pending, choices)])
+            slot.served = slot.served or pending.of_page
         elif isinstance(pending, PendingSubscription):
             self._pending.served(pending)
         code = fingerprint(presentation)
@@ -300,7 +314,7 @@ class Hub(msgspec.Struct):
             return []
         if slot.used == fingerprint(presentation):
             slot.used = b""
-        pending = None if slot.leased else self._pending.claimant(slot.reader, presentation.medium)
+        pending = None if slot.leased else self._pending.claimant(slot.reader, presentation.medium, since=slot.since)
         if pending is None or (isinstance(pending, PendingRequest) and pending.asked_at > delivered_at):
             return self._settle(now, [])
         return self._hand(pending, presentation, slot, now)
@@ -374,7 +388,16 @@ class Hub(msgspec.Struct):
 
     def _lies_for(self, request: PendingRequest, slot: Slot) -> bool:
         """True if the reader and the medium in it are wanted by the request."""
-        return slot.occupied and slot.reader.medium in request.media and request.fits(slot.reader)
+        wanted = slot.occupied and slot.reader.medium in request.media and request.fits(slot.reader)
+        return wanted and (slot.reader.id, slot.since) not in request.stale
+
+    def _stale(self, now: float) -> frozenset[tuple[str, float]]:
+        """Rule 15: what lay there before a page asked, or gave a page its token, does not count for it."""
+        return frozenset(
+            (slot.reader.id, slot.since)
+            for slot in self._slots.values()
+            if slot.occupied and (slot.served or now - slot.since > PRESENT)
+        )
 
     def _present(self, request: PendingRequest, besides: Slot | None = None) -> list[Slot]:
         """Returns the readers with a medium for the request; ``besides`` is one that is known already."""

@@ -42,20 +42,21 @@ class Kind(msgspec.Struct):
         return self.waiting[next(reversed(self.waiting))][1]
 
 
+KindKey = tuple[frozenset[str], frozenset[str], frozenset[tuple[str, float]]]
+
+
 class PendingRequests(msgspec.Struct):
     """The requests that wait, oldest first, and the subscriptions, the one served longest ago first."""
 
     waiting: dict[Key, PendingRequest] = msgspec.field(default_factory=dict[Key, PendingRequest])
     subscribed: dict[Key, PendingSubscription] = msgspec.field(default_factory=dict[Key, PendingSubscription])
-    _kinds: dict[tuple[frozenset[str], frozenset[str]], Kind] = msgspec.field(
-        default_factory=dict[tuple[frozenset[str], frozenset[str]], Kind]
-    )
+    _kinds: dict[KindKey, Kind] = msgspec.field(default_factory=dict[KindKey, Kind])
     _numbers: Iterator[int] = msgspec.field(default_factory=itertools.count)
 
     def add(self, request: PendingRequest) -> None:
         """One more, the last in the order."""
         self.waiting[request.key] = request
-        kind = self._kinds.setdefault((request.media, request.readers), Kind(request))
+        kind = self._kinds.setdefault(_kind_of(request), Kind(request))
         kind.waiting[request.key] = next(self._numbers), request
         kind.deadline = max(kind.deadline, request.deadline)
 
@@ -63,10 +64,10 @@ class PendingRequests(msgspec.Struct):
         """One less; None if it does not wait (any more)."""
         request = self.waiting.pop(key, None)
         if request is not None:
-            kind = self._kinds[request.media, request.readers]
+            kind = self._kinds[_kind_of(request)]
             del kind.waiting[key]
             if not kind.waiting:
-                del self._kinds[request.media, request.readers]
+                del self._kinds[_kind_of(request)]
         return request
 
     def served(self, subscription: PendingSubscription) -> None:
@@ -83,13 +84,28 @@ class PendingRequests(msgspec.Struct):
         return (pending for pending in self.waiting.values() if _matches(pending, reader, medium))
 
     def any_since(self, since: float, reader: Reader, medium: str | None) -> bool:
-        """True if one of these requests came at that time or later."""
-        return any(_matches(kind.pending, reader, medium) and kind.newest.asked_at >= since for kind in self.kinds)
+        """True if one of these requests came at that time or later, and what lies there since then counts for it."""
+        return any(
+            _matches(kind.pending, reader, medium)
+            and kind.newest.asked_at >= since
+            and (reader.id, since) not in kind.pending.stale
+            for kind in self.kinds
+        )
 
-    def claimant(self, reader: Reader, medium: str | None = None) -> Pending | None:
-        """Receiver of a presentation at a reader: any request before any subscription."""
+    def claimant(self, reader: Reader, medium: str | None = None, *, since: float | None = None) -> Pending | None:
+        """Receiver of a presentation at a reader: any request before any subscription.
+
+        Args:
+            reader: that it is at.
+            medium: that was presented; any of the reader if None.
+            since: the beginning of its presence, where it lies there.
+        """
         oldest = min(
-            (kind.oldest for kind in self.kinds if _matches(kind.pending, reader, medium)),
+            (
+                kind.oldest
+                for kind in self.kinds
+                if _matches(kind.pending, reader, medium) and (reader.id, since) not in kind.pending.stale
+            ),
             key=lambda numbered: numbered[0],
             default=None,
         )
@@ -106,3 +122,7 @@ class PendingRequests(msgspec.Struct):
 
 def _matches(pending: Pending, reader: Reader, medium: str | None) -> bool:
     return pending.fits(reader) and (medium is None or medium in pending.media)
+
+
+def _kind_of(request: PendingRequest) -> KindKey:
+    return request.media, request.readers, request.stale

@@ -23,6 +23,8 @@ class Slot(msgspec.Struct):
 
     ``shown`` is the fingerprint of the one-time code that was read in this presence, empty where it was none. ``used``
     is that of the last one that was read at this reader and answered a request.
+
+    ``served`` is true once a page had its token of what lies there.
     """
 
     reader: Reader
@@ -32,10 +34,11 @@ class Slot(msgspec.Struct):
     broken: bool = False
     shown: bytes = b""
     used: bytes = b""
+    served: bool = False
 
     def begins(self, now: float) -> None:
         """Something new lies there, or nothing any more."""
-        self.since, self.answered, self.again, self.shown = now, False, False, b""
+        self.since, self.answered, self.again, self.shown, self.served = now, False, False, b"", False
 
     @property
     def spent(self) -> bool:

@@ -167,6 +167,7 @@ class Coordinator:
             readers=readers,
             asked_at=now,
             deadline=now + timeout,
+            of_page=bool(grant.site),
         )
         self._do(self._hub.ask(waiting, now))
 
