@@ -70,6 +70,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.run / "daemon.sock"
 
     @property
+    def host_socket(self) -> Path:
+        """Path of the Unix socket for native hosts of browsers."""
+        return self.run / "host.sock"
+
+    @property
     def endpoints_file(self) -> Path:
         """The file that tells the addresses in use."""
         return self.run / "endpoints.json"

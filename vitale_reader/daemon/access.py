@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised, ParseError
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport, Way
 from vitale_protocol.signing import PublicJwk
+from vitale_protocol.web.channels import Preamble
 from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.notifications import call
@@ -52,6 +53,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
         pid: the process, likewise.
         started_here: a process that the daemon itself started, or one that came of it.
         certificate_sha256: the digest of the client certificate that TLS verified, hex.
+        channel: who opened a page's channel, as the gateway or the native host says.
     """
 
     transport: Way
@@ -60,15 +62,20 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None = None
     started_here: bool = False
     certificate_sha256: str | None = None
+    channel: Preamble | None = None
 
     @property
     def owner(self) -> str:
-        """The peer as far as can be told before it says who it is: a certificate's holder, or a process."""
+        """The peer as far as can be told before it says who it is: a certificate's holder, a site, or a process."""
+        if self.channel is not None:
+            return self.channel.site
         return self.certificate_sha256 or f"process {self.pid} of user {self.uid}"
 
     @property
     def user(self) -> str:
-        """The user whose places it takes: a certificate's holder, or a user of this machine."""
+        """The user whose places it takes: a certificate's holder, a site, or a user of this machine."""
+        if self.channel is not None:
+            return self.channel.site
         return self.certificate_sha256 or f"user {self.uid}"
 
 

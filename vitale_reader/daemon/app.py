@@ -23,6 +23,7 @@ import msgspec
 from vitale_protocol.errors import StoreUnavailable, VitaleError
 from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.methods import Station as StationIdentity
+from vitale_protocol.signing import public_jwk
 from vitale_reader.daemon import diagnostics, lifecycle, log_output, process
 from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.audit_export import Exporter, destinations, same_disk
@@ -33,6 +34,7 @@ from vitale_reader.daemon.desk.supervisor import Beat, require_known_tables
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.fairness.fair_store import FairStore
+from vitale_reader.daemon.handlers.page_limits import PageLimits
 from vitale_reader.daemon.handlers.services import Services
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.delivery import Delivery
@@ -55,6 +57,7 @@ from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.transports.listening import listen, stream_limits
+from vitale_reader.daemon.web.pairing_desk import PairingDesk
 from vitale_reader.home import Endpoints, Home
 from vitale_reader.resolvers.guarded import GuardedResolver
 from vitale_reader.resolvers.registry import load_resolver
@@ -389,6 +392,8 @@ def _services(
         certificates=station.certificates,
         remote_desks=remote_desks,
         conversations=conversations,
+        page_limits=PageLimits(conversations, desk.load),
+        pairing=PairingDesk(public_jwk(station.keys.identity).thumbprint),
         clock=time.time,
         clock_offset=lambda: station.clock.offset,
         started_at=time.time(),

@@ -31,6 +31,7 @@ __all__ = [
     "Tls",
     "Tokens",
     "Unix",
+    "Web",
     "command_to_close",
     "has_secrets",
     "load",
@@ -96,6 +97,18 @@ class Tls(Section):
     host: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] = "127.0.0.1"
     port: Port = 7816
     lan: bool = False
+
+
+class Web(Section):
+    """``[web]``: pages of web software, each paired by a person at this desk.
+
+    Attributes:
+        enabled: whether a page can reach this desk at all.
+        port: of the gateway, on both loopback addresses; pages look for the default one.
+    """
+
+    enabled: bool = False
+    port: Port = 7817
 
 
 class Tokens(Section):
@@ -240,6 +253,7 @@ class Config(Section):
     station: Station = Station()
     unix: Unix = Unix()
     tls: Tls = Tls()
+    web: Web = Web()
     tokens: Tokens = Tokens()
     limits: Limits = Limits()
     log: Log = Log()

@@ -4,6 +4,8 @@ import copy
 from collections.abc import Iterator
 from typing import Protocol
 
+import msgspec
+
 from vitale_protocol import catalogue
 from vitale_protocol.errors import LocalError, NotAuthenticated, PresentationError, ReaderError, VitaleError
 from vitale_protocol.events import (
@@ -23,10 +25,12 @@ from vitale_protocol.methods import Result
 from vitale_protocol.problems import Problem
 from vitale_protocol.session.session import Session
 from vitale_protocol.session.wire_errors import to_wire
+from vitale_protocol.web.handshake import Offer
+from vitale_protocol.web.sealing import SessionKeys
 from vitale_reader.daemon.access import Caller, Peer
 from vitale_reader.daemon.issuing.delivery import incident
 
-__all__ = ["Connection", "Conversation", "Conversations"]
+__all__ = ["Challenge", "Connection", "Conversation", "Conversations"]
 
 RequestId = int | str
 
@@ -43,10 +47,23 @@ class Connection(Protocol):
     def close(self) -> None:
         """Ends the connection once what was sent has gone."""
 
+    def expel(self) -> None:
+        """Ends the connection of a client that was revoked."""
+
+    def seal(self, keys: SessionKeys) -> None:
+        """Seals all that is said from now on, on the channel of a page; others have none to seal."""
+
     @property
     def has_read_all(self) -> bool:
         """True if all data was sent, as far as can be seen from here."""
         ...
+
+
+class Challenge(msgspec.Struct, frozen=True):
+    """A challenge to a page, and the end of the time in which it can be answered, by the loop's clock."""
+
+    offer: Offer
+    until: float
 
 
 class Conversation:
@@ -58,6 +75,9 @@ class Conversation:
         ended: nothing is said any more.
         refusals: attempts to open it that were refused.
         under_way: calls that tasks of their own are answering.
+        challenge: the challenge of a page that has asked to prove itself, until it is answered.
+        challenged: a challenge was given; there is one for each channel.
+        is_pairing: the page at the other end holds the window of a pairing.
     """
 
     def __init__(self, number: int, connection: Connection) -> None:
@@ -67,6 +87,9 @@ class Conversation:
         self.ended = False
         self.refusals = 0
         self.under_way = 0
+        self.challenge: Challenge | None = None
+        self.challenged = False
+        self.is_pairing = False
         self._silent: set[RequestId] = set()
         self._where: dict[RequestId, str] = {}
 

@@ -36,6 +36,7 @@ class Service:
     def disconnected(self, conversation: Conversation) -> None:
         """A connection ended: its requests end with it, its tokens stay in the outbox."""
         self._services.conversations.end(conversation)
+        self._services.pairing.left(conversation.number)
         self._services.desk.leave(conversation)
         if self._services.remote_desks is not None:
             self._services.remote_desks.leave(conversation)
@@ -52,6 +53,7 @@ class Service:
                 raise ShuttingDown("the daemon is stopping")
             if call.method.scope is not None:
                 conversation.authenticated().require([call.method.scope])
+            self._services.page_limits.require_call(conversation)
             answer = self._handlers[call.method.name](conversation, call.id, call.params)
         except VitaleError as error:
             conversation.fail(call.id, error)
@@ -66,6 +68,7 @@ class Service:
     async def stop(self) -> None:
         """Answers what waits, lets what is under way finish, and ends every session."""
         self._stopping = True
+        self._services.pairing.end(ShuttingDown("the daemon is stopping"))
         if self._services.remote_desks is not None:
             await self._services.remote_desks.stop()
         await self._services.desk.stop()

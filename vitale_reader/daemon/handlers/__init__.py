@@ -1,4 +1,4 @@
 """Handlers of the calls of the wire, by topic; ``vitale_reader.daemon.dispatcher`` puts the tables together.
 
-For other rooms: ``services``, ``topics``.
+For other rooms: ``page_limits``, ``services``, ``topics``.
 """

@@ -3,7 +3,7 @@
 import uuid
 from typing import TYPE_CHECKING
 
-from vitale_protocol.errors import InvalidRequest, MediumUnsupported, PayloadInvalid
+from vitale_protocol.errors import InvalidRequest, MediumUnsupported, NotAuthorised, PayloadInvalid
 from vitale_protocol.methods import (
     Done,
     PresentationCancel,
@@ -47,6 +47,7 @@ class PresentationCalls:
     ) -> Answer:
         grant = self._granted(conversation, params)
         expected = self._expected(conversation, request, params)
+        self._services.page_limits.require_token(conversation)
         media = frozenset(params.media) if params.media else PATIENT_MEDIA
         readers, timeout = frozenset(params.readers or ()), params.timeout_ms / 1000
         if (remote_desks := self._services.remote_desks) is not None:
@@ -66,6 +67,7 @@ class PresentationCalls:
 
         grant = self._granted(conversation, params)
         expected = self._expected(conversation, request, params)
+        self._services.page_limits.require_token(conversation)
         try:
             presentation = presentation_of(params, presentation_id=str(uuid.uuid4()), at=self._services.clock())
         except (MediumUnsupported, PayloadInvalid) as error:
@@ -120,6 +122,8 @@ class PresentationCalls:
     ) -> Answer:
         if _id is None:
             raise InvalidRequest("a subscription needs an id, or its name would have nowhere to go")
+        if conversation.authenticated().site:
+            raise NotAuthorised("a page has a token of what is presented at its request, and of nothing else")
         grant = self._granted(conversation, params)
         self._services.require_room(conversation)
         name = self._services.desk.subscribe(

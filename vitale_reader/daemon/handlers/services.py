@@ -15,11 +15,13 @@ from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Caller
 from vitale_reader.daemon.conversation import Conversation, Conversations
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.fairness.audit_queue import Notes
+from vitale_reader.daemon.handlers.page_limits import PageLimits
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.web.pairing_desk import PairingDesk
 from vitale_reader.resolvers.guarded import GuardedResolver
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     certificates: Certificates
     remote_desks: "RemoteDesks | None"
     conversations: Conversations
+    pairing: PairingDesk
+    page_limits: PageLimits
     clock: Callable[[], float]
     clock_offset: Callable[[], float]
     started_at: float
@@ -99,7 +103,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         """Ends the sessions of a client; how many there were."""
         ended = () if client_id == LOCAL_CLIENT else self.conversations.of_client(client_id)
         for conversation in ended:
-            conversation.connection.close()
+            conversation.connection.expel()
         return len(ended)
 
     def revoked(self, client_id: str) -> None:

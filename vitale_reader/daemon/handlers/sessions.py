@@ -4,16 +4,31 @@ import asyncio
 import secrets
 import time
 
-from vitale_protocol.errors import LimitExceeded, ProtocolUnsupported, VitaleError
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from vitale_protocol.errors import LimitExceeded, NotAuthenticated, ProtocolUnsupported, VitaleError
 from vitale_protocol.methods import (
     PROTOCOL_VERSION,
+    KeyProof,
+    SessionChallenge,
     SessionOpen,
     SessionOpened,
     SessionPing,
     SessionPonged,
 )
+from vitale_protocol.web.channels import Preamble
+from vitale_protocol.web.handshake import (
+    CHALLENGE_BYTES,
+    CHALLENGE_SECONDS,
+    Opening,
+    RegisteredKey,
+    admit,
+    offer,
+)
+from vitale_protocol.web.handshake import Station as HandshakeStation
+from vitale_protocol.web.sealing import SessionKeys
 from vitale_reader.daemon.access import LOCAL_CLIENT, Caller
-from vitale_reader.daemon.conversation import Conversation
+from vitale_reader.daemon.conversation import Challenge, Conversation
 from vitale_reader.daemon.fairness.rate_limits import Buckets, Rate
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 
@@ -27,6 +42,9 @@ REFUSALS_PERIOD = 60.0
 #: Sessions that one client opens, or one process of the daemon's own user. A program keeps its session.
 OPENINGS = Rate(20.0, 200.0)
 
+#: Open sessions of one page in one browser: its tabs.
+PAGE_SESSIONS = 8
+
 
 class SessionCalls:
     """Handlers of the calls ``session.*``."""
@@ -36,6 +54,7 @@ class SessionCalls:
         self._refusals: list[float] = []
         self._openings = Buckets(OPENINGS, time.monotonic)
         self.handlers: Handlers = {
+            "session.challenge": self._session_challenge,
             "session.open": self._session_open,
             "session.ping": self._session_ping,
         }
@@ -45,7 +64,7 @@ class SessionCalls:
             raise ProtocolUnsupported("no version in common", data={"supported": [PROTOCOL_VERSION]})
         try:
             peer = conversation.connection.peer
-            caller = self._services.access.authenticate(peer, params.credential)
+            caller, keys = self._identified(conversation, params)
             self._require_room(caller)
             if not self._openings.of(peer.owner if caller.client_id == LOCAL_CLIENT else caller.client_id).take():
                 raise LimitExceeded("sessions are opened too fast", variant="opens", data={"limit": "opens"})
@@ -53,6 +72,9 @@ class SessionCalls:
             self._note_refusal(conversation, error)
             raise
         conversation.caller = caller
+        if keys is not None:
+            conversation.connection.seal(keys)
+            self._services.spawn(self._services.access.note_use(caller.client_id))
         self._services.note("session.open", "ok", caller)
         self._services.spawn(self._services.contexts.welcome(caller.client_id))
         return SessionOpened(
@@ -64,6 +86,37 @@ class SessionCalls:
             jwks=self._services.keys.jwks,
             limits=self._services.limits,
         )
+
+    def _session_challenge(self, conversation: Conversation, _id: RequestId | None, params: SessionChallenge) -> Answer:
+        channel = _channel(conversation)
+        if conversation.challenged:
+            raise NotAuthenticated("a channel has one challenge")
+        conversation.challenged = True
+        self._services.access.page(params.kid, channel.site)
+        made = offer(
+            params,
+            channel,
+            HandshakeStation(issuer=self._services.keys.issuer, key=self._services.keys.identity),
+            challenge=secrets.token_bytes(CHALLENGE_BYTES),
+            ephemeral=ec.generate_private_key(ec.SECP256R1()),
+            now=self._services.clock(),
+        )
+        conversation.challenge = Challenge(made, asyncio.get_running_loop().time() + CHALLENGE_SECONDS)
+        return made.answer
+
+    def _identified(self, conversation: Conversation, params: SessionOpen) -> tuple[Caller, SessionKeys | None]:
+        """Who speaks; with the keys of the session where that is a page."""
+        access, peer = self._services.access, conversation.connection.peer
+        if not isinstance(params.credential, KeyProof):
+            return access.authenticate(peer, params.credential), None
+        channel = _channel(conversation)
+        challenge, conversation.challenge = conversation.challenge, None
+        if challenge is None or asyncio.get_running_loop().time() >= challenge.until:
+            raise NotAuthenticated("no challenge is waiting for an answer")
+        key = access.page(params.credential.kid, channel.site)
+        registered = RegisteredKey(jwk=key.jwk, site=key.site)
+        keys = admit(challenge.offer, params.credential, Opening.of(params), registered, channel)
+        return access.authenticate_page(key.kid, channel.site, channel.via), keys
 
     def _note_refusal(self, conversation: Conversation, error: VitaleError) -> None:
         """Whoever guesses is cut off after a few tries, and cannot fill the audit trail by coming back."""
@@ -77,8 +130,21 @@ class SessionCalls:
             asyncio.get_running_loop().call_soon(conversation.connection.close)
 
     def _require_room(self, caller: Caller) -> None:
-        if len(self._services.conversations.of_client(caller.client_id)) >= self._services.limits.sessions:
+        most = min(self._services.limits.sessions, PAGE_SESSIONS) if caller.site else self._services.limits.sessions
+        if len(self._services.conversations.of_client(caller.client_id)) >= most:
             raise LimitExceeded("too many sessions of this client", variant="sessions", data={"limit": "sessions"})
 
     def _session_ping(self, _conversation: Conversation, _id: RequestId | None, _params: SessionPing) -> Answer:
         return SessionPonged(time=self._services.clock())
+
+
+def _channel(conversation: Conversation) -> Preamble:
+    """The channel of a page.
+
+    Raises:
+        NotAuthenticated: no page is at the other end.
+    """
+    channel = conversation.connection.peer.channel
+    if channel is None:
+        raise NotAuthenticated("a key is proved on the channel of a page")
+    return channel

@@ -4,6 +4,7 @@ from vitale_protocol.methods import METHODS
 from vitale_reader.daemon.handlers.administration import AdministrationCalls
 from vitale_reader.daemon.handlers.codes import CodeCalls
 from vitale_reader.daemon.handlers.leases import LeaseCalls
+from vitale_reader.daemon.handlers.pairing import PairingCalls
 from vitale_reader.daemon.handlers.presentations import PresentationCalls
 from vitale_reader.daemon.handlers.readers import ReaderCalls
 from vitale_reader.daemon.handlers.services import Handler, Services
@@ -22,6 +23,7 @@ TOPICS = (
     TokenCalls,
     LeaseCalls,
     AdministrationCalls,
+    PairingCalls,
 )
 
 

@@ -12,7 +12,7 @@ from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.process import adopts, file_limit
 from vitale_reader.daemon.process_ancestry import Kinship
-from vitale_reader.daemon.transports import tls, unix
+from vitale_reader.daemon.transports import channels, tls, unix
 from vitale_reader.daemon.transports.owner import owners_pairing
 from vitale_reader.daemon.transports.peers import LONGEST_PATH, UNIX_SOCKETS, uids
 from vitale_reader.daemon.transports.port_holder import holder, is_taken
@@ -70,6 +70,15 @@ async def listen(
         )
         stack.callback(server.close)
         unix_file = str(home.socket)
+    if config.web.enabled and UNIX_SOCKETS:
+        hosts = await channels.listen(
+            home.host_socket,
+            service,
+            channels.channel_limits(limits),
+            channels.channel_room(turns),
+            mode=config.station.mode,
+        )
+        stack.callback(hosts.close)
     if config.tls.enabled:
         owner = None
         if unix_file is None:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from vitale_protocol.errors import NotAuthenticated
 from vitale_protocol.session.framing import LineFraming
 from vitale_protocol.session.session import Called, Ended, Limits, Session
+from vitale_protocol.web.sealing import SessionKeys
 from vitale_reader.daemon.access import LOCAL_CLIENT, Peer
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.dispatcher import Service
@@ -269,6 +271,18 @@ class StreamConnection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
             asyncio.get_running_loop().call_later(FAREWELL, self._transport.abort)
+
+    def expel(self) -> None:
+        """Ends the connection of a client that was revoked."""
+        self.close()
+
+    def seal(self, keys: SessionKeys) -> None:
+        """Nothing is sealed here: the kernel or TLS keeps what is said.
+
+        Raises:
+            NotAuthenticated: always.
+        """
+        raise NotAuthenticated("only the channels of pages are sealed")
 
     def _leave(self) -> None:
         if self._conversation is not None:

@@ -1,0 +1,119 @@
+"""Calls of the pairing of a page: those of the page before it is paired, those of the desk where a person types."""
+
+import asyncio
+import secrets
+
+from vitale_protocol.errors import NotAuthenticated, NotAuthorised, PairingFailed, VitaleError
+from vitale_protocol.methods import (
+    Done,
+    Empty,
+    PairingAccept,
+    PairingAccepted,
+    PairingAsked,
+    PairingOpened,
+    PairingRequest,
+    PairingRequested,
+    PairingReveal,
+    PairingRevealed,
+    Result,
+)
+from vitale_protocol.signing import base64url, from_base64url, public_jwk
+from vitale_protocol.web.channels import Preamble
+from vitale_protocol.web.pairing import NONCE_BYTES
+from vitale_reader.daemon.conversation import Conversation
+from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
+from vitale_reader.daemon.web.pairing_window import SECONDS
+
+__all__ = ["PairingCalls"]
+
+
+class PairingCalls:
+    """Handlers of ``pairing.*``."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._desk = services.pairing
+        self.handlers: Handlers = {
+            "pairing.open": self._open,
+            "pairing.wait": self._wait,
+            "pairing.accept": self._accept,
+            "pairing.close": self._close,
+            "pairing.request": self._request,
+            "pairing.reveal": self._reveal,
+        }
+
+    # ── the desk ──
+
+    def _open(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
+        self._desk.open()
+        self._services.note("pairing.open", "ok", conversation.authenticated())
+        return PairingOpened(expires=self._services.clock() + SECONDS, attempts=self._desk.window.attempts)
+
+    async def _wait(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
+        held = await self._desk.asked()
+        return PairingAsked(site=held.site, name=held.asked.name, scopes=held.asked.scopes)
+
+    async def _accept(self, conversation: Conversation, _id: RequestId | None, params: PairingAccept) -> Result:
+        held = self._desk.window.held
+        if held is not None and (more := sorted(set(params.scopes) - set(held.asked.scopes))):
+            raise NotAuthorised("scopes that the page did not ask for", data={"scopes": [*more]})
+        with self._services.noted("pairing.accept", conversation.authenticated()):
+            try:
+                held = self._desk.window.accept(params.code, asyncio.get_running_loop().time())
+                client_id = await self._services.access.add_page(
+                    held.asked.name, scopes=params.scopes, site=held.site, jwk=held.asked.jwk
+                )
+            except VitaleError as error:
+                if not error.variant:  # else the window goes on, with one more try
+                    self._desk.end(error)
+                raise
+        self._desk.paired(PairingRevealed(client_id=client_id, scopes=tuple(params.scopes)))
+        return PairingAccepted(client_id=client_id, site=held.site)
+
+    def _close(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
+        self._desk.end(PairingFailed("the window was closed at the desk"))
+        return Done()
+
+    # ── the page ──
+
+    def _request(self, conversation: Conversation, _id: RequestId | None, params: PairingRequest) -> Answer:
+        channel = _channel(conversation)
+        _ = params.jwk.key  # one that is no key does not hold the window
+        now = asyncio.get_running_loop().time()
+        if not self._desk.window.is_open(now):
+            self._desk.window.attempted(channel.site, self._services.clock())
+        held = self._desk.window.request(
+            params,
+            owner=conversation.number,
+            site=channel.site,
+            pairing=secrets.token_hex(16),
+            nonce_d=secrets.token_bytes(NONCE_BYTES),
+            now=now,
+        )
+        conversation.is_pairing = True
+        return PairingRequested(
+            pairing=held.pairing,
+            station_jwk=public_jwk(self._services.keys.identity),
+            nonce_d=base64url(held.nonce_d),
+            expires=self._services.clock() + self._desk.window.expires - now,
+        )
+
+    async def _reveal(self, conversation: Conversation, _id: RequestId | None, params: PairingReveal) -> Result:
+        nonce_p, now = from_base64url(params.nonce_p), asyncio.get_running_loop().time()
+        try:
+            held = self._desk.window.reveal(params.pairing, nonce_p, owner=conversation.number, now=now)
+        except NotAuthenticated as error:
+            if self._desk.window.held is None:
+                self._desk.end(error)
+            raise
+        try:
+            return await self._desk.shown(held)
+        finally:
+            conversation.is_pairing = False
+
+
+def _channel(conversation: Conversation) -> Preamble:
+    channel = conversation.connection.peer.channel
+    if channel is None:
+        raise NotAuthenticated("pages are paired on their own channels")
+    return channel

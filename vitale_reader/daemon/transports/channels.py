@@ -1,0 +1,195 @@
+"""Channels of pages: frames from a gateway or a native host, which has no right of its own.
+
+The first frame says who opened the channel. Before it is read nothing is answered, and whoever has opened it without
+proving a key is closed after the first refusal. A frame ``{"close": code}``, the last of a channel, says why it ends.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from vitale_protocol.methods import StationMode
+from vitale_protocol.session.session import Session
+from vitale_protocol.web.channels import CLOSE_PROTOCOL, CLOSE_REFUSED, CLOSE_REVOKED, Via, close_frame
+from vitale_protocol.web.framing import ChannelFraming
+from vitale_protocol.web.sealing import SessionKeys
+from vitale_reader.daemon.access import Peer
+from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.fairness.connection_turns import Turns
+from vitale_reader.daemon.fairness.rate_limits import Places
+from vitale_reader.daemon.transports.peers import own_uid, peer_uid
+from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
+
+__all__ = ["ChannelConnection", "channel_limits", "channel_room", "listen"]
+
+logger = logging.getLogger(__name__)
+
+#: Channels at the same time; those that have opened no session, in all and of one site.
+MOST_CHANNELS: Final = 64
+MOST_UNOPENED: Final = 32
+MOST_UNOPENED_OF_A_SITE: Final = 4
+
+#: Bytes that may wait to be read by a page.
+SEND_QUEUE: Final = 262_144
+
+#: Bytes of a preamble with its length.
+MOST_PREAMBLE: Final = 2_048
+_LENGTH: Final = 4
+
+
+def channel_limits(limits: StreamLimits) -> StreamLimits:
+    """Limits of a channel, from those of other connections."""
+    return msgspec.structs.replace(
+        limits, send_buffer_bytes=SEND_QUEUE, connections=MOST_CHANNELS, unopened=MOST_UNOPENED_OF_A_SITE
+    )
+
+
+def channel_room(turns: Turns) -> Room:
+    """The room of all channels."""
+    return Room(places=Places(MOST_CHANNELS), unopened=Places(MOST_UNOPENED, each=MOST_UNOPENED_OF_A_SITE), turns=turns)
+
+
+class ChannelConnection(StreamConnection):
+    """One channel, between a carrier and a conversation."""
+
+    def __init__(
+        self,
+        service: Service,
+        limits: StreamLimits,
+        room: Room,
+        *,
+        via: Via,
+        mode: StationMode,
+        admits: Callable[[asyncio.Transport], bool] = lambda _transport: True,
+    ) -> None:
+        """Stores.
+
+        Args:
+            service: answers.
+            limits: of a channel.
+            room: of all channels.
+            via: the one way that this carrier may name.
+            mode: of the station.
+            admits: whether the carrier at the other end may open a channel at all.
+        """
+        super().__init__(service, limits, room, identify=lambda _transport: None)
+        self._framing = ChannelFraming(mode)
+        self.session = Session(role="server", framing=self._framing, limits=limits.session, page=True)
+        self._via: Via = via
+        self._admits = admits
+        self._head = bytearray()
+        self._close_code = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A carrier opened a channel; it says next for whom."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("a stream transport is needed")
+        self._transport = transport
+        if not self._admits(transport):
+            transport.abort()
+            return
+        self._deadline = asyncio.get_running_loop().call_later(self._limits.open_seconds, self._not_opened)
+
+    def data_received(self, data: bytes) -> None:
+        """Takes bytes from the carrier; the first frame before all others."""
+        if self._conversation is not None:
+            super().data_received(data)
+            return
+        if self._lost or self._transport is None or self._transport.is_closing():
+            return
+        self._head += data
+        if len(self._head) < _LENGTH:
+            return
+        end = _LENGTH + int.from_bytes(self._head[:_LENGTH], "big")
+        if end > MOST_PREAMBLE:
+            self._transport.abort()
+        elif len(self._head) >= end:
+            rest = bytes(self._head[end:])
+            has_begun = self._begin(bytes(self._head[:end]))
+            self._head.clear()
+            if rest and has_begun:
+                super().data_received(rest)
+
+    def _begin(self, first: bytes) -> bool:
+        """Reads the preamble; whoever has no right to it, or no place, is gone without a word."""
+        is_empty = not list(self._framing.receive(first))
+        channel = self._framing.preamble
+        is_ours = channel is not None and channel.peer_uid in {None, own_uid()} and channel.via == self._via
+        if channel is None or not is_empty or not is_ours:
+            logger.info("a channel was refused: %s", self._framing.broken or "another way, or another user")
+        elif self._enter(Peer(transport=channel.via, uid=channel.peer_uid, channel=channel)):
+            self._conversation = self._service.connected(self)
+            return True
+        if self._transport is not None:
+            self._transport.abort()
+        return False
+
+    def _next_piece(self) -> bytes:
+        """All that is there: a frame is one call, and no line says where it ends."""
+        piece = bytes(self._unread)
+        self._unread.clear()
+        return piece
+
+    # ── service.Connection ──
+
+    def seal(self, keys: SessionKeys) -> None:
+        """Seals all that is said from now on."""
+        self._framing.seal(keys)
+
+    def flush(self) -> None:
+        """Sends what the session has to send; the channel ends with a refusal, and with a frame that is not right."""
+        super().flush()
+        if self._close_code:
+            return
+        if self._framing.broken:
+            logger.info("a channel is closed: %s", self._framing.broken)
+            self._end(CLOSE_PROTOCOL)
+        elif self.session.refused:
+            self._end(CLOSE_REFUSED)
+
+    def expel(self) -> None:
+        """Ends the channel of a page that was revoked: it need not come back."""
+        self._end(CLOSE_REVOKED)
+
+    def _end(self, code: int) -> None:
+        self._close_code = code
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(close_frame(code))
+        self.close()
+
+    def _not_opened(self) -> None:
+        """A page that is being paired waits for a person; whoever does nothing else is closed."""
+        conversation = self._conversation
+        if conversation is not None and conversation.is_pairing:
+            self._deadline = asyncio.get_running_loop().call_later(self._limits.open_seconds, self._not_opened)
+        elif conversation is not None:
+            super()._not_opened()
+        elif self._transport is not None:
+            self._transport.abort()
+
+
+async def listen(
+    file: Path, service: Service, limits: StreamLimits, room: Room, *, mode: StationMode
+) -> asyncio.AbstractServer:
+    """Listens for native hosts, on a socket for the daemon's own user alone.
+
+    Raises:
+        OSError: the socket cannot be made.
+    """
+    own = own_uid()
+
+    def admits(transport: asyncio.Transport) -> bool:
+        return peer_uid(transport.get_extra_info("socket")) == own
+
+    umask = os.umask(0o177)
+    try:
+        return await asyncio.get_running_loop().create_unix_server(
+            lambda: ChannelConnection(service, limits, room, via="stdio", mode=mode, admits=admits), file
+        )
+    finally:
+        os.umask(umask)
