@@ -2,5 +2,5 @@
 
 For other rooms: ``apdu``, ``catalogue``, ``claims``, ``configuration``, ``diagnosis``, ``documents``, ``errors``,
 ``events``, ``extras``, ``media``, ``methods``, ``privacy``, ``problems``, ``records``, ``session``, ``signing``,
-``tlv``, ``tokens``.
+``tlv``, ``tokens``, ``web``.
 """

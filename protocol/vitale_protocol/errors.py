@@ -281,7 +281,8 @@ class PairingFailed(AccessError):
     """No page is paired; the variant says why.
 
     Without a variant, no window is open, or not any more. ``nobody``: no page has asked yet. ``code``: the digits are
-    others than the page shows; ``data.left`` is how often it can be tried again.
+    others than the page shows; ``data.left`` is how often it can be tried again. ``nothing``: nothing
+    was granted at the desk.
     """
 
     code = 1006

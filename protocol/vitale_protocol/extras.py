@@ -27,6 +27,7 @@ EXTRA_OF: Mapping[str, Extra] = {
     "nfc": "nfc",
     "numpy": "camera",
     "psycopg": "postgresql",
+    "publicsuffixlist": "web",
     "pyzbar": "camera",
     "segno": "sim",
     "serial": "scanner",

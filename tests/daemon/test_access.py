@@ -1,5 +1,8 @@
 """Who may speak: paired clients, by certificate, credential or the kernel's word, until they are revoked."""
 
+# Rows are forged as whoever holds the keys of the store could write them.
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable

@@ -28,6 +28,7 @@ PART_OF = {
     "vitale_reader.cli.demo": "all",
     "vitale_reader.cli.demo.command": "",
     "vitale_reader.cli.sim": "sim",
+    "vitale_reader.cli.web.appearance": "web",
     "vitale_reader.daemon": "daemon",
     "vitale_reader.daemon.config": "",
     "vitale_reader.daemon.database.postgresql": "postgresql",

@@ -269,7 +269,7 @@ def test_remedies_say_what_to_do(reason: str, variant: str, word: str, language:
     assert (word if language == "fr" or word != "puce" else "chip") in said
 
 
-COMMANDS = {"audit", "clients", "doctor", "readers", "serve", "site", "config"}
+COMMANDS = {"audit", "clients", "doctor", "readers", "serve", "site", "config", "web"}
 
 
 def test_only_commands_that_exist_are_recommended() -> None:

@@ -51,6 +51,7 @@ COMMANDS = {
     "clients": CommandEntry(
         "clients:clients", "Appaire et révoque les logiciels.", "Pairs and revokes client programs."
     ),
+    "web": CommandEntry("web.group:web", "Appaire et révoque les pages Web.", "Pairs and revokes web pages."),
     "keys": CommandEntry(
         "keys:keys", "Montre et renouvelle les clés de signature.", "Shows and rotates the signing keys."
     ),

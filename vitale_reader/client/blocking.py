@@ -227,6 +227,10 @@ class Connection(Twin[connection.Connection]):
     add_client = blocking(connection.Connection.add_client)
     clients = blocking(connection.Connection.clients)
     revoke_client = blocking(connection.Connection.revoke_client)
+    open_pairing = blocking(connection.Connection.open_pairing)
+    pairing_asked = blocking(connection.Connection.pairing_asked)
+    accept_pairing = blocking(connection.Connection.accept_pairing)
+    close_pairing = blocking(connection.Connection.close_pairing)
     rotate_keys = blocking(connection.Connection.rotate_keys)
     diagnose = blocking(connection.Connection.diagnose)
 

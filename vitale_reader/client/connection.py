@@ -43,6 +43,10 @@ from vitale_protocol.methods import (
     OutboxAck,
     OutboxAcked,
     OutboxToken,
+    PairingAccept,
+    PairingAccepted,
+    PairingAsked,
+    PairingOpened,
     PresentationRequest,
     PresentationsSubscribe,
     PresentationSubmit,
@@ -529,6 +533,31 @@ class Connection:
     async def revoke_client(self, client_id: str) -> ClientsRevoked:
         """Revokes a client; its sessions end at once. Needs the scope ``admin``."""
         return await self._transport.ask("clients.revoke", ClientsRevoke(client_id=client_id), ClientsRevoked)
+
+    async def open_pairing(self) -> PairingOpened:
+        """Opens a window of two minutes in which one web page can be paired. Needs the scope ``admin``."""
+        return await self._transport.ask_once("pairing.open", Empty(), PairingOpened)
+
+    async def pairing_asked(self) -> PairingAsked:
+        """Waits for the web page that asks to be paired and shows its code. Needs the scope ``admin``.
+
+        Raises:
+            PairingFailed: no window is open, or it closes before a page asks.
+        """
+        return await self._transport.ask_service("pairing.wait", Empty(), PairingAsked)
+
+    async def accept_pairing(self, code: str, *, scopes: Scope | Iterable[Scope]) -> PairingAccepted:
+        """Pairs the web page whose six digits a person typed, with these scopes. Needs the scope ``admin``.
+
+        Raises:
+            PairingFailed: the digits are others, no page shows a code, or the window is closed.
+        """
+        request = PairingAccept(code=code, scopes=several(scopes))
+        return await self._transport.ask_once("pairing.accept", request, PairingAccepted)
+
+    async def close_pairing(self) -> None:
+        """Closes the window, if there is one. Needs the scope ``admin``."""
+        await self._transport.ask("pairing.close", Empty(), Done)
 
     async def rotate_keys(self) -> str:
         """Makes a new signing key and returns its ``kid``. Needs the scope ``admin``."""

@@ -1,1 +1,5 @@
-"""The web door: channels of pages, their sealed session, and their pairing."""
+"""The web door: channels of pages, their sealed session, and their pairing.
+
+For other rooms: ``channels``, ``framing``, ``handshake``, ``lookalikes``, ``pairing``, ``registration``, ``sealing``,
+``sites``.
+"""

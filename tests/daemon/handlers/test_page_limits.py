@@ -10,15 +10,18 @@ from vitale_reader.daemon.access import Caller
 from vitale_reader.daemon.handlers.page_limits import CALLS, TOKENS, PageLimits
 
 
+def waiting(session: Any) -> int:
+    return int(session.load)
+
+
 class Sessions:
     """Sessions of clients, with the requests that wait in each."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.all: list[Any] = []
-        load: Any = lambda session: session.load  # noqa: E731  of sessions, only what is asked of them
-        conversations: Any = self
-        self.limits = PageLimits(conversations, load, clock=lambda: self.now)
+        conversations: Any = self  # of sessions, only what is asked of them
+        self.limits = PageLimits(conversations, waiting, clock=lambda: self.now)
 
     def of_client(self, client_id: str) -> list[Any]:
         return [each for each in self.all if each.caller.client_id == client_id]

@@ -20,8 +20,8 @@ def server() -> Session:
 
 
 def call(method: str, params: Any = None, request: Any = 1) -> bytes:
-    message = {"jsonrpc": "2.0", "id": request, "method": method, "params": {} if params is None else params}
-    return json.dumps(message).encode()
+    given: Any = {} if params is None else params
+    return json.dumps({"jsonrpc": "2.0", "id": request, "method": method, "params": given}).encode()
 
 
 REFUSAL = server()

@@ -28,7 +28,7 @@ __all__ = ["PairingCalls"]
 
 
 class PairingCalls:
-    """Handlers of ``pairing.*``."""
+    """Handlers of the calls ``pairing.*``."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

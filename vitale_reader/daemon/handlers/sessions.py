@@ -105,7 +105,7 @@ class SessionCalls:
         return made.answer
 
     def _identified(self, conversation: Conversation, params: SessionOpen) -> tuple[Caller, SessionKeys | None]:
-        """Who speaks; with the keys of the session where that is a page."""
+        """The client that speaks; with the keys of the session where that is a page."""
         access, peer = self._services.access, conversation.connection.peer
         if not isinstance(params.credential, KeyProof):
             return access.authenticate(peer, params.credential), None
