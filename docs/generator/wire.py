@@ -39,6 +39,12 @@ TRANSPORTS = table(
             "one message a line (LF)",
             "TLS 1.3 with a client certificate of pairing, or of `owner` in `endpoints.json`; the daemon's is pinned",
         ),
+        (
+            "stdio",
+            "`RUN/host.sock`, with `[web] enabled`",
+            "a length of 32 bits in network order and one JSON value; the first is the preamble, sealed once open",
+            "native hosts of the daemon's own user, for pages that prove the key of their pairing",
+        ),
     ),
 )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -10,7 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.daemon.web.pages import SITE, Page, page
+from tests.daemon.web.pages import PATIENCE, SITE, Page, page
 from tests.protocol.web import independent
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.handlers import sessions
@@ -506,6 +507,41 @@ def test_one_request_of_a_page_waits_in_whichever_tab(at_a_camera: Any) -> None:
                     answer["error"]["data"]["reason"],
                     answer["error"]["data"]["limit"],
                 )
+
+    at_a_camera(work)
+
+
+#: Opens a channel once it is told the socket, calls something, and prints how many bytes it was answered.
+DRIVER = """
+import json, os, socket
+with socket.socket(socket.AF_UNIX) as channel:
+    channel.connect(input())
+    preamble = {"via": "stdio", "site": "https://a.example", "peer_uid": os.getuid(), "host": "", "opened": 1.5}
+    for frame in (preamble, {"jsonrpc": "2.0", "id": 1, "method": "session.ping", "params": {}}):
+        text = json.dumps(frame, separators=(",", ":")).encode()
+        try:
+            channel.sendall(len(text).to_bytes(4, "big") + text)
+        except OSError:
+            break
+    try:
+        print(len(channel.recv(1)))
+    except ConnectionError:
+        print(0)
+"""
+
+
+@pytest.mark.parametrize("is_driver", [True, False])
+def test_a_driver_opens_no_channel(
+    at_a_camera: Any, counter: Any, monkeypatch: pytest.MonkeyPatch, is_driver: bool
+) -> None:
+    async def work(door: Door) -> None:
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", DRIVER, stdin=pipe, stdout=pipe)
+        if is_driver:
+            monkeypatch.setattr(type(counter.desk.supervisor), "processes", frozenset({process.pid}))
+        async with asyncio.timeout(PATIENCE):
+            told, _ = await process.communicate(f"{door.socket}\n".encode())
+        assert (0 if is_driver else 1) == int(told)
 
     at_a_camera(work)
 

@@ -22,7 +22,8 @@ from vitale_reader.daemon.access import Peer
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.fairness.rate_limits import Places
-from vitale_reader.daemon.transports.peers import own_uid, peer_uid
+from vitale_reader.daemon.process_ancestry import Kinship
+from vitale_reader.daemon.transports.peers import own_uid, peer_pid, peer_uid
 from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
 
 __all__ = ["ChannelConnection", "channel_limits", "channel_room", "listen"]
@@ -174,9 +175,17 @@ class ChannelConnection(StreamConnection):
 
 
 async def listen(
-    file: Path, service: Service, limits: StreamLimits, room: Room, *, mode: StationMode
+    file: Path, service: Service, limits: StreamLimits, room: Room, *, mode: StationMode, kinship: Kinship
 ) -> asyncio.AbstractServer:
     """Listens for native hosts, on a socket for the daemon's own user alone.
+
+    Args:
+        file: the socket.
+        service: answers.
+        limits: of a channel.
+        room: of all channels.
+        mode: of the station.
+        kinship: tells the processes that the daemon started itself, which carry no channel here.
 
     Raises:
         OSError: the socket cannot be made.
@@ -184,7 +193,8 @@ async def listen(
     own = own_uid()
 
     def admits(transport: asyncio.Transport) -> bool:
-        return peer_uid(transport.get_extra_info("socket")) == own
+        connection = transport.get_extra_info("socket")
+        return peer_uid(connection) == own and not kinship.started_here(peer_pid(connection))
 
     umask = os.umask(0o177)
     try:

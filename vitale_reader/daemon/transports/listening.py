@@ -57,6 +57,7 @@ async def listen(
     """
     check(home, config)
     limits, turns = stream_limits(config), Turns()
+    kinship = Kinship(workers, adopts=adopts())
     unix_file, tls_endpoint, owner_file = None, None, None
     if config.unix.enabled and UNIX_SOCKETS:
         users = uids(config.unix.users)
@@ -65,7 +66,7 @@ async def listen(
             service,
             limits,
             room(limits, turns, each=limits.connections // (1 + len(users))),
-            kinship=Kinship(workers, adopts=adopts()),
+            kinship=kinship,
             other_users=users,
         )
         stack.callback(server.close)
@@ -77,6 +78,7 @@ async def listen(
             channels.channel_limits(limits),
             channels.channel_room(turns),
             mode=config.station.mode,
+            kinship=kinship,
         )
         stack.callback(hosts.close)
     if config.tls.enabled:
