@@ -190,6 +190,19 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     "clients.revoke": ({"client_id": CLIENT_ID}, {"revoked": True, "sessions": 1}),
+    "credential.rotate": (
+        {
+            "jwk": {
+                "kty": "EC",
+                "crv": "P-256",
+                "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+            },
+            "proof_old": "eyJ0eXAiOiJ2ci1yb3RhdGUrand0Iiwi…",
+            "proof_new": "eyJ0eXAiOiJ2ci1yb3RhdGUrand0Iiwi…",
+        },
+        {"kid": "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U"},
+    ),
     "pairing.open": (
         {},
         {"expires": 1793520120.0, "attempts": [{"site": "https://facturation.example.fr", "at": 1793519940.5}]},

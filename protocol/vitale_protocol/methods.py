@@ -37,6 +37,8 @@ __all__ = [
     "ContextReleased",
     "ContextRestore",
     "ContextRestored",
+    "CredentialRotate",
+    "CredentialRotated",
     "Diagnosed",
     "Done",
     "DriverHealth",
@@ -723,6 +725,25 @@ class PairingRevealed(Result):
     scopes: tuple[str, ...]
 
 
+class CredentialRotate(Params):
+    """``credential.rotate``: a page's new key, and a JWS of type ``vr-rotate+jwt`` by the old one and by the new one.
+
+    Both are over ``aud`` (the station, as in a challenge), ``client_id``, ``old`` and ``new`` (thumbprints).
+    """
+
+    __repr__ = concealed
+
+    jwk: PublicJwk
+    proof_old: Jws
+    proof_new: Jws
+
+
+class CredentialRotated(Result):
+    """The thumbprint of the key that counts from now on."""
+
+    kid: str
+
+
 class Diagnosed(Result):
     """The answer to ``diagnostics.run``: the report of ``vitale-reader doctor``, in the language of the session.
 
@@ -837,6 +858,12 @@ METHODS: dict[str, Method] = {
         Method("clients.add", ClientsAdd, ClientAdded, "Pairs a client.", scope="admin"),
         Method("clients.list", Empty, ClientsListed, "The paired clients.", scope="admin"),
         Method("clients.revoke", ClientsRevoke, ClientsRevoked, "Revokes a client.", scope="admin"),
+        Method(
+            "credential.rotate",
+            CredentialRotate,
+            CredentialRotated,
+            "Puts a new key of this page in the place of the one that its session was opened with.",
+        ),
         Method(
             "pairing.request",
             PairingRequest,

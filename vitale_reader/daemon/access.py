@@ -248,7 +248,7 @@ class Access:
             raise NotAuthorised(f"no page has {' '.join(never)}", data={"scopes": [*never]})
         now = self._clock()
         key = PageKey(site=site, jwk=jwk, used_at=now)
-        if any(row.page is not None and row.page.kid == key.kid for row in self._rows.values()):
+        if self._is_paired(key.kid):
             raise NotAuthenticated("the key was paired before")
         row = ClientRow(
             client_id=f"page-{secrets.token_hex(8)}",
@@ -274,6 +274,35 @@ class Access:
             return
         used = msgspec.structs.replace(row.page, used_at=now)
         await self._write(msgspec.structs.replace(row, origins=used.text()))
+
+    def page_of(self, client_id: str) -> PageKey:
+        """The key of a page that has authenticated.
+
+        Raises:
+            NotAuthorised: the client is no page.
+        """
+        row = self._rows.get(client_id)
+        if row is None or row.page is None:
+            raise NotAuthorised("only pages have a key to rotate")
+        return row.page
+
+    async def rotate_page(self, client_id: str, jwk: PublicJwk) -> None:
+        """Puts a new key in the place of a page's old one, which counts no more.
+
+        Raises:
+            NotAuthorised: the client is no page.
+            NotAuthenticated: the key was paired before, or the page is revoked.
+            StoreUnavailable: the store cannot be written; the old key still counts.
+        """
+        old = self.page_of(client_id)
+        row = self._rows[client_id]
+        key = msgspec.structs.replace(old, jwk=jwk, used_at=self._clock())
+        if row.revoked_at is not None or self._is_paired(key.kid):
+            raise NotAuthenticated("the key was paired before, or the page is revoked")
+        await self._write(msgspec.structs.replace(row, origins=key.text()))
+
+    def _is_paired(self, kid: str) -> bool:
+        return any(row.page is not None and row.page.kid == kid for row in self._rows.values())
 
     def _page(self, kid: str, site: str) -> "tuple[ClientRow, PageKey]":
         for row in self._rows.values():

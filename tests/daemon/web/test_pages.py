@@ -198,6 +198,66 @@ def test_a_page_that_is_revoked_is_gone_at_once_and_need_not_come_back(at_the_do
     at_the_door(work)
 
 
+def rotated(station: str, client_id: str, old: Any, new: Any, **altered: Any) -> dict[str, Any]:
+    """Parameters of a rotation, as a page makes them."""
+    claims = {"aud": station, "client_id": client_id} | {
+        "old": independent.thumbprint(old),
+        "new": independent.thumbprint(new),
+    }
+    proofs = {
+        "proof_old": independent.signed(claims, old, "vr-rotate+jwt"),
+        "proof_new": independent.signed(claims, new, "vr-rotate+jwt"),
+    }
+    return {"jwk": independent.jwk(new)} | proofs | altered
+
+
+def test_a_page_turns_its_key(at_the_door: Any) -> None:
+    new = independent.private(8)
+
+    async def work(door: Door) -> None:
+        client_id = await door.pair()
+        async with door.page() as reading:
+            station = f"urn:vitale-reader:{(await reading.open())['station']['id']}"
+            told = await reading.result("credential.rotate", rotated(station, client_id, KEY, new))
+            assert {"kid": independent.thumbprint(new)} == told
+            await reading.result("session.ping")
+        async with door.page() as stale:
+            with pytest.raises(AssertionError, match="not_authenticated"):
+                await stale.open()
+        async with door.page(new) as reading:
+            assert client_id == (await reading.open())["client_id"]
+
+    at_the_door(work)
+
+
+def test_a_key_is_turned_by_both_keys_only(at_the_door: Any) -> None:
+    new, other = independent.private(8), independent.private(9)
+
+    async def work(door: Door) -> None:
+        client_id = await door.pair()
+        await door.pair(other)
+        async with door.page() as reading:
+            station = f"urn:vitale-reader:{(await reading.open())['station']['id']}"
+            good = rotated(station, client_id, KEY, new)
+            for lie in (
+                good | {"proof_old": good["proof_new"]},
+                good | {"proof_new": good["proof_old"]},
+                good | {"jwk": independent.jwk(other)},
+                rotated("urn:vitale-reader:other", client_id, KEY, new),
+                rotated(station, "page-other", KEY, new),
+                rotated(station, client_id, other, new),
+                rotated(station, client_id, KEY, other),
+                rotated(station, client_id, KEY, KEY),
+            ):
+                answer = await reading.call("credential.rotate", lie)
+                assert "not_authenticated" == answer["error"]["data"]["reason"]
+        async with door.page() as reading:
+            await reading.open()
+        assert "not_authorised" == await door.desk.reason("credential.rotate", good)
+
+    at_the_door(work)
+
+
 # ── liars ──
 
 

@@ -5,6 +5,8 @@ import secrets
 
 from vitale_protocol.errors import NotAuthenticated, NotAuthorised, PairingFailed, VitaleError
 from vitale_protocol.methods import (
+    CredentialRotate,
+    CredentialRotated,
     Done,
     Empty,
     PairingAccept,
@@ -20,6 +22,7 @@ from vitale_protocol.methods import (
 from vitale_protocol.signing import base64url, from_base64url, public_jwk
 from vitale_protocol.web.channels import Preamble
 from vitale_protocol.web.pairing import NONCE_BYTES
+from vitale_protocol.web.rotation import Rotation, check_rotation
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 from vitale_reader.daemon.web.pairing_window import SECONDS
@@ -28,7 +31,7 @@ __all__ = ["PairingCalls"]
 
 
 class PairingCalls:
-    """Handlers of the calls ``pairing.*``."""
+    """Handlers of the calls ``pairing.*`` and ``credential.*``."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -40,6 +43,7 @@ class PairingCalls:
             "pairing.close": self._close,
             "pairing.request": self._request,
             "pairing.reveal": self._reveal,
+            "credential.rotate": self._rotate,
         }
 
     # ── the desk ──
@@ -110,6 +114,16 @@ class PairingCalls:
             return await self._desk.shown(held)
         finally:
             conversation.is_pairing = False
+
+    async def _rotate(self, conversation: Conversation, _id: RequestId | None, params: CredentialRotate) -> Result:
+        caller = conversation.authenticated()
+        old, new = self._services.access.page_of(caller.client_id), params.jwk.thumbprint
+        rotation = Rotation(aud=self._services.keys.issuer, client_id=caller.client_id, old=old.kid, new=new)
+        with self._services.noted("credential.rotate", caller):
+            check_rotation(rotation, old.jwk, params.proof_old)
+            check_rotation(rotation, params.jwk, params.proof_new)
+            await self._services.access.rotate_page(caller.client_id, params.jwk)
+        return CredentialRotated(kid=new)
 
 
 def _channel(conversation: Conversation) -> Preamble:
