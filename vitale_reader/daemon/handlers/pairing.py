@@ -35,7 +35,6 @@ class PairingCalls:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._desk = services.pairing
         self.handlers: Handlers = {
             "pairing.open": self._open,
             "pairing.wait": self._wait,
@@ -49,33 +48,33 @@ class PairingCalls:
     # ── the desk ──
 
     def _open(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
-        self._desk.open()
+        self._services.pairing.open()
         self._services.note("pairing.open", "ok", conversation.authenticated())
-        return PairingOpened(expires=self._services.clock() + SECONDS, attempts=self._desk.window.attempts)
+        return PairingOpened(expires=self._services.clock() + SECONDS, attempts=self._services.pairing.window.attempts)
 
     async def _wait(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
-        held = await self._desk.asked()
+        held = await self._services.pairing.asked()
         return PairingAsked(site=held.site, name=held.asked.name, scopes=held.asked.scopes)
 
     async def _accept(self, conversation: Conversation, _id: RequestId | None, params: PairingAccept) -> Result:
-        held = self._desk.window.held
+        held = self._services.pairing.window.held
         if held is not None and (more := sorted(set(params.scopes) - set(held.asked.scopes))):
             raise NotAuthorised("scopes that the page did not ask for", data={"scopes": [*more]})
         with self._services.noted("pairing.accept", conversation.authenticated()):
             try:
-                held = self._desk.window.accept(params.code, asyncio.get_running_loop().time())
+                held = self._services.pairing.window.accept(params.code, asyncio.get_running_loop().time())
                 client_id = await self._services.access.add_page(
                     held.asked.name, scopes=params.scopes, site=held.site, jwk=held.asked.jwk
                 )
             except VitaleError as error:
                 if not error.variant:  # else the window goes on, with one more try
-                    self._desk.end(error)
+                    self._services.pairing.end(error)
                 raise
-        self._desk.paired(PairingRevealed(client_id=client_id, scopes=tuple(params.scopes)))
+        self._services.pairing.paired(PairingRevealed(client_id=client_id, scopes=tuple(params.scopes)))
         return PairingAccepted(client_id=client_id, site=held.site)
 
     def _close(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
-        self._desk.end(PairingFailed("the window was closed at the desk"))
+        self._services.pairing.end(PairingFailed("the window was closed at the desk"))
         return Done()
 
     # ── the page ──
@@ -84,9 +83,9 @@ class PairingCalls:
         channel = _channel(conversation)
         _ = params.jwk.key  # one that is no key does not hold the window
         now = asyncio.get_running_loop().time()
-        if not self._desk.window.is_open(now):
-            self._desk.window.attempted(channel.site, self._services.clock())
-        held = self._desk.window.request(
+        if not self._services.pairing.window.is_open(now):
+            self._services.pairing.window.attempted(channel.site, self._services.clock())
+        held = self._services.pairing.window.request(
             params,
             owner=conversation.number,
             site=channel.site,
@@ -99,19 +98,19 @@ class PairingCalls:
             pairing=held.pairing,
             station_jwk=public_jwk(self._services.keys.identity),
             nonce_d=base64url(held.nonce_d),
-            expires=self._services.clock() + self._desk.window.expires - now,
+            expires=self._services.clock() + self._services.pairing.window.expires - now,
         )
 
     async def _reveal(self, conversation: Conversation, _id: RequestId | None, params: PairingReveal) -> Result:
         nonce_p, now = from_base64url(params.nonce_p), asyncio.get_running_loop().time()
         try:
-            held = self._desk.window.reveal(params.pairing, nonce_p, owner=conversation.number, now=now)
+            held = self._services.pairing.window.reveal(params.pairing, nonce_p, owner=conversation.number, now=now)
         except NotAuthenticated as error:
-            if self._desk.window.held is None:
-                self._desk.end(error)
+            if self._services.pairing.window.held is None:
+                self._services.pairing.end(error)
             raise
         try:
-            return await self._desk.shown(held)
+            return await self._services.pairing.shown(held)
         finally:
             conversation.is_pairing = False
 
