@@ -598,7 +598,7 @@ def test_a_driver_opens_no_channel(
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", DRIVER, stdin=pipe, stdout=pipe)
         if is_driver:
-            monkeypatch.setattr(type(counter.desk.supervisor), "processes", frozenset({process.pid}))
+            monkeypatch.setattr(counter.desk.supervisor, "processes", frozenset({process.pid}))
         async with asyncio.timeout(PATIENCE):
             told, _ = await process.communicate(f"{door.socket}\n".encode())
         assert (0 if is_driver else 1) == int(told)
