@@ -25,6 +25,7 @@ PACKAGE_OF = {
     "firmware_sim": "vitale_firmware_sim",
     "protocol": "vitale_protocol",
     "resolvers": "vitale_reader.resolvers",
+    "web": "vitale_reader.web",
 }
 
 #: What the doors are for besides imports: modules that drivers and plug-ins of others build on.
