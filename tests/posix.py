@@ -10,7 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ __all__ = [
     "AS_ROOT",
     "NOBODY",
     "UNIX_SOCKETS",
+    "acting_as",
     "forked",
     "give_to",
     "kill_group",
@@ -29,6 +31,7 @@ __all__ = [
     "raw_terminal",
     "system_figure",
     "unix_datagrams",
+    "unix_streams",
     "user_of_servers",
 ]
 
@@ -61,6 +64,14 @@ if sys.platform == "win32":
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connects to a Unix socket."""
         pytest.skip(f"{LACKING}: {path}, {limit}")
+
+    async def unix_streams(end: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Streams over one end of a pair."""
+        pytest.skip(f"{LACKING}: {end}")
+
+    def acting_as(uid: int) -> AbstractContextManager[None]:
+        """Acts as another user meanwhile; only root can."""
+        pytest.skip(f"{LACKING}: {uid}")
 
     def open_terminal(path: str) -> int:
         """Opens a terminal, which is not to control this process."""
@@ -112,6 +123,19 @@ else:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connects to a Unix socket."""
         return await asyncio.open_unix_connection(path, limit=limit)
+
+    async def unix_streams(end: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Streams over one end of a pair."""
+        return await asyncio.open_unix_connection(sock=end, limit=4_000_000)
+
+    @contextmanager
+    def acting_as(uid: int) -> Generator[None]:
+        """Acts as another user meanwhile; only root can."""
+        os.seteuid(uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
 
     def open_terminal(path: str) -> int:
         """Opens a terminal, which is not to control this process."""

@@ -10,7 +10,7 @@ import platformdirs
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import DaemonUnreachable, ParseError
 
-__all__ = ["Endpoints", "Home", "TlsEndpoint"]
+__all__ = ["Endpoints", "Home", "TlsEndpoint", "WebEndpoint"]
 
 APPLICATION = "vitale-reader"
 
@@ -23,10 +23,16 @@ class TlsEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
+class WebEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Address of the gateway for web pages, on both loopback addresses."""
+
+    port: int
+
+
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The addresses in use by a running daemon, as ``endpoints.json`` tells them.
 
-    ``owner`` is the pairing file of the daemon's own user, where TLS is how they come.
+    ``owner`` is the pairing file of the daemon's own user, where TLS is how they come. ``web`` is for pages.
     """
 
     pid: int
@@ -34,6 +40,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unix: str | None = None
     tls: TlsEndpoint | None = None
     owner: str | None = None
+    web: WebEndpoint | None = None
 
 
 class Home(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ EXTRA_OF: Mapping[str, Extra] = {
     "alembic": "daemon",
     "biip": "scanner",
     "cv2": "camera",
+    "h11": "web",
     "httpx": "daemon",
     "idna": "web",
     "keyring": "keyring",
@@ -35,6 +36,7 @@ EXTRA_OF: Mapping[str, Extra] = {
     "sqlalchemy": "daemon",
     "stdnum": "daemon",
     "usb1": "nfc",
+    "websockets": "web",
     "zxingcpp": "camera",
 }
 """The extra of each importable package that the base has not; where several bring it, the likeliest."""

@@ -311,7 +311,7 @@ class ClockHealth(Result):
 
 
 class StationInfo(Result):
-    """The answer to ``station.info``; ``uptime`` in seconds."""
+    """The answer to ``station.info``; ``uptime`` in seconds, ``gateway`` that of web pages where there is one."""
 
     station: Station
     media: tuple[str, ...]
@@ -319,6 +319,7 @@ class StationInfo(Result):
     uptime: float
     resolver: ResolverHealth | None = None
     clock: ClockHealth | None = None
+    gateway: DriverHealth | None = None
 
 
 class StationKeys(Result):

@@ -38,6 +38,7 @@ from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import Config, parse
 from vitale_reader.daemon.desk import coordinator
 from vitale_reader.daemon.desk.coordinator import Coordinator
+from vitale_reader.daemon.desk.supervisor import Beat, Worker
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
@@ -283,9 +284,15 @@ class NoDrivers:
 
     health: tuple[DriverHealth, ...] = ()
     processes: frozenset[int] = frozenset()
+    beat = Beat()
+    hidden: tuple[str, ...] = ()
+    gateway: DriverHealth | None = None
 
     def start(self) -> None:
         pass
+
+    def add(self, worker: Worker) -> None:
+        """Pages come by the socket of native hosts."""
 
     def send(self, driver: str, command: Command) -> None:
         self.sent.append((driver, command))

@@ -90,6 +90,7 @@ FORBIDDEN: dict[str, list[str]] = {
     "serial: where ports are listed, and where the driver scanner opens one": [
         "vitale_drivers.nfc.devices imports serial.tools"
     ],
+    "h11 and websockets: the web gateway alone": ["vitale_reader.daemon.transports.loopback imports h11"],
     "cv2: where the driver camera opens one, and where pictures are decoded": [
         "vitale_drivers.camera.frames imports cv2"
     ],

@@ -36,6 +36,7 @@ PART_OF = {
     "vitale_reader.daemon.keystore.keyring_secrets": "keyring",
     "vitale_reader.daemon.site.listener": "postgresql",
     "vitale_reader.resolvers": "daemon",
+    "vitale_reader.web": "web",
     "vitale_protocol": "",
     "vitale_protocol.media": "daemon",
     "vitale_protocol.web.lookalikes": "web",

@@ -7,6 +7,7 @@ from pathlib import Path
 ALLOWED = {
     "drivers/vitale_drivers/camera/system.py": "the nodes of cameras",
     "drivers/vitale_drivers/host/confinement.py": "what a worker gives up",
+    "drivers/vitale_drivers/host/handover.py": "sockets that go from process to process",
     "drivers/vitale_drivers/host/streams.py": "standard streams that carry bytes",
     "drivers/vitale_drivers/pcsc/system.py": "the service, and devices of readers",
     "drivers/vitale_drivers/readers/terminals.py": "serial lines",
@@ -29,6 +30,7 @@ ALLOWED = {
     "vitale_reader/daemon/transports/peers.py": "peer credentials and users",
     "vitale_reader/daemon/transports/tcp.py": "who else may take a port",
     "vitale_reader/daemon/transports/port_holder.py": "who holds a port",
+    "vitale_reader/web/peer_users.py": "whose program is at the other end",
 }
 SOURCES = ("vitale_reader", "drivers", "protocol", "firmware-sim")
 ASKS = re.compile(r"\bsys\.platform\b|\bos\.name\b|\bplatform\.system\(|^from sys import .*\bplatform\b", re.MULTILINE)

@@ -33,7 +33,7 @@ FOR_OTHERS = {"vitale_drivers.contract", "vitale_drivers.kit", "vitale_reader.re
 
 
 def entries(root: Path) -> set[str]:
-    """Modules that are found by name: entry points, the commands of the command line, the program of a worker."""
+    """Modules that are found by name: entry points, the commands of the command line, the programs of workers."""
     parser = configparser.ConfigParser()
     parser.read(root / "setup.cfg", encoding="utf-8")
     groups = parser["options.entry_points"]
@@ -41,7 +41,11 @@ def entries(root: Path) -> set[str]:
         line.partition("=")[2].strip() for group in groups.values() for line in group.splitlines() if line.strip()
     ]
     commands = {f"vitale_reader.cli.{entry.place.partition(':')[0]}" for entry in COMMANDS.values()}
-    return {point.partition(":")[0] for point in points} | commands | {"vitale_drivers.host.worker"}
+    return (
+        {point.partition(":")[0] for point in points}
+        | commands
+        | {"vitale_drivers.host.worker", "vitale_reader.web.gateway"}
+    )
 
 
 def uses(root: Path) -> set[tuple[str, str]]:

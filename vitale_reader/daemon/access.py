@@ -217,6 +217,11 @@ class Access:
         """
         return self._page(kid, site)[1]
 
+    def has_page_of(self, site: str) -> bool:
+        """True if a page of a site is paired, and was used within half a year."""
+        now, pages = self._clock(), (row.page for row in self._rows.values() if row.revoked_at is None)
+        return any(page is not None and page.site == site and not page.is_idle(now) for page in pages)
+
     def authenticate_page(self, kid: str, site: str, way: Way) -> Caller:
         """The page behind a key that has just been proved.
 

@@ -56,9 +56,9 @@ from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Database
-from vitale_reader.daemon.transports.listening import listen, stream_limits
+from vitale_reader.daemon.transports.listening import Listening, listen, stream_limits
 from vitale_reader.daemon.web.pairing_desk import PairingDesk
-from vitale_reader.home import Endpoints, Home
+from vitale_reader.home import Endpoints, Home, WebEndpoint
 from vitale_reader.resolvers.guarded import GuardedResolver
 from vitale_reader.resolvers.registry import load_resolver
 from vitale_reader.version import VERSION
@@ -155,16 +155,26 @@ async def running(
         await news.try_to_look()
         if remote_desks is not None:
             await remote_desks.start()
-        endpoints = await listen(stack, home, config, station.certificates, service, lambda: desk.supervisor.processes)
+        listening = await listen(
+            stack,
+            home,
+            config,
+            station.certificates,
+            service,
+            desk.supervisor,
+            page_may_come=services.page_may_come,
+        )
+        endpoints = listening.endpoints
         if on_listening is not None:
             on_listening()
-        stack.enter_context(lifecycle.published(home, endpoints))
+        publish = stack.enter_context(lifecycle.published(home, endpoints))
         cleaning = _clean(issuing.outbox, station.audit, issuing.guard, issuing.contexts)
         works = (
             ("cleaning", cleaning),
             ("contexts", issuing.contexts.watch()),
             ("news", news.watch()),
             ("home", held.watch()),
+            ("gateway", _tell_port(listening, publish)),
         )
         for name, work in works:
             stack.callback(asyncio.create_task(work, name=name).cancel)
@@ -226,6 +236,13 @@ def tell_unseen(home: Home, error: VitaleError) -> None:
         log_output.to_stderr("info")
         log_output.to_file(home.state)
     logger.error("ended: %s: %s", error.reason, error.detail)
+
+
+async def _tell_port(listening: Listening, publish: Callable[[Endpoints], None]) -> None:
+    """Tells the port for web pages once it is found, where another program had it at the start."""
+    if listening.gateway is not None and listening.endpoints.web is None:
+        web = WebEndpoint(port=await listening.gateway.port())
+        publish(msgspec.structs.replace(listening.endpoints, web=web))
 
 
 # ── what it is put together from, in this order ──

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -115,13 +115,18 @@ def _runs(holder: str, folder: Path, home: Home) -> DaemonRunning:
 
 
 @contextmanager
-def published(home: Home, endpoints: Endpoints) -> Generator[None]:
-    """Tells clients the addresses in use, for as long as they are."""
-    # Not durable: after a power cut no process is behind these addresses.
-    write_private(home.endpoints_file, msgspec.json.encode(endpoints), durable=False)
-    mine = {Path(file): _inode(Path(file)) for file in (home.endpoints_file, endpoints.unix) if file}
+def published(home: Home, endpoints: Endpoints) -> Generator[Callable[[Endpoints], None]]:
+    """Tells clients the addresses in use, for as long as they are; gives what tells them of others."""
+    mine: dict[Path, int | None] = {}
+
+    def publish(endpoints: Endpoints) -> None:
+        # Not durable: after a power cut no process is behind these addresses.
+        write_private(home.endpoints_file, msgspec.json.encode(endpoints), durable=False)
+        mine.update({Path(file): _inode(Path(file)) for file in (home.endpoints_file, endpoints.unix) if file})
+
+    publish(endpoints)
     try:
-        yield
+        yield publish
     finally:
         for file, inode in mine.items():
             if _inode(file) == inode:  # else it is another daemon's

@@ -113,6 +113,8 @@ def _devices(machine: Machine, home: Home, config: Config, view: DaemonView | No
 def _port(config: Config, *, ours: bool) -> Iterator[Row]:
     if config.tls.enabled:
         yield from tcp_ports.look(config.tls.host, config.tls.port, ours=ours, holder=holder)
+    if config.web.enabled and not ours:
+        yield from tcp_ports.look_at_loopback(config.web.port, holder=holder)
 
 
 def _confinement(machine: Machine) -> Iterator[Row]:

@@ -2,5 +2,5 @@
 
 It has no right of its own, and what it carries it cannot read.
 
-For other rooms: nothing; the daemon starts it as a program.
+For other rooms: ``gateway``.
 """

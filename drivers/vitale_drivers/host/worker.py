@@ -84,6 +84,7 @@ __all__ = [
     "check",
     "examine",
     "main",
+    "run_and_end",
     "survey",
 ]
 
@@ -124,6 +125,10 @@ class Pipe:
         self._sink = sink
         self._decoder = Decoder[Command](Command)
         self._lock = threading.Lock()
+
+    def fileno(self) -> int:
+        """The descriptor that commands come from, to be waited for."""
+        return self._source
 
     def receive(self) -> list[Command]:
         """Waits for bytes and returns the commands they complete, which may be none.
@@ -363,15 +368,23 @@ def main(arguments: list[str]) -> NoReturn:
 
 
 def _run_and_end(arguments: list[str]) -> NoReturn:
+    def drive(pipe: Pipe) -> None:
+        name, level = _parse(arguments)
+        logging.getLogger().setLevel(level)
+        DriverHost(name, pipe, None if is_simulator(name) else confine).run()
+
+    run_and_end(drive)
+
+
+def run_and_end(work: Callable[[Pipe], None]) -> NoReturn:
+    """Runs what a worker is for, with a pipe to its supervisor, and ends the process; its log goes to the pipe, too."""
     pipe = Pipe(*take_streams())
     logging.basicConfig(level=logging.INFO, handlers=[ReportHandler(pipe)])
     threading.excepthook = lambda fault: _end_by_fault(pipe, fault.exc_value, str(fault.thread and fault.thread.name))
     # Ctrl-C reaches the whole foreground group; ending a worker is the supervisor's decision, sent through the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        name, level = _parse(arguments)
-        logging.getLogger().setLevel(level)
-        DriverHost(name, pipe, None if is_simulator(name) else confine).run()
+        work(pipe)
         status = EX_OK
     except (ConfigurationInvalid, ToolMissing) as error:
         status = _refuse(pipe, error)

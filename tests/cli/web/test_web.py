@@ -18,7 +18,9 @@ from vitale_reader.home import Home
 
 pytestmark = pytest.mark.posix
 
-CONFIG = '[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[web]\nenabled = true\n'
+CONFIG = (
+    '[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[web]\nenabled = true\nport = 0\n'
+)
 PATIENCE = 60.0
 LAUNCHER = Path(__file__).parents[3] / "cli.py"
 

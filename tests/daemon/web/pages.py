@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import json
-import os
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.posix import open_unix_connection
 from tests.protocol.web import independent
 from tests.protocol.web.independent import b64u, unb64u
+from vitale_reader.daemon.transports.peers import own_uid
 
 Json = dict[str, Any]
 
@@ -49,14 +49,18 @@ class Page:
         self.writer.write(len(frame).to_bytes(4, "big") + frame)
 
     def send(self, message: object) -> None:
+        self.send_frame(self.sealed(message))
+
+    def sealed(self, message: object) -> bytes:
+        """The frame of a message: sealed, with the next number, once the session is open."""
         text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
         if self._keys is not None:
             text = independent.sealed(self._keys["c2s"], self.via, self._sealed, text.encode())
             self._sealed += 1
-        self.send_frame(text.encode())
+        return text.encode()
 
     def send_preamble(self, **changes: Any) -> None:
-        preamble = {"via": self.via, "site": self.site, "peer_uid": os.getuid(), "host": "test", "opened": 1.5}
+        preamble = {"via": self.via, "site": self.site, "peer_uid": own_uid(), "host": "test", "opened": 1.5}
         self.send_frame(json.dumps(preamble | changes, separators=(",", ":")).encode())
 
     async def receive_frame(self) -> Json | None:

@@ -18,7 +18,9 @@ from vitale_reader.daemon.handlers import sessions
 
 pytestmark = pytest.mark.posix
 
-CONFIG = '[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[web]\nenabled = true\n'
+CONFIG = (
+    '[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[web]\nenabled = true\nport = 0\n'
+)
 KEY = ec.derive_private_key(7, ec.SECP256R1())
 
 
@@ -494,7 +496,7 @@ def at_a_camera(counter: Any) -> Callable[[Callable[[Door], Awaitable[None]]], N
 
     def run(work: Callable[[Door], Awaitable[None]]) -> None:
         async def main() -> None:
-            config = counter.config(rest="[web]\nenabled = true")
+            config = counter.config(rest="[web]\nenabled = true\nport = 0")
             async with counter.station(config) as endpoints, counter.tools.unix_line(endpoints) as desk:
                 await desk.open(language="en")
                 counter.put_optics()

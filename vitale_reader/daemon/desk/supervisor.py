@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
 import msgspec
@@ -36,7 +37,13 @@ from vitale_drivers.base import (
 from vitale_drivers.host.pipe import Decoder, StreamError, encode
 from vitale_drivers.host.programs import own_program
 from vitale_protocol.configuration.settings import refusal
-from vitale_protocol.errors import ConfigurationInvalid, MediumUnsupported, ReaderGone, ReaderUnavailable
+from vitale_protocol.errors import (
+    ConfigurationInvalid,
+    MediumUnsupported,
+    ReaderGone,
+    ReaderUnavailable,
+    VitaleError,
+)
 from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
@@ -112,9 +119,17 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
 OnReport = Callable[[str, Report], None]
 OnEnd = Callable[[str, Problem | None], None]
 
+#: Makes the descriptors that a process inherits, by the names of the options that tell it of them.
+Inheritance = Callable[[], AbstractContextManager[Mapping[str, int]]]
+
+
+def nothing() -> AbstractContextManager[Mapping[str, int]]:
+    """The inheritance of a driver."""
+    return nullcontext({})
+
 
 class Worker(msgspec.Struct):
-    """One driver, across the processes that run it one after the other."""
+    """One driver, or the gateway, across the processes that run it one after the other."""
 
     name: str
     options: Options
@@ -125,6 +140,7 @@ class Worker(msgspec.Struct):
     arguments: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     sweep: Callable[[], object] = lambda: None
+    inherit: Inheritance = nothing
 
     spawning: bool = False
     state: Literal["starting", "ready", "degraded", "restarting", "stopped"] = "starting"
@@ -138,6 +154,8 @@ class Worker(msgspec.Struct):
     _process: asyncio.subprocess.Process | None = None
     _status: int = 0
     _stopping: bool = False
+    _told: str = ""
+    _rest: asyncio.Task[None] | None = None
     _pinged: int = 0
     _answered: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     _ordered: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
@@ -181,14 +199,16 @@ class Worker(msgspec.Struct):
                 logger.error("driver %s is not started again: %s, %s", self.name, health.reason, health.detail)
                 break
             self.state = "restarting"
-            if not self._renewing:
+            # One that lacks something says the same at each try.
+            if not self._renewing and why != self._told:
                 logger.warning("driver %s: %s", self.name, why)
+            self._told = why if self._status == UNAVAILABLE else ""
             self._end_of_process()
             if loop.time() - began >= self.beat.settled:
                 quick_deaths = 0
             if self._status == UNAVAILABLE:
                 quick_deaths = len(self.beat.backoff)
-            await asyncio.sleep(self.beat.backoff[min(quick_deaths, len(self.beat.backoff) - 1)])
+            await self._rest_for(self.beat.backoff[min(quick_deaths, len(self.beat.backoff) - 1)])
             quick_deaths += 1
             self.restarts += not self._renewing
         self.state = "stopped"
@@ -224,11 +244,24 @@ class Worker(msgspec.Struct):
     async def stop(self) -> None:
         """Ends the process: asked first, killed if it does not answer."""
         self._stopping = True
+        if self._rest is not None:
+            self._rest.cancel()
         process = self._process
         if process is None:
             return
         self.send(Stop())
         await self._bury(process)
+
+    async def _rest_for(self, seconds: float) -> None:
+        """Waits, or until it is to stop."""
+        self._rest = asyncio.create_task(asyncio.sleep(seconds))
+        try:
+            await self._rest
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        finally:
+            self._rest = None
 
     @property
     def _is_hopeless(self) -> bool:
@@ -249,20 +282,25 @@ class Worker(msgspec.Struct):
     async def _live_in(self, temporary: str) -> str:
         self.spawning = True
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self.command,
-                self.name,
-                *self.arguments,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=_environment() | {"TMPDIR": temporary},
-                # It leads a session, by which it and what it starts are known and ended.
-                start_new_session=True,
-                creationflags=WITHOUT_WINDOW,
-            )
+            with self.inherit() as inherited:
+                process = await asyncio.create_subprocess_exec(
+                    *self.command,
+                    self.name,
+                    *self.arguments,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    env=_environment() | {"TMPDIR": temporary},
+                    # It leads a session, by which it and what it starts are known and ended.
+                    start_new_session=True,
+                    creationflags=WITHOUT_WINDOW,
+                    pass_fds=tuple(inherited.values()),
+                )
         except OSError as error:
             return f"cannot be started: {error.strerror}"
+        except VitaleError as error:  # what it would inherit is not to be had
+            self.state, self.problem, self._status = "degraded", Problem.of(error), UNAVAILABLE
+            return f"cannot be started: {error.detail}"
         finally:
             self.spawning = False
         try:
@@ -277,7 +315,7 @@ class Worker(msgspec.Struct):
         self._renewing = False
         self._restraint = Restraint(self.name)
         self._holders = HolderDesk(self.send, {process.pid, os.getpid()})
-        self.send(Start(options=dict(self.options), hidden=self.hidden))
+        self.send(Start(options={**self.options, **inherited}, hidden=self.hidden))
         if self._stopping:  # told so while the process was being made
             self.send(Stop())
         heart = asyncio.create_task(self._beat(process), name=f"heartbeat {self.name}")
@@ -428,7 +466,13 @@ class Worker(msgspec.Struct):
 
 
 class Supervisor:
-    """All the drivers of a station."""
+    """All the drivers of a station, and the gateway beside them.
+
+    Attributes:
+        workers: the drivers, by name.
+        beat: how processes are asked whether they live.
+        hidden: files and folders of the daemon, which they give up.
+    """
 
     def __init__(
         self,
@@ -439,10 +483,13 @@ class Supervisor:
         beat: Beat,
         hidden: tuple[str, ...] = (),
     ) -> None:
+        self.beat = beat
+        self.hidden = hidden
         self.workers = {
             name: Worker(name, options, on_report, on_end, beat=beat, hidden=hidden, sweep=self._sweep)
             for name, options in drivers.items()
         }
+        self._beside: list[Worker] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._orphans = Orphans(adopts=False)
 
@@ -452,6 +499,11 @@ class Supervisor:
         self._tasks = [
             asyncio.create_task(worker.run(), name=f"driver {name}") for name, worker in self.workers.items()
         ]
+
+    def add(self, worker: Worker) -> None:
+        """Starts a process that drives nothing, and ends with the others."""
+        self._beside.append(worker)
+        self._tasks.append(asyncio.create_task(worker.run(), name=worker.name))
 
     def send(self, driver: str, command: Command) -> None:
         """Sends a command to a driver."""
@@ -467,17 +519,26 @@ class Supervisor:
 
     @property
     def processes(self) -> frozenset[int]:
-        """The processes of the drivers that live."""
-        return frozenset(pid for worker in self.workers.values() if (pid := worker.health.pid) is not None)
+        """The processes that live, of the drivers and beside them."""
+        return frozenset(pid for worker in self._all if (pid := worker.health.pid) is not None)
+
+    @property
+    def _all(self) -> tuple[Worker, ...]:
+        return (*self.workers.values(), *self._beside)
 
     @property
     def health(self) -> tuple[DriverHealth, ...]:
         """The drivers as ``station.info`` shows them."""
         return tuple(worker.health for worker in self.workers.values())
 
+    @property
+    def gateway(self) -> DriverHealth | None:
+        """The gateway, where one runs beside the drivers."""
+        return next((worker.health for worker in self._beside), None)
+
     async def stop(self) -> None:
         """Ends them all, at the same time."""
-        await asyncio.gather(*(worker.stop() for worker in self.workers.values()))
+        await asyncio.gather(*(worker.stop() for worker in self._all))
         for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 logger.error("a driver's supervision had ended by a fault", exc_info=outcome)
@@ -489,7 +550,7 @@ class Supervisor:
 
     def _sweep(self) -> int:
         """Waits for drivers' orphans and ends them; not while a process is started, which could be taken for one."""
-        if any(worker.spawning for worker in self.workers.values()):
+        if any(worker.spawning for worker in self._all):
             return 0
         return self._orphans.sweep(self.processes)
 

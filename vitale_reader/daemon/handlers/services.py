@@ -73,7 +73,12 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
             uptime=self.clock() - self.started_at,
             resolver=self.resolver.health,
             clock=ClockHealth(offset=round(self.clock_offset(), 3)),
+            gateway=self.desk.supervisor.gateway,
         )
+
+    def page_may_come(self, site: str) -> bool:
+        """True if a page of a site is paired, or may be paired now."""
+        return self.access.has_page_of(site) or self.pairing.lets_in(site, self.clock())
 
     def require_room(self, conversation: Conversation) -> None:
         """Refuses a session that has as many requests, subscriptions and leases already as it may.

@@ -1,26 +1,45 @@
 """The transports that a station has, by its settings: which listen, and how much they take."""
 
 import contextlib
+import logging
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+
+import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.session.session import Limits as SessionLimits
 from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.desk.supervisor import Supervisor
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.process import adopts, file_limit
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports import channels, tls, unix
+from vitale_reader.daemon.transports.gateway import Gateway
 from vitale_reader.daemon.transports.owner import owners_pairing
 from vitale_reader.daemon.transports.peers import LONGEST_PATH, UNIX_SOCKETS, uids
 from vitale_reader.daemon.transports.port_holder import holder, is_taken
 from vitale_reader.daemon.transports.stream import StreamLimits, room
-from vitale_reader.home import Endpoints, Home, TlsEndpoint
+from vitale_reader.home import Endpoints, Home, TlsEndpoint, WebEndpoint
 from vitale_reader.version import VERSION
 
-__all__ = ["check", "listen", "stream_limits"]
+__all__ = ["Listening", "check", "listen", "stream_limits"]
+
+logger = logging.getLogger(__name__)
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """The transports, listening.
+
+    Attributes:
+        endpoints: their addresses.
+        gateway: of web pages, where they may come; it may find its port later.
+    """
+
+    endpoints: Endpoints
+    gateway: Gateway | None
 
 
 def stream_limits(config: Config) -> StreamLimits:
@@ -40,8 +59,10 @@ async def listen(
     config: Config,
     certificates: Certificates,
     service: Service,
-    workers: Callable[[], Collection[int]],
-) -> Endpoints:
+    supervisor: Supervisor,
+    *,
+    page_may_come: Callable[[str], bool],
+) -> Listening:
     """Opens the transports that are configured, until the stack is closed; gives their addresses.
 
     Args:
@@ -50,15 +71,16 @@ async def listen(
         config: which they are.
         certificates: of the TLS transport.
         service: answers.
-        workers: the processes of the drivers, which are no clients.
+        supervisor: of the drivers, whose processes are no clients; the gateway's is added to them.
+        page_may_come: whether a page of a site is let in now.
 
     Raises:
         ConfigurationInvalid: an address cannot be listened on, or a user who may connect does not exist.
     """
     check(home, config)
     limits, turns = stream_limits(config), Turns()
-    kinship = Kinship(workers, adopts=adopts())
-    unix_file, tls_endpoint, owner_file = None, None, None
+    kinship = Kinship(lambda: supervisor.processes, adopts=adopts())
+    unix_file, tls_endpoint, owner_file, gateway = None, None, None, None
     if config.unix.enabled and UNIX_SOCKETS:
         users = uids(config.unix.users)
         server = await unix.listen(
@@ -72,15 +94,20 @@ async def listen(
         stack.callback(server.close)
         unix_file = str(home.socket)
     if config.web.enabled and UNIX_SOCKETS:
-        hosts = await channels.listen(
-            home.host_socket,
-            service,
-            channels.channel_limits(limits),
-            channels.channel_room(turns),
-            mode=config.station.mode,
-            kinship=kinship,
-        )
+        of_channels, pages, mode = channels.channel_limits(limits), channels.channel_room(turns), config.station.mode
+        hosts = await channels.listen(home.host_socket, service, of_channels, pages, mode=mode, kinship=kinship)
         stack.callback(hosts.close)
+        gateway = Gateway(
+            service,
+            of_channels,
+            pages,
+            port=config.web.port,
+            mode=mode,
+            may_come=page_may_come,
+            beat=supervisor.beat,
+            hidden=supervisor.hidden,
+        )
+        stack.callback(gateway.close)
     if config.tls.enabled:
         owner = None
         if unix_file is None:
@@ -94,7 +121,20 @@ async def listen(
             raise cannot_listen(config.tls.host, config.tls.port, error) from error
         stack.callback(listener.close)
         tls_endpoint = TlsEndpoint(host=host, port=port, sha256=certificates.daemon_sha256)
-    return Endpoints(pid=os.getpid(), version=VERSION, unix=unix_file, tls=tls_endpoint, owner=owner_file)
+    web = None if gateway is None else _opened(gateway, supervisor)
+    endpoints = Endpoints(pid=os.getpid(), version=VERSION, unix=unix_file, tls=tls_endpoint, owner=owner_file, web=web)
+    return Listening(endpoints, gateway)
+
+
+def _opened(gateway: Gateway, supervisor: Supervisor) -> WebEndpoint | None:
+    """Has the gateway begin; its address, or None while another program has it: others are served all the same."""
+    port = None
+    try:
+        port = gateway.listen()
+    except ConfigurationInvalid as error:
+        logger.error("no page reaches this desk: %s", error.detail)
+    supervisor.add(gateway.worker)
+    return None if port is None else WebEndpoint(port=port)
 
 
 def check(home: Home, config: Config) -> None:

@@ -33,6 +33,18 @@ class PairingDesk:
         self._asked, self._outcome = loop.create_future(), loop.create_future()
         self._timer = loop.call_later(SECONDS, self.end, PairingFailed("the window closed after its time"))
 
+    def lets_in(self, site: str, at: float) -> bool:
+        """True if a page that nobody has paired may come now; one that may not is noted.
+
+        Args:
+            site: the web origin that the browser named.
+            at: seconds since the epoch.
+        """
+        if self.window.is_open(asyncio.get_running_loop().time()):
+            return True
+        self.window.attempted(site, at)
+        return False
+
     async def asked(self) -> Held:
         """The page that shows its code.
 

@@ -1,13 +1,14 @@
 """The TCP port of the station: free, ours, or of another program, and whose."""
 
 import contextlib
+import errno
 import socket
 from collections.abc import Callable, Iterator
 
 from vitale_protocol.diagnosis.rows import Row, of_error
 from vitale_protocol.errors import ConfigurationInvalid, JsonValue
 
-__all__ = ["look"]
+__all__ = ["look", "look_at_loopback"]
 
 
 def look(host: str, port: int, *, ours: bool, holder: Callable[[int], str]) -> Iterator[Row]:
@@ -32,17 +33,34 @@ def look(host: str, port: int, *, ours: bool, holder: Callable[[int], str]) -> I
         yield of_error(ConfigurationInvalid(detail, variant="port_in_use", data=data), "port")
 
 
+def look_at_loopback(port: int, *, holder: Callable[[int], str]) -> Iterator[Row]:
+    """Looks at the port for web pages, which is needed on both loopback addresses, while no daemon has it.
+
+    Args:
+        port: 0 for any, which is always free.
+        holder: tells who listens on a port, as far as that can be seen.
+    """
+    taken = [host for host in ("127.0.0.1", "::1") if port and not _is_free(host, port)]
+    if taken:
+        held_by = holder(port)
+        detail = f"port {port} of {' and '.join(taken)} is held{f' by {held_by}' if held_by else ''}"
+        data: dict[str, JsonValue] = {"path": "web.port", "port": port, "holder": held_by}
+        yield of_error(ConfigurationInvalid(detail, variant="web_port_in_use", data=data), "port")
+    elif port:
+        yield Row(id="port_free", subject="port", state="ok", values={"port": port})
+
+
 def _is_free(host: str, port: int) -> bool:
     with contextlib.ExitStack() as stack:
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            probe = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
         except OSError:
             return True  # whether the address is one is the configuration's matter
-        probe = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the daemon binds
         try:
             probe.bind((host, port))
             probe.listen(1)
-        except OSError:
-            return False
+        except OSError as error:
+            return error.errno == errno.EADDRNOTAVAIL  # a machine without IPv6
     return True

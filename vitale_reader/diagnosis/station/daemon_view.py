@@ -23,8 +23,9 @@ class DaemonView(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def processes(self) -> tuple[int, ...]:
-        """The processes of its drivers."""
-        return tuple(driver.pid for driver in self.station.drivers if driver.pid is not None)
+        """The processes of its drivers, and of its gateway."""
+        workers = (*self.station.drivers, self.station.gateway)
+        return tuple(each.pid for each in workers if each is not None and each.pid is not None)
 
 
 def look(view: DaemonView) -> Iterator[Row]:
@@ -34,6 +35,8 @@ def look(view: DaemonView) -> Iterator[Row]:
     yield Row(id="daemon_runs", subject="daemon", state="ok", values=values)
     for driver in station.drivers:
         yield _driver(driver)
+    if station.gateway is not None:
+        yield _gateway(station.gateway)
     if station.resolver is not None and station.resolver.state != "none":
         yield _resolver(station.resolver)
     readers = [reader for reader in view.readers if reader.station is None]
@@ -51,13 +54,25 @@ def _driver(driver: DriverHealth) -> Row:
         "version": f"({driver.version})" if driver.version else "",
     }
     if driver.reason:
-        problem = Problem(driver.reason, driver.variant or "", driver.detail or "")
         subject: Subject = "configuration" if driver.reason == ConfigurationInvalid.reason else "driver"
-        return of_error(problem, subject, values)
+        return of_error(_problem(driver), subject, values)
     if driver.state in {"ready", "starting"}:
         return Row(id="driver_ready", subject="driver", state="ok", values=values)
     name = "driver_stopped" if driver.state == "stopped" else "driver_restarting"
     return Row(id=name, subject="driver", state="wrong", values=values)
+
+
+def _gateway(gateway: DriverHealth) -> Row:
+    if gateway.reason:
+        return of_error(_problem(gateway), "port")
+    if gateway.state in {"ready", "starting"}:
+        version = f"({gateway.version})" if gateway.version else ""
+        return Row(id="gateway_ready", subject="port", state="ok", values={"version": version})
+    return Row(id="gateway_restarting", subject="port", state="wrong", values={"restarts": gateway.restarts})
+
+
+def _problem(driver: DriverHealth) -> Problem:
+    return Problem(driver.reason or "", driver.variant or "", driver.detail or "")
 
 
 def _resolver(resolver: ResolverHealth) -> Row:

@@ -1,0 +1,71 @@
+"""The question of a gateway before it lets a page in, and the answer of the core: each a datagram in JSON.
+
+The core alone knows which sites may come. A gateway learns one answer at a time, and never the list.
+"""
+
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+
+from vitale_protocol.errors import ParseError
+from vitale_protocol.web.sites import SITE_CHARACTERS
+
+__all__ = ["DATAGRAM_BYTES", "Admitted", "Asked", "read_answer", "read_question", "write"]
+
+#: Bytes of a question; a site has some 270 characters at most.
+DATAGRAM_BYTES: Final = 1_024
+
+T = TypeVar("T")
+Number = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The question whether a page of a site may come.
+
+    Attributes:
+        number: of the question, as the gateway counts.
+        site: the web origin that a browser named, byte by byte.
+    """
+
+    number: Number
+    site: Annotated[str, msgspec.Meta(max_length=SITE_CHARACTERS)]
+
+
+class Admitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The answer; where it is yes, one end of a channel comes with it.
+
+    Attributes:
+        number: of the question.
+        yes: whether the page may come.
+    """
+
+    number: Number
+    yes: bool
+
+
+write = msgspec.json.Encoder().encode
+
+
+def read_question(datagram: bytes) -> Asked:
+    """The question in a datagram.
+
+    Raises:
+        ParseError: something else is in it.
+    """
+    return _read(datagram, Asked)
+
+
+def read_answer(datagram: bytes) -> Admitted:
+    """The answer in a datagram.
+
+    Raises:
+        ParseError: something else is in it.
+    """
+    return _read(datagram, Admitted)
+
+
+def _read(datagram: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(datagram, type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ParseError("another message than that of an admission") from error

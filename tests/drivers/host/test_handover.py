@@ -1,0 +1,52 @@
+"""Sockets that one process hands to another."""
+
+import socket
+
+import pytest
+
+from vitale_drivers.host.handover import channel_pair, hand_over, line_pair, take_over
+
+pytestmark = pytest.mark.posix
+
+
+def test_a_socket_comes_with_its_message() -> None:
+    ours, theirs = line_pair()
+    near, far = channel_pair()
+    with ours, theirs, near:
+        with far:
+            hand_over(ours, b"first")
+            hand_over(ours, b"second", far)
+        assert (b"first", None) == take_over(theirs, 100)
+        message, handed = take_over(theirs, 100)
+        assert b"second" == message
+        assert handed is not None
+        with handed:
+            assert not handed.getblocking()
+            assert not handed.get_inheritable()
+            near.sendall(b"through")
+            assert b"through" == handed.recv(100)
+        assert b"" == near.recv(100)
+
+
+def fill(line: socket.socket) -> None:
+    for _ in range(100_000):
+        hand_over(line, b"x" * 1_000)
+
+
+def test_nobody_waits() -> None:
+    ours, theirs = line_pair()
+    with ours, theirs:
+        with pytest.raises(BlockingIOError):
+            take_over(theirs, 100)
+        with pytest.raises(BlockingIOError):
+            fill(ours)
+        theirs.close()
+        with pytest.raises(ConnectionError):
+            hand_over(ours, b"gone")
+
+
+def test_what_is_too_long_is_cut() -> None:
+    ours, theirs = line_pair()
+    with ours, theirs:
+        hand_over(ours, b"x" * 200)
+        assert (b"x" * 100, None) == take_over(theirs, 100)

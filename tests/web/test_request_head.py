@@ -1,0 +1,47 @@
+"""The head of a request, however its bytes are cut."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vitale_reader.web.http_rules import Head
+from vitale_reader.web.request_head import HEAD_BYTES, MOST_FIELDS, HeadReader
+
+REQUEST = b"GET /v1 HTTP/1.1\r\nHost: 127.0.0.1:7817\r\nOrigin:  https://a.example \r\nX-Y: z\r\n\r\n"
+HEAD = Head(b"GET", b"/v1", b"1.1", ((b"host", b"127.0.0.1:7817"), (b"origin", b"https://a.example"), (b"x-y", b"z")))
+
+
+def read(*pieces: bytes) -> object:
+    reader = HeadReader()
+    found: object = None
+    for piece in pieces:
+        assert found is None
+        found = reader.receive(piece)
+    return found
+
+
+@given(st.integers(1, len(REQUEST) - 1), st.integers(1, len(REQUEST) - 1))
+def test_cuts_change_nothing(one: int, other: int) -> None:
+    first, second = sorted((one, other))
+    pieces = [piece for piece in (REQUEST[:first], REQUEST[first:second], REQUEST[second:]) if piece]
+    assert HEAD == read(*pieces)
+
+
+def test_limits_hold_for_a_head_that_comes_at_once_and_for_one_that_does_not() -> None:
+    start = b"GET /v1 HTTP/1.1\r\nHost: a\r\nX: "
+    fits = start + b"y" * (HEAD_BYTES - len(start) - 4) + b"\r\n\r\n"
+    assert HEAD_BYTES == len(fits)
+    assert isinstance(read(fits), Head)
+    assert "malformed" == read(start + b"y" * HEAD_BYTES + b"\r\n\r\n")
+    assert "malformed" == read(start + b"y" * HEAD_BYTES)
+    fields = b"".join(b"X: y\r\n" for _ in range(MOST_FIELDS))
+    assert "malformed" == read(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n")
+
+
+@given(st.lists(st.binary(min_size=1, max_size=200), max_size=8))
+def test_arbitrary_bytes_are_a_head_or_none(pieces: list[bytes]) -> None:
+    reader = HeadReader()
+    for piece in pieces:
+        found = reader.receive(piece)
+        assert found is None or found == "malformed" or isinstance(found, Head)
+        if found is not None:
+            break

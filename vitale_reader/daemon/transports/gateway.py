@@ -1,0 +1,198 @@
+"""The core's side of the web gateway: the port it listens on, the line on which it asks, and the channels it is handed.
+
+The port is the daemon's: while a gateway is started again no other program can take it. The gateway has no way to the
+core but these: whoever takes it over can ask whether a site may come, and open channels as a page.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+
+from vitale_drivers.base import Stop
+from vitale_drivers.host.handover import channel_pair, hand_over, line_pair, take_over
+from vitale_drivers.host.programs import own_program
+from vitale_protocol.errors import ConfigurationInvalid, ParseError, ShuttingDown
+from vitale_protocol.methods import StationMode
+from vitale_protocol.web.admission import DATAGRAM_BYTES, Admitted, Asked, read_question, write
+from vitale_protocol.web.sites import parse_site
+from vitale_reader.daemon.desk.supervisor import Beat, Worker
+from vitale_reader.daemon.dispatcher import Service
+from vitale_reader.daemon.transports.channels import ChannelConnection
+from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
+from vitale_reader.daemon.transports.port_holder import holder, is_taken
+from vitale_reader.daemon.transports.stream import Room, StreamLimits
+
+__all__ = ["GATEWAY", "Gateway"]
+
+logger = logging.getLogger(__name__)
+
+GATEWAY = own_program("vitale_reader.web.gateway", "gateway")
+
+#: Questions that are read at once; others of the daemon have their turn between.
+TURN = 16
+
+
+class Gateway:
+    """The gateway of a station, across the processes that run it one after the other.
+
+    Attributes:
+        worker: its process.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        limits: StreamLimits,
+        room: Room,
+        *,
+        port: int,
+        mode: StationMode,
+        may_come: Callable[[str], bool],
+        beat: Beat,
+        hidden: tuple[str, ...] = (),
+        command: tuple[str, ...] = GATEWAY,
+    ) -> None:
+        """Stores.
+
+        Args:
+            service: answers the pages.
+            limits: of a channel.
+            room: of all channels.
+            port: on both loopback addresses; 0 for any.
+            mode: of the station.
+            may_come: whether a page of a site is let in now.
+            beat: how the process is asked whether it lives.
+            hidden: files and folders of the daemon.
+            command: of the process.
+        """
+        self.worker = Worker(
+            "gateway",
+            {},
+            lambda _name, _report: None,
+            lambda _name, _problem: self._end_line(),
+            beat=beat,
+            command=command,
+            hidden=hidden,
+            inherit=self._inherit,
+        )
+        self._service = service
+        self._limits = limits
+        self._room = room
+        self._wanted = port
+        self._mode: StationMode = mode
+        self._may_come = may_come
+        self._found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._is_closed = False
+        self._port: LoopbackPort | None = None
+        self._line: socket.socket | None = None
+        self._opening: set[asyncio.Task[None]] = set()
+
+    async def port(self) -> int:
+        """The port that is listened on, as soon as one is."""
+        return await asyncio.shield(self._found)
+
+    def close(self) -> None:
+        """Listens no more; those who are in stay."""
+        self._is_closed = True
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+
+    def listen(self) -> int:
+        """Listens on the port, once; its number.
+
+        Raises:
+            ConfigurationInvalid: it cannot be listened on, on both addresses; ``data.holder`` says who does.
+            ShuttingDown: nothing is listened on any more.
+        """
+        if self._is_closed:
+            raise ShuttingDown("the daemon stops")
+        if self._port is not None:
+            return self._port.port
+        try:
+            self._port = loopback_port(self._wanted)
+        except OSError as error:
+            raise _cannot_listen(self._wanted, error) from error
+        if not self._found.done():
+            self._found.set_result(self._port.port)
+        return self._port.port
+
+    @contextmanager
+    def _inherit(self) -> Generator[Mapping[str, int]]:
+        """Makes all that a process of the gateway is left: the sockets that listen, and a line of its own."""
+        self.listen()
+        self._end_line()
+        sockets = {} if self._port is None else self._port.sockets
+        ours, theirs = line_pair()
+        self._line = ours
+        asyncio.get_running_loop().add_reader(ours, self._read, ours)
+        with theirs:
+            yield {"line": theirs.fileno(), **{name: each.fileno() for name, each in sockets.items()}}
+
+    def _end_line(self) -> None:
+        if self._line is not None:
+            asyncio.get_running_loop().remove_reader(self._line)
+            self._line.close()
+            self._line = None
+
+    def _read(self, line: socket.socket) -> None:
+        for _ in range(TURN):
+            if line is not self._line:
+                return
+            try:
+                datagram, handed = take_over(line, DATAGRAM_BYTES)
+                if handed is not None:  # nobody may leave sockets here
+                    handed.close()
+                question = read_question(datagram)
+            except BlockingIOError:
+                return
+            except (OSError, ParseError) as error:
+                logger.error("the gateway's line is broken: %s; it is started again", type(error).__name__)
+                self._end_line()
+                self.worker.send(Stop())
+                return
+            with contextlib.suppress(OSError):  # it does not read its answers, or too many files are open
+                self._answer(line, question)
+
+    def _answer(self, line: socket.socket, question: Asked) -> None:
+        if not self._is_let_in(question.site):
+            hand_over(line, write(Admitted(number=question.number, yes=False)))
+            return
+        ours, theirs = channel_pair()
+        try:
+            with theirs:
+                hand_over(line, write(Admitted(number=question.number, yes=True)), theirs)
+        except OSError:
+            ours.close()
+            raise
+        task = asyncio.get_running_loop().create_task(self._open(ours))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    def _is_let_in(self, site: str) -> bool:
+        try:
+            parse_site(site, self._mode)
+        except ParseError:
+            return False
+        return self._may_come(site)
+
+    async def _open(self, ours: socket.socket) -> None:
+        def channel() -> ChannelConnection:
+            return ChannelConnection(self._service, self._limits, self._room, via="websocket", mode=self._mode)
+
+        await asyncio.get_running_loop().create_unix_connection(channel, sock=ours)
+
+
+def _cannot_listen(port: int, error: OSError) -> ConfigurationInvalid:
+    told = f"cannot listen on 127.0.0.1 and ::1, port {port}: {error.strerror or error}"
+    if not is_taken(error):
+        return ConfigurationInvalid(told, data={"path": "web.port"})
+    held_by = holder(port)
+    return ConfigurationInvalid(
+        f"{told}, by {held_by}" if held_by else told,
+        variant="web_port_in_use",
+        data={"path": "web.port", "port": port, "holder": held_by},
+    )

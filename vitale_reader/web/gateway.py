@@ -1,0 +1,70 @@
+"""The process of the web gateway: ``python -P -m vitale_reader.web.gateway gateway``.
+
+The daemon starts it as it starts its drivers, and speaks with it likewise (``vitale_drivers.host.worker``). The sockets
+it listens on and its line to the core are inherited: it opens nothing. What it does not need is given up before a
+library that reads strangers' bytes is loaded.
+"""
+
+import logging
+import sys
+from typing import NoReturn
+
+import msgspec
+
+from vitale_drivers.base import Command, Start, Stop
+from vitale_drivers.host.confinement import confine
+from vitale_drivers.host.pipe import StreamError
+from vitale_drivers.host.worker import Pipe, run_and_end
+from vitale_protocol.extras import missing
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str]) -> NoReturn:  # noqa: ARG001
+    """Runs the gateway until it is ordered to stop, and ends the process."""
+    run_and_end(_run)
+
+
+def _run(pipe: Pipe) -> None:
+    try:
+        start = _first(pipe)
+    except EOFError:
+        return
+    if not isinstance(start, Start):
+        return
+    confine(start.hidden)
+
+    import asyncio  # noqa: PLC0415  after the confinement
+
+    try:
+        from vitale_reader.web.page_connection import PageLimits  # noqa: PLC0415
+        from vitale_reader.web.serving import Given, serve  # noqa: PLC0415
+    except ImportError as error:
+        raise missing(error, "the web gateway", extra="web") from error
+
+    # It tells of each connection that ends.
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    try:
+        given = msgspec.convert(start.options, Given)
+    except msgspec.ValidationError as error:
+        raise StreamError(f"not what a gateway inherits: {error}") from error
+    asyncio.run(serve(pipe, given, PageLimits()))
+
+
+def _first(pipe: Pipe) -> Command:
+    """The first command, alone: nothing is said before it is answered.
+
+    Raises:
+        EOFError: the supervisor is gone.
+        StreamError: something else came.
+    """
+    while not (commands := pipe.receive()):
+        pass
+    first, *rest = commands
+    if not isinstance(first, Start | Stop) or rest not in ([], [Stop()]):
+        raise StreamError("the first command is not a start")
+    return Stop() if rest else first
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,153 @@
+"""The gateway within its process: listens on what it was given, counts connections, answers its supervisor."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Collection
+from importlib.metadata import version
+from typing import Final
+
+import msgspec
+
+from vitale_drivers.base import Ping, Pong, Started, Stop
+from vitale_drivers.host.pipe import StreamError
+from vitale_drivers.host.worker import Pipe
+from vitale_reader.web.channel import ChannelEnd
+from vitale_reader.web.line import Line
+from vitale_reader.web.page_connection import TRY_AGAIN_LATER, PageConnection, PageLimits
+
+__all__ = ["MOST_CONNECTIONS", "Given", "PageDoor", "hosts_of", "serve"]
+
+logger = logging.getLogger(__name__)
+
+#: Connections at a time, those that were let in and those that were not yet.
+MOST_CONNECTIONS: Final = 256
+
+#: Connections that wait to be accepted.
+BACKLOG: Final = 128
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Descriptors that the daemon leaves to its gateway.
+
+    Attributes:
+        line: to the core.
+        ipv4: the socket that listens on 127.0.0.1.
+        ipv6: likewise on ::1; none where the machine has no such address.
+    """
+
+    line: int
+    ipv4: int
+    ipv6: int | None = None
+
+
+def hosts_of(port: int) -> frozenset[bytes]:
+    """The values of Host that a browser sends to a port of this machine."""
+    return frozenset(f"{name}:{port}".encode() for name in ("127.0.0.1", "[::1]", "localhost"))
+
+
+class PageDoor:
+    """The door that connections of pages come through.
+
+    Attributes:
+        hosts: the values of Host.
+        limits: of each connection.
+    """
+
+    hosts: Collection[bytes]
+    limits: PageLimits
+
+    def __init__(self, line: Line, hosts: Collection[bytes], limits: PageLimits) -> None:
+        self.hosts = hosts
+        self.limits = limits
+        self._line = line
+        self._inside: set[PageConnection] = set()
+        self._emptied = asyncio.Event()
+
+    def enter(self, connection: PageConnection) -> bool:
+        """Counts a connection; False if no place is left."""
+        if len(self._inside) >= MOST_CONNECTIONS:
+            return False
+        self._inside.add(connection)
+        return True
+
+    def leave(self, connection: PageConnection) -> None:
+        """The connection is gone."""
+        self._inside.discard(connection)
+        if not self._inside:
+            self._emptied.set()
+
+    async def channel(self, end: ChannelEnd, site: str) -> bool:
+        """Opens a channel for a page; False if its site may not come."""
+        handed = await self._line.ask(site)
+        if handed is None:
+            return False
+        try:
+            await asyncio.get_running_loop().create_unix_connection(lambda: end, sock=handed)
+        except BaseException:
+            handed.close()
+            raise
+        return True
+
+    async def close(self, seconds: float) -> None:
+        """Tells all pages to come again later, and waits for them to go."""
+        if not self._inside:
+            return
+        self._emptied.clear()
+        for connection in tuple(self._inside):
+            connection.end(TRY_AGAIN_LATER)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._emptied.wait()
+        for connection in tuple(self._inside):
+            connection.abort()
+
+
+async def serve(pipe: Pipe, given: Given, limits: PageLimits) -> None:
+    """Serves until the supervisor says so, or is gone.
+
+    Args:
+        pipe: to the supervisor.
+        given: what it left.
+        limits: of each connection.
+
+    Raises:
+        StreamError: the supervisor says something else.
+    """
+    loop = asyncio.get_running_loop()
+    listeners = [socket.socket(fileno=each) for each in (given.ipv4, given.ipv6) if each is not None]
+    door = PageDoor(Line(socket.socket(fileno=given.line)), hosts_of(listeners[0].getsockname()[1]), limits)
+    ended: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(pipe.fileno(), _obey, pipe, ended)
+    servers = [await _listen(listener, door) for listener in listeners]
+    pipe.send(Started(driver="gateway", media=(), version=f"websockets {version('websockets')}"))
+    try:
+        await ended
+    finally:
+        loop.remove_reader(pipe.fileno())
+        for server in servers:
+            server.close()
+        await door.close(limits.farewell / 2)
+
+
+async def _listen(listener: socket.socket, door: PageDoor) -> asyncio.Server:
+    return await asyncio.get_running_loop().create_server(lambda: PageConnection(door), sock=listener, backlog=BACKLOG)
+
+
+def _obey(pipe: Pipe, ended: "asyncio.Future[None]") -> None:
+    try:
+        for command in pipe.receive():
+            match command:
+                case Ping(id=number):
+                    pipe.send(Pong(id=number))
+                case Stop():
+                    raise EOFError
+                case _:
+                    raise StreamError(f"not for a gateway: {type(command).__name__}")
+    except EOFError:
+        if not ended.done():
+            ended.set_result(None)
+    except StreamError as error:
+        if not ended.done():
+            ended.set_exception(error)
