@@ -281,18 +281,23 @@ class NoDrivers:
 
     def __init__(self, *_: object, **__: object) -> None:
         self.sent: list[tuple[str, Command]] = []
+        self._beside: list[tuple[Worker, asyncio.Task[None]]] = []
 
     health: tuple[DriverHealth, ...] = ()
     processes: frozenset[int] = frozenset()
     beat = Beat()
     hidden: tuple[str, ...] = ()
-    gateway: DriverHealth | None = None
+
+    @property
+    def gateway(self) -> DriverHealth | None:
+        return next((worker.health for worker, _ in self._beside), None)
 
     def start(self) -> None:
         pass
 
     def add(self, worker: Worker) -> None:
-        """Pages come by the socket of native hosts."""
+        """The gateway is a real one."""
+        self._beside.append((worker, asyncio.create_task(worker.run())))
 
     def send(self, driver: str, command: Command) -> None:
         self.sent.append((driver, command))
@@ -306,7 +311,9 @@ class NoDrivers:
         return Transmitted(id=lease, responses=responses)
 
     async def stop(self) -> None:
-        pass
+        for worker, task in self._beside:
+            await worker.stop()
+            await task
 
 
 class Counter:
@@ -432,7 +439,7 @@ class Counter:
     @property
     def sent(self) -> list[tuple[str, Command]]:
         """The commands to drivers so far."""
-        supervisor = self.desk.supervisor
+        supervisor: object = self.desk.supervisor
         assert isinstance(supervisor, NoDrivers)
         return supervisor.sent
 

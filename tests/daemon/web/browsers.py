@@ -1,0 +1,223 @@
+"""Real browsers, without a driver between: Chromium by its DevTools protocol, Firefox by WebDriver BiDi."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.daemon.web.pages import PATIENCE, Json
+from vitale_reader.daemon.desk.offspring import Offspring
+
+#: A browser that starts on a busy machine.
+STARTING = 3 * PATIENCE
+
+
+class Browser(ABC):
+    """A browser with one page."""
+
+    program: str
+
+    def __init__(self, line: ClientConnection) -> None:
+        self.line = line
+        self._numbers = itertools.count(1)
+
+    @classmethod
+    @abstractmethod
+    def arguments(cls, folder: Path) -> Sequence[str]:
+        """Its command line."""
+
+    @classmethod
+    @abstractmethod
+    async def address(cls, process: asyncio.subprocess.Process, folder: Path) -> str:
+        """Where it is driven, once it says so."""
+
+    @abstractmethod
+    async def begin(self) -> None:
+        """Takes its page over."""
+
+    @abstractmethod
+    async def show(self, url: str) -> None:
+        """Loads a page, to its end."""
+
+    @abstractmethod
+    async def reload(self) -> None:
+        """Loads the page again, to its end."""
+
+    @abstractmethod
+    async def evaluate(self, text: str) -> Any:
+        """What an expression of JavaScript comes to; promises are waited for."""
+
+    async def command(self, method: str, params: Json, **more: Any) -> Json:
+        """Sends a command; its answer."""
+        number = next(self._numbers)
+        async with asyncio.timeout(STARTING):
+            await self.line.send(json.dumps({"id": number, "method": method, "params": params, **more}))
+            while True:
+                message = json.loads(await self.line.recv())
+                if message.get("id") == number:
+                    assert message.get("type") != "error", message
+                    assert "error" not in message, message
+                    return dict(message["result"])
+
+
+class Chromium(Browser):
+    """Chromium, in its new headless mode."""
+
+    program = "chromium"
+    _session = ""
+
+    @classmethod
+    def arguments(cls, folder: Path) -> Sequence[str]:
+        quiet = ("background-networking", "component-update", "sync", "quic", "gpu", "dev-shm-usage")
+        return (
+            "--headless=new",
+            "--no-sandbox",  # root has no other
+            "--no-first-run",
+            *(f"--disable-{each}" for each in quiet),
+            "--remote-debugging-port=0",
+            f"--user-data-dir={folder}",
+            "about:blank",
+        )
+
+    @classmethod
+    async def address(cls, process: asyncio.subprocess.Process, folder: Path) -> str:
+        file = folder / "DevToolsActivePort"
+        while not file.exists() or len(file.read_text().splitlines()) < 2:
+            assert process.returncode is None, "it ended"
+            await asyncio.sleep(0.05)
+        port, path = file.read_text().splitlines()
+        return f"ws://127.0.0.1:{port}{path}"
+
+    async def begin(self) -> None:
+        targets = (await self.command("Target.getTargets", {}))["targetInfos"]
+        (page,) = (each["targetId"] for each in targets if each["type"] == "page")
+        attached = await self.command("Target.attachToTarget", {"targetId": page, "flatten": True})
+        self._session = attached["sessionId"]
+
+    async def show(self, url: str) -> None:
+        await self.command("Page.navigate", {"url": url}, sessionId=self._session)
+        await self._loaded(url)
+
+    async def reload(self) -> None:
+        await self.evaluate("window.before = true")
+        await self.command("Page.reload", {}, sessionId=self._session)
+        await self._loaded("")
+
+    async def permit(self, setting: str) -> None:
+        """Decides whether pages reach programs of this machine: ``granted``, ``denied`` or ``prompt``."""
+        for name in ("loopback-network", "local-network-access"):
+            await self.command("Browser.setPermission", {"permission": {"name": name}, "setting": setting})
+
+    async def evaluate(self, text: str) -> Any:
+        told = await self.command(
+            "Runtime.evaluate",
+            {"expression": text, "awaitPromise": True, "returnByValue": True},
+            sessionId=self._session,
+        )
+        assert "exceptionDetails" not in told, told
+        return told["result"].get("value")
+
+    async def _loaded(self, url: str) -> None:
+        ready = f"document.readyState === 'complete' && !window.before && location.href.startsWith({json.dumps(url)})"
+        async with asyncio.timeout(STARTING):
+            while True:
+                # Between two documents there is nothing to ask.
+                with contextlib.suppress(AssertionError):
+                    if await self.evaluate(ready):
+                        return
+                await asyncio.sleep(0.05)
+
+
+class Firefox(Browser):
+    """Firefox ESR, headless."""
+
+    program = "firefox-esr"
+    _context = ""
+
+    @classmethod
+    def arguments(cls, folder: Path) -> Sequence[str]:
+        return ("--headless", "--no-remote", "--profile", str(folder), "--remote-debugging-port=0", "about:blank")
+
+    @classmethod
+    async def address(cls, process: asyncio.subprocess.Process, folder: Path) -> str:
+        assert process.stderr is not None
+        while line := await process.stderr.readline():
+            if b"WebDriver BiDi listening on " in line:
+                return line.decode().rpartition(" ")[2].strip() + "/session"
+        raise AssertionError("it ended")
+
+    async def begin(self) -> None:
+        await self.command("session.new", {"capabilities": {}})
+        (context,) = (await self.command("browsingContext.getTree", {}))["contexts"]
+        self._context = context["context"]
+
+    async def show(self, url: str) -> None:
+        await self.command("browsingContext.navigate", {"context": self._context, "url": url, "wait": "complete"})
+
+    async def reload(self) -> None:
+        await self.command("browsingContext.reload", {"context": self._context, "wait": "complete"})
+
+    async def evaluate(self, text: str) -> Any:
+        told = await self.command(
+            "script.evaluate",
+            {
+                "expression": f"(async () => JSON.stringify(await ({text})))()",
+                "target": {"context": self._context},
+                "awaitPromise": True,
+            },
+        )
+        assert "exceptionDetails" not in told, told
+        value = told["result"].get("value")
+        return None if value is None else json.loads(value)
+
+
+def is_installed(kind: type[Browser]) -> bool:
+    return shutil.which(kind.program) is not None
+
+
+@asynccontextmanager
+async def browser(kind: type[Browser], folder: Path, *arguments: str) -> AsyncGenerator[Browser]:
+    """A browser with a profile of its own, ended at the end with all that it started."""
+    folder.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        kind.program,
+        *arguments,
+        *kind.arguments(folder),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"HOME": str(folder), "MOZ_CRASHREPORTER_DISABLE": "1"},
+        start_new_session=True,
+    )
+    draining: asyncio.Task[bytes] | None = None
+    try:
+        async with asyncio.timeout(STARTING):
+            address = await kind.address(process, folder)
+        assert process.stderr is not None
+        draining = asyncio.ensure_future(_drained(process.stderr))
+        async with connect(address, max_size=None, ping_interval=None, open_timeout=STARTING) as line:
+            made = kind(line)
+            await made.begin()
+            yield made
+    finally:
+        Offspring(process.pid).end()
+        await process.wait()
+        if draining is not None:
+            await draining
+
+
+async def _drained(stream: asyncio.StreamReader) -> bytes:
+    """Reads to the end, so that its writer never waits."""
+    last = b""
+    while data := await stream.read(65_536):
+        last = data
+    return last
