@@ -140,6 +140,14 @@ def port_taken(desk: Prepared) -> Generator[None]:
 
 
 @preparing
+def web_port_taken(desk: Prepared) -> Generator[None]:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        settings = f"{NO_DRIVER}{NO_TLS}[web]\nenabled = true\nport = {other.getsockname()[1]}\n"
+        (desk.home / "config.toml").write_text(settings)
+        yield
+
+
+@preparing
 def nobody_listens(desk: Prepared) -> Generator[None]:
     with socket.socket() as kept:
         kept.bind(("127.0.0.1", 0))  # so that nobody else listens there
@@ -307,6 +315,14 @@ DESKS: dict[str, Desk] = {
         "`port` dans la table `[tls]`",
         "`port` in the table `[tls]`",
         prepare=port_taken,
+        says="is held by process",
+        status=2,
+    ),
+    "the port for web pages is another program's": Desk(
+        "configuration_invalid.web_port_in_use",
+        "le service reprend le port de lui-même",
+        "the daemon takes the port again by itself",
+        prepare=web_port_taken,
         says="is held by process",
         status=2,
     ),

@@ -368,8 +368,14 @@ def test_the_driver_of_a_frozen_program_is_started_by_its_command() -> None:
     ask += (
         "from vitale_reader.daemon.diagnostics import PROGRAM; from vitale_drivers.host.programs import own_program; "
     )
-    ask += "print(WORKER[1:], PROGRAM[1:], own_program('vitale_reader')[1:])"
-    assert run("win32", "-c", ask).stdout.strip() == "('worker',) ('diagnosis',) ()"
+    ask += "from vitale_reader.daemon.transports.gateway import GATEWAY; "
+    ask += "print(WORKER[1:], PROGRAM[1:], GATEWAY[1:], own_program('vitale_reader')[1:])"
+    assert run("win32", "-c", ask).stdout.strip() == "('worker',) ('diagnosis',) ('gateway',) ()"
+    # Without a supervisor it has nothing to do.
+    begun = subprocess.run(
+        (sys.executable, "-m", "vitale_reader", "gateway", "gateway"), stdin=subprocess.DEVNULL, check=False
+    )
+    assert begun.returncode == 0
     asked = subprocess.run(
         (sys.executable, "-m", "vitale_reader", "diagnosis"), input=b"{", capture_output=True, check=False
     )
