@@ -24,6 +24,7 @@ from vitale_reader.daemon.transports import listening
 from vitale_reader.daemon.transports.gateway import Gateway
 from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
 from vitale_reader.web.http_rules import MALFORMED, REFUSED
+from vitale_reader.web.serving import MOST_CONNECTIONS
 
 pytestmark = pytest.mark.posix
 
@@ -72,13 +73,18 @@ class Gate:
             await self.desk.result("pairing.accept", {"code": asking.code, "scopes": ["identity"]})
             return str((await asking.answer(revealed))["result"]["client_id"])
 
-    async def answer(self, request: bytes, *, host: str = "127.0.0.1") -> bytes:
-        """All that comes back for some bytes, to the end of the connection."""
-        reader, writer = await asyncio.open_connection(host, self.port)
+    async def answer(self, request: bytes) -> bytes:
+        """All that comes back for some bytes, to the end of the connection, however that comes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        told = b""
         try:
             writer.write(request)
             async with asyncio.timeout(PATIENCE):
-                return await reader.read()
+                while data := await reader.read(65_536):
+                    told += data
+            return told
+        except ConnectionError:
+            return told
         finally:
             writer.close()
 
@@ -260,6 +266,32 @@ def test_the_desk_hears_of_who_asked_in_vain(at_the_gate: Any) -> None:
                     pass
         opened = await gate.desk.result("pairing.open")
         assert ["https://b.example", "https://a.example"] == [each["site"] for each in opened["attempts"]]
+
+    at_the_gate(work)
+
+
+def test_whoever_knocks_without_end_keeps_nobody_out_who_is_in(at_the_gate: Any) -> None:
+    async def work(gate: Gate) -> None:
+        await gate.pair()
+        async with gate.page() as reading:
+            await reading.open()
+            knocking: list[asyncio.StreamWriter] = []
+            try:
+                # More than there are places for, each with a head that does not end.
+                for _ in range(2 * MOST_CONNECTIONS):
+                    _, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+                    writer.write(b"GET /v1 HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 7_000)
+                    knocking.append(writer)
+                await reading.result("session.ping")
+                await gate.desk.result("session.ping")
+            finally:
+                for writer in knocking:
+                    writer.transport.abort()
+        # Those who left have left their places.
+        async with asyncio.timeout(PATIENCE):
+            while await gate.answer(b"nonsense\r\n\r\n") != MALFORMED:  # noqa: ASYNC110  what is awaited has no event
+                await asyncio.sleep(0.02)
+        assert 0 == (await gate.gateway())["restarts"]
 
     at_the_gate(work)
 
