@@ -5,6 +5,7 @@ proving a key is closed after the first refusal. A frame ``{"close": code}``, th
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.fairness.rate_limits import Places
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports.peers import own_uid, peer_pid, peer_uid
-from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
+from vitale_reader.daemon.transports.stream import FAREWELL, Room, StreamConnection, StreamLimits
 
 __all__ = ["ChannelConnection", "channel_limits", "channel_room", "listen"]
 
@@ -101,7 +102,7 @@ class ChannelConnection(StreamConnection):
         if self._conversation is not None:
             super().data_received(data)
             return
-        if self._lost or self._transport is None or self._transport.is_closing():
+        if self._close_code or self._lost or self._transport is None or self._transport.is_closing():
             return
         self._head += data
         if len(self._head) < _LENGTH:
@@ -158,10 +159,19 @@ class ChannelConnection(StreamConnection):
         self._end(CLOSE_REVOKED)
 
     def _end(self, code: int) -> None:
+        """Says why, and leaves the carrier to close: what is still under way is read, and forgotten.
+
+        A socket that is closed with something unread in it resets the other end, which might not read the reason then.
+        """
         self._close_code = code
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(close_frame(code))
-        self.close()
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write(close_frame(code))
+            with contextlib.suppress(OSError):  # the carrier is gone already
+                transport.write_eof()
+            asyncio.get_running_loop().call_later(FAREWELL, transport.abort)
+        self.session.close()
+        self._leave()
 
     def _not_opened(self) -> None:
         """A page that is being paired waits for a person; whoever does nothing else is closed."""
