@@ -374,6 +374,7 @@ def test_a_head_has_its_time(said: bytes) -> None:
         frame(Opcode.TEXT, b"{}") + frame(Opcode.TEXT, b"{", fin=False),
         frame(Opcode.TEXT, b"{}")[:-1],
     ],
+    ids=["part", "part after another message", "frame cut short"],
 )
 def test_a_message_has_its_time(said: bytes) -> None:
     async def work(bench: Bench) -> None:

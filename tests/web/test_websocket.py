@@ -78,6 +78,20 @@ def test_fragments_without_end_have_one() -> None:
         (b"\x09\x80\x00\x00\x00\x00", 1002),
         (b"\x88\x81\x00\x00\x00\x00x", 1002),
     ],
+    ids=[
+        "binary",
+        "continues nothing",
+        "begins within a message",
+        "not masked",
+        "compressed",
+        "unknown opcode",
+        "one byte too long",
+        "as long as can be said",
+        "too long in parts",
+        "long ping",
+        "ping in parts",
+        "close of one byte",
+    ],
 )
 def test_what_no_client_writes_ends_it(said: bytes, code: int) -> None:
     socket = opened()
