@@ -50,7 +50,7 @@ def clients(as_json: bool, home: Path | None) -> None:
 @command(
     "revoke",
     help=t(
-        "Révoque une page, ou toutes celles d'un site ; leurs sessions s'arrêtent.",
+        "Révoque une page, ou toutes celles d’un site ; leurs sessions s’arrêtent.",
         "Revokes a page, or all those of a site; their sessions end.",
     ),
     extra="web",
