@@ -22,7 +22,7 @@ CONFIG = (
     '[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[web]\nenabled = true\nport = 0\n'
 )
 PATIENCE = 60.0
-LAUNCHER = Path(__file__).parents[3] / "cli.py"
+LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "--language", "en", "web")
 
 
 class Command:
@@ -64,7 +64,8 @@ def at_the_desk(tmp_path: Path) -> Callable[[Callable[[Any, Any], Awaitable[None
 
         async def command(*words: str) -> Command:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, str(LAUNCHER), "--language", "en", "web", *words),
+                *LAUNCH,
+                *words,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
