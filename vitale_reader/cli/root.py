@@ -51,7 +51,7 @@ COMMANDS = {
     "clients": CommandEntry(
         "clients:clients", "Appaire et révoque les logiciels.", "Pairs and revokes client programs."
     ),
-    "web": CommandEntry("web.group:web", "Appaire et révoque les pages Web.", "Pairs and revokes web pages."),
+    "web": CommandEntry("web.group:web", "Appaire et révoque les pages web.", "Pairs and revokes web pages."),
     "keys": CommandEntry(
         "keys:keys", "Montre et renouvelle les clés de signature.", "Shows and rotates the signing keys."
     ),

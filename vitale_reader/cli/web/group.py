@@ -7,7 +7,7 @@ from vitale_reader.cli.web.pair import pair
 
 __all__ = ["web"]
 
-web = Group("web", help=t("Appaire et révoque les pages Web.", "Pairs and revokes web pages."))
+web = Group("web", help=t("Appaire et révoque les pages web.", "Pairs and revokes web pages."))
 
 for entry in (pair, clients, revoke):
     web.add_command(entry)

@@ -28,7 +28,7 @@ _DIGITS = 6
 @command(
     "pair",
     help=t(
-        "Ouvre une fenêtre de deux minutes pour appairer une page Web, puis demande le code qu’elle affiche.",
+        "Ouvre une fenêtre de deux minutes pour appairer une page web, puis demande le code qu’elle affiche.",
         "Opens a window of two minutes to pair a web page, then asks for the code that it shows.",
     ),
     extra="web",
