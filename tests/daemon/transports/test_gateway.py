@@ -322,7 +322,7 @@ def test_programs_of_other_users_are_gone_without_a_word(at_the_gate: Any, is_st
 # ── its process ──
 
 
-def test_a_gateway_that_is_killed_is_back(at_the_gate: Any) -> None:
+def test_a_gateway_that_is_killed_is_back(at_the_gate: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def work(gate: Gate) -> None:
         await gate.pair()
         before = await gate.gateway()
@@ -337,6 +337,9 @@ def test_a_gateway_that_is_killed_is_back(at_the_gate: Any) -> None:
         after = await gate.gateway_that(lambda found: found["state"] == "ready")
         assert after["pid"] != before["pid"]
         assert 1 == after["restarts"]
+        told = [message for message in caplog.messages if "gateway" in message]
+        assert any(message.startswith("the gateway for web pages: ") for message in told), told
+        assert not any("driver" in message for message in told), told
 
     at_the_gate(work)
 

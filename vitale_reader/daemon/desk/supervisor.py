@@ -129,7 +129,11 @@ def nothing() -> AbstractContextManager[Mapping[str, int]]:
 
 
 class Worker(msgspec.Struct):
-    """One driver, or the gateway, across the processes that run it one after the other."""
+    """One driver, or the gateway, across the processes that run it one after the other.
+
+    Attributes:
+        title: its name in the log.
+    """
 
     name: str
     options: Options
@@ -141,6 +145,7 @@ class Worker(msgspec.Struct):
     hidden: tuple[str, ...] = ()
     sweep: Callable[[], object] = lambda: None
     inherit: Inheritance = nothing
+    title: str = ""
 
     spawning: bool = False
     state: Literal["starting", "ready", "degraded", "restarting", "stopped"] = "starting"
@@ -164,6 +169,9 @@ class Worker(msgspec.Struct):
         default_factory=dict[int, "asyncio.Future[Transmitted]"]
     )
     _last_transmission: int = 0
+
+    def __post_init__(self) -> None:
+        self.title = self.title or f"driver {self.name}"
 
     @property
     def health(self) -> DriverHealth:
@@ -196,12 +204,12 @@ class Worker(msgspec.Struct):
                 self.problem = Problem(self._reason(), detail=why)
             if self._is_hopeless:
                 health = self.health
-                logger.error("driver %s is not started again: %s, %s", self.name, health.reason, health.detail)
+                logger.error("%s is not started again: %s, %s", self.title, health.reason, health.detail)
                 break
             self.state = "restarting"
             # One that lacks something says the same at each try.
             if not self._renewing and why != self._told:
-                logger.warning("driver %s: %s", self.name, why)
+                logger.warning("%s: %s", self.title, why)
             self._told = why if self._status == UNAVAILABLE else ""
             self._end_of_process()
             if loop.time() - began >= self.beat.settled:
@@ -224,7 +232,7 @@ class Worker(msgspec.Struct):
             self._armed = isinstance(command, Arm) or (self._armed and not isinstance(command, Disarm))
             self._ordered.set()
         if process.stdin.transport.get_write_buffer_size() > MOST_UNREAD:
-            logger.error("driver %s does not read its commands; killed", self.name)
+            logger.error("%s does not read its commands; killed", self.title)
             _kill(process)
 
     async def transmit(self, reader: str, apdus: tuple[bytes, ...], *, lease: int) -> Transmitted:
@@ -234,7 +242,7 @@ class Worker(msgspec.Struct):
             ReaderGone: the driver's process ended before it answered.
         """
         if self._process is None:
-            raise ReaderGone(f"driver {self.name} is not running")
+            raise ReaderGone(f"{self.title} is not running")
         self._last_transmission += 1
         future: asyncio.Future[Transmitted] = asyncio.get_running_loop().create_future()
         self._transmissions[self._last_transmission] = future
@@ -356,7 +364,7 @@ class Worker(msgspec.Struct):
                     if restraint.hears(report):
                         self._take(report)
             except Exception as error:
-                logger.error("driver %s: a report could not be used", self.name, exc_info=error)
+                logger.error("%s: a report could not be used", self.title, exc_info=error)
                 return "it reported what could not be used"
             if wait := restraint.count(len(reports)):
                 # Its answers to pings wait in the pipe, too; that they are not read is not its fault.
@@ -368,7 +376,7 @@ class Worker(msgspec.Struct):
         match report:
             case Pong(stuck=stuck):
                 if stuck and self._process is not None:
-                    logger.error("driver %s is stuck in %s; killed", self.name, stuck)
+                    logger.error("%s is stuck in %s; killed", self.title, stuck)
                     _kill(self._process)
                 self._answered.set()
             case Log():
@@ -407,7 +415,7 @@ class Worker(msgspec.Struct):
     def _renew(self) -> None:
         """Ends the process, as asked, so that the next one can open what was plugged in after it was confined."""
         if not self._renewing:
-            logger.info("driver %s is started again, to reach a device that was plugged in", self.name)
+            logger.info("%s is started again, to reach a device that was plugged in", self.title)
             self._renewing = True
             self.send(Stop())
 
@@ -419,7 +427,7 @@ class Worker(msgspec.Struct):
                 async with asyncio.timeout(patience):
                     await self._answered.wait()
             except TimeoutError:
-                logger.error("driver %s does not answer; killed", self.name)
+                logger.error("%s does not answer; killed", self.title)
                 _kill(process)
                 return
             self.sweep()
@@ -446,7 +454,7 @@ class Worker(msgspec.Struct):
         await native_output.listen(process.stderr)
         if not self._stopping:
             for line in native_output.last:
-                logger.warning("driver %s printed last: %s", self.name, line)
+                logger.warning("%s printed last: %s", self.title, line)
 
     async def _bury(self, process: asyncio.subprocess.Process) -> int:
         """The exit status of a process that was told to end or closed its output; killed if it takes its time."""
@@ -460,7 +468,7 @@ class Worker(msgspec.Struct):
     def _end_of_process(self) -> None:
         for future in self._transmissions.values():
             if not future.done():
-                future.set_exception(ReaderGone(f"driver {self.name} ended"))
+                future.set_exception(ReaderGone(f"{self.title} ended"))
         self._transmissions.clear()
         self.on_end(self.name, self.problem)
 
@@ -541,7 +549,7 @@ class Supervisor:
         await asyncio.gather(*(worker.stop() for worker in self._all))
         for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(outcome, BaseException):
-                logger.error("a driver's supervision had ended by a fault", exc_info=outcome)
+                logger.error("the supervision of a process had ended by a fault", exc_info=outcome)
         # What an orphan has started becomes one when it ends.
         for _ in range(MOST_GENERATIONS):
             if not self._sweep():

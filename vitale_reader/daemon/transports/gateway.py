@@ -77,6 +77,7 @@ class Gateway:
             command=command,
             hidden=hidden,
             inherit=self._inherit,
+            title="the gateway for web pages",
         )
         self._service = service
         self._limits = limits
