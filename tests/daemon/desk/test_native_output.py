@@ -29,7 +29,7 @@ def talkative(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_lines_are_told_however_they_come(caplog: pytest.LogCaptureFixture) -> None:
-    native_output = NativeOutput("camera", lambda: 100.0)
+    native_output = NativeOutput("driver camera", lambda: 100.0)
     listen(native_output, b"Corrupt JPEG data: 4 extra", b"neous bytes\nterminate called\n\n  \nno end")
     lines = ["Corrupt JPEG data: 4 extraneous bytes", "terminate called", "no end"]
     assert told(caplog) == [f"driver camera printed: {line}" for line in lines]
@@ -38,7 +38,7 @@ def test_lines_are_told_however_they_come(caplog: pytest.LogCaptureFixture) -> N
 
 def test_the_same_all_day_long_is_told_some_times_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     now = 100.0
-    native_output = NativeOutput("camera", lambda: now)
+    native_output = NativeOutput("driver camera", lambda: now)
     for minute in range(3):
         now = 100.0 + 60 * minute
         listen(native_output, b"Corrupt JPEG data\n" * 1800)
@@ -47,7 +47,7 @@ def test_the_same_all_day_long_is_told_some_times_a_minute(caplog: pytest.LogCap
 
 
 def test_a_line_is_one_line_and_short_whatever_is_in_it(caplog: pytest.LogCaptureFixture) -> None:
-    native_output = NativeOutput("camera", lambda: 100.0)
+    native_output = NativeOutput("driver camera", lambda: 100.0)
     listen(native_output, b"\x1b[2J\rforged\x00\xff\n", b"x" * 1_000_000, b"y" * 1_000_000 + b"\n")
     first, second = told(caplog)
     assert first == "driver camera printed: [2J forged �"

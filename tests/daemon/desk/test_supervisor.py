@@ -440,7 +440,7 @@ def test_a_worker_that_says_too_much_is_slowed_and_its_reports_are_heard(
     async def work() -> None:
         process = FakeProcess()
         worker, told = alone(process)
-        worker._restraint = Restraint("fake", lambda: 0.0)
+        worker._restraint = Restraint("driver fake", lambda: 0.0)
         readers = [
             Reader(id=f"fake:{number}", name="Fake", driver="fake", media=("vitale-card",), state="empty")
             for number in range(MOST_READERS + 5)

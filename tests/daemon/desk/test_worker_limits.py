@@ -24,7 +24,7 @@ def reader(number: int, name: str = "Evil") -> Reader:
 
 def test_a_flood_of_log_lines_is_cut_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    restraint = Restraint("evil", clock)
+    restraint = Restraint("driver evil", clock)
     told = sum(restraint.tells() for _ in range(100_000))
     clock.now += 10.0
     assert restraint.tells()
@@ -37,7 +37,7 @@ def test_a_flood_of_log_lines_is_cut_and_counted(caplog: pytest.LogCaptureFixtur
 
 
 def test_what_was_not_told_is_counted_at_the_end_at_the_latest(caplog: pytest.LogCaptureFixture) -> None:
-    restraint = Restraint("evil", Clock())
+    restraint = Restraint("driver evil", Clock())
     restraint.end()
     assert [] == caplog.messages
     told = sum(restraint.tells() for _ in range(1_000))
@@ -46,7 +46,7 @@ def test_what_was_not_told_is_counted_at_the_end_at_the_latest(caplog: pytest.Lo
 
 
 def test_readers_beyond_the_limit_are_not_heard_of_and_the_health_says_so() -> None:
-    restraint = Restraint("evil")
+    restraint = Restraint("driver evil")
     heard = [restraint.hears(ReaderAdded(reader=reader(number))) for number in range(MOST_READERS + 5)]
     assert heard == [True] * MOST_READERS + [False] * 5
     assert restraint.problem is not None
@@ -63,14 +63,14 @@ def test_readers_beyond_the_limit_are_not_heard_of_and_the_health_says_so() -> N
 
 
 def test_a_reader_of_a_megabyte_is_not_heard_of() -> None:
-    restraint = Restraint("evil")
+    restraint = Restraint("driver evil")
     assert not restraint.hears(ReaderAdded(reader=reader(1, "x" * 1_000_000)))
     assert restraint.problem is not None
 
 
 def test_reports_are_slowed_and_none_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    restraint = Restraint("evil", clock)
+    restraint = Restraint("driver evil", clock)
     assert restraint.count(int(REPORTS.burst)) == 0.0
     assert restraint.count(200) == pytest.approx(200 / REPORTS.each_second)
     restraint.count(1)

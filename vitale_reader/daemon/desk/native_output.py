@@ -31,16 +31,16 @@ class NativeOutput:
     """Output of one process, from its start to its end.
 
     Args:
-        driver: its name.
+        title: of its process, in the log.
         clock: monotonic seconds.
 
     Attributes:
         last: the latest lines, as they may be logged.
     """
 
-    def __init__(self, driver: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, title: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.last: deque[str] = deque(maxlen=LAST)
-        self._driver = driver
+        self._title = title
         self._clock = clock
         self._minute = 0.0
         self._told = 0
@@ -66,6 +66,6 @@ class NativeOutput:
             self._minute, self._told = now, 0
         self._told += 1
         if self._told <= MOST:
-            logger.debug("driver %s printed: %s", self._driver, text)
+            logger.debug("%s printed: %s", self._title, text)
         elif self._told == MOST + 1:
-            logger.debug("driver %s prints more than is told", self._driver)
+            logger.debug("%s prints more than is told", self._title)

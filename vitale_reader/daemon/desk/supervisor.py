@@ -321,7 +321,7 @@ class Worker(msgspec.Struct):
         self._answered.clear()
         self._armed = False
         self._renewing = False
-        self._restraint = Restraint(self.name)
+        self._restraint = Restraint(self.title)
         self._holders = HolderDesk(self.send, {process.pid, os.getpid()})
         self.send(Start(options={**self.options, **inherited}, hidden=self.hidden))
         if self._stopping:  # told so while the process was being made
@@ -353,7 +353,7 @@ class Worker(msgspec.Struct):
         if process.stdout is None:
             return "its output cannot be read"
         decoder: Decoder[Report] = Decoder(Report)
-        restraint = self._restraint or Restraint(self.name)
+        restraint = self._restraint or Restraint(self.title)
         while data := await process.stdout.read(READ_BYTES):
             try:
                 reports = decoder.receive(data)
@@ -450,7 +450,7 @@ class Worker(msgspec.Struct):
         """Takes what native libraries print; tells the last of it where the process was not asked to end."""
         if process.stderr is None:
             return
-        native_output = NativeOutput(self.name)
+        native_output = NativeOutput(self.title)
         await native_output.listen(process.stderr)
         if not self._stopping:
             for line in native_output.last:

@@ -36,8 +36,8 @@ READER_BYTES = 4_096
 class Restraint:
     """The limits of what one process of a driver may say, from its start to its end."""
 
-    def __init__(self, driver: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._driver = driver
+    def __init__(self, title: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._title = title
         self._reports = Bucket(REPORTS, clock)
         self._lines = Bucket(LINES, clock)
         self._untold = 0
@@ -57,7 +57,7 @@ class Restraint:
         self._reports.spend(reports)
         wait = self._reports.wait
         if wait and not self._slowed:
-            logger.warning("driver %s reports more than is taken, and is slowed", self._driver)
+            logger.warning("%s reports more than is taken, and is slowed", self._title)
         self._slowed = wait > 0
         return wait
 
@@ -73,7 +73,7 @@ class Restraint:
             too_long = len(msgspec.msgpack.encode(report.reader)) > READER_BYTES
             if too_long or len(self._readers) >= MOST_READERS:
                 if not self._has_too_many:
-                    logger.error("driver %s announces more readers than are taken from one driver", self._driver)
+                    logger.error("%s announces more readers than are taken from one driver", self._title)
                 self._has_too_many = True
                 return False
             self._readers.add(name)
@@ -85,11 +85,11 @@ class Restraint:
             self._untold += 1
             return False
         if self._untold:
-            logger.warning("driver %s logs more than is told; %d lines are not", self._driver, self._untold)
+            logger.warning("%s logs more than is told; %d lines are not", self._title, self._untold)
             self._untold = 0
         return True
 
     def end(self) -> None:
         """The process ended: tells how much was not told."""
         if self._untold:
-            logger.warning("driver %s logged more than is told; %d lines were not", self._driver, self._untold)
+            logger.warning("%s logged more than is told; %d lines were not", self._title, self._untold)
