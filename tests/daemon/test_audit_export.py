@@ -29,7 +29,7 @@ from vitale_reader.daemon.audit_export import (
     same_disk,
 )
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.local_anchor import Anchor
 from vitale_reader.daemon.store.store import Store

@@ -15,7 +15,7 @@ from vitale_protocol.errors import VitaleError
 from vitale_reader.daemon.audit_export import (
     line_of,
 )
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.local_anchor import Anchor
 
 VAULT = Vault.of_site(b"k" * 32)

@@ -25,8 +25,8 @@ from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.methods import Station as StationIdentity
 from vitale_protocol.signing import public_jwk
 from vitale_reader.daemon import diagnostics, lifecycle, log_output, process
-from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.audit_export import Exporter, destinations, same_disk
+from vitale_reader.daemon.client_registry import ClientRegistry
 from vitale_reader.daemon.config import Config, numbered_devices
 from vitale_reader.daemon.conversation import Conversations
 from vitale_reader.daemon.desk.coordinator import Coordinator
@@ -43,11 +43,11 @@ from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
 from vitale_reader.daemon.issuing.replay import ReplayGuard
-from vitale_reader.daemon.issuing.seals import read_trust_list
+from vitale_reader.daemon.issuing.trusted_signers import read_trust_list
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.private_files import private_folder
-from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.site.open_store import anchor_file, open_keys, open_store
 from vitale_reader.daemon.site.stations import Stations
@@ -89,7 +89,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     chain: Chain
     audit: Audit
     notes: Notes
-    access: Access
+    client_registry: ClientRegistry
     stations: Stations | None
     remembered: Remembered
     clock: StoreClock
@@ -268,8 +268,8 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
     notes = Notes(audit, clock=time.monotonic)
     notes.open()
     stack.push_async_callback(notes.close)
-    access = Access(store, vault, clock=clock.now, remembered=remembered)
-    await access.open()
+    client_registry = ClientRegistry(store, vault, clock=clock.now, remembered=remembered)
+    await client_registry.open()
     stations = Stations(store, vault, keys, certificates, name=config.station.name, remembered=remembered)
     return Station(
         home=home,
@@ -281,7 +281,7 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
         chain=chain,
         audit=audit,
         notes=notes,
-        access=access,
+        client_registry=client_registry,
         stations=stations if store.shared else None,
         remembered=remembered,
         clock=clock,
@@ -379,7 +379,7 @@ def _remote_desks(
         station=station.info,
         groups=station.config.station.groups,
         desk=desk,
-        access=station.access,
+        client_registry=station.client_registry,
         keys=station.keys,
         stations=station.stations,
         note=note,
@@ -400,7 +400,7 @@ def _services(
         station=station.info,
         limits=_wire_limits(station.config),
         desk=desk,
-        access=station.access,
+        client_registry=station.client_registry,
         outbox=issuing.outbox,
         contexts=issuing.contexts,
         resolver=issuing.resolver,
@@ -436,7 +436,7 @@ def _news(station: Station, issuing: Issuing, services: Services, written_elsewh
     remote_desks = services.remote_desks
     return ExternalChanges(
         station.store,
-        station.access,
+        station.client_registry,
         issuing.opposition,
         station.stations,
         clock=station.clock,

@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, VitaleError
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.local_anchor import Anchor
 from vitale_reader.resolvers.registry import load_class

@@ -26,8 +26,8 @@ from vitale_protocol.problems import Problem
 from vitale_protocol.session.session import Session
 from vitale_protocol.session.wire_errors import to_wire
 from vitale_protocol.web.handshake import Offer
-from vitale_protocol.web.sealing import SessionKeys
-from vitale_reader.daemon.access import Caller, Peer
+from vitale_protocol.web.sealed_frames import SessionKeys
+from vitale_reader.daemon.client_registry import Caller, Peer
 from vitale_reader.daemon.issuing.delivery import incident
 
 __all__ = ["Challenge", "Connection", "Conversation", "Conversations"]

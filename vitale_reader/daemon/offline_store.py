@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vitale_protocol.errors import LocalMisuse
 from vitale_reader.daemon.config import load
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.open_store import anchor_file, look_into, open_keys
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.home import Home

@@ -15,7 +15,7 @@ from vitale_firmware_sim.camera.counter import counter
 from vitale_firmware_sim.camera.optics import Picture, Values
 from vitale_firmware_sim.camera.pose import Corners, Matrix, Point, Pose, inverse, projection, seen
 from vitale_firmware_sim.camera.scene import Scene, Severity, scene
-from vitale_firmware_sim.camera.screen import Look, Texture, code_modules, texture
+from vitale_firmware_sim.camera.screen_picture import Look, Texture, code_modules, texture
 
 __all__ = ["SIZE", "Frame", "corners", "empty_scene", "empty_scenes", "render", "scenes"]
 

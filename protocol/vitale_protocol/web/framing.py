@@ -9,7 +9,7 @@ from vitale_protocol.errors import LimitExceeded, ParseError
 from vitale_protocol.methods import StationMode
 from vitale_protocol.session.framing import NetworkFraming
 from vitale_protocol.web.channels import FRAME_BYTES, Preamble, read_frame, read_preamble
-from vitale_protocol.web.sealing import SEALED_BYTES, Opener, Sealer, SessionKeys
+from vitale_protocol.web.sealed_frames import SEALED_BYTES, Opener, Sealer, SessionKeys
 
 __all__ = ["ChannelFraming"]
 

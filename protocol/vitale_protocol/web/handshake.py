@@ -21,7 +21,7 @@ from vitale_protocol.methods import Identity, KeyProof, SessionChallenge, Sessio
 from vitale_protocol.privacy import concealed
 from vitale_protocol.signing import PublicJwk, base64url, from_base64url, public_jwk, sign_jws, verify_jws
 from vitale_protocol.web.channels import Preamble, Via
-from vitale_protocol.web.sealing import SessionKeys, session_keys
+from vitale_protocol.web.sealed_frames import SessionKeys, session_keys
 
 __all__ = [
     "CHALLENGE_BYTES",

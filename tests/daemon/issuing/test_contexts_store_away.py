@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.events import ContextExpiring
 from vitale_reader.daemon.issuing.contexts import Contexts
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store

@@ -21,7 +21,7 @@ from vitale_protocol.errors import LocalMisuse, StoreUnavailable
 from vitale_protocol.records import Assure, Record
 from vitale_reader.daemon.issuing import opposition
 from vitale_reader.daemon.issuing.opposition import ListSummary, Opposition, clear, replace, serials_of, summaries
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import external_changes as news
 from vitale_reader.daemon.store.store import Store
 

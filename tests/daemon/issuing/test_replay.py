@@ -17,8 +17,8 @@ from tests.daemon.store.crash_program import claimed
 from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailable
 from vitale_reader.daemon.issuing.delivery import Delivery
 from vitale_reader.daemon.issuing.replay import CLOSED, Closed, ReplayGuard, close_until, closed
-from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered

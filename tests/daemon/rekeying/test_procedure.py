@@ -25,7 +25,7 @@ from vitale_reader.cli.root import root
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.issuing.replay import Closed
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.rekeying import procedure
 from vitale_reader.daemon.rekeying.resealing import Resealed
 from vitale_reader.home import Endpoints, Home

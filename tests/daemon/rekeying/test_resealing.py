@@ -11,11 +11,11 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from vitale_protocol.errors import NotAuthenticated, Replayed, StoreUnavailable
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.access import Access, Peer
+from vitale_reader.daemon.client_registry import ClientRegistry, Peer
 from vitale_reader.daemon.issuing import opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.rekeying.resealing import Resealed, require_whole, reseal
 from vitale_reader.daemon.store import row_seals, tables
 from vitale_reader.daemon.store.chain import Chain, Entry
@@ -49,12 +49,12 @@ class Filled:
 
     async def fill(self) -> None:
         await bring_forward(self.store, FORMER, self.remembered)
-        access = self.access(FORMER)
-        await access.open()
+        registry = self.registry(FORMER)
+        await registry.open()
         for name in ("A", "B"):
-            client_id, credential = await access.add(name, scopes=("identity",), transports=("unix",))
+            client_id, credential = await registry.add(name, scopes=("identity",), transports=("unix",))
             self.credentials[client_id] = credential
-        assert await access.revoke(tuple(self.credentials)[1])
+        assert await registry.revoke(tuple(self.credentials)[1])
         guard = ReplayGuard(self.store, FORMER, days=2, clock=self.clock)
         claimed = await guard.claim(guard.digest({"string": b"string"}) or "")
         entry = Entry(at=NOW, action="presentation.request", outcome="ok", jti=self.token.jti)
@@ -63,8 +63,8 @@ class Filled:
         )
         await self.store.run(opposition.replace(FORMER, "national", ["1111111111"], at=NOW, remembered=self.remembered))
 
-    def access(self, vault: Vault) -> Access:
-        return Access(self.store, vault, clock=lambda: NOW, remembered=self.remembered)
+    def registry(self, vault: Vault) -> ClientRegistry:
+        return ClientRegistry(self.store, vault, clock=lambda: NOW, remembered=self.remembered)
 
     def outbox(self, vault: Vault) -> Outbox:
         return Outbox(self.store, vault, Chain(vault, STATION), clock=self.clock)
@@ -93,12 +93,12 @@ def test_everything_opens_with_the_new_key_and_nothing_with_the_former(place: Pa
         assert done == Resealed(clients=2, tokens=1, lines=1, used=1, lists=("national",))
         assert await filled.outbox(NEW).list("a") == (filled.token,)
         assert await filled.outbox(FORMER).list("a") == ()
-        access = filled.access(NEW)
-        await access.open()
+        registry = filled.registry(NEW)
+        await registry.open()
         (good, credential), (revoked, lost) = filled.credentials.items()
-        assert access.authenticate(Peer(transport="unix"), credential).client_id == good
+        assert registry.authenticate(Peer(transport="unix"), credential).client_id == good
         with pytest.raises(NotAuthenticated):
-            access.authenticate(Peer(transport="unix"), lost)
+            registry.authenticate(Peer(transport="unix"), lost)
         assert revoked != good
         for vault, whole in ((NEW, True), (FORMER, False)):
             faults = await filled.store.run(partial(inspect, vault=vault, remembered=Remembered()))

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, func, select
 
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, StoreUnavailable, ToolMissing
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import backup
 from vitale_reader.daemon.site.backup import SQLITE, back_up, put_back
 from vitale_reader.daemon.site.open_store import last_outage, require_own_store, spooled

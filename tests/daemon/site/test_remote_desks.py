@@ -16,8 +16,8 @@ from sqlalchemy import make_url
 
 from tests.daemon.patience import be_patient
 from tests.postgres_server import PostgresServer
-from vitale_reader.daemon.access import Access
 from vitale_reader.daemon.arbitration import hub
+from vitale_reader.daemon.client_registry import ClientRegistry
 from vitale_reader.daemon.site import external_changes as news
 from vitale_reader.daemon.site import listener as site_news
 from vitale_reader.daemon.site import rows as site_rows
@@ -543,10 +543,10 @@ def test_an_answer_that_was_changed_in_the_database_is_told_as_such(pair: Pair, 
 
 
 def test_a_client_that_is_not_of_the_registry_is_not_served(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def speaks(_access: Access, _client_id: str) -> bool:
+    def speaks(_access: ClientRegistry, _client_id: str) -> bool:
         return False
 
-    monkeypatch.setattr(Access, "speaks", speaks)
+    monkeypatch.setattr(ClientRegistry, "speaks", speaks)
 
     async def work(here: Any, there: Any) -> None:
         await until_shown(here, phones(there))

@@ -6,7 +6,7 @@ import threading
 import pytest
 from sqlalchemy import Connection
 
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import rows
 from vitale_reader.daemon.site.remote_readers import DeskTold
 from vitale_reader.daemon.site.rows import DeskRow, SiteRows

@@ -21,7 +21,7 @@ from tests.postgres_server import PostgresServer
 from tests.rig.proxy import Proxy
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.target import Target
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import incoming_requests, listener
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.site.remote_desks import RemoteDesks

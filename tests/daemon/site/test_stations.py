@@ -10,9 +10,9 @@ import pytest
 
 from tests.daemon.held_reads import HeldReads, both
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
-from vitale_reader.daemon.site.sealing import public_key
+from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.site.station_encryption import public_key
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.home import Home
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, Table, create_engine, delete, insert, select, text, update
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit import DAY, Audit
 from vitale_reader.daemon.store.chain import HIGHEST, RESUMED, Broken, Chain, Entry, Verified
 from vitale_reader.daemon.store.clock import StoreClock

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, create_engine, delete, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from vitale_reader.daemon.database.combined_writes import Write
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import chain
 from vitale_reader.daemon.store.chain import BELIEVED, LOST, Anchor, Broken, Chain, Entry
 from vitale_reader.daemon.store.tables import audit, audit_heads, metadata

@@ -13,12 +13,12 @@ from sqlalchemy import Connection, Table, func, insert, select
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.access import Access, Peer
+from vitale_reader.daemon.client_registry import ClientRegistry, Peer
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.store.audit import DAY, Audit
 from vitale_reader.daemon.store.chain import Chain, Entry
@@ -303,9 +303,9 @@ def test_a_revocation_is_heard_whatever_the_clocks_say(site_database: str) -> No
 
     async def work() -> None:
         async with opened(site_database) as store:
-            ahead = Access(store, VAULT, clock=lambda: NOW + 3_600)
-            right = Access(store, VAULT, clock=lambda: NOW)
-            third = Access(store, VAULT, clock=lambda: NOW - 3_600)
+            ahead = ClientRegistry(store, VAULT, clock=lambda: NOW + 3_600)
+            right = ClientRegistry(store, VAULT, clock=lambda: NOW)
+            third = ClientRegistry(store, VAULT, clock=lambda: NOW - 3_600)
             paired = [await right.add(name, scopes=("nir",), transports=("unix",)) for name in ("X", "Y")]
             told: list[str] = []
             news = ExternalChanges(

@@ -12,7 +12,7 @@ from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database import expiry
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import chain, tables
 from vitale_reader.daemon.store.audit import Audit
 from vitale_reader.daemon.store.chain import Chain, Entry, Verified

@@ -30,7 +30,7 @@ from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.workers import Job
 from vitale_reader.daemon.issuing import opposition, outbox
 from vitale_reader.daemon.issuing.outbox import Outbox
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import spool, spool_replay, store
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock

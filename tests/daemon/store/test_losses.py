@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from vitale_protocol.errors import NotAuthenticated, StoreUnavailable
 from vitale_reader.cli.audit import audit
 from vitale_reader.daemon import app
-from vitale_reader.daemon.access import Access, Peer
+from vitale_reader.daemon.client_registry import ClientRegistry, Peer
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.site.open_store import anchor_file, open_keys
 from vitale_reader.daemon.store.local_anchor import Remembered
@@ -43,7 +43,7 @@ class Desk:
 
         asyncio.run(main())
 
-    def with_access(self, work: Callable[[Access], Any]) -> None:
+    def with_registry(self, work: Callable[[ClientRegistry], Any]) -> None:
         async def main() -> None:
             keys = open_keys(self.home, CONFIG, clock=lambda: 1.0)
             remembered = Remembered.read(anchor_file(self.home, CONFIG))
@@ -51,20 +51,20 @@ class Desk:
             await store.open()
             try:
                 await bring_forward(store, keys.vault, remembered)
-                access = Access(store, keys.vault, clock=lambda: 1.0, remembered=remembered)
-                await access.open()
-                await work(access)
+                registry = ClientRegistry(store, keys.vault, clock=lambda: 1.0, remembered=remembered)
+                await registry.open()
+                await work(registry)
             finally:
                 await store.close()
 
         asyncio.run(main())
 
     def pair(self, then: Callable[[], object] = lambda: None) -> None:
-        async def work(access: Access) -> None:
-            _, self.credential = await access.add("Officine", scopes=("identity",), transports=("unix",))
+        async def work(registry: ClientRegistry) -> None:
+            _, self.credential = await registry.add("Officine", scopes=("identity",), transports=("unix",))
             then()
 
-        self.with_access(work)
+        self.with_registry(work)
 
     def resume(self) -> int:
         return CliRunner().invoke(audit, ["resume", "--reason", "a new disk", "--home", str(self.folder)]).exit_code
@@ -139,14 +139,14 @@ def test_a_store_that_is_lost_at_rest_is_said_so_until_an_administrator_says_why
         assert [record for record in caplog.records if record.levelname == "ERROR"] != []
         assert not desk.verified()
 
-    async def refused(access: Access) -> None:
+    async def refused(registry: ClientRegistry) -> None:
         with pytest.raises(NotAuthenticated):
-            access.authenticate(PEER, desk.credential)
+            registry.authenticate(PEER, desk.credential)
         with pytest.raises(StoreUnavailable) as found:
-            await access.add("Another", scopes=("identity",), transports=("unix",))
+            await registry.add("Another", scopes=("identity",), transports=("unix",))
         assert found.value.variant == "tampered"
 
-    desk.with_access(refused)
+    desk.with_registry(refused)
     assert desk.resume() == 0
     assert desk.verified()
     desk.pair()

@@ -19,8 +19,8 @@ from sqlalchemy import Connection, delete, insert, inspect, text
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import schema, tables
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.inspection import inspect as inspect_rows

@@ -14,10 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from tests.daemon.store.crash_program import claimed
 from vitale_protocol.errors import Replayed, StoreUnavailable
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.access import Access
+from vitale_reader.daemon.client_registry import ClientRegistry
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import spool
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
@@ -388,7 +388,7 @@ def test_a_piece_that_was_brought_and_not_forgotten_is_not_there_twice(tmp_path:
 def test_a_restart_without_database_starts_on_the_spool(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(Coordinator(tmp_path)) as desk:
-            registry = Access(desk.store, VAULT, clock=lambda: NOW)
+            registry = ClientRegistry(desk.store, VAULT, clock=lambda: NOW)
             await registry.open()
             client_id, _ = await registry.add("c", scopes=["identity"], transports=["unix"])
             await registry.refresh()
@@ -398,7 +398,7 @@ def test_a_restart_without_database_starts_on_the_spool(tmp_path: Path) -> None:
         desk.site.gone = True
         async with opened(desk):
             assert desk.store.degraded
-            registry = Access(desk.store, VAULT, clock=lambda: NOW)
+            registry = ClientRegistry(desk.store, VAULT, clock=lambda: NOW)
             await registry.open()
             assert [client.client_id for client in registry.clients] == [client_id]
             with pytest.raises(StoreUnavailable):

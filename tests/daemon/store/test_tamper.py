@@ -34,15 +34,15 @@ from tests.daemon.patience import PATIENCE
 from vitale_protocol.errors import NotAuthenticated, StoreUnavailable
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import OutboxToken
-from vitale_reader.daemon.access import Access, Peer
+from vitale_reader.daemon.client_registry import ClientRegistry, Peer
 from vitale_reader.daemon.issuing import opposition
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
 from vitale_reader.daemon.site.rows import SiteRows, Wanted
@@ -190,7 +190,7 @@ class World:
         self.known = msgspec.structs.replace(anchor, revisions=revisions)
 
     async def _fill_clients(self) -> None:
-        self._access = Access(self.store, VAULT, clock=lambda: NOW, remembered=self.remembered)
+        self._access = ClientRegistry(self.store, VAULT, clock=lambda: NOW, remembered=self.remembered)
         await self._access.open()
         for name, scopes in (("A", ("identity",)), ("B", ("identity", "nir")), ("C", ("nir",))):
             client_id, credential = await self._access.add(name, scopes=scopes, transports=("unix",))  # type: ignore[arg-type]
@@ -283,11 +283,11 @@ class World:
     async def believed(self) -> set[Fact]:
         """All that somebody could gain from."""
         facts: set[Fact] = set()
-        access = Access(self.store, VAULT, clock=lambda: NOW, remembered=self.memory)
-        await access.open()
+        registry = ClientRegistry(self.store, VAULT, clock=lambda: NOW, remembered=self.memory)
+        await registry.open()
         for credential in (*self.credentials.values(), "planted"):
             with contextlib.suppress(NotAuthenticated):
-                caller = access.authenticate(Peer(transport="unix"), credential)
+                caller = registry.authenticate(Peer(transport="unix"), credential)
                 facts |= {("client", caller.client_id, scope) for scope in caller.scopes}
         for client_id in ("a", "b", "x"):
             facts |= {("token", client_id, one.jti, one.token) for one in await self.outbox.list(client_id)}

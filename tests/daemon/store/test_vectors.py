@@ -24,19 +24,19 @@ from sqlalchemy import Connection, insert, select
 
 from tests.daemon.patience import PATIENCE
 from vitale_protocol import tokens
-from vitale_reader.daemon.access import Access, Peer
+from vitale_reader.daemon.client_registry import ClientRegistry, Peer
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
 from vitale_reader.daemon.site.rows import NOW as DATABASE_NOW
 from vitale_reader.daemon.site.rows import RequestRow, SiteRows, StepTold, Wanted
-from vitale_reader.daemon.site.sealing import open_box, public_key
+from vitale_reader.daemon.site.station_encryption import open_box, public_key
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
 from vitale_reader.daemon.store.chain import Chain, Entry, Verified
@@ -133,9 +133,9 @@ def test_the_digest_of_a_credential(tmp_path: Path) -> None:
         client = {"client_id": "client-1", "name": "Officine", "scopes": "identity", "transports": "unix"}
         await put(store, tables.clients, client | {"credential_sha256": vector["sha256"], "created_at": NOW})
         await forward(store)
-        access = Access(store, VAULT, clock=lambda: NOW)
-        await access.open()
-        assert access.authenticate(Peer(transport="unix"), vector["secret"]).client_id == "client-1"
+        registry = ClientRegistry(store, VAULT, clock=lambda: NOW)
+        await registry.open()
+        assert registry.authenticate(Peer(transport="unix"), vector["secret"]).client_id == "client-1"
 
     with_store(tmp_path / "store.db", work)
 
@@ -356,9 +356,9 @@ def test_a_table_with_its_head(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
         await put(store, tables.clients, client)
         await put(store, tables.table_heads, head)
-        access = Access(store, VAULT, clock=lambda: NOW)
-        await access.open()
-        assert access.authenticate(Peer(transport="unix"), KEYS["credential"]["secret"]).client_id == "client-1"
+        registry = ClientRegistry(store, VAULT, clock=lambda: NOW)
+        await registry.open()
+        assert registry.authenticate(Peer(transport="unix"), KEYS["credential"]["secret"]).client_id == "client-1"
 
     with_store(tmp_path / "store.db", work)
 

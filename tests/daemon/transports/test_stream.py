@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from vitale_protocol.session.session import Called, Limits
-from vitale_reader.daemon.access import Peer
+from vitale_reader.daemon.client_registry import Peer
 from vitale_reader.daemon.fairness.connection_turns import TURN, Turns
 from vitale_reader.daemon.transports.stream import (
     LINES,

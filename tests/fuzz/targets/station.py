@@ -45,13 +45,13 @@ from vitale_reader.daemon.desk import supervisor
 from vitale_reader.daemon.desk.reports import reader_of, told
 from vitale_reader.daemon.desk.supervisor import Worker
 from vitale_reader.daemon.issuing.contexts import Kept
-from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.log_output import LineFormatter
 from vitale_reader.daemon.site.outgoing_requests import Answer
 from vitale_reader.daemon.site.remote_readers import DeskTold, SiteReaders, named
 from vitale_reader.daemon.site.rows import StepTold, Wanted
-from vitale_reader.daemon.site.sealing import open_box
+from vitale_reader.daemon.site.station_encryption import open_box
 from vitale_reader.daemon.site.stations import Told
 from vitale_reader.daemon.store.chain import Anchor
 

@@ -26,7 +26,7 @@ from tests.protocol.seal_office import Office
 from vitale_firmware_sim.apcv_service import service as simulated
 from vitale_firmware_sim.apcv_service import soap
 from vitale_firmware_sim.apcv_service.contexts import ServiceRefusal
-from vitale_firmware_sim.phone import screen as screens
+from vitale_firmware_sim.phone import screen_page as screens
 from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import load_scenario
 from vitale_protocol.claims import Claims, Evidence, ReaderClaim

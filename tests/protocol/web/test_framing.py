@@ -11,7 +11,7 @@ from vitale_protocol.errors import LimitExceeded
 from vitale_protocol.session.framing import NetworkFraming
 from vitale_protocol.web.channels import FRAME_BYTES, Preamble, write_frame
 from vitale_protocol.web.framing import ChannelFraming
-from vitale_protocol.web.sealing import SEALED_BYTES, SessionKeys
+from vitale_protocol.web.sealed_frames import SEALED_BYTES, SessionKeys
 
 PREAMBLE = Preamble(
     via="websocket", site="https://facturation.example.fr", peer_uid=1000, host="127.0.0.1:7817", opened=1_790_000_000.5

@@ -17,7 +17,7 @@ from vitale_protocol.methods import Identity, KeyProof, SessionChallenge, Sessio
 from vitale_protocol.signing import public_jwk
 from vitale_protocol.web.channels import Preamble
 from vitale_protocol.web.handshake import Client, Offer, Opening, RegisteredKey, Station, admit, offer, read_point
-from vitale_protocol.web.sealing import SessionKeys
+from vitale_protocol.web.sealed_frames import SessionKeys
 
 PAGE, STATION, PAGE_EPHEMERAL, STATION_EPHEMERAL = (private(number) for number in VECTORS["private"].values())
 STRANGER = private(99)

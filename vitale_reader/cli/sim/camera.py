@@ -147,7 +147,7 @@ class _Held:
 
     def code(self, now: float) -> bytes:
         """Code on the screen of the phone."""
-        from vitale_firmware_sim.phone.screen import screen_code
+        from vitale_firmware_sim.phone.screen_page import screen_code
 
         self.now = now
         string = screen_code(self._phone_user, now).string

@@ -107,7 +107,7 @@ def phone(
         return
     if on_screen:
         from vitale_firmware_sim.scenario import load_scenario
-        from vitale_reader.cli.sim.screen import serve_screen
+        from vitale_reader.cli.sim.phone_screen import serve_screen
 
         shown = load_scenario(scenario).phone(present_for).owner if present_for else _person(phone_user, porteur)
         serve_screen(phone_user, shown, locked=locked, port=port or 0, lan=lan, as_json=as_json)

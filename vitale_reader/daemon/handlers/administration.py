@@ -49,7 +49,7 @@ class AdministrationCalls:
             return issued[0].sha256
 
         with_tls = "tls" in params.transports
-        client_id, credential = await self._services.access.add(
+        client_id, credential = await self._services.client_registry.add(
             params.name,
             scopes=params.scopes,
             transports=params.transports,
@@ -67,16 +67,15 @@ class AdministrationCalls:
 
     def _clients_list(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
         # What one message can hold; the clients that may speak come first.
-        sizes = itertools.accumulate(len(msgspec.json.encode(client)) for client in self._services.access.clients)
-        fits = itertools.takewhile(
-            lambda pair: pair[1] <= MOST_LISTED, zip(self._services.access.clients, sizes, strict=True)
-        )
+        clients = self._services.client_registry.clients
+        sizes = itertools.accumulate(len(msgspec.json.encode(client)) for client in clients)
+        fits = itertools.takewhile(lambda pair: pair[1] <= MOST_LISTED, zip(clients, sizes, strict=True))
         return ClientsListed(clients=tuple(client for client, _ in fits))
 
     async def _clients_revoke(self, conversation: Conversation, _id: RequestId | None, params: ClientsRevoke) -> Result:
         # First, and whatever becomes of the store: who asks for this wants them gone now.
         ended = self._services.expel(params.client_id)
-        revoked = await self._services.access.revoke(params.client_id)
+        revoked = await self._services.client_registry.revoke(params.client_id)
         if revoked:
             self._services.revoked(params.client_id)
         self._services.note("clients.revoke", "ok", conversation.authenticated())

@@ -63,7 +63,7 @@ class PairingCalls:
         with self._services.noted("pairing.accept", conversation.authenticated()):
             try:
                 held = self._services.pairing.window.accept(params.code, asyncio.get_running_loop().time())
-                client_id = await self._services.access.add_page(
+                client_id = await self._services.client_registry.add_page(
                     held.asked.name, scopes=params.scopes, site=held.site, jwk=held.asked.jwk
                 )
             except VitaleError as error:
@@ -116,12 +116,12 @@ class PairingCalls:
 
     async def _rotate(self, conversation: Conversation, _id: RequestId | None, params: CredentialRotate) -> Result:
         caller = conversation.authenticated()
-        old, new = self._services.access.page_of(caller.client_id), params.jwk.thumbprint
+        old, new = self._services.client_registry.page_of(caller.client_id), params.jwk.thumbprint
         rotation = Rotation(aud=self._services.keys.issuer, client_id=caller.client_id, old=old.kid, new=new)
         with self._services.noted("credential.rotate", caller):
             check_rotation(rotation, old.jwk, params.proof_old)
             check_rotation(rotation, params.jwk, params.proof_new)
-            await self._services.access.rotate_page(caller.client_id, params.jwk)
+            await self._services.client_registry.rotate_page(caller.client_id, params.jwk)
         return CredentialRotated(kid=new)
 
 

@@ -11,7 +11,7 @@ from vitale_protocol.catalogue import Language
 from vitale_protocol.errors import LimitExceeded, NoReader, VitaleError
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import ClockHealth, Diagnosed, Limits, Result, Station, StationInfo
-from vitale_reader.daemon.access import LOCAL_CLIENT, Access, Caller
+from vitale_reader.daemon.client_registry import LOCAL_CLIENT, Caller, ClientRegistry
 from vitale_reader.daemon.conversation import Conversation, Conversations
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.fairness.audit_queue import Notes
@@ -46,7 +46,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     station: Station
     limits: Limits
     desk: Coordinator
-    access: Access
+    client_registry: ClientRegistry
     outbox: Outbox
     contexts: Contexts
     resolver: GuardedResolver
@@ -78,7 +78,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     def page_may_come(self, site: str) -> bool:
         """True if a page of a site is paired, or may be paired now."""
-        return self.access.has_page_of(site) or self.pairing.lets_in(site, self.clock())
+        return self.client_registry.has_page_of(site) or self.pairing.lets_in(site, self.clock())
 
     def require_room(self, conversation: Conversation) -> None:
         """Refuses a session that has as many requests, subscriptions and leases already as it may.

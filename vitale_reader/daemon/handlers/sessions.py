@@ -26,8 +26,8 @@ from vitale_protocol.web.handshake import (
     offer,
 )
 from vitale_protocol.web.handshake import Station as HandshakeStation
-from vitale_protocol.web.sealing import SessionKeys
-from vitale_reader.daemon.access import LOCAL_CLIENT, Caller
+from vitale_protocol.web.sealed_frames import SessionKeys
+from vitale_reader.daemon.client_registry import LOCAL_CLIENT, Caller
 from vitale_reader.daemon.conversation import Challenge, Conversation
 from vitale_reader.daemon.fairness.rate_limits import Buckets, Rate
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
@@ -74,7 +74,7 @@ class SessionCalls:
         conversation.caller = caller
         if keys is not None:
             conversation.connection.seal(keys)
-            self._services.spawn(self._services.access.note_use(caller.client_id))
+            self._services.spawn(self._services.client_registry.note_use(caller.client_id))
         self._services.note("session.open", "ok", caller)
         self._services.spawn(self._services.contexts.welcome(caller.client_id))
         return SessionOpened(
@@ -92,7 +92,7 @@ class SessionCalls:
         if conversation.challenged:
             raise NotAuthenticated("a channel has one challenge")
         conversation.challenged = True
-        self._services.access.page(params.kid, channel.site)
+        self._services.client_registry.page(params.kid, channel.site)
         made = offer(
             params,
             channel,
@@ -106,17 +106,17 @@ class SessionCalls:
 
     def _identified(self, conversation: Conversation, params: SessionOpen) -> tuple[Caller, SessionKeys | None]:
         """The client that speaks; with the keys of the session where that is a page."""
-        access, peer = self._services.access, conversation.connection.peer
+        registry, peer = self._services.client_registry, conversation.connection.peer
         if not isinstance(params.credential, KeyProof):
-            return access.authenticate(peer, params.credential), None
+            return registry.authenticate(peer, params.credential), None
         channel = _channel(conversation)
         challenge, conversation.challenge = conversation.challenge, None
         if challenge is None or asyncio.get_running_loop().time() >= challenge.until:
             raise NotAuthenticated("no challenge is waiting for an answer")
-        key = access.page(params.credential.kid, channel.site)
+        key = registry.page(params.credential.kid, channel.site)
         registered = RegisteredKey(jwk=key.jwk, site=key.site)
         keys = admit(challenge.offer, params.credential, Opening.of(params), registered, channel)
-        return access.authenticate_page(key.kid, channel.site, channel.via), keys
+        return registry.authenticate_page(key.kid, channel.site, channel.via), keys
 
     def _note_refusal(self, conversation: Conversation, error: VitaleError) -> None:
         """Whoever guesses is cut off after a few tries, and cannot fill the audit trail by coming back."""

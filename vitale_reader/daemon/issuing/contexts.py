@@ -26,7 +26,7 @@ from vitale_protocol.methods import ContextRestored, StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin
 from vitale_reader.daemon.database.expiry import forget_ended, of_ended
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Integer, RowMapping, bindparam, delete, selec
 from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.database.combined_writes import Write, inserted
 from vitale_reader.daemon.database.expiry import forget_ended, of_ended
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.audit import append
 from vitale_reader.daemon.store.chain import Chain, Entry

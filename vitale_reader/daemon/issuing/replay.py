@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from vitale_protocol.errors import Replayed
 from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.database.expiry import forget_ended, of_ended
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database

@@ -21,7 +21,7 @@ from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_protocol.privacy import concealed
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets, Sealed
 from vitale_reader.daemon.keystore.private_files import write_private
-from vitale_reader.daemon.keystore.sealing_keys import Vault, derive
+from vitale_reader.daemon.keystore.store_keys import Vault, derive
 
 __all__ = ["Keys"]
 

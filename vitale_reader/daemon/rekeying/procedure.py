@@ -20,7 +20,7 @@ from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, StoreUnava
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.issuing.replay import Closed, close_until, closed
 from vitale_reader.daemon.keystore.private_files import write_private
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.rekeying.resealing import KEY_NAME, KEY_OF, Resealed, require_whole, reseal
 from vitale_reader.daemon.site.open_store import (
     anchor_file,

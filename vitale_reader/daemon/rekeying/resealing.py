@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidTag
 from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.inspection import inspect

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.access import Access
+from vitale_reader.daemon.client_registry import ClientRegistry
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.clock import StoreClock
@@ -35,7 +35,7 @@ class ExternalChanges:
 
     Args:
         store: where it is written.
-        access: hears of clients.
+        client_registry: hears of clients.
         opposition: hears of opposition lists.
         stations: hears of other stations; None where there are none.
         clock: the time of the store, compared with that of the desk at each look.
@@ -49,7 +49,7 @@ class ExternalChanges:
     def __init__(
         self,
         store: Database,
-        access: Access,
+        client_registry: ClientRegistry,
         opposition: Opposition,
         stations: Stations | None,
         *,
@@ -61,7 +61,7 @@ class ExternalChanges:
         remembered: Remembered | None = None,
     ) -> None:
         self._store = store
-        self._access = access
+        self._client_registry = client_registry
         self._opposition = opposition
         self._stations = stations
         self._clock = clock
@@ -93,7 +93,7 @@ class ExternalChanges:
             return
         self._checked = now
         # Those who may not come in any more first: a list that cannot be read must not keep them in.
-        for client_id in await self._access.refresh():
+        for client_id in await self._client_registry.refresh():
             self._revoked(client_id)
         if self._stations is not None:
             await self._stations.refresh()

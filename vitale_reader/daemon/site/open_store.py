@@ -25,8 +25,8 @@ from vitale_reader.daemon.config_file import command_to_close
 from vitale_reader.daemon.database.outage import OUTAGE, Outage, read_outage
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
 from vitale_reader.daemon.keystore.private_files import open_to_others
-from vitale_reader.daemon.keystore.sealing_keys import KEY_BYTES, Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.store_keys import KEY_BYTES, Vault
 from vitale_reader.daemon.site.database_tls import require_encrypted_line
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.local_anchor import Remembered

@@ -14,19 +14,19 @@ from vitale_protocol.errors import DaemonRunning, InvalidParams, JsonValue, Stor
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import PresentationResult
 from vitale_protocol.methods import Station as StationIdentity
-from vitale_reader.daemon.access import Access
+from vitale_reader.daemon.client_registry import ClientRegistry
 from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.delivery import Client, incident
 from vitale_reader.daemon.issuing.issuer import Grant
-from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.incoming_requests import Answering
 from vitale_reader.daemon.site.listener import SiteListener
 from vitale_reader.daemon.site.outgoing_requests import Asking
 from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, Names, SiteReaders, named
 from vitale_reader.daemon.site.rows import DeskRow, SiteRows, Wanted
-from vitale_reader.daemon.site.sealing import open_box, seal_for
+from vitale_reader.daemon.site.station_encryption import open_box, seal_for
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.notifications import CHANNEL, desk_channel
 from vitale_reader.daemon.store.store import Database
@@ -53,7 +53,7 @@ class RemoteDesks:
         station: StationIdentity,
         groups: tuple[str, ...],
         desk: Coordinator,
-        access: Access,
+        client_registry: ClientRegistry,
         keys: Keys,
         stations: Stations,
         note: Callable[[str, str], Awaitable[None]],
@@ -95,7 +95,7 @@ class RemoteDesks:
             station=station.id,
             mode=station.mode,
             groups=groups,
-            known=access.speaks,
+            known=client_registry.speaks,
             seal_for=self._seal_for,
             tell_keys=stations.tell,
             audience=self._audience,

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, select
 
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.tables import site
 

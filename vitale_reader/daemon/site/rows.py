@@ -6,7 +6,7 @@
   decides when it is taken. A notification goes to the desks that it concerns (``notifications``).
 - A statement is a transaction by itself, and does all that belongs together: each round trip is felt by who waits.
 - An announcement is sealed with the key of the site, bound to its row and to its desk. A row made without that key is
-  no row of this site. An answer is sealed for the desk that asked (``sealing``).
+  no row of this site. An answer is sealed for the desk that asked (``station_encryption``).
 - An incarnation is one run of a daemon: what a desk left behind when it died is not taken for its own when it is back.
 - Times are those of the database's clock, which all desks share.
 """
@@ -45,7 +45,7 @@ from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.database.combined_writes import Write
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, Names
 from vitale_reader.daemon.store.clock import ahead_of
 from vitale_reader.daemon.store.notifications import MOST, Call, call, calling, desk_channel

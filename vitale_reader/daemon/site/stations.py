@@ -17,10 +17,10 @@ from sqlalchemy import Connection
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.sealing_keys import Vault
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.removals import barred
-from vitale_reader.daemon.site.sealing import public_key
+from vitale_reader.daemon.site.station_encryption import public_key
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.notifications import call
 from vitale_reader.daemon.store.sealed_table import SealedTable

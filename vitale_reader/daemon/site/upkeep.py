@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, delete, extract, func, insert, se
 
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold
 from vitale_reader.daemon.site.removals import BARRED, barred
 from vitale_reader.daemon.site.rows import LOST

@@ -22,7 +22,7 @@ from sqlalchemy import Column, Connection, RowMapping, Select, Table, bindparam,
 from sqlalchemy.exc import IntegrityError
 
 from vitale_reader.daemon.database.combined_writes import Write, write_together
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
 from vitale_reader.daemon.store.tables import audit, audit_heads

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, String, Table
 
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 
 __all__ = ["Row", "holds", "key_of", "name_of", "sealed"]
 

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, Table, and_, delete, insert, select, update
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.clock import StoreClock, steady
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_seals import Row, holds, key_of, name_of, sealed

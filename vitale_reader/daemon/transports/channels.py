@@ -18,8 +18,8 @@ from vitale_protocol.methods import StationMode
 from vitale_protocol.session.session import Session
 from vitale_protocol.web.channels import CLOSE_PROTOCOL, CLOSE_REFUSED, CLOSE_REVOKED, Via, close_frame
 from vitale_protocol.web.framing import ChannelFraming
-from vitale_protocol.web.sealing import SessionKeys
-from vitale_reader.daemon.access import Peer
+from vitale_protocol.web.sealed_frames import SessionKeys
+from vitale_reader.daemon.client_registry import Peer
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.fairness.rate_limits import Places

@@ -12,7 +12,7 @@ import msgspec
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import ClientAdded
-from vitale_reader.daemon.access import LOCAL_CLIENT
+from vitale_reader.daemon.client_registry import LOCAL_CLIENT
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.private_files import remove, write_private
 from vitale_reader.home import Home

@@ -9,8 +9,8 @@ import msgspec
 from vitale_protocol.errors import NotAuthenticated
 from vitale_protocol.session.framing import LineFraming
 from vitale_protocol.session.session import Called, Ended, Limits, Session
-from vitale_protocol.web.sealing import SessionKeys
-from vitale_reader.daemon.access import LOCAL_CLIENT, Peer
+from vitale_protocol.web.sealed_frames import SessionKeys
+from vitale_reader.daemon.client_registry import LOCAL_CLIENT, Peer
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns

@@ -10,7 +10,7 @@ from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.language import language, t
 
 if TYPE_CHECKING:
-    from vitale_firmware_sim.phone.screen import PhoneScreen
+    from vitale_firmware_sim.phone.screen_page import PhoneScreen
     from vitale_firmware_sim.phone.user import PhoneUser
     from vitale_protocol.records import Beneficiaire
 
@@ -29,7 +29,7 @@ def serve_screen(
         ConfigurationInvalid: ``lan`` is no address of a local network.
         OSError: the address or port cannot be had.
     """
-    from vitale_firmware_sim.phone.screen import PhoneScreen, lan_address
+    from vitale_firmware_sim.phone.screen_page import PhoneScreen, lan_address
 
     name = " ".join(part for part in (shown.prenom, shown.nom_usuel) if part)
     address = lan_address(lan) if lan else "127.0.0.1"

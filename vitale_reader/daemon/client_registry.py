@@ -15,7 +15,7 @@ from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorise
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport, Way
 from vitale_protocol.signing import PublicJwk
 from vitale_protocol.web.channels import Preamble
-from vitale_reader.daemon.keystore.sealing_keys import Vault
+from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.notifications import call
 from vitale_reader.daemon.store.sealed_table import Contents, SealedTable
@@ -23,7 +23,7 @@ from vitale_reader.daemon.store.store import Database, Need
 from vitale_reader.daemon.store.tables import clients
 from vitale_reader.daemon.web.page_keys import NEVER_GRANTED, PageKey, page_key
 
-__all__ = ["LOCAL_CLIENT", "Access", "Caller", "Peer"]
+__all__ = ["LOCAL_CLIENT", "Caller", "ClientRegistry", "Peer"]
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
             raise NotAuthorised(f"scopes not granted: {' '.join(missing)}", data={"scopes": [*missing]})
 
 
-class Access:
+class ClientRegistry:
     """The registry of clients. They are few, and kept in memory; of what is written elsewhere ``refresh`` hears.
 
     A row counts as it was sealed, and never for administration: whoever can write to the database lets nobody in.

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from vitale_reader.daemon.keystore.sealing_keys import KEY_BYTES, Vault
+from vitale_reader.daemon.keystore.store_keys import KEY_BYTES, Vault
 
 __all__ = ["open_box", "public_key", "seal_for"]
 

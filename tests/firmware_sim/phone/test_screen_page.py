@@ -18,7 +18,7 @@ from PIL import Image
 
 from vitale_firmware_sim.card.unix import is_root
 from vitale_firmware_sim.phone.application import QR_RENEWS_EVERY
-from vitale_firmware_sim.phone.screen import PhoneScreen, lan_address
+from vitale_firmware_sim.phone.screen_page import PhoneScreen, lan_address
 from vitale_firmware_sim.phone.states import UNLOCKED_FOR
 from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import load_scenario

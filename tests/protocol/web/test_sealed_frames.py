@@ -10,7 +10,7 @@ from tests.protocol.web import independent
 from tests.protocol.web.independent import VECTORS
 from vitale_protocol.errors import LimitExceeded, ParseError
 from vitale_protocol.web.channels import FRAME_BYTES, Via
-from vitale_protocol.web.sealing import SEALED_BYTES, Opener, Sealer, session_keys
+from vitale_protocol.web.sealed_frames import SEALED_BYTES, Opener, Sealer, session_keys
 
 KEY = bytes(range(32))
 

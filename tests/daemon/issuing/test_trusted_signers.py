@@ -8,7 +8,7 @@ import pytest
 
 from tests.protocol.seal_office import Office
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.daemon.issuing.seals import read_trust_list
+from vitale_reader.daemon.issuing.trusted_signers import read_trust_list
 
 OFFICE = Office()
 SIGNER = OFFICE.signer("0001")

@@ -3,8 +3,8 @@
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from vitale_reader.daemon.keystore.sealing_keys import Vault
-from vitale_reader.daemon.site.sealing import open_box, public_key, seal_for
+from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.site.station_encryption import open_box, public_key, seal_for
 
 SITE, OTHER_SITE = Vault.of_site(b"s" * 32), Vault.of_site(b"o" * 32)
 MINE, THEIRS = b"m" * 32, b"t" * 32

@@ -14,10 +14,10 @@ import zxingcpp
 from click.testing import CliRunner
 from PIL import Image, ImageDraw
 
-from vitale_firmware_sim.phone import screen as phone_screen
+from vitale_firmware_sim.phone import screen_page as phone_screen
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.sim import group as sim
-from vitale_reader.cli.sim import screen as sim_screen
+from vitale_reader.cli.sim import phone_screen as sim_screen
 
 
 def start(*arguments: str) -> "subprocess.Popen[str]":
