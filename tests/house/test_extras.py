@@ -32,6 +32,7 @@ PART_OF = {
     "vitale_reader.daemon": "daemon",
     "vitale_reader.daemon.config": "",
     "vitale_reader.daemon.database.postgresql": "postgresql",
+    "vitale_reader.daemon.database.service_lock": "postgresql",
     "vitale_reader.daemon.database.target": "postgresql",
     "vitale_reader.daemon.keystore.keyring_secrets": "keyring",
     "vitale_reader.daemon.site.listener": "postgresql",

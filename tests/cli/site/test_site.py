@@ -22,7 +22,7 @@ from tests.postgres_server import PostgresServer
 from vitale_reader.cli.root import root
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.site import upkeep
+from vitale_reader.daemon.site import backup, upkeep
 from vitale_reader.daemon.site.upkeep import DeskState, SiteState
 from vitale_reader.home import Endpoints, Home
 
@@ -406,21 +406,51 @@ def test_nothing_is_restored_under_a_daemon(either: Desks, tmp_path: Path) -> No
     assert (1, "daemon_running") == (status, json.loads(said)["error"]["reason"])
 
 
-@pytest.mark.usefixtures("long_lived")
-def test_nothing_is_restored_while_another_desk_serves(
+def test_nothing_is_restored_while_another_desk_serves_also_one_that_says_nothing(
+    site: Desks, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """One that is stopped (SIGSTOP, a suspended machine) has a connection still, and no beat for long."""
+    site.run("left", "right")
+    site.answer("left", "site", "backup", str(tmp_path / "one"))
+    restore = ("left", "site", "restore", str(tmp_path / "one"), "--reason", "x")
+
+    def work() -> tuple[int, str]:
+        postgres.execute("DELETE FROM site_desks", str(make_url(site.store).database))
+        return site.command(*restore)
+
+    status, said = site.run("right", work=lambda _: asyncio.to_thread(work))
+    assert 2 == status
+    assert "stop them first" in said
+    assert json.loads((tmp_path / "right" / "state" / "station.json").read_text())["station"] in said
+    assert 0 == site.command(*restore)[0], "it let go when it stopped"
+
+
+def test_a_desk_begins_no_service_while_the_site_is_restored(
     site: Desks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What a desk said stays: both sides run in this process here, and one that is kept waiting would seem to be gone.
-    monkeypatch.setattr(upkeep, "LOST", 1_000.0)
     site.run("left", "right")
     site.answer("left", "site", "backup", str(tmp_path / "one"))
 
-    async def work(_: list[Endpoints]) -> tuple[int, str]:
-        return await asyncio.to_thread(site.command, "left", "site", "restore", str(tmp_path / "one"), "--reason", "x")
+    async def paired(endpoints: list[Endpoints]) -> Json:
+        (answer,) = await call(endpoints[0], add("x"))
+        return answer
 
-    status, said = site.run("right", work=work)
-    assert 2 == status
-    assert "stop them first" in said
+    told: list[Json] = []
+    original = backup.put_back
+
+    def put_back(place: Path | str, file: Path) -> None:
+        async def start_another() -> Json:
+            async with site.serving("right") as endpoints:
+                return await paired([endpoints])
+
+        told.append(asyncio.run(start_another()))
+        original(place, file)
+
+    monkeypatch.setattr(backup, "put_back", put_back)
+    assert 0 == site.command("left", "site", "restore", str(tmp_path / "one"), "--reason", "x")[0]
+    error = told[0]["error"]["data"]
+    assert ("store_unavailable", "database-reserved") == (error["reason"], error["variant"])
+    assert "result" in site.run("right", work=paired), "and it serves when that is done"
 
 
 def test_nothing_is_restored_over_a_store_that_does_not_tell_who_serves(either: Desks, tmp_path: Path) -> None:

@@ -1,16 +1,39 @@
 """Connections to PostgreSQL: none is left open that belongs to a pool which was given up."""
 
 import asyncio
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 
+from tests.daemon.patience import PATIENCE
+from tests.postgres_server import PostgresServer
+from tests.rig.pgbouncer import Bouncer
+from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon.database.database_errors import refusal
 from vitale_reader.daemon.database.postgresql import Connections
+from vitale_reader.daemon.database.service_lock import reserving
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.workers import Job
 
 pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient")]
+
+
+def name_of(url: str) -> str:
+    return str(make_url(url).database)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits for what the server does behind a connection that was closed."""
+    end, pause = time.monotonic() + PATIENCE, threading.Event()
+    while not holds():
+        assert time.monotonic() < end
+        pause.wait(0.05)
 
 
 def test_a_connection_that_comes_after_its_pool_was_given_up_is_closed(
@@ -34,3 +57,53 @@ def test_a_connection_that_comes_after_its_pool_was_given_up_is_closed(
         assert [False] == [each.closed for each in made]
     assert [True] == [each.closed for each in made]
     loop.close()
+
+
+def test_every_connection_of_a_desk_that_serves_keeps_the_site_from_being_restored(
+    site_database: str, postgres: PostgresServer
+) -> None:
+    """The lock goes with the connection, and comes with the next one."""
+    desk = Connections(Target.of(site_database), most=2, reading=False, serves="one")
+    with desk.engine.connect(), desk.engine.connect():
+        pass
+    with reserving(site_database) as take:
+        assert ("one",) == take()
+        postgres.end_sessions(name_of(site_database))
+    with desk.engine.connect(), reserving(site_database) as take:
+        assert ("one",) == take()
+    desk.forget()
+    with reserving(site_database) as take:
+        until(lambda: not take())
+        with pytest.raises(OperationalError) as refused:
+            desk.engine.connect()
+        assert "database-reserved" == refusal(refused.value).variant
+        with reserving(site_database) as other:
+            assert ("another site command",) == other()
+    with desk.engine.connect():
+        desk.forget()
+
+
+def test_who_only_works_beside_the_desks_keeps_nothing_from_anybody(site_database: str) -> None:
+    beside = Connections(Target.of(site_database), most=1, reading=False)
+    with reserving(site_database) as take, beside.engine.connect():
+        assert () == take()
+        beside.forget()
+
+
+def test_a_pooler_gives_the_lock_back_with_the_session(site_database: str, postgres: PostgresServer) -> None:
+    if not Bouncer.installed():
+        pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")
+    with Bouncer(postgres, "session") as bouncer:
+        behind = bouncer.url(name_of(site_database))
+        desk = Connections(Target.of(behind), most=1, reading=False, serves="one")
+        with desk.engine.connect(), reserving(site_database) as take:
+            assert ("one",) == take()
+        desk.forget()
+        with reserving(behind) as take:
+            until(lambda: not take())
+
+
+def test_a_database_that_cannot_be_asked_is_told_as_that() -> None:
+    with pytest.raises(StoreUnavailable) as away, reserving("postgresql://desk@127.0.0.1:1/site"):
+        pass
+    assert "database-unreachable" == away.value.variant

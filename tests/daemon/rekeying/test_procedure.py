@@ -13,11 +13,11 @@ from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import make_url
 
-from tests.daemon.patience import PATIENCE
 from tests.posix import open_unix_connection
 from tests.postgres_server import PostgresServer
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse
@@ -28,19 +28,14 @@ from vitale_reader.daemon.issuing.replay import Closed
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.rekeying import procedure
 from vitale_reader.daemon.rekeying.resealing import Resealed
+from vitale_reader.daemon.site.open_store import open_keys
 from vitale_reader.home import Endpoints, Home
 
-pytestmark = pytest.mark.posix
+pytestmark = [pytest.mark.posix, pytest.mark.usefixtures("patient")]
 
 Json = dict[str, Any]
 SETTINGS = '[station]\nmode = "simulated"\n[drivers]\nenabled = []\n[tls]\nenabled = false\n'
 OTHER_KEY = "b" * 43 + "=\n"
-
-
-@pytest.fixture(autouse=True)
-def patience(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A desk that serves is known to, however late a busy machine lets it say so."""
-    monkeypatch.setattr("vitale_reader.daemon.site.upkeep.LOST", PATIENCE)
 
 
 class Site:
@@ -217,15 +212,18 @@ def test_what_waits_in_the_spool_is_taken_over(site: Site, postgres: PostgresSer
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
-def test_while_a_desk_serves_it_is_refused(site: Site, language: str) -> None:
+def test_while_a_desk_serves_it_is_refused(site: Site, language: str, site_database: str) -> None:
     used(site)
 
     async def work(_: Endpoints) -> tuple[int, str]:
+        with psycopg.connect(site_database) as hand:  # as of one that is stopped, and so says nothing
+            hand.execute("DELETE FROM site_desks")
         return await asyncio.to_thread(site.command, "right", "site", "rekey", "--language", language)
 
     status, said = site.run("left", work=work)
     assert status != 0
     assert "serve still" in said
+    assert open_keys(site.home("left"), parse(""), clock=lambda: 0.0).station in said
     assert site.command("left", "audit", "verify")[0] == 0
 
 

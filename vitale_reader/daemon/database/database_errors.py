@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from vitale_protocol.catalogue import text
 from vitale_protocol.errors import StoreUnavailable
 
-__all__ = ["VARIANTS", "Variant", "began_twice", "explained", "is_fault_of_ours", "refusal", "yielded"]
+__all__ = ["RESERVED", "VARIANTS", "Variant", "began_twice", "explained", "is_fault_of_ours", "refusal", "yielded"]
 
 Variant = Literal[
     "database-silent",
@@ -29,6 +29,7 @@ Variant = Literal[
     "database-slow",
     "database-crowded",
     "database-starting",
+    "database-reserved",
     "database-tables",
     "store-newer",
     "database-refuses",
@@ -38,6 +39,9 @@ Variant = Literal[
     "file-damaged",
 ]
 """The variants of ``store_unavailable`` in the catalogue, but for the one without a name."""
+
+#: SQLSTATE of our own, in a class that PostgreSQL leaves to others: the site is restored or rekeyed.
+RESERVED = "VR001"
 
 #: By SQLSTATE, the longest that fits: a class has two characters.
 VARIANTS: dict[str, Variant] = {
@@ -58,6 +62,7 @@ VARIANTS: dict[str, Variant] = {
     "57P02": "database-starting",
     "57P03": "database-starting",
     "57P04": "database-missing",
+    RESERVED: "database-reserved",
 }
 
 #: What is said of a connection: by libpq in English, by the server in its own language.

@@ -22,6 +22,7 @@ from sqlalchemy.exc import InvalidatePoolError
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.extras import missing
+from vitale_reader.daemon.database import service_lock
 from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.database.workers import Job
 
@@ -52,14 +53,16 @@ class Connections:
         target: where they lead.
         most: how many there are.
         reading: whether they are for reading only, at leisure and as of one moment.
+        serves: the station that serves by them; empty for work beside the daemons.
 
     Attributes:
         engine: for work in transactions.
         single: for work of one statement, which is a transaction by itself.
     """
 
-    def __init__(self, target: Target, *, most: int, reading: bool) -> None:
+    def __init__(self, target: Target, *, most: int, reading: bool, serves: str = "") -> None:
         self._target = target
+        self._serves = serves
         self._reading = reading
         self._job = threading.local()
         self._generation = 0
@@ -116,7 +119,7 @@ class Connections:
         from psycopg import errors  # noqa: PLC0415  an extra
 
         job: Job[Any] | None = getattr(self._job, "now", None)
-        connection = self._target.connect()
+        connection = self._target.connect(service_lock.named(self._serves)) if self._serves else self._target.connect()
         if job is not None:
             job.touch()
             job.hold(severing(connection))
@@ -126,6 +129,8 @@ class Connections:
                 connection.execute(self._settings.encode())
             except errors.ProtocolViolation as error:  # a pooler in mode ``statement``, which takes no transactions
                 raise _pooled() from error
+            if self._serves:
+                service_lock.share(connection)
             connection.commit()
             unless_it_serves.pop_all()
         return connection

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, StoreUnavailable
 from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.database.service_lock import hold_alone, still_serving
 from vitale_reader.daemon.issuing.replay import Closed, close_until, closed
 from vitale_reader.daemon.keystore.private_files import write_private
 from vitale_reader.daemon.keystore.store_keys import Vault
@@ -31,7 +32,6 @@ from vitale_reader.daemon.site.open_store import (
     read_site_key,
     site_key_file,
 )
-from vitale_reader.daemon.site.upkeep import desks_alive
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import time_of
 from vitale_reader.daemon.store.local_anchor import Remembered
@@ -93,8 +93,8 @@ def rekey(home: Home, config: Config, *, key: Path | None, apcv_after: float, at
         began = _of_former(connection, former, vault, file)
         done = Resealed()
         if began:
-            if serve := desks_alive(connection):
-                raise LocalMisuse(f"desks of the site serve still, stop them first: {', '.join(serve)}")
+            if serve := hold_alone(connection):
+                raise still_serving(serve)
             require_whole(connection, former, remembered, keys.station)
             done = reseal(connection, former, vault, remembered)
             if apcv_after:  # also where none is known: the spools of other desks may hold some

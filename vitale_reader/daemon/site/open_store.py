@@ -111,7 +111,7 @@ async def open_store(
         await bring_forward(store, vault, remembered)
 
     store = SpooledStore(
-        _site_store(config),
+        _site_store(config, serves=keys.station),
         spool,
         join=join,
         bring=Bringing(chain, clock=time.time).bring,
@@ -175,9 +175,9 @@ def look_into(home: Home, config: Config, keys: Keys, *, reading: bool) -> tuple
     return Store(file, reading=reading), keys.vault
 
 
-def _site_store(config: Config, *, reading: bool = False) -> Store:
+def _site_store(config: Config, *, reading: bool = False, serves: str = "") -> Store:
     require_encrypted_line(config.store, config.site.tls)
-    return Store(config.store, reading=reading)
+    return Store(config.store, reading=reading, serves=serves)
 
 
 def store_place(home: Home, config: Config) -> Path | str:

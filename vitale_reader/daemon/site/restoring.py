@@ -1,14 +1,17 @@
 """Restores the store of a station or of a site: the steps in their order, with no daemon at it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, inspect
 
-from vitale_protocol.errors import LocalMisuse, StoreUnavailable
+from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.database.service_lock import reserving, still_serving
 from vitale_reader.daemon.site import backup
 from vitale_reader.daemon.site.open_store import (
     anchor_file,
@@ -18,10 +21,9 @@ from vitale_reader.daemon.site.open_store import (
     store_place,
     vault_of,
 )
-from vitale_reader.daemon.site.upkeep import desks_alive
 from vitale_reader.daemon.store.chain import Chain
 from vitale_reader.daemon.store.local_anchor import Remembered
-from vitale_reader.daemon.store.tables import clients, site_desks
+from vitale_reader.daemon.store.tables import clients
 from vitale_reader.home import Home
 
 __all__ = ["restore"]
@@ -70,25 +72,22 @@ def restore(
         return asyncio.run(once())
 
     vault = vault_of(home, config, keys)
-    try:
-        serve, before = run(
-            lambda connection: (
-                desks_alive(connection) if _has(connection, site_desks.name) and config.store != "sqlite" else (),
-                backup.former(connection, vault, remembered) if _has(connection, clients.name) else None,
-            )
-        )
-    except StoreUnavailable as error:
-        if error.variant not in UNREADABLE:
-            raise
-        serve, before = (), None
-    if serve:
-        raise LocalMisuse(f"desks of the site serve still, stop them first: {', '.join(serve)}")
-    backup.put_back(store_place(home, config), file)
     chain = Chain(
         vault, keys.station, remembered=remembered, dialect="sqlite" if config.store == "sqlite" else "postgresql"
     )
 
-    def close(connection: Connection) -> backup.Restored:
+    def look(connection: Connection) -> backup.Former | None:
+        return backup.former(connection, vault, remembered) if _has(connection, clients.name) else None
+
+    def former() -> backup.Former | None:
+        try:
+            return run(look)
+        except StoreUnavailable as error:
+            if error.variant not in UNREADABLE:
+                raise
+            return None
+
+    def close(connection: Connection, before: backup.Former | None) -> backup.Restored:
         require_own_store(connection, vault, home, config)
         return backup.restored(
             connection,
@@ -102,9 +101,33 @@ def restore(
             reason=reason,
         )
 
-    done = run(close, prepare=True)
+    place = store_place(home, config)
+    with _nobody_serves(place) as make_sure:
+        before = former()
+        backup.put_back(place, file)
+        make_sure()
+        done = run(partial(close, before=before), prepare=True)
     remembered.write()
     return done
+
+
+@contextmanager
+def _nobody_serves(place: Path | str) -> Generator[Callable[[], None]]:
+    """Keeps every desk from the store; gives what makes sure once more that nobody has come in.
+
+    Of a file the lock of the home is enough, which its daemon holds until it ends.
+    """
+    if isinstance(place, Path):
+        yield lambda: None
+        return
+    with reserving(place) as take:
+
+        def make_sure() -> None:
+            if serve := take():
+                raise still_serving(serve)
+
+        make_sure()
+        yield make_sure
 
 
 def _has(connection: Connection, table: str) -> bool:

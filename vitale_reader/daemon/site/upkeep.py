@@ -23,7 +23,7 @@ from vitale_reader.daemon.store.notifications import call
 from vitale_reader.daemon.store.sealed_table import SealedTable
 from vitale_reader.daemon.store.tables import audit_heads, contexts, site, site_desks, site_requests, stations
 
-__all__ = ["DeskState", "Removed", "SiteState", "desks_alive", "remove_station", "site_state"]
+__all__ = ["DeskState", "Removed", "SiteState", "remove_station", "site_state"]
 
 NOW = extract("epoch", func.clock_timestamp())
 
@@ -104,11 +104,6 @@ def site_state(connection: Connection, vault: Vault, remembered: Remembered) -> 
         for station in sorted({*names, *told})
     )
     return SiteState(clock_offset=round(offset, 3), desks=desks, removed=barred(connection, vault))
-
-
-def desks_alive(connection: Connection) -> tuple[str, ...]:
-    """The stations whose daemons serve now."""
-    return tuple(connection.execute(select(site_desks.c.station).where(site_desks.c.beat_at > NOW - LOST)).scalars())
 
 
 def remove_station(connection: Connection, vault: Vault, remembered: Remembered, station: str) -> Removed:

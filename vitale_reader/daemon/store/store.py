@@ -124,13 +124,14 @@ class Store:
     Args:
         place: the file of SQLite, or the URL of PostgreSQL.
         reading: only to look, for as long as it takes: the work of others, in other processes, is not held up.
+        serves: the station whose daemon works in the database of its site; empty for work beside the daemons.
 
     Attributes:
         cause: why it was away the last time.
         failures: how often it was found to be away.
     """
 
-    def __init__(self, place: Path | str, *, reading: bool = False) -> None:
+    def __init__(self, place: Path | str, *, reading: bool = False, serves: str = "") -> None:
         self._file = place if isinstance(place, Path) else None
         self._site: Connections | None = None
         self._limit: float | None = None
@@ -138,7 +139,7 @@ class Store:
             self._engine = self._single = _sqlite(place, reading=reading)
         else:
             target = Target.of(place)
-            self._site = Connections(target, most=CONNECTIONS, reading=reading)
+            self._site = Connections(target, most=CONNECTIONS, reading=reading, serves=serves)
             self._engine, self._single = self._site.engine, self._site.single
             self._limit = max(ANSWER_READING if reading else ANSWER, target.patience + 1.0)
         self._workers = Workers(CONNECTIONS if self._site else 1, "store")

@@ -1,0 +1,121 @@
+"""The lock by which the database of a site knows who serves: every connection of a serving desk shares it.
+
+What a site is restored or rekeyed by takes it alone. So neither begins while a desk has a connection, whether that
+desk says so or not: one that is stopped or suspended keeps its connections, and its beat is missing all the same.
+A desk that connects meanwhile is refused, and goes on with its spool as in any outage.
+
+The server lets go of the lock with the connection. It asks the machine at the other end whether it lives, so that a
+desk whose machine was switched off holds a site up for a minute at most.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, NullPool, bindparam, create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from vitale_protocol.errors import LocalMisuse
+from vitale_reader.daemon.database.database_errors import RESERVED, refusal
+from vitale_reader.daemon.database.target import Target
+
+if TYPE_CHECKING:
+    import psycopg
+
+__all__ = ["hold_alone", "named", "reserving", "share", "still_serving"]
+
+#: Any number that others do not use, of 64 bits: PostgreSQL shows it in two halves.
+KEY = 0x7669_7461_6C66
+
+#: The server asks after half a minute of rest, three times. Over a Unix socket it takes these settings for nothing.
+ALIVE = (
+    "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;"
+    "SET tcp_user_timeout = 60000"
+)
+
+#: It names itself, for whoever finds the lock taken.
+_ALONE = text(
+    "SELECT pg_try_advisory_lock(:key), set_config('application_name', 'vitale-reader another site command', false)"
+)
+_HOLDERS = text(
+    "SELECT DISTINCT coalesce(nullif(application_name, ''), 'process ' || locks.pid) "
+    "FROM pg_locks AS locks LEFT JOIN pg_stat_activity AS sessions ON sessions.pid = locks.pid "
+    "WHERE locktype = 'advisory' AND locks.pid <> pg_backend_pid() AND granted "
+    "AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND classid = :high AND objid = :low ORDER BY 1"
+).bindparams(bindparam("high", KEY >> 32), bindparam("low", KEY & 0xFFFF_FFFF))
+
+_PREFIX = "vitale-reader "
+
+
+def named(station: str) -> str:
+    """The name under which the connections of a serving desk stand in ``pg_stat_activity``."""
+    return _PREFIX + station
+
+
+def share(connection: "psycopg.Connection[Any]") -> None:
+    """Has a connection of a serving desk share the lock, for as long as it lasts.
+
+    Raises:
+        psycopg.OperationalError: the site is restored or rekeyed; SQLSTATE ``RESERVED``.
+    """
+    from psycopg import OperationalError  # noqa: PLC0415  an extra, and there as the connection is
+
+    row = connection.execute(f"{ALIVE}; SELECT pg_try_advisory_lock_shared({KEY})".encode())
+    while row.nextset():
+        pass
+    if row.fetchone() != (True,):
+        refused = OperationalError("the site is restored or rekeyed")
+        refused.sqlstate = RESERVED
+        raise refused
+
+
+def hold_alone(connection: Connection) -> tuple[str, ...]:
+    """Takes the lock for this connection alone, for as long as it lasts; who serves, where it cannot be had."""
+    if connection.execute(_ALONE, {"key": KEY}).scalar():
+        return ()
+    holders = connection.execute(_HOLDERS).scalars()
+    # One that let go between the two questions served a moment ago.
+    return tuple(name.removeprefix(_PREFIX) for name in holders) or ("a desk that stops just now",)
+
+
+@contextmanager
+def reserving(url: str) -> Generator[Callable[[], tuple[str, ...]]]:
+    """Takes the lock alone on a connection of its own; gives what takes it, and says who serves where it cannot.
+
+    To be called once more after what lasted long: a connection that was lost meanwhile has let a desk in, perhaps.
+
+    Raises:
+        StoreUnavailable: the database cannot be asked.
+    """
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=Target.of(url).connect,
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,  # closed is closed: the server lets go of the lock
+        hide_parameters=True,
+    )
+
+    def take() -> tuple[str, ...]:
+        with _told():
+            return hold_alone(connection)
+
+    with _told():
+        connection = engine.connect()
+    try:
+        yield take
+    finally:
+        connection.close()
+
+
+def still_serving(stations: tuple[str, ...]) -> LocalMisuse:
+    """The error that names the desks which are to be stopped first."""
+    return LocalMisuse(f"desks of the site serve still, stop them first: {', '.join(stations)}")
+
+
+@contextmanager
+def _told() -> Generator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise refusal(error) from error
