@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -237,3 +238,47 @@ def test_rows_that_turn_up_later_are_not_brought_forward(site_database: str) -> 
     on(site_database, plant)
     forward(site_database, remembered)
     assert {"clients missing", "outbox changed"} <= set(on(site_database, faults))
+
+
+def of_version_0_1(connection: Connection, lines: int) -> None:
+    """An audit trail as version 0.1 kept it, in the tables of today."""
+    rows = [{"at": float(FAR + number), "action": "session.open", "outcome": "ok"} for number in range(lines)]
+    connection.execute(insert(tables.audit), rows)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_long_trail_is_brought_forward_piece_by_piece_and_tells_how_far_it_is(
+    kind: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A start that takes minutes is seen to go on, and holds one piece of the trail in memory, however long that is."""
+    monkeypatch.setattr("vitale_reader.daemon.store.chain.PIECE", 100)
+
+    def brought(lines: int) -> tuple[list[str], int]:
+        place = tmp_path / f"{lines}.db" if kind == "sqlite" else str(request.getfixturevalue("site_database"))
+        on(place, lambda connection: of_version_0_1(connection, lines))
+        chain = Chain(VAULT, "station", dialect=kind)
+        caplog.clear()
+        tracemalloc.start()
+        on(place, lambda connection: chain.begin(connection, at=float(FAR)), opening=False)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        (verified,) = on(place, chain.verify, opening=False)
+        assert (lines, None) == (verified.rows, verified.broken)
+        on(
+            place,
+            lambda connection: [connection.execute(delete(table)) for table in (tables.audit, tables.audit_heads)],
+        )
+        told = [record.getMessage() for record in caplog.records if record.name.endswith("store.chain")]
+        return told, peak
+
+    with caplog.at_level("INFO"):
+        brought(250)  # what the first one loads is held by no other
+        few, small = brought(250)
+        many, large = brought(5_000)
+    assert [f"{count} lines of the audit trail were brought forward" for count in (100, 200, 250)] == few
+    assert 50 == len(many)
+    assert large < 2 * small, (small, large)
