@@ -25,6 +25,7 @@ PACKAGE_OF = {
     "firmware_sim": "vitale_firmware_sim",
     "protocol": "vitale_protocol",
     "resolvers": "vitale_reader.resolvers",
+    "service": "vitale_reader.service",
     "web": "vitale_reader.web",
 }
 

@@ -61,6 +61,7 @@ from vitale_reader.daemon.web.pairing_desk import PairingDesk
 from vitale_reader.home import Endpoints, Home, WebEndpoint
 from vitale_reader.resolvers.guarded import GuardedResolver
 from vitale_reader.resolvers.registry import load_resolver
+from vitale_reader.service.notification import ServiceNotification
 from vitale_reader.version import VERSION
 
 if TYPE_CHECKING:
@@ -186,7 +187,13 @@ async def running(
             station.store.hasten()
 
 
-async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:
+async def serve(
+    home: Home,
+    config: Config,
+    *,
+    on_ready: Callable[[Endpoints], None] | None = None,
+    notification: ServiceNotification | None = None,
+) -> None:
     """Serves until SIGTERM or SIGINT.
 
     Raises:
@@ -204,7 +211,13 @@ async def serve(home: Home, config: Config, *, on_ready: Callable[[Endpoints], N
     async with running(home, config, on_conflict=end, on_listening=listens) as endpoints:
         if on_ready is not None:
             on_ready(endpoints)
-        await must_end
+        if notification is not None:
+            notification.ready()
+        try:
+            await must_end
+        finally:
+            if notification is not None:
+                notification.stopping()
 
 
 def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:
@@ -221,7 +234,7 @@ def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | N
         log_output.to_file(home.state)
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(home, config, on_ready=on_ready))
+            asyncio.run(serve(home, config, on_ready=on_ready, notification=ServiceNotification()))
     except VitaleError as error:
         tell_unseen(home, error)
         raise
