@@ -30,6 +30,7 @@ ALLOWED = {
     "vitale_reader/daemon/transports/peers.py": "peer credentials and users",
     "vitale_reader/daemon/transports/tcp.py": "who else may take a port",
     "vitale_reader/daemon/transports/port_holder.py": "who holds a port",
+    "vitale_reader/service/machine.py": "whose service it is, and how programs of the system speak",
     "vitale_reader/web/peer_users.py": "whose program is at the other end",
 }
 SOURCES = ("vitale_reader", "drivers", "protocol", "firmware-sim")

@@ -38,6 +38,11 @@ COMMANDS = {
         "Shows everything, at simulated readers.",
     ),
     "serve": CommandEntry("serve:serve", "Lance le service au premier plan.", "Runs the daemon in the foreground."),
+    "service": CommandEntry(
+        "service:service",
+        "Installe et gère le service de ce système.",
+        "Installs and looks after the service of this system.",
+    ),
     "readers": CommandEntry(
         "readers:readers", "Liste les lecteurs, ou les suit.", "Lists the readers, or follows them."
     ),

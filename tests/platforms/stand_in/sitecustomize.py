@@ -14,6 +14,7 @@ it lets go of it after three refusals.
 
 import asyncio
 import builtins
+import codecs
 import ctypes
 import fcntl
 import functools
@@ -145,6 +146,7 @@ def install(platform: str) -> None:
     builtins.__import__ = find_for
     if platform == "win32":
         _without_posix_loops()
+        codecs.register(lambda name: codecs.lookup("cp850") if name == "oem" else None)
         sys.modules["msvcrt"] = _msvcrt()
         sys.modules["winreg"] = libraries.registry()
         _refuse_what_is_held()

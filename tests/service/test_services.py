@@ -1,0 +1,302 @@
+"""A service that is installed, changed, ended and removed, on each system, by the commands that it has for that."""
+
+import plistlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from tests.service.systems import PID, Launchd, Scheduler, System, Systemd
+from vitale_protocol.errors import LocalMisuse, ToolMissing
+from vitale_reader.service import launchd, logon_task
+from vitale_reader.service.machine import Machine, run
+from vitale_reader.service.services import Scope, Service, service
+from vitale_reader.service.steps import Done, Step, carried_out
+
+SCOPES: tuple[Scope, ...] = ("user", "system")
+TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+
+
+def parsed(task: str) -> etree._Element:
+    """A task; its text is no longer in the encoding that it declares."""
+    return etree.fromstring(task.partition("?>")[2])
+
+
+@dataclass
+class Desk:
+    """A machine with a system that is played."""
+
+    machine: Machine
+    system: System
+
+    def service(self, scope: Scope = "user", home: Path | None = None) -> Service:
+        return service(scope, self.machine, home)
+
+    def carry_out(self, steps: "list[Step]") -> list[Done]:
+        return list(carried_out(steps, self.machine.run))
+
+    def install(self, scope: Scope = "user") -> list[str]:
+        self.carry_out_each(self.service(scope).install)
+        return self.system.taken()
+
+    def uninstall(self, scope: Scope = "user") -> list[str]:
+        self.carry_out_each(self.service(scope).uninstall)
+        return self.system.taken()
+
+    def carry_out_each(self, steps: "Callable[[], object]") -> None:
+        self.carry_out(list(steps()))  # type: ignore[call-overload]
+
+    def files(self) -> list[str]:
+        top = self.machine.root.parent
+        return sorted(str(file.relative_to(top)) for file in top.rglob("*") if file.is_file() and file != self.program)
+
+    @property
+    def program(self) -> Path:
+        return Path(self.machine.program[0])
+
+
+def desk(folder: Path, platform: str, system: System) -> Desk:
+    program = folder / "an environment" / "python"
+    program.parent.mkdir()
+    program.touch()
+    for each in ("root", "own", "temporary"):
+        (folder / each).mkdir()
+    machine = Machine(
+        system=platform,
+        user="501" if platform == "darwin" else "S-1-5-21-1",
+        environ={},
+        root=folder / "root",
+        own=folder / "own",
+        temporary=folder / "temporary",
+        program=(str(program), "-P", "-m", "vitale_reader", "serve"),
+        run=system,
+    )
+    return Desk(machine, system)
+
+
+@pytest.fixture
+def linux(tmp_path: Path) -> Desk:
+    return desk(tmp_path, "linux", Systemd())
+
+
+@pytest.fixture
+def macos(tmp_path: Path) -> Desk:
+    return desk(tmp_path, "darwin", Launchd())
+
+
+@pytest.fixture
+def windows(tmp_path: Path) -> Desk:
+    return desk(tmp_path, "win32", Scheduler())
+
+
+@pytest.fixture(params=["linux", "macos", "windows"])
+def any_desk(request: pytest.FixtureRequest) -> Desk:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Desk)
+    return found
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_service_is_installed_ended_started_and_removed(any_desk: Desk, scope: Scope) -> None:
+    found = any_desk.service(scope)
+    assert (False, False) == (found.state().installed, found.state().running)
+    any_desk.install(scope)
+    state = found.state()
+    assert (True, True, True) == (state.installed, state.running, state.starts)
+    assert (str(any_desk.program), False) == (state.program, state.program_missing)
+    any_desk.carry_out([found.stop()])
+    assert (True, False) == (found.state().installed, found.state().running)
+    any_desk.carry_out([found.start()])
+    assert found.state().running
+    any_desk.uninstall(scope)
+    assert (False, False) == (found.state().installed, found.state().running)
+    assert [] == any_desk.files()
+
+
+def test_what_is_there_already_is_left_alone(any_desk: Desk) -> None:
+    any_desk.install()
+    files = any_desk.files()
+    again = any_desk.install()
+    assert files == any_desk.files()
+    # A daemon that serves is not ended for it.
+    assert [] == [each for each in again if "restart" in each or "bootout" in each or "/End" in each]
+    assert any_desk.service().state().running
+
+
+def test_what_is_not_there_is_removed_without_a_complaint(any_desk: Desk) -> None:
+    any_desk.uninstall()
+    assert [] == any_desk.files()
+
+
+def test_another_program_takes_the_place_of_the_former(any_desk: Desk) -> None:
+    any_desk.install()
+    other = any_desk.program.with_name("python of an upgrade")
+    any_desk.machine = replace(any_desk.machine, program=(str(other), "serve"))
+    any_desk.install()
+    state = any_desk.service().state()
+    assert (str(other), True, True) == (state.program, state.program_missing, state.running)
+    other.touch()
+    assert not any_desk.service().state().program_missing
+
+
+def test_a_command_that_fails_is_quoted(any_desk: Desk) -> None:
+    any_desk.system.refused = {"linux": "enable", "darwin": "bootstrap", "win32": "/Create"}[any_desk.machine.system]
+    with pytest.raises(LocalMisuse, match="Access denied") as told:
+        any_desk.install()
+    assert "service_command" == told.value.variant
+
+
+def test_units_of_a_user_and_of_the_machine(linux: Desk) -> None:
+    assert [
+        "systemctl --user daemon-reload",
+        "systemctl --user enable vitale-reader.service",
+        "systemctl --user restart vitale-reader.service",
+    ] == linux.install()
+    assert ["own/.config/systemd/user/vitale-reader.service"] == linux.files()
+    linux.uninstall()
+    accounts = linux.machine.root / "etc/sysusers.d/vitale-reader.conf"
+    assert f"systemd-sysusers {accounts}" == linux.install("system")[0]
+    assert [
+        "root/etc/polkit-1/rules.d/50-vitale-reader.rules",
+        "root/etc/systemd/system/vitale-reader.service",
+        "root/etc/sysusers.d/vitale-reader.conf",
+    ] == linux.files()
+
+
+def test_the_folder_of_units_is_where_the_user_says(linux: Desk, tmp_path: Path) -> None:
+    linux.machine = replace(linux.machine, environ={"XDG_CONFIG_HOME": str(tmp_path / "other")})
+    linux.install()
+    assert ["other/systemd/user/vitale-reader.service"] == linux.files()
+
+
+def test_the_unit_of_a_package_is_switched_on_and_off_and_neither_written_nor_removed(linux: Desk) -> None:
+    packaged = linux.machine.root / "usr/lib/systemd/user/vitale-reader.service"
+    packaged.parent.mkdir(parents=True)
+    packaged.write_text("[Service]\nExecStart=/usr/bin/vitale-reader serve\n", "utf-8")
+    assert [
+        "systemctl --user enable vitale-reader.service",
+        "systemctl --user start vitale-reader.service",
+    ] == linux.install()
+    assert (str(packaged), "/usr/bin/vitale-reader") == (
+        linux.service().state().file,
+        linux.service().state().program,
+    )
+    assert ["systemctl --user disable --now vitale-reader.service"] == linux.uninstall()
+    assert ["root/usr/lib/systemd/user/vitale-reader.service"] == linux.files()
+
+
+def test_nothing_is_written_where_no_manager_answers(linux: Desk) -> None:
+    linux.system.refused = "show"
+    with pytest.raises(LocalMisuse, match="--property=Version") as told:
+        linux.service().require()
+    assert "service_command" == told.value.variant
+
+
+def test_a_folder_of_the_user_goes_with_the_service(any_desk: Desk, tmp_path: Path) -> None:
+    home = tmp_path / "a folder & more"
+    any_desk.carry_out(list(any_desk.service(home=home).install()))
+    system = any_desk.system
+    if isinstance(system, Scheduler):
+        arguments = parsed(system.task).findtext(f".//{TASK}Arguments")
+        assert f'-P -m vitale_reader serve --home "{home}"' == arguments
+    elif isinstance(system, Launchd):
+        agent = plistlib.loads(Path(any_desk.service().state().file).read_bytes())
+        assert {"VITALE_READER_HOME": str(home)} == agent["EnvironmentVariables"]
+    else:
+        text = Path(any_desk.service().state().file).read_text("utf-8")
+        assert f'Environment="VITALE_READER_HOME={home}"' in text.splitlines()
+
+
+def test_an_agent_stays_ended_when_it_was_asked_to(macos: Desk) -> None:
+    macos.install()
+    agent = plistlib.loads(Path(macos.service().state().file).read_bytes())
+    assert ({"SuccessfulExit": False}, True, "Aqua") == (
+        agent["KeepAlive"],
+        agent["RunAtLoad"],
+        agent["LimitLoadToSessionType"],
+    )
+    macos.carry_out([macos.service().stop()])
+    assert ["launchctl kill SIGTERM gui/501/vitale-reader"] == macos.system.taken()
+    assert PID == (macos.carry_out([macos.service().start()]), macos.service().state().pid)[1]
+
+
+def test_an_agent_of_the_machine_is_one_for_each_who_logs_in(macos: Desk) -> None:
+    macos.install("system")
+    assert ["root/Library/LaunchAgents/vitale-reader.plist"] == macos.files()
+
+
+def test_a_task_runs_in_the_session_of_its_user_for_as_long_as_it_lasts(windows: Desk) -> None:
+    windows.install()
+    assert isinstance(windows.system, Scheduler)
+    task = parsed(windows.system.task)
+    told = {name: task.findtext(f".//{TASK}{name}") for name in ("LogonType", "RunLevel", "ExecutionTimeLimit")}
+    assert {"LogonType": "InteractiveToken", "RunLevel": "LeastPrivilege", "ExecutionTimeLimit": "PT0S"} == told
+    assert ["S-1-5-21-1", "S-1-5-21-1"] == [each.text for each in task.iter(f"{TASK}UserId")]
+    assert str(windows.program) == task.findtext(f".//{TASK}Command")
+
+
+def test_a_task_of_the_machine_is_one_for_each_who_logs_in(windows: Desk) -> None:
+    windows.install("system")
+    assert isinstance(windows.system, Scheduler)
+    task = parsed(windows.system.task)
+    assert ("S-1-5-32-545", "Parallel") == (
+        task.findtext(f".//{TASK}GroupId"),
+        task.findtext(f".//{TASK}MultipleInstancesPolicy"),
+    )
+    assert None is task.find(f".//{TASK}UserId")
+
+
+def test_no_window_opens_where_the_interpreter_without_one_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "python.exe").touch()
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python.exe"))
+    assert str(tmp_path / "python.exe") == Machine().program[0]
+    (tmp_path / "pythonw.exe").touch()
+    assert (str(tmp_path / "pythonw.exe"), "-P", "-m", "vitale_reader", "serve") == Machine().program
+
+
+def test_an_installer_s_own_program_needs_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.frozen", True, raising=False)
+    monkeypatch.setattr("sys.executable", "/opt/vitale-reader")
+    assert ("/opt/vitale-reader", "serve") == Machine().program
+
+
+def test_a_system_without_a_known_service_says_so(linux: Desk) -> None:
+    with pytest.raises(ToolMissing, match="openbsd7"):
+        service("user", replace(linux.machine, system="openbsd7"))
+
+
+def test_a_command_that_is_not_there_is_named() -> None:
+    with pytest.raises(ToolMissing) as told:
+        run(("vitale-reader-no-such-command",))
+    assert "vitale-reader-no-such-command" == told.value.data["tool"]
+
+
+def test_a_file_of_the_machine_takes_an_administrator(linux: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(LocalMisuse, match="Permission denied") as told:
+        linux.install("system")
+    assert "administrator" == told.value.variant
+
+
+def test_texts_without_a_program_name_none() -> None:
+    assert ("", "", "") == (
+        launchd.program_in("no property list"),
+        launchd.program_in("<plist><dict></dict></plist>"),
+        logon_task.program_in("<Task/>"),
+    )
+
+
+def test_a_task_holds_no_text_that_could_be_taken_for_its_own(windows: Desk) -> None:
+    odd = '/a "folder" <b> & more/pythonw.exe'
+    text = logon_task.task("user", (odd, "serve"), user="S-1-5-21-1")
+    assert odd == parsed(text).findtext(f".//{TASK}Command")
+    assert odd == logon_task.program_in(text)
+    assert re.search(r'encoding="UTF-16"', text)

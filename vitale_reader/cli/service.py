@@ -1,0 +1,254 @@
+"""``vitale-reader service``: the daemon as a service of this system, installed, looked at and removed."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from vitale_protocol.errors import DaemonRunning, DaemonUnreachable, LocalMisuse
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import Group, as_json, command, home_option
+from vitale_reader.cli.frame.exit_status import DONE, NO_DAEMON
+from vitale_reader.cli.frame.language import t
+from vitale_reader.home import Home
+
+if TYPE_CHECKING:
+    from vitale_reader.service.services import Service, State
+    from vitale_reader.service.steps import Done, Step
+
+__all__ = ["service", "this_service"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+service = Group(
+    "service",
+    help=t("Installe et gère le service de ce système.", "Installs and looks after the service of this system."),
+)
+
+
+def this_service(home: Path | None, *, system: bool) -> "Service":
+    """The service of this user, or of this machine.
+
+    Raises:
+        LocalMisuse: a folder is named for that of the machine, which has its own.
+        ToolMissing: no service is known for this system.
+    """
+    from vitale_reader.service import services
+    from vitale_reader.service.machine import Machine
+
+    if system and home is not None:
+        why = t("avec --system, le dossier est celui du système", "with --system the folder is the system's")
+        raise LocalMisuse(why, data={"path": "--home"})
+    where = None if home is None else Home.under(home).config.parent
+    return services.service("system" if system else "user", Machine(), where)
+
+
+def scope_option(function: F) -> F:
+    """Adds the options ``--user`` and ``--system``, and ``--home`` for the former."""
+    decorate = click.option(
+        "--system/--user",
+        "system",
+        default=False,
+        help=t(
+            "Pour toute la machine, ou pour cet utilisateur (par défaut).",
+            "For the whole machine, or for this user (the default).",
+        ),
+    )
+    return decorate(home_option(function))
+
+
+def dry_run_option(function: F) -> F:
+    """Adds the option ``--dry-run``."""
+    decorate = click.option(
+        "--dry-run",
+        is_flag=True,
+        help=t("Montre ce qui serait fait, sans rien faire.", "Shows what would be done, and does nothing."),
+    )
+    return decorate(function)
+
+
+@command(
+    "install",
+    help=t(
+        "Installe le service, le démarre, et le fait démarrer tout seul.",
+        "Installs the service, starts it, and has it start by itself.",
+    ),
+)
+@dry_run_option
+@scope_option
+@as_json
+def install(dry_run: bool, system: bool, as_json: bool, home: Path | None) -> None:
+    """Runs ``vitale-reader service install``."""
+    found = this_service(home, system=system)
+    if dry_run:
+        _show(found, found.install(), as_json=as_json)
+        return
+    found.require()
+    _require_no_other(found, home)
+    done = _carry_out(found, found.install())
+    _tell(found, done, as_json=as_json)
+
+
+@command(
+    "uninstall",
+    help=t(
+        "Arrête et retire le service ; clés, base et configuration restent.",
+        "Ends and removes the service; keys, store and configuration stay.",
+    ),
+)
+@dry_run_option
+@scope_option
+@as_json
+def uninstall(dry_run: bool, system: bool, as_json: bool, home: Path | None) -> None:
+    """Runs ``vitale-reader service uninstall``."""
+    found = this_service(home, system=system)
+    if dry_run:
+        _show(found, found.uninstall(), as_json=as_json)
+        return
+    found.require()
+    _tell(found, _carry_out(found, found.uninstall()), as_json=as_json)
+
+
+@command("start", help=t("Démarre le service.", "Starts the service."))
+@scope_option
+@as_json
+def start(system: bool, as_json: bool, home: Path | None) -> None:
+    """Runs ``vitale-reader service start``."""
+    found = _installed(home, system=system)
+    _require_no_other(found, home)
+    _tell(found, _carry_out(found, [found.start()]), as_json=as_json)
+
+
+@command(
+    "stop",
+    help=t("Arrête le service jusqu’à la prochaine session.", "Ends the service until the next log-in."),
+)
+@scope_option
+@as_json
+def stop(system: bool, as_json: bool, home: Path | None) -> None:
+    """Runs ``vitale-reader service stop``."""
+    found = _installed(home, system=system)
+    _tell(found, _carry_out(found, [found.stop()]), as_json=as_json)
+
+
+@command(
+    "status",
+    help=t("Dit si le service est installé et s’il tourne.", "Tells whether the service is installed and runs."),
+)
+@scope_option
+@as_json
+def status(system: bool, as_json: bool, home: Path | None) -> None:
+    """Runs ``vitale-reader service status``."""
+    found = this_service(home, system=system)
+    state = found.state()
+    if as_json:
+        output.print_json({"scope": found.scope, "state": state})
+    else:
+        output.lines(_described(state))
+    click.get_current_context().exit(DONE if state.running else NO_DAEMON)
+
+
+def _installed(home: Path | None, *, system: bool) -> "Service":
+    """The service, which is there.
+
+    Raises:
+        LocalMisuse: it is not.
+    """
+    found = this_service(home, system=system)
+    if not found.state().installed:
+        option = " --system" if system else ""
+        raise LocalMisuse(f"vitale-reader service install{option}", variant="service_absent")
+    return found
+
+
+def _require_no_other(found: "Service", home: Path | None) -> None:
+    """Nothing, where no daemon of another kind holds the home.
+
+    Raises:
+        DaemonRunning: one was started by hand.
+    """
+    if found.scope == "system" or found.state().running:
+        return
+    from vitale_reader.cli.frame.command import to_daemon
+
+    place = Home.locate() if home is None else Home.under(home)
+    try:
+        with to_daemon(home, None, None):
+            pid = place.endpoints().pid
+    except DaemonUnreachable:
+        return
+    why = t(f"le processus {pid} a été lancé à la main", f"process {pid} was started by hand")
+    raise DaemonRunning(why, data={"pid": pid, "home": str(place.state)})
+
+
+def _carry_out(found: "Service", steps: "Iterable[Step]") -> "list[Done]":
+    from vitale_reader.service.steps import carried_out
+
+    with output.progress(t("Un instant…", "One moment…")):
+        return list(carried_out(steps, found.machine.run))
+
+
+def _plain(steps: "list[Done] | list[Step]") -> object:
+    return msgspec.to_builtins(steps, enc_hook=str)
+
+
+def _show(found: "Service", steps: "Iterable[Step]", *, as_json: bool) -> None:
+    """Shows steps that are not taken."""
+    from vitale_reader.service.steps import Command, Write
+
+    planned = list(steps)
+    if as_json:
+        output.print_json({"dry_run": True, "scope": found.scope, "steps": _plain(planned)})
+        return
+    for step in planned:
+        click.echo(_words(step))
+        if isinstance(step, Write):
+            click.echo("".join(f"    {line}\n" for line in step.text.splitlines()))
+    if not any(isinstance(step, Command) for step in planned):
+        click.echo(t("Rien d’autre.", "Nothing else."))
+
+
+def _tell(found: "Service", done: "list[Done]", *, as_json: bool) -> None:
+    state = found.state()
+    if as_json:
+        output.print_json({"dry_run": False, "scope": found.scope, "steps": _plain(done), "state": state})
+        return
+    for each in done:
+        sign = click.style("✓", fg="green") if each.done else click.style("·", dim=True)
+        click.echo(f"{sign} {_words(each.step)}")
+    output.lines(_described(state))
+
+
+def _words(step: "Step") -> str:
+    from vitale_reader.service.steps import Command, Write
+
+    if isinstance(step, Command):
+        return " ".join(step.command)
+    if isinstance(step, Write):
+        return t(f"écrire {step.file}", f"write {step.file}")
+    return t(f"retirer {step.file}", f"remove {step.file}")
+
+
+def _described(state: "State") -> list[tuple[str, str]]:
+    if not state.installed:
+        return [(t("Service", "Service"), t("pas installé", "not installed"))]
+    running = t("en marche", "running") if state.running else t("arrêté", "stopped")
+    pid = f" ({t('processus', 'process')} {state.pid})" if state.pid else ""
+    told = [
+        (t("Service", "Service"), running + pid),
+        (
+            t("Démarrage", "Start"),
+            t("tout seul", "by itself") if state.starts else t("à la main seulement", "by hand only"),
+        ),
+    ]
+    if state.file:
+        told.append((t("Fichier", "File"), state.file))
+    gone = t(" (introuvable : réinstallez le service)", " (not there: install the service again)")
+    told.append((t("Programme", "Program"), state.program + (gone if state.program_missing else "")))
+    return told
+
+
+for entry in (install, uninstall, start, stop, status):
+    service.add_command(entry)

@@ -1,0 +1,317 @@
+"""The service on each system: its file, and the commands by which it is installed, removed, started, ended, asked."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from vitale_protocol.errors import ToolMissing
+from vitale_reader.service import launchd, logon_task, systemd
+from vitale_reader.service.machine import Machine
+from vitale_reader.service.steps import Command, Remove, Step, Write, carried_out
+from vitale_reader.service.systemd import Scope
+
+__all__ = ["Scope", "Service", "State", "service"]
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """A service as it is.
+
+    Attributes:
+        installed: whether the system knows it.
+        running: whether its daemon runs.
+        starts: whether it starts by itself.
+        file: the file that describes it; empty where the system keeps that itself.
+        program: the path of the program that it runs.
+        program_missing: whether nothing is there any more.
+        pid: its process, 0 where none is known.
+    """
+
+    installed: bool
+    running: bool
+    starts: bool
+    file: str = ""
+    program: str = ""
+    program_missing: bool = False
+    pid: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(ABC):
+    """The service of a user, or of the machine.
+
+    Attributes:
+        scope: whose it is.
+        machine: where it is.
+        home: folder of the station of a user, where it is another than that of the user's commands.
+    """
+
+    scope: Scope
+    machine: Machine
+    home: Path | None = None
+
+    def require(self) -> None:  # noqa: B027  most systems have nothing that could be missing
+        """Nothing, where the system can look after a service.
+
+        Raises:
+            ToolMissing, LocalMisuse: it cannot, and says why.
+        """
+
+    @abstractmethod
+    def install(self) -> Iterator[Step]:
+        """Steps after which it is there, runs, and starts by itself."""
+
+    @abstractmethod
+    def uninstall(self) -> Iterator[Step]:
+        """Steps after which nothing of it is there; keys, store and configuration stay."""
+
+    @abstractmethod
+    def start(self) -> Step:
+        """The step after which it runs."""
+
+    @abstractmethod
+    def stop(self) -> Step:
+        """The step after which it does not run, until it is started or the user logs in again."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """Asks the system.
+
+        Raises:
+            ToolMissing: the system is not one that looks after services in the way that is known here.
+        """
+
+    def succeeds(self, *command: str) -> str | None:
+        """What a command says; None where it fails."""
+        ran = self.machine.run(command)
+        return None if ran.returncode else ran.stdout
+
+    def is_missing(self, program: str) -> bool:
+        """True if nothing is where the program should be."""
+        return bool(program) and not Path(program).exists()
+
+
+class SystemdService(Service):
+    """A unit of systemd; that of a package is switched on and off, and not written."""
+
+    @property
+    def file(self) -> Path:
+        """The unit's file where it is none of a package."""
+        if self.scope == "system":
+            return self.machine.root / "etc/systemd/system" / systemd.NAME
+        configuration = self.machine.environ.get("XDG_CONFIG_HOME")
+        return Path(configuration or self.machine.own / ".config") / "systemd/user" / systemd.NAME
+
+    @property
+    def accounts(self) -> Path:
+        """The file of the machine's accounts."""
+        return self.machine.root / "etc/sysusers.d/vitale-reader.conf"
+
+    @property
+    def pcsc_rule(self) -> Path:
+        """The file of polkit's rule."""
+        return self.machine.root / "etc/polkit-1/rules.d/50-vitale-reader.rules"
+
+    @property
+    def packaged(self) -> Path | None:
+        """The unit of a package, where there is one and no other is in its place."""
+        if self.file.exists():
+            return None
+        folders = ("usr/local/lib/systemd", "usr/lib/systemd", "lib/systemd")
+        files = (self.machine.root / folder / self.scope / systemd.NAME for folder in folders)
+        return next((file for file in files if file.exists()), None)
+
+    def require(self) -> None:
+        """Asks for the manager, which a user has only in a session of their own."""
+        for _ in carried_out([self._systemctl("show", "--property=Version")], self.machine.run):
+            pass
+
+    def install(self) -> Iterator[Step]:
+        """Steps after which it is there, runs, and starts by itself."""
+        changed = False
+        if self.packaged is None:
+            text = systemd.unit(self.scope, self.machine.program, self.home)
+            written = [Write(file=self.file, text=text)]
+            if self.scope == "system":
+                written += [
+                    Write(file=self.accounts, text=systemd.accounts()),
+                    Write(file=self.pcsc_rule, text=systemd.pcsc_rule()),
+                ]
+            changed = written[0].needed
+            yield from written
+            if self.scope == "system":
+                yield Command(command=("systemd-sysusers", str(self.accounts)))
+            yield self._systemctl("daemon-reload")
+        yield self._systemctl("enable", systemd.NAME)
+        yield self._systemctl("restart" if changed else "start", systemd.NAME)
+
+    def uninstall(self) -> Iterator[Step]:
+        """Steps after which nothing of it is there; keys, store and configuration stay."""
+        if self.packaged is not None or self.file.exists():
+            yield self._systemctl("disable", "--now", systemd.NAME)
+        if self.packaged is not None:
+            return
+        yield Remove(file=self.file)
+        if self.scope == "system":
+            yield Remove(file=self.accounts)
+            yield Remove(file=self.pcsc_rule)
+        yield self._systemctl("daemon-reload")
+        yield self._systemctl("reset-failed", systemd.NAME, may_fail=True)
+
+    def start(self) -> Step:
+        """The step after which it runs."""
+        return self._systemctl("start", systemd.NAME)
+
+    def stop(self) -> Step:
+        """The step after which it does not run, until it is started or the user logs in again."""
+        return self._systemctl("stop", systemd.NAME)
+
+    def state(self) -> State:
+        """Asks systemd; the file alone where no manager answers."""
+        file = self.packaged or self.file
+        program = systemd.program_in(_text(file))
+        told = dict(line.split("=", 1) for line in (self._show() or "").splitlines() if "=" in line)
+        return State(
+            installed=file.exists(),
+            running=told.get("ActiveState") in {"active", "activating", "reloading"},
+            starts=told.get("UnitFileState") == "enabled",
+            file=str(file) if file.exists() else "",
+            program=program,
+            program_missing=self.is_missing(program),
+            pid=int(told.get("MainPID", "0")),
+        )
+
+    def _show(self) -> str | None:
+        properties = "ActiveState,UnitFileState,MainPID"
+        return self.succeeds(*self._systemctl("show", systemd.NAME, f"--property={properties}").command)
+
+    def _systemctl(self, *words: str, may_fail: bool = False) -> Command:
+        user = ("--user",) if self.scope == "user" else ()
+        return Command(command=("systemctl", *user, *words), may_fail=may_fail)
+
+
+class LaunchAgent(Service):
+    """An agent of launchd; that of the system is one for each who logs in."""
+
+    @property
+    def file(self) -> Path:
+        """The property list's file."""
+        above = self.machine.root if self.scope == "system" else self.machine.own
+        return above / "Library/LaunchAgents" / f"{launchd.LABEL}.plist"
+
+    @property
+    def _domain(self) -> str:
+        return f"gui/{self.machine.user}"
+
+    @property
+    def _target(self) -> str:
+        return f"{self._domain}/{launchd.LABEL}"
+
+    def install(self) -> Iterator[Step]:
+        """Steps after which it is there, runs, and starts by itself."""
+        written = Write(file=self.file, text=launchd.agent(self.machine.program, self.home))
+        loaded = self._print() is not None
+        if loaded and not written.needed:
+            yield self.start()
+            return
+        if loaded:
+            yield Command(command=("launchctl", "bootout", self._target), may_fail=True)
+        yield written
+        yield Command(command=("launchctl", "bootstrap", self._domain, str(self.file)))
+
+    def uninstall(self) -> Iterator[Step]:
+        """Steps after which nothing of it is there; keys, store and configuration stay."""
+        yield Command(command=("launchctl", "bootout", self._target), may_fail=True)
+        yield Remove(file=self.file)
+
+    def start(self) -> Step:
+        """The step after which it runs."""
+        return Command(command=("launchctl", "kickstart", self._target))
+
+    def stop(self) -> Step:
+        """The step after which it does not run, until it is started or the user logs in again."""
+        return Command(command=("launchctl", "kill", "SIGTERM", self._target))
+
+    def state(self) -> State:
+        """Asks launchd."""
+        told = self._print()
+        program = launchd.program_in(_text(self.file))
+        pid = next((line.split()[-1] for line in (told or "").splitlines() if line.strip().startswith("pid = ")), "0")
+        return State(
+            installed=self.file.exists(),
+            running=pid != "0",
+            starts=told is not None,
+            file=str(self.file) if self.file.exists() else "",
+            program=program,
+            program_missing=self.is_missing(program),
+            pid=int(pid),
+        )
+
+    def _print(self) -> str | None:
+        return self.succeeds("launchctl", "print", self._target)
+
+
+class LogonTask(Service):
+    """A task of the Windows task scheduler, which keeps its description itself."""
+
+    def install(self) -> Iterator[Step]:
+        """Steps after which it is there, runs, and starts by itself."""
+        text = logon_task.task(self.scope, self.machine.program, user=self.machine.user, home=self.home)
+        file = self.machine.temporary / "vitale-reader-logon-task.xml"
+        yield Write(file=file, text=text, encoding="utf-16")
+        yield self._schtasks("/Create", "/F", "/XML", str(file))
+        yield Remove(file=file)
+        yield self.start()
+
+    def uninstall(self) -> Iterator[Step]:
+        """Steps after which nothing of it is there; keys, store and configuration stay."""
+        if self.state().installed:
+            yield self._schtasks("/End", may_fail=True)
+            yield self._schtasks("/Delete", "/F")
+
+    def start(self) -> Step:
+        """The step after which it runs."""
+        return self._schtasks("/Run")
+
+    def stop(self) -> Step:
+        """The step after which it does not run, until it is started or the user logs in again."""
+        return self._schtasks("/End")
+
+    def state(self) -> State:
+        """Asks the scheduler, in words that no language of Windows changes."""
+        text = self.succeeds(*self._schtasks("/Query", "/XML").command)
+        program = logon_task.program_in(text or "")
+        # SCHED_S_TASK_RUNNING, 0x41301, is the last result of a task while it runs.
+        told = "" if text is None else self.succeeds(*self._schtasks("/Query", "/FO", "CSV", "/V", "/NH").command) or ""
+        return State(
+            installed=text is not None,
+            running=f'"{0x41301}"' in told,
+            starts=text is not None,
+            program=program,
+            program_missing=self.is_missing(program),
+        )
+
+    def _schtasks(self, action: str, *words: str, may_fail: bool = False) -> Command:
+        return Command(command=("schtasks", action, "/TN", logon_task.TASK, *words), may_fail=may_fail)
+
+
+def service(scope: Scope, machine: Machine, home: Path | None = None) -> Service:
+    """The service on a machine.
+
+    Raises:
+        ToolMissing: no service is known for this system.
+    """
+    kinds: dict[str, type[Service]] = {"linux": SystemdService, "darwin": LaunchAgent, "win32": LogonTask}
+    kind = kinds.get(machine.system)
+    if kind is None:
+        raise ToolMissing(f"no service is known for {machine.system}", data={"tool": "systemd"})
+    return kind(scope=scope, machine=machine, home=home)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,105 @@
+"""Steps of an installation: files written and removed, commands of the system; told first, done one by one after."""
+
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from vitale_protocol.errors import LocalMisuse
+
+__all__ = ["Command", "Done", "Remove", "Run", "Step", "Write", "carried_out"]
+
+Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
+
+
+class Write(msgspec.Struct, frozen=True, kw_only=True, tag="write", tag_field="step"):
+    """A file with a text, for everybody to read; it is left alone where it has that text."""
+
+    file: Path
+    text: str
+    encoding: str = "utf-8"
+
+    @property
+    def needed(self) -> bool:
+        """True if the file is to be written."""
+        try:
+            return self.file.read_bytes() != self.text.encode(self.encoding)
+        except OSError:
+            return True
+
+    def carry_out(self) -> None:
+        """Writes the file."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.write_bytes(self.text.encode(self.encoding))
+        self.file.chmod(0o644)
+
+
+class Remove(msgspec.Struct, frozen=True, kw_only=True, tag="remove", tag_field="step"):
+    """A file that goes, where it is there."""
+
+    file: Path
+
+    @property
+    def needed(self) -> bool:
+        """True if the file is there."""
+        return self.file.exists() or self.file.is_symlink()
+
+    def carry_out(self) -> None:
+        """Removes the file."""
+        self.file.unlink(missing_ok=True)
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="step"):
+    """A command of the system.
+
+    Attributes:
+        command: its words.
+        may_fail: whether it is in order that it fails, as the end of a service that does not run.
+    """
+
+    command: tuple[str, ...]
+    may_fail: bool = False
+
+
+Step = Write | Remove | Command
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """A step, and whether it changed something."""
+
+    step: Step
+    done: bool
+
+
+def carried_out(steps: Iterable[Step], run: Run) -> Iterator[Done]:
+    """Carries out steps, and tells each.
+
+    Raises:
+        LocalMisuse: a command of the system failed, or this user may not write a file.
+        ToolMissing: the system has no such command.
+    """
+    for step in steps:
+        if isinstance(step, Command):
+            ran = run(step.command)
+            if ran.returncode and not step.may_fail:
+                why = _last_line(ran) or f"exit status {ran.returncode}"
+                raise LocalMisuse(f"{' '.join(step.command)}: {why}", variant="service_command")
+            yield Done(step=step, done=not ran.returncode)
+        else:
+            needed = step.needed
+            if needed:
+                _with_file(step)
+            yield Done(step=step, done=needed)
+
+
+def _with_file(step: Write | Remove) -> None:
+    try:
+        step.carry_out()
+    except PermissionError as error:
+        raise LocalMisuse(f"{step.file}: {error.strerror}", variant="administrator") from error
+
+
+def _last_line(ran: "subprocess.CompletedProcess[str]") -> str:
+    said = (ran.stderr or ran.stdout).strip().splitlines()
+    return said[-1].strip() if said else ""
