@@ -53,11 +53,24 @@ def section(name: str, struct: type[msgspec.Struct]) -> str:
     return f"{heading}\n\n{text[0].upper()}{text[1:]}\n\n{table(('setting', 'type', 'default', 'meaning'), rows)}\n"
 
 
+def tables(name: str, struct: type[msgspec.Struct]) -> Iterator[str]:
+    """The tables within a table of the file, each with those within it."""
+    for field in members(struct):
+        if isinstance(field.type, mi.StructType):
+            inner = f"{name}.{field.name}".lstrip(".")
+            yield section(inner, field.type.cls)
+            yield from tables(inner, field.type.cls)
+
+
 def page() -> str:
     """Renders the page docs/reference/configuration.md."""
-    tables = [
-        section(field.name, field.type.cls) for field in members(config.Config) if isinstance(field.type, mi.StructType)
-    ]
     drivers = [section(f"drivers.options.{name}", struct) for name, struct in DRIVERS.items()]
-    parts = [GENERATED, "# Configuration", INTRODUCTION.strip(), section("", config.Config), *tables, *drivers]
+    parts = [
+        GENERATED,
+        "# Configuration",
+        INTRODUCTION.strip(),
+        section("", config.Config),
+        *tables("", config.Config),
+        *drivers,
+    ]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"

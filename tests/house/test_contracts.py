@@ -91,6 +91,10 @@ FORBIDDEN: dict[str, list[str]] = {
         "vitale_drivers.nfc.devices imports serial.tools"
     ],
     "h11 and websockets: the web gateway alone": ["vitale_reader.daemon.transports.loopback imports h11"],
+    "The native host starts for each page, with nothing but the protocol": [
+        "vitale_reader.web.native.host imports asyncio",
+        "vitale_reader.web.native.host imports vitale_drivers.base",
+    ],
     "cv2: where the driver camera opens one, and where pictures are decoded": [
         "vitale_drivers.camera.frames imports cv2"
     ],

@@ -71,6 +71,15 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
     assert loaded_after(run_help) <= HELP_MAY_LOAD
 
 
+def test_a_native_host_loads_no_cryptography_and_no_event_loop() -> None:
+    start = (
+        "import vitale_reader.cli.web.native_host\n"
+        "assert {'asyncio', 'vitale_protocol.methods'}.isdisjoint(sys.modules), 'too much'"
+    )
+
+    assert loaded_after(start) <= {"msgspec", "platformdirs", "typing_extensions", "vitale_protocol", "vitale_reader"}
+
+
 def test_the_daemon_loads_no_device_library() -> None:
     loaded = loaded_after("import vitale_reader.daemon.app")
 

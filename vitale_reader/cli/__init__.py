@@ -27,6 +27,10 @@ def main() -> None:
         from vitale_reader.diagnosis import __main__ as diagnosis
 
         return diagnosis.main()
+    if sys.argv[1:2] == ["native-host"] or _is_started_by_a_browser(sys.argv[1:]):
+        from vitale_reader.cli.web import native_host
+
+        return native_host.run(sys.argv[1:])
     from vitale_reader.cli.frame import language as text
 
     _have_streams()
@@ -44,6 +48,16 @@ def main() -> None:
             raise
         print(_not_installed(error.name), file=sys.stderr)
         sys.exit(1)
+
+
+def _is_started_by_a_browser(arguments: list[str]) -> bool:
+    """True for the words with which browsers start the program of a manifest, which names a path alone."""
+    first = arguments[0] if arguments else ""
+    if not first.startswith("chrome-extension:") and not first.endswith(".json"):
+        return False
+    from vitale_protocol.web import extensions
+
+    return extensions.is_call(arguments)
 
 
 def _have_streams() -> None:

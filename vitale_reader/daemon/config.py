@@ -14,6 +14,7 @@ import msgspec
 from vitale_protocol.configuration.settings import convert_settings
 from vitale_protocol.errors import ConfigurationInvalid, JsonValue
 from vitale_protocol.methods import StationMode
+from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID, ID_PATTERN
 from vitale_reader.daemon import config_file
 from vitale_reader.daemon.config_file import command_to_close, line_of, readable_by_others
 from vitale_reader.daemon.masking import masked, masked_values
@@ -23,6 +24,7 @@ __all__ = [
     "AuditExport",
     "Config",
     "Drivers",
+    "Extension",
     "Log",
     "Seals",
     "Site",
@@ -99,16 +101,32 @@ class Tls(Section):
     lan: bool = False
 
 
+class Extension(Section):
+    """``[web.extension]``: the extensions of browsers that may carry pages here, by native messaging.
+
+    Attributes:
+        ids: of Chromium's kind (32 letters) and of Firefox's. Those of this project's own extension by default; an
+            empty list keeps all extensions out. ``vitale-reader browser install`` tells them to the browsers.
+    """
+
+    ids: Annotated[tuple[Annotated[str, msgspec.Meta(pattern=ID_PATTERN)], ...], msgspec.Meta(max_length=20)] = (
+        CHROMIUM_ID,
+        FIREFOX_ID,
+    )
+
+
 class Web(Section):
     """``[web]``: pages of web software, each paired by a person at this desk.
 
     Attributes:
         enabled: whether a page can reach this desk at all.
         port: of the gateway, on both loopback addresses; pages look for the default one.
+        extension: the extensions of browsers that may carry pages.
     """
 
     enabled: bool = False
     port: Port = 7817
+    extension: Extension = Extension()
 
 
 class Tokens(Section):

@@ -1,6 +1,7 @@
-"""The web gateway, in a process of its own: carries the sealed frames of web pages to the daemon and back.
+"""The web door, outside of the daemon: carries the sealed frames of web pages to it and back.
 
-It has no right of its own, and what it carries it cannot read.
+By a gateway, in a process of its own, or by a native host that a browser starts for an extension. Neither has a right
+of its own, and what they carry they cannot read.
 
-For other rooms: ``gateway``.
+For other rooms: ``gateway``, ``native``.
 """

@@ -1,5 +1,5 @@
 """The web door: channels of pages, their sealed session, and their pairing.
 
-For other rooms: ``admission``, ``channels``, ``framing``, ``handshake``, ``lookalikes``, ``pairing``, ``registration``,
-``rotation``, ``sealed_frames``, ``sites``.
+For other rooms: ``admission``, ``channels``, ``extensions``, ``framing``, ``handshake``, ``lookalikes``, ``pairing``,
+``registration``, ``rotation``, ``sealed_frames``, ``sites``.
 """

@@ -7,15 +7,18 @@ byte order mark, a NUL, white space, bytes behind the value: none of it can mean
 The first frame is the preamble, which only the gateway writes. Nothing later can change what it says.
 """
 
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
 from vitale_protocol.documents import decode_strict
 from vitale_protocol.errors import LimitExceeded, ParseError
-from vitale_protocol.methods import StationMode
 from vitale_protocol.session import jsonrpc
 from vitale_protocol.web.sites import SITE_CHARACTERS, parse_site
+
+if TYPE_CHECKING:
+    # A native host starts for each page, and has no use for all methods and their cryptography.
+    from vitale_protocol.methods import StationMode
 
 __all__ = [
     "CLOSE_PROTOCOL",
@@ -27,6 +30,7 @@ __all__ = [
     "Via",
     "close_code",
     "close_frame",
+    "closing",
     "read_frame",
     "read_preamble",
     "rewrite",
@@ -88,7 +92,7 @@ def read_frame(frame: bytes) -> object:
     return value
 
 
-def read_preamble(frame: bytes, mode: StationMode) -> Preamble:
+def read_preamble(frame: bytes, mode: "StationMode") -> Preamble:
     """The preamble in the first frame of a channel.
 
     Args:
@@ -117,9 +121,14 @@ class _Close(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     close: Annotated[int, msgspec.Meta(ge=1000, le=4999)]
 
 
+def closing(code: int) -> bytes:
+    """The last frame of a channel: why it ends."""
+    return write_frame(_Close(code))
+
+
 def close_frame(code: int) -> bytes:
-    """The last frame of a channel from the core, with its length: why the channel ends."""
-    frame = write_frame(_Close(code))
+    """The last frame of a channel from the core, with its length."""
+    frame = closing(code)
     return len(frame).to_bytes(4, "big") + frame
 
 

@@ -9,12 +9,15 @@ readers of URLs differ. ``parse_site`` says whether a text can be such a value a
 """
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from vitale_protocol.errors import ParseError
-from vitale_protocol.methods import StationMode
+
+if TYPE_CHECKING:
+    # A native host reads sites, and has no use for all methods (``channels``).
+    from vitale_protocol.methods import StationMode
 
 __all__ = ["SITE_CHARACTERS", "Site", "is_name", "parse_site"]
 
@@ -40,7 +43,7 @@ class Site(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{self.host}" + ("" if self.port is None else f":{self.port}")
 
 
-def parse_site(text: str, mode: StationMode) -> Site:
+def parse_site(text: str, mode: "StationMode") -> Site:
     """The site of a text that a browser may send as ``Origin``.
 
     Args:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.posix import open_unix_connection
 from tests.protocol.web import independent
 from tests.protocol.web.independent import b64u, unb64u
+from vitale_protocol.web.extensions import CHROMIUM_ID
 from vitale_reader.daemon.transports.peers import own_uid
 
 Json = dict[str, Any]
@@ -60,7 +61,7 @@ class Page:
         return text.encode()
 
     def send_preamble(self, **changes: Any) -> None:
-        preamble = {"via": self.via, "site": self.site, "peer_uid": own_uid(), "host": "test", "opened": 1.5}
+        preamble = {"via": self.via, "site": self.site, "peer_uid": own_uid(), "host": CHROMIUM_ID, "opened": 1.5}
         self.send_frame(json.dumps(preamble | changes, separators=(",", ":")).encode())
 
     async def receive_frame(self) -> Json | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.daemon.web.pages import PATIENCE, SITE, Page, page
 from tests.protocol.web import independent
+from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.handlers import sessions
 
@@ -369,6 +371,7 @@ def test_a_challenge_is_answered_on_its_own_channel_once_and_in_time(
         {"site": "null"},
         {"site": "http://facturation.example.fr"},
         {"peer_uid": 65_534_000},
+        {"host": "anotherextensionthatnobodynamed"},
         {"client_id": "local"},
         {"opened": None},
     ],
@@ -379,6 +382,35 @@ def test_a_preamble_that_lies_is_closed_without_a_word(at_the_door: Any, preambl
             asking.send_preamble(**preamble)
             asking.send_call("session.ping")
             assert await asking.receive() is None
+
+    at_the_door(work)
+
+
+HOST = """
+from vitale_reader.cli import main
+main()
+"""
+
+
+def test_a_native_host_that_is_started_by_hand_opens_nothing_without_a_key(at_the_door: Any) -> None:
+    async def work(door: Door) -> None:
+        await door.pair()
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", HOST, "/a/vitale_reader.json", FIREFOX_ID),
+            stdin=pipe,
+            stdout=pipe,
+            env=os.environ | {"VITALE_READER_HOME": str(door.tools.home.config.parent)},
+        )
+        said = ({"site": SITE}, {"jsonrpc": "2.0", "id": 1, "method": "clients.list", "params": {}})
+        texts = [json.dumps(each).encode() for each in said]
+        text = b"".join(len(each).to_bytes(4, sys.byteorder) + each for each in texts)
+        async with asyncio.timeout(PATIENCE):
+            answer, _ = await process.communicate(text)
+        assert b'{"open":true}' in answer
+        assert b"not_authenticated" in answer
+        assert answer.endswith(b'{"close":1008}')
+        assert 0 == process.returncode
 
     at_the_door(work)
 
@@ -578,7 +610,7 @@ DRIVER = """
 import json, os, socket
 with socket.socket(socket.AF_UNIX) as channel:
     channel.connect(input())
-    preamble = {"via": "stdio", "site": "https://a.example", "peer_uid": os.getuid(), "host": "", "opened": 1.5}
+    preamble = {"via": "stdio", "site": "https://a.example", "peer_uid": os.getuid(), "host": "EXTENSION", "opened": 1}
     for frame in (preamble, {"jsonrpc": "2.0", "id": 1, "method": "session.ping", "params": {}}):
         text = json.dumps(frame, separators=(",", ":")).encode()
         try:
@@ -589,7 +621,7 @@ with socket.socket(socket.AF_UNIX) as channel:
         print(len(channel.recv(1)))
     except ConnectionError:
         print(0)
-"""
+""".replace("EXTENSION", CHROMIUM_ID)
 
 
 @pytest.mark.parametrize("is_driver", [True, False])

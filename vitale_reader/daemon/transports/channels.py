@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ import msgspec
 
 from vitale_protocol.methods import StationMode
 from vitale_protocol.session.session import Session
-from vitale_protocol.web.channels import CLOSE_PROTOCOL, CLOSE_REFUSED, CLOSE_REVOKED, Via, close_frame
+from vitale_protocol.web.channels import CLOSE_PROTOCOL, CLOSE_REFUSED, CLOSE_REVOKED, Preamble, Via, close_frame
 from vitale_protocol.web.framing import ChannelFraming
 from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.client_registry import Peer
@@ -67,6 +67,7 @@ class ChannelConnection(StreamConnection):
         *,
         via: Via,
         mode: StationMode,
+        extensions: Collection[str] = (),
         admits: Callable[[asyncio.Transport], bool] = lambda _transport: True,
     ) -> None:
         """Stores.
@@ -77,12 +78,14 @@ class ChannelConnection(StreamConnection):
             room: of all channels.
             via: the one way that this carrier may name.
             mode: of the station.
+            extensions: of browsers, by one of which a native host was started.
             admits: whether the carrier at the other end may open a channel at all.
         """
         super().__init__(service, limits, room, identify=lambda _transport: None)
         self._framing = ChannelFraming(mode)
         self.session = Session(role="server", framing=self._framing, limits=limits.session, page=True)
         self._via: Via = via
+        self._extensions = extensions
         self._admits = admits
         self._head = bytearray()
         self._close_code = 0
@@ -121,15 +124,18 @@ class ChannelConnection(StreamConnection):
         """Reads the preamble; whoever has no right to it, or no place, is gone without a word."""
         is_empty = not list(self._framing.receive(first))
         channel = self._framing.preamble
-        is_ours = channel is not None and channel.peer_uid in {None, own_uid()} and channel.via == self._via
-        if channel is None or not is_empty or not is_ours:
-            logger.info("a channel was refused: %s", self._framing.broken or "another way, or another user")
+        if channel is None or not is_empty or not self._is_ours(channel):
+            logger.info("a channel was refused: %s", self._framing.broken or "another way, user or extension")
         elif self._enter(Peer(transport=channel.via, uid=channel.peer_uid, channel=channel)):
             self._conversation = self._service.connected(self)
             return True
         if self._transport is not None:
             self._transport.abort()
         return False
+
+    def _is_ours(self, channel: Preamble) -> bool:
+        is_known = channel.via == "websocket" or channel.host in self._extensions
+        return channel.via == self._via and channel.peer_uid in {None, own_uid()} and is_known
 
     def _next_piece(self) -> bytes:
         """All that is there: a frame is one call, and no line says where it ends."""
@@ -185,7 +191,14 @@ class ChannelConnection(StreamConnection):
 
 
 async def listen(
-    file: Path, service: Service, limits: StreamLimits, room: Room, *, mode: StationMode, kinship: Kinship
+    file: Path,
+    service: Service,
+    limits: StreamLimits,
+    room: Room,
+    *,
+    mode: StationMode,
+    extensions: Collection[str],
+    kinship: Kinship,
 ) -> asyncio.AbstractServer:
     """Listens for native hosts, on a socket for the daemon's own user alone.
 
@@ -195,6 +208,7 @@ async def listen(
         limits: of a channel.
         room: of all channels.
         mode: of the station.
+        extensions: of browsers, that a native host may be started by.
         kinship: tells the processes that the daemon started itself, which carry no channel here.
 
     Raises:
@@ -202,14 +216,15 @@ async def listen(
     """
     own = own_uid()
 
+    def made() -> ChannelConnection:
+        return ChannelConnection(service, limits, room, via="stdio", mode=mode, extensions=extensions, admits=admits)
+
     def admits(transport: asyncio.Transport) -> bool:
         connection = transport.get_extra_info("socket")
         return peer_uid(connection) == own and not kinship.started_here(peer_pid(connection))
 
     umask = os.umask(0o177)
     try:
-        return await asyncio.get_running_loop().create_unix_server(
-            lambda: ChannelConnection(service, limits, room, via="stdio", mode=mode, admits=admits), file
-        )
+        return await asyncio.get_running_loop().create_unix_server(made, file)
     finally:
         os.umask(umask)

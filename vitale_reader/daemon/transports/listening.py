@@ -95,7 +95,15 @@ async def listen(
         unix_file = str(home.socket)
     if config.web.enabled and UNIX_SOCKETS:
         of_channels, pages, mode = channels.channel_limits(limits), channels.channel_room(turns), config.station.mode
-        hosts = await channels.listen(home.host_socket, service, of_channels, pages, mode=mode, kinship=kinship)
+        hosts = await channels.listen(
+            home.host_socket,
+            service,
+            of_channels,
+            pages,
+            mode=mode,
+            extensions=frozenset(config.web.extension.ids),
+            kinship=kinship,
+        )
         stack.callback(hosts.close)
         gateway = Gateway(
             service,

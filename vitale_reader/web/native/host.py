@@ -1,0 +1,199 @@
+"""The native host: a program that a browser starts for one page, and that carries its frames to the daemon.
+
+What the extension says first is the site of the page, as the browser names it. The host opens a channel for it and says
+``{"open": true}``; from then on it carries frames both ways. The last one is ``{"close": code}``, as on any channel.
+It has no right of its own, reads no setting, and keeps nothing.
+"""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from vitale_protocol.errors import LimitExceeded, ParseError
+from vitale_protocol.session.framing import LengthFraming, NativeFraming, NetworkFraming
+from vitale_protocol.web.channels import (
+    CLOSE_PROTOCOL,
+    FRAME_BYTES,
+    Preamble,
+    close_code,
+    closing,
+    read_frame,
+    rewrite,
+    write_frame,
+)
+from vitale_protocol.web.extensions import caller
+from vitale_reader.home import Home
+
+__all__ = ["Streams", "carry", "main"]
+
+#: Bytes that are read at once.
+PIECE: Final = 65_536
+
+# Close codes of the registry of RFC 6455, section 11.7.
+MESSAGE_TOO_BIG: Final = 1009
+TRY_AGAIN_LATER: Final = 1013
+
+
+class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first message of an extension: the web origin of the page that it speaks for."""
+
+    site: str
+
+
+class Streams:
+    """Standard streams of a native host: messages of a browser, and to it.
+
+    Args:
+        source: the descriptor that the browser writes to.
+        sink: the one that it reads.
+    """
+
+    def __init__(self, source: int, sink: int) -> None:
+        self._source = source
+        self._sink = sink
+        self._framing = NativeFraming(FRAME_BYTES)
+
+    def messages(self) -> Iterator[bytes]:
+        """The messages of the browser, until it is gone.
+
+        Raises:
+            LimitExceeded: one is longer than may be.
+        """
+        yield from _frames(self._framing, lambda: os.read(self._source, PIECE))
+
+    def tell(self, message: bytes) -> None:
+        """Sends the browser a message.
+
+        Raises:
+            OSError: it is gone.
+        """
+        data = memoryview(self._framing.encode(message))
+        while data:
+            data = data[os.write(self._sink, data) :]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Carries one page, until either end is gone.
+
+    Args:
+        arguments: as the browser gives them.
+
+    Raises:
+        LocalMisuse: no browser starts a native host like this.
+    """
+    carry(caller(arguments), Home.locate().host_socket, Streams(0, 1))
+
+
+def carry(extension: str, file: Path, browser: Streams) -> None:
+    """Carries the page that the browser speaks of first.
+
+    Args:
+        extension: that the browser named.
+        file: the daemon's socket for native hosts.
+        browser: at the other end of the standard streams.
+    """
+    messages = browser.messages()
+    with contextlib.suppress(OSError):  # the browser is gone
+        try:
+            site = _site(next(messages))
+        except StopIteration:
+            return
+        except (ParseError, LimitExceeded):
+            browser.tell(closing(CLOSE_PROTOCOL))
+            return
+        try:
+            channel = _dial(file)
+        except OSError:
+            browser.tell(closing(TRY_AGAIN_LATER))
+            return
+        with channel:
+            preamble = Preamble(via="stdio", site=site, peer_uid=_own_uid(), host=extension, opened=time.time())
+            channel.sendall(NetworkFraming(FRAME_BYTES).encode(write_frame(preamble)))
+            browser.tell(write_frame({"open": True}))
+            _carry_both_ways(channel, messages, browser)
+
+
+def _site(message: bytes) -> str:
+    try:
+        return msgspec.convert(read_frame(rewrite(message)), Opening).site
+    except msgspec.ValidationError as error:
+        raise ParseError("not the site of a page") from error
+
+
+def _carry_both_ways(channel: socket.socket, messages: Iterator[bytes], browser: Streams) -> None:
+    """Carries frames until either end is gone; each way waits for nobody but its own reader."""
+    upwards = _Upwards(channel, messages)
+    upwards.start()
+    with contextlib.suppress(ConnectionError, LimitExceeded):
+        for frame in _frames(NetworkFraming(FRAME_BYTES), lambda: channel.recv(PIECE)):
+            browser.tell(frame)
+            if close_code(frame):
+                return
+    browser.tell(closing(upwards.code))
+
+
+class _Upwards(threading.Thread):
+    """The way from the browser to the daemon.
+
+    Attributes:
+        code: why the channel ended, where it was not the daemon that said so.
+    """
+
+    def __init__(self, channel: socket.socket, messages: Iterator[bytes]) -> None:
+        super().__init__(name="upwards", daemon=True)
+        self.code = TRY_AGAIN_LATER
+        self._channel = channel
+        self._messages = messages
+
+    def run(self) -> None:
+        framing, how = NetworkFraming(FRAME_BYTES), socket.SHUT_RDWR
+        try:
+            for message in self._messages:
+                self._channel.sendall(framing.encode(rewrite(message)))
+            how = socket.SHUT_WR  # the browser has closed its port: what it asked before is answered
+        except ParseError:
+            self.code = CLOSE_PROTOCOL
+        except LimitExceeded:
+            self.code = MESSAGE_TOO_BIG
+        except OSError:
+            return  # the daemon is gone, and the other way tells of it
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(how)
+
+
+def _frames(framing: LengthFraming, read: Callable[[], bytes]) -> Iterator[bytes]:
+    while data := read():
+        yield from framing.receive(data)
+        if framing.exceeded:
+            raise LimitExceeded("a message is longer than the limit", variant="message_bytes")
+
+
+if sys.platform == "win32":
+
+    def _dial(file: Path) -> socket.socket:
+        raise OSError(f"the daemon listens on no such socket here: {file}")
+
+    def _own_uid() -> int | None:
+        return None
+
+else:
+
+    def _dial(file: Path) -> socket.socket:
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            channel.connect(os.fsencode(file))
+        except OSError:
+            channel.close()
+            raise
+        return channel
+
+    def _own_uid() -> int | None:
+        return os.getuid()
