@@ -26,6 +26,7 @@ from vitale_protocol.events import Step
 from vitale_protocol.media import WARNINGS
 from vitale_protocol.records import Medium
 from vitale_protocol.tokens import CHECKS
+from vitale_reader.cli.root import COMMANDS
 
 ERRORS = [error.reason for error in concrete_errors() if error.__module__ == errors.__name__]
 # Warnings that no parser of a medium gives: those of a resolver and of a site.
@@ -269,12 +270,9 @@ def test_remedies_say_what_to_do(reason: str, variant: str, word: str, language:
     assert (word if language == "fr" or word != "puce" else "chip") in said
 
 
-COMMANDS = {"audit", "clients", "doctor", "readers", "serve", "site", "config", "web"}
-
-
 def test_only_commands_that_exist_are_recommended() -> None:
-    used = {command for _, _, said in EVERY for command in re.findall(r"`vitale-reader (\w+)", said)}
-    assert used <= COMMANDS
+    used = {command for _, _, said in EVERY for command in re.findall(r"`vitale-reader ([\w-]+)", said)}
+    assert used <= {*COMMANDS, "native-host"}
 
 
 def test_a_language_is_read_once() -> None:
