@@ -43,16 +43,19 @@ class System:
 
 
 class Systemd(System):
-    """systemctl and systemd-sysusers."""
+    """systemctl, systemd-sysusers and journalctl."""
 
     def __init__(self) -> None:
         super().__init__()
         self.active = self.enabled = False
+        self.journal = ""
 
     def is_question(self, told: str) -> bool:
-        return " show " in told
+        return " show " in told or told.startswith("journalctl ")
 
     def answer(self, words: list[str]) -> str | None:
+        if words[0] == "journalctl":
+            return self.journal
         for word in words:
             if word in {"start", "restart"}:
                 self.active = True

@@ -39,10 +39,11 @@ COMMANDS = {
     ),
     "serve": CommandEntry("serve:serve", "Lance le service au premier plan.", "Runs the daemon in the foreground."),
     "service": CommandEntry(
-        "service:service",
+        "service.group:service",
         "Installe et gère le service de ce système.",
         "Installs and looks after the service of this system.",
     ),
+    "logs": CommandEntry("service.logs:logs", "Montre le journal du service.", "Shows the log of the daemon."),
     "readers": CommandEntry(
         "readers:readers", "Liste les lecteurs, ou les suit.", "Lists the readers, or follows them."
     ),

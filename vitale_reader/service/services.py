@@ -83,6 +83,15 @@ class Service(ABC):
             ToolMissing: the system is not one that looks after services in the way that is known here.
         """
 
+    @property
+    def station(self) -> Path | None:
+        """The folder of its station, where that is the same for all users of the machine."""
+        return None
+
+    def journal(self) -> tuple[str, ...]:
+        """The command that gives its records as JSON, one a line; empty where the system keeps none."""
+        return ()
+
     def succeeds(self, *command: str) -> str | None:
         """What a command says; None where it fails."""
         ran = self.machine.run(command)
@@ -182,6 +191,16 @@ class SystemdService(Service):
             program_missing=self.is_missing(program),
             pid=int(told.get("MainPID", "0")),
         )
+
+    @property
+    def station(self) -> Path | None:
+        """The folder of its station, where that is the same for all users of the machine."""
+        return systemd.STATE if self.scope == "system" else None
+
+    def journal(self) -> tuple[str, ...]:
+        """The command that gives its records as JSON, one a line."""
+        unit = "--unit" if self.scope == "system" else "--user-unit"
+        return ("journalctl", "--output=json", "--no-pager", "--quiet", f"{unit}={systemd.NAME}")
 
     def _show(self) -> str | None:
         properties = "ActiveState,UnitFileState,MainPID"

@@ -1,66 +1,14 @@
 """``service``: what is shown before, what is told after, and what is refused."""
 
-import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import click
-import msgspec
 import pytest
-from click.testing import CliRunner, Result
 
-from tests.service.systems import PID, Systemd
-from vitale_reader.cli.frame import command, language
-from vitale_reader.cli.root import root
-from vitale_reader.home import Endpoints, Home
-from vitale_reader.service import machine
-from vitale_reader.service.machine import Machine
-
-
-class Desk:
-    """A desk with a systemd that is played."""
-
-    def __init__(self, folder: Path) -> None:
-        self.systemd = Systemd()
-        self.program = folder / "python"
-        self.program.touch()
-        self.home = Home.under(folder / "home")
-        self.machine = Machine(
-            system="linux",
-            user="1000",
-            environ={},
-            root=folder / "root",
-            own=folder / "own",
-            temporary=folder,
-            program=(str(self.program), "serve"),
-            run=self.systemd,
-        )
-
-    @property
-    def unit(self) -> Path:
-        return self.machine.own / ".config/systemd/user/vitale-reader.service"
-
-    def run(self, *arguments: str) -> Result:
-        found = root.get_command(click.Context(root), "service")
-        assert found is not None
-        return CliRunner().invoke(found, arguments)
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self.run(*arguments, "--json").stdout)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Desk]:
-    made = Desk(tmp_path)
-    monkeypatch.setattr(machine, "Machine", lambda: made.machine)
-    monkeypatch.setenv("VITALE_READER_HOME", "")
-    monkeypatch.setattr(Home, "locate", lambda environ=None: made.home)
-    former = language.language()
-    language.use("en")
-    yield made
-    language.use(former)
+from tests.cli.service.desk import Desk
+from tests.service.systems import PID
+from vitale_reader.cli.frame import command
 
 
 def test_what_would_be_done_is_shown_and_not_done(desk: Desk) -> None:
@@ -112,8 +60,7 @@ def test_a_daemon_that_was_started_by_hand_is_left_alone(desk: Desk, monkeypatch
         yield
 
     monkeypatch.setattr(command, "to_daemon", answers)
-    desk.home.run.mkdir(parents=True)
-    desk.home.endpoints_file.write_bytes(msgspec.json.encode(Endpoints(pid=99, version="0")))
+    desk.publish(99)
     refused = desk.json("install")["error"]
     assert ("daemon_running", "process 99 was started by hand") == (refused["reason"], refused["detail"])
     assert not desk.unit.exists()

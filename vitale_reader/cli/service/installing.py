@@ -1,4 +1,4 @@
-"""``vitale-reader service``: the daemon as a service of this system, installed, looked at and removed."""
+"""``vitale-reader service install`` and its kin: the daemon as a service, installed, looked at and removed."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,7 +9,7 @@ import msgspec
 
 from vitale_protocol.errors import DaemonRunning, DaemonUnreachable, LocalMisuse
 from vitale_reader.cli.frame import output
-from vitale_reader.cli.frame.command import Group, as_json, command, home_option
+from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.exit_status import DONE, NO_DAEMON
 from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
@@ -18,14 +18,9 @@ if TYPE_CHECKING:
     from vitale_reader.service.services import Service, State
     from vitale_reader.service.steps import Done, Step
 
-__all__ = ["service", "this_service"]
+__all__ = ["install", "scope_option", "start", "status", "stop", "this_service", "uninstall"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-service = Group(
-    "service",
-    help=t("Installe et gère le service de ce système.", "Installs and looks after the service of this system."),
-)
 
 
 def this_service(home: Path | None, *, system: bool) -> "Service":
@@ -248,7 +243,3 @@ def _described(state: "State") -> list[tuple[str, str]]:
     gone = t(" (introuvable : réinstallez le service)", " (not there: install the service again)")
     told.append((t("Programme", "Program"), state.program + (gone if state.program_missing else "")))
     return told
-
-
-for entry in (install, uninstall, start, stop, status):
-    service.add_command(entry)
