@@ -1,6 +1,7 @@
 """The devices that tests share: a private PC/SC service for the whole run, and simulated cards in its slots."""
 
 import ctypes
+import gc
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,17 @@ def _bypass_proxies() -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[_DIRECTORY])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keeps the collector of garbage from walking, over and over, through thousands of tests that all stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what ``-m`` does not name
