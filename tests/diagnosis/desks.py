@@ -326,6 +326,14 @@ DESKS: dict[str, Desk] = {
         says="is held by process",
         status=2,
     ),
+    "a browser would start another program": Desk(
+        "browser_changed",
+        "vitale-reader browser install --browser chromium --system",
+        "vitale-reader browser install --browser chromium --system",
+        says="/etc/chromium/",
+        files={"/etc/chromium/native-messaging-hosts/vitale_reader.json": '{"path": "/tmp/x"}'},
+        status=1,
+    ),
     "a two-slot reader is in GALSS mode": Desk(
         "usb_galss",
         "mode PC/SC",

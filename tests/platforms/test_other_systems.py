@@ -516,6 +516,42 @@ def test_the_registry_tells_of_cameras_of_programs_and_of_privacy(
     assert (done.stdout.strip(), done.stderr) == (expected, "")
 
 
+#: Tells the browsers of a user, looks, and takes it back.
+DECLARED = r"""
+import sys
+from pathlib import Path
+from vitale_reader.web.native.declaring import declare, examine, manifest, withdraw
+from vitale_reader.web.native.places import System, places
+
+command = Path(sys.argv[1]) / "vitale-reader.exe"
+command.touch()
+known = places(System(platform="win32", environ={"LOCALAPPDATA": sys.argv[1]}), everyone=False)
+told = {place.browser.name: manifest(place.browser.family, command, ["a" * 32, "a@b"]) for place in known}
+states = lambda: {examine(place, told[place.browser.name], command) for place in known}
+seen = [states()]
+for place in known:
+    declare(place, told[place.browser.name])
+seen.append(states())
+print(sorted(place.key for place in known if place.browser.name in {"brave", "firefox"}))
+print(seen, [withdraw(place) for place in known], {withdraw(place) for place in known}, states())
+"""
+
+
+def test_browsers_of_windows_are_told_by_the_registry_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    registry, folder = tmp_path / "registry.json", tmp_path / "local"
+    folder.mkdir()
+    before = {f"{CURRENT_USER}\\Software\\Chromium": {"version": "1"}, f"{CURRENT_USER}\\Software": {}}
+    registry.write_text(json.dumps(before), "utf-8")
+    done = run("win32", "-c", DECLARED, str(folder), more={"VITALE_STAND_IN_REGISTRY": str(registry)})
+    assert "" == done.stderr
+    keys, states = done.stdout.splitlines()
+    assert "Software\\\\BraveSoftware\\\\Brave-Browser\\\\NativeMessagingHosts\\\\vitale_reader" in keys
+    assert "Software\\\\Mozilla\\\\NativeMessagingHosts\\\\vitale_reader" in keys
+    assert f"[{{'absent'}}, {{'as_written'}}] {[True] * 5} {{False}} {{'absent'}}" == states
+    assert before == json.loads(registry.read_text("utf-8"))
+    assert ["vitale-reader.exe"] == [each.name for each in folder.iterdir()]
+
+
 #: Lists cameras by libraries that stand in for those of Windows and macOS.
 LISTED = r"""
 import logging, sys, types

@@ -58,6 +58,11 @@ COMMANDS = {
         "clients:clients", "Appaire et révoque les logiciels.", "Pairs and revokes client programs."
     ),
     "web": CommandEntry("web.group:web", "Appaire et révoque les pages web.", "Pairs and revokes web pages."),
+    "browser": CommandEntry(
+        "web.browser:browser",
+        "Déclare vitale-reader aux navigateurs, pour leur extension.",
+        "Tells browsers of vitale-reader, for their extension.",
+    ),
     "keys": CommandEntry(
         "keys:keys", "Montre et renouvelle les clés de signature.", "Shows and rotates the signing keys."
     ),

@@ -11,6 +11,7 @@ from vitale_protocol.extras import EXTRAS, missing_part
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.transports.port_holder import holder
 from vitale_reader.diagnosis.desk import (
+    browsers,
     cameras,
     clock,
     folders,
@@ -61,6 +62,7 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
             lambda: store.look(home, read),
             lambda: resolver.look(read) if view is None else (),
             lambda: _port(read, ours=view is not None),
+            lambda: browsers.look(machine, read.web.extension.ids),
         ]
     with ThreadPoolExecutor(len(checks)) as pool:
         found = [row for done in pool.map(_made, checks) for row in done]

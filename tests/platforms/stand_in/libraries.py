@@ -238,7 +238,7 @@ def free(pointer: Any) -> int:
 
 
 def registry() -> types.ModuleType:
-    """A module ``winreg`` that reads."""
+    """A module ``winreg``."""
     module = types.ModuleType("winreg")
 
     class Key:
@@ -267,6 +267,40 @@ def registry() -> types.ModuleType:
             raise win_error(2)
         return found[name], 1
 
+    def write(content: dict[str, dict[str, str]]) -> None:
+        Path(os.environ["VITALE_STAND_IN_REGISTRY"]).write_text(json.dumps(content), "utf-8")
+
+    def create_key(hive: int, path: str, reserved: int, access: int) -> Key:
+        assert (reserved, access) == (0, 2)
+        parts = f"{hive}\\{path}".split("\\")
+        made = {"\\".join(parts[:end]): dict[str, str]() for end in range(2, len(parts) + 1)}
+        write(made | keys())
+        return Key(f"{hive}\\{path}")
+
+    def set_value(key: Key, name: str, reserved: int, kind: int, value: str) -> None:
+        assert (reserved, kind) == (0, 1)
+        content = keys()
+        content[key.path][name] = value
+        write(content)
+
+    def delete_key(hive: int, path: str) -> None:
+        content, full = keys(), f"{hive}\\{path}"
+        if full not in content:
+            raise win_error(2)
+        if any(key.startswith(f"{full}\\") for key in content):
+            raise win_error(5)  # ERROR_ACCESS_DENIED: keys are below
+        del content[full]
+        write(content)
+
+    def told(key: Key) -> tuple[int, int, int]:
+        content = keys()
+        below = {
+            name.removeprefix(f"{key.path}\\").partition("\\")[0]
+            for name in content
+            if name.startswith(f"{key.path}\\")
+        }
+        return len(below), len(content.get(key.path, {})), 0
+
     def enumerate_keys(key: Key, number: int) -> str:
         prefix = f"{key.path}\\"
         below = sorted({name.removeprefix(prefix).partition("\\")[0] for name in keys() if name.startswith(prefix)})
@@ -275,7 +309,17 @@ def registry() -> types.ModuleType:
         return below[number]
 
     vars(module).update(
-        HKEY_LOCAL_MACHINE=1, HKEY_CURRENT_USER=2, OpenKey=open_key, QueryValueEx=query, EnumKey=enumerate_keys
+        HKEY_LOCAL_MACHINE=1,
+        HKEY_CURRENT_USER=2,
+        KEY_SET_VALUE=2,
+        REG_SZ=1,
+        CreateKeyEx=create_key,
+        DeleteKey=delete_key,
+        EnumKey=enumerate_keys,
+        OpenKey=open_key,
+        QueryInfoKey=told,
+        QueryValueEx=query,
+        SetValueEx=set_value,
     )
     return module
 

@@ -1,4 +1,4 @@
 """``vitale-reader web``: pages of web software, paired by a person at this desk.
 
-For other rooms: ``group``, ``native_host``.
+For other rooms: ``browser``, ``group``, ``native_host``.
 """

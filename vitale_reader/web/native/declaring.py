@@ -1,0 +1,164 @@
+"""The manifests by which browsers know the native host: written, compared, and taken back with all that came with them.
+
+Whoever can change a manifest, or the program that it names, has the browser start another one. So both have to be this
+user's or an administrator's, and closed to all others.
+"""
+
+import json
+import os
+import sys
+import sysconfig
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final, Literal
+
+from vitale_protocol.errors import LocalMisuse
+from vitale_protocol.web.extensions import HOST_NAME, Family, family
+from vitale_reader.web.native.places import Place
+
+__all__ = ["State", "declare", "examine", "manifest", "own_command", "withdraw"]
+
+State = Literal["absent", "as_written", "changed", "open"]
+
+COMMAND: Final = "vitale-reader.exe" if sys.platform == "win32" else "vitale-reader"
+
+
+def own_command() -> Path:
+    """The command of this installation, which browsers start.
+
+    Raises:
+        LocalMisuse: there is none, as for a checkout that is not installed.
+    """
+    if getattr(sys, "frozen", False):
+        return Path(sys.executable)
+    user = sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user"))
+    for folder in (str(Path(sys.executable).parent), sysconfig.get_path("scripts"), user):
+        if (command := Path(folder) / COMMAND).is_file():
+            return command
+    raise LocalMisuse("no command vitale-reader is installed beside this Python", variant="no_command")
+
+
+def manifest(of: Family, command: Path, ids: Collection[str]) -> bytes:
+    """The manifest for browsers of a family.
+
+    Args:
+        of: which.
+        command: that they start.
+        ids: of the extensions that may have it started; those of other families are left out.
+    """
+    known = [each for each in ids if family(each) == of]
+    named = (
+        {"allowed_origins": [f"chrome-extension://{each}/" for each in known]}
+        if of == "chromium"
+        else {"allowed_extensions": known}
+    )
+    told = {"name": HOST_NAME, "description": "vitale-reader", "path": str(command), "type": "stdio", **named}
+    return json.dumps(told, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def declare(place: Place, content: bytes) -> None:
+    """Writes a manifest, whole or not at all, and tells of it where the system has a registry for that.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    place.file.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    temporary = place.file.with_name(f".{place.file.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.chmod(0o644)
+        temporary.replace(place.file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    if sys.platform == "win32":
+        registry.point(place.key, str(place.file), everyone=place.everyone)
+
+
+def withdraw(place: Place) -> bool:
+    """Removes a manifest, with what names it and the folders that are empty without it; whether there was one.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    was_there = False
+    if sys.platform == "win32":
+        was_there = registry.forget(place.key, everyone=place.everyone)
+    try:
+        place.file.unlink()
+    except FileNotFoundError:
+        return was_there
+    for folder in place.file.parents:
+        if folder == place.above or any(folder.iterdir()):
+            break
+        folder.rmdir()
+    return True
+
+
+def examine(place: Place, expected: bytes, command: Path) -> State:
+    """The state of a manifest: ``open`` where others could change it or what it starts.
+
+    Args:
+        place: of the manifest.
+        expected: what this installation writes there.
+        command: that it names.
+    """
+    try:
+        content = place.file.read_bytes()
+    except FileNotFoundError:
+        return "absent"
+    except OSError:
+        return "open"  # another's, who keeps it to himself
+    if any(_is_open(file) for file in (place.file, command)):
+        return "open"
+    return "as_written" if content == expected and _is_named(place) else "changed"
+
+
+if sys.platform == "win32":
+    from vitale_reader import access_lists
+    from vitale_reader.web.native import registry
+
+    def _is_named(place: Place) -> bool:
+        return registry.pointed(place.key, everyone=place.everyone) == str(place.file)
+
+    def _is_open(file: Path) -> bool:
+        try:
+            me = access_lists.this_user()[1]
+            own, folder = access_lists.look(file), access_lists.look(file.resolve().parent)
+        except OSError:
+            return False  # gone: what names it differs from what is expected
+        return (
+            own.is_foreign(me)
+            or bool(own.others(me, access_lists.CHANGE))
+            or folder.is_foreign(me)
+            or bool(folder.others(me, access_lists.PUT))
+        )
+
+else:
+    import grp
+    import pwd
+    import stat
+
+    def _is_named(place: Place) -> bool:  # noqa: ARG001
+        return True
+
+    def _is_open(file: Path) -> bool:
+        real = Path(os.path.realpath(file))
+        try:
+            found = [real.stat(), real.parent.stat(), file.parent.stat()]
+        except OSError:
+            return False  # gone: what names it differs from what is expected
+        trusted = (0, os.geteuid())
+        return any(each.st_uid not in trusted or _is_writable_by_others(each) for each in found)
+
+    def _is_writable_by_others(found: os.stat_result) -> bool:
+        by_group = found.st_mode & stat.S_IWGRP and not _is_private(found.st_gid, found.st_uid)
+        return bool(found.st_mode & stat.S_IWOTH or by_group)
+
+    def _is_private(group: int, user: int) -> bool:
+        """True for the group that some systems give each user, with nobody else in it; folders are open to it there."""
+        try:
+            owner, members = pwd.getpwuid(user), grp.getgrgid(group).gr_mem
+        except KeyError:
+            return False
+        return group == owner.pw_gid and group != 0 and set(members) <= {owner.pw_name}
