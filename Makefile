@@ -1,6 +1,6 @@
 # Everything starts here; each target sets up what it needs (see .ci/setup) and does it once.
 
-.PHONY: help setup demo test test-quick test-newest coverage mutants lint bench yardstick soak fuzz docs reference lock bare clean
+.PHONY: help setup demo test test-quick test-newest coverage mutants lint bench yardstick soak fuzz docs pictures reference lock bare clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -119,6 +119,10 @@ docs:            ## the site, into docs/_build; a warning is an error
 	@.venv/bin/python -m docs.generator --check
 	@.venv/bin/sphinx-build -q -W --keep-going -n -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
+
+pictures:        ## the pictures of the example's page, made by its test in Chromium
+	@.ci/setup test
+	@VITALE_PICTURES=write .venv/bin/python -m pytest -q "tests/examples/test_pharmacie_web.py" -k "chromium"
 
 reference:       ## writes what is made from the code: docs/reference/, the map of the rooms, the schema
 	@.ci/setup docs

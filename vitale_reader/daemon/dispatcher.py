@@ -29,6 +29,11 @@ class Service:
 
     # ── for transports ──
 
+    @property
+    def is_stopping(self) -> bool:
+        """True once the daemon has begun to stop: who is not in yet has to come again later."""
+        return self._stopping
+
     def connected(self, connection: Connection) -> Conversation:
         """Begins a conversation over a new connection."""
         return self._services.conversations.begin(connection)
@@ -69,6 +74,11 @@ class Service:
         """Answers what waits, lets what is under way finish, and ends every session."""
         self._stopping = True
         self._services.pairing.end(ShuttingDown("the daemon is stopping"))
+        for conversation in self._services.conversations:
+            is_page = conversation.connection.peer.channel is not None
+            if is_page and conversation.caller is None and not conversation.is_pairing:
+                # A page that has not proved itself is told nothing but the refusal, which would be for good.
+                conversation.connection.close()
         if self._services.remote_desks is not None:
             await self._services.remote_desks.stop()
         await self._services.desk.stop()

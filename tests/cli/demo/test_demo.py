@@ -103,6 +103,10 @@ def test_with_a_real_pcscd() -> None:
     assert [one["claims"]["reader"]["driver"] for one in (phone, delegated)] == ["nfc", "pcsc"]
 
 
+def nothing() -> None:
+    """There is no daemon to be started again."""
+
+
 def test_for_people(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     results = msgspec.convert(told["results"], list[SceneResult])
 
@@ -116,7 +120,9 @@ def test_for_people(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def set_up(**_wishes: bool) -> Generator[DemoEnvironment, None, None]:
         with code_devices() as codes:
-            yield DemoEnvironment(Path(), Endpoints(pid=1, version=""), None, "simulated-card", "no pcscd", codes=codes)
+            yield DemoEnvironment(
+                Path(), Endpoints(pid=1, version=""), None, "simulated-card", "no pcscd", codes=codes, restart=nothing
+            )
 
     monkeypatch.setattr("vitale_reader.cli.demo.play.play", played)
     monkeypatch.setattr("vitale_reader.cli.demo.environment.demo_environment", set_up)
@@ -154,7 +160,7 @@ def test_an_unsound_demonstration_fails(told: Any, monkeypatch: pytest.MonkeyPat
 
     @contextmanager
     def set_up(**_wishes: bool) -> Generator[DemoEnvironment, None, None]:
-        yield DemoEnvironment(Path(), Endpoints(pid=1, version=""), None, "simulated-card")
+        yield DemoEnvironment(Path(), Endpoints(pid=1, version=""), None, "simulated-card", restart=nothing)
 
     monkeypatch.setattr("vitale_reader.cli.demo.play.play", played)
     monkeypatch.setattr("vitale_reader.cli.demo.environment.demo_environment", set_up)
@@ -187,7 +193,9 @@ def test_the_stage_is_told_with_all_that_stands_on_it(capsys: pytest.CaptureFixt
     )
     tls = TlsEndpoint(host="127.0.0.1", port=7816, sha256="ab" * 32)
     endpoints = Endpoints(pid=1, version="1", unix="/run/socket", tls=tls)
-    said = words_of(DemoEnvironment(Path(), endpoints, None, "pcsc", phones=phones, codes=codes), capsys)
+    said = words_of(
+        DemoEnvironment(Path(), endpoints, None, "pcsc", phones=phones, codes=codes, restart=nothing), capsys
+    )
     for word in ("a real pcscd", "/dev/pts/7", "http://127.0.0.1:9", "http://127.0.0.1:8", "/dev/pts/8", "/run/socket"):
         assert word in said
     assert "127.0.0.1:7816, client certificate, daemon pinned abababababababab…" in said
@@ -199,7 +207,10 @@ def test_what_is_missing_on_the_stage_is_told_with_its_reason(capsys: pytest.Cap
     codes: Any = SimpleNamespace(camera=None, imager=None, why_camera="no OpenCV", why_imager="no pyserial")
     endpoints = Endpoints(pid=1, version="1")
     said = words_of(
-        DemoEnvironment(Path(), endpoints, None, "simulated-card", "no pcscd", phones=phones, codes=codes), capsys
+        DemoEnvironment(
+            Path(), endpoints, None, "simulated-card", "no pcscd", phones=phones, codes=codes, restart=nothing
+        ),
+        capsys,
     )
     for word in ("(no pcscd)", "hence no phone (no nfcpy)", "(no OpenCV)", "(no pyserial)", "comes over TLS, too"):
         assert word in said
@@ -286,5 +297,7 @@ def test_without_what_reads_codes_it_says_so_and_goes_on(
         assert set(codes.places) == {"camera", "imager"} - {missing}
         assert {"camera": codes.why_camera, "imager": codes.why_imager}[missing]
         assert len(codes.drivers) == 1
-        stage_without = DemoEnvironment(Path(), Endpoints(pid=1, version=""), None, "simulated-card", codes=codes)
+        stage_without = DemoEnvironment(
+            Path(), Endpoints(pid=1, version=""), None, "simulated-card", codes=codes, restart=nothing
+        )
         assert missing not in {scene.place for scene in scenes(stage_without)}

@@ -19,6 +19,7 @@ from tests.daemon.web.socket_pages import Refused, socket_page
 from tests.posix import AS_ROOT, NOBODY
 from vitale_drivers.host.confinement import landlock_version
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.transports import listening
 from vitale_reader.daemon.transports.gateway import Gateway
@@ -644,3 +645,35 @@ def test_a_port_is_not_listened_on_by_halves() -> None:
         holder.listen()
         with pytest.raises(OSError, match="in use"):
             loopback_port(holder.getsockname()[1])
+
+
+def test_pages_that_come_while_the_daemon_stops_are_to_come_again(
+    at_the_gate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal would tell a paired page that its pairing has ended; drivers may take seconds to end."""
+    stop = Coordinator.stop
+    kept = AsyncExitStack()
+    pages: list[Callable[[], Awaitable[Any]]] = []
+    told: list[int] = []
+
+    async def slowly(desk: Coordinator) -> None:
+        for opened in pages:
+            asking = await opened()
+            asking.send_call("session.challenge", {})
+            told.append(await asking.closed_with())
+        await kept.aclose()
+        await stop(desk)
+
+    monkeypatch.setattr(Coordinator, "stop", slowly)
+
+    async def work(gate: Gate) -> None:
+        await gate.pair()
+        idle = await kept.enter_async_context(gate.page())
+
+        async def before() -> Any:
+            return idle
+
+        pages.extend((before, lambda: kept.enter_async_context(gate.page())))
+
+    at_the_gate(work)
+    assert [1013, 1013] == told

@@ -1,6 +1,7 @@
 """Real browsers, without a driver between: Chromium by its DevTools protocol, Firefox by WebDriver BiDi."""
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import json
@@ -19,6 +20,16 @@ from vitale_reader.daemon.desk.offspring import Offspring
 
 #: A browser that starts on a busy machine.
 STARTING = 3 * PATIENCE
+
+
+#: Keys by their names: code of Windows, text, character of WebDriver.
+KEYS = {
+    "Enter": (13, "\r", "\ue007"),
+    "Escape": (27, "", "\ue00c"),
+    "Tab": (9, "", "\ue004"),
+    "ArrowDown": (40, "", "\ue015"),
+    " ": (32, " ", " "),
+}
 
 
 class Browser(ABC):
@@ -55,6 +66,28 @@ class Browser(ABC):
     @abstractmethod
     async def evaluate(self, text: str) -> Any:
         """What an expression of JavaScript comes to; promises are waited for."""
+
+    @abstractmethod
+    async def press(self, key: str) -> None:
+        """Presses a key: one of ``KEYS``."""
+
+    @abstractmethod
+    async def resize(self, width: int, height: int) -> None:
+        """Gives the page so many pixels."""
+
+    @abstractmethod
+    async def picture(self) -> bytes:
+        """What the page looks like, as a PNG."""
+
+    async def until(self, condition: str) -> None:
+        """Waits until an expression of JavaScript is true."""
+        try:
+            async with asyncio.timeout(STARTING):
+                while not await self.evaluate(f"Boolean({condition})"):  # noqa: ASYNC110  a page has no event for it
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            shown = await self.evaluate("document.body.innerText")
+            raise AssertionError(f"never came: {condition}; the page shows:\n{shown}") from error
 
     async def command(self, method: str, params: Json, **more: Any) -> Json:
         """Sends a command; its answer."""
@@ -112,6 +145,32 @@ class Chromium(Browser):
         await self.command("Page.reload", {}, sessionId=self._session)
         await self._loaded("")
 
+    async def press(self, key: str) -> None:
+        code, text, _ = KEYS[key]
+        pressed = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": code}
+        for kind in ("keyDown", "keyUp"):
+            await self.command(
+                "Input.dispatchKeyEvent",
+                {"type": kind, **pressed, **({"text": text} if text and kind == "keyDown" else {})},
+                sessionId=self._session,
+            )
+
+    async def resize(self, width: int, height: int) -> None:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        await self.command("Emulation.setDeviceMetricsOverride", size, sessionId=self._session)
+
+    async def colours(self, scheme: str) -> None:
+        """Prefers the ``light`` or the ``dark`` colours, and nothing that moves."""
+        wanted = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
+        await self.command("Emulation.setEmulatedMedia", {"features": wanted}, sessionId=self._session)
+
+    async def picture(self) -> bytes:
+        told = await self.command("Page.captureScreenshot", {"format": "png"}, sessionId=self._session)
+        return base64.b64decode(told["data"])
+
     async def permit(self, setting: str) -> None:
         """Decides whether pages reach programs of this machine: ``granted``, ``denied`` or ``prompt``."""
         for name in ("loopback-network", "local-network-access"):
@@ -165,6 +224,21 @@ class Firefox(Browser):
 
     async def reload(self) -> None:
         await self.command("browsingContext.reload", {"context": self._context, "wait": "complete"})
+
+    async def press(self, key: str) -> None:
+        *_, value = KEYS[key]
+        actions = [{"type": kind, "value": value} for kind in ("keyDown", "keyUp")]
+        source = {"type": "key", "id": "keyboard", "actions": actions}
+        await self.command("input.performActions", {"context": self._context, "actions": [source]})
+
+    async def resize(self, width: int, height: int) -> None:
+        await self.command(
+            "browsingContext.setViewport", {"context": self._context, "viewport": {"width": width, "height": height}}
+        )
+
+    async def picture(self) -> bytes:
+        told = await self.command("browsingContext.captureScreenshot", {"context": self._context})
+        return base64.b64decode(told["data"])
 
     async def evaluate(self, text: str) -> Any:
         told = await self.command(

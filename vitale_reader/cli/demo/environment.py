@@ -7,9 +7,9 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -54,7 +54,7 @@ class DemoEnvironment:
 
     Attributes:
         home: the daemon's home.
-        endpoints: its addresses.
+        endpoints: its addresses, when it was started first.
         slot: the slot that it reads, or None where its driver has its card in it already.
         driver: the driver that reads.
         why: why it is not the real PC/SC service, or empty.
@@ -62,6 +62,7 @@ class DemoEnvironment:
         phones: where phones can be laid, or None where none were wanted.
         codes: where codes can be shown, or None where none were wanted.
         contactless: the slot of the PC/SC service, as a contactless reader; or None.
+        restart: ends the daemon and starts it again, with what it had.
     """
 
     home: Path
@@ -73,6 +74,7 @@ class DemoEnvironment:
     phones: PhoneDevices | None = None
     codes: CodeDevices | None = None
     contactless: "VpcdSlot | None" = None
+    restart: Callable[[], None] = field(kw_only=True)
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -194,9 +196,18 @@ def demo_environment(
             else:
                 slot = VpcdSlot(stack.enter_context(VpcdLink(Card(load_image(DEFAULT_IMAGE)), port=service.ports[0])))
                 _configure(folder, f"{top}{configuration}")
-                endpoints = stack.enter_context(_daemon(folder, ("pcsc", *besides.drivers), service.environment))
+                daemon = _DaemonProcess(folder, ("pcsc", *besides.drivers), service.environment)
+                endpoints = stack.enter_context(daemon)
                 yield DemoEnvironment(
-                    folder / "home", endpoints, slot, "pcsc", "", service, besides.phones, besides.codes, slot
+                    folder / "home",
+                    endpoints,
+                    slot,
+                    "pcsc",
+                    service=service,
+                    phones=besides.phones,
+                    codes=besides.codes,
+                    contactless=slot,
+                    restart=daemon.restart,
                 )
                 return
         place = folder / "home" / "control"
@@ -204,12 +215,20 @@ def demo_environment(
         by_hand = hasattr(socket, "AF_UNIX")
         options = f"control = {json.dumps(str(place))}\npresent = false" if by_hand else "present = true"
         _configure(folder, f"{top}[drivers.options.simulated-card]\n{options}\n{configuration}")
-        endpoints = stack.enter_context(_daemon(folder, ("simulated-card", *besides.drivers), {}))
+        daemon = _DaemonProcess(folder, ("simulated-card", *besides.drivers), {})
+        endpoints = stack.enter_context(daemon)
         control_slot = ControlSlot(place) if by_hand else None
         if control_slot is not None:
             control_slot.wait()
         yield DemoEnvironment(
-            folder / "home", endpoints, control_slot, "simulated-card", why, phones=besides.phones, codes=besides.codes
+            folder / "home",
+            endpoints,
+            control_slot,
+            "simulated-card",
+            why,
+            phones=besides.phones,
+            codes=besides.codes,
+            restart=daemon.restart,
         )
 
 
@@ -238,23 +257,52 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-@contextmanager
-def _daemon(folder: Path, drivers: Sequence[str], environment: Mapping[str, str]) -> Generator[Endpoints, None, None]:
-    enabled = [option for driver in drivers for option in ("--driver", driver)]
-    options = ("--json", "--mode", "simulated", *enabled, "--tls-port", "0", "--home", str(folder / "home"))
-    log = folder / "daemon.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            (*own_program("vitale_reader"), "serve", *options),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stream,
-            env={**os.environ, **environment},
-            creationflags=OWN_GROUP,
-        )
-    try:
-        yield _ready(process, log)
-    finally:
+class _DaemonProcess:
+    """The daemon of the demonstration, ended with it."""
+
+    def __init__(self, folder: Path, drivers: Sequence[str], environment: Mapping[str, str]) -> None:
+        enabled = [option for driver in drivers for option in ("--driver", driver)]
+        options = ("--json", "--mode", "simulated", *enabled, "--tls-port", "0", "--home", str(folder / "home"))
+        self._command = (*own_program("vitale_reader"), "serve", *options)
+        self._environment = {**os.environ, **environment}
+        self._log = folder / "daemon.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Endpoints:
+        return self._start()
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def restart(self) -> None:
+        """Ends it, and starts it again.
+
+        Raises:
+            DaemonUnreachable: it did not start.
+        """
+        self._end()
+        self._start()
+
+    def _start(self) -> Endpoints:
+        with self._log.open("ab") as stream:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                env=self._environment,
+                creationflags=OWN_GROUP,
+            )
+        try:
+            return _ready(self._process, self._log)
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
         ask_to_end(process)
         try:
             process.communicate(timeout=STOP_WITHIN)

@@ -126,6 +126,8 @@ class ChannelConnection(StreamConnection):
         channel = self._framing.preamble
         if channel is None or not is_empty or not self._is_ours(channel):
             logger.info("a channel was refused: %s", self._framing.broken or "another way, user or extension")
+        elif self._service.is_stopping:
+            logger.info("a channel comes too late: the daemon stops")
         elif self._enter(Peer(transport=channel.via, uid=channel.peer_uid, channel=channel)):
             self._conversation = self._service.connected(self)
             return True
