@@ -82,6 +82,31 @@ def test_readers(card: DemoEnvironment) -> None:
     assert [reader["driver"] for reader in told["readers"]] == ["simulated-card"]
 
 
+def test_the_desk_at_a_glance(card: DemoEnvironment) -> None:
+    assert run(card.home, "read").status == 0
+    told = run(card.home, "status", language="en")
+    first, *rest = told.out.splitlines()
+    assert (told.status, first.startswith("● vitale-reader ")) == (0, True)
+    names = dict(line.partition("\t")[::2] for line in rest if "\t" in line)
+    assert names["Last presentation"].endswith("carte Vitale: read")
+    assert names["Clients"].endswith(" paired")
+    assert names["Readers"].endswith("carte Vitale present")
+    assert rest[-1] == "Nothing to correct."
+    (line,) = run(card.home, "status", "--short").out.splitlines()
+    assert " · mode simulé · depuis " in line
+    assert line.endswith(" · dernier\N{NO-BREAK SPACE}: carte Vitale\N{NO-BREAK SPACE}: lue")
+    given = run(card.home, "status", "--json").json
+    assert (given["status"], given["last"]["outcome"], given["attention"]) == (0, "ok", [])
+    assert [reader["driver"] for reader in given["readers"]] == ["simulated-card"]
+    assert "MARCHAND" not in told.out + line
+
+
+def test_a_desk_without_a_daemon_at_a_glance(tmp_path: Path) -> None:
+    told = run(tmp_path, "status", "--short", language="en")
+    assert (told.status, told.out) == (3, "✗ vitale-reader · vitale-reader does not answer\n")
+    assert run(tmp_path, "status", "--json").json["error"]["reason"] == "daemon_unreachable"
+
+
 def test_read_shows_holder_proof_and_origin_but_no_token(card: DemoEnvironment) -> None:
     done = run_apart(card.home, "read")
     assert done.status == 0

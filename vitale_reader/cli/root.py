@@ -38,6 +38,11 @@ COMMANDS = {
         "Shows everything, at simulated readers.",
     ),
     "serve": CommandEntry("serve:serve", "Lance le service au premier plan.", "Runs the daemon in the foreground."),
+    "status": CommandEntry(
+        "service.glance:status",
+        "Dit l’essentiel du poste d’un coup d’œil.",
+        "Tells the essentials of the desk at a glance.",
+    ),
     "service": CommandEntry(
         "service.group:service",
         "Installe et gère le service de ce système.",

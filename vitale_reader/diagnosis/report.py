@@ -17,6 +17,7 @@ from vitale_reader.diagnosis.desk import (
     folders,
     galss,
     installation,
+    installed_service,
     pcsc_service,
     serial_ports,
     tcp_ports,
@@ -27,7 +28,7 @@ from vitale_reader.diagnosis.station import configuration, daemon_view, devices,
 from vitale_reader.diagnosis.station.daemon_view import DaemonView
 from vitale_reader.home import Home
 
-__all__ = ["examine"]
+__all__ = ["at_a_glance", "examine"]
 
 Check = Callable[[], Iterable[Row]]
 
@@ -53,6 +54,7 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
         lambda: clock.look(machine, home),
         lambda: installation.look(machine, needed),
         lambda: _confinement(machine),
+        lambda: installed_service.look(machine),
         lambda: pcsc_service.look(machine, needed="pcsc" in config.drivers.enabled),
         lambda: _devices(machine, home, config, view),
     ]
@@ -68,6 +70,13 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
         found = [row for done in pool.map(_made, checks) for row in done]
     told = daemon_view.look(view) if view is not None else (_silent(daemon) if isinstance(daemon, VitaleError) else ())
     return in_order(_once((*rows, *parts, *told, *found)))
+
+
+def at_a_glance(home: Home, view: DaemonView, machine: Machine | None = None) -> tuple[Row, ...]:
+    """Looks at what is told at once: by the daemon, by the folders, by the system; no device is asked."""
+    machine = machine or Machine()
+    found = (*daemon_view.look(view), *folders.look(machine, home), *installed_service.look(machine))
+    return in_order(_once(found))
 
 
 def _made(check: Check) -> list[Row]:

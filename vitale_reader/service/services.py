@@ -77,11 +77,7 @@ class Service(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """Asks the system.
-
-        Raises:
-            ToolMissing: the system is not one that looks after services in the way that is known here.
-        """
+        """Asks the system."""
 
     @property
     def station(self) -> Path | None:
@@ -93,8 +89,11 @@ class Service(ABC):
         return ()
 
     def succeeds(self, *command: str) -> str | None:
-        """What a command says; None where it fails."""
-        ran = self.machine.run(command)
+        """What a command says; None where it fails, or the system has none of that name."""
+        try:
+            ran = self.machine.run(command)
+        except ToolMissing:
+            return None
         return None if ran.returncode else ran.stdout
 
     def is_missing(self, program: str) -> bool:

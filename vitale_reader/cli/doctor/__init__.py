@@ -1,4 +1,4 @@
 """``vitale-reader doctor``: the report on a desk, and what each kind of device really does.
 
-For other rooms: ``command``.
+For other rooms: ``command``, ``shown``.
 """

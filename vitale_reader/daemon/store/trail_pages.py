@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from vitale_reader.daemon.store.tables import audit
 
-__all__ = ["PAGE", "trail_pages"]
+__all__ = ["PAGE", "last_presentation", "trail_pages"]
 
 #: Rows of one page.
 PAGE = 2_000
@@ -32,6 +32,13 @@ def trail_pages(
     while page := run(partial(_page, station=station, after=after, end=end)):
         yield page
         after = page[-1]["id"]
+
+
+def last_presentation(connection: Connection, station: str) -> Row | None:
+    """The newest row about a presentation at a station; None where there is none."""
+    query = select(audit).where(audit.c.station == station, audit.c.action.like("presentation.%"))
+    found = connection.execute(query.order_by(audit.c.id.desc()).limit(1)).mappings().first()
+    return None if found is None else dict(found)
 
 
 def _end(run: Callable[[Callable[[Connection], list[Row]]], list[Row]]) -> int:

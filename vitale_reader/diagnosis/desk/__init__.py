@@ -1,5 +1,5 @@
 """The desk as its operating system shows it: folders, clock, ports, services, devices; nothing of ours is asked.
 
-For other rooms: ``browsers``, ``cameras``, ``clock``, ``folders``, ``galss``, ``installation``, ``pcsc_service``,
-``serial_ports``, ``tcp_ports``, ``usb``.
+For other rooms: ``browsers``, ``cameras``, ``clock``, ``folders``, ``galss``, ``installation``, ``installed_service``,
+``pcsc_service``, ``serial_ports``, ``tcp_ports``, ``usb``.
 """

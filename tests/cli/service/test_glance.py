@@ -1,0 +1,51 @@
+"""``status``: what is told of a desk where something is wrong."""
+
+import click
+import pytest
+
+from vitale_protocol.diagnosis.findings import Finding
+from vitale_protocol.events import Reader
+from vitale_protocol.methods import Station, StationInfo
+from vitale_reader.cli.frame import language
+from vitale_reader.cli.service.glance import Glance, Outcome, in_a_line, on_a_screen
+
+STATION = StationInfo(
+    station=Station(id="s", name="Comptoir", version="1.2.3", mode="production"), media=(), drivers=(), uptime=7_300.0
+)
+READERS = tuple(
+    Reader(id=f"pcsc:{name}", name=name, driver="pcsc", media=("vitale-card",), state="empty")
+    for name in ("One", "Two")
+)
+WRONG = Finding(id="disk_full", subject="folder", state="wrong", title="The disk is full", remedy="Make room.")
+GLANCE = Glance(
+    station=STATION,
+    readers=READERS,
+    clients=1,
+    last=Outcome(at=0.0, outcome="medium_removed"),
+    attention=(WRONG,),
+)
+
+
+@pytest.fixture(autouse=True)
+def _english() -> None:
+    language.use("en")
+
+
+def test_what_is_wrong_stands_in_the_line() -> None:
+    line = in_a_line(GLANCE)
+    assert "1.2.3 · mode production · for 2 h · 2 readers · 1 client · last: " in line
+    assert click.unstyle(line).endswith(" · The disk is full")
+
+
+def test_what_is_wrong_stands_on_the_screen_with_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    on_a_screen(GLANCE)
+    told = capsys.readouterr().out
+    assert ["Readers\tOne: empty", "\tTwo: empty"] == [line for line in told.splitlines() if line.endswith(": empty")]
+    assert "Make room." in told
+    assert "vitale-reader doctor" in told
+
+
+def test_a_desk_where_nothing_happened_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    on_a_screen(Glance(station=STATION, readers=(), clients=0, last=None, attention=()))
+    told = capsys.readouterr().out.splitlines()
+    assert {"Readers\tnone", "Clients\t0 paired", "Last presentation\tnone", "Nothing to correct."} <= set(told)

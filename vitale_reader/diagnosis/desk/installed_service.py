@@ -1,0 +1,52 @@
+"""The service that the system starts, of this user and of the machine: whether it runs, and what it would start."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from vitale_protocol.diagnosis.rows import Row
+from vitale_protocol.errors import VitaleError
+from vitale_reader.diagnosis.machine import Machine
+from vitale_reader.service import machine as places
+from vitale_reader.service import services
+from vitale_reader.service.services import Scope, State
+from vitale_reader.service.steps import Run
+
+__all__ = ["look"]
+
+_SCOPES: Final[tuple[Scope, ...]] = ("user", "system")
+
+
+def look(machine: Machine, run: Run = places.run) -> Iterator[Row]:
+    """Looks at the services that are installed.
+
+    Args:
+        machine: the one that is looked at.
+        run: runs a command of the system.
+    """
+    told = set[str]()
+    for scope in _SCOPES:
+        state = _state(machine, scope, run)
+        # On Windows one task has one name, whoever made it.
+        if state is not None and state.installed and state.file not in told:
+            told.add(state.file)
+            yield _row(state, scope)
+
+
+def _state(machine: Machine, scope: Scope, run: Run) -> State | None:
+    own = Path(machine.environ.get("HOME") or Path.home())
+    place = places.Machine(system=machine.system, environ=machine.environ, root=machine.root, own=own, run=run)
+    try:
+        return services.service(scope, place).state()
+    except (VitaleError, OSError):  # nothing here looks after services
+        return None
+
+
+def _row(state: State, scope: Scope) -> Row:
+    option = " --system" if scope == "system" else ""
+    values = {"place": state.file or "vitale-reader", "program": state.program, "option": option}
+    if state.program_missing:
+        return Row(id="service_program_gone", subject="daemon", state="wrong", values=values)
+    if state.running:
+        return Row(id="service_runs", subject="daemon", state="ok", values=values)
+    return Row(id="service_stopped", subject="daemon", state="note", values=values)
