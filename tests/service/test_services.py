@@ -111,6 +111,8 @@ def test_a_service_is_installed_ended_started_and_removed(any_desk: Desk, scope:
     assert (True, False) == (found.state().installed, found.state().running)
     any_desk.carry_out([found.start()])
     assert found.state().running
+    any_desk.carry_out(list(found.restart()))
+    assert found.state().running
     any_desk.uninstall(scope)
     assert (False, False) == (found.state().installed, found.state().running)
     assert [] == any_desk.files()

@@ -1,6 +1,7 @@
 """Records of the daemon's log, from its file or from the journal of systemd."""
 
 import datetime as dt
+import json
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
@@ -52,9 +53,9 @@ def of_line(line: str) -> LogRecord | None:
 def of_entry(entry: bytes | str) -> LogRecord | None:
     """The record of an entry that ``journalctl --output=json`` gives; None where it is none."""
     try:
-        fields: dict[str, Any] = msgspec.json.decode(entry, type=dict[str, Any])
+        fields: dict[str, Any] = json.loads(entry)
         time = int(fields["__REALTIME_TIMESTAMP"]) / 1_000_000
-    except (msgspec.DecodeError, LookupError, TypeError, ValueError):
+    except (LookupError, RecursionError, TypeError, ValueError):
         return None
     message = fields.get("MESSAGE") or ""
     # Text with bytes in it that are none comes as a list of bytes.

@@ -76,6 +76,10 @@ class Service(ABC):
         """The step after which it does not run, until it is started or the user logs in again."""
 
     @abstractmethod
+    def restart(self) -> Iterator[Step]:
+        """Steps after which it runs anew, with the settings as they are now."""
+
+    @abstractmethod
     def state(self) -> State:
         """Asks the system."""
 
@@ -176,6 +180,10 @@ class SystemdService(Service):
         """The step after which it does not run, until it is started or the user logs in again."""
         return self._systemctl("stop", systemd.NAME)
 
+    def restart(self) -> Iterator[Step]:
+        """Steps after which it runs anew, with the settings as they are now."""
+        yield self._systemctl("restart", systemd.NAME)
+
     def state(self) -> State:
         """Asks systemd; the file alone where no manager answers."""
         file = self.packaged or self.file
@@ -252,6 +260,10 @@ class LaunchAgent(Service):
         """The step after which it does not run, until it is started or the user logs in again."""
         return Command(command=("launchctl", "kill", "SIGTERM", self._target))
 
+    def restart(self) -> Iterator[Step]:
+        """Steps after which it runs anew, with the settings as they are now."""
+        yield Command(command=("launchctl", "kickstart", "-k", self._target))
+
     def state(self) -> State:
         """Asks launchd."""
         told = self._print()
@@ -296,6 +308,11 @@ class LogonTask(Service):
     def stop(self) -> Step:
         """The step after which it does not run, until it is started or the user logs in again."""
         return self._schtasks("/End")
+
+    def restart(self) -> Iterator[Step]:
+        """Steps after which it runs anew, with the settings as they are now."""
+        yield self._schtasks("/End", may_fail=True)
+        yield self.start()
 
     def state(self) -> State:
         """Asks the scheduler, in words that no language of Windows changes."""

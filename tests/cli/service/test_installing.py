@@ -31,6 +31,7 @@ def test_a_service_is_installed_looked_at_and_removed(desk: Desk) -> None:
     assert "Service\tstopped" in desk.run("stop").stdout.splitlines()
     assert 3 == desk.run("status").exit_code
     assert 0 == desk.run("start").exit_code
+    assert "✓ systemctl --user restart vitale-reader.service" in desk.run("restart").stdout.splitlines()
     assert f"remove {desk.unit}" in desk.run("uninstall", "--dry-run").stdout
     assert desk.unit.exists()
     assert not desk.json("uninstall")["state"]["installed"]
@@ -42,7 +43,7 @@ def test_a_program_that_is_gone_is_told(desk: Desk) -> None:
     assert "not there: install the service again" in desk.run("status").stdout
 
 
-@pytest.mark.parametrize("verb", ["start", "stop"])
+@pytest.mark.parametrize("verb", ["start", "stop", "restart"])
 def test_what_is_not_installed_is_neither_started_nor_ended(desk: Desk, verb: str) -> None:
     refused = desk.json(verb)["error"]
     assert ("local_misuse", "service_absent") == (refused["reason"], refused["variant"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vitale_reader.service.services import Service, State
     from vitale_reader.service.steps import Done, Step
 
-__all__ = ["install", "scope_option", "start", "status", "stop", "this_service", "uninstall"]
+__all__ = ["install", "restart", "scope_option", "start", "status", "stop", "this_service", "uninstall"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -126,6 +126,16 @@ def stop(system: bool, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader service stop``."""
     found = _installed(home, system=system)
     _tell(found, _carry_out(found, [found.stop()]), as_json=as_json)
+
+
+@command("restart", help=t("Redémarre le service.", "Starts the service anew."))
+@scope_option
+@as_json
+def restart(system: bool, as_json: bool, home: Path | None) -> None:
+    """Runs ``vitale-reader service restart``."""
+    found = _installed(home, system=system)
+    _require_no_other(found, home)
+    _tell(found, _carry_out(found, found.restart()), as_json=as_json)
 
 
 @command(
