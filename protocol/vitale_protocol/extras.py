@@ -35,6 +35,7 @@ EXTRA_OF: Mapping[str, Extra] = {
     "smartcard": "pcsc",
     "sqlalchemy": "daemon",
     "stdnum": "daemon",
+    "tomlkit": "daemon",
     "usb1": "nfc",
     "websockets": "web",
     "zxingcpp": "camera",

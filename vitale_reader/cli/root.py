@@ -81,7 +81,9 @@ COMMANDS = {
         "site.group:site", "Entretient un site et sa base de données.", "Looks after a site and its database."
     ),
     "config": CommandEntry(
-        "config:config", "Montre et contrôle la configuration.", "Shows and checks the configuration."
+        "config.group:config",
+        "Crée, montre, contrôle et modifie la configuration.",
+        "Begins, shows, checks and changes the configuration.",
     ),
     "doctor": CommandEntry(
         "doctor.command:doctor",

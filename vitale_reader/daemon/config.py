@@ -66,11 +66,13 @@ class Station(Section):
         name: shown to clients; free text.
         mode: ``production`` refuses whatever is simulated; only ``simulated`` issues tokens from simulated devices.
         groups: names under which the desks of a site ask for the readers of this one, as ``group:NAME``.
+        language: of the commands at this desk, ``fr`` or ``en``; that of the system where it is left out.
     """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "vitale-reader"
     mode: StationMode = "production"
     groups: Annotated[tuple[Group, ...], msgspec.Meta(max_length=50)] = ()
+    language: Literal["fr", "en"] | None = None
 
 
 class Unix(Section):

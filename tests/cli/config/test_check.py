@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from tests.protocol.seal_office import Office
 from vitale_firmware_sim.phone.profiles import profile_text
-from vitale_reader.cli.config import config
+from vitale_reader.cli.config.group import config
 from vitale_reader.cli.root import root
 
 

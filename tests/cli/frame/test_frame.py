@@ -27,7 +27,7 @@ from vitale_protocol.errors import (
     VitaleError,
     concrete_errors,
 )
-from vitale_reader.cli.config import toml
+from vitale_reader.cli.config.showing import toml
 from vitale_reader.cli.frame import language as text
 from vitale_reader.cli.frame.exit_status import exit_status
 from vitale_reader.cli.root import COMMANDS, root
@@ -95,8 +95,26 @@ def test_completion(shell: str) -> None:
         (["--language"], {}, "en"),
     ],
 )
-def test_the_language(arguments: list[str], environ: dict[str, str], chosen: str) -> None:
-    assert text.choose(arguments, environ) == chosen
+def test_the_language(arguments: list[str], environ: dict[str, str], chosen: str, tmp_path: Path) -> None:
+    assert text.choose(arguments, environ | {"VITALE_READER_HOME": str(tmp_path)}) == chosen
+
+
+def test_the_language_of_the_configuration(tmp_path: Path) -> None:
+    environ = {"LANG": "en_GB.UTF-8", "VITALE_READER_HOME": str(tmp_path)}
+    file = tmp_path / "config.toml"
+    for content, chosen in (
+        ('[station]\nlanguage = "fr"\n', "fr"),
+        ("[station]\n", "en"),
+        ('[station]\nlanguage = "de"\n', "en"),
+        ("station = 1\n", "en"),
+        ("no TOML", "en"),
+    ):
+        file.write_text(content, "utf-8")
+        assert text.choose([], environ) == chosen
+    file.write_text('[station]\nlanguage = "fr"\n', "utf-8")
+    assert text.choose(["--language", "en"], environ) == "en"
+    other = {"LANG": "en_GB.UTF-8", "VITALE_READER_HOME": str(tmp_path / "other")}
+    assert [text.choose(["--home", str(tmp_path)], other), text.choose([f"--home={tmp_path}"], other)] == ["fr", "fr"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``vitale-reader config``: where the configuration is, what holds, and whether it can be used."""
+"""``vitale-reader config path``, ``show``, ``check``: where it is, what holds, and whether it can be used."""
 
 import json
 from collections.abc import Iterator
@@ -9,13 +9,11 @@ import click
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.frame import output
-from vitale_reader.cli.frame.command import Group, as_json, command, home_option
+from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
 
-__all__ = ["config", "open_to_readers", "toml"]
-
-config = Group("config", help=t("Montre et contrôle la configuration.", "Shows and checks the configuration."))
+__all__ = ["check", "home_of", "literal", "open_to_readers", "path", "show", "toml"]
 
 
 @command("path", help=t("Donne le chemin du fichier.", "Tells the path of the file."))
@@ -23,7 +21,7 @@ config = Group("config", help=t("Montre et contrôle la configuration.", "Shows 
 @home_option
 def path(as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader config path``."""
-    file = _home(home).config
+    file = home_of(home).config
     if as_json:
         output.print_json({"path": str(file), "exists": file.exists()})
     else:
@@ -39,7 +37,7 @@ def show(as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader config show``."""
     from vitale_reader.daemon.config import load, shown
 
-    settings = shown(load(_home(home).config))
+    settings = shown(load(home_of(home).config))
     if as_json:
         output.print_json(settings)
     else:
@@ -54,7 +52,7 @@ def check(as_json: bool, home: Path | None) -> None:
     from vitale_reader.daemon import startup
     from vitale_reader.daemon.config import load, located, readable_by_others
 
-    place = _home(home)
+    place = home_of(home)
     file = place.config
     settings = load(file)
     try:
@@ -95,20 +93,22 @@ def toml(settings: dict[str, Any], within: str = "") -> Iterator[str]:
         if value is None:
             yield f"# {_key(name)} = …"  # TOML has no word for nothing
         elif name not in tables:
-            yield f"{_key(name)} = {json.dumps(value, ensure_ascii=False)}"
+            yield f"{_key(name)} = {literal(value)}"
     for name, table in tables.items():
         place = f"{within}{_key(name)}"
         yield f"\n[{place}]"
         yield from toml(table, f"{place}.")
 
 
+def literal(value: object) -> str:
+    """A string, a number or a list of them as TOML has it, which is as JSON has it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _key(name: str) -> str:
     return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else json.dumps(name)
 
 
-def _home(home: Path | None) -> Home:
+def home_of(home: Path | None) -> Home:
+    """The home that is named, else this user's."""
     return Home.locate() if home is None else Home.under(home)
-
-
-for entry in (path, show, check):
-    config.add_command(entry)

@@ -1,9 +1,11 @@
 """The language of the command line: French or English, chosen once, and what is said in either."""
 
 import os
+import tomllib
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from itertools import zip_longest
+from pathlib import Path
 from typing import Literal
 
 from vitale_reader.cli.frame.system_language import system_language
@@ -31,15 +33,35 @@ def t(fr: str, en: str) -> str:
 
 
 def choose(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> Language:
-    """The language that ``--language`` names, else that of the locale, else that of the system.
+    """The language that ``--language`` names, else the one of the configuration, of the locale, or of the system.
 
     The arguments are looked at before they are parsed, because the help of a command is made when it is loaded.
     """
-    for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
-        name, _, value = argument.partition("=")
-        if name == "--language" and (value or following) in {"fr", "en"}:
-            return "fr" if (value or following) == "fr" else "en"
     environ = os.environ if environ is None else environ
+    if (named := _option(arguments, "--language")) in {"fr", "en"}:
+        return "fr" if named == "fr" else "en"
+    if (configured := _configured(_option(arguments, "--home"), environ)) is not None:
+        return configured
     # POSIX: the first of these that is set and not empty decides.
     locale = environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or system_language()
     return "fr" if locale.lower().startswith("fr") else "en"
+
+
+def _option(arguments: Sequence[str], option: str) -> str:
+    for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
+        name, _, value = argument.partition("=")
+        if name == option:
+            return value or following
+    return ""
+
+
+def _configured(home: str, environ: Mapping[str, str]) -> Language | None:
+    """The language of the station's configuration; what is wrong with the file is told by what needs it."""
+    from vitale_reader.home import Home
+
+    place = Home.under(Path(home)) if home else Home.locate(environ)
+    try:
+        chosen = tomllib.loads(place.config.read_text("utf-8-sig"))["station"]["language"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return chosen if chosen in {"fr", "en"} else None

@@ -16,7 +16,7 @@ from vitale_reader.daemon.desk.holders import find_holders
 from vitale_reader.daemon.desk.questions import Silent
 from vitale_reader.home import Home
 
-__all__ = ["Answers", "absent_ports", "ask", "look", "shown_by_pcsc"]
+__all__ = ["Answers", "absent_ports", "ask", "look", "seen_names", "shown_by_pcsc"]
 
 Answers = Mapping[str, Surveyed | Silent | VitaleError]
 
@@ -50,6 +50,16 @@ def shown_by_pcsc(answers: Answers) -> tuple[str, ...] | None:
     if not isinstance(answer, Surveyed) or any(one.kind == "service" and one.problem for one in answer.seen):
         return None
     return tuple(one.name for one in answer.seen if one.kind == "reader") if answer.refused is None else None
+
+
+def seen_names(answers: Answers) -> dict[str, tuple[str, ...]]:
+    """The names of the real devices that each driver sees; of one that does not answer, none."""
+    return {
+        name: tuple(one.name for one in answer.seen if one.kind == "reader" and not one.simulated)
+        if isinstance(answer, Surveyed)
+        else ()
+        for name, answer in answers.items()
+    }
 
 
 def look(home: Home, config: Config, answers: Answers, *, running: bool, ours: Collection[int] = ()) -> Iterator[Row]:

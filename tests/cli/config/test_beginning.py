@@ -1,0 +1,133 @@
+"""``config init``: a configuration from what is there and what is answered, and none that would be lost."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from vitale_drivers.base import Sighting
+from vitale_drivers.host.worker import Surveyed
+from vitale_reader.cli.config import beginning
+from vitale_reader.cli.config.beginning import Answers, text
+from vitale_reader.cli.config.group import config
+from vitale_reader.cli.frame import language
+from vitale_reader.daemon import startup
+from vitale_reader.daemon.config import load, parse
+from vitale_reader.diagnosis.station import devices
+
+Init = Callable[..., Result]
+
+SEEN = {
+    "pcsc": Surveyed(seen=(Sighting(kind="service", name="pcsc"), Sighting(kind="reader", name="Reader 0"))),
+    "nfc": Surveyed(seen=(Sighting(kind="absent", name="usb"),)),
+    "camera": Surveyed(
+        seen=(Sighting(kind="reader", name="HD Webcam"), Sighting(kind="reader", name="OBS", simulated=True))
+    ),
+    "scanner": Surveyed(seen=(Sighting(kind="reader", name="Imager\x1b[2J"),)),
+}
+
+
+@pytest.fixture
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Init:
+    monkeypatch.setattr(devices, "ask", lambda _: SEEN)
+    # Each driver would check its options in a process of its own; tests of ``config check`` see to that.
+    monkeypatch.setattr(startup, "check_options", lambda options, _: [None for _ in options])
+    language.use("en")
+
+    def run(*words: str, given: str | None = None) -> Result:
+        monkeypatch.setattr(beginning, "somebody_is_there", lambda: given is not None)
+        return CliRunner().invoke(config, ["init", *words, "--home", str(tmp_path)], input=given)
+
+    return run
+
+
+def test_what_is_there_is_taken_where_nobody_is_asked(begin: Init, tmp_path: Path) -> None:
+    done = begin()
+    assert 0 == done.exit_code, done.output
+    made = load(tmp_path / "config.toml")
+    assert ("production", "en", ("pcsc", "camera", "scanner"), False) == (
+        made.station.mode,
+        made.station.language,
+        made.drivers.enabled,
+        made.web.enabled,
+    )
+    written = (tmp_path / "config.toml").read_text("utf-8")
+    assert "# camera: HD Webcam\n" in written
+    assert "\x1b" not in written
+    assert "vitale-reader service install" in done.stdout
+
+
+def test_a_person_is_asked(begin: Init, tmp_path: Path) -> None:
+    # The name, real patients, the webcam, the imager, pages, the service.
+    done = begin(given="Cabinet Martin\noui\n\nperhaps\ny\ny\nn\n")
+    assert 0 == done.exit_code, done.output
+    made = load(tmp_path / "config.toml")
+    assert ("Cabinet Martin", ("pcsc", "scanner"), True) == (made.station.name, made.drivers.enabled, made.web.enabled)
+    assert "Answer yes or no." in done.stderr
+
+
+def test_a_desk_to_try_things_has_a_simulated_card(begin: Init, tmp_path: Path) -> None:
+    assert 0 == begin(given="\nn\nn\nn\n").exit_code
+    made = load(tmp_path / "config.toml")
+    assert ("simulated", ("simulated-card",)) == (made.station.mode, made.drivers.enabled)
+
+
+def test_a_program_gives_the_answers(begin: Init, tmp_path: Path) -> None:
+    words = ("--name", "Accueil", "--mode", "test", "--driver", "pcsc", "--web", "--no-service", "--json")
+    told = json.loads(begin(*words).stdout)
+    assert {"name": "Accueil", "mode": "test", "language": "en", "drivers": ["pcsc"], "web": True, "seen": {}} == told[
+        "settings"
+    ]
+    assert load(tmp_path / "config.toml").web.enabled
+
+
+def test_a_configuration_is_not_lost(begin: Init, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.touch(mode=0o600)
+    file.write_text("# mine\n", "utf-8")
+    refused = json.loads(begin("--json").stdout)["error"]
+    assert ("settings_exist", "# mine\n") == (refused["variant"], file.read_text("utf-8"))
+    assert 2 == begin(given="\n").exit_code  # Enter is no
+    assert "# mine\n" == file.read_text("utf-8")
+    assert 0 == begin("--overwrite", "--yes").exit_code
+    assert "# mine\n" == (tmp_path / "config.toml.old").read_text("utf-8")
+    assert "# mine\n" != file.read_text("utf-8")
+
+
+def test_what_the_daemon_would_refuse_is_not_written(begin: Init, tmp_path: Path) -> None:
+    assert 2 == begin("--name", "x" * 101, "--yes").exit_code
+    assert not (tmp_path / "config.toml").exists()
+
+
+@pytest.mark.parametrize("chosen", ["fr", "en"])
+@pytest.mark.parametrize("mode", ["production", "simulated"])
+def test_the_text_says_what_was_answered(chosen: language.Language, mode: str) -> None:
+    answers = Answers(
+        name='Le "coin" \\ d’en haut',
+        mode="simulated" if mode == "simulated" else "production",
+        language=chosen,
+        drivers=("pcsc", "nfc"),
+        web=True,
+        seen={"pcsc": ("A", "B"), "nfc": ()},
+    )
+    made = parse(text(answers))
+    assert (answers.name, mode, chosen, answers.drivers, True) == (
+        made.station.name,
+        made.station.mode,
+        made.station.language,
+        made.drivers.enabled,
+        made.web.enabled,
+    )
+    assert (("simulator",) if mode == "simulated" else ()) == made.apcv.profiles
+    assert ("rien n’a été détecté" if chosen == "fr" else "nothing was found") in text(answers)
+
+
+def test_the_service_is_installed_when_that_is_wanted(begin: Init, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path | None] = []
+    monkeypatch.setattr(beginning, "_install", asked.append)
+    begin("--yes")
+    begin("--yes", "--overwrite", "--service")
+    begin("--overwrite", given="\n\n\n\n\n\n")
+    assert 2 == len(asked)

@@ -1,0 +1,89 @@
+"""Settings changed in a text: all else in it stays, and what comes of it is TOML."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_reader.cli.config.writing import as_toml, replace, with_setting
+from vitale_reader.daemon.config import Config, Drivers, parse
+
+TEXT = """\
+# At the top.
+audit_days = 30  # a month
+
+[station]
+# What programs see.
+name = "Cabinet"
+
+[drivers]
+enabled = [
+    "pcsc",  # cards
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("audit_days", 60),
+        ("store", "postgresql://host/base"),
+        ("station.name", "Officine « du Port »"),
+        ("tls.port", 0),
+        ("drivers.enabled", ["pcsc", "camera"]),
+        ("drivers.options.scanner.framing", "line"),
+    ],
+)
+def test_one_setting_changes_and_no_comment_goes(key: str, value: object) -> None:
+    made = with_setting(TEXT, key, value)
+    before, after = tomllib.loads(TEXT), tomllib.loads(made)
+    place: Any = after
+    *tables, name = key.split(".")
+    for table in tables:
+        place = place[table]
+    assert value == place[name]
+    for comment in ("# At the top.", "# a month", "# What programs see."):
+        assert comment in made
+    for top, former in before.items():
+        if top != key.split(".", maxsplit=1)[0]:
+            assert former == after[top]
+
+
+def test_what_is_there_is_not_written_anew() -> None:
+    assert TEXT == with_setting(TEXT, "audit_days", 30)
+    assert 'name = "x"\n' in with_setting("", "station.name", "x")
+
+
+@pytest.mark.parametrize("key", ["station.name.first", "audit_days.x", ""])
+def test_a_key_within_a_value_is_refused(key: str) -> None:
+    with pytest.raises(ConfigurationInvalid):
+        parse(with_setting(TEXT, key, 1))
+
+
+@given(st.text(st.characters(blacklist_categories=("Cc", "Cs")), min_size=1, max_size=100))
+def test_any_name_can_be_set(name: str) -> None:
+    assert name == parse(with_setting(TEXT, "station.name", name)).station.name
+
+
+def test_words_of_the_command_line() -> None:
+    told = [as_toml(word) for word in ("true", "7816", '["a", "b"]', "a name", "", "1\nb = 2", "[[[")]
+    assert [True, 7_816, ["a", "b"], "a name", "", "1\nb = 2", "[[["] == told
+
+
+@pytest.mark.posix
+def test_the_file_keeps_its_mode_until_there_are_secrets_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "real" / "config.toml"
+    link = tmp_path / "config.toml"
+    link.symlink_to(file)
+    replace(link, "", Config())
+    assert (0o600, True) == (file.stat().st_mode & 0o777, link.is_symlink())
+    file.chmod(0o644)
+    replace(link, "# changed\n", Config())
+    assert (0o644, "# changed\n") == (file.stat().st_mode & 0o777, file.read_text("utf-8"))
+    replace(link, "", Config(drivers=Drivers(options={"pcsc": {"password": "x"}})))
+    assert 0o600 == file.stat().st_mode & 0o777
+    assert ["config.toml"] == [each.name for each in file.parent.iterdir()]
