@@ -16,6 +16,8 @@ Rules that every driver keeps (``contract.py`` checks them):
 - Where cards can be leased, no other program and no reading comes between from ``Leased`` to ``Unleased``, and the
   reader is shown as ``leased``. Each ``LeaseCommand`` is answered by one ``Leased``. A lease that was held ends with
   one ``Unleased`` and then a reset of the card, however it ends. Readings due meanwhile follow afterwards.
+- When every reader that was there at its opening has been told, or has failed to open, it says ``Settled``, once. So
+  does one whose system service is away. Until then whoever asks for a reader is kept waiting.
 - A device that is silent unless armed (an antenna, a camera) sees nothing before; what lies there comes when it is.
 - When the system service behind the devices goes away, ``Health`` reports it and the readers are removed. They are
   added again when it is back, without a restart of the driver.
@@ -61,6 +63,7 @@ __all__ = [
     "ReaderChanged",
     "ReaderRemoved",
     "Report",
+    "Settled",
     "Sighting",
     "Start",
     "Started",
@@ -197,6 +200,10 @@ class Started(Message, tag="started"):
     driver: str
     media: tuple[str, ...]
     version: str = ""
+
+
+class Settled(Message, tag="settled"):
+    """Report that all readers that were there at the driver's opening have been told."""
 
 
 class ReaderAdded(Message, tag="reader_added"):
@@ -359,6 +366,7 @@ class Log(Message, tag="log"):
 
 Report = (
     Started
+    | Settled
     | ReaderAdded
     | ReaderChanged
     | ReaderRemoved

@@ -38,6 +38,7 @@ from vitale_drivers.base import (
     ReaderChanged,
     ReaderRemoved,
     Report,
+    Settled,
     Started,
     Transmit,
     Transmitted,
@@ -209,6 +210,14 @@ class DriverContract:
             first = inbox.reports[0]
             assert isinstance(first, Started)
             assert (first.driver, first.media) == (driver.name, driver.media)
+
+    def test_it_says_once_that_all_that_was_there_is_told(self, bench: Bench) -> None:
+        with _opened(bench) as (_, inbox):
+            inbox.wait(Settled)
+            told = list(inbox.reports)
+        assert sum(isinstance(report, Settled) for report in told) == 1
+        before = told[: next(at for at, report in enumerate(told) if isinstance(report, Settled))]
+        assert any(isinstance(report, ReaderAdded) for report in before), "the reader is told before"
 
     def test_a_reader_tells_its_driver_and_what_it_can_read(self, bench: Bench) -> None:
         with _opened(bench) as (driver, inbox):

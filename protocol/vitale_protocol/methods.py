@@ -272,6 +272,7 @@ class DriverHealth(Result):
 
     ``state``: ``starting ready degraded restarting stopped``; ``reason`` is a catalogue reason where something is
     off, ``variant`` what is known more exactly.
+    It is ``starting`` until it has told the readers that are there.
     A driver whose options cannot be used is ``stopped`` with ``configuration_invalid`` until the daemon is restarted.
     """
 
@@ -329,7 +330,11 @@ class StationKeys(Result):
 
 
 class ReadersListed(Result):
-    """The answer to ``readers.list`` and ``readers.watch``."""
+    """The answer to ``readers.list`` and ``readers.watch``.
+
+    ``readers.list`` waits for drivers that have not told their readers yet since they were started, four seconds at
+    most; ``station.info`` tells which these are.
+    """
 
     readers: tuple[Reader, ...]
 

@@ -8,9 +8,10 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from vitale_drivers.base import (
     Presented,
     ReaderAdded,
     ReaderChanged,
+    Settled,
     Started,
     Transmitted,
 )
@@ -284,6 +286,7 @@ class NoDrivers:
         self._beside: list[tuple[Worker, asyncio.Task[None]]] = []
 
     health: tuple[DriverHealth, ...] = ()
+    workers: Mapping[str, Worker] = MappingProxyType({})
     processes: frozenset[int] = frozenset()
     beat = Beat()
     hidden: tuple[str, ...] = ()
@@ -372,6 +375,8 @@ class Counter:
                 for reader in (NFC_READER, CARD_READER):
                     self.desk.report(reader.driver, Started(driver=reader.driver, media=reader.media))
                 self.desk.report("nfc", ReaderAdded(reader=NFC_READER))
+                for reader in (NFC_READER, CARD_READER):
+                    self.desk.report(reader.driver, Settled())
                 yield endpoints
 
     async def paired(self, line: Line) -> Json:
@@ -408,6 +413,7 @@ class Counter:
         for reader in (CAMERA_READER, SCANNER_READER):
             self.desk.report(reader.driver, Started(driver=reader.driver, media=reader.media))
             self.desk.report(reader.driver, ReaderAdded(reader=reader))
+            self.desk.report(reader.driver, Settled())
 
     def show(self, string: bytes, medium: str = "apcv-qr") -> None:
         """A code comes before the camera, and stays there."""

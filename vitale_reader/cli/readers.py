@@ -47,14 +47,23 @@ def readers(watch: bool, as_json: bool, home: Path | None, address: str | None, 
             _follow(daemon, as_json=as_json)
             return
         found = daemon.readers()
+        starting = [driver.name for driver in daemon.station().drivers if driver.state == "starting"]
     if as_json:
-        output.print_json({"readers": found})
+        output.print_json({"readers": found, "starting": starting})
         return
     output.table(
         (t("Lecteur", "Reader"), t("État", "State"), t("Pilote", "Driver"), t("Identifiant", "Id")),
         [(named(reader), describe(reader), _driver(reader), reader.id) for reader in found],
         empty=t("Aucun lecteur.", "No reader."),
     )
+    if starting:
+        names = ", ".join(starting)
+        output.note(
+            t(
+                f"Pilotes encore en cours de démarrage, dont les lecteurs manquent peut-être : {names}.",
+                f"Drivers that still start, whose readers may be missing: {names}.",
+            )
+        )
 
 
 def _follow(daemon: "Connection", *, as_json: bool) -> None:

@@ -149,7 +149,7 @@ async def running(
         services = _services(station, issuing, desk, remote_desks, conversations)
         service = Service(services)
         news = _news(station, issuing, services, written_elsewhere)
-        desk.supervisor.start()
+        desk.start()
         stack.push_async_callback(desk.supervisor.stop)
         # Stopped after the listeners: nobody comes in while the sessions are ended.
         stack.push_async_callback(service.stop)

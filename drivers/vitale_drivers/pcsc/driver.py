@@ -22,6 +22,7 @@ from vitale_drivers.base import (
     Leased,
     Options,
     Report,
+    Settled,
     Sighting,
     Started,
     Tell,
@@ -76,6 +77,7 @@ class PcscDriver(Driver):
         self._ids = StableIds()
         self._well = True
         self._trouble = ""
+        self._settled = False
         self._emit_to: Emit | None = None
         self._monitor = Monitor(self._pcsc, self)
 
@@ -212,6 +214,12 @@ class PcscDriver(Driver):
         with self._lock:
             slot = self._slots[state.name]
         slot.observe(state)
+
+    def looked(self) -> None:
+        """Reports, after the first look, that the readers are told."""
+        if not self._settled:
+            self._settled = True
+            self._emit(Settled())
 
     def _slot(self, reader: str) -> PcscSlot | None:
         with self._lock:

@@ -69,6 +69,10 @@ class MonitorListener(Protocol):
         """Notifies of a reader's present state."""
         ...
 
+    def looked(self) -> None:
+        """Notifies that the readers that are there now have been notified of."""
+        ...
+
 
 class Monitor:
     """The thread that watches."""
@@ -121,6 +125,7 @@ class Monitor:
                 self._watcher.service_down(error)
                 for name in tuple(self._states):
                     self._forget(name, error)
+                self._watcher.looked()
                 refused = min(2 * refused, RETRY_REFUSED) if error.variant == "pcsc-refused" else RETRY
                 self._closing.wait(refused)
 
@@ -129,6 +134,7 @@ class Monitor:
         self._watcher.service_up()
         for name in tuple(self._states):
             self._forget(name, ReaderGone("the reader was unplugged"))
+        self._watcher.looked()
         self._closing.wait(RETRY_WITHOUT_READERS)
 
     def _session(self) -> None:
@@ -146,6 +152,7 @@ class Monitor:
     def _watch(self, context: PcscContext) -> None:
         pnp = ReaderState(PNP)
         self._relist(context)
+        self._watcher.looked()
         timeout: float | None = RELIST
         while not self._closing.is_set():
             full = len(self._states) >= MAX_WATCHED

@@ -9,7 +9,19 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from vitale_drivers.base import Arm, Disarm, Driver, Emit, Health, Options, Report, Transmit, Transmitted
+from vitale_drivers.base import (
+    Arm,
+    Disarm,
+    Driver,
+    Emit,
+    Health,
+    Options,
+    ReaderAdded,
+    Report,
+    Settled,
+    Transmit,
+    Transmitted,
+)
 from vitale_drivers.readers.health import HealthOfReaders
 from vitale_drivers.readers.lifecycle import ReaderThread
 from vitale_protocol.errors import MediumUnsupported, ReaderGone
@@ -35,12 +47,16 @@ class PollingDriver(Driver, Generic[ReaderT]):
     def __init__(self, options: Options, look: float, well: Health | None = None) -> None:
         super().__init__(options)
         self.readers: dict[str, ReaderT] = {}
-        self.reader_health = HealthOfReaders(self.emit, Health(state="ok") if well is None else well)
+        self.reader_health = HealthOfReaders(self.emit, Health(state="ok") if well is None else well, self._hear_of)
         self._look_every = look
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._armed: Arm | None = None
         self._emit_to: Emit | None = None
+        self._awaited: frozenset[str] | None = None
+        self._heard_of = set[str]()
+        # Not the other lock: a reader tells of itself with its own, which whoever orders it takes after that one.
+        self._settling = threading.Lock()
         self._finder = threading.Thread(target=self._find, name=f"{self.name} readers", daemon=True)
 
     # ── for the drivers ──
@@ -54,11 +70,18 @@ class PollingDriver(Driver, Generic[ReaderT]):
         """True if a reader may come that is not known."""
 
     def begin(self, emit: Emit, started: Report) -> None:
-        """Says that the driver is open and well, and looks for readers from now on."""
+        """Says that the driver is open and well, and looks for readers from now on.
+
+        It has settled when those of the first look have told how they are.
+        """
         self._emit_to = emit
         self.emit(started)
         self.emit(self.reader_health.health)
         self.look()
+        found = frozenset(reader.id for reader in self._all())
+        with self._settling:
+            self._awaited = found
+        self._settle()
         if self.has_to_look():
             self._finder.start()
 
@@ -81,6 +104,8 @@ class PollingDriver(Driver, Generic[ReaderT]):
         """Reports, until the driver is closed."""
         if self._emit_to is not None and not self._closed.is_set():
             self._emit_to(report)
+        if isinstance(report, ReaderAdded):
+            self._hear_of(report.reader.id)
 
     # ── calls of the worker ──
 
@@ -119,6 +144,19 @@ class PollingDriver(Driver, Generic[ReaderT]):
             self._finder.join(max(0.0, end - time.monotonic()))
 
     # ── inside ──
+
+    def _hear_of(self, reader: str) -> None:
+        with self._settling:
+            self._heard_of.add(reader)
+        self._settle()
+
+    def _settle(self) -> None:
+        with self._settling:
+            settles = self._awaited is not None and self._awaited <= self._heard_of
+            if settles:
+                self._awaited = None
+        if settles:
+            self.emit(Settled())
 
     def _order(self, order: Arm | Disarm) -> None:
         for reader in self.readers.values():

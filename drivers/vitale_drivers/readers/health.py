@@ -16,10 +16,12 @@ class HealthOfReaders:
     Args:
         emit: is told a ``Health`` that is another one than before.
         well: the health while nothing is the matter with any.
+        told: is told of each reader of which anything is known, each time.
     """
 
-    def __init__(self, emit: Callable[[Report], None], well: Health) -> None:
+    def __init__(self, emit: Callable[[Report], None], well: Health, told: Callable[[str], None] | None = None) -> None:
         self._emit = emit
+        self._told = told
         self._well = well
         self._lock = threading.Lock()
         self._errors: dict[str, ReaderError] = {}
@@ -35,6 +37,8 @@ class HealthOfReaders:
             after = self.health
         if after != before:
             self._emit(after)
+        if self._told is not None:
+            self._told(reader)
 
     @property
     def health(self) -> Health:

@@ -20,6 +20,7 @@ from vitale_drivers.base import (
     LeaseCommand,
     Leased,
     Options,
+    Settled,
     Started,
     Transmit,
     Transmitted,
@@ -102,6 +103,7 @@ class SimulatedCardDriver(Driver):
             self._readers[self._settings.readers[0]].insert(card)
         for reader in self._readers.values():
             reader.plug()
+        emit(Settled())
 
     def arm(self, command: Arm) -> None:
         """Reads what is presented from now on."""

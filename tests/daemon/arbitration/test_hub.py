@@ -270,6 +270,41 @@ def test_without_any_reader_the_answer_comes_soon_and_says_why() -> None:
     assert refusal.error.data == {"drivers": {"pcsc": "reader_unavailable"}}
 
 
+def test_who_asks_while_drivers_start_waits_for_what_they_find() -> None:
+    hub = Hub()
+    hub.expect(["camera", "pcsc"])
+    hub.ask(ask(1), 0.0)
+    assert ("camera", "pcsc") == hub.starting(30.0), "how long a driver may take to open is the supervisor's business"
+    assert 60.0 == hub.next_deadline
+    hub.driver_up("camera", ["apcv-qr"], 20.0)
+    hub.driver_up("pcsc", ["vitale-card"], 20.0)
+    hub.driver_settled("camera", 20.5)
+    assert [] == of(Refuse, hub.tick(21.0))
+    hub.reader_added(reader("a"), 22.0)
+    hub.driver_settled("pcsc", 22.0)
+    assert ((), 60.0) == (hub.starting(22.0), hub.next_deadline), "it has a reader"
+
+
+@pytest.mark.parametrize("end", ["settled", "silent", "down"])
+def test_drivers_that_found_nothing_keep_nobody_waiting(end: str) -> None:
+    hub = Hub()
+    hub.expect(["pcsc"])
+    hub.ask(ask(1), 0.0)
+    if end != "down":
+        hub.driver_up("pcsc", ["vitale-card"], 20.0)
+    if end == "settled":
+        hub.driver_settled("pcsc", 21.0)
+    elif end == "down":
+        hub.driver_down("pcsc", Problem("reader_unavailable"), 21.0)
+    at = 24.0 if end == "silent" else 21.0
+    assert (() if end != "silent" else ("pcsc",)) == hub.starting(23.9)
+    assert hub.next_deadline is not None
+    assert hub.next_deadline <= at
+    (refusal,) = of(Refuse, hub.tick(at))
+    assert isinstance(refusal, Refuse)
+    assert isinstance(refusal.error, NoReader)
+
+
 @pytest.mark.parametrize("variant", ["pcsc", "pcsc-refused", "pcsc-stopped", ""])
 def test_without_the_service_behind_the_readers_the_answer_has_its_remedy(variant: str) -> None:
     hub = Hub()

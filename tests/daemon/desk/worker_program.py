@@ -19,6 +19,7 @@ from vitale_drivers.base import (
     Pong,
     ReaderAdded,
     Report,
+    Settled,
     Started,
     Stop,
     Transmit,
@@ -53,6 +54,7 @@ def start(behaviour: str, generation: int) -> None:
     media = ("vitale-card", "library-card") if behaviour == "unknown medium" else ("vitale-card",)
     send(Started(driver="fake", media=media, version="1"))
     send(ReaderAdded(reader=READER))
+    send(Settled())
     if behaviour == "out of reach" and generation == 0:
         send(OutOfReach())
         send(OutOfReach())

@@ -1,6 +1,6 @@
 """The daemon's own view of its desk: what it says of the gateway for web pages."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -37,6 +37,17 @@ def test_the_gateway_is_told_as_it_is(changes: dict[str, Any], expected: tuple[s
 
 def test_without_pages_nothing_is_told_of_it() -> None:
     assert [] == of_the_gateway(None)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [("starting", ["driver_starting"]), ("ready", ["driver_ready", "no_reader"])]
+)
+def test_that_there_is_no_reader_is_a_fault_once_the_drivers_have_looked(
+    state: Literal["starting", "ready"], expected: list[str]
+) -> None:
+    drivers = (DriverHealth(name="pcsc", state=state, media=("vitale-card",)),)
+    told = StationInfo(station=STATION, media=(), drivers=drivers, uptime=1.0)
+    assert ["daemon_runs", *expected] == [row.id for row in look(DaemonView(station=told))]
 
 
 def test_its_process_is_one_of_the_daemon() -> None:

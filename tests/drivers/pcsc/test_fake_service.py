@@ -20,6 +20,7 @@ from vitale_drivers.base import (
     ReaderAdded,
     ReaderChanged,
     ReaderRemoved,
+    Settled,
     Started,
     Transmit,
     Transmitted,
@@ -449,6 +450,8 @@ class Unheard:
 
     def service_down(self, error: ReaderUnavailable) -> None: ...
 
+    def looked(self) -> None: ...
+
     def plugged(self, context: PcscContext, state: ReaderState) -> None: ...
 
     def unplugged(self, name: str, error: VitaleError) -> None: ...
@@ -522,6 +525,9 @@ class Heard:
     def service_down(self, error: ReaderUnavailable) -> None:
         self.told.append("down")
 
+    def looked(self) -> None:
+        pass
+
     def plugged(self, context: PcscContext, state: ReaderState) -> None:
         self.told.append("plugged")
 
@@ -558,7 +564,7 @@ def test_a_reader_that_is_gone_before_it_was_looked_at_is_no_fault(service: Serv
     service.fail(None)
     service.set(TWIN_B, EMPTY)
     inbox.wait(ReaderAdded)
-    assert {type(report) for report in inbox.reports} == {Started, ReaderAdded}
+    assert {type(report) for report in inbox.reports} == {Started, Settled, ReaderAdded}
 
 
 def test_a_reader_plugged_behind_the_list_that_follows_such_a_fault_is_found(service: Service, opened: Opened) -> None:

@@ -13,8 +13,9 @@ Rules (``docs/explanation/arbitration.md`` names the test of each; a stateful on
     request named one reader.
 5.  A failed reading answers the oldest matching request, as a presentation would have. A reader or a service that goes
     away only delays it: the reading starts again when the reader is back.
-6.  A request without any reader waits for ``GRACE_NEW`` seconds (drivers are starting), one that lost all its readers
-    for ``GRACE_LOST``; then ``no_reader`` or ``reader_gone``.
+6.  A request without any reader waits for ``GRACE_NEW`` seconds, and for as long as drivers have not told their readers
+    since they were started. One that lost all its readers waits for ``GRACE_LOST``. Then ``no_reader`` or
+    ``reader_gone``.
 7.  A request ends once: by a presentation, an error, its deadline, its cancellation or the end of its session.
 8.  Drivers are armed only while a request or a subscription matches, and only for readers that they have. Reader names
     that a client invents never reach a driver.
@@ -79,9 +80,10 @@ from vitale_reader.daemon.arbitration.slots import DriverState, Slot, fingerprin
 
 __all__ = ["GRACE_LOST", "GRACE_NEW", "PRESENT", "Hub"]
 
-#: Seconds. A worker opens its driver in well under a second, one with OpenCV in it within three on a busy machine; a
-#: PC/SC service is back within two of its restart.
+#: Seconds in which a driver that is open tells its readers, if it does not say itself that it has.
 GRACE_NEW = 4.0
+
+#: Seconds: a PC/SC service is back within two of its restart.
 GRACE_LOST = 5.0
 
 #: Seconds for which a card may have lain there when a page asks. It was presented for this request then.
@@ -137,13 +139,28 @@ class Hub(msgspec.Struct):
     def next_deadline(self) -> float | None:
         """Time at which ``tick`` has to be called, in hub time."""
         ends = [request.deadline for request in self._pending.waiting.values()]
-        return min([*ends, *(end for end, _ in self._without_reader.values())], default=None)
+        return min([*ends, *map(self._end_without_reader, self._without_reader)], default=None)
+
+    def starting(self, now: float) -> tuple[str, ...]:
+        """Names of the drivers that have not told all their readers yet since they were started."""
+        return tuple(sorted(name for name, state in self._drivers.items() if state.settles_by > now))
 
     # ── drivers and readers ──
 
+    def expect(self, drivers: Iterable[str]) -> None:
+        """Drivers are started; each of them is up, or down again, sooner or later."""
+        for driver in drivers:
+            self._drivers[driver] = DriverState(frozenset(), settles_by=inf)
+
     def driver_up(self, driver: str, media: Iterable[str], now: float) -> list[Action]:
         """A driver is open."""
-        self._drivers[driver] = DriverState(frozenset(media))
+        self._drivers[driver] = DriverState(frozenset(media), settles_by=now + GRACE_NEW)
+        return self._settle(now, [])
+
+    def driver_settled(self, driver: str, now: float) -> list[Action]:
+        """A driver has told all readers that were there when it opened."""
+        if state := self._drivers.get(driver):
+            state.settles_by = -inf
         return self._settle(now, [])
 
     def driver_down(self, driver: str, problem: Problem | None, now: float) -> list[Action]:
@@ -353,8 +370,8 @@ class Hub(msgspec.Struct):
                 unread = self._unread.get(request.key)
                 self._end(request.key)
                 actions.append(Refuse(request, _too_late(unread)))
-        for key, (end, error) in list(self._without_reader.items()):
-            if end <= now and (ended := self._end(key)):
+        for key, (_, error) in list(self._without_reader.items()):
+            if self._end_without_reader(key) <= now and (ended := self._end(key)):
                 troubles = {name: each.trouble for name, each in sorted(self._drivers.items()) if each.trouble}
                 drivers = {name: trouble.reason for name, trouble in troubles.items()}
                 # The service behind the readers is why none is there: its remedy is the true one.
@@ -365,6 +382,11 @@ class Hub(msgspec.Struct):
         return self._settle(now, actions)
 
     # ── inside ──
+
+    def _end_without_reader(self, key: Key) -> float:
+        """Rule 6: when a request that has no reader ends; those that never had one wait for drivers that start."""
+        end, error = self._without_reader[key]
+        return max([end, *(state.settles_by for state in self._drivers.values())]) if error is NoReader else end
 
     def _service(self, driver: str) -> str:
         """Names the trouble of the system's service behind a driver's readers; empty for none."""

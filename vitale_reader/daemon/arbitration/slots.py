@@ -1,6 +1,7 @@
 """State of readers and drivers in the hub, and of the media in them."""
 
 from hashlib import sha256
+from math import inf
 
 import msgspec
 
@@ -62,11 +63,15 @@ class Slot(msgspec.Struct):
 
 
 class DriverState(msgspec.Struct):
-    """A driver: what it can read, what it is armed for, and the catalogue reason of what is wrong with it."""
+    """A driver: what it can read, what it is armed for, and the catalogue reason of what is wrong with it.
+
+    ``settles_by`` is when all its readers are taken to be known, at the latest; the past once it said so.
+    """
 
     media: frozenset[str]
     armed: Arm | None = None
     trouble: Problem | None = None
+    settles_by: float = -inf
 
 
 def fingerprint(presentation: Presented) -> bytes:

@@ -4,6 +4,7 @@ The hub decides and this module acts: commands to drivers, tokens to clients, no
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Coroutine, Mapping
@@ -27,6 +28,7 @@ from vitale_drivers.base import (
     ReaderChanged,
     ReaderRemoved,
     Report,
+    Settled,
     Unleased,
 )
 from vitale_drivers.base import Started as DriverStarted
@@ -38,6 +40,7 @@ from vitale_protocol.errors import (
     ShuttingDown,
 )
 from vitale_protocol.events import Reader
+from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.actions import (
     Action,
@@ -53,7 +56,7 @@ from vitale_reader.daemon.arbitration.actions import (
     Refuse,
     Unread,
 )
-from vitale_reader.daemon.arbitration.hub import Hub
+from vitale_reader.daemon.arbitration.hub import GRACE_NEW, Hub
 from vitale_reader.daemon.arbitration.leases import Holder
 from vitale_reader.daemon.desk.codes import CodeSubscriber, CodeSubscriptions
 from vitale_reader.daemon.desk.leasing import LeaseDesk
@@ -125,8 +128,34 @@ class Coordinator:
         self.leases = LeaseDesk(self._order, self._known)
         self._tasks: set[asyncio.Task[object]] = set()
         self._alarm: asyncio.TimerHandle | None = None
+        self._stirred = asyncio.Event()
+        self._stopping = False
+
+    def start(self) -> None:
+        """Starts the drivers."""
+        self._hub.expect(self.supervisor.workers)
+        self.supervisor.start()
 
     # ── for sessions ──
+
+    @property
+    def drivers(self) -> tuple[DriverHealth, ...]:
+        """The drivers as clients see them; one that has not told its readers yet is starting still."""
+        starting = self._hub.starting(self._now())
+        return tuple(
+            msgspec.structs.replace(health, state="starting")
+            if health.state == "ready" and health.name in starting
+            else health
+            for health in self.supervisor.health
+        )
+
+    async def settle(self) -> None:
+        """Waits for drivers that start to tell their readers, for so long as a request without a reader does."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_NEW):
+                while not self._stopping and self._hub.starting(self._now()):
+                    self._stirred.clear()
+                    await self._stirred.wait()
 
     @property
     def readers(self) -> tuple[Reader, ...]:
@@ -279,6 +308,9 @@ class Coordinator:
         match report:
             case DriverStarted(media=media):
                 self._do(self._hub.driver_up(driver, media, now))
+            case Settled():
+                self._do(self._hub.driver_settled(driver, now))
+                self._stirred.set()
             case Health(problem=problem):
                 logger.info("driver %s: %s", driver, "ready" if problem is None else _named(problem))
                 self._do(self._hub.driver_health(driver, problem, now))
@@ -320,9 +352,12 @@ class Coordinator:
     def driver_ended(self, driver: str, problem: Problem | None) -> None:
         """A driver's process ended."""
         self._do(self._hub.driver_down(driver, problem, self._now()))
+        self._stirred.set()
 
     async def stop(self) -> None:
         """Answers every request that waits, and finishes what was being delivered."""
+        self._stopping = True
+        self._stirred.set()
         self._do(self._hub.refuse_all(ShuttingDown))
         for asked in (*self._delivering.values(), *self._unasked):
             asked.give_up(ShuttingDown())

@@ -27,7 +27,8 @@ class ReaderCalls:
         remote_desks = self._services.remote_desks
         return self._services.desk.readers + (() if remote_desks is None else remote_desks.readers)
 
-    def _readers_list(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:
+    async def _readers_list(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> ReadersListed:
+        await self._services.desk.settle()
         return ReadersListed(readers=self._readers)
 
     def _readers_watch(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:

@@ -65,7 +65,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     def station_info(self) -> StationInfo:
         """Describes the station and its parts as they are now."""
-        drivers = self.desk.supervisor.health
+        drivers = self.desk.drivers
         return StationInfo(
             station=self.station,
             media=tuple(sorted({medium for driver in drivers for medium in driver.media})),

@@ -42,7 +42,7 @@ def look(view: DaemonView) -> Iterator[Row]:
     readers = [reader for reader in view.readers if reader.station is None]
     for reader in readers:
         yield _reader(reader)
-    if not readers and all(driver.reason is None for driver in station.drivers):
+    if not readers and all(driver.reason is None and driver.state != "starting" for driver in station.drivers):
         yield of_error(NoReader(), "reader")
 
 
@@ -57,7 +57,7 @@ def _driver(driver: DriverHealth) -> Row:
         subject: Subject = "configuration" if driver.reason == ConfigurationInvalid.reason else "driver"
         return of_error(_problem(driver), subject, values)
     if driver.state in {"ready", "starting"}:
-        return Row(id="driver_ready", subject="driver", state="ok", values=values)
+        return Row(id=f"driver_{driver.state}", subject="driver", state="ok", values=values)
     name = "driver_stopped" if driver.state == "stopped" else "driver_restarting"
     return Row(id=name, subject="driver", state="wrong", values=values)
 
