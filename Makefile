@@ -1,6 +1,6 @@
 # Everything starts here; each target sets up what it needs (see .ci/setup) and does it once.
 
-.PHONY: help setup demo test test-quick test-newest coverage mutants lint bench yardstick soak fuzz docs pictures reference lock bare clean
+.PHONY: help setup demo extension test test-quick test-newest coverage mutants lint bench yardstick soak fuzz docs pictures reference lock bare clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -127,6 +127,10 @@ pictures:        ## the pictures of the example's page, made by its test in Chro
 reference:       ## writes what is made from the code: docs/reference/, the map of the rooms, the schema
 	@.ci/setup docs
 	@.venv/bin/python -m docs.generator
+
+extension:       ## the extension for browsers, into dist/: an archive for Chromium and its kin, one for Firefox
+	@.ci/setup run
+	@.venv/bin/python -m vitale_reader.web.extension.packing dist
 
 lock:            ## chooses the versions in .ci/locks/ again, from setup.cfg
 	@.ci/lock

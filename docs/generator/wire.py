@@ -24,6 +24,21 @@ from vitale_reader.daemon.transports.stream import MOST_REJECTED, StreamLimits
 
 __all__ = ["page", "structs"]
 
+#: The words between an extension, its native host and the daemon.
+CARRIED = table(
+    ("message", "by", "meaning"),
+    (
+        ('`{"site": "https://…"}`', "extension, first", "the web origin of the page, as the browser names it"),
+        ('`{"open": true}`', "native host", "a channel is open: frames go both ways from now on"),
+        ('a JSON-RPC message, or `{"n": …, "c": …}`', "both", "a frame, plain until the session is open, then sealed"),
+        (
+            '`{"close": code}`',
+            "either, last",
+            "why the channel ends: 1008 refused, 1009 too long, 1013 later, 4001 revoked, 4002 no frame",
+        ),
+    ),
+)
+
 TRANSPORTS = table(
     ("transport", "address", "framing", "who may speak"),
     (
@@ -75,6 +90,15 @@ TRANSPORT = f"""
 
 `RUN/endpoints.json` tells the addresses in use. `RUN` is `$VITALE_READER_HOME/run` if that is set, else
 `$XDG_RUNTIME_DIR/vitale-reader`, else `run` in the folder where the platform keeps a user's state.
+
+A browser starts `vitale-reader` for its extension, once for each page, with the words of native messaging: Chromium's
+`chrome-extension://ID/`, Firefox's path of the manifest and id. The id has to be in `[web.extension] ids`. What they say
+to each other is a length of 32 bits in the byte order of the machine and one JSON value, of 1 048 576 bytes at most:
+
+{CARRIED}
+
+The preamble that the native host writes to `RUN/host.sock` has `via` (`stdio`), `site`, `peer_uid` (its own), `host` (the
+id of the extension) and `opened`. No extension gives a right: the page proves its key, as through the gateway.
 """
 
 SESSION = f"""

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -240,6 +240,11 @@ class Firefox(Browser):
         told = await self.command("browsingContext.captureScreenshot", {"context": self._context})
         return base64.b64decode(told["data"])
 
+    async def add(self, extension: Path) -> None:
+        """Adds an extension, until the end."""
+        data = {"type": "path", "path": str(extension)}
+        await self.command("webExtension.install", {"extensionData": data})
+
     async def evaluate(self, text: str) -> Any:
         told = await self.command(
             "script.evaluate",
@@ -259,9 +264,26 @@ def is_installed(kind: type[Browser]) -> bool:
 
 
 @asynccontextmanager
-async def browser(kind: type[Browser], folder: Path, *arguments: str) -> AsyncGenerator[Browser]:
-    """A browser with a profile of its own, ended at the end with all that it started."""
+async def browser(
+    kind: type[Browser],
+    folder: Path,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> AsyncGenerator[Browser]:
+    """A browser with a profile of its own, ended at the end with all that it started.
+
+    Args:
+        kind: which.
+        folder: of its profile, and of its user.
+        arguments: before its own.
+        environ: more of its environment.
+        files: of the profile, and their texts.
+    """
     folder.mkdir()
+    for name, text in (files or {}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
     process = await asyncio.create_subprocess_exec(
         kind.program,
         *arguments,
@@ -269,7 +291,7 @@ async def browser(kind: type[Browser], folder: Path, *arguments: str) -> AsyncGe
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"HOME": str(folder), "MOZ_CRASHREPORTER_DISABLE": "1"},
+        env={**os.environ, "HOME": str(folder), "MOZ_CRASHREPORTER_DISABLE": "1", **(environ or {})},
         start_new_session=True,
     )
     draining: asyncio.Task[bytes] | None = None

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import pytest
 from tests.posix import AS_ROOT, NOBODY, posix_only
 from vitale_protocol.errors import LocalMisuse
 from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID
-from vitale_reader.web.native import declaring
 from vitale_reader.web.native.declaring import declare, examine, manifest, own_command, withdraw
 from vitale_reader.web.native.places import Place, System, places
 
@@ -109,7 +109,7 @@ def test_what_others_can_change_is_told(spoil: Callable[[Place, Path], None], ch
     assert "open" == examine(chrome, content, command)
 
 
-@pytest.mark.skipif(not AS_ROOT, reason="only root gives files away")
+@AS_ROOT
 def test_what_another_user_owns_is_told(chrome: Place, command: Path) -> None:
     content = manifest("chromium", command, IDS)
     declare(chrome, content)
@@ -131,7 +131,7 @@ def test_the_command_of_an_installation_is_found_beside_its_python(
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert command.with_name("python") == own_command()
     monkeypatch.delattr(sys, "frozen")
-    monkeypatch.setattr(declaring.sysconfig, "get_path", lambda *_: str(tmp_path / "nowhere"))
+    monkeypatch.setattr(sysconfig, "get_path", lambda *_: str(tmp_path / "nowhere"))
     command.unlink()
     with pytest.raises(LocalMisuse) as refused:
         own_command()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The page's side of vitale-reader: a session that is sealed from this page to the desk, over a WebSocket of this machine.
+ * The page's side of vitale-reader: a session that is sealed from this page to the desk. The extension for browsers
+ * carries it where it is installed and this site was granted; else a WebSocket of this machine does.
  *
  * - The station proves itself first, by the key that was pinned at the pairing; then the page, by a key that cannot leave
  *   this browser. From then on each frame is sealed (AES-256-GCM).
@@ -15,11 +16,12 @@
 /** @typedef {{ signal?: AbortSignal, onProgress?: (params: Json) => void }} CallOptions */
 
 const PROTOCOL = "vitale-reader.1";
-const VIA = "websocket";
 const CURVE = { name: "ECDSA", namedCurve: "P-256" };
 const SIGNATURE = { name: "ECDSA", hash: "SHA-256" };
 const SEALED_BYTES = 786224;
 const REVOKED = 4001;
+// A host is a program that starts: milliseconds on a quick desk.
+const EXTENSION_LIMIT = 15000;
 
 const utf8 = new TextEncoder();
 
@@ -120,10 +122,12 @@ export class VitaleReader {
   async #dial(signal) {
     // Storage and permissions of an embedded page are another's; and it could be laid under a click.
     if (window.top !== window.self) throw new VitaleReaderError("embedded", "not in a frame of another page");
+    const extension = await carried(signal);
+    if (extension !== undefined) return new Channel(extension, "stdio");
     const permission = await localNetwork();
     if (permission === "denied") throw new VitaleReaderError("permission_denied", "the browser keeps pages from this machine");
     const limit = permission === "prompt" ? 120000 : 3000;
-    return new Channel(await opened(`ws://127.0.0.1:${this.port}/v1`, limit, permission, signal));
+    return new Channel(await opened(`ws://127.0.0.1:${this.port}/v1`, limit, permission, signal), "websocket");
   }
 }
 
@@ -135,6 +139,8 @@ export class Session {
    */
   constructor(channel, told) {
     this.channel = channel;
+    /** How it goes: `stdio` by the extension, else `websocket`. */
+    this.via = channel.via;
     this.clientId = /** @type {string} */ (told.client_id);
     this.scopes = /** @type {string[]} */ (told.scopes);
     this.station = told.station;
@@ -216,7 +222,7 @@ async function handshake(channel, desk, opening) {
   const told = await channel.call("session.challenge", { kid: desk.kid, client_nonce: nonce, epk });
 
   const claims = await ofStation(told.proof, desk.stationJwk);
-  const expected = { challenge: told.challenge, epk: told.epk, client_nonce: nonce, client_epk: epk, site: location.origin, via: VIA };
+  const expected = { challenge: told.challenge, epk: told.epk, client_nonce: nonce, client_epk: epk, site: location.origin, via: channel.via };
   if (!Object.entries(expected).every(([name, value]) => claims[name] === value)) throw wrongDaemon();
 
   const proof = await signed(desk, {
@@ -226,7 +232,7 @@ async function handshake(channel, desk, opening) {
     epk,
     station_epk: told.epk,
     site: location.origin,
-    via: VIA,
+    via: channel.via,
     jti: b64u(random()),
     open: opening,
   });
@@ -260,7 +266,7 @@ async function signed(desk, claims) {
 
 const wrongDaemon = () => new VitaleReaderError("wrong_daemon", "another program answers in the place of the paired desk");
 
-/** Calls over one WebSocket, plain until the session is open. */
+/** Calls over one line, plain until the session is open. */
 class Channel {
   /** @type {{ c2s: CryptoKey, s2c: CryptoKey } | null} */ #keys = null;
   /** @type {Map<number, { resolve: (result: Json) => void, reject: (error: Error) => void, onProgress?: (params: Json) => void }>} */
@@ -271,16 +277,17 @@ class Channel {
   /** Frames are sealed and opened in their order. @type {Promise<unknown>} */ #sending = Promise.resolve();
   /** @type {Promise<unknown>} */ #reading = Promise.resolve();
 
-  /** @param {WebSocket} socket */
-  constructor(socket) {
+  /** @param {WebSocket | Carried} socket @param {"websocket" | "stdio"} via */
+  constructor(socket, via) {
     this.socket = socket;
+    this.via = via;
     /** @type {(error: VitaleReaderError) => void} */ let end = () => {};
     /** @type {Promise<VitaleReaderError>} */
     this.ended = new Promise((resolve) => (end = resolve));
-    socket.onmessage = ({ data }) => {
+    socket.onmessage = (/** @type {{ data: string }} */ { data }) => {
       this.#reading = this.#reading.then(() => this.#take(data)).catch(() => socket.close(4002));
     };
-    socket.onclose = ({ code }) => {
+    socket.onclose = (/** @type {{ code: number }} */ { code }) => {
       // What came before the end is read before it.
       this.#reading.finally(() => {
         const state = code === REVOKED ? "revoked" : code === 1008 ? "refused" : "unreachable";
@@ -337,7 +344,7 @@ class Channel {
       if (text.length > SEALED_BYTES) throw new VitaleReaderError("error", "the message is longer than the limit");
       if (this.#keys === null) return this.socket.send(new TextDecoder().decode(text));
       const n = this.#sealed++;
-      const c = await crypto.subtle.encrypt(sealing(n), this.#keys.c2s, text);
+      const c = await crypto.subtle.encrypt(sealing(this.via, n), this.#keys.c2s, text);
       this.socket.send(JSON.stringify({ n, c: b64u(c) }));
     });
     this.#sending = sent.catch(() => {});
@@ -349,7 +356,7 @@ class Channel {
     let message = JSON.parse(data);
     if ("c" in message && this.#keys !== null) {
       if (message.n !== this.#opened) throw new Error("not the next frame");
-      const text = await crypto.subtle.decrypt(sealing(this.#opened++), this.#keys.s2c, unb64u(message.c));
+      const text = await crypto.subtle.decrypt(sealing(this.via, this.#opened++), this.#keys.s2c, unb64u(message.c));
       message = JSON.parse(new TextDecoder().decode(text));
     } else if (this.#keys !== null && (this.#opened > 0 || !("error" in message))) {
       // Only the refusal of a session is said plainly: whoever carries the frames could say all else.
@@ -366,6 +373,81 @@ class Channel {
     const { reason } = message.error.data ?? {};
     call.reject(new VitaleReaderError(reason === "not_authenticated" ? "refused" : "error", message.error.message, message.error.data));
   }
+}
+
+// ── the extension ──
+
+/** A channel that the extension carries, with what `Channel` uses of a WebSocket. */
+class Carried {
+  /** @type {number} */ readyState = WebSocket.OPEN;
+  /** @type {((event: { data: string }) => void) | null} */ onmessage = null;
+  /** @type {((event: { code: number }) => void) | null} */ onclose = null;
+
+  /** @param {MessagePort} port */
+  constructor(port) {
+    this.port = port;
+    port.onmessage = ({ data }) => {
+      if ("close" in data) this.#end(data.close);
+      else if ("absent" in data) this.#end(1013);
+      else this.onmessage?.({ data: JSON.stringify(data) });
+    };
+  }
+
+  /** @param {string} text */
+  send(text) {
+    this.port.postMessage(JSON.parse(text));
+  }
+
+  /** @param {number} code */
+  close(code) {
+    this.#end(code);
+  }
+
+  /** @param {number} code */
+  #end(code) {
+    if (this.readyState === WebSocket.CLOSED) return;
+    this.readyState = WebSocket.CLOSED;
+    this.port.postMessage(null);
+    this.port.close();
+    this.onclose?.({ code });
+  }
+}
+
+/**
+ * A channel by the extension; undefined where there is none, this site was not granted, or no host is installed for it.
+ *
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Carried | undefined>}
+ */
+function carried(signal) {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    // Answered while it is asked: a page without the extension waits for nothing.
+    if (document.dispatchEvent(new Event(PROTOCOL, { cancelable: true }))) return resolve(undefined);
+    const { port1: ours, port2: theirs } = new MessageChannel();
+    const done = new AbortController();
+    /** @param {() => void} settle @param {boolean} isOpen */
+    const settled = (settle, isOpen) => {
+      done.abort();
+      clearTimeout(timer);
+      if (!isOpen) {
+        ours.postMessage(null);
+        ours.close();
+      }
+      settle();
+    };
+    /** @param {string} message @param {number} [code] */
+    const fail = (message, code) =>
+      settled(() => reject(new VitaleReaderError("unreachable", message, code === undefined ? {} : { code })), false);
+    const timer = setTimeout(() => fail("the extension does not answer in time"), EXTENSION_LIMIT);
+    signal?.addEventListener("abort", () => settled(() => reject(signal.reason), false), { signal: done.signal });
+    ours.onmessage = ({ data }) => {
+      if ("open" in data) settled(() => resolve(new Carried(ours)), true);
+      else if ("close" in data) fail("no desk answers the extension", data.close);
+      else settled(() => resolve(undefined), false);
+    };
+    window.postMessage(PROTOCOL, location.origin, [theirs]);
+  });
 }
 
 // ── the browser ──
@@ -514,13 +596,13 @@ const point = ({ kty, crv, x, y }) => ({ kty: kty ?? "", crv: crv ?? "", x: x ??
 /** @param {Point} jwk */
 const thumbprint = async ({ kty, crv, x, y }) => b64u(await sha256(utf8.encode(JSON.stringify({ crv, kty, x, y }))));
 
-/** @param {number} number of a frame */
-function sealing(number) {
+/** @param {string} via @param {number} number of a frame */
+function sealing(via, number) {
   const iv = new Uint8Array(12);
   const view = new DataView(iv.buffer);
   view.setUint32(4, Math.floor(number / 2 ** 32));
   view.setUint32(8, number % 2 ** 32);
-  return { name: "AES-GCM", iv, additionalData: joined(utf8.encode(VIA), iv) };
+  return { name: "AES-GCM", iv, additionalData: joined(utf8.encode(via), iv) };
 }
 
 /** @param {string} site @param {Point} page @param {JsonWebKey} station @param {Uint8Array} nonceP @param {Uint8Array} nonceD */
