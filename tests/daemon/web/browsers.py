@@ -216,8 +216,9 @@ class Firefox(Browser):
 
     async def begin(self) -> None:
         await self.command("session.new", {"capabilities": {}})
-        (context,) = (await self.command("browsingContext.getTree", {}))["contexts"]
-        self._context = context["context"]
+        # The window that it begins with is not the active one, on a screen that nobody sees: keys would press nothing.
+        self._context = (await self.command("browsingContext.create", {"type": "window"}))["context"]
+        await self.command("browsingContext.activate", {"context": self._context})
 
     async def show(self, url: str) -> None:
         await self.command("browsingContext.navigate", {"context": self._context, "url": url, "wait": "complete"})
