@@ -64,7 +64,7 @@ PLATFORMS = linux win32 darwin
 PYRIGHT_linux = Linux
 PYRIGHT_win32 = Windows
 PYRIGHT_darwin = Darwin
-TYPES = $(PLATFORMS:%=mypy-%) $(PLATFORMS:%=pyright-%)
+TYPES = $(PLATFORMS:%=mypy-%) $(PLATFORMS:%=pyright-%) lint-page
 # Two at a time, on any machine; what each says in one piece, where make can.
 IN_PIECES = $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
@@ -82,6 +82,9 @@ $(PLATFORMS:%=mypy-%): mypy-%:
 
 $(PLATFORMS:%=pyright-%): pyright-%:
 	.venv/bin/pyright --pythonpath .venv/bin/python --pythonplatform $(PYRIGHT_$*)
+
+lint-page:
+	.ci/lint_page
 
 # Photographs to compare decoders on, and an interpreter with OpenCV's WeChat detector: left out where they are not.
 PHOTOS = ../shared/data/qr-photos
@@ -140,5 +143,5 @@ bare:            ## `make demo` and `make test` on bare Debian machines made for
 
 clean:           ## everything that can be made again
 	rm -rf .venv .venv-newest .venv-wechat build dist *.egg-info docs/_build .coverage* htmlcov \
-	    .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	    .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .ci/node/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

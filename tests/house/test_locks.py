@@ -1,6 +1,7 @@
 """The versions that set-up installs: all that setup.cfg asks for, within its ranges, nothing without a hash."""
 
 import configparser
+import json
 import re
 import runpy
 from collections.abc import Iterator
@@ -95,3 +96,13 @@ def test_the_locks_have_a_hash_for_everything_and_name_no_place(lock: SimpleName
 def test_to_run_it_no_tool_of_the_tests_is_installed(lock: SimpleNamespace) -> None:
     for environment in environments():
         assert {"pytest", "mypy", "sphinx"}.isdisjoint(pinned(lock, "run", environment))
+
+
+def test_programs_of_node_are_locked_by_their_hashes(root: Path) -> None:
+    wanted = json.loads((root / ".ci" / "node" / "package.json").read_text("utf-8"))["devDependencies"]
+    locked = json.loads((root / ".ci" / "node" / "package-lock.json").read_text("utf-8"))["packages"]
+    assert locked.pop("")["devDependencies"] == wanted
+    assert [] == [name for name, each in locked.items() if not each["integrity"].startswith("sha512-")]
+    assert [] == [name for name, each in locked.items() if each.get("hasInstallScript") or "resolved" in each]
+    for name, version in wanted.items():
+        assert version == locked[f"node_modules/{name}"]["version"]
