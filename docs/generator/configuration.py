@@ -23,6 +23,7 @@ DRIVERS: dict[str, type[msgspec.Struct]] = {
 INTRODUCTION = """
 The daemon reads `config.toml` once, at start. Where the file is, and which settings apply, is told by
 `vitale-reader config path` and `vitale-reader config show`; `vitale-reader config check` examines it without starting.
+`vitale-reader config init` writes a first one, and `vitale-reader config set` changes a setting and keeps the comments.
 `VITALE_READER_HOME` moves the file and everything else under one folder.
 
 Every table and every setting may be left out. A setting that is not known is refused, so that a misspelt one cannot be

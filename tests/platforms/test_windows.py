@@ -38,6 +38,9 @@ if sys.platform == "win32":
     from vitale_reader.daemon.keystore.private_files import open_to_others, private_folder, remove, write_private
     from vitale_reader.daemon.lifecycle import exclusive
     from vitale_reader.home import Home
+    from vitale_reader.service.machine import Machine
+    from vitale_reader.service.services import service
+    from vitale_reader.service.steps import carried_out
 
     EVERYONE = "*S-1-1-0"
 
@@ -153,3 +156,15 @@ if sys.platform == "win32":
     def test_winscard_is_asked_for_the_device_of_a_reader_that_is_not_there() -> None:
         assert device_serial(0, "no such reader") == ""
         assert is_redirected(0, "no such reader") in {True, False}
+
+    def test_the_task_scheduler_takes_the_task_tells_it_and_forgets_it(tmp_path: Path) -> None:
+        machine = Machine(temporary=tmp_path, program=(sys.executable, "-c", "pass"))
+        found = service("user", machine)
+        # All but its start: whoever runs tests need not be logged in.
+        list(carried_out(list(found.install())[:-1], machine.run))
+        try:
+            state = found.state()
+            assert (True, sys.executable, False) == (state.installed, state.program, state.program_missing)
+        finally:
+            list(carried_out(found.uninstall(), machine.run))
+        assert not found.state().installed

@@ -268,7 +268,12 @@ def _chosen(seen: dict[str, tuple[str, ...]], mode: StationMode, *, asks: bool) 
 
 
 def _install(home: Path | None) -> None:
-    from vitale_reader.cli.service.installing import install
+    """Installs the service; one that runs is started anew, with the new settings."""
+    from vitale_reader.cli.service import installing
 
+    given = {"system": False, "as_json": False, "home": home}
     context = click.get_current_context()
-    context.invoke(install, dry_run=False, system=False, as_json=False, home=home)
+    if installing.this_service(home, system=False).state().running:
+        context.invoke(installing.restart, **given)
+    else:
+        context.invoke(installing.install, dry_run=False, **given)
