@@ -1,6 +1,6 @@
 # Everything starts here; each target sets up what it needs (see .ci/setup) and does it once.
 
-.PHONY: help setup demo extension test test-quick test-newest coverage mutants lint bench yardstick soak fuzz docs pictures reference lock bare clean
+.PHONY: help setup demo extension test test-quick test-newest coverage mutants lint bench yardstick soak fuzz docs pictures reference lock deb bare bare-desk clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -140,6 +140,12 @@ lock:            ## chooses the versions in .ci/locks/ again, from setup.cfg
 
 bare:            ## `make demo` and `make test` on bare Debian machines made for it; as root, some 20 minutes
 	@.ci/bare
+
+deb:             ## the Debian package of this commit, for the Debian that it runs on, into dist/
+	@.ci/deb
+
+bare-desk:       ## that package on bare Debian machines that boot: installed, upgraded, purged; as root, some 20 minutes
+	@.ci/bare-desk
 
 clean:           ## everything that can be made again
 	rm -rf .venv .venv-newest .venv-wechat build dist *.egg-info docs/_build .coverage* htmlcov \

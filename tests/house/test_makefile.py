@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-NEED_NO_ENVIRONMENT = {"setup", "lock", "bare", "clean"}
+NEED_NO_ENVIRONMENT = {"setup", "lock", "deb", "bare", "bare-desk", "clean"}
 TARGETS = NEED_NO_ENVIRONMENT | {
     *("demo", "test", "test-quick", "test-newest", "lint", "bench", "yardstick", "soak", "fuzz", "docs"),
 }
@@ -37,7 +37,7 @@ def test_the_readme_opens_with_the_two_commands(root: Path) -> None:
     assert re.findall(r"^make (\w+)", beginning, flags=re.MULTILINE) == ["demo", "test"]
 
 
-@pytest.mark.parametrize("script", [".ci/setup", ".ci/run", ".ci/wheel", ".ci/bare"])
+@pytest.mark.parametrize("script", [".ci/setup", ".ci/run", ".ci/wheel", ".ci/bare", ".ci/bare-desk", ".ci/deb"])
 def test_scripts_can_be_run(root: Path, script: str) -> None:
     file = root / script
     assert os.access(file, os.X_OK)

@@ -7,7 +7,7 @@ from vitale_reader.cli.frame.command import command
 from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.root import root
 
-__all__ = ["completion"]
+__all__ = ["SHELLS", "completion", "script"]
 
 # As click's own, but for ids with colons: bash ends words at colons and equal signs, and replaces the last word alone.
 _BASH = r"""
@@ -51,7 +51,12 @@ class _Bash(BashComplete):
     source_template = _BASH
 
 
-_SHELLS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": ZshComplete, "fish": FishComplete}
+SHELLS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": ZshComplete, "fish": FishComplete}
+
+
+def script(shell: str) -> str:
+    """The script for one of ``SHELLS``."""
+    return SHELLS[shell](root, {}, "vitale-reader", "_VITALE_READER_COMPLETE").source()
 
 
 @command(
@@ -61,7 +66,7 @@ _SHELLS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": ZshComplete, "f
         'Writes the completion script; for example: eval "$(vitale-reader completion bash)"',
     ),
 )
-@click.argument("shell", type=click.Choice(list(_SHELLS)))
+@click.argument("shell", type=click.Choice(list(SHELLS)))
 def completion(shell: str) -> None:
     """Runs the command ``vitale-reader completion``."""
-    click.echo(_SHELLS[shell](root, {}, "vitale-reader", "_VITALE_READER_COMPLETE").source())
+    click.echo(script(shell))
