@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from vitale_reader.cli.demo.environment import DemoEnvironment, demo_environment
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 HOLDER = "EXEMPLE-MARCHAND CLAIRE"
+PATIENCE = 100
+Command = Callable[..., tuple[str, ...]]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def ended(home: Path, *command: str, given: str = "") -> subprocess.CompletedPro
         env={**os.environ, "VITALE_READER_HOME": str(home), "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         encoding="utf-8",
-        timeout=100,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -107,6 +109,21 @@ def command(name: str, *arguments: str) -> tuple[str, ...]:
     return (runtime(program), *options, str(EXAMPLES / name), *arguments)
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """The command of a program, which for the one in Java runs classes: compiled once instead of at each start."""
+    folder = tmp_path_factory.mktemp("classes")
+
+    def made(name: str, *arguments: str) -> tuple[str, ...]:
+        if not name.endswith(".java") or shutil.which("javac") is None:
+            return command(name, *arguments)
+        if not any(folder.iterdir()):
+            subprocess.run(("javac", "-d", str(folder), str(EXAMPLES / name)), check=True, timeout=PATIENCE)
+        return (runtime("java"), "-XX:TieredStopAtLevel=1", "-cp", str(folder), Path(name).stem, *arguments)
+
+    return made
+
+
 @plain
 @pytest.mark.parametrize("over", ["unix", "tls"])
 def test_plain_programs(station: DemoEnvironment, pairing: Path, name: str, over: str) -> None:
@@ -118,19 +135,19 @@ def test_plain_programs(station: DemoEnvironment, pairing: Path, name: str, over
 
 @plain
 def test_plain_programs_talk_to_no_other_daemon(
-    station: DemoEnvironment, pairing: Path, tmp_path: Path, name: str
+    station: DemoEnvironment, pairing: Path, tmp_path: Path, name: str, compiled: Command
 ) -> None:
     paired = json.loads(pairing.read_text("utf-8"))
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**paired, "daemon_certificate_sha256": "00" * 32}), "utf-8")
-    done = ended(station.home, *command(name, str(other)))
+    done = ended(station.home, *compiled(name, str(other)))
     assert done.returncode == 1
     assert "not the daemon of the pairing" in done.stderr
     assert done.stdout == ""
 
 
 @plain
-def test_plain_programs_cope_with_a_record_that_names_nobody(name: str) -> None:
+def test_plain_programs_cope_with_a_record_that_names_nobody(name: str, compiled: Command) -> None:
     with tempfile.TemporaryDirectory(prefix="vr-") as folder:
         daemon = FakeDaemon(Path(folder))
 
@@ -141,7 +158,7 @@ def test_plain_programs_cope_with_a_record_that_names_nobody(name: str) -> None:
         daemon.handlers["presentation.request"] = issue
         daemon.start()
         try:
-            done = ended(Path(folder), *command(name))
+            done = ended(Path(folder), *compiled(name))
         finally:
             daemon.close()
     assert (done.returncode, done.stderr) == (0, "")
@@ -151,12 +168,12 @@ def test_plain_programs_cope_with_a_record_that_names_nobody(name: str) -> None:
 
 @plain
 @pytest.mark.parametrize("left", ["nothing", "a socket of a daemon that is gone"])
-def test_plain_programs_say_that_no_daemon_runs(tmp_path: Path, name: str, left: str) -> None:
+def test_plain_programs_say_that_no_daemon_runs(tmp_path: Path, name: str, left: str, compiled: Command) -> None:
     if left != "nothing":
         (tmp_path / "run").mkdir()
         endpoints = {"pid": 1, "version": "0", "unix": str(tmp_path / "gone.sock")}
         (tmp_path / "run" / "endpoints.json").write_text(json.dumps(endpoints), "utf-8")
-    done = ended(tmp_path, *command(name))
+    done = ended(tmp_path, *compiled(name))
     assert done.returncode == 1
     assert done.stderr.startswith("No daemon answers: start one with `vitale-reader serve`.")
     assert len(done.stderr.splitlines()) == 1
