@@ -92,13 +92,13 @@ TRANSPORT = f"""
 `$XDG_RUNTIME_DIR/vitale-reader`, else `run` in the folder where the platform keeps a user's state.
 
 A browser starts `vitale-reader` for its extension, once for each page, with the words of native messaging: Chromium's
-`chrome-extension://ID/`, Firefox's path of the manifest and id. The id has to be in `[web.extension] ids`. What they say
-to each other is a length of 32 bits in the byte order of the machine and one JSON value, of 1 048 576 bytes at most:
+`chrome-extension://ID/`, Firefox's path of the manifest and id. The id has to be in `[web.extension] ids`. What they
+say to each other is a length of 32 bits in the byte order of the machine and one JSON value, of 1 048 576 bytes at most:
 
 {CARRIED}
 
-The preamble that the native host writes to `RUN/host.sock` has `via` (`stdio`), `site`, `peer_uid` (its own), `host` (the
-id of the extension) and `opened`. No extension gives a right: the page proves its key, as through the gateway.
+The preamble that the native host writes to `RUN/host.sock` has `via` (`stdio`), `site`, `peer_uid` (its own), `host`
+(the id of the extension) and `opened`. No extension gives a right: the page proves its key, as through the gateway.
 """
 
 SESSION = f"""
