@@ -1,4 +1,4 @@
-"""Reads the file of the settings: how it is encoded, where a setting stands, who else may read or change it.
+"""The file of the settings: how it is encoded, where a setting stands, who else may read or change it.
 
 | who may, besides its owner and root | with secrets in it | without |
 |---|---|---|
@@ -8,6 +8,7 @@
 
 import os
 import re
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ from pathlib import Path
 import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
+from vitale_reader.daemon.keystore.private_files import write_private
 
-__all__ = ["FileAccess", "command_to_close", "decoded", "line_of", "read", "readable_by_others"]
+__all__ = ["FileAccess", "command_to_close", "decoded", "line_of", "read", "readable_by_others", "replace"]
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -101,6 +103,26 @@ def readable_by_others(file: Path) -> bool:
         return read(file)[1].readable
     except FileNotFoundError:
         return False
+
+
+def replace(file: Path, text: str, *, secret: bool) -> None:
+    """Writes the file, whole or not at all.
+
+    Its owner stays that of the one before it, and so do the rights of others, unless there are secrets in it now.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file = file.resolve()  # where a link leads: the link stays one
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    former = file.stat() if file.exists() else None
+    write_private(file, text.encode("utf-8"))
+    if former is None:
+        return
+    if not secret:
+        file.chmod(former.st_mode & 0o777)
+    if former.st_uid != file.stat().st_uid:
+        shutil.chown(file, former.st_uid, former.st_gid)
 
 
 def decoded(content: bytes, file: Path) -> str:

@@ -81,7 +81,7 @@ class Service(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """Asks the system."""
+        """Asks the system whether it is there and runs."""
 
     @property
     def station(self) -> Path | None:
@@ -93,7 +93,7 @@ class Service(ABC):
         return ()
 
     def succeeds(self, *command: str) -> str | None:
-        """What a command says; None where it fails, or the system has none of that name."""
+        """Gives what a command says; None where it fails, or the system has none of that name."""
         try:
             ran = self.machine.run(command)
         except ToolMissing:
@@ -265,7 +265,7 @@ class LaunchAgent(Service):
         yield Command(command=("launchctl", "kickstart", "-k", self._target))
 
     def state(self) -> State:
-        """Asks launchd."""
+        """Asks launchd, which knows it while its user is logged in."""
         told = self._print()
         program = launchd.program_in(_text(self.file))
         pid = next((line.split()[-1] for line in (told or "").splitlines() if line.strip().startswith("pid = ")), "0")

@@ -29,7 +29,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True, tag="write", tag_field="s
             return True
 
     def carry_out(self) -> None:
-        """Writes the file."""
+        """Writes the file, and the folders above it."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.file.write_bytes(self.text.encode(self.encoding))
         self.file.chmod(0o644)
@@ -46,7 +46,7 @@ class Remove(msgspec.Struct, frozen=True, kw_only=True, tag="remove", tag_field=
         return self.file.exists() or self.file.is_symlink()
 
     def carry_out(self) -> None:
-        """Removes the file."""
+        """Removes the file, and no folder."""
         self.file.unlink(missing_ok=True)
 
 

@@ -7,8 +7,8 @@
 | starts | at the user's first log-in | with the machine |
 | hardening | what needs no privileges | all |
 
-The manager of a user has no privileges. To hide files from a service it would map the other users of the machine to
-``nobody``, and the daemon could not tell who connects: what needs a mount namespace stands in the system's unit alone.
+The manager of a user has no privileges. To hide files from a service it would map all other users to ``nobody``, and
+the daemon could not tell who connects. So what needs a mount namespace stands in the system's unit alone.
 """
 
 import re

@@ -1,6 +1,5 @@
 """The file of the settings, written only as one that the daemon would take."""
 
-import shutil
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,26 +74,15 @@ def checked(home: Home, text: str) -> "Config":
 
 
 def replace(file: Path, text: str, config: "Config") -> None:
-    """Writes the file, whole or not at all.
-
-    Its owner stays that of the one before it, and so do the rights of others, unless there are secrets in it now.
+    """Writes the file of settings that were checked.
 
     Raises:
         OSError: it cannot be written.
     """
+    from vitale_reader.daemon import config_file
     from vitale_reader.daemon.config import has_secrets
-    from vitale_reader.daemon.keystore.private_files import write_private
 
-    file = file.resolve()  # where a link leads: the link stays one
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    former = file.stat() if file.exists() else None
-    write_private(file, text.encode("utf-8"))
-    if former is None:
-        return
-    if not has_secrets(config):
-        file.chmod(former.st_mode & 0o777)
-    if former.st_uid != file.stat().st_uid:
-        shutil.chown(file, former.st_uid, former.st_gid)
+    config_file.replace(file, text, secret=has_secrets(config))
 
 
 def as_toml(word: str) -> object:

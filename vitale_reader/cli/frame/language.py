@@ -57,8 +57,10 @@ def _option(arguments: Sequence[str], option: str) -> str:
 
 def _configured(home: str, environ: Mapping[str, str]) -> Language | None:
     """The language of the station's configuration; what is wrong with the file is told by what needs it."""
-    from vitale_reader.home import Home
-
+    try:
+        from vitale_reader.home import Home
+    except ModuleNotFoundError:  # not installed for this Python, which is told in the system's language
+        return None
     place = Home.under(Path(home)) if home else Home.locate(environ)
     try:
         chosen = tomllib.loads(place.config.read_text("utf-8-sig"))["station"]["language"]

@@ -123,7 +123,7 @@ def _last(home: Path | None, station: str) -> Outcome | None:
 
 
 def _attention(home: Path | None, station: "StationInfo", readers: "tuple[Reader, ...]") -> Iterator[Finding]:
-    """What is wrong, as far as it is known at once; ``doctor`` asks the devices as well."""
+    """Tells what is wrong, as far as it is known at once; ``doctor`` asks the devices as well."""
     from vitale_protocol.diagnosis.rows import in_order
     from vitale_reader.diagnosis import report
     from vitale_reader.diagnosis.station.daemon_view import DaemonView
