@@ -1,7 +1,10 @@
 """The log in a file: private, bounded, redacted, and never the reason of a trouble."""
 
+import io
 import logging
+import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +46,19 @@ def test_the_file_is_private_and_redacted(logger: logging.Logger, tmp_path: Path
     assert [line for line in lines if " test: " in line] == ["ERROR   test: nir [nir]"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert log_files(tmp_path / "state") == (file,)
+
+
+@pytest.mark.posix
+def test_the_null_device_is_no_standard_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, has in ((os.devnull, False), (str(tmp_path / "file"), True)):
+        # As a parent hands it down: only the descriptor knows where it leads.
+        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT), "w", encoding="utf-8") as stream:
+            monkeypatch.setattr(sys, "stderr", stream)
+            assert has == log_output.has_stderr()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert log_output.has_stderr()
+    monkeypatch.setattr(sys, "stderr", None)
+    assert not log_output.has_stderr()
 
 
 def test_the_files_are_bounded(logger: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

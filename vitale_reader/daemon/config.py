@@ -27,6 +27,7 @@ __all__ = [
     "Extension",
     "Log",
     "Seals",
+    "Section",
     "Site",
     "Station",
     "StationKeys",

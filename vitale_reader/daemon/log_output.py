@@ -3,11 +3,13 @@
 import contextlib
 import logging
 import os
+import stat
 import sys
 import time
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TextIO
 
 from vitale_drivers.host.redaction import RedactingFormatter
 
@@ -50,8 +52,18 @@ class PrivateFile(RotatingFileHandler):
 
 
 def has_stderr() -> bool:
-    """True if what is written to standard error can get anywhere; not for ``pythonw`` and tasks at logon."""
-    return sys.stderr is not None and getattr(sys.stderr, "name", "") != os.devnull
+    """True if what is written to standard error can get anywhere; not for ``pythonw``, tasks at logon and agents."""
+    return sys.stderr is not None and getattr(sys.stderr, "name", "") != os.devnull and not _goes_nowhere(sys.stderr)
+
+
+def _goes_nowhere(stream: TextIO) -> bool:
+    """True if a stream leads to the null device, as launchd has it, and whoever wrote ``2>/dev/null``."""
+    try:
+        there, nowhere = os.fstat(stream.fileno()), Path(os.devnull).stat()
+    except (OSError, ValueError):  # there is no file behind it
+        return False
+    # Windows gives no number to any of them.
+    return stat.S_ISCHR(there.st_mode) and there.st_rdev == nowhere.st_rdev != 0
 
 
 def to_stderr(level: str) -> None:

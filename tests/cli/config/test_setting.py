@@ -4,10 +4,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from vitale_reader.cli.config.group import config
+from vitale_reader.cli.config.setting import set_
 from vitale_reader.cli.frame import language
 
 Set = Callable[..., Result]
@@ -88,3 +90,10 @@ def test_without_a_file_one_is_made(tmp_path: Path) -> None:
     home = tmp_path / "new"
     done = CliRunner().invoke(config, ["set", "drivers.enabled", "[]", "--home", str(home)])
     assert (0, "[drivers]\nenabled = []\n") == (done.exit_code, (home / "config.toml").read_text("utf-8"))
+
+
+def test_the_names_of_settings_are_completed() -> None:
+    param = next(each for each in set_.params if each.name == "key")
+    told = [item.value for item in param.shell_complete(click.Context(set_), "tls.")]
+    assert ["tls.enabled", "tls.host", "tls.port", "tls.lan"] == told
+    assert ["store"] == [item.value for item in param.shell_complete(click.Context(set_), "sto")]

@@ -9,7 +9,7 @@ import click
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.config.showing import home_of, literal
 from vitale_reader.cli.config.writing import as_toml, checked, current, replace, with_setting
-from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame import completing, output
 from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import t
 
@@ -27,7 +27,7 @@ __all__ = ["set_"]
         "Changes a setting and keeps the comments: `config set tls.port 0`.",
     ),
 )
-@click.argument("key", metavar=t("RÉGLAGE", "KEY"))
+@click.argument("key", metavar=t("RÉGLAGE", "KEY"), shell_complete=completing.settings)
 @click.argument("word", metavar=t("VALEUR", "VALUE"))
 @as_json
 @home_option

@@ -16,7 +16,7 @@ from vitale_reader.cli.frame.command import daemon_settings
 if TYPE_CHECKING:
     from vitale_reader.client.blocking import Connection
 
-__all__ = ["clients", "images", "phones", "readers", "scenarios"]
+__all__ = ["clients", "images", "phones", "readers", "scenarios", "settings"]
 
 Named = Iterable[tuple[str, str]]
 
@@ -63,6 +63,20 @@ def clients(context: click.Context) -> Named:
     """The ids of the paired clients that are not revoked."""
     with _daemon(context) as daemon:
         return [(client.client_id, client.name) for client in daemon.clients() if client.revoked_at is None]
+
+
+@_completing
+def settings(_: click.Context) -> Named:
+    """The names of the settings outside the options of drivers and plug-ins."""
+    from msgspec.structs import fields
+
+    from vitale_reader.daemon.config import Config, Section
+
+    for each in fields(Config):
+        if isinstance(each.type, type) and issubclass(each.type, Section):
+            yield from ((f"{each.name}.{setting.name}", "") for setting in fields(each.type))
+        else:
+            yield each.name, ""
 
 
 @_completing
