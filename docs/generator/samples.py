@@ -70,6 +70,16 @@ SUBMITTED = CLAIMS | {
     "record": {},
 }
 CAMERA = "camera:046d-0825-a1b2c3d4"
+DESK: dict[str, Any] = {
+    "waiting": [{"client": "Logiciel de facturation", "media": ["vitale-card"]}],
+    "drivers": [{"name": "pcsc", "state": "ready", "media": ["vitale-card"], "pid": 4242, "version": "2.3.1"}],
+    "last": {
+        "at": 1793519990.2,
+        "client": "Logiciel de facturation",
+        "medium": "vitale-card",
+        "reader": READER["id"],
+    },
+}
 
 #: Parameters and result of each method.
 REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -209,7 +219,13 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "pairing.wait": (
         {},
-        {"site": "https://facturation.example.fr", "name": "Facturation", "scopes": ["identity", "nir"]},
+        {
+            "site": "https://facturation.example.fr",
+            "name": "Facturation",
+            "scopes": ["identity", "nir"],
+            "registrable": "example.fr",
+            "warnings": ["first_seen"],
+        },
     ),
     "pairing.accept": (
         {"code": "363000", "scopes": ["identity"]},
@@ -245,6 +261,35 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"client_id": "page-0d6a4c0f5f117f1c", "scopes": ["identity"]},
     ),
     "keys.rotate": ({}, {"kid": "…"}),
+    "dashboard.open": (
+        {},
+        {
+            "url": "http://desk-5c9d0b9a3d0f4a0e8f0c6a2b7d1e9f34.localhost:41873/",
+            "file": "/run/user/1000/vitale-reader/dashboard-7f3a1c08.html",
+            "code": "BCDF-GHJK",
+            "expires": 1793520060.0,
+        },
+    ),
+    "desk.watch": ({}, {"desk": DESK}),
+    "desk.unwatch": ({}, {}),
+    "drivers.restart": ({"name": "pcsc"}, {}),
+    "leases.free": ({"reader": READER["id"]}, {"released": True}),
+    "audit.verify": (
+        {},
+        {"whole": True, "chains": [{"rows": 1204, "station": "6f1c8c52-6f0e-4b52-9f0e-6d5f0b7b8a11"}]},
+    ),
+    "config.check": (
+        {},
+        {
+            "path": "/etc/vitale-reader/config.toml",
+            "exists": True,
+            "settings": {"station": {"name": "Comptoir 1", "mode": "production"}},
+        },
+    ),
+    "diagnostics.bundle": (
+        {},
+        {"zip_b64": "UEsDBBQAAAAIA…", "files": [{"name": "report.txt", "kind": "report", "size": 1830}]},
+    ),
     "diagnostics.run": (
         {},
         {
@@ -298,6 +343,7 @@ NOTIFICATIONS: dict[str, dict[str, Any]] = {
         "identifiant": CONTEXT["identifiant"],
         "date_fin_validite": CONTEXT["date_fin_validite"],
     },
+    "desk.changed": DESK,
     "code.read": {
         "subscription": SUBSCRIPTION,
         "reader": IMAGER,

@@ -60,6 +60,12 @@ TRANSPORTS = table(
             "a length of 32 bits in network order and one JSON value; the first is the preamble, sealed once open",
             "native hosts of the daemon's own user, for pages that prove the key of their pairing",
         ),
+        (
+            "dashboard",
+            "a socket of its own, once `dashboard.open` was called",
+            "one message a frame of WebSocket, subprotocol `vitale-reader.1`",
+            "the dashboard's own page, with the bearer that a ticket was given for",
+        ),
     ),
 )
 
@@ -73,6 +79,7 @@ SCOPES: dict[Scope, str] = {
     "codes": "the codes at imagers that are no patient's: boxes, prescriptions, anything",
     "preview": "pictures of what a camera sees",
     "apdu": "leases: the card in a reader for one session's own APDUs",
+    "desk": "what a person does at the desk: pairs pages, revokes, diagnoses, restarts drivers; never paired",
     "admin": "administration; for the daemon's own user, and never paired",
 }
 

@@ -75,6 +75,7 @@ __all__ = [
     "DaemonRunning",
     "DaemonUnreachable",
     "DaemonUntrusted",
+    "DashboardUnavailable",
     "InternalError",
     "InvalidParams",
     "InvalidRequest",
@@ -287,6 +288,17 @@ class PairingFailed(AccessError):
 
     code = 1006
     reason = "pairing_failed"
+
+
+class DashboardUnavailable(AccessError):
+    """No browser reaches the dashboard; the variant says why.
+
+    Without a variant, its process does not begin, or no port of this machine is free. ``web``: the libraries that it
+    is made with are not installed. ``platform``: it is not there on this system yet.
+    """
+
+    code = 1007
+    reason = "dashboard_unavailable"
 
 
 class ReaderError(VitaleError):

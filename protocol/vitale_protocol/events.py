@@ -1,4 +1,4 @@
-"""The notifications of the wire, and the reader that most of them speak of, as one table."""
+"""The notifications of the wire, and the readers and drivers that they speak of, as one table."""
 
 from typing import Literal, dataclass_transform
 
@@ -11,6 +11,10 @@ __all__ = [
     "EVENTS",
     "CodeRead",
     "ContextExpiring",
+    "DeskOutcome",
+    "DeskState",
+    "DeskWaiting",
+    "DriverHealth",
     "Event",
     "Gs1",
     "LeaseEnded",
@@ -144,6 +148,59 @@ class PreviewFrame(Event):
     jpeg_b64: str
 
 
+class DriverHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A driver's worker, as the supervisor sees it.
+
+    ``state``: ``starting ready degraded restarting stopped``; ``reason`` is a catalogue reason where something is
+    off, ``variant`` what is known more exactly.
+    It is ``starting`` until it has told the readers that are there.
+    A driver whose options cannot be used is ``stopped`` with ``configuration_invalid`` until the daemon is restarted.
+    """
+
+    name: str
+    state: Literal["starting", "ready", "degraded", "restarting", "stopped"]
+    media: tuple[str, ...]
+    restarts: int = 0
+    pid: int | None = None
+    version: str | None = None
+    reason: str | None = None
+    variant: str | None = None
+    detail: str | None = None
+
+
+class DeskWaiting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One client that waits for a presentation; ``client`` is its name, ``lasting`` true for a subscription.
+
+    ``readers`` is empty where any will do.
+    """
+
+    client: str
+    media: tuple[str, ...]
+    readers: tuple[str, ...] = ()
+    lasting: bool = False
+
+
+class DeskOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The last presentation that had an end; ``reason`` is that of the catalogue where it gave no token.
+
+    Nothing of it says whose medium it was. ``at`` is in seconds since the epoch.
+    """
+
+    at: float
+    client: str
+    medium: str | None = None
+    reader: str | None = None
+    reason: str | None = None
+
+
+class DeskState(Event):
+    """``desk.changed``: what goes on at the desk, besides its readers, for those who administer it."""
+
+    waiting: tuple[DeskWaiting, ...] = ()
+    drivers: tuple[DriverHealth, ...] = ()
+    last: DeskOutcome | None = None
+
+
 class Gs1(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Content of a medicine's box by the GS1 General Specifications, as far as a counter needs it.
 
@@ -188,4 +245,5 @@ EVENTS: dict[str, type[Event]] = {
     "context.expiring": ContextExpiring,
     "preview.frame": PreviewFrame,
     "code.read": CodeRead,
+    "desk.changed": DeskState,
 }

@@ -11,7 +11,7 @@ import msgspec
 
 from vitale_protocol.claims import Claims
 from vitale_protocol.diagnosis.findings import Finding
-from vitale_protocol.events import Reader
+from vitale_protocol.events import DeskState, DriverHealth, Reader
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Medium
 from vitale_protocol.signing import PublicJwk
@@ -21,6 +21,11 @@ __all__ = [
     "MOST_APDUS",
     "PROTOCOL_VERSION",
     "SCOPES",
+    "AuditChain",
+    "AuditFault",
+    "AuditVerified",
+    "BundleFile",
+    "BundleMade",
     "CardTransmit",
     "CardTransmitted",
     "ClientAdded",
@@ -33,15 +38,20 @@ __all__ = [
     "CodesSubscribe",
     "CodesSubscribed",
     "CodesUnsubscribe",
+    "ConfigChecked",
     "ContextRelease",
     "ContextReleased",
     "ContextRestore",
     "ContextRestored",
     "CredentialRotate",
     "CredentialRotated",
+    "DashboardOpen",
+    "DashboardOpened",
+    "DeskWatched",
     "Diagnosed",
     "Done",
     "DriverHealth",
+    "DriversRestart",
     "Empty",
     "Identity",
     "KeyProof",
@@ -52,6 +62,7 @@ __all__ = [
     "LeaseReleased",
     "LeaseRenew",
     "LeaseRenewed",
+    "LeasesFree",
     "Limits",
     "Method",
     "OutboxAck",
@@ -99,7 +110,19 @@ __all__ = [
 
 PROTOCOL_VERSION = 1
 
-Scope = Literal["identity", "nir", "dependants", "rights", "context", "payload", "codes", "preview", "apdu", "admin"]
+Scope = Literal[
+    "identity",
+    "nir",
+    "dependants",
+    "rights",
+    "context",
+    "payload",
+    "codes",
+    "preview",
+    "apdu",
+    "desk",
+    "admin",
+]
 SCOPES: tuple[Scope, ...] = (
     "identity",
     "nir",
@@ -110,13 +133,15 @@ SCOPES: tuple[Scope, ...] = (
     "codes",
     "preview",
     "apdu",
+    "desk",
     "admin",
 )
 Purpose = Literal["fse", "teleservices", "dp", "identity"]
 StationMode = Literal["production", "test", "simulated"]
 Transport = Literal["unix", "tls"]
-# How a client may reach the daemon; by the last two come pages, which are paired otherwise.
-Way = Literal["unix", "tls", "websocket", "stdio"]
+# How a client may reach the daemon. By the websocket and by stdio come pages, which are paired otherwise; the dashboard
+# is this machine's own.
+Way = Literal["unix", "tls", "websocket", "stdio", "dashboard"]
 
 # Values of a proof in base64url without padding: 32 bytes; a point of P-256, uncompressed (SEC 1, 2.3.3).
 Bytes32 = Annotated[str, msgspec.Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]{43}(?![\s\S])")]
@@ -265,26 +290,6 @@ class SessionPonged(Result):
     """The daemon's time, seconds since the epoch."""
 
     time: float
-
-
-class DriverHealth(Result):
-    """A driver's worker, as the supervisor sees it.
-
-    ``state``: ``starting ready degraded restarting stopped``; ``reason`` is a catalogue reason where something is
-    off, ``variant`` what is known more exactly.
-    It is ``starting`` until it has told the readers that are there.
-    A driver whose options cannot be used is ``stopped`` with ``configuration_invalid`` until the daemon is restarted.
-    """
-
-    name: str
-    state: Literal["starting", "ready", "degraded", "restarting", "stopped"]
-    media: tuple[str, ...]
-    restarts: int = 0
-    pid: int | None = None
-    version: str | None = None
-    reason: str | None = None
-    variant: str | None = None
-    detail: str | None = None
 
 
 class ResolverHealth(Result):
@@ -673,11 +678,19 @@ class PairingOpened(Result):
 
 
 class PairingAsked(Result):
-    """The page that holds the window and shows its code; the desk is never told the code."""
+    """The page that holds the window and shows its code; the desk is never told the code.
+
+    ``registrable`` is the part of the site that its owner registered, where a registry gave it. ``written`` is the site
+    as its owner writes it, where browsers write it otherwise. ``warnings`` are reasons to look twice at the name:
+    ``mixed_scripts``, ``near_paired``, ``first_seen``.
+    """
 
     site: str
     name: str
     scopes: tuple[str, ...]
+    registrable: str = ""
+    written: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class PairingAccept(Params):
@@ -758,6 +771,109 @@ class Diagnosed(Result):
 
     healthy: bool
     findings: tuple[Finding, ...]
+
+
+class DashboardOpen(Params):
+    """``dashboard.open``: ``at`` says whether the browser is to dial a name of its own or the address of this machine.
+
+    Some browsers know no name under ``localhost``.
+    """
+
+    at: Literal["name", "address"] = "name"
+
+
+class DashboardOpened(Result):
+    """The way into the dashboard, good once until ``expires``, in seconds since the epoch.
+
+    ``url`` is where it listens. ``file`` is a page for the browser of this user, which hands in the ticket; ``code``
+    is typed at ``url`` where the browser cannot read that file.
+    """
+
+    __repr__ = concealed
+
+    url: str
+    file: str
+    code: str
+    expires: float
+
+
+class DeskWatched(Result):
+    """The answer to ``desk.watch``."""
+
+    desk: DeskState
+
+
+class DriversRestart(Params):
+    """``drivers.restart``: the process of one driver ends and begins anew; its readers come back with it."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
+class LeasesFree(Params):
+    """``leases.free``: ends the lease of a reader, whoever has it."""
+
+    reader: ReaderId
+
+
+class BundleFile(Result):
+    """One file of a bundle for support; ``kind`` is ``report findings configuration versions log errors``."""
+
+    name: str
+    kind: str
+    size: int
+
+
+class BundleMade(Result):
+    """The answer to ``diagnostics.bundle``: a ZIP archive in base64, everything in it redacted; nothing is kept.
+
+    ``complete`` is false where the beginning of a log was left out for its length.
+    """
+
+    __repr__ = concealed
+
+    zip_b64: str
+    files: tuple[BundleFile, ...]
+    complete: bool = True
+
+
+class AuditChain(Result):
+    """The rows of one station in the audit trail; ``broken`` says why they are no chain, ``row`` at which number."""
+
+    rows: int
+    station: str | None = None
+    broken: str | None = None
+    row: int | None = None
+
+
+class AuditFault(Result):
+    """A row, or a table, that is not as it was sealed."""
+
+    table: str
+    key: str
+    why: str
+
+
+class AuditVerified(Result):
+    """The answer to ``audit.verify``; ``problem`` where the trail cannot be read."""
+
+    whole: bool
+    chains: tuple[AuditChain, ...] = ()
+    faults: tuple[AuditFault, ...] = ()
+    problem: Finding | None = None
+
+
+class ConfigChecked(Result):
+    """The answer to ``config.check``.
+
+    ``settings`` is what the file says with the defaults, secrets masked; nothing where it cannot be read. ``problem``
+    is what a restart would be refused for.
+    """
+
+    path: str
+    exists: bool
+    settings: dict[str, Any] | None = None
+    problem: Finding | None = None
+    readable_by_others: bool = False
 
 
 class Done(Result):
@@ -862,8 +978,8 @@ METHODS: dict[str, Method] = {
         Method("lease.release", LeaseRelease, LeaseReleased, "Ends a lease.", scope="apdu"),
         Method("card.transmit", CardTransmit, CardTransmitted, "Exchanges APDUs with a leased card.", scope="apdu"),
         Method("clients.add", ClientsAdd, ClientAdded, "Pairs a client.", scope="admin"),
-        Method("clients.list", Empty, ClientsListed, "The paired clients.", scope="admin"),
-        Method("clients.revoke", ClientsRevoke, ClientsRevoked, "Revokes a client.", scope="admin"),
+        Method("clients.list", Empty, ClientsListed, "The paired clients.", scope="desk"),
+        Method("clients.revoke", ClientsRevoke, ClientsRevoked, "Revokes a client.", scope="desk"),
         Method(
             "credential.rotate",
             CredentialRotate,
@@ -889,17 +1005,17 @@ METHODS: dict[str, Method] = {
             Empty,
             PairingOpened,
             "Opens a window of two minutes in which one page can be paired.",
-            scope="admin",
+            scope="desk",
         ),
-        Method("pairing.wait", Empty, PairingAsked, "Waits for the page that asks to be paired.", scope="admin"),
+        Method("pairing.wait", Empty, PairingAsked, "Waits for the page that asks to be paired.", scope="desk"),
         Method(
             "pairing.accept",
             PairingAccept,
             PairingAccepted,
             "Pairs the page whose code was typed, with the scopes that were ticked.",
-            scope="admin",
+            scope="desk",
         ),
-        Method("pairing.close", Empty, Done, "Closes the window, if there is one; nobody is paired.", scope="admin"),
+        Method("pairing.close", Empty, Done, "Closes the window, if there is one; nobody is paired.", scope="desk"),
         Method(
             "keys.rotate",
             Empty,
@@ -912,6 +1028,32 @@ METHODS: dict[str, Method] = {
             Empty,
             Diagnosed,
             "Looks for what is wrong at this desk, as `vitale-reader doctor` does; it may take seconds.",
+            scope="desk",
+        ),
+        Method(
+            "diagnostics.bundle",
+            Empty,
+            BundleMade,
+            "Makes the file for support, as `vitale-reader doctor --bundle` does.",
+            scope="desk",
+        ),
+        Method(
+            "desk.watch",
+            Empty,
+            DeskWatched,
+            "What goes on at the desk, then a notification for each change; never whose card it was.",
+            scope="desk",
+        ),
+        Method("desk.unwatch", Empty, Done, "Ends that watch.", scope="desk"),
+        Method("drivers.restart", DriversRestart, Done, "Ends a driver's process, and begins it anew.", scope="desk"),
+        Method("leases.free", LeasesFree, LeaseReleased, "Ends the lease of a reader, whoever has it.", scope="desk"),
+        Method("audit.verify", Empty, AuditVerified, "Checks that the audit trail is whole.", scope="desk"),
+        Method("config.check", Empty, ConfigChecked, "Checks the file of the settings.", scope="desk"),
+        Method(
+            "dashboard.open",
+            DashboardOpen,
+            DashboardOpened,
+            "Lets a browser of the daemon's own user into the dashboard, once.",
             scope="admin",
         ),
     )

@@ -283,6 +283,7 @@ class NoDrivers:
 
     def __init__(self, *_: object, **__: object) -> None:
         self.sent: list[tuple[str, Command]] = []
+        self.restarted: list[str] = []
         self._beside: list[tuple[Worker, asyncio.Task[None]]] = []
 
     health: tuple[DriverHealth, ...] = ()
@@ -293,7 +294,7 @@ class NoDrivers:
 
     @property
     def gateway(self) -> DriverHealth | None:
-        return next((worker.health for worker, _ in self._beside), None)
+        return next((worker.health for worker, _ in self._beside if worker.name == "gateway"), None)
 
     def start(self) -> None:
         pass
@@ -312,6 +313,15 @@ class NoDrivers:
         if len(responses) < len(apdus):
             return Transmitted(id=lease, responses=responses, problem=Problem("card_error", data={"sw": "6D00"}))
         return Transmitted(id=lease, responses=responses)
+
+    async def end(self, worker: Worker) -> None:
+        """So is that of the dashboard."""
+        await worker.stop()
+
+    def restart(self, driver: str) -> bool:
+        """Drivers that are the test itself cannot begin anew; which one was asked for is kept."""
+        self.restarted.append(driver)
+        return driver in {"nfc", "pcsc"}
 
     async def stop(self) -> None:
         for worker, task in self._beside:

@@ -37,6 +37,7 @@ PART_OF = {
     "vitale_reader.daemon.database.target": "postgresql",
     "vitale_reader.daemon.keystore.keyring_secrets": "keyring",
     "vitale_reader.daemon.site.listener": "postgresql",
+    "vitale_reader.daemon.web.appearance": "web",
     "vitale_reader.resolvers": "daemon",
     "vitale_reader.web": "web",
     "vitale_protocol": "",

@@ -16,6 +16,7 @@ ALLOWED = {
     "vitale_reader/diagnosis/machine.py": "the machine that is looked at",
     "vitale_reader/diagnosis/desk/pcsc_service.py": "the socket of the PC/SC service",
     "vitale_reader/access_lists.py": "access lists",
+    "vitale_reader/cli/dashboard.py": "the browsers of the system",
     "vitale_reader/cli/frame/system_language.py": "the language of the system",
     "vitale_reader/client/system.py": "Unix sockets and Ctrl-C, for the SDK",
     "vitale_reader/daemon/config_file.py": "who may read and change the configuration",

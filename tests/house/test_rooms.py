@@ -45,7 +45,12 @@ def entries(root: Path) -> set[str]:
     return (
         {point.partition(":")[0] for point in points}
         | commands
-        | {"vitale_drivers.host.worker", "vitale_reader.web.extension.packing", "vitale_reader.web.gateway"}
+        | {
+            "vitale_drivers.host.worker",
+            "vitale_reader.web.dashboard.process",
+            "vitale_reader.web.extension.packing",
+            "vitale_reader.web.gateway",
+        }
     )
 
 

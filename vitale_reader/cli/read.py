@@ -27,7 +27,9 @@ __all__ = ["on_progress", "read", "show"]
 MOST_SCANNED = 4096 + 3
 
 # What a token may say; the other scopes open methods.
-TELLING: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope not in {"codes", "preview", "apdu", "admin"})
+TELLING: tuple[Scope, ...] = tuple(
+    scope for scope in SCOPES if scope not in {"codes", "preview", "apdu", "desk", "admin"}
+)
 
 
 @command(

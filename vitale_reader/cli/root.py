@@ -32,6 +32,11 @@ class CommandEntry:
 
 
 COMMANDS = {
+    "dashboard": CommandEntry(
+        "dashboard:dashboard",
+        "Ouvre le tableau de bord de ce poste dans un navigateur.",
+        "Opens the dashboard of this desk in a browser.",
+    ),
     "demo": CommandEntry(
         "demo.command:demo",
         "Démonstration complète, sur des lecteurs simulés.",

@@ -228,6 +228,7 @@ class Connection(Twin[connection.Connection]):
     clients = blocking(connection.Connection.clients)
     revoke_client = blocking(connection.Connection.revoke_client)
     open_pairing = blocking(connection.Connection.open_pairing)
+    open_dashboard = blocking(connection.Connection.open_dashboard)
     pairing_asked = blocking(connection.Connection.pairing_asked)
     accept_pairing = blocking(connection.Connection.accept_pairing)
     close_pairing = blocking(connection.Connection.close_pairing)

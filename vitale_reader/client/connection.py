@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import Any, Concatenate, Literal, ParamSpec, Self
 
 from vitale_protocol.errors import (
     Cancelled,
@@ -36,6 +36,8 @@ from vitale_protocol.methods import (
     ContextReleased,
     ContextRestore,
     ContextRestored,
+    DashboardOpen,
+    DashboardOpened,
     Diagnosed,
     Done,
     Empty,
@@ -562,6 +564,17 @@ class Connection:
     async def rotate_keys(self) -> str:
         """Makes a new signing key and returns its ``kid``. Needs the scope ``admin``."""
         return (await self._transport.ask_once("keys.rotate", Empty(), KeysRotated)).kid
+
+    async def open_dashboard(self, *, at: Literal["name", "address"] = "name") -> DashboardOpened:
+        """Lets a browser into the dashboard, once and within a minute. Needs the scope ``admin``.
+
+        Args:
+            at: whether the browser is to dial a name of its own, or the address of this machine.
+
+        Raises:
+            DashboardUnavailable: no browser reaches it.
+        """
+        return await self._transport.ask_once("dashboard.open", DashboardOpen(at=at), DashboardOpened)
 
     async def diagnose(self) -> Diagnosed:
         """The report of ``vitale-reader doctor`` on the daemon's desk; takes seconds. Needs the scope ``admin``."""

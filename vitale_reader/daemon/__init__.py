@@ -2,5 +2,5 @@
 
 For other rooms: ``app``, ``audit_export``, ``config``, ``config_file``, ``desk``, ``diagnostics``, ``issuing``,
 ``lifecycle``, ``log_output``, ``masking``, ``offline_store``, ``rekeying``, ``site``, ``startup``, ``store``,
-``transports``.
+``transports``, ``web``.
 """

@@ -24,13 +24,16 @@ from vitale_protocol.errors import StoreUnavailable, VitaleError
 from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.methods import Station as StationIdentity
 from vitale_protocol.signing import public_jwk
-from vitale_reader.daemon import diagnostics, lifecycle, log_output, process
+from vitale_reader.daemon import lifecycle, log_output, process
 from vitale_reader.daemon.audit_export import Exporter, destinations, same_disk
 from vitale_reader.daemon.client_registry import ClientRegistry
 from vitale_reader.daemon.config import Config, numbered_devices
 from vitale_reader.daemon.conversation import Conversations
+from vitale_reader.daemon.dashboard.desk_view import DeskView
+from vitale_reader.daemon.dashboard.entrance import Entrance
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.desk.supervisor import Beat, require_known_tables
+from vitale_reader.daemon.diagnostics import Diagnostics
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.fairness.fair_store import FairStore
@@ -164,6 +167,7 @@ async def running(
             service,
             desk.supervisor,
             page_may_come=services.page_may_come,
+            entrance=services.entrance,
         )
         endpoints = listening.endpoints
         if on_listening is not None:
@@ -427,7 +431,9 @@ def _services(
         clock=time.time,
         clock_offset=lambda: station.clock.offset,
         started_at=time.time(),
-        diagnose=partial(diagnostics.run, station.home),
+        diagnostics=Diagnostics(station.home),
+        entrance=Entrance(time.monotonic),
+        desk_view=DeskView(desk, lambda: station.client_registry.clients),
     )
 
 

@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 #: the station's keys anyway.
 LOCAL_CLIENT = "local"
 
+#: Scopes that nobody is paired for.
+OWNERS = frozenset({"admin", "desk"})
+
 CREDENTIAL_BYTES = 32
 
 #: Ways by which a page comes.
@@ -155,7 +158,7 @@ class ClientRegistry:
         """
         if peer.started_here:
             raise NotAuthenticated("drivers are no clients")
-        if peer.transport in PAGE_WAYS:
+        if peer.transport in PAGE_WAYS or peer.channel is not None:
             raise NotAuthenticated("a page proves a key")
         if peer.certificate_sha256 is not None and not peer.own_user:
             return self._known(self._by("certificate_sha256", peer.certificate_sha256), peer)
@@ -182,13 +185,13 @@ class ClientRegistry:
             certificate: given the client's id, makes its certificate and returns the digest of it.
 
         Raises:
-            NotAuthorised: ``admin`` for anything else than the daemon's own user.
+            NotAuthorised: administration for anything else than the daemon's own user.
             LimitExceeded: ``MOST_CLIENTS`` are paired already.
             StoreUnavailable: the store cannot be written.
         """
         self._require_room()
-        if "admin" in scopes:
-            raise NotAuthorised("administration is for the daemon's own user", data={"scopes": ["admin"]})
+        if owned := sorted(OWNERS & set(scopes)):
+            raise NotAuthorised("administration is for the daemon's own user", data={"scopes": [*owned]})
         client_id = f"client-{secrets.token_hex(8)}"
         credential = secrets.token_urlsafe(CREDENTIAL_BYTES)
         row = ClientRow(
@@ -416,7 +419,7 @@ class ClientRow(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 def _oversteps(row: ClientRow) -> bool:
     """True if a row claims what nobody can be paired for; no daemon writes such a one."""
     scopes = set(row.scopes.split())
-    if "admin" in scopes:
+    if OWNERS & scopes:
         logger.error("client %s claims administration in the store: it is refused", row.client_id)
         return True
     try:

@@ -11,6 +11,7 @@ from vitale_protocol.errors import LocalError, NotAuthenticated, PresentationErr
 from vitale_protocol.events import (
     CodeRead,
     ContextExpiring,
+    DeskState,
     Event,
     LeaseEnded,
     PresentationFailed,
@@ -190,6 +191,10 @@ class Conversation:
     def context_expiring(self, event: ContextExpiring) -> None:
         """Tells of a context that ends soon."""
         self._notify("context.expiring", event)
+
+    def desk_changed(self, event: DeskState) -> None:
+        """Tells of the desk as it is now."""
+        self._notify("desk.changed", event)
 
     @property
     def has_read_all(self) -> bool:

@@ -1,7 +1,8 @@
-"""The report on this desk, made by a process of its own: it asks devices and services that may hang or crash."""
+"""Reports on this desk, each made by a process of its own: it asks devices and services that may hang or crash."""
 
 import asyncio
 import contextlib
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -10,10 +11,10 @@ from vitale_protocol.catalogue import Language
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import InternalError, ParseError
 from vitale_protocol.events import Reader
-from vitale_protocol.methods import Diagnosed, StationInfo
+from vitale_protocol.methods import AuditVerified, BundleMade, ConfigChecked, Diagnosed, Result, StationInfo
 from vitale_reader.home import Home
 
-__all__ = ["LIMIT", "Question", "run"]
+__all__ = ["LIMIT", "Diagnostics", "Question", "Task"]
 
 #: Seconds; ten times what a report takes on a busy desk.
 LIMIT = 30.0
@@ -21,9 +22,16 @@ LIMIT = 30.0
 PROGRAM = own_program("vitale_reader.diagnosis", "diagnosis")
 
 
+#: Kinds of reports: ``doctor``, its file for support, the audit trail, the file of the settings.
+Task = Literal["report", "bundle", "trail", "settings"]
+
+T = TypeVar("T", bound=Result)
+
+
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """Question to the process: where the station is, in which language to answer, what the daemon says of itself."""
 
+    task: Task = "report"
     config: str
     state: str
     run: str
@@ -32,26 +40,55 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     readers: tuple[Reader, ...]
 
 
-async def run(home: Home, station: StationInfo, readers: tuple[Reader, ...], language: Language) -> Diagnosed:
-    """Makes the report.
+class Diagnostics:
+    """Makes reports, one at a time: each starts several processes."""
 
-    Args:
-        home: of the station.
-        station: what the daemon says of itself.
-        readers: of this desk.
-        language: of the texts.
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._turn = asyncio.Lock()
 
-    Raises:
-        InternalError: the process gave no report in time.
-    """
-    question = Question(
-        config=str(home.config),
-        state=str(home.state),
-        run=str(home.run),
-        language=language,
-        station=station,
-        readers=readers,
-    )
+    async def report(self, station: StationInfo, readers: tuple[Reader, ...], language: Language) -> Diagnosed:
+        """The report of ``doctor``.
+
+        Args:
+            station: what the daemon says of itself.
+            readers: of this desk.
+            language: of the texts.
+
+        Raises:
+            InternalError: the process gave no report in time; so for the others.
+        """
+        return await self._ask("report", Diagnosed, station, readers, language)
+
+    async def bundle(self, station: StationInfo, readers: tuple[Reader, ...], language: Language) -> BundleMade:
+        """The file for support."""
+        return await self._ask("bundle", BundleMade, station, readers, language)
+
+    async def trail(self, station: StationInfo, language: Language) -> AuditVerified:
+        """Tells whether the audit trail is whole."""
+        return await self._ask("trail", AuditVerified, station, (), language)
+
+    async def settings(self, station: StationInfo, language: Language) -> ConfigChecked:
+        """Tells whether the file of the settings could be used."""
+        return await self._ask("settings", ConfigChecked, station, (), language)
+
+    async def _ask(
+        self, task: Task, kind: type[T], station: StationInfo, readers: tuple[Reader, ...], language: Language
+    ) -> T:
+        question = Question(
+            task=task,
+            config=str(self._home.config),
+            state=str(self._home.state),
+            run=str(self._home.run),
+            language=language,
+            station=station,
+            readers=readers,
+        )
+        async with self._turn:
+            return await _answer(question, kind)
+
+
+async def _answer(question: Question, kind: type[T]) -> T:
     process = await asyncio.create_subprocess_exec(
         *PROGRAM,
         stdin=asyncio.subprocess.PIPE,
@@ -61,7 +98,7 @@ async def run(home: Home, station: StationInfo, readers: tuple[Reader, ...], lan
     try:
         async with asyncio.timeout(LIMIT):
             answer, _ = await process.communicate(msgspec.json.encode(question))
-        return decode_document(answer, Diagnosed)
+        return decode_document(answer, kind)
     except (TimeoutError, ParseError) as error:
         raise InternalError("no report in time" if isinstance(error, TimeoutError) else "no report") from error
     finally:

@@ -42,6 +42,8 @@ class Service:
         """A connection ended: its requests end with it, its tokens stay in the outbox."""
         self._services.conversations.end(conversation)
         self._services.pairing.left(conversation.number)
+        self._services.entrance.left(conversation)
+        self._services.desk_view.unwatch(conversation)
         self._services.desk.leave(conversation)
         if self._services.remote_desks is not None:
             self._services.remote_desks.leave(conversation)
@@ -59,6 +61,7 @@ class Service:
             if call.method.scope is not None:
                 conversation.authenticated().require([call.method.scope])
             self._services.page_limits.require_call(conversation)
+            self._services.entrance.require(conversation)
             answer = self._handlers[call.method.name](conversation, call.id, call.params)
         except VitaleError as error:
             conversation.fail(call.id, error)

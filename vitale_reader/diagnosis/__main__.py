@@ -1,4 +1,4 @@
-"""``python -m vitale_reader.diagnosis``: the report for a daemon that asks on standard input, as JSON."""
+"""``python -m vitale_reader.diagnosis``: reports for a daemon that asks on standard input, as JSON."""
 
 import os
 import sys
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from vitale_protocol.diagnosis.findings import tell
+from vitale_protocol.diagnosis.findings import Finding, tell
 from vitale_protocol.documents import decode_document
-from vitale_protocol.methods import Diagnosed
+from vitale_protocol.methods import Diagnosed, Result
 from vitale_reader.daemon.diagnostics import Question
+from vitale_reader.diagnosis.checks import settings, trail
+from vitale_reader.diagnosis.packing import bundled
 from vitale_reader.diagnosis.report import examine
 from vitale_reader.diagnosis.station.daemon_view import DaemonView
 from vitale_reader.home import Home
@@ -25,10 +27,23 @@ def answer(question: bytes) -> bytes:
     """
     asked = decode_document(question, Question)
     home = Home(config=Path(asked.config), state=Path(asked.state), run=Path(asked.run))
+    made: Result
+    match asked.task:
+        case "report":
+            findings = _findings(home, asked)
+            made = Diagnosed(healthy=all(finding.state != "wrong" for finding in findings), findings=findings)
+        case "bundle":
+            made = bundled(home, _findings(home, asked))
+        case "trail":
+            made = trail(home, asked.language)
+        case "settings":
+            made = settings(home, asked.language)
+    return msgspec.json.encode(made)
+
+
+def _findings(home: Home, asked: Question) -> tuple[Finding, ...]:
     rows = examine(home, DaemonView(station=asked.station, readers=asked.readers))
-    findings = tuple(tell(row, asked.language) for row in rows)
-    healthy = all(finding.state != "wrong" for finding in findings)
-    return msgspec.json.encode(Diagnosed(healthy=healthy, findings=findings))
+    return tuple(tell(row, asked.language) for row in rows)
 
 
 def main() -> None:

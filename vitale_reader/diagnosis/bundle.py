@@ -51,16 +51,19 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-def contents(home: Home, findings: Sequence[Finding], machine: Machine | None = None) -> tuple[Content, ...]:
+def contents(
+    home: Home, findings: Sequence[Finding], machine: Machine | None = None, *, most: int = MOST_BYTES
+) -> tuple[Content, ...]:
     """Gathers what goes into the bundle.
 
     Args:
         home: of the station.
         findings: the report.
         machine: the one that was looked at, unless it is this one.
+        most: bytes that are taken of one file of the log.
     """
     discreet = _Discreet(machine or Machine())
-    logs = [(file.name, discreet.text(_end_of(file))) for file in log_files(home.state)]
+    logs = [(file.name, discreet.text(_end_of(file, most))) for file in log_files(home.state)]
     plain = msgspec.to_builtins(list(findings))
     made = [
         Content(name="report.txt", kind="report", text="\n".join(_told(discreet.value(plain)))),
@@ -140,12 +143,12 @@ def _versions() -> Iterator[str]:
         yield f"{one.name} {one.version}"
 
 
-def _end_of(file: Path) -> str:
+def _end_of(file: Path, most: int) -> str:
     try:
         content = file.read_bytes()
     except OSError:
         return ""
-    return content[-MOST_BYTES:].decode(errors="replace")
+    return content[-most:].decode(errors="replace")
 
 
 def _json(value: Any) -> str:

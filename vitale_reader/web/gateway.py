@@ -17,7 +17,7 @@ from vitale_drivers.host.pipe import StreamError
 from vitale_drivers.host.worker import Pipe, run_and_end
 from vitale_protocol.extras import missing
 
-__all__ = ["main"]
+__all__ = ["begun", "main"]
 
 
 def main(arguments: list[str]) -> NoReturn:  # noqa: ARG001
@@ -25,30 +25,39 @@ def main(arguments: list[str]) -> NoReturn:  # noqa: ARG001
     run_and_end(_run)
 
 
-def _run(pipe: Pipe) -> None:
+def begun(pipe: Pipe) -> Start | None:
+    """Waits for the first order, and gives up what a gateway does not need; None where there is nothing to do.
+
+    Raises:
+        StreamError: the supervisor says something else.
+    """
     try:
         start = _first(pipe)
     except EOFError:
-        return
+        return None
     if not isinstance(start, Start):
-        return
+        return None
     confine(start.hidden)
+    # It tells of each connection that ends.
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    return start
+
+
+def _run(pipe: Pipe) -> None:
+    if (start := begun(pipe)) is None:
+        return
 
     import asyncio  # noqa: PLC0415  after the confinement
 
     try:
-        from vitale_reader.web.page_connection import PageLimits  # noqa: PLC0415
         from vitale_reader.web.serving import Given, serve  # noqa: PLC0415
     except ImportError as error:
         raise missing(error, "the web gateway", extra="web") from error
-
-    # It tells of each connection that ends.
-    logging.getLogger("websockets").setLevel(logging.WARNING)
     try:
         given = msgspec.convert(start.options, Given)
     except msgspec.ValidationError as error:
         raise StreamError(f"not what a gateway inherits: {error}") from error
-    asyncio.run(serve(pipe, given, PageLimits()))
+    asyncio.run(serve(pipe, given))
 
 
 def _first(pipe: Pipe) -> Command:

@@ -16,7 +16,19 @@ from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["MALFORMED", "PATH", "REFUSED", "SUBPROTOCOL", "Admission", "Head", "Verdict", "judge"]
+__all__ = [
+    "MALFORMED",
+    "PATH",
+    "REFUSED",
+    "SUBPROTOCOL",
+    "Admission",
+    "Head",
+    "Verdict",
+    "is_handshake",
+    "is_malformed",
+    "judge",
+    "only",
+]
 
 PATH: Final = b"/v1"
 SUBPROTOCOL: Final = "vitale-reader.1"
@@ -46,12 +58,14 @@ class Head(msgspec.Struct, frozen=True):
         target: the second word of the request line.
         version: of HTTP, as ``1.1``.
         fields: name and value of each; names in lower case, white space around values cut.
+        body: that came with it, where one is read.
     """
 
     method: bytes
     target: bytes
     version: bytes
     fields: Sequence[tuple[bytes, bytes]]
+    body: bytes = b""
 
     def values(self, name: bytes) -> tuple[bytes, ...]:
         """The values of each field of a name, in their order."""
@@ -80,27 +94,29 @@ def judge(head: Head, hosts: Collection[bytes]) -> Verdict:
         head: of the request.
         hosts: the values of Host that a browser sends here.
     """
-    if _is_malformed(head):
+    if is_malformed(head):
         return "malformed"
-    host = _only(head.values(b"host"))
+    host = only(head.values(b"host"))
     if host not in hosts:
         return "refused"
     # Prefetch and prerender: nobody clicked.
     if head.values(b"sec-purpose"):
         return "refused"
-    site = _only(head.values(b"origin"))
+    site = only(head.values(b"origin"))
     if site in {b"", b"null"} or not site.isascii():
         return "refused"
-    if head.target != PATH or not _is_handshake(head):
+    if head.target != PATH or not is_handshake(head):
         return "refused"
     return Admission(site=site.decode("ascii"), host=host.decode("ascii"))
 
 
-def _only(values: tuple[bytes, ...]) -> bytes:
+def only(values: tuple[bytes, ...]) -> bytes:
+    """The value of a field that is there once; empty otherwise."""
     return values[0] if len(values) == 1 else b""
 
 
-def _is_malformed(head: Head) -> bool:
+def is_malformed(head: Head) -> bool:
+    """True if readers of HTTP could take it for different requests."""
     # The authority of an absolute form would count before Host (RFC 9112, section 3.2.2).
     return (
         head.version != b"1.1"
@@ -112,7 +128,7 @@ def _is_malformed(head: Head) -> bool:
     )
 
 
-def _is_handshake(head: Head) -> bool:
+def is_handshake(head: Head) -> bool:
     """True if it opens a WebSocket, and this protocol on it, and carries nothing else."""
     lists: tuple[tuple[bytes, Callable[[bytes], bytes], bytes], ...] = (
         (b"connection", bytes.lower, b"upgrade"),
@@ -125,7 +141,7 @@ def _is_handshake(head: Head) -> bool:
         and head.values(b"content-length") in {(), (b"0",)}
         and all(wanted in _listed(head.values(name), as_written) for name, as_written, wanted in lists)
         and head.values(b"sec-websocket-version") == (b"13",)
-        and _KEY.fullmatch(_only(head.values(b"sec-websocket-key"))) is not None
+        and _KEY.fullmatch(only(head.values(b"sec-websocket-key"))) is not None
         and _was_asked_for_by_a_script(head)
     )
 

@@ -1,4 +1,4 @@
-"""The gateway's line to the core: asks whether a site may come, and is handed the channel of a page that may."""
+"""A gateway's line to the core: asks whether a page may come, and is handed its channel, or the bearer for a secret."""
 
 import asyncio
 import itertools
@@ -7,7 +7,7 @@ import socket
 
 from vitale_drivers.host.handover import hand_over, take_over
 from vitale_protocol.errors import ParseError
-from vitale_protocol.web.admission import DATAGRAM_BYTES, Asked, read_answer, write
+from vitale_protocol.web.admission import DATAGRAM_BYTES, Admitted, Asked, read_answer, write
 
 __all__ = ["Line"]
 
@@ -30,7 +30,7 @@ class Line:
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[socket.socket | None]] = {}
+        self._waiting: dict[int, asyncio.Future[tuple[Admitted, socket.socket | None]]] = {}
         end.setblocking(False)
         asyncio.get_running_loop().add_reader(end, self._take)
 
@@ -41,18 +41,26 @@ class Line:
 
     async def ask(self, site: str) -> socket.socket | None:
         """The channel of a page of a site; None if it may not come, or nobody says so in time."""
-        number = next(self._numbers)
-        answer: asyncio.Future[socket.socket | None] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answer
+        found = await self._answered(Asked(number=next(self._numbers), site=site))
+        return None if found is None else found[1]
+
+    async def enter(self, site: str, secret: str) -> str:
+        """The bearer for a secret that was handed in; empty if it is not good, or nobody says so in time."""
+        found = await self._answered(Asked(number=next(self._numbers), site=site, secret=secret))
+        return "" if found is None else found[0].bearer
+
+    async def _answered(self, question: Asked) -> tuple[Admitted, socket.socket | None] | None:
+        answer: asyncio.Future[tuple[Admitted, socket.socket | None]] = asyncio.get_running_loop().create_future()
+        self._waiting[question.number] = answer
         try:
-            hand_over(self._end, write(Asked(number=number, site=site)))
+            hand_over(self._end, write(question))
             async with asyncio.timeout(PATIENCE):
                 return await answer
         except (OSError, TimeoutError) as error:  # a core that is too busy to hear of one more
             logger.warning("the daemon does not say whether a page may come: %s", type(error).__name__)
             return None
         finally:
-            del self._waiting[number]
+            del self._waiting[question.number]
 
     def _take(self) -> None:
         for _ in range(TURN):
@@ -67,6 +75,6 @@ class Line:
                 return
             waiting = self._waiting.get(answer.number)
             if waiting is not None and not waiting.done():
-                waiting.set_result(channel if answer.yes else None)
+                waiting.set_result((answer, channel if answer.yes else None))
             elif channel is not None:  # the page did not wait for it
                 channel.close()

@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection
-from typing import Protocol
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any, Protocol
 
 import msgspec
 
 from vitale_protocol.errors import ParseError
-from vitale_protocol.web.channels import CLOSE_PROTOCOL, Preamble, rewrite
+from vitale_protocol.web.channels import CLOSE_PROTOCOL, Preamble, Via, rewrite
 from vitale_reader.web.channel import ChannelEnd
 from vitale_reader.web.http_rules import MALFORMED, REFUSED, Admission, Head, judge
 from vitale_reader.web.peer_users import is_stranger, peer_uid
@@ -74,11 +74,11 @@ class Door(Protocol):
 class PageConnection(asyncio.Protocol):
     """One connection, from its first byte to its last."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, *, body_bytes: int = 0) -> None:
         self._door = door
         self._limits = door.limits
         self._transport: asyncio.Transport | None = None
-        self._head: HeadReader | None = HeadReader()
+        self._head: HeadReader | None = HeadReader(body_bytes)
         self._socket: PageSocket | None = None
         self._channel: ChannelEnd | None = None
         self._uid: int | None = None
@@ -159,23 +159,32 @@ class PageConnection(asyncio.Protocol):
         if head is None:
             return
         self._head = None
-        verdict = "malformed" if head == "malformed" else judge(head, self._door.hosts)
-        if head == "malformed" or not isinstance(verdict, Admission):
-            self._refuse(MALFORMED if verdict == "malformed" else REFUSED)
-            return
-        self._admission = asyncio.get_running_loop().create_task(self._admit(head, verdict))
+        if head == "malformed":
+            self._say(MALFORMED)
+        else:
+            self._answer(head)
 
-    async def _admit(self, head: Head, admission: Admission) -> None:
-        preamble = Preamble(
-            via="websocket", site=admission.site, peer_uid=self._uid, host=admission.host, opened=time.time()
-        )
+    def _answer(self, head: Head) -> None:
+        """Answers a request whose form is right."""
+        verdict = judge(head, self._door.hosts)
+        if not isinstance(verdict, Admission):
+            self._say(MALFORMED if verdict == "malformed" else REFUSED)
+            return
+        self._begin(self._admit(head, verdict))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begins what an answer waits for."""
+        self._admission = asyncio.get_running_loop().create_task(work)
+
+    async def _admit(self, head: Head, admission: Admission, via: Via = "websocket") -> None:
+        preamble = Preamble(via=via, site=admission.site, peer_uid=self._uid, host=admission.host, opened=time.time())
         channel = ChannelEnd(preamble, self, lost=TRY_AGAIN_LATER)
         socket = PageSocket()
         is_let_in = await self._door.channel(channel, admission.site)
         self._admission = None
         self._channel = channel
         if not is_let_in or not socket.accept(head):
-            self._refuse(REFUSED)
+            self._say(REFUSED)
             return
         self._socket = socket
         if self._deadline is not None:
@@ -187,7 +196,8 @@ class PageConnection(asyncio.Protocol):
         if not channel.is_open:  # it ended meanwhile
             self.end(TRY_AGAIN_LATER)
 
-    def _refuse(self, answer: bytes) -> None:
+    def _say(self, answer: bytes) -> None:
+        """Sends an answer, the last word of this connection."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return

@@ -3,6 +3,7 @@
 from typing import Final, Literal
 
 import h11
+import msgspec
 
 from vitale_reader.web.http_rules import Head
 
@@ -14,20 +15,46 @@ MOST_FIELDS: Final = 64
 
 
 class HeadReader:
-    """Reads one head, and nothing behind it: a page says nothing before its handshake is answered."""
+    """Reads one head, and nothing behind it: a page says nothing before its handshake is answered.
 
-    def __init__(self) -> None:
+    Args:
+        body_bytes: the longest body that is read with it; none by default, and a request that has one is answered
+            before it.
+    """
+
+    def __init__(self, body_bytes: int = 0) -> None:
+        self._body_bytes = body_bytes
+        self._head: Head | None = None
+        self._body = bytearray()
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         self._taken = 0
 
     def receive(self, data: bytes) -> Head | Literal["malformed"] | None:
         """Takes bytes; the head that they complete, or None where more is needed."""
-        self._taken += len(data)
         try:
             self._connection.receive_data(data)
-            event = self._connection.next_event()
+            if self._head is None:
+                self._taken += len(data)
+                found = self._read_head()
+                if not isinstance(found, Head) or not self._body_bytes:
+                    return found
+                self._head = found
+            return self._read_body(self._head)
         except h11.RemoteProtocolError:
             return "malformed"
+
+    def _read_body(self, head: Head) -> Head | Literal["malformed"] | None:
+        while (event := self._connection.next_event()) is not h11.NEED_DATA:
+            if isinstance(event, h11.Data):
+                self._body += event.data
+            if len(self._body) > self._body_bytes:
+                return "malformed"
+            if isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
+                return msgspec.structs.replace(head, body=bytes(self._body))
+        return None
+
+    def _read_head(self) -> Head | Literal["malformed"] | None:
+        event = self._connection.next_event()
         if event is h11.NEED_DATA:
             return None
         rest, _ = self._connection.trailing_data

@@ -1,10 +1,10 @@
-"""The gateway within its process: listens on what it was given, counts connections, answers its supervisor."""
+"""A gateway within its process: listens on what it was given, counts connections, answers its supervisor."""
 
 import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from importlib.metadata import version
 from typing import Final
 
@@ -17,7 +17,7 @@ from vitale_reader.web.channel import ChannelEnd
 from vitale_reader.web.line import Line
 from vitale_reader.web.page_connection import TRY_AGAIN_LATER, PageConnection, PageLimits
 
-__all__ = ["MOST_CONNECTIONS", "Given", "PageDoor", "hosts_of", "serve"]
+__all__ = ["MOST_CONNECTIONS", "Given", "PageDoor", "hosts_of", "page_door", "serve"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ MOST_CONNECTIONS: Final = 256
 BACKLOG: Final = 128
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Descriptors that the daemon leaves to its gateway.
+class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Descriptors that the daemon leaves to a gateway.
 
     Attributes:
         line: to the core.
@@ -64,6 +64,10 @@ class PageDoor:
         self._line = line
         self._inside: set[PageConnection] = set()
         self._emptied = asyncio.Event()
+
+    def connection(self) -> PageConnection:
+        """Takes over a connection that has just been accepted."""
+        return PageConnection(self)
 
     def enter(self, connection: PageConnection) -> bool:
         """Counts a connection; False if no place is left."""
@@ -104,35 +108,43 @@ class PageDoor:
             connection.abort()
 
 
-async def serve(pipe: Pipe, given: Given, limits: PageLimits) -> None:
+def page_door(line: Line, port: int) -> PageDoor:
+    """The door for pages of the web."""
+    return PageDoor(line, hosts_of(port), PageLimits())
+
+
+async def serve(
+    pipe: Pipe, given: Given, make_door: Callable[[Line, int], PageDoor] = page_door, *, driver: str = "gateway"
+) -> None:
     """Serves until the supervisor says so, or is gone.
 
     Args:
         pipe: to the supervisor.
         given: what it left.
-        limits: of each connection.
+        make_door: makes the door, from the line to the core and the port.
+        driver: the name of this process.
 
     Raises:
         StreamError: the supervisor says something else.
     """
     loop = asyncio.get_running_loop()
     listeners = [socket.socket(fileno=each) for each in (given.ipv4, given.ipv6) if each is not None]
-    door = PageDoor(Line(socket.socket(fileno=given.line)), hosts_of(listeners[0].getsockname()[1]), limits)
+    door = make_door(Line(socket.socket(fileno=given.line)), listeners[0].getsockname()[1])
     ended: asyncio.Future[None] = loop.create_future()
     loop.add_reader(pipe.fileno(), _obey, pipe, ended)
     servers = [await _listen(listener, door) for listener in listeners]
-    pipe.send(Started(driver="gateway", media=(), version=f"websockets {version('websockets')}"))
+    pipe.send(Started(driver=driver, media=(), version=f"websockets {version('websockets')}"))
     try:
         await ended
     finally:
         loop.remove_reader(pipe.fileno())
         for server in servers:
             server.close()
-        await door.close(limits.farewell / 2)
+        await door.close(door.limits.farewell / 2)
 
 
 async def _listen(listener: socket.socket, door: PageDoor) -> asyncio.Server:
-    return await asyncio.get_running_loop().create_server(lambda: PageConnection(door), sock=listener, backlog=BACKLOG)
+    return await asyncio.get_running_loop().create_server(door.connection, sock=listener, backlog=BACKLOG)
 
 
 def _obey(pipe: Pipe, ended: "asyncio.Future[None]") -> None:

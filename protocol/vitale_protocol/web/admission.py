@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from vitale_protocol.errors import ParseError
+from vitale_protocol.privacy import concealed
 from vitale_protocol.web.sites import SITE_CHARACTERS
 
 __all__ = ["DATAGRAM_BYTES", "Admitted", "Asked", "read_answer", "read_question", "write"]
@@ -19,28 +20,36 @@ T = TypeVar("T")
 Number = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
-class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The question whether a page of a site may come.
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The question whether a page of a site may come; of the dashboard also whether what was handed in is good.
 
     Attributes:
         number: of the question, as the gateway counts.
         site: the web origin that a browser named, byte by byte.
+        secret: what a browser handed in; it is no page that asks for a channel then.
     """
 
     number: Number
     site: Annotated[str, msgspec.Meta(max_length=SITE_CHARACTERS)]
+    secret: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+    __repr__ = concealed
 
 
-class Admitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The answer; where it is yes, one end of a channel comes with it.
+class Admitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The answer; where it is yes, one end of a channel comes with it, or a bearer for what was handed in.
 
     Attributes:
         number: of the question.
         yes: whether the page may come.
+        bearer: opens a session of the dashboard.
     """
 
     number: Number
     yes: bool
+    bearer: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+    __repr__ = concealed
 
 
 write = msgspec.json.Encoder().encode

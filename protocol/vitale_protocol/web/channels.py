@@ -37,7 +37,7 @@ __all__ = [
     "write_frame",
 ]
 
-Via = Literal["websocket", "stdio"]
+Via = Literal["websocket", "stdio", "dashboard"]
 
 # Browsers take no longer message from a native messaging host, in JSON, whatever is inside.
 FRAME_BYTES: Final = 1_048_576
@@ -56,7 +56,7 @@ class Preamble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The first frame of a channel: who opened it, as the gateway or the native host knows.
 
     Attributes:
-        via: how the page reaches this machine.
+        via: how the page reaches this machine; ``dashboard`` for the page of this station itself.
         site: the web origin that the browser named.
         peer_uid: the user of the browser's process; None where the system cannot tell.
         host: the address that the page dialled, or the extension that speaks for it.

@@ -60,6 +60,14 @@ class Browser(ABC):
         """Loads a page, to its end."""
 
     @abstractmethod
+    async def visit(self, url: str) -> None:
+        """Begins to load a page, which may lead to another."""
+
+    @abstractmethod
+    async def downloads(self, folder: Path) -> None:
+        """Has files saved to a folder, unasked."""
+
+    @abstractmethod
     async def reload(self) -> None:
         """Loads the page again, to its end."""
 
@@ -139,6 +147,12 @@ class Chromium(Browser):
     async def show(self, url: str) -> None:
         await self.command("Page.navigate", {"url": url}, sessionId=self._session)
         await self._loaded(url)
+
+    async def visit(self, url: str) -> None:
+        await self.command("Page.navigate", {"url": url}, sessionId=self._session)
+
+    async def downloads(self, folder: Path) -> None:
+        await self.command("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
 
     async def reload(self) -> None:
         await self.evaluate("window.before = true")
@@ -222,6 +236,13 @@ class Firefox(Browser):
 
     async def show(self, url: str) -> None:
         await self.command("browsingContext.navigate", {"context": self._context, "url": url, "wait": "complete"})
+
+    async def visit(self, url: str) -> None:
+        await self.command("browsingContext.navigate", {"context": self._context, "url": url, "wait": "none"})
+
+    async def downloads(self, folder: Path) -> None:
+        allowed = {"type": "allowed", "destinationFolder": str(folder)}
+        await self.command("browser.setDownloadBehavior", {"downloadBehavior": allowed})
 
     async def reload(self) -> None:
         await self.command("browsingContext.reload", {"context": self._context, "wait": "complete"})

@@ -103,7 +103,8 @@ def test_the_desk_types_what_the_page_shows(at_the_door: Any) -> None:
             assert "nobody" == await variant(door, "000000")
             await asking.ask()
             asked = await door.desk.result("pairing.wait")
-            assert {"site": SITE, "name": "Facturation", "scopes": ["identity", "nir"]} == asked
+            expected = {"site": SITE, "name": "Facturation", "scopes": ["identity", "nir"]}
+            assert expected | {"registrable": "example.fr", "warnings": ["first_seen"]} == asked
             wrong = f"{(int(asking.code) + 1) % 1_000_000:06}"
             more = await door.desk.reason("pairing.accept", {"code": asking.code, "scopes": ["identity", "rights"]})
             assert "not_authorised" == more

@@ -3,20 +3,13 @@
 from collections.abc import Collection
 
 import click
-from publicsuffixlist import PublicSuffixList
 
 from vitale_protocol.web.lookalikes import Warned, warnings_of
-from vitale_protocol.web.registration import unicode_form
 from vitale_protocol.web.sites import Site
 from vitale_reader.cli.frame.language import t
+from vitale_reader.daemon.web.appearance import registrable, unicode_site
 
 __all__ = ["emphasised", "registrable", "second_looks", "unicode_site"]
-
-
-def registrable(site: Site) -> str:
-    """The domain that the owner of a site registered; the whole host where no registry gave it."""
-    # Only ICANN's part: whoever has a page at a provider of pages is told of the whole name.
-    return PublicSuffixList(only_icann=True).privatesuffix(site.host) or site.host
 
 
 def emphasised(site: Site) -> str:
@@ -24,12 +17,6 @@ def emphasised(site: Site) -> str:
     domain = registrable(site)
     before, _, behind = str(site).rpartition(domain)
     return f"{before}{click.style(domain, bold=True)}{behind}"
-
-
-def unicode_site(site: Site) -> str:
-    """The site as its owner writes it; empty where that is how browsers write it too."""
-    form = unicode_form(site.host)
-    return "" if form == site.host else str(site).replace(site.host, form)
 
 
 def second_looks(site: Site, paired: Collection[Site], seen: Collection[Site]) -> list[str]:

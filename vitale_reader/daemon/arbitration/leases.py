@@ -151,6 +151,13 @@ class Leases:
         """Its holder needs it no more."""
         self._let_go(lease, "released")
 
+    def free(self, reader: str) -> bool:
+        """Ends the lease of a reader for its holder, as if its time were over; whether there was one."""
+        if (lease := self._current.get(reader)) is None:
+            return False
+        self._let_go(lease, "ttl")
+        return True
+
     def of(self, holder: Holder) -> int:
         """Number of leases that a session has, or waits for."""
         return sum(lease.holder is holder for lease in self._current.values())

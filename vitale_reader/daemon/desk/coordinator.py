@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from math import inf
 from typing import Any, Protocol
 
@@ -39,8 +39,7 @@ from vitale_protocol.errors import (
     NoReader,
     ShuttingDown,
 )
-from vitale_protocol.events import Reader
-from vitale_protocol.methods import DriverHealth
+from vitale_protocol.events import DeskOutcome, DriverHealth, Reader
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.actions import (
     Action,
@@ -130,6 +129,7 @@ class Coordinator:
         self._alarm: asyncio.TimerHandle | None = None
         self._stirred = asyncio.Event()
         self._stopping = False
+        self._listeners: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Starts the drivers."""
@@ -161,6 +161,22 @@ class Coordinator:
     def readers(self) -> tuple[Reader, ...]:
         """Readers of this desk now."""
         return self._hub.readers
+
+    @property
+    def waiting(self) -> tuple[tuple[str, Pending], ...]:
+        """The requests that wait, oldest first, then the subscriptions; each with the id of its client."""
+        asked = ((self._asked[each.key].grant.client_id, each) for each in self._hub.waiting)
+        subscribed = ((self._subscriptions[each.key].grant.client_id, each) for each in self._hub.subscribed)
+        return (*asked, *subscribed)
+
+    @property
+    def last(self) -> DeskOutcome | None:
+        """The outcome of the request that ended last."""
+        return self._delivery.last
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Has somebody told that something may have changed; not what."""
+        self._listeners.append(listener)
 
     def load(self, client: Client) -> int:
         """Number of requests, subscriptions and leases of a session."""
@@ -382,6 +398,11 @@ class Coordinator:
             except Exception as error:  # noqa: BLE001  an edge: between sessions and drivers that fail for themselves
                 incident(error)
         self._set_alarm()
+        self._changed()
+
+    def _changed(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     def _act(self, action: Action) -> None:
         match action:
@@ -401,6 +422,7 @@ class Coordinator:
             case Refuse(request=request, error=error):
                 asked = self._asked.pop(request.key)
                 self._spawn(self._delivery.note(asked, error.reason))
+                self._delivery.ended(asked, None, error.reason)
                 asked.client.fail(asked.request, error)
             case NotifyProgress(request=request):
                 self._tell(request, action)
@@ -486,6 +508,7 @@ class Coordinator:
 
     def _finished(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
+        self._changed()
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             incident(error)
 

@@ -74,6 +74,12 @@ class LeaseDesk:
         """Reason for the end of a lease, if it has ended."""
         return self._leases.why(lease.id)
 
+    def free(self, reader: str) -> bool:
+        """Ends the lease of a reader, whoever has it; whether there was one."""
+        freed = self._leases.free(reader)
+        self._set_alarm()
+        return freed
+
     def of(self, holder: Holder) -> int:
         """Number of leases that a session has, or waits for."""
         return self._leases.of(holder)

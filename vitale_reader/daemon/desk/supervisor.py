@@ -249,6 +249,21 @@ class Worker(msgspec.Struct):
         self.send(Transmit(id=self._last_transmission, reader=reader, apdus=apdus, lease=lease))
         return await future
 
+    def restart(self) -> None:
+        """Ends the process, so that the next one begins at once; killed if it does not go by itself."""
+        logger.info("%s is started again, as a person asked", self.title)
+        if self._rest is not None:
+            self._rest.cancel()
+        process = self._process
+        if process is not None:
+            self._renewing = True
+            self.send(Stop())
+            asyncio.get_running_loop().call_later(self.beat.farewell, self._end_if, process)
+
+    def _end_if(self, process: asyncio.subprocess.Process) -> None:
+        if self._process is process and process.returncode is None:
+            _kill(process)
+
     async def stop(self) -> None:
         """Ends the process: asked first, killed if it does not answer."""
         self._stopping = True
@@ -266,7 +281,8 @@ class Worker(msgspec.Struct):
         try:
             await self._rest
         except asyncio.CancelledError:
-            if not self._stopping:
+            # Ended by ``stop`` or ``restart``; whoever cancels the supervision itself is to be heard.
+            if (current := asyncio.current_task()) is not None and current.cancelling():
                 raise
         finally:
             self._rest = None
@@ -511,7 +527,24 @@ class Supervisor:
     def add(self, worker: Worker) -> None:
         """Starts a process that drives nothing, and ends with the others."""
         self._beside.append(worker)
+        self._tasks = [task for task in self._tasks if not task.done()]
         self._tasks.append(asyncio.create_task(worker.run(), name=worker.name))
+
+    async def end(self, worker: Worker) -> None:
+        """Ends a process that drives nothing, and forgets it."""
+        self._beside = [each for each in self._beside if each is not worker]
+        await worker.stop()
+
+    def restart(self, driver: str) -> bool:
+        """Has a driver begin anew; False if there is none of this name, or none that could.
+
+        One whose settings cannot be used would end like the one before.
+        """
+        worker = self.workers.get(driver)
+        if worker is None or worker.state == "stopped":
+            return False
+        worker.restart()
+        return True
 
     def send(self, driver: str, command: Command) -> None:
         """Sends a command to a driver."""
@@ -542,7 +575,7 @@ class Supervisor:
     @property
     def gateway(self) -> DriverHealth | None:
         """The gateway, where one runs beside the drivers."""
-        return next((worker.health for worker in self._beside), None)
+        return next((worker.health for worker in self._beside if worker.name == "gateway"), None)
 
     async def stop(self) -> None:
         """Ends them all, at the same time."""

@@ -32,7 +32,6 @@ class AdministrationCalls:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._rotating = asyncio.Lock()
-        self._diagnosing = asyncio.Lock()
         self.handlers: Handlers = {
             "clients.add": self._clients_add,
             "clients.list": self._clients_list,
@@ -88,6 +87,5 @@ class AdministrationCalls:
         return KeysRotated(kid=kid)
 
     async def _diagnostics_run(self, conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
-        async with self._diagnosing:  # one at a time: it starts several processes
-            services = self._services
-            return await services.diagnose(services.station_info(), services.desk.readers, conversation.language)
+        services = self._services
+        return await services.diagnostics.report(services.station_info(), services.desk.readers, conversation.language)

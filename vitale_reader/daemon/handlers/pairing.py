@@ -23,6 +23,7 @@ from vitale_protocol.signing import base64url, from_base64url, public_jwk
 from vitale_protocol.web.channels import Preamble
 from vitale_protocol.web.pairing import NONCE_BYTES
 from vitale_protocol.web.rotation import Rotation, check_rotation
+from vitale_protocol.web.sites import parse_site
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 from vitale_reader.daemon.web.pairing_window import SECONDS
@@ -54,7 +55,18 @@ class PairingCalls:
 
     async def _wait(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Result:
         held = await self._services.pairing.asked()
-        return PairingAsked(site=held.site, name=held.asked.name, scopes=held.asked.scopes)
+        # Only where a page is paired, and by libraries of an extra.
+        from vitale_reader.daemon.web.appearance import registrable, second_looks, unicode_site  # noqa: PLC0415
+
+        site = parse_site(held.site, self._services.station.mode)
+        return PairingAsked(
+            site=held.site,
+            name=held.asked.name,
+            scopes=held.asked.scopes,
+            registrable=registrable(site),
+            written=unicode_site(site),
+            warnings=second_looks(site, self._services.client_registry.clients, self._services.station.mode),
+        )
 
     async def _accept(self, conversation: Conversation, _id: RequestId | None, params: PairingAccept) -> Result:
         held = self._services.pairing.window.held

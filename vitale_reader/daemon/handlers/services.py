@@ -2,18 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vitale_protocol.catalogue import Language
 from vitale_protocol.errors import LimitExceeded, NoReader, VitaleError
-from vitale_protocol.events import Reader
-from vitale_protocol.methods import ClockHealth, Diagnosed, Limits, Result, Station, StationInfo
+from vitale_protocol.methods import ClockHealth, Limits, Result, Station, StationInfo
 from vitale_reader.daemon.client_registry import LOCAL_CLIENT, Caller, ClientRegistry
 from vitale_reader.daemon.conversation import Conversation, Conversations
+from vitale_reader.daemon.dashboard.desk_view import DeskView
+from vitale_reader.daemon.dashboard.entrance import Entrance
 from vitale_reader.daemon.desk.coordinator import Coordinator
+from vitale_reader.daemon.diagnostics import Diagnostics
 from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.handlers.page_limits import PageLimits
 from vitale_reader.daemon.issuing.contexts import Contexts
@@ -27,7 +28,7 @@ from vitale_reader.resolvers.guarded import GuardedResolver
 if TYPE_CHECKING:
     from vitale_reader.daemon.site.remote_desks import RemoteDesks
 
-__all__ = ["Answer", "Diagnose", "Handler", "Handlers", "RequestId", "Services"]
+__all__ = ["Answer", "Handler", "Handlers", "RequestId", "Services"]
 
 RequestId = int | str
 Answer = Result | Coroutine[Any, Any, Result] | None
@@ -35,9 +36,6 @@ Answer = Result | Coroutine[Any, Any, Result] | None
 #: Takes a call, its id and its parameters. It returns the result, a coroutine of it, or None where it comes later.
 Handler = Callable[[Conversation, RequestId | None, Any], Answer]
 Handlers = Mapping[str, Handler]
-
-#: Makes the report on this desk from what the daemon says of itself, in a language.
-Diagnose = Callable[[StationInfo, tuple[Reader, ...], Language], Awaitable[Diagnosed]]
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +58,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[], float]
     clock_offset: Callable[[], float]
     started_at: float
-    diagnose: Diagnose
+    diagnostics: Diagnostics
+    entrance: Entrance
+    desk_view: DeskView
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set["asyncio.Task[None]"])
 
     def station_info(self) -> StationInfo:

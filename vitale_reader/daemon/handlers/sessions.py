@@ -107,6 +107,8 @@ class SessionCalls:
     def _identified(self, conversation: Conversation, params: SessionOpen) -> tuple[Caller, SessionKeys | None]:
         """The client that speaks; with the keys of the session where that is a page."""
         registry, peer = self._services.client_registry, conversation.connection.peer
+        if peer.transport == "dashboard":
+            return self._services.entrance.admit(conversation, params.credential), None
         if not isinstance(params.credential, KeyProof):
             return registry.authenticate(peer, params.credential), None
         channel = _channel(conversation)

@@ -3,6 +3,7 @@
 from vitale_protocol.methods import METHODS
 from vitale_reader.daemon.handlers.administration import AdministrationCalls
 from vitale_reader.daemon.handlers.codes import CodeCalls
+from vitale_reader.daemon.handlers.dashboard import DashboardCalls
 from vitale_reader.daemon.handlers.leases import LeaseCalls
 from vitale_reader.daemon.handlers.pairing import PairingCalls
 from vitale_reader.daemon.handlers.presentations import PresentationCalls
@@ -24,6 +25,7 @@ TOPICS = (
     LeaseCalls,
     AdministrationCalls,
     PairingCalls,
+    DashboardCalls,
 )
 
 

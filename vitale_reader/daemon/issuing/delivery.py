@@ -32,7 +32,7 @@ from vitale_protocol.errors import (
     StoreUnavailable,
     VitaleError,
 )
-from vitale_protocol.events import Step
+from vitale_protocol.events import DeskOutcome, Step
 from vitale_protocol.methods import PresentationResult
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Reading
@@ -143,7 +143,11 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 class Delivery:
-    """Makes replies of presentations."""
+    """Makes replies of presentations.
+
+    Attributes:
+        last: the outcome of the request that ended last.
+    """
 
     def __init__(
         self,
@@ -166,6 +170,7 @@ class Delivery:
         self._opposition = opposition
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
+        self.last: DeskOutcome | None = None
 
     async def deliver(self, asked: RequestContext, presentation: Presented, driver: str) -> Fate:
         """Answers a request, in whatever way; what has become of what was presented."""
@@ -177,16 +182,29 @@ class Delivery:
             result = await self._result(asked, presentation, driver)
         except VitaleError as error:
             asked.client.fail(asked.request, _of_medium(error, presentation.medium))
+            self.ended(asked, presentation, error.reason)
             await self.note(asked, error.reason)
         except Exception as error:  # noqa: BLE001  an edge: evidence comes from strangers
             asked.client.fail(asked.request, incident(error))
+            self.ended(asked, presentation, InternalError.reason)
             await self.note(asked, InternalError.reason)
         else:
             asked.client.reply(asked.request, result)
+            self.ended(asked, presentation)
             return "used"
         if not begun:
             return "declined"
         return "unused" if await self._unused(presentation) else "used"
+
+    def ended(self, asked: RequestContext, presentation: Presented | None = None, reason: str | None = None) -> None:
+        """Keeps how a request ended, for those who look on: with a token, or for a reason."""
+        self.last = DeskOutcome(
+            at=self._clock(),
+            client=asked.grant.client_id,
+            medium=presentation.medium if presentation is not None else None,
+            reader=presentation.reader if presentation is not None else None,
+            reason=reason,
+        )
 
     async def note(self, asked: RequestContext, outcome: str) -> None:
         """A line in the audit trail about a request that ended without a token."""

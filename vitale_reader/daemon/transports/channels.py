@@ -69,6 +69,7 @@ class ChannelConnection(StreamConnection):
         mode: StationMode,
         extensions: Collection[str] = (),
         admits: Callable[[asyncio.Transport], bool] = lambda _transport: True,
+        only: str = "",
     ) -> None:
         """Stores.
 
@@ -80,6 +81,7 @@ class ChannelConnection(StreamConnection):
             mode: of the station.
             extensions: of browsers, by one of which a native host was started.
             admits: whether the carrier at the other end may open a channel at all.
+            only: the one site that the carrier may name, where there is but one.
         """
         super().__init__(service, limits, room, identify=lambda _transport: None)
         self._framing = ChannelFraming(mode)
@@ -87,6 +89,7 @@ class ChannelConnection(StreamConnection):
         self._via: Via = via
         self._extensions = extensions
         self._admits = admits
+        self._only = only
         self._head = bytearray()
         self._close_code = 0
 
@@ -136,8 +139,9 @@ class ChannelConnection(StreamConnection):
         return False
 
     def _is_ours(self, channel: Preamble) -> bool:
-        is_known = channel.via == "websocket" or channel.host in self._extensions
-        return channel.via == self._via and channel.peer_uid in {None, own_uid()} and is_known
+        is_known = channel.via != "stdio" or channel.host in self._extensions
+        is_expected = channel.via == self._via and self._only in {"", channel.site}
+        return is_expected and channel.peer_uid in {None, own_uid()} and is_known
 
     def _next_piece(self) -> bytes:
         """All that is there: a frame is one call, and no line says where it ends."""

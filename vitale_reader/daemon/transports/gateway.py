@@ -11,11 +11,12 @@ import socket
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
-from vitale_drivers.base import Stop
+from vitale_drivers.base import Options, Report, Stop
 from vitale_drivers.host.handover import channel_pair, hand_over, line_pair, take_over
 from vitale_drivers.host.programs import own_program
 from vitale_protocol.errors import ConfigurationInvalid, ParseError, ShuttingDown
 from vitale_protocol.methods import StationMode
+from vitale_protocol.problems import Problem
 from vitale_protocol.web.admission import DATAGRAM_BYTES, Admitted, Asked, read_question, write
 from vitale_protocol.web.sites import parse_site
 from vitale_reader.daemon.desk.supervisor import Beat, Worker
@@ -54,6 +55,9 @@ class Gateway:
         beat: Beat,
         hidden: tuple[str, ...] = (),
         command: tuple[str, ...] = GATEWAY,
+        name: str = "gateway",
+        title: str = "the gateway for web pages",
+        options: Options | None = None,
     ) -> None:
         """Stores.
 
@@ -67,17 +71,20 @@ class Gateway:
             beat: how the process is asked whether it lives.
             hidden: files and folders of the daemon.
             command: of the process.
+            name: of the process.
+            title: of the process, in the log.
+            options: that the process is told besides what it inherits.
         """
         self.worker = Worker(
-            "gateway",
-            {},
-            lambda _name, _report: None,
-            lambda _name, _problem: self._end_line(),
+            name,
+            options or {},
+            self._reported,
+            self._ended,
             beat=beat,
             command=command,
             hidden=hidden,
             inherit=self._inherit,
-            title="the gateway for web pages",
+            title=title,
         )
         self._service = service
         self._limits = limits
@@ -133,6 +140,12 @@ class Gateway:
         with theirs:
             yield {"line": theirs.fileno(), **{name: each.fileno() for name, each in sockets.items()}}
 
+    def _reported(self, name: str, report: Report) -> None:
+        """The process says something of itself."""
+
+    def _ended(self, _name: str, _problem: Problem | None) -> None:
+        self._end_line()
+
     def _end_line(self) -> None:
         if self._line is not None:
             asyncio.get_running_loop().remove_reader(self._line)
@@ -181,10 +194,10 @@ class Gateway:
         return self._may_come(site)
 
     async def _open(self, ours: socket.socket) -> None:
-        def channel() -> ChannelConnection:
-            return ChannelConnection(self._service, self._limits, self._room, via="websocket", mode=self._mode)
+        await asyncio.get_running_loop().create_unix_connection(self._channel, sock=ours)
 
-        await asyncio.get_running_loop().create_unix_connection(channel, sock=ours)
+    def _channel(self) -> ChannelConnection:
+        return ChannelConnection(self._service, self._limits, self._room, via="websocket", mode=self._mode)
 
 
 def _cannot_listen(port: int, error: OSError) -> ConfigurationInvalid:

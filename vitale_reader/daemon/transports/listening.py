@@ -10,6 +10,7 @@ import msgspec
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.session.session import Limits as SessionLimits
 from vitale_reader.daemon.config import Config
+from vitale_reader.daemon.dashboard.entrance import Entrance
 from vitale_reader.daemon.desk.supervisor import Supervisor
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
@@ -17,6 +18,7 @@ from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.process import adopts, file_limit
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports import channels, tls, unix
+from vitale_reader.daemon.transports.dashboard import Dashboard
 from vitale_reader.daemon.transports.gateway import Gateway
 from vitale_reader.daemon.transports.owner import owners_pairing
 from vitale_reader.daemon.transports.peers import LONGEST_PATH, UNIX_SOCKETS, uids
@@ -62,6 +64,7 @@ async def listen(
     supervisor: Supervisor,
     *,
     page_may_come: Callable[[str], bool],
+    entrance: Entrance,
 ) -> Listening:
     """Opens the transports that are configured, until the stack is closed; gives their addresses.
 
@@ -73,6 +76,7 @@ async def listen(
         service: answers.
         supervisor: of the drivers, whose processes are no clients; the gateway's is added to them.
         page_may_come: whether a page of a site is let in now.
+        entrance: of the dashboard, which listens once somebody asks for it.
 
     Raises:
         ConfigurationInvalid: an address cannot be listened on, or a user who may connect does not exist.
@@ -116,6 +120,9 @@ async def listen(
             hidden=supervisor.hidden,
         )
         stack.callback(gateway.close)
+    dashboard = Dashboard(home, service, limits, turns, entrance, supervisor)
+    stack.push_async_callback(dashboard.close)
+    entrance.listens_by(dashboard.invite)
     if config.tls.enabled:
         owner = None
         if unix_file is None:

@@ -1,0 +1,91 @@
+"""Checks that a person asks for one by one: the audit trail, and the file of the settings."""
+
+from typing import TYPE_CHECKING
+
+from vitale_protocol.catalogue import Language
+from vitale_protocol.diagnosis.findings import Finding, tell
+from vitale_protocol.diagnosis.rows import Subject, of_error
+from vitale_protocol.errors import ConfigurationInvalid, VitaleError
+from vitale_protocol.methods import AuditChain, AuditFault, AuditVerified, ConfigChecked
+from vitale_reader.daemon.config import load, located, readable_by_others, shown
+from vitale_reader.home import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from vitale_reader.daemon.offline_store import Opened
+    from vitale_reader.daemon.store.chain import Verified
+    from vitale_reader.daemon.store.sealed_table import Fault
+
+__all__ = ["settings", "trail"]
+
+
+def trail(home: Home, language: Language) -> AuditVerified:
+    """Checks the chains of the trail, and the seals of the store.
+
+    Args:
+        home: of the station.
+        language: of the texts.
+    """
+    from vitale_reader.daemon.offline_store import beside  # noqa: PLC0415  part of an extra
+
+    try:
+        chains, faults = beside(home, _verified)
+    except VitaleError as error:
+        return AuditVerified(whole=False, problem=_told(error, "store", language))
+    return AuditVerified(
+        whole=all(each.broken is None for each in chains) and not faults,
+        chains=tuple(_chain(each) for each in chains),
+        faults=tuple(AuditFault(table=each.table, key=str(each.key), why=each.why) for each in faults),
+    )
+
+
+def _verified(opened: "Opened") -> "Callable[[Connection], tuple[list[Verified], list[Fault]]]":
+    from vitale_reader.daemon.store.chain import Chain  # noqa: PLC0415  part of an extra
+    from vitale_reader.daemon.store.inspection import inspect  # noqa: PLC0415
+
+    chain = Chain(opened.vault, opened.station)
+    return lambda connection: (
+        chain.verify(connection, opened.remembered.anchor),
+        inspect(connection, opened.vault, opened.remembered),
+    )
+
+
+def _chain(found: "Verified") -> AuditChain:
+    broken = found.broken
+    return AuditChain(
+        station=found.station or None,
+        rows=found.rows,
+        broken=None if broken is None else broken.why,
+        row=None if broken is None else broken.number,
+    )
+
+
+def settings(home: Home, language: Language) -> ConfigChecked:
+    """Checks the file of the settings as a start of the daemon would.
+
+    Args:
+        home: of the station.
+        language: of the texts.
+    """
+    from vitale_reader.daemon import startup  # noqa: PLC0415  part of an extra
+
+    file = home.config
+    told, problem, readable = None, None, False
+    try:
+        config = load(file)
+        told, readable = shown(config), readable_by_others(file)
+        startup.check(home, config)
+    except ConfigurationInvalid as error:
+        problem = _told(located(error, file), "configuration", language)
+    except VitaleError as error:
+        problem = _told(error, "configuration", language)
+    return ConfigChecked(
+        path=str(file), exists=file.exists(), settings=told, problem=problem, readable_by_others=readable
+    )
+
+
+def _told(error: VitaleError, subject: Subject, language: Language) -> Finding:
+    return tell(of_error(error, subject), language)

@@ -1,0 +1,81 @@
+// What a camera sees, to aim a phone with. A camera is open only while a program waits for a code.
+
+import { fill, h, icon, problem } from "/dom.js";
+
+export function camera(desk, body) {
+  const { t } = desk;
+  let chosen = null;
+  let url = null;
+  let seen = false;
+  const picture = h("img", { alt: t("camera.picture"), hidden: true });
+  const hint = h("div", { class: "hint" });
+  const trouble = h("div");
+  const choice = h("div", { class: "row", role: "group", "aria-label": t("camera.choose") });
+  body.append(h("p", { class: "lead" }, t("camera.why")), choice, trouble, h("div", { class: "preview" }, picture, hint));
+
+  const cameras = () => [...desk.readers.values()].filter((reader) => reader.driver === "camera" && !reader.station);
+
+  async function choose(reader) {
+    await stop();
+    chosen = reader?.id ?? null;
+    dark();
+    if (!chosen) return;
+    try {
+      await desk.call("preview.start", { reader: chosen, every_ms: 200 });
+      trouble.replaceChildren();
+    } catch (error) {
+      trouble.replaceChildren(problem(error));
+    }
+  }
+
+  async function stop() {
+    if (chosen) await desk.call("preview.stop", { reader: chosen }).catch(() => {});
+    chosen = null;
+  }
+
+  function dark() {
+    picture.hidden = true;
+    seen = false;
+    const reader = desk.readers.get(chosen);
+    const words = !reader ? "camera.none" : desk.waitingFor(reader).length ? "camera.opening" : "camera.closed";
+    fill(hint, icon(reader ? "wait" : "camera", "2.5rem"), h("p", {}, t(words)));
+    hint.hidden = false;
+  }
+
+  function show(frame) {
+    const bytes = Uint8Array.from(atob(frame.jpeg_b64), (each) => each.charCodeAt(0));
+    const next = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+    picture.src = next;
+    if (url) URL.revokeObjectURL(url);
+    url = next;
+    picture.hidden = false;
+    hint.hidden = true;
+    seen = true;
+  }
+
+  function update() {
+    const found = cameras();
+    if (!found.some((reader) => reader.id === chosen)) choose(found[0]);
+    fill(
+      choice,
+      found.map((reader) => {
+        const made = h("button", { type: "button", class: "small", "aria-pressed": String(reader.id === chosen), "data-key": reader.id }, h("span", {}, reader.name));
+        made.addEventListener("click", () => choose(reader).then(update));
+        return made;
+      }),
+    );
+    const reader = desk.readers.get(chosen);
+    if (!seen || !reader || !desk.waitingFor(reader).length) dark();
+  }
+
+  return {
+    update,
+    event(name, params) {
+      if (name === "preview.frame" && params.reader === chosen) show(params);
+    },
+    leave() {
+      stop();
+      if (url) URL.revokeObjectURL(url);
+    },
+  };
+}

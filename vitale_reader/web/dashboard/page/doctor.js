@@ -1,0 +1,127 @@
+// What is wrong, why, and what to do about it; a button where that can be done from here. And the file for support.
+
+import { button, fill, h, icon, problem, prose, say } from "/dom.js";
+
+const PICTURES = { wrong: "alert", note: "info", ok: "check" };
+const KINDS = { wrong: "bad", note: "odd", ok: "good" };
+
+export function doctor(desk, body) {
+  const { t } = desk;
+  let gone = false;
+  const top = h("div", { class: "row" }, button(t("doctor.run"), run, { kind: "main", picture: "pulse" }));
+  const report = h("section", { "aria-labelledby": "report", "aria-live": "polite" });
+  const support = h("section", { class: "panel", "aria-labelledby": "support" });
+  body.append(top, report, support);
+
+  async function run() {
+    fill(report, h("p", { class: "large live-text" }, icon("wait"), t("doctor.looking")));
+    report.setAttribute("aria-busy", "true");
+    try {
+      const found = await desk.call("diagnostics.run");
+      if (!gone) told(found);
+    } catch (error) {
+      fill(report, problem(error));
+    }
+    report.removeAttribute("aria-busy");
+  }
+
+  function told({ healthy, findings }) {
+    const groups = ["wrong", "note", "ok"].map((state) => [state, findings.filter((each) => each.state === state)]);
+    const wrong = groups[0][1].length;
+    fill(
+      report,
+      h("h2", { id: "report" }, healthy ? t("doctor.healthy") : desk.count("doctor.wrong", wrong)),
+      groups.map(([state, found]) =>
+        !found.length
+          ? null
+          : state === "ok"
+            ? h("details", { class: "panel" }, h("summary", {}, desk.count("doctor.ok", found.length)), h("ul", { class: "plain ticks" }, found.map((each) => h("li", {}, icon("check"), each.title))))
+            : h("ul", { class: "cards wide" }, found.map(finding)),
+      ),
+    );
+    say(healthy ? t("doctor.healthy") : desk.count("doctor.wrong", wrong));
+  }
+
+  function finding(each) {
+    const below = h("div");
+    const driver = remedied(each);
+    return h(
+      "li",
+      { class: `card ${KINDS[each.state]}` },
+      h("h3", {}, icon(PICTURES[each.state]), each.title),
+      each.cause ? h("p", {}, prose(each.cause)) : null,
+      each.remedy ? h("p", {}, h("strong", {}, t("doctor.remedy")), " ", prose(each.remedy)) : null,
+      each.detail ? h("details", {}, h("summary", {}, t("doctor.detail")), h("p", { class: "mono" }, each.detail)) : null,
+      driver
+        ? button(
+            t(each.subject === "pcsc" || driver === "pcsc" ? "doctor.pcsc" : "doctor.restart", { name: driver }),
+            async () => {
+              try {
+                await desk.restart(driver);
+                fill(below, h("p", { class: "note good" }, icon("check"), t("restart.done", { name: driver })));
+              } catch (error) {
+                fill(below, problem(error));
+              }
+            },
+            { key: `remedy ${driver}` },
+          )
+        : null,
+      below,
+    );
+  }
+
+  /** The driver whose new start may help: what a finding names, or the one behind the smart card service. */
+  function remedied(each) {
+    if (each.state === "ok") return null;
+    const named = each.subject === "driver" ? each.data?.name : each.subject === "reader" ? each.data?.driver : each.subject === "pcsc" ? "pcsc" : null;
+    const known = desk.now.drivers.find((driver) => driver.name === named);
+    return known && known.state !== "stopped" ? known.name : null;
+  }
+
+  // ── the file for support ──
+
+  function offer(...below) {
+    fill(support, h("h2", { id: "support" }, t("support.title")), h("p", {}, t("support.why")), button(t("support.make"), make, { key: "bundle" }), ...below);
+  }
+
+  async function make() {
+    offer(h("p", { class: "live-text" }, icon("wait"), t("support.making")));
+    try {
+      const made = await desk.call("diagnostics.bundle");
+      if (!gone) packed(made);
+    } catch (error) {
+      offer(problem(error));
+    }
+  }
+
+  function packed({ zip_b64, files, complete }) {
+    const bytes = Uint8Array.from(atob(zip_b64), (each) => each.charCodeAt(0));
+    const url = URL.createObjectURL(new Blob([bytes], { type: "application/zip" }));
+    const name = `vitale-reader-${new Date().toISOString().slice(0, 16).replaceAll(/[:T]/g, "-")}.zip`;
+    const size = new Intl.NumberFormat(desk.language);
+    offer(
+      h(
+        "div",
+        { class: "table", role: "group", tabindex: "0", "aria-label": t("support.files") },
+        h(
+          "table",
+          {},
+          h("thead", {}, h("tr", {}, ["name", "about", "size"].map((each) => h("th", { scope: "col" }, t(`support.${each}`))))),
+          h("tbody", {}, files.map((each) => h("tr", {}, h("th", { scope: "row" }, each.name), h("td", {}, t(`support.kind.${each.kind}`)), h("td", {}, size.format(each.size))))),
+        ),
+      ),
+      complete === false ? h("p", { class: "quiet" }, t("support.cut")) : null,
+      h("p", {}, t("support.read")),
+      h("a", { class: "button main", href: url, download: name, "data-key": "save" }, t("support.save")),
+    );
+    say(t("support.made"));
+  }
+
+  offer();
+  run();
+  return {
+    leave() {
+      gone = true;
+    },
+  };
+}

@@ -1,0 +1,121 @@
+// Elements, made of text and of other elements: nothing that came from elsewhere is ever read as HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Makes an element: `on…` are listeners, `true` an attribute without a value, null and false are left out. */
+export function h(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+function filled(made, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value === true ? "" : String(value));
+  }
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+// Strokes on a field of 24.
+const DRAWN = {
+  home: "M4 11.5 12 4l8 7.5M6.5 10v9.5h11V10M10 19.5v-5h4v5",
+  show: "M3.5 6.5a2 2 0 0 1 2-2h13a2 2 0 0 1 2 2v8a2 2 0 0 1-2 2h-13a2 2 0 0 1-2-2zM9 20h6M12 16.5V20",
+  people: "M9 11.5a3.25 3.25 0 1 0 0-6.5 3.25 3.25 0 0 0 0 6.5zM3 19.5c.4-3.2 2.7-5 6-5s5.6 1.8 6 5M16 5.4a3 3 0 0 1 0 5.8M17.5 14.8c2 .6 3.2 2.2 3.5 4.7",
+  pulse: "M3 12.5h4l2.5-7 4.5 13 2.5-6h4.5",
+  trail: "M7 3.5h7l4 4v13H7zM14 3.5v4h4M10 12h5M10 15.5h5",
+  gear: "M4 7h9M17 7h3M4 17h3M11 17h9M4 12h3M11 12h9M15 5v4M9 10v4M9 15v4",
+  camera: "M4 8h3.5l1.5-2.5h6L16.5 8H20v11H4zM12 16.5a3.25 3.25 0 1 0 0-6.5 3.25 3.25 0 0 0 0 6.5z",
+  card: "M3 7.5a2 2 0 0 1 2-2h14a2 2 0 0 1 2 2v9a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2zM6.5 10h4v4h-4zM14 14h4",
+  phone: "M7.5 4.5a2 2 0 0 1 2-2h5a2 2 0 0 1 2 2v15a2 2 0 0 1-2 2h-5a2 2 0 0 1-2-2zM11 18.5h2",
+  code: "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h2.5v2.5H14zM17.5 17.5H20V20h-2.5z",
+  check: "M5 12.5l4.5 4.5L19 7.5",
+  alert: "M12 4 2.8 19.5h18.4zM12 10v4.5M12 17v.5",
+  info: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 11v5.5M12 7.5v.5",
+  cross: "M6 6l12 12M18 6 6 18",
+  smile: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM8.5 14.5c1.8 2.2 5.2 2.2 7 0M9 9.4v.6M15 9.4v.6",
+  wait: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3.5 2",
+};
+
+/** A small picture that says nothing: the words beside it do. */
+export function icon(name, size = "1.25em") {
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", DRAWN[name]);
+  const made = document.createElementNS(SVG, "svg");
+  const drawn = { viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true", class: "icon", focusable: "false" };
+  for (const [key, value] of Object.entries(drawn)) made.setAttribute(key, value);
+  made.append(path);
+  return made;
+}
+
+/** A state in words, with its colour and its picture. */
+export function pill(kind, words) {
+  const pictures = { good: "check", bad: "alert", odd: "info", live: "wait", none: null };
+  return h("span", { class: `pill ${kind}` }, pictures[kind] ? icon(pictures[kind], "1em") : null, words);
+}
+
+/** Says something to whoever listens and does not see. */
+export function say(words) {
+  document.getElementById("said").textContent = words;
+}
+
+/** A text of the catalogue: what stands between backticks is typed, not read. */
+export function prose(text) {
+  return text.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part));
+}
+
+/** Replaces what an element holds, and leaves the keyboard where it was if that is still there. */
+export function fill(element, ...children) {
+  const at = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  if (at) element.querySelector(`[data-key="${CSS.escape(at)}"]`)?.focus();
+}
+
+/** A button that does one thing at a time. */
+export function button(words, act, { kind = "", picture = null, key = null } = {}) {
+  const made = h("button", { type: "button", class: kind, "data-key": key ?? words });
+  made.append(...[picture ? icon(picture) : null, h("span", {}, words)].filter(Boolean));
+  made.addEventListener("click", async () => {
+    if (made.getAttribute("aria-busy") === "true") return;
+    made.setAttribute("aria-busy", "true");
+    try {
+      await act(made);
+    } finally {
+      made.removeAttribute("aria-busy");
+    }
+  });
+  return made;
+}
+
+/** Asks before something is done; whether it may be. */
+export function confirmed(title, words, yes, no) {
+  return new Promise((answer) => {
+    const box = h("dialog", { "aria-labelledby": "asked" });
+    const close = (said) => {
+      box.close();
+      box.remove();
+      answer(said);
+    };
+    box.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      close(false);
+    });
+    box.append(
+      h("h2", { id: "asked" }, title),
+      h("p", {}, words),
+      h("div", { class: "row end" }, button(no, () => close(false)), button(yes, () => close(true), { kind: "danger" })),
+    );
+    document.body.append(box);
+    box.showModal();
+  });
+}
+
+/** What went wrong, in the words of the catalogue. */
+export function problem(error) {
+  return h(
+    "div",
+    { class: "note bad", role: "alert" },
+    icon("alert"),
+    h("div", {}, h("strong", {}, error.message), error.remedy ? h("p", {}, prose(error.remedy)) : null),
+  );
+}

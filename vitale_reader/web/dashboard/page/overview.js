@@ -1,0 +1,164 @@
+// What there is at the desk, what it waits for, and what needs a person.
+
+import { button, confirmed, fill, h, icon, problem, say } from "/dom.js";
+
+const PICTURES = { "vitale-card": "card", "cps-card": "card", "apcv-nfc": "phone" };
+const STATES = { empty: "none", present: "good", busy: "live", leased: "odd", unavailable: "bad" };
+
+export function overview(desk, body) {
+  const { t } = desk;
+  const top = h("section", { class: "hero" });
+  const attention = h("section", { "aria-labelledby": "attention" });
+  const readers = h("section", { "aria-labelledby": "readers" });
+  const drivers = h("section", { "aria-labelledby": "drivers" });
+  const trouble = h("div");
+  body.append(top, trouble, attention, readers, drivers);
+
+  const tried = (act) => async () => {
+    trouble.replaceChildren();
+    try {
+      await act();
+    } catch (error) {
+      trouble.replaceChildren(problem(error));
+    }
+  };
+
+  function hero() {
+    const found = desk.attention();
+    const waiting = desk.now.waiting;
+    fill(
+      top,
+      h(
+        "div",
+        { class: `state ${found.length ? "bad" : "good"}` },
+        icon(found.length ? "alert" : "check", "2rem"),
+        h("div", {}, h("p", { class: "large" }, found.length ? desk.count("hero.attention", found.length) : t("hero.good")), h("p", {}, since())),
+      ),
+      h(
+        "div",
+        { class: `state ${waiting.length ? "live" : "none"}` },
+        icon(waiting.length ? "wait" : "info", "2rem"),
+        waiting.length
+          ? h(
+              "div",
+              {},
+              h("p", { class: "large" }, t("hero.waiting")),
+              h("ul", { class: "plain" }, waiting.slice(0, 4).map((each) => h("li", {}, t("hero.waits", { client: desk.client(each.client), media: desk.list(each.media.map(desk.medium)) })))),
+            )
+          : h("div", {}, h("p", { class: "large" }, t("hero.idle")), h("p", {}, t("hero.idle.why"))),
+      ),
+      h("div", { class: "state none" }, icon("card", "2rem"), last()),
+    );
+  }
+
+  function since() {
+    const started = Date.now() / 1000 - (desk.info?.uptime ?? 0);
+    return t("hero.since", { version: desk.station.version, time: desk.time(desk.begun ?? (desk.begun = started)) });
+  }
+
+  function last() {
+    const { last } = desk.now;
+    if (!last) return h("div", {}, h("p", { class: "large" }, t("last.none")), h("p", {}, t("last.none.why")));
+    const what = last.reason ? desk.reason(last.reason) : t("last.good");
+    return h(
+      "div",
+      {},
+      h("p", { class: "large" }, what),
+      h("p", {}, t("last.about", { medium: last.medium ? desk.medium(last.medium) : t("last.nothing"), client: desk.client(last.client), time: desk.time(last.at, { timeStyle: "medium" }) })),
+    );
+  }
+
+  function needs() {
+    const found = desk.attention();
+    attention.hidden = !found.length;
+    fill(
+      attention,
+      h("h2", { id: "attention" }, t("attention.title")),
+      h(
+        "ul",
+        { class: "cards" },
+        found.map((each) =>
+          h(
+            "li",
+            { class: "card bad" },
+            h("p", { class: "strong" }, icon("alert"), each.title),
+            h(
+              "div",
+              { class: "row" },
+              each.driver ? button(t("restart.do"), tried(() => desk.restart(each.driver)), { key: `restart ${each.driver}` }) : null,
+              button(t("attention.doctor"), () => desk.go("doctor"), { kind: "quiet", key: `doctor ${each.title}` }),
+            ),
+          ),
+        ),
+      ),
+    );
+  }
+
+  function reader(each) {
+    const waits = desk.waitingFor(each).length > 0;
+    const kind = each.media.map((one) => PICTURES[one]).find(Boolean) ?? (each.driver === "camera" ? "camera" : "code");
+    const words = each.medium && each.state === "present" ? t(`content.${each.medium}`) : t(`reader.${each.state}`);
+    return h(
+      "li",
+      { class: `card reader ${waits ? "waits" : ""}` },
+      h("div", { class: "row" }, h("span", { class: "medallion" }, icon(kind, "1.6rem")), h("div", { class: "grow" }, h("h3", {}, each.name), h("small", {}, [each.driver, each.simulated ? t("reader.simulated") : null, each.station ? each.station.name : null].filter(Boolean).join(" · ")))),
+      h("div", { class: "row" }, desk.pill(each.error ? "bad" : STATES[each.state], each.error ? desk.reason(each.error) : words), waits ? desk.pill("live", t("reader.waits")) : null),
+      each.state === "leased" && !each.station ? button(t("lease.do"), free(each), { key: `lease ${each.id}` }) : null,
+    );
+  }
+
+  const free = (each) =>
+    tried(async () => {
+      if (!(await confirmed(t("lease.ask"), t("lease.why", { name: each.name }), t("lease.do"), t("no")))) return;
+      const { released } = await desk.call("leases.free", { reader: each.id });
+      say(t(released ? "lease.done" : "lease.over"));
+    });
+
+  function all() {
+    const found = [...desk.readers.values()].sort((one, other) => one.name.localeCompare(other.name));
+    fill(
+      readers,
+      h("h2", { id: "readers" }, t("readers.title")),
+      found.length ? h("ul", { class: "cards" }, found.map(reader)) : h("p", { class: "quiet" }, t("readers.none")),
+    );
+  }
+
+  function works() {
+    fill(
+      drivers,
+      h("h2", { id: "drivers" }, t("drivers.title")),
+      h(
+        "div",
+        { class: "table", role: "group", tabindex: "0", "aria-labelledby": "drivers" },
+        h(
+          "table",
+          {},
+          h("thead", {}, h("tr", {}, [t("drivers.name"), t("drivers.state"), t("drivers.restarts"), t("drivers.act")].map((each) => h("th", { scope: "col" }, each)))),
+          h("tbody", {}, desk.now.drivers.map(row)),
+        ),
+      ),
+    );
+  }
+
+  function row(driver) {
+    const well = driver.state === "ready";
+    const words = driver.reason ? desk.reason(driver.reason, driver.variant) : t(`driver.${driver.state}`);
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, driver.name, driver.version ? h("small", {}, driver.version) : null),
+      h("td", {}, desk.pill(well && !driver.reason ? "good" : driver.state === "starting" ? "live" : "bad", words)),
+      h("td", {}, String(driver.restarts ?? 0)),
+      h("td", {}, driver.state === "stopped" ? "—" : button(t("restart.do"), tried(() => desk.restart(driver.name)), { kind: "small", key: `row ${driver.name}` })),
+    );
+  }
+
+  return {
+    update() {
+      hero();
+      needs();
+      all();
+      works();
+    },
+  };
+}

@@ -1,0 +1,66 @@
+// A view for whoever stands at the counter: one sentence, one picture, nothing about anybody.
+
+import { button, fill, h, icon } from "/dom.js";
+
+// Seconds for which the outcome stays.
+const STAYS = 6;
+const FOR_CARD = ["vitale-card", "cps-card"];
+const FOR_PHONE = ["apcv-nfc"];
+
+export function present(desk, body) {
+  const { t } = desk;
+  let timer = null;
+  const seen = desk.now.last?.at ?? 0;
+  const screen = h("section", { class: "present", "aria-live": "polite" });
+  const away = () => desk.go("overview");
+  const escape = (event) => event.key === "Escape" && !document.fullscreenElement && away();
+  addEventListener("keydown", escape);
+  body.append(
+    screen,
+    h(
+      "div",
+      { class: "row end present-tools" },
+      button(t("present.full"), () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()), { kind: "quiet" }),
+      button(t("present.leave"), away, { kind: "quiet", picture: "cross" }),
+    ),
+  );
+
+  function said() {
+    const { last, waiting } = desk.now;
+    const age = last ? Date.now() / 1000 - last.at : Infinity;
+    if (last && last.at > seen && last.medium && age < STAYS) {
+      clearTimeout(timer);
+      timer = setTimeout(update, (STAYS - age) * 1000 + 50);
+      return last.reason
+        ? { kind: "bad", pictures: ["alert"], large: t("present.failed"), small: t("present.failed.why") }
+        : { kind: "good", pictures: ["check"], large: t("present.thanks"), small: t(FOR_CARD.includes(last.medium) ? "present.take" : "present.done") };
+    }
+    if (!waiting.length) return { kind: "none", pictures: ["smile"], large: t("present.welcome"), small: t("present.welcome.why") };
+    const media = new Set(waiting.flatMap((each) => each.media));
+    const lies = [...desk.readers.values()].some((reader) => reader.state === "busy" && desk.waitingFor(reader).length);
+    if (lies) return { kind: "live", pictures: ["wait"], large: t("present.reading"), small: t("present.reading.why") };
+    const wanted = {
+      card: FOR_CARD.some((each) => media.has(each)),
+      phone: FOR_PHONE.some((each) => media.has(each)),
+      code: [...media].some((each) => !FOR_CARD.includes(each) && !FOR_PHONE.includes(each)),
+    };
+    const words = Object.entries(wanted).filter(([, is]) => is).map(([name]) => name);
+    const key = wanted.card && (wanted.phone || wanted.code) ? "either" : words[0];
+    return { kind: "live", pictures: words, large: t(`present.${key}`), small: t(`present.${key}.why`) };
+  }
+
+  function update() {
+    const { kind, pictures, large, small } = said();
+    screen.className = `present ${kind}`;
+    fill(screen, h("div", { class: "pictures" }, pictures.map((each) => icon(each, "1em"))), h("p", { class: "huge" }, large), h("p", { class: "under" }, small));
+  }
+
+  return {
+    update,
+    leave() {
+      clearTimeout(timer);
+      removeEventListener("keydown", escape);
+      if (document.fullscreenElement) document.exitFullscreen();
+    },
+  };
+}
