@@ -99,8 +99,8 @@ TRANSPORT = f"""
 `$XDG_RUNTIME_DIR/vitale-reader`, else `run` in the folder where the platform keeps a user's state.
 
 A browser starts `vitale-reader` for its extension, once for each page, with the words of native messaging: Chromium's
-`chrome-extension://ID/`, Firefox's path of the manifest and id. The id has to be in `[web.extension] ids`. What they
-say to each other is a length of 32 bits in the byte order of the machine and one JSON value, of 1 048 576 bytes at most:
+`chrome-extension://ID/`, Firefox's path of the manifest and id. The id has to be in `[web.extension] ids`. They say
+to each other a length of 32 bits in the byte order of the machine and one JSON value, of 1 048 576 bytes at most:
 
 {CARRIED}
 

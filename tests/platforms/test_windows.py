@@ -41,6 +41,7 @@ if sys.platform == "win32":
     from vitale_reader.service.machine import Machine
     from vitale_reader.service.services import service
     from vitale_reader.service.steps import carried_out
+    from vitale_reader.web.native import registry
 
     EVERYONE = "*S-1-1-0"
 
@@ -138,6 +139,16 @@ if sys.platform == "win32":
         assert system_language() in {"fr", "en"}
         with pytest.raises(OSError, match="WinError 2"):
             winreg.OpenKey(winreg.HKEY_CURRENT_USER, "SOFTWARE\\vitale-reader\\nothing")
+
+    def test_browsers_are_told_by_the_registry_and_nothing_is_left_behind() -> None:
+        top = "Software\\vitale-reader-tests"
+        key = f"{top}\\NativeMessagingHosts\\vitale_reader"
+        assert registry.pointed(key, everyone=False) == ""
+        registry.point(key, "C:\\a.json", everyone=False)
+        assert registry.pointed(key, everyone=False) == "C:\\a.json"
+        assert [registry.forget(key, everyone=False) for _ in range(2)] == [True, False]
+        with pytest.raises(OSError, match="WinError 2"):
+            winreg.OpenKey(winreg.HKEY_CURRENT_USER, top)
 
     def test_a_program_that_has_loaded_the_library_of_cards_is_named() -> None:
         program = "import ctypes, sys; ctypes.WinDLL('winscard'); print('loaded', flush=True); sys.stdin.read()"

@@ -6,7 +6,7 @@ from vitale_protocol.errors import LocalMisuse
 from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID, caller, family, is_call
 
 CHROMIUM = [f"chrome-extension://{CHROMIUM_ID}/"]
-FIREFOX = ["/home/a/.mozilla/native-messaging-hosts/vitale_reader.json", FIREFOX_ID]
+FIREFOX = ["/usr/lib/mozilla/native-messaging-hosts/vitale_reader.json", FIREFOX_ID]
 
 
 @pytest.mark.parametrize(

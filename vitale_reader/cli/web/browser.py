@@ -1,6 +1,5 @@
 """``vitale-reader browser``: tells browsers of the native host, shows what they were told, takes it back."""
 
-import sys
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +71,7 @@ def install(named: tuple[str, ...], everyone: bool, as_json: bool, home: Path | 
                 "No page reaches this desk yet: put `enabled = true` in the table `[web]`.",
             )
         )
-    if sys.platform == "win32":
+    if System().platform == "win32":
         output.note(
             t(
                 "Sous Windows, le service n’écoute pas encore les navigateurs.",

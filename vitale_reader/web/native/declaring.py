@@ -10,17 +10,17 @@ import sys
 import sysconfig
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from vitale_protocol.errors import LocalMisuse
 from vitale_protocol.web.extensions import HOST_NAME, Family, family
+from vitale_reader.web.native import registry
+from vitale_reader.web.native.access import COMMAND, is_open_to_others
 from vitale_reader.web.native.places import Place
 
 __all__ = ["State", "declare", "examine", "manifest", "own_command", "withdraw"]
 
 State = Literal["absent", "as_written", "changed", "open"]
-
-COMMAND: Final = "vitale-reader.exe" if sys.platform == "win32" else "vitale-reader"
 
 
 def own_command() -> Path:
@@ -71,7 +71,7 @@ def declare(place: Place, content: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    if sys.platform == "win32":
+    if place.key:
         registry.point(place.key, str(place.file), everyone=place.everyone)
 
 
@@ -81,9 +81,7 @@ def withdraw(place: Place) -> bool:
     Raises:
         OSError: it cannot be removed.
     """
-    was_there = False
-    if sys.platform == "win32":
-        was_there = registry.forget(place.key, everyone=place.everyone)
+    was_there = bool(place.key) and registry.forget(place.key, everyone=place.everyone)
     try:
         place.file.unlink()
     except FileNotFoundError:
@@ -109,56 +107,7 @@ def examine(place: Place, expected: bytes, command: Path) -> State:
         return "absent"
     except OSError:
         return "open"  # another's, who keeps it to himself
-    if any(_is_open(file) for file in (place.file, command)):
+    if any(is_open_to_others(file) for file in (place.file, command)):
         return "open"
-    return "as_written" if content == expected and _is_named(place) else "changed"
-
-
-if sys.platform == "win32":
-    from vitale_reader import access_lists
-    from vitale_reader.web.native import registry
-
-    def _is_named(place: Place) -> bool:
-        return registry.pointed(place.key, everyone=place.everyone) == str(place.file)
-
-    def _is_open(file: Path) -> bool:
-        try:
-            me = access_lists.this_user()[1]
-            own, folder = access_lists.look(file), access_lists.look(file.resolve().parent)
-        except OSError:
-            return False  # gone: what names it differs from what is expected
-        return (
-            own.is_foreign(me)
-            or bool(own.others(me, access_lists.CHANGE))
-            or folder.is_foreign(me)
-            or bool(folder.others(me, access_lists.PUT))
-        )
-
-else:
-    import grp
-    import pwd
-    import stat
-
-    def _is_named(place: Place) -> bool:  # noqa: ARG001
-        return True
-
-    def _is_open(file: Path) -> bool:
-        real = Path(os.path.realpath(file))
-        try:
-            found = [real.stat(), real.parent.stat(), file.parent.stat()]
-        except OSError:
-            return False  # gone: what names it differs from what is expected
-        trusted = (0, os.geteuid())
-        return any(each.st_uid not in trusted or _is_writable_by_others(each) for each in found)
-
-    def _is_writable_by_others(found: os.stat_result) -> bool:
-        by_group = found.st_mode & stat.S_IWGRP and not _is_private(found.st_gid, found.st_uid)
-        return bool(found.st_mode & stat.S_IWOTH or by_group)
-
-    def _is_private(group: int, user: int) -> bool:
-        """True for the group that some systems give each user, with nobody else in it; folders are open to it there."""
-        try:
-            owner, members = pwd.getpwuid(user), grp.getgrgid(group).gr_mem
-        except KeyError:
-            return False
-        return group == owner.pw_gid and group != 0 and set(members) <= {owner.pw_name}
+    is_named = not place.key or registry.pointed(place.key, everyone=place.everyone) == str(place.file)
+    return "as_written" if content == expected and is_named else "changed"

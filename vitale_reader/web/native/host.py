@@ -8,7 +8,6 @@ It has no right of its own, reads no setting, and keeps nothing.
 import contextlib
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +30,7 @@ from vitale_protocol.web.channels import (
 )
 from vitale_protocol.web.extensions import caller
 from vitale_reader.home import Home
+from vitale_reader.web.native.dialling import dial, own_uid
 
 __all__ = ["Streams", "carry", "main"]
 
@@ -110,12 +110,12 @@ def carry(extension: str, file: Path, browser: Streams) -> None:
             browser.tell(closing(CLOSE_PROTOCOL))
             return
         try:
-            channel = _dial(file)
+            channel = dial(file)
         except OSError:
             browser.tell(closing(TRY_AGAIN_LATER))
             return
         with channel:
-            preamble = Preamble(via="stdio", site=site, peer_uid=_own_uid(), host=extension, opened=time.time())
+            preamble = Preamble(via="stdio", site=site, peer_uid=own_uid(), host=extension, opened=time.time())
             channel.sendall(NetworkFraming(FRAME_BYTES).encode(write_frame(preamble)))
             browser.tell(write_frame({"open": True}))
             _carry_both_ways(channel, messages, browser)
@@ -174,26 +174,3 @@ def _frames(framing: LengthFraming, read: Callable[[], bytes]) -> Iterator[bytes
         yield from framing.receive(data)
         if framing.exceeded:
             raise LimitExceeded("a message is longer than the limit", variant="message_bytes")
-
-
-if sys.platform == "win32":
-
-    def _dial(file: Path) -> socket.socket:
-        raise OSError(f"the daemon listens on no such socket here: {file}")
-
-    def _own_uid() -> int | None:
-        return None
-
-else:
-
-    def _dial(file: Path) -> socket.socket:
-        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            channel.connect(os.fsencode(file))
-        except OSError:
-            channel.close()
-            raise
-        return channel
-
-    def _own_uid() -> int | None:
-        return os.getuid()

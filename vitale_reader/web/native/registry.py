@@ -1,12 +1,12 @@
 """Registry of Windows, where each browser finds the paths of manifests: one key a host, its default value the path."""
 
+import contextlib
 import sys
 
-if sys.platform == "win32":
-    import contextlib
-    import winreg
+__all__ = ["forget", "point", "pointed"]
 
-    __all__ = ["forget", "point", "pointed"]
+if sys.platform == "win32":
+    import winreg
 
     def point(key: str, path: str, *, everyone: bool) -> None:
         """Names a manifest.
@@ -50,3 +50,16 @@ if sys.platform == "win32":
 
     def _hive(everyone: bool) -> int:
         return winreg.HKEY_LOCAL_MACHINE if everyone else winreg.HKEY_CURRENT_USER
+
+else:
+
+    def point(key: str, path: str, *, everyone: bool) -> None:
+        """Nothing: there is no registry."""
+
+    def pointed(key: str, *, everyone: bool) -> str:  # noqa: ARG001
+        """Empty: there is no registry."""
+        return ""
+
+    def forget(key: str, *, everyone: bool) -> bool:  # noqa: ARG001
+        """False: there is no registry."""
+        return False
