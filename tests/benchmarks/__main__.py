@@ -64,6 +64,15 @@ __all__ = ["bench"]
     ),
 )
 @click.option(
+    "--web",
+    type=click.IntRange(20, 10_000),
+    metavar="N",
+    help=t(
+        "Mesure le port des pages web, et rien d'autre : N appels pour chaque chiffre.",
+        "Measures the port for web pages, and nothing else: N calls for each figure.",
+    ),
+)
+@click.option(
     "--retries",
     type=click.IntRange(1, 1_000),
     metavar="N",
@@ -104,6 +113,7 @@ def bench(
     taps: int,
     store: str | None,
     floods: int | None,
+    web: int | None,
     retries: int | None,
     codes: int | None,
     photos: Path | None,
@@ -119,6 +129,12 @@ def bench(
 
         with output.progress(t("Mesures en cours…", "Measuring…")) as say:
             _print(lines(floods, say), as_json=as_json)
+        return
+    if web is not None:
+        from tests.benchmarks.web import lines as lines_of_pages
+
+        with output.progress(t("Mesures en cours…", "Measuring…")) as say:
+            _print(lines_of_pages(web, say), as_json=as_json)
         return
     if retries is not None:
         from tests.benchmarks.retries import lines as lines_of_retries

@@ -29,7 +29,7 @@ from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.tables import outbox
 from vitale_reader.home import Home
 
-__all__ = ["BACKLOG", "lines"]
+__all__ = ["BACKLOG", "FLOODING", "LAUNCH", "Client", "lines"]
 
 Json = dict[str, Any]
 
@@ -69,7 +69,7 @@ def lines(samples: int, say: Callable[[str], None], kinds: Sequence[str] = tuple
         home.config.touch(mode=0o600)
         home.config.write_text(CONFIGURATION)
         with _serving(home) as path:
-            with _Client(path) as administrator:
+            with Client(path) as administrator:
                 good, hostile = (administrator.pair() for _ in range(2))
             measures: list[Measure] = []
             for kind in kinds:
@@ -85,7 +85,7 @@ def lines(samples: int, say: Callable[[str], None], kinds: Sequence[str] = tuple
 
 def _under(kind: str, name: str, path: str, good: str, hostile: str, samples: int, home: Home) -> list[Measure]:
     pid = home.endpoints().pid
-    with _Client(path, good) as client:
+    with Client(path, good) as client:
         quiet = client.times(samples)
         before = resident(pid)
         with _flooding(kind, path, hostile):
@@ -146,7 +146,7 @@ def _flooding(kind: str, path: str, credential: str) -> Generator[None]:
             program.kill()
 
 
-class _Client:
+class Client:
     """A program that speaks lines on the socket, and takes the time."""
 
     def __init__(self, path: str, credential: str | None = None) -> None:
@@ -189,6 +189,16 @@ class _Client:
                 call()
                 found[name].append(time.perf_counter() - began)
             pause.wait(PACE)
+        return found
+
+    def pings(self, samples: int, pace: float) -> list[float]:
+        """Seconds of pings, so many seconds after one another."""
+        pause, found = threading.Event(), list[float]()
+        for _ in range(samples):
+            pause.wait(pace)
+            began = time.perf_counter()
+            self._ping()
+            found.append(time.perf_counter() - began)
         return found
 
     def _ping(self) -> None:

@@ -432,3 +432,79 @@ def test_a_gateway_that_ends_tells_its_pages() -> None:
             await soon(closing)
 
     at_the_door(work)
+
+
+# ── floods ──
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written, and whether it is read."""
+
+    def __init__(self) -> None:
+        super().__init__({"socket": None})
+        self.written: list[bytes] = []
+        self.is_read = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+    def write_eof(self) -> None:
+        self.written.append(b"")
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (REQUEST.replace(b"/v1", b"/v2"), REFUSED),
+        (REQUEST.replace(b"GET", b"POST") + b"x" * 200_000, REFUSED),
+        (b"GET /v1 HTTP/1.1\r\n" + b"X: x\r\n" * 3_000, MALFORMED),
+    ],
+)
+def test_a_refusal_comes_when_it_is_time_whatever_was_wrong(
+    monkeypatch: pytest.MonkeyPatch, said: bytes, answer: bytes
+) -> None:
+    timers: list[tuple[float, Callable[[], None]]] = []
+
+    def later(seconds: float, act: Callable[[], None]) -> asyncio.TimerHandle:
+        timers.append((seconds, act))
+        return asyncio.get_running_loop().call_later(600, act)
+
+    async def work(bench: Bench) -> None:
+        monkeypatch.setattr(page_connection, "_later", later)
+        monkeypatch.setattr(page_connection, "is_stranger", lambda _uid: False)
+        monkeypatch.setattr(page_connection, "peer_uid", lambda _connection: 0)
+        connection, wire = PageConnection(bench.door), Wire()
+        connection.connection_made(wire)
+        connection.data_received(said)
+        assert ([], False) == (wire.written, wire.is_read)
+        seconds, act = timers[-1]
+        assert 0 <= seconds <= PATIENT.refusal
+        act()
+        assert ([answer, b""], True) == (wire.written, wire.is_read)
+        connection.connection_lost(None)
+
+    at_the_door(work)
+
+
+def test_the_core_is_asked_now_and_then_however_many_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "BETWEEN_QUESTIONS", 600.0)
+
+    async def work(bench: Bench) -> None:
+        bench.core.yes = False
+        assert REFUSED == await bench.answer(REQUEST)
+        async with bench.connected(REQUEST), bench.connected(REQUEST):
+            async with asyncio.timeout(PATIENCE):
+                while not bench.door._turn.locked():  # noqa: ASYNC110  what is awaited has no event
+                    await asyncio.sleep(0.01)
+            assert 1 == len(bench.core.asked)
+
+    at_the_door(work)

@@ -40,6 +40,7 @@ class PageLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         head: to finish a request's head.
+        refusal: from a request's head to its refusal, whatever was wrong.
         message: from the first byte of a message to its last.
         ping: between two questions for a sign of life.
         silence: without any sign of life.
@@ -47,6 +48,7 @@ class PageLimits(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     head: float = 5.0
+    refusal: float = 0.02
     message: float = 10.0
     ping: float = 20.0
     silence: float = 45.0
@@ -86,6 +88,7 @@ class PageConnection(asyncio.Protocol):
         self._holds = 0
         self._parts = False
         self._heard = 0.0
+        self._judged = 0.0
         self._admission: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._message: asyncio.TimerHandle | None = None
@@ -159,8 +162,9 @@ class PageConnection(asyncio.Protocol):
         if head is None:
             return
         self._head = None
+        self._judged = asyncio.get_running_loop().time()
         if head == "malformed":
-            self._say(MALFORMED)
+            self._refuse(MALFORMED)
         else:
             self._answer(head)
 
@@ -168,7 +172,7 @@ class PageConnection(asyncio.Protocol):
         """Answers a request whose form is right."""
         verdict = judge(head, self._door.hosts)
         if not isinstance(verdict, Admission):
-            self._say(MALFORMED if verdict == "malformed" else REFUSED)
+            self._refuse(MALFORMED if verdict == "malformed" else REFUSED)
             return
         self._begin(self._admit(head, verdict))
 
@@ -184,7 +188,7 @@ class PageConnection(asyncio.Protocol):
         self._admission = None
         self._channel = channel
         if not is_let_in or not socket.accept(head):
-            self._say(REFUSED)
+            self._refuse(REFUSED)
             return
         self._socket = socket
         if self._deadline is not None:
@@ -195,6 +199,18 @@ class PageConnection(asyncio.Protocol):
         self._flush()
         if not channel.is_open:  # it ended meanwhile
             self.end(TRY_AGAIN_LATER)
+
+    def _refuse(self, answer: bytes) -> None:
+        """Refuses when it is time: how long it took would tell what was wrong, and floods have to wait for each."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self.hold()  # nothing more is read until then, or whoever sends the most would be answered first
+        left = self._judged + self._limits.refusal - asyncio.get_running_loop().time()
+        self._deadline = _later(left, lambda: self._say_refusal(answer))
+
+    def _say_refusal(self, answer: bytes) -> None:
+        self.go_on()
+        self._say(answer)
 
     def _say(self, answer: bytes) -> None:
         """Sends an answer, the last word of this connection."""

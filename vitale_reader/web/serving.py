@@ -28,6 +28,11 @@ MOST_CONNECTIONS: Final = 256
 BACKLOG: Final = 128
 
 
+#: Seconds between two questions to the core: whoever floods the port costs it little, and a page waits its turn behind
+#: as many connections as there are places for little more than a second.
+BETWEEN_QUESTIONS: Final = 0.005
+
+
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Descriptors that the daemon leaves to a gateway.
 
@@ -62,6 +67,8 @@ class PageDoor:
         self.hosts = hosts
         self.limits = limits
         self._line = line
+        self._turn = asyncio.Lock()
+        self._next_question = 0.0
         self._inside: set[PageConnection] = set()
         self._emptied = asyncio.Event()
 
@@ -84,6 +91,7 @@ class PageDoor:
 
     async def channel(self, end: ChannelEnd, site: str) -> bool:
         """Opens a channel for a page; False if its site may not come."""
+        await self._take_turn()
         handed = await self._line.ask(site)
         if handed is None:
             return False
@@ -93,6 +101,12 @@ class PageDoor:
             handed.close()
             raise
         return True
+
+    async def _take_turn(self) -> None:
+        now = asyncio.get_running_loop().time
+        async with self._turn:
+            await asyncio.sleep(max(0.0, self._next_question - now()))
+            self._next_question = now() + BETWEEN_QUESTIONS
 
     async def close(self, seconds: float) -> None:
         """Tells all pages to come again later, and waits for them to go."""

@@ -72,9 +72,9 @@ class DashboardConnection(PageConnection):
             case Admission() as admission:
                 self._begin(self._admit(head, admission, "dashboard"))
             case "malformed":
-                self._say(MALFORMED)
+                self._refuse(MALFORMED)
             case _:
-                self._say(REFUSED)
+                self._refuse(REFUSED)
 
     async def _enter(self, secret: str) -> None:
         answer = await self._dashboard.entered(secret)

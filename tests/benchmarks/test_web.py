@@ -1,0 +1,26 @@
+"""``web``: refusals, floods and pings of the port for pages stand in their lines, each beside its baseline."""
+
+import sys
+
+import pytest
+
+from tests.benchmarks import web
+from tests.posix import posix_only
+
+pytestmark = [posix_only(), pytest.mark.timeout(600)]
+assert sys.platform != "win32"
+
+
+def test_the_port_for_pages_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "is_installed", lambda _kind: False)  # browsers are measured by hand, and tried elsewhere
+    monkeypatch.setattr(web, "FLOODING", 0.05)
+    said: list[str] = []
+    kinds = ("fragments",)
+    found = web.lines(3, said.append, kinds)
+    assert len(said) == 2 + len(kinds)
+    names = [line.name for line in found]
+    assert 8 == sum(name.startswith("refusal, ") for name in names)
+    assert ["session.ping", "ping, fragments", "memory, fragments"] == names[8:11]
+    for line in found:
+        assert line.p50 > 0
+        assert line.promise

@@ -1,0 +1,293 @@
+"""The port for web pages: how alike its refusals are, what floods of it cost others, a page's ping beside a socket's.
+
+Everything is measured on one daemon, in one run: compare figures of one table alone.
+"""
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+import vitale_reader.web
+from tests.benchmarks.floods import FLOODING, LAUNCH, Client
+from tests.benchmarks.processes import MEBIBYTE, resident
+from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
+from tests.benchmarks.web_flood import KINDS, handshake
+from tests.daemon.web.browsers import Browser, Chromium, Firefox, browser, is_installed
+from tests.daemon.web.socket_pages import SocketPage, socket_page
+from vitale_reader.cli.frame.language import t
+from vitale_reader.home import Home
+
+__all__ = ["lines"]
+
+CONFIGURATION = (
+    '[station]\nmode = "simulated"\n[tls]\nenabled = false\n[drivers]\nenabled = []\n[log]\nlevel = "error"\n'
+    "[web]\nenabled = true\nport = 0\n"
+)
+FLOOD = Path(__file__).with_name("web_flood.py")
+LIBRARY = Path(vitale_reader.web.__file__).parent / "page" / "vitale-reader.js"
+KEY = ec.derive_private_key(7, ec.SECP256R1())
+REVOKED = ec.derive_private_key(8, ec.SECP256R1())
+SITE, REVOKED_SITE = "https://facturation.example.fr", "https://ancien.example.fr"
+
+#: How far the medians of refusals may lie apart; how much slower others may be; memory of the gateway, in MiB.
+APART, TIMES, MOST_MEMORY = 0.10, 3.0, 45
+#: Seconds between two pings of a page, which makes ten calls a second at most; a socket's have the same pace.
+PACE = 0.11
+#: Milliseconds that a page's ping may take more than a socket's.
+MORE = 1.0
+STARTING = 60.0
+
+PAGE = """<!doctype html><meta charset="utf-8"><title>bench</title><script type="module">
+import * as library from "./vitale-reader.js";
+window.desk = new library.VitaleReader({ port: PORT });
+window.times = async (count) => {
+  const found = [];
+  for (let number = 0; number < count; number++) {
+    await new Promise((done) => setTimeout(done, PACE));
+    const began = performance.now();
+    await window.session.call("session.ping");
+    found.push(performance.now() - began);
+  }
+  return found;
+};
+</script>"""
+
+
+def lines(samples: int, say: Callable[[str], None], kinds: Sequence[str] = tuple(KINDS)) -> list[Measure]:
+    """Refusals, floods and latency.
+
+    Args:
+        samples: calls for each figure.
+        say: what is being done, for people.
+        kinds: which floods.
+    """
+    with tempfile.TemporaryDirectory(prefix="vitale-web-") as folder:
+        home = Home.under(Path(folder) / "home")
+        home.config.parent.mkdir()
+        home.config.touch(mode=0o600)
+        home.config.write_text(CONFIGURATION)
+        with _serving(home) as (path, port), Client(path) as desk:
+            asyncio.run(_pair(desk, port, KEY, SITE))
+            desk.call("clients.revoke", client_id=asyncio.run(_pair(desk, port, REVOKED, REVOKED_SITE)))
+            say(t("Refus…", "Refusals…"))
+            measures = _refusals(port, samples)
+            say(t("Ping d’une page…", "A page's ping…"))
+            measures += asyncio.run(_latency(desk, port, Path(folder), samples))
+            for kind in kinds:
+                say(t(f"Inondation : {kind}…", f"Flood: {kind}…"))
+                measures += _under(kind, desk, port, samples)
+    return measures
+
+
+@contextmanager
+def _serving(home: Home) -> Generator[tuple[str, int]]:
+    with subprocess.Popen([*LAUNCH, "--home", home.config.parent], stdout=subprocess.PIPE) as daemon:
+        try:
+            assert daemon.stdout is not None
+            daemon.stdout.readline()
+            until = time.monotonic() + STARTING
+            while (web := home.endpoints().web) is None:
+                if time.monotonic() > until:
+                    raise ChildProcessError("the gateway does not listen")
+                time.sleep(0.05)
+            yield home.endpoints().unix or "", web.port
+        finally:
+            daemon.terminate()
+
+
+async def _pair(desk: Client, port: int, key: ec.EllipticCurvePrivateKey, site: str) -> str:
+    desk.call("pairing.open")
+    async with socket_page(port, key, site=site) as asking:
+        revealed = await asking.ask(("identity",))
+        await asyncio.to_thread(desk.call, "pairing.wait")
+        desk.call("pairing.accept", code=asking.code, scopes=["identity"])
+        return str((await asking.answer(revealed))["result"]["client_id"])
+
+
+# ── refusals ──
+
+
+def _refusals(port: int, samples: int) -> list[Measure]:
+    """Every kind of refused request, one after the other and again: whatever slows the machine slows each."""
+    good = handshake(port, SITE)
+    requests = {
+        t("site inconnu", "unknown site"): handshake(port, "https://inconnu.example"),
+        t("site révoqué", "revoked site"): handshake(port, REVOKED_SITE),
+        t("autre chemin", "other path"): good.replace(b"/v1", b"/v2"),
+        t("autre hôte", "other host"): good.replace(b"Host: 127.0.0.1", b"Host: evil.test"),
+        t("sans Origin", "no Origin"): good.replace(f"Origin: {SITE}\r\n".encode(), b""),
+        "Origin: null": good.replace(SITE.encode(), b"null"),
+        "Sec-Purpose": good.replace(b"Upgrade: websocket", b"Sec-Purpose: prefetch\r\nUpgrade: websocket"),
+        "POST": good.replace(b"GET", b"POST"),
+    }
+    times: dict[str, list[float]] = {name: [] for name in requests}
+    told: set[bytes] = set()
+    for _ in range(samples):
+        for name, request in requests.items():
+            began = time.perf_counter()
+            told.add(_answer(port, request))
+            times[name].append(time.perf_counter() - began)
+    assert len(told) == 1, "refusals differ in their bytes"
+    medians = {name: p50(found) for name, found in times.items()}
+    fastest = min(medians.values())
+    promise = t(f"médianes à {APART:.0%} près", f"medians within {APART:.0%}")
+    return [
+        Measure(
+            name=t(f"refus, {name}", f"refusal, {name}"),
+            unit="ms",
+            baseline=t("le plus rapide", "the fastest"),
+            baseline_p50=fastest * MILLISECONDS,
+            ours=t("refus", "refusal"),
+            p50=median * MILLISECONDS,
+            p95=p95(times[name]) * MILLISECONDS,
+            promise=promise,
+            kept=median <= fastest * (1 + APART),
+        )
+        for name, median in medians.items()
+    ]
+
+
+def _answer(port: int, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
+        line.sendall(request)
+        answer = b""
+        while data := line.recv(4_096):
+            answer += data
+        return answer
+
+
+# ── floods ──
+
+
+def _under(kind: str, desk: Client, port: int, samples: int) -> list[Measure]:
+    quiet = desk.times(samples)
+    command = (sys.executable, "-P", str(FLOOD), kind, str(port), SITE)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
+        try:
+            assert program.stdout is not None
+            if program.stdout.readline() != b"ready\n":
+                raise ChildProcessError(f"the flood did not begin: {kind}")
+            threading.Event().wait(FLOODING)
+            flooded = desk.times(samples)
+            gateway = desk.call("station.info")["gateway"]
+            memory = resident(gateway["pid"]) / MEBIBYTE
+            if program.poll() is not None:
+                raise ChildProcessError(f"the flood ended before all was measured: {kind}")
+        finally:
+            program.kill()
+    assert not gateway.get("restarts"), "the gateway did not live through it"
+    return [
+        Measure(
+            name=f"ping, {kind}",
+            unit="ms",
+            baseline=t("au calme", "quiet"),
+            baseline_p50=p50(quiet["ping"]) * MILLISECONDS,
+            baseline_p95=p95(quiet["ping"]) * MILLISECONDS,
+            ours=t("dans l'inondation", "in the flood"),
+            p50=p50(flooded["ping"]) * MILLISECONDS,
+            p95=p95(flooded["ping"]) * MILLISECONDS,
+            promise=t(f"p95 < {TIMES:g} × au calme", f"p95 < {TIMES:g} × quiet"),
+            kept=p95(flooded["ping"]) < TIMES * p95(quiet["ping"]),
+        ),
+        Measure(
+            name=t(f"mémoire, {kind}", f"memory, {kind}"),
+            unit="MiB",
+            ours=t("passerelle", "gateway"),
+            p50=memory,
+            promise=f"≤ {MOST_MEMORY} MiB",
+            kept=memory <= MOST_MEMORY,
+        ),
+    ]
+
+
+# ── latency ──
+
+
+async def _latency(desk: Client, port: int, folder: Path, samples: int) -> list[Measure]:
+    unix = await asyncio.to_thread(desk.pings, samples, PACE)
+    async with socket_page(port, KEY, site=SITE) as reading:
+        await reading.open()
+        found = {"WebSocket, Python": [await _ping(reading) for _ in range(samples)]}
+    for kind in (Chromium, Firefox):
+        if is_installed(kind):
+            found[f"WebSocket, {kind.program}"] = await _from_a_page(kind, desk, port, folder, samples)
+    return [
+        Measure(
+            name="session.ping",
+            unit="ms",
+            baseline="unix",
+            baseline_p50=p50(unix) * MILLISECONDS,
+            baseline_p95=p95(unix) * MILLISECONDS,
+            ours=name,
+            p50=p50(times) * MILLISECONDS,
+            p95=p95(times) * MILLISECONDS,
+            promise=f"unix + {MORE:g} ms p50",
+            kept=p50(times) <= p50(unix) + MORE / MILLISECONDS,
+        )
+        for name, times in found.items()
+    ]
+
+
+async def _ping(reading: SocketPage) -> float:
+    await asyncio.sleep(PACE)
+    began = time.perf_counter()
+    await reading.result("session.ping")
+    return time.perf_counter() - began
+
+
+async def _from_a_page(kind: type[Browser], desk: Client, port: int, folder: Path, samples: int) -> list[float]:
+    """Seconds of pings in a page of a browser; it is isolated from other sites, for a finer clock."""
+    site = folder / f"site-{kind.program}"
+    site.mkdir()
+    (site / "index.html").write_text(PAGE.replace("PORT", str(port)).replace("PACE", str(PACE * MILLISECONDS)))
+    shutil.copy(LIBRARY, site)
+    with _pages(site) as own:
+        async with browser(kind, folder / kind.program) as shown:
+            await shown.show(f"http://127.0.0.1:{own}/")
+            desk.call("pairing.open")
+            code = await shown.evaluate(
+                "new Promise((shown, failed) => { window.paired = desk.pair("
+                "{ name: 'bench', scopes: ['identity'], onCode: shown }); paired.catch(failed); })"
+            )
+            desk.call("pairing.wait")
+            desk.call("pairing.accept", code=code, scopes=["identity"])
+            await shown.evaluate("paired.then(() => desk.connect()).then((made) => void (window.session = made))")
+            return [each / MILLISECONDS for each in await shown.evaluate(f"times({samples})")]
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """The server of the page."""
+
+    def end_headers(self) -> None:
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  its base names it so
+        """Nothing: nobody reads it."""
+
+
+@contextmanager
+def _pages(folder: Path) -> Generator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
