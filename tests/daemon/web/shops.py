@@ -23,6 +23,13 @@ window.desk = new library.VitaleReader({ port: PORT, language: "fr" });
 window.library = library;
 window.failed = (promise) => promise.then(() => "", (error) => error.state ?? String(error));
 </script>"""
+FRAMED = """<!doctype html><meta charset="utf-8"><script type="module">
+import * as library from "./vitale-reader.js";
+const desk = new library.VitaleReader({ port: PORT });
+const failed = (promise) => promise.then(() => "", (error) => error.state ?? String(error));
+const ask = { name: "a", scopes: ["identity"], onCode: () => {} };
+parent.postMessage([await failed(desk.pair(ask)), await failed(desk.connect())], "*");
+</script>"""
 
 BROWSERS = pytest.mark.parametrize(
     "kind",
@@ -146,6 +153,7 @@ async def opened(
         site = folder / "site"
         site.mkdir()
         (site / "index.html").write_text(PAGE.replace("PORT", str(gateway)))
+        (site / "framed.html").write_text(FRAMED.replace("PORT", str(gateway)))
         (site / LIBRARY.name).write_bytes(LIBRARY.read_bytes())
         with serving(site, headers) as port:
             profile = folder / "profile"

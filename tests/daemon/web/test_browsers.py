@@ -122,6 +122,11 @@ def test_a_policy_that_does_not_name_the_desk_is_told_as_that(at_the_shop: Any, 
     at_the_shop(work, kind, headers=policy)
 
 
+def public(port: int) -> tuple[str, ...]:
+    """Makes a page of this machine one of the Internet."""
+    return (f"--ip-address-space-overrides=127.0.0.1:{port}=public",)
+
+
 @CHROMIUM
 def test_a_page_of_the_internet_needs_the_browsers_permission(at_the_shop: Any) -> None:
     async def work(shop: Shop) -> None:
@@ -133,7 +138,49 @@ def test_a_page_of_the_internet_needs_the_browsers_permission(at_the_shop: Any) 
         assert client_id == await shop.connect()
         await shop.read(b"VITALESIM.public")
 
-    def public(port: int) -> tuple[str, ...]:
-        return (f"--ip-address-space-overrides=127.0.0.1:{port}=public",)
-
     at_the_shop(work, Chromium, public, host="shop.localhost")
+
+
+#: Where Chromium of Debian reads what administrators decide; a test may write there only as root.
+POLICIES = Path("/etc/chromium/policies/managed")
+ADMINISTRATOR = pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() != 0, reason="policies of a browser are the administrator's"
+)
+
+
+@contextmanager
+def policy(**decided: Any) -> Generator[None]:
+    """An administrator's decision, for browsers that start within."""
+    made = [each for each in (POLICIES, *POLICIES.parents) if not each.exists()]
+    POLICIES.mkdir(parents=True, exist_ok=True)
+    file = POLICIES / f"vitale-reader-test-{os.getpid()}.json"
+    file.write_text(json.dumps(decided))
+    try:
+        yield
+    finally:
+        file.unlink()
+        for folder in made:
+            folder.rmdir()
+
+
+@CHROMIUM
+@ADMINISTRATOR
+def test_a_page_of_the_internet_is_let_in_by_policy_and_never_in_a_frame(at_the_shop: Any) -> None:
+    async def work(shop: Shop) -> None:
+        assert "granted" == await shop.browser.evaluate(
+            "navigator.permissions.query({ name: 'loopback-network' }).then((each) => each.state)"
+        )
+        client_id = await shop.pair()
+        assert client_id == await shop.connect()
+        # The same page in a frame of another site: its storage and its permissions would be another's.
+        framed = await shop.browser.evaluate(
+            "new Promise((told) => { const frame = document.createElement('iframe');"
+            " frame.allow = 'loopback-network; local-network-access';"
+            " addEventListener('message', ({ data }) => told(data), { once: true });"
+            " frame.src = location.href.replace('shop.localhost', 'other.localhost') + 'framed.html';"
+            " document.body.append(frame); })"
+        )
+        assert ["embedded", "embedded"] == framed
+
+    with policy(LoopbackNetworkAllowedForUrls=["http://shop.localhost"], LocalNetworkAccessAllowedForUrls=["*"]):
+        at_the_shop(work, Chromium, public, host="shop.localhost")

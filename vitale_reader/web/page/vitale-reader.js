@@ -90,6 +90,7 @@ export class VitaleReader {
    * @returns {Promise<Session>}
    */
   async connect({ signal, patience = 0 } = {}) {
+    refuseFrames();
     const desk = await kept();
     if (desk === undefined) throw new VitaleReaderError("not_paired", "this browser keeps no key of a pairing");
     const end = performance.now() + patience;
@@ -120,8 +121,7 @@ export class VitaleReader {
 
   /** @param {AbortSignal} [signal] */
   async #dial(signal) {
-    // Storage and permissions of an embedded page are another's; and it could be laid under a click.
-    if (window.top !== window.self) throw new VitaleReaderError("embedded", "not in a frame of another page");
+    refuseFrames();
     const extension = await carried(signal);
     if (extension !== undefined) return new Channel(extension, "stdio");
     const permission = await localNetwork();
@@ -451,6 +451,11 @@ function carried(signal) {
 }
 
 // ── the browser ──
+
+/** Storage and permissions of an embedded page are another's; and it could be laid under a click. */
+function refuseFrames() {
+  if (window.top !== window.self) throw new VitaleReaderError("embedded", "not in a frame of another page");
+}
 
 /**
  * @param {string} url
