@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -20,7 +21,7 @@ SCOPES: tuple[Scope, ...] = ("user", "system")
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 
 
-def parsed(task: str) -> etree._Element:
+def parsed(task: str) -> Any:
     """A task; its text is no longer in the encoding that it declares."""
     return etree.fromstring(task.partition("?>")[2])
 

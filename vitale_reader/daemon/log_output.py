@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import stat
 import sys
 import time
 from io import TextIOWrapper
@@ -63,7 +62,7 @@ def _goes_nowhere(stream: TextIO) -> bool:
     except (OSError, ValueError):  # there is no file behind it
         return False
     # Windows gives no number to any of them.
-    return stat.S_ISCHR(there.st_mode) and there.st_rdev == nowhere.st_rdev != 0
+    return bool(nowhere.st_ino) and os.path.samestat(there, nowhere)
 
 
 def to_stderr(level: str) -> None:

@@ -19,6 +19,8 @@ _LINE: Final = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (?P<level>[A-Z]+) *(?P<source>[\w.]+): (?P<text>.*)"
 )
 
+_NAMED: Final[dict[str, Level]] = {level.upper(): level for level in LEVELS}
+
 #: Seconds of the units in ``10m``.
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "j": 86_400}
 _AGO: Final = re.compile(r"(\d+)\s*([smhdj])")
@@ -41,10 +43,9 @@ def of_line(line: str) -> LogRecord | None:
     found = _LINE.fullmatch(line.rstrip("\r\n"))
     if found is None:
         return None
-    level = found["level"].lower()
     return LogRecord(
         time=dt.datetime.fromisoformat(found["time"]).timestamp(),
-        level=cast("Level", level) if level in LEVELS else "error",  # logging's CRITICAL
+        level=_NAMED.get(found["level"], "error"),  # logging's CRITICAL
         source=found["source"],
         text=found["text"],
     )
@@ -59,7 +60,7 @@ def of_entry(entry: bytes | str) -> LogRecord | None:
         return None
     message = fields.get("MESSAGE") or ""
     # Text with bytes in it that are none comes as a list of bytes.
-    text = bytes(message).decode("utf-8", "replace") if isinstance(message, list) else str(message)
+    text = bytes(cast("list[int]", message)).decode("utf-8", "replace") if isinstance(message, list) else str(message)
     return of_line(text) or LogRecord(
         time=time,
         level=_PRIORITIES.get(str(fields.get("PRIORITY")), "info"),

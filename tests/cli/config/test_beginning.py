@@ -1,7 +1,7 @@
 """``config init``: a configuration from what is there and what is answered, and none that would be lost."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from vitale_reader.cli.config.beginning import Answers, text
 from vitale_reader.cli.config.group import config
 from vitale_reader.cli.frame import language
 from vitale_reader.daemon import startup
-from vitale_reader.daemon.config import load, parse
+from vitale_reader.daemon.config import Config, load, parse
 from vitale_reader.diagnosis.station import devices
 
 Init = Callable[..., Result]
@@ -29,11 +29,19 @@ SEEN = {
 }
 
 
+def _seen(_config: Config) -> Mapping[str, Surveyed]:
+    return SEEN
+
+
+def _nothing_refused(options: Mapping[str, object], _limit: float) -> list[None]:
+    return [None] * len(options)
+
+
 @pytest.fixture
 def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Init:
-    monkeypatch.setattr(devices, "ask", lambda _: SEEN)
+    monkeypatch.setattr(devices, "ask", _seen)
     # Each driver would check its options in a process of its own; tests of ``config check`` see to that.
-    monkeypatch.setattr(startup, "check_options", lambda options, _: [None for _ in options])
+    monkeypatch.setattr(startup, "check_options", _nothing_refused)
     language.use("en")
 
     def run(*words: str, given: str | None = None) -> Result:

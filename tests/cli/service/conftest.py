@@ -15,7 +15,11 @@ from vitale_reader.service import machine
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Desk]:
     made = Desk(tmp_path)
     monkeypatch.setattr(machine, "Machine", lambda: made.machine)
-    monkeypatch.setattr(Home, "locate", lambda environ=None: made.home)
+
+    def located(_environ: object = None) -> Home:
+        return made.home
+
+    monkeypatch.setattr(Home, "locate", located)
     monkeypatch.delenv("VITALE_READER_HOME", raising=False)
     former = language.language()
     language.use("en")

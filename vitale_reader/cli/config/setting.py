@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -90,9 +90,10 @@ def _masked(config: "Config", key: str, value: object) -> object:
     """The value as it may be shown."""
     from vitale_reader.daemon.config import shown
 
-    found: Any = shown(config)
+    found: object = shown(config)
     for name in key.split("."):
-        if not isinstance(found, dict) or name not in found:
+        table = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+        if name not in table:
             return value
-        found = found[name]
+        found = table[name]
     return found
