@@ -26,12 +26,12 @@ DESKTOP = """\
 [Desktop Entry]
 Type=Application
 Name=vitale-reader
-Comment=The desk that reads the carte Vitale
-Comment[fr]=Le poste qui lit la carte Vitale
+Comment=Shows the desk that reads the carte Vitale
+Comment[fr]=Montre le poste qui lit la carte Vitale
 Exec=vitale-reader dashboard
-Icon=multimedia-player
+Icon=auth-smartcard
 Terminal=false
-Categories=Office;MedicalSoftware;
+Categories=Office;
 """
 
 #: Where each shell looks for what packages bring.
