@@ -45,3 +45,27 @@ def test_arbitrary_bytes_are_a_head_or_none(pieces: list[bytes]) -> None:
         assert found is None or found == "malformed" or isinstance(found, Head)
         if found is not None:
             break
+
+
+FORM = b"POST /enter HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\ncode=x"
+
+
+@given(st.integers(1, len(FORM) - 1))
+def test_a_body_comes_with_its_head_however_it_is_cut(cut: int) -> None:
+    reader = HeadReader(body_bytes=6)
+    assert reader.receive(FORM[:cut]) is None
+    found = reader.receive(FORM[cut:])
+    assert isinstance(found, Head)
+    assert (b"POST", b"/enter", b"code=x") == (found.method, found.target, found.body)
+
+
+def test_a_body_that_is_longer_than_may_be_is_malformed_and_one_that_nobody_reads_is_none() -> None:
+    assert "malformed" == HeadReader(body_bytes=5).receive(FORM)
+    found = HeadReader().receive(FORM)
+    assert isinstance(found, Head)
+    assert b"" == found.body
+
+
+def test_a_request_without_a_body_needs_no_more() -> None:
+    found = HeadReader(body_bytes=6).receive(REQUEST)
+    assert found == HEAD

@@ -94,6 +94,15 @@ def test_a_lease_belongs_to_who_acquired_it(world: World, anne: Session) -> None
     assert world.leases.held(anne, "anne", lease.id) == lease
 
 
+def test_a_person_frees_a_reader_and_the_holder_hears_of_it(world: World, anne: Session) -> None:
+    lease = world.acquire(anne)
+    assert world.leases.free("a")
+    assert [LeaseEnded(lease=lease.id, why="ttl")] == anne.told
+    assert "ttl" == world.why(anne, lease.id)
+    assert [lease.number] == world.unleased()
+    assert not world.leases.free("a")
+
+
 def test_a_lease_that_never_was_cannot_be_replaced(world: World, bea: Session) -> None:
     with pytest.raises(LeaseConflict):
         world.ask(bea, "l7")

@@ -231,6 +231,31 @@ def test_a_program_that_is_not_there_is_told_and_tried_again(tmp_path: Path) -> 
     with_worker("good", tmp_path, work)
 
 
+def test_a_worker_that_is_restarted_by_hand_begins_anew_and_that_is_no_fault_of_it(tmp_path: Path) -> None:
+    async def work(witness: Witness) -> None:
+        await witness.expect(Started)
+        before = witness.worker.health
+        witness.worker.restart()
+        await witness.expect(Started)
+        after = witness.worker.health
+        assert after.pid != before.pid
+        assert (after.state, after.restarts) == ("ready", 0)
+
+    with_worker("good", tmp_path, work)
+
+
+def test_a_restart_by_hand_does_not_wait_for_the_next_try(tmp_path: Path) -> None:
+    async def work(witness: Witness) -> None:
+        witness.worker.beat = replace(witness.worker.beat, backoff=(600.0,))
+        witness.worker.command = (str(tmp_path / "missing"),)
+        await witness.expect("ended: reader_unavailable")
+        witness.worker.command = (sys.executable, str(PROGRAM))
+        witness.worker.restart()
+        await witness.expect(Started)
+
+    with_worker("good", tmp_path, work)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell")
 def test_a_worker_is_told_who_holds_a_device(tmp_path: Path) -> None:
     leader, follower, device = raw_terminal()
