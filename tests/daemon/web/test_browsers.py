@@ -1,6 +1,11 @@
 """The page library in real browsers, beside a daemon whose codes are shown by the test."""
 
 import json
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +148,8 @@ def test_a_page_of_the_internet_needs_the_browsers_permission(at_the_shop: Any) 
 
 #: Where Chromium of Debian reads what administrators decide; a test may write there only as root.
 POLICIES = Path("/etc/chromium/policies/managed")
+#: No other test uses this name: browsers that start meanwhile read the same decisions.
+LET_IN = "http://let-in.localhost"
 ADMINISTRATOR = pytest.mark.skipif(
     sys.platform == "win32" or os.geteuid() != 0, reason="policies of a browser are the administrator's"
 )
@@ -177,10 +184,10 @@ def test_a_page_of_the_internet_is_let_in_by_policy_and_never_in_a_frame(at_the_
             "new Promise((told) => { const frame = document.createElement('iframe');"
             " frame.allow = 'loopback-network; local-network-access';"
             " addEventListener('message', ({ data }) => told(data), { once: true });"
-            " frame.src = location.href.replace('shop.localhost', 'other.localhost') + 'framed.html';"
+            " frame.src = location.href.replace('let-in.localhost', 'other.localhost') + 'framed.html';"
             " document.body.append(frame); })"
         )
         assert ["embedded", "embedded"] == framed
 
-    with policy(LoopbackNetworkAllowedForUrls=["http://shop.localhost"], LocalNetworkAccessAllowedForUrls=["*"]):
-        at_the_shop(work, Chromium, public, host="shop.localhost")
+    with policy(LoopbackNetworkAllowedForUrls=[LET_IN], LocalNetworkAccessAllowedForUrls=[LET_IN]):
+        at_the_shop(work, Chromium, public, host="let-in.localhost")
