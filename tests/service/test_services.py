@@ -280,13 +280,16 @@ def test_a_command_that_is_not_there_is_named() -> None:
 
 
 def test_a_file_of_the_machine_takes_an_administrator(linux: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
+    def refuse(file: Path, _: bytes) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
-    with pytest.raises(LocalMisuse, match="Permission denied") as told:
-        linux.install("system")
+    machine, own = linux.service("system"), linux.service("user")
+    with pytest.raises(LocalMisuse, match=r"vitale-reader\.service: Permission denied") as told:
+        list(machine.carry_out(machine.install()))
     assert "administrator" == told.value.variant
+    with pytest.raises(PermissionError):
+        list(own.carry_out(own.install()))
 
 
 def test_texts_without_a_program_name_none() -> None:

@@ -1,16 +1,16 @@
 """The service on each system: its file, and the commands by which it is installed, removed, started, ended, asked."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from vitale_protocol.errors import ToolMissing
+from vitale_protocol.errors import LocalMisuse, ToolMissing
 from vitale_reader.service import launchd, logon_task, systemd
 from vitale_reader.service.machine import Machine
-from vitale_reader.service.steps import Command, Remove, Step, Write, carried_out
+from vitale_reader.service.steps import Command, Done, Remove, Step, Write, carried_out
 from vitale_reader.service.systemd import Scope
 
 __all__ = ["Scope", "Service", "State", "service"]
@@ -82,6 +82,21 @@ class Service(ABC):
     @abstractmethod
     def state(self) -> State:
         """Asks the system whether it is there and runs."""
+
+    def carry_out(self, steps: Iterable[Step]) -> Iterator[Done]:
+        """Carries out steps, and tells each.
+
+        Raises:
+            LocalMisuse: a command of the system failed, or only an administrator may do this.
+            ToolMissing: the system has no such command.
+            OSError: a file cannot be written or removed.
+        """
+        try:
+            yield from carried_out(steps, self.machine.run)
+        except PermissionError as error:
+            if self.scope == "user":  # some other fault: what is the user's own is closed to them
+                raise
+            raise LocalMisuse(f"{error.filename}: {error.strerror}", variant="administrator") from error
 
     @property
     def station(self) -> Path | None:

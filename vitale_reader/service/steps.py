@@ -76,8 +76,9 @@ def carried_out(steps: Iterable[Step], run: Run) -> Iterator[Done]:
     """Carries out steps, and tells each.
 
     Raises:
-        LocalMisuse: a command of the system failed, or this user may not write a file.
+        LocalMisuse: a command of the system failed.
         ToolMissing: the system has no such command.
+        OSError: a file cannot be written or removed.
     """
     for step in steps:
         if isinstance(step, Command):
@@ -89,15 +90,8 @@ def carried_out(steps: Iterable[Step], run: Run) -> Iterator[Done]:
         else:
             needed = step.needed
             if needed:
-                _with_file(step)
+                step.carry_out()
             yield Done(step=step, done=needed)
-
-
-def _with_file(step: Write | Remove) -> None:
-    try:
-        step.carry_out()
-    except PermissionError as error:
-        raise LocalMisuse(f"{step.file}: {error.strerror}", variant="administrator") from error
 
 
 def _last_line(ran: "subprocess.CompletedProcess[str]") -> str:

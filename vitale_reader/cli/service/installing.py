@@ -189,10 +189,8 @@ def _require_no_other(found: "Service", home: Path | None) -> None:
 
 
 def _carry_out(found: "Service", steps: "Iterable[Step]") -> "list[Done]":
-    from vitale_reader.service.steps import carried_out
-
     with output.progress(t("Un instant…", "One moment…")):
-        return list(carried_out(steps, found.machine.run))
+        return list(found.carry_out(steps))
 
 
 def _plain(steps: "list[Done] | list[Step]") -> object:
