@@ -38,7 +38,7 @@ class System:
     @staticmethod
     def _answer(command: Sequence[str], said: str | None) -> "subprocess.CompletedProcess[str]":
         if said is None:
-            return subprocess.CompletedProcess(command, 1, "", "a line before\nAccess denied\n")
+            return subprocess.CompletedProcess(command, 1, "", "Access denied\nSee something else\n")
         return subprocess.CompletedProcess(command, 0, said, "")
 
 

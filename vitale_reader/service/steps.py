@@ -84,7 +84,7 @@ def carried_out(steps: Iterable[Step], run: Run) -> Iterator[Done]:
         if isinstance(step, Command):
             ran = run(step.command)
             if ran.returncode and not step.may_fail:
-                why = _last_line(ran) or f"exit status {ran.returncode}"
+                why = _first_line(ran) or f"exit status {ran.returncode}"
                 raise LocalMisuse(f"{' '.join(step.command)}: {why}", variant="service_command")
             yield Done(step=step, done=not ran.returncode)
         else:
@@ -94,6 +94,7 @@ def carried_out(steps: Iterable[Step], run: Run) -> Iterator[Done]:
             yield Done(step=step, done=needed)
 
 
-def _last_line(ran: "subprocess.CompletedProcess[str]") -> str:
+def _first_line(ran: "subprocess.CompletedProcess[str]") -> str:
+    """The fault itself; systemctl and launchctl go on with what to type next."""
     said = (ran.stderr or ran.stdout).strip().splitlines()
-    return said[-1].strip() if said else ""
+    return said[0].strip() if said else ""

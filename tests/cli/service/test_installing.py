@@ -65,3 +65,16 @@ def test_a_daemon_that_was_started_by_hand_is_left_alone(desk: Desk, monkeypatch
     refused = desk.json("install")["error"]
     assert ("daemon_running", "process 99 was started by hand") == (refused["reason"], refused["detail"])
     assert not desk.unit.exists()
+
+
+@pytest.mark.parametrize("verb", ["install", "start", "restart"])
+def test_a_daemon_that_serves_is_not_ended_for_settings_that_are_wrong(desk: Desk, verb: str) -> None:
+    desk.run("install")
+    desk.systemd.taken()
+    desk.home.config.parent.mkdir(exist_ok=True)
+    desk.home.config.touch(mode=0o600)
+    desk.home.config.write_text("[station]\nnam = 1\n", "utf-8")
+    refused = desk.json(verb)["error"]
+    assert ("configuration_invalid", 2) == (refused["reason"], refused["data"]["line"])
+    assert [] == desk.systemd.taken()
+    assert desk.systemd.active

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from vitale_protocol.errors import DaemonRunning, DaemonUnreachable, LocalMisuse
+from vitale_protocol.errors import ConfigurationInvalid, DaemonRunning, DaemonUnreachable, LocalMisuse
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.exit_status import DONE, NO_DAEMON
@@ -81,7 +81,7 @@ def install(dry_run: bool, system: bool, as_json: bool, home: Path | None) -> No
         _show(found, found.install(), as_json=as_json)
         return
     found.require()
-    _require_no_other(found, home)
+    _require_a_start(found, home)
     done = _carry_out(found, found.install())
     _tell(found, done, as_json=as_json)
 
@@ -112,7 +112,7 @@ def uninstall(dry_run: bool, system: bool, as_json: bool, home: Path | None) -> 
 def start(system: bool, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader service start``."""
     found = _installed(home, system=system)
-    _require_no_other(found, home)
+    _require_a_start(found, home)
     _tell(found, _carry_out(found, [found.start()]), as_json=as_json)
 
 
@@ -134,7 +134,7 @@ def stop(system: bool, as_json: bool, home: Path | None) -> None:
 def restart(system: bool, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader service restart``."""
     found = _installed(home, system=system)
-    _require_no_other(found, home)
+    _require_a_start(found, home)
     _tell(found, _carry_out(found, found.restart()), as_json=as_json)
 
 
@@ -168,17 +168,35 @@ def _installed(home: Path | None, *, system: bool) -> "Service":
     return found
 
 
-def _require_no_other(found: "Service", home: Path | None) -> None:
-    """Nothing, where no daemon of another kind holds the home.
+def _require_a_start(found: "Service", home: Path | None) -> None:
+    """Nothing, where a daemon of this user would start; one that serves is not ended for a configuration that is wrong.
 
     Raises:
-        DaemonRunning: one was started by hand.
+        ConfigurationInvalid, ToolMissing, StoreUnavailable: it would not.
+        DaemonRunning: another was started by hand.
     """
-    if found.scope == "system" or found.state().running:
+    if found.scope == "system":  # the files of its account
         return
+    place = Home.locate() if home is None else Home.under(home)
+    with output.progress(t("Contrôle de la configuration…", "Checking the configuration…")):
+        _require_settings(place)
+    if not found.state().running:
+        _require_no_other(place, home)
+
+
+def _require_settings(place: Home) -> None:
+    from vitale_reader.daemon import startup
+    from vitale_reader.daemon.config import load, located
+
+    try:
+        startup.check(place, load(place.config))
+    except ConfigurationInvalid as error:
+        raise located(error, place.config) from error
+
+
+def _require_no_other(place: Home, home: Path | None) -> None:
     from vitale_reader.cli.frame.command import to_daemon
 
-    place = Home.locate() if home is None else Home.under(home)
     try:
         with to_daemon(home, None, None):
             pid = place.endpoints().pid
