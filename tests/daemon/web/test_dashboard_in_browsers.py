@@ -6,6 +6,7 @@ documentation are made anew; with ``VITALE_READER_AXE`` naming a file of axe-cor
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import zipfile
@@ -120,11 +121,24 @@ class Desk:
 
     # ── ways in ──
 
+    async def arrives(self, condition: str) -> None:
+        """Waits until something holds of the page that is loaded next; between two pages there is nothing to ask."""
+        async with asyncio.timeout(STARTING):
+            while True:
+                with contextlib.suppress(AssertionError):
+                    if await self.browser.evaluate(f"location.protocol === 'http:' && !window.before && ({condition})"):
+                        return
+                await asyncio.sleep(0.05)
+
+    async def leaves_by(self, act: str) -> None:
+        """Does what makes the browser load another page."""
+        await self.browser.evaluate(f"void (window.before = true, {act})")
+
     async def enter(self) -> dict[str, Any]:
         """Goes in by the file of the owner; what the daemon told of it."""
         opened: dict[str, Any] = await self.owner.result("dashboard.open")
         await self.browser.visit(Path(opened["file"]).as_uri())
-        await self.browser.until("sessionStorage.length > 0 && document.querySelector('h1') !== null")
+        await self.arrives("document.querySelector('h1') !== null && sessionStorage.length > 0")
         return opened
 
 
@@ -136,14 +150,11 @@ async def at_the_desk(kind: type[Browser], tools: Any, folder: Path) -> AsyncGen
         "port = 0\n[drivers]\nenabled = ['simulated-card', 'pcsc']\n"
         f"[drivers.options.simulated-card]\ncontrol = {json.dumps(str(control_socket))}\npresent = false\n"
     )
-    async with (
-        tools.running(tools.home, config) as endpoints,
-        tools.unix_line(endpoints) as owner,
-        browser(kind, folder / "profile") as shown,
-    ):
+    async with tools.running(tools.home, config) as endpoints, tools.unix_line(endpoints) as owner:
         await owner.open(language="fr")
-        await shown.resize(1280, 860)
-        yield Desk(shown, owner, folder, control_socket, tools.home.host_socket)
+        async with browser(kind, folder / "profile") as shown:
+            await shown.resize(1280, 860)
+            yield Desk(shown, owner, folder, control_socket, tools.home.host_socket)
 
 
 async def comes_in(desk: Desk) -> None:
@@ -295,15 +306,15 @@ async def pairs_and_revokes_a_page(desk: Desk) -> None:
 async def stays_out_with_a_ticket_that_was_used(desk: Desk) -> None:
     """Another tab, which keeps nothing of the first: by the code that is typed, once."""
     opened = await desk.owner.result("dashboard.open")
-    await desk.browser.evaluate("void (sessionStorage.clear(), location.reload())")
-    await desk.browser.until("document.getElementById('code') !== null")
+    await desk.leaves_by("sessionStorage.clear(), location.reload()")
+    await desk.arrives("document.getElementById('code') !== null")
     typed = f"(document.getElementById('code').value = {json.dumps(opened['code'])}, document.forms[0].requestSubmit())"
-    await desk.browser.evaluate(f"void {typed}")
-    await desk.browser.until("document.querySelector('nav') !== null")
-    await desk.browser.evaluate("void (sessionStorage.clear(), location.reload())")
-    await desk.browser.until("document.getElementById('code') !== null")
-    await desk.browser.evaluate(f"void {typed}")
-    await desk.sees("it serves once")
+    await desk.leaves_by(typed)
+    await desk.arrives("document.querySelector('nav') !== null")
+    await desk.leaves_by("sessionStorage.clear(), location.reload()")
+    await desk.arrives("document.getElementById('code') !== null")
+    await desk.leaves_by(typed)
+    await desk.arrives("document.body.innerText.includes('it serves once')")
     assert 0 == await desk.browser.evaluate("Number(sessionStorage.getItem('bearer') ?? 0)")
 
 
