@@ -30,6 +30,7 @@ from vitale_reader.daemon.audit_export import (
 )
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.lifecycle import Ending
 from vitale_reader.daemon.store.chain import Chain, Entry
 from vitale_reader.daemon.store.local_anchor import Anchor
 from vitale_reader.daemon.store.store import Store
@@ -338,7 +339,9 @@ def test_ends_that_stay_on_the_disk_of_the_trail_are_told(
     async def main() -> None:
         async with contextlib.AsyncExitStack() as stack:
             config = parse(f'[audit]\nexport = ["{tmp_path / "ends"}"]')
-            app._open_exporter(stack, Home.under(tmp_path), config, VAULT, STATION)
+            ending = Ending(bounded=False)
+            stack.push_async_callback(ending.finish)
+            app._open_exporter(stack, Home.under(tmp_path), config, VAULT, STATION, ending)
 
     def on_one_disk(*_: object) -> bool:
         return same

@@ -77,6 +77,9 @@ logger = logging.getLogger(__name__)
 #: Seconds between two clearings of what has expired. Expired tokens are never handed out in the meantime.
 PURGE_INTERVAL = 600.0
 
+#: Seconds of the daemon's end in which what waits is answered, and for a resolver to be closed.
+ANSWERING, RESOLVER = 1.2, 0.2
+
 #: Seconds after which a thread gives way to another.
 SWITCH_INTERVAL = 0.0005
 
@@ -125,6 +128,7 @@ async def running(
     beat: Beat | None = None,
     on_conflict: Callable[[VitaleError], None] | None = None,
     on_listening: Callable[[], None] | None = None,
+    ending: lifecycle.Ending | None = None,
 ) -> AsyncGenerator[Endpoints]:
     """A daemon that serves within the ``async with``; gives its addresses.
 
@@ -134,6 +138,7 @@ async def running(
         beat: how its drivers are asked whether they live.
         on_conflict: called when it must not go on; what the log says is all there is without it.
         on_listening: called when it listens, before anybody can know.
+        ending: its end, where that is to be within a time.
 
     Raises:
         DaemonRunning: another daemon holds the home.
@@ -141,21 +146,24 @@ async def running(
         StoreUnavailable: the state folder cannot be used.
     """
     conversations, written_elsewhere = Conversations(), asyncio.Event()
+    ending = ending or lifecycle.Ending(bounded=False)
     async with AsyncExitStack() as stack:
         require_known_tables(config.drivers.enabled, config.drivers.options)
         process.raise_file_limit()
         held = stack.enter_context(lifecycle.exclusive(home, open_to_others=bool(config.unix.users)))
-        station = await _open_station(stack, home, config)
-        issuing = await _open_issuing(stack, station, conversations)
+        stack.push_async_callback(ending.finish)
+        station = await _open_station(stack, home, config, ending)
+        issuing = await _open_issuing(stack, station, conversations, ending)
         desk = _desk(station, issuing, beat or Beat())
         remote_desks = _remote_desks(station, desk, written_elsewhere, on_conflict or _log_conflict)
         services = _services(station, issuing, desk, remote_desks, conversations)
         service = Service(services)
         news = _news(station, issuing, services, written_elsewhere)
+        ending.processes = lambda: desk.supervisor.processes
         desk.start()
-        stack.push_async_callback(desk.supervisor.stop)
+        stack.push_async_callback(ending.aside, "drivers", desk.supervisor.stop)
         # Stopped after the listeners: nobody comes in while the sessions are ended.
-        stack.push_async_callback(service.stop)
+        stack.push_async_callback(ending.stage, "sessions", service.stop, ANSWERING)
         await news.try_to_look()
         if remote_desks is not None:
             await remote_desks.start()
@@ -197,6 +205,7 @@ async def serve(
     *,
     on_ready: Callable[[Endpoints], None] | None = None,
     notification: ServiceNotification | None = None,
+    ending: lifecycle.Ending | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT.
 
@@ -211,8 +220,8 @@ async def serve(
             must_end.set_exception(why)
 
     # Whoever hears that it serves, or finds where, may have it stop at once.
-    listens = partial(lifecycle.end_when_told, must_end)
-    async with running(home, config, on_conflict=end, on_listening=listens) as endpoints:
+    listens = partial(lifecycle.end_when_told, must_end, None if ending is None else ending.told)
+    async with running(home, config, on_conflict=end, on_listening=listens, ending=ending) as endpoints:
         if on_ready is not None:
             on_ready(endpoints)
         if notification is not None:
@@ -220,6 +229,8 @@ async def serve(
         try:
             await must_end
         finally:
+            if ending is not None:
+                ending.told()
             if notification is not None:
                 notification.stopping()
 
@@ -236,9 +247,12 @@ def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | N
     log_output.to_stderr(config.log.level)
     if config.log.file or not log_output.has_stderr():
         log_output.to_file(home.state)
+    ending = lifecycle.Ending(bounded=True)
+    ending.watch()
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(home, config, on_ready=on_ready, notification=ServiceNotification()))
+            serving = serve(home, config, on_ready=on_ready, notification=ServiceNotification(), ending=ending)
+            asyncio.run(serving)
     except VitaleError as error:
         tell_unseen(home, error)
         raise
@@ -265,7 +279,7 @@ async def _tell_port(listening: Listening, publish: Callable[[Endpoints], None])
 # ── what it is put together from, in this order ──
 
 
-async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> Station:
+async def _open_station(stack: AsyncExitStack, home: Home, config: Config, ending: lifecycle.Ending) -> Station:
     keys = open_keys(home, config, clock=time.time)
     certificates = Certificates(
         home.state / "tls", station=keys.station, host=config.tls.host, now=dt.datetime.now(dt.UTC)
@@ -278,13 +292,13 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
     chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect)
     clock = StoreClock(remembered, shared=store.shared)
     await _look_at_clock(store, clock)
-    exporter = _open_exporter(stack, home, config, vault, keys.station)
+    exporter = _open_exporter(stack, home, config, vault, keys.station, ending)
     audit = Audit(store, chain, remembered=remembered, days=config.audit_days, clock=clock, export=exporter.export)
     await audit.open()
-    stack.push_async_callback(audit.close)
+    stack.push_async_callback(ending.stage, "end of the audit trail", audit.close)
     notes = Notes(audit, clock=time.monotonic)
     notes.open()
-    stack.push_async_callback(notes.close)
+    stack.push_async_callback(ending.stage, "lines of the audit trail", notes.close)
     client_registry = ClientRegistry(store, vault, clock=clock.now, remembered=remembered)
     await client_registry.open()
     stations = Stations(store, vault, keys, certificates, name=config.station.name, remembered=remembered)
@@ -305,17 +319,21 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config) -> St
     )
 
 
-def _open_exporter(stack: AsyncExitStack, home: Home, config: Config, vault: Vault, station: str) -> Exporter:
+def _open_exporter(
+    stack: AsyncExitStack, home: Home, config: Config, vault: Vault, station: str, ending: lifecycle.Ending
+) -> Exporter:
     exporter = Exporter(vault, station, destinations(config.audit.export, config.audit.options))
     for name in config.audit.export:
         if same_disk(Path(name), home.state):
             logger.warning("the ends of the audit trail go to %s, which is on the disk of the trail itself", name)
     exporter.open()
-    stack.callback(exporter.close)
+    stack.push_async_callback(ending.aside, "audit export", partial(asyncio.to_thread, exporter.close))
     return exporter
 
 
-async def _open_issuing(stack: AsyncExitStack, station: Station, conversations: Conversations) -> Issuing:
+async def _open_issuing(
+    stack: AsyncExitStack, station: Station, conversations: Conversations, ending: lifecycle.Ending
+) -> Issuing:
     config, store, vault = station.config, station.store, station.vault
     profiles = read_profiles(config.apcv.profiles, config.station.mode)
     issuer = Issuer(
@@ -327,7 +345,7 @@ async def _open_issuing(stack: AsyncExitStack, station: Station, conversations: 
         profile_origins=profiles.origins,
         trust=read_trust_list(config.seals.trust_list),
     )
-    resolver = await _open_resolver(stack, config)
+    resolver = await _open_resolver(stack, config, ending)
     outbox = Outbox(store, vault, station.chain, clock=station.clock)
     guard = ReplayGuard(store, vault, days=config.apcv.replay_days, printed=config.seals.once, clock=station.clock)
     contexts = Contexts(
@@ -353,10 +371,10 @@ async def _open_issuing(stack: AsyncExitStack, station: Station, conversations: 
     )
 
 
-async def _open_resolver(stack: AsyncExitStack, config: Config) -> GuardedResolver:
+async def _open_resolver(stack: AsyncExitStack, config: Config, ending: lifecycle.Ending) -> GuardedResolver:
     resolver = load_resolver(config.apcv.resolver)(config.apcv.options, config.station.mode)
     await resolver.open()
-    stack.push_async_callback(resolver.close)
+    stack.push_async_callback(ending.stage, "resolver", resolver.close, RESOLVER)
     # Jitter needs no secret randomness.
     return GuardedResolver(resolver, limit=config.apcv.timeout, random=random.random, clock=time.monotonic)
 

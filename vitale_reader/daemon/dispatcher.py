@@ -82,13 +82,15 @@ class Service:
             if is_page and conversation.caller is None and not conversation.is_pairing:
                 # A page that has not proved itself is told nothing but the refusal, which would be for good.
                 conversation.connection.close()
-        if self._services.remote_desks is not None:
-            await self._services.remote_desks.stop()
-        await self._services.desk.stop()
-        while self._services.tasks:
-            await asyncio.gather(*self._services.tasks, return_exceptions=True)
-        for conversation in self._services.conversations:
-            conversation.connection.close()
+        try:
+            if self._services.remote_desks is not None:
+                await self._services.remote_desks.stop()
+            await self._services.desk.stop()
+            while self._services.tasks:
+                await asyncio.gather(*self._services.tasks, return_exceptions=True)
+        finally:
+            for conversation in self._services.conversations:
+                conversation.connection.close()
 
     def _answer_later(
         self, conversation: Conversation, request: RequestId | None, answer: Coroutine[Any, Any, Result]

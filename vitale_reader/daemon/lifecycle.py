@@ -1,26 +1,36 @@
-"""One daemon a home, found by its endpoints file: the lock, the addresses, the signals that end it."""
+"""One daemon a home, found by its endpoints file: the lock, the addresses, the signals that end it, and its end."""
 
 import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Generator
+import threading
+import time
+from collections.abc import Callable, Collection, Coroutine, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from vitale_protocol.errors import DaemonRunning, DaemonUnreachable
 from vitale_reader.daemon.keystore.private_files import private_folder, remove, write_private
-from vitale_reader.daemon.process import folder_locked, locked, when_told_to_stop
+from vitale_reader.daemon.process import folder_locked, kill, locked, when_told_to_stop
 from vitale_reader.home import Endpoints, Home
 
-__all__ = ["Held", "end_when_told", "exclusive", "published"]
+__all__ = ["Ending", "Held", "end_when_told", "exclusive", "published"]
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at whether the files of the home are still those that this daemon holds.
 WATCHING = 30.0
+
+#: Seconds of an end: for its stages together, after which the store is closed, in two more at most; for those that end
+#: aside; and those after which the process ends whatever its event loop and its threads do.
+LIMIT, WHOLE, LAST = 1.7, 4.0, 4.5
+
+#: Seconds for a stage whose turn comes when the time of all is over.
+LEAST = 0.1
 
 
 @contextmanager
@@ -140,17 +150,94 @@ def _withdraw(file: Path) -> None:
         logger.warning("%s cannot be removed: %s", file.name, error.strerror)
 
 
-def end_when_told(told: "asyncio.Future[None]") -> None:
+class Ending:
+    """The end of a daemon: stages one after the other, within a time that none of them can lengthen.
+
+    What is not done then is left as it is after ``kill -9``, which loses nothing: tokens stay in the outbox, and what
+    was begun is seen at the next start.
+
+    Args:
+        bounded: whether there is such a time; without one each stage takes what it needs.
+
+    Attributes:
+        processes: gives the processes of the drivers, which end with the daemon.
+    """
+
+    def __init__(self, *, bounded: bool) -> None:
+        self.processes: Callable[[], Collection[int]] = frozenset
+        self._bounded = bounded
+        self._began: float | None = None
+        self._stage = "sessions"
+        self._aside: dict[str, asyncio.Task[None]] = {}
+        self._wakes: int | None = None
+
+    async def stage(self, name: str, end: Callable[[], Coroutine[Any, Any, None]], most: float = LIMIT) -> None:
+        """Ends one part, in ``most`` seconds; where it takes longer, the log says so and the next one begins."""
+        await self._wait(name, self._begin(name, end), min(most, self._left(LIMIT)))
+
+    async def aside(self, name: str, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begins to end a part that nothing else needs; ``finish`` waits for it."""
+        self._aside[name] = self._begin(name, end)
+
+    async def finish(self) -> None:
+        """Waits for what ends aside."""
+        for name, task in self._aside.items():
+            await self._wait(name, task, self._left(WHOLE))
+
+    def watch(self) -> None:
+        """Has the process end ``LAST`` seconds after ``told``, whatever its event loop and its threads do."""
+        reads, self._wakes = os.pipe()
+        threading.Thread(target=self._end_at_last, args=(reads,), name="last resort", daemon=True).start()
+
+    def told(self) -> None:
+        """The daemon is told to end; may be called at any moment, from a signal as well."""
+        if self._wakes is not None:
+            os.write(self._wakes, b".")
+
+    def _begin(self, name: str, end: Callable[[], Coroutine[Any, Any, None]]) -> "asyncio.Task[None]":
+        self._stage = name
+        if self._began is None:
+            self._began = time.monotonic()
+        return asyncio.create_task(end(), name=f"end of {name}")
+
+    def _left(self, limit: float) -> float:
+        passed = 0.0 if self._began is None else time.monotonic() - self._began
+        return max(limit - passed, LEAST)
+
+    async def _wait(self, name: str, task: "asyncio.Task[None]", limit: float) -> None:
+        self._stage = name
+        await asyncio.wait({task}, timeout=limit if self._bounded else None)
+        if task.done():
+            task.result()
+            return
+        logger.error("%s: not ended after %.1f s, and not waited for any longer", name, limit)
+        task.cancel()
+
+    def _end_at_last(self, reads: int) -> None:
+        os.read(reads, 1)
+        time.sleep(LAST)
+        logger.error("the daemon hangs at its end (%s), and is ended", self._stage)
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                kill(pid)
+        os._exit(0)
+
+
+def end_when_told(told: "asyncio.Future[None]", at_once: Callable[[], None] | None = None) -> None:
     """Has SIGTERM and SIGINT settle a future from now on; on Windows Ctrl-Break, a closed window, a log-off.
 
     Ctrl-C ends the loop there.
+
+    Args:
+        told: the future.
+        at_once: called when the signal comes, also while the loop is busy with something else.
     """
 
     def stop() -> None:
         if not told.done():
             told.set_result(None)
 
-    when_told_to_stop(stop)
+    when_told_to_stop(stop, at_once)
 
 
 def _private(path: str, flags: int) -> int:

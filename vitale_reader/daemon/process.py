@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from vitale_drivers.host.confinement import undumpable, without_core_dumps
@@ -74,20 +75,24 @@ if sys.platform == "win32":
         """
         os.kill(pid, signal.SIGTERM)  # TerminateProcess
 
-    def when_told_to_stop(stop: Callable[[], None]) -> None:
-        """Calls ``stop`` in the running loop when the system or a person ends this process.
+    def when_told_to_stop(stop: Callable[[], None], at_once: Callable[[], None] | None = None) -> None:
+        """Calls ``stop`` in the running loop when the system or a person ends this process, ``at_once`` also before.
 
         Ctrl-C cancels what ``asyncio.run`` runs; Ctrl-Break, a closed window and a log-off come here.
         """
         loop = asyncio.get_running_loop()
 
         def broken(_number: int, _frame: object) -> None:
+            if at_once is not None:
+                at_once()
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(stop)
 
         def ends(event: int) -> bool:
             if event not in CONSOLE_ENDS:
                 return False  # for the handler that Python has
+            if at_once is not None:
+                at_once()
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(stop)
             threading.Event().wait(LAST_SECONDS)  # in a thread of the system's; the process ends meanwhile
@@ -148,11 +153,17 @@ else:
         """
         os.kill(pid, signal.SIGKILL)
 
-    def when_told_to_stop(stop: Callable[[], None]) -> None:
-        """Calls ``stop`` in the running loop when the system or a person ends this process."""
+    def when_told_to_stop(stop: Callable[[], None], at_once: Callable[[], None] | None = None) -> None:
+        """Calls ``stop`` in the running loop when the system or a person ends this process, ``at_once`` also before."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
+            if at_once is not None:
+                # In the place of a handler that does nothing: the loop is woken by the number of the signal itself.
+                signal.signal(number, partial(_handle, at_once))
+
+    def _handle(at_once: Callable[[], None], _number: int, _frame: object) -> None:
+        at_once()
 
 
 def keep_to_itself() -> None:

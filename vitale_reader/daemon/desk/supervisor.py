@@ -480,6 +480,9 @@ class Worker(msgspec.Struct):
         except TimeoutError:
             _kill(process)
             return await process.wait()
+        except asyncio.CancelledError:  # nobody waits for it any longer
+            _kill(process)
+            raise
 
     def _end_of_process(self) -> None:
         for future in self._transmissions.values():

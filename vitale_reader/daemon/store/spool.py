@@ -106,8 +106,7 @@ class SpooledStore:
         """Closes both; what is in the spool stays there."""
         if self._task is not None:
             self._task.cancel()
-        await self._site.close()
-        await self._spool.close()
+        await asyncio.gather(self._site.close(), self._spool.close())
 
     async def run(
         self,

@@ -51,7 +51,7 @@ MIGRATION = 300.0
 RECONNECT = 1.0
 
 #: Seconds in which work ends that was begun before the store is closed.
-CLOSING = 1.5
+CLOSING = 1.2
 
 #: Seconds in which a database gives a sign of life while the daemon stops.
 HASTE = 1.0
