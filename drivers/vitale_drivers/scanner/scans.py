@@ -11,8 +11,9 @@ Rules, beside those of ``base``:
 - A code that is no patient's (a box, a prescription, anything) is told as such, each time that it is scanned. Two boxes
   of one kind are two. They end no request, and take away nothing that lies there.
 - A code of a patient that cannot be presented is reported (``failed``) to a request that waits. The same holds for a
-  request in the next half second, by when it was ordered: an order to arm takes its time. Otherwise it is ignored, and
-  so is a line that was too long. An incomplete line is reported as a ``retry``, since scanning it again may succeed.
+  request in the next half second, by when it was ordered: an order to arm takes its time. So it is with a line that was
+  too long, and with one that was incomplete or garbled; that is a ``retry``, since scanning it again may succeed. Of
+  what is dropped while nobody waits, a box for another program perhaps, the log says that it was.
 - What may be the rest of a torn scan is a code only if its own beginning proves it; else it is reported as incomplete.
 - More scans in a second than anyone can make are noise: they are reported once as garbled, and dropped, so that they
   delay no other reading.
@@ -21,6 +22,7 @@ Rules, beside those of ``base``:
 """
 
 import hashlib
+import logging
 import os
 import time
 import uuid
@@ -40,6 +42,8 @@ from vitale_protocol.media.codes import Code, classify
 from vitale_protocol.problems import Problem
 
 __all__ = ["MEDIA", "PassOn", "Scans"]
+
+logger = logging.getLogger(__name__)
 
 PassOn = Callable[[bytes], bool]
 
@@ -104,7 +108,7 @@ class Scans:
         self._wall = wall
         self._presence = Presence(reader.id)
         self._held: _Held | None = None
-        self._refused: tuple[Failed, float] | None = None
+        self._refused: tuple[Failed | Progress, float] | None = None
         self._key = os.urandom(32)
         self._last = b""
         self._last_at = 0.0
@@ -245,19 +249,23 @@ class Scans:
     def _fail(self, problem: Problem) -> None:
         """Reports a scan that is of no use."""
         self._end()
+        self._refuse(Failed(reader=self._reader.id, problem=problem))
+
+    def _refuse(self, report: Failed | Progress) -> None:
         now = self._clock()
-        self._refused = Failed(reader=self._reader.id, problem=problem), now
+        self._refused = report, now
         self._tell_refused(now)
 
     def _tell_refused(self, asked_at: float) -> None:
         if self._refused is not None and self.wanted:
-            (failed, at), self._refused = self._refused, None
+            (report, at), self._refused = self._refused, None
             if asked_at - at < _SHORTLY:
-                self._emit(failed)
+                self._emit(report)
 
     def _retry(self, problem: Problem) -> None:
-        if self.wanted:
-            self._emit(Progress(reader=self._reader.id, step="retry", problem=problem))
+        if not self.wanted:
+            logger.warning("%s: what was scanned is %s, and was dropped", self._reader.id, problem.variant)
+        self._refuse(Progress(reader=self._reader.id, step="retry", problem=problem))
 
     # ── the same again ──
 

@@ -1,6 +1,7 @@
 """``scans``: presented, kept for a moment, forgotten; on a clock of the test's own."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 
@@ -322,8 +323,30 @@ def test_a_line_that_is_too_long_is_told_to_who_waits(desk: Desk) -> None:
     assert "too-long" in variants("payload_invalid")
 
 
+@pytest.mark.parametrize("why", ["incomplete", "garbled"])
+def test_what_is_dropped_while_nobody_waits_is_told(
+    desk: Desk, why: Literal["incomplete", "garbled"], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A box whose code does not reach its program; and to who asks at that moment, as what cannot be presented."""
+    desk.scans.take(Dropped(why))
+    assert [f"scanner:x: what was scanned is {why}, and was dropped"] == caplog.messages
+    desk.after(0.4)
+    assert [] == desk.told
+    desk.arm()
+    desk.arm()
+    assert [f"retry payload_invalid.{why}"] == desk.told
+
+
+def test_what_was_dropped_takes_nothing_from_the_code_that_lies_there(desk: Desk) -> None:
+    desk.scan(INS)
+    desk.scans.take(Dropped("incomplete"))
+    desk.arm()
+    assert ["present ins-datamatrix", "presented ins-datamatrix", "empty None"] == desk.told
+
+
 def test_a_line_that_did_not_end_is_a_reason_to_scan_again(desk: Desk) -> None:
     desk.scans.take(Dropped("incomplete"))
+    desk.after(1.0)
     assert desk.told == []
     desk.arm()
     desk.scans.take(Dropped("incomplete"))
@@ -336,6 +359,7 @@ def test_a_line_that_did_not_end_is_a_reason_to_scan_again(desk: Desk) -> None:
 )
 def test_a_string_that_is_no_text_is_an_apcv_only_where_the_imager_says_qr(desk: Desk, data: bytes) -> None:
     desk.scan(data)
+    desk.after(1.0)
     assert desk.told == []
     desk.arm()
     desk.scan(data)
