@@ -281,7 +281,7 @@ def _check_claims(claims: Claims) -> None:
         _refuse("claims", "the issuer is not a station")
     if not 0 < claims.exp - claims.iat <= LIFETIME:
         _refuse("claims", f"the token lives longer than {LIFETIME} s, or not at all")
-    if claims.presented_at > claims.iat:
+    if claims.presented_at >= claims.iat + 1:  # ``iat`` has no fraction
         _refuse("claims", "the medium was presented after the token was issued")
     if not 22 <= len(claims.nonce) <= 128 or not 1 <= len(claims.jti) <= 64:
         _refuse("claims", "the nonce or the jti has a wrong length")

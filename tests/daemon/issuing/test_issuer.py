@@ -21,10 +21,10 @@ GRANT = Grant(client_id="c", nonce="n" * 22, scopes=("identity",))
 ORIGINS: Any = {b"real/1": "production", b"white/1": "test", b"green/1": "demo", b"toy/1": "simulated"}
 
 
-def issuer(folder: Path, mode: Any) -> Issuer:
+def issuer(folder: Path, mode: Any, now: float = NOW) -> Issuer:
     keys = Keys(folder / "station.json", overlap=600, clock=lambda: NOW)
     keys.open()
-    return Issuer(keys, mode=mode, lifetime=120, clock=lambda: NOW, random_bytes=bytes, profile_origins=ORIGINS)
+    return Issuer(keys, mode=mode, lifetime=120, clock=lambda: now, random_bytes=bytes, profile_origins=ORIGINS)
 
 
 def tap(profile: bytes, *, simulated: bool = False, string: bytes = b"opaque") -> Presented:
@@ -102,12 +102,13 @@ def test_a_medium_and_a_service_of_two_origins_never_share_a_token(
 
 
 def test_times_of_a_token(tmp_path: Path) -> None:
-    made = issuer(tmp_path, "production")
-    presentation = tap(b"real/1")
-    claims = made.issue(presentation, made.interpret(presentation), "nfc", GRANT).claims
-    assert (claims.iat, claims.exp) == (1_800_000_000, 1_800_000_120)
-    assert claims.presented_at <= claims.iat
-    assert claims.reader.driver == "nfc"
+    made = issuer(tmp_path, "production", NOW + 0.5)
+    for at, presented_at in ((NOW - 0.5, NOW - 0.5), (NOW + 0.25, NOW + 0.25), (NOW + 0.625, NOW + 0.5)):
+        presentation = msgspec.structs.replace(tap(b"real/1"), at=at)
+        claims = made.issue(presentation, made.interpret(presentation), "nfc", GRANT).claims
+        assert (1_800_000_000, 1_800_000_120) == (claims.iat, claims.exp)
+        assert presented_at == claims.presented_at, "when it was read, with its fraction; never later than now"
+        assert "nfc" == claims.reader.driver
 
 
 def test_a_uuid_of_version_7_sorts_by_time() -> None:

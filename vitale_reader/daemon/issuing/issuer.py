@@ -206,8 +206,7 @@ class Issuer:
             exp=int(now) + self._lifetime,
             jti=uuid7(int(now * 1000), self._random_bytes(10)),
             nonce=grant.nonce,
-            # Never later than ``iat``, which has no fraction.
-            presented_at=min(presentation.at, float(int(now))),
+            presented_at=min(presentation.at, now),
             medium=reading.medium,
             proof=reading.proof,
             origin=reading.origin,
