@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.postgres_server import PostgresServer
 from tests.rig.proxy import Proxy
+from tests.warm_interpreter import WarmInterpreter
 from vitale_firmware_sim.card.card import Card, VirtualCard
 from vitale_firmware_sim.card.faults import FaultyCard, parse_faults
 from vitale_firmware_sim.card.images import DEFAULT_IMAGE, load_image
@@ -177,6 +178,13 @@ def virtual_card(pcsc_service: PcscService) -> Iterator[InsertCard]:
     yield insert
     for link in links:
         link.close()
+
+
+@pytest.fixture(scope="session")
+def interpreter() -> Iterator[WarmInterpreter]:
+    """Starts programs of the product, loaded once."""
+    with WarmInterpreter() as made:
+        yield made
 
 
 # ── files of SQLite ──────────────────────────────────────────────────────────────────────────────────────────────

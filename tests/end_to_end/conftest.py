@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -10,10 +9,10 @@ from typing import Self
 import pytest
 
 import vitale_reader
+from tests.warm_interpreter import Process, WarmInterpreter
 from vitale_firmware_sim.card.pcscd import PcscService
 from vitale_reader.home import Endpoints, Home
 
-LAUNCH = (sys.executable, "-c", "from vitale_reader.cli import main; main()", "serve", "--json")
 #: Seconds that a busy machine may take for anything.
 PATIENCE = 60.0
 CONFIGURATION = (
@@ -25,6 +24,7 @@ class Daemon:
     """A daemon in a home of its own; what it writes to standard error is kept in ``log``.
 
     Args:
+        interpreter: starts it.
         folder: the home.
         driver: the driver that ``options`` are for; several names, with blanks between them, where they are none's.
         options: lines of the driver's table.
@@ -32,20 +32,36 @@ class Daemon:
         top: settings that are in no table.
     """
 
-    def __init__(self, folder: Path, driver: str = "pcsc", options: str = "", rest: str = "", top: str = "") -> None:
+    def __init__(
+        self,
+        interpreter: WarmInterpreter,
+        folder: Path,
+        driver: str = "pcsc",
+        options: str = "",
+        rest: str = "",
+        top: str = "",
+    ) -> None:
+        self.interpreter = interpreter
         self.home = Home.under(folder)
         self.log_file = folder / "daemon.log"
         folder.mkdir(parents=True, exist_ok=True)
         text = top + "\n" + CONFIGURATION.format(drivers=json.dumps(driver.split())) + rest + "\n"
         self.home.config.touch(mode=0o600)
         self.home.config.write_text(f"{text}[drivers.options.{driver}]\n{options}\n" if options else text)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     def start(self) -> Self:
         """Starts it and returns when it serves."""
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*LAUNCH, "--home", str(self.home.config.parent)], stdout=subprocess.PIPE, stderr=log
+            self.process = self.interpreter.start(
+                "-m",
+                "vitale_reader",
+                "serve",
+                "--json",
+                "--home",
+                str(self.home.config.parent),
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -92,12 +108,12 @@ StartDaemon = Callable[..., Daemon]
 
 
 @pytest.fixture
-def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
+def start_daemon(tmp_path: Path, interpreter: WarmInterpreter) -> Iterator[StartDaemon]:
     """Starts daemons: ``start_daemon(driver="pcsc", options="busy_timeout = 1.0", rest="[tokens]…")``."""
     started: list[Daemon] = []
 
     def start(driver: str = "pcsc", options: str = "", rest: str = "", top: str = "") -> Daemon:
-        daemon = Daemon(tmp_path / f"home{len(started)}", driver, options, rest, top)
+        daemon = Daemon(interpreter, tmp_path / f"home{len(started)}", driver, options, rest, top)
         started.append(daemon)
         return daemon.start()
 

@@ -90,10 +90,8 @@ class Counter:
 
 def diagnosis(daemon: Any) -> list[tuple[str, str]]:
     """What ``vitale-reader doctor`` finds."""
-    arguments = ["--json", "--home", str(daemon.home.config.parent)]
-    answer = subprocess.run(
-        [*LAUNCH[:-1], "doctor", *arguments], capture_output=True, text=True, timeout=100, check=False
-    )
+    home = str(daemon.home.config.parent)
+    answer = daemon.interpreter.run("-m", "vitale_reader", "doctor", "--json", "--home", home)
     return [(finding["subject"], finding["state"]) for finding in json.loads(answer.stdout)["findings"]]
 
 

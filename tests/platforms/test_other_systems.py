@@ -12,13 +12,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.posix import lock_whole, posix_only
+from tests.warm_interpreter import Process, WarmInterpreter
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import Language
 from vitale_reader.home import Home
@@ -67,17 +68,33 @@ def environment(platform: str) -> dict[str, str]:
     return os.environ | {"VITALE_STAND_IN": platform, "PYTHONPATH": path}
 
 
-def run(
-    platform: str, *arguments: str, more: Mapping[str, str] | None = None, patience: float = PATIENCE
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (sys.executable, *arguments),
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        env={**environment(platform), **(more or {})},
-        timeout=patience,
-    )
+#: What the stand-in looks at when Python starts: with it, Python is executed.
+AT_START = ("VITALE_STAND_IN_CLOCK", "VITALE_STAND_IN_SCANNED")
+#: Interpreters that have loaded the product as it is on another system.
+WARM = dict[str, WarmInterpreter]()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def interpreters() -> Iterator[None]:
+    """Interpreters for the programs of this module."""
+    with contextlib.ExitStack() as closing:
+        WARM.update({platform: closing.enter_context(WarmInterpreter(environment(platform))) for platform in PLATFORMS})
+        yield
+        WARM.clear()
+
+
+def run(platform: str, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end."""
+    given = {**environment(platform), **(more or {})}
+    if any(given.get(name) for name in AT_START):
+        return execute(*arguments, env=given)
+    return WARM[platform].run(*arguments, env=given, timeout=PATIENCE)
+
+
+def execute(*arguments: str, env: Mapping[str, str], patience: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+    """Executes Python for a program."""
+    command = (sys.executable, *arguments)
+    return subprocess.run(command, capture_output=True, check=False, encoding="utf-8", env=env, timeout=patience)
 
 
 def eventually(condition: Callable[[], bool]) -> None:
@@ -120,7 +137,7 @@ def test_the_product_sees_the_other_system(platform: str) -> None:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_every_module_can_be_imported(platform: str) -> None:
-    done = run(platform, "-c", IMPORT_ALL)
+    done = execute("-c", IMPORT_ALL, env=environment(platform))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {}
 
@@ -144,28 +161,30 @@ def test_a_simulation_that_needs_pseudo_terminals_says_that_there_are_none(comma
 @contextlib.contextmanager
 def daemon(platform: str, home: Home, *, end: int = signal.SIGINT) -> Generator[dict[str, Any]]:
     """A daemon; what it said of its addresses, and once it was ended, what it logged as ``told``."""
-    with subprocess.Popen(
-        (sys.executable, "-m", "vitale_reader", "serve", "--json", "--home", str(home.config.parent)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env=environment(platform),
-    ) as process:
+    arguments = ("-m", "vitale_reader", "serve", "--json", "--home", str(home.config.parent))
+    env = environment(platform)
+    said = dict[str, Any]()
+    with (home.config.parent / "told").open("w+b") as told:
+        if any(env.get(name) for name in AT_START):
+            process: Process = subprocess.Popen(
+                (sys.executable, *arguments), stdout=subprocess.PIPE, stderr=told, env=env
+            )
+        else:
+            process = WARM[platform].start(*arguments, stdout=subprocess.PIPE, stderr=told, env=env)
         assert process.stdout is not None
-        assert process.stderr is not None
-        said = dict[str, Any]()
-        try:
-            line = process.stdout.readline()
-            assert line, process.stderr.read()
-            said |= json.loads(line)["endpoints"]
-            yield said
-        finally:
-            process.send_signal(end)
+        with process.stdout:
             try:
-                said["told"] = process.communicate(timeout=PATIENCE)[1]
+                line = process.stdout.readline()
+                assert line, Path(told.name).read_text("utf-8")
+                said |= json.loads(line)["endpoints"]
+                yield said
             finally:
-                process.kill()
-    said["status"] = process.returncode
+                process.send_signal(end)
+                try:
+                    said["status"] = process.wait(PATIENCE)
+                finally:
+                    process.kill()
+                said["told"] = Path(told.name).read_text("utf-8")
 
 
 @pytest.mark.parametrize(("platform", "unix"), [("win32", False), ("darwin", True)])
@@ -228,8 +247,8 @@ IN_STEPS = (
 def test_drivers_keep_their_contract_with_clocks_in_steps_of_15_6_ms() -> None:
     folder = Path(__file__).parents[1] / "drivers"
     chosen = [str(folder / name) for name in IN_STEPS]
-    more = {"VITALE_STAND_IN_CLOCK": "0.015625"}
-    done = run("", "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, more=more, patience=590)
+    env = environment("") | {"VITALE_STAND_IN_CLOCK": "0.015625"}
+    done = execute("-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, env=env, patience=590)
     assert done.returncode == 0, done.stdout
 
 
@@ -370,7 +389,7 @@ def test_the_driver_of_a_frozen_program_is_started_by_its_command() -> None:
     )
     ask += "from vitale_reader.daemon.transports.gateway import GATEWAY; "
     ask += "print(WORKER[1:], PROGRAM[1:], GATEWAY[1:], own_program('vitale_reader')[1:])"
-    assert run("win32", "-c", ask).stdout.strip() == "('worker',) ('diagnosis',) ('gateway',) ()"
+    assert execute("-c", ask, env=environment("win32")).stdout.strip() == "('worker',) ('diagnosis',) ('gateway',) ()"
     # Without a supervisor it has nothing to do.
     begun = subprocess.run(
         (sys.executable, "-m", "vitale_reader", "gateway", "gateway"), stdin=subprocess.DEVNULL, check=False

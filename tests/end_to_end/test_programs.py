@@ -1,0 +1,46 @@
+"""A program that is forked is one that is executed: its end, its streams, its environment and its signals."""
+
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.warm_interpreter import WarmInterpreter
+
+
+def test_a_program_has_arguments_an_environment_streams_and_an_end(
+    interpreter: WarmInterpreter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "import os, sys; print(sys.argv[1:], dict(os.environ), os.getcwd()); print('é', file=sys.stderr); sys.exit(3)"
+    done = interpreter.run("-c", code, "a", env={"ONE": "1"})
+    assert (3, f"['a'] {{'ONE': '1'}} {tmp_path}\n", "é\n") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_a_module_is_run_as_the_program(interpreter: WarmInterpreter) -> None:
+    done = interpreter.run("-m", "vitale_reader", "--version")
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("vitale-reader ")
+
+
+def test_a_fault_is_told_as_ever(interpreter: WarmInterpreter) -> None:
+    done = interpreter.run("-c", "raise ValueError('bad')")
+    assert (1, "ValueError: bad") == (done.returncode, done.stderr.splitlines()[-1])
+
+
+def test_a_signal_ends_it_and_its_streams_are_closed(interpreter: WarmInterpreter) -> None:
+    waits = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+    with tempfile.TemporaryFile() as errors:
+        program = interpreter.start("-c", waits, stdout=subprocess.PIPE, stderr=errors)
+        other = interpreter.start("-c", waits, stdout=subprocess.DEVNULL, stderr=errors)
+    assert program.stdout is not None
+    with program.stdout as said:
+        assert program.pid == int(said.readline())
+        assert program.poll() is None
+        program.terminate()
+        assert said.read() == b"", "nobody else holds it open"
+    assert -signal.SIGTERM == program.wait(60.0)
+    other.kill()
+    assert -signal.SIGKILL == other.wait(60.0)

@@ -1,0 +1,112 @@
+"""Programs of the product as processes of their own, without loading it anew for each.
+
+An interpreter that has loaded the product forks a process for each program. The process is a real one: its id, folder,
+environment, files, signals and end are its own, and what it starts is executed as ever. That the product can be loaded
+is not shown by it: the tests of the command line, of the examples and of the wheel execute programs.
+
+A program is named as Python's command line names it, ``-m MODULE`` or ``-c CODE``, and its arguments. What Python reads
+from the environment when it starts, such as ``PYTHONPATH``, is that of the interpreter.
+
+On other systems than Linux, and where what runs is measured, Python is executed for each program.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import IO, Protocol, Self
+
+if sys.platform == "linux":
+    from tests.forked_programs import ForkingInterpreter
+
+__all__ = ["Process", "WarmInterpreter"]
+
+#: Seconds that a command may take on a busy machine.
+PATIENCE = 100.0
+
+
+class Process(Protocol):
+    """Part of ``subprocess.Popen`` that programs have."""
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """Standard output, where it was asked for."""
+        ...
+
+    def poll(self) -> int | None:
+        """The exit status; None as long as it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for the end; the exit status."""
+        ...
+
+    def send_signal(self, sig: int, /) -> None:
+        """Sends a signal unless it has ended."""
+        ...
+
+    def terminate(self) -> None:
+        """Asks it to end."""
+        ...
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        ...
+
+
+class WarmInterpreter:
+    """An interpreter that has loaded the product; it ends with the ``with`` statement.
+
+    Args:
+        environment: its own, and that of its programs unless they are given another.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = environment
+        if sys.platform == "linux":
+            self._forking = ForkingInterpreter(environment)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if sys.platform == "linux":
+            self._forking.close()
+
+    def start(
+        self,
+        *arguments: str,
+        stdout: IO[bytes] | int | None = None,
+        stderr: IO[bytes] | int | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Starts a program; streams are given as ``subprocess.Popen`` takes them, and its input is empty."""
+        environment = env if env is not None else self._environment
+        if sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ:
+            return self._forking.start(arguments, stdout, stderr, environment or os.environ)
+        command = (sys.executable, *arguments)
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment)
+
+    def run(
+        self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = PATIENCE
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a program to its end; what it wrote, as text in UTF-8."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+            program = self.start(*arguments, stdout=out, stderr=errors, env=env)
+            try:
+                status = program.wait(timeout)
+            finally:
+                program.kill()
+            said = [_text(stream) for stream in (out, errors)]
+        return subprocess.CompletedProcess(arguments, status, *said)
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode().replace("\r\n", "\n")
