@@ -4,6 +4,9 @@
 there is no server, without it.
 """
 
+import base64
+import hashlib
+import hmac
 import os
 import secrets
 import shutil
@@ -138,7 +141,7 @@ class PostgresServer:
 
     def _make(self) -> None:
         password = self.folder / "password"
-        password.write_text(PASSWORD)
+        password.write_text(_secret(PASSWORD))
         password.chmod(0o644)
         command: list[str | Path] = [
             self._programs / "initdb",
@@ -177,6 +180,19 @@ else:
         nobody = pwd.getpwnam("nobody")
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _secret(password: str) -> str:
+    """What the server keeps of a password: with one round, where 4 096 take each connection of a test 2 ms.
+
+    The form is that of RFC 5803, which the server takes instead of a password.
+    """
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 1)
+    client, server = (hmac.digest(salted, name, "sha256") for name in (b"Client Key", b"Server Key"))
+    stored = hashlib.sha256(client).digest()
+    salt_, stored_, server_ = (base64.b64encode(each).decode() for each in (salt, stored, server))
+    return f"SCRAM-SHA-256$1:{salt_}${stored_}:{server_}"
 
 
 def main(option: str, *command: str) -> int:
