@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.web.browsers import Browser, Chromium, Firefox
-from tests.daemon.web.pages import PATIENCE
+from tests.daemon.web.pages import PATIENCE, Json
 from tests.daemon.web.shops import BROWSERS, NONCE, SANDBOXED, Shop, claims_of
 from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID, Family
 from vitale_reader.web.extension.packing import SOURCE, files
@@ -28,7 +28,7 @@ user_pref("extensions.background.idle.timeout", 500);
 """
 
 #: A call that no page may make.
-LISTING = {"jsonrpc": "2.0", "id": 1, "method": "clients.list", "params": {}}
+LISTING: Json = {"jsonrpc": "2.0", "id": 1, "method": "clients.list", "params": {}}
 
 IS_THERE = "!document.dispatchEvent(new Event('vitale-reader.1', { cancelable: true }))"
 

@@ -12,7 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.daemon.web.pages import PATIENCE, SITE, Page, page
+from tests.daemon.web.pages import PATIENCE, SITE, Json, Page, page
 from tests.protocol.web import independent
 from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID
 from vitale_reader.daemon.config import parse
@@ -403,7 +403,8 @@ def test_a_native_host_that_is_started_by_hand_opens_nothing_without_a_key(at_th
             stdout=pipe,
             env=os.environ | {"VITALE_READER_HOME": str(door.tools.home.config.parent)},
         )
-        said = ({"site": SITE}, {"jsonrpc": "2.0", "id": 1, "method": "clients.list", "params": {}})
+        listing: Json = {"jsonrpc": "2.0", "id": 1, "method": "clients.list", "params": {}}
+        said: tuple[Json, ...] = ({"site": SITE}, listing)
         texts = [json.dumps(each).encode() for each in said]
         text = b"".join(len(each).to_bytes(4, sys.byteorder) + each for each in texts)
         async with asyncio.timeout(PATIENCE):

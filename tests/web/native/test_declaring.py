@@ -131,7 +131,11 @@ def test_the_command_of_an_installation_is_found_beside_its_python(
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert command.with_name("python") == own_command()
     monkeypatch.delattr(sys, "frozen")
-    monkeypatch.setattr(sysconfig, "get_path", lambda *_: str(tmp_path / "nowhere"))
+
+    def nowhere(_name: str, _scheme: str = "") -> str:
+        return str(tmp_path / "nowhere")
+
+    monkeypatch.setattr(sysconfig, "get_path", nowhere)
     command.unlink()
     with pytest.raises(LocalMisuse) as refused:
         own_command()

@@ -100,12 +100,14 @@ def uninstall(named: tuple[str, ...], everyone: bool, as_json: bool) -> None:
 def status(context: click.Context, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader browser status``."""
     web, program = _settings(home), own_command()
-    found = [
+    found: list[tuple[Place, State]] = [
         (place, examine(place, manifest(place.browser.family, program, web.extension.ids), program))
         for everyone in (False, True)
         for place in places(System(), everyone=everyone)
     ]
-    shown = [(place, state) for place, state in found if state != "absent" or (place.likely and not place.everyone)]
+    shown: list[tuple[Place, State]] = [
+        (place, state) for place, state in found if state != "absent" or (place.likely and not place.everyone)
+    ]
     if as_json:
         told = [{**_named(place), "state": state} for place, state in shown]
         output.print_json({"browsers": told})
