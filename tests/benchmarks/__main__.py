@@ -82,15 +82,6 @@ __all__ = ["bench"]
     ),
 )
 @click.option(
-    "--pages",
-    type=click.IntRange(5, 10_000),
-    metavar="N",
-    help=t(
-        "Mesure les voies d'une page web, et rien d'autre : N allers-retours par WebSocket et par l'hôte natif.",
-        "Measures the ways of a web page, and nothing else: N round trips by WebSocket and by the native host.",
-    ),
-)
-@click.option(
     "--codes",
     type=click.IntRange(1, 100),
     metavar="N",
@@ -124,7 +115,6 @@ def bench(
     floods: int | None,
     web: int | None,
     retries: int | None,
-    pages: int | None,
     codes: int | None,
     photos: Path | None,
     wechat: str | None,
@@ -151,12 +141,6 @@ def bench(
 
         with output.progress(t("Mesures en cours…", "Measuring…")) as say:
             _print(lines_of_retries(retries, idle, say), as_json=as_json)
-        return
-    if pages is not None:
-        from tests.benchmarks.pages import lines as lines_of_pages
-
-        with output.progress(t("Mesures en cours…", "Measuring…")) as say:
-            _print(lines_of_pages(pages, say), as_json=as_json)
         return
     from tests.benchmarks.measures import measure_all
 
