@@ -39,6 +39,7 @@ MEANINGS: dict[str, str] = {
     "uptime": "seconds since the daemon started",
     "resolver": "the apCV resolver and how it is",
     "gateway": "the gateway for web pages and how it is, as a driver",
+    "exporter": "the exporter of metrics, likewise",
     "Station.id": "a UUID made at first start; `iss` is `urn:vitale-reader:<id>`",
     "Station.name": "what people call the desk",
     "Station.version": "of the daemon",

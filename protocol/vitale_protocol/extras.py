@@ -12,7 +12,7 @@ from vitale_protocol.errors import JsonValue, ToolMissing
 
 __all__ = ["EXTRAS", "EXTRA_OF", "Extra", "missing", "missing_part"]
 
-Extra = Literal["all", "camera", "daemon", "keyring", "nfc", "pcsc", "postgresql", "scanner", "sim", "web"]
+Extra = Literal["all", "camera", "daemon", "keyring", "metrics", "nfc", "pcsc", "postgresql", "scanner", "sim", "web"]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 
 EXTRA_OF: Mapping[str, Extra] = {
@@ -27,6 +27,7 @@ EXTRA_OF: Mapping[str, Extra] = {
     "lxml": "daemon",
     "nfc": "nfc",
     "numpy": "camera",
+    "prometheus_client": "metrics",
     "psycopg": "postgresql",
     "publicsuffixlist": "web",
     "pyzbar": "camera",

@@ -317,7 +317,10 @@ class ClockHealth(Result):
 
 
 class StationInfo(Result):
-    """The answer to ``station.info``; ``uptime`` in seconds, ``gateway`` that of web pages where there is one."""
+    """The answer to ``station.info``; ``uptime`` in seconds.
+
+    ``gateway`` is that of web pages, ``exporter`` that of metrics, where there is one.
+    """
 
     station: Station
     media: tuple[str, ...]
@@ -326,6 +329,7 @@ class StationInfo(Result):
     resolver: ResolverHealth | None = None
     clock: ClockHealth | None = None
     gateway: DriverHealth | None = None
+    exporter: DriverHealth | None = None
 
 
 class StationKeys(Result):

@@ -294,13 +294,20 @@ class NoDrivers:
 
     @property
     def gateway(self) -> DriverHealth | None:
-        return next((worker.health for worker, _ in self._beside if worker.name == "gateway"), None)
+        return self._named("gateway")
+
+    @property
+    def exporter(self) -> DriverHealth | None:
+        return self._named("exporter")
+
+    def _named(self, name: str) -> DriverHealth | None:
+        return next((worker.health for worker, _ in self._beside if worker.name == name), None)
 
     def start(self) -> None:
         pass
 
     def add(self, worker: Worker) -> None:
-        """The gateway is a real one."""
+        """The gateway and the exporter are real ones."""
         self._beside.append((worker, asyncio.create_task(worker.run())))
 
     def send(self, driver: str, command: Command) -> None:

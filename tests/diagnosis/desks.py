@@ -148,6 +148,24 @@ def web_port_taken(desk: Prepared) -> Generator[None]:
 
 
 @preparing
+def metrics_port_taken(desk: Prepared) -> Generator[None]:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        settings = f"{NO_DRIVER}{NO_TLS}[metrics]\nenabled = true\nport = {other.getsockname()[1]}\n"
+        (desk.home / "config.toml").write_text(settings)
+        yield
+
+
+@preparing
+def bearer_open(desk: Prepared) -> Generator[None]:
+    (desk.home / "config.toml").write_text(f"{NO_DRIVER}{NO_TLS}[metrics]\nenabled = true\nport = 0\n")
+    folder = desk.home / "state"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "metrics.bearer").write_text("0123456789abcdef0123456789abcdef\n")
+    (folder / "metrics.bearer").chmod(0o644)
+    yield
+
+
+@preparing
 def nobody_listens(desk: Prepared) -> Generator[None]:
     with socket.socket() as kept:
         kept.bind(("127.0.0.1", 0))  # so that nobody else listens there
@@ -333,6 +351,22 @@ DESKS: dict[str, Desk] = {
         says="/etc/chromium/",
         files={"/etc/chromium/native-messaging-hosts/vitale_reader.json": '{"path": "/tmp/x"}'},
         status=1,
+    ),
+    "the port for metrics is another program's": Desk(
+        "configuration_invalid.metrics_port_in_use",
+        "donnez un autre port aux mesures",
+        "give the metrics another one",
+        prepare=metrics_port_taken,
+        says="is held by process",
+        status=2,
+    ),
+    "everybody may read the bearer of the metrics": Desk(
+        "configuration_invalid.bearer_exposed",
+        "fermez-le avec `chmod 0640`",
+        "close it with `chmod 0640`",
+        prepare=bearer_open,
+        says="is open to everybody",
+        status=2,
     ),
     "a two-slot reader is in GALSS mode": Desk(
         "usb_galss",

@@ -95,6 +95,9 @@ FORBIDDEN: dict[str, list[str]] = {
         "vitale_reader.web.native.host imports asyncio",
         "vitale_reader.web.native.host imports vitale_drivers.base",
     ],
+    "prometheus_client: the exporter of metrics alone": [
+        "vitale_reader.daemon.metrics.tally imports prometheus_client"
+    ],
     "cv2: where the driver camera opens one, and where pictures are decoded": [
         "vitale_drivers.camera.frames imports cv2"
     ],

@@ -26,6 +26,7 @@ PACKAGE_OF = {
     "protocol": "vitale_protocol",
     "resolvers": "vitale_reader.resolvers",
     "service": "vitale_reader.service",
+    "metrics": "vitale_reader.metrics",
     "web": "vitale_reader.web",
 }
 

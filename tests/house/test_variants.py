@@ -49,6 +49,9 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("vitale_reader/daemon/arbitration/hub.py", "service"): frozenset({*SERVICES, ""}),
     ("vitale_reader/daemon/arbitration/hub.py", "self._service(slot.reader.driver)"): frozenset({*SERVICES, ""}),
     ("vitale_reader/daemon/arbitration/leases.py", "why"): frozenset(get_args(LeaseWhy)),
+    ("vitale_reader/diagnosis/desk/tcp_ports.py", "f'{table}_port_in_use'"): frozenset(
+        {"web_port_in_use", "metrics_port_in_use"}
+    ),
     ("vitale_reader/resolvers/apcv_soap.py", "meaning"): frozenset(
         {"assertion", "revoked", "suspended", "delegation", "unknown"}
     ),

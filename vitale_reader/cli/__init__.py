@@ -23,6 +23,10 @@ def main() -> None:
         from vitale_reader.web import gateway
 
         gateway.main(sys.argv[2:])
+    if sys.argv[1:2] == ["exporter"]:  # likewise
+        from vitale_reader.metrics import exporter
+
+        exporter.main(sys.argv[2:])
     if sys.argv[1:] == ["diagnosis"]:  # likewise, for a daemon that is asked to look at its desk
         from vitale_reader.diagnosis import __main__ as diagnosis
 

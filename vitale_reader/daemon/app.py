@@ -23,6 +23,7 @@ import msgspec
 from vitale_protocol.errors import StoreUnavailable, VitaleError
 from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.methods import Station as StationIdentity
+from vitale_protocol.metrics.families import Families
 from vitale_protocol.signing import public_jwk
 from vitale_reader.daemon import lifecycle, log_output, process
 from vitale_reader.daemon.audit_export import Exporter, destinations, same_disk
@@ -51,6 +52,11 @@ from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.private_files import private_folder
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.metrics.bearer import bearer_file
+from vitale_reader.daemon.metrics.exporter import MetricsExporter
+from vitale_reader.daemon.metrics.gauges import Gauges, look_up
+from vitale_reader.daemon.metrics.tally import Tally
+from vitale_reader.daemon.observation.events import Observe, all_of
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.site.open_store import anchor_file, open_keys, open_store
 from vitale_reader.daemon.site.stations import Stations
@@ -60,6 +66,7 @@ from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.transports.listening import Listening, listen, stream_limits
+from vitale_reader.daemon.transports.peers import UNIX_SOCKETS
 from vitale_reader.daemon.web.pairing_desk import PairingDesk
 from vitale_reader.home import Endpoints, Home, WebEndpoint
 from vitale_reader.resolvers.guarded import GuardedResolver
@@ -145,16 +152,18 @@ async def running(
         ConfigurationInvalid: a setting cannot be used on this machine.
         StoreUnavailable: the state folder cannot be used.
     """
-    conversations, written_elsewhere = Conversations(), asyncio.Event()
+    tally = Tally() if config.metrics.enabled else None
+    observe = all_of([] if tally is None else [tally])
+    conversations, written_elsewhere = Conversations(observe), asyncio.Event()
     ending = ending or lifecycle.Ending(bounded=False)
     async with AsyncExitStack() as stack:
         require_known_tables(config.drivers.enabled, config.drivers.options)
         process.raise_file_limit()
         held = stack.enter_context(lifecycle.exclusive(home, open_to_others=bool(config.unix.users)))
         stack.push_async_callback(ending.finish)
-        station = await _open_station(stack, home, config, ending)
-        issuing = await _open_issuing(stack, station, conversations, ending)
-        desk = _desk(station, issuing, beat or Beat())
+        station = await _open_station(stack, home, config, observe, ending)
+        issuing = await _open_issuing(stack, station, conversations, observe, ending)
+        desk = _desk(station, issuing, beat or Beat(), observe)
         remote_desks = _remote_desks(station, desk, written_elsewhere, on_conflict or _log_conflict)
         services = _services(station, issuing, desk, remote_desks, conversations)
         service = Service(services)
@@ -177,6 +186,8 @@ async def running(
             page_may_come=services.page_may_come,
             entrance=services.entrance,
         )
+        if tally is not None:
+            _show_metrics(stack, station, services, tally)
         endpoints = listening.endpoints
         if on_listening is not None:
             on_listening()
@@ -279,7 +290,9 @@ async def _tell_port(listening: Listening, publish: Callable[[Endpoints], None])
 # ── what it is put together from, in this order ──
 
 
-async def _open_station(stack: AsyncExitStack, home: Home, config: Config, ending: lifecycle.Ending) -> Station:
+async def _open_station(
+    stack: AsyncExitStack, home: Home, config: Config, observe: Observe, ending: lifecycle.Ending
+) -> Station:
     keys = open_keys(home, config, clock=time.time)
     certificates = Certificates(
         home.state / "tls", station=keys.station, host=config.tls.host, now=dt.datetime.now(dt.UTC)
@@ -287,7 +300,7 @@ async def _open_station(stack: AsyncExitStack, home: Home, config: Config, endin
     certificates.open()
     remembered = Remembered.read(anchor_file(home, config))
     opened, vault = await open_store(stack, home, config, keys, remembered)
-    store = FairStore(opened)
+    store = FairStore(opened, observe)
     dialect = "postgresql" if store.shared else "sqlite"
     chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect)
     clock = StoreClock(remembered, shared=store.shared)
@@ -332,7 +345,11 @@ def _open_exporter(
 
 
 async def _open_issuing(
-    stack: AsyncExitStack, station: Station, conversations: Conversations, ending: lifecycle.Ending
+    stack: AsyncExitStack,
+    station: Station,
+    conversations: Conversations,
+    observe: Observe,
+    ending: lifecycle.Ending,
 ) -> Issuing:
     config, store, vault = station.config, station.store, station.vault
     profiles = read_profiles(config.apcv.profiles, config.station.mode)
@@ -359,7 +376,17 @@ async def _open_issuing(
     )
     await contexts.open()
     opposition = Opposition(store, vault, remembered=station.remembered)
-    delivery = Delivery(issuer, outbox, station.notes, guard, resolver, contexts, opposition, clock=station.clock.now)
+    delivery = Delivery(
+        issuer,
+        outbox,
+        station.notes,
+        guard,
+        resolver,
+        contexts,
+        opposition,
+        clock=station.clock.now,
+        observe=observe,
+    )
     return Issuing(
         profiles=profiles,
         resolver=resolver,
@@ -379,15 +406,14 @@ async def _open_resolver(stack: AsyncExitStack, config: Config, ending: lifecycl
     return GuardedResolver(resolver, limit=config.apcv.timeout, random=random.random, clock=time.monotonic)
 
 
-def _desk(station: Station, issuing: Issuing, beat: Beat) -> Coordinator:
+def _desk(station: Station, issuing: Issuing, beat: Beat, observe: Observe) -> Coordinator:
     for address, driver in numbered_devices(station.config).items():
         logger.warning("driver %s opens whatever gets the name %s, another device or a terminal", driver, address)
     drivers = station.config.drivers
     options = {name: issuing.profiles.options(name, drivers.options.get(name, {})) for name in drivers.enabled}
     home = station.home
-    return Coordinator(
-        issuing.delivery, options, beat, hidden=tuple(str(each) for each in (home.state, home.run, home.config))
-    )
+    hidden = tuple(str(each) for each in (home.state, home.run, home.config))
+    return Coordinator(issuing.delivery, options, beat, hidden=hidden, observe=observe)
 
 
 def _log_conflict(why: VitaleError) -> None:
@@ -484,6 +510,45 @@ def _news(station: Station, issuing: Issuing, services: Services, written_elsewh
         remembered=station.remembered,
         file=None if station.store.shared else station.home.state / "store.db",
     )
+
+
+def _gauges(station: Station, services: Services) -> Gauges:
+    desk = services.desk
+    return Gauges(
+        version=VERSION,
+        mode=station.config.station.mode,
+        started_at=services.started_at,
+        drivers=lambda: desk.supervisor.health,
+        gateway=lambda: desk.supervisor.gateway,
+        readers=lambda: desk.readers,
+        sessions=lambda: sum(each.caller is not None for each in services.conversations),
+        resolver=lambda: services.resolver.health,
+        store=station.store,
+        now=station.clock.now,
+        clock_offset=services.clock_offset,
+        audit_lines=lambda: len(station.notes),
+    )
+
+
+def _show_metrics(stack: AsyncExitStack, station: Station, services: Services, tally: Tally) -> None:
+    """Has the exporter begin; a desk whose figures nobody can have serves all the same."""
+    config, supervisor, gauges = station.config.metrics, services.desk.supervisor, _gauges(station, services)
+    if not UNIX_SOCKETS:
+        logger.error("no metrics are shown: this system has no Unix sockets")
+        return
+
+    async def figures() -> Families:
+        return (*await look_up(gauges), *tally.families())
+
+    exporter = MetricsExporter(
+        figures,
+        port=config.port,
+        bearer=bearer_file(station.home.state, config.bearer_file),
+        beat=supervisor.beat,
+        hidden=supervisor.hidden,
+    )
+    stack.callback(exporter.close)
+    supervisor.add(exporter.worker)
 
 
 async def _look_at_clock(store: Database, clock: StoreClock) -> None:

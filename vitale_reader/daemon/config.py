@@ -26,6 +26,7 @@ __all__ = [
     "Drivers",
     "Extension",
     "Log",
+    "Metrics",
     "Seals",
     "Section",
     "Site",
@@ -130,6 +131,21 @@ class Web(Section):
     enabled: bool = False
     port: Port = 7817
     extension: Extension = Extension()
+
+
+class Metrics(Section):
+    """``[metrics]``: figures of this desk for Prometheus; none of them identifies anybody.
+
+    Attributes:
+        enabled: whether a scraper finds them, at ``http://127.0.0.1:PORT/metrics``.
+        port: of the exporter, on both loopback addresses; 0 for any free port.
+        bearer_file: absolute path of the file with the secret that a scraper shows; made with mode 0640 where there is
+            none, ``state/metrics.bearer`` by default. A scraper of another user needs it outside of the state folder.
+    """
+
+    enabled: bool = False
+    port: Port = 7818
+    bearer_file: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] | None = None
 
 
 class Tokens(Section):
@@ -275,6 +291,7 @@ class Config(Section):
     unix: Unix = Unix()
     tls: Tls = Tls()
     web: Web = Web()
+    metrics: Metrics = Metrics()
     tokens: Tokens = Tokens()
     limits: Limits = Limits()
     log: Log = Log()

@@ -7,7 +7,14 @@ from typing import Protocol
 import msgspec
 
 from vitale_protocol import catalogue
-from vitale_protocol.errors import LocalError, NotAuthenticated, PresentationError, ReaderError, VitaleError
+from vitale_protocol.errors import (
+    LimitExceeded,
+    LocalError,
+    NotAuthenticated,
+    PresentationError,
+    ReaderError,
+    VitaleError,
+)
 from vitale_protocol.events import (
     CodeRead,
     ContextExpiring,
@@ -30,6 +37,7 @@ from vitale_protocol.web.handshake import Offer
 from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.client_registry import Caller, Peer
 from vitale_reader.daemon.issuing.delivery import incident
+from vitale_reader.daemon.observation.events import CallRefused, Observe, unobserved
 
 __all__ = ["Challenge", "Connection", "Conversation", "Conversations"]
 
@@ -81,9 +89,10 @@ class Conversation:
         is_pairing: the page at the other end holds the window of a pairing.
     """
 
-    def __init__(self, number: int, connection: Connection) -> None:
+    def __init__(self, number: int, connection: Connection, observe: Observe = unobserved) -> None:
         self.number = number
         self.connection = connection
+        self._observe = observe
         self.caller: Caller | None = None
         self.ended = False
         self.refusals = 0
@@ -122,6 +131,8 @@ class Conversation:
         Where a medium was at a reader, ``data.reader`` names it, so that a counter can wait until it is withdrawn.
         """
         where = self._settle(request)
+        if isinstance(error, LimitExceeded):
+            self._observe(CallRefused(limit=str(error.data.get("limit", error.variant))))
         if where is not None and isinstance(error, (PresentationError, ReaderError)):
             error = copy.copy(error)  # others may be told of the same one
             error.data = {"reader": where, **error.data}
@@ -227,14 +238,15 @@ class Conversation:
 class Conversations:
     """The sessions that there are now."""
 
-    def __init__(self) -> None:
+    def __init__(self, observe: Observe = unobserved) -> None:
+        self._observe = observe
         self._last_number = 0
         self._open: dict[int, Conversation] = {}
 
     def begin(self, connection: Connection) -> Conversation:
         """Begins a conversation over a new connection."""
         self._last_number += 1
-        conversation = Conversation(self._last_number, connection)
+        conversation = Conversation(self._last_number, connection, self._observe)
         self._open[conversation.number] = conversation
         return conversation
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from vitale_protocol.diagnosis.rows import Row, in_order, of_error
-from vitale_protocol.errors import VitaleError
+from vitale_protocol.errors import ConfigurationInvalid, VitaleError
 from vitale_protocol.extras import EXTRAS, missing_part
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.transports.port_holder import holder
@@ -65,6 +65,7 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
             lambda: resolver.look(read) if view is None else (),
             lambda: _port(read, ours=view is not None),
             lambda: browsers.look(machine, read.web.extension.ids),
+            lambda: _bearer(home, read),
         ]
     with ThreadPoolExecutor(len(checks)) as pool:
         found = [row for done in pool.map(_made, checks) for row in done]
@@ -125,7 +126,24 @@ def _port(config: Config, *, ours: bool) -> Iterator[Row]:
     if config.tls.enabled:
         yield from tcp_ports.look(config.tls.host, config.tls.port, ours=ours, holder=holder)
     if config.web.enabled and not ours:
-        yield from tcp_ports.look_at_loopback(config.web.port, holder=holder)
+        yield from tcp_ports.look_at_loopback(config.web.port, table="web", holder=holder)
+    if config.metrics.enabled and not ours:
+        yield from tcp_ports.look_at_loopback(config.metrics.port, table="metrics", holder=holder)
+
+
+def _bearer(home: Home, config: Config) -> Iterator[Row]:
+    """Tells whether the file of the bearer can be used, where there is one already; a daemon makes it."""
+    if not config.metrics.enabled or missing_part("daemon", "the daemon") is not None:
+        return
+    from vitale_reader.daemon.metrics.bearer import bearer_file, read_bearer  # noqa: PLC0415  part of an extra
+
+    file = bearer_file(home.state, config.metrics.bearer_file)
+    if not file.exists():
+        return
+    try:
+        read_bearer(file)
+    except ConfigurationInvalid as error:
+        yield of_error(error, "configuration", {"file": str(file)})
 
 
 def _confinement(machine: Machine) -> Iterator[Row]:

@@ -11,7 +11,8 @@ from typing import NoReturn
 
 import msgspec
 
-from vitale_drivers.base import Command, Start, Stop
+from vitale_drivers.base import Start
+from vitale_drivers.host.attendance import start_of
 from vitale_drivers.host.confinement import confine
 from vitale_drivers.host.pipe import StreamError
 from vitale_drivers.host.worker import Pipe, run_and_end
@@ -31,11 +32,8 @@ def begun(pipe: Pipe) -> Start | None:
     Raises:
         StreamError: the supervisor says something else.
     """
-    try:
-        start = _first(pipe)
-    except EOFError:
-        return None
-    if not isinstance(start, Start):
+    start = start_of(pipe)
+    if start is None:
         return None
     confine(start.hidden)
     # It tells of each connection that ends.
@@ -58,21 +56,6 @@ def _run(pipe: Pipe) -> None:
     except msgspec.ValidationError as error:
         raise StreamError(f"not what a gateway inherits: {error}") from error
     asyncio.run(serve(pipe, given))
-
-
-def _first(pipe: Pipe) -> Command:
-    """The first command, alone: nothing is said before it is answered.
-
-    Raises:
-        EOFError: the supervisor is gone.
-        StreamError: something else came.
-    """
-    while not (commands := pipe.receive()):
-        pass
-    first, *rest = commands
-    if not isinstance(first, Start | Stop) or rest not in ([], [Stop()]):
-        raise StreamError("the first command is not a start")
-    return Stop() if rest else first
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from vitale_drivers.base import Ping, Pong, Started, Stop
-from vitale_drivers.host.pipe import StreamError
+from vitale_drivers.base import Started
+from vitale_drivers.host.attendance import obeying
 from vitale_drivers.host.worker import Pipe
 from vitale_reader.web.channel import ChannelEnd
 from vitale_reader.web.line import Line
@@ -141,39 +141,18 @@ async def serve(
     Raises:
         StreamError: the supervisor says something else.
     """
-    loop = asyncio.get_running_loop()
     listeners = [socket.socket(fileno=each) for each in (given.ipv4, given.ipv6) if each is not None]
     door = make_door(Line(socket.socket(fileno=given.line)), listeners[0].getsockname()[1])
-    ended: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(pipe.fileno(), _obey, pipe, ended)
-    servers = [await _listen(listener, door) for listener in listeners]
-    pipe.send(Started(driver=driver, media=(), version=f"websockets {version('websockets')}"))
-    try:
-        await ended
-    finally:
-        loop.remove_reader(pipe.fileno())
-        for server in servers:
-            server.close()
-        await door.close(door.limits.farewell / 2)
+    with obeying(pipe) as ended:
+        servers = [await _listen(listener, door) for listener in listeners]
+        pipe.send(Started(driver=driver, media=(), version=f"websockets {version('websockets')}"))
+        try:
+            await ended
+        finally:
+            for server in servers:
+                server.close()
+    await door.close(door.limits.farewell / 2)
 
 
 async def _listen(listener: socket.socket, door: PageDoor) -> asyncio.Server:
     return await asyncio.get_running_loop().create_server(door.connection, sock=listener, backlog=BACKLOG)
-
-
-def _obey(pipe: Pipe, ended: "asyncio.Future[None]") -> None:
-    try:
-        for command in pipe.receive():
-            match command:
-                case Ping(id=number):
-                    pipe.send(Pong(id=number))
-                case Stop():
-                    raise EOFError
-                case _:
-                    raise StreamError(f"not for a gateway: {type(command).__name__}")
-    except EOFError:
-        if not ended.done():
-            ended.set_result(None)
-    except StreamError as error:
-        if not ended.done():
-            ended.set_exception(error)

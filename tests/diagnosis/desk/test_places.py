@@ -166,15 +166,16 @@ def test_a_port_that_is_free_ours_any_or_taken() -> None:
 def test_the_port_for_pages_is_needed_on_both_addresses() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        (row,) = tcp_ports.look_at_loopback(port, holder=lambda _: "process 1 (squatter)")
+        (row,) = tcp_ports.look_at_loopback(port, table="web", holder=lambda _: "process 1 (squatter)")
         assert (row.id, row.values["holder"]) == ("configuration_invalid.web_port_in_use", "process 1 (squatter)")
         assert row.problem is not None
         assert "127.0.0.1" in row.problem.detail
-        (row,) = tcp_ports.look_at_loopback(port, holder=lambda _: "")
+        (row,) = tcp_ports.look_at_loopback(port, table="metrics", holder=lambda _: "")
+        assert "configuration_invalid.metrics_port_in_use" == row.id
         assert row.problem is not None
         assert row.problem.detail.endswith("is held")
-    assert ids(tcp_ports.look_at_loopback(port, holder=str)) == ["port_free"]
-    assert ids(tcp_ports.look_at_loopback(0, holder=str)) == []
+    assert ids(tcp_ports.look_at_loopback(port, table="web", holder=str)) == ["port_free"]
+    assert ids(tcp_ports.look_at_loopback(0, table="metrics", holder=str)) == []
 
 
 @pytest.mark.posix

@@ -67,6 +67,7 @@ from vitale_reader.daemon.fairness.fair_store import paid_by
 from vitale_reader.daemon.issuing import delivery
 from vitale_reader.daemon.issuing.delivery import Claim, Delivery, Fate, RequestContext, incident
 from vitale_reader.daemon.issuing.issuer import Grant
+from vitale_reader.daemon.observation.events import NotRead, Observe, Unanswered, unobserved
 
 __all__ = ["Client", "Coordinator", "Requester", "Watcher"]
 
@@ -112,11 +113,18 @@ class Coordinator:
     """Runs the hub, and the drivers: what they report goes to the hub, what it decides goes to them."""
 
     def __init__(
-        self, delivery: Delivery, drivers: Mapping[str, Options], beat: Beat, *, hidden: tuple[str, ...] = ()
+        self,
+        delivery: Delivery,
+        drivers: Mapping[str, Options],
+        beat: Beat,
+        *,
+        hidden: tuple[str, ...] = (),
+        observe: Observe = unobserved,
     ) -> None:
         self.supervisor = Supervisor(drivers, on_report=self.report, on_end=self.driver_ended, beat=beat, hidden=hidden)
         self._hub = Hub()
         self._delivery = delivery
+        self._observe = observe
         self._asked: dict[Key, RequestContext] = {}
         self._delivering: dict[Key, RequestContext] = {}
         self._watching: dict[int, Watcher] = {}
@@ -363,6 +371,9 @@ class Coordinator:
                 self._do(self._hub.presented(msgspec.structs.replace(report, simulated=simulated), now))
             case Failed():
                 logger.info("reader %s: not read: %s", report.reader, _named(report.problem))
+                if known is not None:
+                    outcome = report.problem.error(MediumUnreadable).reason
+                    self._observe(NotRead(medium=known.medium or "", driver=known.driver, outcome=outcome))
                 self._do(self._hub.failed(report.reader, report.problem.error(MediumUnreadable), now))
 
     def driver_ended(self, driver: str, problem: Problem | None) -> None:
@@ -421,6 +432,7 @@ class Coordinator:
                 msgspec.structs.replace(self._subscriptions[subscribed.key], reader=reader_id).fail("", error)
             case Refuse(request=request, error=error):
                 asked = self._asked.pop(request.key)
+                self._observe(Unanswered(outcome=error.reason))
                 self._spawn(self._delivery.note(asked, error.reason))
                 self._delivery.ended(asked, None, error.reason)
                 asked.client.fail(asked.request, error)

@@ -493,7 +493,7 @@ class Worker(msgspec.Struct):
 
 
 class Supervisor:
-    """All the drivers of a station, and the gateway beside them.
+    """All the drivers of a station, and what runs beside them.
 
     Attributes:
         workers: the drivers, by name.
@@ -577,8 +577,16 @@ class Supervisor:
 
     @property
     def gateway(self) -> DriverHealth | None:
-        """The gateway, where one runs beside the drivers."""
-        return next((worker.health for worker in self._beside if worker.name == "gateway"), None)
+        """The gateway for web pages, where one runs beside the drivers."""
+        return self._named("gateway")
+
+    @property
+    def exporter(self) -> DriverHealth | None:
+        """The exporter of metrics, likewise."""
+        return self._named("exporter")
+
+    def _named(self, name: str) -> DriverHealth | None:
+        return next((worker.health for worker in self._beside if worker.name == name), None)
 
     async def stop(self) -> None:
         """Ends them all, at the same time."""

@@ -5,6 +5,7 @@ The payer of a piece of work is a context variable, so that nothing between a ca
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
@@ -12,7 +13,9 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.outage import Outage
+from vitale_reader.daemon.observation.events import Observe, StoreWork, unobserved
 from vitale_reader.daemon.store.store import CONNECTIONS, Database, Need
 
 __all__ = ["FairStore", "paid_by"]
@@ -46,10 +49,12 @@ class FairStore:
 
     Args:
         store: does the work.
+        observe: is told of each piece.
     """
 
-    def __init__(self, store: Database) -> None:
+    def __init__(self, store: Database, observe: Observe = unobserved) -> None:
         self._store = store
+        self._observe = observe
         self._places = CONNECTIONS if store.shared else WITH_SQLITE
         self._busy = 0
         self._since_background = 0
@@ -85,12 +90,19 @@ class FairStore:
         in_spool: Callable[[Connection], T] | None = None,
     ) -> T:
         """Runs work in its payer's turn; see ``Database``."""
+        asked_at = time.perf_counter()
         await self._enter()
+        begun, answered = time.perf_counter(), True
         try:
             return await self._store.run(work, needs=needs, single=single, in_spool=in_spool)
+        except StoreUnavailable:
+            answered = False
+            raise
         finally:
             self._busy -= 1
             self._call_next()
+            took = time.perf_counter() - begun
+            self._observe(StoreWork(waited=begun - asked_at, seconds=took, answered=answered))
 
     def hasten(self) -> None:
         """Hastens the store beneath; see ``Database``."""

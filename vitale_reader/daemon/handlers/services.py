@@ -74,6 +74,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
             resolver=self.resolver.health,
             clock=ClockHealth(offset=round(self.clock_offset(), 3)),
             gateway=self.desk.supervisor.gateway,
+            exporter=self.desk.supervisor.exporter,
         )
 
     def page_may_come(self, site: str) -> bool:

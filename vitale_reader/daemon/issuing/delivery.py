@@ -16,6 +16,7 @@ Each delivery is a task of its own, and waits for nobody else's. The order of it
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, Protocol
 
@@ -43,6 +44,8 @@ from vitale_reader.daemon.issuing.issuer import Grant, Issued, Issuer
 from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import Claimed, ReplayGuard
+from vitale_reader.daemon.observation.events import Delivered, Observe, unobserved
+from vitale_reader.daemon.observation.timeline import Timeline
 from vitale_reader.daemon.store.audit import Entry
 from vitale_reader.resolvers.base import Resolution
 from vitale_reader.resolvers.guarded import GuardedResolver
@@ -101,6 +104,7 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
         given_up: gets the error with which the request is to end early.
         action: the method, for the audit trail.
         claim: for a request of another desk.
+        timeline: the stages of its delivery.
     """
 
     client: Client
@@ -110,6 +114,7 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     given_up: asyncio.Future[VitaleError]
     action: str = "presentation.request"
     claim: Claim | None = None
+    timeline: Timeline = msgspec.field(default_factory=Timeline)
 
     def give_up(self, error: VitaleError) -> bool:
         """Ends the request early; whether this was the first word of that."""
@@ -160,6 +165,7 @@ class Delivery:
         opposition: Opposition,
         *,
         clock: Callable[[], float],
+        observe: Observe = unobserved,
     ) -> None:
         self._issuer = issuer
         self._outbox = outbox
@@ -169,29 +175,34 @@ class Delivery:
         self._contexts = contexts
         self._opposition = opposition
         self._clock = clock
+        self._observe = observe
         self._tasks: set[asyncio.Task[None]] = set()
         self.last: DeskOutcome | None = None
 
     async def deliver(self, asked: RequestContext, presentation: Presented, driver: str) -> Fate:
         """Answers a request, in whatever way; what has become of what was presented."""
-        begun = False
+        asked.timeline.was_read(presentation.elapsed)
+        begun_at, begun = time.perf_counter(), False
+        outcome = "ok"
         try:
             if asked.claim is not None:
                 await asked.claim.take()
             begun = True
             result = await self._result(asked, presentation, driver)
         except VitaleError as error:
+            outcome = error.reason
             asked.client.fail(asked.request, _of_medium(error, presentation.medium))
-            self.ended(asked, presentation, error.reason)
-            await self.note(asked, error.reason)
         except Exception as error:  # noqa: BLE001  an edge: evidence comes from strangers
+            outcome = InternalError.reason
             asked.client.fail(asked.request, incident(error))
-            self.ended(asked, presentation, InternalError.reason)
-            await self.note(asked, InternalError.reason)
         else:
             asked.client.reply(asked.request, result)
-            self.ended(asked, presentation)
+        self.ended(asked, presentation, None if outcome == "ok" else outcome)
+        if begun:
+            self._tell(asked.timeline, presentation, driver, outcome, begun_at)
+        if outcome == "ok":
             return "used"
+        await self.note(asked, outcome)
         if not begun:
             return "declined"
         return "unused" if await self._unused(presentation) else "used"
@@ -209,6 +220,19 @@ class Delivery:
     async def note(self, asked: RequestContext, outcome: str) -> None:
         """A line in the audit trail about a request that ended without a token."""
         await self._audit.note(asked.action, outcome, client_id=asked.grant.client_id)
+
+    def _tell(self, timeline: Timeline, presentation: Presented, driver: str, outcome: str, began: float) -> None:
+        self._observe(
+            Delivered(
+                medium=presentation.medium,
+                driver=driver,
+                outcome=outcome,
+                simulated=presentation.simulated,
+                began=began,
+                ended=time.perf_counter(),
+                stages=tuple(timeline.stages),
+            )
+        )
 
     async def stop(self) -> None:
         """Finishes what goes on behind the replies."""
@@ -235,9 +259,11 @@ class Delivery:
         degraded = resolved.degraded or self._outbox.degraded
         warnings = resolved.reading.warnings + (("store_degraded",) if degraded else ())
         reading = msgspec.structs.replace(resolved.reading, warnings=warnings)
-        issued = self._issuer.issue(presentation, reading, driver, asked.grant, resolved.resolution)
+        with asked.timeline.stage("sign"):
+            issued = self._issuer.issue(presentation, reading, driver, asked.grant, resolved.resolution)
         # If the answer of the database is lost, the spool keeps the same token: the site may have it already.
-        await self._keep(presentation, asked, issued, resolved)
+        with asked.timeline.stage("keep"):
+            await self._keep(presentation, asked, issued, resolved)
         return issued
 
     async def _keep(self, presentation: Presented, asked: RequestContext, issued: Issued, resolved: Resolved) -> None:
@@ -294,7 +320,8 @@ class Delivery:
             await self._guard.require_open()
         claimed, degraded = None, False
         if digest is not None:
-            claimed = await self._guard.claim(digest)
+            with asked.timeline.stage("guard"):
+                claimed = await self._guard.claim(digest)
             degraded = self._outbox.degraded
             await self._require_wanted(asked, digest)
         former = self._contexts.of_client(asked.grant.client_id)
@@ -302,7 +329,8 @@ class Delivery:
             return Resolved(reading, claimed, degraded, former=former)
         asked.client.progress(asked.request, "resolving", presentation.reader, None, "")
         asking = asyncio.create_task(self._ask(asked, string, digest, former))
-        resolution = await self._unless_given_up(asking, asked)
+        with asked.timeline.stage("resolve"):
+            resolution = await self._unless_given_up(asking, asked)
         try:
             if resolution.date_fin_validite.timestamp() <= self._clock():
                 raise MediumExpired("the service gave a context that has ended")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vitale_reader.daemon.keystore.folder_permissions import close_to_others
 
-__all__ = ["open_to_others", "private_folder", "remove", "write_private"]
+__all__ = ["NEW", "open_to_everybody", "open_to_others", "private_folder", "remove", "write_private"]
 
 #: How a file is begun: never through a link that stands in its place.
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -103,6 +103,14 @@ if sys.platform == "win32":
         """
         return bool(access_lists.look(file).others(access_lists.this_user()[1]))
 
+    def open_to_everybody(file: Path) -> bool:
+        """True likewise: groups are told apart by their access lists alone.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        return open_to_others(file)
+
     def _sync_folder(folder: Path) -> None:
         """Nothing: folders cannot be opened there."""
 
@@ -115,6 +123,14 @@ else:
             OSError: it cannot be looked at.
         """
         return bool(stat.S_IMODE(file.stat().st_mode) & 0o077)
+
+    def open_to_everybody(file: Path) -> bool:
+        """True if any user of the machine may do anything with a file; its group may.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        return bool(stat.S_IMODE(file.stat().st_mode) & 0o007)
 
     def _sync_folder(folder: Path) -> None:
         """Makes a rename survive a power cut."""

@@ -27,7 +27,7 @@ from vitale_reader.daemon.store.clock import time_of
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, audit_heads, contexts, outbox, seen, site
 
-__all__ = ["Bringing", "Piece", "note_acknowledged", "spool_name"]
+__all__ = ["ACKNOWLEDGED", "Bringing", "Piece", "note_acknowledged", "spool_name"]
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
 """Transports: bytes to session and back, nothing else.
 
-For other rooms: ``listening``, ``port_holder``.
+For other rooms: ``listening``, ``loopback``, ``peers``, ``port_holder``.
 """

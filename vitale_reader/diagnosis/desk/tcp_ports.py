@@ -4,6 +4,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from vitale_protocol.diagnosis.rows import Row, of_error
 from vitale_protocol.errors import ConfigurationInvalid, JsonValue
@@ -33,19 +34,20 @@ def look(host: str, port: int, *, ours: bool, holder: Callable[[int], str]) -> I
         yield of_error(ConfigurationInvalid(detail, variant="port_in_use", data=data), "port")
 
 
-def look_at_loopback(port: int, *, holder: Callable[[int], str]) -> Iterator[Row]:
-    """Looks at the port for web pages, which is needed on both loopback addresses, while no daemon has it.
+def look_at_loopback(port: int, *, table: Literal["web", "metrics"], holder: Callable[[int], str]) -> Iterator[Row]:
+    """Looks at a port that is needed on both loopback addresses, while no daemon has it.
 
     Args:
         port: 0 for any, which is always free.
+        table: of the configuration in which it stands.
         holder: tells who listens on a port, as far as that can be seen.
     """
     taken = [host for host in ("127.0.0.1", "::1") if port and not _is_free(host, port)]
     if taken:
         held_by = holder(port)
         detail = f"port {port} of {' and '.join(taken)} is held{f' by {held_by}' if held_by else ''}"
-        data: dict[str, JsonValue] = {"path": "web.port", "port": port, "holder": held_by}
-        yield of_error(ConfigurationInvalid(detail, variant="web_port_in_use", data=data), "port")
+        data: dict[str, JsonValue] = {"path": f"{table}.port", "port": port, "holder": held_by}
+        yield of_error(ConfigurationInvalid(detail, variant=f"{table}_port_in_use", data=data), "port")
     elif port:
         yield Row(id="port_free", subject="port", state="ok", values={"port": port})
 

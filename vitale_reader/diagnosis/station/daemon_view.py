@@ -23,8 +23,8 @@ class DaemonView(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def processes(self) -> tuple[int, ...]:
-        """The processes of its drivers, and of its gateway."""
-        workers = (*self.station.drivers, self.station.gateway)
+        """The processes of its drivers, and those beside them."""
+        workers = (*self.station.drivers, self.station.gateway, self.station.exporter)
         return tuple(each.pid for each in workers if each is not None and each.pid is not None)
 
 
@@ -36,7 +36,9 @@ def look(view: DaemonView) -> Iterator[Row]:
     for driver in station.drivers:
         yield _driver(driver)
     if station.gateway is not None:
-        yield _gateway(station.gateway)
+        yield _beside(station.gateway, ready="gateway_ready", restarting="gateway_restarting")
+    if station.exporter is not None:
+        yield _beside(station.exporter, ready="exporter_ready", restarting="exporter_restarting")
     if station.resolver is not None and station.resolver.state != "none":
         yield _resolver(station.resolver)
     readers = [reader for reader in view.readers if reader.station is None]
@@ -62,13 +64,14 @@ def _driver(driver: DriverHealth) -> Row:
     return Row(id=name, subject="driver", state="wrong", values=values)
 
 
-def _gateway(gateway: DriverHealth) -> Row:
-    if gateway.reason:
-        return of_error(_problem(gateway), "port")
-    if gateway.state in {"ready", "starting"}:
-        version = f"({gateway.version})" if gateway.version else ""
-        return Row(id="gateway_ready", subject="port", state="ok", values={"version": version})
-    return Row(id="gateway_restarting", subject="port", state="wrong", values={"restarts": gateway.restarts})
+def _beside(process: DriverHealth, *, ready: str, restarting: str) -> Row:
+    """The row about the gateway or the exporter, by the ids of its findings."""
+    if process.reason:
+        return of_error(_problem(process), "port")
+    if process.state in {"ready", "starting"}:
+        version = f"({process.version})" if process.version else ""
+        return Row(id=ready, subject="port", state="ok", values={"version": version})
+    return Row(id=restarting, subject="port", state="wrong", values={"restarts": process.restarts})
 
 
 def _problem(driver: DriverHealth) -> Problem:

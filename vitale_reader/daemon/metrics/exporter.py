@@ -1,0 +1,154 @@
+"""The core's side of the exporter: the port it listens on, its bearer, and the line on which it asks for the figures.
+
+The exporter inherits its sockets and its line, and knows only the digest of the bearer. Whoever takes it over can ask
+for figures, which identify nobody.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from vitale_drivers.host.handover import channel_pair
+from vitale_drivers.host.programs import own_program
+from vitale_protocol.errors import ConfigurationInvalid, ShuttingDown
+from vitale_protocol.metrics.families import Families, write_families
+from vitale_reader.daemon.desk.supervisor import Beat, Worker
+from vitale_reader.daemon.metrics.bearer import bearer_digest
+from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
+from vitale_reader.daemon.transports.port_holder import holder, is_taken
+
+__all__ = ["EXPORTER", "MetricsExporter"]
+
+logger = logging.getLogger(__name__)
+
+EXPORTER = own_program("vitale_reader.metrics.exporter", "exporter")
+
+#: Seconds for which figures are told again, however often they are asked for.
+FRESH = 0.5
+
+
+class MetricsExporter:
+    """The exporter of a station, across the processes that run it one after the other.
+
+    Attributes:
+        worker: its process.
+    """
+
+    def __init__(
+        self,
+        figures: Callable[[], Awaitable[Families]],
+        *,
+        port: int,
+        bearer: Path,
+        beat: Beat,
+        hidden: tuple[str, ...] = (),
+        command: tuple[str, ...] = EXPORTER,
+    ) -> None:
+        """Stores.
+
+        Args:
+            figures: gives all of them.
+            port: on both loopback addresses; 0 for any.
+            bearer: the file.
+            beat: how the process is asked whether it lives.
+            hidden: files and folders of the daemon.
+            command: of the process.
+        """
+        self.worker = Worker(
+            "exporter",
+            {},
+            lambda _name, _report: None,
+            lambda _name, _problem: self._end_line(),
+            beat=beat,
+            command=command,
+            hidden=hidden,
+            inherit=self._inherit,
+            title="the exporter of metrics",
+        )
+        self._figures = figures
+        self._wanted = port
+        self._bearer = bearer
+        self._is_closed = False
+        self._port: LoopbackPort | None = None
+        self._line: asyncio.Task[None] | None = None
+        self._last: tuple[float, bytes] = (0.0, b"")
+
+    @property
+    def port(self) -> int | None:
+        """The port that is listened on; None while there is none."""
+        return None if self._port is None else self._port.port
+
+    def close(self) -> None:
+        """Listens no more, and is not begun again."""
+        self._is_closed = True
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+
+    def listen(self) -> int:
+        """Listens on the port, once; its number.
+
+        Raises:
+            ConfigurationInvalid: it cannot be listened on, on both addresses; ``data.holder`` says who does.
+            ShuttingDown: nothing is listened on any more.
+        """
+        if self._is_closed:
+            raise ShuttingDown("the daemon stops")
+        if self._port is None:
+            try:
+                self._port = loopback_port(self._wanted)
+            except OSError as error:
+                raise _cannot_listen(self._wanted, error) from error
+            logger.info("metrics on 127.0.0.1:%d, for whoever has the bearer in %s", self._port.port, self._bearer)
+        return self._port.port
+
+    @contextmanager
+    def _inherit(self) -> Generator[Mapping[str, int]]:
+        """Makes all that a process of the exporter is left: sockets that listen, and a line of its own."""
+        self.worker.options = {"bearer": bearer_digest(self._bearer).hex()}
+        self.listen()
+        self._end_line()
+        sockets = {} if self._port is None else self._port.sockets
+        ours, theirs = channel_pair()
+        self._line = asyncio.get_running_loop().create_task(self._answer(ours), name="line of the exporter")
+        with theirs:
+            yield {"line": theirs.fileno(), **{name: each.fileno() for name, each in sockets.items()}}
+
+    def _end_line(self) -> None:
+        if self._line is not None:
+            self._line.cancel()
+            self._line = None
+
+    async def _answer(self, line: socket.socket) -> None:
+        """Answers each byte on the line with all the figures behind their length, to the end of the line."""
+        reader, writer = await asyncio.open_connection(sock=line)
+        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
+            while await reader.read(1):
+                told = await self._told()
+                writer.write(struct.pack(">I", len(told)) + told)
+                await writer.drain()
+
+    async def _told(self) -> bytes:
+        at, told = self._last
+        if not told or time.monotonic() - at > FRESH:
+            told = write_families(await self._figures())
+            self._last = (time.monotonic(), told)
+        return told
+
+
+def _cannot_listen(port: int, error: OSError) -> ConfigurationInvalid:
+    told = f"cannot listen on 127.0.0.1 and ::1, port {port}: {error.strerror or error}"
+    if not is_taken(error):
+        return ConfigurationInvalid(told, data={"path": "metrics.port"})
+    held_by = holder(port)
+    return ConfigurationInvalid(
+        f"{told}, by {held_by}" if held_by else told,
+        variant="metrics_port_in_use",
+        data={"path": "metrics.port", "port": port, "holder": held_by},
+    )
