@@ -1,6 +1,6 @@
 # Everything starts here; each target sets up what it needs (see .ci/setup) and does it once.
 
-.PHONY: help setup demo extension test test-quick test-newest coverage mutants lint bench yardstick soak fuzz docs pictures reference lock deb bare bare-desk clean
+.PHONY: help setup demo extension test test-quick test-newest coverage mutants lint bench yardstick soak alerts fuzz docs pictures reference lock deb bare bare-desk clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -107,6 +107,10 @@ soak:            ## the slow faults: kill -9 under load, long runs, properties w
 	@.ci/setup test
 	@.venv/bin/python -m pytest -m soak
 	@.venv/bin/python -m pytest $(AT_A_TIME) --hypothesis-profile search $(QUICK)
+
+alerts:          ## each alert by a real fault, seen by a real Prometheus (Debian's package prometheus)
+	@.ci/setup test
+	@.venv/bin/python -m tests.alerts
 
 # One target alone, those at a time, and whether what is found joins the kept corpora (`make fuzz KEEP=yes`).
 TARGET =
