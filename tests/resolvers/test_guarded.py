@@ -1,6 +1,7 @@
 """A resolver that can be relied on to end: limits, retries where they are safe, and a circuit that opens and closes."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import selectors
 from collections.abc import Awaitable, Callable, Iterable
@@ -335,3 +336,17 @@ def test_the_largest_family_is_not() -> None:
         assert await world.guarded.resolve(b"s", nonce="n") is largest
 
     run(work)
+
+
+def test_each_loss_of_the_service_and_each_return_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    world = World(CONTEXT, DOWN, DOWN, CONTEXT, DOWN, NO)
+
+    async def work() -> None:
+        for _ in range(6):
+            with contextlib.suppress(VitaleError):
+                await world.guarded.resolve(b"string", nonce="n")
+
+    asyncio.run(work())
+    lost, back = "the apCV service cannot be used: resolver_unavailable: down", "the apCV service is back"
+    assert [lost, back, lost, back] == caplog.messages

@@ -171,7 +171,7 @@ class GuardedResolver:
         try:
             result = await self._within_limit(work, again)
         except ResolverUnavailable as error:
-            self._last = error
+            self._lost(error)
             if self._circuit.failed(self._clock()):
                 logger.warning("the apCV service is left alone for %g s: %s", PAUSE, error)
             raise
@@ -180,15 +180,24 @@ class GuardedResolver:
             raise
         except Exception as error:  # noqa: BLE001  an edge: plug-ins are programs of others
             self._circuit.probing = False  # nothing is known of the service
-            self._last = _of_plug_in(error)
-            raise self._last from None
+            fault = _of_plug_in(error)
+            self._lost(fault)
+            raise fault from None
         except BaseException:
             self._circuit.probing = False  # cancelled: nothing is known of the service
             raise
         self._answered()
         return result
 
+    def _lost(self, error: ResolverUnavailable) -> None:
+        """Keeps why a call failed; tells it where the one before did not, or for another reason."""
+        if self._last is None or self._last.variant != error.variant:
+            logger.info("the apCV service cannot be used: %s", error)
+        self._last = error
+
     def _answered(self) -> None:
+        if self._last is not None:
+            logger.info("the apCV service is back")
         self._last = None
         self._circuit.succeeded()
 

@@ -140,9 +140,11 @@ def test_a_worker_that_is_killed_is_replaced(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(supervisor, "LAST_WORDS", 40.0)
+    caplog.set_level(logging.INFO)
 
     async def work(witness: Witness) -> None:
         await witness.expect(Started)
+        assert "driver fake is back" not in caplog.messages, "it was not gone"
         witness.worker.send(Arm(media=("vitale-card",), deadline=0.0))
         await witness.expect("ended: reader_unavailable")
         assert "signal 9" in detail_of(witness.worker.problem)
@@ -151,6 +153,8 @@ def test_a_worker_that_is_killed_is_replaced(
 
     with_worker("good", tmp_path, work)
     assert "driver fake printed last: last words" in caplog.messages
+    assert "driver fake: ended by signal 9" in caplog.messages
+    assert "driver fake is back" in caplog.messages
     assert caplog.text.count("Corrupt") < 30, "what it prints is told in small doses"
     assert capfd.readouterr().err == "", "and nowhere else"
 

@@ -336,3 +336,22 @@ def _is_open(file: sqlite3.Connection) -> bool:
         return file.total_changes >= 0
     except sqlite3.ProgrammingError:
         return False
+
+
+def test_a_file_that_is_lost_and_comes_back_is_told_once_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    file = tmp_path / "store.db"
+
+    async def work() -> None:
+        async with opened(file) as store:
+            with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                for _ in range(2):
+                    with pytest.raises(StoreUnavailable):
+                        await store.run(put)
+                other.execute("ROLLBACK")
+            await store.run(put)
+
+    run(work)
+    told = [message for message in caplog.messages if message.startswith("the store")]
+    assert ["the store cannot be used", "the store is back"] == [message.partition(":")[0] for message in told]

@@ -60,6 +60,7 @@ from vitale_reader.daemon.arbitration.leases import Holder
 from vitale_reader.daemon.desk.codes import CodeSubscriber, CodeSubscriptions
 from vitale_reader.daemon.desk.leasing import LeaseDesk
 from vitale_reader.daemon.desk.previews import Previews, Viewer
+from vitale_reader.daemon.desk.rationed_log import RationedLog
 from vitale_reader.daemon.desk.reports import reader_of, told
 from vitale_reader.daemon.desk.subscriptions import Subscriber, Subscription
 from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
@@ -125,6 +126,7 @@ class Coordinator:
         self._hub = Hub()
         self._delivery = delivery
         self._observe = observe
+        self._tidings = RationedLog(logger)
         self._asked: dict[Key, RequestContext] = {}
         self._delivering: dict[Key, RequestContext] = {}
         self._watching: dict[int, Watcher] = {}
@@ -336,7 +338,8 @@ class Coordinator:
                 self._do(self._hub.driver_settled(driver, now))
                 self._stirred.set()
             case Health(problem=problem):
-                logger.info("driver %s: %s", driver, "ready" if problem is None else _named(problem))
+                state = "ready" if problem is None else _named(problem)
+                self._tidings.write(f"driver {driver}", "driver %s: %s", driver, state)
                 self._do(self._hub.driver_health(driver, problem, now))
             case ReaderAdded(reader=reader):
                 self._do(self._hub.reader_added(msgspec.structs.replace(reader, driver=driver), now))
@@ -370,7 +373,8 @@ class Coordinator:
                 simulated = report.simulated or (known is not None and known.simulated)
                 self._do(self._hub.presented(msgspec.structs.replace(report, simulated=simulated), now))
             case Failed():
-                logger.info("reader %s: not read: %s", report.reader, _named(report.problem))
+                said = _named(report.problem)
+                self._tidings.write(f"reader {report.reader}", "reader %s: not read: %s", report.reader, said)
                 if known is not None:
                     outcome = report.problem.error(MediumUnreadable).reason
                     self._observe(NotRead(medium=known.medium or "", driver=known.driver, outcome=outcome))
@@ -440,7 +444,7 @@ class Coordinator:
                 self._tell(request, action)
             case Announce(what=what, reader=reader):
                 if what != "changed":
-                    logger.info("reader %s %s", reader.id, what)
+                    self._tidings.write(f"reader {reader.id}", "reader %s %s", reader.id, what)
                 if what == "removed":
                     self._previews.removed(reader.id)
                     self.leases.removed(reader.id)

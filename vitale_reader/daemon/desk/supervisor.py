@@ -160,6 +160,7 @@ class Worker(msgspec.Struct):
     _status: int = 0
     _stopping: bool = False
     _told: str = ""
+    _is_missed: bool = False
     _rest: asyncio.Task[None] | None = None
     _pinged: int = 0
     _answered: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
@@ -211,6 +212,7 @@ class Worker(msgspec.Struct):
             if not self._renewing and why != self._told:
                 logger.warning("%s: %s", self.title, why)
             self._told = why if self._status == UNAVAILABLE else ""
+            self._is_missed = not self._renewing
             self._end_of_process()
             if loop.time() - began >= self.beat.settled:
                 quick_deaths = 0
@@ -423,6 +425,9 @@ class Worker(msgspec.Struct):
             if self._process is not None:
                 _kill(self._process)
             return
+        if self._is_missed:
+            logger.info("%s is back", self.title)
+        self._is_missed = False
         self.state, self.media, self.version = "ready", report.media, report.version
         self.problem = None
         self._answered.set()

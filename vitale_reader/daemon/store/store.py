@@ -145,6 +145,7 @@ class Store:
         self._workers = Workers(CONNECTIONS if self._site else 1, "store")
         self._away_until = self._failed_at = 0.0
         self._reconnect = RECONNECT
+        self._is_lost = False  # of a file; whether a site's database is away is told where its spool begins
         self.failures = 0
         self.cause = StoreUnavailable("nobody has asked it yet")
 
@@ -280,7 +281,7 @@ class Store:
             for left in reversed(range(TRIES)):
                 try:
                     with (engine or self._engine).begin() as connection:
-                        return work(connection)
+                        done = work(connection)
                 except IntegrityError as error:
                     if not left or not began_twice(error):
                         raise
@@ -291,12 +292,23 @@ class Store:
                     if not is_fault_of_ours(error) and not job.severed:
                         self._note_failure(told)
                     raise told from error
+                else:
+                    self._note_answer()
+                    return done
         raise AssertionError("the last try returns or raises")
+
+    def _note_answer(self) -> None:
+        if self._is_lost:
+            self._is_lost = False
+            logger.info("the store is back")
 
     def _note_failure(self, told: StoreUnavailable) -> None:
         if self._site is not None:
             self._leave(told)
         else:
+            if not self._is_lost:
+                self._is_lost = True
+                logger.error("the store cannot be used: %s", told)
             if told.variant == "file-locked":  # whoever stood behind it has waited as long
                 self.cause, self._failed_at = told, time.monotonic()
             self._engine.dispose()  # the next work opens the file anew: its disk may have come back

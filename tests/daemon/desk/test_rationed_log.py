@@ -1,0 +1,78 @@
+"""Losses and returns in the log: each of fifty crashes leaves its lines, a loose cable does not fill the disk."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from vitale_drivers.base import Health, ReaderAdded, ReaderRemoved
+from vitale_protocol.events import Reader
+from vitale_protocol.problems import Problem
+from vitale_reader.daemon.desk.rationed_log import LINES, RationedLog
+from vitale_reader.daemon.fairness.rate_limits import Rate
+
+READER = Reader(id="pcsc:slot", name="Slot", driver="pcsc", media=("vitale-card",), state="empty")
+AWAY = Health(state="degraded", problem=Problem("reader_unavailable", "pcsc"))
+
+
+class Clock:
+    """A clock in the test's hands."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.posix
+def test_each_crash_of_a_service_leaves_lines_of_its_loss_and_its_return(
+    counter: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def work(_: Any) -> None:
+        counter.desk.report("pcsc", ReaderAdded(reader=READER))
+        for _crash in range(50):
+            counter.desk.report("pcsc", AWAY)
+            counter.desk.report("pcsc", ReaderRemoved(reader=READER.id))
+            counter.desk.report("pcsc", Health(state="ok"))
+            counter.desk.report("pcsc", ReaderAdded(reader=READER))
+        await asyncio.sleep(0)
+
+    counter.run(work)
+    for line, count in (
+        ("driver pcsc: reader_unavailable.pcsc", 50),
+        ("driver pcsc: ready", 50),
+        ("reader pcsc:slot removed", 50),
+        ("reader pcsc:slot added", 51),
+    ):
+        assert count == caplog.messages.count(line), line
+
+
+def test_a_subject_has_its_share_and_what_is_beyond_is_told_as_a_number(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    log = RationedLog(logging.getLogger("desk"), clock, rate=Rate(1 / 60, 2.0))
+    for number in range(10):
+        log.write("reader a", "reader a %d", number)
+    log.write("reader b", "reader b lost")
+    clock.now += 60.0
+    log.write("reader a", "reader a %d", 10)
+    assert [
+        "reader a 0",
+        "reader a 1",
+        "reader b lost",
+        "reader a: 8 lines like the next one were not written",
+        "reader a 10",
+    ] == caplog.messages
+
+
+def test_a_loose_cable_leaves_few_lines_in_a_night(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    log = RationedLog(logging.getLogger("desk"), clock)
+    for _ in range(8 * 3_600):
+        clock.now += 1.0
+        log.write("reader a", "reader a removed")
+    assert len(caplog.messages) <= LINES.burst + 2 * 8 * 60
