@@ -12,7 +12,9 @@ from vitale_protocol.errors import JsonValue, ToolMissing
 
 __all__ = ["EXTRAS", "EXTRA_OF", "Extra", "missing", "missing_part"]
 
-Extra = Literal["all", "camera", "daemon", "keyring", "metrics", "nfc", "pcsc", "postgresql", "scanner", "sim", "web"]
+Extra = Literal[
+    "all", "camera", "daemon", "keyring", "metrics", "nfc", "pcsc", "postgresql", "scanner", "sim", "traces", "web"
+]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 
 EXTRA_OF: Mapping[str, Extra] = {
@@ -28,6 +30,7 @@ EXTRA_OF: Mapping[str, Extra] = {
     "nfc": "nfc",
     "numpy": "camera",
     "prometheus_client": "metrics",
+    "opentelemetry": "traces",
     "psycopg": "postgresql",
     "publicsuffixlist": "web",
     "pyzbar": "camera",

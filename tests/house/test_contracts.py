@@ -98,6 +98,7 @@ FORBIDDEN: dict[str, list[str]] = {
     "prometheus_client: the exporter of metrics alone": [
         "vitale_reader.daemon.metrics.tally imports prometheus_client"
     ],
+    "opentelemetry: the traces of the daemon alone": ["vitale_reader.daemon.metrics.tally imports opentelemetry.trace"],
     "cv2: where the driver camera opens one, and where pictures are decoded": [
         "vitale_drivers.camera.frames imports cv2"
     ],

@@ -12,7 +12,7 @@ import random
 import secrets
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vitale_protocol.errors import StoreUnavailable, VitaleError
+from vitale_protocol.extras import missing
 from vitale_protocol.methods import Limits as WireLimits
 from vitale_protocol.methods import Station as StationIdentity
 from vitale_protocol.metrics.families import Families
@@ -162,7 +163,8 @@ async def running(
         held = stack.enter_context(lifecycle.exclusive(home, open_to_others=bool(config.unix.users)))
         stack.push_async_callback(ending.finish)
         station = await _open_station(stack, home, config, observe, ending)
-        issuing = await _open_issuing(stack, station, conversations, observe, ending)
+        watched = all_of([observe, *_traces(stack, station)])
+        issuing = await _open_issuing(stack, station, conversations, watched, ending)
         desk = _desk(station, issuing, beat or Beat(), observe)
         remote_desks = _remote_desks(station, desk, written_elsewhere, on_conflict or _log_conflict)
         services = _services(station, issuing, desk, remote_desks, conversations)
@@ -549,6 +551,22 @@ def _show_metrics(stack: AsyncExitStack, station: Station, services: Services, t
     )
     stack.callback(exporter.close)
     supervisor.add(exporter.worker)
+
+
+def _traces(stack: AsyncExitStack, station: Station) -> Sequence[Observe]:
+    """The observer that sends spans, where it is wanted; a desk whose spans nobody gets serves all the same."""
+    if not station.config.traces.enabled:
+        return ()
+    try:
+        from vitale_reader.daemon.traces.spans import Traces, collector  # noqa: PLC0415  part of an extra
+    except ImportError as error:
+        logger.error("no spans are sent: %s", missing(error, "traces", extra="traces").detail)
+        return ()
+    endpoint = station.config.traces.endpoint
+    traces = Traces(collector(endpoint), station=station.keys.station, version=VERSION)
+    stack.push_async_callback(traces.close)
+    logger.info("spans of presentations go to %s", endpoint)
+    return (traces,)
 
 
 async def _look_at_clock(store: Database, clock: StoreClock) -> None:

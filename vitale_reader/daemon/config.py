@@ -34,6 +34,7 @@ __all__ = [
     "StationKeys",
     "Tls",
     "Tokens",
+    "Traces",
     "Unix",
     "Web",
     "command_to_close",
@@ -52,6 +53,14 @@ _NUMBERED = re.compile(r"/dev/(?:pts/|ttys|tty(?:USB|ACM)|cu\.usbmodem|video)\d+
 #: A path of Windows in double quotes, where TOML takes each backslash for the beginning of an escape.
 _WINDOWS_PATH = re.compile(r'"(?:[A-Za-z]:|\\)\\[^"\\]')
 
+# A password in it would stand in the log.
+Collector = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=1_000,
+        pattern=r"^(https://[^\s@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/[^\s@]*)(?![\s\S])",
+    ),
+]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Group = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,50}(?![\s\S])")]
 
@@ -146,6 +155,18 @@ class Metrics(Section):
     enabled: bool = False
     port: Port = 7818
     bearer_file: Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)] | None = None
+
+
+class Traces(Section):
+    """``[traces]``: each presentation and its stages as spans for a collector of OpenTelemetry; no personal data.
+
+    Attributes:
+        enabled: whether spans are sent.
+        endpoint: of the collector, OTLP over HTTP: on this machine, or by HTTPS.
+    """
+
+    enabled: bool = False
+    endpoint: Collector = "http://127.0.0.1:4318/v1/traces"
 
 
 class Tokens(Section):
@@ -292,6 +313,7 @@ class Config(Section):
     tls: Tls = Tls()
     web: Web = Web()
     metrics: Metrics = Metrics()
+    traces: Traces = Traces()
     tokens: Tokens = Tokens()
     limits: Limits = Limits()
     log: Log = Log()

@@ -108,6 +108,10 @@ def _parts(config: Config) -> Iterator[Row]:
     for driver in EXTRAS:
         if driver in config.drivers.enabled and (error := missing_part(driver, f"driver {driver}")):
             yield of_error(error, "part")
+    if config.metrics.enabled and (error := missing_part("metrics", "the exporter of metrics")):
+        yield of_error(error, "part")
+    if config.traces.enabled and (error := missing_part("traces", "traces")):
+        yield of_error(error, "part")
 
 
 def _devices(machine: Machine, home: Home, config: Config, view: DaemonView | None) -> Iterator[Row]:
