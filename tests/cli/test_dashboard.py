@@ -30,7 +30,12 @@ def station() -> Iterator[DemoEnvironment]:
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses that a browser was opened with."""
     found: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda url: bool(found.append(url)) or True)
+
+    def opened(url: str) -> bool:
+        found.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", opened)
     monkeypatch.setenv("DISPLAY", ":0")
     return found
 
