@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from tests.benchmarks import web
+from tests.daemon.web.browsers import Browser
 from tests.posix import posix_only
 
 pytestmark = [posix_only(), pytest.mark.timeout(600)]
@@ -12,7 +13,10 @@ assert sys.platform != "win32"
 
 
 def test_the_port_for_pages_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "is_installed", lambda _kind: False)  # browsers are measured by hand, and tried elsewhere
+    def nobody(_kind: type[Browser]) -> bool:
+        return False  # browsers are measured by hand, and tried elsewhere
+
+    monkeypatch.setattr(web, "is_installed", nobody)
     monkeypatch.setattr(web, "FLOODING", 0.05)
     said: list[str] = []
     kinds = ("fragments",)

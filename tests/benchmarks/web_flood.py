@@ -7,7 +7,6 @@ import base64
 import contextlib
 import itertools
 import os
-import resource
 import select
 import socket
 import sys
@@ -43,6 +42,9 @@ def connected(port: int) -> socket.socket:
 
 def connections(port: int, _: str) -> None:
     """Opens connections that say nothing, up to ten thousand, and one more for each that is closed."""
+    assert sys.platform != "win32"  # the port is not listened on there
+    import resource
+
     _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gone = select.poll()

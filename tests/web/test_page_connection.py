@@ -472,6 +472,9 @@ class Wire(asyncio.Transport):
 def test_a_refusal_comes_when_it_is_time_whatever_was_wrong(
     monkeypatch: pytest.MonkeyPatch, said: bytes, answer: bytes
 ) -> None:
+    def nobody(_connection: object) -> int:
+        return 0
+
     timers: list[tuple[float, Callable[[], None]]] = []
 
     def later(seconds: float, act: Callable[[], None]) -> asyncio.TimerHandle:
@@ -480,8 +483,8 @@ def test_a_refusal_comes_when_it_is_time_whatever_was_wrong(
 
     async def work(bench: Bench) -> None:
         monkeypatch.setattr(page_connection, "_later", later)
-        monkeypatch.setattr(page_connection, "is_stranger", lambda _uid: False)
-        monkeypatch.setattr(page_connection, "peer_uid", lambda _connection: 0)
+        monkeypatch.setattr(page_connection, "is_stranger", bool)
+        monkeypatch.setattr(page_connection, "peer_uid", nobody)
         connection, wire = PageConnection(bench.door), Wire()
         connection.connection_made(wire)
         connection.data_received(said)
@@ -503,7 +506,7 @@ def test_the_core_is_asked_now_and_then_however_many_come(monkeypatch: pytest.Mo
         assert REFUSED == await bench.answer(REQUEST)
         async with bench.connected(REQUEST), bench.connected(REQUEST):
             async with asyncio.timeout(PATIENCE):
-                while not bench.door._turn.locked():  # noqa: ASYNC110  what is awaited has no event
+                while not bench.door.is_taking_turns:  # noqa: ASYNC110  what is awaited has no event
                     await asyncio.sleep(0.01)
             assert 1 == len(bench.core.asked)
 

@@ -102,6 +102,11 @@ class PageDoor:
             raise
         return True
 
+    @property
+    def is_taking_turns(self) -> bool:
+        """True while a page waits until the core may be asked for it."""
+        return self._turn.locked()
+
     async def _take_turn(self) -> None:
         now = asyncio.get_running_loop().time
         async with self._turn:

@@ -36,6 +36,7 @@ class PageSocket:
         self._answer = b""
         self._message = bytearray()
         self._fragments = 0
+        self._is_deaf = False
 
     def accept(self, head: Head) -> bool:
         """Answers a handshake; whether it is one."""
@@ -60,10 +61,17 @@ class PageSocket:
         return self._fragments > 0 or bool(self._protocol.reader.buffer)
 
     def receive(self, data: bytes) -> Iterator[bytes]:
-        """Takes bytes; the messages that they complete. Pings and the end are answered by themselves."""
+        """Takes bytes; the messages that they complete. Pings and the end are answered by themselves.
+
+        What a page said before it closed counts, also where both come at once.
+        """
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
-            if isinstance(event, Frame) and self.is_open:
+            if self._is_deaf or not isinstance(event, Frame):
+                continue
+            if event.opcode is Opcode.CLOSE:
+                self._is_deaf = True
+            else:
                 yield from self._take(event)
 
     def receive_eof(self) -> None:
@@ -82,6 +90,7 @@ class PageSocket:
 
     def close(self, code: int) -> None:
         """Begins the end, with a code that says why."""
+        self._is_deaf = True
         if self.is_open:
             self._protocol.send_close(code)
 
