@@ -101,6 +101,18 @@ def test_the_desk_at_a_glance(card: DemoEnvironment) -> None:
     assert "MARCHAND" not in told.out + line
 
 
+def test_a_configuration_that_went_wrong_meanwhile_needs_attention(station: DemoEnvironment) -> None:
+    file = station.home / "config.toml"
+    before = file.read_bytes()
+    file.write_bytes(before + b"[bad\n")
+    try:
+        told = run(station.home, "status", "--json")
+        assert (told.status, told.json["last"]) == (2, None)
+        assert [finding["id"] for finding in told.json["attention"]] == ["configuration_invalid"]
+    finally:
+        file.write_bytes(before)
+
+
 def test_a_desk_without_a_daemon_at_a_glance(tmp_path: Path) -> None:
     told = run(tmp_path, "status", "--short", language="en")
     assert (told.status, told.out) == (3, "✗ vitale-reader · vitale-reader does not answer\n")

@@ -76,7 +76,8 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
 def at_a_glance(home: Home, view: DaemonView, machine: Machine | None = None) -> tuple[Row, ...]:
     """Looks at what is told at once: by the daemon, by the folders, by the system; no device is asked."""
     machine = machine or Machine()
-    found = (*daemon_view.look(view), *folders.look(machine, home), *installed_service.look(machine))
+    _, settings = configuration.read(home)
+    found = (*settings, *daemon_view.look(view), *folders.look(machine, home), *installed_service.look(machine))
     return in_order(_once(found))
 
 

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from vitale_protocol.diagnosis.findings import Finding, tell
-from vitale_protocol.errors import StoreUnavailable, VitaleError
+from vitale_protocol.errors import ConfigurationInvalid, StoreUnavailable, VitaleError
 from vitale_reader.cli.doctor import shown
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option, to_daemon
@@ -106,7 +106,7 @@ def _look(home: Path | None) -> Glance:
 
 
 def _last(home: Path | None, station: str) -> Outcome | None:
-    """The last presentation; None where the store does not tell, which is then among what needs attention."""
+    """The last presentation; None where the store does not tell."""
 
     def work(_: "Opened") -> "Callable[[Connection], dict[str, Any] | None]":
         from vitale_reader.daemon.store.trail_pages import last_presentation
@@ -115,7 +115,7 @@ def _last(home: Path | None, station: str) -> Outcome | None:
 
     try:
         row = beside(home, work)
-    except StoreUnavailable:
+    except (ConfigurationInvalid, StoreUnavailable):  # which needs attention, and is told as such
         return None
     if row is None:
         return None
