@@ -320,7 +320,7 @@ class Phone:
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _check_conditions(self, now: float) -> None:
-        today = int(dt.datetime.fromtimestamp(now, dt.UTC).strftime("%Y%m%d"))
+        today = int(_in_france(now).strftime("%Y%m%d"))
         # As numbers, so that a birthday that no calendar has (month 19) counts as well.
         born = re.fullmatch(r"[0-9]{8}", self.settings.owner.date_naissance or "", re.ASCII)
         if born is None or today - int(born[0]) < _MINORITY * 10_000:
@@ -354,3 +354,16 @@ def phones(scenario: Scenario, now: float, random: RandomBytes) -> dict[str, Pho
         for delegation in one.delegations:
             made[one.id].hand_over(made[delegation.to], until=now + delegation.hours * HOUR)
     return made
+
+
+def _in_france(now: float) -> dt.datetime:
+    """The time in metropolitan France, whose summer lasts as directive 2000/84/EC says."""
+    utc = dt.datetime.fromtimestamp(now, dt.UTC)
+    summer = _last_sunday(utc.year, 3) <= utc < _last_sunday(utc.year, 10)
+    return utc + dt.timedelta(hours=2 if summer else 1)
+
+
+def _last_sunday(year: int, month: int) -> dt.datetime:
+    """One o'clock UTC on the last Sunday of a month of 31 days, when the clocks of Europe are changed."""
+    last = dt.datetime(year, month, 31, 1, tzinfo=dt.UTC)
+    return last - dt.timedelta(days=(last.weekday() + 1) % 7)

@@ -1,5 +1,6 @@
 """The application on the simulated phone: every way through its states, and every way it refuses."""
 
+import datetime as dt
 import itertools
 import random
 from collections.abc import Callable
@@ -113,10 +114,21 @@ class TestEnrolment:
         lina.france_identite(NOW)
         assert lina.state(NOW) == "accepted"
 
-    def test_from_the_sixteenth_birthday(self, lina: Phone) -> None:
-        day = 24 * HOUR
-        birthday = 1_752_451_200.0  # 2025-07-14
-        assert refused(lambda: lina.france_identite(birthday - day))["why"] == "too_young"
+    @pytest.mark.parametrize(
+        ("born", "hours"),
+        [("20090714", 2), ("20090114", 1), ("20090330", 1), ("20090331", 2), ("20091026", 2), ("20091027", 1)],
+        ids=["summer", "winter", "before spring", "spring", "before autumn", "autumn"],
+    )
+    def test_from_the_sixteenth_birthday_as_it_begins_in_france(
+        self, born: str, hours: int, scenario: Scenario
+    ) -> None:
+        settings = scenario.phone("lina")
+        owner = msgspec.structs.replace(settings.owner, date_naissance=born)
+        settings = msgspec.structs.replace(settings, beneficiaires=(owner,))
+        lina = Phone(settings, Sealer(scenario.secret), random.Random(7).randbytes)
+        day = dt.datetime(int(born[:4]) + 16, int(born[4:6]), int(born[6:]), tzinfo=dt.UTC)
+        birthday = day.timestamp() - hours * HOUR
+        assert refused(lambda: lina.france_identite(birthday - 24 * HOUR))["why"] == "too_young"
         assert refused(lambda: lina.identify(nir_of(lina), "618033", birthday - 1))["why"] == "too_young"
         lina.france_identite(birthday)
 
