@@ -87,7 +87,7 @@ def test_the_desk_at_a_glance(card: DemoEnvironment) -> None:
     told = run(card.home, "status", language="en")
     first, *rest = told.out.splitlines()
     assert (told.status, first.startswith("● vitale-reader ")) == (0, True)
-    names = dict(line.partition("\t")[::2] for line in rest if "\t" in line)
+    names: dict[str, str] = dict(line.split("\t", 1) for line in rest if "\t" in line)
     assert names["Last presentation"].endswith("carte Vitale: read")
     assert names["Clients"].endswith(" paired")
     assert names["Readers"].endswith("carte Vitale present")

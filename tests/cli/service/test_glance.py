@@ -49,3 +49,8 @@ def test_a_desk_where_nothing_happened_yet(capsys: pytest.CaptureFixture[str]) -
     on_a_screen(Glance(station=STATION, readers=(), clients=0, last=None, attention=()))
     told = capsys.readouterr().out.splitlines()
     assert {"Readers\tnone", "Clients\t0 paired", "Last presentation\tnone", "Nothing to correct."} <= set(told)
+
+
+def test_a_store_that_does_not_tell_is_no_desk_where_nothing_happened(capsys: pytest.CaptureFixture[str]) -> None:
+    on_a_screen(Glance(station=STATION, readers=(), clients=0, last=None, last_known=False, attention=(WRONG,)))
+    assert "Last presentation" not in capsys.readouterr().out

@@ -54,7 +54,8 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
         station: what the daemon says of itself.
         readers: those of this desk.
         clients: how many programs and pages are paired, and not revoked.
-        last: the last presentation, where the store tells one.
+        last: the last presentation, where there was one and the store tells it.
+        last_known: whether the store tells.
         attention: what somebody should look at.
     """
 
@@ -62,6 +63,7 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
     readers: "tuple[Reader, ...]"
     clients: int
     last: Outcome | None
+    last_known: bool = True
     attention: tuple[Finding, ...]
 
 
@@ -96,17 +98,19 @@ def _look(home: Path | None) -> Glance:
         station = daemon.station()
         readers = tuple(reader for reader in daemon.readers() if reader.station is None)
         clients = sum(client.revoked_at is None for client in daemon.clients())
+    last, known = _last(home, station.station.id)
     return Glance(
         station=station,
         readers=readers,
         clients=clients,
-        last=_last(home, station.station.id),
+        last=last,
+        last_known=known,
         attention=tuple(_attention(home, station, readers)),
     )
 
 
-def _last(home: Path | None, station: str) -> Outcome | None:
-    """The last presentation; None where the store does not tell."""
+def _last(home: Path | None, station: str) -> tuple[Outcome | None, bool]:
+    """The last presentation, if there was one, and whether the store tells."""
 
     def work(_: "Opened") -> "Callable[[Connection], dict[str, Any] | None]":
         from vitale_reader.daemon.store.trail_pages import last_presentation
@@ -116,10 +120,10 @@ def _last(home: Path | None, station: str) -> Outcome | None:
     try:
         row = beside(home, work)
     except (ConfigurationInvalid, StoreUnavailable):  # which needs attention, and is told as such
-        return None
+        return None, False
     if row is None:
-        return None
-    return Outcome(at=row["at"], outcome=row["outcome"], medium=row["medium"], reader=row["reader"])
+        return None, True
+    return Outcome(at=row["at"], outcome=row["outcome"], medium=row["medium"], reader=row["reader"]), True
 
 
 def _attention(home: Path | None, station: "StationInfo", readers: "tuple[Reader, ...]") -> Iterator[Finding]:
@@ -181,7 +185,8 @@ def on_a_screen(glance: Glance) -> None:
         pairs.append((label, t("aucun", "none")))
     pairs.append((t("Logiciels", "Clients"), _count(glance.clients, t("appairé", "paired"))))
     last = t("aucune", "none") if glance.last is None else f"{local_time(glance.last.at)}, {_outcome(glance.last)}"
-    pairs.append((t("Dernière présentation", "Last presentation"), last))
+    if glance.last_known:
+        pairs.append((t("Dernière présentation", "Last presentation"), last))
     output.lines(pairs)
     for finding in glance.attention:
         shown.print_finding(finding)
