@@ -15,7 +15,8 @@
     │   ├── ProtocolUnsupported     1003  protocol_unsupported
     │   ├── LimitExceeded           1004  limit_exceeded
     │   ├── ShuttingDown            1005  shutting_down
-    │   └── PairingFailed           1006  pairing_failed
+    │   ├── PairingFailed           1006  pairing_failed
+    │   └── DashboardUnavailable    1007  dashboard_unavailable
     ├── ReaderError
     │   ├── NoReader                1101  no_reader
     │   ├── ReaderGone              1102  reader_gone

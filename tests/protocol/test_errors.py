@@ -60,6 +60,7 @@ def test_the_table_of_the_wire() -> None:
         1004: "limit_exceeded",
         1005: "shutting_down",
         1006: "pairing_failed",
+        1007: "dashboard_unavailable",
         1101: "no_reader",
         1102: "reader_gone",
         1103: "reader_busy",
