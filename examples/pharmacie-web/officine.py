@@ -98,7 +98,7 @@ class Ticket(msgspec.Struct):
 
 
 class Enrolement(msgspec.Struct, frozen=True):
-    """What a page says of its desk, once it is paired."""
+    """The desk of a page, as it names it once it is paired."""
 
     client_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     nom: Annotated[str, msgspec.Meta(max_length=200)]

@@ -153,23 +153,24 @@ def _withdraw(file: Path) -> None:
 class Ending:
     """The end of a daemon: stages one after the other, within a time that none of them can lengthen.
 
-    What is not done then is left as it is after ``kill -9``, which loses nothing: tokens stay in the outbox, and what
-    was begun is seen at the next start.
+    What is not done then is left as it is after ``kill -9``, which loses nothing. Tokens stay in the outbox, and what was
+    begun is seen at the next start.
 
     Args:
         bounded: whether there is such a time; without one each stage takes what it needs.
-
-    Attributes:
-        processes: gives the processes of the drivers, which end with the daemon.
     """
 
     def __init__(self, *, bounded: bool) -> None:
-        self.processes: Callable[[], Collection[int]] = frozenset
+        self._processes: Callable[[], Collection[int]] = frozenset
         self._bounded = bounded
         self._began: float | None = None
         self._stage = "sessions"
         self._aside: dict[str, asyncio.Task[None]] = {}
         self._wakes: int | None = None
+
+    def takes_along(self, processes: Callable[[], Collection[int]]) -> None:
+        """Has these processes ended too, where the daemon's own is ended because it hangs."""
+        self._processes = processes
 
     async def stage(self, name: str, end: Callable[[], Coroutine[Any, Any, None]], most: float = LIMIT) -> None:
         """Ends one part, in ``most`` seconds; where it takes longer, the log says so and the next one begins."""
@@ -217,7 +218,7 @@ class Ending:
         os.read(reads, 1)
         time.sleep(LAST)
         logger.error("the daemon hangs at its end (%s), and is ended", self._stage)
-        for pid in self.processes():
+        for pid in self._processes():
             with contextlib.suppress(OSError):
                 kill(pid)
         os._exit(0)

@@ -1,7 +1,7 @@
 """The lock by which the database of a site knows who serves: every connection of a serving desk shares it.
 
 What a site is restored or rekeyed by takes it alone. So neither begins while a desk has a connection, whether that
-desk says so or not: one that is stopped or suspended keeps its connections, and its beat is missing all the same.
+desk says so or not. One that is stopped or suspended keeps its connections, and only its beat is missing.
 A desk that connects meanwhile is refused, and goes on with its spool as in any outage.
 
 The server lets go of the lock with the connection. It asks the machine at the other end whether it lives, so that a

@@ -59,7 +59,8 @@ def _driver(driver: DriverHealth) -> Row:
         subject: Subject = "configuration" if driver.reason == ConfigurationInvalid.reason else "driver"
         return of_error(_problem(driver), subject, values)
     if driver.state in {"ready", "starting"}:
-        return Row(id=f"driver_{driver.state}", subject="driver", state="ok", values=values)
+        name = "driver_ready" if driver.state == "ready" else "driver_starting"
+        return Row(id=name, subject="driver", state="ok", values=values)
     name = "driver_stopped" if driver.state == "stopped" else "driver_restarting"
     return Row(id=name, subject="driver", state="wrong", values=values)
 
