@@ -153,8 +153,8 @@ def _withdraw(file: Path) -> None:
 class Ending:
     """The end of a daemon: stages one after the other, within a time that none of them can lengthen.
 
-    What is not done then is left as it is after ``kill -9``, which loses nothing. Tokens stay in the outbox, and what was
-    begun is seen at the next start.
+    What is not done then is left as it is after ``kill -9``, which loses nothing. Tokens stay in the outbox, and what
+    was begun is seen at the next start.
 
     Args:
         bounded: whether there is such a time; without one each stage takes what it needs.
