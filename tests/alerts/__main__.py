@@ -7,9 +7,7 @@ drivers and the database; a desk of its own has a reader and an apCV service in 
 import asyncio
 import contextlib
 import logging
-import os
 import shutil
-import signal
 import socket
 import sqlite3
 import sys
@@ -24,6 +22,7 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
+from psycopg import sql
 
 from tests.alerts.prometheus_server import PrometheusServer
 from tests.daemon.conftest import NFC_READER, Counter, Line, Tools, unix_line
@@ -32,6 +31,7 @@ from vitale_drivers.base import ReaderChanged
 from vitale_protocol.errors import ResolverUnavailable
 from vitale_reader.daemon import app
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.transports.loopback import loopback_port
 from vitale_reader.home import Home
@@ -135,7 +135,7 @@ async def a_driver_that_crashes(desks: Desks) -> AsyncGenerator[None]:
         (pid,) = (each.get("pid") for each in drivers if each["name"] == "simulated-card")
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                kill(pid)
 
     async with again_and_again(crash, every=1.0):
         yield
@@ -169,7 +169,7 @@ async def locked_in_turns(desks: Desks, table: str) -> AsyncGenerator[None]:
     async with await psycopg.AsyncConnection.connect(desks.postgres.url(desks.database)) as other:
 
         async def lock() -> None:
-            await other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            await other.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(table)))
             await asyncio.sleep(0.6)
             await other.commit()
 

@@ -56,7 +56,8 @@ class PrometheusServer:
     @staticmethod
     def alerts() -> list[str]:
         """The names of all alerts, in their order."""
-        (group,) = YAML(typ="safe").load(RULES.read_text("utf-8"))["groups"]
+        reader: Any = YAML(typ="safe")
+        (group,) = reader.load(RULES.read_text("utf-8"))["groups"]
         return [str(rule["alert"]) for rule in group["rules"]]
 
     def start(self) -> None:

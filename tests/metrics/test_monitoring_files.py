@@ -27,8 +27,13 @@ ADDED = {"job", "instance", "le"}
 PROMTOOL = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (prometheus)")
 
 
+def read_yaml(file: Path) -> dict[str, Any]:
+    reader: Any = YAML(typ="safe")
+    return dict(reader.load(file.read_text("utf-8")))
+
+
 def rules() -> list[dict[str, Any]]:
-    (group,) = YAML(typ="safe").load(RULES.read_text("utf-8"))["groups"]
+    (group,) = read_yaml(RULES)["groups"]
     return list(group["rules"])
 
 
@@ -70,7 +75,7 @@ def test_each_alert_has_its_words_in_both_languages_and_a_case() -> None:
     assert {"critical", "warning"} == {rule["labels"]["severity"] for rule in rules()}
     alerts = [rule["alert"] for rule in rules()]
     assert len(alerts) == len(set(alerts))
-    cases = YAML(typ="safe").load(CASES.read_text("utf-8"))["tests"]
+    cases = read_yaml(CASES)["tests"]
     fired = {test["alertname"] for case in cases for test in case["alert_rule_test"] if test.get("exp_alerts")}
     silent = {test["alertname"] for case in cases for test in case["alert_rule_test"] if not test.get("exp_alerts")}
     assert set(alerts) == fired == silent

@@ -7,7 +7,6 @@ from typing import Final
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from vitale_protocol.metrics.families import Families, Family
 
@@ -55,5 +54,5 @@ def _metric(family: Family) -> Metric:
 
 
 def _buckets(bounds: tuple[float, ...], counts: tuple[int, ...]) -> Iterator[tuple[str, float]]:
-    names = [*map(floatToGoString, bounds), "+Inf"]
+    names = [*map(str, bounds), "+Inf"]
     return zip(names, map(float, accumulate(counts)), strict=True)

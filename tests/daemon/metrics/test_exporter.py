@@ -2,15 +2,20 @@
 
 import asyncio
 import re
+import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from vitale_drivers.host.confinement import landlock_version
 from vitale_protocol.errors import StoreUnavailable
+from vitale_reader.daemon import app
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.metrics.exporter import MetricsExporter
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.transports.loopback import loopback_port
@@ -219,6 +224,51 @@ def test_a_bearer_that_is_open_to_everybody_shows_nothing(scraped: Any, tools: A
         file.unlink()
         await scraper.exporter_that(lambda told: told["state"] == "ready")
         assert 200 == (await scraper.answer())[0]
+
+    scraped(work)
+
+
+#: An exporter that looks for what is not its own, and says so in place of figures.
+HOSTILE = """
+import socket, sys
+from vitale_drivers.base import Started
+from vitale_drivers.host.attendance import start_of
+from vitale_drivers.host.confinement import confine
+from vitale_drivers.host.worker import run_and_end
+
+def run(pipe):
+    start = start_of(pipe)
+    confine(start.hidden)
+    found = []
+    for file in start.hidden:
+        try:
+            open(file + "/" + sys.argv[2])
+        except OSError as error:
+            found.append(type(error).__name__)
+        else:
+            found.append("opened")
+    pipe.send(Started(driver="exporter", media=(), version=" ".join([*found, *sorted(start.options)])))
+    pipe.receive()
+
+run_and_end(run)
+"""
+
+
+@pytest.mark.skipif(not landlock_version(), reason="this system has no Landlock")
+def test_an_exporter_that_was_taken_over_reaches_no_file_of_the_daemon(
+    scraped: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "hostile.py"
+    script.write_text(HOSTILE)
+    command = (sys.executable, "-P", str(script), "exporter", "station.json")
+    monkeypatch.setattr(app, "MetricsExporter", partial(MetricsExporter, command=command))
+
+    async def work(scraper: Scraper) -> None:
+        told = await scraper.exporter_that(lambda told: told["state"] == "ready")
+        found = str(told["version"]).split()
+        assert "PermissionError" in found
+        assert "opened" not in found
+        assert {"bearer", "ipv4", "line"} == {*found} & {"bearer", "ipv4", "line"}
 
     scraped(work)
 

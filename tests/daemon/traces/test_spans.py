@@ -111,20 +111,20 @@ class Collector(HTTPServer):
 class Receiver(BaseHTTPRequestHandler):
     """One request of an exporter."""
 
-    server: Collector
-
     def do_POST(self) -> None:
+        collector = self.server
+        assert isinstance(collector, Collector)
         body = self.rfile.read(int(self.headers["Content-Length"]))
         unpacked = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
         assert "/v1/traces" == self.path
-        self.server.bodies.append(unpacked)
+        collector.bodies.append(unpacked)
         self.send_response(200)
         self.send_header("Content-Type", "application/x-protobuf")
         self.send_header("Content-Length", "0")
         self.end_headers()
-        self.server.came.set()
+        collector.came.set()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its base names it so
         """Tells nothing."""
 
 

@@ -8,6 +8,8 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from vitale_protocol.metrics.families import Distribution, Families, Family, Sample
 from vitale_reader.daemon.observation.events import (
     CallRefused,
@@ -41,7 +43,7 @@ class _Counter:
 
     def family(self) -> Family:
         samples = tuple(Sample(labels, value) for labels, value in sorted(self._counts.items()))
-        return _with(self._family, samples=samples)
+        return msgspec.structs.replace(self._family, samples=samples)
 
 
 class _Histogram:
@@ -58,7 +60,8 @@ class _Histogram:
 
     def family(self) -> Family:
         found = (Distribution(labels, tuple(counts), self._totals[labels]) for labels, counts in self._counts.items())
-        return _with(self._family, distributions=tuple(sorted(found, key=lambda each: each.labels)))
+        spread = tuple(sorted(found, key=lambda each: each.labels))
+        return msgspec.structs.replace(self._family, distributions=spread)
 
 
 class Tally:
@@ -134,7 +137,3 @@ class Tally:
 
 def _bounded(labels: Labels, known: "dict[Labels, float] | dict[Labels, list[int]]") -> Labels:
     return labels if labels in known or len(known) < MOST_SERIES else (OTHER,) * len(labels)
-
-
-def _with(family: Family, **changes: object) -> Family:
-    return Family(**{name: getattr(family, name) for name in family.__struct_fields__} | changes)
