@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -308,11 +309,12 @@ async def ends_when_it_is_revoked(counter: Counter) -> None:
 
 
 def gateway_of(home: Path) -> int:
-    """The process of the gateway."""
+    """The process of the gateway, as soon as there is one: it starts beside the daemon."""
+    until = time.monotonic() + PATIENCE
     with vitale_reader.connect(home=home) as admin:
-        gateway = admin.station().gateway
-        assert gateway is not None
-        assert gateway.pid is not None
+        while (gateway := admin.station().gateway) is None or gateway.pid is None:
+            assert time.monotonic() < until, "no gateway runs"
+            time.sleep(0.05)
         return gateway.pid
 
 
