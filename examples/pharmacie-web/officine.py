@@ -98,7 +98,7 @@ class Ticket(msgspec.Struct):
 
 
 class Enrolement(msgspec.Struct, frozen=True):
-    """The desk of a page, as it names it once it is paired."""
+    """Description of a desk by a page that was paired with it."""
 
     client_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     nom: Annotated[str, msgspec.Meta(max_length=200)]

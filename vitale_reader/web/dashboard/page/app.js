@@ -17,7 +17,6 @@ const app = document.getElementById("app");
 let words = {};
 let language = "fr";
 let view = null;
-let shown = null;
 let state = "opening";
 let main = null;
 
@@ -199,7 +198,6 @@ function show(name, { focus = true } = {}) {
   const title = h("h1", { tabindex: "-1" }, t(`nav.${name}`));
   const body = h("div", { class: "body" });
   fill(main, title, body);
-  shown = name;
   view = VIEWS[name](desk, body);
   view.update?.();
   if (focus) title.focus();
