@@ -104,7 +104,7 @@ def test_a_bearer_ends_after_eight_hours_whatever_is_done(passes: Passes, clock:
 
 
 def test_the_bearer_that_was_used_longest_ago_goes_first(passes: Passes, clock: Clock) -> None:
-    bearers = []
+    bearers: list[str] = []
     for _ in range(MOST_PASSES + 1):
         clock.now += 1
         bearers.append(passes.enter(passes.invite().ticket))

@@ -47,7 +47,7 @@ class House:
 
     @property
     def host(self) -> str:
-        return urllib.parse.urlsplit(self.opened["url"]).netloc
+        return urllib.parse.urlsplit(str(self.opened["url"])).netloc
 
     @property
     def port(self) -> int:
@@ -300,7 +300,7 @@ def test_another_user_of_this_machine_is_closed_unread(at_home: Any) -> None:
             "except ConnectionError:\n"
             "    print(0)\n"
         )
-        told = {}
+        told: dict[int | None, bytes] = {}
         for user in (None, NOBODY):
             process = await asyncio.create_subprocess_exec(
                 sys.executable if user is None else os.path.realpath("/usr/bin/python3"),
