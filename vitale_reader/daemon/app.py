@@ -170,7 +170,7 @@ async def running(
         services = _services(station, issuing, desk, remote_desks, conversations)
         service = Service(services)
         news = _news(station, issuing, services, written_elsewhere)
-        ending.takes_along(lambda: desk.supervisor.processes)
+        ending.take_along(lambda: desk.supervisor.processes)
         desk.start()
         stack.push_async_callback(ending.aside, "drivers", desk.supervisor.stop)
         # Stopped after the listeners: nobody comes in while the sessions are ended.

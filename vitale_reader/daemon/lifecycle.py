@@ -153,8 +153,8 @@ def _withdraw(file: Path) -> None:
 class Ending:
     """The end of a daemon: stages one after the other, within a time that none of them can lengthen.
 
-    What is not done then is left as it is after ``kill -9``, which loses nothing. Tokens stay in the outbox, and what
-    was begun is seen at the next start.
+    The rest is left as it is after ``kill -9``, which loses nothing. Tokens stay in the outbox, and the next start sees
+    what was begun.
 
     Args:
         bounded: whether there is such a time; without one each stage takes what it needs.
@@ -168,9 +168,6 @@ class Ending:
         self._aside: dict[str, asyncio.Task[None]] = {}
         self._wakes: int | None = None
 
-    def takes_along(self, processes: Callable[[], Collection[int]]) -> None:
-        """Has these processes ended too, where the daemon's own is ended because it hangs."""
-        self._processes = processes
 
     async def stage(self, name: str, end: Callable[[], Coroutine[Any, Any, None]], most: float = LIMIT) -> None:
         """Ends one part, in ``most`` seconds; where it takes longer, the log says so and the next one begins."""
@@ -189,6 +186,10 @@ class Ending:
         """Has the process end ``LAST`` seconds after ``told``, whatever its event loop and its threads do."""
         reads, self._wakes = os.pipe()
         threading.Thread(target=self._end_at_last, args=(reads,), name="last resort", daemon=True).start()
+
+    def take_along(self, processes: Callable[[], Collection[int]]) -> None:
+        """Has these processes, of the drivers, end with the daemon where that ends so."""
+        self._processes = processes
 
     def told(self) -> None:
         """The daemon is told to end; may be called at any moment, from a signal as well."""

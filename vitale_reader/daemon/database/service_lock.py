@@ -1,11 +1,11 @@
 """The lock by which the database of a site knows who serves: every connection of a serving desk shares it.
 
-What a site is restored or rekeyed by takes it alone. So neither begins while a desk has a connection, whether that
-desk says so or not. One that is stopped or suspended keeps its connections, and only its beat is missing.
-A desk that connects meanwhile is refused, and goes on with its spool as in any outage.
+A restore and a new key take it alone, and so do not begin while a desk has a connection. One that is stopped or
+suspended keeps its connections, though its beat is missing. A desk that connects meanwhile is refused, and goes on with
+its spool as in any outage.
 
-The server lets go of the lock with the connection. It asks the machine at the other end whether it lives, so that a
-desk whose machine was switched off holds a site up for a minute at most.
+The server lets go of the lock with the connection. It asks the machine at the other end whether it lives. So a desk
+whose machine was switched off holds a site up for a minute at most.
 """
 
 from collections.abc import Callable, Generator

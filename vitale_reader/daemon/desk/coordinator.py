@@ -142,7 +142,7 @@ class Coordinator:
         self._listeners: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Starts the drivers; whoever asks for a reader waits until they have told theirs."""
+        """Starts the drivers, whose readers are expected from now on."""
         self._hub.expect(self.supervisor.workers)
         self.supervisor.start()
 

@@ -58,9 +58,10 @@ def _driver(driver: DriverHealth) -> Row:
     if driver.reason:
         subject: Subject = "configuration" if driver.reason == ConfigurationInvalid.reason else "driver"
         return of_error(_problem(driver), subject, values)
-    if driver.state in {"ready", "starting"}:
-        name = "driver_ready" if driver.state == "ready" else "driver_starting"
-        return Row(id=name, subject="driver", state="ok", values=values)
+    if driver.state == "ready":
+        return Row(id="driver_ready", subject="driver", state="ok", values=values)
+    if driver.state == "starting":
+        return Row(id="driver_starting", subject="driver", state="ok", values=values)
     name = "driver_stopped" if driver.state == "stopped" else "driver_restarting"
     return Row(id=name, subject="driver", state="wrong", values=values)
 
