@@ -168,7 +168,6 @@ class Ending:
         self._aside: dict[str, asyncio.Task[None]] = {}
         self._wakes: int | None = None
 
-
     async def stage(self, name: str, end: Callable[[], Coroutine[Any, Any, None]], most: float = LIMIT) -> None:
         """Ends one part, in ``most`` seconds; where it takes longer, the log says so and the next one begins."""
         await self._wait(name, self._begin(name, end), min(most, self._left(LIMIT)))
