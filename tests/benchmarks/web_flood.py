@@ -40,28 +40,32 @@ def connected(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=30)
 
 
-def connections(port: int, _: str) -> None:
-    """Opens connections that say nothing, up to ten thousand, and one more for each that is closed."""
-    if sys.platform == "win32":
-        raise OSError("the port is not listened on there")
+if sys.platform == "win32":
+
+    def connections(port: int, _: str) -> None:
+        raise OSError(f"no page reaches port {port} there")
+
+else:
     import resource
 
-    _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    gone = select.poll()
-    kept: dict[int, socket.socket] = {}
-    for opened in itertools.count(1):
-        try:
-            made = connected(port)
-        except OSError:
-            threading.Event().wait(0.01)
-            continue
-        kept[made.fileno()] = made
-        gone.register(made, select.POLLIN | select.POLLHUP)
-        if opened % 50 == 0 or len(kept) >= min(CONNECTIONS, most - 50):
-            for number, _event in gone.poll(0 if len(kept) < CONNECTIONS else 1_000):
-                gone.unregister(number)
-                kept.pop(number).close()
+    def connections(port: int, _: str) -> None:
+        """Opens connections that say nothing, up to ten thousand, and one more for each that is closed."""
+        _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        gone = select.poll()
+        kept: dict[int, socket.socket] = {}
+        for opened in itertools.count(1):
+            try:
+                made = connected(port)
+            except OSError:
+                threading.Event().wait(0.01)
+                continue
+            kept[made.fileno()] = made
+            gone.register(made, select.POLLIN | select.POLLHUP)
+            if opened % 50 == 0 or len(kept) >= min(CONNECTIONS, most - 50):
+                for number, _event in gone.poll(0 if len(kept) < CONNECTIONS else 1_000):
+                    gone.unregister(number)
+                    kept.pop(number).close()
 
 
 def header_bombs(port: int, _: str) -> None:
