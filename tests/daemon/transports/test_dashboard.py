@@ -371,6 +371,26 @@ def test_it_listens_no_more_once_its_last_page_was_closed_for_a_while(
     at_home(work)
 
 
+def test_a_page_that_is_open_stays_though_nobody_follows_another_invitation(
+    at_home: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "UNUSED", 0.3)
+
+    async def work(house: House) -> None:
+        await house.open()
+        bearer = await house.bearer()
+        now = asyncio.get_running_loop().time
+        async with house.socket() as line:
+            await house.session(line, bearer)
+            await house.open()
+            end, number = now() + 3 * dashboard.UNUSED, 2
+            while now() < end:
+                assert "result" in await house.call(line, "session.ping", number=number)
+                number += 1
+
+    at_home(work)
+
+
 async def listens(port: int) -> bool:
     with contextlib.suppress(OSError):
         _, writer = await asyncio.open_connection("127.0.0.1", port)

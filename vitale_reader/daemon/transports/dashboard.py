@@ -87,6 +87,7 @@ class DashboardGateway(Gateway):
 
     Attributes:
         began: settled when its process serves, with the problem where it does not.
+        pages: that are open.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class DashboardGateway(Gateway):
         self._passes = passes
         self._on_entry = on_entry
         self._on_pages = on_pages
-        self._pages = 0
+        self.pages = 0
         super().__init__(
             service,
             limits,
@@ -170,13 +171,13 @@ class DashboardGateway(Gateway):
             self._on_entry()
 
     def _channel(self) -> ChannelConnection:
-        self._pages += 1
-        self._on_pages(self._pages)
+        self.pages += 1
+        self._on_pages(self.pages)
         return DashboardChannel(self._service, self._limits, self._room, site=self.site, on_end=self._left)
 
     def _left(self) -> None:
-        self._pages -= 1
-        self._on_pages(self._pages)
+        self.pages -= 1
+        self._on_pages(self.pages)
 
 
 class Dashboard:
@@ -253,7 +254,7 @@ class Dashboard:
                 raise DashboardUnavailable(error.detail) from error
             self._supervisor.add(gateway.worker)
         await self._began(gateway)
-        self._count(0)
+        self._count(gateway.pages)
         return gateway
 
     def _made(self, name: str) -> DashboardGateway:
