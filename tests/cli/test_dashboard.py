@@ -2,7 +2,7 @@
 
 import json
 import re
-import urllib.request
+import urllib.parse
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_browser_is_opened_with_the_file_and_no_secret(station: DemoEnvironmen
     told = run(station.home)
     assert 0 == told.exit_code, told.stderr
     (url,) = shown
-    file = Path(urllib.request.url2pathname(url.removeprefix("file://")))
+    file = Path(urllib.parse.unquote(url.removeprefix("file://")))
     ticket = re.search(r'value="([^"]+)"', file.read_text())
     assert ticket is not None
     assert ticket[1] not in url + told.stdout + told.stderr

@@ -152,7 +152,8 @@ def test_nothing_is_wrong_at_a_healthy_desk(look: Examine, pcsc_service: PcscSer
             for change in daemon.watch():
                 if change.reader.state == "empty":
                     break
-            return DaemonView(station=daemon.station(), readers=daemon.readers())
+            readers = daemon.readers()  # waits for drivers that start
+            return DaemonView(station=daemon.station(), readers=readers)
 
     seen = asyncio.run(main())
     rows = look(Desk("", "", "", settings), "a healthy desk", seen)

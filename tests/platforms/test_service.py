@@ -5,6 +5,8 @@ import os
 import plistlib
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +85,10 @@ def windows(tmp_path: Path) -> Machine:
 
 
 @pytest.fixture
-def macos(tmp_path: Path) -> Machine:
-    return Machine("darwin", tmp_path)
+def macos() -> Iterator[Machine]:
+    # A short name: the daemon's socket has to fit.
+    with tempfile.TemporaryDirectory(prefix="vr-") as folder:
+        yield Machine("darwin", Path(folder))
 
 
 def test_a_task_at_logon_is_installed_and_removed(windows: Machine) -> None:

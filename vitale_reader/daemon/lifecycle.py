@@ -216,7 +216,7 @@ class Ending:
 
     def _end_at_last(self, reads: int) -> None:
         os.read(reads, 1)
-        time.sleep(LAST)
+        threading.Event().wait(LAST)
         logger.error("the daemon hangs at its end (%s), and is ended", self._stage)
         for pid in self._processes():
             with contextlib.suppress(OSError):

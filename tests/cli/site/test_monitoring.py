@@ -5,9 +5,10 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+import vitale_reader
 from vitale_reader.cli.root import root
 
-FOLDER = Path(__file__).parents[3] / "vitale_reader" / "metrics"
+FOLDER = Path(vitale_reader.__file__).parent / "metrics"
 
 
 def test_the_rules_and_the_dashboard_come_out_as_they_were_shipped() -> None:

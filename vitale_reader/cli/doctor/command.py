@@ -109,6 +109,7 @@ def _view(home: Path | None) -> "DaemonView | VitaleError":
 
     try:
         with to_daemon(home, None, None) as daemon:
-            return DaemonView(station=daemon.station(), readers=daemon.readers())
+            readers = daemon.readers()  # waits for drivers that start, whose state is then known
+            return DaemonView(station=daemon.station(), readers=readers)
     except VitaleError as error:
         return error
