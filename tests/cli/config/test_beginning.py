@@ -2,20 +2,25 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.cli.service.desk import Desk
 from vitale_drivers.base import Sighting
 from vitale_drivers.host.worker import Surveyed
 from vitale_reader.cli.config import beginning
 from vitale_reader.cli.config.beginning import Answers, text
 from vitale_reader.cli.config.group import config
 from vitale_reader.cli.frame import language
+from vitale_reader.cli.service import installing
 from vitale_reader.daemon import startup
 from vitale_reader.daemon.config import Config, load, parse
 from vitale_reader.diagnosis.station import devices
+from vitale_reader.home import Home
+from vitale_reader.service import machine
 
 Init = Callable[..., Result]
 
@@ -38,7 +43,14 @@ def _nothing_refused(options: Mapping[str, object], _limit: float) -> list[None]
 
 
 @pytest.fixture
-def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Init:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    made = Desk(tmp_path)
+    monkeypatch.setattr(machine, "Machine", lambda: made.machine)
+    return made
+
+
+@pytest.fixture
+def begin(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Init:
     monkeypatch.setattr(devices, "ask", _seen)
     # Each driver would check its options in a process of its own; tests of ``config check`` see to that.
     monkeypatch.setattr(startup, "check_options", _nothing_refused)
@@ -65,6 +77,31 @@ def test_what_is_there_is_taken_where_nobody_is_asked(begin: Init, tmp_path: Pat
     assert "# camera: HD Webcam\n" in written
     assert "\x1b" not in written
     assert "vitale-reader service install" in done.stdout
+
+
+def test_a_service_that_is_on_is_to_be_started_anew(desk: Desk, begin: Init) -> None:
+    service = installing.this_service(None, system=False)
+    list(service.carry_out(service.install()))
+    said = begin("--no-service").stdout.splitlines()[-1]
+    assert "For the service to take it up: `vitale-reader service restart`." == said
+    list(service.carry_out(service.uninstall()))
+    assert "`vitale-reader service install`" in begin("--no-service", "--overwrite").stdout
+
+
+def test_the_folder_of_the_machine_has_the_service_of_the_machine(desk: Desk, begin: Init, tmp_path: Path) -> None:
+    service = installing.this_service(None, system=True)
+    station = service.station
+    assert station is not None
+    place = Home.under(station)
+    assert "`sudo vitale-reader service install --system`" in beginning.next_step(place)
+    list(service.carry_out(service.install()))
+    assert "`sudo vitale-reader service restart --system`" in beginning.next_step(place)
+    assert "`vitale-reader service install`" in beginning.next_step(Home.under(tmp_path))
+
+
+def test_a_system_without_services_runs_the_daemon_by_hand(desk: Desk, begin: Init) -> None:
+    desk.machine = replace(desk.machine, system="freebsd")
+    assert "Run `vitale-reader serve`." == begin("--no-service").stdout.splitlines()[-1]
 
 
 def test_a_person_is_asked(begin: Init, tmp_path: Path) -> None:

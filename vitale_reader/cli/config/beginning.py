@@ -7,7 +7,7 @@ from typing import Any, Final, cast, get_args
 import click
 import msgspec
 
-from vitale_protocol.errors import LocalMisuse
+from vitale_protocol.errors import LocalMisuse, ToolMissing
 from vitale_protocol.methods import StationMode
 from vitale_reader.cli.config import writing
 from vitale_reader.cli.config.showing import home_of, literal
@@ -15,8 +15,9 @@ from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.asking import agreed, somebody_is_there
 from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import Language, language, t
+from vitale_reader.home import Home
 
-__all__ = ["Answers", "init", "text"]
+__all__ = ["Answers", "init", "next_step", "text"]
 
 #: Drivers that look for devices by themselves, in the order in which they are asked for.
 _DRIVERS: Final = ("pcsc", "nfc", "camera", "scanner")
@@ -111,12 +112,7 @@ def init(
     if service:
         _install(home)
     elif not as_json:
-        click.echo(
-            t(
-                "Lancez `vitale-reader serve`, ou installez le service avec `vitale-reader service install`.",
-                "Run `vitale-reader serve`, or install the service with `vitale-reader service install`.",
-            )
-        )
+        click.echo(next_step(place))
 
 
 def text(answers: Answers) -> str:
@@ -265,6 +261,32 @@ def _chosen(seen: dict[str, tuple[str, ...]], mode: StationMode, *, asks: bool) 
             )
         )
     return tuple(chosen)
+
+
+def next_step(place: Home) -> str:
+    """The sentence on what comes next: a service that is on is started anew, or one is installed."""
+    from vitale_reader.cli.service import installing
+
+    try:
+        found = installing.this_service(None, system=True)
+        of_machine = found.station is not None and Home.under(found.station).config == place.config
+        if not of_machine:
+            found = installing.this_service(None, system=False)
+    except ToolMissing:  # a system whose services are not known here
+        return t("Lancez `vitale-reader serve`.", "Run `vitale-reader serve`.")
+    state = found.state()
+    before, after = ("sudo ", " --system") if of_machine else ("", "")
+    if state.installed and (state.running or state.starts):
+        again = f"`{before}vitale-reader service restart{after}`"
+        return t(
+            f"Pour que le service en tienne compte\N{NO-BREAK SPACE}: {again}.",
+            f"For the service to take it up: {again}.",
+        )
+    install = f"`{before}vitale-reader service install{after}`"
+    return t(
+        f"Lancez `vitale-reader serve`, ou installez le service avec {install}.",
+        f"Run `vitale-reader serve`, or install the service with {install}.",
+    )
 
 
 def _install(home: Path | None) -> None:
