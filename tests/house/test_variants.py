@@ -35,7 +35,7 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("protocol/vitale_protocol/media/codes.py", "kind"): frozenset({"nir", "mdoc", "openid4vp", "other"}),
     ("protocol/vitale_protocol/errors.py", "variant"): OF_ERROR,
     ("protocol/vitale_protocol/problems.py", "self.variant"): OF_ERROR,
-    ("vitale_reader/cli/config/setting.py", "refused.variant"): OF_ERROR,
+    ("vitale_reader/cli/config/setting.py", "refused.variant or 'not_set'"): frozenset({"not_set"}),
     ("vitale_reader/daemon/config.py", "error.variant"): OF_ERROR,
     ("protocol/vitale_protocol/session/wire_errors.py", "variant"): OF_ERROR,
     ("protocol/vitale_protocol/extras.py", "extra or ''"): frozenset({*EXTRAS, ""}),

@@ -73,6 +73,14 @@ def test_what_the_daemon_would_refuse_is_not_written(file: Path, change: Set, wo
     assert "line" not in refused["data"]
 
 
+@pytest.mark.parametrize("words", [("station.nam", "x"), ("web.enabled", "vrai")])
+def test_a_refusal_says_that_the_file_is_as_it_was(file: Path, change: Set, words: tuple[str, str]) -> None:
+    assert 0 == change("audit_days", "3").exit_code
+    refused = json.loads(change(*words, "--json").stdout)["error"]
+    assert "not_set" == refused["variant"]
+    assert "config show" in refused["remedy"]
+
+
 def test_a_file_that_cannot_be_used_is_told_with_its_line(file: Path, change: Set) -> None:
     file.write_text("[station\n", "utf-8")
     refused = json.loads(change("audit_days", "3", "--json").stdout)["error"]

@@ -74,7 +74,7 @@ def _made(place: "Home", text: str, key: str, word: str) -> "tuple[object, str, 
         raise AssertionError("there is always a value")
     # The line would be one of a text that nobody sees.
     data = {name: each for name, each in refused.data.items() if name != "line"}
-    raise ConfigurationInvalid(refused.detail, variant=refused.variant, data=data) from refused
+    raise ConfigurationInvalid(refused.detail, variant=refused.variant or "not_set", data=data) from refused
 
 
 def _values(word: str) -> Iterator[object]:
