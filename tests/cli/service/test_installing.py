@@ -53,6 +53,16 @@ def test_what_is_not_installed_is_neither_started_nor_ended(desk: Desk, verb: st
 def test_the_service_of_the_machine_takes_no_folder(desk: Desk, tmp_path: Path) -> None:
     refused = desk.run("install", "--system", "--home", str(tmp_path))
     assert (2, [], False) == (refused.exit_code, desk.systemd.taken(), desk.unit.exists())
+    assert "Parameter: --home\n" in refused.stderr
+
+
+def test_a_folder_of_the_environment_is_named_as_that(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITALE_READER_HOME", str(tmp_path))
+    refused = desk.run("install", "--system")
+    assert 2 == refused.exit_code
+    assert "Parameter: VITALE_READER_HOME\n" in refused.stderr
 
 
 def test_a_daemon_that_was_started_by_hand_is_left_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from vitale_protocol.errors import ConfigurationInvalid, DaemonRunning, DaemonUnreachable, LocalMisuse
 from vitale_reader.cli.frame import output
@@ -34,10 +35,19 @@ def this_service(home: Path | None, *, system: bool) -> "Service":
     from vitale_reader.service.machine import Machine
 
     if system and home is not None:
-        why = t("avec --system, le dossier est celui du système", "with --system the folder is the system's")
-        raise LocalMisuse(why, data={"path": "--home"})
+        why = t(
+            "avec --system, le dossier est celui de la machine\N{NO-BREAK SPACE}: ôtez --home ou VITALE_READER_HOME",
+            "with --system the folder is that of the machine: leave out --home or VITALE_READER_HOME",
+        )
+        raise LocalMisuse(why, data={"path": _named_by()})
     where = None if home is None else Home.under(home).config.parent
     return services.service("system" if system else "user", Machine(), where)
+
+
+def _named_by() -> str:
+    context = click.get_current_context(silent=True)
+    named = None if context is None else context.get_parameter_source("home")
+    return "VITALE_READER_HOME" if named is ParameterSource.ENVIRONMENT else "--home"
 
 
 def scope_option(function: F) -> F:
@@ -254,14 +264,14 @@ def _words(step: "Step") -> str:
 
 def _described(state: "State") -> list[tuple[str, str]]:
     if not state.installed:
-        return [(t("Service", "Service"), t("pas installé", "not installed"))]
+        return [(t("Service", "Service"), t("non installé", "not installed"))]
     running = t("en marche", "running") if state.running else t("arrêté", "stopped")
     pid = f" ({t('processus', 'process')} {state.pid})" if state.pid else ""
     told = [
         (t("Service", "Service"), running + pid),
         (
             t("Démarrage", "Start"),
-            t("tout seul", "by itself") if state.starts else t("à la main seulement", "by hand only"),
+            t("automatique", "by itself") if state.starts else t("manuel", "by hand only"),
         ),
     ]
     if state.file:

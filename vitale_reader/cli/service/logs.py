@@ -128,7 +128,7 @@ def _tell(found: "Service", place: Home, wanted: Wanted, lines: int | None, *, f
         _show(record, as_json=as_json)
     if not follow:
         if not kept:
-            output.note(t("Rien au journal.", "Nothing in the log."))
+            output.note(t("Rien dans le journal.", "Nothing in the log."))
         return DONE if kept else OTHER
     coming = _coming_entries(journal) if journal else _coming_lines(place)
     with closing(coming):
