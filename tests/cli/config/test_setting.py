@@ -73,7 +73,7 @@ def test_what_the_daemon_would_refuse_is_not_written(file: Path, change: Set, wo
     assert "line" not in refused["data"]
 
 
-@pytest.mark.parametrize("words", [("station.nam", "x"), ("web.enabled", "vrai")])
+@pytest.mark.parametrize("words", [("station.nam", "x"), ("web.enabled", "vrai"), ("drivers.enabled", "nobody")])
 def test_a_refusal_says_that_the_file_is_as_it_was(file: Path, change: Set, words: tuple[str, str]) -> None:
     assert 0 == change("audit_days", "3").exit_code
     refused = json.loads(change(*words, "--json").stdout)["error"]

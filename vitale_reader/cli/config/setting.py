@@ -69,12 +69,21 @@ def _made(place: "Home", text: str, key: str, word: str) -> "tuple[object, str, 
         except ConfigurationInvalid as error:
             refused = refused or error
             continue
-        return value, made, checked(place, made)
+        try:
+            return value, made, checked(place, made)
+        except ConfigurationInvalid as error:
+            if error.data.get("path") != key:  # another setting is wrong, and was before
+                raise
+            raise _not_set(error) from error
     if refused is None:
         raise AssertionError("there is always a value")
+    raise _not_set(refused) from refused
+
+
+def _not_set(refused: ConfigurationInvalid) -> ConfigurationInvalid:
     # The line would be one of a text that nobody sees.
     data = {name: each for name, each in refused.data.items() if name != "line"}
-    raise ConfigurationInvalid(refused.detail, variant=refused.variant or "not_set", data=data) from refused
+    return ConfigurationInvalid(refused.detail, variant=refused.variant or "not_set", data=data)
 
 
 def _values(word: str) -> Iterator[object]:
