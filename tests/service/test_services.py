@@ -169,6 +169,23 @@ def test_units_of_a_user_and_of_the_machine(linux: Desk) -> None:
     ] == linux.files()
 
 
+@pytest.mark.parametrize("home", ["home/paul", "root", "run/user/1000"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_service_of_the_machine_runs_no_program_of_a_home(linux: Desk, home: str, linked: bool) -> None:
+    program = linux.machine.root / home / "python"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    if linked:
+        linux.program.unlink()
+        linux.program.symlink_to(program)
+    else:
+        linux.machine = replace(linux.machine, program=(str(program), "serve"))
+    with pytest.raises(LocalMisuse) as refused:
+        linux.install("system")
+    assert ("program_in_a_home", []) == (refused.value.variant, linux.system.taken())
+    assert linux.install("user")
+
+
 def test_the_folder_of_units_is_where_the_user_says(linux: Desk, tmp_path: Path) -> None:
     linux.machine = replace(linux.machine, environ={"XDG_CONFIG_HOME": str(tmp_path / "other")})
     linux.install()

@@ -156,9 +156,14 @@ class SystemdService(Service):
             pass
 
     def install(self) -> Iterator[Step]:
-        """Steps after which it is there, runs, and starts by itself."""
+        """Steps after which it is there, runs, and starts by itself.
+
+        Raises:
+            LocalMisuse: the account of the machine's service could not run the program.
+        """
         changed = False
         if self.packaged is None:
+            self._require_a_program_within_reach()
             text = systemd.unit(self.scope, self.machine.program, self.home)
             written = [Write(file=self.file, text=text)]
             if self.scope == "system":
@@ -173,6 +178,15 @@ class SystemdService(Service):
             yield self._systemctl("daemon-reload")
         yield self._systemctl("enable", systemd.NAME)
         yield self._systemctl("restart" if changed else "start", systemd.NAME)
+
+    def _require_a_program_within_reach(self) -> None:
+        if self.scope == "user":
+            return
+        program = Path(self.machine.program[0])
+        for home in systemd.HIDDEN:
+            place = self.machine.root / home
+            if program.is_relative_to(place) or program.resolve().is_relative_to(place.resolve()):
+                raise LocalMisuse(str(program), variant="program_in_a_home", data={"file": str(program)})
 
     def uninstall(self) -> Iterator[Step]:
         """Steps after which nothing of it is there; keys, store and configuration stay."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-__all__ = ["ACCOUNT", "NAME", "STATE", "Scope", "accounts", "pcsc_rule", "program_in", "unit"]
+__all__ = ["ACCOUNT", "HIDDEN", "NAME", "STATE", "Scope", "accounts", "pcsc_rule", "program_in", "unit"]
 
 Scope = Literal["user", "system"]
 
@@ -26,6 +26,9 @@ NAME: Final = "vitale-reader.service"
 #: Account of the service of the machine, and its folder.
 ACCOUNT: Final = "vitale-reader"
 STATE: Final = Path("/var/lib/vitale-reader")
+
+#: Folders that ``ProtectHome`` hides from the service of the machine (systemd.exec(5)), below the root.
+HIDDEN: Final = ("home", "root", "run/user")
 
 #: What holds in both units: seccomp filters and flags of the process, which anybody may set for their own.
 _EVERYWHERE: Final = """\
