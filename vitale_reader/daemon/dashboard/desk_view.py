@@ -49,19 +49,21 @@ class DeskView:
         self._desk = desk
         self._clients = clients
         self._onlookers: dict[int, Onlooker] = {}
-        self._told: DeskState | None = None
+        self._told: dict[int, DeskState] = {}  # by number: they come at different times
         self._due: asyncio.TimerHandle | None = None
         desk.on_change(self._changed)
 
     def watch(self, onlooker: Onlooker) -> DeskState:
         """A session looks on from now on; the desk as it is."""
+        state = self._state()
         self._onlookers[onlooker.number] = onlooker
-        self._told = self._state()
-        return self._told
+        self._told[onlooker.number] = state
+        return state
 
     def unwatch(self, onlooker: Onlooker) -> None:
         """A session has seen enough, if it looked on."""
         self._onlookers.pop(onlooker.number, None)
+        self._told.pop(onlooker.number, None)
 
     def _changed(self) -> None:
         if self._onlookers and self._due is None:
@@ -70,11 +72,10 @@ class DeskView:
     def _tell(self) -> None:
         self._due = None
         state = self._state()
-        if state == self._told:
-            return
-        self._told = state
-        for onlooker in tuple(self._onlookers.values()):
-            onlooker.desk_changed(state)
+        for number, onlooker in tuple(self._onlookers.items()):
+            if state != self._told.get(number, state):
+                self._told[number] = state
+                onlooker.desk_changed(state)
 
     def _state(self) -> DeskState:
         names = {client.client_id: client.name for client in self._clients()}

@@ -1,0 +1,96 @@
+"""The desk as onlookers are told of it: each of them hears of each change."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
+
+from vitale_protocol.events import DeskState, DriverHealth
+from vitale_reader.daemon.dashboard.desk_view import DeskView
+from vitale_reader.daemon.desk.coordinator import Coordinator
+
+#: Seconds for what happens at once.
+PATIENCE = 20.0
+
+
+def nobody() -> None:
+    """Nothing: no view was made yet."""
+
+
+@dataclass
+class Desk:
+    """A desk with one driver, whose restarts are all that changes."""
+
+    restarts: int = 0
+    waiting: tuple[()] = ()
+    last: None = None
+    changed: Callable[[], None] = nobody
+
+    @property
+    def supervisor(self) -> SimpleNamespace:
+        return SimpleNamespace(health=(DriverHealth(name="pcsc", state="ready", media=(), restarts=self.restarts),))
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        self.changed = told
+
+    def restart(self) -> None:
+        self.restarts += 1
+        self.changed()
+
+
+@dataclass
+class Looker:
+    """A session that looks on."""
+
+    number: int
+    heard: asyncio.Queue[DeskState] = field(default_factory=asyncio.Queue[DeskState])
+
+    def desk_changed(self, event: DeskState) -> None:
+        self.heard.put_nowait(event)
+
+    async def next(self) -> int:
+        async with asyncio.timeout(PATIENCE):
+            return restarts(await self.heard.get())
+
+
+def restarts(state: DeskState) -> int:
+    return state.drivers[0].restarts
+
+
+def test_who_comes_just_after_a_change_keeps_it_from_nobody() -> None:
+    async def looked() -> tuple[int, int]:
+        desk, first, second = Desk(), Looker(1), Looker(2)
+        view = DeskView(cast("Coordinator", desk), lambda: ())
+        view.watch(first)
+        desk.restart()
+        return restarts(view.watch(second)), await first.next()
+
+    assert (1, 1) == asyncio.run(looked())
+
+
+def test_a_change_that_is_taken_back_is_told_to_whoever_has_seen_it() -> None:
+    async def looked() -> tuple[int, int]:
+        desk, first, second = Desk(), Looker(1), Looker(2)
+        view = DeskView(cast("Coordinator", desk), lambda: ())
+        view.watch(first)
+        desk.restart()
+        seen = restarts(view.watch(second))
+        desk.restarts = 0
+        return seen, await second.next()
+
+    assert (1, 0) == asyncio.run(looked())
+
+
+def test_whoever_comes_back_is_told_of_changes_since_alone() -> None:
+    async def looked() -> tuple[int, int]:
+        desk, looker = Desk(), Looker(1)
+        view = DeskView(cast("Coordinator", desk), lambda: ())
+        view.watch(looker)
+        view.unwatch(looker)
+        desk.restart()
+        before = restarts(view.watch(looker))
+        desk.restart()
+        return before, await looker.next()
+
+    assert (1, 2) == asyncio.run(looked())
