@@ -18,7 +18,7 @@ import msgspec
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.keystore.private_files import write_private
 
-__all__ = ["FileAccess", "command_to_close", "decoded", "line_of", "read", "readable_by_others", "replace"]
+__all__ = ["FileAccess", "command_to_close", "decoded", "line_of", "read", "readable_by_others", "replace", "set_aside"]
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -123,6 +123,15 @@ def replace(file: Path, text: str, *, secret: bool) -> None:
         file.chmod(former.st_mode & 0o777)
     if former.st_uid != file.stat().st_uid:
         shutil.chown(file, former.st_uid, former.st_gid)
+
+
+def set_aside(file: Path) -> None:
+    """Keeps a copy of the file beside it, as ``.old``, for its owner alone.
+
+    Raises:
+        OSError: it cannot be read, or the copy not written.
+    """
+    write_private(file.with_name(f"{file.name}.old"), file.read_bytes())
 
 
 def decoded(content: bytes, file: Path) -> str:

@@ -141,6 +141,28 @@ def test_a_configuration_is_not_lost(begin: Init, tmp_path: Path) -> None:
     assert "# mine\n" != file.read_text("utf-8")
 
 
+@pytest.mark.posix
+def test_whoever_has_the_old_copy_open_reads_nothing_of_the_next(begin: Init, tmp_path: Path) -> None:
+    file, old = tmp_path / "config.toml", tmp_path / "config.toml.old"
+    file.touch(mode=0o600)
+    file.write_text("# secret\n", "utf-8")
+    old.write_text("# open to all\n", "utf-8")
+    with old.open("r", encoding="utf-8") as held:
+        begin("--overwrite", "--yes")
+        assert ("# open to all\n", "# secret\n") == (held.read(), old.read_text("utf-8"))
+    assert 0o600 == old.stat().st_mode & 0o777
+
+
+@pytest.mark.posix
+def test_the_old_copy_is_written_through_no_link(begin: Init, tmp_path: Path) -> None:
+    elsewhere, old = tmp_path / "elsewhere", tmp_path / "config.toml.old"
+    elsewhere.write_text("another's\n", "utf-8")
+    old.symlink_to(elsewhere)
+    (tmp_path / "config.toml").write_text("# mine\n", "utf-8")
+    begin("--overwrite", "--yes")
+    assert ("another's\n", "# mine\n") == (elsewhere.read_text("utf-8"), old.read_text("utf-8"))
+
+
 def test_what_the_daemon_would_refuse_is_not_written(begin: Init, tmp_path: Path) -> None:
     assert 2 == begin("--name", "x" * 101, "--yes").exit_code
     assert not (tmp_path / "config.toml").exists()

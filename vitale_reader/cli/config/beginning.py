@@ -1,6 +1,5 @@
 """``vitale-reader config init``: devices are looked for, the rest is asked; a commented configuration comes of it."""
 
-import shutil
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
@@ -198,8 +197,10 @@ def _require_room(file: Path, *, asks: bool, overwrite: bool) -> None:
 
 
 def _set_aside(file: Path) -> None:
+    from vitale_reader.daemon import config_file
+
     if file.exists():
-        shutil.copy2(file, file.with_name(f"{file.name}.old"))
+        config_file.set_aside(file)
 
 
 def _answers(
