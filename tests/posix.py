@@ -55,9 +55,9 @@ if sys.platform == "win32":
     UNIX_SOCKETS = socket.AF_UNSPEC
     AS_ROOT = pytest.mark.skip(reason=LACKING)
 
-    def give_to(uid: int, file: Path) -> None:
-        """Makes another user the owner of a file."""
-        pytest.skip(f"{LACKING}: {uid}, {file}")
+    def give_to(uid: int, file: Path, *, group: int | None = None) -> None:
+        """Makes another user the owner of a file, and another group: that of the same number, or the one named."""
+        pytest.skip(f"{LACKING}: {uid}, {file}, {group}")
 
     async def open_unix_connection(
         path: str, *, limit: int = 65_536
@@ -114,9 +114,9 @@ else:
 
     AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 
-    def give_to(uid: int, file: Path) -> None:
-        """Makes another user the owner of a file."""
-        os.chown(file, uid, uid)
+    def give_to(uid: int, file: Path, *, group: int | None = None) -> None:
+        """Makes another user the owner of a file, and another group: that of the same number, or the one named."""
+        os.chown(file, uid, uid if group is None else group)
 
     async def open_unix_connection(
         path: str, *, limit: int = 65_536

@@ -8,7 +8,6 @@
 
 import os
 import re
-import shutil
 import stat
 import sys
 from pathlib import Path
@@ -108,7 +107,8 @@ def readable_by_others(file: Path) -> bool:
 def replace(file: Path, text: str, *, secret: bool) -> None:
     """Writes the file, whole or not at all.
 
-    Its owner stays that of the one before it, and so do the rights of others, unless there are secrets in it now.
+    Its owner and its group stay those of the one before it, and so do the rights of others, unless there are secrets
+    in it now.
 
     Raises:
         OSError: it cannot be written.
@@ -116,13 +116,8 @@ def replace(file: Path, text: str, *, secret: bool) -> None:
     file = file.resolve()  # where a link leads: the link stays one
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     former = file.stat() if file.exists() else None
-    write_private(file, text.encode("utf-8"))
-    if former is None:
-        return
-    if not secret:
-        file.chmod(former.st_mode & 0o777)
-    if former.st_uid != file.stat().st_uid:
-        shutil.chown(file, former.st_uid, former.st_gid)
+    mode = 0o600 if former is None or secret else stat.S_IMODE(former.st_mode) & 0o777
+    write_private(file, text.encode("utf-8"), owner=former, mode=mode)
 
 
 def set_aside(file: Path) -> None:

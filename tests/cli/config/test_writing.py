@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.posix import AS_ROOT, NOBODY, give_to
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.cli.config.writing import as_toml, replace, with_setting
 from vitale_reader.daemon.config import Config, Drivers, parse
@@ -87,3 +88,15 @@ def test_the_file_keeps_its_mode_until_there_are_secrets_in_it(tmp_path: Path) -
     replace(link, "", Config(drivers=Drivers(options={"pcsc": {"password": "x"}})))
     assert 0o600 == file.stat().st_mode & 0o777
     assert ["config.toml"] == [each.name for each in file.parent.iterdir()]
+
+
+@AS_ROOT
+@pytest.mark.parametrize("owner", [0, NOBODY])
+def test_the_file_keeps_its_owner_and_its_group(tmp_path: Path, owner: int) -> None:
+    file = tmp_path / "config.toml"
+    replace(file, "", Config())
+    give_to(owner, file, group=NOBODY)
+    file.chmod(0o640)
+    replace(file, "# changed\n", Config())
+    found = file.stat()
+    assert (owner, NOBODY, 0o640) == (found.st_uid, found.st_gid, found.st_mode & 0o777)

@@ -33,21 +33,29 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
-def write_private(file: Path, content: bytes, *, durable: bool = True) -> None:
+def write_private(
+    file: Path, content: bytes, *, durable: bool = True, owner: os.stat_result | None = None, mode: int = 0o600
+) -> None:
     """Writes a file that is complete at every instant (POSIX rename), with mode 0600 from its first byte.
 
     Args:
         file: where.
         content: all of it.
         durable: whether it is to survive a power cut.
+        owner: a file whose user and group it has, instead of those of this process.
+        mode: that it has once it is complete.
+
+    Raises:
+        OSError: it cannot be written, or not given to that user and group; the one before is as it was.
     """
     temporary = file.with_name(f".{file.name}.new")
     temporary.unlink(missing_ok=True)  # of a process that died in the middle: whoever writes here holds the home
     try:
         with os.fdopen(os.open(temporary, NEW, 0o600), "wb") as stream:
             stream.write(content)
+            stream.flush()
+            _give(stream.fileno(), owner, mode)
             if durable:
-                stream.flush()
                 os.fsync(stream.fileno())
         _patiently(lambda: temporary.replace(file))
     except OSError:
@@ -111,6 +119,9 @@ if sys.platform == "win32":
         """
         return open_to_others(file)
 
+    def _give(descriptor: int, owner: os.stat_result | None, mode: int) -> None:
+        """Nothing: the folder's access list says who may do what."""
+
     def _sync_folder(folder: Path) -> None:
         """Nothing: folders cannot be opened there."""
 
@@ -131,6 +142,14 @@ else:
             OSError: it cannot be looked at.
         """
         return bool(stat.S_IMODE(file.stat().st_mode) & 0o007)
+
+    def _give(descriptor: int, owner: os.stat_result | None, mode: int) -> None:
+        """Gives an open file to others, before it has its name: another may stand under that a moment later."""
+        now = os.fstat(descriptor)
+        if owner is not None and (owner.st_uid, owner.st_gid) != (now.st_uid, now.st_gid):
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        if mode != stat.S_IMODE(now.st_mode):
+            os.fchmod(descriptor, mode)
 
     def _sync_folder(folder: Path) -> None:
         """Makes a rename survive a power cut."""
