@@ -86,7 +86,6 @@ class Conversation:
         under_way: calls that tasks of their own are answering.
         challenge: the challenge of a page that has asked to prove itself, until it is answered.
         challenged: a challenge was given; there is one for each channel.
-        is_pairing: the page at the other end holds the window of a pairing.
     """
 
     def __init__(self, number: int, connection: Connection, observe: Observe = unobserved) -> None:
@@ -99,7 +98,6 @@ class Conversation:
         self.under_way = 0
         self.challenge: Challenge | None = None
         self.challenged = False
-        self.is_pairing = False
         self._silent: set[RequestId] = set()
         self._where: dict[RequestId, str] = {}
 

@@ -34,6 +34,11 @@ class Service:
         """True once the daemon has begun to stop: who is not in yet has to come again later."""
         return self._stopping
 
+    def is_pairing(self, conversation: Conversation) -> bool:
+        """True while a page holds the window of a pairing, or has not heard yet what became of it."""
+        held = self._services.pairing.window.held
+        return conversation.under_way > 0 or (held is not None and held.owner == conversation.number)
+
     def connected(self, connection: Connection) -> Conversation:
         """Begins a conversation over a new connection."""
         return self._services.conversations.begin(connection)
@@ -79,7 +84,7 @@ class Service:
         self._services.pairing.end(ShuttingDown("the daemon is stopping"))
         for conversation in self._services.conversations:
             is_page = conversation.connection.peer.channel is not None
-            if is_page and conversation.caller is None and not conversation.is_pairing:
+            if is_page and conversation.caller is None and not self.is_pairing(conversation):
                 # A page that has not proved itself is told nothing but the refusal, which would be for good.
                 conversation.connection.close()
         try:

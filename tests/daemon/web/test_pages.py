@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -17,6 +18,8 @@ from tests.protocol.web import independent
 from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.handlers import sessions
+from vitale_reader.daemon.transports import channels
+from vitale_reader.daemon.transports.stream import StreamLimits
 
 pytestmark = pytest.mark.posix
 
@@ -170,6 +173,28 @@ def test_a_window_that_the_desk_closes_refuses_the_page_that_waits(at_the_door: 
             await door.desk.result("pairing.close")
             assert 1001 == (await asking.answer(revealed))["error"]["code"]
             assert 1008 == await asking.closed_with()
+
+    at_the_door(work)
+
+
+def test_a_page_that_shows_no_code_keeps_no_place_beyond_its_window(
+    at_the_door: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = channels.channel_limits
+
+    def shorter(of: StreamLimits) -> StreamLimits:
+        return msgspec.structs.replace(limits(of), open_seconds=3.0)
+
+    monkeypatch.setattr(channels, "channel_limits", shorter)
+
+    async def work(door: Door) -> None:
+        await door.desk.result("pairing.open")
+        async with door.page() as asking:
+            commit = independent.commitment(bytes(32))
+            asked = {"name": "Page", "scopes": ["identity"], "jwk": independent.jwk(KEY), "commit": commit}
+            await asking.result("pairing.request", asked)
+            await door.desk.result("pairing.close")
+            assert 0 == await asking.closed_with()
 
     at_the_door(work)
 

@@ -105,7 +105,6 @@ class PairingCalls:
             nonce_d=secrets.token_bytes(NONCE_BYTES),
             now=now,
         )
-        conversation.is_pairing = True
         return PairingRequested(
             pairing=held.pairing,
             station_jwk=public_jwk(self._services.keys.identity),
@@ -121,10 +120,7 @@ class PairingCalls:
             if self._services.pairing.window.held is None:
                 self._services.pairing.end(error)
             raise
-        try:
-            return await self._services.pairing.shown(held)
-        finally:
-            conversation.is_pairing = False
+        return await self._services.pairing.shown(held)
 
     async def _rotate(self, conversation: Conversation, _id: RequestId | None, params: CredentialRotate) -> Result:
         caller = conversation.authenticated()

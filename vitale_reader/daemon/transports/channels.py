@@ -188,7 +188,7 @@ class ChannelConnection(StreamConnection):
     def _not_opened(self) -> None:
         """A page that is being paired waits for a person; whoever does nothing else is closed."""
         conversation = self._conversation
-        if conversation is not None and conversation.is_pairing:
+        if conversation is not None and self._service.is_pairing(conversation):
             self._deadline = asyncio.get_running_loop().call_later(self._limits.open_seconds, self._not_opened)
         elif conversation is not None:
             super()._not_opened()
