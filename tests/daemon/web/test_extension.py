@@ -144,6 +144,14 @@ BACKGROUND = """(async () => {
   await fire("connect", port(good));
   await turns();
   told.carried = taken().map(([, what]) => what);
+  const others = Array.from({ length: 50 }, () => port(good));
+  for (const other of others) await fire("connect", other);
+  await turns();
+  told.hosts = log.filter(([name]) => name === "native").length;
+  const last = others.at(-1);
+  told.full = taken().filter(([name]) => name === last.name).map(([, what]) => what);
+  for (const other of others.slice(0, 11)) await fire(`${other.name} end`);
+  taken();
   granted.length = 0;
   await fire("removed");
   await turns();
@@ -258,4 +266,5 @@ async def the_background_takes_what_the_browser_says(shop: Shop) -> None:
     assert [[["request", pattern], ["execute", "relay.js"]], [gone, pattern]] == told["granted"]
     assert [["disconnect"]] * 7 == told["senders"]
     assert ["vitale_reader", {"site": "https://shop.example:8443"}] == told["carried"]
+    assert (11, [{"close": 1013}, "disconnect"]) == (told["hosts"], told["full"])
     assert [["disconnect", "disconnect"], []] == told["removed"]

@@ -4,6 +4,8 @@
 
 const api = globalThis.browser ?? chrome;
 const HOST = "vitale_reader";
+// Pages of one site at a time, each with a process: as many as the daemon takes, open and not yet.
+const MOST_PAGES = 12;
 
 // ── which sites ──
 
@@ -79,6 +81,10 @@ async function carry(page, site, tabId) {
   page.onDisconnect.addListener(() => (isGone = true));
   const isGranted = await api.permissions.contains({ origins: [pattern(site)] });
   if (isGone || !isGranted) return page.disconnect();
+  if ([...open.values()].filter((other) => other.site === site).length >= MOST_PAGES) {
+    page.postMessage({ close: 1013 });
+    return page.disconnect();
+  }
 
   const host = api.runtime.connectNative(HOST);
   let hasSpoken = false;
