@@ -5,13 +5,14 @@ import contextlib
 import json
 import os
 import re
+import socket
 import sys
 import time
 import urllib.parse
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -19,8 +20,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from tests.posix import AS_ROOT, NOBODY
+from vitale_protocol.web.admission import DATAGRAM_BYTES, Asked, read_answer, write
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.dashboard import passes
+from vitale_reader.daemon.desk.supervisor import Beat
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.transports import dashboard
 from vitale_reader.web.http_rules import REFUSED
@@ -321,6 +324,36 @@ def test_another_user_of_this_machine_is_closed_unread(at_home: Any) -> None:
 
 
 # ── when it is over ──
+
+
+@pytest.mark.parametrize("secret", ["", "A" * 43])
+def test_who_comes_while_it_closes_is_answered(secret: str) -> None:
+    async def work() -> tuple[list[object], bool]:
+        broken: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: broken.append(context["message"]))
+        gateway = dashboard.DashboardGateway(
+            cast("Any", None),
+            cast("Any", None),
+            cast("Any", None),
+            name="127.0.0.1",
+            passes=passes.Passes(time.monotonic),
+            on_entry=lambda: None,
+            on_pages=lambda _pages: None,
+            beat=Beat(),
+            hidden=(),
+        )
+        with gateway.worker.inherit() as inherited, socket.socket(fileno=os.dup(inherited["line"])) as line:
+            line.setblocking(False)
+            gateway.close()
+            await asyncio.get_running_loop().sock_sendall(
+                line, write(Asked(number=1, site="http://127.0.0.1:1", secret=secret))
+            )
+            async with asyncio.timeout(PATIENCE):
+                answer = read_answer(await asyncio.get_running_loop().sock_recv(line, DATAGRAM_BYTES))
+        gateway.worker.on_end("dashboard", None)
+        return broken, answer.yes
+
+    assert ([], False) == asyncio.run(work())
 
 
 def test_the_file_goes_when_nobody_came(at_home: Any, monkeypatch: pytest.MonkeyPatch) -> None:

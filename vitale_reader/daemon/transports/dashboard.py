@@ -122,6 +122,7 @@ class DashboardGateway(Gateway):
         self._on_entry = on_entry
         self._on_pages = on_pages
         self.pages = 0
+        self._site = ""
         super().__init__(
             service,
             limits,
@@ -138,15 +139,25 @@ class DashboardGateway(Gateway):
             options={"name": name},
         )
 
+    def listen(self) -> int:
+        """Listens on the port, once; its number.
+
+        Raises:
+            ConfigurationInvalid, ShuttingDown: as any gateway.
+        """
+        port = super().listen()
+        self._site = f"http://{self.name}:{port}"
+        return port
+
     @property
     def url(self) -> str:
         """The address that a browser dials."""
-        return f"http://{self.name}:{self.listen()}/"
+        return f"{self._site}/"
 
     @property
     def site(self) -> str:
-        """The web origin of its page."""
-        return self.url[:-1]
+        """The web origin of its page, also while it closes: browsers ask until its process has ended."""
+        return self._site
 
     def _reported(self, name: str, report: Report) -> None:
         if isinstance(report, Started) and not self.began.done():
