@@ -163,7 +163,7 @@ async def running(
         held = stack.enter_context(lifecycle.exclusive(home, open_to_others=bool(config.unix.users)))
         stack.push_async_callback(ending.finish)
         station = await _open_station(stack, home, config, observe, ending)
-        watched = all_of([observe, *_traces(stack, station)])
+        watched = all_of([observe, *_traces(stack, station, ending)])
         issuing = await _open_issuing(stack, station, conversations, watched, ending)
         desk = _desk(station, issuing, beat or Beat(), observe)
         remote_desks = _remote_desks(station, desk, written_elsewhere, on_conflict or _log_conflict)
@@ -553,7 +553,7 @@ def _show_metrics(stack: AsyncExitStack, station: Station, services: Services, t
     supervisor.add(exporter.worker)
 
 
-def _traces(stack: AsyncExitStack, station: Station) -> Sequence[Observe]:
+def _traces(stack: AsyncExitStack, station: Station, ending: lifecycle.Ending) -> Sequence[Observe]:
     """The observer that sends spans, where it is wanted; a desk whose spans nobody gets serves all the same."""
     if not station.config.traces.enabled:
         return ()
@@ -564,7 +564,8 @@ def _traces(stack: AsyncExitStack, station: Station) -> Sequence[Observe]:
         return ()
     endpoint = station.config.traces.endpoint
     traces = Traces(collector(endpoint), station=station.keys.station, version=VERSION)
-    stack.push_async_callback(traces.close)
+    # Beside the others: a collector that is away takes no time from the lines of the audit trail.
+    stack.push_async_callback(ending.aside, "traces", traces.close)
     logger.info("spans of presentations go to %s", endpoint)
     return (traces,)
 

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.config import parse
+from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.observation.events import CallRefused, Delivered
 from vitale_reader.daemon.observation.timeline import StageTime
 from vitale_reader.daemon.traces import spans
@@ -183,6 +184,32 @@ def test_a_collector_that_takes_nothing_does_not_keep_the_daemon(monkeypatch: py
     asyncio.run(traces.close())
     assert time.monotonic() - before < 30, "it waited for the collector"
     released.set()
+
+
+@pytest.mark.posix
+def test_a_collector_that_takes_nothing_takes_no_time_from_the_audit_trail(
+    tools: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, write = asyncio.Event(), Notes.close
+
+    async def farewell(_: Traces) -> None:
+        async with asyncio.timeout(20):
+            await written.wait()
+
+    async def close(notes: Notes) -> None:
+        await write(notes)
+        written.set()
+
+    async def main(_: Any) -> None:
+        """Nothing: it is about the end."""
+
+    monkeypatch.setattr(Traces, "close", farewell)
+    monkeypatch.setattr(Notes, "close", close)
+    config = (
+        "[station]\nmode = 'simulated'\n[drivers]\nenabled = []\n[tls]\nenabled = false\n[traces]\nenabled = true\n"
+    )
+    tools.run(main, parse(config))
+    assert written.is_set()
 
 
 @pytest.mark.parametrize(
