@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from tests.posix import AS_ROOT, NOBODY
 from vitale_protocol.web.admission import DATAGRAM_BYTES, Asked, read_answer, write
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.dashboard import passes
-from vitale_reader.daemon.desk.supervisor import Beat
+from vitale_reader.daemon.desk.supervisor import Beat, Supervisor, Worker
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.transports import dashboard
 from vitale_reader.web.http_rules import REFUSED
@@ -453,6 +453,31 @@ def processes_of_the_dashboard() -> list[int]:
     return [
         int(each) for each in children if b"vitale_reader.web.dashboard" in Path(f"/proc/{each}/cmdline").read_bytes()
     ]
+
+
+def test_the_end_of_the_daemon_waits_for_no_dashboard_that_begins(tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard, "DASHBOARD", (sys.executable, "-c", "import sys; sys.stdin.read()"))
+    monkeypatch.setattr(dashboard, "BEGINNING", 3_600.0)
+    begun, begin = asyncio.Event(), Supervisor.add
+
+    def add(supervisor: Supervisor, worker: Worker) -> None:
+        begin(supervisor, worker)
+        begun.set()
+
+    monkeypatch.setattr(Supervisor, "add", add)
+
+    async def main() -> Json:
+        async with asyncio.timeout(PATIENCE), AsyncExitStack() as outside:
+            async with tools.running(tools.home, parse(CONFIG.format(mode="simulated"))) as endpoints:
+                owner = await outside.enter_async_context(tools.unix_line(endpoints))
+                await owner.open(language="en")
+                asking = asyncio.create_task(owner.call("dashboard.open", {}))
+                await begun.wait()
+            answer: Json = await asking
+            return answer
+
+    assert "shutting_down" == reason_of(asyncio.run(main()))
+    assert [] == [*tools.home.run.glob("dashboard-*")]
 
 
 def test_files_of_a_daemon_that_was_killed_are_cleared(tools: Any) -> None:

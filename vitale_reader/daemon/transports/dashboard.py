@@ -23,7 +23,13 @@ import msgspec
 from vitale_drivers.base import Report, Started
 from vitale_drivers.host.handover import hand_over
 from vitale_drivers.host.programs import own_program
-from vitale_protocol.errors import ConfigurationInvalid, DashboardUnavailable, NotAuthenticated, ToolMissing
+from vitale_protocol.errors import (
+    ConfigurationInvalid,
+    DashboardUnavailable,
+    NotAuthenticated,
+    ShuttingDown,
+    ToolMissing,
+)
 from vitale_protocol.methods import DashboardOpened
 from vitale_protocol.problems import Problem
 from vitale_protocol.web.admission import Admitted, Asked, write
@@ -160,13 +166,21 @@ class DashboardGateway(Gateway):
         return self._site
 
     def _reported(self, name: str, report: Report) -> None:
-        if isinstance(report, Started) and not self.began.done():
-            self.began.set_result(None)
+        if isinstance(report, Started):
+            self._settle(None)
 
-    def _ended(self, _name: str, problem: Problem | None) -> None:
-        super()._ended(_name, problem)
+    def _ended(self, name: str, problem: Problem | None) -> None:
+        super()._ended(name, problem)
+        self._settle(problem or Problem(""))
+
+    def close(self) -> None:
+        """Listens no more; whoever waits for it to begin waits no longer."""
+        super().close()
+        self._settle(Problem(ShuttingDown.reason))
+
+    def _settle(self, problem: Problem | None) -> None:
         if not self.began.done():
-            self.began.set_result(problem or Problem(""))
+            self.began.set_result(problem)
 
     def _answer(self, line: socket.socket, question: Asked) -> None:
         if not question.secret:
@@ -222,6 +236,7 @@ class Dashboard:
         self._gateway: DashboardGateway | None = None
         self._file: Path | None = None
         self._turn = asyncio.Lock()
+        self._is_closed = False
         self._forgetting: asyncio.TimerHandle | None = None
         self._closing: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -233,6 +248,7 @@ class Dashboard:
 
         Raises:
             DashboardUnavailable: no browser would reach it.
+            ShuttingDown: the daemon stops.
         """
         if not UNIX_SOCKETS:
             raise DashboardUnavailable("no Unix sockets here", variant="platform")
@@ -242,19 +258,22 @@ class Dashboard:
             made = self._entrance.passes.invite()
             return self._written(gateway, made)
 
-    async def close(self) -> None:
-        """Listens no more; its pages end."""
+    def close(self) -> None:
+        """Listens no more, for good; its process ends with the others, its pages with their sessions."""
+        self._is_closed = True
+        gateway, self._gateway = self._gateway, None
         self._forget()
-        if self._closing is not None:
-            self._closing.cancel()
-        async with self._turn:
-            await self._end()
+        self._count(0)
+        self._entrance.passes.end()
+        if gateway is not None:
+            gateway.close()
 
     async def _listening(self, at: At) -> DashboardGateway:
         gateway = self._gateway
         if gateway is not None and (gateway.name == "127.0.0.1") != (at == "address"):
             await self._end()
             gateway = None
+        self._require_open()
         if gateway is None:
             name = "127.0.0.1" if at == "address" else f"desk-{secrets.token_hex(16)}.localhost"
             gateway = self._gateway = self._made(name)
@@ -287,11 +306,16 @@ class Dashboard:
                 problem = await asyncio.shield(gateway.began)
         except TimeoutError:
             problem = Problem("", detail="its process does not begin")
+        self._require_open()
         if problem is not None:
             await self._end()
             if problem.reason == ToolMissing.reason:
                 raise DashboardUnavailable(problem.detail, variant="web")
             raise DashboardUnavailable(problem.detail)
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise ShuttingDown("the daemon stops")
 
     def _written(self, gateway: DashboardGateway, made: Invitation) -> DashboardOpened:
         """Puts the ticket where only this user reads it, for as long as it is good."""
@@ -324,12 +348,20 @@ class Dashboard:
             self._closing.cancel()
             self._closing = None
         if not pages and self._gateway is not None:
-            self._closing = asyncio.get_running_loop().call_later(UNUSED, self._close_later)
+            self._closing = asyncio.get_running_loop().call_later(UNUSED, self._end_later)
 
-    def _close_later(self) -> None:
-        task = asyncio.get_running_loop().create_task(self.close())
+    def _end_later(self) -> None:
+        self._closing = None
+        task = asyncio.get_running_loop().create_task(self._end_unused())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _end_unused(self) -> None:
+        async with self._turn:
+            # Somebody may have been invited meanwhile, or have come.
+            if self._closing is None and self._gateway is not None and not self._gateway.pages:
+                self._forget()
+                await self._end()
 
     async def _end(self) -> None:
         gateway, self._gateway = self._gateway, None

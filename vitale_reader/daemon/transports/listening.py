@@ -121,7 +121,7 @@ async def listen(
         )
         stack.callback(gateway.close)
     dashboard = Dashboard(home, service, limits, turns, entrance, supervisor)
-    stack.push_async_callback(dashboard.close)
+    stack.callback(dashboard.close)
     entrance.listens_by(dashboard.invite)
     if config.tls.enabled:
         owner = None
