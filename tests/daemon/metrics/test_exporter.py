@@ -198,6 +198,24 @@ def test_a_store_that_does_not_answer_is_told_as_that(scraped: Any, monkeypatch:
     scraped(work)
 
 
+def test_a_fault_of_ours_is_logged_and_the_figures_are_back(
+    scraped: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def faulty(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def work(scraper: Scraper) -> None:
+        before = await scraper.exporter_that(lambda told: told["state"] == "ready")
+        with monkeypatch.context() as patch:
+            patch.setattr(app, "look_up", faulty)
+            assert 503 == (await scraper.answer())[0]
+        await scraper.exporter_that(lambda told: told["state"] == "ready" and told["pid"] != before["pid"])
+        assert 200 == (await scraper.answer())[0]
+
+    scraped(work)
+    assert [True] == [message.startswith("incident ") for message in caplog.messages if "incident" in message]
+
+
 def test_a_port_that_is_taken_is_told_and_taken_when_it_is_free(scraped: Any) -> None:
     taken = loopback_port(0)
 

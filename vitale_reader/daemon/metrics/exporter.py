@@ -14,11 +14,13 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from vitale_drivers.base import Stop
 from vitale_drivers.host.handover import channel_pair
 from vitale_drivers.host.programs import own_program
 from vitale_protocol.errors import ConfigurationInvalid, ShuttingDown
 from vitale_protocol.metrics.families import Families, write_families
 from vitale_reader.daemon.desk.supervisor import Beat, Worker
+from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.metrics.bearer import bearer_digest
 from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
 from vitale_reader.daemon.transports.port_holder import holder, is_taken
@@ -117,6 +119,7 @@ class MetricsExporter:
         sockets = {} if self._port is None else self._port.sockets
         ours, theirs = channel_pair()
         self._line = asyncio.get_running_loop().create_task(self._answer(ours), name="line of the exporter")
+        self._line.add_done_callback(self._line_ended)
         with theirs:
             yield {"line": theirs.fileno(), **{name: each.fileno() for name, each in sockets.items()}}
 
@@ -124,6 +127,12 @@ class MetricsExporter:
         if self._line is not None:
             self._line.cancel()
             self._line = None
+
+    def _line_ended(self, line: "asyncio.Task[None]") -> None:
+        """Logs a fault of ours; the exporter is started again, with another line."""
+        if not line.cancelled() and isinstance(error := line.exception(), Exception):
+            incident(error)
+            self.worker.send(Stop())
 
     async def _answer(self, line: socket.socket) -> None:
         """Answers each byte on the line with all the figures behind their length, to the end of the line."""
