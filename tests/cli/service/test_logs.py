@@ -63,6 +63,25 @@ def test_the_journal_of_the_service_tells_what_the_file_does_not(filed: Desk) ->
     assert "third" in texts(filed)
 
 
+def test_of_a_journal_of_years_the_end_is_read_unless_records_are_left_out(
+    filed: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    answer = filed.systemd.answer
+
+    def hear(words: list[str]) -> str | None:
+        if words[-1].startswith("--since="):
+            asked.append([word for word in words if word.startswith("--lines=")])
+        return answer(words)
+
+    filed.systemd.journal = json.dumps({"__REALTIME_TIMESTAMP": "1", "MESSAGE": "Started"})
+    filed.run("install")
+    monkeypatch.setattr(filed.systemd, "answer", hear)
+    for options in ((), ("-n", "3"), ("-n", "3", "--level", "error"), ("--since", "2h")):
+        texts(filed, *options)
+    assert [["--lines=200"], ["--lines=3"], [], []] == asked
+
+
 def test_a_journal_that_this_user_may_not_read_is_no_journal(filed: Desk) -> None:
     filed.run("install")
     filed.systemd.refused = "journalctl"

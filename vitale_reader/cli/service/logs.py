@@ -55,6 +55,11 @@ class Wanted:
             raise LocalMisuse(why, data={"path": "--since"}) from error
         self._least = LEVELS.index(cast("Level", level))
 
+    @property
+    def is_all(self) -> bool:
+        """True if every record is among them."""
+        return not self.since and not self._least
+
     def __contains__(self, record: LogRecord) -> bool:
         """True if a record is among them."""
         return record.time >= self.since and LEVELS.index(record.level) >= self._least
@@ -117,10 +122,9 @@ def _station(found: "Service", home: Path | None) -> Home:
 def _tell(found: "Service", place: Home, wanted: Wanted, lines: int | None, *, follow: bool, as_json: bool) -> int:
     """Tells the records that there are, then those that come; the exit status."""
     journal = _journal(found, place)
-    kept = deque(
-        (each for each in (_entries(found, journal, wanted) if journal else _filed(place)) if each in wanted),
-        maxlen=lines or (None if wanted.since else LINES),
-    )
+    most = lines or (None if wanted.since else LINES)
+    told = _entries(found, journal, wanted, most) if journal else _filed(place)
+    kept = deque((each for each in told if each in wanted), maxlen=most)
     if as_json and not follow:
         output.print_json({"records": list(kept)})
         return DONE
@@ -160,8 +164,10 @@ def _published(place: Home) -> bool:
     return True
 
 
-def _entries(found: "Service", journal: tuple[str, ...], wanted: Wanted) -> Iterator[LogRecord]:
-    said = found.succeeds(*journal, f"--since=@{wanted.since:.0f}") or ""
+def _entries(found: "Service", journal: tuple[str, ...], wanted: Wanted, most: int | None) -> Iterator[LogRecord]:
+    # A journal may go back for years: its end is enough, unless records are left out of it.
+    end = (f"--lines={most}",) if most is not None and wanted.is_all else ()
+    said = found.succeeds(*journal, *end, f"--since=@{int(wanted.since)}") or ""
     return filter(None, map(of_entry, said.splitlines()))
 
 
