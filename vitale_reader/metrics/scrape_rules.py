@@ -12,10 +12,7 @@ from typing import Final, Literal
 
 from vitale_reader.web.http_rules import Head
 
-__all__ = ["HEALTH", "METRICS", "judge"]
-
-METRICS: Final = b"/metrics"
-HEALTH: Final = b"/healthz"
+__all__ = ["judge"]
 
 _OF_BROWSERS: Final = (b"origin", b"sec-purpose", b"sec-fetch-")
 _SCHEME: Final = b"bearer "

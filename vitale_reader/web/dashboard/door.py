@@ -52,7 +52,8 @@ class DashboardDoor(PageDoor):
         content = content.replace(_PLACE, told.encode("ascii"))
         status = b"200 OK" if bearer else b"403 Forbidden"
         # Under this name no other program was before; under the number of this machine it may have been.
-        clears, self._has_let_in = bool(bearer) and not self._has_let_in, self._has_let_in or bool(bearer)
+        clears = bool(bearer) and not self._has_let_in
+        self._has_let_in = self._has_let_in or bool(bearer)
         return b"HTTP/1.1 " + status + b"\r\n" + headers(self.host, kind, len(content), clears=clears) + content
 
 
