@@ -88,6 +88,28 @@ def test_records_that_come_are_told_also_from_a_new_file(tmp_path: Path) -> None
     assert ["a line 1", "a line half", "a line 2", "a line 3"] == told
 
 
+def test_the_last_lines_of_a_file_that_is_put_aside_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.log"
+    file.write_text(f"{LINE} 0\n", "utf-8")
+
+    def acts() -> Iterator[None]:
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(f"{LINE} 1\n{LINE} ha")
+        yield
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(f"lf\n{LINE} last\n")
+        file.rename(tmp_path / "daemon.log.1")
+        yield
+        file.write_text(f"{LINE} new\n", "utf-8")
+        yield
+
+    act = acts()
+    coming = followed(file, lambda: next(act))
+    told = [record.text for record in islice(coming, 4)]
+    coming.close()
+    assert ["a line 1", "a line half", "a line last", "a line new"] == told
+
+
 def test_instants() -> None:
     assert [400.0, 1_000 - 7_200.0, 1_000 - 259_200.0, 1_000 - 259_200.0] == [
         instant(told, 1_000) for told in ("10m", "2 h", "3d", "3j")

@@ -1,7 +1,9 @@
 """Records of the daemon's log, from its file or from the journal of systemd."""
 
+import contextlib
 import datetime as dt
 import json
+import os
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
@@ -83,21 +85,44 @@ def followed(file: Path, wait: Callable[[], None]) -> Generator[LogRecord]:
         file: the newest file of the log.
         wait: returns when it is time to look again; what it raises ends the following.
     """
-    place = file.stat().st_size if file.exists() else 0
-    inode = file.stat().st_ino if file.exists() else 0
+    inode, place = _end(file)
     rest = b""
     while True:
-        if file.exists():
-            found = file.stat()
-            if found.st_ino != inode or found.st_size < place:
-                inode, place, rest = found.st_ino, 0, b""
-            with file.open("rb") as stream:
-                stream.seek(place)
-                came = stream.read()
-            place += len(came)
-            *whole, rest = (rest + came).split(b"\n")
-            yield from filter(None, (of_line(line.decode("utf-8", "replace")) for line in whole))
+        inode, place, came = _news(file, inode, place)
+        *whole, rest = (rest + came).split(b"\n")
+        yield from filter(None, (of_line(line.decode("utf-8", "replace")) for line in whole))
         wait()
+
+
+def _end(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_ino, found.st_size
+
+
+def _news(file: Path, inode: int, place: int) -> tuple[int, int, bytes]:
+    """The file and the place to go on from, and what came since: the rest of one that was put aside comes first."""
+    try:
+        with file.open("rb") as stream:
+            found = os.fstat(stream.fileno())
+            goes_on = found.st_ino == inode and found.st_size >= place
+            before = b"" if goes_on else _rest(file.with_name(f"{file.name}.1"), inode, place)
+            stream.seek(place if goes_on else 0)
+            came = stream.read()
+            return found.st_ino, stream.tell(), before + came
+    except FileNotFoundError:  # not there yet, or put aside this moment
+        return inode, place, b""
+
+
+def _rest(aside: Path, inode: int, place: int) -> bytes:
+    with contextlib.suppress(FileNotFoundError), aside.open("rb") as stream:
+        if os.fstat(stream.fileno()).st_ino == inode:
+            stream.seek(place)
+            return stream.read()
+    # Gone for good: half a line of it is not to be taken for the beginning of another.
+    return b"\n"
 
 
 def instant(told: str, now: float) -> float:
