@@ -4,6 +4,8 @@ import asyncio
 import io
 import random
 import sqlite3
+import subprocess
+import sys
 import zipfile
 from base64 import b64decode
 from contextlib import closing
@@ -160,3 +162,50 @@ def test_the_daemon_asks_a_process_of_its_own(home: Home) -> None:
         assert whole.whole
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 4])
+def test_a_report_that_is_being_made_does_not_keep_the_loop_from_its_end(home: Home, turns: int) -> None:
+    async def main() -> "asyncio.Task[Diagnosed]":
+        asked = asyncio.create_task(Diagnostics(home).report(STATION, (), "fr"))
+        for _ in range(turns):  # of the loop, in which the process is begun
+            await asyncio.sleep(0)
+        return asked
+
+    assert asyncio.run(main()).cancelled()
+
+
+#: A process in which the table of the installation's folders is filled slowly, as on a busy machine.
+SLOW_TABLE = """
+import sys, sysconfig, time
+from concurrent.futures import ThreadPoolExecutor
+from vitale_reader.diagnosis import __main__ as diagnosis
+from vitale_reader.web.native import declaring
+fill = sysconfig._init_posix
+sysconfig._init_posix = lambda table: (time.sleep(0.5), fill(table))
+look = diagnosis.examine.__globals__["browsers"].look
+def of_two(*asked):
+    with ThreadPoolExecutor(2) as pool:
+        for one in [pool.submit(sysconfig.get_path, "scripts", "posix_user") for _ in range(2)]:
+            one.result()
+    return look(*asked)
+diagnosis.examine.__globals__["browsers"].look = of_two
+diagnosis.main()
+"""
+
+
+@pytest.mark.posix
+def test_checks_that_run_at_once_find_the_table_of_folders_filled(home: Home) -> None:
+    question = Question(
+        task="report",
+        config=str(home.config),
+        state=str(home.state),
+        run=str(home.run),
+        language="fr",
+        station=STATION,
+        readers=(),
+    )
+    done = subprocess.run(
+        (sys.executable, "-P", "-c", SLOW_TABLE), input=msgspec.json.encode(question), capture_output=True, check=False
+    )
+    assert (0, b"") == (done.returncode, done.stderr)

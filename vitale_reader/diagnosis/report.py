@@ -1,5 +1,6 @@
 """The whole report on a desk: every check, side by side, and the rows in the order in which people need them."""
 
+import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -67,6 +68,8 @@ def examine(home: Home, daemon: DaemonView | VitaleError, machine: Machine | Non
             lambda: browsers.look(machine, read.web.extension.ids),
             lambda: _bearer(home, read),
         ]
+    # Python 3.11 fills this table while other threads read it; several checks ask where programs are installed.
+    sysconfig.get_config_vars()
     with ThreadPoolExecutor(len(checks)) as pool:
         found = [row for done in pool.map(_made, checks) for row in done]
     told = daemon_view.look(view) if view is not None else (_silent(daemon) if isinstance(daemon, VitaleError) else ())
