@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
@@ -22,8 +23,8 @@ from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.store.audit import DAY, Audit
 from vitale_reader.daemon.store.chain import Chain, Entry
-from vitale_reader.daemon.store.clock import MOST_OFF, StoreClock, ahead_of
-from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.clock import MOST_OFF, MOST_UNHEARD, StoreClock, ahead_of, boot
+from vitale_reader.daemon.store.local_anchor import HEARD_ANEW, Heard, Remembered
 from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, contexts, outbox, seen
@@ -276,16 +277,122 @@ def test_a_clock_that_is_set_between_two_looks_issues_nothing_from_that_moment_o
     clock = StoreClock(Remembered(), shared=True, wall=lambda: hand.wall, steady=lambda: hand.steady)
     clock.saw(NOW, hand.steady, hand.steady)
     hand.pass_by(60)
-    clock.require_right()
+    clock.right()
     hand.wall += by
     with pytest.raises(StoreUnavailable) as refused:
-        clock.require_right()
+        clock.right()
     assert (refused.value.variant, refused.value.data) == ("clock", {"offset": round(by)})
     clock.look()
     assert caplog.text.count("is off by") == 1
     hand.wall -= by
-    clock.require_right()
+    clock.right()
     assert clock.offset == 0.0
+
+
+def site_clock(hand: Hand, remembered: Remembered, boot: str = "first") -> StoreClock:
+    return StoreClock(remembered, shared=True, wall=lambda: hand.wall, steady=lambda: hand.steady, boot=lambda: boot)
+
+
+def refused_offset(clock: StoreClock) -> int | None:
+    """By how many seconds a clock is said to be off where nothing is issued; None where it is."""
+    try:
+        clock.right()
+    except StoreUnavailable as refused:
+        (offset,) = refused.data.values()
+        return int(str(offset))
+    return None
+
+
+def heard_once(file: Path, hand: Hand) -> None:
+    """A run of the daemon that has heard its site, and was killed."""
+    remembered = Remembered(file)
+    remembered.saw_end(1, b"m")
+    site_clock(hand, remembered).saw(NOW, hand.steady, hand.steady)
+    remembered.write(durable=False)
+
+
+@pytest.mark.parametrize("ahead", [0.0, 20.0, -20.0])
+def test_what_is_issued_bears_the_time_of_the_site(ahead: float) -> None:
+    """Also where the clock of the desk is off by less than is refused, or is set at that moment."""
+    hand = Hand()
+    clock = site_clock(hand, Remembered())
+    clock.saw(NOW, hand.steady, hand.steady)
+    hand.pass_by(60)
+    hand.wall += ahead
+    assert clock.right() == NOW + 60
+
+
+@pytest.mark.parametrize("by", [40.0, -40.0, 400 * DAY, -400 * DAY])
+def test_a_daemon_that_starts_anew_while_its_site_is_away_holds_its_clock_against_what_was_heard(
+    tmp_path: Path, by: float
+) -> None:
+    hand = Hand()
+    heard_once(tmp_path / "anchor", hand)
+    hand.pass_by(3 * DAY)
+    hand.wall += by
+    clock = site_clock(hand, Remembered.read(tmp_path / "anchor"))
+    assert refused_offset(clock) == round(by)
+    assert clock.now() == NOW + 3 * DAY
+    hand.wall -= by
+    assert clock.right() == NOW + 3 * DAY
+
+
+@pytest.mark.parametrize(
+    ("since", "refused"),
+    [
+        (-400 * DAY, -400 * DAY),
+        (-40.0, -40.0),
+        (-20.0, None),
+        (5 * DAY, None),
+        (MOST_UNHEARD, None),
+        (400 * DAY, 400 * DAY - MOST_UNHEARD),
+    ],
+)
+def test_a_machine_that_starts_anew_while_its_site_is_away_believes_a_clock_that_can_be_right(
+    tmp_path: Path, since: float, refused: float | None
+) -> None:
+    hand = Hand()
+    heard_once(tmp_path / "anchor", hand)
+    hand.steady = 5.0
+    hand.wall = NOW + since
+    clock = site_clock(hand, Remembered.read(tmp_path / "anchor"), boot="second")
+    assert refused_offset(clock) == refused
+    clock.saw(NOW + since, hand.steady, hand.steady)  # the site is back, and says that the clock is right
+    assert refused_offset(clock) is None
+
+
+@pytest.mark.parametrize("boot", ["first", ""])
+def test_a_system_that_does_not_name_its_runs_goes_on_by_its_clock(tmp_path: Path, boot: str) -> None:
+    hand = Hand()
+    remembered = Remembered(tmp_path / "anchor")
+    assert refused_offset(site_clock(hand, remembered, boot)) is None, "nothing was heard yet"
+    site_clock(hand, remembered, "").saw(NOW, hand.steady, hand.steady)
+    hand.wall += DAY
+    assert refused_offset(site_clock(hand, remembered, boot)) is None
+
+
+def test_a_look_that_took_long_is_not_what_is_remembered(tmp_path: Path) -> None:
+    hand = Hand()
+    remembered = Remembered(tmp_path / "anchor")
+    site_clock(hand, remembered).saw(NOW, hand.steady, hand.steady + 80)
+    assert remembered.heard is None
+
+
+def test_the_time_of_the_site_is_written_down_now_and_then(tmp_path: Path) -> None:
+    hand = Hand()
+    remembered = Remembered(tmp_path / "anchor")
+    clock = site_clock(hand, remembered)
+    heard: list[Heard | None] = []
+    for passed in (0.0, 2.0, 2.0, HEARD_ANEW, 2.0):
+        hand.pass_by(passed)
+        clock.saw(hand.wall, hand.steady, hand.steady)
+        heard.append(remembered.heard)
+    assert [None if each is None else each.at - NOW for each in heard] == [0, 0, 0, HEARD_ANEW + 4, HEARD_ANEW + 4]
+
+
+def test_linux_names_each_run_of_the_machine() -> None:
+    assert boot() == boot()
+    assert len(boot()) == (36 if sys.platform == "linux" else 0)
 
 
 def test_a_look_that_took_long_calls_no_clock_wrong() -> None:

@@ -22,6 +22,7 @@ from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.store.clock import steady
 from vitale_reader.daemon.web.pairing_desk import PairingDesk
 from vitale_reader.resolvers.guarded import GuardedResolver
 
@@ -58,6 +59,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[], float]
     clock_offset: Callable[[], float]
     started_at: float
+    began: float = msgspec.field(default_factory=steady)
     diagnostics: Diagnostics
     entrance: Entrance
     desk_view: DeskView
@@ -70,7 +72,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
             station=self.station,
             media=tuple(sorted({medium for driver in drivers for medium in driver.media})),
             drivers=drivers,
-            uptime=self.clock() - self.started_at,
+            uptime=steady() - self.began,
             resolver=self.resolver.health,
             clock=ClockHealth(offset=round(self.clock_offset(), 3)),
             gateway=self.desk.supervisor.gateway,

@@ -122,7 +122,7 @@ class SessionCalls:
 
     def _note_refusal(self, conversation: Conversation, error: VitaleError) -> None:
         """Whoever guesses is cut off after a few tries, and cannot fill the audit trail by coming back."""
-        now = self._services.clock()
+        now = asyncio.get_running_loop().time()
         self._refusals = [at for at in self._refusals if at > now - REFUSALS_PERIOD]
         if len(self._refusals) < MOST_REFUSALS_NOTED:
             self._refusals.append(now)

@@ -143,7 +143,10 @@ class Issuer:
             SimulatedRefused: the medium is simulated and the station is not in ``simulated`` mode.
             MixedOrigin: it is of test or demonstration and the station is in production.
             MediumUnreadable, PayloadInvalid: the evidence cannot be understood.
+            StoreUnavailable: the clock of the desk is wrong.
         """
+        self._clock()  # before a string is used up for a token that cannot be issued
+
         from vitale_protocol import media  # noqa: PLC0415  its parsers load with the first presentation, not at start
 
         # What was read by a simulated profile is simulated, whatever the driver says of it.
@@ -196,6 +199,9 @@ class Issuer:
             driver: the name of the driver.
             grant: what the client asked for.
             resolution: the context behind the reading, where there is one.
+
+        Raises:
+            StoreUnavailable: the clock of the desk is wrong.
         """
         now = self._clock()
         claims = Claims(

@@ -89,7 +89,7 @@ class Outbox:
             IntegrityError: this presentation already gave this client a token.
             StoreUnavailable: it could not be kept, or the clock of the desk is wrong: it must not be handed over.
         """
-        self._clock.require_right()
+        self._clock.right()
         sealed = self._vault.seal(token.token.encode(), token.jti)
         told = {
             "jti": token.jti,

@@ -5,27 +5,36 @@
 - A clock that jumped forward is believed bit by bit, a day an hour. Long-lived data do not vanish because a battery
   died or a wrong year was typed. A desk that was off for a night has caught up in half an hour.
 - A clock that goes back takes nothing back: what was seen is remembered.
-- How far the clock of the desk is off is told, and beyond what a verifier forgives nothing is issued.
+- How far the clock of the desk is off is told, and beyond what a verifier forgives nothing is issued. The difference is
+  taken from what is issued: it bears the time of the site.
+- A desk that starts while its database is away goes on by the time that it heard before, as long as the machine runs.
+  After that its clock is held against that time: it is not earlier, and not much later.
 """
 
+import contextlib
 import logging
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, extract, func, literal, select
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.local_anchor import MOVED, Heard, Remembered
 
-__all__ = ["MOST_OFF", "TOLD_OFF", "StoreClock", "ahead_of", "steady", "time_of"]
+__all__ = ["MOST_OFF", "MOST_UNHEARD", "TOLD_OFF", "StoreClock", "ahead_of", "boot", "steady", "time_of"]
 
 logger = logging.getLogger(__name__)
 
 #: Seconds that a desk may be off before it is told, and before it issues nothing: what a verifier forgives (RFC 7519
 #: section 4.1.4 leaves it to us).
 TOLD_OFF, MOST_OFF = 5.0, 30.0
+
+#: Seconds after which a desk that starts and does not hear its site believes its own clock no more: six weeks. Nor does
+#: it know by then who was revoked.
+MOST_UNHEARD = 42 * 86_400.0
 
 #: How much faster than time a clock that went forward is believed.
 CATCH_UP = 24.0
@@ -44,6 +53,18 @@ def steady() -> float:
     else:
         now = time.monotonic()
     return now
+
+
+def boot() -> str:
+    """The run of this machine, by the name that Linux gives it; empty where the system has none.
+
+    https://docs.kernel.org/admin-guide/sysctl/kernel.html#random
+    """
+    named = ""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            named = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return named
 
 
 def time_of(connection: Connection, wall: Callable[[], float]) -> float:
@@ -69,6 +90,7 @@ class StoreClock:
         shared: whether the store is the database of a site, which has a clock of its own.
         wall: the clock of the desk, epoch seconds.
         steady: seconds that nobody can set.
+        boot: the run of the machine in which those are counted; empty where it is not known.
     """
 
     def __init__(
@@ -78,12 +100,14 @@ class StoreClock:
         shared: bool = False,
         wall: Callable[[], float] = time.time,
         steady: Callable[[], float] = steady,
+        boot: Callable[[], str] = boot,
     ) -> None:
         self._remembered = remembered
         self._shared = shared
         self._wall = wall
         self._steady = steady
-        self._seen: tuple[float, float] | None = None  # the database's time, and the steady one of that moment
+        self._boot = boot() if shared else ""
+        self._seen = self._of_this_boot()  # the database's time, and the steady one of that moment
         self._started = (wall(), steady())
         self._believed_at = steady()
         self._doubt = 0.0  # seconds by which that look may be wrong
@@ -104,10 +128,21 @@ class StoreClock:
     @property
     def offset(self) -> float:
         """Seconds by which the clock of the desk is ahead of that of the store, whenever it was set."""
-        if self._seen is None:
-            return 0.0
-        ahead = self._wall() - self.now()
-        return 0.0 if abs(ahead) <= self._doubt else ahead
+        return self._ahead(self._wall())
+
+    def right(self) -> float:
+        """The time that something is issued at, epoch seconds: that of the desk, by the site's where they differ.
+
+        Raises:
+            StoreUnavailable: the desk's clock is off by more than ``MOST_OFF``.
+        """
+        wall = self._wall()
+        ahead = self._ahead(wall)
+        if abs(ahead) > MOST_OFF:
+            self._tell()
+            told = f"the clock of this desk is off by {ahead:+.0f} s"
+            raise StoreUnavailable(told, variant="clock", data={"offset": round(ahead)})
+        return wall - ahead
 
     def expression(self, connection: Connection) -> ColumnElement[Any]:
         """The time of the store, for a statement."""
@@ -122,6 +157,8 @@ class StoreClock:
             return
         self._seen = (told, (before + after) / 2)
         self._doubt = (after - before) / 2
+        if self._doubt <= MOVED:
+            self._remembered.heard_site(Heard(boot=self._boot, zero=told - (before + after) / 2, at=told))
         self._tell()
 
     def read(self, connection: Connection) -> float:
@@ -160,17 +197,22 @@ class StoreClock:
             logger.error("the clock of this desk was set by %+.0f s while it ran", jump)
             self._started = (self._wall(), self._steady())
 
-    def require_right(self) -> None:
-        """Refuses what the desk's clock would falsify.
+    def _of_this_boot(self) -> tuple[float, float] | None:
+        """The time of the site as an earlier run of the daemon heard it, if the machine has run since."""
+        heard = self._remembered.heard
+        if not self._boot or heard is None or heard.boot != self._boot:
+            return None
+        at = self._steady()
+        return heard.zero + at, at
 
-        Raises:
-            StoreUnavailable: the desk's clock is off by more than ``MOST_OFF``.
-        """
-        offset = self.offset
-        if abs(offset) > MOST_OFF:
-            self._tell()
-            told = f"the clock of this desk is off by {offset:+.0f} s"
-            raise StoreUnavailable(told, variant="clock", data={"offset": round(offset)})
+    def _ahead(self, wall: float) -> float:
+        if self._seen is not None:
+            ahead = wall - self.now()
+            return 0.0 if abs(ahead) <= self._doubt else ahead
+        heard = self._remembered.heard
+        if not self._shared or heard is None:
+            return 0.0
+        return wall - min(max(wall, heard.at), heard.at + MOST_UNHEARD)
 
     def _tell(self) -> None:
         offset = self.offset

@@ -14,9 +14,26 @@ from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_reader.daemon.keystore.private_files import write_private
 
-__all__ = ["Anchor", "Remembered", "read_anchor"]
+__all__ = ["HEARD_ANEW", "MOVED", "Anchor", "Heard", "Remembered", "read_anchor"]
 
 logger = logging.getLogger(__name__)
+
+#: Seconds after which the time of the site is noted anew, and by which the zero of the steady clock moves before it is.
+HEARD_ANEW, MOVED = 3_600.0, 1.0
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """The time of the site, as its database told it last.
+
+    Attributes:
+        boot: the run of the machine, by the name that its system gives it; empty where it has none.
+        zero: when the steady clock of that run counted zero, epoch seconds by the clock of the site.
+        at: when it was noted, likewise.
+    """
+
+    boot: str
+    zero: float
+    at: float
 
 
 class Anchor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,12 +44,14 @@ class Anchor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         mac: its hash, hex.
         revisions: the highest revision of each sealed table.
         latest: the latest time, epoch seconds by the clock of the store.
+        heard: the time of the site, where the store is that of one.
     """
 
     number: int
     mac: str
     revisions: dict[str, int] = {}
     latest: float = 0.0
+    heard: Heard | None = None
 
 
 class Remembered:
@@ -43,6 +62,7 @@ class Remembered:
         self._anchor = anchor
         self._revisions: dict[str, int] = dict(anchor.revisions) if anchor else {}
         self._latest = anchor.latest if anchor else 0.0
+        self._heard = anchor.heard if anchor else None
         self._written = anchor
         self._writing = threading.Lock()  # the threads of the store write it down as well
 
@@ -66,6 +86,11 @@ class Remembered:
         return self._latest
 
     @property
+    def heard(self) -> Heard | None:
+        """The time of the site, as it was noted last."""
+        return self._heard
+
+    @property
     def knows_store(self) -> bool:
         """True if the station has used this store before it was started."""
         return self._anchor is not None
@@ -86,6 +111,17 @@ class Remembered:
         """A time was seen."""
         self._latest = max(self._latest, now)
 
+    def heard_site(self, heard: Heard) -> None:
+        """The database of the site told its time; what says the same as before is not noted."""
+        old = self._heard
+        if (
+            old is None
+            or heard.boot != old.boot
+            or abs(heard.zero - old.zero) > MOVED
+            or abs(heard.at - old.at) > HEARD_ANEW
+        ):
+            self._heard = heard
+
     def saw_end(self, number: int, mac: bytes) -> None:
         """The chain ended here; a place before the one that is known changes nothing."""
         if self._anchor is None or number > self._anchor.number:
@@ -100,7 +136,9 @@ class Remembered:
         if self._file is None or self._anchor is None:
             return
         with self._writing:
-            now = msgspec.structs.replace(self._anchor, revisions=dict(self._revisions), latest=self._latest)
+            now = msgspec.structs.replace(
+                self._anchor, revisions=dict(self._revisions), latest=self._latest, heard=self._heard
+            )
             if now == self._written:
                 return
             try:
