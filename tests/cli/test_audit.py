@@ -17,7 +17,7 @@ from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.exit_status import REFUSED
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.store import trail_pages
+from vitale_reader.daemon.store.audit_trail import pages
 from vitale_reader.home import Home
 
 SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
@@ -182,7 +182,7 @@ def test_an_export_holds_no_transaction_open_while_it_is_read(
         printed.append(line)
         transactions.append(postgres.execute(open_now, database))
 
-    monkeypatch.setattr(trail_pages, "PAGE", 2)
+    monkeypatch.setattr(pages, "PAGE", 2)
     monkeypatch.setattr(output, "print_json", read_slowly)
     assert 0 == invoke(tmp_path, "export")[0]
     assert [*range(1, len(printed) + 1)] == [line["number"] for line in printed]

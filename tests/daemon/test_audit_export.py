@@ -31,7 +31,7 @@ from vitale_reader.daemon.audit_export import (
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.lifecycle import Ending
-from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
 from vitale_reader.daemon.store.local_anchor import Anchor
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, audit_heads

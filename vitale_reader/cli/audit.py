@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from vitale_reader.daemon.audit_export import Compared
     from vitale_reader.daemon.offline_store import Opened
-    from vitale_reader.daemon.store.chain import Broken, Verified
+    from vitale_reader.daemon.store.audit_trail.chain import Broken, Verified
     from vitale_reader.daemon.store.inspection import Resumed
     from vitale_reader.daemon.store.sealed_table import Fault
 
@@ -48,7 +48,7 @@ audit = Group("audit", help=t("Contrôle et exporte le journal d’audit.", "Ver
 def verify(heads: Path | None, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader audit verify``."""
     from vitale_reader.daemon.audit_export import compare
-    from vitale_reader.daemon.store.chain import Chain
+    from vitale_reader.daemon.store.audit_trail.chain import Chain
     from vitale_reader.daemon.store.inspection import inspect
 
     lines = [] if heads is None else heads.read_text("utf-8", "surrogateescape").splitlines()
@@ -92,7 +92,7 @@ def verify(heads: Path | None, as_json: bool, home: Path | None) -> None:
 @home_option
 def resume(reason: str, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader audit resume``."""
-    from vitale_reader.daemon.store.chain import Chain
+    from vitale_reader.daemon.store.audit_trail.chain import Chain
     from vitale_reader.daemon.store.inspection import resume as let_go_on
 
     if not 0 < len(reason.strip()) <= MOST_REASON:
@@ -132,7 +132,7 @@ def resume(reason: str, as_json: bool, home: Path | None) -> None:
 @home_option
 def export(station: str | None, home: Path | None) -> None:
     """Runs ``vitale-reader audit export``."""
-    from vitale_reader.daemon.store.trail_pages import trail_pages
+    from vitale_reader.daemon.store.audit_trail.pages import trail_pages
 
     with opened_store(home) as (_, run):
         for page in trail_pages(run, station):

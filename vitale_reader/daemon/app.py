@@ -61,8 +61,8 @@ from vitale_reader.daemon.observation.events import Observe, all_of
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.site.open_store import anchor_file, open_keys, open_store
 from vitale_reader.daemon.site.stations import Stations
-from vitale_reader.daemon.store.audit import Audit
-from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.audit_trail.audit import Audit
+from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Database

@@ -23,7 +23,7 @@ from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, VitaleError
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.local_anchor import Anchor
 from vitale_reader.resolvers.registry import load_class
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from vitale_reader.daemon.offline_store import Opened
-    from vitale_reader.daemon.store.chain import Verified
+    from vitale_reader.daemon.store.audit_trail.chain import Verified
     from vitale_reader.daemon.store.sealed_table import Fault
 
 __all__ = ["settings", "trail"]
@@ -43,7 +43,7 @@ def trail(home: Home, language: Language) -> AuditVerified:
 
 
 def _verified(opened: "Opened") -> "Callable[[Connection], tuple[list[Verified], list[Fault]]]":
-    from vitale_reader.daemon.store.chain import Chain  # noqa: PLC0415  part of an extra
+    from vitale_reader.daemon.store.audit_trail.chain import Chain  # noqa: PLC0415  part of an extra
     from vitale_reader.daemon.store.inspection import inspect  # noqa: PLC0415
 
     chain = Chain(opened.vault, opened.station)

@@ -21,7 +21,7 @@ from vitale_reader.daemon.issuing.outbox import (
     Outbox,
 )
 from vitale_reader.daemon.keystore.station_keys import Keys
-from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store

@@ -13,9 +13,10 @@ from vitale_reader.daemon.database import expiry
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store import chain, tables
-from vitale_reader.daemon.store.audit import Audit
-from vitale_reader.daemon.store.chain import Chain, Entry, Verified
+from vitale_reader.daemon.store import tables
+from vitale_reader.daemon.store.audit_trail import chain
+from vitale_reader.daemon.store.audit_trail.audit import Audit
+from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry, Verified
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Need, Store

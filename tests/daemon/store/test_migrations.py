@@ -23,7 +23,7 @@ from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import schema, tables
-from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.inspection import inspect as inspect_rows
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
 from vitale_reader.daemon.store.row_upgrade import bring_forward
@@ -255,7 +255,7 @@ def test_a_long_trail_is_brought_forward_piece_by_piece_and_tells_how_far_it_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A start that takes minutes is seen to go on, and holds one piece of the trail in memory, however long that is."""
-    monkeypatch.setattr("vitale_reader.daemon.store.chain.PIECE", 100)
+    monkeypatch.setattr("vitale_reader.daemon.store.audit_trail.chain.PIECE", 100)
 
     def brought(lines: int) -> tuple[list[str], int]:
         place = tmp_path / f"{lines}.db" if kind == "sqlite" else str(request.getfixturevalue("site_database"))
@@ -272,7 +272,7 @@ def test_a_long_trail_is_brought_forward_piece_by_piece_and_tells_how_far_it_is(
             place,
             lambda connection: [connection.execute(delete(table)) for table in (tables.audit, tables.audit_heads)],
         )
-        told = [record.getMessage() for record in caplog.records if record.name.endswith("store.chain")]
+        told = [record.getMessage() for record in caplog.records if record.name.endswith("store.audit_trail.chain")]
         return told, peak
 
     with caplog.at_level("INFO"):

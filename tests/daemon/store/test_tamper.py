@@ -48,7 +48,7 @@ from vitale_reader.daemon.site.remote_readers import DeskTold, Names
 from vitale_reader.daemon.site.rows import SiteRows, Wanted
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
-from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered

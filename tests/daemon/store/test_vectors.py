@@ -39,7 +39,7 @@ from vitale_reader.daemon.site.rows import RequestRow, SiteRows, StepTold, Wante
 from vitale_reader.daemon.site.station_encryption import open_box, public_key
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
-from vitale_reader.daemon.store.chain import Chain, Entry, Verified
+from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry, Verified
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered, read_anchor
 from vitale_reader.daemon.store.row_seals import sealed

@@ -113,7 +113,7 @@ def _last(home: Path | None, station: str) -> tuple[Outcome | None, bool]:
     """The last presentation, if there was one, and whether the store tells."""
 
     def work(_: "Opened") -> "Callable[[Connection], dict[str, Any] | None]":
-        from vitale_reader.daemon.store.trail_pages import last_presentation
+        from vitale_reader.daemon.store.audit_trail.pages import last_presentation
 
         return lambda connection: last_presentation(connection, station)
 

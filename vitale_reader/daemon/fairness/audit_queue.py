@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from vitale_reader.daemon.fairness.fair_store import BACKGROUND, paid_by
-from vitale_reader.daemon.store.audit import Audit
+from vitale_reader.daemon.store.audit_trail.audit import Audit
 
 __all__ = ["MOST_LINES", "Notes"]
 

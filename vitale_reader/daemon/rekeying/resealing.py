@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
-from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.sealed_table import HEADED, SealedTable

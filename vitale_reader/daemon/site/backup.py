@@ -30,7 +30,7 @@ from vitale_reader.daemon.issuing.replay import close_until
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.rows import NOW
 from vitale_reader.daemon.store import row_seals
-from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.inspection import resume
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.sealed_table import SealedTable

@@ -28,7 +28,7 @@ from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import KEY_BYTES, Vault
 from vitale_reader.daemon.site.database_tls import require_encrypted_line
-from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_seals import sealed
 from vitale_reader.daemon.store.row_upgrade import bring_forward

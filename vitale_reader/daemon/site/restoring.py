@@ -21,7 +21,7 @@ from vitale_reader.daemon.site.open_store import (
     store_place,
     vault_of,
 )
-from vitale_reader.daemon.store.chain import Chain
+from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.tables import clients
 from vitale_reader.home import Home

@@ -22,7 +22,7 @@ import msgspec
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.store.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
 from vitale_reader.daemon.store.clock import time_of
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, audit_heads, contexts, outbox, seen, site

@@ -46,7 +46,7 @@ def look(home: Home, config: Config) -> Iterator[Row]:
 
 
 def _integrity(opened: "Opened") -> "Callable[[Connection], Looked]":
-    from vitale_reader.daemon.store.chain import Chain  # noqa: PLC0415  part of an extra
+    from vitale_reader.daemon.store.audit_trail.chain import Chain  # noqa: PLC0415  part of an extra
     from vitale_reader.daemon.store.clock import StoreClock  # noqa: PLC0415
     from vitale_reader.daemon.store.inspection import inspect  # noqa: PLC0415
     from vitale_reader.daemon.store.schema import survey  # noqa: PLC0415

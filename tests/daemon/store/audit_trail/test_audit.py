@@ -15,8 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store.audit import DAY, Audit
-from vitale_reader.daemon.store.chain import HIGHEST, RESUMED, Broken, Chain, Entry, Verified
+from vitale_reader.daemon.store.audit_trail.audit import DAY, Audit
+from vitale_reader.daemon.store.audit_trail.chain import HIGHEST, RESUMED, Broken, Chain, Entry, Verified
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered, read_anchor
 from vitale_reader.daemon.store.store import Store

@@ -8,8 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store import chain
-from vitale_reader.daemon.store.chain import BELIEVED, LOST, Anchor, Broken, Chain, Entry
+from vitale_reader.daemon.store.audit_trail import chain
+from vitale_reader.daemon.store.audit_trail.chain import BELIEVED, LOST, Anchor, Broken, Chain, Entry
 from vitale_reader.daemon.store.tables import audit, audit_heads, metadata
 
 VAULT, OTHER = Vault.of_site(b"k" * 32), Vault.of_site(b"o" * 32)

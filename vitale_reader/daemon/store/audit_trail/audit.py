@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.combined_writes import Write, write_one_by_one
 from vitale_reader.daemon.database.expiry import in_pieces
-from vitale_reader.daemon.store.chain import Anchor, Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Anchor, Chain, Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Database
