@@ -27,7 +27,8 @@ from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.issuing import opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.store_keys import KEY_BYTES, Vault
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store

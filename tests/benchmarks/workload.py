@@ -95,7 +95,8 @@ def token(folder: Path, count: int) -> None:
 async def _tokens(folder: Path, count: int) -> None:
     from vitale_reader.daemon.issuing.outbox import Outbox
     from vitale_reader.daemon.keystore.station_keys import Keys
-    from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+    from vitale_reader.daemon.store.audit_trail.chain import Chain
+    from vitale_reader.daemon.store.audit_trail.entries import Entry
     from vitale_reader.daemon.store.clock import StoreClock
     from vitale_reader.daemon.store.local_anchor import Remembered
     from vitale_reader.daemon.store.store import Store

@@ -31,7 +31,9 @@ from vitale_reader.daemon.audit_export import (
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.lifecycle import Ending
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.retention import purge
 from vitale_reader.daemon.store.local_anchor import Anchor
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, audit_heads
@@ -272,7 +274,7 @@ def written_anew(connection: Connection, chain: Chain) -> None:
 
 
 def retained(connection: Connection, chain: Chain) -> None:
-    chain.purge(connection, 3.0)
+    purge(connection, VAULT, 3.0)
 
 
 def explained(connection: Connection, chain: Chain) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from vitale_reader.daemon.audit_export import Compared
     from vitale_reader.daemon.offline_store import Opened
-    from vitale_reader.daemon.store.audit_trail.chain import Broken, Verified
+    from vitale_reader.daemon.store.audit_trail.verification import Verified
+    from vitale_reader.daemon.store.audit_trail.walk import Broken
     from vitale_reader.daemon.store.inspection import Resumed
     from vitale_reader.daemon.store.sealed_table import Fault
 
@@ -48,15 +49,15 @@ audit = Group("audit", help=t("Contrôle et exporte le journal d’audit.", "Ver
 def verify(heads: Path | None, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader audit verify``."""
     from vitale_reader.daemon.audit_export import compare
-    from vitale_reader.daemon.store.audit_trail.chain import Chain
+    from vitale_reader.daemon.store.audit_trail.verification import Verifier
     from vitale_reader.daemon.store.inspection import inspect
 
     lines = [] if heads is None else heads.read_text("utf-8", "surrogateescape").splitlines()
 
     def work(opened: "Opened") -> "Callable[[Connection], tuple[list[Verified], list[Fault], Compared]]":
-        chain = Chain(opened.vault, opened.station)
+        verifier = Verifier(opened.vault, opened.station)
         return lambda connection: (
-            chain.verify(connection, opened.remembered.anchor),
+            verifier.verify(connection, opened.remembered.anchor),
             inspect(connection, opened.vault, opened.remembered),
             compare(connection, opened.vault, lines),
         )

@@ -23,7 +23,7 @@ from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, VitaleError
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.verification import Verifier
 from vitale_reader.daemon.store.local_anchor import Anchor
 from vitale_reader.resolvers.registry import load_class
 
@@ -143,7 +143,7 @@ def compare(connection: Connection, vault: Vault, lines: Iterable[str]) -> Compa
     """Compares lines that were exported with the trail, also where syslog has put something before them."""
     heads = foreign = 0
     missed: list[Missed] = []
-    chains: dict[str, Chain] = {}
+    verifiers: dict[str, Verifier] = {}
     for line in lines:
         if not line.strip():
             continue
@@ -152,8 +152,8 @@ def compare(connection: Connection, vault: Vault, lines: Iterable[str]) -> Compa
             foreign += 1
             continue
         heads += 1
-        chain = chains.setdefault(head.station, Chain(vault, head.station))
-        if not chain.passes(connection, Anchor(number=head.number, mac=head.mac)):
+        verifier = verifiers.setdefault(head.station, Verifier(vault, head.station))
+        if not verifier.passes(connection, Anchor(number=head.number, mac=head.mac)):
             missed.append(Missed(station=head.station, number=head.number))
     return Compared(heads=heads, foreign=foreign, missed=tuple(missed))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from vitale_reader.daemon.offline_store import Opened
-    from vitale_reader.daemon.store.audit_trail.chain import Verified
+    from vitale_reader.daemon.store.audit_trail.verification import Verified
     from vitale_reader.daemon.store.sealed_table import Fault
 
 __all__ = ["settings", "trail"]
@@ -43,12 +43,12 @@ def trail(home: Home, language: Language) -> AuditVerified:
 
 
 def _verified(opened: "Opened") -> "Callable[[Connection], tuple[list[Verified], list[Fault]]]":
-    from vitale_reader.daemon.store.audit_trail.chain import Chain  # noqa: PLC0415  part of an extra
+    from vitale_reader.daemon.store.audit_trail.verification import Verifier  # noqa: PLC0415  part of an extra
     from vitale_reader.daemon.store.inspection import inspect  # noqa: PLC0415
 
-    chain = Chain(opened.vault, opened.station)
+    verifier = Verifier(opened.vault, opened.station)
     return lambda connection: (
-        chain.verify(connection, opened.remembered.anchor),
+        verifier.verify(connection, opened.remembered.anchor),
         inspect(connection, opened.vault, opened.remembered),
     )
 

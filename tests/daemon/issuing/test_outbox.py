@@ -21,7 +21,8 @@ from vitale_reader.daemon.issuing.outbox import (
     Outbox,
 )
 from vitale_reader.daemon.keystore.station_keys import Keys
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store
@@ -280,7 +281,7 @@ def test_a_disk_that_is_full_or_read_only_takes_no_token_and_recovers(world: Wor
             assert "xxx" not in str(caught.value) + str(caught.value.__cause__)
             assert await outbox.list("c") == (token(1),)
             await outbox.put(token(2), client_id="c", presentation="p2", entry=ENTRY)
-            (verified,) = await store.run(world.chain.verify)
+            (verified,) = await store.run(world.chain.verifier.verify)
             assert (verified.rows, verified.broken) == (2, None)
 
     run(work)

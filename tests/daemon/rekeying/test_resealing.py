@@ -18,7 +18,9 @@ from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.rekeying.resealing import Resealed, require_whole, reseal
 from vitale_reader.daemon.store import row_seals, tables
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.verification import Verifier
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Remembered
@@ -102,7 +104,7 @@ def test_everything_opens_with_the_new_key_and_nothing_with_the_former(place: Pa
         assert revoked != good
         for vault, whole in ((NEW, True), (FORMER, False)):
             faults = await filled.store.run(partial(inspect, vault=vault, remembered=Remembered()))
-            (chain,) = await filled.store.run(Chain(vault, STATION).verify)
+            (chain,) = await filled.store.run(Verifier(vault, STATION).verify)
             assert (not faults, chain.broken is None) == (whole, whole)
         guard = ReplayGuard(filled.store, NEW, days=2, clock=filled.clock)
         claimed = await guard.claim(guard.digest({"string": b"string"}) or "")
@@ -144,7 +146,7 @@ def test_what_an_administrator_let_go_on_goes_on_still(place: Path | str) -> Non
         await filled.store.run(damage)
         await filled.store.run(lambda connection: require_whole(connection, FORMER, filled.remembered, STATION))
         await filled.reseal()
-        (verified,) = await filled.store.run(Chain(NEW, STATION).verify)
+        (verified,) = await filled.store.run(Verifier(NEW, STATION).verify)
         assert (verified.broken, verified.resumed) == (None, 1)
 
     on(place, work)

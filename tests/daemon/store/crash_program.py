@@ -26,7 +26,8 @@ from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import Claimed, ReplayGuard
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.process import kill
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.spool import SpooledStore

@@ -20,7 +20,8 @@ from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store

@@ -22,7 +22,8 @@ from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.store.audit_trail.audit import DAY, Audit
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import MOST_OFF, MOST_UNHEARD, StoreClock, ahead_of, boot
 from vitale_reader.daemon.store.local_anchor import HEARD_ANEW, Heard, Remembered
 from vitale_reader.daemon.store.row_upgrade import bring_forward

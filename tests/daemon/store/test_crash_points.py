@@ -100,7 +100,7 @@ async def holds(store: Store, point: int, told: list[str]) -> None:
     for jti in waiting:
         with pytest.raises(IntegrityError):
             await put(kept, point, int(jti[-1]), guard)
-    for found in await store.run(chain.verify):
+    for found in await store.run(chain.verifier.verify):
         assert found.broken is None
 
 
@@ -119,7 +119,7 @@ def test_a_spool_is_brought_once_wherever_it_dies(place: Path | str, stride: int
             assert lines == [f"jti-{point}-{number}" for number in range(3)]
         states = await store.run(lambda connection: connection.execute(select(seen.c.state)).scalars().all())
         assert Counter(states) == {"used": 3 * len(points)}
-        assert all(found.broken is None for found in await store.run(keepers(store, 0)[0].verify))
+        assert all(found.broken is None for found in await store.run(keepers(store, 0)[0].verifier.verify))
 
     on(place, work)
 

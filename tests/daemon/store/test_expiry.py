@@ -14,9 +14,11 @@ from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import tables
-from vitale_reader.daemon.store.audit_trail import chain
+from vitale_reader.daemon.store.audit_trail import retention
 from vitale_reader.daemon.store.audit_trail.audit import Audit
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry, Verified
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.verification import Verified, Verifier
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Need, Store
@@ -100,7 +102,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain, "MOST_FORGOTTEN", PIECE)
+    monkeypatch.setattr(retention, "MOST_FORGOTTEN", PIECE)
     monkeypatch.setattr(expiry, "PIECE", PIECE)
 
 
@@ -127,7 +129,7 @@ def test_what_has_ended_is_forgotten_piece_by_piece(place: Path | str, name: str
         assert (store.forgotten, await store.rows()) == ([PIECE] * 5 + [3], 0)
         assert await purger(name, store)() == 0
         if name == "audit":
-            assert [Verified(station=STATION, rows=0)] == await store.run(Chain(VAULT, STATION).verify)
+            assert [Verified(station=STATION, rows=0)] == await store.run(Verifier(VAULT, STATION).verify)
 
     on(place, name, work)
 

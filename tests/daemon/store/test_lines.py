@@ -32,7 +32,8 @@ from vitale_reader.daemon.issuing import opposition, outbox
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import spool, spool_replay, store
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.spool import SpooledStore
@@ -258,7 +259,7 @@ def test_a_token_takes_one_round_trip_and_so_does_its_acknowledgement(
             before = line.trips
             assert await desk.outbox.acknowledge("c", [jti]) == 1
             assert line.trips - before == 1
-            (verified,) = await desk.store.run(desk.chain.verify)
+            (verified,) = await desk.store.run(desk.chain.verifier.verify)
             assert (verified.rows, verified.broken) == (5, None)
 
     run(work())
@@ -277,7 +278,7 @@ def test_a_head_that_another_process_moved_is_looked_at_again(site_database: str
             await asyncio.gather(
                 *(desk.put(20 + 2 * number + of) for number in range(8) for of, desk in enumerate((one, two)))
             )
-            (verified,) = await made.run(one.chain.verify)
+            (verified,) = await made.run(one.chain.verifier.verify)
             assert (verified.rows, verified.broken) == (24, None)
             assert len(await one.outbox.list("c")) == 23
 
@@ -642,7 +643,7 @@ def test_a_full_spool_comes_back_over_a_slow_line_in_few_round_trips(
             print(f"{tokens} tokens at {delay * 1_000:.0f} ms: {time.monotonic() - began:.1f} s, {trips} round trips")
             assert trips < tokens / 2
             line.delay = 0
-            (verified,) = await desk.store.run(desk.chain.verify)
+            (verified,) = await desk.store.run(desk.chain.verifier.verify)
             assert (verified.rows, verified.broken) == (tokens, None)
 
     run(work())
@@ -666,7 +667,7 @@ def test_a_piece_that_does_not_arrive_is_halved_and_progress_is_kept(
             line.rate = 150_000.0
             await until(lambda: not desk.store.degraded, PATIENCE)
             line.rate, desk.site._limit = None, PATIENCE
-            (verified,) = await desk.store.run(desk.chain.verify)
+            (verified,) = await desk.store.run(desk.chain.verifier.verify)
             assert (verified.rows, verified.broken) == (60, None)
 
     run(work())

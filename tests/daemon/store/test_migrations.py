@@ -136,7 +136,7 @@ def test_what_a_station_of_version_0_1_kept_is_there(tmp_path: Path) -> None:
 
     asyncio.run(main())
     chain = Chain(keys.vault, keys.station)
-    (verified,) = on(home.state / "store.db", chain.verify)
+    (verified,) = on(home.state / "store.db", chain.verifier.verify)
     assert (verified.rows, verified.broken) == (3, None), "old lines are the beginning of the chain"
     kept = on(
         home.state / "store.db", lambda connection: connection.execute(text("SELECT sealed FROM outbox")).scalar_one()
@@ -255,7 +255,7 @@ def test_a_long_trail_is_brought_forward_piece_by_piece_and_tells_how_far_it_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A start that takes minutes is seen to go on, and holds one piece of the trail in memory, however long that is."""
-    monkeypatch.setattr("vitale_reader.daemon.store.audit_trail.chain.PIECE", 100)
+    monkeypatch.setattr("vitale_reader.daemon.store.audit_trail.relinking.PIECE", 100)
 
     def brought(lines: int) -> tuple[list[str], int]:
         place = tmp_path / f"{lines}.db" if kind == "sqlite" else str(request.getfixturevalue("site_database"))
@@ -266,13 +266,13 @@ def test_a_long_trail_is_brought_forward_piece_by_piece_and_tells_how_far_it_is(
         on(place, lambda connection: chain.begin(connection, at=float(FAR)), opening=False)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        (verified,) = on(place, chain.verify, opening=False)
+        (verified,) = on(place, chain.verifier.verify, opening=False)
         assert (lines, None) == (verified.rows, verified.broken)
         on(
             place,
             lambda connection: [connection.execute(delete(table)) for table in (tables.audit, tables.audit_heads)],
         )
-        told = [record.getMessage() for record in caplog.records if record.name.endswith("store.audit_trail.chain")]
+        told = [record.getMessage() for record in caplog.records if record.name.endswith("store.audit_trail.relinking")]
         return told, peak
 
     with caplog.at_level("INFO"):

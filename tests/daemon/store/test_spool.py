@@ -19,7 +19,8 @@ from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import spool
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Remembered
@@ -162,12 +163,12 @@ def test_tokens_and_lines_of_the_time_without_database_are_brought(tmp_path: Pat
         await desk.back()
         assert await desk.outbox.list("c") == (first, second)
         assert (await desk.count(desk.spool, outbox), await desk.count(desk.spool, audit)) == (0, 0)
-        (verified,) = await desk.store.run(desk.chain.verify)
+        (verified,) = await desk.store.run(desk.chain.verifier.verify)
         assert (verified.rows, verified.broken) == (2, None)
         desk.site.gone = True
         await desk.put(3)
         await desk.back()
-        (verified,) = await desk.store.run(desk.chain.verify)
+        (verified,) = await desk.store.run(desk.chain.verifier.verify)
         assert (verified.rows, verified.broken) == (3, None)
 
     on(tmp_path, work)
@@ -356,7 +357,7 @@ def test_a_commit_whose_answer_was_lost_counts_once(tmp_path: Path, caplog: pyte
         token = await desk.put(1, writes=[desk.guard.settle(string)])
         await desk.back()
         assert await desk.outbox.list("c") == (token,)
-        (verified,) = await desk.store.run(desk.chain.verify)
+        (verified,) = await desk.store.run(desk.chain.verifier.verify)
         assert verified.broken is None
 
     on(tmp_path, work)
@@ -378,7 +379,7 @@ def test_a_piece_that_was_brought_and_not_forgotten_is_not_there_twice(tmp_path:
         assert (await desk.count(there, seen), await desk.count(desk.spool, seen)) == (3, 3)
         await there.close()
         await desk.back()
-        (verified,) = await desk.store.run(desk.chain.verify)
+        (verified,) = await desk.store.run(desk.chain.verifier.verify)
         assert (verified.rows, verified.broken) == (3, None)
         assert await desk.count(desk.site, seen) == 3
 
@@ -423,7 +424,7 @@ def test_work_during_the_return_is_neither_lost_nor_late(tmp_path: Path) -> None
         await asyncio.gather(*(desk.put(number) for number in range(30, 60)))
         await desk.back()
         assert len(await desk.outbox.list("c")) == 60
-        (verified,) = await desk.store.run(desk.chain.verify)
+        (verified,) = await desk.store.run(desk.chain.verifier.verify)
         assert (verified.rows, verified.broken) == (60, None)
 
     on(tmp_path, work)

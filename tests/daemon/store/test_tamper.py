@@ -48,7 +48,8 @@ from vitale_reader.daemon.site.remote_readers import DeskTold, Names
 from vitale_reader.daemon.site.rows import SiteRows, Wanted
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
@@ -336,7 +337,7 @@ class World:
         """Whether `audit verify` says that something is wrong."""
 
         def work(connection: Connection) -> bool:
-            found = self.chain().verify(connection, self.known)
+            found = self.chain().verifier.verify(connection, self.known)
             return any(one.broken for one in found) or bool(inspect(connection, VAULT, self.memory))
 
         return await self.store.run(work)

@@ -39,7 +39,9 @@ from vitale_reader.daemon.site.rows import RequestRow, SiteRows, StepTold, Wante
 from vitale_reader.daemon.site.station_encryption import open_box, public_key
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry, Verified
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
+from vitale_reader.daemon.store.audit_trail.verification import Verified
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered, read_anchor
 from vitale_reader.daemon.store.row_seals import sealed
@@ -257,7 +259,7 @@ def test_a_stored_audit_trail_verifies(tmp_path: Path) -> None:
         await put(store, tables.audit, *(missing | row(vector) for vector in ROWS["audit"]["rows"]))
         await put(store, tables.audit_heads, row(ROWS["audit"]["head"]))
         anchor = read_anchor(tmp_path / "anchor")
-        found = await store.run(lambda connection: chain.verify(connection, anchor))
+        found = await store.run(lambda connection: chain.verifier.verify(connection, anchor))
         assert found == [Verified(station=STATION, rows=3)]
 
     with_store(tmp_path / "store.db", work)

@@ -53,7 +53,7 @@ from vitale_reader.daemon.site.remote_readers import DeskTold, SiteReaders, name
 from vitale_reader.daemon.site.rows import StepTold, Wanted
 from vitale_reader.daemon.site.station_encryption import open_box
 from vitale_reader.daemon.site.stations import Told
-from vitale_reader.daemon.store.audit_trail.chain import Anchor
+from vitale_reader.daemon.store.local_anchor import Anchor
 
 __all__ = ["TARGETS"]
 

@@ -46,7 +46,7 @@ from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import Claimed, ReplayGuard
 from vitale_reader.daemon.observation.events import Delivered, Observe, unobserved
 from vitale_reader.daemon.observation.timeline import Timeline
-from vitale_reader.daemon.store.audit_trail.audit import Entry
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.resolvers.base import Resolution
 from vitale_reader.resolvers.guarded import GuardedResolver
 

@@ -14,7 +14,8 @@ from vitale_reader.daemon.database.expiry import forget_ended, of_ended
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.audit_trail.audit import append
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.spool_replay import note_acknowledged
 from vitale_reader.daemon.store.store import Database

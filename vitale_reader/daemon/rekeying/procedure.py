@@ -32,7 +32,8 @@ from vitale_reader.daemon.site.open_store import (
     read_site_key,
     site_key_file,
 )
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import time_of
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.store import Store

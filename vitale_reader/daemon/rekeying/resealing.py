@@ -18,7 +18,8 @@ from sqlalchemy import Connection, Table, delete, func, insert, select
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store import row_seals
-from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.relinking import relink
+from vitale_reader.daemon.store.audit_trail.verification import Verifier
 from vitale_reader.daemon.store.inspection import inspect
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.sealed_table import HEADED, SealedTable
@@ -76,7 +77,7 @@ def require_whole(connection: Connection, vault: Vault, remembered: Remembered, 
         StoreUnavailable: `vitale-reader audit verify` says what.
     """
     faults = inspect(connection, vault, remembered)
-    broken = any(one.broken for one in Chain(vault, station).verify(connection, remembered.anchor))
+    broken = any(one.broken for one in Verifier(vault, station).verify(connection, remembered.anchor))
     if faults or broken:
         table = faults[0].table if faults else "audit"
         told = "the store was changed by somebody else: see `vitale-reader audit verify`"
@@ -99,7 +100,7 @@ def reseal(connection: Connection, former: Vault, vault: Vault, remembered: Reme
         if connection.execute(select(table_heads.c.name).where(table_heads.c.name == table.name)).first():
             SealedTable(table, vault, remembered).accept(connection)
     heads = connection.execute(select(audit_heads.c.station).order_by(audit_heads.c.station)).scalars().all()
-    lines = sum(Chain(vault, each).relink(connection, former) for each in heads)
+    lines = sum(relink(connection, vault, each, former) for each in heads)
     return Resealed(clients=found, tokens=tokens, contexts=held, lines=lines, used=used, lists=tuple(lists))
 
 

@@ -7,7 +7,8 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store.audit_trail.chain import Broken, Chain
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.walk import Broken
 from vitale_reader.daemon.store.local_anchor import Remembered
 from vitale_reader.daemon.store.row_seals import holds, key_of, name_of
 from vitale_reader.daemon.store.row_upgrade import SEALED

@@ -22,8 +22,10 @@ import msgspec
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.store.audit_trail.chain import Chain, Entry
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import time_of
+from vitale_reader.daemon.store.row_seals import holds, sealed
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.daemon.store.tables import audit, audit_heads, contexts, outbox, seen, site
 
@@ -212,7 +214,9 @@ def _acknowledge(connection: Connection, chain: Chain, told: Sequence[tuple[str,
     old = [name for name, value in noted if not now - NOTED < _seconds(value)]
     notes = {_note_name(jti, client): f"{round(now)} {client}" for jti, client in pairs if jti not in gone}
     connection.execute(delete(site).where(site.c.name.in_([*old, *notes])))
-    _insert(connection, site, [chain.sealed(site, {"name": name, "value": value}) for name, value in notes.items()])
+    _insert(
+        connection, site, [sealed(chain.vault, site, {"name": name, "value": value}) for name, value in notes.items()]
+    )
 
 
 def _acknowledged_elsewhere(connection: Connection, chain: Chain, rows: Sequence[Row]) -> set[str]:
@@ -224,7 +228,7 @@ def _acknowledged_elsewhere(connection: Connection, chain: Chain, rows: Sequence
     return {
         _jti_of(note["name"])
         for note in noted
-        if chain.holds(site, note) and note["value"].partition(" ")[2] == clients[note["name"]]
+        if holds(chain.vault, site, note) and note["value"].partition(" ")[2] == clients[note["name"]]
     }
 
 
@@ -245,14 +249,14 @@ def _write_lines(
         return
     row = connection.execute(select(site).where(site.c.name == name)).mappings().first()
     # A number that somebody else wrote counts as none: rather is a line there twice than not at all.
-    done = row["value"] if row is not None and chain.holds(site, row) else None
+    done = row["value"] if row is not None and holds(chain.vault, site, row) else None
     new = [(number, entry) for number, entry in lines if number > int(done or 0)]
     if not new:
         return
     if missing := [entry for _, entry in new if entry.jti is None or entry.jti not in there]:
         chain.append(connection, *missing)
     connection.execute(delete(site).where(site.c.name == name))
-    connection.execute(insert(site), chain.sealed(site, {"name": name, "value": str(new[-1][0])}))
+    connection.execute(insert(site), sealed(chain.vault, site, {"name": name, "value": str(new[-1][0])}))
 
 
 def _mark(connection: Connection, rows: list[Row]) -> int:

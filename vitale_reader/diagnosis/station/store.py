@@ -59,7 +59,8 @@ def _integrity(opened: "Opened") -> "Callable[[Connection], Looked]":
         end, known = chain.anchor(connection), opened.remembered.anchor
         reached = known is None or (end is not None and end.number >= known.number)
         faults = inspect(connection, opened.vault, opened.remembered)
-        return Looked(whole=reached and not faults and chain.unresolved(connection) is None, offset=clock.offset)
+        whole = reached and not faults and chain.verifier.unresolved(connection) is None
+        return Looked(whole=whole, offset=clock.offset)
 
     return work
 

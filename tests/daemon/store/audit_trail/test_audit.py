@@ -16,7 +16,11 @@ from sqlalchemy.exc import IntegrityError
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.audit_trail.audit import DAY, Audit
-from vitale_reader.daemon.store.audit_trail.chain import HIGHEST, RESUMED, Broken, Chain, Entry, Verified
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import RESUMED, Entry
+from vitale_reader.daemon.store.audit_trail.heads import HIGHEST
+from vitale_reader.daemon.store.audit_trail.verification import Verified
+from vitale_reader.daemon.store.audit_trail.walk import Broken
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Anchor, Remembered, read_anchor
 from vitale_reader.daemon.store.store import Store
@@ -67,7 +71,7 @@ class Trail:
 
     async def verified(self, store: Store) -> list[Verified]:
         anchor = read_anchor(self.anchor)
-        return await store.run(lambda connection: self.chain.verify(connection, anchor))
+        return await store.run(lambda connection: self.chain.verifier.verify(connection, anchor))
 
     async def broken(self, store: Store) -> Broken | None:
         return (await self.verified(store))[0].broken
@@ -169,7 +173,7 @@ def test_the_last_rows_and_the_head_removed_are_seen_by_the_anchor(tmp_path: Pat
         shutil.copy(tmp_path / "older.db", tmp_path / "store.db")
         anchor = read_anchor(trail.anchor)
         store = Store(tmp_path / "store.db", reading=True)
-        (found,) = await store.run(lambda connection: trail.chain.verify(connection, anchor))
+        (found,) = await store.run(lambda connection: trail.chain.verifier.verify(connection, anchor))
         await store.close()
         assert (found.rows, found.broken) == (3, Broken(number=4, why="missing"))
 
@@ -405,13 +409,13 @@ def test_a_reason_that_nobody_with_the_key_wrote_does_not_silence_the_daemon(tra
             await trail.write(audit, 3)
             await everything_removed(store, None)
             await trail.write(audit, 2)
-            assert await store.run(trail.chain.unresolved) == 4
+            assert await store.run(trail.chain.verifier.unresolved) == 4
             if genuine:
                 await store.run(partial(trail.chain.resume, at=trail.now, reason="a test", client_id="local"))
             else:
                 forged = FORGED | {"number": 1_000, "mac": b"m" * 32}
                 await store.run(lambda connection: connection.execute(insert(audit_table), forged))
-            assert await store.run(trail.chain.unresolved) == (None if genuine else 4)
+            assert await store.run(trail.chain.verifier.unresolved) == (None if genuine else 4)
 
     run(work)
 
@@ -579,7 +583,7 @@ def test_no_change_of_any_column_goes_unseen(tmp_path: Path, column: str) -> Non
         with contextlib.suppress(IntegrityError), connection.begin_nested():
             connection.execute(statement, {"value": value, "row": row})
         after = connection.execute(raw, {"row": row}).scalar()
-        whole = all(one.broken is None for one in trail.chain.verify(connection))
+        whole = all(one.broken is None for one in trail.chain.verifier.verify(connection))
         assert whole == (before == after), (row, before, after)
         changed.rollback()
 
@@ -589,7 +593,7 @@ def test_no_change_of_any_column_goes_unseen(tmp_path: Path, column: str) -> Non
             for row in (1, 3, 5):
                 for value in ("", "z", "0", None, 7, 1.5, b"m"):
                     await store.run(partial(change, row=row, value=value))
-            assert [None] == [one.broken for one in await store.run(trail.chain.verify)]
+            assert [None] == [one.broken for one in await store.run(trail.chain.verifier.verify)]
 
     run(work)
 

@@ -8,8 +8,13 @@ from sqlalchemy.exc import IntegrityError
 
 from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.store.audit_trail import chain
-from vitale_reader.daemon.store.audit_trail.chain import BELIEVED, LOST, Anchor, Broken, Chain, Entry
+from vitale_reader.daemon.store.audit_trail import chain, retention
+from vitale_reader.daemon.store.audit_trail.chain import BELIEVED, Chain
+from vitale_reader.daemon.store.audit_trail.entries import LOST, Entry
+from vitale_reader.daemon.store.audit_trail.relinking import relink
+from vitale_reader.daemon.store.audit_trail.verification import Verifier
+from vitale_reader.daemon.store.audit_trail.walk import Broken
+from vitale_reader.daemon.store.local_anchor import Anchor
 from vitale_reader.daemon.store.tables import audit, audit_heads, metadata
 
 VAULT, OTHER = Vault.of_site(b"k" * 32), Vault.of_site(b"o" * 32)
@@ -45,7 +50,7 @@ def numbers(connection: Connection) -> list[int]:
 
 
 def broken(connection: Connection, anchor: Anchor | None = None) -> Broken | None:
-    (verified,) = Chain(VAULT, STATION).verify(connection, anchor)
+    (verified,) = Verifier(VAULT, STATION).verify(connection, anchor)
     return verified.broken
 
 
@@ -55,7 +60,7 @@ def test_a_chain_that_is_not_of_the_former_key_is_not_linked_anew(connection: Co
     if hand:
         connection.execute(text(hand))
     before = connection.execute(select(audit.c.mac)).scalars().all()
-    assert 0 == Chain(OTHER, STATION).relink(connection, VAULT if hand else Vault.of_site(b"x" * 32))
+    assert 0 == relink(connection, OTHER, STATION, VAULT if hand else Vault.of_site(b"x" * 32))
     assert before == connection.execute(select(audit.c.mac)).scalars().all()
 
 
@@ -68,7 +73,7 @@ def test_a_head_that_was_taken_away_is_a_loss_that_is_told(
     assert [1, 2, 3, 4] == numbers(connection)
     assert "the audit trail before line 3 was put back, cut or lost: see `audit verify`" in caplog.messages
     assert LOST == connection.execute(select(audit.c.action).where(audit.c.number == 3)).scalar()
-    assert 3 == made.unresolved(connection)
+    assert 3 == made.verifier.unresolved(connection)
     assert broken(connection) is not None
 
 
@@ -90,18 +95,18 @@ def test_a_row_that_is_not_where_the_station_knows_it_is_told(connection: Connec
 def test_only_what_verifies_is_forgotten_and_not_all_of_it_at_once(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chain, "MOST_FORGOTTEN", 3)
-    made = written(connection, 8)
-    left = [made.purge(connection, 7.0) for _ in range(4)]
+    monkeypatch.setattr(retention, "MOST_FORGOTTEN", 3)
+    written(connection, 8)
+    left = [retention.purge(connection, VAULT, 7.0) for _ in range(4)]
     assert ([3, 3, 1, 0], [8]) == (left, numbers(connection))
     assert broken(connection) is None
 
 
 @pytest.mark.parametrize("hand", [HEAD_CHANGED, "UPDATE audit_heads SET first = 'x'"])
 def test_under_a_head_that_was_changed_nothing_is_forgotten(connection: Connection, hand: str) -> None:
-    made = written(connection, 3)
+    written(connection, 3)
     connection.execute(text(hand))
-    assert 0 == made.purge(connection, 99.0)
+    assert 0 == retention.purge(connection, VAULT, 99.0)
     assert [1, 2, 3] == numbers(connection)
 
 

@@ -1,7 +1,7 @@
 """The audit trail: who asked for what, when, with which outcome; never about whom.
 
 Its rows are a chain (``chain``). Its end is noted in the station's own folder as well, from time to time
-(``remembered``). That detects a database that was put back to an earlier state, at the start and at the next act.
+(``local_anchor``). That detects a database that was put back to an earlier state, at the start and at the next act.
 """
 
 import asyncio
@@ -14,12 +14,14 @@ from sqlalchemy import Connection
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.combined_writes import Write, write_one_by_one
 from vitale_reader.daemon.database.expiry import in_pieces
-from vitale_reader.daemon.store.audit_trail.chain import Anchor, Chain, Entry
+from vitale_reader.daemon.store.audit_trail import retention
+from vitale_reader.daemon.store.audit_trail.chain import Chain
+from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.daemon.store.clock import StoreClock
-from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.store.local_anchor import Anchor, Remembered
 from vitale_reader.daemon.store.store import Database
 
-__all__ = ["Audit", "Entry", "append"]
+__all__ = ["Audit", "append"]
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +95,7 @@ class Audit:
         """
 
         def work(connection: Connection) -> int:
-            return self._chain.purge(connection, self._clock.purging(connection) - self._days * DAY)
+            return retention.purge(connection, self._chain.vault, self._clock.purging(connection) - self._days * DAY)
 
         count = await in_pieces("audit", lambda: self._store.run(work, needs="site"))
         await self.drop_anchor()
@@ -122,7 +124,7 @@ class Audit:
 
     async def _tell(self) -> None:
         """Says again what nobody has answered for."""
-        if (number := await self._store.run(self._chain.unresolved)) is not None:
+        if (number := await self._store.run(self._chain.verifier.unresolved)) is not None:
             logger.error(
                 "the audit trail before line %d was put back, cut or lost, and no administrator has said why: "
                 "`vitale-reader audit verify`, then `vitale-reader audit resume`",
