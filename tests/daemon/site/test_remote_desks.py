@@ -20,8 +20,8 @@ from vitale_reader.daemon.arbitration import hub
 from vitale_reader.daemon.client_registry import ClientRegistry
 from vitale_reader.daemon.site import external_changes as news
 from vitale_reader.daemon.site import listener as site_news
-from vitale_reader.daemon.site import rows as site_rows
-from vitale_reader.daemon.site.rows import SiteRows
+from vitale_reader.daemon.site.rows import site_rows
+from vitale_reader.daemon.site.rows.site_rows import SiteRows
 from vitale_reader.daemon.store import spool
 from vitale_reader.home import Home
 

@@ -26,7 +26,7 @@ from vitale_reader.daemon.site import incoming_requests, listener
 from vitale_reader.daemon.site.external_changes import ExternalChanges
 from vitale_reader.daemon.site.remote_desks import RemoteDesks
 from vitale_reader.daemon.site.remote_readers import Names
-from vitale_reader.daemon.site.rows import SiteRows, Wanted
+from vitale_reader.daemon.site.rows.site_rows import SiteRows, Wanted
 from vitale_reader.daemon.store.notifications import CHANNEL, MOST, heard
 from vitale_reader.home import Home
 
@@ -103,7 +103,7 @@ async def read(here: Any, there: Any, string: bytes, *besides: str) -> dict[str,
 def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """No desk looks by itself while a test counts."""
     monkeypatch.setattr(listener, "BEAT", 600.0)
-    monkeypatch.setattr("vitale_reader.daemon.site.rows.LOST", 600.0)
+    monkeypatch.setattr("vitale_reader.daemon.site.rows.site_rows.LOST", 600.0)
     for interval in ("LOOK", "SELDOM"):
         monkeypatch.setattr(f"vitale_reader.daemon.site.external_changes.{interval}", 600.0)
 
@@ -438,7 +438,7 @@ def test_a_request_whose_taking_was_not_heard_of_is_given_back(
 
     monkeypatch.setattr(SiteRows, "take", take)
     monkeypatch.setattr(listener, "BEAT", 0.2)
-    monkeypatch.setattr("vitale_reader.daemon.site.rows.LOST", 600.0)
+    monkeypatch.setattr("vitale_reader.daemon.site.rows.site_rows.LOST", 600.0)
 
     async def main() -> None:
         async with Site(kinds, monkeypatch, tmp_path, site_database).open("a", "b") as (here, there):

@@ -45,7 +45,7 @@ from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
-from vitale_reader.daemon.site.rows import SiteRows, Wanted
+from vitale_reader.daemon.site.rows.site_rows import SiteRows, Wanted
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
 from vitale_reader.daemon.store.audit_trail.chain import Chain
@@ -455,7 +455,7 @@ def with_world(tmp_path: Path, place: Path | str, work: Callable[[World], Awaita
 @pytest.fixture(autouse=True)
 def patience(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A desk that tells once counts as there until the test is over."""
-    monkeypatch.setattr("vitale_reader.daemon.site.rows.LOST", PATIENCE)
+    monkeypatch.setattr("vitale_reader.daemon.site.rows.site_rows.LOST", PATIENCE)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

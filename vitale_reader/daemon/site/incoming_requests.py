@@ -38,7 +38,7 @@ from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.site.outgoing_requests import Answer
 from vitale_reader.daemon.site.remote_readers import site_name
-from vitale_reader.daemon.site.rows import RequestRow, Seen, SiteRows, StepTold, Wanted
+from vitale_reader.daemon.site.rows.site_rows import RequestRow, Seen, SiteRows, StepTold, Wanted
 
 __all__ = ["Answering"]
 

@@ -35,7 +35,7 @@ from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration import hub
 from vitale_reader.daemon.issuing.delivery import Client, incident
-from vitale_reader.daemon.site.rows import Seen, SiteRows, StepTold, Wanted
+from vitale_reader.daemon.site.rows.site_rows import Seen, SiteRows, StepTold, Wanted
 
 __all__ = ["Answer", "Asking"]
 

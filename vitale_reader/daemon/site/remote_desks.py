@@ -25,7 +25,7 @@ from vitale_reader.daemon.site.incoming_requests import Answering
 from vitale_reader.daemon.site.listener import SiteListener
 from vitale_reader.daemon.site.outgoing_requests import Asking
 from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, Names, SiteReaders, named
-from vitale_reader.daemon.site.rows import DeskRow, SiteRows, Wanted
+from vitale_reader.daemon.site.rows.site_rows import DeskRow, SiteRows, Wanted
 from vitale_reader.daemon.site.station_encryption import open_box, seal_for
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.notifications import CHANNEL, desk_channel

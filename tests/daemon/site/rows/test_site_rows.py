@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Connection
 
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.site import rows
 from vitale_reader.daemon.site.remote_readers import DeskTold
-from vitale_reader.daemon.site.rows import DeskRow, SiteRows
+from vitale_reader.daemon.site.rows import site_rows
+from vitale_reader.daemon.site.rows.site_rows import DeskRow, SiteRows
 from vitale_reader.daemon.store.store import Store
 
 # pyright: reportPrivateUsage=false
@@ -21,7 +21,7 @@ HERE, THERE = "10000000-0000-4000-8000-000000000000", "20000000-0000-4000-8000-0
 
 
 def test_a_desk_that_leaves_while_it_tells_leaves_nothing(site_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "LOST", PATIENCE)
+    monkeypatch.setattr(site_rows, "LOST", PATIENCE)
     told = DeskTold(name="here", mode="simulated", groups=(), readers=())
     begun, go = threading.Event(), threading.Event()
     real = SiteRows._take_place
