@@ -16,7 +16,7 @@ LIMITS = {
     "database.postgresql.STATEMENT": int(PATIENCE * 1_000),
     "database.postgresql.LOCK": int(PATIENCE * 1_000),
     "site.listener.ANSWER": PATIENCE,
-    "site.rows.site_rows.LAST_WORDS": PATIENCE,
+    "site.rows.desks.LAST_WORDS": PATIENCE,
 }
 
 

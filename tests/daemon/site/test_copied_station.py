@@ -19,7 +19,8 @@ from vitale_reader.daemon import app, lifecycle
 from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import Config, parse
 from vitale_reader.daemon.site import listener
-from vitale_reader.daemon.site.rows.site_rows import Seen, SiteRows
+from vitale_reader.daemon.site.rows.messages import Seen
+from vitale_reader.daemon.site.rows.site_rows import SiteRows
 from vitale_reader.home import Home
 
 SETTINGS = parse("[drivers]\nenabled = []\n[tls]\nenabled = false")

@@ -20,8 +20,8 @@ from vitale_reader.daemon.arbitration import hub
 from vitale_reader.daemon.client_registry import ClientRegistry
 from vitale_reader.daemon.site import external_changes as news
 from vitale_reader.daemon.site import listener as site_news
-from vitale_reader.daemon.site.rows import site_rows
-from vitale_reader.daemon.site.rows.site_rows import SiteRows
+from vitale_reader.daemon.site.rows import desks
+from vitale_reader.daemon.site.rows.desks import DeskRows
 from vitale_reader.daemon.store import spool
 from vitale_reader.home import Home
 
@@ -130,7 +130,7 @@ def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Desks that look often; one that is late is not gone, however late a busy machine lets it be."""
     be_patient(monkeypatch)
     monkeypatch.setattr(site_news, "BEAT", 0.2)
-    monkeypatch.setattr(site_rows, "LOST", 600.0)
+    monkeypatch.setattr(desks, "LOST", 600.0)
 
 
 @pytest.fixture
@@ -437,10 +437,10 @@ def test_desks_in_another_mode_are_not_seen(site: Site, monkeypatch: pytest.Monk
 def test_a_desk_that_is_silent_is_gone_and_whoever_waits_for_it_is_told(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def leave(_rows: SiteRows) -> None:
+    async def leave(_rows: DeskRows) -> None:
         """It dies without a word."""
 
-    monkeypatch.setattr(SiteRows, "leave", leave)
+    monkeypatch.setattr(DeskRows, "leave", leave)
     monkeypatch.setattr(hub, "GRACE_LOST", 0.3)
 
     async def main() -> None:
@@ -449,7 +449,7 @@ def test_a_desk_that_is_silent_is_gone_and_whoever_waits_for_it_is_told(
             async with site.open(right) as there:
                 await until_shown(here, phones(there))
                 request = await ask(here, phones(there))
-            monkeypatch.setattr(site_rows, "LOST", 0.1)  # from now on: whoever is there may be late
+            monkeypatch.setattr(desks, "LOST", 0.1)  # from now on: whoever is there may be late
             await until_shown(here)
             assert (await here.answer(request))["error"]["data"]["reason"] == "reader_gone"
 

@@ -28,7 +28,7 @@ from vitale_reader.daemon.arbitration import hub
 from vitale_reader.daemon.site.incoming_requests import Answering, Visitor
 from vitale_reader.daemon.site.outgoing_requests import Answer, Asking
 from vitale_reader.daemon.site.remote_readers import Names
-from vitale_reader.daemon.site.rows.site_rows import Seen, Wanted
+from vitale_reader.daemon.site.rows.messages import Seen, Wanted
 
 WANTED = Wanted(
     station="here",

@@ -24,9 +24,12 @@ from vitale_reader.daemon.database.target import Target
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import incoming_requests, listener
 from vitale_reader.daemon.site.external_changes import ExternalChanges
+from vitale_reader.daemon.site.incoming_requests import Answering
 from vitale_reader.daemon.site.remote_desks import RemoteDesks
 from vitale_reader.daemon.site.remote_readers import Names
-from vitale_reader.daemon.site.rows.site_rows import SiteRows, Wanted
+from vitale_reader.daemon.site.rows.messages import Wanted
+from vitale_reader.daemon.site.rows.requests import RequestRows
+from vitale_reader.daemon.site.rows.sealing import RowSeals
 from vitale_reader.daemon.store.notifications import CHANNEL, MOST, heard
 from vitale_reader.home import Home
 
@@ -103,7 +106,7 @@ async def read(here: Any, there: Any, string: bytes, *besides: str) -> dict[str,
 def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """No desk looks by itself while a test counts."""
     monkeypatch.setattr(listener, "BEAT", 600.0)
-    monkeypatch.setattr("vitale_reader.daemon.site.rows.site_rows.LOST", 600.0)
+    monkeypatch.setattr("vitale_reader.daemon.site.rows.desks.LOST", 600.0)
     for interval in ("LOOK", "SELDOM"):
         monkeypatch.setattr(f"vitale_reader.daemon.site.external_changes.{interval}", 600.0)
 
@@ -185,14 +188,14 @@ async def until(condition: Callable[[], bool]) -> None:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The stations that looked at the rows, or opened a request that was called to them, each time that they did."""
     found: list[str] = []
-    for name in ("look", "look_at", "heard_request"):
-        plain = getattr(SiteRows, name)
+    for kind, name in ((RemoteDesks, "_look"), (Answering, "hear_of"), (Answering, "hear_told")):
+        plain = getattr(kind, name)
 
-        def counted(self: SiteRows, *args: Any, plain: Callable[..., Any] = plain, **named: Any) -> Any:
-            found.append(self._station)
+        def counted(self: Any, *args: Any, plain: Callable[..., Any] = plain, **named: Any) -> Any:
+            found.append(self._station if isinstance(self, Answering) else self._station.id)
             return plain(self, *args, **named)
 
-        monkeypatch.setattr(SiteRows, name, counted)
+        monkeypatch.setattr(kind, name, counted)
     return found
 
 
@@ -288,13 +291,13 @@ def test_a_request_that_is_too_long_for_a_call_is_looked_up(
     kinds: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str
 ) -> None:
     looked: list[str] = []
-    plain = SiteRows.look_at
+    plain = RequestRows.look_at
 
-    async def look_at(self: SiteRows, request: str) -> Any:
+    async def look_at(self: RequestRows, request: str) -> Any:
         looked.append(request)
         return await plain(self, request)
 
-    monkeypatch.setattr(SiteRows, "look_at", look_at)
+    monkeypatch.setattr(RequestRows, "look_at", look_at)
     # Names of other readers, until the sealed request has more than the bytes that a call may have.
     besides = [f"nfc:{'x' * 150}{number}" for number in range(MOST // 150)]
 
@@ -308,8 +311,8 @@ def test_a_request_that_is_too_long_for_a_call_is_looked_up(
     asyncio.run(main())
 
 
-def rows_of(vault: Vault, incarnation: str) -> SiteRows:
-    return SiteRows(cast("Any", None), vault, station="s", incarnation=incarnation)
+def rows_of(vault: Vault, incarnation: str) -> RequestRows:
+    return RequestRows(cast("Any", None), RowSeals(vault), incarnation=incarnation)
 
 
 @pytest.mark.parametrize("told", ["", "one", "one:", "one:!", "one:QUJD", ":QUJD"])
@@ -320,11 +323,11 @@ def test_a_call_that_is_not_of_this_site_asks_for_nothing(told: str) -> None:
 def test_a_call_asks_for_what_its_own_desk_wanted_and_for_no_other_request(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
 
-    async def do(_: SiteRows, _statement: object, values: dict[str, Any]) -> int:
+    async def do(_: RequestRows, _statement: object, values: dict[str, Any]) -> int:
         calls.extend(values["payloads"])
         return 1
 
-    monkeypatch.setattr(SiteRows, "_do", do)
+    monkeypatch.setattr(RequestRows, "_do", do)
     asyncio.run(rows_of(VAULT, "one").ask("request", WANTED, ["there"]))
     word, name, told = heard(calls[0])
     assert ("asked", "request") == (word, name)
@@ -427,18 +430,18 @@ def test_a_request_whose_taking_was_not_heard_of_is_given_back(
     kinds: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, site_database: str
 ) -> None:
     """The answer to the commit is lost: the row is this desk's, and nobody at this desk knows."""
-    plain = SiteRows.take
+    plain = RequestRows.take
     lost = [True]
 
-    async def take(self: SiteRows, *args: Any) -> None:
+    async def take(self: RequestRows, *args: Any) -> None:
         await plain(self, *args)
         if lost:
             lost.clear()
             raise StoreUnavailable("the answer was lost")
 
-    monkeypatch.setattr(SiteRows, "take", take)
+    monkeypatch.setattr(RequestRows, "take", take)
     monkeypatch.setattr(listener, "BEAT", 0.2)
-    monkeypatch.setattr("vitale_reader.daemon.site.rows.site_rows.LOST", 600.0)
+    monkeypatch.setattr("vitale_reader.daemon.site.rows.desks.LOST", 600.0)
 
     async def main() -> None:
         async with Site(kinds, monkeypatch, tmp_path, site_database).open("a", "b") as (here, there):

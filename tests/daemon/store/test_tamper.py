@@ -45,7 +45,8 @@ from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
-from vitale_reader.daemon.site.rows.site_rows import SiteRows, Wanted
+from vitale_reader.daemon.site.rows.messages import Wanted
+from vitale_reader.daemon.site.rows.site_rows import SiteRows
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
 from vitale_reader.daemon.store.audit_trail.chain import Chain
@@ -218,7 +219,7 @@ class World:
     async def _fill_site(self) -> None:
         rows = self.rows
         told = DeskTold(name="comptoir", mode="production", groups=(), readers=(READER,))
-        await rows.tell(told, 1)
+        await rows.desks.tell(told, 1)
         wanted = Wanted(
             station=STATION,
             mode="production",
@@ -230,7 +231,7 @@ class World:
             names=Names(readers=(), groups=("g",)),
             timeout=60.0,
         )
-        await rows.ask(REQUEST, wanted, ())
+        await rows.requests.ask(REQUEST, wanted, ())
         sealed = VAULT.seal(b'{"step":"reading","reader":"r"}', f"step:{REQUEST}")
         await self.store.run(
             lambda connection: connection.execute(insert(tables.site_steps), {"request": REQUEST, "sealed": sealed})
@@ -329,7 +330,7 @@ class World:
         facts |= {("desk", desk.station, desk.told.name) for desk in seen.desks.values()}
         facts |= {("step", request, step.step) for request, step in seen.steps}
         for row in seen.requests:
-            wanted = await rows.wanted(row)
+            wanted = await rows.requests.wanted(row)
             if wanted is not None:
                 facts |= {("request", row.id, wanted.client_id, scope) for scope in wanted.scopes}
 
@@ -455,7 +456,7 @@ def with_world(tmp_path: Path, place: Path | str, work: Callable[[World], Awaita
 @pytest.fixture(autouse=True)
 def patience(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A desk that tells once counts as there until the test is over."""
-    monkeypatch.setattr("vitale_reader.daemon.site.rows.site_rows.LOST", PATIENCE)
+    monkeypatch.setattr("vitale_reader.daemon.site.rows.desks.LOST", PATIENCE)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

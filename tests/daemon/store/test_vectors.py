@@ -34,8 +34,9 @@ from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.site.remote_readers import DeskTold, Names
-from vitale_reader.daemon.site.rows.site_rows import NOW as DATABASE_NOW
-from vitale_reader.daemon.site.rows.site_rows import RequestRow, SiteRows, StepTold, Wanted
+from vitale_reader.daemon.site.rows.messages import RequestRow, StepTold, Wanted
+from vitale_reader.daemon.site.rows.site_rows import SiteRows
+from vitale_reader.daemon.site.rows.statements import NOW as DATABASE_NOW
 from vitale_reader.daemon.site.station_encryption import open_box, public_key
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store import tables
@@ -398,7 +399,7 @@ def test_what_a_station_tells_of_itself(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("patient")
 def test_what_desks_tell_one_another(site_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vitale_reader.daemon.site.rows.site_rows.LOST", PATIENCE)
+    monkeypatch.setattr("vitale_reader.daemon.site.rows.desks.LOST", PATIENCE)
     sealed = {name: bytes.fromhex(SITE[name]["sealed"]) for name in ("request", "desk", "step")}
     desk = SITE["desk"]
 
@@ -421,7 +422,7 @@ def test_what_desks_tell_one_another(site_database: str, monkeypatch: pytest.Mon
         assert [reader.id for reader in seen.desks[STATION].told.readers] == ["r-1"]
         assert seen.steps == ((REQUEST, StepTold(step="reading", reader="r-1")),)
         of_request = RequestRow(id=REQUEST, asked_by=INCARNATION, left=30, taken_by=None, answered=False, answer=None)
-        assert await rows.wanted(of_request) == Wanted(
+        assert await rows.requests.wanted(of_request) == Wanted(
             station=STATION,
             mode="production",
             client_id="client-1",

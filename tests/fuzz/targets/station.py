@@ -50,7 +50,7 @@ from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.log_output import LineFormatter
 from vitale_reader.daemon.site.outgoing_requests import Answer
 from vitale_reader.daemon.site.remote_readers import DeskTold, SiteReaders, named
-from vitale_reader.daemon.site.rows.site_rows import StepTold, Wanted
+from vitale_reader.daemon.site.rows.messages import StepTold, Wanted
 from vitale_reader.daemon.site.station_encryption import open_box
 from vitale_reader.daemon.site.stations import Told
 from vitale_reader.daemon.store.local_anchor import Anchor

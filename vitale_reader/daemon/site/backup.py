@@ -28,7 +28,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from vitale_protocol.errors import LocalMisuse, StoreUnavailable, ToolMissing
 from vitale_reader.daemon.issuing.replay import close_until
 from vitale_reader.daemon.keystore.store_keys import Vault
-from vitale_reader.daemon.site.rows.site_rows import NOW
+from vitale_reader.daemon.site.rows.statements import NOW
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.inspection import resume

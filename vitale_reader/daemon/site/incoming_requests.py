@@ -38,7 +38,8 @@ from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.site.outgoing_requests import Answer
 from vitale_reader.daemon.site.remote_readers import site_name
-from vitale_reader.daemon.site.rows.site_rows import RequestRow, Seen, SiteRows, StepTold, Wanted
+from vitale_reader.daemon.site.rows.messages import RequestRow, Seen, StepTold, Wanted
+from vitale_reader.daemon.site.rows.requests import RequestRows
 
 __all__ = ["Answering"]
 
@@ -106,7 +107,7 @@ class Answering:
 
     def __init__(
         self,
-        rows: SiteRows,
+        rows: RequestRows,
         desk: Coordinator,
         *,
         station: str,

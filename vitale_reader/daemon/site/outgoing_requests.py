@@ -35,7 +35,8 @@ from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration import hub
 from vitale_reader.daemon.issuing.delivery import Client, incident
-from vitale_reader.daemon.site.rows.site_rows import Seen, SiteRows, StepTold, Wanted
+from vitale_reader.daemon.site.rows.messages import Seen, StepTold, Wanted
+from vitale_reader.daemon.site.rows.requests import RequestRows
 
 __all__ = ["Answer", "Asking"]
 
@@ -107,7 +108,7 @@ class Asking:
 
     def __init__(
         self,
-        rows: SiteRows,
+        rows: RequestRows,
         *,
         hoped_for: Callable[[Wanted], bool],
         open_answer: Callable[[bytes, str], bytes],

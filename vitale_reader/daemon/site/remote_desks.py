@@ -25,7 +25,8 @@ from vitale_reader.daemon.site.incoming_requests import Answering
 from vitale_reader.daemon.site.listener import SiteListener
 from vitale_reader.daemon.site.outgoing_requests import Asking
 from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, Names, SiteReaders, named
-from vitale_reader.daemon.site.rows.site_rows import DeskRow, SiteRows, Wanted
+from vitale_reader.daemon.site.rows.messages import DeskRow, Wanted
+from vitale_reader.daemon.site.rows.site_rows import SiteRows
 from vitale_reader.daemon.site.station_encryption import open_box, seal_for
 from vitale_reader.daemon.site.stations import Stations
 from vitale_reader.daemon.store.notifications import CHANNEL, desk_channel
@@ -81,7 +82,7 @@ class RemoteDesks:
             url, (CHANNEL, desk_channel(station.id)), look=self._look, away=self._away, hear=self._hear
         )
         self._asking = Asking(
-            self._rows,
+            self._rows.requests,
             hoped_for=self._hoped_for,
             open_answer=self._open,
             prove=self._prove,
@@ -90,7 +91,7 @@ class RemoteDesks:
             own=self._asked_here,
         )
         self._answering = Answering(
-            self._rows,
+            self._rows.requests,
             desk,
             station=station.id,
             mode=station.mode,
@@ -121,7 +122,7 @@ class RemoteDesks:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._looking, return_exceptions=True)
         try:
-            await self._rows.leave()
+            await self._rows.desks.leave()
         except StoreUnavailable as error:
             logger.info("the other desks find out by themselves that this one stops: %s", error)
 
@@ -236,7 +237,7 @@ class RemoteDesks:
         )
         self._told_status = told.status
         try:
-            found = await self._rows.tell(told, self._version)
+            found = await self._rows.desks.tell(told, self._version)
         except StoreUnavailable:
             self._changed = True
             raise
@@ -247,7 +248,7 @@ class RemoteDesks:
         """Another run of a daemon tells under this station's id: one that died, or one of a copy of this station."""
         if row.incarnation == self._rows.incarnation:
             return
-        if not self._rows.is_elder(row):
+        if not self._rows.desks.is_elder(row):
             self._changed = True  # if that one lives, it finds out by the next thing that is told
             if self._version > 1 and row.incarnation not in self._copies:  # what is told first meets a run that died
                 self._copies.add(row.incarnation)
@@ -290,7 +291,7 @@ class RemoteDesks:
                 self._asked_there(name, told)
             case "step":
                 if name in self._asking.names:
-                    self._asking.told(word, name, self._rows.opened_step(name, told))
+                    self._asking.told(word, name, self._rows.requests.opened_step(name, told))
             case "answered":
                 self._asking.told(word, name)
             case "taken":

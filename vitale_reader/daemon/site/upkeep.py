@@ -15,7 +15,7 @@ from vitale_protocol.errors import ParseError
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold
 from vitale_reader.daemon.site.removals import BARRED, barred
-from vitale_reader.daemon.site.rows.site_rows import LOST
+from vitale_reader.daemon.site.rows.desks import LOST
 from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import ahead_of
 from vitale_reader.daemon.store.local_anchor import Remembered

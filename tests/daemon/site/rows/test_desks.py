@@ -8,8 +8,10 @@ from sqlalchemy import Connection
 
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.remote_readers import DeskTold
-from vitale_reader.daemon.site.rows import site_rows
-from vitale_reader.daemon.site.rows.site_rows import DeskRow, SiteRows
+from vitale_reader.daemon.site.rows import desks
+from vitale_reader.daemon.site.rows.desks import DeskRows
+from vitale_reader.daemon.site.rows.messages import DeskRow
+from vitale_reader.daemon.site.rows.site_rows import SiteRows
 from vitale_reader.daemon.store.store import Store
 
 # pyright: reportPrivateUsage=false
@@ -21,12 +23,12 @@ HERE, THERE = "10000000-0000-4000-8000-000000000000", "20000000-0000-4000-8000-0
 
 
 def test_a_desk_that_leaves_while_it_tells_leaves_nothing(site_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site_rows, "LOST", PATIENCE)
+    monkeypatch.setattr(desks, "LOST", PATIENCE)
     told = DeskTold(name="here", mode="simulated", groups=(), readers=())
     begun, go = threading.Event(), threading.Event()
-    real = SiteRows._take_place
+    real = DeskRows._take_place
 
-    def slow(self: SiteRows, connection: Connection) -> DeskRow | None:
+    def slow(self: DeskRows, connection: Connection) -> DeskRow | None:
         begun.set()
         assert go.wait(PATIENCE)
         return real(self, connection)
@@ -38,14 +40,14 @@ def test_a_desk_that_leaves_while_it_tells_leaves_nothing(site_database: str, mo
         try:
             desk = SiteRows(store, VAULT, station=HERE, incarnation="here")
             watcher = SiteRows(other, VAULT, station=THERE, incarnation="there")
-            await desk.tell(told, 1)
+            await desk.desks.tell(told, 1)
             _, seen = await watcher.look((), beat=False)
             assert {HERE} == set(seen.desks)
-            monkeypatch.setattr(SiteRows, "_take_place", slow)
-            telling = asyncio.create_task(desk.tell(told, 2))
+            monkeypatch.setattr(DeskRows, "_take_place", slow)
+            telling = asyncio.create_task(desk.desks.tell(told, 2))
             assert await asyncio.to_thread(begun.wait, PATIENCE)
             telling.cancel()
-            leaving = asyncio.create_task(desk.leave())
+            leaving = asyncio.create_task(desk.desks.leave())
             await asyncio.wait({leaving}, timeout=0.3)
             go.set()
             await leaving
