@@ -30,6 +30,7 @@ from tests.postgres_server import PostgresServer
 from vitale_drivers.base import ReaderChanged
 from vitale_protocol.errors import ResolverUnavailable
 from vitale_reader.daemon import app
+from vitale_reader.daemon.composition import station
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.store.clock import StoreClock
@@ -304,7 +305,7 @@ async def desks(folder: Path) -> AsyncGenerator[Desks]:
         site = SITE.format(store=postgres.url(database), web=web_port.getsockname()[1])
         own_home, site_home = Home.under(folder / "own"), Home.under(folder / "site")
         with patch.context() as clock_patch:
-            clock_patch.setattr(app, "StoreClock", Captured)
+            clock_patch.setattr(station, "StoreClock", Captured)
             config = parse(site + METRICS.format(port=of_site, bearer=bearer))
             endpoints = await stack.enter_async_context(app.running(site_home, config))
         line = await stack.enter_async_context(unix_line(endpoints))

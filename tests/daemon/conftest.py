@@ -35,8 +35,8 @@ from vitale_protocol.events import Reader
 from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Assure, Beneficiaire, Record
-from vitale_reader.daemon import app
 from vitale_reader.daemon.app import running
+from vitale_reader.daemon.composition import desks, issuing
 from vitale_reader.daemon.config import Config, parse
 from vitale_reader.daemon.desk import coordinator
 from vitale_reader.daemon.desk.coordinator import Coordinator
@@ -367,7 +367,7 @@ class Counter:
 
     @asynccontextmanager
     async def station(self, config: Config | None = None, *, scripted: bool = True) -> AsyncGenerator[Endpoints]:
-        desks, all_contexts = self._desks, self._contexts
+        made, all_contexts = self._desks, self._contexts
 
         def scripted_resolver(_name: str) -> Callable[[object, object], Resolver]:
             return lambda _options, _mode: self.resolver
@@ -380,14 +380,14 @@ class Counter:
         class CapturedDesk(Coordinator):
             def __init__(self, *arguments: Any, **options: Any) -> None:
                 super().__init__(*arguments, **options)
-                desks.append(self)
+                made.append(self)
 
         with self._monkeypatch.context() as patch:
-            patch.setattr(app, "Coordinator", CapturedDesk)
-            patch.setattr(app, "Contexts", CapturedContexts)
+            patch.setattr(desks, "Coordinator", CapturedDesk)
+            patch.setattr(issuing, "Contexts", CapturedContexts)
             patch.setattr(coordinator, "Supervisor", NoDrivers)
             if scripted:
-                patch.setattr(app, "load_resolver", scripted_resolver)
+                patch.setattr(issuing, "load_resolver", scripted_resolver)
             async with running(self.home, config or self.config()) as endpoints:
                 for reader in (NFC_READER, CARD_READER):
                     self.desk.report(reader.driver, Started(driver=reader.driver, media=reader.media))

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, update
 
 from tests.posix import unix_datagrams
 from vitale_protocol.errors import ConfigurationInvalid, ResolverRefused
-from vitale_reader.daemon import app, audit_export
+from vitale_reader.daemon import audit_export
 from vitale_reader.daemon.audit_export import (
     DESTINATIONS,
     Compared,
@@ -28,6 +28,7 @@ from vitale_reader.daemon.audit_export import (
     line_of,
     same_disk,
 )
+from vitale_reader.daemon.composition import station
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.lifecycle import Ending
@@ -343,12 +344,12 @@ def test_ends_that_stay_on_the_disk_of_the_trail_are_told(
             config = parse(f'[audit]\nexport = ["{tmp_path / "ends"}"]')
             ending = Ending(bounded=False)
             stack.push_async_callback(ending.finish)
-            app._open_exporter(stack, Home.under(tmp_path), config, VAULT, STATION, ending)
+            station._open_exporter(stack, Home.under(tmp_path), config, VAULT, STATION, ending)
 
     def on_one_disk(*_: object) -> bool:
         return same
 
-    monkeypatch.setattr(app, "same_disk", on_one_disk)
+    monkeypatch.setattr(station, "same_disk", on_one_disk)
     asyncio.run(main())
     told = [line for line in caplog.messages if "on the disk of the trail itself" in line]
     assert int(same) == len(told)
