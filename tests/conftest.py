@@ -50,7 +50,7 @@ READERS = ("Virtual PCD",)
 LONGEST_TMPDIR = 12
 SHORT_TMPDIR = "/tmp"
 
-POSIX_FIXTURES = {"pcsc_service", "postgres", "site_database"}
+POSIX_FIXTURES = {"pcsc_service", "postgres", "site_database", "empty_database"}
 POSIX_ROOMS = {"benchmarks", "end_to_end", "examples"}
 
 #: Rooms with files that take long: begun first, so that none is left for one process while the others are done.
@@ -248,7 +248,15 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def site_database(postgres: PostgresServer) -> Iterator[str]:
-    """An empty database of a site: its URL, with the password in it."""
+    """A database of a site, with its tables and nothing in them: its URL, with the password in it."""
+    name = postgres.lend_database()
+    yield postgres.url(name)
+    postgres.take_back(name)
+
+
+@pytest.fixture
+def empty_database(postgres: PostgresServer) -> Iterator[str]:
+    """An empty database for the first start of a site: its URL, with the password in it."""
     name = postgres.create_database()
     yield postgres.url(name)
     postgres.drop_database(name)

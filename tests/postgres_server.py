@@ -20,6 +20,10 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import NullPool, create_engine
+
+from vitale_reader.daemon.store.schema import prepare
+from vitale_reader.daemon.store.tables import metadata, revision
 
 #: It stands in every URL that the tests give to a daemon; nothing that the daemon writes may hold it.
 PASSWORD = "canary-of-the-database"
@@ -34,6 +38,35 @@ FAST = (
     "jit=off",
 )
 PATIENCE = 60.0
+
+#: Bytes of a table that is emptied; a database with a larger one is removed.
+MOST_LEFT = 1 << 18
+
+#: How a database is made: all that tests change besides rows, so that one which differs is not used again.
+SHAPE = sql.SQL(
+    """
+SELECT ARRAY[
+    (SELECT string_agg(row(relname, relkind, relacl, reloptions)::text, ';' ORDER BY relname)
+     FROM pg_class WHERE relnamespace = 'public'::regnamespace),
+    (SELECT string_agg(row(attrelid::regclass, attname, atttypid, attnotnull)::text, ';' ORDER BY attrelid, attnum)
+     FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid
+     WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0),
+    (SELECT string_agg(conname || pg_get_constraintdef(oid), ';' ORDER BY conname)
+     FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
+    (SELECT string_agg(tgname, ';' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal),
+    (SELECT string_agg(proname, ';' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'public'::regnamespace),
+    (SELECT string_agg(row(nspname, nspacl)::text, ';' ORDER BY nspname)
+     FROM pg_namespace WHERE nspname NOT LIKE 'pg_temp%' AND nspname NOT LIKE 'pg_toast%'),
+    (SELECT row(datacl, datallowconn, datconnlimit)::text FROM pg_database WHERE datname = current_database()),
+    (SELECT string_agg(row(setrole, setconfig)::text, ';' ORDER BY setrole)
+     FROM pg_db_role_setting JOIN pg_database ON setdatabase = pg_database.oid WHERE datname = current_database()),
+    (SELECT string_agg(version_num, ';') FROM alembic_version),
+    (SELECT (max(pg_relation_size(oid)) > {most})::text FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+]"""
+).format(most=sql.Literal(MOST_LEFT))
+
+#: Numbers that the database gives begin anew.
+NUMBERS = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
 
 #: Ends the other sessions of a database, one after the other, and waits for each of them to be gone.
 OTHERS_END = (
@@ -50,6 +83,9 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="vitale-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._who = _unprivileged(self.folder)
+        #: Databases with the tables of a site and nothing in them, and how such a one is made.
+        self._free: list[str] = []
+        self._shape: object = None
         self._make()
 
     @staticmethod
@@ -115,6 +151,43 @@ class PostgresServer:
             statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0" + how)
             connection.execute(statement.format(sql.Identifier(name)))
         return name
+
+    def lend_database(self) -> str:
+        """A database with the tables of a site and nothing in them; its name.
+
+        To make one takes ten times as long as to empty it.
+        """
+        if self._free:
+            return self._free.pop()
+        name = self.create_database()
+        engine = create_engine(self.url(name).replace("postgresql:", "postgresql+psycopg:", 1), poolclass=NullPool)
+        with engine.begin() as connection:
+            prepare(connection)
+        if self._shape is None:
+            with psycopg.connect(self.url(name)) as connection:
+                self._shape = connection.execute(SHAPE).fetchone()
+        return name
+
+    def take_back(self, name: str) -> None:
+        """Empties a database that was lent, whoever is connected; removes it where more was changed than rows."""
+        if self._emptied(name):
+            self._free.append(name)
+        else:
+            self.drop_database(name)
+
+    def _emptied(self, name: str) -> bool:
+        try:
+            with psycopg.connect(self.url(name), autocommit=True) as connection:
+                connection.execute(OTHERS_END)
+                if connection.execute(SHAPE).fetchone() != self._shape:
+                    return False
+                for table in reversed(metadata.sorted_tables):
+                    if table is not revision:
+                        connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+                connection.execute(NUMBERS)
+        except psycopg.Error:  # nobody can connect to it, or a table is gone
+            return False
+        return True
 
     def drop_database(self, name: str) -> None:
         """Removes it, whoever is connected."""

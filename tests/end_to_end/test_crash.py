@@ -71,7 +71,7 @@ def test_kill_dash_nine_loses_and_doubles_nothing(
     start_daemon: Any, kind: str, rounds: int, request: pytest.FixtureRequest
 ) -> None:
     chance = random.Random(7816)
-    top = "" if kind == "sqlite" else f'store = "{request.getfixturevalue("site_database")}"'
+    top = "" if kind == "sqlite" else f'store = "{request.getfixturevalue("empty_database")}"'
     daemon = start_daemon(driver="simulated-card", rest="[tokens]\nlifetime = 600", top=top)
     handed_over: dict[str, str] = {}
     acknowledged: set[str] = set()

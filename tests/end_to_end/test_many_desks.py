@@ -25,7 +25,7 @@ StartDesk = Callable[[], Any]
 
 
 @pytest.fixture
-def start_desk(site_database: str, tmp_path: Path, start_daemon: Any) -> StartDesk:
+def start_desk(empty_database: str, tmp_path: Path, start_daemon: Any) -> StartDesk:
     """Starts a desk of the site, with a card in its reader."""
 
     def start() -> Any:
@@ -33,7 +33,7 @@ def start_desk(site_database: str, tmp_path: Path, start_daemon: Any) -> StartDe
             driver="simulated-card",
             options=f'control = "{tmp_path / str(time.monotonic_ns())}"',
             rest=f'[tokens]\nlifetime = 600\n[limits]\nsessions = 200\n[site]\nkey_file = "{tmp_path / "key"}"',
-            top=f'store = "{site_database}"',
+            top=f'store = "{empty_database}"',
         )
 
     return start
@@ -139,7 +139,7 @@ def resident(pid: int) -> int:
 def test_eight_desks_in_bad_minutes(
     start_desk: StartDesk,
     postgres: PostgresServer,
-    site_database: str,
+    empty_database: str,
     tmp_path: Path,
     number: int,
     clients: int,
@@ -179,7 +179,7 @@ def test_eight_desks_in_bad_minutes(
         "one presentation, two clients"
     )
     assert harvest.outcomes["delivered"] > clients
-    database = str(make_url(site_database).database)
+    database = str(make_url(empty_database).database)
     with desks[0].connect() as line:
         wait_for(lambda: postgres.execute("SELECT count(*) FROM site_requests", database) == "0", 90)
         pending = {token.jti for token in line.pending()}

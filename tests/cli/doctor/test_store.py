@@ -49,8 +49,8 @@ def test_a_store_that_was_set_aside_is_told_until_somebody_takes_it_away(tmp_pat
     assert [found["id"] for found in findings(tmp_path)] == ["store_set_aside", "store_whole"]
 
 
-def test_whether_the_database_of_a_site_answers(tmp_path: Path, site_database: str) -> None:
-    start_once(tmp_path / "desk", f'store = "{site_database}"\n{SETTINGS}')
+def test_whether_the_database_of_a_site_answers(tmp_path: Path, empty_database: str) -> None:
+    start_once(tmp_path / "desk", f'store = "{empty_database}"\n{SETTINGS}')
     assert [one["state"] for one in findings(tmp_path / "desk")] == ["ok"]
     (tmp_path / "desk" / "config.toml").write_text(
         f'store = "postgresql://desk:{PASSWORD}@/no?host=/nowhere"\n{SETTINGS}'

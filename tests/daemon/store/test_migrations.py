@@ -72,12 +72,12 @@ def test_a_file_of_version_0_1_gets_the_tables_of_today(tmp_path: Path) -> None:
     assert on(tmp_path / "store.db", schema.prepare) is None, "and once only"
 
 
-def test_the_migrations_make_on_postgresql_what_the_tables_say(site_database: str) -> None:
+def test_the_migrations_make_on_postgresql_what_the_tables_say(empty_database: str) -> None:
     def migrate(connection: Connection) -> list[Any]:
         schema.upgrade(connection, "base")
         return differences(connection)
 
-    assert on(site_database, migrate, opening=False) == []
+    assert on(empty_database, migrate, opening=False) == []
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

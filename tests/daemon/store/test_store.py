@@ -139,9 +139,9 @@ def test_all_of_a_transaction_or_nothing(place: Path | str) -> None:
     run(work)
 
 
-def test_a_start_at_many_desks_at_once_makes_the_tables_once(site_database: str) -> None:
+def test_a_start_at_many_desks_at_once_makes_the_tables_once(empty_database: str) -> None:
     async def start() -> None:
-        async with opened(site_database) as store:
+        async with opened(empty_database) as store:
             await store.run(lambda connection: connection.execute(select(seen)).all())
 
     async def work() -> None:
