@@ -18,7 +18,7 @@ from vitale_protocol.session.session import DEFAULT_LIMITS
 from vitale_reader.daemon import config
 from vitale_reader.daemon.desk.worker_limits import LINES, MOST_READERS, REPORTS
 from vitale_reader.daemon.fairness.audit_queue import MOST_LINES
-from vitale_reader.daemon.fairness.connection_turns import CLIENT_SHARE, USER_SHARE
+from vitale_reader.daemon.fairness.processor_shares import CLIENT_SHARE, USER_SHARE
 from vitale_reader.daemon.handlers.sessions import OPENINGS
 from vitale_reader.daemon.transports.stream import MOST_REJECTED, StreamLimits
 
@@ -156,7 +156,7 @@ These are fixed:
 | leeway of a verifier's clock | {tokens.LEEWAY} seconds |
 | APDUs in one `card.transmit` | {MOST_APDUS} |
 | sessions that a client opens (`opens`) | {OPENINGS.each_second:.0f} a second, {OPENINGS.burst:.0f} at once |
-| the daemon's time for one client | {CLIENT_SHARE.each_second:.0%} of one processor; beyond that its messages wait |
+| the daemon's time for one client | {CLIENT_SHARE.each_second:.0%} of one processor; beyond that its messages wait, and its pages of the outbox |
 | the same for another user of the machine, with all its programs | {USER_SHARE.each_second:.0%} |
 | connections of a process without a session | {UNOPENED} |
 | messages that are no calls, before a session is open | {MOST_REJECTED}; then the connection ends |

@@ -23,7 +23,7 @@ ALLOWED = {
     "vitale_reader/daemon/desk/pcsc_users.py": "who uses PC/SC",
     "vitale_reader/daemon/desk/offspring.py": "what holds a worker and its offspring together",
     "vitale_reader/daemon/keystore/private_files.py": "private files",
-    "vitale_reader/daemon/fairness/connection_turns.py": "the processor time of a thread",
+    "vitale_reader/daemon/fairness/processor_shares.py": "the processor time of a thread",
     "vitale_reader/daemon/keystore/folder_permissions.py": "whose files these are",
     "vitale_reader/daemon/process_ancestry.py": "which processes came of the daemon",
     "vitale_reader/daemon/process.py": "limits, the lock, how processes end",

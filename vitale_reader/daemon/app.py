@@ -109,6 +109,7 @@ async def running(
             desk.supervisor,
             page_may_come=services.page_may_come,
             entrance=services.entrance,
+            shares=services.shares,
         )
         if tally is not None:
             show_metrics(stack, station, services, tally)

@@ -81,6 +81,11 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
             return self.channel.site
         return self.certificate_sha256 or f"user {self.uid}"
 
+    @property
+    def group(self) -> str | None:
+        """The user of the machine, where that is another than the daemon's."""
+        return None if self.own_user or self.uid is None else self.user
+
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Client that has authenticated, with its rights; ``site`` is the web origin of a page, and empty for others."""

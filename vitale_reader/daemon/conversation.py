@@ -35,7 +35,7 @@ from vitale_protocol.session.session import Session
 from vitale_protocol.session.wire_errors import to_wire
 from vitale_protocol.web.handshake import Offer
 from vitale_protocol.web.sealed_frames import SessionKeys
-from vitale_reader.daemon.client_registry import Caller, Peer
+from vitale_reader.daemon.client_registry import LOCAL_CLIENT, Caller, Peer
 from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.observation.events import CallRefused, Observe, unobserved
 
@@ -115,6 +115,12 @@ class Conversation:
         if self.caller is None:
             raise NotAuthenticated("the session is not open")
         return self.caller
+
+    @property
+    def owner(self) -> str:
+        """The client whose share is used; the peer's owner while none is known, and for the local client."""
+        caller, peer = self.caller, self.connection.peer
+        return peer.owner if caller is None or caller.client_id == LOCAL_CLIENT else caller.client_id
 
     def reply(self, request: RequestId | None, result: Result) -> None:
         """Answers a call with its result."""

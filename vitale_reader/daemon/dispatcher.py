@@ -81,6 +81,7 @@ class Service:
     async def stop(self) -> None:
         """Answers what waits, lets what is under way finish, and ends every session."""
         self._stopping = True
+        self._services.shares.end()
         self._services.pairing.end(ShuttingDown("the daemon is stopping"))
         for conversation in self._services.conversations:
             is_page = conversation.connection.peer.channel is not None
@@ -108,7 +109,10 @@ class Service:
             )
             return
         conversation.under_way += 1
-        self._services.spawn(self._finish(conversation, request, answer))
+        work = self._finish(conversation, request, answer)
+        self._services.spawn(
+            self._services.shares.charged(conversation.owner, conversation.connection.peer.group, work)
+        )
 
     async def _finish(
         self, conversation: Conversation, request: RequestId | None, answer: Coroutine[Any, Any, Result]

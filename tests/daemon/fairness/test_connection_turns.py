@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from vitale_reader.daemon.fairness.connection_turns import CLIENT_SHARE, TURN, USER_SHARE, Turns
+from vitale_reader.daemon.fairness.connection_turns import TURN, Turns
+from vitale_reader.daemon.fairness.processor_shares import CLIENT_SHARE, USER_SHARE, Shares
 
 
 class Work:
@@ -31,7 +32,7 @@ class Bench:
 
 def turns() -> Turns:
     Bench.used = Bench.now = 0.0
-    return Turns(clock=lambda: Bench.now, used=lambda: Bench.used)
+    return Turns(Shares(clock=lambda: Bench.now, used=lambda: Bench.used))
 
 
 class BenchLoop(asyncio.SelectorEventLoop):

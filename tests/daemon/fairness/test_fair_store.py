@@ -4,6 +4,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import Connection
 
 from vitale_reader.daemon.fairness.fair_store import BACKGROUND, PATIENCE, WITH_SQLITE, FairStore, paid_by
+from vitale_reader.daemon.fairness.processor_shares import CLIENT_SHARE, Shares
 from vitale_reader.daemon.store.store import Store
 
 
@@ -133,5 +135,20 @@ def test_a_turn_that_is_given_up_as_it_comes_is_the_next_ones(tmp_path: Path, mo
         monkeypatch.setattr(queue.store, "_call_next", call_and_give_up)
         assert ["first", "third"] == await queue.finish()
         assert given_up.cancelled()
+
+    run(tmp_path, work)
+
+
+def test_what_a_thread_of_the_store_does_is_charged_to_whoever_asked(tmp_path: Path) -> None:
+    def busy(_connection: Connection) -> None:
+        began = time.thread_time()
+        while time.thread_time() - began < CLIENT_SHARE.burst + 0.1:
+            hash("busy")
+
+    async def work(queue: Queue) -> None:
+        shares = Shares()
+        await asyncio.create_task(shares.charged("a", None, queue.store.run(busy)))
+        assert shares.wait("a", None) > 0
+        assert shares.wait("b", None) == 0
 
     run(tmp_path, work)

@@ -18,6 +18,7 @@ from vitale_protocol.methods import OutboxToken
 from vitale_reader.daemon.issuing.outbox import (
     _LIST,  # pyright: ignore[reportPrivateUsage]  # its plan is looked at
     MOST_LISTED,
+    SLICE,
     Outbox,
 )
 from vitale_reader.daemon.keystore.station_keys import Keys
@@ -137,6 +138,41 @@ def test_pages_follow_one_another_whatever_is_acknowledged_between(world: World)
                 found += tokens
                 await outbox.acknowledge("c", [one.jti for one in tokens])
             assert (found, after) == (sorted(kept, key=lambda one: (one.exp, one.jti)), None)
+
+    run(work)
+
+
+class Pieces:
+    """A store that notes how many rows each piece of work read, or forgot."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.rows: list[int] = []
+
+    async def run(self, work: Callable[[Connection], Any], **options: Any) -> Any:
+        done = await self._store.run(work, **options)
+        self.rows.append(done if isinstance(done, int) else len(done))
+        return done
+
+
+def test_what_a_client_asks_for_is_done_in_pieces_between_which_others_have_their_turn(world: World) -> None:
+    async def work() -> None:
+        async with world.open() as (outbox, store):
+            kept = [msgspec.structs.replace(token(1), jti=f"{number:036}") for number in range(100)]
+            for one in kept:
+                await outbox.put(one, client_id="c", presentation=one.jti, entry=ENTRY)
+            pieces = Pieces(store)
+            clock = StoreClock(Remembered(), wall=lambda: world.now, steady=lambda: world.now)
+            asked = Outbox(pieces, world.keys.vault, world.chain, clock=clock)  # type: ignore[arg-type]
+            assert await asked.page("c", limit=500) == (tuple(kept), None)
+            assert (len(pieces.rows), max(pieces.rows)) == (4, SLICE + 1)
+            pieces.rows.clear()
+            tokens, more = await asked.page("c", limit=SLICE + 1)
+            assert (tokens, pieces.rows) == (tuple(kept[: SLICE + 1]), [SLICE + 1, 2])
+            assert (await asked.page("c", after=more))[0] == tuple(kept[SLICE + 1 :])
+            pieces.rows.clear()
+            assert await asked.acknowledge("c", [one.jti for one in kept]) == 100
+            assert pieces.rows == [SLICE, SLICE, SLICE, 100 % SLICE]
 
     run(work)
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from vitale_protocol.session.session import Called, Limits
 from vitale_reader.daemon.client_registry import Peer
 from vitale_reader.daemon.fairness.connection_turns import TURN, Turns
+from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.transports.stream import (
     LINES,
     MOST_EARLY,
@@ -69,7 +70,7 @@ class Service:
 
     def connected(self, connection: StreamConnection) -> object:
         self.there += 1
-        return SimpleNamespace(connection=connection, caller=None)
+        return SimpleNamespace(connection=connection, caller=None, owner="process 1 of user 1")
 
     def disconnected(self, _conversation: object) -> None:
         self.there -= 1
@@ -86,7 +87,7 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
 
 
 def two_places() -> Room:
-    return room(LIMITS, Turns(), each=2)
+    return room(LIMITS, Turns(Shares()), each=2)
 
 
 def connection(service: Service, place: Room, *, vouched: bool = True) -> StreamConnection:
@@ -152,7 +153,7 @@ def test_one_too_many_is_refused_and_leaves_the_room_as_it_was() -> None:
 
 def test_of_those_that_open_no_session_a_holder_has_fewer_and_leaves_the_room_as_it_was() -> None:
     async def work() -> None:
-        service, place = Service(), room(replace(LIMITS, unopened=1), Turns(), each=2)
+        service, place = Service(), room(replace(LIMITS, unopened=1), Turns(Shares()), each=2)
         transports = [Transport(), Transport()]
         made = [connection(service, place) for _ in transports]
         for one, transport in zip(made, transports, strict=True):
@@ -184,7 +185,7 @@ def test_what_was_said_before_the_end_is_read_before_the_connection_ends() -> No
     async def work() -> None:
         service, transport = Service(), Transport()
         ticking = itertools.count(0.0, TURN)  # a turn is over after each piece
-        made = connection(service, room(LIMITS, Turns(used=lambda: next(ticking)), each=2))
+        made = connection(service, room(LIMITS, Turns(Shares(used=lambda: next(ticking))), each=2))
         made.connection_made(transport)
         made.data_received(OPEN + PING * 2 * LINES)
         assert made.eof_received(), "it stays open, for there is more to read"

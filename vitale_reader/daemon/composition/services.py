@@ -14,6 +14,7 @@ from vitale_reader.daemon.dashboard.desk_view import DeskView
 from vitale_reader.daemon.dashboard.entrance import Entrance
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.diagnostics import Diagnostics
+from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.handlers.page_limits import PageLimits
 from vitale_reader.daemon.handlers.services import Services
 from vitale_reader.daemon.site.external_changes import ExternalChanges
@@ -49,6 +50,7 @@ def make_services(
         remote_desks=remote_desks,
         conversations=conversations,
         page_limits=PageLimits(conversations, desk.load),
+        shares=Shares(),
         pairing=PairingDesk(public_jwk(station.keys.identity).thumbprint),
         clock=station.clock.now,
         clock_offset=lambda: station.clock.offset,

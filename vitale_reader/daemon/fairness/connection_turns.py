@@ -7,27 +7,16 @@
 """
 
 import asyncio
-import sys
-import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Protocol
 
-from vitale_reader.daemon.fairness.rate_limits import Buckets, Rate
+from vitale_reader.daemon.fairness.processor_shares import Shares
 
-__all__ = ["CLIENT_SHARE", "TURN", "USER_SHARE", "Taker", "Turns"]
-
-#: Seconds of the processor for each second: seven clients are needed to fill the daemon.
-CLIENT_SHARE = Rate(0.15, 0.2)
-
-#: The same for all that a user of ``unix.users`` runs.
-USER_SHARE = Rate(0.3, 0.3)
+__all__ = ["TURN", "Taker", "Turns"]
 
 #: Seconds of one turn; the least is one piece of what was sent.
 TURN = 0.001
-
-#: Windows counts the processor time of a thread in steps of 15 ms.
-_used: Callable[[], float] = time.perf_counter if sys.platform == "win32" else time.thread_time
 
 
 class Taker(Protocol):
@@ -51,10 +40,8 @@ class Taker(Protocol):
 class Turns:
     """The connections of all transports that have something to be read."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, used: Callable[[], float] = _used) -> None:
-        self._used = used
-        self._clients = Buckets(CLIENT_SHARE, clock)
-        self._users = Buckets(USER_SHARE, clock)
+    def __init__(self, shares: Shares) -> None:
+        self._shares = shares
         self._waiting: dict[Hashable, deque[Taker]] = {}
         self._ready: deque[Hashable] = deque()
         self._scheduled = False
@@ -73,19 +60,15 @@ class Turns:
 
     def _turn(self, taker: Taker) -> bool:
         """One turn; whether there is more."""
-        owner, group, began = taker.owner, taker.group, self._used()
+        owner, group, began = taker.owner, taker.group, self._shares.used()
         more = taker.take_piece()
-        while more and self._used() - began < TURN:
+        while more and self._shares.used() - began < TURN:
             more = taker.take_piece()
-        used = self._used() - began
-        self._clients.of(owner).spend(used)
-        if group is not None:
-            self._users.of(group).spend(used)
+        self._shares.spend(owner, group, self._shares.used() - began)
         return more
 
     def _wait(self, taker: Taker) -> float:
-        group = taker.group
-        return max(self._clients.of(taker.owner).wait, 0.0 if group is None else self._users.of(group).wait)
+        return self._shares.wait(taker.owner, taker.group)
 
     def _line_up(self, owner: Hashable, taker: Taker) -> None:
         if wait := self._wait(taker):

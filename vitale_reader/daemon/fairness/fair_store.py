@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.outage import Outage
+from vitale_reader.daemon.fairness.processor_shares import spend
 from vitale_reader.daemon.observation.events import Observe, StoreWork, unobserved
 from vitale_reader.daemon.store.store import CONNECTIONS, Database, Need
 
@@ -42,6 +43,25 @@ def paid_by(payer: str) -> Generator[None]:
         yield
     finally:
         _payer.reset(token)
+
+
+class Timed:
+    """The processor time that a piece of work took in a thread of the store."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timing(self, work: Callable[[Connection], T]) -> Callable[[Connection], T]:
+        """The same work, whose time is added to ``seconds``."""
+
+        def timed(connection: Connection) -> T:
+            began = time.thread_time()
+            try:
+                return work(connection)
+            finally:
+                self.seconds += time.thread_time() - began
+
+        return timed
 
 
 class FairStore:
@@ -93,14 +113,18 @@ class FairStore:
         asked_at = time.perf_counter()
         await self._enter()
         begun, answered = time.perf_counter(), True
+        timed = Timed()
         try:
-            return await self._store.run(work, needs=needs, single=single, in_spool=in_spool)
+            return await self._store.run(
+                timed.timing(work), needs=needs, single=single, in_spool=in_spool and timed.timing(in_spool)
+            )
         except StoreUnavailable:
             answered = False
             raise
         finally:
             self._busy -= 1
             self._call_next()
+            spend(timed.seconds)
             took = time.perf_counter() - begun
             self._observe(StoreWork(waited=begun - asked_at, seconds=took, answered=answered))
 

@@ -16,6 +16,7 @@ from vitale_reader.daemon.dashboard.entrance import Entrance
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.diagnostics import Diagnostics
 from vitale_reader.daemon.fairness.audit_queue import Notes
+from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.handlers.page_limits import PageLimits
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.delivery import incident
@@ -56,6 +57,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     conversations: Conversations
     pairing: PairingDesk
     page_limits: PageLimits
+    shares: Shares
     clock: Callable[[], float]
     clock_offset: Callable[[], float]
     started_at: float

@@ -14,6 +14,7 @@ from vitale_reader.daemon.dashboard.entrance import Entrance
 from vitale_reader.daemon.desk.supervisor import Supervisor
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
+from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.process import adopts, file_limit
 from vitale_reader.daemon.process_ancestry import Kinship
@@ -65,6 +66,7 @@ async def listen(
     *,
     page_may_come: Callable[[str], bool],
     entrance: Entrance,
+    shares: Shares,
 ) -> Listening:
     """Opens the transports that are configured, until the stack is closed; gives their addresses.
 
@@ -77,12 +79,13 @@ async def listen(
         supervisor: of the drivers, whose processes are no clients; the gateway's is added to them.
         page_may_come: whether a page of a site is let in now.
         entrance: of the dashboard, which listens once somebody asks for it.
+        shares: of the processor's time, from which the turns of connections are taken.
 
     Raises:
         ConfigurationInvalid: an address cannot be listened on, or a user who may connect does not exist.
     """
     check(home, config)
-    limits, turns = stream_limits(config), Turns()
+    limits, turns = stream_limits(config), Turns(shares)
     kinship = Kinship(lambda: supervisor.processes, adopts=adopts())
     unix_file, tls_endpoint, owner_file, gateway = None, None, None, None
     if config.unix.enabled and UNIX_SOCKETS:

@@ -10,7 +10,7 @@ from vitale_protocol.errors import NotAuthenticated
 from vitale_protocol.session.framing import LineFraming
 from vitale_protocol.session.session import Called, Ended, Limits, Session
 from vitale_protocol.web.sealed_frames import SessionKeys
-from vitale_reader.daemon.client_registry import LOCAL_CLIENT, Peer
+from vitale_reader.daemon.client_registry import Peer
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
@@ -158,13 +158,12 @@ class StreamConnection(asyncio.Protocol):
     @property
     def owner(self) -> str:
         """The client whose turn it is; the peer's owner while none is known, and for the local client."""
-        caller = self._conversation.caller if self._conversation is not None else None
-        return self.peer.owner if caller is None or caller.client_id == LOCAL_CLIENT else caller.client_id
+        return self.peer.owner if self._conversation is None else self._conversation.owner
 
     @property
     def group(self) -> str | None:
         """The user of the machine, where that is another than the daemon's."""
-        return None if self.peer.own_user or self.peer.uid is None else self.peer.user
+        return self.peer.group
 
     def take_piece(self) -> bool:
         """Reads a piece of what the client sent; whether there is more."""
