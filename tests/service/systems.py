@@ -43,12 +43,16 @@ class System:
 
 
 class Systemd(System):
-    """systemctl, systemd-sysusers and journalctl."""
+    """systemctl, systemd-sysusers and journalctl.
+
+    ``file`` is what masking links to nothing; ``everywhere`` says that a package's unit is on for all users.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.active = self.enabled = False
+        self.active = self.enabled = self.everywhere = False
         self.journal = ""
+        self.file = Path()
 
     def is_question(self, told: str) -> bool:
         return " show " in told or told.startswith("journalctl ")
@@ -57,7 +61,14 @@ class Systemd(System):
         if words[0] == "journalctl":
             return self.journal
         for word in words:
-            if word in {"start", "restart"}:
+            if word == "mask":
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                self.file.symlink_to("/dev/null")
+            elif word == "unmask":
+                self.file.unlink()
+            elif word in {"start", "restart"}:
+                if self.file.is_symlink():
+                    return None
                 self.active = True
             elif word in {"stop", "--now"}:
                 self.active = False
@@ -65,8 +76,14 @@ class Systemd(System):
                 self.enabled = word == "enable"
         if "show" not in words:
             return ""
-        state, file = ("active" if self.active else "inactive"), ("enabled" if self.enabled else "")
+        state, file = ("active" if self.active else "inactive"), self._file_state
         return f"MainPID={PID if self.active else 0}\nActiveState={state}\nUnitFileState={file}\n"
+
+    @property
+    def _file_state(self) -> str:
+        if self.file.is_symlink():
+            return "masked"
+        return "enabled" if self.enabled or self.everywhere else ""
 
 
 class Launchd(System):

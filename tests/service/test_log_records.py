@@ -3,8 +3,8 @@
 import json
 import logging
 import time
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitale_reader.daemon.log_output import LineFormatter
-from vitale_reader.service.log_records import LEVELS, followed, instant, of_entry, of_files, of_line
+from vitale_reader.service.log_records import LEVELS, LogFiles, LogRecord, cursor, instant, of_entry, of_line
 
 LINE = "2026-01-31T08:00:00.250Z WARNING vitale_reader.daemon.app: a line"
 WHEN = 1_769_846_400.25
@@ -52,62 +52,140 @@ def test_entries_of_the_journal() -> None:
     assert ("info", "caf�") == (odd.level, odd.text)
 
 
+def texts(records: Iterable[LogRecord]) -> list[str]:
+    return [record.text for record in records]
+
+
+class Acts:
+    """A wait in which the next of some acts is done; the last is followed by the end."""
+
+    def __init__(self, *acts: Callable[[], object]) -> None:
+        self._acts = list(acts)
+
+    def __call__(self) -> None:
+        if not self._acts:
+            raise KeyboardInterrupt
+        self._acts.pop(0)()
+
+
+def come(files: LogFiles, *acts: Callable[[], object]) -> list[str]:
+    told: list[str] = []
+    with pytest.raises(KeyboardInterrupt), closing(files.coming(Acts(*acts))) as coming:
+        for record in coming:
+            told.append(record.text)  # noqa: PERF401  the end is an exception
+    return told
+
+
+def append(file: Path, text: str) -> None:
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(text)
+
+
 def test_files_are_read_in_their_order(tmp_path: Path) -> None:
     old, new = tmp_path / "daemon.log.1", tmp_path / "daemon.log"
     old.write_text(f"{LINE} 1\nno record\n", "utf-8")
     new.write_text(f"{LINE} 2\n", "utf-8")
-    assert ["a line 1", "a line 2"] == [record.text for record in of_files((old, new))]
+    assert ["a line 1", "a line 2"] == texts(LogFiles(new, 2).there())
+
+
+def test_nothing_is_lost_between_what_is_there_and_what_comes(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.log"
+    files = LogFiles(file, 2)
+    file.write_text(f"{LINE} 1\n{LINE} ha", "utf-8")
+    assert ["a line 1"] == texts(files.there())
+    append(file, f"lf\n{LINE} between\n")
+    assert ["a line half", "a line between", "a line 3"] == come(files, lambda: append(file, f"{LINE} 3\n"))
+
+
+def test_a_file_that_is_put_aside_while_it_is_read_is_told_once(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.log"
+    (tmp_path / "daemon.log.1").write_text(f"{LINE} 0\n", "utf-8")
+    file.write_text(f"{LINE} 1\n{LINE} 2\n", "utf-8")
+    files = LogFiles(file, 2)
+    there = files.there()
+    first = next(there)
+    (tmp_path / "daemon.log.1").rename(tmp_path / "daemon.log.2")
+    file.rename(tmp_path / "daemon.log.1")
+    append(tmp_path / "daemon.log.1", f"{LINE} 3\n")
+    append(file, f"{LINE} 4\n")
+    assert ["a line 0", "a line 1", "a line 2", "a line 3", "a line 4"] == [first.text, *texts(there), *come(files)]
+
+
+def test_a_log_that_begins_later_is_followed(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.log"
+    files = LogFiles(file, 2)
+    assert [] == texts(files.there())
+    assert ["a line 1"] == come(files, lambda: None, lambda: append(file, f"{LINE} 1\n"))
 
 
 def test_records_that_come_are_told_also_from_a_new_file(tmp_path: Path) -> None:
     file = tmp_path / "daemon.log"
     file.write_text(f"{LINE} before\n", "utf-8")
-
-    def append(text: str) -> None:
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-
-    def acts() -> Iterator[None]:
-        append(f"{LINE} 1\n{LINE} hal")
-        yield
-        append("f\n")
-        yield
-        file.rename(tmp_path / "daemon.log.1")
-        yield
-        append(f"{LINE} 2\n")
-        yield
-        file.write_text("", "utf-8")
-        yield
-        append(f"{LINE} 3\n")
-        yield
-
-    act = acts()
-    coming = followed(file, lambda: next(act))
-    told = [record.text for record in islice(coming, 4)]
-    coming.close()
-    assert ["a line 1", "a line half", "a line 2", "a line 3"] == told
+    files = LogFiles(file, 2)
+    assert ["a line before"] == texts(files.there())
+    assert ["a line 1", "a line half", "a line 2", "a line 3"] == come(
+        files,
+        lambda: append(file, f"{LINE} 1\n{LINE} hal"),
+        lambda: append(file, "f\n"),
+        lambda: file.rename(tmp_path / "daemon.log.1"),
+        lambda: append(file, f"{LINE} 2\n"),
+        lambda: file.write_text("", "utf-8"),
+        lambda: append(file, f"{LINE} 3\n"),
+    )
 
 
 def test_the_last_lines_of_a_file_that_is_put_aside_are_told(tmp_path: Path) -> None:
     file = tmp_path / "daemon.log"
     file.write_text(f"{LINE} 0\n", "utf-8")
+    files = LogFiles(file, 2)
+    assert ["a line 0"] == texts(files.there())
 
-    def acts() -> Iterator[None]:
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(f"{LINE} 1\n{LINE} ha")
-        yield
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(f"lf\n{LINE} last\n")
+    def put_aside() -> None:
+        append(file, f"lf\n{LINE} last\n")
         file.rename(tmp_path / "daemon.log.1")
-        yield
-        file.write_text(f"{LINE} new\n", "utf-8")
-        yield
 
-    act = acts()
-    coming = followed(file, lambda: next(act))
-    told = [record.text for record in islice(coming, 4)]
-    coming.close()
-    assert ["a line 1", "a line half", "a line last", "a line new"] == told
+    assert ["a line 1", "a line half", "a line last", "a line new"] == come(
+        files,
+        lambda: append(file, f"{LINE} 1\n{LINE} ha"),
+        put_aside,
+        lambda: append(file, f"{LINE} new\n"),
+    )
+
+
+def test_lines_that_are_none_and_lines_without_an_end_do_no_harm(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.log"
+    long = f"{LINE} {'x' * 3_000_000}"
+    odd = LINE.replace("01-31", "13-45"), LINE.replace("2026-01", "9999-12")
+    binary = bytes(range(256)).replace(b"\n", b"") + b"\n"
+    file.write_bytes(binary + "\n".join((*odd, long, f"{LINE} 2", "y" * 3_000_000)).encode())
+    files = LogFiles(file, 2)
+    told = texts(files.there())
+    assert (2, True, "a line 2") == (len(told), len(told[0]) < 20_000, told[-1])
+    assert ["a line 3"] == come(files, lambda: append(file, f"\n{LINE} 3\n"))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"\xff\xfe",
+        "[]",
+        "7",
+        '{"__REALTIME_TIMESTAMP": "x"}',
+        entry(__REALTIME_TIMESTAMP="9" * 30),
+        entry(__REALTIME_TIMESTAMP="9" * 400),
+        entry(__REALTIME_TIMESTAMP="-1"),
+        entry(MESSAGE=[1_000]),
+        entry(MESSAGE=[None]),
+        "[" * 100_000,
+    ],
+)
+def test_an_entry_that_is_none_is_left_out(odd: bytes | str) -> None:
+    assert (None, "") == (of_entry(odd), cursor(odd))
+
+
+def test_an_entry_whose_text_is_several_or_none() -> None:
+    told = [of_entry(entry(MESSAGE=message)) for message in (["one", "two"], [list(b"one"), "two"], None)]
+    assert ["one", "one", ""] == [each.text for each in told if each is not None]
 
 
 def test_instants() -> None:

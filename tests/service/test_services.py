@@ -1,5 +1,6 @@
 """A service that is installed, changed, ended and removed, on each system, by the commands that it has for that."""
 
+import errno
 import plistlib
 import re
 from collections.abc import Callable
@@ -186,26 +187,110 @@ def test_the_service_of_the_machine_runs_no_program_of_a_home(linux: Desk, home:
     assert linux.install("user")
 
 
-def test_the_folder_of_units_is_where_the_user_says(linux: Desk, tmp_path: Path) -> None:
-    linux.machine = replace(linux.machine, environ={"XDG_CONFIG_HOME": str(tmp_path / "other")})
+@pytest.mark.parametrize(
+    ("named", "found"), [("{}/other", "other"), ("other", "own/.config"), ("", "own/.config"), ("~", "own/.config")]
+)
+def test_the_folder_of_units_is_where_the_user_says(linux: Desk, tmp_path: Path, named: str, found: str) -> None:
+    linux.machine = replace(linux.machine, environ={"XDG_CONFIG_HOME": named.format(tmp_path)})
     linux.install()
-    assert ["other/systemd/user/vitale-reader.service"] == linux.files()
+    assert [f"{found}/systemd/user/vitale-reader.service"] == linux.files()
 
 
-def test_the_unit_of_a_package_is_switched_on_and_off_and_neither_written_nor_removed(linux: Desk) -> None:
-    packaged = linux.machine.root / "usr/lib/systemd/user/vitale-reader.service"
-    packaged.parent.mkdir(parents=True)
-    packaged.write_text("[Service]\nExecStart=/usr/bin/vitale-reader serve\n", "utf-8")
-    assert [
-        "systemctl --user enable vitale-reader.service",
-        "systemctl --user start vitale-reader.service",
-    ] == linux.install()
-    assert (str(packaged), "/usr/bin/vitale-reader") == (
-        linux.service().state().file,
-        linux.service().state().program,
+@pytest.mark.parametrize("name", ["a\nExecStartPre=evil", "a\r", "a\x1b[2J", "a\udcff", "a\u2028b", "a\x85"])
+def test_a_name_that_would_be_more_than_a_name_is_refused(any_desk: Desk, name: str) -> None:
+    machine = any_desk.machine
+    for home, program in ((Path("/") / name, machine.program), (None, (*machine.program, name))):
+        any_desk.machine = replace(machine, program=program)
+        with pytest.raises(LocalMisuse) as refused:
+            list(any_desk.service(home=home).install())
+        assert ("odd_name", [], []) == (refused.value.variant, any_desk.system.taken(), any_desk.files())
+        assert "\n" not in refused.value.detail
+
+
+@pytest.mark.parametrize("platform", ["linux", "macos"])
+def test_what_somebody_wrote_by_hand_is_kept_and_told(platform: str, request: pytest.FixtureRequest) -> None:
+    found = request.getfixturevalue(platform)
+    assert isinstance(found, Desk)
+    found.install()
+    file = Path(found.service().state().file)
+    file.write_text("by hand", "utf-8")
+    done = found.carry_out(list(found.service().install()))
+    former = file.with_name(f"{file.name}.old")
+    assert [former] == [each.former for each in done if each.former is not None]
+    assert ("by hand", True) == (former.read_text("utf-8"), found.service().state().running)
+    assert [] == [each.former for each in found.carry_out(list(found.service().install())) if each.former]
+    found.uninstall()
+    assert [] == found.files()
+
+
+def test_a_file_that_cannot_be_written_whole_is_not_written(linux: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    linux.install()
+    file = Path(linux.service().state().file)
+    file.write_text("by hand", "utf-8")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        linux.install()
+    assert ["by hand"] == [each.read_text("utf-8") for each in file.parent.iterdir()]
+
+
+def packaged(linux: Desk, scope: Scope) -> Path:
+    """The unit of a package; a user's is on for all users."""
+    file = linux.machine.root / f"usr/lib/systemd/{scope}/vitale-reader.service"
+    file.parent.mkdir(parents=True)
+    file.write_text("[Service]\nExecStart=/usr/bin/vitale-reader serve\n", "utf-8")
+    assert isinstance(linux.system, Systemd)
+    linux.system.file = linux.machine.own / ".config/systemd/user/vitale-reader.service"
+    linux.system.everywhere = scope == "user"
+    return file
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_unit_of_a_package_is_switched_on_and_off_and_neither_written_nor_removed(
+    linux: Desk, scope: Scope
+) -> None:
+    file, option = packaged(linux, scope), " --user" if scope == "user" else ""
+    on = [f"systemctl{option} enable vitale-reader.service", f"systemctl{option} start vitale-reader.service"]
+    assert on == linux.install(scope)
+    state = linux.service(scope).state()
+    assert (True, True, False, str(file), "/usr/bin/vitale-reader") == (
+        state.installed,
+        state.starts,
+        state.off,
+        state.file,
+        state.program,
     )
-    assert ["systemctl --user disable --now vitale-reader.service"] == linux.uninstall()
-    assert ["root/usr/lib/systemd/user/vitale-reader.service"] == linux.files()
+    linux.uninstall(scope)
+    state = linux.service(scope).state()
+    assert (False, False, str(file)) == (state.running, state.starts, state.file)
+    assert file.exists()
+
+
+def test_the_unit_that_a_package_switches_on_for_all_is_off_for_the_user_who_says_so(linux: Desk) -> None:
+    packaged(linux, "user")
+    linux.install()
+    assert [
+        "systemctl --user disable --now vitale-reader.service",
+        "systemctl --user mask vitale-reader.service",
+    ] == linux.uninstall()
+    state = linux.service().state()
+    assert (False, False, False, True) == (state.installed, state.running, state.starts, state.off)
+    assert [] == linux.uninstall()
+    assert "systemctl --user unmask vitale-reader.service" == linux.install()[0]
+    state = linux.service().state()
+    assert (True, True, False) == (state.installed, state.running, state.off)
+
+
+def test_a_unit_of_one_s_own_takes_the_place_of_one_that_was_switched_off(linux: Desk) -> None:
+    file = packaged(linux, "user")
+    linux.uninstall()
+    file.unlink()  # the package is removed
+    assert (False, False) == (linux.service().state().installed, linux.service().state().off)
+    linux.install()
+    assert (True, str(linux.program)) == (linux.service().state().installed, linux.service().state().program)
 
 
 def test_nothing_is_written_where_no_manager_answers(linux: Desk) -> None:
@@ -297,10 +382,10 @@ def test_a_command_that_is_not_there_is_named() -> None:
 
 
 def test_a_file_of_the_machine_takes_an_administrator(linux: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(file: Path, _: bytes) -> None:
+    def refuse(file: Path, _: Path) -> None:
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     machine, own = linux.service("system"), linux.service("user")
     with pytest.raises(LocalMisuse, match=r"vitale-reader\.service: Permission denied") as told:
         list(machine.carry_out(machine.install()))

@@ -1,19 +1,26 @@
 """The service on each system: its file, and the commands by which it is installed, removed, started, ended, asked."""
 
+import os
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from vitale_protocol.errors import LocalMisuse, ToolMissing
 from vitale_reader.service import launchd, logon_task, systemd
 from vitale_reader.service.machine import Machine
-from vitale_reader.service.steps import Command, Done, Remove, Step, Write, carried_out
+from vitale_reader.service.steps import Command, Done, Remove, Step, Write, carried_out, kept
 from vitale_reader.service.systemd import Scope
 
 __all__ = ["Scope", "Service", "State", "service"]
+
+
+#: Categories of Unicode: control characters, bytes that are no text (PEP 383), ends of lines and paragraphs.
+_NO_TEXT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +30,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         installed: whether the system knows it.
         running: whether its daemon runs.
         starts: whether it starts by itself.
+        off: whether it is another's, as of a package, and this user has switched it off.
         file: the file that describes it; empty where the system keeps that itself.
         program: the path of the program that it runs.
         program_missing: whether nothing is there any more.
@@ -32,6 +40,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     installed: bool
     running: bool
     starts: bool
+    off: bool = False
     file: str = ""
     program: str = ""
     program_missing: bool = False
@@ -51,6 +60,11 @@ class Service(ABC):
     scope: Scope
     machine: Machine
     home: Path | None = None
+
+    @property
+    def starts_with_the_machine(self) -> bool:
+        """True if it starts with the machine; else when a user logs in."""
+        return False
 
     def require(self) -> None:  # noqa: B027  most systems have nothing that could be missing
         """Nothing, where the system can look after a service.
@@ -73,7 +87,7 @@ class Service(ABC):
 
     @abstractmethod
     def stop(self) -> Step:
-        """The step after which it does not run, until it is started or the user logs in again."""
+        """The step after which it does not run, until it is started, by hand or by itself."""
 
     @abstractmethod
     def restart(self) -> Iterator[Step]:
@@ -82,6 +96,16 @@ class Service(ABC):
     @abstractmethod
     def state(self) -> State:
         """Asks the system whether it is there and runs."""
+
+    def require_plain_names(self) -> None:
+        """Nothing, where each name can stand in the file of a service.
+
+        Raises:
+            LocalMisuse: one has a line end or another control character, or bytes that are no text.
+        """
+        for name in (*self.machine.program, *([] if self.home is None else [str(self.home)])):
+            if any(unicodedata.category(letter) in _NO_TEXT for letter in name):
+                raise LocalMisuse(ascii(name), variant="odd_name", data={"file": ascii(name)})
 
     def carry_out(self, steps: Iterable[Step]) -> Iterator[Done]:
         """Carries out steps, and tells each.
@@ -121,15 +145,35 @@ class Service(ABC):
 
 
 class SystemdService(Service):
-    """A unit of systemd; that of a package is switched on and off, and not written."""
+    """A unit of systemd; that of a package is switched on and off, and not written.
+
+    A package switches its unit on for all users. So one of them switches it off by masking it.
+    """
+
+    @property
+    def starts_with_the_machine(self) -> bool:
+        """True if it starts with the machine; else when a user logs in."""
+        return self.scope == "system"
 
     @property
     def file(self) -> Path:
-        """The unit's file where it is none of a package."""
+        """The unit's file where it is none of a package; a link to nothing where it is masked."""
         if self.scope == "system":
             return self.machine.root / "etc/systemd/system" / systemd.NAME
-        configuration = self.machine.environ.get("XDG_CONFIG_HOME")
-        return Path(configuration or self.machine.own / ".config") / "systemd/user" / systemd.NAME
+        own = self.machine.own / ".config"
+        # A relative path counts for nothing (XDG Base Directory Specification).
+        named = Path(self.machine.environ.get("XDG_CONFIG_HOME", ""))
+        return (named if named.is_absolute() else own) / "systemd/user" / systemd.NAME
+
+    @property
+    def masked(self) -> bool:
+        """True if it is switched off, whatever else would start it (systemctl(1))."""
+        return self.file.is_symlink() and str(self.file.readlink()) == os.devnull
+
+    @property
+    def _own(self) -> Path | None:
+        """The file that was written here, where one was."""
+        return self.file if self.file.exists() and not self.masked else None
 
     @property
     def accounts(self) -> Path:
@@ -144,7 +188,7 @@ class SystemdService(Service):
     @property
     def packaged(self) -> Path | None:
         """The unit of a package, where there is one and no other is in its place."""
-        if self.file.exists():
+        if self._own is not None:
             return None
         folders = ("usr/local/lib/systemd", "usr/lib/systemd", "lib/systemd")
         files = (self.machine.root / folder / self.scope / systemd.NAME for folder in folders)
@@ -161,11 +205,14 @@ class SystemdService(Service):
         Raises:
             LocalMisuse: the account of the machine's service could not run the program.
         """
+        self.require_plain_names()
         changed = False
+        if self.masked:
+            yield self._systemctl("unmask", systemd.NAME)
         if self.packaged is None:
             self._require_a_program_within_reach()
             text = systemd.unit(self.scope, self.machine.program, self.home)
-            written = [Write(file=self.file, text=text)]
+            written = [Write(file=self.file, text=text, keeps=True)]
             if self.scope == "system":
                 written += [
                     Write(file=self.accounts, text=systemd.accounts()),
@@ -190,23 +237,32 @@ class SystemdService(Service):
 
     def uninstall(self) -> Iterator[Step]:
         """Steps after which nothing of it is there; keys, store and configuration stay."""
-        if self.packaged is not None or self.file.exists():
-            yield self._systemctl("disable", "--now", systemd.NAME)
         if self.packaged is not None:
+            yield from self._switched_off()
             return
-        yield Remove(file=self.file)
+        if self._own is not None:
+            yield self._systemctl("disable", "--now", systemd.NAME)
+        yield from _removed(self.file)
         if self.scope == "system":
             yield Remove(file=self.accounts)
             yield Remove(file=self.pcsc_rule)
         yield self._systemctl("daemon-reload")
         yield self._systemctl("reset-failed", systemd.NAME, may_fail=True)
 
+    def _switched_off(self) -> Iterator[Step]:
+        """Steps after which the unit of a package does not start by itself for this user, or for the machine."""
+        if self.masked:
+            return
+        yield self._systemctl("disable", "--now", systemd.NAME)
+        if self.scope == "user":
+            yield self._systemctl("mask", systemd.NAME)
+
     def start(self) -> Step:
         """The step after which it runs."""
         return self._systemctl("start", systemd.NAME)
 
     def stop(self) -> Step:
-        """The step after which it does not run, until it is started or the user logs in again."""
+        """The step after which it does not run, until it is started, by hand or by itself."""
         return self._systemctl("stop", systemd.NAME)
 
     def restart(self) -> Iterator[Step]:
@@ -215,14 +271,15 @@ class SystemdService(Service):
 
     def state(self) -> State:
         """Asks systemd; the file alone where no manager answers."""
-        file = self.packaged or self.file
-        program = systemd.program_in(_text(file))
+        file = self.packaged or self._own
+        program = "" if file is None else systemd.program_in(_text(file))
         told = dict(line.split("=", 1) for line in (self._show() or "").splitlines() if "=" in line)
         return State(
-            installed=file.exists(),
+            installed=file is not None and not self.masked,
             running=told.get("ActiveState") in {"active", "activating", "reloading"},
             starts=told.get("UnitFileState") == "enabled",
-            file=str(file) if file.exists() else "",
+            off=file is not None and self.masked,
+            file="" if file is None else str(file),
             program=program,
             program_missing=self.is_missing(program),
             pid=int(told.get("MainPID", "0")),
@@ -236,7 +293,8 @@ class SystemdService(Service):
     def journal(self) -> tuple[str, ...]:
         """The command that gives its records as JSON, one a line."""
         unit = "--unit" if self.scope == "system" else "--user-unit"
-        return ("journalctl", "--output=json", "--no-pager", "--quiet", f"{unit}={systemd.NAME}")
+        # --all: long texts are left out otherwise.
+        return ("journalctl", "--output=json", "--all", "--no-pager", "--quiet", f"{unit}={systemd.NAME}")
 
     def _show(self) -> str | None:
         properties = "ActiveState,UnitFileState,MainPID"
@@ -266,7 +324,8 @@ class LaunchAgent(Service):
 
     def install(self) -> Iterator[Step]:
         """Steps after which it is there, runs, and starts by itself."""
-        written = Write(file=self.file, text=launchd.agent(self.machine.program, self.home))
+        self.require_plain_names()
+        written = Write(file=self.file, text=launchd.agent(self.machine.program, self.home), keeps=True)
         loaded = self._print() is not None
         if loaded and not written.needed:
             yield self.start()
@@ -279,14 +338,14 @@ class LaunchAgent(Service):
     def uninstall(self) -> Iterator[Step]:
         """Steps after which nothing of it is there; keys, store and configuration stay."""
         yield Command(command=("launchctl", "bootout", self._target), may_fail=True)
-        yield Remove(file=self.file)
+        yield from _removed(self.file)
 
     def start(self) -> Step:
         """The step after which it runs."""
         return Command(command=("launchctl", "kickstart", self._target))
 
     def stop(self) -> Step:
-        """The step after which it does not run, until it is started or the user logs in again."""
+        """The step after which it does not run, until it is started, by hand or by itself."""
         return Command(command=("launchctl", "kill", "SIGTERM", self._target))
 
     def restart(self) -> Iterator[Step]:
@@ -317,6 +376,7 @@ class LogonTask(Service):
 
     def install(self) -> Iterator[Step]:
         """Steps after which it is there, runs, and starts by itself."""
+        self.require_plain_names()
         text = logon_task.task(self.scope, self.machine.program, user=self.machine.user, home=self.home)
         file = self.machine.temporary / "vitale-reader-logon-task.xml"
         yield Write(file=file, text=text, encoding="utf-16")
@@ -335,7 +395,7 @@ class LogonTask(Service):
         return self._schtasks("/Run")
 
     def stop(self) -> Step:
-        """The step after which it does not run, until it is started or the user logs in again."""
+        """The step after which it does not run, until it is started, by hand or by itself."""
         return self._schtasks("/End")
 
     def restart(self) -> Iterator[Step]:
@@ -372,6 +432,12 @@ def service(scope: Scope, machine: Machine, home: Path | None = None) -> Service
     if kind is None:
         raise ToolMissing(f"no service is known for {machine.system}", data={"tool": "systemd"})
     return kind(scope=scope, machine=machine, home=home)
+
+
+def _removed(file: Path) -> Iterator[Step]:
+    yield Remove(file=file)
+    if (former := Remove(file=kept(file))).needed:
+        yield former
 
 
 def _text(file: Path) -> str:

@@ -1,6 +1,8 @@
 """Steps of an installation: files written and removed, commands of the system; told first, done one by one after."""
 
+import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -8,17 +10,25 @@ import msgspec
 
 from vitale_protocol.errors import LocalMisuse
 
-__all__ = ["Command", "Done", "Remove", "Run", "Step", "Write", "carried_out"]
+__all__ = ["Command", "Done", "Remove", "Run", "Step", "Write", "carried_out", "kept"]
 
 Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True, tag="write", tag_field="step"):
-    """A file with a text, for everybody to read; it is left alone where it has that text."""
+    """A file with a text, for everybody to read; it is left alone where it has that text.
+
+    Attributes:
+        file: where it is.
+        text: of it.
+        encoding: of the text.
+        keeps: whether another text that is there is kept beside it: somebody may have written that by hand.
+    """
 
     file: Path
     text: str
     encoding: str = "utf-8"
+    keeps: bool = False
 
     @property
     def needed(self) -> bool:
@@ -28,17 +38,42 @@ class Write(msgspec.Struct, frozen=True, kw_only=True, tag="write", tag_field="s
         except OSError:
             return True
 
+    @property
+    def former(self) -> Path | None:
+        """The file in which another text is kept; None where there is none to keep."""
+        return kept(self.file) if self.keeps and self.file.is_file() and self.needed else None
+
     def carry_out(self) -> None:
-        """Writes the file, and the folders above it."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_bytes(self.text.encode(self.encoding))
-        self.file.chmod(0o644)
+        """Writes the file, whole or not at all, and the folders above it."""
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._replace()
+        except OSError as error:
+            error.filename, error.filename2 = str(self.file), None  # not the file beside it that was tried
+            raise
+
+    def _replace(self) -> None:
+        former = self.former
+        descriptor, name = tempfile.mkstemp(prefix=f".{self.file.name}.", dir=self.file.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(self.text.encode(self.encoding))
+            Path(name).chmod(0o644)
+            if former is not None:
+                self.file.replace(former)
+            Path(name).replace(self.file)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
 
 class Remove(msgspec.Struct, frozen=True, kw_only=True, tag="remove", tag_field="step"):
     """A file that goes, where it is there."""
 
     file: Path
+
+    #: Nothing of it is kept.
+    former = None
 
     @property
     def needed(self) -> bool:
@@ -62,14 +97,20 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="s
     may_fail: bool = False
 
 
+def kept(file: Path) -> Path:
+    """The place of what a file held before."""
+    return file.with_name(f"{file.name}.old")
+
+
 Step = Write | Remove | Command
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """A step, and whether it changed something."""
+    """A step, and whether it changed something; ``former`` is where it left another text that was there."""
 
     step: Step
     done: bool
+    former: Path | None = None
 
 
 def carried_out(steps: Iterable[Step], run: Run) -> Iterator[Done]:
@@ -88,10 +129,10 @@ def carried_out(steps: Iterable[Step], run: Run) -> Iterator[Done]:
                 raise LocalMisuse(f"{' '.join(step.command)}: {why}", variant="service_command")
             yield Done(step=step, done=not ran.returncode)
         else:
-            needed = step.needed
+            needed, former = step.needed, step.former
             if needed:
                 step.carry_out()
-            yield Done(step=step, done=needed)
+            yield Done(step=step, done=needed, former=former)
 
 
 def _first_line(ran: "subprocess.CompletedProcess[str]") -> str:

@@ -1,5 +1,6 @@
 """The table of commands, help, language, exit statuses and the demonstration's verdict."""
 
+import errno
 import json
 import os
 import subprocess
@@ -176,3 +177,26 @@ def test_a_mistake_on_the_command_line_is_no_mistake_in_a_file() -> None:
     told = invoke("--language", "en", "sim", "imager", "--every", "1").output
     assert "--every needs --phone" in told
     assert "config check" not in told
+
+
+@pytest.mark.parametrize(
+    ("number", "variant"),
+    [
+        (errno.ENOSPC, "disk_full"),
+        (errno.EDQUOT, "disk_full"),
+        (errno.EROFS, "read_only"),
+        (errno.EACCES, "no_access"),
+        (errno.EPERM, "no_access"),
+        (errno.EISDIR, None),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_its_cause(
+    number: int, variant: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "/a/file")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    done = invoke("config", "path", "--json", "--home", str(tmp_path))
+    told = json.loads(done.stdout)["error"]
+    assert (2, variant, True) == (done.exit_code, told.get("variant"), "/a/file" in told["detail"])

@@ -1,12 +1,18 @@
 """``logs``: which records are shown, from where, and how."""
 
 import json
+import os
+import sys
 import time
+import unicodedata
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from tests.cli.service.desk import Desk
+from vitale_reader.cli.frame import language, output
+from vitale_reader.service.machine import run
 
 
 def line(level: str, text: str, ago: float = 0) -> str:
@@ -99,3 +105,68 @@ def test_records_that_come_are_shown(filed: Desk, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(time, "sleep", wait)
     shown = filed.run("--follow", "-n", "1", "--json", command="logs")
     assert ["third", "fourth"] == [json.loads(each)["text"] for each in shown.stdout.splitlines()]
+
+
+#: A journal that is played: a line that comes while somebody reads what is there, as on a busy machine it may.
+JOURNALCTL = """\
+#!{python}
+import json
+import sys
+from pathlib import Path
+words, file = sys.argv[1:], Path({file!r})
+entries = file.read_text().splitlines()
+if "--follow" in words:
+    after = [word.partition("=")[2] for word in words if word.startswith("--after-cursor=")]
+    begin = int(after[0]) if after else 0 if "--no-tail" in words else len(entries)
+    print("\\n".join(entries[begin:]))
+else:
+    lines = [int(word.partition("=")[2]) for word in words if word.startswith("--lines=")]
+    if entries:
+        print("\\n".join(entries[-lines[0]:] if lines else entries))
+    if any(word.startswith("--since=") for word in words):
+        number = len(entries) + 1
+        with file.open("a") as stream:
+            entry = {{"__REALTIME_TIMESTAMP": "1000000000000001", "MESSAGE": f"line {{number}}", "__CURSOR": str(number)}}
+            print(json.dumps(entry), file=stream)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a program of a script has a first line")
+@pytest.mark.parametrize("options", [(), ("-n", "1"), ("--level", "info"), ("--since", "2000-01-01")])
+def test_no_entry_of_the_journal_is_lost_before_it_is_followed(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    entries, program = tmp_path / "entries", tmp_path / "bin/journalctl"
+    program.parent.mkdir()
+    program.write_text(JOURNALCTL.format(python=sys.executable, file=str(entries)), "utf-8")
+    program.chmod(0o755)
+    first = '{"__REALTIME_TIMESTAMP": "1000000000000000", "MESSAGE": "line 1", "__CURSOR": "1"}\n'
+    entries.write_text(first, "utf-8")
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    desk.run("install")
+    answer = desk.systemd.answer
+
+    def really(words: list[str]) -> str | None:
+        return run(words).stdout if words[0] == "journalctl" else answer(words)
+
+    monkeypatch.setattr(desk.systemd, "answer", really)
+    shown = desk.run("--follow", "--json", *options, command="logs")
+    assert ["line 1", "line 2"] == [json.loads(each)["text"] for each in shown.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("french", [False, True])
+def test_what_a_terminal_would_obey_is_shown_as_text(
+    filed: Desk, monkeypatch: pytest.MonkeyPatch, french: bool
+) -> None:
+    hostile = "\x1b]0;title\x07 \x9b31m \r over \x08 \u202e \udcff"
+    filed.systemd.journal = json.dumps(
+        {"__REALTIME_TIMESTAMP": "1000", "MESSAGE": hostile, "SYSLOG_IDENTIFIER": "\x1b[2J", "PRIORITY": "3"}
+    )
+    filed.run("install")
+    monkeypatch.setenv("NO_COLOR", "1")
+    language.use("fr" if french else "en")
+    for stands_at_a_terminal in (False, True):
+        monkeypatch.setattr(output, "interactive", lambda _=None, *, at=stands_at_a_terminal: at)
+        shown = filed.run(command="logs")
+        assert 0 == shown.exit_code
+        assert set() == {sign for sign in shown.stdout if unicodedata.category(sign) in {"Cc", "Cf"}} - {"\t", "\n"}

@@ -34,8 +34,11 @@ __all__ = [
     "wrapped",
 ]
 
-#: Control characters, line ends, invisible and direction marks.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+#: Control characters, line ends, invisible and direction marks, tags, bytes that are no text.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 #: Columns between a name and its value.
 _GAP = 2

@@ -128,7 +128,10 @@ def start(system: bool, as_json: bool, home: Path | None) -> None:
 
 @command(
     "stop",
-    help=t("Arrête le service jusqu’à la prochaine session.", "Ends the service until the next log-in."),
+    help=t(
+        "Arrête le service, jusqu’à ce qu’il soit démarré ou qu’il redémarre tout seul.",
+        "Ends the service, until somebody starts it or it starts by itself.",
+    ),
 )
 @scope_option
 @as_json
@@ -161,7 +164,7 @@ def status(system: bool, as_json: bool, home: Path | None) -> None:
     if as_json:
         output.print_json({"scope": found.scope, "state": state})
     else:
-        output.lines(_described(state))
+        output.lines(_described(found, state))
     click.get_current_context().exit(DONE if state.running else NO_DAEMON)
 
 
@@ -234,9 +237,11 @@ def _show(found: "Service", steps: "Iterable[Step]", *, as_json: bool) -> None:
         output.print_json({"dry_run": True, "scope": found.scope, "steps": _plain(planned)})
         return
     for step in planned:
-        click.echo(_words(step))
         if isinstance(step, Write):
+            click.echo(_words(step) + _kept(step.former))
             click.echo("".join(f"    {line}\n" for line in step.text.splitlines()))
+        else:
+            click.echo(_words(step))
     if not any(isinstance(step, Command) for step in planned):
         click.echo(t("Rien d’autre.", "Nothing else."))
 
@@ -248,8 +253,8 @@ def _tell(found: "Service", done: "list[Done]", *, as_json: bool) -> None:
         return
     for each in done:
         sign = click.style("✓", fg="green") if each.done else click.style("·", dim=True)
-        click.echo(f"{sign} {_words(each.step)}")
-    output.lines(_described(state))
+        click.echo(f"{sign} {_words(each.step)}{_kept(each.former)}")
+    output.lines(_described(found, state))
 
 
 def _words(step: "Step") -> str:
@@ -262,20 +267,41 @@ def _words(step: "Step") -> str:
     return t(f"retirer {step.file}", f"remove {step.file}")
 
 
-def _described(state: "State") -> list[tuple[str, str]]:
-    if not state.installed:
+def _kept(former: Path | None) -> str:
+    if former is None:
+        return ""
+    return t(f"\N{NO-BREAK SPACE}; ce qui y était reste dans {former.name}", f"; what was there stays in {former.name}")
+
+
+def _described(found: "Service", state: "State") -> list[tuple[str, str]]:
+    if not state.installed and not state.off:
         return [(t("Service", "Service"), t("non installé", "not installed"))]
-    running = t("en marche", "running") if state.running else t("arrêté", "stopped")
     pid = f" ({t('processus', 'process')} {state.pid})" if state.pid else ""
     told = [
-        (t("Service", "Service"), running + pid),
-        (
-            t("Démarrage", "Start"),
-            t("automatique", "by itself") if state.starts else t("manuel", "by hand only"),
-        ),
+        (t("Service", "Service"), _activity(state) + pid),
+        (t("Démarrage", "Start"), _beginning(found, state)),
     ]
     if state.file:
         told.append((t("Fichier", "File"), state.file))
-    gone = t(" (introuvable : réinstallez le service)", " (not there: install the service again)")
+    gone = t(" (introuvable\N{NO-BREAK SPACE}: réinstallez le service)", " (not there: install the service again)")
     told.append((t("Programme", "Program"), state.program + (gone if state.program_missing else "")))
     return told
+
+
+def _activity(state: "State") -> str:
+    if state.running:
+        return t("en marche", "running")
+    if state.off:
+        return t(
+            "désactivé pour cet utilisateur (`vitale-reader service install` le réactive)",
+            "off for this user (`vitale-reader service install` switches it on)",
+        )
+    return t("arrêté", "stopped")
+
+
+def _beginning(found: "Service", state: "State") -> str:
+    if not state.starts:
+        return t("manuel", "by hand only")
+    if found.starts_with_the_machine:
+        return t("automatique, avec la machine", "by itself, with the machine")
+    return t("automatique, à l’ouverture de session", "by itself, at log-in")

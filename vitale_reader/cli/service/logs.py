@@ -19,7 +19,7 @@ from vitale_reader.cli.frame.exit_status import DONE, OTHER
 from vitale_reader.cli.frame.language import t
 from vitale_reader.cli.service.installing import scope_option, this_service
 from vitale_reader.home import Home
-from vitale_reader.service.log_records import LEVELS, Level, LogRecord, followed, instant, of_entry, of_files
+from vitale_reader.service.log_records import LEVELS, Level, LogFiles, LogRecord, cursor, instant, of_entry
 
 if TYPE_CHECKING:
     from vitale_reader.service.services import Service
@@ -123,8 +123,8 @@ def _tell(found: "Service", place: Home, wanted: Wanted, lines: int | None, *, f
     """Tells the records that there are, then those that come; the exit status."""
     journal = _journal(found, place)
     most = lines or (None if wanted.since else LINES)
-    told = _entries(found, journal, wanted, most) if journal else _filed(place)
-    kept = deque((each for each in told if each in wanted), maxlen=most)
+    log = Journal(found, journal, wanted, most) if journal else _files(place)
+    kept = deque((each for each in _readable(log.there()) if each in wanted), maxlen=most)
     if as_json and not follow:
         output.print_json({"records": list(kept)})
         return DONE
@@ -134,12 +134,58 @@ def _tell(found: "Service", place: Home, wanted: Wanted, lines: int | None, *, f
         if not kept:
             output.note(t("Rien dans le journal.", "Nothing in the log."))
         return DONE if kept else OTHER
-    coming = _coming_entries(journal) if journal else _coming_lines(place)
-    with closing(coming):
-        for record in coming:
+    with closing(log.coming(partial(time.sleep, LOOK))) as coming:
+        for record in _readable(coming):
             if record in wanted:
                 _show(record, as_json=as_json)
     return DONE
+
+
+def _readable(records: Iterator[LogRecord]) -> Iterator[LogRecord]:
+    """The records of a log that this user may read.
+
+    Raises:
+        LocalMisuse: it is another's.
+    """
+    try:
+        yield from records
+    except PermissionError as error:
+        raise LocalMisuse(f"{error.filename}: {error.strerror}", variant="administrator") from error
+
+
+class Journal:
+    """The journal of the service, read once: first what is there, then what comes, without a gap.
+
+    Args:
+        found: the service.
+        command: that reads its journal.
+        wanted: the records that are asked for.
+        most: how many of those that are there.
+    """
+
+    def __init__(self, found: "Service", command: tuple[str, ...], wanted: Wanted, most: int | None) -> None:
+        self._found = found
+        self._command = command
+        self._since = f"--since=@{int(wanted.since)}"
+        # A journal may go back for years: its end is enough, unless records are left out of it.
+        self._end = (f"--lines={most}",) if most is not None and wanted.is_all else ()
+        self._cursor = ""
+
+    def there(self) -> Iterator[LogRecord]:
+        """The records that are there, the oldest first."""
+        said = (self._found.succeeds(*self._command, *self._end, self._since) or "").splitlines()
+        self._cursor = cursor(said[-1]) if said else ""
+        return filter(None, map(of_entry, said))
+
+    def coming(self, _wait: Callable[[], None]) -> Generator[LogRecord]:
+        """The records that come after those that were there; the journal itself says when."""
+        after = f"--after-cursor={self._cursor}" if self._cursor else self._since
+        command = (*self._command, "--follow", "--no-tail", after)
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            try:
+                yield from filter(None, map(of_entry, process.stdout or ()))
+            finally:
+                process.terminate()
 
 
 def _journal(found: "Service", place: Home) -> tuple[str, ...]:
@@ -164,36 +210,10 @@ def _published(place: Home) -> bool:
     return True
 
 
-def _entries(found: "Service", journal: tuple[str, ...], wanted: Wanted, most: int | None) -> Iterator[LogRecord]:
-    # A journal may go back for years: its end is enough, unless records are left out of it.
-    end = (f"--lines={most}",) if most is not None and wanted.is_all else ()
-    said = found.succeeds(*journal, *end, f"--since=@{int(wanted.since)}") or ""
-    return filter(None, map(of_entry, said.splitlines()))
+def _files(place: Home) -> LogFiles:
+    from vitale_reader.daemon.log_output import FILE, OLDER_FILES
 
-
-def _filed(place: Home) -> Iterator[LogRecord]:
-    from vitale_reader.daemon.log_output import log_files
-
-    try:
-        yield from of_files(log_files(place.state))
-    except PermissionError as error:
-        raise LocalMisuse(f"{error.filename}: {error.strerror}", variant="administrator") from error
-
-
-def _coming_lines(place: Home) -> Generator[LogRecord]:
-    from vitale_reader.daemon.log_output import FILE
-
-    return followed(place.state / FILE, partial(time.sleep, LOOK))
-
-
-def _coming_entries(journal: tuple[str, ...]) -> Generator[LogRecord]:
-    with subprocess.Popen((*journal, "--follow", "--lines=0"), stdout=subprocess.PIPE) as process:
-        try:
-            for line in process.stdout or ():
-                if record := of_entry(line):
-                    yield record
-        finally:
-            process.terminate()
+    return LogFiles(place.state / FILE, OLDER_FILES)
 
 
 def _show(record: LogRecord, *, as_json: bool) -> None:
@@ -201,7 +221,7 @@ def _show(record: LogRecord, *, as_json: bool) -> None:
         output.print_json(record, pretty=False)
         return
     when = datetime.fromtimestamp(record.time, UTC).astimezone()
-    source, text = record.source.rpartition(".")[2], output.escaped(record.text)
+    source, text = output.escaped(record.source.rpartition(".")[2]), output.escaped(record.text)
     if not output.interactive():
         click.echo(f"{when.isoformat(timespec='milliseconds')}\t{record.level}\t{source}\t{text}")
         return
