@@ -35,6 +35,9 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("protocol/vitale_protocol/media/codes.py", "kind"): frozenset({"nir", "mdoc", "openid4vp", "other"}),
     ("protocol/vitale_protocol/errors.py", "variant"): OF_ERROR,
     ("protocol/vitale_protocol/problems.py", "self.variant"): OF_ERROR,
+    ("vitale_reader/cli/frame/command.py", "_VARIANTS.get(error.errno or 0, '')"): frozenset(
+        {"disk_full", "read_only", "no_access", ""}
+    ),
     ("vitale_reader/cli/config/setting.py", "refused.variant or 'not_set'"): frozenset({"not_set"}),
     ("vitale_reader/daemon/config.py", "error.variant"): OF_ERROR,
     ("protocol/vitale_protocol/session/wire_errors.py", "variant"): OF_ERROR,

@@ -70,9 +70,14 @@ class Acts:
 
 def come(files: LogFiles, *acts: Callable[[], object]) -> list[str]:
     told: list[str] = []
-    with pytest.raises(KeyboardInterrupt), closing(files.coming(Acts(*acts))) as coming:
-        for record in coming:
-            told.append(record.text)  # noqa: PERF401  the end is an exception
+
+    def follow() -> None:
+        with closing(files.coming(Acts(*acts))) as coming:
+            for record in coming:
+                told.append(record.text)  # noqa: PERF401  the end is an exception
+
+    with pytest.raises(KeyboardInterrupt):
+        follow()
     return told
 
 

@@ -126,8 +126,8 @@ else:
     if any(word.startswith("--since=") for word in words):
         number = len(entries) + 1
         with file.open("a") as stream:
-            entry = {{"__REALTIME_TIMESTAMP": "1000000000000001", "MESSAGE": f"line {{number}}", "__CURSOR": str(number)}}
-            print(json.dumps(entry), file=stream)
+            when, text = str(10**15 + number), f"line {{number}}"
+            print(json.dumps(dict(__REALTIME_TIMESTAMP=when, MESSAGE=text, __CURSOR=str(number))), file=stream)
 """
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 
-from vitale_protocol.errors import NotAuthenticated, NotAuthorised, PairingFailed, VitaleError
+from vitale_protocol.errors import NotAuthenticated, NotAuthorised, PairingFailed
 from vitale_protocol.methods import (
     CredentialRotate,
     CredentialRotated,
@@ -72,17 +72,16 @@ class PairingCalls:
         held = self._services.pairing.window.held
         if held is not None and (more := sorted(set(params.scopes) - set(held.asked.scopes))):
             raise NotAuthorised("scopes that the page did not ask for", data={"scopes": [*more]})
-        with self._services.noted("pairing.accept", conversation.authenticated()):
-            try:
-                held = self._services.pairing.window.accept(params.code, asyncio.get_running_loop().time())
-                client_id = await self._services.client_registry.add_page(
-                    held.asked.name, scopes=params.scopes, site=held.site, jwk=held.asked.jwk
-                )
-            except VitaleError as error:
-                if not error.variant:  # else the window goes on, with one more try
-                    self._services.pairing.end(error)
-                raise
-        self._services.pairing.paired(PairingRevealed(client_id=client_id, scopes=tuple(params.scopes)))
+        pairing, registry = self._services.pairing, self._services.client_registry
+        with (
+            self._services.noted("pairing.accept", conversation.authenticated()),
+            pairing.accepting(params.code) as accepting,
+        ):
+            held = accepting.held
+            client_id = await registry.add_page(
+                held.asked.name, scopes=params.scopes, site=held.site, jwk=held.asked.jwk
+            )
+            accepting.revealed = PairingRevealed(client_id=client_id, scopes=tuple(params.scopes))
         return PairingAccepted(client_id=client_id, site=held.site)
 
     def _close(self, _conversation: Conversation, _id: RequestId | None, _params: Empty) -> Answer:

@@ -1,15 +1,31 @@
 """Both sides of a pairing while it goes on: the page that waits to be accepted, and the person who is asked to type."""
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 from vitale_protocol.errors import NotAuthenticated, PairingFailed, VitaleError
 from vitale_protocol.methods import PairingRevealed
 from vitale_reader.daemon.web.pairing_window import SECONDS, Held, PairingWindow
 
-__all__ = ["PairingDesk"]
+__all__ = ["Accepting", "PairingDesk"]
 
 T = TypeVar("T")
+
+
+@dataclass
+class Accepting:
+    """A page whose code was typed.
+
+    Attributes:
+        held: what it asked.
+        revealed: what it is told, once it is paired.
+    """
+
+    held: Held
+    revealed: PairingRevealed | None = None
 
 
 class PairingDesk:
@@ -69,11 +85,32 @@ class PairingDesk:
         except VitaleError as error:
             raise NotAuthenticated("the page was not paired") from error
 
-    def paired(self, revealed: PairingRevealed) -> None:
-        """The page is paired, and the window has served."""
-        if self._outcome is not None:
-            self._outcome.set_result(revealed)
+    @contextmanager
+    def accepting(self, typed: str) -> Generator["Accepting"]:
+        """The page whose code was typed, while it is entered among the clients; it learns how that ended.
+
+        The window has served, and another may be opened meanwhile: what becomes of this page is its own.
+
+        Raises:
+            PairingFailed: there is no window, no page shows a code yet, or it is another code.
+        """
+        try:
+            held = self.window.accept(typed, asyncio.get_running_loop().time())
+        except PairingFailed as error:
+            if not error.variant:  # else the window goes on, with one more try
+                self.end(error)
+            raise
+        outcome, self._outcome = self._outcome, None
         self.end(PairingFailed("a page was paired"))
+        accepting = Accepting(held=held)
+        broken: VitaleError = PairingFailed("the pairing was broken off")
+        try:
+            yield accepting
+        except VitaleError as error:
+            broken = error
+            raise
+        finally:
+            _settle(outcome, accepting.revealed or broken)
 
     def left(self, owner: int) -> None:
         """A connection is gone, whosever it was."""
@@ -86,11 +123,20 @@ class PairingDesk:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for waited in (self._asked, self._outcome):
-            if waited is not None and not waited.done():
-                waited.set_exception(why)
-                waited.exception()  # nobody has to wait for it
+        _settle(self._asked, why)
+        _settle(self._outcome, why)
         self._asked = self._outcome = None
+
+
+def _settle(waited: "asyncio.Future[T] | None", how: "T | VitaleError") -> None:
+    """Tells those who wait, where nobody has yet."""
+    if waited is None or waited.done():
+        return
+    if isinstance(how, VitaleError):
+        waited.set_exception(how)
+        waited.exception()  # nobody has to wait for it
+    else:
+        waited.set_result(how)
 
 
 async def _shared(future: "asyncio.Future[T]") -> T:
