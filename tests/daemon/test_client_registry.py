@@ -15,10 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.daemon.held_reads import HeldReads, both
-from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised
+from vitale_protocol.errors import InvalidParams, LimitExceeded, NotAuthenticated, NotAuthorised
 from vitale_protocol.methods import SCOPES, Scope, Transport
 from vitale_protocol.signing import public_jwk
-from vitale_reader.daemon import transports
+from vitale_reader.daemon import client_registry, transports
 from vitale_reader.daemon.client_registry import LOCAL_CLIENT, MOST_CLIENTS, ClientRegistry, Peer
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.store import Store
@@ -356,3 +356,28 @@ def test_the_registry_is_not_written_at_every_opening(tmp_path: Path) -> None:
         assert registry._rows[client_id] is before
 
     with_registry(tmp_path, work)
+
+
+@pytest.mark.parametrize("name", ["dashboard", "Local", "L0CAL", "vitale-reader"])
+def test_no_client_is_paired_under_a_name_of_the_product_itself(tmp_path: Path, name: str) -> None:
+    async def work(registry: ClientRegistry) -> None:
+        with pytest.raises(InvalidParams) as refused:
+            await registry.add(name, scopes=["identity"], transports=["unix"])
+        with pytest.raises(InvalidParams):
+            await registry.add_page(name, scopes=["identity"], site=SITE, jwk=JWK)
+        assert ("reserved_name", ()) == (refused.value.variant, registry.clients)
+
+    with_registry(tmp_path, work)
+
+
+def test_a_client_that_was_paired_so_before_is_shown_with_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def pair(registry: ClientRegistry) -> None:
+        with monkeypatch.context() as before:
+            before.setattr(client_registry, "require_own_name", lambda _: None)
+            client_id, credential = await registry.add("dashboard", scopes=["identity"], transports=["unix"])
+        assert (f"dashboard ({client_id})",) == tuple(client.name for client in registry.clients)
+        assert client_id == registry.authenticate(UNIX, credential).client_id
+
+    with_registry(tmp_path, pair)

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from vitale_protocol.errors import LocalMisuse
+from vitale_protocol.web.own_names import LOCAL
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import Group, as_json, command, home_option
 from vitale_reader.cli.frame.exit_status import REFUSED
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["audit"]
 
-#: Characters of a reason, as the trail holds them; and who it is that gives it: the daemon's own user.
-MOST_REASON, LOCAL_CLIENT = 500, "local"
+#: Characters of a reason, as the trail holds them.
+MOST_REASON: Final = 500
 
 audit = Group("audit", help=t("Contrôle et exporte le journal d’audit.", "Verifies and exports the audit trail."))
 
@@ -108,7 +109,7 @@ def resume(reason: str, as_json: bool, home: Path | None) -> None:
             chain=chain,
             at=time.time(),
             reason=reason.strip(),
-            by=LOCAL_CLIENT,
+            by=LOCAL,
         )
 
     done = beside(home, work, writing=True)

@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from vitale_protocol.errors import LimitExceeded, NotAuthenticated, NotAuthorised, ParseError
+from vitale_protocol.errors import InvalidParams, LimitExceeded, NotAuthenticated, NotAuthorised, ParseError
 from vitale_protocol.methods import SCOPES, ClientSummary, Scope, Transport, Way
 from vitale_protocol.signing import PublicJwk
+from vitale_protocol.web import own_names
 from vitale_protocol.web.channels import Preamble
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.store.local_anchor import Remembered
@@ -23,13 +24,13 @@ from vitale_reader.daemon.store.store import Database, Need
 from vitale_reader.daemon.store.tables import clients
 from vitale_reader.daemon.web.page_keys import NEVER_GRANTED, PageKey, page_key
 
-__all__ = ["LOCAL_CLIENT", "Caller", "ClientRegistry", "Peer"]
+__all__ = ["LOCAL_CLIENT", "Caller", "ClientRegistry", "Peer", "require_own_name"]
 
 logger = logging.getLogger(__name__)
 
 #: The daemon's own user, on its Unix socket or by the owner's pairing: all scopes, administration too. It could read
 #: the station's keys anyway.
-LOCAL_CLIENT = "local"
+LOCAL_CLIENT = own_names.LOCAL
 
 #: Scopes that nobody is paired for.
 OWNERS = frozenset({"admin", "desk"})
@@ -190,11 +191,13 @@ class ClientRegistry:
             certificate: given the client's id, makes its certificate and returns the digest of it.
 
         Raises:
+            InvalidParams: the name is one that the product uses itself, or looks like it.
             NotAuthorised: administration for anything else than the daemon's own user.
             LimitExceeded: ``MOST_CLIENTS`` are paired already.
             StoreUnavailable: the store cannot be written.
         """
         self._require_room()
+        require_own_name(name)
         if owned := sorted(OWNERS & set(scopes)):
             raise NotAuthorised("administration is for the daemon's own user", data={"scopes": [*owned]})
         client_id = f"client-{secrets.token_hex(8)}"
@@ -251,12 +254,14 @@ class ClientRegistry:
             jwk: its key, which does not leave the browser.
 
         Raises:
+            InvalidParams: the name is one that the product uses itself, or looks like it.
             NotAuthorised: a scope that no page has.
             LimitExceeded: ``MOST_CLIENTS`` are paired already.
             NotAuthenticated: the key was paired before, and counts for that.
             StoreUnavailable: the store cannot be written.
         """
         self._require_room()
+        require_own_name(name)
         if never := sorted(NEVER_GRANTED & set(scopes)):
             raise NotAuthorised(f"no page has {' '.join(never)}", data={"scopes": [*never]})
         now = self._clock()
@@ -409,16 +414,26 @@ class ClientRow(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def summary(self) -> ClientSummary:
-        """The client without its secrets."""
+        """The client without its secrets; one of before, whose name could be the product's own, bears its id too."""
         return ClientSummary(
             client_id=self.client_id,
-            name=self.name,
+            name=own_names.distinct(self.name, self.client_id),
             scopes=tuple(self.scopes.split()),
             transports=tuple(self.transports.split()),
             created_at=self.created_at,
             revoked_at=self.revoked_at,
             site=self.page.site if self.page is not None else None,
         )
+
+
+def require_own_name(name: str) -> None:
+    """Refuses a name that could be taken for the product itself, in lists and logs.
+
+    Raises:
+        InvalidParams: it could.
+    """
+    if own_names.is_own(name):
+        raise InvalidParams("the product uses this name itself", variant="reserved_name", data={"path": "$.name"})
 
 
 def _oversteps(row: ClientRow) -> bool:

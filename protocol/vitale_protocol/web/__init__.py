@@ -1,5 +1,5 @@
-"""The web door: channels of pages, their sealed session, and their pairing.
+"""The web door: channels of pages, their sealed session, their pairing, and names that deceive.
 
-For other rooms: ``admission``, ``channels``, ``extensions``, ``framing``, ``handshake``, ``lookalikes``, ``pairing``,
-``registration``, ``rotation``, ``sealed_frames``, ``sites``.
+For other rooms: ``admission``, ``channels``, ``extensions``, ``framing``, ``handshake``, ``lookalikes``, ``own_names``,
+``pairing``, ``registration``, ``rotation``, ``sealed_frames``, ``sites``.
 """

@@ -22,6 +22,7 @@ from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.transports import listening
+from vitale_reader.daemon.transports.channels import MOST_NAMELESS
 from vitale_reader.daemon.transports.gateway import Gateway
 from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
 from vitale_reader.web.http_rules import MALFORMED, REFUSED
@@ -494,6 +495,27 @@ def test_a_preamble_that_cannot_be_ends_the_channel(with_a_liar: Any) -> None:
         for changes in ({"via": "stdio"}, {"site": "null"}, {"peer_uid": 4_711}, {"more": 1}):
             async with liar.page(preamble=changes) as lying:
                 assert await lying.receive_frame() is None, changes
+
+    with_a_liar(work)
+
+
+def test_channels_that_do_not_say_for_whom_count_against_their_gateway(with_a_liar: Any) -> None:
+    async def work(liar: Liar) -> None:
+        await liar.pair()
+        async with AsyncExitStack() as stack, asyncio.timeout(PATIENCE):
+            silent = [await stack.enter_async_context(liar.channel({"site": SITE})) for _ in range(MOST_NAMELESS)]
+            for reader, _ in silent:
+                assert b"1" == await reader.readexactly(1)
+            # Of any site, and whatever others do: their places are those of whoever says no name.
+            assert b"1" == await liar.asked({"site": SITE})
+            assert await liar.gate.desk.result("session.ping") is not None
+            silent[0][1].close()
+            told = None
+            while told is None:  # until the core has heard of it
+                async with liar.page() as again:
+                    again.send_call("clients.list")
+                    told = await again.receive_frame()
+            assert "not_authenticated" == told["error"]["data"]["reason"]
 
     with_a_liar(work)
 

@@ -6,14 +6,12 @@ from typing import Literal, Protocol
 
 from vitale_protocol.errors import NotAuthenticated, ShuttingDown
 from vitale_protocol.methods import DashboardOpened
+from vitale_protocol.web.own_names import DASHBOARD
 from vitale_reader.daemon.client_registry import Caller
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.dashboard.passes import Pass, Passes
 
 __all__ = ["DASHBOARD", "At", "Entrance", "Invite"]
-
-#: The name of the dashboard among the clients.
-DASHBOARD = "dashboard"
 
 #: The most that it may: what a person does at the desk, and nothing of a patient.
 SCOPES = frozenset({"desk", "preview"})

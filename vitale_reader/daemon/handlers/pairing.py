@@ -24,6 +24,7 @@ from vitale_protocol.web.channels import Preamble
 from vitale_protocol.web.pairing import NONCE_BYTES
 from vitale_protocol.web.rotation import Rotation, check_rotation
 from vitale_protocol.web.sites import parse_site
+from vitale_reader.daemon.client_registry import require_own_name
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.services import Answer, Handlers, RequestId, Services
 from vitale_reader.daemon.web.pairing_window import SECONDS
@@ -93,6 +94,7 @@ class PairingCalls:
     def _request(self, conversation: Conversation, _id: RequestId | None, params: PairingRequest) -> Answer:
         channel = _channel(conversation)
         _ = params.jwk.key  # one that is no key does not hold the window
+        require_own_name(params.name)
         now = asyncio.get_running_loop().time()
         if not self._services.pairing.window.is_open(now):
             self._services.pairing.window.attempted(channel.site, self._services.clock())

@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, StoreUnavailable
+from vitale_protocol.web.own_names import LOCAL
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.database.service_lock import hold_alone, still_serving
 from vitale_reader.daemon.issuing.replay import Closed, close_until, closed
@@ -45,7 +46,7 @@ __all__ = ["Rekeyed", "rekey"]
 T = TypeVar("T")
 
 #: The line that each desk writes into its trail.
-ACTION, BY = "site.rekey", "local"
+ACTION, BY = "site.rekey", LOCAL
 
 
 class Rekeyed(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
 from vitale_protocol.errors import LocalMisuse, StoreUnavailable, ToolMissing
+from vitale_protocol.web.own_names import LOCAL
 from vitale_reader.daemon.issuing.replay import close_until
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.site.rows.statements import NOW
@@ -178,7 +179,7 @@ def restored(
         now = float(connection.execute(select(NOW)).scalar_one()) if shared else at
         closed_until = close_until(connection, vault, now + apcv_after, "restored").until
     until = float(connection.execute(select(func.max(audit.c.at))).scalar() or 0.0)
-    resume(connection, vault, remembered, chain=chain, at=at, reason=reason, by="local")
+    resume(connection, vault, remembered, chain=chain, at=at, reason=reason, by=LOCAL)
     revoked = _revoke(connection, vault, remembered, before, at, everybody=before is None and not trust_clients)
     tokens = connection.execute(delete(outbox)).rowcount
     held = connection.execute(delete(contexts)).rowcount

@@ -27,7 +27,7 @@ from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports.peers import own_uid, peer_pid, peer_uid
 from vitale_reader.daemon.transports.stream import FAREWELL, Room, StreamConnection, StreamLimits
 
-__all__ = ["ChannelConnection", "channel_limits", "channel_room", "listen"]
+__all__ = ["ChannelConnection", "channel_limits", "channel_room", "listen", "nameless_places"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 MOST_CHANNELS: Final = 64
 MOST_UNOPENED: Final = 32
 MOST_UNOPENED_OF_A_SITE: Final = 4
+
+#: Channels of a gateway, or of all native hosts, that do not say yet for whom they are: a page is named at once.
+MOST_NAMELESS: Final = 16
 
 #: Bytes that may wait to be read by a page.
 SEND_QUEUE: Final = 262_144
@@ -56,6 +59,11 @@ def channel_room(turns: Turns) -> Room:
     return Room(places=Places(MOST_CHANNELS), unopened=Places(MOST_UNOPENED, each=MOST_UNOPENED_OF_A_SITE), turns=turns)
 
 
+def nameless_places() -> Places:
+    """The places of a carrier's channels that do not say yet for whom they are: they count for no site."""
+    return Places(MOST_NAMELESS)
+
+
 class ChannelConnection(StreamConnection):
     """One channel, between a carrier and a conversation."""
 
@@ -67,6 +75,7 @@ class ChannelConnection(StreamConnection):
         *,
         via: Via,
         mode: StationMode,
+        nameless: Places,
         extensions: Collection[str] = (),
         admits: Callable[[asyncio.Transport], bool] = lambda _transport: True,
         only: str = "",
@@ -79,6 +88,7 @@ class ChannelConnection(StreamConnection):
             room: of all channels.
             via: the one way that this carrier may name.
             mode: of the station.
+            nameless: places of the carrier, as ``nameless_places`` makes them.
             extensions: of browsers, by one of which a native host was started.
             admits: whether the carrier at the other end may open a channel at all.
             only: the one site that the carrier may name, where there is but one.
@@ -87,6 +97,8 @@ class ChannelConnection(StreamConnection):
         self._framing = ChannelFraming(mode)
         self.session = Session(role="server", framing=self._framing, limits=limits.session, page=True)
         self._via: Via = via
+        self._nameless = nameless
+        self._is_nameless = False
         self._extensions = extensions
         self._admits = admits
         self._only = only
@@ -99,6 +111,11 @@ class ChannelConnection(StreamConnection):
             raise TypeError("a stream transport is needed")
         self._transport = transport
         if not self._admits(transport):
+            transport.abort()
+            return
+        self._is_nameless = self._nameless.enter()
+        if not self._is_nameless:
+            logger.warning("a channel was refused: %d others of its carrier do not say for whom", MOST_NAMELESS)
             transport.abort()
             return
         self._deadline = asyncio.get_running_loop().call_later(self._limits.open_seconds, self._not_opened)
@@ -125,6 +142,7 @@ class ChannelConnection(StreamConnection):
 
     def _begin(self, first: bytes) -> bool:
         """Reads the preamble; whoever has no right to it, or no place, is gone without a word."""
+        self._named()
         is_empty = not list(self._framing.receive(first))
         channel = self._framing.preamble
         if channel is None or not is_empty or not self._is_ours(channel):
@@ -137,6 +155,16 @@ class ChannelConnection(StreamConnection):
         if self._transport is not None:
             self._transport.abort()
         return False
+
+    def _named(self) -> None:
+        if self._is_nameless:
+            self._is_nameless = False
+            self._nameless.leave()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The carrier is gone, or has been sent away."""
+        self._named()
+        super().connection_lost(exc)
 
     def _is_ours(self, channel: Preamble) -> bool:
         is_known = channel.via != "stdio" or channel.host in self._extensions
@@ -220,10 +248,12 @@ async def listen(
     Raises:
         OSError: the socket cannot be made.
     """
-    own = own_uid()
+    own, nameless = own_uid(), nameless_places()
 
     def made() -> ChannelConnection:
-        return ChannelConnection(service, limits, room, via="stdio", mode=mode, extensions=extensions, admits=admits)
+        return ChannelConnection(
+            service, limits, room, via="stdio", mode=mode, nameless=nameless, extensions=extensions, admits=admits
+        )
 
     def admits(transport: asyncio.Transport) -> bool:
         connection = transport.get_extra_info("socket")

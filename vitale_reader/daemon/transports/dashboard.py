@@ -38,6 +38,7 @@ from vitale_reader.daemon.dashboard.passes import INVITATION_SECONDS, Invitation
 from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
+from vitale_reader.daemon.fairness.rate_limits import Places
 from vitale_reader.daemon.keystore.private_files import remove, write_private
 from vitale_reader.daemon.transports.channels import ChannelConnection, channel_limits, channel_room
 from vitale_reader.daemon.transports.gateway import Gateway
@@ -76,10 +77,17 @@ class DashboardChannel(ChannelConnection):
     """A channel of the dashboard's page."""
 
     def __init__(
-        self, service: Service, limits: StreamLimits, room: Room, *, site: str, on_end: Callable[[], None]
+        self,
+        service: Service,
+        limits: StreamLimits,
+        room: Room,
+        *,
+        site: str,
+        nameless: Places,
+        on_end: Callable[[], None],
     ) -> None:
         # Its one site is http under a local name, whatever the mode of the station.
-        super().__init__(service, limits, room, via="dashboard", mode="simulated", only=site)
+        super().__init__(service, limits, room, via="dashboard", mode="simulated", nameless=nameless, only=site)
         self._on_end = on_end
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -198,7 +206,9 @@ class DashboardGateway(Gateway):
     def _channel(self) -> ChannelConnection:
         self.pages += 1
         self._on_pages(self.pages)
-        return DashboardChannel(self._service, self._limits, self._room, site=self.site, on_end=self._left)
+        return DashboardChannel(
+            self._service, self._limits, self._room, site=self.site, nameless=self._nameless, on_end=self._left
+        )
 
     def _left(self) -> None:
         self.pages -= 1

@@ -21,7 +21,7 @@ from vitale_protocol.web.admission import DATAGRAM_BYTES, Admitted, Asked, read_
 from vitale_protocol.web.sites import parse_site
 from vitale_reader.daemon.desk.supervisor import Beat, Worker
 from vitale_reader.daemon.dispatcher import Service
-from vitale_reader.daemon.transports.channels import ChannelConnection
+from vitale_reader.daemon.transports.channels import ChannelConnection, nameless_places
 from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
 from vitale_reader.daemon.transports.port_holder import holder, is_taken
 from vitale_reader.daemon.transports.stream import Room, StreamLimits
@@ -97,6 +97,7 @@ class Gateway:
         self._port: LoopbackPort | None = None
         self._line: socket.socket | None = None
         self._opening: set[asyncio.Task[None]] = set()
+        self._nameless = nameless_places()
 
     async def port(self) -> int:
         """The port that is listened on, as soon as one is."""
@@ -197,7 +198,9 @@ class Gateway:
         await asyncio.get_running_loop().create_unix_connection(self._channel, sock=ours)
 
     def _channel(self) -> ChannelConnection:
-        return ChannelConnection(self._service, self._limits, self._room, via="websocket", mode=self._mode)
+        return ChannelConnection(
+            self._service, self._limits, self._room, via="websocket", mode=self._mode, nameless=self._nameless
+        )
 
 
 def _cannot_listen(port: int, error: OSError) -> ConfigurationInvalid:

@@ -1,0 +1,75 @@
+"""Names that the product uses for itself, which no paired program may bear, nor one that looks like it.
+
+Letters that look alike count as one: ``L0CAL`` is ``local``, also with a Cyrillic letter. Of long names one that is
+near is one too, as with sites.
+"""
+
+import unicodedata
+from typing import Final
+
+from vitale_protocol.web.lookalikes import NEAR, distance
+
+__all__ = ["DASHBOARD", "LOCAL", "distinct", "is_own"]
+
+#: The daemon's own user, and the dashboard, as clients.
+LOCAL: Final = "local"
+DASHBOARD: Final = "dashboard"
+
+#: The names, and the words by which commands and pages tell of them.
+_OWN: Final = (
+    LOCAL,
+    DASHBOARD,
+    "vitale-reader",
+    "the dashboard",
+    "le tableau de bord",
+    "tableau de bord",
+    "a program of this machine",
+    "un programme de ce poste",
+)
+
+#: Letters from which on a name that is near is taken for it: of a short one it would be another word.
+_LONG: Final = 9
+
+#: Letters and digits that are taken for others (Unicode Technical Standard 39, as far as these names go).
+_ALIKE: Final = str.maketrans(
+    {
+        **dict.fromkeys("i1|!ıǀǃιіӏ\u05d5\u0661", "l"),
+        **dict.fromkeys("0οоօσ\u0585\u06f0", "o"),
+        **dict.fromkeys("аαɑ@4", "a"),
+        **dict.fromkeys("сϲ", "c"),
+        **dict.fromkeys("еєҽ3", "e"),
+        **dict.fromkeys("ѕ5$", "s"),
+        **dict.fromkeys("һհ", "h"),
+        **dict.fromkeys("вьβ8", "b"),
+        **dict.fromkeys("гʀ", "r"),
+        **dict.fromkeys("νѵ", "v"),
+        **dict.fromkeys("тτ7", "t"),
+        **dict.fromkeys("ԁ", "d"),
+        **dict.fromkeys("мм", "m"),
+        **dict.fromkeys("рρ", "p"),
+        **dict.fromkeys("ꞑпո", "n"),
+        **dict.fromkeys("υսц", "u"),
+        **dict.fromkeys("ց", "g"),
+    }
+)
+
+
+def is_own(name: str) -> bool:
+    """True if a name is one that the product uses itself, or looks like it."""
+    seen = _seen(name)
+    return any(seen == own or (len(own) >= _LONG and distance(seen, own) <= NEAR) for own in _SEEN)
+
+
+def distinct(name: str, client_id: str) -> str:
+    """The name of a client as people are shown it: with its id where it could be taken for the product itself."""
+    return f"{name} ({client_id})" if is_own(name) else name
+
+
+def _seen(name: str) -> str:
+    """The name as the eye has it: no accents, blanks or signs; one letter for all that look like it."""
+    # The signs that stand for letters come first, since they are no letters.
+    plain = unicodedata.normalize("NFKD", name).casefold().translate(_ALIKE)
+    return "".join(letter for letter in plain if letter.isalnum())
+
+
+_SEEN: Final = frozenset(map(_seen, _OWN))
