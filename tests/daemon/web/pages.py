@@ -40,7 +40,7 @@ class Page:
         self.code = ""
         self.notifications: list[Json] = []
         self.carried: list[bytes] = []
-        self._keys: dict[str, bytes] | None = None
+        self.keys: dict[str, bytes] | None = None
         self._numbers = itertools.count(1)
         self._sealed = self._opened = 0
 
@@ -55,8 +55,8 @@ class Page:
     def sealed(self, message: object) -> bytes:
         """The frame of a message: sealed, with the next number, once the session is open."""
         text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
-        if self._keys is not None:
-            text = independent.sealed(self._keys["c2s"], self.via, self._sealed, text.encode())
+        if self.keys is not None:
+            text = independent.sealed(self.keys["c2s"], self.via, self._sealed, text.encode())
             self._sealed += 1
         return text.encode()
 
@@ -77,12 +77,12 @@ class Page:
     async def receive(self) -> Json | None:
         """The next message, opened where it is sealed."""
         frame = await self.receive_frame()
-        if frame is None or self._keys is None or "c" not in frame:
+        if frame is None or self.keys is None or "c" not in frame:
             return frame
         assert frame["n"] == self._opened
         self._opened += 1
         text = json.dumps(frame, separators=(",", ":"))
-        return dict(json.loads(independent.opened(self._keys["s2c"], self.via, text)))
+        return dict(json.loads(independent.opened(self.keys["s2c"], self.via, text)))
 
     # ── calls ──
 
@@ -147,7 +147,7 @@ class Page:
         credential = {"kid": independent.thumbprint(self.key), "proof": proof}
         request = self.send_call("session.open", opening | {"credential": credential})
         shared = ephemeral.exchange(ec.ECDH(), independent.point(told["epk"]))
-        self._keys = independent.keys(shared, told["proof"], proof)
+        self.keys = independent.keys(shared, told["proof"], proof)
         answer = await self.answer(request)
         assert "result" in answer, answer
         return dict(answer["result"])

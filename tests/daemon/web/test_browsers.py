@@ -27,6 +27,10 @@ def test_a_page_is_paired_reads_and_lives_through_a_reload_and_a_gateway_that_di
         assert "not_paired" == await shop.state("desk.connect()")
         client_id = await shop.pair()
         assert client_id == await shop.connect()
+        for title in ("", "é" * 150):  # the name of a page that gives itself none
+            await shop.browser.evaluate(f"void (document.title = {json.dumps(title)})")
+            opened = "new library.VitaleReader({ port: desk.port }).connect()"
+            assert client_id == await shop.browser.evaluate(f"{opened}.then((made) => (made.close(), made.clientId))")
 
         token = await shop.read(b"VITALESIM.browser-1")
         claims = claims_of(token, await shop.browser.evaluate("session.jwks"), client_id)

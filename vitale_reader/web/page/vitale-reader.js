@@ -45,7 +45,9 @@ export class VitaleReader {
   /** @param {{ port?: number, name?: string, version?: string, language?: "fr" | "en" }} [options] */
   constructor(options = {}) {
     this.port = options.port ?? 7817;
-    this.client = { name: options.name ?? document.title ?? "page", version: options.version ?? "1" };
+    // A title may be empty, or longer than a name.
+    const name = [...(options.name || document.title || "page")].slice(0, 100).join("");
+    this.client = { name, version: options.version ?? "1" };
     this.language = options.language ?? "fr";
   }
 
