@@ -5,7 +5,7 @@ nonce (96 bits, big-endian) and, behind the name of the way, the additional data
 changed ends the channel: nothing of the frame is read.
 """
 
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -16,15 +16,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from vitale_protocol.errors import LimitExceeded, ParseError
 from vitale_protocol.privacy import concealed
 from vitale_protocol.signing import base64url, from_base64url
-from vitale_protocol.web.channels import FRAME_BYTES, Via, read_frame, write_frame
+from vitale_protocol.web.channels import FRAME_BYTES, LAST_NUMBER, SealedFrame, Via, read_sealed, write_frame
 from vitale_protocol.web.transcripts import digest
 
 __all__ = ["SEALED_BYTES", "Opener", "Sealer", "SessionKeys", "session_keys"]
 
 _TAG_BYTES: Final = 16
 _KEY_BYTES: Final = 32
-# The largest whole number that JavaScript tells from its neighbours.
-_LAST: Final = 2**53 - 1
 
 # Room for the members of a frame, and for what a native host and an extension put around it.
 _ENVELOPE_BYTES: Final = 256
@@ -54,13 +52,6 @@ def session_keys(shared: bytes, station_proof: str, client_proof: str) -> Sessio
     return SessionKeys(c2s=c2s, s2c=s2c)
 
 
-class SealedFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frame of an open session."""
-
-    n: Annotated[int, msgspec.Meta(ge=0, le=_LAST)]
-    c: str
-
-
 class Sealer:
     """One direction of an open session, at the end that writes.
 
@@ -81,7 +72,7 @@ class Sealer:
         """
         if len(message) > SEALED_BYTES:
             raise LimitExceeded("longer than a frame", variant="message_bytes", data={"limit": "message_bytes"})
-        if self.sent > _LAST:
+        if self.sent > LAST_NUMBER:
             raise LimitExceeded("no number is left for a frame", data={"limit": "frames"})
         number = self.sent
         self.sent += 1
@@ -107,10 +98,7 @@ class Opener:
         Raises:
             ParseError: not the next frame of the other end. The channel has to be closed.
         """
-        try:
-            sealed = msgspec.convert(read_frame(frame), SealedFrame)
-        except msgspec.ValidationError as error:
-            raise ParseError("not a sealed frame") from error
+        sealed = read_sealed(frame)
         if sealed.n != self.read:
             raise ParseError("not the next frame")
         try:

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from vitale_protocol.errors import ParseError
 from vitale_protocol.methods import StationMode
-from vitale_protocol.web.channels import DEPTH, Preamble, read_frame, read_preamble, rewrite, write_frame
+from vitale_protocol.web.channels import (
+    DEPTH,
+    Preamble,
+    close_code,
+    closing,
+    read_frame,
+    read_preamble,
+    read_sealed,
+    rewrite,
+    write_frame,
+)
 
 PREAMBLE = Preamble(
     via="websocket", site="https://facturation.example.fr", peer_uid=1000, host="127.0.0.1:7817", opened=1_790_000_000.5
@@ -99,6 +109,62 @@ def test_any_bytes_are_a_frame_or_refused(data: bytes) -> None:
     if data != frame:
         with pytest.raises(ParseError):
             read_frame(data)
+
+
+#: Texts that begin as a sealed frame does; of some another reader would read another message.
+SEALED_BEGINNINGS = [
+    '{"n":0,"c":"\\u0000"}',
+    '{"n":0,"c":"\\ud800"}',
+    '{"n":0,"c":"\\u0041"}',
+    '{"n":0,"c":"\\/"}',
+    '{"n":0,"c":"A","c":"B"}',
+    '{"n":0,"n":1,"c":"A"}',
+    '{"n":0,"c":"A"}{"n":1,"c":"B"}',
+    '{"n":0,"c":"A"}\n',
+    '{"n":0, "c":"A"}',
+    '{"n":0.0,"c":"A"}',
+    '{"n":-0,"c":"A"}',
+    '{"n":00,"c":"A"}',
+    '{"n":1e0,"c":"A"}',
+    '{"n":9007199254740992,"c":"A"}',
+    '{"n":0,"c":"A","x":1}',
+    '{"n":0,"c":"é"}',
+    '{"n":0,"c":"A\x7f"}',
+    '{"n":0,"c":"A\x00"}',
+    '{"n":0,"c":null}',
+    '{"n":0}',
+]
+
+
+@pytest.mark.parametrize("text", SEALED_BEGINNINGS)
+def test_a_sealed_frame_is_no_shorter_way_around_the_rules(text: str) -> None:
+    """In a list the same value goes the longer way: both ways let in the same, and write the same."""
+    data = text.encode()
+    try:
+        expected = rewrite(b"[" + data + b"]")[1:-1]
+    except ParseError:
+        with pytest.raises(ParseError):
+            rewrite(data)
+    else:
+        assert expected == rewrite(data)
+
+
+@given(st.integers(-2, 2**54), st.text(max_size=20))
+def test_a_sealed_frame_is_read_as_any_frame_is(number: int, text: str) -> None:
+    frame = write_frame({"n": number, "c": text.replace("\0", "")})
+    try:
+        sealed = read_sealed(frame)
+    except ParseError:
+        assert not 0 <= number < 2**53
+    else:
+        assert read_frame(frame) == {"n": sealed.n, "c": sealed.c}
+        assert frame == rewrite(frame)
+
+
+def test_a_close_frame_tells_its_code_and_nothing_else_does() -> None:
+    assert 1013 == close_code(closing(1013))
+    for other in (b'{"close":"1013"}', b'{"close":99}', b'{"close":1013', b'{"closed":1013}', b'{"n":0,"c":"A"}', b""):
+        assert 0 == close_code(other)
 
 
 def test_a_preamble_is_read() -> None:
