@@ -5,6 +5,7 @@ Everything is measured on one daemon, in one run: compare figures of one table a
 """
 
 import asyncio
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -20,15 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosedError
 
 import vitale_reader.web
+from tests.benchmarks.blocking_page import blocking_page
 from tests.benchmarks.floods import FLOODING, LAUNCH, Client
 from tests.benchmarks.native_host import host_page, start_line
 from tests.benchmarks.processes import MEBIBYTE, resident
 from tests.benchmarks.table import MILLISECONDS, Measure, p50, p95
 from tests.benchmarks.web_flood import KINDS, handshake
 from tests.daemon.web.browsers import Browser, Chromium, Firefox, browser, is_installed
-from tests.daemon.web.pages import Page
 from tests.daemon.web.socket_pages import socket_page
 from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
@@ -58,13 +61,27 @@ STARTING = 60.0
 PAGE = """<!doctype html><meta charset="utf-8"><title>bench</title><script type="module">
 import * as library from "./vitale-reader.js";
 window.desk = new library.VitaleReader({ port: PORT });
+const echo = new WebSocket("ws://127.0.0.1:ECHO/");
+await new Promise((open) => (echo.onopen = open));
+const sealing = { name: "AES-GCM", iv: new Uint8Array(12) };
+const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
+const alone = async () => {
+  const sealed = await crypto.subtle.encrypt(sealing, key, new Uint8Array(64));
+  const answer = new Promise((told) => (echo.onmessage = told));
+  echo.send("x".repeat(128));
+  await answer;
+  await crypto.subtle.decrypt(sealing, key, sealed);
+};
 window.times = async (count) => {
-  const found = [];
+  const found = { ping: [], alone: [] };
+  const calls = { ping: () => window.session.call("session.ping"), alone };
   for (let number = 0; number < count; number++) {
-    await new Promise((done) => setTimeout(done, PACE));
-    const began = performance.now();
-    await window.session.call("session.ping");
-    found.push(performance.now() - began);
+    for (const [name, call] of Object.entries(calls)) {
+      await new Promise((done) => setTimeout(done, PACE));
+      const began = performance.now();
+      await call();
+      found[name].push(performance.now() - began);
+    }
   }
   return found;
 };
@@ -223,60 +240,98 @@ def _under(kind: str, desk: Client, port: int, samples: int) -> list[Measure]:
 
 
 async def _latency(desk: Client, home: Home, port: int, folder: Path, samples: int) -> list[Measure]:
-    unix = await asyncio.to_thread(desk.pings, samples, PACE)
-    async with socket_page(port, KEY, site=SITE) as reading:
-        await reading.open()
-        found = {"WebSocket, Python": [await _ping(reading) for _ in range(samples)]}
-    async with host_page(home, KEY, SITE) as reading:
-        await reading.open()
-        by_a_host = t("hôte natif, Python", "native host, Python")
-        found[by_a_host] = [await _ping(reading) for _ in range(samples)]
-    allowed = {by_a_host: MORE_BY_A_HOST}
+    """Pings of pages, each way beside the socket's own in the same seconds: what slows the machine slows both."""
+    by_a_host = t("hôte natif, Python", "native host, Python")
+    async with blocking_page(port, KEY, SITE) as reading:
+        measures = [_line("WebSocket, Python", *_by_turns(desk, lambda: reading.call("session.ping"), samples))]
+    async with host_page(home, KEY, SITE) as page:
+        await page.open()
+        unix, ours = list[float](), list[float]()
+        for _ in range(samples):
+            unix += await asyncio.to_thread(desk.pings, 1, PACE / 2)
+            await asyncio.sleep(PACE / 2)
+            began = time.perf_counter()
+            await page.result("session.ping")
+            ours.append(time.perf_counter() - began)
+        measures.append(_line(by_a_host, unix, ours, allowed=MORE_BY_A_HOST))
     for kind in (Chromium, Firefox):
         if is_installed(kind):
-            found[f"WebSocket, {kind.program}"] = await _from_a_page(kind, desk, port, folder, samples)
+            measures += await _from_a_page(kind, desk, port, folder, samples)
+    return measures
+
+
+def _by_turns(desk: Client, ping: Callable[[], object], samples: int) -> tuple[list[float], list[float]]:
+    unix, ours = list[float](), list[float]()
+    pause = threading.Event()
+    for _ in range(samples):
+        unix += desk.pings(1, PACE / 2)
+        pause.wait(PACE / 2)
+        began = time.perf_counter()
+        ping()
+        ours.append(time.perf_counter() - began)
+    return unix, ours
+
+
+def _line(name: str, unix: Sequence[float], ours: Sequence[float], *, allowed: float = MORE) -> Measure:
+    return Measure(
+        name="session.ping",
+        unit="ms",
+        baseline="unix",
+        baseline_p50=p50(unix) * MILLISECONDS,
+        baseline_p95=p95(unix) * MILLISECONDS,
+        ours=name,
+        p50=p50(ours) * MILLISECONDS,
+        p95=p95(ours) * MILLISECONDS,
+        promise=f"unix + {allowed:g} ms p50",
+        kept=p50(ours) <= p50(unix) + allowed / MILLISECONDS,
+    )
+
+
+async def _from_a_page(kind: type[Browser], desk: Client, port: int, folder: Path, samples: int) -> list[Measure]:
+    """Pings in a page of a browser, which is isolated from other sites for a finer clock; and what of it is its own.
+
+    The browser's own is an echo and two operations of its cryptography: no page can have a sealed answer sooner.
+    """
+    site = folder / f"site-{kind.program}"
+    site.mkdir()
+    shutil.copy(LIBRARY, site)
+    async with serve(_echo, "127.0.0.1", 0, compression=None) as echo:
+        filled = {"PORT": port, "ECHO": echo.sockets[0].getsockname()[1], "PACE": PACE * MILLISECONDS / 2}
+        page = PAGE
+        for word, value in filled.items():
+            page = page.replace(word, str(value))
+        (site / "index.html").write_text(page)
+        with _pages(site) as own:
+            async with browser(kind, folder / kind.program) as shown:
+                await shown.show(f"http://127.0.0.1:{own}/")
+                desk.call("pairing.open")
+                code = await shown.evaluate(
+                    "new Promise((shown, failed) => { window.paired = desk.pair("
+                    "{ name: 'bench', scopes: ['identity'], onCode: shown }); paired.catch(failed); })"
+                )
+                desk.call("pairing.wait")
+                desk.call("pairing.accept", code=code, scopes=["identity"])
+                await shown.evaluate("paired.then(() => desk.connect()).then((made) => void (window.session = made))")
+                beside = asyncio.create_task(asyncio.to_thread(desk.pings, samples, PACE))
+                told = await shown.evaluate(f"times({samples})")
+                unix = await beside
+    ours, alone = ([each / MILLISECONDS for each in told[name]] for name in ("ping", "alone"))
     return [
+        _line(f"WebSocket, {kind.program}", unix, ours),
         Measure(
-            name="session.ping",
+            name=t("le navigateur seul", "the browser alone"),
             unit="ms",
-            baseline="unix",
-            baseline_p50=p50(unix) * MILLISECONDS,
-            baseline_p95=p95(unix) * MILLISECONDS,
-            ours=name,
-            p50=p50(times) * MILLISECONDS,
-            p95=p95(times) * MILLISECONDS,
-            promise=f"unix + {allowed.get(name, MORE):g} ms p50",
-            kept=p50(times) <= p50(unix) + allowed.get(name, MORE) / MILLISECONDS,
-        )
-        for name, times in found.items()
+            ours=t(f"écho et chiffrement, {kind.program}", f"echo and cryptography, {kind.program}"),
+            p50=p50(alone) * MILLISECONDS,
+            p95=p95(alone) * MILLISECONDS,
+        ),
     ]
 
 
-async def _ping(reading: Page) -> float:
-    await asyncio.sleep(PACE)
-    began = time.perf_counter()
-    await reading.result("session.ping")
-    return time.perf_counter() - began
-
-
-async def _from_a_page(kind: type[Browser], desk: Client, port: int, folder: Path, samples: int) -> list[float]:
-    """Seconds of pings in a page of a browser; it is isolated from other sites, for a finer clock."""
-    site = folder / f"site-{kind.program}"
-    site.mkdir()
-    (site / "index.html").write_text(PAGE.replace("PORT", str(port)).replace("PACE", str(PACE * MILLISECONDS)))
-    shutil.copy(LIBRARY, site)
-    with _pages(site) as own:
-        async with browser(kind, folder / kind.program) as shown:
-            await shown.show(f"http://127.0.0.1:{own}/")
-            desk.call("pairing.open")
-            code = await shown.evaluate(
-                "new Promise((shown, failed) => { window.paired = desk.pair("
-                "{ name: 'bench', scopes: ['identity'], onCode: shown }); paired.catch(failed); })"
-            )
-            desk.call("pairing.wait")
-            desk.call("pairing.accept", code=code, scopes=["identity"])
-            await shown.evaluate("paired.then(() => desk.connect()).then((made) => void (window.session = made))")
-            return [each / MILLISECONDS for each in await shown.evaluate(f"times({samples})")]
+async def _echo(line: ServerConnection) -> None:
+    with contextlib.suppress(ConnectionClosedError):  # a browser that is ended says no goodbye
+        async for message in line:
+            await line.send(message)
 
 
 class _Quiet(SimpleHTTPRequestHandler):
