@@ -1,6 +1,7 @@
 """A page's calls over a socket that blocks, as those of a socket's own client do: what is compared is the way."""
 
 import itertools
+import asyncio
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -54,7 +55,9 @@ async def blocking_page(port: int, key: ec.EllipticCurvePrivateKey, site: str) -
     """A page whose session is open; its connection is nobody else's meanwhile."""
     async with socket_page(port, key, site=site) as page:
         await page.open()
-        page.writer.transport.pause_reading()
+        transport = page.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
         shared: socket.socket = page.writer.get_extra_info("socket").dup()
         with shared:
             shared.setblocking(True)
