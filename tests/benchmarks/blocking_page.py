@@ -1,7 +1,7 @@
 """A page's calls over a socket that blocks, as those of a socket's own client do: what is compared is the way."""
 
-import itertools
 import asyncio
+import itertools
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
