@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_reader.service.systemd import ACCOUNT, NAME, Scope, accounts, pcsc_rule, program_in, unit
+from vitale_reader.service.scope import Scope
+from vitale_reader.service.systemd import ACCOUNT, NAME, accounts, pcsc_rule, program_in, unit
 
 PROGRAM = ("/usr/bin/vitale-reader", "serve")
 SCOPES: tuple[Scope, ...] = ("user", "system")

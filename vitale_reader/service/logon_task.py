@@ -10,7 +10,7 @@ from subprocess import list2cmdline
 from typing import Final
 from xml.sax.saxutils import escape, unescape
 
-from vitale_reader.service.systemd import Scope
+from vitale_reader.service.scope import Scope
 
 __all__ = ["TASK", "program_in", "task"]
 

@@ -13,10 +13,10 @@ import msgspec
 from vitale_protocol.errors import LocalMisuse, ToolMissing
 from vitale_reader.service import launchd, logon_task, systemd
 from vitale_reader.service.machine import Machine
+from vitale_reader.service.scope import Scope
 from vitale_reader.service.steps import Command, Done, Remove, Step, Write, carried_out, kept
-from vitale_reader.service.systemd import Scope
 
-__all__ = ["Scope", "Service", "State", "service"]
+__all__ = ["Service", "State", "service"]
 
 
 #: Categories of Unicode: control characters, bytes that are no text (PEP 383), ends of lines and paragraphs.

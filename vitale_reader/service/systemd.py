@@ -14,11 +14,11 @@ the daemon could not tell who connects. So what needs a mount namespace stands i
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-__all__ = ["ACCOUNT", "HIDDEN", "NAME", "STATE", "Scope", "accounts", "pcsc_rule", "program_in", "unit"]
+from vitale_reader.service.scope import Scope
 
-Scope = Literal["user", "system"]
+__all__ = ["ACCOUNT", "HIDDEN", "NAME", "STATE", "accounts", "pcsc_rule", "program_in", "unit"]
 
 #: Name of the unit.
 NAME: Final = "vitale-reader.service"

@@ -10,7 +10,8 @@ from vitale_protocol.diagnosis.findings import tell
 from vitale_reader.diagnosis.desk.installed_service import look
 from vitale_reader.diagnosis.machine import Machine
 from vitale_reader.service import machine as places
-from vitale_reader.service.services import Scope, service
+from vitale_reader.service.scope import Scope
+from vitale_reader.service.services import service
 from vitale_reader.service.steps import carried_out
 
 SYSTEMS: dict[str, type[System]] = {"linux": Systemd, "darwin": Launchd, "win32": Scheduler}
