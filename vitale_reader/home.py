@@ -71,6 +71,11 @@ class Home(msgspec.Struct, frozen=True):
         root = root.expanduser().absolute()
         return cls(config=root / "config.toml", state=root / "state", run=root / "run")
 
+    @classmethod
+    def chosen(cls, root: Path | str | None) -> "Home":
+        """The home under a folder that is named, else ``locate``."""
+        return cls.locate() if root is None else cls.under(Path(root))
+
     @property
     def socket(self) -> Path:
         """Path of the Unix socket."""

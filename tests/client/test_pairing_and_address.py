@@ -53,6 +53,15 @@ def test_half_a_pairing_file_does_not_stay(tmp_path: Path, monkeypatch: pytest.M
     assert Pairing.load(file) == PAIRING
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_home_that_is_named_comes_before_the_one_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[str | Path]
+) -> None:
+    monkeypatch.setenv("VITALE_READER_HOME", str(tmp_path / "environment"))
+    assert Home.under(tmp_path / "named") == Home.chosen(kind(tmp_path / "named"))
+    assert Home.under(tmp_path / "environment") == Home.chosen(None)
+
+
 def test_a_pairing_does_not_show_its_secrets() -> None:
     assert "SECRET" not in repr(PAIRING)
 

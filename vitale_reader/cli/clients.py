@@ -148,7 +148,7 @@ def _tls_address(home: Path | None) -> str | None:
     from vitale_reader.client.address import TlsAddress
     from vitale_reader.home import Home
 
-    tls = (Home.locate() if home is None else Home.under(home)).endpoints().tls
+    tls = Home.chosen(home).endpoints().tls
     return None if tls is None else str(TlsAddress(tls.host, tls.port))
 
 

@@ -60,7 +60,7 @@ def _serve(
     from vitale_reader.daemon import app
     from vitale_reader.daemon.config import located
 
-    place = Home.locate() if home is None else Home.under(home)
+    place = Home.chosen(home)
     settings = _settings(_loaded(place), cast("StationMode | None", mode), drivers, tls_port)
 
     def ready(endpoints: Endpoints) -> None:

@@ -101,7 +101,7 @@ def settings_of(
         LocalMisuse: the pairing file cannot be used.
     """
     settings = Settings(
-        home=Home.locate() if home is None else Home.under(Path(home)),
+        home=Home.chosen(home),
         address=address,
         language=language,
         name=name,

@@ -9,7 +9,7 @@ import msgspec
 from vitale_protocol.errors import LocalMisuse, ToolMissing
 from vitale_protocol.methods import StationMode
 from vitale_reader.cli.config import writing
-from vitale_reader.cli.config.showing import home_of, literal
+from vitale_reader.cli.config.showing import literal
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.asking import agreed, somebody_is_there
 from vitale_reader.cli.frame.command import as_json, command, home_option
@@ -87,7 +87,7 @@ def init(
     home: Path | None,
 ) -> None:
     """Runs ``vitale-reader config init``."""
-    place = home_of(home)
+    place = Home.chosen(home)
     asks = not yes and not as_json and somebody_is_there()
     _require_room(place.config, asks=asks, overwrite=overwrite)
     answers = _answers(name, cast("StationMode | None", mode), drivers, web, asks=asks)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.cli.config.showing import home_of, literal
+from vitale_reader.cli.config.showing import literal
 from vitale_reader.cli.config.writing import as_toml, checked, current, replace, with_setting
 from vitale_reader.cli.frame import completing, output
 from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import t
+from vitale_reader.home import Home
 
 if TYPE_CHECKING:
     from vitale_reader.daemon.config import Config
-    from vitale_reader.home import Home
 
 __all__ = ["set_"]
 
@@ -35,7 +35,7 @@ def set_(key: str, word: str, as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader config set``."""
     from vitale_reader.daemon.config import load
 
-    place = home_of(home)
+    place = Home.chosen(home)
     load(place.config)  # what is wrong with it already is told with its line
     text = current(place.config)
     value, made, config = _made(place, text, key, word)

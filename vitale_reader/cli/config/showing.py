@@ -13,7 +13,7 @@ from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import t
 from vitale_reader.home import Home
 
-__all__ = ["check", "home_of", "literal", "open_to_readers", "path", "show", "toml"]
+__all__ = ["check", "literal", "open_to_readers", "path", "show", "toml"]
 
 
 @command("path", help=t("Donne le chemin du fichier.", "Tells the path of the file."))
@@ -21,7 +21,7 @@ __all__ = ["check", "home_of", "literal", "open_to_readers", "path", "show", "to
 @home_option
 def path(as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader config path``."""
-    file = home_of(home).config
+    file = Home.chosen(home).config
     if as_json:
         output.print_json({"path": str(file), "exists": file.exists()})
     else:
@@ -37,7 +37,7 @@ def show(as_json: bool, home: Path | None) -> None:
     """Runs ``vitale-reader config show``."""
     from vitale_reader.daemon.config import load, shown
 
-    settings = shown(load(home_of(home).config))
+    settings = shown(load(Home.chosen(home).config))
     if as_json:
         output.print_json(settings)
     else:
@@ -52,7 +52,7 @@ def check(as_json: bool, home: Path | None) -> None:
     from vitale_reader.daemon import startup
     from vitale_reader.daemon.config import load, located, readable_by_others
 
-    place = home_of(home)
+    place = Home.chosen(home)
     file = place.config
     settings = load(file)
     try:
@@ -107,8 +107,3 @@ def literal(value: object) -> str:
 
 def _key(name: str) -> str:
     return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else json.dumps(name)
-
-
-def home_of(home: Path | None) -> Home:
-    """The home that is named, else this user's."""
-    return Home.locate() if home is None else Home.under(home)

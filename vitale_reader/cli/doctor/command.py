@@ -89,7 +89,7 @@ def doctor(
     from vitale_protocol.diagnosis.findings import tell
     from vitale_reader.diagnosis.report import examine
 
-    place = Home.locate() if home is None else Home.under(home)
+    place = Home.chosen(home)
     findings = [tell(row, language()) for row in examine(place, _view(home))]
     if bundle is not None:
         written = bundling.offer(bundle, place, findings, yes=yes, as_json=as_json)

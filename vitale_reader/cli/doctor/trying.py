@@ -51,7 +51,7 @@ def _steps(trial: Trial, home: Path | None, reader: str, seconds: float) -> Iter
     from vitale_reader.daemon.config import load
     from vitale_reader.daemon.desk.questions import examined
 
-    config = load((Home.locate() if home is None else Home.under(home)).config)
+    config = load(Home.chosen(home).config)
     driver = _DRIVERS[trial]
     if trial == "phone" and "nfc" not in config.drivers.enabled:
         driver = "pcsc"

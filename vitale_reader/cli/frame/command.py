@@ -230,7 +230,7 @@ def daemon_settings(
     from vitale_reader.home import Home
 
     return Settings(
-        home=Home.locate() if home is None else Home.under(home),
+        home=Home.chosen(home),
         address=address,
         pairing=None if pairing is None else Pairing.load(pairing),
         language=language(),

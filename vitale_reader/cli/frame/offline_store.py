@@ -40,7 +40,7 @@ def opened_store(home: Path | None, *, writing: bool = False) -> "Generator[tupl
     """
     from vitale_reader.daemon import offline_store
 
-    place = Home.locate() if home is None else Home.under(home)
+    place = Home.chosen(home)
     with _in_words(place), offline_store.opened_store(place, writing=writing) as opened:
         yield opened
 

@@ -132,7 +132,7 @@ def _attention(home: Path | None, station: "StationInfo", readers: "tuple[Reader
     from vitale_reader.diagnosis import report
     from vitale_reader.diagnosis.station.daemon_view import DaemonView
 
-    place = Home.locate() if home is None else Home.under(home)
+    place = Home.chosen(home)
     view = DaemonView(station=station, readers=readers)
     for row in in_order(report.at_a_glance(place, view)):
         if row.state == "wrong":

@@ -190,7 +190,7 @@ def _require_a_start(found: "Service", home: Path | None) -> None:
     """
     if found.scope == "system":  # the files of its account
         return
-    place = Home.locate() if home is None else Home.under(home)
+    place = Home.chosen(home)
     with output.progress(t("Contrôle de la configuration…", "Checking the configuration…")):
         _require_settings(place)
     if not found.state().running:

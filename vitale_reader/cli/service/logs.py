@@ -116,7 +116,7 @@ def logs(
 def _station(found: "Service", home: Path | None) -> Home:
     if found.scope == "system" and found.station is not None:
         return Home.under(found.station)
-    return Home.locate() if home is None else Home.under(home)
+    return Home.chosen(home)
 
 
 def _tell(found: "Service", place: Home, wanted: Wanted, lines: int | None, *, follow: bool, as_json: bool) -> int:

@@ -17,7 +17,7 @@ def loaded(home: Path | None) -> "tuple[Home, Config]":
     """The folders and the settings of a station."""
     from vitale_reader.daemon.config import load
 
-    place = Home.locate() if home is None else Home.under(home)
+    place = Home.chosen(home)
     return place, load(place.config)
 
 

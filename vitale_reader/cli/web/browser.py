@@ -124,7 +124,7 @@ def status(context: click.Context, as_json: bool, home: Path | None) -> None:
 def _settings(home: Path | None) -> "Web":
     from vitale_reader.daemon.config import load
 
-    return load((Home.under(home) if home else Home.locate()).config).web
+    return load(Home.chosen(home).config).web
 
 
 def _chosen(named: Collection[str], *, everyone: bool) -> list[Place]:
