@@ -20,9 +20,9 @@ from tests.posix import open_unix_connection
 from vitale_protocol import tokens
 from vitale_protocol.errors import DaemonUntrusted
 from vitale_protocol.records import Assure, Beneficiaire, Proof, Record
+from vitale_reader.atomic_files import write_atomically
 from vitale_reader.cli.frame.language import t
 from vitale_reader.client.pairing import Pairing
-from vitale_reader.daemon.keystore.private_files import write_private
 from vitale_reader.home import Endpoints
 
 __all__ = ["round_trips", "signatures"]
@@ -66,7 +66,7 @@ async def round_trips(
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vitale-bench-")))
         certificate = folder / "echo.pem"
-        write_private(certificate, f"{pairing.certificate}{pairing.private_key}".encode())
+        write_atomically(certificate, f"{pairing.certificate}{pairing.private_key}".encode())
         port = await stack.enter_async_context(_echo(folder))
         context = _context(certificate)
         pairs = [(await stack.enter_async_context(_unix(str(folder / "echo"))), await _opened(stack, endpoints.unix))]

@@ -22,6 +22,7 @@ ALLOWED = {
     "vitale_reader/daemon/config_file.py": "who may read and change the configuration",
     "vitale_reader/daemon/desk/pcsc_users.py": "who uses PC/SC",
     "vitale_reader/daemon/desk/offspring.py": "what holds a worker and its offspring together",
+    "vitale_reader/atomic_files.py": "a file that another program has open, owners and modes",
     "vitale_reader/daemon/keystore/private_files.py": "private files",
     "vitale_reader/daemon/fairness/processor_shares.py": "the processor time of a thread",
     "vitale_reader/daemon/keystore/folder_permissions.py": "whose files these are",

@@ -31,11 +31,12 @@ if sys.platform == "win32":
     from vitale_drivers.camera.system import cameras_of_programs, forbidden_by_privacy, listed_cameras
     from vitale_drivers.pcsc.system import device_serial, is_redirected
     from vitale_reader import access_lists
+    from vitale_reader.atomic_files import remove, write_atomically
     from vitale_reader.cli.frame.system_language import system_language
     from vitale_reader.client.pairing import Pairing
     from vitale_reader.daemon.desk.holders import find_holders
     from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW, Offspring
-    from vitale_reader.daemon.keystore.private_files import open_to_others, private_folder, remove, write_private
+    from vitale_reader.daemon.keystore.private_files import open_to_others, private_folder
     from vitale_reader.daemon.lifecycle import exclusive
     from vitale_reader.home import Home
     from vitale_reader.service.machine import Machine
@@ -63,7 +64,7 @@ if sys.platform == "win32":
         me = access_lists.this_user()[1]
         assert access_lists.look(folder).others(me, access_lists.READ) == ("WD",)
         private_folder(folder)
-        write_private(folder / "after", b"key")
+        write_atomically(folder / "after", b"key")
         for path in (folder, folder / "before", folder / "after"):
             assert access_lists.look(path).others(me) == ()
             assert not open_to_others(path)
@@ -126,7 +127,7 @@ if sys.platform == "win32":
         ) as other:
             assert other.stdout is not None
             other.stdout.readline()
-            write_private(file, b"after")
+            write_atomically(file, b"after")
             other.wait(PATIENCE)
         assert file.read_bytes() == b"after"
         remove(file)

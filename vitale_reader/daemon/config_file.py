@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.daemon.keystore.private_files import write_private
+from vitale_reader.atomic_files import write_atomically
 
 __all__ = ["FileAccess", "command_to_close", "decoded", "line_of", "read", "readable_by_others", "replace", "set_aside"]
 
@@ -117,7 +117,7 @@ def replace(file: Path, text: str, *, secret: bool) -> None:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     former = file.stat() if file.exists() else None
     mode = 0o600 if former is None or secret else stat.S_IMODE(former.st_mode) & 0o777
-    write_private(file, text.encode("utf-8"), owner=former, mode=mode)
+    write_atomically(file, text.encode("utf-8"), owner=former, mode=mode)
 
 
 def set_aside(file: Path) -> None:
@@ -126,7 +126,7 @@ def set_aside(file: Path) -> None:
     Raises:
         OSError: it cannot be read, or the copy not written.
     """
-    write_private(file.with_name(f"{file.name}.old"), file.read_bytes())
+    write_atomically(file.with_name(f"{file.name}.old"), file.read_bytes())
 
 
 def decoded(content: bytes, file: Path) -> str:

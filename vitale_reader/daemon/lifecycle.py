@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from vitale_protocol.errors import DaemonRunning, DaemonUnreachable
-from vitale_reader.daemon.keystore.private_files import private_folder, remove, write_private
+from vitale_reader.atomic_files import remove, write_atomically
+from vitale_reader.daemon.keystore.private_files import private_folder
 from vitale_reader.daemon.process import folder_locked, kill, locked, when_told_to_stop
 from vitale_reader.home import Endpoints, Home
 
@@ -131,7 +132,7 @@ def published(home: Home, endpoints: Endpoints) -> Generator[Callable[[Endpoints
 
     def publish(endpoints: Endpoints) -> None:
         # Not durable: after a power cut no process is behind these addresses.
-        write_private(home.endpoints_file, msgspec.json.encode(endpoints), durable=False)
+        write_atomically(home.endpoints_file, msgspec.json.encode(endpoints), durable=False)
         mine.update({Path(file): _inode(Path(file)) for file in (home.endpoints_file, endpoints.unix) if file})
 
     publish(endpoints)

@@ -8,7 +8,8 @@ import pytest
 
 from tests.posix import AS_ROOT, NOBODY, give_to
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.keystore.private_files import private_folder, write_private
+from vitale_reader.atomic_files import write_atomically
+from vitale_reader.daemon.keystore.private_files import private_folder
 from vitale_reader.daemon.lifecycle import published
 from vitale_reader.home import Endpoints, Home
 
@@ -22,7 +23,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_what_is_kept_is_on_the_disk_when_the_call_returns(tmp_path: Path, synced: list[int]) -> None:
-    write_private(tmp_path / "file", b"kept")
+    write_atomically(tmp_path / "file", b"kept")
 
     assert 2 == len(synced), "the file and its folder"
     assert b"kept" == (tmp_path / "file").read_bytes()

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitale_protocol.errors import StoreUnavailable
-from vitale_reader.daemon.keystore.private_files import private_folder, write_private
+from vitale_reader.atomic_files import write_atomically
+from vitale_reader.daemon.keystore.private_files import private_folder
 
 if TYPE_CHECKING:
     from vitale_reader.daemon.keystore.certificate_authority import Issued
@@ -100,5 +101,5 @@ class Certificates:
         return issue(authority, key, common_name, host=host, now=self._now)
 
     def _write(self, name: str, issued: "Issued") -> None:
-        write_private(self._file(f"{name}.key"), issued.private_key.encode())
-        write_private(self._file(f"{name}.pem"), issued.certificate.encode())
+        write_atomically(self._file(f"{name}.key"), issued.private_key.encode())
+        write_atomically(self._file(f"{name}.pem"), issued.certificate.encode())

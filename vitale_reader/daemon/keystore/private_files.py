@@ -1,25 +1,12 @@
-"""Private files of the station: written whole or not at all, readable by their owner only."""
+"""Private files of the station: folders that are closed to other users, and what others may do with a file."""
 
-import os
 import stat
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from vitale_reader.daemon.keystore.folder_permissions import close_to_others
 
-__all__ = ["NEW", "open_to_everybody", "open_to_others", "private_folder", "remove", "write_private"]
-
-#: How a file is begun: never through a link that stands in its place.
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-
-#: Seconds between two tries, while another program, a scanner for viruses or a client, holds a file: two in all. They
-#: are counted, and no clock is read: on a machine that has much to do, the time may pass between two of them.
-PAUSES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, *(0.2,) * 8)
-
-#: Windows: access denied, sharing violation, lock violation (winerror.h).
-HELD = frozenset({5, 32, 33})
+__all__ = ["open_to_everybody", "open_to_others", "private_folder"]
 
 
 def private_folder(folder: Path) -> Path:
@@ -31,73 +18,6 @@ def private_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     close_to_others(folder)
     return folder
-
-
-def write_private(
-    file: Path, content: bytes, *, durable: bool = True, owner: os.stat_result | None = None, mode: int = 0o600
-) -> None:
-    """Writes a file that is complete at every instant (POSIX rename), with mode 0600 from its first byte.
-
-    Args:
-        file: where.
-        content: all of it.
-        durable: whether it is to survive a power cut.
-        owner: a file whose user and group it has, instead of those of this process.
-        mode: that it has once it is complete.
-
-    Raises:
-        OSError: it cannot be written, or not given to that user and group; the one before is as it was.
-    """
-    temporary = file.with_name(f".{file.name}.new")
-    temporary.unlink(missing_ok=True)  # of a process that died in the middle: whoever writes here holds the home
-    try:
-        with os.fdopen(os.open(temporary, NEW, 0o600), "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            _give(stream.fileno(), owner, mode)
-            if durable:
-                os.fsync(stream.fileno())
-        _patiently(lambda: temporary.replace(file))
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    if durable:
-        _sync_folder(file.parent)
-
-
-def remove(file: Path) -> None:
-    """Removes a file, if there is one.
-
-    Raises:
-        OSError: it cannot be; on Windows, another program has had it open all the time.
-    """
-    _patiently(lambda: file.unlink(missing_ok=True))
-
-
-def _patiently(act: Callable[[], object]) -> None:
-    """Tries again while another program holds the file."""
-    for pause in PAUSES:
-        try:
-            act()
-        except PermissionError as error:
-            if not _is_held(error):
-                raise
-        else:
-            return
-        time.sleep(pause)
-    act()
-
-
-if sys.platform == "win32":
-
-    def _is_held(error: OSError) -> bool:
-        return error.winerror in HELD
-
-else:
-
-    def _is_held(error: OSError) -> bool:  # noqa: ARG001
-        """False: an open file can be replaced and removed."""
-        return False
 
 
 if sys.platform == "win32":
@@ -119,12 +39,6 @@ if sys.platform == "win32":
         """
         return open_to_others(file)
 
-    def _give(descriptor: int, owner: os.stat_result | None, mode: int) -> None:
-        """Nothing: the folder's access list says who may do what."""
-
-    def _sync_folder(folder: Path) -> None:
-        """Nothing: folders cannot be opened there."""
-
 else:
 
     def open_to_others(file: Path) -> bool:
@@ -142,19 +56,3 @@ else:
             OSError: it cannot be looked at.
         """
         return bool(stat.S_IMODE(file.stat().st_mode) & 0o007)
-
-    def _give(descriptor: int, owner: os.stat_result | None, mode: int) -> None:
-        """Gives an open file to others, before it has its name: another may stand under that a moment later."""
-        now = os.fstat(descriptor)
-        if owner is not None and (owner.st_uid, owner.st_gid) != (now.st_uid, now.st_gid):
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-        if mode != stat.S_IMODE(now.st_mode):
-            os.fchmod(descriptor, mode)
-
-    def _sync_folder(folder: Path) -> None:
-        """Makes a rename survive a power cut."""
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

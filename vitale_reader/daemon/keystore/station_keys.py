@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, StoreUnavailable
 from vitale_protocol.privacy import concealed
+from vitale_reader.atomic_files import write_atomically
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets, Sealed
-from vitale_reader.daemon.keystore.private_files import write_private
 from vitale_reader.daemon.keystore.store_keys import Vault, derive
 
 __all__ = ["Keys"]
@@ -199,7 +199,7 @@ class Keys:
     def _replace(self, secrets_: Secrets) -> None:
         try:
             content = msgspec.json.encode(secrets_)
-            write_private(self._file, content if self._box is None else self._box.seal(content))
+            write_atomically(self._file, content if self._box is None else self._box.seal(content))
         except OSError as error:
             raise StoreUnavailable("the station's secrets cannot be written", data={"file": str(self._file)}) from error
         self._use(secrets_)

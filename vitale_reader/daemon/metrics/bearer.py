@@ -10,7 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.daemon.keystore.private_files import NEW, open_to_everybody
+from vitale_reader.atomic_files import NEW
+from vitale_reader.daemon.keystore.private_files import open_to_everybody
 
 __all__ = ["FILE", "LEAST", "MOST", "bearer_digest", "bearer_file", "read_bearer"]
 

@@ -18,10 +18,10 @@ from sqlalchemy import Connection, select
 
 from vitale_protocol.errors import ConfigurationInvalid, LocalMisuse, StoreUnavailable
 from vitale_protocol.web.own_names import LOCAL
+from vitale_reader.atomic_files import write_atomically
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.database.service_lock import hold_alone, still_serving
 from vitale_reader.daemon.issuing.replay import Closed, close_until, closed
-from vitale_reader.daemon.keystore.private_files import write_private
 from vitale_reader.daemon.keystore.store_keys import Vault
 from vitale_reader.daemon.rekeying.resealing import KEY_NAME, KEY_OF, Resealed, require_whole, reseal
 from vitale_reader.daemon.site.open_store import (
@@ -132,7 +132,7 @@ def _new_key(file: Path, brought: Path | None) -> Path:
     content = read_site_key(brought)
     if new_file.exists() and read_site_key(new_file) != content:
         raise LocalMisuse("another new key was begun at this desk", data={"file": str(new_file)})
-    write_private(new_file, brought.read_bytes())
+    write_atomically(new_file, brought.read_bytes())
     return new_file
 
 
@@ -192,6 +192,6 @@ def _replace(file: Path, new_file: Path, at: float) -> str:
         new_file.unlink()
         return ""
     former = file.with_name(f"{file.name}.until-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(at))}")
-    write_private(former, file.read_bytes())
+    write_atomically(former, file.read_bytes())
     new_file.replace(file)
     return str(former)

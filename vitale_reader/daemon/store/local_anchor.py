@@ -12,7 +12,7 @@ import msgspec
 
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ParseError, StoreUnavailable
-from vitale_reader.daemon.keystore.private_files import write_private
+from vitale_reader.atomic_files import write_atomically
 
 __all__ = ["HEARD_ANEW", "MOVED", "Anchor", "Heard", "Remembered", "read_anchor"]
 
@@ -142,7 +142,7 @@ class Remembered:
             if now == self._written:
                 return
             try:
-                write_private(self._file, msgspec.json.encode(now), durable=durable)
+                write_atomically(self._file, msgspec.json.encode(now), durable=durable)
             except OSError as error:
                 logger.error("where the audit trail ends could not be written down: %s", error.strerror)
             else:

@@ -33,13 +33,13 @@ from vitale_protocol.errors import (
 from vitale_protocol.methods import DashboardOpened
 from vitale_protocol.problems import Problem
 from vitale_protocol.web.admission import Admitted, Asked, write
+from vitale_reader.atomic_files import remove, write_atomically
 from vitale_reader.daemon.dashboard.entrance import At, Entrance
 from vitale_reader.daemon.dashboard.passes import INVITATION_SECONDS, Invitation, Passes
 from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.fairness.rate_limits import Places
-from vitale_reader.daemon.keystore.private_files import remove, write_private
 from vitale_reader.daemon.transports.channels import ChannelConnection, channel_limits, channel_room
 from vitale_reader.daemon.transports.gateway import Gateway
 from vitale_reader.daemon.transports.peers import UNIX_SOCKETS
@@ -331,7 +331,7 @@ class Dashboard:
         """Puts the ticket where only this user reads it, for as long as it is good."""
         file = self._home.run / f"dashboard-{secrets.token_hex(4)}.html"
         page = TICKET_PAGE.format(url=gateway.url, ticket=made.ticket)
-        write_private(file, page.encode(), durable=False)
+        write_atomically(file, page.encode(), durable=False)
         self._file = file
         self._forgetting = asyncio.get_running_loop().call_later(INVITATION_SECONDS, self._forget)
         return DashboardOpened(

@@ -12,9 +12,9 @@ import msgspec
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_protocol.methods import ClientAdded
+from vitale_reader.atomic_files import remove, write_atomically
 from vitale_reader.daemon.client_registry import LOCAL_CLIENT
 from vitale_reader.daemon.keystore.certificates import Certificates
-from vitale_reader.daemon.keystore.private_files import remove, write_private
 from vitale_reader.home import Home
 
 __all__ = ["of_this_machine", "owners_pairing"]
@@ -38,7 +38,7 @@ def owners_pairing(home: Home, certificates: Certificates) -> Generator[tuple[st
     )
     try:
         # Not durable: after a power cut the next start makes another.
-        write_private(file, msgspec.json.encode(pairing), durable=False)
+        write_atomically(file, msgspec.json.encode(pairing), durable=False)
     except OSError as error:
         raise StoreUnavailable("the owner's pairing cannot be written", data={"file": str(file)}) from error
     try:

@@ -5,7 +5,6 @@ user's or an administrator's, and closed to all others.
 """
 
 import json
-import os
 import sys
 import sysconfig
 from collections.abc import Collection
@@ -14,6 +13,7 @@ from typing import Literal
 
 from vitale_protocol.errors import LocalMisuse
 from vitale_protocol.web.extensions import HOST_NAME, Family, family
+from vitale_reader.atomic_files import write_atomically
 from vitale_reader.web.native import registry
 from vitale_reader.web.native.access import COMMAND, is_open_to_others
 from vitale_reader.web.native.places import Place
@@ -63,14 +63,7 @@ def declare(place: Place, content: bytes) -> None:
         OSError: it cannot be written.
     """
     place.file.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    temporary = place.file.with_name(f".{place.file.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.chmod(0o644)
-        temporary.replace(place.file)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_atomically(place.file, content, mode=0o644)
     if place.key:
         registry.point(place.key, str(place.file), everyone=place.everyone)
 
