@@ -6,10 +6,14 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
+import subprocess
+import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +52,16 @@ class Browser(ABC):
 
     @classmethod
     @abstractmethod
-    async def address(cls, process: asyncio.subprocess.Process, folder: Path) -> str:
-        """Where it is driven, once it says so."""
+    def address(cls, folder: Path, log: Path) -> str:
+        """Where it is driven, once it says so; empty before."""
 
     @abstractmethod
-    async def begin(self) -> None:
-        """Takes its page over."""
+    async def begin(self, *, apart: bool = False) -> None:
+        """Takes its page over; one that shares nothing with other pages is made for it where it is to be apart."""
+
+    @abstractmethod
+    async def end(self) -> None:
+        """Leaves its page."""
 
     @abstractmethod
     async def show(self, url: str) -> None:
@@ -130,19 +138,20 @@ class Chromium(Browser):
         )
 
     @classmethod
-    async def address(cls, process: asyncio.subprocess.Process, folder: Path) -> str:
+    def address(cls, folder: Path, log: Path) -> str:
         file = folder / "DevToolsActivePort"
-        while not file.exists() or len(file.read_text().splitlines()) < 2:
-            assert process.returncode is None, "it ended"
-            await asyncio.sleep(0.05)
-        port, path = file.read_text().splitlines()
-        return f"ws://127.0.0.1:{port}{path}"
+        told = file.read_text().splitlines() if file.exists() else []
+        return "ws://127.0.0.1:{}{}".format(*told) if len(told) == 2 else ""
 
-    async def begin(self) -> None:
+    async def begin(self, *, apart: bool = False) -> None:
+        assert not apart, "its pages that are apart are private ones, which keep nothing"
         targets = (await self.command("Target.getTargets", {}))["targetInfos"]
         (page,) = (each["targetId"] for each in targets if each["type"] == "page")
         attached = await self.command("Target.attachToTarget", {"targetId": page, "flatten": True})
         self._session = attached["sessionId"]
+
+    async def end(self) -> None:
+        """Nothing: the page ends with its browser."""
 
     async def show(self, url: str) -> None:
         await self.command("Page.navigate", {"url": url}, sessionId=self._session)
@@ -216,23 +225,31 @@ class Firefox(Browser):
     program = "firefox-esr"
     _context = ""
 
+    def __init__(self, line: ClientConnection) -> None:
+        super().__init__(line)
+        self._container: Json = {}
+
     @classmethod
     def arguments(cls, folder: Path) -> Sequence[str]:
         return ("--headless", "--no-remote", "--profile", str(folder), "--remote-debugging-port=0", "about:blank")
 
     @classmethod
-    async def address(cls, process: asyncio.subprocess.Process, folder: Path) -> str:
-        assert process.stderr is not None
-        while line := await process.stderr.readline():
-            if b"WebDriver BiDi listening on " in line:
-                return line.decode().rpartition(" ")[2].strip() + "/session"
-        raise AssertionError("it ended")
+    def address(cls, folder: Path, log: Path) -> str:
+        found = re.search(r"WebDriver BiDi listening on (\S+)\n", log.read_text(errors="replace"))
+        return f"{found[1]}/session" if found else ""
 
-    async def begin(self) -> None:
+    async def begin(self, *, apart: bool = False) -> None:
         await self.command("session.new", {"capabilities": {}})
+        if apart:
+            self._container = await self.command("browser.createUserContext", {})
         # The window that it begins with is not the active one, on a screen that nobody sees: keys would press nothing.
-        self._context = (await self.command("browsingContext.create", {"type": "window"}))["context"]
+        self._context = (await self.command("browsingContext.create", {"type": "window"} | self._container))["context"]
         await self.command("browsingContext.activate", {"context": self._context})
+
+    async def end(self) -> None:
+        if self._container:
+            await self.command("browser.removeUserContext", self._container)
+        await self.command("session.end", {})
 
     async def show(self, url: str) -> None:
         await self.command("browsingContext.navigate", {"context": self._context, "url": url, "wait": "complete"})
@@ -285,15 +302,15 @@ def is_installed(kind: type[Browser]) -> bool:
     return shutil.which(kind.program) is not None
 
 
-@asynccontextmanager
-async def browser(
+@contextmanager
+def started(
     kind: type[Browser],
     folder: Path,
     *arguments: str,
     environ: Mapping[str, str] | None = None,
     files: Mapping[str, str] | None = None,
-) -> AsyncGenerator[Browser]:
-    """A browser with a profile of its own, ended at the end with all that it started.
+) -> Generator[str]:
+    """A browser with a profile of its own, ended at the end with all that it started; where it is driven.
 
     Args:
         kind: which.
@@ -306,36 +323,49 @@ async def browser(
     for name, text in (files or {}).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    process = await asyncio.create_subprocess_exec(
-        kind.program,
-        *arguments,
-        *kind.arguments(folder),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "HOME": str(folder), "MOZ_CRASHREPORTER_DISABLE": "1", **(environ or {})},
-        start_new_session=True,
-    )
-    draining: asyncio.Task[bytes] | None = None
+    log = folder / "stderr"
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            (kind.program, *arguments, *kind.arguments(folder)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env={**os.environ, "HOME": str(folder), "MOZ_CRASHREPORTER_DISABLE": "1", **(environ or {})},
+            start_new_session=True,
+        )
     try:
-        async with asyncio.timeout(STARTING):
-            address = await kind.address(process, folder)
-        assert process.stderr is not None
-        draining = asyncio.ensure_future(_drained(process.stderr))
-        async with connect(address, max_size=None, ping_interval=None, open_timeout=STARTING) as line:
-            made = kind(line)
-            await made.begin()
-            yield made
+        end, pause = time.monotonic() + STARTING, threading.Event()
+        while not (address := kind.address(folder, log)):
+            assert process.poll() is None, f"it ended: {log.read_text(errors='replace')}"
+            assert time.monotonic() < end, f"it does not start: {log.read_text(errors='replace')}"
+            pause.wait(0.05)
+        yield address
     finally:
         Offspring(process.pid).end()
-        await process.wait()
-        if draining is not None:
-            await draining
+        process.wait(STARTING)
 
 
-async def _drained(stream: asyncio.StreamReader) -> bytes:
-    """Reads to the end, so that its writer never waits."""
-    last = b""
-    while data := await stream.read(65_536):
-        last = data
-    return last
+@asynccontextmanager
+async def driven(kind: type[Browser], address: str, *, apart: bool = False) -> AsyncGenerator[Browser]:
+    """A page of a browser that runs; ``apart`` from other pages it shares no storage with them."""
+    async with connect(address, max_size=None, ping_interval=None, open_timeout=STARTING) as line:
+        made = kind(line)
+        await made.begin(apart=apart)
+        yield made
+        await made.end()
+
+
+@asynccontextmanager
+async def browser(
+    kind: type[Browser],
+    folder: Path,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> AsyncGenerator[Browser]:
+    """A browser of its own, with one page; see ``started``."""
+    with contextlib.ExitStack() as ending:
+        start = started(kind, folder, *arguments, environ=environ, files=files)
+        address = await asyncio.to_thread(ending.enter_context, start)
+        async with driven(kind, address) as shown:
+            yield shown

@@ -1,41 +1,70 @@
 """Tests of pages in browsers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.daemon.web.browsers import Browser
+from tests.daemon.web.browsers import Browser, Firefox, browser, driven, started
 from tests.daemon.web.shops import Shop, opened
 
 
+def no_arguments(_port: int) -> tuple[str, ...]:
+    """Nothing more than the browser's own."""
+    return ()
+
+
+def no_files(_port: int) -> Mapping[str, str]:
+    """A profile as it is made."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Where Firefox is driven, started once: each time it takes three seconds of a processor."""
+    found: list[str] = []
+    with contextlib.ExitStack() as ending:
+
+        def address() -> str:
+            if not found:
+                profile = tmp_path_factory.mktemp("firefox") / "profile"
+                found.append(ending.enter_context(started(Firefox, profile)))
+            return found[0]
+
+        yield address
+
+
 @pytest.fixture
-def at_the_shop(counter: Any, tmp_path: Path) -> Callable[..., None]:
-    """Runs a test with a station and a browser."""
+def at_the_shop(counter: Any, tmp_path: Path, firefox: Callable[[], str]) -> Callable[..., None]:
+    """Runs a test with a station and a browser.
+
+    Where nothing is asked of its command line and its profile, Firefox gives a container of its own.
+    """
 
     def run(
         work: Callable[[Shop], Awaitable[None]],
         kind: type[Browser],
-        arguments: Callable[[int], tuple[str, ...]] = lambda _port: (),
+        arguments: Callable[[int], tuple[str, ...]] = no_arguments,
         *,
         headers: Mapping[str, str] | None = None,
         host: str = "127.0.0.1",
         environ: Mapping[str, str] | None = None,
-        files: Callable[[int], Mapping[str, str]] = lambda _port: {},
+        files: Callable[[int], Mapping[str, str]] = no_files,
     ) -> None:
+        shares = kind is Firefox and arguments is no_arguments and files is no_files and not environ
+        address = firefox() if shares else ""
+
+        def shown_by(port: int) -> AbstractAsyncContextManager[Browser]:
+            if shares:
+                return driven(kind, address, apart=True)
+            return browser(kind, tmp_path / "profile", *arguments(port), environ=environ, files=files(port))
+
         async def main() -> None:
-            async with opened(
-                counter,
-                tmp_path,
-                kind,
-                arguments,
-                headers=headers or {},
-                host=host,
-                environ=environ or {},
-                files=files,
-            ) as shop:
+            async with opened(counter, tmp_path, shown_by, headers=headers or {}, host=host) as shop:
                 await work(shop)
 
         asyncio.run(main())

@@ -4,7 +4,7 @@ import functools
 import json
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import jwt
 import pytest
 
 import vitale_reader.web
-from tests.daemon.web.browsers import Browser, Chromium, Firefox, browser, is_installed
+from tests.daemon.web.browsers import Browser, Chromium, Firefox, is_installed
 
 LIBRARY = Path(vitale_reader.web.__file__).parent / "page" / "vitale-reader.js"
 NONCE = "n" * 22
@@ -125,25 +125,19 @@ class Shop:
 async def opened(
     counter: Any,
     folder: Path,
-    kind: type[Browser],
-    arguments: Callable[[int], tuple[str, ...]],
+    shown_by: Callable[[int], AbstractAsyncContextManager[Browser]],
     *,
     headers: Mapping[str, str],
     host: str,
-    environ: Mapping[str, str],
-    files: Callable[[int], Mapping[str, str]],
 ) -> AsyncGenerator[Shop]:
     """A station whose web door is open, and a browser that shows a page of another site.
 
     Args:
         counter: has a camera.
         folder: of the test.
-        kind: of browser.
-        arguments: of its command line, by the port of the site.
+        shown_by: makes the browser, by the port of the site.
         headers: that the site sends.
         host: of the site.
-        environ: of the browser, beside this one's.
-        files: of the browser's profile, and their texts, by the port of the site.
     """
     config = counter.config(rest="[web]\nenabled = true\nport = 0")
     async with counter.station(config) as endpoints, counter.tools.unix_line(endpoints) as desk:
@@ -156,8 +150,7 @@ async def opened(
         (site / "framed.html").write_text(FRAMED.replace("PORT", str(gateway)))
         (site / LIBRARY.name).write_bytes(LIBRARY.read_bytes())
         with serving(site, headers) as port:
-            profile = folder / "profile"
-            async with browser(kind, profile, *arguments(port), environ=environ, files=files(port)) as shown:
+            async with shown_by(port) as shown:
                 await shown.show(f"http://{host}:{port}/")
                 yield Shop(shown, counter, desk, gateway)
 
