@@ -53,3 +53,32 @@ def test_without_a_bound_a_stage_takes_its_time_and_its_fault_is_raised() -> Non
         await ending.finish()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_fault_of_what_ends_aside_keeps_nothing_else_from_being_waited_for(
+    bounded: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+
+    async def main() -> None:
+        others_end = asyncio.Event()
+
+        async def fails(fault: str) -> None:
+            raise OSError(fault)
+
+        async def waits() -> None:
+            await others_end.wait()
+            done.append("waited for")
+
+        ending = Ending(bounded=bounded)
+        await ending.aside("first", lambda: fails("the first"))
+        await ending.aside("second", waits)
+        await ending.aside("third", lambda: fails("another"))
+        asyncio.get_running_loop().call_later(0.05, others_end.set)
+        with pytest.raises(OSError, match="the first"):
+            await ending.finish()
+
+    asyncio.run(main())
+    assert ["waited for"] == done
+    assert ["third: not ended in order"] == caplog.messages

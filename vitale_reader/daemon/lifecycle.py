@@ -171,16 +171,25 @@ class Ending:
 
     async def stage(self, name: str, end: Callable[[], Coroutine[Any, Any, None]], most: float = LIMIT) -> None:
         """Ends one part, in ``most`` seconds; where it takes longer, the log says so and the next one begins."""
-        await self._wait(name, self._begin(name, end), min(most, self._left(LIMIT)))
+        task = self._begin(name, end)
+        if await self._wait(name, task, min(most, self._left(LIMIT))):
+            task.result()
 
     async def aside(self, name: str, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Begins to end a part that nothing else needs; ``finish`` waits for it."""
         self._aside[name] = self._begin(name, end)
 
     async def finish(self) -> None:
-        """Waits for what ends aside."""
+        """Waits for all that ends aside; the first fault among them is raised then, and the others are logged."""
+        faults: list[BaseException] = []
         for name, task in self._aside.items():
-            await self._wait(name, task, self._left(WHOLE))
+            has_ended = await self._wait(name, task, self._left(WHOLE))
+            if has_ended and not task.cancelled() and (fault := task.exception()) is not None:
+                if faults:
+                    logger.error("%s: not ended in order", name, exc_info=fault)
+                faults.append(fault)
+        if faults:
+            raise faults[0]
 
     def watch(self) -> None:
         """Has the process end ``LAST`` seconds after ``told``, whatever its event loop and its threads do."""
@@ -206,14 +215,15 @@ class Ending:
         passed = 0.0 if self._began is None else time.monotonic() - self._began
         return max(limit - passed, LEAST)
 
-    async def _wait(self, name: str, task: "asyncio.Task[None]", limit: float) -> None:
+    async def _wait(self, name: str, task: "asyncio.Task[None]", limit: float) -> bool:
+        """Waits for a part; False if it takes longer than it may, and is left."""
         self._stage = name
         await asyncio.wait({task}, timeout=limit if self._bounded else None)
         if task.done():
-            task.result()
-            return
+            return True
         logger.error("%s: not ended after %.1f s, and not waited for any longer", name, limit)
         task.cancel()
+        return False
 
     def _end_at_last(self, reads: int) -> None:
         os.read(reads, 1)
