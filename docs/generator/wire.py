@@ -156,7 +156,7 @@ These are fixed:
 | leeway of a verifier's clock | {tokens.LEEWAY} seconds |
 | APDUs in one `card.transmit` | {MOST_APDUS} |
 | sessions that a client opens (`opens`) | {OPENINGS.each_second:.0f} a second, {OPENINGS.burst:.0f} at once |
-| the daemon's time for one client | {CLIENT_SHARE.each_second:.0%} of one processor; beyond that its messages wait, and its pages of the outbox |
+| the daemon's time for one client | {CLIENT_SHARE.each_second:.0%} of one processor; beyond that it waits |
 | the same for another user of the machine, with all its programs | {USER_SHARE.each_second:.0%} |
 | connections of a process without a session | {UNOPENED} |
 | messages that are no calls, before a session is open | {MOST_REJECTED}; then the connection ends |

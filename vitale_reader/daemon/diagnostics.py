@@ -1,7 +1,6 @@
 """Reports on this desk, each made by a process of its own: it asks devices and services that may hang or crash."""
 
 import asyncio
-import subprocess
 from typing import Literal, TypeVar
 
 import msgspec
@@ -12,7 +11,7 @@ from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import InternalError, ParseError
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import AuditVerified, BundleMade, ConfigChecked, Diagnosed, Result, StationInfo
-from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW
+from vitale_reader.daemon.desk.child_process import begun
 from vitale_reader.home import Home
 
 __all__ = ["LIMIT", "Diagnostics", "Question", "Task"]
@@ -90,33 +89,22 @@ class Diagnostics:
 
 
 async def _answer(question: Question, kind: type[T]) -> T:
-    # Not asyncio's: a loop that ends while it begins a process never comes back (Python 3.11).
-    process = subprocess.Popen(  # noqa: ASYNC220  asyncio begins processes so itself
-        PROGRAM,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        creationflags=WITHOUT_WINDOW,
-    )
+    process = await begun(PROGRAM, heard=False)
     try:
-        return decode_document(await asyncio.to_thread(_talk, process, msgspec.json.encode(question)), kind)
-    except (subprocess.TimeoutExpired, ParseError) as error:
-        late = isinstance(error, subprocess.TimeoutExpired)
-        raise InternalError("no report in time" if late else f"no report, status {process.returncode}") from error
+        process.stdin.write(msgspec.json.encode(question))
+        process.stdin.write_eof()
+        async with asyncio.timeout(LIMIT):
+            answer, status = await process.stdout.read(), await process.wait()
+        return _read(answer, status, kind)
+    except TimeoutError as error:
+        raise InternalError("no report in time") from error
     finally:
-        process.kill()  # nothing, where it has ended
-
-
-def _talk(process: "subprocess.Popen[bytes]", question: bytes) -> bytes:
-    """The answer; the process has ended then, or is ended when its time is over.
-
-    Raises:
-        subprocess.TimeoutExpired: there is none in time.
-    """
-    try:
-        answer, _ = process.communicate(question, LIMIT)
-    except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
-        raise
-    return answer
+        process.close()
+
+
+def _read(answer: bytes, status: int, kind: type[T]) -> T:
+    try:
+        return decode_document(answer, kind)
+    except ParseError as error:
+        raise InternalError(f"no report, status {status}") from error

@@ -22,7 +22,8 @@ from vitale_drivers.host.pipe import encode
 from vitale_protocol.errors import ReaderGone
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.desk import supervisor
+from vitale_reader.daemon.desk import child_process, supervisor
+from vitale_reader.daemon.desk.child_process import ChildProcess
 from vitale_reader.daemon.desk.supervisor import MOST_UNREAD, UNAVAILABLE, WORKER, Beat, Supervisor, Worker
 from vitale_reader.daemon.desk.worker_limits import LINES, MOST_READERS, REPORTS, Restraint
 
@@ -386,6 +387,10 @@ class FakeProcess:
     def __init__(self) -> None:
         self.stdin = Pipe()
         self.stdout = asyncio.StreamReader()
+        self.killed = False
+
+    def kill(self) -> None:
+        self.killed = True
 
 
 def alone(process: Any = None) -> tuple[Worker, list[Report]]:
@@ -406,43 +411,19 @@ def test_without_a_process_commands_are_dropped_and_apdus_refused() -> None:
     asyncio.run(work())
 
 
-def test_a_worker_that_reads_no_commands_is_killed(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_worker_that_reads_no_commands_is_killed(caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> None:
         process = FakeProcess()
         worker, _ = alone(process)
         command = Arm(media=("vitale-card",), deadline=0.0)
         for _ in range(MOST_UNREAD // len(encode(command))):
             worker.send(command)
-        assert [] == killed
+        assert not process.killed
         worker.send(command)
-        assert [process] == killed
+        assert process.killed
 
-    killed: list[object] = []
-    monkeypatch.setattr(supervisor, "_kill", killed.append)
     asyncio.run(work())
     assert "driver fake does not read its commands; killed" in caplog.messages
-
-
-@pytest.mark.parametrize(
-    "refused", [ProcessLookupError(), PermissionError(13, "[WinError 5]"), OSError(22, "[WinError 87]")]
-)
-def test_a_worker_that_ends_just_as_it_is_killed_is_no_fault(refused: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work() -> None:
-        worker, _ = alone(FakeProcess())
-        command = Arm(media=("vitale-card",), deadline=0.0)
-        for _ in range(MOST_UNREAD // len(encode(command)) + 1):
-            worker.send(command)
-
-    def kill(pid: int) -> None:
-        killed.append(pid)
-        raise refused
-
-    killed: list[int] = []
-    monkeypatch.setattr(supervisor, "kill", kill)
-    asyncio.run(work())
-    assert killed == [FakeProcess.pid]
 
 
 @pytest.mark.parametrize("ends", [False, True])
@@ -528,17 +509,17 @@ def test_how_long_the_next_process_is_waited_for(
 def test_a_worker_that_is_told_to_end_while_its_process_is_made_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = asyncio.create_subprocess_exec
+    make = child_process.begun
 
     async def work() -> None:
         witness = Witness("good", tmp_path, BEAT)
 
-        async def made(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        async def made(*arguments: Any, **options: Any) -> ChildProcess:
             process = await make(*arguments, **options)
             await witness.worker.stop()
             return process
 
-        monkeypatch.setattr(asyncio, "create_subprocess_exec", made)
+        monkeypatch.setattr(supervisor, "begun", made)
         async with asyncio.timeout(40):
             await witness.worker.run()
         assert ("stopped", None) == (witness.worker.health.state, witness.worker.health.pid)

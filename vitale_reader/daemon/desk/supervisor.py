@@ -47,11 +47,12 @@ from vitale_protocol.errors import (
 from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
+from vitale_reader.daemon.desk.child_process import ChildProcess, begun
 from vitale_reader.daemon.desk.holders import HolderDesk
 from vitale_reader.daemon.desk.native_output import NativeOutput
-from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW, Offspring
+from vitale_reader.daemon.desk.offspring import Offspring
 from vitale_reader.daemon.desk.worker_limits import Restraint
-from vitale_reader.daemon.process import adopts, kill
+from vitale_reader.daemon.process import adopts
 from vitale_reader.daemon.process_ancestry import Orphans
 
 __all__ = ["WORKER", "Beat", "Supervisor", "Worker", "require_known_tables"]
@@ -156,7 +157,7 @@ class Worker(msgspec.Struct):
     _restraint: Restraint | None = None
     _holders: HolderDesk | None = None
     _renewing: bool = False
-    _process: asyncio.subprocess.Process | None = None
+    _process: ChildProcess | None = None
     _status: int = 0
     _stopping: bool = False
     _told: str = ""
@@ -227,15 +228,15 @@ class Worker(msgspec.Struct):
     def send(self, command: Command) -> None:
         """Sends a command to the process; without one it is dropped, since the hub arms each new process again."""
         process = self._process
-        if process is None or process.stdin is None or process.stdin.is_closing():
+        if process is None or process.stdin.is_closing():
             return
         process.stdin.write(encode(command))
         if not isinstance(command, Ping):
             self._armed = isinstance(command, Arm) or (self._armed and not isinstance(command, Disarm))
             self._ordered.set()
-        if process.stdin.transport.get_write_buffer_size() > MOST_UNREAD:
+        if process.stdin.get_write_buffer_size() > MOST_UNREAD:
             logger.error("%s does not read its commands; killed", self.title)
-            _kill(process)
+            process.kill()
 
     async def transmit(self, reader: str, apdus: tuple[bytes, ...], *, lease: int) -> Transmitted:
         """Exchanges raw APDUs with the medium in a reader, in the transaction of a lease.
@@ -262,9 +263,9 @@ class Worker(msgspec.Struct):
             self.send(Stop())
             asyncio.get_running_loop().call_later(self.beat.farewell, self._end_if, process)
 
-    def _end_if(self, process: asyncio.subprocess.Process) -> None:
+    def _end_if(self, process: ChildProcess) -> None:
         if self._process is process and process.returncode is None:
-            _kill(process)
+            process.kill()
 
     async def stop(self) -> None:
         """Ends the process: asked first, killed if it does not answer."""
@@ -309,18 +310,11 @@ class Worker(msgspec.Struct):
         self.spawning = True
         try:
             with self.inherit() as inherited:
-                process = await asyncio.create_subprocess_exec(
-                    *self.command,
-                    self.name,
-                    *self.arguments,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    env=_environment() | {"TMPDIR": temporary},
-                    # It leads a session, by which it and what it starts are known and ended.
-                    start_new_session=True,
-                    creationflags=WITHOUT_WINDOW,
-                    pass_fds=tuple(inherited.values()),
+                process = await begun(
+                    (*self.command, self.name, *self.arguments),
+                    environment=_environment() | {"TMPDIR": temporary},
+                    inherited=inherited.values(),
+                    leads=True,
                 )
         except OSError as error:
             return f"cannot be started: {error.strerror}"
@@ -332,7 +326,7 @@ class Worker(msgspec.Struct):
         try:
             offspring = Offspring(process.pid)
         except OSError as error:
-            _kill(process)
+            process.kill()
             await process.wait()
             return f"cannot be held: {error.strerror}"
         self._process, self.state = process, "starting"
@@ -354,8 +348,7 @@ class Worker(msgspec.Struct):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-            if process.stdin is not None:
-                process.stdin.close()
+            process.stdin.close()
             self._status = await self._bury(process)
             offspring.end()
             self._process = None
@@ -364,12 +357,11 @@ class Worker(msgspec.Struct):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORDS):
                     await native_output
+            process.close()
         return fault or _ending(self._status)
 
-    async def _listen(self, process: asyncio.subprocess.Process) -> str:
+    async def _listen(self, process: ChildProcess) -> str:
         """Takes the reports of a process until its stream ends; returns a fault of the stream, or nothing."""
-        if process.stdout is None:
-            return "its output cannot be read"
         decoder: Decoder[Report] = Decoder(Report)
         restraint = self._restraint or Restraint(self.title)
         while data := await process.stdout.read(READ_BYTES):
@@ -395,7 +387,7 @@ class Worker(msgspec.Struct):
             case Pong(stuck=stuck):
                 if stuck and self._process is not None:
                     logger.error("%s is stuck in %s; killed", self.title, stuck)
-                    _kill(self._process)
+                    self._process.kill()
                 self._answered.set()
             case Log():
                 if self._restraint is None or self._restraint.tells():
@@ -423,7 +415,7 @@ class Worker(msgspec.Struct):
             self.state = "degraded"
             self.problem = msgspec.structs.replace(UNKNOWN_MEDIUM, detail=", ".join(unknown))
             if self._process is not None:
-                _kill(self._process)
+                self._process.kill()
             return
         if self._is_missed:
             logger.info("%s is back", self.title)
@@ -440,7 +432,7 @@ class Worker(msgspec.Struct):
             self._renewing = True
             self.send(Stop())
 
-    async def _beat(self, process: asyncio.subprocess.Process) -> None:
+    async def _beat(self, process: ChildProcess) -> None:
         """Kills the process when it does not answer; its restart follows from its end."""
         patience = self.beat.starting
         while True:
@@ -449,7 +441,7 @@ class Worker(msgspec.Struct):
                     await self._answered.wait()
             except TimeoutError:
                 logger.error("%s does not answer; killed", self.title)
-                _kill(process)
+                process.kill()
                 return
             self.sweep()
             await self._pause()
@@ -467,26 +459,24 @@ class Worker(msgspec.Struct):
             self._ordered.clear()
         await asyncio.sleep(self.beat.interval)
 
-    async def _overhear(self, process: asyncio.subprocess.Process) -> None:
+    async def _overhear(self, process: ChildProcess) -> None:
         """Takes what native libraries print; tells the last of it where the process was not asked to end."""
-        if process.stderr is None:
-            return
         native_output = NativeOutput(self.title)
         await native_output.listen(process.stderr)
         if not self._stopping:
             for line in native_output.last:
                 logger.warning("%s printed last: %s", self.title, line)
 
-    async def _bury(self, process: asyncio.subprocess.Process) -> int:
+    async def _bury(self, process: ChildProcess) -> int:
         """The exit status of a process that was told to end or closed its output; killed if it takes its time."""
         try:
             async with asyncio.timeout(self.beat.farewell):
                 return await process.wait()
         except TimeoutError:
-            _kill(process)
+            process.kill()
             return await process.wait()
         except asyncio.CancelledError:  # nobody waits for it any longer
-            _kill(process)
+            process.kill()
             raise
 
     def _end_of_process(self) -> None:
@@ -636,13 +626,6 @@ def _pass_on(report: Log) -> None:
     name = report.logger if LOGGER.fullmatch(report.logger) else __name__
     if logger.isEnabledFor(level):
         logger.handle(logger.makeRecord(name, level, __file__, 0, "%s", (report.text,), None))
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    # Not process.kill(): it reaps the process behind the back of asyncio, which then reports status 255.
-    # Windows refuses access to a process that is just ending, and says "invalid" of one that has.
-    with contextlib.suppress(OSError):
-        kill(process.pid)
 
 
 def _environment() -> dict[str, str]:
