@@ -45,8 +45,9 @@ def write_atomically(
             if durable:
                 os.fsync(stream.fileno())
         _patiently(lambda: temporary.replace(file))
-    except OSError:
+    except OSError as error:
         temporary.unlink(missing_ok=True)
+        error.filename, error.filename2 = str(file), None  # nobody knows the other
         raise
     if durable:
         _sync_folder(file.parent)

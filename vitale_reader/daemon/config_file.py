@@ -108,16 +108,16 @@ def replace(file: Path, text: str, *, secret: bool) -> None:
     """Writes the file, whole or not at all.
 
     Its owner and its group stay those of the one before it, and so do the rights of others, unless there are secrets
-    in it now.
+    in it now. A first one that root writes, as with ``sudo -E``, belongs to whom the folder belongs.
 
     Raises:
         OSError: it cannot be written.
     """
     file = file.resolve()  # where a link leads: the link stays one
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    above = _made(file.parent)
     former = file.stat() if file.exists() else None
     mode = 0o600 if former is None or secret else stat.S_IMODE(former.st_mode) & 0o777
-    write_atomically(file, text.encode("utf-8"), owner=former, mode=mode)
+    write_atomically(file, text.encode("utf-8"), owner=former or above, mode=mode)
 
 
 def set_aside(file: Path) -> None:
@@ -181,6 +181,11 @@ def _plain(name: str) -> str:
 if sys.platform == "win32":
     from vitale_reader import access_lists
 
+    def _made(folder: Path) -> os.stat_result | None:
+        """Makes a folder; its access list says whose the files are."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return None
+
     def _access(file: Path, found: os.stat_result) -> FileAccess:  # noqa: ARG001
         """By the access lists of the file and of its folder."""
         me = access_lists.this_user()[1]
@@ -207,6 +212,16 @@ if sys.platform == "win32":
         return f'icacls "{file}" /inheritance:r /grant:r {granted}'
 
 else:
+
+    def _made(folder: Path) -> os.stat_result | None:
+        """Makes a folder, for the user whose folder it is made in; that user, where root writes for another."""
+        if not folder.is_dir():
+            above = _made(folder.parent)
+            folder.mkdir(exist_ok=True, mode=0o700)
+            if above is not None:
+                os.chown(folder, above.st_uid, above.st_gid, follow_symlinks=False)
+        found = folder.stat()
+        return found if os.geteuid() == 0 and found.st_uid else None
 
     def command_to_close(file: Path) -> str:
         """The command that closes a file or a folder to others."""

@@ -113,6 +113,13 @@ def test_a_person_is_asked(begin: Init, tmp_path: Path) -> None:
     assert "Answer yes or no." in done.stderr
 
 
+@pytest.mark.parametrize("answers", ["", "Cabinet Martin\n", "Cabinet Martin\noui\n", "\n\nn\nn\n"])
+def test_whoever_stops_answering_has_written_nothing(begin: Init, tmp_path: Path, answers: str) -> None:
+    done = begin(given=answers)
+    assert (130, True) == (done.exit_code, done.stderr.endswith("Interrupted.\n"))
+    assert not (tmp_path / "config.toml").exists()
+
+
 def test_a_desk_to_try_things_has_a_simulated_card(begin: Init, tmp_path: Path) -> None:
     assert 0 == begin(given="\nn\nn\nn\n").exit_code
     made = load(tmp_path / "config.toml")

@@ -100,3 +100,79 @@ def test_the_file_keeps_its_owner_and_its_group(tmp_path: Path, owner: int) -> N
     replace(file, "# changed\n", Config())
     found = file.stat()
     assert (owner, NOBODY, 0o640) == (found.st_uid, found.st_gid, found.st_mode & 0o777)
+
+
+@AS_ROOT
+def test_what_root_writes_first_in_the_folder_of_another_is_theirs(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    give_to(NOBODY, home, group=NOBODY)
+    file = home / ".config" / "vitale-reader" / "config.toml"
+    replace(file, "", Config())
+    found = [each.stat() for each in (file, file.parent, file.parent.parent)]
+    assert [(NOBODY, NOBODY)] * 3 == [(each.st_uid, each.st_gid) for each in found]
+    own = tmp_path / "own" / "config.toml"
+    replace(own, "", Config())
+    assert (0, 0) == (own.stat().st_uid, own.parent.stat().st_uid)
+
+
+@pytest.mark.parametrize("mark", ["", "\n"])
+@pytest.mark.parametrize(("key", "value"), [("station.mode", "test"), ("tls.port", 0), ("web.enabled", True)])
+def test_lines_end_as_they_did(mark: str, key: str, value: object) -> None:
+    text = "# A file of Windows.\n[station]\nname = 'a' # mine\n\n[tls]\nport = 1" + mark
+    made = with_setting(text.replace("\n", "\r\n"), key, value)
+    assert made.count("\n") == made.count("\r\n") > 0
+    assert with_setting(text, key, value) == made.replace("\r\n", "\n")
+
+
+def test_a_new_setting_stands_before_the_comments_on_what_follows() -> None:
+    text = "[station]\nname = 'a' # mine\n\n# About TLS.\n[tls]\nport = 1\n# The end.\n"
+    made = with_setting(with_setting(text, "station.mode", "test"), "tls.enabled", False)
+    assert [
+        "[station]",
+        "name = 'a' # mine",
+        'mode = "test"',
+        "",
+        "# About TLS.",
+        "[tls]",
+        "port = 1",
+        "enabled = false",
+        "# The end.",
+    ] == made.splitlines()
+
+
+LIST = """\
+[drivers]
+enabled = [ # all of them
+    "pcsc",  # cards
+    "nfc",  # phones
+    # The one at the window.
+    "camera",
+] # and no other
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gone"),
+    [
+        (["pcsc", "camera"], {"# phones"}),
+        (["nfc", "pcsc", "camera"], None),
+        (["pcsc", "nfc", "camera", "scanner"], set[str]()),
+        (["scanner"], None),
+        ([], None),
+        (["pcsc", "pcsc"], None),
+    ],
+)
+def test_entries_of_a_list_keep_their_comments(wanted: list[str], gone: set[str] | None) -> None:
+    made = with_setting(LIST, "drivers.enabled", wanted)
+    assert wanted == tomllib.loads(made)["drivers"]["enabled"]
+    if gone is not None:
+        comments = {f"# {line.split('# ')[1]}" for line in LIST.splitlines() if "# " in line}
+        assert gone == {comment for comment in comments if comment not in made}
+
+
+@given(st.lists(st.sampled_from(["pcsc", "nfc", "camera", "scanner", "x"]), max_size=6))
+def test_any_list_comes_of_any_other(wanted: list[str]) -> None:
+    made = with_setting(LIST, "drivers.enabled", wanted)
+    assert wanted == tomllib.loads(made)["drivers"]["enabled"]
+    assert ["pcsc"] == tomllib.loads(with_setting(made, "drivers.enabled", ["pcsc"]))["drivers"]["enabled"]

@@ -8,6 +8,9 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.home import Home
 
 if TYPE_CHECKING:
+    from tomlkit.container import Container
+    from tomlkit.items import AbstractTable, Array
+
     from vitale_reader.daemon.config import Config
 
 __all__ = ["as_toml", "checked", "current", "replace", "with_setting"]
@@ -43,7 +46,9 @@ def with_setting(text: str, key: str, value: object) -> str:
     from tomlkit.exceptions import TOMLKitError
     from tomlkit.items import AbstractTable
 
-    document = tomlkit.parse(text)
+    # Windows ends lines with two characters. A file keeps one way throughout.
+    end = "\r\n" if "\r\n" in text else "\n"
+    document = tomlkit.parse(text.replace("\r\n", "\n"))
     *tables, name = key.split(".")
     place: Any = document
     try:
@@ -53,10 +58,40 @@ def with_setting(text: str, key: str, value: object) -> str:
             place = place[table]
             if not isinstance(place, Container | AbstractTable):
                 raise ConfigurationInvalid(f"{table} is no table", data={"path": key})
-        place[name] = value
+        _put(place, name, value)
     except (TOMLKitError, TypeError, ValueError) as error:
         raise ConfigurationInvalid(str(error), data={"path": key}) from error
-    return tomlkit.dumps(document)
+    return tomlkit.dumps(document).replace("\n", end)
+
+
+def _put(table: "Container | AbstractTable", name: str, value: object) -> None:
+    """Puts a value into a table: a new one behind those of the table, before the comments on what follows it."""
+    from tomlkit.items import Array, Comment, Table, Whitespace
+
+    if name in table:
+        former: object = table[name]
+        if not (isinstance(former, Array) and isinstance(value, list) and _edited(former, [*value])):
+            table[name] = value
+        return
+    body = table.value.body if isinstance(table, Table) else []
+    begin = len(body)
+    while begin and body[begin - 1][0] is None and isinstance(body[begin - 1][1], Comment | Whitespace):
+        begin -= 1
+    behind = body[begin:]
+    del body[begin:]
+    table[name] = value
+    body.extend(behind)
+
+
+def _edited(array: "Array", wanted: list[Any]) -> bool:
+    """Changes a list to what is wanted, entry by entry: comments on those that stay are kept; whether it could be."""
+    for place in reversed(range(len(array))):
+        if array[place] not in wanted:
+            del array[place]
+    for place, entry in enumerate(wanted):
+        if place >= len(array) or array[place] != entry:
+            array.insert(place, entry)
+    return list(array) == wanted
 
 
 def checked(home: Home, text: str) -> "Config":

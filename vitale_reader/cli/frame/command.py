@@ -99,6 +99,9 @@ class CliCommand(click.Command):
         except KeyboardInterrupt:
             click.echo(err=True)
             ctx.exit(INTERRUPTED)
+        except click.Abort:  # Ctrl-C or an end of what is typed, instead of an answer
+            click.echo(f"\n{t('Interrompu.', 'Interrupted.')}", err=True)
+            ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             output.discard_output()
             ctx.exit(BROKEN_PIPE)
