@@ -4,12 +4,15 @@ The places are the entry points of group ``vitale_reader.drivers``. Another pack
 ``NAME = package.module:DriverClass``, and nothing else.
 """
 
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from vitale_drivers.base import Driver
 from vitale_protocol.configuration.settings import refusal
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.extras import EXTRAS, missing
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 __all__ = ["GROUP", "available", "is_simulator", "load"]
 
@@ -17,14 +20,21 @@ GROUP = "vitale_reader.drivers"
 SIMULATORS = "vitale_firmware_sim."
 
 
+def _places(name: str | None = None) -> "EntryPoints":
+    # Processes that drive nothing, as the web gateway, load this module and name no driver.
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    return entry_points(group=GROUP) if name is None else entry_points(group=GROUP, name=name)
+
+
 def available() -> tuple[str, ...]:
     """The names of all drivers installed, sorted; whether they can be imported is another matter."""
-    return tuple(sorted({place.name for place in entry_points(group=GROUP)}))
+    return tuple(sorted({place.name for place in _places()}))
 
 
 def is_simulator(name: str) -> bool:
     """True if a driver is a simulated device of the house, which reads nothing of strangers and makes sockets."""
-    return any(place.module.startswith(SIMULATORS) for place in entry_points(group=GROUP, name=name))
+    return any(place.module.startswith(SIMULATORS) for place in _places(name))
 
 
 def load(name: str) -> type[Driver]:
@@ -51,9 +61,9 @@ def load(name: str) -> type[Driver]:
     return found
 
 
-def _place(name: str) -> EntryPoint:
+def _place(name: str) -> "EntryPoint":
     # An editable install seen twice on the path declares the same place twice; that is one driver.
-    places = {place.value: place for place in entry_points(group=GROUP, name=name)}
+    places = {place.value: place for place in _places(name)}
     if not places:
         raise refusal("drivers.enabled", f"no driver is called {name}", name, available())
     if len(places) > 1:

@@ -21,7 +21,7 @@ def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[EntryPoint]:
         mine = EntryPoints(found).select(group=group)
         return mine if name is None else mine.select(name=name)
 
-    monkeypatch.setattr(registry, "entry_points", entry_points)
+    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
     monkeypatch.syspath_prepend(str(tmp_path))  # pyright: ignore[reportUnknownMemberType] - not annotated in pytest
     (tmp_path / "driver_without_library.py").write_text("import no_such_library\n")
     (tmp_path / "driver_that_is_none.py").write_text("Thing = 3\n")
