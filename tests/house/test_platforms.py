@@ -21,6 +21,7 @@ ALLOWED = {
     "vitale_reader/client/system.py": "Unix sockets and Ctrl-C, for the SDK",
     "vitale_reader/daemon/config_file.py": "who may read and change the configuration",
     "vitale_reader/daemon/desk/pcsc_users.py": "who uses PC/SC",
+    "vitale_reader/daemon/desk/child_process.py": "pipes that the event loop can wait for",
     "vitale_reader/daemon/desk/offspring.py": "what holds a worker and its offspring together",
     "vitale_reader/atomic_files.py": "a file that another program has open, owners and modes",
     "vitale_reader/daemon/keystore/private_files.py": "private files",

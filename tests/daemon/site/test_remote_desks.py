@@ -16,10 +16,12 @@ from sqlalchemy import make_url
 
 from tests.daemon.patience import be_patient
 from tests.postgres_server import PostgresServer
+from vitale_drivers.base import Settled, Started
 from vitale_reader.daemon.arbitration import hub
 from vitale_reader.daemon.client_registry import ClientRegistry
 from vitale_reader.daemon.site import external_changes as news
 from vitale_reader.daemon.site import listener as site_news
+from vitale_reader.daemon.site.remote_readers import SiteReaders
 from vitale_reader.daemon.site.rows import desks
 from vitale_reader.daemon.site.rows.desks import DeskRows
 from vitale_reader.daemon.store import spool
@@ -408,6 +410,38 @@ def test_readers_that_nobody_has_are_no_readers(pair: Pair, monkeypatch: pytest.
         assert {answer["error"]["data"]["reason"] for answer in answers} == {"no_reader"}
         params = {"nonce": NONCE, "readers": [phones(there)]}
         assert await here.reason("presentations.subscribe", params) == "no_reader"
+
+    pair.run(work)
+
+
+def test_a_reader_of_a_driver_that_starts_at_another_desk_is_waited_for(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: asyncio.Queue[bool] = asyncio.Queue()
+    hear = SiteReaders.hear
+
+    async def work(here: Any, there: Any) -> None:
+        def heard_here(readers: SiteReaders, desks: Any) -> Any:
+            told = desks.get(there.station)
+            heard.put_nowait(told is not None and told.status is not None and told.status.starting)
+            return hear(readers, desks)
+
+        monkeypatch.setattr(SiteReaders, "hear", heard_here)
+        monkeypatch.setattr(hub, "GRACE_NEW", PATIENCE)
+        there.desk.desk.report("late", Started(driver="late", media=("vitale-card",)))
+        async with asyncio.timeout(PATIENCE):
+            while not await heard.get():
+                pass
+        monkeypatch.setattr(hub, "GRACE_NEW", 0.0)
+        params = {"nonce": NONCE, "readers": [f"late:1@{there.station}"]}
+        answer = asyncio.create_task(here.answer(here.send_call("presentation.request", params)))
+        while not heard.empty():
+            heard.get_nowait()
+        for _ in range(12):  # both desks look, each as often as the other or nearly so
+            await heard.get()
+        assert not answer.done()
+        there.desk.desk.report("late", Settled())
+        assert (await answer)["error"]["data"]["reason"] == "no_reader"
 
     pair.run(work)
 

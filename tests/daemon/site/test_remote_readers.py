@@ -1,11 +1,12 @@
 """What other desks have, and whom the names of a request mean."""
 
+import msgspec
 import pytest
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.events import Reader, ReaderState, ReaderStation
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.site.remote_readers import DeskTold, SiteReaders, named, site_name
+from vitale_reader.daemon.site.remote_readers import DeskStatus, DeskTold, SiteReaders, named, site_name
 
 HERE, THERE = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 CARDS = frozenset({"vitale-card"})
@@ -83,3 +84,16 @@ def test_groups_are_told_in_the_configuration() -> None:
     assert parse('[station]\ngroups = ["counter-2"]').station.groups == ("counter-2",)
     with pytest.raises(ConfigurationInvalid):
         parse('[station]\ngroups = ["counter 2"]')
+
+
+def test_a_desk_that_is_meant_and_starts_is_told_from_one_that_is_not(others: SiteReaders) -> None:
+    status = DeskStatus(starting=True)
+    desk = DeskTold(name="counter 2", mode="test", groups=("counters",), readers=(), status=status)
+    others.hear({THERE: desk})
+    assert others.starting(named([site_name("nfc:1", THERE)], HERE))
+    assert others.starting(named(["group:counters"], HERE))
+    assert not others.starting(named(["group:others", site_name("nfc:1", HERE)], HERE))
+    others.hear({THERE: msgspec.structs.replace(desk, status=DeskStatus())})
+    assert not others.starting(named(["group:counters"], HERE))
+    others.hear({THERE: msgspec.structs.replace(desk, status=None)})
+    assert not others.starting(named(["group:counters"], HERE))

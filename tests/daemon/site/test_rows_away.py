@@ -106,7 +106,11 @@ class Notes:
 
 
 def asking(
-    rows: Rows, notes: Notes, wake: Callable[[], None] = lambda: None, hoped_for: Callable[[], bool] = lambda: True
+    rows: Rows,
+    notes: Notes,
+    wake: Callable[[], None] = lambda: None,
+    hoped_for: Callable[[], bool] = lambda: True,
+    starting: Callable[[], bool] = lambda: False,
 ) -> Asking:
     async def prove(_result: object) -> None:
         """Every key is known."""
@@ -114,6 +118,7 @@ def asking(
     return Asking(
         cast("Any", rows),
         hoped_for=lambda _: hoped_for(),
+        starting=lambda _: starting(),
         open_answer=lambda sealed, _bound_to: sealed,
         prove=prove,
         note=notes.note,
@@ -218,6 +223,25 @@ def test_a_reader_that_was_there_when_it_was_asked_for_is_gone_and_not_unknown(
             made.watch_readers()
         await asyncio.gather(*made._tasks)
         assert client.told == [told]
+
+    run(work)
+
+
+def test_a_request_waits_for_drivers_that_start_at_the_desks_that_it_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "GRACE_NEW", 0.0)
+
+    async def work() -> None:
+        client, written, starting = Client(), asyncio.Event(), [True]
+        made = asking(Rows(), Notes(), written.set, hoped_for=lambda: False, starting=lambda: starting[0])
+        made.request(cast("Any", client), 1, msgspec.structs.replace(WANTED, timeout=30.0))
+        await written.wait()
+        made.watch_readers()
+        assert (client.told, made.load(cast("Any", client))) == ([], 1)
+        starting.clear()
+        starting.append(False)
+        made.watch_readers()
+        await asyncio.gather(*made._tasks)
+        assert client.told == ["no_reader"]
 
     run(work)
 

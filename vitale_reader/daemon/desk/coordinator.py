@@ -159,11 +159,16 @@ class Coordinator:
             for health in self.supervisor.health
         )
 
+    @property
+    def is_starting(self) -> bool:
+        """True while drivers that were started have not told all their readers yet."""
+        return bool(self._hub.starting(self._now()))
+
     async def settle(self) -> None:
         """Waits for drivers that start to tell their readers, for so long as a request without a reader does."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE_NEW):
-                while not self._stopping and self._hub.starting(self._now()):
+                while not self._stopping and self.is_starting:
                     self._stirred.clear()
                     await self._stirred.wait()
 

@@ -5,7 +5,8 @@ because nobody is left who could answer. Ending it early takes its row away; whe
 token is in the outbox and the answer is given.
 
 A desk that took a request and died has presented something to nobody: ``reader_gone``, at once. A request whose
-readers are all gone waits for them as a local one does (``hub.GRACE_NEW``, ``hub.GRACE_LOST``).
+readers are all gone waits for them as a local one does (``hub.GRACE_NEW``, ``hub.GRACE_LOST``). One that never had a
+reader waits also for as long as drivers of a desk that is meant have not told their readers since they were started.
 """
 
 import asyncio
@@ -99,6 +100,7 @@ class Asking:
     Args:
         rows: the rows of the site.
         hoped_for: whether any reader there is may give what is wanted.
+        starting: whether drivers of a desk that is meant start still.
         open_answer: opens what was sealed for this station.
         prove: makes sure that this desk's clients can verify what it hands over.
         note: writes a line in the audit trail: the client, and with what its request ended.
@@ -111,6 +113,7 @@ class Asking:
         rows: RequestRows,
         *,
         hoped_for: Callable[[Wanted], bool],
+        starting: Callable[[Wanted], bool],
         open_answer: Callable[[bytes, str], bytes],
         prove: Callable[[PresentationResult], Awaitable[None]],
         note: Callable[[str, str], Awaitable[None]],
@@ -119,6 +122,7 @@ class Asking:
     ) -> None:
         self._rows = rows
         self._hoped_for = hoped_for
+        self._starting = starting
         self._open_answer = open_answer
         self._prove = prove
         self._note = note
@@ -234,7 +238,7 @@ class Asking:
                 asked.without_reader = (inf, ReaderGone)
             elif until == inf:
                 asked.without_reader = (now + hub.GRACE_LOST, ReaderGone)
-            elif until <= now:
+            elif until <= now and not (error is NoReader and self._starting(asked.wanted)):
                 asked.end(error("no desk that is there has such a reader"))
 
     async def clear(self) -> None:

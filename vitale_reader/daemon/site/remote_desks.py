@@ -84,6 +84,7 @@ class RemoteDesks:
         self._asking = Asking(
             self._rows.requests,
             hoped_for=self._hoped_for,
+            starting=self._starting,
             open_answer=self._open,
             prove=self._prove,
             note=note,
@@ -107,6 +108,7 @@ class RemoteDesks:
     async def start(self) -> None:
         """Shows this desk to the others, and from now on hears them."""
         self._desk.watch(self)
+        self._desk.on_change(self._look_whether_started)
         await self._news.look(beat=True)
         for name, work in (("site", self._news.watch()), ("site news", self._news.listen())):
             self._tasks.append(asyncio.create_task(_until_cancelled(work), name=name))
@@ -201,6 +203,12 @@ class RemoteDesks:
             self._changed = True
             self._news.wake()
 
+    def _look_whether_started(self) -> None:
+        """Has the others told at once that the drivers of this desk have told their readers."""
+        if self._told_status is not None and self._told_status.starting and not self._desk.is_starting:
+            self._changed = True
+            self._news.wake()
+
     # ── for the rows ──
 
     async def _look(self, beat: bool) -> None:
@@ -267,6 +275,7 @@ class RemoteDesks:
             away_until=outage.until,
             away_why=outage.why,
             away_sqlstate=outage.sqlstate,
+            starting=self._desk.is_starting,
         )
 
     def _away(self) -> None:
@@ -312,7 +321,7 @@ class RemoteDesks:
 
     def _asked_here(self, request: str, wanted: Wanted) -> None:
         names = wanted.names
-        if names.own(self._station.id) or not set(names.groups).isdisjoint(self._groups):
+        if self._means_us(names):
             self._look_at(request)
 
     def _look_at(self, request: str) -> None:
@@ -339,6 +348,13 @@ class RemoteDesks:
             for reader in self._desk.readers
         )
         return own or self._others.hoped_for(wanted.names, wanted.media)
+
+    def _starting(self, wanted: Wanted) -> bool:
+        names = wanted.names
+        return (self._means_us(names) and self._desk.is_starting) or self._others.starting(names)
+
+    def _means_us(self, names: Names) -> bool:
+        return bool(names.own(self._station.id)) or not set(names.groups).isdisjoint(self._groups)
 
     # ── what is sealed ──
 

@@ -57,6 +57,7 @@ class DeskStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         away_until: when it had it back.
         away_why: the variant of ``store_unavailable`` that says why it lost it.
         away_sqlstate: the answer of the database then, where it gave one.
+        starting: whether drivers of it have not told their readers yet since they were started.
     """
 
     listens: bool = False
@@ -65,6 +66,7 @@ class DeskStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     away_until: float = 0.0
     away_why: str = ""
     away_sqlstate: str = ""
+    starting: bool = False
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +147,11 @@ class SiteReaders:
         in_groups = (station for station, told in self._desks.items() if not set(names.groups).isdisjoint(told.groups))
         named = (station for station, _ in names.readers if station in self._desks)
         return frozenset(in_groups) | frozenset(named)
+
+    def starting(self, names: Names) -> bool:
+        """True if a desk that is meant has drivers that have not told their readers yet."""
+        told = (self._desks[station].status for station in self.audience(names))
+        return any(status is not None and status.starting for status in told)
 
     def hoped_for(self, names: Names, media: frozenset[str]) -> bool:
         """True if a reader of another desk may give what is asked for."""
