@@ -6,6 +6,7 @@ import sys
 import time
 import unicodedata
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,12 +73,12 @@ def test_the_journal_of_the_service_tells_what_the_file_does_not(filed: Desk) ->
 def test_of_a_journal_of_years_the_end_is_read_unless_records_are_left_out(
     filed: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[list[str]] = []
+    asked: list[str] = []
     answer = filed.systemd.answer
 
     def hear(words: list[str]) -> str | None:
-        if words[-1].startswith("--since="):
-            asked.append([word for word in words if word.startswith("--lines=")])
+        if words[0] == "journalctl" and words[-1] != "--lines=1":
+            asked.append(words[-1].partition("=")[0])
         return answer(words)
 
     filed.systemd.journal = json.dumps({"__REALTIME_TIMESTAMP": "1", "MESSAGE": "Started"})
@@ -85,7 +86,7 @@ def test_of_a_journal_of_years_the_end_is_read_unless_records_are_left_out(
     monkeypatch.setattr(filed.systemd, "answer", hear)
     for options in ((), ("-n", "3"), ("-n", "3", "--level", "error"), ("--since", "2h")):
         texts(filed, *options)
-    assert [["--lines=200"], ["--lines=3"], [], []] == asked
+    assert ["--lines", "--lines", "--since", "--since"] == asked
 
 
 def test_a_journal_that_this_user_may_not_read_is_no_journal(filed: Desk) -> None:
@@ -121,27 +122,30 @@ if "--follow" in words:
     print("\\n".join(entries[begin:]))
 else:
     lines = [int(word.partition("=")[2]) for word in words if word.startswith("--lines=")]
-    if entries:
-        print("\\n".join(entries[-lines[0]:] if lines else entries))
-    if any(word.startswith("--since=") for word in words):
-        number = len(entries) + 1
-        with file.open("a") as stream:
-            when, text = str(10**15 + number), f"line {{number}}"
-            print(json.dumps(dict(__REALTIME_TIMESTAMP=when, MESSAGE=text, __CURSOR=str(number))), file=stream)
+    since = any(word.startswith("--since=") for word in words)
+    if entries:  # with --since, --lines are the first ones from then on
+        print("\\n".join(entries if not lines else entries[:lines[0]] if since else entries[-lines[0]:]))
+    number = len(entries) + 1
+    with file.open("a") as stream:
+        when = str(10**15 + number)
+        print(json.dumps(dict(__REALTIME_TIMESTAMP=when, MESSAGE=str(number), __CURSOR=str(number))), file=stream)
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a program of a script has a first line")
-@pytest.mark.parametrize("options", [(), ("-n", "1"), ("--level", "info"), ("--since", "2000-01-01")])
-def test_no_entry_of_the_journal_is_lost_before_it_is_followed(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [((), 6), (("-n", "1"), 1), (("-n", "2"), 2), (("-n", "2", "--level", "info"), 2), (("--since", "2000-01-01"), 6)],
+)
+def test_the_last_entries_of_the_journal_and_those_that_come_are_told_without_a_gap(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], shown: int
 ) -> None:
     entries, program = tmp_path / "entries", tmp_path / "bin/journalctl"
     program.parent.mkdir()
     program.write_text(JOURNALCTL.format(python=sys.executable, file=str(entries)), "utf-8")
     program.chmod(0o755)
-    first = '{"__REALTIME_TIMESTAMP": "1000000000000000", "MESSAGE": "line 1", "__CURSOR": "1"}\n'
-    entries.write_text(first, "utf-8")
+    lines = (f'{{"__REALTIME_TIMESTAMP": "{10**15}", "MESSAGE": "{n}", "__CURSOR": "{n}"}}\n' for n in range(1, 6))
+    entries.write_text("".join(lines), "utf-8")
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     desk.run("install")
     answer = desk.systemd.answer
@@ -150,8 +154,9 @@ def test_no_entry_of_the_journal_is_lost_before_it_is_followed(
         return run(words).stdout if words[0] == "journalctl" else answer(words)
 
     monkeypatch.setattr(desk.systemd, "answer", really)
-    shown = desk.run("--follow", "--json", *options, command="logs")
-    assert ["line 1", "line 2"] == [json.loads(each)["text"] for each in shown.stdout.splitlines()]
+    told = desk.run("--follow", "--json", *options, command="logs").stdout.splitlines()
+    # Of the seven the sixth came with the question whether there are any, the seventh while the others were read.
+    assert [str(number) for number in range(7 - shown, 8)] == [json.loads(each)["text"] for each in told]
 
 
 @pytest.mark.parametrize("french", [False, True])
@@ -166,7 +171,7 @@ def test_what_a_terminal_would_obey_is_shown_as_text(
     monkeypatch.setenv("NO_COLOR", "1")
     language.use("fr" if french else "en")
     for stands_at_a_terminal in (False, True):
-        monkeypatch.setattr(output, "interactive", lambda _=None, *, at=stands_at_a_terminal: at)
+        monkeypatch.setattr(output, "interactive", partial(bool, stands_at_a_terminal))
         shown = filed.run(command="logs")
         assert 0 == shown.exit_code
         assert set() == {sign for sign in shown.stdout if unicodedata.category(sign) in {"Cc", "Cf"}} - {"\t", "\n"}

@@ -167,13 +167,14 @@ class Journal:
         self._found = found
         self._command = command
         self._since = f"--since=@{int(wanted.since)}"
-        # A journal may go back for years: its end is enough, unless records are left out of it.
-        self._end = (f"--lines={most}",) if most is not None and wanted.is_all else ()
+        # A journal may go back for years: its end is enough, unless records are left out of it. With --since those
+        # would be the first lines, not the last.
+        self._part = f"--lines={most}" if most is not None and wanted.is_all else self._since
         self._cursor = ""
 
     def there(self) -> Iterator[LogRecord]:
         """The records that are there, the oldest first."""
-        said = (self._found.succeeds(*self._command, *self._end, self._since) or "").splitlines()
+        said = (self._found.succeeds(*self._command, self._part) or "").splitlines()
         self._cursor = cursor(said[-1]) if said else ""
         return filter(None, map(of_entry, said))
 
