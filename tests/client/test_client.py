@@ -15,6 +15,7 @@ from tests.client.fake_daemon import READER, FakeDaemon, Talk
 from vitale_protocol.errors import (
     Cancelled,
     DaemonUnreachable,
+    InternalError,
     LocalMisuse,
     MediumMute,
     NoReader,
@@ -24,6 +25,7 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.events import ContextExpiring, PresentationProgress, Reader
 from vitale_protocol.methods import (
+    Done,
     OutboxList,
     OutboxListed,
     OutboxToken,
@@ -350,9 +352,20 @@ def test_a_daemon_that_does_not_answer_is_unreachable(daemon: FakeDaemon, home: 
     daemon.handlers["readers.list"] = lambda _, __: None
     with (
         vitale_reader.connect(home=home, call_timeout=0.1, connect_timeout=PATIENCE) as reader,
-        pytest.raises(DaemonUnreachable),
+        pytest.raises(DaemonUnreachable) as silent,
     ):
         reader.readers()
+    assert "silent" == silent.value.variant
+
+
+def test_a_daemon_of_another_version_is_told_as_that(daemon: FakeDaemon, home: Path) -> None:
+    daemon.handlers["readers.list"] = lambda _, __: Done()  # without what is asked for
+    with (
+        vitale_reader.connect(home=home, connect_timeout=PATIENCE) as reader,
+        pytest.raises(InternalError, match=r"result of readers\.list") as other,
+    ):
+        reader.readers()
+    assert "answer" == other.value.variant
 
 
 def test_a_daemon_that_listens_may_answer_late(daemon: FakeDaemon, home: Path) -> None:

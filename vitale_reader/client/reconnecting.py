@@ -160,10 +160,15 @@ class ReconnectingTransport:
             after = page.more
 
     async def ask(self, method: str, params: Params, result: type[ResultT]) -> ResultT:
-        """A call that is harmless to repeat: made again, once, where the session turns out to be lost."""
+        """A call that is harmless to repeat: made again, once, where the session turns out to be lost.
+
+        A daemon that is silent has had all the time there is.
+        """
         try:
             return await self.ask_once(method, params, result)
-        except DaemonUnreachable:
+        except DaemonUnreachable as error:
+            if error.variant == "silent":
+                raise
             return await self.ask_once(method, params, result)
 
     async def ask_once(self, method: str, params: Params, result: type[ResultT]) -> ResultT:

@@ -80,7 +80,7 @@ class SessionTransport(asyncio.Protocol):
                 return typed(await call.future, result)
         except TimeoutError as error:
             self.abort()
-            raise DaemonUnreachable(f"no answer in {within:g} s") from error
+            raise DaemonUnreachable(f"no answer in {within:g} s", variant="silent") from error
 
     def cancel(self, call: Call) -> None:
         """Tells the daemon that nobody waits for a ``presentation.request`` any more."""

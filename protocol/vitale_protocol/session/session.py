@@ -456,7 +456,8 @@ class Session:
         try:
             return Returned(request, jsonrpc.convert(message.result, method.result))
         except InvalidParams as error:
-            return Refused(request, InternalError(f"the result of {method.name} is not readable", data=error.data))
+            detail = f"the result of {method.name} is not readable"
+            return Refused(request, InternalError(detail, variant="answer", data=error.data))
 
     def _receive_notification(self, message: jsonrpc.Call) -> Iterator[Event]:
         if message.id is not None:

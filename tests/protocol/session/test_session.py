@@ -515,7 +515,7 @@ def test_a_result_that_cannot_be_read_is_the_daemons_fault(pair: Pair) -> None:
     (refused,) = client.receive_data(line({"jsonrpc": "2.0", "id": request, "result": {"readers": ["secret"]}}))
     assert isinstance(refused, Refused)
     assert isinstance(refused.error, InternalError)
-    assert refused.error.data == {"path": "$.readers[0]"}
+    assert ("answer", {"path": "$.readers[0]"}) == (refused.error.variant, refused.error.data)
     assert client.state is State.OPEN
 
 
