@@ -200,10 +200,26 @@ class Chromium(Browser):
             await self.command("Browser.setPermission", {"permission": {"name": name}, "setting": setting})
 
     async def evaluate(self, text: str) -> Any:
+        return await self._evaluate(text, self._session)
+
+    async def press_action(self, extension: str) -> None:
+        """Presses the button of an extension in the toolbar; it needs ``--enable-unsafe-extension-debugging``."""
+        (tab,) = (await self.command("Target.getTargets", {"filter": [{"type": "tab"}]}))["targetInfos"]
+        await self.command("Extensions.triggerAction", {"id": extension, "targetId": tab["targetId"]})
+
+    async def evaluate_in_background(self, extension: str, text: str) -> Any:
+        """What an expression comes to in the service worker of an extension that is awake."""
+        address = f"chrome-extension://{extension}/"
+        targets = (await self.command("Target.getTargets", {}))["targetInfos"]
+        (worker,) = (each for each in targets if each["type"] == "service_worker" and each["url"].startswith(address))
+        attached = await self.command("Target.attachToTarget", {"targetId": worker["targetId"], "flatten": True})
+        found = await self._evaluate(text, attached["sessionId"])
+        await self.command("Target.detachFromTarget", {"sessionId": attached["sessionId"]})
+        return found
+
+    async def _evaluate(self, text: str, session: str) -> Any:
         told = await self.command(
-            "Runtime.evaluate",
-            {"expression": text, "awaitPromise": True, "returnByValue": True},
-            sessionId=self._session,
+            "Runtime.evaluate", {"expression": text, "awaitPromise": True, "returnByValue": True}, sessionId=session
         )
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
@@ -285,11 +301,20 @@ class Firefox(Browser):
         await self.command("webExtension.install", {"extensionData": data})
 
     async def evaluate(self, text: str) -> Any:
+        return await self._evaluate(text, self._context)
+
+    async def evaluate_in_window(self, text: str) -> Any:
+        """What an expression comes to in the window around the page; it needs ``--remote-allow-system-access``."""
+        contexts = (await self.command("browsingContext.getTree", {"moz:scope": "chrome"}))["contexts"]
+        # The first is the one that it begins with.
+        return await self._evaluate(text, contexts[-1]["context"])
+
+    async def _evaluate(self, text: str, context: str) -> Any:
         told = await self.command(
             "script.evaluate",
             {
                 "expression": f"(async () => JSON.stringify(await ({text})))()",
-                "target": {"context": self._context},
+                "target": {"context": context},
                 "awaitPromise": True,
             },
         )

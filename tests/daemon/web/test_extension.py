@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -216,8 +216,8 @@ def test_a_page_of_the_internet_reads_by_the_extension_and_nobody_is_asked(
     at_the_shop(work, kind, arguments, host=HOST, environ=home, files=profile)
 
 
-def unpack(folder: Path, family: Family) -> None:
-    for name, content in files(family, GRANTED).items():
+def unpack(folder: Path, family: Family, granted: Collection[str] = GRANTED) -> None:
+    for name, content in files(family, granted).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
 
