@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.posix, pytest.mark.timeout(600)]
 #: Pages here have no certificates; everything else of the manifest is as it is given to users.
 SITES = ["http://*/*"]
 
+REGISTERED = "chrome.scripting.getRegisteredContentScripts().then((all) => all.flatMap((each) => each.matches))"
+
 BUTTON = f"document.getElementById('{FIREFOX_ID.replace('@', '_')}-BAP')"
 #: The question of the browser, once it is shown and takes an answer.
 QUESTION = "PopupNotifications.panel.firstElementChild"
@@ -98,15 +100,18 @@ def play(folder: Path, kind: type[Browser], work: Any, *arguments: str) -> None:
 async def answered(shown: Firefox, answer: str) -> None:
     """Presses the button, and answers the browser's question by one of its buttons."""
     await shown.evaluate_in_window(f"void {BUTTON}.click()")
-    async with asyncio.timeout(PATIENCE):
-        while not await shown.evaluate_in_window(f"PopupNotifications.panel.state === 'open' && Boolean({QUESTION})"):
-            await asyncio.sleep(0.05)
+    await until(shown, f"PopupNotifications.panel.state === 'open' && {QUESTION}")
     asked = await shown.evaluate_in_window(f"{QUESTION}.textContent + {QUESTION}.getAttribute('name')")
     await shown.evaluate_in_window(f"void {QUESTION}.{answer}.click()")
-    async with asyncio.timeout(PATIENCE):
-        while await shown.evaluate_in_window("PopupNotifications.panel.state !== 'closed'"):
-            await asyncio.sleep(0.05)
+    await until(shown, "PopupNotifications.panel.state === 'closed'")
     assert HOST in asked
+
+
+async def until(shown: Firefox, condition: str) -> None:
+    """Waits until an expression is true in the window around the page."""
+    async with asyncio.timeout(PATIENCE):
+        while not await shown.evaluate_in_window(f"Boolean({condition})"):  # noqa: ASYNC110  it tells of no such event
+            await asyncio.sleep(0.05)
 
 
 async def until_there(shown: Browser, *, reloading: bool = False) -> None:
