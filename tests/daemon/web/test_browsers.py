@@ -121,6 +121,44 @@ def test_a_page_that_nobody_waits_for_sees_what_it_would_of_a_closed_port(
     at_the_shop(work, kind)
 
 
+#: Makes the page one that the browser prepared in advance, and notes whether it was shown whenever it dials.
+PREPARED = """(() => {
+  Object.defineProperty(document, "prerendering", { value: true, configurable: true });
+  window.dialled = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...given) {
+      dialled.push(Boolean(document.prerendering));
+      super(...given);
+    }
+  };
+})()"""
+
+SHOWN = "void (delete document.prerendering, document.dispatchEvent(new Event('prerenderingchange')))"
+
+GIVEN_UP = """(async () => {
+  const end = new AbortController();
+  const asking = desk.pair({ name: "a", scopes: ["identity"], onCode: () => {}, signal: end.signal });
+  setTimeout(() => end.abort());
+  return asking.catch((why) => why.name);
+})()"""
+
+
+@BROWSERS
+def test_a_page_that_is_not_shown_yet_does_not_dial(at_the_shop: Any, kind: type[Browser]) -> None:
+    async def work(shop: Shop) -> None:
+        await shop.browser.evaluate(PREPARED)
+        assert "AbortError" == await shop.browser.evaluate(GIVEN_UP)
+        ask = "desk.pair({ name: 'a', scopes: ['identity'], onCode: () => {} })"
+        await shop.browser.evaluate(f"void (window.asking = failed({ask}))")
+        for _ in range(20):  # it would have dialled by then
+            await shop.browser.evaluate("fetch('/').then(() => 0)")
+        await shop.browser.evaluate(SHOWN)
+        assert "unreachable" == await shop.browser.evaluate("asking")
+        assert [False] == await shop.browser.evaluate("dialled")
+
+    at_the_shop(work, kind)
+
+
 @BROWSERS
 def test_a_policy_that_does_not_name_the_desk_is_told_as_that(at_the_shop: Any, kind: type[Browser]) -> None:
     async def work(shop: Shop) -> None:

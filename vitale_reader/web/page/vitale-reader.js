@@ -124,6 +124,7 @@ export class VitaleReader {
   /** @param {AbortSignal} [signal] */
   async #dial(signal) {
     refuseFrames();
+    await shown(signal);
     const extension = await carried(signal);
     if (extension !== undefined) return new Channel(extension, "stdio");
     const permission = await localNetwork();
@@ -457,6 +458,20 @@ function carried(signal) {
 /** Storage and permissions of an embedded page are another's; and it could be laid under a click. */
 function refuseFrames() {
   if (window.top !== window.self) throw new VitaleReaderError("embedded", "not in a frame of another page");
+}
+
+/**
+ * Waits until a page that the browser prepared is shown: nobody has asked for what it does before.
+ *
+ * @param {AbortSignal} [signal]
+ */
+function shown(signal) {
+  return new Promise((resolve, reject) => {
+    if (!("prerendering" in document) || !document.prerendering) return resolve(undefined);
+    if (signal?.aborted) return reject(signal.reason);
+    document.addEventListener("prerenderingchange", resolve, { once: true });
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
 }
 
 /**
