@@ -99,7 +99,9 @@ def type_in_words(kind: mi.Type) -> str:
 
 def repeated(pattern: str) -> tuple[str, int | None, int | None]:
     """The characters of a pattern that is anchored at both ends, and how many there are, if the pattern says so."""
-    body = pattern.removeprefix("^").removesuffix(r"(?![\s\S])")
+    # What cannot be seen in a pattern is written as what it is.
+    seen = "".join(each if each.isascii() else f"\\u{{{ord(each):x}}}" for each in pattern)
+    body = seen.removeprefix("^").removesuffix(r"(?![\s\S])")
     counted = re.fullmatch(r"(.+)\{(\d+),(\d+)\}", body)
     return (counted[1], int(counted[2]), int(counted[3])) if counted else (body.removesuffix("+"), None, None)
 

@@ -152,13 +152,22 @@ Jws = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
 Nonce = Annotated[str, msgspec.Meta(min_length=22, max_length=128, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
-# No control characters, line ends, invisible or direction marks: people tell paired programs by this name.
+# People tell paired programs by this name, so all of it is seen, and it stays in its line: no controls, line ends,
+# direction marks or other formats, nothing without width or ink (Default_Ignorable_Code_Point of Unicode, U+2800), no
+# space at either end, no mark without a letter, and no three marks that pile up over the line above.
 PlainName = Annotated[
     str,
     msgspec.Meta(
         min_length=1,
         max_length=100,
-        pattern=r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+(?![\s\S])",
+        pattern=(
+            r"^(?![\s\u0300-\u036f])(?![\s\S]*[\u0300-\u036f]{3})"
+            r"[^\u0000-\u001f\u007f-\u009f\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
+            r"\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0"
+            r"\ufff0-\uffff\ue000-\uf8ff"
+            "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U0010ffff]+"
+            r"(?<!\s)(?![\s\S])"
+        ),
     ),
 ]
 ReaderId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]

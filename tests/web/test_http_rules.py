@@ -191,3 +191,8 @@ def test_the_answers_tell_nothing() -> None:
             b"",
             b"",
         ] == fields
+
+
+def test_a_handshake_with_bytes_behind_it_is_refused() -> None:
+    """They would be frames of a page that was not let in yet, or a second request."""
+    assert "refused" == judge(Head(b"GET", b"/v1", b"1.1", CHROMIUM, more=True), ALLOWED_HOSTS)

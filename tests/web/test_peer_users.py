@@ -48,6 +48,18 @@ def test_it_is_the_user_whose_program_holds_the_socket(host: str) -> None:
         assert own_uid() == peer_uid(accepted)
 
 
+def test_a_program_that_dials_ipv4_by_a_socket_of_ipv6_is_the_same(host: str) -> None:
+    """Runtimes of Java and .NET have one socket for both."""
+    try:
+        client = socket.socket(socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with client, listening(host) as listener:
+        client.connect((host if ":" in host else f"::ffff:{host}", listener.getsockname()[1]))
+        with listener.accept()[0] as accepted:
+            assert own_uid() == peer_uid(accepted)
+
+
 def test_a_socket_that_nobody_holds_is_nobodys(host: str) -> None:
     with listening(host) as listener:
         client = socket.create_connection(listener.getsockname()[:2])

@@ -1,5 +1,7 @@
 """The head of a request, however its bytes are cut."""
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +37,18 @@ def test_limits_hold_for_a_head_that_comes_at_once_and_for_one_that_does_not() -
     assert "malformed" == read(start + b"y" * HEAD_BYTES)
     fields = b"".join(b"X: y\r\n" for _ in range(MOST_FIELDS))
     assert "malformed" == read(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n")
+
+
+@pytest.mark.parametrize("fold", [b"\r\n ", b"\r\n\t", b"\n  "])
+@pytest.mark.parametrize(
+    "field", [b"Host:%s127.0.0.1:7817", b"Host: 127.0.0.1:7817%s", b"Host: a\r\nOrigin:%shttps://a.example"]
+)
+def test_a_field_that_goes_on_in_the_next_line_is_no_field(field: bytes, fold: bytes) -> None:
+    assert "malformed" == read(b"GET /v1 HTTP/1.1\r\n" + field % fold + b"\r\nX: y\r\n\r\n")
+
+
+def test_bytes_behind_a_head_are_told() -> None:
+    assert msgspec.structs.replace(HEAD, more=True) == read(REQUEST + b"\x81\x80abcd")
 
 
 @given(st.lists(st.binary(min_size=1, max_size=200), max_size=8))

@@ -59,6 +59,7 @@ class Head(msgspec.Struct, frozen=True):
         version: of HTTP, as ``1.1``.
         fields: name and value of each; names in lower case, white space around values cut.
         body: that came with it, where one is read.
+        more: bytes came behind the head, before it was answered.
     """
 
     method: bytes
@@ -66,6 +67,7 @@ class Head(msgspec.Struct, frozen=True):
     version: bytes
     fields: Sequence[tuple[bytes, bytes]]
     body: bytes = b""
+    more: bool = False
 
     def values(self, name: bytes) -> tuple[bytes, ...]:
         """The values of each field of a name, in their order."""
@@ -137,6 +139,7 @@ def is_handshake(head: Head) -> bool:
     )
     return (
         head.method == b"GET"
+        and not head.more
         and not head.values(b"transfer-encoding")
         and head.values(b"content-length") in {(), (b"0",)}
         and all(wanted in _listed(head.values(name), as_written) for name, as_written, wanted in lists)

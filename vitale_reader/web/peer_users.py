@@ -1,7 +1,8 @@
 """The user of the program at the other end of a loopback connection, by the kernel's word.
 
 Linux: the socket of the other end is looked up by its two addresses (sock_diag(7)), or in the table of all sockets
-where the kernel has no such answers. A socket that no program holds any more has no user. Other systems do not tell.
+where the kernel has no such answers. A socket that no program holds any more has no user. A program may dial an address
+of IPv4 through a socket of IPv6: it is the same program. Other systems do not tell.
 """
 
 import errno
@@ -23,6 +24,8 @@ if sys.platform == "linux":
     NETLINK_SOCK_DIAG: Final = 4
     SOCK_DIAG_BY_FAMILY: Final = 20
     NLM_F_REQUEST: Final = 1
+
+    _MAPPED: Final = "::ffff:"
 
     # struct nlmsghdr; struct inet_diag_req_v2 and inet_diag_msg of inet_diag.h, without their inet_diag_sockid.
     _HEADER: Final = struct.Struct("=IHHII")
@@ -50,8 +53,7 @@ if sys.platform == "linux":
         return uid != os.getuid()
 
     def _asked(family: int, local: Address, remote: Address) -> int | None:
-        packed = (socket.inet_pton(family, host) for host, _ in (local, remote))
-        ends = _ENDS.pack(local[1], remote[1], *packed)
+        ends = _packed(family, local, remote)
         body = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0xFFFFFFFF) + ends + _ANYWHERE
         header = _HEADER.pack(_HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0)
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as kernel:
@@ -63,8 +65,17 @@ if sys.platform == "linux":
             raise OSError(number, os.strerror(number))
         *_, uid, inode = _ANSWER.unpack_from(answer, _HEADER.size)
         # Where it is gone, the kernel answers with the socket that listens on the port, if there is one.
-        is_it = answer[_HEADER.size + 4 : _HEADER.size + 4 + _ENDS.size] == ends
+        found = answer[_HEADER.size + 4 : _HEADER.size + 4 + _ENDS.size]
+        is_it = found == ends or (family == socket.AF_INET and found == _mapped(local, remote))
         return int(uid) if inode and is_it else None
+
+    def _packed(family: int, local: Address, remote: Address) -> bytes:
+        return _ENDS.pack(local[1], remote[1], *(socket.inet_pton(family, host) for host, _ in (local, remote)))
+
+    def _mapped(local: Address, remote: Address) -> bytes:
+        """The ends of the same connection as a socket of IPv6 has them (RFC 4291, section 2.5.5.2)."""
+        (here, at), (there, to) = local, remote
+        return _packed(socket.AF_INET6, (f"{_MAPPED}{here}", at), (f"{_MAPPED}{there}", to))
 
     def _listed(local: Address, remote: Address, proc: Path = Path("/proc/self/net")) -> int | None:
         for uid, inode, *ends in _table(proc):
@@ -82,7 +93,8 @@ if sys.platform == "linux":
         # proc(5): words of 32 bits, each in the byte order of the machine.
         host, port = text.split(":")
         words = (int(host[at : at + 8], 16) for at in range(0, len(host), 8))
-        return socket.inet_ntop(family, b"".join(struct.pack("=I", word) for word in words)), int(port, 16)
+        found = socket.inet_ntop(family, b"".join(struct.pack("=I", word) for word in words))
+        return found.removeprefix(_MAPPED), int(port, 16)
 
     def _address(name: tuple[str, int] | tuple[str, int, int, int]) -> Address:
         return name[0], name[1]

@@ -27,14 +27,14 @@ class HeadReader:
         self._head: Head | None = None
         self._body = bytearray()
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
-        self._taken = 0
+        self._raw = bytearray()
 
     def receive(self, data: bytes) -> Head | Literal["malformed"] | None:
         """Takes bytes; the head that they complete, or None where more is needed."""
         try:
             self._connection.receive_data(data)
             if self._head is None:
-                self._taken += len(data)
+                self._raw += data
                 found = self._read_head()
                 if not isinstance(found, Head) or not self._body_bytes:
                     return found
@@ -58,7 +58,10 @@ class HeadReader:
         if event is h11.NEED_DATA:
             return None
         rest, _ = self._connection.trailing_data
-        fits = self._taken - len(rest) <= HEAD_BYTES
-        if not isinstance(event, h11.Request) or not fits or len(event.headers) > MOST_FIELDS:
+        raw = self._raw[: len(self._raw) - len(rest)]
+        if not isinstance(event, h11.Request) or len(raw) > HEAD_BYTES or len(event.headers) > MOST_FIELDS:
             return "malformed"
-        return Head(event.method, event.target, event.http_version, tuple(event.headers))
+        # A field that goes on in the next line is read as one, as two or not at all (RFC 9112, section 5.2).
+        if b"\n " in raw or b"\n\t" in raw:
+            return "malformed"
+        return Head(event.method, event.target, event.http_version, tuple(event.headers), more=bool(rest))
