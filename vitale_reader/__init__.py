@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from vitale_reader import aio, errors
     from vitale_reader.client.blocking import Connection, Lease, PendingRead, Presentation, connect
     from vitale_reader.client.pairing import Pairing
-    from vitale_reader.client.presentation import ReaderChange
+    from vitale_reader.client.presentation import InvoiceSignature, ReaderChange
     from vitale_reader.client.verification import SeenTokens, verify
 
 __all__ = [
@@ -101,6 +101,7 @@ __all__ = [
     "Finding",
     "Freshness",
     "Gs1",
+    "InvoiceSignature",
     "Language",
     "Lease",
     "LeaseWhy",
@@ -168,6 +169,7 @@ _PLACES = {
     "Finding": "vitale_protocol.diagnosis.findings",
     "Freshness": "vitale_protocol.records",
     "Gs1": "vitale_protocol.events",
+    "InvoiceSignature": "vitale_reader.client.presentation",
     "Language": "vitale_protocol.catalogue",
     "Lease": "vitale_reader.client.blocking",
     "LeaseWhy": "vitale_protocol.events",

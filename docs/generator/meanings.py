@@ -137,6 +137,8 @@ MEANINGS: dict[str, str] = {
     "every_ms": "milliseconds between two pictures",
     "at": "when it was taken, seconds since the epoch",
     "jpeg_b64": "the picture, JPEG in base64",
+    "signature_b64": "the signature, as the service gave it, in base64",
+    "invoice_b64": "the invoice, as the billing software made it for the service, in base64",
     # Outbox and contexts
     "tokens": "the tokens that are not acknowledged, oldest first",
     "after": "the `more` of the page before",

@@ -167,6 +167,13 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "outbox.ack": ({"jti": [JTI]}, {"acked": 1}),
     "context.restore": ({"identifiant": CONTEXT["identifiant"]}, CONTEXT | {"confirmed": True}),
+    "context.sign": (
+        {
+            "identifiant": CONTEXT["identifiant"],
+            "invoice_b64": "eyJwcm9mZXNzaW9ubmVsIjogIkRyIEVTU0FJIiwgImNlbnRpbWVzIjogMjY1MH0=",
+        },
+        {"signature_b64": "c2ltdWxhdGVkOlZiMVF5MA==", "origin": "simulated"},
+    ),
     "context.release": ({"identifiant": CONTEXT["identifiant"]}, {"released": True}),
     "lease.acquire": (
         {"reader": READER["id"], "previous": None, "ttl_ms": 5000},

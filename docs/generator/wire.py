@@ -75,6 +75,7 @@ SCOPES: dict[Scope, str] = {
     "dependants": "every beneficiary on the medium; without it only the holder",
     "rights": "régime, caisse, centre, address, periods of rights, mutuelle",
     "context": "the apCV context, and the methods that restore and release it",
+    "sign": "the method that has an invoice signed in such a context; never a page's",
     "payload": "the string of a phone, or the content of a printed code, as it was read",
     "codes": "the codes at imagers that are no patient's: boxes, prescriptions, anything",
     "preview": "pictures of what a camera sees",

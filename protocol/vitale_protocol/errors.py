@@ -39,7 +39,8 @@
     ├── ResolverError
     │   ├── ResolverUnavailable     1301  resolver_unavailable
     │   ├── ResolverRefused         1302  resolver_refused
-    │   └── ContextUnknown          1303  context_unknown
+    │   ├── ContextUnknown          1303  context_unknown
+    │   └── SignatureUnsupported    1304  signature_unsupported
     ├── LeaseError
     │   ├── LeaseConflict           1401  lease_conflict
     │   ├── LeaseExpired            1402  lease_expired
@@ -115,6 +116,7 @@ __all__ = [
     "ResolverUnavailable",
     "RpcError",
     "ShuttingDown",
+    "SignatureUnsupported",
     "SimulatedRefused",
     "StoreUnavailable",
     "TokenInvalid",
@@ -474,6 +476,7 @@ class ResolverError(VitaleError):
 class ResolverUnavailable(ResolverError):
     """The resolver does not answer, or not understandably (the variant is then ``unreadable``).
 
+    The variant ``signature``: nobody knows whether an invoice was signed.
     Where ``data.sent`` is false nothing was sent to it: the same code may be shown again.
     """
 
@@ -485,7 +488,8 @@ class ResolverUnavailable(ResolverError):
 class ResolverRefused(ResolverError):
     """The resolver answered no; ``data.code`` is its own code, the variant what is known of it.
 
-    The variant is ``assertion`` (who asks was not accepted) or ``revoked`` (the application was).
+    The variant is ``assertion`` (who asks was not accepted), ``revoked`` (the application was), ``suspended``,
+    ``delegation``, ``unknown``, or ``signature`` (an invoice was refused).
     """
 
     code = 1302
@@ -493,10 +497,21 @@ class ResolverRefused(ResolverError):
 
 
 class ContextUnknown(ResolverError):
-    """No such apCV context at this client."""
+    """No such apCV context at this client.
+
+    The variant is ``card`` where something else was presented than an application, ``absent`` where an application was
+    read without its context.
+    """
 
     code = 1303
     reason = "context_unknown"
+
+
+class SignatureUnsupported(ResolverError):
+    """The resolver of this desk signs no invoices."""
+
+    code = 1304
+    reason = "signature_unsupported"
 
 
 class LeaseError(VitaleError):

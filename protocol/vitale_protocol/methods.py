@@ -13,7 +13,7 @@ from vitale_protocol.claims import Claims
 from vitale_protocol.diagnosis.findings import Finding
 from vitale_protocol.events import DeskState, DriverHealth, Reader
 from vitale_protocol.privacy import concealed
-from vitale_protocol.records import Medium
+from vitale_protocol.records import Medium, Origin
 from vitale_protocol.signing import PublicJwk
 
 __all__ = [
@@ -43,6 +43,8 @@ __all__ = [
     "ContextReleased",
     "ContextRestore",
     "ContextRestored",
+    "ContextSign",
+    "ContextSigned",
     "CredentialRotate",
     "CredentialRotated",
     "DashboardOpen",
@@ -116,6 +118,7 @@ Scope = Literal[
     "dependants",
     "rights",
     "context",
+    "sign",
     "payload",
     "codes",
     "preview",
@@ -129,6 +132,7 @@ SCOPES: tuple[Scope, ...] = (
     "dependants",
     "rights",
     "context",
+    "sign",
     "payload",
     "codes",
     "preview",
@@ -172,6 +176,8 @@ PlainName = Annotated[
 ]
 ReaderId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Identifiant = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+# 65 536 bytes: hashes and the summary of an invoice have a few thousand.
+Base64 = Annotated[str, msgspec.Meta(min_length=4, max_length=87_384, pattern=r"^[A-Za-z0-9+/]+={0,2}(?![\s\S])")]
 TimeoutMs = Annotated[int, msgspec.Meta(ge=1_000, le=600_000)]
 TtlMs = Annotated[int, msgspec.Meta(ge=100, le=60_000)]
 LeaseId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -534,6 +540,28 @@ class ContextRestored(Result):
     token: str
     date_fin_validite: str
     confirmed: bool
+
+
+class ContextSign(Params):
+    """``context.sign``: an invoice, to be signed in an apCV context that this client holds.
+
+    ``invoice_b64`` is what the billing software made for the service, in base64 (RFC 4648, standard alphabet, padded).
+    Its form is not public: the daemon hands it to its resolver, and keeps nothing of it.
+    """
+
+    __repr__ = concealed
+
+    identifiant: Identifiant
+    invoice_b64: Base64
+
+
+class ContextSigned(Result):
+    """A signature, as the service gave it, in base64; ``origin`` is ``simulated`` where it is worth nothing."""
+
+    __repr__ = concealed
+
+    signature_b64: str
+    origin: Origin
 
 
 class ContextRelease(Params):
@@ -976,6 +1004,13 @@ METHODS: dict[str, Method] = {
             ContextRestored,
             "Gives an apCV context of this client once more.",
             scope="context",
+        ),
+        Method(
+            "context.sign",
+            ContextSign,
+            ContextSigned,
+            "Has an invoice signed in an apCV context of this client.",
+            scope="sign",
         ),
         Method(
             "context.release", ContextRelease, ContextReleased, "Ends an apCV context of this client.", scope="context"

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from vitale_firmware_sim.apcv_service.assertion import SimulatedAssertion
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.scenario import Behaviour, load_scenario
 from vitale_protocol.errors import (
@@ -33,8 +34,10 @@ from vitale_reader.daemon.keystore.certificate_authority import issue, make_auth
 from vitale_reader.resolvers.exchange import MOST_BYTES
 from vitale_reader.resolvers.guarded import GuardedResolver
 from vitale_reader.resolvers.plugins import Element, Rights, RightsReader
+from vitale_reader.resolvers.simulator_invoices import SimulatorInvoices
 
 PATIENCE = 40.0
+INVOICE = b'{"professionnel": "Dr ESSAI", "centimes": 2650}'
 Show = Callable[..., bytes]
 SOAP_TYPE = b"Content-Type: application/soap+xml\r\n"
 
@@ -504,6 +507,69 @@ def test_nothing_of_the_environment_gets_into_the_request(
     run(work())
 
 
+# ── invoices ──
+
+
+def test_the_form_of_invoices_alone_is_not_for_other_stations(soap: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SimulatedAssertion, "simulated", False)
+
+    async def work() -> None:
+        changes = {"rights": None, "signing": {"form": "simulator"}}
+        with pytest.raises(ConfigurationInvalid):
+            await soap.resolver("https://service.example/", "test", **changes).open()
+
+    run(work())
+
+
+@pytest.mark.parametrize("behaviour", ["truncated", "garbage", "html", "down", "closed", "billion-laughs"])
+def test_whether_an_invoice_was_signed_is_not_claimed_to_be_known(soap: Any, show: Show, behaviour: Behaviour) -> None:
+    async def work(service: ApcvService) -> None:
+        async with soap.open(service.url, signing={"form": "simulator"}) as resolver:
+            made = await resolver.resolve(show("claire"), nonce="n")
+            guarded = GuardedResolver(resolver, limit=PATIENCE, random=lambda: 0.0, clock=time.monotonic)
+            service.behave(behaviour)
+            with pytest.raises(ResolverUnavailable) as raised:
+                await guarded.sign(made.identifiant, INVOICE)
+            assert raised.value.variant == "signature"
+            assert raised.value.data.get("sent") is not False
+        assert service.actions.count("signerVitale") == 1
+
+    with ApcvService(load_scenario("famille")) as service:
+        run(work(service))
+
+
+def test_a_form_of_invoices_that_fails_has_sent_nothing(soap: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_form: object, invoice: bytes) -> None:
+        raise KeyError(invoice)
+
+    monkeypatch.setattr(SimulatorInvoices, "write", fail)
+
+    async def work(url: str) -> None:
+        async with soap.open(url, signing={"form": "simulator"}) as resolver:
+            guarded = GuardedResolver(resolver, limit=PATIENCE, random=lambda: 0.0, clock=time.monotonic)
+            with pytest.raises(ResolverUnavailable) as raised:
+                await guarded.sign("ctx", INVOICE)
+            assert (raised.value.variant, raised.value.data["sent"]) == ("plug-in", False)
+            assert "ESSAI" not in f"{raised.value} {raised.value.data}"
+
+    with ApcvService(load_scenario("famille")) as service:
+        run(work(service.url))
+        assert service.actions == ()
+
+
+def test_an_invoice_goes_to_the_address_for_signatures(soap: Any, show: Show) -> None:
+    async def work(contexts: ApcvService, signatures: ApcvService) -> None:
+        signing = {"form": "simulator", "url": signatures.url}
+        async with soap.open(contexts.url, signing=signing) as resolver:
+            made = await resolver.resolve(show("claire"), nonce="n")
+            with pytest.raises(ContextUnknown):
+                await resolver.sign(made.identifiant, INVOICE)
+            assert ("signerVitale",) == signatures.actions
+
+    with ApcvService(load_scenario("famille")) as one, ApcvService(load_scenario("famille")) as other:
+        run(work(one, other))
+
+
 # ── options ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -527,9 +593,14 @@ def test_nothing_of_the_environment_gets_into_the_request(
         {"shape": {"names": {"Donnees": "<Donnees>"}}},
         {"origin": "simulated"},
         {"codes": {"X": "weather"}},
+        {"signing": {}},
+        {"signing": {"form": "nobody"}},
+        {"signing": {"form": "simulator", "url": "http://service.example/sign"}},
+        {"signing": {"form": "simulator", "url": "https://user:secret@service.example/"}},
+        {"signing": {"form": "simulator", "shape": {"request": "<Req>"}}},
         {"misspelt": 1},
     ],
-    ids=lambda changes: next(iter(changes)),
+    ids=str,
 )
 def test_options_are_checked_when_it_opens(soap: Any, changes: dict[str, Any]) -> None:
     async def work() -> None:
@@ -544,7 +615,7 @@ def test_options_are_checked_when_it_opens(soap: Any, changes: dict[str, Any]) -
 @pytest.mark.parametrize("mode", ["production", "test"])
 def test_what_is_simulated_is_for_simulated_stations_only(soap: Any, mode: str) -> None:
     async def work() -> None:
-        for changes in ({}, {"rights": None}):
+        for changes in ({}, {"rights": None}, {"signing": {"form": "simulator"}}):
             with pytest.raises(ConfigurationInvalid):
                 await soap.resolver("https://service.example/", mode, **changes).open()
 

@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.scenario import load_scenario
-from vitale_protocol.errors import Replayed, ResolverUnavailable
-from vitale_reader.resolvers.base import Resolution, Resolver, announced
+from vitale_protocol.errors import Replayed, ResolverUnavailable, SignatureUnsupported, VitaleError
+from vitale_reader.resolvers.base import Resolution, Resolver, Signature, announced
 from vitale_reader.resolvers.contract import ResolverBench, ResolverContract
 
 Show = Callable[..., bytes]
+INVOICE = b'{"professionnel": "Dr ESSAI", "centimes": 2650}'
 
 
 class SoapBench(ResolverBench):
@@ -55,10 +56,37 @@ def soap_bench(soap: Any, show: Show) -> Iterator[SoapBench]:
         yield SoapBench(soap, show, service)
 
 
+class SigningBench(SoapBench):
+    """The same, with a form of invoices."""
+
+    def resolver(self) -> Resolver:
+        made: Resolver = self._soap.resolver(self._service.url, signing={"form": "simulator"})
+        self.made = made
+        return made
+
+    def invoice(self) -> bytes:
+        return INVOICE
+
+    def signed(self) -> int:
+        return self._service.actions.count("signerVitale")
+
+
+@pytest.fixture
+def signing_bench(soap: Any, show: Show) -> Iterator[SigningBench]:
+    with ApcvService(load_scenario("famille")) as service:
+        yield SigningBench(soap, show, service)
+
+
 class TestApcvSoap(ResolverContract):
     @pytest.fixture
     def bench(self, soap_bench: SoapBench) -> ResolverBench:
         return soap_bench
+
+
+class TestApcvSoapThatSigns(ResolverContract):
+    @pytest.fixture
+    def bench(self, signing_bench: SigningBench) -> ResolverBench:
+        return signing_bench
 
 
 class Wrapped(Resolver):
@@ -84,6 +112,29 @@ class Wrapped(Resolver):
 
     async def release(self, identifiant: str) -> None:
         await self.inner.release(identifiant)
+
+    @property
+    def signs(self) -> bool:
+        return self.inner.signs
+
+    async def sign(self, identifiant: str, invoice: bytes) -> Signature:
+        return await self.inner.sign(identifiant, invoice)
+
+
+class SignsTwice(Wrapped):
+    async def sign(self, identifiant: str, invoice: bytes) -> Signature:
+        await self.inner.sign(identifiant, invoice)
+        return await self.inner.sign(identifiant, invoice)
+
+
+class SignsWithoutTheService(Wrapped):
+    async def sign(self, identifiant: str, invoice: bytes) -> Signature:
+        return Signature(content=b"signed", origin="simulated")
+
+
+class SaysThatItSigns(Wrapped):
+    async def sign(self, identifiant: str, invoice: bytes) -> Signature:
+        raise SignatureUnsupported("nothing is signed")
 
 
 class SendsTwice(Wrapped):
@@ -129,3 +180,20 @@ def test_a_resolver_with_a_fault_does_not_pass(soap_bench: SoapBench, fault: typ
     soap_bench.resolver = lambda: fault(make())  # type: ignore[method-assign]
     with pytest.raises(AssertionError):
         getattr(ResolverContract(), test)(soap_bench)
+
+
+@pytest.mark.parametrize(
+    ("fault", "test"),
+    [
+        (SignsTwice, "test_an_invoice_is_signed_in_a_context_once_a_call"),
+        (SignsWithoutTheService, "test_an_invoice_is_signed_in_a_context_once_a_call"),
+        (SignsWithoutTheService, "test_in_a_context_that_was_released_nothing_is_signed"),
+        (SignsWithoutTheService, "test_a_service_that_is_away_has_signed_nothing"),
+        (SaysThatItSigns, "test_an_invoice_is_signed_in_a_context_once_a_call"),
+    ],
+)
+def test_nor_does_one_that_signs_with_a_fault(signing_bench: SigningBench, fault: type[Wrapped], test: str) -> None:
+    make = signing_bench.resolver
+    signing_bench.resolver = lambda: fault(make())  # type: ignore[method-assign]
+    with pytest.raises((AssertionError, VitaleError)):
+        getattr(ResolverContract(), test)(signing_bench)

@@ -13,12 +13,15 @@ from vitale_protocol.errors import ConfigurationInvalid, PayloadInvalid, Resolve
 from vitale_reader.resolvers.envelope import (
     AUTHENTICATE,
     RESTORE,
+    SIGN,
     ContextRequest,
     Fault,
     Sender,
     ServiceAnswer,
     Shape,
+    SigningShape,
     build,
+    build_signing,
     parse,
 )
 
@@ -71,6 +74,19 @@ def test_a_request_has_what_is_published() -> None:
     assert text("s:Body/*/v:ProfessionnelSante/v:IdentifiantFacturation") == "123456782"
     assert text("s:Body/*/v:ProfessionnelSante/v:CodeSpecialiteAMO") == "50"
     assert text("s:Body/*/v:Donnees") == "<opaque> & é"
+
+
+def test_a_request_to_sign_has_what_is_published() -> None:
+    invoice = etree.Element("{urn:of:the:plug-in}Facture")
+    root: Any = etree.fromstring(build_signing(request(SIGN, "ctx"), SENDER, ASSERTION, (invoice,), SigningShape()))
+    signing = "http://www.sesam-vitale.fr/apcv/sign/1/0"
+    assert root.findtext("s:Header/a:Action", namespaces=NS) == "urn:ApCV_SIGN:1.0.0:signerVitale"
+    assert root.find("s:Header/w:Security/saml:Assertion", NS).get("ID") == "_1"
+    assert root.findtext("s:Header/l:ContexteLPS/l:LPS/l:IDAM", namespaces=NS) == "IDAM-1"
+    (asked,) = root.find("s:Body", NS)
+    assert (f"{{{signing}}}SignerVitaleReq", {"version": "1.0"}) == (asked.tag, dict(asked.attrib))
+    assert [f"{{{signing}}}ContexteApCV", invoice.tag] == [each.tag for each in asked]
+    assert asked.findtext(f"{{{signing}}}ContexteApCV/{{{signing}}}Identifiant") == "ctx"
 
 
 def test_a_context_is_asked_for_by_its_name() -> None:

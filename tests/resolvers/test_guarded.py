@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from vitale_protocol.errors import ContextUnknown, ResolverRefused, ResolverUnavailable, VitaleError
 from vitale_protocol.records import Beneficiaire, Record
-from vitale_reader.resolvers.base import Resolution, Resolver
+from vitale_reader.resolvers.base import Resolution, Resolver, Signature
 from vitale_reader.resolvers.guarded import ATTEMPTS, FAILURES, FIRST_WAIT, PAUSE, GuardedResolver
 
 CONTEXT = Resolution(identifiant="ctx", token="t", date_fin_validite=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
@@ -30,6 +30,7 @@ class Listed(Resolver):
         super().__init__({}, "simulated")
         self.outcomes = list(outcomes)
         self.calls: list[str] = []
+        self.signature = b"signed"
 
     async def open(self) -> None: ...
 
@@ -43,6 +44,14 @@ class Listed(Resolver):
 
     async def release(self, identifiant: str) -> None:
         await self._next("release")
+
+    @property
+    def signs(self) -> bool:
+        return True
+
+    async def sign(self, identifiant: str, invoice: bytes) -> Signature:
+        await self._next("sign")
+        return Signature(content=self.signature)
 
     async def _next(self, what: str) -> Resolution:
         self.calls.append(what)
@@ -123,6 +132,42 @@ def test_not_for_ever() -> None:
     async def work() -> None:
         assert (await world.fails()).data == {"sent": False}
         assert world.listed.calls == ["resolve"] * ATTEMPTS
+
+    run(work)
+
+
+def test_an_invoice_is_sent_once_and_again_only_where_it_was_not_sent() -> None:
+    async def work() -> None:
+        world = World(UNREACHED, CONTEXT)
+        assert (await world.guarded.sign("ctx", b"i")).content == b"signed"
+        assert ["sign"] * 2 == world.listed.calls
+        world = World(DOWN, CONTEXT)
+        with pytest.raises(ResolverUnavailable) as raised:
+            await world.guarded.sign("ctx", b"i")
+        assert ("signature", "down") == (raised.value.variant, raised.value.detail)
+        assert ["sign"] == world.listed.calls
+
+    run(work)
+
+
+@pytest.mark.parametrize("signature", [b"", b"s" * 65_537])
+def test_a_signature_that_is_none_is_unreadable(signature: bytes) -> None:
+    async def work() -> None:
+        world = World(CONTEXT)
+        world.listed.signature = signature
+        with pytest.raises(ResolverUnavailable) as raised:
+            await world.guarded.sign("ctx", b"i")
+        assert raised.value.variant == "signature"
+
+    run(work)
+
+
+def test_a_refused_invoice_is_said_to_be_one_unless_more_is_known() -> None:
+    async def work() -> None:
+        for error, variant in ((NO, "signature"), (ResolverRefused("no", variant="delegation"), "delegation")):
+            with pytest.raises(ResolverRefused) as raised:
+                await World(error).guarded.sign("ctx", b"i")
+            assert variant == raised.value.variant
 
     run(work)
 

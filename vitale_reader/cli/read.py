@@ -28,7 +28,7 @@ MOST_SCANNED = 4096 + 3
 
 # What a token may say; the other scopes open methods.
 TELLING: tuple[Scope, ...] = tuple(
-    scope for scope in SCOPES if scope not in {"codes", "preview", "apdu", "desk", "admin"}
+    scope for scope in SCOPES if scope not in {"sign", "codes", "preview", "apdu", "desk", "admin"}
 )
 
 

@@ -210,6 +210,7 @@ class Connection(Twin[connection.Connection]):
     # ── apCV contexts ────────────────────────────────────────────────────────────────────────────────────────────
 
     restore_context = blocking(connection.Connection.restore_context)
+    sign_invoice = blocking(connection.Connection.sign_invoice)
     release_context = blocking(connection.Connection.release_context)
 
     # ── readers and station ──────────────────────────────────────────────────────────────────────────────────────

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Self
 
 from vitale_protocol.errors import (
     Cancelled,
+    ContextUnknown,
     DaemonUnreachable,
     LeaseConflict,
     LocalMisuse,
@@ -36,6 +37,8 @@ from vitale_protocol.methods import (
     ContextReleased,
     ContextRestore,
     ContextRestored,
+    ContextSign,
+    ContextSigned,
     DashboardOpen,
     DashboardOpened,
     Diagnosed,
@@ -67,7 +70,7 @@ from vitale_protocol.tokens import Claims
 from vitale_reader.client import pending_requests, presentation
 from vitale_reader.client.leasing import Lease, Leases
 from vitale_reader.client.pending_requests import PendingRequests
-from vitale_reader.client.presentation import several
+from vitale_reader.client.presentation import InvoiceSignature, several
 from vitale_reader.client.reconnecting import ReconnectingTransport, Settings
 from vitale_reader.client.session_transport import OnProgress
 from vitale_reader.client.subscriptions import OnFailure, Subscriptions
@@ -101,6 +104,14 @@ class Presentation(presentation.Presentation):
 
 
 PendingRead = pending_requests.PendingRead[Presentation]
+
+
+def _context_of(claims: Claims) -> str:
+    if claims.context is not None:
+        return claims.context.identifiant
+    if claims.medium in {"apcv-nfc", "apcv-qr"}:
+        raise ContextUnknown("no context was read", variant="absent")
+    raise ContextUnknown(f"a {claims.medium} has no context", variant="card")
 
 
 def _reading(
@@ -431,6 +442,31 @@ class Connection:
         """
         request = ContextRelease(identifiant=identifiant)
         return (await self._transport.ask_service("context.release", request, ContextReleased)).released
+
+    async def sign_invoice(self, presented: Claims | str, invoice: bytes) -> InvoiceSignature:
+        """The signature of an invoice in an apCV context of this client. Needs the scope ``sign``.
+
+        The card signs with the licensed software that reads it; the application, with its service (``signerVitale``).
+        Each signature gives the patient a receipt. So this call is not repeated: unless ``data["sent"]`` of an error is
+        False, nobody knows whether the service has signed.
+
+        Args:
+            presented: the claims of what was read, or the ``identifiant`` of its context.
+            invoice: as the resolver's form of invoices has it; at most 65 536 bytes.
+
+        Raises:
+            ContextUnknown: not a context of this client, or not any more. The variants ``card`` and ``absent``: what
+                was read has none.
+            SignatureUnsupported: the desk's resolver signs nothing.
+            PayloadInvalid: the resolver's form of invoices does not know this one.
+            ResolverRefused: the service answered no.
+            ResolverUnavailable: the service did not answer, or not understandably.
+        """
+        with self.settings.spoken():
+            identifiant = presented if isinstance(presented, str) else _context_of(presented)
+        params = ContextSign(identifiant=identifiant, invoice_b64=base64.b64encode(invoice).decode())
+        signed = await self._transport.ask_service("context.sign", params, ContextSigned)
+        return InvoiceSignature(content=base64.b64decode(signed.signature_b64), origin=signed.origin)
 
     # ── readers and station ──────────────────────────────────────────────────────────────────────────────────────
 

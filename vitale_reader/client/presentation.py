@@ -8,7 +8,7 @@ from vitale_protocol.events import Reader
 from vitale_protocol.records import Beneficiaire, Medium, Origin, Proof
 from vitale_protocol.tokens import Claims, ContextClaim
 
-__all__ = ["Presentation", "ReaderChange", "several"]
+__all__ = ["InvoiceSignature", "Presentation", "ReaderChange", "several"]
 
 NameT = TypeVar("NameT", bound=str)
 
@@ -76,6 +76,19 @@ class Presentation:
         if index is None or not 0 <= index < len(self.beneficiaries):
             return None
         return self.beneficiaries[index]
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceSignature:
+    """Signature of an invoice, as the apCV service gave it; its form is not public.
+
+    Attributes:
+        content: the signature's bytes; not shown by ``repr``.
+        origin: ``simulated`` where it is worth nothing.
+    """
+
+    content: bytes = field(repr=False)
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ site brings. The public parts of the service are its actions, its namespaces and
     key = "/path"                            # its private key, where it is in a file of its own
     proxy = "http://proxy.example:3128"      # the way to the service; none is taken from the environment
     shape = { namespace = "…" }              # of another version: namespace, action, names, date_form (envelope.Shape)
+    signing = { form = "NAME" }              # signs invoices: a plug-in of vitale_reader.invoices, its form_options,
+                                             # url where it is another one, shape (envelope.SigningShape)
     codes = { CODE = "expired" }             # the service's fault codes: expired, used, context, assertion, revoked,
                                              # suspended, delegation, unknown, unavailable; else refused
 """
@@ -36,7 +38,7 @@ import ipaddress
 import re
 import ssl
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 import httpx
@@ -55,12 +57,21 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.records import Origin
 from vitale_reader.resolvers import envelope, simulator_rights
-from vitale_reader.resolvers.base import Resolution, Resolver
+from vitale_reader.resolvers.base import Resolution, Resolver, Signature
 from vitale_reader.resolvers.exchange import post, probe
-from vitale_reader.resolvers.plugins import ASSERTIONS, RIGHTS, AssertionProvider, Rights, RightsReader
+from vitale_reader.resolvers.plugins import (
+    ASSERTIONS,
+    INVOICES,
+    RIGHTS,
+    AssertionProvider,
+    Element,
+    InvoiceForm,
+    Rights,
+    RightsReader,
+)
 from vitale_reader.resolvers.registry import load_class
 
-__all__ = ["ApcvSoapResolver", "ApcvSoapSettings"]
+__all__ = ["ApcvSoapResolver", "ApcvSoapSettings", "SigningSettings"]
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Meaning = Literal[
@@ -78,6 +89,8 @@ Meaning = Literal[
 
 #: Seconds to reach the service. Shorter than a call may take, so that a call that never got there is known as such.
 CONNECT = 4.0
+#: A name of an element, without a prefix.
+NAME = r"[^\W\d][\w.-]*"
 #: A context that lived longer would be no context: half an hour is what is known of them.
 LONGEST_LIFE = dt.timedelta(days=1)
 
@@ -92,6 +105,15 @@ SIMULATOR_CODES: dict[str, Meaning] = {
     "DELEGATION_ENDED": "delegation",
     "CONTEXT_UNKNOWN": "context",
 }
+
+
+class SigningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``signing`` of ``[apcv.options]``; ``url`` is the one of the contexts where it is not told."""
+
+    form: Text
+    form_options: dict[str, object] = {}
+    url: Annotated[str, msgspec.Meta(min_length=8, max_length=2_000)] | None = None
+    shape: envelope.SigningShape = envelope.SigningShape()
 
 
 class ApcvSoapSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,6 +139,7 @@ class ApcvSoapSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     proxy: Annotated[str, msgspec.Meta(max_length=2_000)] | None = None
     shape: envelope.Shape = envelope.PUBLISHED
     codes: dict[str, Meaning] = {}
+    signing: SigningSettings | None = None
 
 
 class ApcvSoapResolver(Resolver):
@@ -130,6 +153,12 @@ class ApcvSoapResolver(Resolver):
     _client: httpx.AsyncClient
     _assertions: AssertionProvider
     _rights: RightsReader | None
+    _form: InvoiceForm | None = None
+
+    @property
+    def signs(self) -> bool:
+        """True if it is open, and has a form of invoices."""
+        return self._form is not None
 
     async def open(self) -> None:
         """Checks the options and loads the plug-ins.
@@ -139,10 +168,11 @@ class ApcvSoapResolver(Resolver):
             ToolMissing: a plug-in cannot be imported.
         """
         self._settings = settings = _settings(self.options)
-        _require_safe(settings.url)
+        _require_safe(settings.url, "apcv.options.url")
         self._assertions = _provider(settings)
         self._rights = _rights_reader(settings)
-        simulated = [self._assertions.simulated, self._rights is not None and self._rights.simulated]
+        self._form = _invoice_form(settings.signing)
+        simulated = [each.simulated for each in (self._assertions, self._rights, self._form) if each is not None]
         if any(simulated) and self.mode != "simulated":
             raise ConfigurationInvalid(
                 f"a plug-in of the simulated service, and the station is in mode {self.mode}",
@@ -197,23 +227,56 @@ class ApcvSoapResolver(Resolver):
         """Releases a context by ``detruireContexteApCV``."""
         await self._call(envelope.RELEASE, identifiant)
 
+    async def sign(self, identifiant: str, invoice: bytes) -> Signature:
+        """Signs by ``signerVitale``, in the form of the plug-in."""
+        signing = self._settings.signing
+        if signing is None or self._form is None:
+            return await super().sign(identifiant, invoice)
+        elements, shape = self._form.write(invoice), signing.shape
+        url = signing.url or self._settings.url
+        received, message_id = await self._post(
+            url,
+            shape.action + envelope.SIGN,
+            lambda message_id, assertion: envelope.build_signing(
+                _request(envelope.SIGN, identifiant, message_id, url),
+                _sender(self._settings),
+                assertion,
+                elements,
+                shape,
+            ),
+        )
+        body = envelope.parse_body(received, message_id)
+        if isinstance(body, envelope.Fault):
+            raise self._refusal(body)
+        origin = "simulated" if self._form.simulated or _is_simulated(body) else self._settings.origin
+        return Signature(content=self._form.read(body), origin=origin)
+
     async def _call(self, operation: str, value: str) -> envelope.ServiceAnswer:
         settings = self._settings
+        received, message_id = await self._post(
+            settings.url,
+            settings.shape.action + operation,
+            lambda message_id, assertion: envelope.build(
+                _request(operation, value, message_id, settings.url), _sender(settings), assertion, settings.shape
+            ),
+        )
+        answer = envelope.parse(received, message_id, settings.shape)
+        if isinstance(answer, envelope.Fault):
+            raise self._refusal(answer)
+        return answer
+
+    async def _post(self, url: str, action: str, build: Callable[[str, bytes], bytes]) -> tuple[bytes, str]:
+        """Posts the envelope that is built with a message's name and an assertion; the answer, and that name."""
         try:
             assertion = await self._assertions.assertion()
         except VitaleError as error:
             error.data.setdefault("sent", False)
             raise
         message_id = f"urn:uuid:{uuid.uuid4()}"
-        request = envelope.ContextRequest(
-            operation=operation, value=value, message_id=message_id, at=dt.datetime.now(dt.UTC), url=settings.url
-        )
-        content = envelope.build(request, _sender(settings), assertion, settings.shape)
-        received = await post(self._client, settings.url, content, settings.shape.action + operation)
-        answer = envelope.parse(received, message_id, settings.shape)
-        if isinstance(answer, envelope.Fault):
-            raise _refusal(answer, SIMULATOR_CODES | settings.codes)
-        return answer
+        return await post(self._client, url, build(message_id, assertion), action), message_id
+
+    def _refusal(self, fault: envelope.Fault) -> VitaleError:
+        return _refusal(fault, SIMULATOR_CODES | self._settings.codes)
 
     def _donnees(self, string: bytes) -> str:
         if self._settings.donnees == "base64":
@@ -243,9 +306,19 @@ class ApcvSoapResolver(Resolver):
 
     def _origin(self, answer: envelope.ServiceAnswer, rights: Rights) -> Origin:
         """Returns the origin: simulated if the service declares it, else as configured."""
-        if rights.origin == "simulated" or answer.body.find(f".//{{{simulator_rights.NAMESPACE}}}*") is not None:
+        if rights.origin == "simulated" or _is_simulated(answer.body):
             return "simulated"
         return rights.origin if rights.origin != "unknown" else self._settings.origin
+
+
+def _is_simulated(body: Element) -> bool:
+    return body.find(f".//{{{simulator_rights.NAMESPACE}}}*") is not None
+
+
+def _request(operation: str, value: str, message_id: str, url: str) -> envelope.ContextRequest:
+    return envelope.ContextRequest(
+        operation=operation, value=value, message_id=message_id, at=dt.datetime.now(dt.UTC), url=url
+    )
 
 
 def _settings(options: Mapping[str, object]) -> ApcvSoapSettings:
@@ -254,12 +327,12 @@ def _settings(options: Mapping[str, object]) -> ApcvSoapSettings:
         path = f"apcv.options.shape.names.{name}"
         if name not in envelope.NAMES:
             raise ConfigurationInvalid(f"a request has no element {name}", data={"path": path})
-        if not re.fullmatch(r"[^\W\d][\w.-]*", other):
+        if not re.fullmatch(NAME, other):
             raise ConfigurationInvalid("this is not the name of an element", data={"path": path})
     return settings
 
 
-def _require_safe(url: str) -> None:
+def _require_safe(url: str, path: str) -> None:
     """Strings and contexts travel encrypted, unless they do not leave the machine.
 
     Raises:
@@ -268,10 +341,10 @@ def _require_safe(url: str) -> None:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise ConfigurationInvalid("this is not a URL", data={"path": "apcv.options.url"}) from error
+        raise ConfigurationInvalid("this is not a URL", data={"path": path}) from error
     safe = parsed.scheme == "https" or (parsed.scheme == "http" and _is_local(parsed.host))
     if not parsed.host or parsed.userinfo or not safe:
-        raise ConfigurationInvalid("the service is reached by https", data={"path": "apcv.options.url"})
+        raise ConfigurationInvalid("the service is reached by https", data={"path": path})
 
 
 def _is_local(host: str) -> bool:
@@ -331,6 +404,22 @@ def _rights_reader(settings: ApcvSoapSettings) -> RightsReader | None:
     made = found(settings.rights_options)
     if not isinstance(made, RightsReader):
         raise ConfigurationInvalid(f"{settings.rights} reads no rights", data={"path": path})
+    return made
+
+
+def _invoice_form(signing: SigningSettings | None) -> InvoiceForm | None:
+    if signing is None:
+        return None
+    if signing.url is not None:
+        _require_safe(signing.url, "apcv.options.signing.url")
+    if not re.fullmatch(NAME, signing.shape.request):
+        path = "apcv.options.signing.shape.request"
+        raise ConfigurationInvalid("this is not the name of an element", data={"path": path})
+    path = "apcv.options.signing.form"
+    found = load_class(INVOICES, signing.form, path)
+    made = found(signing.form_options)
+    if not isinstance(made, InvoiceForm):
+        raise ConfigurationInvalid(f"{signing.form} is no form of invoices", data={"path": path})
     return made
 
 

@@ -4,6 +4,7 @@ Rules that every resolver keeps:
 
 - A string is used once: ``resolve`` sends it at most once. Where a failure came before anything was sent, its
   ``data.sent`` is False; then, and only then, the caller may try the same string again.
+- ``sign`` is optional, and sends an invoice at most once: each time gives the patient a receipt.
 - ``restore`` and ``release`` may be repeated without harm.
 - Time limits, retries and the circuit breaker are not its business (``guarded.py`` has them); being cancelled is.
 - What the service sends is bounded and distrusted; nothing of it is logged, or quoted in an error.
@@ -20,12 +21,22 @@ from typing import ClassVar
 import msgspec
 
 from vitale_protocol.claims import ContextClaim
-from vitale_protocol.errors import VitaleError
+from vitale_protocol.errors import SignatureUnsupported, VitaleError
 from vitale_protocol.methods import StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin, Record
 
-__all__ = ["Options", "Resolution", "Resolver", "Sending", "announced", "claim_of", "sending_begins", "timestamp"]
+__all__ = [
+    "Options",
+    "Resolution",
+    "Resolver",
+    "Sending",
+    "Signature",
+    "announced",
+    "claim_of",
+    "sending_begins",
+    "timestamp",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +64,15 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     record: Record = msgspec.field(default_factory=Record)
     delegate: str | None = None
     rights_at: dt.datetime | None = None
+    origin: Origin = "unknown"
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice's signature, as the service gave it: only the software that bills knows its form."""
+
+    __repr__ = concealed
+
+    content: bytes
     origin: Origin = "unknown"
 
 
@@ -160,6 +180,27 @@ class Resolver(abc.ABC):
             ContextUnknown: the service does not know it, or not any more.
             ResolverUnavailable, ResolverRefused: as for ``resolve``.
         """
+
+    @property
+    def signs(self) -> bool:
+        """True if it implements ``sign``, with the options that it has."""
+        return False
+
+    async def sign(self, identifiant: str, invoice: bytes) -> Signature:
+        """The signature of an invoice in a context, as the card would sign it (``signerVitale``).
+
+        Args:
+            identifiant: of the context.
+            invoice: as the billing software made it for the service. Its form is not public: this class reads it no
+                further than its service asks.
+
+        Raises:
+            SignatureUnsupported: this resolver signs nothing.
+            ContextUnknown: the service does not know the context, or not any more.
+            PayloadInvalid: this is not an invoice that can be sent; ``data.sent`` is then False.
+            ResolverUnavailable, ResolverRefused: as for ``resolve``.
+        """
+        raise SignatureUnsupported(f"the resolver {self.name} signs nothing", data={"sent": False})
 
     async def let_go(self, identifiant: str) -> None:
         """Releases a context that nobody can use, as well as can be: else it ends by itself."""

@@ -8,6 +8,8 @@ A resolver's tests import it, from this project or another::
         def refused(self) -> bytes: ...
         def sent(self) -> int: ...
         def away(self) -> AbstractContextManager[None]: ...
+        def invoice(self) -> bytes: ...      # of a resolver that signs; and
+        def signed(self) -> int: ...
 
     class TestMyResolver(ResolverContract):
         @pytest.fixture
@@ -24,7 +26,14 @@ from contextlib import AbstractContextManager, asynccontextmanager
 
 import msgspec
 
-from vitale_protocol.errors import ContextUnknown, ResolverRefused, ResolverUnavailable, VitaleError
+from vitale_protocol.errors import (
+    ContextUnknown,
+    PayloadInvalid,
+    ResolverRefused,
+    ResolverUnavailable,
+    SignatureUnsupported,
+    VitaleError,
+)
 from vitale_protocol.records import Record
 from vitale_reader.resolvers.base import Resolution, Resolver, announced
 from vitale_reader.resolvers.guarded import GuardedResolver
@@ -57,6 +66,14 @@ class ResolverBench(abc.ABC):
     @abc.abstractmethod
     def away(self) -> AbstractContextManager[None]:
         """Makes the service unreachable for a while: nothing of it listens."""
+
+    def invoice(self) -> bytes:
+        """An invoice that the service signs, for a resolver that ``signs``."""
+        raise NotImplementedError
+
+    def signed(self) -> int:
+        """Counts the invoices that have reached the service."""
+        raise NotImplementedError
 
 
 class ResolverContract:
@@ -132,6 +149,51 @@ class ResolverContract:
                 await _raises(ResolverUnavailable, lambda: resolver.restore("nobody's"))
             assert bench.sent() == before
             assert (await resolver.resolve(string, nonce="n")).identifiant
+
+        _run(bench, work)
+
+    def test_an_invoice_is_signed_in_a_context_once_a_call(self, bench: ResolverBench) -> None:
+        async def work(resolver: Resolver) -> None:
+            made = await resolver.resolve(bench.string(), nonce="n")
+            if not resolver.signs:
+                error = await _raises(SignatureUnsupported, lambda: resolver.sign(made.identifiant, b"an invoice"))
+                assert error.data.get("sent") is False
+                return
+            invoice = bench.invoice()
+            signature = await resolver.sign(made.identifiant, invoice)
+            assert isinstance(signature.content, bytes)
+            assert signature.content
+            assert signature.origin == made.origin
+            assert bench.signed() == 1, "once, and no more"
+            assert invoice.decode("latin-1") not in repr(signature)
+
+        _run(bench, work)
+
+    def test_in_a_context_that_was_released_nothing_is_signed(self, bench: ResolverBench) -> None:
+        async def work(resolver: Resolver) -> None:
+            made = await resolver.resolve(bench.string(), nonce="n")
+            await resolver.release(made.identifiant)
+            kind = ContextUnknown if resolver.signs else SignatureUnsupported
+            invoice = bench.invoice() if resolver.signs else b"an invoice"
+            error = await _raises(kind, lambda: resolver.sign(made.identifiant, invoice))
+            assert invoice.decode("latin-1") not in f"{error} {error.data}"
+
+        _run(bench, work)
+
+    def test_a_service_that_is_away_has_signed_nothing(self, bench: ResolverBench) -> None:
+        async def work(resolver: Resolver) -> None:
+            made = await resolver.resolve(bench.string(), nonce="n")
+            if not resolver.signs:
+                await _raises(SignatureUnsupported, lambda: resolver.sign(made.identifiant, b"an invoice"))
+                return
+            invoice = bench.invoice()
+            with bench.away():
+                error = await _raises(ResolverUnavailable, lambda: resolver.sign(made.identifiant, invoice))
+                assert error.data.get("sent") is False
+            assert bench.signed() == 0
+            await _raises(PayloadInvalid, lambda: resolver.sign(made.identifiant, b"\x00 nobody's invoice"))
+            assert bench.signed() == 0
+            assert (await resolver.sign(made.identifiant, invoice)).content
 
         _run(bench, work)
 

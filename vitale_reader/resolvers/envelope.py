@@ -3,10 +3,14 @@
 The actions, namespaces and names below are those that integrators have published. The names of the elements around
 ``ProfessionnelSante`` and ``Donnees``, and around the three members of ``ContexteApCVRepType``, are not public. The
 operation's own name is written, and any name is accepted.
+
+Of ``signerVitale`` the request is published as far as ``ContexteApCV``. What follows it (codes and forms of ``Facture``
+and ``ResumeFacture``) and the answer are not: a plug-in writes the one and reads the other.
 """
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import msgspec
@@ -22,14 +26,18 @@ __all__ = [
     "PUBLISHED",
     "RELEASE",
     "RESTORE",
+    "SIGN",
     "ContextRequest",
     "Fault",
     "Sender",
     "ServiceAnswer",
     "Shape",
+    "SigningShape",
     "build",
+    "build_signing",
     "include",
     "parse",
+    "parse_body",
 ]
 
 SOAP: Final = "http://www.w3.org/2003/05/soap-envelope"
@@ -43,6 +51,7 @@ ACTION: Final = "urn:ApCV_AUTH:1.0.0:"
 AUTHENTICATE: Final = "authentifierUtilisateurProximite"
 RESTORE: Final = "restituerContexteApCV"
 RELEASE: Final = "detruireContexteApCV"
+SIGN: Final = "signerVitale"
 
 #: The elements of a request whose names are not public, and may be told otherwise.
 NAMES: Final = frozenset(
@@ -84,6 +93,22 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return f"{{{self.namespace}}}{self.names.get(name, name)}"
 
 
+class SigningShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Differences between versions of the service that signs; the defaults are what is public of version 1/0.
+
+    Attributes:
+        namespace: of the service's own elements.
+        action: the part of the WS-Addressing action before the name of the operation.
+        request: the name of the element around the context and the invoice.
+        version: its attribute; empty for none.
+    """
+
+    namespace: str = "http://www.sesam-vitale.fr/apcv/sign/1/0"
+    action: str = "urn:ApCV_SIGN:1.0.0:"
+    request: str = "SignerVitaleReq"
+    version: str = "1.0"
+
+
 PUBLISHED: Final = Shape()
 
 
@@ -100,7 +125,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContextRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One request; ``value`` is the string, or the context's name."""
+    """One request; ``value`` is the string, or the context's name; ``url`` is where it is posted."""
 
     __repr__ = concealed
 
@@ -139,16 +164,7 @@ def build(request: ContextRequest, sender: Sender, assertion: bytes, shape: Shap
         PayloadInvalid: the string has characters that XML cannot carry.
         ConfigurationInvalid: the assertion is not XML.
     """
-    envelope = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"env": SOAP, "wsa": ADDRESSING})
-    header = etree.SubElement(envelope, f"{{{SOAP}}}Header")
-    _add(header, ADDRESSING, "Action", shape.action + request.operation)
-    _add(header, ADDRESSING, "MessageID", request.message_id)
-    _add(header, ADDRESSING, "To", request.url)
-    security = etree.SubElement(header, f"{{{SECURITY}}}Security", nsmap={"wsse": SECURITY})
-    security.append(_assertion(assertion))
-    _add_context(header, request, sender)
-    body = etree.SubElement(envelope, f"{{{SOAP}}}Body")
-    operation = etree.SubElement(body, shape.tag(request.operation), nsmap={None: shape.namespace})
+    operation = etree.Element(shape.tag(request.operation), nsmap={None: shape.namespace})
     if request.operation == AUTHENTICATE:
         who = etree.SubElement(operation, shape.tag("ProfessionnelSante"))
         etree.SubElement(who, shape.tag("IdentifiantFacturation")).text = sender.identifiant_facturation
@@ -159,12 +175,43 @@ def build(request: ContextRequest, sender: Sender, assertion: bytes, shape: Shap
     except ValueError:
         pass
     else:
-        return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
+        return _enclosed(operation, request, shape.action, sender, assertion)
     raise PayloadInvalid("XML cannot carry these characters", data={"sent": False})
 
 
+def build_signing(
+    request: ContextRequest, sender: Sender, assertion: bytes, invoice: Sequence[Element], shape: SigningShape
+) -> bytes:
+    """The envelope of a request to sign, with the elements of an invoice behind its context.
+
+    Raises:
+        ConfigurationInvalid: the assertion is not XML.
+    """
+    tag = f"{{{shape.namespace}}}"
+    operation = etree.Element(tag + shape.request, nsmap={None: shape.namespace})
+    if shape.version:
+        operation.set("version", shape.version)
+    context = etree.SubElement(operation, f"{tag}ContexteApCV")
+    etree.SubElement(context, f"{tag}Identifiant").text = request.value
+    operation.extend(invoice)
+    return _enclosed(operation, request, shape.action, sender, assertion)
+
+
+def _enclosed(operation: Element, request: ContextRequest, action: str, sender: Sender, assertion: bytes) -> bytes:
+    envelope = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"env": SOAP, "wsa": ADDRESSING})
+    header = etree.SubElement(envelope, f"{{{SOAP}}}Header")
+    _add(header, ADDRESSING, "Action", action + request.operation)
+    _add(header, ADDRESSING, "MessageID", request.message_id)
+    _add(header, ADDRESSING, "To", request.url)
+    security = etree.SubElement(header, f"{{{SECURITY}}}Security", nsmap={"wsse": SECURITY})
+    security.append(_assertion(assertion))
+    _add_context(header, request, sender)
+    etree.SubElement(envelope, f"{{{SOAP}}}Body").append(operation)
+    return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
+
+
 def parse(content: bytes, message_id: str, shape: Shape = PUBLISHED) -> ServiceAnswer | Fault:
-    """Parses the answer to a request.
+    """Parses the answer to a request about a context.
 
     Args:
         content: what the service sent, already bounded.
@@ -174,15 +221,9 @@ def parse(content: bytes, message_id: str, shape: Shape = PUBLISHED) -> ServiceA
     Raises:
         ResolverUnavailable: not an answer that can be understood; the variant is ``unreadable``.
     """
-    root = _document(content)
-    body = root.find(f"{{{SOAP}}}Body")
-    if root.tag != f"{{{SOAP}}}Envelope" or body is None:
-        _unreadable("not a SOAP 1.2 envelope")
-    if _text(root, f"{{{SOAP}}}Header/{{{ADDRESSING}}}RelatesTo") not in {"", message_id}:
-        _unreadable("the answer is to another request")
-    fault = body.find(f"{{{SOAP}}}Fault")
-    if fault is not None:
-        return _fault(fault)
+    body = parse_body(content, message_id)
+    if isinstance(body, Fault):
+        return body
     identifiant, token = (_text(body, f".//{{{shape.namespace}}}{name}") for name in ("identifiant", "tokenApCV"))
     if not identifiant and not token:
         return ServiceAnswer(body=body)
@@ -193,6 +234,22 @@ def parse(content: bytes, message_id: str, shape: Shape = PUBLISHED) -> ServiceA
     return ServiceAnswer(
         body=body, identifiant=identifiant, token=token if whole else "", date_fin_validite=ends if whole else None
     )
+
+
+def parse_body(content: bytes, message_id: str) -> Element | Fault:
+    """Parses the envelope of an answer, and gives its body.
+
+    Raises:
+        ResolverUnavailable: as ``parse``.
+    """
+    root = _document(content)
+    body = root.find(f"{{{SOAP}}}Body")
+    if root.tag != f"{{{SOAP}}}Envelope" or body is None:
+        _unreadable("not a SOAP 1.2 envelope")
+    if _text(root, f"{{{SOAP}}}Header/{{{ADDRESSING}}}RelatesTo") not in {"", message_id}:
+        _unreadable("the answer is to another request")
+    fault = body.find(f"{{{SOAP}}}Fault")
+    return body if fault is None else _fault(fault)
 
 
 def include(content: bytes, parts: dict[str, str]) -> bytes:

@@ -1,7 +1,8 @@
 """A resolver with a time limit, careful retries and a circuit breaker around it: what the daemon speaks to.
 
 - Each call has ``limit`` seconds, retries included.
-- ``resolve`` is tried again only where nothing had been sent: a string is used once. ``restore`` and ``release`` are
+- ``resolve`` and ``sign`` are tried again only where nothing had been sent: a string is used once, and an invoice has
+  one receipt. ``restore`` and ``release`` are
   tried again after any ``resolver_unavailable``, since repeating them changes nothing. No attempt begins in the last
   ``reach`` seconds of the limit: it could be cut off while it is still unknown whether anything was sent.
 - After ``FAILURES`` failures in a row the circuit opens: for ``PAUSE`` seconds calls fail at once, so that the patient
@@ -10,6 +11,8 @@
   the next call.
 - What comes is distrusted: a record larger than any family's, or another context than was asked for, is unreadable. A
   context that is of no use is released.
+- Where nobody knows what became of an invoice, ``resolver_unavailable`` has the variant ``signature``, and
+  ``resolver_refused`` has it where an invoice is refused for no other reason that is known.
 - A fault of the resolver or of a plug-in below it is ``resolver_unavailable`` of the variant ``plug-in``. Where the
   resolver announces what it sends, a string counts as used only once it has begun to leave.
 """
@@ -22,9 +25,9 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from vitale_protocol.errors import ResolverUnavailable, VitaleError
+from vitale_protocol.errors import ResolverRefused, ResolverUnavailable, VitaleError
 from vitale_protocol.methods import ResolverHealth
-from vitale_reader.resolvers.base import Resolution, Resolver, announced
+from vitale_reader.resolvers.base import Resolution, Resolver, Signature, announced
 
 __all__ = ["ATTEMPTS", "FAILURES", "PAUSE", "GuardedResolver"]
 
@@ -43,6 +46,7 @@ FIRST_WAIT = 0.2
 MOST_PEOPLE = 30
 MOST_RECORD_BYTES = 32_768
 MOST_DELEGATE_CHARACTERS = 200
+MOST_SIGNATURE_BYTES = 65_536
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -156,6 +160,29 @@ class GuardedResolver:
     async def release(self, identifiant: str) -> None:
         """Calls ``Resolver.release``, within the limit."""
         await self._call(lambda: self._resolver.release(identifiant), _always, may_probe=False)
+
+    async def sign(self, identifiant: str, invoice: bytes) -> Signature:
+        """Calls ``Resolver.sign``, within the limit; at most one invoice leaves the machine."""
+
+        async def work() -> Signature:
+            signature = await self._resolver.sign(identifiant, invoice)
+            if not 1 <= len(signature.content) <= MOST_SIGNATURE_BYTES:
+                raise ResolverUnavailable("an empty signature, or too long a one", variant="unreadable")
+            return signature
+
+        with announced() as sending:
+            try:
+                return await self._call(work, _nothing_was_sent)
+            except ResolverUnavailable as error:
+                if self._resolver.announces and not sending.begun:
+                    error.data.setdefault("sent", False)
+                if _nothing_was_sent(error):
+                    raise
+                raise ResolverUnavailable(error.detail, variant="signature", data=error.data) from error
+            except ResolverRefused as error:
+                if error.variant:
+                    raise
+                raise ResolverRefused(error.detail, variant="signature", data=error.data) from error
 
     def _state(self) -> Literal["none", "ready", "degraded", "open"]:
         if not self.resolves:

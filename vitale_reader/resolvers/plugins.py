@@ -1,12 +1,12 @@
-"""Plug-ins of a SOAP resolver: the assertion of the practitioner's card, and the rights of a context.
+"""Plug-ins of a SOAP resolver: the assertion of the practitioner's card, the rights of a context, invoices to sign.
 
-Both are plug-ins because neither can be public. A CPS signs the assertion, with software that is licensed for it. The
-format of rights beside a context is known to licensees only.
+They are plug-ins because none of them can be public. A CPS signs the assertion, with software that is licensed for it.
+The format of rights beside a context, and those of an invoice and its signature, are known to licensees only.
 """
 
 import abc
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol, TypeAlias
 
 import msgspec
@@ -15,13 +15,14 @@ from lxml import etree
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Origin, Record
 
-__all__ = ["ASSERTIONS", "RIGHTS", "AssertionProvider", "Element", "Rights", "RightsReader"]
+__all__ = ["ASSERTIONS", "INVOICES", "RIGHTS", "AssertionProvider", "Element", "InvoiceForm", "Rights", "RightsReader"]
 
 #: An element of a document; lxml has no public name for its class.
 Element: TypeAlias = etree._Element  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 ASSERTIONS = "vitale_reader.assertions"
 RIGHTS = "vitale_reader.rights"
+INVOICES = "vitale_reader.invoices"
 
 
 class AssertionProvider(Protocol):
@@ -76,4 +77,37 @@ class RightsReader(abc.ABC):
 
         Raises:
             ResolverUnavailable: there are some that cannot be understood; the variant is ``unreadable``.
+        """
+
+
+class InvoiceForm(abc.ABC):
+    """Writes an invoice into a request, and reads its signature. Entry-point group ``vitale_reader.invoices``.
+
+    Attributes:
+        simulated: whether only a simulated service understands it; refused in production.
+    """
+
+    simulated: ClassVar[bool] = False
+
+    def __init__(self, options: Mapping[str, object]) -> None:
+        """Stores the options without using them."""
+        self.options = options
+
+    @abc.abstractmethod
+    def write(self, invoice: bytes) -> Sequence[Element]:
+        """The elements that follow the context in a request: ``Facture`` and ``ResumeFacture``.
+
+        Args:
+            invoice: as the billing software gave it, in whatever form the two have agreed on.
+
+        Raises:
+            PayloadInvalid: it is not in that form; nothing of it is quoted.
+        """
+
+    @abc.abstractmethod
+    def read(self, body: Element) -> bytes:
+        """Reads the signature in the body of an answer, for the billing software.
+
+        Raises:
+            ResolverUnavailable: there is none that can be understood; the variant is ``unreadable``.
         """

@@ -104,7 +104,8 @@ class ServiceContexts:
         self._receipts: dict[str, list[Receipt]] = {}
 
     # ── the lives of applications ────────────────────────────────────────────────────────────────────────────────
-    # What is open stays open until its end: a practitioner is billing with it. That is the simulator's own rule.
+    # What is open stays open until its end, and can be restored: but nothing more is signed in it for an application
+    # that was revoked, or under a delegation that has ended. Both are the simulator's own rules.
 
     def revoke(self, phone: str) -> None:
         """Revokes the application of a phone, whose loss was declared: its strings are refused, as are those to come.
@@ -209,13 +210,14 @@ class ServiceContexts:
         The signature is worth nothing, and says so: what the real one is made of is not public.
 
         Raises:
-            ServiceRefusal: ``CONTEXT_UNKNOWN``.
+            ServiceRefusal: ``CONTEXT_UNKNOWN``, or why the patient signs nothing any more.
         """
         self.restore(identifiant, now)
         with self._lock:
             _, handle = self._open.get(identifiant, (None, None))
             if handle is None:
                 raise ServiceRefusal("CONTEXT_UNKNOWN")
+            self._require_entitled(handle, now)
             self._receipts.setdefault(handle.owner, []).append(receipt)
         return f"simulated:{self._token()}"
 
@@ -247,6 +249,9 @@ class ServiceContexts:
             raise ServiceRefusal("STRING_EXPIRED")
         if phone.standing in _STANDINGS:
             raise ServiceRefusal(_STANDINGS[phone.standing])
+        self._require_entitled(handle, now)
+
+    def _require_entitled(self, handle: Handle, now: float) -> None:
         if handle.holder in self._revoked:
             raise ServiceRefusal("APPLICATION_REVOKED")
         withdrawn = (handle.owner, handle.holder) in self._withdrawn

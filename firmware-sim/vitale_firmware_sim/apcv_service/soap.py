@@ -13,9 +13,10 @@ since the public shape does not say how rights travel: ::
 Its text is the uniform record in JSON. ``au`` is the time at which the rights were valid. ``delegataire`` is absent
 where the owner presented the phone.
 
-``signerVitale`` signs an invoice, and pushes its receipt to the patient. Its action is published, its elements are not:
-those here are ours, ``<sim:signerVitale>`` around ``<sim:Identifiant>`` (of the context) and
-``<sim:ResumeFacture professionnel="…" centimes="2650"/>``. The answer is a ``<sim:signature>`` that is worth nothing.
+``signerVitale`` signs an invoice, and pushes its receipt to the patient. Of its request the frame is published:
+``SignerVitaleReq`` around ``ContexteApCV``, which has the ``Identifiant``, in the namespace of apCV signatures. What
+follows is ours, ``<sim:ResumeFacture professionnel="…" centimes="2650"/>``: the codes and forms of the real ``Facture``
+are not public. Nor is the answer: here it is a ``<sim:signature>`` that is worth nothing.
 
 A refusal: a SOAP 1.2 fault, ``Sender`` (HTTP 400), with a subcode ``sim:CODE`` of the table in ``contexts.py``. It has
 a French reason, and ``<sim:erreur code="CODE"/>`` in its detail.
@@ -44,6 +45,7 @@ __all__ = [
     "RESTORE",
     "SAML",
     "SIGN",
+    "SIGNING",
     "SIM",
     "SOAP",
     "WSA",
@@ -61,6 +63,7 @@ WSSE: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurit
 SAML: Final = "urn:oasis:names:tc:SAML:2.0:assertion"
 CTXLPS: Final = "urn:siram:lps:ctxlps"
 AUTH: Final = "http://www.sesam-vitale.fr/apcv/auth/1/0"
+SIGNING: Final = "http://www.sesam-vitale.fr/apcv/sign/1/0"
 SIM: Final = "urn:vitale-reader:sim:apcv:1"
 
 _URN: Final = "urn:ApCV_AUTH:1.0.0:"
@@ -130,12 +133,13 @@ def parse_request(body: bytes) -> SoapRequest:
 
 
 def _signing(root: Element, message_id: str) -> SoapRequest:
-    """Reads a request to sign, whose elements are the simulator's own: those of the real service are not public."""
-    invoice = root.find(f"{{{SOAP}}}Body/{{{SIM}}}signerVitale")
-    summary = None if invoice is None else invoice.find(f"{{{SIM}}}ResumeFacture")
-    identifiant = "" if invoice is None else _text(invoice, f"{{{SIM}}}Identifiant")
+    """Reads a request to sign, whose invoice is the simulator's own: that of the real service is not public."""
+    inside = f"{{{SOAP}}}Body/{{{SIGNING}}}SignerVitaleReq/"
+    summary = root.find(f"{inside}{{{SIM}}}ResumeFacture")
+    identifiant = _text(root, f"{inside}{{{SIGNING}}}ContexteApCV/{{{SIGNING}}}Identifiant")
     cents = "" if summary is None else summary.get("centimes", "")
-    if summary is None or not identifiant or not re.fullmatch(r"[0-9]{1,9}", cents, re.ASCII):
+    header = root.find(f"{{{SOAP}}}Header/{{{CTXLPS}}}ContexteLPS")
+    if header is None or summary is None or not identifiant or not re.fullmatch(r"[0-9]{1,9}", cents, re.ASCII):
         raise ServiceRefusal("REQUEST_INVALID")
     return SoapRequest(SIGN, message_id, identifiant, summary.get("professionnel", ""), int(cents))
 

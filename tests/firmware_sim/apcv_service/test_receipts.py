@@ -15,7 +15,8 @@ from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import load_scenario
 
 NOW = 1_795_000_000.0
-SUMMARY = '<ResumeFacture professionnel="Dr ESSAI" centimes="2650"/>'
+SUMMARY = f'<ResumeFacture xmlns="{soap.SIM}" professionnel="Dr ESSAI" centimes="2650"/>'
+X = "<ContexteApCV><Identifiant>x</Identifiant></ContexteApCV>"
 
 
 @pytest.fixture
@@ -45,7 +46,8 @@ def sign(service: ApcvService, inside: str, action: str = soap.SIGN) -> tuple[in
     body = (
         f'<e:Envelope xmlns:e="{soap.SOAP}" xmlns:w="{soap.WSA}"><e:Header><w:Action>{action}</w:Action>'
         f'<w:MessageID>urn:uuid:1</w:MessageID><s:Security xmlns:s="{soap.WSSE}"><a:Assertion xmlns:a="{soap.SAML}"/>'
-        f'</s:Security></e:Header><e:Body><signerVitale xmlns="{soap.SIM}">{inside}</signerVitale></e:Body>'
+        f'</s:Security><l:ContexteLPS xmlns:l="{soap.CTXLPS}"/></e:Header>'
+        f'<e:Body><SignerVitaleReq version="1.0" xmlns="{soap.SIGNING}">{inside}</SignerVitaleReq></e:Body>'
         "</e:Envelope>"
     )
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
@@ -62,7 +64,9 @@ def test_a_signed_invoice_is_a_receipt_on_the_phone(service: ApcvService, clock:
     context = service.contexts.authenticate(claire.tap(), NOW)
     assert claire.phone.receipts(NOW) == ()
 
-    status, answer = sign(service, f"<Identifiant>{context.identifiant}</Identifiant>{SUMMARY}")
+    status, answer = sign(
+        service, f"<ContexteApCV><Identifiant>{context.identifiant}</Identifiant></ContexteApCV>{SUMMARY}"
+    )
     assert status == 200
     signature = etree.fromstring(answer).findtext(f".//{{{soap.SIM}}}signature") or ""
     assert signature.startswith("simulated:")
@@ -100,11 +104,17 @@ def test_after_seven_days_it_is_gone_wherever_it_was(service: ApcvService, clock
 @pytest.mark.parametrize(
     ("inside", "code"),
     [
-        (f"<Identifiant>unknown</Identifiant>{SUMMARY}", "CONTEXT_UNKNOWN"),
+        (f"<ContexteApCV><Identifiant>unknown</Identifiant></ContexteApCV>{SUMMARY}", "CONTEXT_UNKNOWN"),
         (SUMMARY, "REQUEST_INVALID"),
-        ("<Identifiant>x</Identifiant>", "REQUEST_INVALID"),
-        ('<Identifiant>x</Identifiant><ResumeFacture centimes="-1"/>', "REQUEST_INVALID"),
-        ('<Identifiant>x</Identifiant><ResumeFacture centimes="1234567890"/>', "REQUEST_INVALID"),
+        (X, "REQUEST_INVALID"),
+        (
+            f'{X}<ResumeFacture xmlns="{soap.SIM}" centimes="-1"/>',
+            "REQUEST_INVALID",
+        ),
+        (
+            f'{X}<ResumeFacture xmlns="{soap.SIM}" centimes="1234567890"/>',
+            "REQUEST_INVALID",
+        ),
     ],
 )
 def test_what_is_not_signed(inside: str, code: str, service: ApcvService) -> None:
@@ -116,5 +126,24 @@ def test_in_an_ended_context_nothing_is_signed(service: ApcvService, clock: list
     claire = user(service, clock, "claire")
     context = service.contexts.authenticate(claire.tap(), NOW)
     service.contexts.release(context.identifiant, NOW)
-    status, answer = sign(service, f"<Identifiant>{context.identifiant}</Identifiant>{SUMMARY}")
+    status, answer = sign(
+        service, f"<ContexteApCV><Identifiant>{context.identifiant}</Identifiant></ContexteApCV>{SUMMARY}"
+    )
     assert (status, b"sim:CONTEXT_UNKNOWN" in answer) == (400, True)
+
+
+@pytest.mark.parametrize("event", ["withdraw", "revoke"])
+def test_what_ended_meanwhile_signs_nothing(event: str, service: ApcvService, clock: list[float]) -> None:
+    yvonne = user(service, clock, "claire", present_for="yvonne")
+    context = service.contexts.authenticate(yvonne.tap(), NOW)
+    if event == "withdraw":
+        service.contexts.withdraw("yvonne", "claire")
+    else:
+        service.contexts.revoke("claire")
+    status, answer = sign(
+        service, f"<ContexteApCV><Identifiant>{context.identifiant}</Identifiant></ContexteApCV>{SUMMARY}"
+    )
+    code = {"withdraw": "DELEGATION_ENDED", "revoke": "APPLICATION_REVOKED"}[event]
+    assert (status, f"sim:{code}".encode() in answer) == (400, True)
+    assert service.contexts.receipts("yvonne", NOW) == ()
+    assert service.contexts.restore(context.identifiant, NOW).identifiant == context.identifiant

@@ -1,9 +1,13 @@
 """Calls about what was issued: tokens that are not acknowledged, and apCV contexts."""
 
+from base64 import b64encode
+
 from vitale_protocol.methods import (
     ContextRelease,
     ContextReleased,
     ContextRestore,
+    ContextSign,
+    ContextSigned,
     OutboxAck,
     OutboxAcked,
     OutboxList,
@@ -12,6 +16,7 @@ from vitale_protocol.methods import (
 )
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.handlers.services import Handlers, RequestId, Services
+from vitale_reader.daemon.issuing.base64_text import decode_base64
 
 __all__ = ["TokenCalls"]
 
@@ -25,6 +30,7 @@ class TokenCalls:
             "outbox.list": self._outbox_list,
             "outbox.ack": self._outbox_ack,
             "context.restore": self._context_restore,
+            "context.sign": self._context_sign,
             "context.release": self._context_release,
         }
 
@@ -44,6 +50,13 @@ class TokenCalls:
         caller = conversation.authenticated()
         with self._services.noted("context.restore", caller):
             return await self._services.contexts.restore(caller.client_id, params.identifiant)
+
+    async def _context_sign(self, conversation: Conversation, _id: RequestId | None, params: ContextSign) -> Result:
+        caller = conversation.authenticated()
+        with self._services.noted("context.sign", caller):
+            invoice = decode_base64(params.invoice_b64, "$.invoice_b64")
+            signature = await self._services.contexts.sign(caller.client_id, params.identifiant, invoice)
+        return ContextSigned(signature_b64=b64encode(signature.content).decode(), origin=signature.origin)
 
     async def _context_release(
         self, conversation: Conversation, _id: RequestId | None, params: ContextRelease

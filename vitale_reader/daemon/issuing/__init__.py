@@ -1,5 +1,5 @@
 """From a presentation to a signed token in its client's hands.
 
-For other rooms: ``contexts``, ``delivery``, ``issuer``, ``opposition``, ``outbox``, ``profiles``, ``replay``,
-``submission``, ``trusted_signers``.
+For other rooms: ``base64_text``, ``contexts``, ``delivery``, ``issuer``, ``opposition``, ``outbox``, ``profiles``,
+``replay``, ``submission``, ``trusted_signers``.
 """

@@ -31,7 +31,7 @@ from vitale_reader.daemon.store import row_seals
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.store import Database
 from vitale_reader.daemon.store.tables import contexts
-from vitale_reader.resolvers.base import Resolution, claim_of
+from vitale_reader.resolvers.base import Resolution, Signature, claim_of
 from vitale_reader.resolvers.guarded import GuardedResolver
 
 __all__ = ["NOTICE", "Contexts", "Held"]
@@ -226,6 +226,26 @@ class Contexts:
             known = True
         await self._drop(held.digest)
         return known
+
+    async def sign(self, client_id: str, identifiant: str, invoice: bytes) -> Signature:
+        """The signature of an invoice in a context of a client.
+
+        Raises:
+            ContextUnknown: not a context of this client, or not any more.
+            SignatureUnsupported: the resolver signs nothing.
+            ResolverUnavailable: the service did not answer; unless ``data.sent`` is False, it may have signed.
+            ResolverRefused: the service answered no.
+            MixedOrigin: one of the context and the signature is simulated, the other is not.
+        """
+        held = self._of(client_id, identifiant)
+        try:
+            signature = await self._resolver.sign(identifiant, invoice)
+        except ContextUnknown:
+            await self._drop(held.digest)
+            raise
+        if (self._open(held).origin == "simulated") != (signature.origin == "simulated"):
+            raise MixedOrigin("one of the context and the signature is simulated, the other is not")
+        return signature
 
     # ── time ──
 

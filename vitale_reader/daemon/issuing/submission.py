@@ -5,7 +5,6 @@ That it was presented here and now is the application's word, and not the statio
 """
 
 import logging
-from base64 import b64decode, b64encode
 
 import msgspec
 
@@ -15,6 +14,7 @@ from vitale_protocol.media.codes import classify
 from vitale_protocol.media.wedge import repair
 from vitale_protocol.methods import PresentationSubmit
 from vitale_protocol.problems import Problem
+from vitale_reader.daemon.issuing.base64_text import decode_base64
 
 __all__ = ["DRIVER", "READER", "presentation_of"]
 
@@ -52,7 +52,7 @@ def _content(params: PresentationSubmit) -> bytes:
         case str(text), None:
             return _typed(text)
         case None, str(encoded):
-            return _decoded(encoded)
+            return decode_base64(encoded, "$.payload_b64")
         case _:
             raise InvalidParams("one of payload and payload_b64 is needed, and not both", data={"path": "$"})
 
@@ -62,14 +62,4 @@ def _typed(text: str) -> bytes:
     if mangling:
         # A setting of the imager or of the machine that somebody should mend; the text itself is nobody's business.
         logger.warning("a submitted code was typed in another keyboard language (%s), and put right", mangling)
-    return content
-
-
-def _decoded(encoded: str) -> bytes:
-    try:
-        content = b64decode(encoded, validate=True)
-    except ValueError as error:  # binascii.Error; characters beyond ASCII
-        raise InvalidParams("not base64", data={"path": "$.payload_b64"}) from error
-    if b64encode(content).decode() != encoded:
-        raise InvalidParams("base64 with bits to spare", data={"path": "$.payload_b64"})
     return content

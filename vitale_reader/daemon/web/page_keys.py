@@ -11,7 +11,7 @@ from vitale_protocol.signing import PublicJwk
 __all__ = ["IDLE_SECONDS", "NEVER_GRANTED", "PageKey", "page_key"]
 
 #: Scopes that no page has, whoever ticks them: a script in the page could use what it may (docs/explanation/trust.md).
-NEVER_GRANTED: Final = frozenset({"admin", "apdu", "desk", "payload", "preview"})
+NEVER_GRANTED: Final = frozenset({"admin", "apdu", "desk", "payload", "preview", "sign"})
 
 #: Seconds without a session after which a page has to be paired anew: half a year.
 IDLE_SECONDS: Final = 180 * 86_400.0
