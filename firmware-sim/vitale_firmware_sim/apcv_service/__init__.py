@@ -1,4 +1,4 @@
 """The apCV service in software, over HTTP.
 
-For other rooms: ``assertion``, ``service``.
+For other rooms: ``assertion``, ``receipts``, ``service``.
 """

@@ -1,6 +1,7 @@
 """The simulated apCV service over HTTP: the envelopes of ``soap.py``, the answers of ``contexts.py``, and bad manners.
 
-It listens on the loopback only, takes ``POST`` at any path, and needs no TLS. How it behaves is set by the scenario, or
+It listens on the loopback only, takes ``POST`` at any path, and needs no TLS. ``GET …/phones/ID/receipts`` hands the
+receipts of a phone over (``receipts.py``). How it behaves is set by the scenario, or
 by ``behave`` while it runs:
 
 ====================  =============================================================================
@@ -33,7 +34,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Final, Self
 
-from vitale_firmware_sim.apcv_service import soap
+from vitale_firmware_sim.apcv_service import receipts, soap
 from vitale_firmware_sim.apcv_service.contexts import ServiceContext, ServiceContexts, ServiceRefusal
 from vitale_firmware_sim.phone.application import Receipt
 from vitale_firmware_sim.scenario import Behaviour, Scenario
@@ -135,6 +136,10 @@ class ApcvService:
         with self._changed:
             return self._changed.wait_for(lambda: len(self._actions) >= count, timeout)
 
+    def receipts(self, phone: str) -> bytes:
+        """The receipts of a phone in JSON, handed over once."""
+        return receipts.written(self.contexts.receipts(phone, self._clock()))
+
     # ── for the handler ──────────────────────────────────────────────────────────────────────────────────────────
 
     def exchange(self, handler: "_Handler", body: bytes) -> None:
@@ -229,6 +234,13 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "vitale-reader-sim"
     sys_version = ""
     timeout = _PATIENCE
+
+    def do_GET(self) -> None:
+        phone = receipts.phone_asked_for(self.path)
+        if not phone or not isinstance(self.server, _Server):
+            self.give(404, "text/plain", b"")
+            return
+        self.give(200, "application/json", self.server.service.receipts(phone))
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")

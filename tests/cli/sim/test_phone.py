@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
+from lxml import etree
 from smartcard import scard
 
 from vitale_drivers.cards.channel import Channel
@@ -50,13 +51,38 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def request(string: str) -> bytes:
+    return envelope(
+        soap.AUTHENTICATE,
+        f'<demande xmlns="{soap.AUTH}"><ProfessionnelSante><IdentifiantFacturation>991234567</IdentifiantFacturation>'
+        f"</ProfessionnelSante><Donnees>{string}</Donnees></demande>",
+    )
+
+
+def signing(context: str, invoice: str) -> bytes:
+    return envelope(
+        soap.SIGN,
+        f'<SignerVitaleReq version="1.0" xmlns="{soap.SIGNING}"><ContexteApCV><Identifiant>{context}</Identifiant>'
+        f"</ContexteApCV>{invoice}</SignerVitaleReq>",
+    )
+
+
+def envelope(action: str, body: str) -> bytes:
     return (
-        f'<e:Envelope xmlns:e="{soap.SOAP}"><e:Header><Action xmlns="{soap.WSA}">{soap.AUTHENTICATE}</Action>'
+        f'<e:Envelope xmlns:e="{soap.SOAP}"><e:Header><Action xmlns="{soap.WSA}">{action}</Action>'
         f'<Security xmlns="{soap.WSSE}"><Assertion xmlns="{soap.SAML}"/></Security>'
-        f'<ContexteLPS xmlns="{soap.CTXLPS}"/></e:Header><e:Body><demande xmlns="{soap.AUTH}"><ProfessionnelSante>'
-        f"<IdentifiantFacturation>991234567</IdentifiantFacturation></ProfessionnelSante><Donnees>{string}</Donnees>"
-        "</demande></e:Body></e:Envelope>"
+        f'<ContexteLPS xmlns="{soap.CTXLPS}"/></e:Header><e:Body>{body}</e:Body></e:Envelope>'
     ).encode()
+
+
+def post(url: str, content: bytes) -> tuple[int, bytes]:
+    split = urlsplit(url)
+    connection = http.client.HTTPConnection(split.hostname or "", split.port, timeout=60)
+    try:
+        connection.request("POST", split.path, content)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
 
 
 def read_phone(protocols: int) -> tuple[bytes, dict[str, bytes]]:
@@ -115,16 +141,10 @@ def test_a_locked_phone_answers_nothing(pcsc_service: PcscService) -> None:
 def test_a_service_and_a_phone_apart_understand_one_another() -> None:
     with start("service", "--json") as process:
         assert process.stdout is not None
-        url = urlsplit(str(json.loads(process.stdout.readline())["url"]))
+        url = str(json.loads(process.stdout.readline())["url"])
         # Once the service listens: a string is good for a minute.
         string = json.loads(run("phone", "--phone", "lina", "--enrol", "--string", "--json").stdout)["string"]
-        answers: list[tuple[int, bytes]] = []
-        for _ in range(2):
-            connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
-            connection.request("POST", url.path, request(string))
-            response = connection.getresponse()
-            answers.append((response.status, response.read()))
-            connection.close()
+        answers = [post(url, request(string)) for _ in range(2)]
         assert json.loads(process.stdout.readline())["action"] == "authentifierUtilisateurProximite"
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -134,6 +154,26 @@ def test_a_service_and_a_phone_apart_understand_one_another() -> None:
     assert b"sim:STRING_USED" in answers[1][1]
     assert string not in out + err
     assert "PINSON" not in out + err
+
+
+def test_a_receipt_comes_to_a_phone_in_another_process() -> None:
+    with start("service", "--scenario", "famille", "--json") as process:
+        assert process.stdout is not None
+        url = str(json.loads(process.stdout.readline())["url"])
+        string = run("phone", "--phone", "claire", "--string").stdout.strip()
+        status, answer = post(url, request(string))
+        assert status == 200
+        context = (etree.fromstring(answer).findtext(f".//{{{soap.AUTH}}}identifiant") or "").strip()
+        invoice = f'<i:ResumeFacture xmlns:i="{soap.SIM}" professionnel="Dr ESSAI" centimes="2605"/>'
+        assert post(url, signing(context, invoice))[0] == 200
+        opened = ("phone", "--phone", "claire", "--service", url, "--string")
+        assert "Receipt: Dr ESSAI, €26.05" in run(*opened).stderr
+        assert run(*opened).stderr == "", "it was handed over"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    gone = run(*opened)
+    assert (gone.returncode, "no receipts" in gone.stderr, bool(gone.stdout)) == (0, True, True)
+    assert run("phone", "--service", "https://x.example", "--string").returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -149,12 +189,9 @@ def test_what_became_of_an_application(
 ) -> None:
     with start("service", "--scenario", scenario, "--json", *event) as process:
         assert process.stdout is not None
-        url = urlsplit(str(json.loads(process.stdout.readline())["url"]))
+        url = str(json.loads(process.stdout.readline())["url"])
         string = run("phone", "--scenario", scenario, *phone, "--string").stdout.strip()
-        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
-        connection.request("POST", url.path, request(string))
-        assert f"sim:{code}" in connection.getresponse().read().decode()
-        connection.close()
+        assert f"sim:{code}" in post(url, request(string))[1].decode()
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
 

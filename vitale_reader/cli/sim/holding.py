@@ -12,6 +12,7 @@ from vitale_reader.cli.frame.exit_status import USAGE
 from vitale_reader.cli.frame.language import t
 
 if TYPE_CHECKING:
+    from vitale_firmware_sim.phone.application import Receipt
     from vitale_firmware_sim.phone.user import PhoneUser
 
 __all__ = ["refusals", "user", "user_options"]
@@ -41,6 +42,15 @@ _OPTIONS = (
         ),
     ),
     click.option("--locked", is_flag=True, help=t("Laisse le téléphone verrouillé.", "Leaves the phone locked.")),
+    click.option(
+        "--service",
+        default="",
+        metavar="URL",
+        help=t(
+            "Le service simulé, interrogé à chaque ouverture de l’appli pour les reçus des factures signées.",
+            "The simulated service, asked for the receipts of signed invoices whenever the application is opened.",
+        ),
+    ),
     click.option(
         "--enrol",
         is_flag=False,
@@ -81,11 +91,12 @@ def refusals() -> Generator[None]:
 
 
 def user(
-    scenario: str, phone_id: str, *, porteur: int, present_for: str, locked: bool, enrol: str | None
+    scenario: str, phone_id: str, *, porteur: int, present_for: str, locked: bool, enrol: str | None, service: str = ""
 ) -> "PhoneUser":
     """The phone in the hand of its user, enrolled where that is asked for, and unlocked unless it is to stay locked."""
     import secrets
 
+    from vitale_firmware_sim.apcv_service.receipts import ReceiptMailbox
     from vitale_firmware_sim.phone.user import PhoneUser
     from vitale_firmware_sim.scenario import load_scenario
 
@@ -97,6 +108,7 @@ def user(
         locked=locked,
         porteur=porteur,
         present_for=present_for,
+        receipts=ReceiptMailbox(service, _tell_receipt) if service else None,
     )
     with refusals():
         if enrol is not None:
@@ -105,6 +117,15 @@ def user(
         if not locked:
             made.unlock()
     return made
+
+
+def _tell_receipt(receipt: "Receipt | None") -> None:
+    if receipt is None:
+        output.note(t("Le service ne répond pas : pas de reçus.", "The service does not answer: no receipts."))
+        return
+    euros, cents = divmod(receipt.cents, 100)
+    amount = t(f"{euros},{cents:02} €", f"€{euros}.{cents:02}")
+    output.note(t(f"Reçu : {receipt.practitioner}, {amount}", f"Receipt: {receipt.practitioner}, {amount}"))
 
 
 def _reason(why: str, state: str) -> str:

@@ -83,6 +83,7 @@ def phone(
     porteur: int,
     present_for: str,
     locked: bool,
+    service: str,
     enrol: str | None,
     address: str,
     only_string: bool,
@@ -100,7 +101,9 @@ def phone(
         raise click.UsageError(t("--string ou --screen, l’un des deux.", "Either --string or --screen."))
     if (port is not None or lan) and not on_screen:
         raise click.UsageError(t("--port et --lan vont avec --screen.", "--port and --lan go with --screen."))
-    phone_user = user(scenario, phone_id, porteur=porteur, present_for=present_for, locked=locked, enrol=enrol)
+    phone_user = user(
+        scenario, phone_id, porteur=porteur, present_for=present_for, locked=locked, enrol=enrol, service=service
+    )
     if only_string:
         with refusals():
             _string(phone_user, as_json=as_json)

@@ -71,6 +71,7 @@ def reader(
     porteur: int,
     present_for: str,
     locked: bool,
+    service: str,
     enrol: str | None,
     empty: bool,
     link: Path | None,
@@ -86,7 +87,9 @@ def reader(
     faults, speed = parse_nfc_faults(fault), _speed(baud)
     target = None
     if not empty:
-        phone_user = user(scenario, phone_id, porteur=porteur, present_for=present_for, locked=locked, enrol=enrol)
+        phone_user = user(
+            scenario, phone_id, porteur=porteur, present_for=present_for, locked=locked, enrol=enrol, service=service
+        )
         target = Shown(PhoneCard(phone_user.tap), as_json=as_json)
     with Pn532Reader(baud=speed, faults=faults, link=link) as made:
         if target is not None:
