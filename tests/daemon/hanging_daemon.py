@@ -8,6 +8,7 @@ from typing import NoReturn
 from unittest import mock
 
 from vitale_reader.daemon import app, lifecycle
+from vitale_reader.daemon.composition import issuing
 from vitale_reader.daemon.config import load
 from vitale_reader.home import Endpoints, Home
 from vitale_reader.resolvers.base import Resolution, Resolver
@@ -64,5 +65,5 @@ if __name__ == "__main__":
     HOW, place = sys.argv[1], Home.under(Path(sys.argv[2]))
     if HOW != "until it is cancelled":
         lifecycle.LAST = 1.0  # what comes in the end is the same; that it comes is to be seen
-    with mock.patch.object(app, "load_resolver", load_hanging):
+    with mock.patch.object(issuing, "load_resolver", load_hanging):
         app.run(place, load(place.config), on_ready=serving)
