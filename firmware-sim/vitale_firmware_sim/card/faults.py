@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from vitale_firmware_sim.card.card import VirtualCard
-from vitale_firmware_sim.fault_words import FaultWord, fault_words
+from vitale_firmware_sim.fault_words import FaultWord, with_faults
 from vitale_protocol.errors import MediumRemoved
 
 __all__ = ["NO_FAULTS", "Faults", "FaultyCard", "parse_faults"]
@@ -77,33 +77,24 @@ def parse_faults(text: str) -> Faults:
     Raises:
         ConfigurationInvalid: a word is not in the table.
     """
-    faults = NO_FAULTS
-    for word in fault_words(text):
-        faults = _with(faults, word)
-    return faults
+    return with_faults(text, NO_FAULTS, _WORDS)
 
 
-_WORDS: Mapping[str, Callable[[Faults, int], Faults]] = {
+_WORDS: Mapping[str, Callable[[Faults, FaultWord], Faults]] = {
     "mute": lambda faults, _: replace(faults, mute=None),
     "wrong-length": lambda faults, _: replace(faults, wrong_length=True),
     "truncated-tlv": lambda faults, _: replace(faults, truncated_tlv=True),
     "strict-le": lambda faults, _: replace(faults, strict_le=True),
-    "withdrawn@": lambda faults, number: replace(faults, withdrawn_after=number),
-    "stuck@": lambda faults, number: replace(faults, stuck_from=number),
-    "stuck": lambda faults, number: replace(faults, stuck_from=number),
-    "hiccup=": lambda faults, number: replace(faults, hiccups=number),
-    "mute=": lambda faults, number: replace(faults, mute=number),
-    "deselected=": lambda faults, number: replace(faults, deselected=number),
-    "slow=": lambda faults, number: replace(faults, slow=number / 1000),
-    "waking=": lambda faults, number: replace(faults, waking=number / 1000),
-    "late-le=": lambda faults, number: replace(faults, late_le=number / 1000),
+    "withdrawn@": lambda faults, word: replace(faults, withdrawn_after=word.number),
+    "stuck@": lambda faults, word: replace(faults, stuck_from=word.number),
+    "stuck": lambda faults, word: replace(faults, stuck_from=word.number),
+    "hiccup=": lambda faults, word: replace(faults, hiccups=word.number),
+    "mute=": lambda faults, word: replace(faults, mute=word.number),
+    "deselected=": lambda faults, word: replace(faults, deselected=word.number),
+    "slow=": lambda faults, word: replace(faults, slow=word.number / 1000),
+    "waking=": lambda faults, word: replace(faults, waking=word.number / 1000),
+    "late-le=": lambda faults, word: replace(faults, late_le=word.number / 1000),
 }
-
-
-def _with(faults: Faults, word: FaultWord) -> Faults:
-    if (change := _WORDS.get(word.kind)) is None:
-        raise word.unknown
-    return change(faults, word.number)
 
 
 class FaultyCard:

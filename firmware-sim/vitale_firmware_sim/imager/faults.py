@@ -14,11 +14,12 @@
 Several are joined by commas: ``split=3,drop-gs``.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, Literal
 
-from vitale_firmware_sim.fault_words import FaultWord, fault_words
+from vitale_firmware_sim.fault_words import FaultWord, with_faults
 
 __all__ = [
     "IDENTIFIERS",
@@ -167,29 +168,16 @@ def parse_imager_faults(text: str) -> ImagerFaults:
     Raises:
         ConfigurationInvalid: a word is not in the table.
     """
-    faults = NO_FAULTS
-    for word in fault_words(text):
-        faults = _with(faults, word)
-    return faults
+    return with_faults(text, NO_FAULTS, _WORDS)
 
 
-def _with(faults: ImagerFaults, word: FaultWord) -> ImagerFaults:
-    match word.kind, word.number:
-        case "drop-gs", _:
-            return replace(faults, drop_separators=True)
-        case "no-suffix", _:
-            return replace(faults, no_suffix=True)
-        case "endless", _:
-            return replace(faults, endless=True)
-        case "even-parity", _:
-            return replace(faults, parity="even")
-        case "odd-parity", _:
-            return replace(faults, parity="odd")
-        case "tear@", number:
-            return replace(faults, tear_after=number)
-        case "split=", number if number:
-            return replace(faults, split=number)
-        case "misread=", number if number:
-            return replace(faults, heard_at=number)
-        case _:
-            raise word.unknown
+_WORDS: Mapping[str, Callable[[ImagerFaults, FaultWord], ImagerFaults]] = {
+    "drop-gs": lambda faults, _: replace(faults, drop_separators=True),
+    "no-suffix": lambda faults, _: replace(faults, no_suffix=True),
+    "endless": lambda faults, _: replace(faults, endless=True),
+    "even-parity": lambda faults, _: replace(faults, parity="even"),
+    "odd-parity": lambda faults, _: replace(faults, parity="odd"),
+    "tear@": lambda faults, word: replace(faults, tear_after=word.number),
+    "split=": lambda faults, word: replace(faults, split=word.positive),
+    "misread=": lambda faults, word: replace(faults, heard_at=word.positive),
+}

@@ -25,7 +25,7 @@ Several are joined by commas: ``slow=20,tear@37``. From ``mute`` on they are of 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from vitale_firmware_sim.fault_words import FaultWord, fault_words
+from vitale_firmware_sim.fault_words import FaultWord, with_faults
 
 __all__ = ["NO_FAULTS", "NfcFaults", "parse_nfc_faults"]
 
@@ -80,33 +80,24 @@ def parse_nfc_faults(text: str) -> NfcFaults:
     Raises:
         ConfigurationInvalid: a word is not in the table.
     """
-    faults = NO_FAULTS
-    for word in fault_words(text):
-        faults = _with(faults, word)
-    return faults
+    return with_faults(text, NO_FAULTS, _WORDS)
 
 
-_WORDS: Mapping[str, Callable[[NfcFaults, int], NfcFaults]] = {
+_WORDS: Mapping[str, Callable[[NfcFaults, FaultWord], NfcFaults]] = {
     "collision": lambda faults, _: replace(faults, collision=True),
     "endless-wtx": lambda faults, _: replace(faults, endless_wtx=True),
     "endless-chaining": lambda faults, _: replace(faults, endless_chaining=True),
     "short": lambda faults, _: replace(faults, short=True),
     "wrong-length": lambda faults, _: replace(faults, wrong_length=True),
     "mute": lambda faults, _: replace(faults, mute=True),
-    "tear@": lambda faults, number: replace(faults, tear_after=number),
-    "noise=": lambda faults, number: replace(faults, noise_every=number),
-    "giant=": lambda faults, number: replace(faults, giant=number),
-    "garble=": lambda faults, number: replace(faults, garble_every=number),
-    "preamble=": lambda faults, number: replace(faults, preamble=number),
-    "stray=": lambda faults, number: replace(faults, stray_every=number),
-    "twice=": lambda faults, number: replace(faults, twice_every=number),
-    "slow=": lambda faults, number: replace(faults, slow=number / 1000),
-    "slow-ack=": lambda faults, number: replace(faults, slow_ack=number / 1000),
-    "split=": lambda faults, number: replace(faults, split=number / 1000),
+    "tear@": lambda faults, word: replace(faults, tear_after=word.number),
+    "noise=": lambda faults, word: replace(faults, noise_every=word.number),
+    "giant=": lambda faults, word: replace(faults, giant=word.number),
+    "garble=": lambda faults, word: replace(faults, garble_every=word.number),
+    "preamble=": lambda faults, word: replace(faults, preamble=word.number),
+    "stray=": lambda faults, word: replace(faults, stray_every=word.number),
+    "twice=": lambda faults, word: replace(faults, twice_every=word.number),
+    "slow=": lambda faults, word: replace(faults, slow=word.number / 1000),
+    "slow-ack=": lambda faults, word: replace(faults, slow_ack=word.number / 1000),
+    "split=": lambda faults, word: replace(faults, split=word.number / 1000),
 }
-
-
-def _with(faults: NfcFaults, word: FaultWord) -> NfcFaults:
-    if (change := _WORDS.get(word.kind)) is None:
-        raise word.unknown
-    return change(faults, word.number)
