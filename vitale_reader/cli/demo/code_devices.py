@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import Scenario, load_scenario
-from vitale_protocol.errors import ConfigurationInvalid, ToolMissing
+from vitale_protocol.errors import ToolMissing
 from vitale_protocol.extras import Extra, missing
 from vitale_protocol.media.ins_datamatrix import OID_DEMO, InsDatamatrix
 from vitale_reader.cli.demo.phone_devices import SCENARIO
+from vitale_reader.cli.demo.pseudo_terminals import needing_pseudo_terminals
 
 if TYPE_CHECKING:
     from vitale_firmware_sim.camera.live import LiveCamera
@@ -211,18 +212,12 @@ def _camera() -> "LiveCamera":
 
 def _imager() -> "Imager":
     _loaded("vitale_drivers.scanner.ports", "driver scanner", "scanner")
-    try:
+    with needing_pseudo_terminals():
         from vitale_firmware_sim.imager.device import Imager
         from vitale_firmware_sim.imager.faults import Behaviour
 
         imager = Imager(Behaviour(aim=True))
         imager.open()
-    except (
-        ImportError,
-        ConfigurationInvalid,
-        OSError,
-    ) as error:  # Windows; a container without /dev/pts
-        raise ToolMissing("there are no pseudo-terminals here", data={"tool": "openpty"}) from error
     return imager
 
 

@@ -18,8 +18,9 @@ from vitale_firmware_sim.apcv_service.service import ApcvService
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.phone.user import PhoneUser
 from vitale_firmware_sim.scenario import Scenario, load_scenario
-from vitale_protocol.errors import ConfigurationInvalid, ToolMissing
+from vitale_protocol.errors import ToolMissing
 from vitale_protocol.extras import missing
+from vitale_reader.cli.demo.pseudo_terminals import needing_pseudo_terminals
 from vitale_reader.version import VERSION
 
 if TYPE_CHECKING:
@@ -124,16 +125,10 @@ def _reader() -> "Pn532Reader":
         importlib.import_module("vitale_drivers.nfc.devices")
     except (ImportError, OSError) as error:
         raise missing(error, "driver nfc", extra="nfc", library="libusb-1.0") from error
-    try:
+    with needing_pseudo_terminals():
         from vitale_firmware_sim.pn532.reader import Pn532Reader
 
         # As quick as the wire on which driver and chip agree.
         reader = Pn532Reader(baud="agreed")
         reader.open()
-    except (
-        ImportError,
-        ConfigurationInvalid,
-        OSError,
-    ) as error:  # Windows; a container without /dev/pts
-        raise ToolMissing("there are no pseudo-terminals here", data={"tool": "openpty"}) from error
     return reader
