@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.clocks import Clock
 from vitale_protocol.errors import NotAuthenticated
 from vitale_reader.daemon.dashboard.passes import (
     CODE_LETTERS,
@@ -14,17 +15,9 @@ from vitale_reader.daemon.dashboard.passes import (
 )
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000.0)
 
 
 @pytest.fixture

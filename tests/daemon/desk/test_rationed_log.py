@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.clocks import Clock
 from vitale_drivers.base import Health, ReaderAdded, ReaderRemoved
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
@@ -14,15 +15,6 @@ from vitale_reader.daemon.fairness.rate_limits import Rate
 
 READER = Reader(id="pcsc:slot", name="Slot", driver="pcsc", media=("vitale-card",), state="empty")
 AWAY = Health(state="degraded", problem=Problem("reader_unavailable", "pcsc"))
-
-
-class Clock:
-    """A clock in the test's hands."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.mark.posix

@@ -3,19 +3,12 @@
 import msgspec
 import pytest
 
+from tests.clocks import Clock
 from vitale_drivers.base import Presented, Progress, ReaderAdded, ReaderChanged, ReaderRemoved
 from vitale_protocol.events import Reader
 from vitale_reader.daemon.desk.worker_limits import LINES, MOST_READERS, REPORTS, Restraint
 
 READER = Reader(id="evil:0", name="Evil", driver="evil", media=("vitale-card",), state="empty")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def reader(number: int, name: str = "Evil") -> Reader:

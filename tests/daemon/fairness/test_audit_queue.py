@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.clocks import Clock
 from vitale_reader.daemon.fairness import audit_queue as module
 from vitale_reader.daemon.fairness.audit_queue import MOST_LINES, Notes
 
@@ -18,14 +19,6 @@ class Trail:
     async def note(self, action: str, outcome: str, *, client_id: str | None = None, **_: object) -> None:
         await asyncio.sleep(0)
         self.lines.append((action, outcome, client_id))
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def made() -> tuple[Notes, Trail, Clock]:

@@ -1,19 +1,12 @@
 """Shares: a rate with its burst and its debt, one bucket for each owner, places by owner."""
 
+from tests.clocks import Clock
 from vitale_reader.daemon.fairness import rate_limits
 from vitale_reader.daemon.fairness.rate_limits import Bucket, Buckets, Places, Rate
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     bucket = Bucket(Rate(4.0, 3.0), clock)
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
     clock.now += 0.25
@@ -23,7 +16,7 @@ def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
 
 
 def test_what_was_used_already_is_a_debt_that_is_waited_for() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     bucket = Bucket(Rate(2.0, 1.0), clock)
     bucket.spend(4.0)
     assert bucket.wait == 1.5
@@ -34,7 +27,7 @@ def test_what_was_used_already_is_a_debt_that_is_waited_for() -> None:
 
 
 def test_each_owner_has_a_bucket_and_forgotten_ones_are_full() -> None:
-    buckets = Buckets(Rate(1.0, 1.0), Clock())
+    buckets = Buckets(Rate(1.0, 1.0), Clock(100.0))
     assert buckets.of("a").take()
     assert not buckets.of("a").take()
     assert buckets.of("b").take()

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, delete, insert
 
+from tests.clocks import Clock
 from tests.daemon.store.crash_program import claimed
 from vitale_protocol.errors import Replayed, ResolverUnavailable, StoreUnavailable
 from vitale_reader.daemon.issuing.delivery import Delivery
@@ -27,14 +28,6 @@ from vitale_reader.daemon.store.tables import site
 
 STRING = b"opaque-string-of-a-phone"
 VAULT = Vault.of_site(b"k" * 32)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_the_same_string_twice_is_replayed(counter: Any) -> None:
@@ -108,7 +101,7 @@ def test_the_store_shows_no_string(counter: Any) -> None:
 
 
 def test_what_died_before_its_token_counts_as_used_and_is_forgotten_in_time(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
     keys = Keys(tmp_path / "station.json", overlap=600, clock=clock)
     keys.open()
 
@@ -152,7 +145,7 @@ async def restored(
 
 
 def test_no_string_is_taken_until_those_of_before_have_ended(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
 
     async def main() -> None:
         async with restored(tmp_path / "store.db", clock, vault=VAULT, until=clock.now + 60) as (guard, _):
@@ -171,7 +164,7 @@ def test_no_string_is_taken_until_those_of_before_have_ended(tmp_path: Path) -> 
 
 
 def test_whatever_closes_it_for_longer_decides(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
 
     async def main() -> None:
         async with restored(tmp_path / "store.db", clock, vault=VAULT, until=clock.now + 60) as (guard, store):
@@ -191,7 +184,7 @@ def test_what_a_restore_of_before_has_closed_is_closed(tmp_path: Path) -> None:
     """Its row said no reason, for there was no other."""
 
     async def main() -> None:
-        async with restored(tmp_path / "store.db", Clock(), vault=VAULT, until=None) as (_, store):
+        async with restored(tmp_path / "store.db", Clock(1_800_000_000.0), vault=VAULT, until=None) as (_, store):
             row = row_seals.sealed(VAULT, site, {"name": CLOSED, "value": "1800000060.0"})
             await store.run(lambda connection: connection.execute(insert(site), row))
             assert Closed(1_800_000_060.0, "restored") == await store.run(lambda connection: closed(connection, VAULT))
@@ -200,7 +193,7 @@ def test_what_a_restore_of_before_has_closed_is_closed(tmp_path: Path) -> None:
 
 
 def test_nobody_without_the_key_closes_a_station(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
     other = Vault.of_site(b"j" * 32)
 
     async def main() -> None:
@@ -211,7 +204,7 @@ def test_nobody_without_the_key_closes_a_station(tmp_path: Path) -> None:
 
 
 def test_a_desk_that_begins_on_its_spool_finds_it_closed_when_the_database_is_back(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
 
     class Away(Store):
         """A store without the row, as a spool is."""

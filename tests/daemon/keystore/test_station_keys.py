@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidTag
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
+from tests.clocks import Clock
 from vitale_protocol.errors import StoreUnavailable, ToolMissing
 from vitale_protocol.signing import public_jwk
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
@@ -19,17 +20,9 @@ from vitale_reader.daemon.keystore.station_keys import Keys
 OVERLAP = 1_000.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_800_000_000.0)
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.daemon.web.browsers import STARTING, Browser, Chromium, Firefox, browser, is_installed
+from tests.daemon.web.browsers import STARTING, Browser, Chromium, browser
 from tests.daemon.web.pages import SITE, page
+from tests.daemon.web.shops import BROWSERS
 from vitale_firmware_sim.card.control import control
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.process import kill
@@ -318,17 +319,7 @@ async def stays_out_with_a_ticket_that_was_used(desk: Desk) -> None:
     assert 0 == await desk.browser.evaluate("Number(sessionStorage.getItem('bearer') ?? 0)")
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(
-            kind,
-            marks=pytest.mark.skipif(not is_installed(kind), reason=f"{kind.program} is not installed"),
-            id=kind.program,
-        )
-        for kind in (Chromium, Firefox)
-    ],
-)
+@BROWSERS
 def test_a_person_at_the_dashboard(kind: type[Browser], tools: Any, tmp_path: Path) -> None:
     async def main() -> None:
         async with at_the_desk(kind, tools, tmp_path) as desk:

@@ -16,6 +16,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from tests.clocks import Clock
 from vitale_firmware_sim.card.unix import is_root
 from vitale_firmware_sim.phone.application import QR_RENEWS_EVERY
 from vitale_firmware_sim.phone.screen_page import PhoneScreen, lan_address
@@ -26,14 +27,6 @@ from vitale_protocol.errors import ConfigurationInvalid
 
 NAME = "Claire MERLE-ESSAI"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def screen_at(clock: Clock, phone: str = "claire", present_for: str = "", **options: object) -> PhoneScreen:
@@ -84,7 +77,7 @@ def read_svg(drawing: bytes) -> bytes:
 
 
 def test_a_code_that_renews_itself() -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
     with screen_at(clock) as screen:
         first, again = state(screen), state(screen)
         one = read_svg(ask(screen, "code-1.svg")[1])
@@ -105,7 +98,7 @@ def test_a_code_that_renews_itself() -> None:
 
 
 def test_it_is_unlocked_again_when_it_has_locked_itself() -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
     with screen_at(clock) as screen:
         state(screen)
         clock.now += UNLOCKED_FOR
@@ -113,14 +106,14 @@ def test_it_is_unlocked_again_when_it_has_locked_itself() -> None:
 
 
 def test_a_locked_phone_shows_neither_code_nor_name() -> None:
-    with screen_at(Clock(), locked=True) as screen:
+    with screen_at(Clock(1_800_000_000.0), locked=True) as screen:
         told = state(screen)
         assert ask(screen, "code-0.svg")[0].status == 404
     assert (told["screen"], told["name"]) == ("locked", "")
 
 
 def test_a_delegation_that_ends_locks_it() -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
     with screen_at(clock, "claire", present_for="yvonne") as screen:
         assert state(screen)["screen"] == "shown"
         clock.now += 25 * 3600
@@ -128,7 +121,7 @@ def test_a_delegation_that_ends_locks_it() -> None:
 
 
 def test_the_page_has_no_other_sources_and_says_so() -> None:
-    with screen_at(Clock(), language="en") as screen:
+    with screen_at(Clock(1_800_000_000.0), language="en") as screen:
         response, page = ask(screen)
         files = {name: ask(screen, name) for name in ("phone.css", "phone.js", "phone.svg")}
         head, nothing = ask(screen, method="HEAD")
@@ -148,13 +141,13 @@ def test_the_page_has_no_other_sources_and_says_so() -> None:
 
 @pytest.mark.parametrize("path", ["phone.html", "../phone.py", "code-.svg", "code-1.svg/x", "code-9999999999.svg", "x"])
 def test_there_is_nothing_else(path: str) -> None:
-    with screen_at(Clock()) as screen:
+    with screen_at(Clock(1_800_000_000.0)) as screen:
         assert ask(screen, path)[0].status == 404
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "localhost:1", ""])
 def test_pages_of_others_do_not_reach_it_by_a_name_of_theirs(host: str) -> None:
-    with screen_at(Clock()) as screen:
+    with screen_at(Clock(1_800_000_000.0)) as screen:
         response, content = ask(screen, host=host)
         port = screen.url.split(":")[2].rstrip("/")
         assert ask(screen, host=f"localhost:{port}")[0].status == 200
@@ -162,7 +155,7 @@ def test_pages_of_others_do_not_reach_it_by_a_name_of_theirs(host: str) -> None:
 
 
 def test_a_path_that_nobody_guesses() -> None:
-    with screen_at(Clock(), secret="wLn2") as screen:
+    with screen_at(Clock(1_800_000_000.0), secret="wLn2") as screen:
         assert screen.url.endswith("/wLn2/")
         assert state(screen)["screen"] == "shown"
         port = int(screen.url.split(":")[2].split("/")[0])
@@ -176,7 +169,7 @@ def test_a_path_that_nobody_guesses() -> None:
 
 @pytest.mark.skipif(not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists(), reason="there is no IPv6 here")
 def test_an_address_of_ipv6() -> None:
-    with screen_at(Clock(), address="::1") as screen:
+    with screen_at(Clock(1_800_000_000.0), address="::1") as screen:
         assert screen.url.startswith("http://[::1]:")
         assert state(screen)["screen"] == "shown"
 
@@ -193,7 +186,7 @@ def test_other_addresses_are_refused(text: str) -> None:
 
 
 def test_a_browser_that_hangs_up_is_nothing_to_tell(capfd: pytest.CaptureFixture[str]) -> None:
-    with screen_at(Clock()) as screen:
+    with screen_at(Clock(1_800_000_000.0)) as screen:
         port = int(screen.url.split(":")[2].rstrip("/"))
         for sent in (b"", b"GET", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
             connection = socket.create_connection(("127.0.0.1", port))
@@ -206,7 +199,7 @@ def test_a_browser_that_hangs_up_is_nothing_to_tell(capfd: pytest.CaptureFixture
 
 
 def test_connections_that_say_nothing_take_a_bounded_number_of_threads() -> None:
-    with screen_at(Clock()) as screen:
+    with screen_at(Clock(1_800_000_000.0)) as screen:
         address = ("127.0.0.1", int(screen.url.split(":")[2].rstrip("/")))
         before = threading.active_count()
         silent = [socket.create_connection(address) for _ in range(100)]
@@ -231,7 +224,7 @@ def state_in_the_end(screen: PhoneScreen) -> dict[str, object]:
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium or Chrome, to look at the page")
 @pytest.mark.slow
 def test_a_browser_draws_a_code_that_is_read(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
     with screen_at(clock) as screen:
         picture = tmp_path / "page.png"
         # Chromium refuses its sandbox to root, which is who runs tests in a container.
