@@ -3,7 +3,6 @@
 A handler returns its result, a coroutine of it, or None where the answer comes later (``presentation.request``).
 """
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
@@ -14,7 +13,7 @@ from vitale_reader.daemon.conversation import Connection, Conversation
 from vitale_reader.daemon.fairness.fair_store import paid_by
 from vitale_reader.daemon.handlers.services import RequestId, Services
 from vitale_reader.daemon.handlers.topics import handlers
-from vitale_reader.daemon.issuing.delivery import incident
+from vitale_reader.daemon.observation.incidents import incident
 
 __all__ = ["Service"]
 
@@ -92,8 +91,7 @@ class Service:
             if self._services.remote_desks is not None:
                 await self._services.remote_desks.stop()
             await self._services.desk.stop()
-            while self._services.tasks:
-                await asyncio.gather(*self._services.tasks, return_exceptions=True)
+            await self._services.tasks.finish()
         finally:
             for conversation in self._services.conversations:
                 conversation.connection.close()
@@ -110,7 +108,7 @@ class Service:
             return
         conversation.under_way += 1
         work = self._finish(conversation, request, answer)
-        self._services.spawn(
+        self._services.tasks.spawn(
             self._services.shares.charged(conversation.owner, conversation.connection.peer.group, work)
         )
 

@@ -142,7 +142,7 @@ def test_a_request_that_cannot_be_written_is_refused_and_its_row_taken_away_late
         rows, notes, client = Rows(fault=StoreUnavailable()), Notes(), Client()
         made = asking(rows, notes)
         made.request(cast("Any", client), 1, WANTED)
-        await asyncio.gather(*made._tasks)
+        await made._tasks.finish()
         assert client.told == ["store_unavailable"]
         assert notes.lines == [("client-1", "store_unavailable")]
         with pytest.raises(StoreUnavailable):
@@ -165,7 +165,7 @@ def test_a_request_that_ends_while_the_database_is_away_is_answered_all_the_same
 
         made = asking(rows, notes, wake=lost)
         made.request(cast("Any", client), 1, WANTED)
-        await asyncio.gather(*made._tasks)
+        await made._tasks.finish()
         assert client.told == ["timeout"]
         assert (made.load(cast("Any", client)), made.names) == (0, frozenset())
         rows.fault = None
@@ -180,7 +180,7 @@ def test_a_fault_of_the_rows_is_an_internal_error_of_the_request() -> None:
         rows, client = Rows(fault=RuntimeError("of the driver")), Client()
         made = asking(rows, Notes())
         made.request(cast("Any", client), 1, WANTED)
-        await asyncio.gather(*made._tasks)
+        await made._tasks.finish()
         assert client.told == [InternalError.reason]
 
     run(work)
@@ -200,7 +200,7 @@ def test_an_answer_that_came_at_the_last_moment_counts(answer: bytes, told: str)
         client = Client()
         made = asking(Rows(answers={"any": answer}), Notes())
         made.request(cast("Any", client), 1, WANTED)
-        await asyncio.gather(*made._tasks)
+        await made._tasks.finish()
         assert client.told == [told]
 
     run(work)
@@ -221,7 +221,7 @@ def test_a_reader_that_was_there_when_it_was_asked_for_is_gone_and_not_unknown(
         await written.wait()
         for _ in range(2):  # it is missed, and its time is over
             made.watch_readers()
-        await asyncio.gather(*made._tasks)
+        await made._tasks.finish()
         assert client.told == [told]
 
     run(work)
@@ -240,7 +240,7 @@ def test_a_request_waits_for_drivers_that_start_at_the_desks_that_it_means(monke
         starting.clear()
         starting.append(False)
         made.watch_readers()
-        await asyncio.gather(*made._tasks)
+        await made._tasks.finish()
         assert client.told == ["no_reader"]
 
     run(work)
@@ -253,7 +253,7 @@ def test_a_row_that_is_gone_ends_its_request() -> None:
         made.request(cast("Any", client), 1, msgspec.structs.replace(WANTED, timeout=30.0))
         await written.wait()
         made.hear(NOTHING, made.names)
-        await asyncio.gather(*made._tasks)
+        await made._tasks.finish()
         assert client.told == ["store_unavailable"]
 
     run(work)
@@ -295,7 +295,7 @@ def test_a_fault_behind_a_request_is_an_incident(asks: bool, caplog: pytest.LogC
 
     async def work() -> None:
         desk = asking(Rows(), Notes()) if asks else answering(Rows())
-        desk._spawn(fails())
+        desk._tasks.spawn(fails())
         await desk.stop()
 
     run(work)
@@ -328,7 +328,7 @@ def visitor(host: Answering) -> Visitor:
 
 async def settled(host: Answering) -> None:
     while host._tasks or host._telling is not None:
-        await asyncio.gather(*host._tasks)
+        await host._tasks.finish()
         await asyncio.sleep(0.01)  # what is told together waits for a moment
 
 

@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -66,9 +66,10 @@ from vitale_reader.daemon.desk.subscriptions import Subscriber, Subscription
 from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
 from vitale_reader.daemon.fairness.fair_store import paid_by
 from vitale_reader.daemon.issuing import delivery
-from vitale_reader.daemon.issuing.delivery import Claim, Delivery, Fate, RequestContext, incident
+from vitale_reader.daemon.issuing.delivery import Claim, Delivery, Fate, RequestContext
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.observation.events import NotRead, Observe, Unanswered, unobserved
+from vitale_reader.daemon.observation.incidents import BackgroundTasks, incident
 
 __all__ = ["Client", "Coordinator", "Requester", "Watcher"]
 
@@ -135,7 +136,7 @@ class Coordinator:
         self._previews = Previews(self._order)
         self._codes = CodeSubscriptions()
         self.leases = LeaseDesk(self._order, self._known)
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks = BackgroundTasks(self._changed)
         self._alarm: asyncio.TimerHandle | None = None
         self._stirred = asyncio.Event()
         self._stopping = False
@@ -244,7 +245,7 @@ class Coordinator:
             given_up=asyncio.get_running_loop().create_future(),
             action="presentation.submit",
         )
-        self._spawn(self._deliver(key, presentation, driver))
+        self._tasks.spawn(self._deliver(key, presentation, driver))
 
     def cancel(self, client: Client, request: RequestId) -> bool:
         """Cancels a request of a session; whether it was waiting, for a medium or for the apCV service."""
@@ -400,8 +401,7 @@ class Coordinator:
         self.leases.stop()
         if self._alarm is not None:
             self._alarm.cancel()
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.finish()
         await self._delivery.stop()
 
     # ── what the hub decides ──
@@ -436,13 +436,13 @@ class Coordinator:
                 self._hand_out(self._subscriptions[subscribed.key], presentation, reader.driver)
             case Deliver(request=request, presentation=presentation, reader=reader):
                 self._delivering[request.key] = self._asked.pop(request.key)
-                self._spawn(self._deliver_to_waiting(request.key, presentation, reader.driver))
+                self._tasks.spawn(self._deliver_to_waiting(request.key, presentation, reader.driver))
             case Unread(subscription=subscribed, error=error, reader=reader_id):
                 msgspec.structs.replace(self._subscriptions[subscribed.key], reader=reader_id).fail("", error)
             case Refuse(request=request, error=error):
                 asked = self._asked.pop(request.key)
                 self._observe(Unanswered(outcome=error.reason))
-                self._spawn(self._delivery.note(asked, error.reason))
+                self._tasks.spawn(self._delivery.note(asked, error.reason))
                 self._delivery.ended(asked, None, error.reason)
                 asked.client.fail(asked.request, error)
             case NotifyProgress(request=request):
@@ -472,7 +472,7 @@ class Coordinator:
             action="presentations.subscribe",
         )
         self._unasked[asked] = subscription
-        self._spawn(self._deliver_unasked(asked, presentation, driver))
+        self._tasks.spawn(self._deliver_unasked(asked, presentation, driver))
 
     async def _deliver_unasked(self, asked: RequestContext, presentation: Presented, driver: str) -> None:
         try:
@@ -521,17 +521,6 @@ class Coordinator:
                 return await self._delivery.deliver(asked, presentation, driver)
         finally:
             del self._delivering[key]
-
-    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
-        self._changed()
-        if not task.cancelled() and isinstance(error := task.exception(), Exception):
-            incident(error)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

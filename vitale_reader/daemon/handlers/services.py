@@ -1,6 +1,5 @@
 """Services that the handlers of all topics share."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,10 +18,10 @@ from vitale_reader.daemon.fairness.audit_queue import Notes
 from vitale_reader.daemon.fairness.processor_shares import Shares
 from vitale_reader.daemon.handlers.page_limits import PageLimits
 from vitale_reader.daemon.issuing.contexts import Contexts
-from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.daemon.keystore.station_keys import Keys
+from vitale_reader.daemon.observation.incidents import BackgroundTasks
 from vitale_reader.daemon.store.clock import steady
 from vitale_reader.daemon.web.pairing_desk import PairingDesk
 from vitale_reader.resolvers.guarded import GuardedResolver
@@ -65,7 +64,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     diagnostics: Diagnostics
     entrance: Entrance
     desk_view: DeskView
-    tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set["asyncio.Task[None]"])
+    tasks: BackgroundTasks = msgspec.field(default_factory=BackgroundTasks)
 
     def station_info(self) -> StationInfo:
         """Describes the station and its parts as they are now."""
@@ -119,13 +118,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     def revoked(self, client_id: str) -> None:
         """A client is revoked: what it held is of no more use to anybody."""
         self.expel(client_id)
-        self.spawn(self.contexts.release_taken(self.contexts.revoke(client_id)))
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Has something done by a task of its own; a fault in it becomes an incident."""
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self._finished)
+        self.tasks.spawn(self.contexts.release_taken(self.contexts.revoke(client_id)))
 
     def note(self, action: str, outcome: str, caller: Caller | None = None, *, reader: str | None = None) -> None:
         """A line in the audit trail."""
@@ -141,8 +134,3 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
             self.note(action, error.reason, caller, reader=reader)
             raise
         self.note(action, "ok", caller, reader=reader)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and isinstance(error := task.exception(), Exception):
-            incident(error)

@@ -74,9 +74,9 @@ class SessionCalls:
         conversation.caller = caller
         if keys is not None:
             conversation.connection.seal(keys)
-            self._services.spawn(self._services.client_registry.note_use(caller.client_id))
+            self._services.tasks.spawn(self._services.client_registry.note_use(caller.client_id))
         self._services.note("session.open", "ok", caller)
-        self._services.spawn(self._services.contexts.welcome(caller.client_id))
+        self._services.tasks.spawn(self._services.contexts.welcome(caller.client_id))
         return SessionOpened(
             protocol=PROTOCOL_VERSION,
             session=secrets.token_hex(8),

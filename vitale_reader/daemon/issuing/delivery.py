@@ -15,10 +15,9 @@ Each delivery is a task of its own, and waits for nobody else's. The order of it
 
 import asyncio
 import logging
-import secrets
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
 
 import msgspec
 from sqlalchemy import Connection
@@ -45,12 +44,13 @@ from vitale_reader.daemon.issuing.opposition import Opposition
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import Claimed, ReplayGuard
 from vitale_reader.daemon.observation.events import Delivered, Observe, unobserved
+from vitale_reader.daemon.observation.incidents import BackgroundTasks, incident
 from vitale_reader.daemon.observation.timeline import Timeline
 from vitale_reader.daemon.store.audit_trail.entries import Entry
 from vitale_reader.resolvers.base import Resolution
 from vitale_reader.resolvers.guarded import GuardedResolver
 
-__all__ = ["Claim", "Client", "Delivery", "Fate", "RequestContext", "incident"]
+__all__ = ["Claim", "Client", "Delivery", "Fate", "RequestContext"]
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ class Delivery:
         self._opposition = opposition
         self._clock = clock
         self._observe = observe
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self.last: DeskOutcome | None = None
 
     async def deliver(self, asked: RequestContext, presentation: Presented, driver: str) -> Fate:
@@ -236,8 +236,7 @@ class Delivery:
 
     async def stop(self) -> None:
         """Finishes what goes on behind the replies."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
+        await self._tasks.finish()
 
     async def _result(self, asked: RequestContext, presentation: Presented, driver: str) -> PresentationResult:
         resolved = await self._resolve(asked, presentation, self._issuer.interpret(presentation))
@@ -247,9 +246,9 @@ class Delivery:
             issued = await self._issue_and_keep(presentation, asked, driver, resolved)
         except BaseException:
             if resolved.resolution is not None:
-                self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
+                self._tasks.spawn(self._contexts.let_go(resolved.resolution.identifiant))
             elif resolved.claimed is not None and "code" in presentation.evidence:
-                self._spawn(self._withdraw(resolved.claimed.digest))  # paper was sent nowhere
+                self._tasks.spawn(self._withdraw(resolved.claimed.digest))  # paper was sent nowhere
             raise
         return _result_of(presentation, issued)
 
@@ -298,13 +297,13 @@ class Delivery:
         )
         replaced = self._contexts.take(each for each in resolved.former if held is None or each.digest != held.digest)
         if replaced:
-            self._spawn(self._contexts.release_taken(replaced))
+            self._tasks.spawn(self._contexts.release_taken(replaced))
         if held is not None:
             if not self._contexts.held(held):
-                self._spawn(self._contexts.release_taken((held,)))
+                self._tasks.spawn(self._contexts.release_taken((held,)))
         elif resolved.resolution is not None:
             # Its client does not learn its name, so nobody could ever use it.
-            self._spawn(self._contexts.let_go(resolved.resolution.identifiant))
+            self._tasks.spawn(self._contexts.let_go(resolved.resolution.identifiant))
 
     def _refuse_opposed(self, reading: Reading) -> None:
         record = reading.record
@@ -336,7 +335,7 @@ class Delivery:
                 raise MediumExpired("the service gave a context that has ended")
             return Resolved(self._issuer.resolved(reading, resolution), claimed, degraded, resolution, former)
         except BaseException:
-            self._spawn(self._contexts.let_go(resolution.identifiant))
+            self._tasks.spawn(self._contexts.let_go(resolution.identifiant))
             raise
 
     async def _require_wanted(self, asked: RequestContext, digest: str) -> None:
@@ -347,7 +346,7 @@ class Delivery:
 
     async def _ask(self, asked: RequestContext, string: bytes, digest: str, former: tuple[Held, ...]) -> Resolution:
         if former:
-            releasing = self._spawn(self._contexts.release_former(former))
+            releasing = self._tasks.spawn(self._contexts.release_former(former))
             # A service that is slow to release does not keep the next patient waiting twice.
             await asyncio.wait((releasing,), timeout=FORMER)
         await self._require_wanted(asked, digest)
@@ -376,7 +375,7 @@ class Delivery:
         await asyncio.wait((asking, asked.given_up), timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if asking.done() and not asked.given_up.done():
             return asking.result()
-        self._spawn(self._release_what_comes(asking))
+        self._tasks.spawn(self._release_what_comes(asking))
         asked.give_up(PresentationTimeout("the apCV service did not answer in the time of the request"))
         raise asked.given_up.result()
 
@@ -387,12 +386,6 @@ class Delivery:
             logger.info("a request that was given up would have failed: %s", error)
         else:
             await self._contexts.let_go(resolution.identifiant)
-
-    def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
-        task = asyncio.create_task(_behind_the_reply(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
 
 def _of_medium(error: VitaleError, medium: str) -> VitaleError:
@@ -410,17 +403,3 @@ def _of_medium(error: VitaleError, medium: str) -> VitaleError:
 
 def _result_of(presentation: Presented, issued: Issued) -> PresentationResult:
     return PresentationResult(presentation=presentation.id, token=issued.token.token, claims=issued.claims)
-
-
-async def _behind_the_reply(work: Coroutine[Any, Any, object]) -> None:
-    try:
-        await work
-    except Exception as error:  # noqa: BLE001  an edge: a fault of a plug-in, and nobody waits for an answer
-        incident(error)
-
-
-def incident(error: Exception) -> InternalError:
-    """Logs a fault of ours under an incident id; the wire gets the id only."""
-    number = secrets.token_hex(4)
-    logger.error("incident %s", number, exc_info=error)
-    return InternalError(f"incident {number}", data={"incident": number})

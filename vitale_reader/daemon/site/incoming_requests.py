@@ -34,8 +34,8 @@ from vitale_protocol.methods import PresentationResult, StationMode
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.database.combined_writes import Write
 from vitale_reader.daemon.desk.coordinator import Coordinator
-from vitale_reader.daemon.issuing.delivery import incident
 from vitale_reader.daemon.issuing.issuer import Grant
+from vitale_reader.daemon.observation.incidents import BackgroundTasks
 from vitale_reader.daemon.site.outgoing_requests import Answer
 from vitale_reader.daemon.site.remote_readers import site_name
 from vitale_reader.daemon.site.rows.messages import RequestRow, Seen, StepTold, Wanted
@@ -136,7 +136,7 @@ class Answering:
         self._step_numbers = itertools.count(1)
         self._telling: asyncio.TimerHandle | None = None
         self._numbers = itertools.count(-2, -1)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     @property
     def names(self) -> frozenset[str]:
@@ -218,8 +218,7 @@ class Answering:
     async def stop(self) -> None:
         """Lets what is being written be written."""
         self.away()
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.finish()
 
     async def _consider(self, row: RequestRow) -> None:
         if row.id not in self._wanted:
@@ -284,7 +283,7 @@ class Answering:
         """It ended here without a token: told, if that says more than that this desk does nothing for it."""
         self.forget(visitor)
         if error.reason not in QUIET and (visitor.taken or error.reason != StoreUnavailable.reason):
-            self._spawn(self._tell_failure(visitor, error))
+            self._tasks.spawn(self._tell_failure(visitor, error))
 
     def progress(self, visitor: Visitor, step: Step, reader: str | None, problem: Problem | None, medium: str) -> None:
         """Reports the progress to the asking desk."""
@@ -305,7 +304,7 @@ class Answering:
 
     def _tell_soon(self) -> None:
         self._telling = None
-        self._spawn(self._tell_steps())
+        self._tasks.spawn(self._tell_steps())
 
     async def take(self, visitor: Visitor) -> None:
         """Takes its request for this desk.
@@ -366,13 +365,3 @@ class Answering:
                 await self._rows.tell_steps(steps)
             except (StoreUnavailable, IntegrityError) as error:
                 logger.debug("steps that nobody hears of: %s", type(error).__name__)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and isinstance(error := task.exception(), Exception):
-            incident(error)

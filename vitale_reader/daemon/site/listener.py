@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon.database.postgresql import severing
 from vitale_reader.daemon.database.target import Target
-from vitale_reader.daemon.issuing.delivery import incident
+from vitale_reader.daemon.observation.incidents import incident
 from vitale_reader.daemon.store.notifications import heard
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ reader waits also for as long as drivers of a desk that is meant have not told t
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection
 from math import inf
-from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -35,7 +34,8 @@ from vitale_protocol.methods import PresentationResult
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration import hub
-from vitale_reader.daemon.issuing.delivery import Client, incident
+from vitale_reader.daemon.issuing.delivery import Client
+from vitale_reader.daemon.observation.incidents import BackgroundTasks, incident
 from vitale_reader.daemon.site.rows.messages import Seen, StepTold, Wanted
 from vitale_reader.daemon.site.rows.requests import RequestRows
 
@@ -130,7 +130,7 @@ class Asking:
         self._own = own
         self._open: dict[str, Open] = {}
         self._left: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self._stopping = False
 
     # ── for sessions ──
@@ -156,7 +156,7 @@ class Asking:
             without_reader=without_reader,
         )
         self._open[asked.id] = asked
-        self._spawn(self._follow(asked))
+        self._tasks.spawn(self._follow(asked))
 
     async def cancel(self, client: Client, request: RequestId) -> bool:
         """Cancels a request of a session; whether it was waiting and has no answer."""
@@ -177,8 +177,7 @@ class Asking:
         self._stopping = True
         for asked in self._open.values():
             asked.end(ShuttingDown())
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.finish()
 
     # ── for the rows ──
 
@@ -306,13 +305,3 @@ class Asking:
     async def _noted(self, asked: Open, error: VitaleError) -> VitaleError:
         await self._note(asked.wanted.client_id, error.reason)
         return error
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and isinstance(error := task.exception(), Exception):
-            incident(error)

@@ -17,10 +17,11 @@ from vitale_protocol.methods import Station as StationIdentity
 from vitale_reader.daemon.client_registry import ClientRegistry
 from vitale_reader.daemon.database.outage import Outage
 from vitale_reader.daemon.desk.coordinator import Coordinator
-from vitale_reader.daemon.issuing.delivery import Client, incident
+from vitale_reader.daemon.issuing.delivery import Client
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
+from vitale_reader.daemon.observation.incidents import incident
 from vitale_reader.daemon.site.incoming_requests import Answering
 from vitale_reader.daemon.site.listener import SiteListener
 from vitale_reader.daemon.site.outgoing_requests import Asking
