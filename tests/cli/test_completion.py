@@ -1,12 +1,13 @@
 """Completion in real shells: commands, options, and the ids of readers and clients, with colons in them."""
 
+import functools
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from vitale_reader.cli.demo.environment import DemoEnvironment
 
 pytestmark = pytest.mark.posix
 
+Completed = Callable[..., list[str]]
 SHELLS = ("bash", "zsh", "fish")
 
 #: What a shell does with a line at the press of TAB, without a terminal.
@@ -71,11 +73,31 @@ def shell(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def completed(shell: str, line: str, tmp_path: Path, home: Path | None = None) -> list[str]:
+#: The command line; what it says for a shell, which is the same each time, is asked for once.
+PROGRAM = """#!/bin/sh
+[ "$1" = completion ] && [ -e {scripts}/"$2" ] && exec cat {scripts}/"$2"
+[ "$1" = completion ] && exec {python} -m vitale_reader "$@" | tee {scripts}/"$2"
+exec {python} -m vitale_reader "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what the command line says for each shell is kept."""
+    return tmp_path_factory.mktemp("scripts")
+
+
+@pytest.fixture
+def completed(tmp_path: Path, scripts: Path) -> Completed:
+    """Asks a shell for the words that it offers for the end of a line."""
+    return functools.partial(offered, tmp_path, scripts)
+
+
+def offered(tmp_path: Path, scripts: Path, shell: str, line: str, home: Path | None = None) -> list[str]:
     """The words that a shell offers for the end of a line."""
     program = tmp_path / "bin" / "vitale-reader"
     program.parent.mkdir(exist_ok=True)
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m vitale_reader "$@"\n')
+    program.write_text(PROGRAM.format(python=shlex.quote(sys.executable), scripts=scripts))
     program.chmod(0o755)
     environment = {
         **os.environ,
@@ -108,27 +130,27 @@ def _word(shell: str, line: str, offered: str) -> str:
     return offered.partition("\t")[0]
 
 
-def test_commands_and_options(shell: str, tmp_path: Path) -> None:
-    assert set(completed(shell, "vitale-reader rea", tmp_path)) == {"read", "readers"}
-    assert completed(shell, "vitale-reader read --time", tmp_path) == ["--timeout"]
+def test_commands_and_options(shell: str, completed: Completed) -> None:
+    assert set(completed(shell, "vitale-reader rea")) == {"read", "readers"}
+    assert completed(shell, "vitale-reader read --time") == ["--timeout"]
 
 
 @pytest.mark.parametrize("typed", ["", "simulated-card:com"])
-def test_readers_of_the_daemon(shell: str, typed: str, station: DemoEnvironment, tmp_path: Path) -> None:
+def test_readers_of_the_daemon(shell: str, typed: str, station: DemoEnvironment, completed: Completed) -> None:
     line = f"vitale-reader read --reader {typed}"
-    assert completed(shell, line, tmp_path, station.home) == ["simulated-card:comptoir"]
+    assert completed(shell, line, station.home) == ["simulated-card:comptoir"]
 
 
-def test_bash_ends_words_at_equal_signs_too(station: DemoEnvironment, tmp_path: Path) -> None:
+def test_bash_ends_words_at_equal_signs_too(station: DemoEnvironment, completed: Completed) -> None:
     line = "vitale-reader read --reader=simulated-card:com"
-    assert completed("bash", line, tmp_path, station.home) == ["simulated-card:comptoir"]
+    assert completed("bash", line, station.home) == ["simulated-card:comptoir"]
 
 
-def test_names_of_the_simulator(shell: str, tmp_path: Path) -> None:
-    assert completed(shell, "vitale-reader sim card --image da", tmp_path) == ["date-fictive"]
+def test_names_of_the_simulator(shell: str, completed: Completed) -> None:
+    assert completed(shell, "vitale-reader sim card --image da") == ["date-fictive"]
     line = "vitale-reader sim phone --scenario incidents --phone sus"
-    assert completed(shell, line, tmp_path) == ["suspendu"]
+    assert completed(shell, line) == ["suspendu"]
 
 
-def test_without_a_daemon_nothing_is_completed(shell: str, tmp_path: Path) -> None:
-    assert completed(shell, "vitale-reader clients revoke ", tmp_path) == []
+def test_without_a_daemon_nothing_is_completed(shell: str, completed: Completed) -> None:
+    assert completed(shell, "vitale-reader clients revoke ") == []
