@@ -129,12 +129,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Puts first what takes long.
     """
-    ranks = {Path(__file__).parent / room: rank for rank, room in enumerate(LONG_FIRST)}
-    last = len(ranks)
-    items.sort(key=lambda item: min(ranks.get(place, last) for place in item.path.parents))
+    rooms = {path: path.relative_to(Path(__file__).parent).parts for path in {item.path for item in items}}
+    ranks = {path: LONG_FIRST.index(parts[0]) for path, parts in rooms.items() if parts[0] in LONG_FIRST}
+    items.sort(key=lambda item: ranks.get(item.path, len(LONG_FIRST)))
+    posix = {path for path, parts in rooms.items() if not POSIX_ROOMS.isdisjoint(parts)}
     for item in items:
-        asked = set(item.fixturenames) if isinstance(item, pytest.Function) else set[str]()
-        if asked & POSIX_FIXTURES or POSIX_ROOMS & set(item.path.parts):
+        asked = item.fixturenames if isinstance(item, pytest.Function) else ()
+        if item.path in posix or not POSIX_FIXTURES.isdisjoint(asked):
             item.add_marker(pytest.mark.posix)
 
 
