@@ -111,6 +111,7 @@ class ForkingInterpreter:
     def start(
         self,
         arguments: Sequence[str],
+        stdin: IO[bytes] | None,
         stdout: IO[bytes] | int | None,
         stderr: IO[bytes] | int | None,
         environment: Mapping[str, str],
@@ -123,7 +124,7 @@ class ForkingInterpreter:
             if stdout == subprocess.PIPE:
                 source, sink = os.pipe()
                 reading, stdout = os.fdopen(source, "rb"), closing.enter_context(os.fdopen(sink, "wb"))
-            streams = (nothing, *(_stream(given, own, nothing) for given, own in ((stdout, 1), (stderr, 2))))
+            streams = (stdin or nothing, *(_stream(given, own, nothing) for given, own in ((stdout, 1), (stderr, 2))))
             told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             closing.enter_context(telling)
             descriptors = [each if isinstance(each, int) else each.fileno() for each in streams]

@@ -82,23 +82,31 @@ class WarmInterpreter:
     def start(
         self,
         *arguments: str,
+        stdin: IO[bytes] | None = None,
         stdout: IO[bytes] | int | None = None,
         stderr: IO[bytes] | int | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Process:
-        """Starts a program; streams are given as ``subprocess.Popen`` takes them, and its input is empty."""
+        """Starts a program; streams are given as ``subprocess.Popen`` takes them; its input is a file, or empty."""
         environment = env if env is not None else self._environment
         if sys.platform == "linux" and "COVERAGE_PROCESS_CONFIG" not in os.environ:
-            return self._forking.start(arguments, stdout, stderr, environment or os.environ)
+            return self._forking.start(arguments, stdin, stdout, stderr, environment or os.environ)
         command = (sys.executable, *arguments)
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment)
+        given = subprocess.DEVNULL if stdin is None else stdin
+        return subprocess.Popen(command, stdin=given, stdout=stdout, stderr=stderr, env=environment)
 
     def run(
-        self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = PATIENCE
+        self,
+        *arguments: str,
+        given: str | bytes = "",
+        env: Mapping[str, str] | None = None,
+        timeout: float = PATIENCE,
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a program to its end; what it wrote, as text in UTF-8."""
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-            program = self.start(*arguments, stdout=out, stderr=errors, env=env)
+        """Runs a program to its end; what it wrote, as text in UTF-8. It is given text or bytes on standard input."""
+        with tempfile.TemporaryFile() as read, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+            read.write(given if isinstance(given, bytes) else given.encode())
+            read.seek(0)
+            program = self.start(*arguments, stdin=read, stdout=out, stderr=errors, env=env)
             try:
                 status = program.wait(timeout)
             finally:
