@@ -58,6 +58,7 @@ async def running(
     beat: Beat | None = None,
     on_conflict: Callable[[VitaleError], None] | None = None,
     on_listening: Callable[[], None] | None = None,
+    on_progress: Callable[[], None] = lambda: None,
     ending: lifecycle.Ending | None = None,
 ) -> AsyncGenerator[Endpoints]:
     """A daemon that serves within the ``async with``; gives its addresses.
@@ -68,6 +69,7 @@ async def running(
         beat: how its drivers are asked whether they live.
         on_conflict: called when it must not go on; what the log says is all there is without it.
         on_listening: called when it listens, before anybody can know.
+        on_progress: called, by any thread, at each step by which a store of a version before is brought forward.
         ending: its end, where that is to be within a time.
 
     Raises:
@@ -84,7 +86,7 @@ async def running(
         process.raise_file_limit()
         held = stack.enter_context(lifecycle.exclusive(home, open_to_others=bool(config.unix.users)))
         stack.push_async_callback(ending.finish)
-        station = await open_station(stack, home, config, observe, ending)
+        station = await open_station(stack, home, config, observe, ending, on_progress)
         watched = all_of([observe, *open_traces(stack, station, ending)])
         issuing = await open_issuing(stack, station, conversations, watched, ending)
         desk = make_desk(station, issuing, beat or Beat(), observe)
@@ -149,6 +151,7 @@ async def serve(
         DaemonRunning, ConfigurationInvalid, StoreUnavailable: as ``running``; ``DaemonRunning`` also later, where a
             copy of this station is found to be older than it.
     """
+    told = notification or ServiceNotification({})
     must_end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def end(why: VitaleError) -> None:
@@ -157,18 +160,17 @@ async def serve(
 
     # Whoever hears that it serves, or finds where, may have it stop at once.
     listens = partial(lifecycle.end_when_told, must_end, None if ending is None else ending.told)
-    async with running(home, config, on_conflict=end, on_listening=listens, ending=ending) as endpoints:
+    starts = running(home, config, on_conflict=end, on_listening=listens, on_progress=told.extend, ending=ending)
+    async with starts as endpoints:
         if on_ready is not None:
             on_ready(endpoints)
-        if notification is not None:
-            notification.ready()
+        told.ready()
         try:
             await must_end
         finally:
             if ending is not None:
                 ending.told()
-            if notification is not None:
-                notification.stopping()
+            told.stopping()
 
 
 def run(home: Home, config: Config, *, on_ready: Callable[[Endpoints], None] | None = None) -> None:

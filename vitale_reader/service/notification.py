@@ -4,13 +4,18 @@ import logging
 import os
 import socket
 from collections.abc import MutableMapping
+from typing import Final
 
-__all__ = ["ServiceNotification"]
+__all__ = ["START_SECONDS", "ServiceNotification"]
 
 logger = logging.getLogger(__name__)
 
 #: None on Windows, which has no service manager of this kind.
 _UNIX: int | None = getattr(socket, "AF_UNIX", None)
+
+
+#: Seconds that a start may take, and any step of it that brings a store of a version before forward.
+START_SECONDS: Final = 300
 
 
 class ServiceNotification:
@@ -22,9 +27,19 @@ class ServiceNotification:
 
     def __init__(self, environ: MutableMapping[str, str] | None = None) -> None:
         self._address = (os.environ if environ is None else environ).pop("NOTIFY_SOCKET", "")
+        self._is_ready = False
+
+    def extend(self) -> None:
+        """Tells, from any thread, that a start that takes long gets on; nothing once clients can come.
+
+        Whoever waits gives it ``START_SECONDS`` more from now on, instead of killing what would begin anew.
+        """
+        if not self._is_ready:
+            self._tell(f"EXTEND_TIMEOUT_USEC={START_SECONDS * 1_000_000}")
 
     def ready(self) -> None:
         """Tells that clients can come."""
+        self._is_ready = True
         self._tell("READY=1")
 
     def stopping(self) -> None:

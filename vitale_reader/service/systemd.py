@@ -16,7 +16,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+<<<<<<< HEAD
 from vitale_reader.service.scope import Scope
+=======
+from vitale_reader.service.notification import START_SECONDS
+
+__all__ = ["ACCOUNT", "HIDDEN", "NAME", "STATE", "Scope", "accounts", "pcsc_rule", "program_in", "unit"]
+>>>>>>> f8ae3897 (service: a start that brings a large store forward is given more time at each step)
 
 __all__ = ["ACCOUNT", "HIDDEN", "NAME", "STATE", "accounts", "pcsc_rule", "program_in", "unit"]
 
@@ -136,7 +142,7 @@ def _service(scope: Scope, program: Sequence[str], home: Path | None) -> Iterato
     yield "# A configuration that cannot be used stays so until somebody corrects it."
     yield "RestartPreventExitStatus=2"
     yield "# A database is brought up to date first."
-    yield "TimeoutStartSec=300"
+    yield f"TimeoutStartSec={START_SECONDS}"
     if scope == "system":
         yield f"User={ACCOUNT}"
         yield f"StateDirectory={ACCOUNT}"

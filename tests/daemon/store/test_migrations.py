@@ -94,7 +94,7 @@ def test_a_migration_that_dies_changes_nothing(tmp_path: Path, monkeypatch: pyte
     old_store(tmp_path / "store.db").close()
     done = schema.upgrade
 
-    def dies(connection: Connection, found: str) -> None:
+    def dies(connection: Connection, found: str, _told: object) -> None:
         done(connection, found)
         raise OSError(28, "no space left on device")
 

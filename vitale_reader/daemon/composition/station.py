@@ -5,6 +5,7 @@ import contextlib
 import datetime as dt
 import logging
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -63,9 +64,14 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def open_station(
-    stack: AsyncExitStack, home: Home, config: Config, observe: Observe, ending: lifecycle.Ending
+    stack: AsyncExitStack,
+    home: Home,
+    config: Config,
+    observe: Observe,
+    ending: lifecycle.Ending,
+    told: Callable[[], None],
 ) -> Station:
-    """Opens the station.
+    """Opens the station; ``told`` is called at each step by which a store of a version before is brought forward.
 
     Raises:
         StoreUnavailable: its state folder or its store cannot be used.
@@ -77,10 +83,10 @@ async def open_station(
     )
     certificates.open()
     remembered = Remembered.read(anchor_file(home, config))
-    opened, vault = await open_store(stack, home, config, keys, remembered)
+    opened, vault = await open_store(stack, home, config, keys, remembered, told)
     store = FairStore(opened, observe)
     dialect = "postgresql" if store.shared else "sqlite"
-    chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect)
+    chain = Chain(vault, keys.station, remembered=remembered, dialect=dialect, told=told)
     clock = StoreClock(remembered, shared=store.shared)
     await _look_at_clock(store, clock)
     exporter = _open_exporter(stack, home, config, vault, keys.station, ending)

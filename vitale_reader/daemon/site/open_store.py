@@ -81,9 +81,22 @@ def open_keys(home: Home, config: Config, *, clock: Callable[[], float]) -> Keys
 
 
 async def open_store(
-    stack: AsyncExitStack, home: Home, config: Config, keys: Keys, remembered: Remembered
+    stack: AsyncExitStack,
+    home: Home,
+    config: Config,
+    keys: Keys,
+    remembered: Remembered,
+    told: Callable[[], None] = lambda: None,
 ) -> tuple[Database, Vault]:
     """The store of a station, open until the stack is closed, and the keys of what is in it.
+
+    Args:
+        stack: closes it.
+        home: of the station.
+        config: of the station.
+        keys: of the station.
+        remembered: what the station knows of the store.
+        told: called at each step by which a store of a version before is brought forward.
 
     Raises:
         ConfigurationInvalid: the key of the site cannot be used, or is not that of this database.
@@ -95,23 +108,23 @@ async def open_store(
                 "the store is missing: clients, tokens that were not fetched, used strings and opposition lists are "
                 "lost; `vitale-reader audit resume` lets the station begin anew"
             )
-        own = Store(home.state / "store.db")
+        own = Store(home.state / "store.db", told=told)
         stack.push_async_callback(own.close)
         await own.open()
-        await bring_forward(own, keys.vault, remembered)
+        await bring_forward(own, keys.vault, remembered, told)
         return own, keys.vault
     file = site_key_file(home, config)
     made = make_site_key(file)
     vault = Vault.of_site(read_site_key(file))
     chain = Chain(vault, keys.station, remembered=remembered, dialect="postgresql")
-    spool = Store(home.state / "spool.db")
+    spool = Store(home.state / "spool.db", told=told)
 
     async def join(store: Store) -> None:
         await _agree(store, vault, file)
-        await bring_forward(store, vault, remembered)
+        await bring_forward(store, vault, remembered, told)
 
     store = SpooledStore(
-        _site_store(config, serves=keys.station),
+        _site_store(config, serves=keys.station, told=told),
         spool,
         join=join,
         bring=Bringing(chain, clock=time.time).bring,
@@ -119,7 +132,7 @@ async def open_store(
     )
     stack.push_async_callback(store.close)
     await spool.open()
-    await bring_forward(spool, vault, Remembered())
+    await bring_forward(spool, vault, Remembered(), told)
     try:
         await store.open()
     except (ConfigurationInvalid, StoreUnavailable):
@@ -175,9 +188,11 @@ def look_into(home: Home, config: Config, keys: Keys, *, reading: bool) -> tuple
     return Store(file, reading=reading), keys.vault
 
 
-def _site_store(config: Config, *, reading: bool = False, serves: str = "") -> Store:
+def _site_store(
+    config: Config, *, reading: bool = False, serves: str = "", told: Callable[[], None] = lambda: None
+) -> Store:
     require_encrypted_line(config.store, config.site.tls)
-    return Store(config.store, reading=reading, serves=serves)
+    return Store(config.store, reading=reading, serves=serves, told=told)
 
 
 def store_place(home: Home, config: Config) -> Path | str:

@@ -33,8 +33,16 @@ DONE = "brought forward"
 Run = Callable[[Callable[[Connection], Any]], Awaitable[Any]]
 
 
-async def bring_forward(store: Store, vault: Vault, remembered: Remembered) -> None:
+async def bring_forward(
+    store: Store, vault: Vault, remembered: Remembered, told: Callable[[], None] = lambda: None
+) -> None:
     """Seals what is not sealed, where this has not been done yet; makes the heads of the tables.
+
+    Args:
+        store: where.
+        vault: the keys of the seals.
+        remembered: what the station knows of the store.
+        told: called after each piece.
 
     Raises:
         StoreUnavailable: the store does not take it; what was done stays done, and the rest is done the next time.
@@ -42,7 +50,7 @@ async def bring_forward(store: Store, vault: Vault, remembered: Remembered) -> N
     if not remembered.knows(DONE) and not await store.run(_done):
         if remembered.knows_store or await store.run(lambda connection: connection.dialect.name) == "sqlite":
             for table in SEALED:
-                await _seal(store, vault, table)
+                await _seal(store, vault, table, told)
         if await store.run(_unsealed):
             logger.error("rows of a version before are in the store: start first a desk that used it then")
         else:
@@ -53,7 +61,7 @@ async def bring_forward(store: Store, vault: Vault, remembered: Remembered) -> N
     remembered.saw_revision(DONE, 0)
 
 
-async def _seal(store: Store, vault: Vault, table: Table) -> None:
+async def _seal(store: Store, vault: Vault, table: Table, told: Callable[[], None]) -> None:
     (key,) = table.primary_key.columns
     statement = update(table).where(key == bindparam("of_key")).values(seal=bindparam("new_seal"))
     last: Any = None
@@ -71,6 +79,7 @@ async def _seal(store: Store, vault: Vault, table: Table) -> None:
         last = keys[-1]
         count += len(keys)
         logger.info("%d rows of %s were brought forward", count, table.name)
+        told()
 
 
 def _done(connection: Connection) -> bool:

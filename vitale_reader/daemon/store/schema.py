@@ -5,6 +5,7 @@ only where there is something to change.
 """
 
 import logging
+from collections.abc import Callable
 
 from sqlalchemy import ARRAY, Connection, String, bindparam, insert, inspect, select, text
 
@@ -27,8 +28,12 @@ def is_current(connection: Connection) -> bool:
     return _revision(connection) == REVISION
 
 
-def prepare(connection: Connection) -> None:
+def prepare(connection: Connection, told: Callable[[], None] = lambda: None) -> None:
     """Brings the tables to ``REVISION``.
+
+    Args:
+        connection: the transaction.
+        told: called at each step of an upgrade, which may take long.
 
     Raises:
         StoreUnavailable: a later version made them.
@@ -44,12 +49,12 @@ def prepare(connection: Connection) -> None:
         metadata.create_all(connection)
         connection.execute(insert(revision), {"version_num": REVISION})
     elif found != REVISION:
-        upgrade(connection, found)
+        upgrade(connection, found, told)
         logger.info("the tables of the store were brought from revision %s to %s", found, REVISION)
 
 
-def upgrade(connection: Connection, found: str) -> None:
-    """Runs the migrations after ``found``.
+def upgrade(connection: Connection, found: str, told: Callable[[], None] = lambda: None) -> None:
+    """Runs the migrations after ``found``; ``told`` is called before the first and after each.
 
     Raises:
         StoreUnavailable: ``found`` is of a later version.
@@ -62,6 +67,8 @@ def upgrade(connection: Connection, found: str) -> None:
     config.set_main_option("script_location", "vitale_reader.daemon.store:migrations")
     config.attributes["connection"] = connection
     config.attributes["found"] = found
+    config.attributes["told"] = told
+    told()
     try:
         command.upgrade(config, REVISION)
     except CommandError as error:

@@ -125,13 +125,22 @@ class Store:
         place: the file of SQLite, or the URL of PostgreSQL.
         reading: only to look, for as long as it takes: the work of others, in other processes, is not held up.
         serves: the station whose daemon works in the database of its site; empty for work beside the daemons.
+        told: called at each step of an upgrade of the tables.
 
     Attributes:
         cause: why it was away the last time.
         failures: how often it was found to be away.
     """
 
-    def __init__(self, place: Path | str, *, reading: bool = False, serves: str = "") -> None:
+    def __init__(
+        self,
+        place: Path | str,
+        *,
+        reading: bool = False,
+        serves: str = "",
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._told = told
         self._file = place if isinstance(place, Path) else None
         self._site: Connections | None = None
         self._limit: float | None = None
@@ -265,14 +274,14 @@ class Store:
         with self._engine.begin() as connection:
             if connection.execute(text("PRAGMA quick_check(1)")).scalar() != "ok":
                 raise DatabaseError("quick_check", None, Exception("malformed"))
-            prepare(connection)
+            prepare(connection, self._told)
 
     def _prepare(self, job: Job[None], connection: Connection) -> None:
         if self._site is not None:
             self._site.refuse_pooler(connection)
         if not is_current(connection):
             job.limit = MIGRATION
-            prepare(connection)
+            prepare(connection, self._told)
 
     def _transact(self, job: Job[T], work: Callable[[Connection], T], engine: Engine | None = None) -> T:
         if self.away or job.asked_at < self._failed_at:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec.structs import asdict, replace
@@ -45,10 +45,17 @@ class Chain:
         station: whose chain is written.
         remembered: what the station knows of the store; None for a store of which it knows nothing.
         dialect: that of the store: what is done in the station's spool is no matter of the memory.
+        told: called after each piece of what is brought forward.
     """
 
     def __init__(
-        self, vault: Vault, station: str, *, remembered: Remembered | None = None, dialect: str = "sqlite"
+        self,
+        vault: Vault,
+        station: str,
+        *,
+        remembered: Remembered | None = None,
+        dialect: str = "sqlite",
+        told: Callable[[], None] = lambda: None,
     ) -> None:
         self.vault = vault
         self._believed: Head | None = None
@@ -58,6 +65,7 @@ class Chain:
         self.verifier = Verifier(vault, station)
         self._remembered = remembered
         self._dialect = dialect
+        self._told = told
 
     def begin(self, connection: Connection, *, at: float) -> None:
         """Begins the chain where there is none, or looks whether it is the one that the station knows.
@@ -74,7 +82,7 @@ class Chain:
         if row is None and known is None and last is None:
             head = heads.first_head(self.vault, self.station, 1)
             heads.put(connection, self.vault, head)
-            adopt(connection, self.vault, head)
+            adopt(connection, self.vault, head, self._told)
             return
         self._held_head(connection, at=at, whole=True)
 

@@ -1,7 +1,7 @@
 """Links rows that are there already: those of another key of the site, and those that version 0.1 wrote."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, select, update
@@ -59,13 +59,14 @@ def relink(connection: Connection, vault: Vault, station: str, former: Vault) ->
     return count
 
 
-def adopt(connection: Connection, vault: Vault, head: Head) -> None:
+def adopt(connection: Connection, vault: Vault, head: Head, told: Callable[[], None]) -> None:
     """Makes the rows of version 0.1, which belong to no chain, the beginning of a new one.
 
     Args:
         connection: the transaction.
         vault: the keys of the store.
         head: of that chain, which has no row yet.
+        told: called after each piece.
     """
     mac, number = head.mac, head.last
     of_before = select(audit).where(audit.c.station.is_(None)).order_by(audit.c.id).limit(PIECE)
@@ -77,6 +78,7 @@ def adopt(connection: Connection, vault: Vault, head: Head) -> None:
             changes.append({"of_id": row["id"], "new_station": head.station, "new_number": number, "new_mac": mac})
         connection.execute(_NUMBER, changes)
         logger.info("%d lines of the audit trail were brought forward", number)
+        told()
     move(connection, vault, head, last=number, mac=mac)
 
 

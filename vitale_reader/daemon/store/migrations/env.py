@@ -8,7 +8,11 @@ from vitale_reader.daemon.store.tables import metadata
 def migrate() -> None:
     """Runs the migrations that are due; tables of version 0.1 say no revision, and are given the first one."""
     attributes = context.config.attributes
-    context.configure(connection=attributes["connection"], target_metadata=metadata)
+    context.configure(
+        connection=attributes["connection"],
+        target_metadata=metadata,
+        on_version_apply=lambda **_: attributes["told"](),
+    )
     migrations = context.get_context()
     if migrations.get_current_revision() is None:
         migrations.stamp(context.script, attributes["found"])
