@@ -82,7 +82,7 @@ def test_what_is_there_is_taken_where_nobody_is_asked(begin: Init, tmp_path: Pat
 def test_a_service_that_is_on_is_to_be_started_anew(desk: Desk, begin: Init) -> None:
     service = installing.this_service(None, system=False)
     list(service.carry_out(service.install()))
-    said = begin("--no-service").stdout.splitlines()[-1]
+    said = begin("--no-service").stdout.splitlines()[-2]
     assert "For the service to take it up: `vitale-reader service restart`." == said
     list(service.carry_out(service.uninstall()))
     assert "`vitale-reader service install`" in begin("--no-service", "--overwrite").stdout
@@ -99,9 +99,20 @@ def test_the_folder_of_the_machine_has_the_service_of_the_machine(desk: Desk, be
     assert "`vitale-reader service install`" in beginning.next_step(Home.under(tmp_path))
 
 
+def test_a_service_that_runs_is_offered_to_be_started_anew(desk: Desk, begin: Init) -> None:
+    assert "Install the service" in begin(given="\n\nn\nn\n\nn\n").stderr
+    service = installing.this_service(None, system=False)
+    list(service.carry_out(service.install()))
+    desk.systemd.taken()
+    done = begin("--overwrite", given="\n\nn\nn\n\n\n")
+    assert (0, True) == (done.exit_code, "Start the service anew" in done.stderr)
+    assert ["systemctl --user restart vitale-reader.service"] == desk.systemd.taken()[-1:]
+    assert "`vitale-reader dashboard`" in done.stdout.splitlines()[-1]
+
+
 def test_a_system_without_services_runs_the_daemon_by_hand(desk: Desk, begin: Init) -> None:
     desk.machine = replace(desk.machine, system="freebsd")
-    assert "Run `vitale-reader serve`." == begin("--no-service").stdout.splitlines()[-1]
+    assert "Run `vitale-reader serve`." == begin("--no-service").stdout.splitlines()[-2]
 
 
 def test_a_person_is_asked(begin: Init, tmp_path: Path) -> None:

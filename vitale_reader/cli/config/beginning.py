@@ -99,19 +99,20 @@ def init(
     if not as_json:
         click.echo(t(f"{place.config} est écrit.", f"{place.config} is written."))
     if service is None:
-        service = asks and agreed(
-            t(
-                "Installer le service, qui démarre avec votre session ?",
-                "Install the service, which starts when you log in?",
-            ),
-            default=True,
-        )
+        service = asks and _wants_service(home)
     if as_json:
         output.print_json({"path": str(place.config), "settings": answers, "service": service})
     if service:
         _install(home)
     elif not as_json:
         click.echo(next_step(place))
+    if not as_json:
+        click.echo(
+            t(
+                "Ensuite, `vitale-reader dashboard` montre le poste, et `vitale-reader read` lit une carte.",
+                "Then `vitale-reader dashboard` shows the desk, and `vitale-reader read` reads a card.",
+            )
+        )
 
 
 def text(answers: Answers) -> str:
@@ -288,6 +289,21 @@ def next_step(place: Home) -> str:
         f"Lancez `vitale-reader serve`, ou installez le service avec {install}.",
         f"Run `vitale-reader serve`, or install the service with {install}.",
     )
+
+
+def _wants_service(home: Path | None) -> bool:
+    """True if the person wants the service started with these settings; False where none is known for this system."""
+    from vitale_reader.cli.service import installing
+
+    try:
+        runs = installing.this_service(home, system=False).state().running
+    except ToolMissing:
+        return False
+    again = t("Redémarrer le service, avec ces réglages ?", "Start the service anew, with these settings?")
+    first = t(
+        "Installer le service, qui démarre avec votre session ?", "Install the service, which starts when you log in?"
+    )
+    return agreed(again if runs else first, default=True)
 
 
 def _install(home: Path | None) -> None:
