@@ -16,13 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-<<<<<<< HEAD
-from vitale_reader.service.scope import Scope
-=======
 from vitale_reader.service.notification import START_SECONDS
-
-__all__ = ["ACCOUNT", "HIDDEN", "NAME", "STATE", "Scope", "accounts", "pcsc_rule", "program_in", "unit"]
->>>>>>> f8ae3897 (service: a start that brings a large store forward is given more time at each step)
+from vitale_reader.service.scope import Scope
 
 __all__ = ["ACCOUNT", "HIDDEN", "NAME", "STATE", "accounts", "pcsc_rule", "program_in", "unit"]
 
