@@ -16,11 +16,11 @@ from vitale_protocol.methods import SCOPES as METHOD_SCOPES
 from vitale_protocol.records import Medium, Proof, Record
 from vitale_protocol.session.session import DEFAULT_LIMITS
 from vitale_reader.daemon import config
-from vitale_reader.daemon.desk.worker_limits import LINES, MOST_READERS, REPORTS
 from vitale_reader.daemon.fairness.audit_queue import MOST_LINES
 from vitale_reader.daemon.fairness.processor_shares import CLIENT_SHARE, USER_SHARE
 from vitale_reader.daemon.handlers.sessions import OPENINGS
 from vitale_reader.daemon.transports.stream import MOST_REJECTED, StreamLimits
+from vitale_reader.daemon.workers.worker_limits import LINES, MOST_READERS, REPORTS
 
 __all__ = ["page", "structs"]
 

@@ -40,10 +40,10 @@ from vitale_reader.daemon.composition import desks, issuing
 from vitale_reader.daemon.config import Config, parse
 from vitale_reader.daemon.desk import coordinator
 from vitale_reader.daemon.desk.coordinator import Coordinator
-from vitale_reader.daemon.desk.supervisor import Beat, Worker
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
+from vitale_reader.daemon.workers.supervisor import Beat, Worker
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.resolvers.base import Resolution, Resolver
 

@@ -340,7 +340,7 @@ def test_what_is_wrong_at_a_start_without_standard_streams_is_in_the_file(home: 
 ORPHANS = """
 import asyncio, sys
 from pathlib import Path
-from vitale_reader.daemon.desk.supervisor import Worker
+from vitale_reader.daemon.workers.supervisor import Worker
 
 async def main():
     worker = Worker("x", {}, lambda *_: None, lambda *_: None, command=(sys.executable, "-c", LEAVES_ONE, sys.argv[1]))
@@ -383,7 +383,7 @@ def test_the_language_is_that_of_macos_where_no_locale_is_set(tmp_path: Path) ->
 
 
 def test_the_driver_of_a_frozen_program_is_started_by_its_command() -> None:
-    ask = "import sys; sys.frozen = True; from vitale_reader.daemon.desk.supervisor import WORKER; "
+    ask = "import sys; sys.frozen = True; from vitale_reader.daemon.workers.supervisor import WORKER; "
     ask += (
         "from vitale_reader.daemon.diagnostics import PROGRAM; from vitale_drivers.host.programs import own_program; "
     )
@@ -664,7 +664,7 @@ case "$*" in
 *) exit 1 ;;
 esac
 """
-HOLDERS = "from vitale_reader.daemon.desk.holders import find_holders; print(find_holders('pcsc', {77}))"
+HOLDERS = "from vitale_reader.daemon.workers.holders import find_holders; print(find_holders('pcsc', {77}))"
 
 
 @pytest.mark.parametrize(

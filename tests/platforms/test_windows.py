@@ -34,10 +34,10 @@ if sys.platform == "win32":
     from vitale_reader.atomic_files import remove, write_atomically
     from vitale_reader.cli.frame.system_language import system_language
     from vitale_reader.client.pairing import Pairing
-    from vitale_reader.daemon.desk.holders import find_holders
-    from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW, Offspring
     from vitale_reader.daemon.keystore.private_files import open_to_others, private_folder
     from vitale_reader.daemon.lifecycle import exclusive
+    from vitale_reader.daemon.workers.holders import find_holders
+    from vitale_reader.daemon.workers.offspring import WITHOUT_WINDOW, Offspring
     from vitale_reader.home import Home
     from vitale_reader.service.machine import Machine
     from vitale_reader.service.services import service

@@ -23,7 +23,6 @@ from vitale_reader.daemon.composition.services import make_news, make_services
 from vitale_reader.daemon.composition.station import open_station
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
-from vitale_reader.daemon.desk.supervisor import Beat, require_known_tables
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.issuing.outbox import Outbox
@@ -33,6 +32,7 @@ from vitale_reader.daemon.metrics.tally import Tally
 from vitale_reader.daemon.observation.events import all_of
 from vitale_reader.daemon.store.audit_trail.audit import Audit
 from vitale_reader.daemon.transports.listening import Listening, listen
+from vitale_reader.daemon.workers.supervisor import Beat, require_known_tables
 from vitale_reader.home import Endpoints, Home, WebEndpoint
 from vitale_reader.service.notification import ServiceNotification
 

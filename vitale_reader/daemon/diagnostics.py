@@ -11,7 +11,7 @@ from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import InternalError, ParseError
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import AuditVerified, BundleMade, ConfigChecked, Diagnosed, Result, StationInfo
-from vitale_reader.daemon.desk.child_process import begun
+from vitale_reader.daemon.workers.child_process import begun
 from vitale_reader.home import Home
 
 __all__ = ["LIMIT", "Diagnostics", "Question", "Task"]

@@ -4,13 +4,13 @@ import asyncio
 
 from vitale_reader.daemon.audit_export import destinations
 from vitale_reader.daemon.config import Config
-from vitale_reader.daemon.desk.questions import Options, check_options
-from vitale_reader.daemon.desk.supervisor import require_known_tables
 from vitale_reader.daemon.issuing.profiles import Profiles, read_profiles
 from vitale_reader.daemon.issuing.trusted_signers import read_trust_list
 from vitale_reader.daemon.keystore import keyring_secrets
 from vitale_reader.daemon.site import open_store
 from vitale_reader.daemon.transports import listening
+from vitale_reader.daemon.workers.questions import Options, check_options
+from vitale_reader.daemon.workers.supervisor import require_known_tables
 from vitale_reader.home import Home
 from vitale_reader.resolvers.registry import load_resolver
 

@@ -23,9 +23,9 @@ from tests.posix import AS_ROOT, NOBODY
 from vitale_protocol.web.admission import DATAGRAM_BYTES, Asked, read_answer, write
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.dashboard import passes
-from vitale_reader.daemon.desk.supervisor import Beat, Supervisor, Worker
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.transports import dashboard
+from vitale_reader.daemon.workers.supervisor import Beat, Supervisor, Worker
 from vitale_reader.web.http_rules import REFUSED
 
 pytestmark = pytest.mark.posix

@@ -20,7 +20,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.daemon.web.pages import PATIENCE, Json
-from vitale_reader.daemon.desk.offspring import Offspring
+from vitale_reader.daemon.workers.offspring import Offspring
 
 #: A browser that starts on a busy machine.
 STARTING = 3 * PATIENCE

@@ -11,7 +11,7 @@ from vitale_protocol.diagnosis.findings import tell
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.config import Config, parse
-from vitale_reader.daemon.desk.questions import Silent
+from vitale_reader.daemon.workers.questions import Silent
 from vitale_reader.diagnosis.station.devices import Answers, absent_ports, look, shown_by_pcsc
 from vitale_reader.home import Home
 

@@ -41,9 +41,6 @@ from vitale_protocol.problems import Problem
 from vitale_protocol.session.jsonrpc import member_names
 from vitale_protocol.session.wire_errors import to_wire
 from vitale_reader.daemon import config
-from vitale_reader.daemon.desk import supervisor
-from vitale_reader.daemon.desk.reports import reader_of, told
-from vitale_reader.daemon.desk.supervisor import Worker
 from vitale_reader.daemon.issuing.contexts import Kept
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.keystore.store_keys import Vault
@@ -54,6 +51,9 @@ from vitale_reader.daemon.site.rows.messages import StepTold, Wanted
 from vitale_reader.daemon.site.station_encryption import open_box
 from vitale_reader.daemon.site.stations import Told
 from vitale_reader.daemon.store.local_anchor import Anchor
+from vitale_reader.daemon.workers import supervisor
+from vitale_reader.daemon.workers.reports import reader_of, told
+from vitale_reader.daemon.workers.supervisor import Worker
 
 __all__ = ["TARGETS"]
 

@@ -49,7 +49,7 @@ def attempt(trial: Trial, home: Path | None, *, reader: str, seconds: float, as_
 def _steps(trial: Trial, home: Path | None, reader: str, seconds: float) -> Iterator[Finding]:
     from vitale_reader.daemon import startup
     from vitale_reader.daemon.config import load
-    from vitale_reader.daemon.desk.questions import examined
+    from vitale_reader.daemon.workers.questions import examined
 
     config = load(Home.chosen(home).config)
     driver = _DRIVERS[trial]

@@ -61,15 +61,15 @@ from vitale_reader.daemon.desk.codes import CodeSubscriber, CodeSubscriptions
 from vitale_reader.daemon.desk.leasing import LeaseDesk
 from vitale_reader.daemon.desk.previews import Previews, Viewer
 from vitale_reader.daemon.desk.rationed_log import RationedLog
-from vitale_reader.daemon.desk.reports import reader_of, told
 from vitale_reader.daemon.desk.subscriptions import Subscriber, Subscription
-from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
 from vitale_reader.daemon.fairness.fair_store import paid_by
 from vitale_reader.daemon.issuing import delivery
 from vitale_reader.daemon.issuing.delivery import Claim, Delivery, Fate, RequestContext
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.observation.events import NotRead, Observe, Unanswered, unobserved
 from vitale_reader.daemon.observation.incidents import BackgroundTasks, incident
+from vitale_reader.daemon.workers.reports import reader_of, told
+from vitale_reader.daemon.workers.supervisor import Beat, Supervisor
 
 __all__ = ["Client", "Coordinator", "Requester", "Watcher"]
 

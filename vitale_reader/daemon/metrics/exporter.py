@@ -19,11 +19,11 @@ from vitale_drivers.host.handover import channel_pair
 from vitale_drivers.host.programs import own_program
 from vitale_protocol.errors import ConfigurationInvalid, ShuttingDown
 from vitale_protocol.metrics.families import Families, write_families
-from vitale_reader.daemon.desk.supervisor import Beat, Worker
 from vitale_reader.daemon.metrics.bearer import bearer_digest
 from vitale_reader.daemon.observation.incidents import incident
 from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
 from vitale_reader.daemon.transports.port_holder import holder, is_taken
+from vitale_reader.daemon.workers.supervisor import Beat, Worker
 
 __all__ = ["EXPORTER", "MetricsExporter"]
 

@@ -36,7 +36,6 @@ from vitale_protocol.web.admission import Admitted, Asked, write
 from vitale_reader.atomic_files import remove, write_atomically
 from vitale_reader.daemon.dashboard.entrance import At, Entrance
 from vitale_reader.daemon.dashboard.passes import INVITATION_SECONDS, Invitation, Passes
-from vitale_reader.daemon.desk.supervisor import Beat, Supervisor
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.fairness.rate_limits import Places
@@ -44,6 +43,7 @@ from vitale_reader.daemon.transports.channels import ChannelConnection, channel_
 from vitale_reader.daemon.transports.gateway import Gateway
 from vitale_reader.daemon.transports.peers import UNIX_SOCKETS
 from vitale_reader.daemon.transports.stream import Room, StreamLimits
+from vitale_reader.daemon.workers.supervisor import Beat, Supervisor
 from vitale_reader.home import Home
 
 __all__ = ["DASHBOARD", "Dashboard"]

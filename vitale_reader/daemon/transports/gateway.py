@@ -19,12 +19,12 @@ from vitale_protocol.methods import StationMode
 from vitale_protocol.problems import Problem
 from vitale_protocol.web.admission import DATAGRAM_BYTES, Admitted, Asked, read_question, write
 from vitale_protocol.web.sites import parse_site
-from vitale_reader.daemon.desk.supervisor import Beat, Worker
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.transports.channels import ChannelConnection, nameless_places
 from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
 from vitale_reader.daemon.transports.port_holder import holder, is_taken
 from vitale_reader.daemon.transports.stream import Room, StreamLimits
+from vitale_reader.daemon.workers.supervisor import Beat, Worker
 
 __all__ = ["GATEWAY", "Gateway"]
 

@@ -11,7 +11,6 @@ from vitale_protocol.errors import ConfigurationInvalid
 from vitale_protocol.session.session import Limits as SessionLimits
 from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.dashboard.entrance import Entrance
-from vitale_reader.daemon.desk.supervisor import Supervisor
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.fairness.processor_shares import Shares
@@ -25,6 +24,7 @@ from vitale_reader.daemon.transports.owner import owners_pairing
 from vitale_reader.daemon.transports.peers import LONGEST_PATH, UNIX_SOCKETS, uids
 from vitale_reader.daemon.transports.port_holder import holder, is_taken
 from vitale_reader.daemon.transports.stream import StreamLimits, room
+from vitale_reader.daemon.workers.supervisor import Supervisor
 from vitale_reader.home import Endpoints, Home, TlsEndpoint, WebEndpoint
 from vitale_reader.version import VERSION
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from vitale_protocol.diagnosis.rows import Row
-from vitale_reader.daemon.desk.holders import find_holders
+from vitale_reader.daemon.workers.holders import find_holders
 from vitale_reader.diagnosis.machine import Machine
 
 __all__ = ["look"]

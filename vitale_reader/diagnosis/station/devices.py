@@ -12,8 +12,8 @@ from vitale_protocol.diagnosis.rows import Row, of_error
 from vitale_protocol.errors import ConfigurationInvalid, NoReader, ReaderBusy, ToolMissing, VitaleError
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.config import Config, located, numbered_devices
-from vitale_reader.daemon.desk.holders import find_holders
-from vitale_reader.daemon.desk.questions import Silent
+from vitale_reader.daemon.workers.holders import find_holders
+from vitale_reader.daemon.workers.questions import Silent
 from vitale_reader.home import Home
 
 __all__ = ["Answers", "absent_ports", "ask", "look", "seen_names", "shown_by_pcsc"]
@@ -35,7 +35,7 @@ _CARDS = {"vitale-card": "reader_card", "cps-card": "reader_cps", "unknown-card"
 def ask(config: Config) -> Answers:
     """Asks the drivers that are enabled; none where a profile cannot be read, which is told as such."""
     from vitale_reader.daemon import startup  # noqa: PLC0415  part of an extra
-    from vitale_reader.daemon.desk.questions import survey  # noqa: PLC0415
+    from vitale_reader.daemon.workers.questions import survey  # noqa: PLC0415
 
     try:
         options = startup.driver_options(config, startup.read_own_profiles(config))

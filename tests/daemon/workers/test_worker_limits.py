@@ -6,7 +6,7 @@ import pytest
 from tests.clocks import Clock
 from vitale_drivers.base import Presented, Progress, ReaderAdded, ReaderChanged, ReaderRemoved
 from vitale_protocol.events import Reader
-from vitale_reader.daemon.desk.worker_limits import LINES, MOST_READERS, REPORTS, Restraint
+from vitale_reader.daemon.workers.worker_limits import LINES, MOST_READERS, REPORTS, Restraint
 
 READER = Reader(id="evil:0", name="Evil", driver="evil", media=("vitale-card",), state="empty")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.posix import posix_only
-from vitale_reader.daemon.desk import child_process
-from vitale_reader.daemon.desk.child_process import ChildProcess, begun
+from vitale_reader.daemon.workers import child_process
+from vitale_reader.daemon.workers.child_process import ChildProcess, begun
 
 #: Says in a file that it runs, then repeats what it is told until its input ends.
 ECHO = """

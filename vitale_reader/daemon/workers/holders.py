@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from vitale_drivers.base import HeldBy, WhoHolds
-from vitale_reader.daemon.desk.pcsc_users import PROC, name_of, pcsc_users, processes
+from vitale_reader.daemon.workers.pcsc_users import PROC, name_of, pcsc_users, processes
 
 __all__ = ["HolderDesk", "find_holders"]
 

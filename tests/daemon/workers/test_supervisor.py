@@ -22,10 +22,10 @@ from vitale_drivers.host.pipe import encode
 from vitale_protocol.errors import ReaderGone
 from vitale_protocol.events import Reader
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.desk import child_process, supervisor
-from vitale_reader.daemon.desk.child_process import ChildProcess
-from vitale_reader.daemon.desk.supervisor import MOST_UNREAD, UNAVAILABLE, WORKER, Beat, Supervisor, Worker
-from vitale_reader.daemon.desk.worker_limits import LINES, MOST_READERS, REPORTS, Restraint
+from vitale_reader.daemon.workers import child_process, supervisor
+from vitale_reader.daemon.workers.child_process import ChildProcess
+from vitale_reader.daemon.workers.supervisor import MOST_UNREAD, UNAVAILABLE, WORKER, Beat, Supervisor, Worker
+from vitale_reader.daemon.workers.worker_limits import LINES, MOST_READERS, REPORTS, Restraint
 
 PROGRAM = Path(__file__).with_name("worker_program.py")
 
@@ -355,7 +355,7 @@ def test_a_worker_is_not_quoted_where_it_calls_a_logger_what_none_is_called(
     worker._take(Log(level=logging.WARNING, logger=name, text="said"))
 
     assert [(record.name, record.getMessage()) for record in caplog.records] == [
-        ("vitale_reader.daemon.desk.supervisor", "said")
+        ("vitale_reader.daemon.workers.supervisor", "said")
     ]
 
 

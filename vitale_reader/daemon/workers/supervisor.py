@@ -47,13 +47,13 @@ from vitale_protocol.errors import (
 from vitale_protocol.methods import DriverHealth
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Medium
-from vitale_reader.daemon.desk.child_process import ChildProcess, begun
-from vitale_reader.daemon.desk.holders import HolderDesk
-from vitale_reader.daemon.desk.native_output import NativeOutput
-from vitale_reader.daemon.desk.offspring import Offspring
-from vitale_reader.daemon.desk.worker_limits import Restraint
 from vitale_reader.daemon.process import adopts
 from vitale_reader.daemon.process_ancestry import Orphans
+from vitale_reader.daemon.workers.child_process import ChildProcess, begun
+from vitale_reader.daemon.workers.holders import HolderDesk
+from vitale_reader.daemon.workers.native_output import NativeOutput
+from vitale_reader.daemon.workers.offspring import Offspring
+from vitale_reader.daemon.workers.worker_limits import Restraint
 
 __all__ = ["WORKER", "Beat", "Supervisor", "Worker", "require_known_tables"]
 

@@ -17,8 +17,8 @@ from vitale_protocol.diagnosis.rows import Row, of_error
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ConfigurationInvalid, ParseError, VitaleError
 from vitale_protocol.problems import Problem
-from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW
-from vitale_reader.daemon.desk.supervisor import WORKER
+from vitale_reader.daemon.workers.offspring import WITHOUT_WINDOW
+from vitale_reader.daemon.workers.supervisor import WORKER
 
 __all__ = ["Options", "Silent", "check_options", "examined", "survey"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.posix import posix_only
 from vitale_drivers.base import HeldBy, WhoHolds
-from vitale_reader.daemon.desk.holders import MOST_WAITING, HolderDesk, find_holders
+from vitale_reader.daemon.workers.holders import MOST_WAITING, HolderDesk, find_holders
 
 LIBRARY = "7f00-7f01 r-xp 00000000 00:00 1 /usr/lib/x86_64-linux-gnu/libpcsclite.so.1.0.0\n"
 LIMIT = 40

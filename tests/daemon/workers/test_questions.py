@@ -7,8 +7,8 @@ import pytest
 
 from vitale_drivers.host.worker import Surveyed
 from vitale_protocol.errors import ConfigurationInvalid, VitaleError
-from vitale_reader.daemon.desk import questions
-from vitale_reader.daemon.desk.questions import Silent, check_options, examined, survey
+from vitale_reader.daemon.workers import questions
+from vitale_reader.daemon.workers.questions import Silent, check_options, examined, survey
 
 pytestmark = pytest.mark.posix
 

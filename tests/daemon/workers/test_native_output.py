@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from vitale_reader.daemon.desk.native_output import LAST, LONGEST, MOST, NativeOutput
+from vitale_reader.daemon.workers.native_output import LAST, LONGEST, MOST, NativeOutput
 
 
 def listen(native_output: NativeOutput, *pieces: bytes) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vitale_reader.daemon import app
 from vitale_reader.daemon.config import parse
-from vitale_reader.daemon.desk import supervisor
+from vitale_reader.daemon.workers import supervisor
 from vitale_reader.home import Endpoints, Home
 
 WORKER = Path(__file__).with_name("hostile_worker.py")

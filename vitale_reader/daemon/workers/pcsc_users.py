@@ -12,7 +12,7 @@ import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW
+from vitale_reader.daemon.workers.offspring import WITHOUT_WINDOW
 
 __all__ = ["PROC", "name_of", "pcsc_users", "processes"]
 

@@ -13,8 +13,8 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from vitale_reader.daemon.desk.offspring import WITHOUT_WINDOW
 from vitale_reader.daemon.process import kill
+from vitale_reader.daemon.workers.offspring import WITHOUT_WINDOW
 
 if sys.platform == "win32":
     # Its pipes are those that the loop of Windows can wait for.

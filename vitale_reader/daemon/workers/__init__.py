@@ -1,0 +1,4 @@
+"""The daemon's worker processes: begun, supervised, limited, answered, ended with all that they started.
+
+For other rooms: ``child_process``, ``holders``, ``questions``, ``reports``, ``supervisor``.
+"""
