@@ -3,6 +3,7 @@
 A *view* is a part of the picture at some scale. Its stages differ in what they do to it before it is read.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,19 +11,32 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vitale_drivers.decoding.regions import SIDE, Region, find_regions, halved
+from vitale_drivers.decoding.regions import SIDE, Region, find_leaning, find_regions, halved
 
 __all__ = ["Grey", "Picture", "View", "grey_of"]
 
 Grey = npt.NDArray[np.uint8]
 """Height × width, one byte a pixel."""
 
+Projection = npt.NDArray[np.float64]
+"""3 × 3, of homogeneous coordinates."""
+
+Outline = tuple[tuple[float, float], ...]
+"""Four corners in pixels of the picture."""
+
+MARGIN = 0.125
+"""Of its side, that is left around what is made upright: its quiet zone, and what was taken for its edge in error."""
+
+LOOKED_AT = 200
+"""Pixels of the region in which it is found how a code is turned."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
     """Pixels, and how to get from a point in them to one in the picture: ``point / scale + (left, top)``.
 
-    ``stretch`` is by how much more it is enlarged downwards than across.
+    ``stretch`` is by how much more it is enlarged downwards than across. What was made upright has ``back`` instead,
+    the projection of its points to those of the picture.
     """
 
     pixels: Grey
@@ -30,9 +44,13 @@ class View:
     left: float = 0.0
     top: float = 0.0
     stretch: float = 1.0
+    back: Projection | None = None
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         """The point of the picture that is at (x, y) here."""
+        if self.back is not None:
+            across, down, share = self.back @ (x, y, 1.0)
+            return float(across / share), float(down / share)
         return x / self.scale + self.left, y / (self.scale * self.stretch) + self.top
 
 
@@ -42,6 +60,7 @@ class Picture:
 
     grey: Grey
     _views: dict[tuple[int, int], View] = field(default_factory=dict[tuple[int, int], View])
+    _leaning: dict[int, Outline | None] = field(default_factory=dict[int, Outline | None])
 
     @property
     def whole(self) -> View:
@@ -75,6 +94,26 @@ class Picture:
         height, width = view.pixels.shape
         pixels = np.asarray(cv2.resize(view.pixels, (side, side), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
         return View(pixels, view.scale * side / width, view.left, view.top, width / height)
+
+    def upright(self, number: int, side: int) -> View | None:
+        """What is busy in a region, turned upright and made square; None where nothing is."""
+        if number not in self._leaning:
+            view = self.region(number, LOOKED_AT)
+            corners = None if view is None else find_leaning(view.pixels)
+            self._leaning[number] = (
+                None if view is None or corners is None else tuple(view.point(x, y) for x, y in corners.tolist())
+            )
+        corners = self._leaning[number]
+        return None if corners is None else self.straightened(corners, side)
+
+    def straightened(self, corners: Sequence[tuple[float, float]], side: int) -> View:
+        """What is between four corners, and the margin around, seen straight on in a square of so many pixels."""
+        near, far = side * MARGIN, side * (1 - MARGIN)
+        square = np.array(((near, near), (far, near), (far, far), (near, far)), dtype=np.float32)
+        back = cv2.getPerspectiveTransform(square, np.array(corners, dtype=np.float32))
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        pixels = cv2.warpPerspective(self.grey, back, (side, side), flags=how, borderMode=cv2.BORDER_REPLICATE)
+        return View(np.asarray(pixels, dtype=np.uint8), back=np.asarray(back, dtype=np.float64))
 
     def cut(self, region: Region, side: int) -> View:
         """A part of the picture, so that its longer side has so many pixels."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SIDE", "Region", "find_regions", "halved"]
+__all__ = ["SIDE", "Region", "find_leaning", "find_regions", "halved"]
 
 SIDE = 170
 """Pixels that the shorter side has at least where edges are looked for: a code of a sixteenth of it keeps its edges."""
@@ -115,6 +115,21 @@ def find_regions(grey: npt.NDArray[np.uint8], factor: int = 1) -> tuple[Region, 
         found.append((likeness, box.widened(MARGIN, width, height)))
     found.sort(key=lambda entry: -entry[0])
     return tuple(region for _, region in found[:MOST])
+
+
+def find_leaning(region: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:
+    """The corners of the smallest rectangle, however it is turned, around the busiest part of a region's pixels."""
+    near = max(3, max(region.shape) // 21) | 1
+    across = cv2.blur(cv2.convertScaleAbs(cv2.Sobel(region, cv2.CV_16S, 1, 0)), (near, near))
+    down = cv2.blur(cv2.convertScaleAbs(cv2.Sobel(region, cv2.CV_16S, 0, 1)), (near, near))
+    _, busy = cv2.threshold(cv2.addWeighted(across, 0.5, down, 0.5, 0), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    gap = np.ones((near * 2 // 3, near * 2 // 3), np.uint8)
+    speck = np.ones((near * 4 // 3, near * 4 // 3), np.uint8)
+    busy = cv2.morphologyEx(cv2.morphologyEx(busy, cv2.MORPH_CLOSE, gap), cv2.MORPH_OPEN, speck)
+    outlines, _ = cv2.findContours(busy, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if not outlines:
+        return None
+    return np.asarray(cv2.boxPoints(cv2.minAreaRect(max(outlines, key=cv2.contourArea))), dtype=np.float32)
 
 
 def _evened(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:

@@ -8,12 +8,14 @@ import numpy.typing as npt
 
 from vitale_drivers.decoding.picture import Grey
 
-__all__ = ["darkened", "deblurred", "sharpened", "smoothed", "thickened", "thresholded"]
+__all__ = ["darkened", "deblurred", "lightened", "sharpened", "smoothed", "thickened", "thresholded"]
 
 EDGE = 16
 """Pixels around what is deblurred, so that its opposite edges, neighbours to a Fourier transform, do not mix."""
 
 _DARKER = np.array([round(255 * (value / 255) ** 2.2) for value in range(256)], dtype=np.uint8)
+
+_LIGHTER = np.array([round(255 * (value / 255) ** 0.5) for value in range(256)], dtype=np.uint8)
 
 NOISE = 0.005
 """Of the picture's power: below, deblurring would bring out noise and nothing else."""
@@ -52,6 +54,11 @@ def thickened(pixels: Grey) -> Grey:
 def darkened(pixels: Grey) -> Grey:
     """Against glare: a curve (gamma 2.2) that tells light from lighter."""
     return np.asarray(cv2.LUT(pixels, _DARKER), dtype=np.uint8)
+
+
+def lightened(pixels: Grey) -> Grey:
+    """Against little light: a curve (gamma 0.5) that tells dark from darker."""
+    return np.asarray(cv2.LUT(pixels, _LIGHTER), dtype=np.uint8)
 
 
 def smoothed(pixels: Grey) -> Grey:

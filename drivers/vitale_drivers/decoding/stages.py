@@ -14,9 +14,17 @@ from zxingcpp import BarcodeFormat, Binarizer
 
 from vitale_drivers.decoding import zbar
 from vitale_drivers.decoding.picture import Grey, Picture, View
-from vitale_drivers.decoding.repairs import darkened, deblurred, sharpened, smoothed, thickened, thresholded
+from vitale_drivers.decoding.repairs import (
+    darkened,
+    deblurred,
+    lightened,
+    sharpened,
+    smoothed,
+    thickened,
+    thresholded,
+)
 from vitale_drivers.decoding.symbol import Symbol
-from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, READY, read
+from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, READY, find_damaged, read
 
 __all__ = ["EASY_STAGES", "HARD_STAGES", "STAGES", "Stage"]
 
@@ -29,7 +37,7 @@ class Stage:
 
     Attributes:
         name: what it is called in results and measurements.
-        where: the whole picture, the whole at half its size, or a region.
+        where: the whole picture, the whole at half its size, a region, or what is busy in one, turned upright.
         region: which region, the likeliest is 0.
         side: pixels of the longer side that the region is brought to.
         repair: what is done to the pixels first.
@@ -38,12 +46,13 @@ class Stage:
         thorough: whether zxing-cpp tries other directions and sizes too.
         squared: whether a region is made as wide as high.
         by_zbar: whether zbar looks, instead of zxing-cpp.
+        again: whether a symbol that is found, and has more faults than can be corrected, is looked at by itself.
         smaller: the longer side of the picture has at most so many pixels, or the stage is left out.
         larger: it has more than that, or the stage is left out.
     """
 
     name: str
-    where: Literal["whole", "half", "region"] = "region"
+    where: Literal["whole", "half", "region", "upright"] = "region"
     region: int = 0
     side: int = 256
     repair: Repair | None = None
@@ -52,6 +61,7 @@ class Stage:
     thorough: bool = False
     squared: bool = False
     by_zbar: bool = False
+    again: bool = False
     smaller: int | None = None
     larger: int = 0
 
@@ -64,7 +74,18 @@ class Stage:
             view = replace(view, pixels=self.repair(view.pixels))
         if self.by_zbar:
             return zbar.read(view, self.name)
+        if self.again:
+            return self._again(view, picture)
         return read(view, self.name, self.binarizer, formats=self.formats, thorough=self.thorough)
+
+    def _again(self, view: View, picture: Picture) -> list[Symbol]:
+        for corners in find_damaged(view, self.binarizer, formats=self.formats)[:AGAIN]:
+            straight = picture.straightened(corners, self.side)
+            for repair, binarizer in _REPAIRS:
+                pixels = straight.pixels if repair is None else repair(straight.pixels)
+                if found := read(replace(straight, pixels=pixels), self.name, binarizer, formats=self.formats):
+                    return found
+        return []
 
     def _view(self, picture: Picture) -> View | None:
         longer = max(picture.grey.shape)
@@ -79,7 +100,12 @@ class Stage:
             case "region":
                 look = picture.squared if self.squared else picture.region
                 return look(self.region, self.side)
+            case "upright":
+                return picture.upright(self.region, self.side)
 
+
+AGAIN = 2
+"""Damaged symbols of a picture that are worth it."""
 
 HALVED = 700
 """Pixels of the shorter side from which on a picture is first read at half its size."""
@@ -101,6 +127,17 @@ def _deblur(radius: float) -> Repair:
     return lambda pixels: deblurred(pixels, radius)
 
 
+_REPAIRS: tuple[tuple[Repair | None, Binarizer], ...] = (
+    (None, LOCAL),
+    (_sharp(1.6, 5), LOCAL),
+    (_threshold(24, 2), READY),
+    (_deblur(2.0), LOCAL),
+    (_smooth_threshold(14), READY),
+    (_deblur(3.0), LOCAL),
+    (darkened, GLOBAL),
+)
+"""For a symbol by itself."""
+
 EASY_STAGES = (
     Stage(name="half-global", where="half", binarizer=GLOBAL),
     Stage(name="global", where="whole", binarizer=GLOBAL, smaller=1000),
@@ -111,37 +148,48 @@ EASY_STAGES = (
 _DM = (DATAMATRIX,)
 
 HARD_STAGES = (
-    Stage(name="threshold", side=200, repair=_threshold(24, 2), binarizer=READY),
+    Stage(name="light-datamatrix", side=320, formats=_DM, repair=lightened, binarizer=GLOBAL, thorough=True),
     Stage(name="sharp", side=256, repair=_sharp(1.6, 5)),
-    Stage(name="region-global", side=320, binarizer=GLOBAL),
-    Stage(name="datamatrix", side=256, formats=_DM, binarizer=GLOBAL, thorough=True),
-    Stage(name="second-region", region=1, side=256),
     Stage(name="smooth-threshold", side=256, repair=_smooth_threshold(20), binarizer=READY),
-    Stage(name="second-datamatrix", region=1, side=320, formats=_DM, binarizer=GLOBAL, thorough=True),
-    Stage(name="half-local", where="half"),
-    Stage(name="coarse-threshold", side=256, repair=_smooth_threshold(12), binarizer=READY),
-    Stage(name="second-sharp", region=1, side=256, repair=_sharp(1.6, 5)),
-    Stage(name="local", where="whole", smaller=1000),
     Stage(name="half-datamatrix", where="half", formats=_DM),
-    Stage(name="deblur", side=256, repair=_deblur(2.0)),
-    Stage(name="whole-global", where="whole", binarizer=GLOBAL, larger=1000),
-    Stage(name="whole-datamatrix", where="whole", formats=_DM),
-    Stage(name="large-sharp", side=400, repair=_sharp(1.6, 5)),
+    Stage(name="dark-region", side=256, repair=darkened, binarizer=GLOBAL),
+    Stage(name="second-datamatrix", region=1, side=320, formats=_DM, binarizer=GLOBAL, thorough=True),
+    Stage(name="small-datamatrix", side=200, formats=_DM, binarizer=GLOBAL, thorough=True),
     Stage(name="squared-sharp", side=256, squared=True, repair=_sharp(1.6, 5)),
+    Stage(name="light", where="whole", repair=lightened, binarizer=GLOBAL),
+    Stage(name="whole-datamatrix", where="whole", formats=_DM),
+    Stage(name="coarse-datamatrix", side=256, formats=_DM, repair=_threshold(12, 2), binarizer=READY, thorough=True),
+    Stage(name="coarse-threshold", side=256, repair=_smooth_threshold(12), binarizer=READY),
+    Stage(name="half-threshold-datamatrix", where="half", formats=_DM, repair=_threshold(30, 2), binarizer=READY),
     Stage(name="zbar", side=256, by_zbar=True),
-    Stage(name="thick", side=320, repair=thickened),
-    Stage(name="finest-threshold", side=400, repair=_threshold(40, 2), binarizer=READY),
-    Stage(name="threshold-datamatrix", side=320, formats=_DM, repair=_threshold(24, 2), binarizer=READY, thorough=True),
-    Stage(name="small-sharp", side=200, repair=_sharp(2.5, 5)),
+    Stage(name="upright-datamatrix", where="upright", side=320, formats=_DM, binarizer=GLOBAL),
+    Stage(name="upright", where="upright", side=280, repair=_smooth_threshold(16), binarizer=READY),
+    Stage(name="deblur", side=256, repair=_deblur(2.0)),
+    Stage(name="second-sharp", region=1, side=256, repair=_sharp(1.6, 5)),
+    Stage(name="again", side=256, repair=_sharp(1.6, 5), again=True),
     Stage(name="second-threshold", region=1, side=256, repair=_smooth_threshold(16), binarizer=READY),
+    Stage(name="region-global", side=320, binarizer=GLOBAL),
+    Stage(name="whole-threshold", where="whole", repair=_threshold(24, 2), binarizer=READY),
+    Stage(name="zbar-threshold", side=256, by_zbar=True, repair=_threshold(24, 2)),
+    Stage(name="second-sharp-datamatrix", region=1, side=320, formats=_DM, repair=_sharp(1.6, 5), thorough=True),
+    Stage(name="threshold-datamatrix", side=320, formats=_DM, repair=_threshold(24, 2), binarizer=READY, thorough=True),
+    Stage(name="deblur-more", side=256, repair=_deblur(2.45)),
+    Stage(name="datamatrix-again", side=320, formats=_DM, repair=_threshold(24, 2), binarizer=READY, again=True),
+    Stage(name="second-region", region=1, side=256),
+    Stage(name="threshold", side=200, repair=_threshold(24, 2), binarizer=READY),
+    Stage(name="datamatrix", side=256, formats=_DM, binarizer=GLOBAL, thorough=True),
+    Stage(name="whole-global", where="whole", binarizer=GLOBAL, larger=1000),
+    Stage(name="local", where="whole", smaller=1000),
+    Stage(name="finest-threshold", side=400, repair=_threshold(40, 2), binarizer=READY),
+    Stage(name="thick", side=320, repair=thickened),
+    Stage(name="small-sharp", side=200, repair=_sharp(2.5, 5)),
     Stage(name="sharp-datamatrix", side=320, formats=_DM, repair=_sharp(1.6, 5), thorough=True),
     Stage(name="dark", where="whole", repair=darkened, binarizer=GLOBAL),
-    Stage(name="whole-threshold", where="whole", repair=_threshold(24, 2), binarizer=READY),
-    Stage(name="deblur-more", side=256, repair=_deblur(2.45)),
+    Stage(name="large-sharp", side=400, repair=_sharp(1.6, 5)),
     Stage(name="thorough", where="whole", smaller=1000, thorough=True),
     Stage(name="thorough-large", where="whole", larger=1400, thorough=True),
     Stage(name="zbar-half", where="half", by_zbar=True),
-    Stage(name="second-sharp-datamatrix", region=1, side=320, formats=_DM, repair=_sharp(1.6, 5), thorough=True),
+    Stage(name="half-local", where="half"),
 )
 """For the rest; what reads most for its time comes first."""
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from vitale_drivers.decoding.picture import Grey, Picture
 from vitale_drivers.decoding.regions import Region
-from vitale_drivers.decoding.repairs import sharpened, thresholded
-from vitale_drivers.decoding.stages import Stage
+from vitale_drivers.decoding.repairs import thresholded
+from vitale_drivers.decoding.stages import STAGES, Stage
 from vitale_drivers.decoding.symbol import Symbol
 from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, READY
 
@@ -30,21 +30,11 @@ WHOLE = (
 )
 """Those after the first take five milliseconds, and tell modules of two pixels from each other where it cannot."""
 
-REST = (
-    Stage(name="rest", side=200),
-    Stage(name="rest-threshold", side=200, repair=lambda pixels: thresholded(pixels, 24, 2), binarizer=READY),
-    Stage(name="rest-sharp", side=256, repair=lambda pixels: sharpened(pixels, 1.6, 5)),
-    Stage(name="rest-datamatrix", side=320, formats=(DATAMATRIX,), binarizer=GLOBAL, thorough=True),
-    Stage(
-        name="rest-sharp-datamatrix",
-        side=320,
-        formats=(DATAMATRIX,),
-        repair=lambda pixels: sharpened(pixels, 1.6, 5),
-        thorough=True,
-    ),
-    Stage(name="rest-zbar", side=256, by_zbar=True),
-)
-"""Finds what reads most for its time of a code that was never looked for by itself."""
+_QR = {"region", "sharp", "smooth-threshold", "region-global", "threshold", "squared-sharp", "zbar"}
+_MATRIX = {"light-datamatrix", "coarse-datamatrix", "sharp-datamatrix"}
+
+REST = tuple(stage for stage in STAGES if stage.name in _QR | _MATRIX)
+"""Those that read most for their time of a code that was never looked for by itself: tiny, dark, aslant, blurred."""
 
 MARGIN = 0.12
 """Of its size, that is covered around a symbol: its quiet zone has edges too."""

@@ -12,7 +12,7 @@ from vitale_drivers.decoding.appended import sequence_of
 from vitale_drivers.decoding.picture import View
 from vitale_drivers.decoding.symbol import Corners, Symbol
 
-__all__ = ["DATAMATRIX", "GLOBAL", "LOCAL", "QR", "READY", "read"]
+__all__ = ["DATAMATRIX", "GLOBAL", "LOCAL", "QR", "READY", "find_damaged", "read"]
 
 QR = BarcodeFormat.QRCodeModel2
 DATAMATRIX = BarcodeFormat.DataMatrix
@@ -56,11 +56,26 @@ def read(
     return [_symbol(one, view, stage) for one in found if one.format != DATAMATRIX or len(one.bytes) >= LEAST_BYTES]
 
 
-def _symbol(found: zxingcpp.Barcode, view: View, stage: str) -> Symbol:
+def find_damaged(view: View, binarizer: Binarizer, *, formats: tuple[BarcodeFormat, ...] = (QR,)) -> list[Corners]:
+    """The corners, in the picture, of symbols that are found in a view and have more faults than can be corrected."""
+    found = zxingcpp.read_barcodes(
+        view.pixels,
+        formats=BarcodeFormats(formats),
+        binarizer=binarizer,
+        text_mode=TextMode.Plain,
+        return_errors=True,
+    )
+    return [_corners(one, view) for one in found if not one.valid and one.format in formats]
+
+
+def _corners(found: zxingcpp.Barcode, view: View) -> Corners:
     place = found.position
     points = (place.top_left, place.top_right, place.bottom_right, place.bottom_left)
     first, second, third, fourth = (view.point(point.x, point.y) for point in points)
-    corners: Corners = (first, second, third, fourth)
+    return first, second, third, fourth
+
+
+def _symbol(found: zxingcpp.Barcode, view: View, stage: str) -> Symbol:
     name = _NAMES[found.format]
     sequence = sequence_of(found) if name == "qr" else None
-    return Symbol(found.bytes, found.text, name, corners, stage, sequence)
+    return Symbol(found.bytes, found.text, name, _corners(found, view), stage, sequence)
