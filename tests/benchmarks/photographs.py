@@ -247,7 +247,7 @@ def _room(size: tuple[int, int], random: Random) -> Light:
         room += cv2.resize(rough, size, interpolation=cv2.INTER_CUBIC)
     for _ in range(int(random.integers(2, 9))):
         middle = random.uniform((0, 0), size)
-        box = cv2.boxPoints((tuple(middle), tuple(random.uniform(40, 500, 2)), float(random.uniform(0, 180))))  # type: ignore[arg-type]
+        box = cv2.boxPoints((tuple(middle), tuple(random.uniform(40, 500, 2)), float(random.uniform(0, 180))))
         cv2.fillPoly(room, [box.astype(np.int32)], float(random.uniform(0.02, 0.8)))
     for line in range(int(random.integers(0, 14))):
         at = int(random.uniform(0, width * 0.8)), 40 + 22 * line + int(random.integers(300))
@@ -455,7 +455,9 @@ def _lit(light: Light, shot: _Shot, random: Random) -> Light:
     for _ in range(shot.shadows):
         angle, at = random.uniform(0, 2 * np.pi), random.uniform(-0.15, 0.15)
         side = (x - wide / high / 2) * np.cos(angle) + (y - 0.5) * np.sin(angle) - at
-        lit = lit * (1 - random.uniform(0.6, 0.93) / (1 + np.exp(np.clip(-side / random.uniform(0.001, 0.02), -60, 60))))
+        lit = lit * (
+            1 - random.uniform(0.6, 0.93) / (1 + np.exp(np.clip(-side / random.uniform(0.001, 0.02), -60, 60)))
+        )
     for _ in range(shot.spots):
         middle = wide / high / 2 + random.uniform(-0.3, 0.3), 0.5 + random.uniform(-0.25, 0.25)
         far = ((x - middle[0]) ** 2 + (y - middle[1]) ** 2) / random.uniform(0.02, 0.1) ** 2
