@@ -15,7 +15,6 @@ from tests.client.fake_daemon import READER, FakeDaemon, Talk
 from vitale_protocol.errors import (
     Cancelled,
     DaemonUnreachable,
-    InternalError,
     LocalMisuse,
     MediumMute,
     NoReader,
@@ -25,7 +24,6 @@ from vitale_protocol.errors import (
 )
 from vitale_protocol.events import ContextExpiring, PresentationProgress, Reader
 from vitale_protocol.methods import (
-    Done,
     OutboxList,
     OutboxListed,
     OutboxToken,
@@ -356,16 +354,6 @@ def test_a_daemon_that_does_not_answer_is_unreachable(daemon: FakeDaemon, home: 
     ):
         reader.readers()
     assert "silent" == silent.value.variant
-
-
-def test_a_daemon_of_another_version_is_told_as_that(daemon: FakeDaemon, home: Path) -> None:
-    daemon.handlers["readers.list"] = lambda _, __: Done()  # without what is asked for
-    with (
-        vitale_reader.connect(home=home, connect_timeout=PATIENCE) as reader,
-        pytest.raises(InternalError, match=r"result of readers\.list") as other,
-    ):
-        reader.readers()
-    assert "answer" == other.value.variant
 
 
 def test_a_daemon_that_listens_may_answer_late(daemon: FakeDaemon, home: Path) -> None:
