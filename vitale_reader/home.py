@@ -8,11 +8,27 @@ import msgspec
 import platformdirs
 
 from vitale_protocol.documents import decode_document
-from vitale_protocol.errors import DaemonUnreachable, ParseError
+from vitale_protocol.errors import DaemonUnreachable, LocalMisuse, ParseError
 
-__all__ = ["Endpoints", "Home", "TlsEndpoint", "WebEndpoint"]
+__all__ = ["Endpoints", "Home", "TlsEndpoint", "WebEndpoint", "own_folder"]
 
 APPLICATION = "vitale-reader"
+
+
+def own_folder() -> Path:
+    """The home of this user.
+
+    Raises:
+        LocalMisuse: there is none.
+    """
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise _homeless(error) from error
+
+
+def _homeless(error: RuntimeError) -> LocalMisuse:
+    return LocalMisuse(str(error), variant="no_home")
 
 
 class TlsEndpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,23 +68,36 @@ class Home(msgspec.Struct, frozen=True):
 
     @classmethod
     def locate(cls, environ: Mapping[str, str] | None = None) -> "Home":
-        """``VITALE_READER_HOME`` if it is set, else the platform's own folders for this user."""
+        """``VITALE_READER_HOME`` if it is set, else the platform's own folders for this user.
+
+        Raises:
+            LocalMisuse: this user has no home, as in a container.
+        """
         environ = os.environ if environ is None else environ
         if root := environ.get("VITALE_READER_HOME"):
             return cls.under(Path(root))
         folders = platformdirs.PlatformDirs(APPLICATION, appauthor=False)
+        try:
+            config, state = folders.user_config_path, folders.user_state_path
+        except RuntimeError as error:
+            raise _homeless(error) from error
         # Without a session's runtime folder (a service, a bare shell) the state folder is as private, and as stable.
-        runtime = environ.get("XDG_RUNTIME_DIR")
-        return cls(
-            config=folders.user_config_path / "config.toml",
-            state=folders.user_state_path,
-            run=Path(runtime) / APPLICATION if runtime else folders.user_state_path / "run",
-        )
+        # A relative one counts for nothing (XDG Base Directory Specification).
+        runtime = Path(environ.get("XDG_RUNTIME_DIR", ""))
+        run = runtime / APPLICATION if runtime.is_absolute() else state / "run"
+        return cls(config=config / "config.toml", state=state, run=run)
 
     @classmethod
     def under(cls, root: Path) -> "Home":
-        """Everything under one folder: ``config.toml``, ``state/``, ``run/``."""
-        root = root.expanduser().absolute()
+        """Everything under one folder: ``config.toml``, ``state/``, ``run/``.
+
+        Raises:
+            LocalMisuse: the folder is below a home that there is not.
+        """
+        try:
+            root = root.expanduser().absolute()
+        except RuntimeError as error:
+            raise _homeless(error) from error
         return cls(config=root / "config.toml", state=root / "state", run=root / "run")
 
     @classmethod

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vitale_protocol.errors import LocalMisuse, ToolMissing
+from vitale_reader.home import own_folder
 from vitale_reader.service.steps import Run
 
-__all__ = ["Machine", "run"]
+__all__ = ["Machine", "own_place", "run"]
 
 #: Seconds for a command of the system; a service that starts may bring a database up to date.
 LIMIT = 330.0
@@ -69,6 +70,14 @@ def _program() -> tuple[str, ...]:
     return (str(chosen), "-P", "-m", "vitale_reader", "serve")
 
 
+def own_place() -> Path:
+    """The user's own folder; that of Debian's accounts without one, where there is none."""
+    try:
+        return own_folder()
+    except LocalMisuse:
+        return Path("/nonexistent")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """Access to a machine.
@@ -88,7 +97,7 @@ class Machine:
     user: str = field(default_factory=_user)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     root: Path = Path("/")
-    own: Path = field(default_factory=Path.home)
+    own: Path = field(default_factory=own_place)
     temporary: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
     program: tuple[str, ...] = field(default_factory=_program)
     run: Run = run

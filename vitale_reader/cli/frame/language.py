@@ -61,9 +61,11 @@ def _configured(home: str, environ: Mapping[str, str]) -> Language | None:
         from vitale_reader.home import Home
     except ModuleNotFoundError:  # not installed for this Python, which is told in the system's language
         return None
-    place = Home.under(Path(home)) if home else Home.locate(environ)
+    from vitale_protocol.errors import LocalMisuse
+
     try:
+        place = Home.under(Path(home)) if home else Home.locate(environ)
         chosen = tomllib.loads(place.config.read_text("utf-8-sig"))["station"]["language"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (LocalMisuse, OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return chosen if chosen in {"fr", "en"} else None

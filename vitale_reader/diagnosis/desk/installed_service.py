@@ -35,7 +35,7 @@ def look(machine: Machine, run: Run = places.run) -> Iterator[Row]:
 
 
 def _state(machine: Machine, scope: Scope, run: Run) -> State | None:
-    own = Path(machine.environ.get("HOME") or Path.home())
+    own = Path(machine.environ.get("HOME") or places.own_place())
     place = places.Machine(system=machine.system, environ=machine.environ, root=machine.root, own=own, run=run)
     try:
         return services.service(scope, place).state()

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from vitale_protocol.web.extensions import HOST_NAME, Family
+from vitale_reader.home import own_folder
 
 __all__ = ["BROWSERS", "Browser", "Place", "System", "places"]
 
@@ -127,7 +128,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def home(self) -> Path:
         """The folder of this user."""
-        return Path(self.environ.get("HOME") or Path.home())
+        return Path(self.environ.get("HOME") or own_folder())
 
     def at(self, path: str) -> Path:
         """A path of this system."""
