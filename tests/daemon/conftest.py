@@ -43,7 +43,8 @@ from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.issuing.contexts import Contexts
 from vitale_reader.daemon.store.clock import StoreClock
 from vitale_reader.daemon.store.local_anchor import Remembered
-from vitale_reader.daemon.workers.supervisor import Beat, Worker
+from vitale_reader.daemon.workers.heartbeat import Beat
+from vitale_reader.daemon.workers.worker import Worker
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 from vitale_reader.resolvers.base import Resolution, Resolver
 

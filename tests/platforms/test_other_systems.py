@@ -340,7 +340,7 @@ def test_what_is_wrong_at_a_start_without_standard_streams_is_in_the_file(home: 
 ORPHANS = """
 import asyncio, sys
 from pathlib import Path
-from vitale_reader.daemon.workers.supervisor import Worker
+from vitale_reader.daemon.workers.worker import Worker
 
 async def main():
     worker = Worker("x", {}, lambda *_: None, lambda *_: None, command=(sys.executable, "-c", LEAVES_ONE, sys.argv[1]))
@@ -383,7 +383,7 @@ def test_the_language_is_that_of_macos_where_no_locale_is_set(tmp_path: Path) ->
 
 
 def test_the_driver_of_a_frozen_program_is_started_by_its_command() -> None:
-    ask = "import sys; sys.frozen = True; from vitale_reader.daemon.workers.supervisor import WORKER; "
+    ask = "import sys; sys.frozen = True; from vitale_reader.daemon.workers.worker import WORKER; "
     ask += (
         "from vitale_reader.daemon.diagnostics import PROGRAM; from vitale_drivers.host.programs import own_program; "
     )

@@ -32,7 +32,8 @@ from vitale_reader.daemon.metrics.tally import Tally
 from vitale_reader.daemon.observation.events import all_of
 from vitale_reader.daemon.store.audit_trail.audit import Audit
 from vitale_reader.daemon.transports.listening import Listening, listen
-from vitale_reader.daemon.workers.supervisor import Beat, require_known_tables
+from vitale_reader.daemon.workers.heartbeat import Beat
+from vitale_reader.daemon.workers.supervisor import require_known_tables
 from vitale_reader.home import Endpoints, Home, WebEndpoint
 from vitale_reader.service.notification import ServiceNotification
 

@@ -25,7 +25,9 @@ from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.dashboard import passes
 from vitale_reader.daemon.process import kill
 from vitale_reader.daemon.transports import dashboard
-from vitale_reader.daemon.workers.supervisor import Beat, Supervisor, Worker
+from vitale_reader.daemon.workers.heartbeat import Beat
+from vitale_reader.daemon.workers.supervisor import Supervisor
+from vitale_reader.daemon.workers.worker import Worker
 from vitale_reader.web.http_rules import REFUSED
 
 pytestmark = pytest.mark.posix

@@ -7,6 +7,8 @@ from pathlib import Path
 from vitale_reader.daemon import app
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.workers import supervisor
+from vitale_reader.daemon.workers.heartbeat import Beat
+from vitale_reader.daemon.workers.worker import Worker
 from vitale_reader.home import Endpoints, Home
 
 WORKER = Path(__file__).with_name("hostile_worker.py")
@@ -30,8 +32,9 @@ def ready(_endpoints: Endpoints) -> None:
 if __name__ == "__main__":
     home, results = sys.argv[1:]
     # A busy machine is no reason to end a worker, which would have to try everything anew, or be another victim.
-    setattr(app, "Beat", functools.partial(supervisor.Beat, starting=120.0, patience=120.0))  # noqa: B010  imported there
-    supervisor.Worker = functools.partial(supervisor.Worker, command=(sys.executable, "-P", str(WORKER)))  # type: ignore[misc,assignment]  # in the place of the class
+    setattr(app, "Beat", functools.partial(Beat, starting=120.0, patience=120.0))  # noqa: B010  imported there
+    hostile = functools.partial(Worker, command=(sys.executable, "-P", str(WORKER)))
+    setattr(supervisor, "Worker", hostile)  # noqa: B010  imported there
     text = CONFIGURATION.format(home=home, results=results)
     Home.under(Path(home)).config.write_text(text)
     app.run(Home.under(Path(home)), parse(text), on_ready=ready)

@@ -51,9 +51,9 @@ from vitale_reader.daemon.site.rows.messages import StepTold, Wanted
 from vitale_reader.daemon.site.station_encryption import open_box
 from vitale_reader.daemon.site.stations import Told
 from vitale_reader.daemon.store.local_anchor import Anchor
-from vitale_reader.daemon.workers import supervisor
+from vitale_reader.daemon.workers import worker_log
 from vitale_reader.daemon.workers.reports import reader_of, told
-from vitale_reader.daemon.workers.supervisor import Worker
+from vitale_reader.daemon.workers.worker import Worker
 
 __all__ = ["TARGETS"]
 
@@ -85,7 +85,7 @@ def _heard(pieces: list[bytes]) -> list[Report]:
 async def _take(heard: list[Report]) -> None:
     worker = Worker("a", {}, on_report=lambda _name, report: _note(report), on_end=lambda _name, _problem: None)
     before = len(logging.root.manager.loggerDict)
-    journal = supervisor.logger
+    journal = worker_log.logger
     journal.addFilter(_one_line)
     try:
         for report in heard:

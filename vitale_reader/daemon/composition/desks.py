@@ -11,7 +11,7 @@ from vitale_reader.daemon.composition.station import Station
 from vitale_reader.daemon.config import numbered_devices
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.observation.events import Observe
-from vitale_reader.daemon.workers.supervisor import Beat
+from vitale_reader.daemon.workers.heartbeat import Beat
 
 if TYPE_CHECKING:
     from vitale_reader.daemon.site.remote_desks import RemoteDesks

@@ -68,8 +68,9 @@ from vitale_reader.daemon.issuing.delivery import Claim, Delivery, Fate, Request
 from vitale_reader.daemon.issuing.issuer import Grant
 from vitale_reader.daemon.observation.events import NotRead, Observe, Unanswered, unobserved
 from vitale_reader.daemon.observation.incidents import BackgroundTasks, incident
+from vitale_reader.daemon.workers.heartbeat import Beat
 from vitale_reader.daemon.workers.reports import reader_of, told
-from vitale_reader.daemon.workers.supervisor import Beat, Supervisor
+from vitale_reader.daemon.workers.supervisor import Supervisor
 
 __all__ = ["Client", "Coordinator", "Requester", "Watcher"]
 

@@ -23,7 +23,8 @@ from vitale_reader.daemon.metrics.bearer import bearer_digest
 from vitale_reader.daemon.observation.incidents import incident
 from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
 from vitale_reader.daemon.transports.port_holder import holder, is_taken
-from vitale_reader.daemon.workers.supervisor import Beat, Worker
+from vitale_reader.daemon.workers.heartbeat import Beat
+from vitale_reader.daemon.workers.worker import Worker
 
 __all__ = ["EXPORTER", "MetricsExporter"]
 

@@ -43,7 +43,8 @@ from vitale_reader.daemon.transports.channels import ChannelConnection, channel_
 from vitale_reader.daemon.transports.gateway import Gateway
 from vitale_reader.daemon.transports.peers import UNIX_SOCKETS
 from vitale_reader.daemon.transports.stream import Room, StreamLimits
-from vitale_reader.daemon.workers.supervisor import Beat, Supervisor
+from vitale_reader.daemon.workers.heartbeat import Beat
+from vitale_reader.daemon.workers.supervisor import Supervisor
 from vitale_reader.home import Home
 
 __all__ = ["DASHBOARD", "Dashboard"]

@@ -24,7 +24,8 @@ from vitale_reader.daemon.transports.channels import ChannelConnection, nameless
 from vitale_reader.daemon.transports.loopback import LoopbackPort, loopback_port
 from vitale_reader.daemon.transports.port_holder import holder, is_taken
 from vitale_reader.daemon.transports.stream import Room, StreamLimits
-from vitale_reader.daemon.workers.supervisor import Beat, Worker
+from vitale_reader.daemon.workers.heartbeat import Beat
+from vitale_reader.daemon.workers.worker import Worker
 
 __all__ = ["GATEWAY", "Gateway"]
 

@@ -1,4 +1,5 @@
 """The daemon's worker processes: begun, supervised, limited, answered, ended with all that they started.
 
-For other rooms: ``child_process``, ``holders``, ``questions``, ``reports``, ``supervisor``.
+For other rooms: ``child_process``, ``heartbeat``, ``holders``, ``questions``, ``reports``, ``supervisor``,
+``worker``.
 """

@@ -18,7 +18,7 @@ from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import ConfigurationInvalid, ParseError, VitaleError
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.workers.offspring import WITHOUT_WINDOW
-from vitale_reader.daemon.workers.supervisor import WORKER
+from vitale_reader.daemon.workers.worker import WORKER
 
 __all__ = ["Options", "Silent", "check_options", "examined", "survey"]
 

@@ -1,0 +1,37 @@
+"""Transmissions to leased media: each waits for its answer, or for the end of the process that would give it."""
+
+import asyncio
+
+from vitale_drivers.base import Transmit, Transmitted
+from vitale_protocol.errors import ReaderGone
+
+__all__ = ["Transmissions"]
+
+
+class Transmissions:
+    """The transmissions of a driver that wait."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, asyncio.Future[Transmitted]] = {}
+        self._last = 0
+
+    def begin(
+        self, reader: str, apdus: tuple[bytes, ...], *, lease: int
+    ) -> tuple[Transmit, "asyncio.Future[Transmitted]"]:
+        """Returns the command to send, and its answer."""
+        self._last += 1
+        self._waiting[self._last] = asyncio.get_running_loop().create_future()
+        return Transmit(id=self._last, reader=reader, apdus=apdus, lease=lease), self._waiting[self._last]
+
+    def answer(self, report: Transmitted) -> None:
+        """Takes an answer."""
+        future = self._waiting.pop(report.id, None)
+        if future is not None and not future.done():
+            future.set_result(report)
+
+    def fail(self, error: ReaderGone) -> None:
+        """Ends all that wait: there will be no answer."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(error)
+        self._waiting.clear()
