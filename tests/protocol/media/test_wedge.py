@@ -130,7 +130,8 @@ def typed_on(code: str, imager: Layout, machine: Layout) -> str | None:
         if keys is None:
             return None
         # A dead key changes the vowel that follows, and stands before a consonant.
-        found.append(composed("".join(machine.typed([key]) or "\u0301" for key in keys)))
+        rows = (machine.plain, machine.shifted)
+        found.append(composed("".join(rows[shift][key] or "\u0301" for key, shift in keys)))
     return "\x1d".join(found)
 
 

@@ -4,7 +4,8 @@ The library and the layouts come with every desktop Linux (``libxkbcommon0``, ``
 """
 
 import ctypes
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 __all__ = ["Layout", "layout"]
@@ -26,19 +27,19 @@ class Layout:
 
     def keys_of(self, text: str) -> list[tuple[int, bool]] | None:
         """The keys, and whether shift is held, that write a text; None where one of its characters has none."""
-        found: list[tuple[int, bool]] = []
-        for character in text:
-            if character in self.plain:
-                found.append((self.plain.index(character), False))
-            elif character in self.shifted:
-                found.append((self.shifted.index(character), True))
-            else:
-                return None
-        return found
+        try:
+            return [self._keys[character] for character in text]
+        except KeyError:
+            return None
 
-    def typed(self, keys: list[tuple[int, bool]]) -> str:
-        """What keys write here; dead keys are left out."""
-        return "".join((self.shifted if shift else self.plain)[key] for key, shift in keys)
+    @functools.cached_property
+    def _keys(self) -> Mapping[str, tuple[int, bool]]:
+        """The key of each character: the first, without shift where there is one."""
+        found: dict[str, tuple[int, bool]] = {}
+        for shift, row in enumerate((self.plain, self.shifted)):
+            for key, character in enumerate(row):
+                found.setdefault(character, (key, bool(shift)))
+        return found
 
 
 def layout(name: str, variant: str = "") -> Layout | None:
