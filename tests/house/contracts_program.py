@@ -13,6 +13,9 @@ from pathlib import Path
 
 from importlinter.cli import lint_imports
 
+#: In the current folder: what a file imports is looked for again where its time has changed.
+CACHE = ".contracts"
+
 
 @contextlib.contextmanager
 def planted(module: str, imported: str) -> Generator[None]:
@@ -30,7 +33,7 @@ def planted(module: str, imported: str) -> Generator[None]:
 def said() -> str:
     """What import-linter prints of the folder."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        lint_imports(no_cache=True, no_logo=True)
+        lint_imports(cache_dir=CACHE, no_logo=True)
     return printed.getvalue()
 
 
