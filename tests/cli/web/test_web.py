@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.daemon.web.idle import begin_no_gateway
 from tests.daemon.web.pages import SITE, Page, page
 from tests.protocol.web import independent
 from vitale_reader.daemon.app import running
@@ -56,8 +57,12 @@ class Command:
 
 
 @pytest.fixture
-def at_the_desk(tmp_path: Path) -> Callable[[Callable[[Any, Any], Awaitable[None]]], None]:
+def at_the_desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[Any, Any], Awaitable[None]]], None]:
     """Runs a test beside a station whose web door is open; it gets a way to run commands, and one to open channels."""
+
+    begin_no_gateway(monkeypatch)
 
     def run(work: Callable[[Any, Any], Awaitable[None]]) -> None:
         home = Home.under(tmp_path)

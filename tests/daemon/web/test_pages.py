@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.daemon.web.idle import begin_no_gateway
 from tests.daemon.web.pages import PATIENCE, SITE, Json, Page, page
 from tests.protocol.web import independent
 from vitale_protocol.web.extensions import CHROMIUM_ID, FIREFOX_ID
@@ -56,6 +57,12 @@ class Door:
             answer = (await asking.answer(revealed))["result"]
             assert (answer["client_id"], site) == (accepted["client_id"], accepted["site"])
             return str(answer["client_id"])
+
+
+@pytest.fixture(autouse=True)
+def without_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages come in by the socket of native hosts, where a gateway has no part."""
+    begin_no_gateway(monkeypatch)
 
 
 @pytest.fixture
