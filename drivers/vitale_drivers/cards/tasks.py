@@ -30,6 +30,8 @@ __all__ = [
     "PHONE",
     "SILENT",
     "TORN",
+    "UNREADABLE",
+    "UNREADABLE_TRIES",
     "HeldLease",
     "Task",
     "is_locked",
@@ -45,6 +47,12 @@ TORN = Problem(MediumRemoved.reason, "phone")
 
 SILENT = Problem(MediumUnreadable.reason, "phone-silent")
 """Of a ``retry``: the phone lies there and answers nothing, or breaks off again and again."""
+
+UNREADABLE = Problem(MediumUnreadable.reason, PHONE)
+"""Of a ``retry``: the phone answers, but gives no string: another application came to the front, or a byte was lost."""
+
+UNREADABLE_TRIES = 4
+"""Of such a phone, half a second apart: then it cannot be read, and that is the outcome."""
 
 NOT_HERE = Problem(MediumUnsupported.reason, "contactless")
 """Of a ``retry``: what lies there has no application of a profile, or not yet: it may be opened while it lies there."""

@@ -8,6 +8,7 @@ Rules, beside those of ``base``:
 - Of several phones none is read. A phone that lies with a badge or a bank card is read if it alone has the application.
 - A phone that is locked, silent, or without the application is tried again every half second for as long as it stays.
 - What keeps it from being read is one state of its presence, told once each time that it changes.
+- One that answers wrongly is tried again as well, ``UNREADABLE_TRIES`` times: its user may be between two applications.
 - One that breaks off again and again is tried after growing pauses, and given up after ``TRIES``.
 - What has no application of a profile is ``unknown-card``, as a stranger's card is in a slot.
 """
@@ -20,7 +21,19 @@ import msgspec
 
 from vitale_drivers.base import Emit, Failed, Presented, Progress, ReaderChanged, Report
 from vitale_drivers.cards.channel import Channel
-from vitale_drivers.cards.tasks import LOCKED, NO_PHONE, NOT_HERE, PHONE, SILENT, TORN, Task, is_locked, phone_reading
+from vitale_drivers.cards.tasks import (
+    LOCKED,
+    NO_PHONE,
+    NOT_HERE,
+    PHONE,
+    SILENT,
+    TORN,
+    UNREADABLE,
+    UNREADABLE_TRIES,
+    Task,
+    is_locked,
+    phone_reading,
+)
 from vitale_drivers.nfc.settings import NfcSettings
 from vitale_drivers.nfc.transport import NfcTarget, ReaderTransport
 from vitale_drivers.readers.presence import Presence
@@ -305,12 +318,18 @@ class NfcField:
     def _unreadable(self, task: Task, error: MediumUnreadable) -> None:
         if is_locked(error):
             self._may_be_tried(LOCKED)
-        elif error.variant == SILENT.variant and self._failures + 1 < SILENT_TRIES:
+        elif self._failures + 1 < self._tries(error):
             self._failures += 1
-            self._may_be_tried(SILENT)
+            self._may_be_tried(SILENT if error.variant == SILENT.variant else UNREADABLE)
         else:
             # What the link says is said of a phone, not of a card.
             self._answer(task.failed(error if error.variant else MediumUnreadable(error.detail, variant=MEDIUM)))
+
+    def _tries(self, error: MediumUnreadable) -> int:
+        """How often a phone is tried that answered so; once where the attempt took all the time that it may."""
+        if error.variant == SILENT.variant:
+            return SILENT_TRIES
+        return UNREADABLE_TRIES if self._clock() - self._tried_at < self._settings.exchange_limit else 1
 
     def _is_phone(self) -> None:
         """Shows a phone, whatever the target seemed before; its reading has begun."""

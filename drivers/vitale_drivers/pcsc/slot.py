@@ -34,7 +34,18 @@ from vitale_drivers.base import (
     Unlease,
 )
 from vitale_drivers.cards.lease import CardLease
-from vitale_drivers.cards.tasks import LOCKED, PHONE, TORN, Task, is_locked, phone_reading, reading, transmission
+from vitale_drivers.cards.tasks import (
+    LOCKED,
+    PHONE,
+    TORN,
+    UNREADABLE,
+    UNREADABLE_TRIES,
+    Task,
+    is_locked,
+    phone_reading,
+    reading,
+    transmission,
+)
 from vitale_drivers.pcsc.access import CardAccess
 from vitale_drivers.pcsc.api import Pcsc
 from vitale_drivers.pcsc.contactless import may_be_phone
@@ -126,6 +137,8 @@ class PcscSlot:
         self._profiles = profiles
         self._medium: str | None = None
         self._locked = False
+        self._unread = 0  # how often the phone that lies here answered wrongly
+        self._phone_asked_at = 0.0
         self._quiet = False  # the reading was told, and is tried again
         self._changed = threading.Condition()
         self._state = ReaderState(name)
@@ -350,6 +363,7 @@ class PcscSlot:
 
     def _come(self, state: ReaderState) -> None:
         self._locked = self._quiet = False
+        self._unread = 0
         self._presence.came()
         self._recognise(state)
 
@@ -384,14 +398,27 @@ class PcscSlot:
                     self._emit(Progress(reader=self.id, step="retry", problem=LOCKED))
                 self._set_timer(task, self._settings.unlock, self._try_again)
                 return True
+            case Failed(problem=Problem(reason=UNREADABLE.reason, variant=UNREADABLE.variant)) if (
+                here and self._unread + 1 < UNREADABLE_TRIES and self._was_quick()
+            ):
+                self._unread += 1
+                if self._unread == 1:
+                    self._quiet = True
+                    self._emit(Progress(reader=self.id, step="retry", problem=UNREADABLE))
+                self._set_timer(task, self._settings.unlock, self._try_again)
+                return True
             case _:
                 # It has the application, or something that answers in its name.
                 self._medium = PHONE if here else self._medium
                 self._publish()
                 return False
 
+    def _was_quick(self) -> bool:
+        """True if the reading of the phone did not take all the time that it may."""
+        return time.monotonic() - self._phone_asked_at < self._settings.reading_limit / 2
+
     def _try_again(self, task: Task) -> None:
-        """Time to look whether the phone of a task is still locked."""
+        """Time to look whether the phone of a task can be read now."""
         with self._changed:
             self._timers.pop(task, None)
             if not self._gone and task.presence == self._presence.number:
@@ -401,6 +428,7 @@ class PcscSlot:
                     self._presence.renew()
 
     def _phone_task(self) -> Task:
+        self._phone_asked_at = time.monotonic()
         return phone_reading(
             self._presence.number,
             self.id,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vitale_protocol import tlv
-from vitale_protocol.errors import MediumExpired, ResolverRefused, ResolverUnavailable, StoreUnavailable
+from vitale_protocol.errors import MediumExpired, PayloadInvalid, ResolverRefused, ResolverUnavailable, StoreUnavailable
 from vitale_reader.daemon.issuing import delivery
 from vitale_reader.daemon.issuing.issuer import Issuer
 from vitale_reader.daemon.issuing.outbox import Outbox
@@ -130,6 +130,16 @@ def test_what_the_service_says_is_told(counter: Any, fault: Exception, reason: s
         assert told["reason"] == reason
         assert told["remedy"]
         assert await line.result("outbox.list") == {"tokens": []}
+
+    counter.run(work)
+
+
+def test_what_cannot_be_sent_of_a_phone_is_not_told_as_of_a_scanned_code(counter: Any) -> None:
+    counter.resolver.fault = PayloadInvalid("XML cannot carry it", data={"sent": False})
+
+    async def work(line: Any) -> None:
+        told = await counter.refusal(line, b"opaque")
+        assert ("payload_invalid", True) == (told["reason"], "put the phone on the reader" in told["remedy"])
 
     counter.run(work)
 

@@ -42,6 +42,14 @@ def refusing(sw: str) -> Answer:
     return lambda _: bytes.fromhex(sw)
 
 
+def refusing_after_selection(sw: str) -> Answer:
+    return lambda apdu: b"\x90\x00" if apdu[1] == 0xA4 else bytes.fromhex(sw)
+
+
+def short(_: bytes) -> bytes:
+    return b"\x90"
+
+
 def good(apdu: bytes) -> bytes:
     return b"\x90\x00" if apdu[1] == 0xA4 else STRING + b"\x90\x00"
 
@@ -123,7 +131,16 @@ STATES: dict[str, tuple[Table, list[str], str]] = {
         ["medium_removed.phone", "medium_unreadable.phone-silent"],
         "medium_unreadable.phone-silent",
     ),
-    "no protocol": (Table(answer=garbled), [], "medium_unreadable.apcv-nfc"),
+    "no protocol": (
+        Table(answer=garbled),
+        ["medium_unreadable.apcv-nfc"],
+        "medium_unreadable.apcv-nfc",
+    ),
+    "another application in front": (
+        Table(answer=refusing_after_selection("6A82")),
+        ["medium_unreadable.apcv-nfc"],
+        "medium_unreadable.apcv-nfc",
+    ),
 }
 
 
@@ -156,6 +173,30 @@ def test_an_application_that_is_opened_while_the_phone_lies_there_is_read(sw: st
     bench.link.answer = good
     (presented,) = bench.run(1.0).outcomes
     assert isinstance(presented, Presented)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [*(refusing_after_selection(sw) for sw in ("6A82", "6A88", "6982", "6F00", "9001", "91AE")), garbled, short],
+)
+def test_a_phone_that_answers_wrongly_for_a_second_is_read(answer: Answer) -> None:
+    bench = Bench(Table(answer=answer)).run(1.0)
+    assert bench.outcomes == []
+    bench.link.answer = good
+    (presented,) = bench.run(1.0).outcomes
+    assert isinstance(presented, Presented)
+
+
+def test_a_reading_that_took_all_its_time_is_not_begun_again() -> None:
+    bench = Bench(Table())
+
+    def slow(_: bytes) -> bytes:
+        bench.link.now += NfcSettings().reading_limit
+        return b"\x90\x00"
+
+    bench.link.answer = slow
+    assert len(bench.run(60.0).outcomes) == 1
+    assert bench.told == []
 
 
 def test_a_state_that_changes_is_told_again() -> None:

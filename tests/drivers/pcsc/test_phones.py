@@ -131,6 +131,34 @@ def test_a_locked_phone_is_tried_until_it_is_unlocked(phones: tuple[PcscDriver, 
     assert len(retries) == 1
 
 
+class Switched(PhoneCard):
+    """A phone whose user looks at another application at first, once it was selected."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(lambda: STRING)
+        self.times = times
+
+    def transmit(self, apdu: bytes) -> bytes:
+        """Refuses what follows the selection, so many times."""
+        if apdu[1] == 0xA4 or self.times == 0:
+            return super().transmit(apdu)
+        self.times -= 1
+        return b"\x6a\x82"
+
+
+@pytest.mark.pcscd
+@pytest.mark.parametrize(("times", "outcome"), [(1, Presented), (3, Presented), (4, Failed)])
+def test_a_phone_whose_user_is_between_two_applications_is_tried_again(
+    phones: tuple[PcscDriver, Inbox], tap: Tap, times: int, outcome: type[Presented | Failed]
+) -> None:
+    _, inbox = phones
+    tap(Switched(times))
+    ended = inbox.wait(outcome)
+    assert inbox.outcomes() == [ended]
+    retries = [report for report in inbox.reports if isinstance(report, Progress) and report.step == "retry"]
+    assert [named(report.problem) for report in retries] == ["medium_unreadable.apcv-nfc"]
+
+
 @pytest.mark.usefixtures("long_settling")
 @pytest.mark.pcscd
 def test_a_phone_taken_away_amid_its_reading_is_told_to_hold_still(phones: tuple[PcscDriver, Inbox], tap: Tap) -> None:

@@ -27,6 +27,7 @@ from vitale_protocol.errors import (
     InternalError,
     MediumExpired,
     Opposed,
+    PayloadInvalid,
     PresentationTimeout,
     Replayed,
     StoreUnavailable,
@@ -397,6 +398,8 @@ def _of_medium(error: VitaleError, medium: str) -> VitaleError:
             return Replayed(error.detail, variant="apcv-nfc", data=error.data)
         case MediumExpired():
             return MediumExpired(error.detail, variant="apcv-nfc", data=error.data)
+        case PayloadInvalid():
+            return PayloadInvalid(error.detail, variant="apcv-nfc", data=error.data)
         case _:
             return error
 
