@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks import paper
+from tests.benchmarks import paper, photographs
 from tests.benchmarks.processes import baseline
 from tests.benchmarks.table import p95
 from vitale_protocol.errors import ConfigurationInvalid
@@ -42,6 +42,8 @@ SIZES = ((640, 480), (1280, 720), (1920, 1080))
 FILMS = ("presented", "hurried", "shaky", "far", "dark_mode")
 PAPERS = 5
 """Pictures of each kind of paper, for each that is asked for of the others."""
+HARD = 2
+"""Simulated photographs of each difficult kind, likewise."""
 DECOYS = 500
 """Pictures without a code: none may be read."""
 FRAMES = 75
@@ -234,6 +236,10 @@ def _sets(count: int, photographs: Path | None) -> Iterator[tuple[str, Made]]:
     if PAPERS:
         yield t("Datamatrix sur papier", "Datamatrix on paper"), _papers(count * PAPERS, paper.datamatrix)
         yield t("QR sur papier", "QR codes on paper"), _papers(count * PAPERS, paper.qr)
+    if HARD:
+        yield t("photographies difficiles", "difficult photographs"), _hard(count * HARD, matrix=False)
+        name = t("photographies difficiles de Datamatrix", "difficult photographs of Datamatrix")
+        yield name, _hard(count * HARD, matrix=True)
     if DECOYS:
         yield t("leurres", "decoys"), _decoys(DECOYS)
 
@@ -259,6 +265,12 @@ def _papers(count: int, draw: Callable[[bytes], paper.Grey]) -> Made:
     for kind in paper.KINDS:
         for number, (pixels, content) in enumerate(paper.papers(kind, count, seed=11, draw=draw)):
             yield f"{kind}~paper~{number}", pixels, [content.decode("ascii")]
+
+
+def _hard(count: int, *, matrix: bool) -> Made:
+    for kind in photographs.KINDS:
+        for number, (pixels, content) in enumerate(photographs.photographs(kind, count, seed=11, matrix=matrix)):
+            yield f"{kind}~photograph~{number}", pixels, [content.decode("ascii")]
 
 
 def _decoys(count: int) -> Made:

@@ -139,8 +139,8 @@ KINDS: Final[Mapping[str, Draw]] = {
         "roll": r.uniform(-40, 40),
     },
     "curved": lambda r: {"bend": r.uniform(40, 72), "roll": float(r.choice((0, 90))) + r.uniform(-15, 15)},
-    "folded": lambda r: {"fold": r.uniform(25, 55), "roll": r.uniform(-30, 30)},
-    "crumpled": lambda r: {"crumple": r.uniform(0.5, 1.5), "roll": r.uniform(-30, 30)},
+    "folded": lambda r: {"fold": r.uniform(8, 35), "roll": r.uniform(-30, 30)},
+    "crumpled": lambda r: {"crumple": r.uniform(0.05, 0.5), "roll": r.uniform(-30, 30)},
     "damaged": lambda r: {"stains": int(r.integers(2, 6)), "wear": r.uniform(0, 0.04)},
     "noncompliant": lambda r: _either(
         r,
@@ -386,10 +386,10 @@ def _shaped(sheet: Light, cover: Light, shot: _Shot, random: Random) -> tuple[Li
         tilts = np.deg2rad(shot.fold) * np.array([1, random.uniform(-0.3, 0.3), -1]) * _sign(random)
         seen = np.concatenate(([0.0], np.cumsum(np.diff(at) * np.cos(tilts))))
         seen *= (high - 1) / seen[-1]
-        skew = np.interp(down, seen, np.concatenate(([0.0], np.cumsum(np.diff(at) * np.sin(tilts) * 0.25))))
+        skew = np.interp(down, seen, np.concatenate(([0.0], np.cumsum(np.diff(at) * np.sin(tilts) * 0.1))))
         part = np.clip(np.searchsorted(seen, down[:, 0]) - 1, 0, 2)
         down = np.interp(down, seen, at).astype(np.float32)
-        across = (wide / 2 + (across - wide / 2) * (1 + skew / high) + 0.3 * skew).astype(np.float32)
+        across = (wide / 2 + (across - wide / 2) * (1 + skew / high) + 0.15 * skew).astype(np.float32)
         shade *= (1 + 0.55 * np.sin(tilts))[part][:, None].astype(np.float32)
     if shot.crumple:
         height = sum(

@@ -25,6 +25,7 @@ def compared() -> Codes:
         patch.setattr(codes, "SIZES", ((640, 480),))
         patch.setattr(codes, "FRAMES", 24)
         patch.setattr(codes, "PAPERS", 0)
+        patch.setattr(codes, "HARD", 0)
         patch.setattr(codes, "DECOYS", 0)
         patch.setattr(codes, "FILMS", ("hurried",))
         return measure_codes(1, None, None, lambda _: None, ("zxing", "wechat", "ours"))
@@ -82,6 +83,7 @@ def test_photographs_are_read_with_their_texts(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(codes, "SIZES", ())
     monkeypatch.setattr(codes, "FILMS", ())
     monkeypatch.setattr(codes, "PAPERS", 0)
+    monkeypatch.setattr(codes, "HARD", 0)
     monkeypatch.setattr(codes, "DECOYS", 0)
     found = measure_codes(1, tmp_path, None, lambda _: None, ("ours",))
     assert [(one.count, one.read, one.wrong) for one in found.readings] == [(1, 1, 0)]

@@ -70,6 +70,17 @@ class Region:
             min(height, self.bottom + more),
         )
 
+    def shares(self, other: "Region") -> float:
+        """The share of what this and another region cover together that both cover."""
+        wide = min(self.right, other.right) - max(self.left, other.left)
+        high = min(self.bottom, other.bottom) - max(self.top, other.top)
+        both = max(0, wide) * max(0, high)
+        return both / (self._size + other._size - both)
+
+    @property
+    def _size(self) -> int:
+        return (self.right - self.left) * (self.bottom - self.top)
+
 
 def halved(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Halves height and width; each pixel is the mean of four."""

@@ -18,12 +18,12 @@ from vitale_drivers.decoding.regions import Region
 from vitale_drivers.decoding.repairs import thresholded
 from vitale_drivers.decoding.stages import STAGES, Stage
 from vitale_drivers.decoding.symbol import Symbol
-from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, LOCAL, QR, READY
+from vitale_drivers.decoding.zxing import DATAMATRIX, GLOBAL, QR, READY
 
 __all__ = ["distinct", "survey"]
 
 WHOLE = (
-    Stage(name="survey", where="whole", binarizer=LOCAL, formats=(QR, DATAMATRIX), thorough=True),
+    Stage(name="survey", where="whole", formats=(QR, DATAMATRIX), thorough=True),
     Stage(name="survey-global", where="whole", binarizer=GLOBAL, thorough=True),
     Stage(name="survey-datamatrix", where="whole", binarizer=GLOBAL, formats=(DATAMATRIX,)),
     Stage(name="survey-threshold", where="whole", repair=lambda pixels: thresholded(pixels, 24, 2), binarizer=READY),
@@ -36,6 +36,9 @@ _MATRIX = {"light-datamatrix", "coarse-datamatrix", "sharp-datamatrix"}
 REST = tuple(stage for stage in STAGES if stage.name in _QR | _MATRIX)
 """Those that read most for their time of a code that was never looked for by itself: tiny, dark, aslant, blurred."""
 
+SAME = 0.8
+"""Of what two regions cover together, that both cover: then one of the two is looked at."""
+
 MARGIN = 0.12
 """Of its size, that is covered around a symbol: its quiet zone has edges too."""
 
@@ -46,7 +49,11 @@ def survey(picture: Picture, found: Iterable[Symbol]) -> list[Symbol]:
     rest = Picture(_without(picture.grey, seen))
     # Covered codes change what counts as busy: a region may be found in one of the two and not in the other.
     places = [(rest, number) for number in range(len(rest.regions))]
-    places += [(picture, number) for number, region in enumerate(picture.regions) if not _holds(region, seen)]
+    places += [
+        (picture, number)
+        for number, region in enumerate(picture.regions)
+        if not _holds(region, seen) and not any(region.shares(other) > SAME for other in rest.regions)
+    ]
     looks = ((place, replace(stage, region=number)) for place, number in places for stage in REST)
     return distinct([*seen, *(symbol for place, stage in looks for symbol in stage.symbols(place))])
 
