@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from vitale_drivers.base import Presented, Progress, ReaderChanged, Report
-from vitale_drivers.camera.structured_append import Box, SeenSymbol, Series
+from vitale_drivers.camera.structured_append import Box, SeenSymbol, Series, box_of, overlap
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import AmbiguousMedium
 from vitale_protocol.events import Reader, ReaderState
@@ -187,10 +187,10 @@ class CameraView:
             seen[key] = classify(data, symbol.symbology)
             known = self._codes.get(key)
             if known is None:
-                self._codes[key] = _new(seen[key], _box(symbol.corners), now)
+                self._codes[key] = _new(seen[key], box_of(symbol.corners), now)
                 fresh.append(key)
             else:
-                known.box, known.last, known.missed = _box(symbol.corners), now, 0
+                known.box, known.last, known.missed = box_of(symbol.corners), now, 0
         for key in fresh:
             self._replace(key, now)
         for key in sorted(self._codes, key=lambda one: self._codes[one].last)[:-_MOST]:
@@ -201,7 +201,7 @@ class CameraView:
         """Replaces a code that is gone by one in its place: a screen shows one at a time."""
         new = self._codes[key]
         for other, code in list(self._codes.items()):
-            if code.last < now and (code.medium is None) == (new.medium is None) and _overlap(code.box, new.box):
+            if code.last < now and (code.medium is None) == (new.medium is None) and overlap(code.box, new.box):
                 del self._codes[other]
 
     def _pass_over(self, now: float) -> None:
@@ -294,22 +294,3 @@ def _new(code: Code, box: Box, now: float) -> _Code:
 
 def _name(problem: Problem) -> tuple[str, str]:
     return problem.reason, problem.variant
-
-
-def _box(corners: Sequence[tuple[float, float]]) -> Box:
-    across = [x for x, _ in corners] or [0.0]
-    down = [y for _, y in corners] or [0.0]
-    return min(across), min(down), max(across), max(down)
-
-
-def _overlap(one: Box, other: Box) -> bool:
-    """True if the middle of either is in the other: codes that are beside each other are apart from edge to edge."""
-    return _holds(one, _middle(other)) or _holds(other, _middle(one))
-
-
-def _middle(box: Box) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-
-
-def _holds(box: Box, point: tuple[float, float]) -> bool:
-    return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]

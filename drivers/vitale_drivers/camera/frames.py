@@ -139,8 +139,8 @@ class FramePipeline:
         preview = self._preview
         if preview is not None and now >= preview.until:
             preview = self._preview = None
-        if preview is None or not wanted or now < self._preview_at:
+        if preview is None or not wanted or shot.at < self._preview_at:
             return []
-        self._preview_at = now + max(preview.every, _FASTEST)
+        self._preview_at = shot.at + max(preview.every, _FASTEST)
         jpeg = shot.picture.jpeg()
         return [] if jpeg is None else [PreviewPicture(reader=self._reader, at=at - (now - shot.at), jpeg=jpeg)]

@@ -5,14 +5,18 @@ Rules:
 - The collection is bounded: a few series at a time, of 16 parts each, none for longer than ``collect`` seconds after
   its latest part.
 - A part that says something else than before begins its series anew: it is another code's.
-- Parts belong together if they carry the same parity (§8.3). The parity is not checked against their bytes: some makers
-  of codes calculate it otherwise (segno for bytes), though the parts are right.
+- Parts belong together if they carry the same parity (§8.3), which is the exclusive or of all their bytes. Some makers
+  of codes calculate it otherwise (segno for bytes). Theirs are joined if all were seen in one place: a screen shows one
+  after the other. Two phones whose parities are the same by chance are in two.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import xor
 from typing import Protocol
 
-__all__ = ["Box", "SeenSymbol", "Series", "SeriesPart"]
+__all__ = ["Box", "SeenSymbol", "Series", "SeriesPart", "box_of", "overlap"]
 
 Box = tuple[float, float, float, float]
 
@@ -69,6 +73,17 @@ class SeenSymbol(Protocol):
 class _Collected:
     last: float
     parts: dict[int, bytes] = field(default_factory=dict[int, bytes], repr=False)
+    boxes: dict[int, Box] = field(default_factory=dict[int, Box])
+
+    def content(self, count: int, parity: int) -> bytes | None:
+        """What the parts say together, if all are there and it is certain that they are of one code."""
+        if len(self.parts) < count:
+            return None
+        joined = b"".join(self.parts[index] for index in range(count))
+        first, *others = self.boxes.values()
+        if reduce(xor, joined, 0) != parity and not all(overlap(first, other) for other in others):
+            return None
+        return joined
 
 
 class Series:
@@ -90,10 +105,10 @@ class Series:
         collected = self._collected(key, now)
         if collected.parts.get(part.index, symbol.data) != symbol.data:
             collected.parts.clear()
+            collected.boxes.clear()
         collected.parts[part.index] = symbol.data
-        if len(collected.parts) < part.count:
-            return None
-        return b"".join(collected.parts[index] for index in range(part.count))
+        collected.boxes[part.index] = box_of(symbol.corners)
+        return collected.content(part.count, part.parity)
 
     def forget(self, now: float) -> None:
         """Drops what was not seen for too long."""
@@ -111,3 +126,23 @@ class Series:
         collected = self._series.setdefault(key, _Collected(now))
         collected.last = now
         return collected
+
+
+def box_of(corners: Sequence[tuple[float, float]]) -> Box:
+    """Left, top, right and bottom of what is between corners."""
+    across = [x for x, _ in corners] or [0.0]
+    down = [y for _, y in corners] or [0.0]
+    return min(across), min(down), max(across), max(down)
+
+
+def overlap(one: Box, other: Box) -> bool:
+    """True if the middle of either is in the other: codes that are beside each other are apart from edge to edge."""
+    return _holds(one, _middle(other)) or _holds(other, _middle(one))
+
+
+def _middle(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def _holds(box: Box, point: tuple[float, float]) -> bool:
+    return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]

@@ -3,7 +3,7 @@
 import itertools
 import pickle
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import pytest
@@ -427,6 +427,28 @@ def test_a_part_that_says_something_else_than_before_begins_anew(scene: Scene) -
     scene.show(other[0])
     scene.show(other[1])
     assert scene.presented == [SECOND]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_parts_on_two_screens_whose_marks_are_the_same_by_chance_are_not_joined(scene: Scene, at_once: bool) -> None:
+    scene.arm()
+    mine, other = parts(FIRST, 2, mark=7), [replace(part, x=500) for part in parts(SECOND, 2, mark=7)]
+    if at_once:
+        scene.show(mine[0], other[1], pictures=3)
+    else:
+        scene.show(mine[0], pictures=3)
+        scene.show(other[1], pictures=3)
+    assert scene.presented == []
+    scene.show(mine[1], pictures=3)
+    scene.show(mine[0], pictures=3)
+    assert scene.presented == [FIRST]
+
+
+def test_parts_that_agree_with_their_mark_may_lie_side_by_side(scene: Scene) -> None:
+    scene.arm()
+    one, other = parts(FIRST, 2)
+    scene.show(one, replace(other, x=500))
+    assert scene.presented == [FIRST]
 
 
 def test_a_part_that_cannot_be_is_ignored(scene: Scene) -> None:
