@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
@@ -53,6 +54,20 @@ def shake_hands(client: ssl.SSLObject, server: ssl.SSLObject) -> None:
             side.do_handshake()
         except ssl.SSLWantReadError:
             continue
+
+
+EPOCH, FAR = dt.datetime(1970, 1, 2, tzinfo=dt.UTC), dt.datetime(2027, 10, 1, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize("made_at", [EPOCH, NOW, FAR])
+def test_a_wrong_clock_ends_no_pairing(tmp_path: Path, made_at: dt.datetime) -> None:
+    """That of a desk whose battery died, or that somebody set: at the making, or ever after."""
+    made = Certificates(tmp_path / "tls", station="st", host="127.0.0.1", now=made_at)
+    made.open()
+    texts = (made.authority, made.daemon_certificate, made.issue_client("c").certificate)
+    for certificate in (x509.load_pem_x509_certificate(text.encode()) for text in texts):
+        for looked_at in (EPOCH, NOW, FAR, NOW + dt.timedelta(days=3_000)):
+            assert certificate.not_valid_before_utc <= looked_at < certificate.not_valid_after_utc
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "desk.example"])

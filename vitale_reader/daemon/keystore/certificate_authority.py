@@ -20,8 +20,9 @@ __all__ = ["Issued", "issue", "make_authority"]
 #: A station outlives its pairings; revocation is by the registry, at once, not by expiry.
 VALIDITY = dt.timedelta(days=3650)
 
-#: Certificates begin a day early: the clocks of practices drift.
-BACKDATE = dt.timedelta(days=1)
+#: Certificates are pinned, or of an authority that is: their beginning says nothing that anybody relies on. A clock
+#: that is wrong, when they are made or when they are looked at, must not end a pairing.
+BEGINS, BUILT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 class Issued(msgspec.Struct, frozen=True):
@@ -54,7 +55,7 @@ def issue(authority: bytes, authority_key: bytes, common_name: str, *, host: str
         authority_key: its private key, PEM.
         common_name: whom it names.
         host: the name or address of a server; None for a client.
-        now: it is valid from a day before.
+        now: it is valid for ten years from then, and before.
 
     Raises:
         StoreUnavailable: the authority's key is none that it could have.
@@ -86,8 +87,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATE)
-        .not_valid_after(now + VALIDITY)
+        .not_valid_before(BEGINS)
+        .not_valid_after(max(now, BUILT) + VALIDITY)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
