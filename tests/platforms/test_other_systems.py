@@ -590,7 +590,7 @@ if sys.argv[1] != "without":
         deviceWithUniqueID_=lambda told: Made(transportType=lambda: int.from_bytes(transports[told], "big")),
         authorizationStatusForMediaType_=lambda kind: {"vide": int(sys.argv[1])}[kind],
     )
-from vitale_drivers.camera.faults import refused
+from vitale_drivers.camera.obstacles import refused
 from vitale_drivers.camera.settings import parse_address
 from vitale_drivers.camera.devices import Devices
 logging.disable()

@@ -13,8 +13,8 @@ from vitale_drivers.base import Emit, FindHolders, Options, Preview, Sighting, S
 from vitale_drivers.camera.capture import CameraBus, CameraPlace
 from vitale_drivers.camera.codes_in_view import MEDIA
 from vitale_drivers.camera.device_examination import examine
-from vitale_drivers.camera.faults import obstacle
 from vitale_drivers.camera.frames import SymbolDecoder
+from vitale_drivers.camera.obstacles import obstacle
 from vitale_drivers.camera.reader import CameraReader, Found
 from vitale_drivers.camera.settings import CameraSettings, parse_options
 from vitale_drivers.readers.discovery import PollingDriver

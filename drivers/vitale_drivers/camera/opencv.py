@@ -27,8 +27,8 @@ import numpy as np
 from vitale_drivers.base import FindHolders
 from vitale_drivers.camera.capture import CameraPlace, Capture, Pixels
 from vitale_drivers.camera.devices import Devices
-from vitale_drivers.camera.faults import explain, is_there, refused
 from vitale_drivers.camera.network import await_answer
+from vitale_drivers.camera.obstacles import explain, is_there, refused
 from vitale_drivers.camera.settings import CameraAddress, CameraSettings
 from vitale_drivers.camera.system import BY_DIRECT_SHOW
 from vitale_protocol.errors import ReaderError, ReaderGone, ReaderUnavailable

@@ -12,8 +12,8 @@ from nfc.clf import device as nfcpy
 from nfc.clf import pn532, pn533, transport
 
 from vitale_drivers.base import FindHolders
-from vitale_drivers.nfc.faults import CHIP_FAULTS
 from vitale_drivers.nfc.host_iso_dep import GenericTransport
+from vitale_drivers.nfc.nfcpy_errors import CHIP_FAULTS
 from vitale_drivers.nfc.obstacles import holder_of, node_of
 from vitale_drivers.nfc.pn53x import Pn53xTransport
 from vitale_drivers.nfc.serial_line import SynchronisedTTY

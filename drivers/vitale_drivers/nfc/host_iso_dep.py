@@ -13,7 +13,7 @@ import nfc.tag
 from nfc.clf import device as nfcpy
 from nfc.tag import tt4
 
-from vitale_drivers.nfc.faults import CHIP_FAULTS
+from vitale_drivers.nfc.nfcpy_errors import CHIP_FAULTS
 from vitale_drivers.nfc.transport import MAX_ANSWER, NfcTarget, ReaderTransport
 from vitale_protocol.errors import MediumRemoved, MediumUnreadable, ReaderUnavailable
 

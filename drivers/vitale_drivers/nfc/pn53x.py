@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from nfc.clf import pn53x
 
-from vitale_drivers.nfc.faults import CHIP_FAULTS
+from vitale_drivers.nfc.nfcpy_errors import CHIP_FAULTS
 from vitale_drivers.nfc.transport import MAX_ANSWER, NfcTarget, ReaderTransport
 from vitale_protocol.errors import MediumRemoved, MediumUnreadable, ReaderUnavailable
 

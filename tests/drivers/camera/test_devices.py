@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.holders import held_by, nobody
-from vitale_drivers.camera import faults as camera_faults
+from vitale_drivers.camera import obstacles
 from vitale_drivers.camera.capture import CameraPlace
 from vitale_drivers.camera.devices import Devices
-from vitale_drivers.camera.faults import explain, is_there, obstacle, refused
+from vitale_drivers.camera.obstacles import explain, is_there, obstacle, refused
 from vitale_drivers.camera.settings import CameraAddress, parse_address
 from vitale_drivers.camera.system import ListedCamera, Node, ask_node, from_macos, from_windows
 from vitale_protocol.errors import ReaderBusy, ReaderError, ReaderGone, ReaderUnavailable
@@ -368,7 +368,7 @@ def test_what_is_no_camera_cannot_be_asked(node: CameraPlace, tmp_path: Path) ->
 def test_why_a_camera_does_not_open_is_told_by_the_system(
     node: CameraPlace, monkeypatch: pytest.MonkeyPatch, number: int, error: type[ReaderError], variant: str
 ) -> None:
-    monkeypatch.setattr(camera_faults, "refusal", answering(number))
+    monkeypatch.setattr(obstacles, "refusal", answering(number))
     found = explain(node, nobody)
     assert (type(found), found.variant) == (error, variant)
 
@@ -383,7 +383,7 @@ def test_what_keeps_a_camera_from_being_opened_is_found_without_opening_it(
     def access(*_: object) -> bool:
         return not forbidden
 
-    monkeypatch.setattr(camera_faults, "refusal", answering(number))
+    monkeypatch.setattr(obstacles, "refusal", answering(number))
     monkeypatch.setattr(os, "access", access)
     found = obstacle(node)
     assert expected == (None if found is None else f"{found.reason}.{found.variant}")
@@ -396,13 +396,13 @@ def test_a_camera_by_number_is_kept_back_by_the_settings_for_privacy(
     def by_privacy() -> bool:
         return forbidden
 
-    monkeypatch.setattr(camera_faults, "forbidden_by_privacy", by_privacy)
+    monkeypatch.setattr(obstacles, "forbidden_by_privacy", by_privacy)
     found = obstacle(CameraPlace("camera:1", "first", CameraAddress("index", "0")))
     assert forbidden == (found is not None)
 
 
 def test_the_program_that_has_a_camera_is_named(node: CameraPlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_faults, "refusal", answering(errno.EBUSY))
+    monkeypatch.setattr(obstacles, "refusal", answering(errno.EBUSY))
     assert explain(node, held_by(node.where, "visio", "zoom")).data["holder"] == "visio, zoom"
     assert "holder" not in explain(node, nobody).data
 

@@ -1,4 +1,4 @@
-"""Diagnosis of a camera that cannot be used, by asking the system: OpenCV only says that it did not open."""
+"""Obstacles to using a camera, found by asking the system: OpenCV only says that it did not open."""
 
 import errno
 import os
