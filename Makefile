@@ -8,6 +8,7 @@ help:            ## this list
 setup:           ## system packages and .venv, for development
 	@.ci/setup test
 	@.ci/setup lint
+	@.ci/node_programs || [ $$? = 3 ]
 
 demo:            ## a virtual carte Vitale behind a real pcscd, the daemon, a client: tokens
 	@.ci/setup run
@@ -128,9 +129,11 @@ docs:            ## the site, into docs/_build; a warning is an error
 	@.venv/bin/sphinx-build -q -W --keep-going -n -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
-pictures:        ## the pictures of the example's page, made by its test in Chromium
+pictures:        ## the pictures of the example's page and of the dashboard, made by their tests in Chromium
 	@.ci/setup test
 	@VITALE_PICTURES=write .venv/bin/python -m pytest -q "tests/examples/test_pharmacie_web.py" -k "chromium"
+	@VITALE_READER_PICTURES=docs/pictures .venv/bin/python -m pytest -q \
+	    "tests/daemon/web/test_dashboard_in_browsers.py" -k "chromium"
 
 reference:       ## writes what is made from the code: docs/reference/, the map of the rooms, the schema
 	@.ci/setup docs

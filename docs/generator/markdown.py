@@ -66,6 +66,9 @@ def default(field: mi.Field) -> str:
     return f"`{msgspec.json.encode(value).decode()}`"
 
 
+PLAIN = {mi.FloatType: "number", mi.BoolType: "boolean", mi.AnyType: "any", mi.DictType: "object"}
+
+
 def type_in_words(kind: mi.Type) -> str:
     """A type as a reader of JSON sees it; structs are links to their heading on the same page."""
     match kind:
@@ -75,8 +78,8 @@ def type_in_words(kind: mi.Type) -> str:
             return " or ".join(type_in_words(part) for part in types if not isinstance(part, mi.NoneType))
         case mi.VarTupleType(item_type=item) | mi.ListType(item_type=item):
             return f"array{bounds(kind.min_length, kind.max_length, 'members')} of {type_in_words(item)}"
-        case mi.DictType():
-            return "object"
+        case mi.TupleType(item_types=(item, *_) as items):
+            return f"array{bounds(len(items), len(items), 'members')} of {type_in_words(item)}"
         case mi.StructType(cls=struct):
             return f"[{struct.__name__}](#{anchor(struct.__name__)})"
         case mi.StrType(pattern=str(pattern)):
@@ -87,12 +90,8 @@ def type_in_words(kind: mi.Type) -> str:
             return f"string{bounds(kind.min_length, kind.max_length, 'characters')}"
         case mi.IntType():
             return f"integer{bounds(kind.ge, kind.le, '')}"
-        case mi.FloatType():
-            return "number"
-        case mi.BoolType():
-            return "boolean"
-        case mi.AnyType():
-            return "any"
+        case mi.FloatType() | mi.BoolType() | mi.AnyType() | mi.DictType():
+            return PLAIN[type(kind)]
         case _:
             raise TypeError(f"no words for {kind!r}")
 
@@ -116,5 +115,5 @@ def bounds(least: int | None, most: int | None, unit: str) -> str:
         case _, None:
             words = f"at least {least}"
         case _:
-            words = f"{least}–{most}"
+            words = f"{least}" if least == most else f"{least}–{most}"
     return f" ({words} {unit}".rstrip() + ")"

@@ -80,6 +80,7 @@ DESK: dict[str, Any] = {
         "reader": READER["id"],
     },
 }
+SLOT: dict[str, Any] = {"place": "slot", "kind": "card", "things": ["adulte", "famille"]}
 
 #: Parameters and result of each method.
 REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -279,6 +280,20 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "desk.watch": ({}, {"desk": DESK}),
     "desk.unwatch": ({}, {}),
+    "desk.show": ({}, {}),
+    "reading.once": (
+        {"scopes": ["identity"]},
+        {
+            "medium": "vitale-card",
+            "origin": "unknown",
+            "proof": {"method": "card-clear-read", "verified": False, "freshness": "none"},
+            "reader": READER["id"],
+            "record": {"beneficiaires": [{"nom_usuel": "DURAND", "prenom": "MARIE"}], "porteur": 0},
+        },
+    ),
+    "sim.attach": ({"places": [SLOT]}, {}),
+    "sim.acted": ({"act": 3, "places": [SLOT | {"holds": "adulte"}]}, {}),
+    "sim.play": ({"place": "slot", "thing": "adulte"}, {}),
     "drivers.restart": ({"name": "pcsc"}, {}),
     "leases.free": ({"reader": READER["id"]}, {"released": True}),
     "audit.verify": (
@@ -291,7 +306,12 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "path": "/etc/vitale-reader/config.toml",
             "exists": True,
             "settings": {"station": {"name": "Comptoir 1", "mode": "production"}},
+            "settable": [{"key": "station.name"}, {"key": "log.file", "choices": ["true", "false"]}],
         },
+    ),
+    "config.set": (
+        {"key": "station.name", "value": "Comptoir 2", "confirmed": "station.name"},
+        {"key": "station.name", "changed": True},
     ),
     "diagnostics.bundle": (
         {},
@@ -351,6 +371,7 @@ NOTIFICATIONS: dict[str, dict[str, Any]] = {
         "date_fin_validite": CONTEXT["date_fin_validite"],
     },
     "desk.changed": DESK,
+    "simulator.act": {"act": 3, "place": "slot", "thing": "adulte"},
     "code.read": {
         "subscription": SUBSCRIPTION,
         "reader": IMAGER,
@@ -358,7 +379,12 @@ NOTIFICATIONS: dict[str, dict[str, Any]] = {
         "data": "010340093000012017271231109A5C\x1d21000000000042",
         "gs1": {"gtin": "03400930000120", "lot": "9A5C", "expiry": "2027-12-31", "serial": "000000000042"},
     },
-    "preview.frame": {"reader": CAMERA, "at": 1793519999.71, "jpeg_b64": "/9j/4AAQSkZJRg…"},
+    "preview.frame": {
+        "reader": CAMERA,
+        "at": 1793519999.71,
+        "jpeg_b64": "/9j/4AAQSkZJRg…",
+        "codes": [[[0.41, 0.3], [0.62, 0.31], [0.61, 0.59], [0.4, 0.58]]],
+    },
 }
 
 

@@ -33,7 +33,7 @@ import msgspec
 
 from vitale_protocol.diagnosis.rows import Row
 from vitale_protocol.errors import MediumUnsupported
-from vitale_protocol.events import Gs1, LeaseWhy, Reader, Step
+from vitale_protocol.events import CodeOutline, Gs1, LeaseWhy, Reader, Step
 from vitale_protocol.privacy import concealed
 from vitale_protocol.problems import Problem
 
@@ -319,13 +319,17 @@ class Unleased(Message, tag="unleased"):
 
 
 class PreviewPicture(Message, tag="preview_frame"):
-    """A picture of what a camera sees: ``jpeg``, at most 640 pixels wide, taken at ``at``, seconds since the epoch."""
+    """A picture of what a camera sees: ``jpeg``, at most 640 pixels wide, taken at ``at``, seconds since the epoch.
+
+    ``codes`` are the outlines of the codes that were found in it, in parts of its width and height.
+    """
 
     __repr__ = concealed
 
     reader: str
     at: Moment
     jpeg: bytes
+    codes: tuple[CodeOutline, ...] = ()
 
 
 class Health(Message, tag="health"):

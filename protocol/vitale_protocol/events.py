@@ -1,6 +1,6 @@
 """The notifications of the wire, and the readers and drivers that they speak of, as one table."""
 
-from typing import Literal, dataclass_transform
+from typing import Annotated, Literal, dataclass_transform
 
 import msgspec
 
@@ -9,6 +9,7 @@ from vitale_protocol.privacy import concealed
 
 __all__ = [
     "EVENTS",
+    "CodeOutline",
     "CodeRead",
     "ContextExpiring",
     "DeskOutcome",
@@ -19,6 +20,7 @@ __all__ = [
     "Gs1",
     "LeaseEnded",
     "LeaseWhy",
+    "PlainName",
     "PresentationFailed",
     "PresentationProgress",
     "PresentationToken",
@@ -27,12 +29,35 @@ __all__ = [
     "ReaderEvent",
     "ReaderState",
     "ReaderStation",
+    "SimulatorAct",
+    "SimulatorKind",
+    "SimulatorPlace",
     "Step",
 ]
 
 ReaderState = Literal["empty", "present", "busy", "leased", "unavailable"]
 Step = Literal["armed", "detected", "reading", "retry", "remove_card", "ambiguous", "resolving", "reinsert"]
+SimulatorKind = Literal["card", "phone", "screen", "scan"]
 LeaseWhy = Literal["released", "ttl", "card", "reader", "client", "replaced"]
+
+# People tell paired programs by this name, so all of it is seen, and it stays in its line: no controls, line ends,
+# direction marks or other formats, nothing without width or ink (Default_Ignorable_Code_Point of Unicode, U+2800), no
+# space at either end, no mark without a letter, and no three marks that pile up over the line above.
+PlainName = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=100,
+        pattern=(
+            r"^(?![\s\u0300-\u036f])(?![\s\S]*[\u0300-\u036f]{3})"
+            r"[^\u0000-\u001f\u007f-\u009f\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
+            r"\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0"
+            r"\ufff0-\uffff\ue000-\uf8ff"
+            "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U0010ffff]+"
+            r"(?<!\s)(?![\s\S])"
+        ),
+    ),
+]
 
 
 class ReaderStation(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,11 +159,17 @@ class ContextExpiring(Event):
     date_fin_validite: str
 
 
+#: Corners of a code (x, y), as it is read: top left, top right, bottom right, bottom left. In parts of the picture's
+#: width and height, from its top left corner.
+CodeOutline = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
+
+
 class PreviewFrame(Event):
     """``preview.frame``: what a camera sees now, for the session that asked.
 
-    ``at`` is seconds since the epoch; ``jpeg_b64`` is a JPEG, at most 640 pixels across, in base64. Frames are dropped
-    for a client that has not read the one before.
+    ``at`` is seconds since the epoch; ``jpeg_b64`` is a JPEG, at most 640 pixels across, in base64. ``codes`` are the
+    outlines of the codes that were found in it, whatever they say. Frames are dropped for a client that has not read
+    the one before.
     """
 
     __repr__ = concealed
@@ -146,6 +177,7 @@ class PreviewFrame(Event):
     reader: str
     at: float
     jpeg_b64: str
+    codes: tuple[CodeOutline, ...] = ()
 
 
 class DriverHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -193,12 +225,40 @@ class DeskOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     reason: str | None = None
 
 
+class SimulatorPlace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One place at which a simulator presents something.
+
+    ``kind``: ``card`` (inserted), ``phone`` (laid on a reader), ``screen`` (held before a camera) or ``scan`` (read by
+    an imager, and over at once). ``things`` is what can be presented there, ``holds`` what is there now.
+    """
+
+    place: PlainName
+    kind: SimulatorKind
+    things: Annotated[tuple[PlainName, ...], msgspec.Meta(max_length=100)] = ()
+    holds: PlainName | None = None
+
+
+class SimulatorAct(Event):
+    """``simulator.act``: what a simulator is to do; it answers with ``sim.acted``.
+
+    ``thing`` is presented at ``place``; what is there is taken away where it is absent.
+    """
+
+    act: int
+    place: str
+    thing: str | None = None
+
+
 class DeskState(Event):
-    """``desk.changed``: what goes on at the desk, besides its readers, for those who administer it."""
+    """``desk.changed``: what goes on at the desk, besides its readers, for those who administer it.
+
+    ``simulators`` is empty unless the station is in ``simulated`` mode.
+    """
 
     waiting: tuple[DeskWaiting, ...] = ()
     drivers: tuple[DriverHealth, ...] = ()
     last: DeskOutcome | None = None
+    simulators: tuple[SimulatorPlace, ...] = ()
 
 
 class Gs1(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -244,6 +304,7 @@ EVENTS: dict[str, type[Event]] = {
     "lease.ended": LeaseEnded,
     "context.expiring": ContextExpiring,
     "preview.frame": PreviewFrame,
+    "simulator.act": SimulatorAct,
     "code.read": CodeRead,
     "desk.changed": DeskState,
 }

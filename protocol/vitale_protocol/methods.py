@@ -11,9 +11,9 @@ import msgspec
 
 from vitale_protocol.claims import Claims
 from vitale_protocol.diagnosis.findings import Finding
-from vitale_protocol.events import DeskState, DriverHealth, Reader
+from vitale_protocol.events import DeskState, DriverHealth, PlainName, Reader, SimulatorPlace
 from vitale_protocol.privacy import concealed
-from vitale_protocol.records import Medium, Origin
+from vitale_protocol.records import Medium, Origin, Proof, Record
 from vitale_protocol.signing import PublicJwk
 
 __all__ = [
@@ -38,7 +38,9 @@ __all__ = [
     "CodesSubscribe",
     "CodesSubscribed",
     "CodesUnsubscribe",
+    "ConfigChanged",
     "ConfigChecked",
+    "ConfigSet",
     "ContextRelease",
     "ContextReleased",
     "ContextRestore",
@@ -94,6 +96,8 @@ __all__ = [
     "PreviewStop",
     "Purpose",
     "ReadersListed",
+    "ReadingOnce",
+    "ReadingShown",
     "ResolverHealth",
     "Scope",
     "SessionChallenge",
@@ -102,6 +106,11 @@ __all__ = [
     "SessionOpened",
     "SessionPing",
     "SessionPonged",
+    "Settable",
+    "ShownScope",
+    "SimActed",
+    "SimAttach",
+    "SimPlay",
     "Station",
     "StationInfo",
     "StationKeys",
@@ -140,6 +149,8 @@ SCOPES: tuple[Scope, ...] = (
     "desk",
     "admin",
 )
+# What is shown of a reading that nothing is kept of.
+ShownScope = Literal["identity", "nir", "dependants", "rights"]
 Purpose = Literal["fse", "teleservices", "dp", "identity"]
 StationMode = Literal["production", "test", "simulated"]
 Transport = Literal["unix", "tls"]
@@ -156,24 +167,6 @@ Jws = Annotated[str, msgspec.Meta(min_length=1, max_length=4_096)]
 Nonce = Annotated[str, msgspec.Meta(min_length=22, max_length=128, pattern=r"^[A-Za-z0-9_-]+(?![\s\S])")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
-# People tell paired programs by this name, so all of it is seen, and it stays in its line: no controls, line ends,
-# direction marks or other formats, nothing without width or ink (Default_Ignorable_Code_Point of Unicode, U+2800), no
-# space at either end, no mark without a letter, and no three marks that pile up over the line above.
-PlainName = Annotated[
-    str,
-    msgspec.Meta(
-        min_length=1,
-        max_length=100,
-        pattern=(
-            r"^(?![\s\u0300-\u036f])(?![\s\S]*[\u0300-\u036f]{3})"
-            r"[^\u0000-\u001f\u007f-\u009f\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
-            r"\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0"
-            r"\ufff0-\uffff\ue000-\uf8ff"
-            "\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U0010ffff]+"
-            r"(?<!\s)(?![\s\S])"
-        ),
-    ),
-]
 ReaderId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Identifiant = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 # 65 536 bytes: hashes and the summary of an invoice have a few thousand.
@@ -844,6 +837,54 @@ class DeskWatched(Result):
     desk: DeskState
 
 
+class ReadingOnce(Params):
+    """``reading.once``: what the next medium says, told to this session and kept nowhere.
+
+    ``scopes`` is what a person at the desk has ticked for this one reading; nobody is paired for it. It waits a minute
+    at most, and ``presentation.cancel`` ends it.
+    """
+
+    scopes: Annotated[tuple[ShownScope, ...], msgspec.Meta(min_length=1, max_length=4)]
+
+
+class ReadingShown(Result):
+    """The answer to ``reading.once``: what a token would say, without a token.
+
+    ``delegate`` is who presented the card of somebody else.
+    """
+
+    __repr__ = concealed
+
+    medium: Medium
+    origin: Origin
+    proof: Proof
+    reader: str
+    record: Record
+    delegate: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class SimAttach(Params):
+    """``sim.attach``: this session simulates what is presented at these places, in the place of what it said before."""
+
+    places: Annotated[tuple[SimulatorPlace, ...], msgspec.Meta(max_length=16)]
+
+
+class SimPlay(Params):
+    """``sim.play``: has a simulator present a thing, or take away what is there."""
+
+    place: PlainName
+    thing: PlainName | None = None
+
+
+class SimActed(Params):
+    """``sim.acted``: a simulator has done what ``simulator.act`` said, or says why not; what is where now."""
+
+    act: int
+    places: Annotated[tuple[SimulatorPlace, ...], msgspec.Meta(max_length=16)]
+    refused: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
 class DriversRestart(Params):
     """``drivers.restart``: the process of one driver ends and begins anew; its readers come back with it."""
 
@@ -903,11 +944,18 @@ class AuditVerified(Result):
     problem: Finding | None = None
 
 
+class Settable(Result):
+    """A setting that the dashboard changes; ``choices`` where there are only those."""
+
+    key: str
+    choices: tuple[str, ...] = ()
+
+
 class ConfigChecked(Result):
     """The answer to ``config.check``.
 
     ``settings`` is what the file says with the defaults, secrets masked; nothing where it cannot be read. ``problem``
-    is what a restart would be refused for.
+    is what a restart would be refused for. ``settable`` is what ``config.set`` takes.
     """
 
     path: str
@@ -915,6 +963,26 @@ class ConfigChecked(Result):
     settings: dict[str, Any] | None = None
     problem: Finding | None = None
     readable_by_others: bool = False
+    settable: tuple[Settable, ...] = ()
+
+
+class ConfigSet(Params):
+    """``config.set``: changes one of the settings that ``config.check`` tells as ``settable``.
+
+    ``value`` is written as for ``vitale-reader config set``. ``confirmed`` is the key once more, as a person typed it.
+    """
+
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    value: Annotated[str, msgspec.Meta(max_length=1_000)]
+    confirmed: Annotated[str, msgspec.Meta(max_length=100)]
+
+
+class ConfigChanged(Result):
+    """The answer to ``config.set``; ``problem`` is why the file stayed as it was, where it did."""
+
+    key: str
+    changed: bool
+    problem: Finding | None = None
 
 
 class Done(Result):
@@ -1093,10 +1161,46 @@ METHODS: dict[str, Method] = {
             scope="desk",
         ),
         Method("desk.unwatch", Empty, Done, "Ends that watch.", scope="desk"),
+        Method(
+            "desk.show",
+            Empty,
+            Done,
+            "The patient screen is shown, and its session lasts; called every minute. It is no use of the rest.",
+            scope="desk",
+        ),
+        Method(
+            "reading.once",
+            ReadingOnce,
+            ReadingShown,
+            "Waits for the next medium and tells what it says, once; no token, and nothing is kept.",
+            scope="desk",
+        ),
+        Method(
+            "sim.attach",
+            SimAttach,
+            Done,
+            "This session holds simulators, which the dashboard plays; in `simulated` mode alone.",
+            scope="admin",
+        ),
+        Method("sim.acted", SimActed, Done, "Answers `simulator.act`.", scope="admin"),
+        Method(
+            "sim.play",
+            SimPlay,
+            Done,
+            "Has a simulator present something, or take it away; in `simulated` mode alone.",
+            scope="desk",
+        ),
         Method("drivers.restart", DriversRestart, Done, "Ends a driver's process, and begins it anew.", scope="desk"),
         Method("leases.free", LeasesFree, LeaseReleased, "Ends the lease of a reader, whoever has it.", scope="desk"),
         Method("audit.verify", Empty, AuditVerified, "Checks that the audit trail is whole.", scope="desk"),
         Method("config.check", Empty, ConfigChecked, "Checks the file of the settings.", scope="desk"),
+        Method(
+            "config.set",
+            ConfigSet,
+            ConfigChanged,
+            "Changes one setting, comments kept, if a restart would take it; only those that lock nobody out.",
+            scope="desk",
+        ),
         Method(
             "dashboard.open",
             DashboardOpen,

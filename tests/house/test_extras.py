@@ -27,7 +27,7 @@ PART_OF = {
     "vitale_reader": "",
     "vitale_reader.cli.demo": "all",
     "vitale_reader.cli.demo.command": "",
-    "vitale_reader.cli.config.writing": "daemon",
+    "vitale_reader.diagnosis.settings_file": "daemon",
     "vitale_reader.cli.sim": "sim",
     "vitale_reader.cli.web.appearance": "web",
     "vitale_reader.daemon": "daemon",

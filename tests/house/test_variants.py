@@ -38,7 +38,7 @@ COMPUTED: dict[tuple[str, str], frozenset[str] | str] = {
     ("vitale_reader/cli/frame/command.py", "_VARIANTS.get(error.errno or 0, '')"): frozenset(
         {"disk_full", "read_only", "no_access", ""}
     ),
-    ("vitale_reader/cli/config/setting.py", "refused.variant or 'not_set'"): frozenset({"not_set"}),
+    ("vitale_reader/diagnosis/settings_file.py", "refused.variant or 'not_set'"): frozenset({"not_set"}),
     ("vitale_reader/daemon/config.py", "error.variant"): OF_ERROR,
     ("protocol/vitale_protocol/session/wire_errors.py", "variant"): OF_ERROR,
     ("protocol/vitale_protocol/extras.py", "extra or ''"): frozenset({*EXTRAS, ""}),

@@ -6,7 +6,7 @@ import unicodedata
 import msgspec
 import pytest
 
-from vitale_protocol.methods import PlainName
+from vitale_protocol.events import PlainName
 
 #: Controls, formats, ends of lines and paragraphs, characters of private use.
 UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Co")

@@ -4,7 +4,7 @@ import os
 import sys
 import webbrowser
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -13,7 +13,10 @@ from vitale_reader.cli.frame.command import as_json, command, home_option, to_da
 from vitale_reader.cli.frame.describe import local_time
 from vitale_reader.cli.frame.language import t
 
-__all__ = ["dashboard"]
+if TYPE_CHECKING:
+    from vitale_protocol.methods import DashboardOpened
+
+__all__ = ["as_document", "dashboard", "let_in", "tell"]
 
 
 @command(
@@ -43,24 +46,43 @@ __all__ = ["dashboard"]
 @home_option
 def dashboard(only_print: bool, ip: bool, as_json: bool, home: Path | None) -> None:
     """Runs the command ``vitale-reader dashboard``."""
+    opened, is_shown = let_in(home, only_print=only_print, ip=ip)
+    if as_json:
+        output.print_json(as_document(opened, shown=is_shown))
+    else:
+        tell(opened, shown=is_shown)
+
+
+def let_in(home: Path | None, *, only_print: bool, ip: bool) -> tuple["DashboardOpened", bool]:
+    """Lets a browser of this user in; the way in, and whether it was opened.
+
+    Args:
+        home: of the daemon; the platform's own folders by default.
+        only_print: opens nothing.
+        ip: by the address of this machine, and not by a name.
+    """
     # Safari knows no name under localhost.
     at: Literal["name", "address"] = "address" if ip or sys.platform == "darwin" else "name"
     with to_daemon(home, None, None) as daemon:
         opened = daemon.open_dashboard(at=at)
     # The page in the file hands the ticket in: in a link it would be seen by all, in the list of processes.
-    is_shown = not only_print and _has_screen() and webbrowser.open(Path(opened.file).as_uri())
-    if as_json:
-        output.print_json(
-            {
-                "url": opened.url,
-                "file": opened.file,
-                "code": opened.code,
-                "expires": opened.expires,
-                "opened": is_shown,
-            }
-        )
-        return
-    if is_shown:
+    return opened, not only_print and _has_screen() and webbrowser.open(Path(opened.file).as_uri())
+
+
+def as_document(opened: "DashboardOpened", *, shown: bool) -> dict[str, object]:
+    """The way in, as ``--json`` has it."""
+    return {
+        "url": opened.url,
+        "file": opened.file,
+        "code": opened.code,
+        "expires": opened.expires,
+        "opened": shown,
+    }
+
+
+def tell(opened: "DashboardOpened", *, shown: bool) -> None:
+    """Tells the way in."""
+    if shown:
         output.note(t("Le tableau de bord s’ouvre dans le navigateur.", "The dashboard opens in the browser."))
         output.note(t("S’il n’apparaît pas\N{NO-BREAK SPACE}:", "If it does not appear:"))
     output.lines(

@@ -27,6 +27,7 @@ from vitale_protocol.events import (
     PreviewFrame,
     Reader,
     ReaderEvent,
+    SimulatorAct,
     Step,
 )
 from vitale_protocol.methods import Result
@@ -210,6 +211,10 @@ class Conversation:
     def desk_changed(self, event: DeskState) -> None:
         """Tells of the desk as it is now."""
         self._notify("desk.changed", event)
+
+    def simulator_act(self, event: SimulatorAct) -> None:
+        """Tells a simulator what to do."""
+        self._notify("simulator.act", event)
 
     @property
     def has_read_all(self) -> bool:

@@ -10,7 +10,15 @@ from vitale_protocol.catalogue import Language
 from vitale_protocol.documents import decode_document
 from vitale_protocol.errors import InternalError, ParseError
 from vitale_protocol.events import Reader
-from vitale_protocol.methods import AuditVerified, BundleMade, ConfigChecked, Diagnosed, Result, StationInfo
+from vitale_protocol.methods import (
+    AuditVerified,
+    BundleMade,
+    ConfigChanged,
+    ConfigChecked,
+    Diagnosed,
+    Result,
+    StationInfo,
+)
 from vitale_reader.daemon.workers.child_process import begun
 from vitale_reader.home import Home
 
@@ -22,8 +30,8 @@ LIMIT = 30.0
 PROGRAM = own_program("vitale_reader.diagnosis", "diagnosis")
 
 
-#: Kinds of reports: ``doctor``, its file for support, the audit trail, the file of the settings.
-Task = Literal["report", "bundle", "trail", "settings"]
+#: Kinds of reports: ``doctor``, its file for support, the audit trail, the file of the settings; a change of that.
+Task = Literal["report", "bundle", "trail", "settings", "change"]
 
 T = TypeVar("T", bound=Result)
 
@@ -37,7 +45,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     language: Language
     station: StationInfo
-    readers: tuple[Reader, ...]
+    readers: tuple[Reader, ...] = ()
+    key: str = ""
+    value: str = ""
 
 
 class Diagnostics:
@@ -58,24 +68,29 @@ class Diagnostics:
         Raises:
             InternalError: the process gave no report in time; so for the others.
         """
-        return await self._ask("report", Diagnosed, station, readers, language)
+        return await self._answered(self._question("report", station, language, readers), Diagnosed)
 
     async def bundle(self, station: StationInfo, readers: tuple[Reader, ...], language: Language) -> BundleMade:
         """The file for support."""
-        return await self._ask("bundle", BundleMade, station, readers, language)
+        return await self._answered(self._question("bundle", station, language, readers), BundleMade)
 
     async def trail(self, station: StationInfo, language: Language) -> AuditVerified:
         """Tells whether the audit trail is whole."""
-        return await self._ask("trail", AuditVerified, station, (), language)
+        return await self._answered(self._question("trail", station, language), AuditVerified)
 
     async def settings(self, station: StationInfo, language: Language) -> ConfigChecked:
         """Tells whether the file of the settings could be used."""
-        return await self._ask("settings", ConfigChecked, station, (), language)
+        return await self._answered(self._question("settings", station, language), ConfigChecked)
 
-    async def _ask(
-        self, task: Task, kind: type[T], station: StationInfo, readers: tuple[Reader, ...], language: Language
-    ) -> T:
-        question = Question(
+    async def change(self, station: StationInfo, key: str, value: str, language: Language) -> ConfigChanged:
+        """Changes a setting in the file, if a start of the daemon would take it."""
+        question = msgspec.structs.replace(self._question("change", station, language), key=key, value=value)
+        return await self._answered(question, ConfigChanged)
+
+    def _question(
+        self, task: Task, station: StationInfo, language: Language, readers: tuple[Reader, ...] = ()
+    ) -> Question:
+        return Question(
             task=task,
             config=str(self._home.config),
             state=str(self._home.state),
@@ -84,6 +99,8 @@ class Diagnostics:
             station=station,
             readers=readers,
         )
+
+    async def _answered(self, question: Question, kind: type[T]) -> T:
         async with self._turn:
             return await _answer(question, kind)
 

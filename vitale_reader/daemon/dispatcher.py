@@ -48,6 +48,7 @@ class Service:
         self._services.pairing.left(conversation.number)
         self._services.entrance.left(conversation)
         self._services.desk_view.unwatch(conversation)
+        self._services.simulators.left(conversation)
         self._services.desk.leave(conversation)
         if self._services.remote_desks is not None:
             self._services.remote_desks.leave(conversation)
@@ -65,7 +66,7 @@ class Service:
             if call.method.scope is not None:
                 conversation.authenticated().require([call.method.scope])
             self._services.page_limits.require_call(conversation)
-            self._services.entrance.require(conversation)
+            self._services.entrance.require(conversation, call.method.name)
             answer = self._handlers[call.method.name](conversation, call.id, call.params)
         except VitaleError as error:
             conversation.fail(call.id, error)

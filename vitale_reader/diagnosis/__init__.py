@@ -2,5 +2,5 @@
 
 Each module looks at one thing and gives rows (``vitale_protocol.diagnosis``); ``report`` puts them together.
 
-For other rooms: ``__main__``, ``bundle``, ``report``, ``station``.
+For other rooms: ``__main__``, ``bundle``, ``report``, ``settings_file``, ``station``.
 """

@@ -1,4 +1,7 @@
-"""``python -m vitale_reader.diagnosis``: reports for a daemon that asks on standard input, as JSON."""
+"""``python -m vitale_reader.diagnosis``: reports for a daemon that asks on standard input, as JSON.
+
+It changes a setting as well, which takes all the checks of a start.
+"""
 
 import os
 import sys
@@ -10,7 +13,7 @@ from vitale_protocol.diagnosis.findings import Finding, tell
 from vitale_protocol.documents import decode_document
 from vitale_protocol.methods import Diagnosed, Result
 from vitale_reader.daemon.diagnostics import Question
-from vitale_reader.diagnosis.checks import settings, trail
+from vitale_reader.diagnosis.checks import set_one, settings, trail
 from vitale_reader.diagnosis.packing import bundled
 from vitale_reader.diagnosis.report import examine
 from vitale_reader.diagnosis.station.daemon_view import DaemonView
@@ -38,6 +41,8 @@ def answer(question: bytes) -> bytes:
             made = trail(home, asked.language)
         case "settings":
             made = settings(home, asked.language)
+        case "change":
+            made = set_one(home, asked.key, asked.value, asked.language)
     return msgspec.json.encode(made)
 
 

@@ -1,13 +1,14 @@
-"""Checks that a person asks for one by one: the audit trail, and the file of the settings."""
+"""Checks that a person asks for one by one: the audit trail, and the file of the settings; and a change of that."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vitale_protocol.catalogue import Language
 from vitale_protocol.diagnosis.findings import Finding, tell
 from vitale_protocol.diagnosis.rows import Subject, of_error
 from vitale_protocol.errors import ConfigurationInvalid, VitaleError
-from vitale_protocol.methods import AuditChain, AuditFault, AuditVerified, ConfigChecked
+from vitale_protocol.methods import AuditChain, AuditFault, AuditVerified, ConfigChanged, ConfigChecked, Settable
 from vitale_reader.daemon.config import load, located, readable_by_others, shown
+from vitale_reader.diagnosis import settings_file
 from vitale_reader.home import Home
 
 if TYPE_CHECKING:
@@ -19,7 +20,20 @@ if TYPE_CHECKING:
     from vitale_reader.daemon.store.audit_trail.verification import Verified
     from vitale_reader.daemon.store.sealed_table import Fault
 
-__all__ = ["settings", "trail"]
+__all__ = ["SETTABLE", "set_one", "settings", "trail"]
+
+_EITHER: Final = ("true", "false")
+
+#: What the dashboard changes: nothing that locks its owner out, lets somebody in, weakens a check, or is a secret.
+SETTABLE: Final = (
+    Settable(key="station.name"),
+    Settable(key="station.language", choices=("fr", "en")),
+    Settable(key="log.level", choices=("debug", "info", "warning", "error")),
+    Settable(key="log.file", choices=_EITHER),
+    Settable(key="tokens.lifetime"),
+    Settable(key="apcv.timeout"),
+    Settable(key="seals.once", choices=_EITHER),
+)
 
 
 def trail(home: Home, language: Language) -> AuditVerified:
@@ -83,8 +97,36 @@ def settings(home: Home, language: Language) -> ConfigChecked:
     except VitaleError as error:
         problem = _told(error, "configuration", language)
     return ConfigChecked(
-        path=str(file), exists=file.exists(), settings=told, problem=problem, readable_by_others=readable
+        path=str(file),
+        exists=file.exists(),
+        settings=told,
+        problem=problem,
+        readable_by_others=readable,
+        settable=SETTABLE,
     )
+
+
+def set_one(home: Home, key: str, word: str, language: Language) -> ConfigChanged:
+    """Changes a setting of those that the dashboard changes, as ``vitale-reader config set`` does.
+
+    Args:
+        home: of the station.
+        key: the setting.
+        word: its value, as it was typed.
+        language: of the texts.
+    """
+    try:
+        if all(key != each.key for each in SETTABLE):
+            raise ConfigurationInvalid("this setting is not changed here", variant="not_here", data={"path": key})
+        return ConfigChanged(key=key, changed=settings_file.change(home, key, word).differs)
+    except ConfigurationInvalid as error:
+        problem = _told(located(error, home.config), "configuration", language)
+    except VitaleError as error:
+        problem = _told(error, "configuration", language)
+    except OSError as error:
+        refused = ConfigurationInvalid(str(error), variant="not_written", data={"path": key})
+        problem = _told(refused, "configuration", language)
+    return ConfigChanged(key=key, changed=False, problem=problem)
 
 
 def _told(error: VitaleError, subject: Subject, language: Language) -> Finding:

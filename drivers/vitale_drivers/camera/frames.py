@@ -17,9 +17,10 @@ from vitale_drivers.camera.settings import CameraSettings
 from vitale_drivers.camera.structured_append import SeenSymbol
 from vitale_drivers.readers.presence import Presence
 from vitale_protocol.errors import ReaderUnavailable
+from vitale_protocol.events import CodeOutline
 from vitale_protocol.problems import Problem
 
-__all__ = ["DARK", "FramePipeline", "SymbolDecoder"]
+__all__ = ["DARK", "FramePipeline", "SymbolDecoder", "outline"]
 
 DARK = Problem(ReaderUnavailable.reason, "camera-dark")
 
@@ -27,6 +28,9 @@ _ALL = frozenset(MEDIA)
 
 _MOST_DAMAGED = 30
 """Pictures in a row."""
+
+_MOST_OUTLINES = 16
+"""Codes of a picture that are drawn for people."""
 
 _FASTEST = 0.1
 """Seconds between two pictures for people: to make one takes as long as to read one."""
@@ -69,12 +73,15 @@ class FramePipeline:
         self._damaged = 0
         self._preview: Preview | None = None
         self._preview_at = 0.0
+        self._outlines: tuple[CodeOutline, ...] = ()
+        self._size = (1, 1)
 
     def open(self, *, simulated: bool) -> None:
         """Starts anew when a camera opens; a program may show the same picture for as long as it likes."""
         self._decoder = self._make_decoder()
         self._liveness = Liveness(0.0 if simulated else self._settings.still, self._settings.dark)
         self._damaged = 0
+        self._outlines = ()
         self.is_sure = self._dark = False
 
     def close(self) -> None:
@@ -94,6 +101,7 @@ class FramePipeline:
                 raise ReaderUnavailable("the camera's pictures are damaged", variant="camera")
             return None
         self._damaged = 0
+        self._outlines = ()
         # A JPEG is compared as it came, for it is short; of what is not compressed, the light alone.
         compared = min(shot.picture.pixels, grey, key=np.size)
         verdict = self._liveness.saw(compared, dark=is_dark(grey), now=shot.at)
@@ -109,13 +117,24 @@ class FramePipeline:
         Otherwise there may be another one beside it, which makes it ambiguous; or it is a poster, and the phone is
         beside it.
         """
-        return () if self._decoder is None else self._decoder.see(grey, around=not simple)
+        if self._decoder is None:
+            return ()
+        height, width = grey.shape[:2]
+        self._size = (width, height)
+        return self._outlined(self._decoder.see(grey, around=not simple))
 
     def survey(self) -> tuple[Sequence[SeenSymbol], float]:
         """All the codes in the picture that was decoded last, and the seconds that it took to see them."""
         began = time.monotonic()
-        seen = () if self._decoder is None else self._decoder.survey()
+        seen = () if self._decoder is None else self._outlined(self._decoder.survey())
         return seen, time.monotonic() - began
+
+    def _outlined(self, seen: Sequence[SeenSymbol]) -> Sequence[SeenSymbol]:
+        """The same, once it was noted where they are."""
+        if self._preview is not None:
+            found = [outline(symbol.corners, self._size) for symbol in seen[:_MOST_OUTLINES]]
+            self._outlines = tuple(each for each in found if each is not None)
+        return seen
 
     def preview(self, order: Preview) -> None:
         """Takes an order for pictures, which replaces the one before."""
@@ -143,4 +162,21 @@ class FramePipeline:
             return []
         self._preview_at = shot.at + max(preview.every, _FASTEST)
         jpeg = shot.picture.jpeg()
-        return [] if jpeg is None else [PreviewPicture(reader=self._reader, at=at - (now - shot.at), jpeg=jpeg)]
+        return (
+            []
+            if jpeg is None
+            else [PreviewPicture(reader=self._reader, at=at - (now - shot.at), jpeg=jpeg, codes=self._outlines)]
+        )
+
+
+def outline(corners: Sequence[tuple[float, float]], size: tuple[int, int]) -> CodeOutline | None:
+    """Corners in pixels as parts of a picture's width and height; None where they are not four.
+
+    A code at the edge of the picture may have corners beyond it.
+    """
+    width, height = size
+    match [(round(x / width, 4), round(y / height, 4)) for x, y in corners]:
+        case [one, two, three, four]:
+            return one, two, three, four
+        case _:
+            return None

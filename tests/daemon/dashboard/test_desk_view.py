@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import cast
+from typing import Literal, cast
+
+import pytest
 
 from vitale_protocol.events import DeskState, DriverHealth
+from vitale_reader.daemon.dashboard import desk_view
 from vitale_reader.daemon.dashboard.desk_view import DeskView
+from vitale_reader.daemon.dashboard.simulators import Simulators
 from vitale_reader.daemon.desk.coordinator import Coordinator
+
+SIMULATORS = Simulators("production")
 
 #: Seconds for what happens at once.
 PATIENCE = 20.0
@@ -23,13 +28,15 @@ class Desk:
     """A desk with one driver, whose restarts are all that changes."""
 
     restarts: int = 0
+    starting: bool = False
     waiting: tuple[()] = ()
     last: None = None
     changed: Callable[[], None] = nobody
 
     @property
-    def supervisor(self) -> SimpleNamespace:
-        return SimpleNamespace(health=(DriverHealth(name="pcsc", state="ready", media=(), restarts=self.restarts),))
+    def drivers(self) -> tuple[DriverHealth, ...]:
+        state: Literal["ready", "starting"] = "starting" if self.starting else "ready"
+        return (DriverHealth(name="pcsc", state=state, media=(), restarts=self.restarts),)
 
     def on_change(self, told: Callable[[], None]) -> None:
         self.changed = told
@@ -61,7 +68,7 @@ def restarts(state: DeskState) -> int:
 def test_who_comes_just_after_a_change_keeps_it_from_nobody() -> None:
     async def looked() -> tuple[int, int]:
         desk, first, second = Desk(), Looker(1), Looker(2)
-        view = DeskView(cast("Coordinator", desk), lambda: ())
+        view = DeskView(cast("Coordinator", desk), lambda: (), SIMULATORS)
         view.watch(first)
         desk.restart()
         return restarts(view.watch(second)), await first.next()
@@ -72,7 +79,7 @@ def test_who_comes_just_after_a_change_keeps_it_from_nobody() -> None:
 def test_a_change_that_is_taken_back_is_told_to_whoever_has_seen_it() -> None:
     async def looked() -> tuple[int, int]:
         desk, first, second = Desk(), Looker(1), Looker(2)
-        view = DeskView(cast("Coordinator", desk), lambda: ())
+        view = DeskView(cast("Coordinator", desk), lambda: (), SIMULATORS)
         view.watch(first)
         desk.restart()
         seen = restarts(view.watch(second))
@@ -85,7 +92,7 @@ def test_a_change_that_is_taken_back_is_told_to_whoever_has_seen_it() -> None:
 def test_whoever_comes_back_is_told_of_changes_since_alone() -> None:
     async def looked() -> tuple[int, int]:
         desk, looker = Desk(), Looker(1)
-        view = DeskView(cast("Coordinator", desk), lambda: ())
+        view = DeskView(cast("Coordinator", desk), lambda: (), SIMULATORS)
         view.watch(looker)
         view.unwatch(looker)
         desk.restart()
@@ -94,3 +101,17 @@ def test_whoever_comes_back_is_told_of_changes_since_alone() -> None:
         return before, await looker.next()
 
     assert (1, 2) == asyncio.run(looked())
+
+
+def test_a_driver_that_has_started_without_a_word_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_view, "STARTING", 0.01)
+
+    async def looked() -> tuple[str, str]:
+        desk, looker = Desk(starting=True), Looker(1)
+        before = DeskView(cast("Coordinator", desk), lambda: (), SIMULATORS).watch(looker)
+        desk.starting = False
+        async with asyncio.timeout(PATIENCE):
+            after = await looker.heard.get()
+        return before.drivers[0].state, after.drivers[0].state
+
+    assert ("starting", "ready") == asyncio.run(looked())

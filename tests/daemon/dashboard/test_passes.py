@@ -11,6 +11,7 @@ from vitale_reader.daemon.dashboard.passes import (
     LONGEST_SECONDS,
     MOST_PASSES,
     MOST_WRONG,
+    SHOWN_SECONDS,
     Passes,
 )
 
@@ -94,6 +95,49 @@ def test_a_bearer_ends_after_eight_hours_whatever_is_done(passes: Passes, clock:
     clock.now = end
     with pytest.raises(NotAuthenticated):
         passes.admit(bearer)
+
+
+def test_a_patient_screen_lasts_and_leads_nowhere(passes: Passes, clock: Clock) -> None:
+    bearer = passes.enter(passes.invite().ticket)
+    found = passes.admit(bearer)
+    for _ in range(4 * int(IDLE_SECONDS // SHOWN_SECONDS)):
+        clock.now += SHOWN_SECONDS - 1
+        passes.show(found)
+    with pytest.raises(NotAuthenticated):
+        passes.use(found)
+    with pytest.raises(NotAuthenticated):
+        passes.admit(bearer)
+    passes.show(found)
+
+
+def test_a_patient_screen_within_the_half_hour_is_no_use_and_no_end(passes: Passes, clock: Clock) -> None:
+    found = passes.admit(passes.enter(passes.invite().ticket))
+    clock.now += IDLE_SECONDS - 1
+    passes.show(found)
+    passes.use(found)
+    clock.now += IDLE_SECONDS - 1
+    passes.use(found)
+
+
+def test_a_patient_screen_that_is_hidden_ends(passes: Passes, clock: Clock) -> None:
+    found = passes.admit(passes.enter(passes.invite().ticket))
+    clock.now += IDLE_SECONDS - 1
+    passes.show(found)
+    clock.now += SHOWN_SECONDS
+    assert clock.now >= found.end
+    with pytest.raises(NotAuthenticated):
+        passes.show(found)
+
+
+def test_a_patient_screen_ends_after_eight_hours_as_well(passes: Passes, clock: Clock) -> None:
+    found = passes.admit(passes.enter(passes.invite().ticket))
+    end = clock.now + LONGEST_SECONDS
+    while clock.now + SHOWN_SECONDS / 2 < end:
+        clock.now += SHOWN_SECONDS / 2
+        passes.show(found)
+    clock.now = end
+    with pytest.raises(NotAuthenticated):
+        passes.show(found)
 
 
 def test_the_bearer_that_was_used_longest_ago_goes_first(passes: Passes, clock: Clock) -> None:

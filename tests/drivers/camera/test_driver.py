@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.drivers.camera.fakes import FIRST, RENEWED, SECOND, STRING, FakeBus, FakeDecoder, Scene
+from tests.drivers.camera.fakes import FIRST, RENEWED, SECOND, STRING, FakeBus, FakeDecoder, Scene, Symbol
 from tests.problems import detail_of, named
 from vitale_drivers.base import (
     Arm,
@@ -482,6 +482,26 @@ def test_pictures_are_shown_while_it_is_armed_and_no_longer_than_ordered(
     scene.show(RENEWED)
     inbox.wait(Presented)
     assert sum(isinstance(one, PreviewPicture) for one in inbox.reports) == before
+
+
+def test_the_codes_in_a_picture_are_outlined_wanted_or_not(open_driver: Open, bus: FakeBus, scene: Scene) -> None:
+    """Pictures are 64 pixels wide and high; a code at the edge has corners beyond it."""
+    driver, inbox = open_driver(bus)
+    inbox.wait(ReaderAdded)
+    driver.arm(arm())
+    driver.preview(Preview(reader=FIRST.id, every=0.1, until=time.monotonic() + 600))
+    assert () == inbox.wait(PreviewPicture).codes
+    left = Symbol(STRING, corners=((8.0, 16.0), (24.0, 16.0), (24.0, 32.0), (8.0, 32.0)))
+    right = Symbol(b"a box", corners=((48.0, 0.0), (65.0, 0.0), (64.0, 16.0), (48.0, 16.0)))
+    cut_off = Symbol(b"without a place", corners=())
+    scene.codes = (left, right, cut_off)
+    outlined = inbox.wait(PreviewPicture, lambda report: bool(report.codes))
+    assert (
+        ((0.125, 0.25), (0.375, 0.25), (0.375, 0.5), (0.125, 0.5)),
+        ((0.75, 0.0), (1.0156, 0.0), (1.0, 0.25), (0.75, 0.25)),
+    ) == outlined.codes
+    scene.show()
+    inbox.wait(PreviewPicture, lambda report: not report.codes)
 
 
 def test_raw_commands_are_refused(open_driver: Open, bus: FakeBus) -> None:

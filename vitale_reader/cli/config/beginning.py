@@ -8,12 +8,12 @@ import msgspec
 
 from vitale_protocol.errors import LocalMisuse, ToolMissing
 from vitale_protocol.methods import StationMode
-from vitale_reader.cli.config import writing
 from vitale_reader.cli.config.showing import literal
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.asking import agreed, somebody_is_there
 from vitale_reader.cli.frame.command import as_json, command, home_option
 from vitale_reader.cli.frame.language import Language, language, t
+from vitale_reader.diagnosis import settings_file
 from vitale_reader.home import Home
 
 __all__ = ["Answers", "init", "next_step", "text"]
@@ -93,9 +93,9 @@ def init(
     answers = _answers(name, cast("StationMode | None", mode), drivers, web, asks=asks)
     made = text(answers)
     with output.progress(t("Contrôle de la configuration…", "Checking the configuration…")):
-        config = writing.checked(place, made)
+        config = settings_file.checked(place, made)
     _set_aside(place.config)
-    writing.replace(place.config, made, config)
+    settings_file.replace(place.config, made, config)
     if not as_json:
         click.echo(t(f"{place.config} est écrit.", f"{place.config} is written."))
     if service is None:

@@ -30,9 +30,37 @@ __all__ = ["demo"]
     is_flag=True,
     help=t("Se passe de pcscd, même s’il est installé.", "Does without pcscd, even where it is installed."),
 )
+@click.option(
+    "--dashboard",
+    "stays",
+    is_flag=True,
+    help=t(
+        "Ne lit rien de lui-même : reste, et ouvre le tableau de bord, d’où tout se joue à la souris.",
+        "Reads nothing by itself: stays, and opens the dashboard, from which everything is played with the mouse.",
+    ),
+)
+@click.option(
+    "--print",
+    "only_print",
+    is_flag=True,
+    help=t(
+        "Avec --dashboard\N{NO-BREAK SPACE}: n’ouvre pas de navigateur, affiche l’adresse et le code.",
+        "With --dashboard: opens no browser, prints the address and the code.",
+    ),
+)
+@click.option(
+    "--ip",
+    is_flag=True,
+    help=t(
+        "Avec --dashboard\N{NO-BREAK SPACE}: passe par 127.0.0.1 plutôt que par un nom.",
+        "With --dashboard: goes by 127.0.0.1 and not by a name.",
+    ),
+)
 @as_json
-def demo(repeat: int, no_pcscd: bool, as_json: bool) -> None:
+def demo(repeat: int, no_pcscd: bool, stays: bool, only_print: bool, ip: bool, as_json: bool) -> None:
     """Runs the command ``vitale-reader demo``."""
+    if (only_print or ip) and not stays:
+        raise click.UsageError(t("--print et --ip vont avec --dashboard.", "--print and --ip go with --dashboard."))
     import asyncio
     from contextlib import ExitStack, nullcontext
 
@@ -44,6 +72,11 @@ def demo(repeat: int, no_pcscd: bool, as_json: bool) -> None:
         starting = t("Les lecteurs simulés et le service démarrent…", "The simulated readers and the daemon start…")
         with nullcontext() if as_json else output.progress(starting):
             environment = stack.enter_context(demo_environment(simulated_driver=no_pcscd, phones=True, codes=True))
+        if stays:
+            from vitale_reader.cli.demo.stay import stay
+
+            stay(environment, only_print=only_print, ip=ip, as_json=as_json)
+            return
         if not as_json:
             demo_show.opening(environment)
         results = asyncio.run(play(environment, repeat, (lambda _: None) if as_json else demo_show.result))

@@ -12,6 +12,7 @@ from vitale_reader.daemon.config import Config
 from vitale_reader.daemon.conversation import Conversations
 from vitale_reader.daemon.dashboard.desk_view import DeskView
 from vitale_reader.daemon.dashboard.entrance import Entrance
+from vitale_reader.daemon.dashboard.simulators import Simulators
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.diagnostics import Diagnostics
 from vitale_reader.daemon.fairness.processor_shares import Shares
@@ -36,6 +37,7 @@ def make_services(
     conversations: Conversations,
 ) -> Services:
     """Makes what the handlers of the calls work with."""
+    simulators = Simulators(station.config.station.mode)
     return Services(
         station=station.info,
         limits=_wire_limits(station.config),
@@ -57,7 +59,8 @@ def make_services(
         started_at=time.time(),
         diagnostics=Diagnostics(station.home),
         entrance=Entrance(time.monotonic),
-        desk_view=DeskView(desk, lambda: station.client_registry.clients),
+        desk_view=DeskView(desk, lambda: station.client_registry.clients, simulators),
+        simulators=simulators,
     )
 
 

@@ -13,12 +13,17 @@ import msgspec
 from vitale_protocol.events import DeskState, DeskWaiting
 from vitale_protocol.methods import ClientSummary
 from vitale_reader.daemon.arbitration.actions import PendingSubscription
+from vitale_reader.daemon.dashboard.simulators import Simulators
 from vitale_reader.daemon.desk.coordinator import Coordinator
 
 __all__ = ["DeskView", "Onlooker"]
 
 #: Seconds in which changes are gathered; a person sees no difference.
 GATHERED = 0.1
+
+#: Seconds after which a desk with a driver that starts is looked at anew: that it has started is no event of its own
+#: where it tells no readers.
+STARTING = 1.0
 
 #: Clients that wait, of which an onlooker is told; nobody reads more.
 MOST_WAITING = 50
@@ -43,21 +48,27 @@ class DeskView:
     Args:
         desk: that they look at.
         clients: those that are paired, for their names.
+        simulators: that can be played.
     """
 
-    def __init__(self, desk: Coordinator, clients: Callable[[], tuple[ClientSummary, ...]]) -> None:
+    def __init__(
+        self, desk: Coordinator, clients: Callable[[], tuple[ClientSummary, ...]], simulators: Simulators
+    ) -> None:
         self._desk = desk
         self._clients = clients
+        self._simulators = simulators
         self._onlookers: dict[int, Onlooker] = {}
         self._told: dict[int, DeskState] = {}  # by number: they come at different times
         self._due: asyncio.TimerHandle | None = None
         desk.on_change(self._changed)
+        simulators.on_change(self._changed)
 
     def watch(self, onlooker: Onlooker) -> DeskState:
         """A session looks on from now on; the desk as it is."""
         state = self._state()
         self._onlookers[onlooker.number] = onlooker
         self._told[onlooker.number] = state
+        self._look_again(state)
         return state
 
     def unwatch(self, onlooker: Onlooker) -> None:
@@ -65,9 +76,19 @@ class DeskView:
         self._onlookers.pop(onlooker.number, None)
         self._told.pop(onlooker.number, None)
 
-    def _changed(self) -> None:
-        if self._onlookers and self._due is None:
-            self._due = asyncio.get_running_loop().call_later(GATHERED, self._tell)
+    def _changed(self, after: float = GATHERED) -> None:
+        if not self._onlookers:
+            return
+        loop = asyncio.get_running_loop()
+        if self._due is not None:
+            if self._due.when() <= loop.time() + after:
+                return
+            self._due.cancel()
+        self._due = loop.call_later(after, self._tell)
+
+    def _look_again(self, state: DeskState) -> None:
+        if any(driver.state == "starting" for driver in state.drivers):
+            self._changed(STARTING)
 
     def _tell(self) -> None:
         self._due = None
@@ -76,6 +97,7 @@ class DeskView:
             if state != self._told.get(number, state):
                 self._told[number] = state
                 onlooker.desk_changed(state)
+        self._look_again(state)
 
     def _state(self) -> DeskState:
         names = {client.client_id: client.name for client in self._clients()}
@@ -91,6 +113,7 @@ class DeskView:
         last = self._desk.last
         return DeskState(
             waiting=waiting,
-            drivers=self._desk.supervisor.health,
+            drivers=self._desk.drivers,
             last=None if last is None else msgspec.structs.replace(last, client=names.get(last.client, last.client)),
+            simulators=self._simulators.places,
         )

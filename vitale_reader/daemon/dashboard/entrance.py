@@ -16,6 +16,9 @@ __all__ = ["DASHBOARD", "At", "Entrance", "Invite"]
 #: The most that it may: what a person does at the desk, and nothing of a patient.
 SCOPES = frozenset({"desk", "preview"})
 
+#: The call of a patient screen that is shown; nobody touches it.
+SHOWS = "desk.show"
+
 At = Literal["name", "address"]
 
 
@@ -70,13 +73,17 @@ class Entrance:
         self._set_alarm()
         return Caller(client_id=DASHBOARD, name=DASHBOARD, scopes=SCOPES)
 
-    def require(self, conversation: Conversation) -> None:
+    def require(self, conversation: Conversation, method: str) -> None:
         """A session calls; those of the dashboard go on by that.
 
         Raises:
-            NotAuthenticated: its pass is over.
+            NotAuthenticated: its pass is over, or good for the patient screen alone.
         """
-        if (inside := self._inside.get(conversation.number)) is not None:
+        if (inside := self._inside.get(conversation.number)) is None:
+            return
+        if method == SHOWS:
+            self.passes.show(inside[1])
+        else:
             self.passes.use(inside[1])
 
     def left(self, conversation: Conversation) -> None:

@@ -5,10 +5,13 @@ A state machine; the clock is an argument. Secrets are kept as digests.
 - An invitation is a ticket, which a file of the owner hands in, and a code, which a person types. Either spends both.
 - A new invitation takes the place of the one before. A few wrong codes end it.
 - A bearer is over after half an hour in which nobody did anything, and after eight hours.
+- While the patient screen is shown, it lasts without that; after half an hour it is good for that screen alone. Whoever
+  touches the screen then does not come to the dashboard behind it.
 """
 
 import hashlib
 import hmac
+import math
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -18,7 +21,16 @@ import msgspec
 from vitale_protocol.errors import NotAuthenticated
 from vitale_protocol.privacy import concealed
 
-__all__ = ["CODE_LETTERS", "IDLE_SECONDS", "INVITATION_SECONDS", "LONGEST_SECONDS", "Invitation", "Pass", "Passes"]
+__all__ = [
+    "CODE_LETTERS",
+    "IDLE_SECONDS",
+    "INVITATION_SECONDS",
+    "LONGEST_SECONDS",
+    "SHOWN_SECONDS",
+    "Invitation",
+    "Pass",
+    "Passes",
+]
 
 #: Seconds for which an invitation is good: a browser that starts slowly takes ten, a person with a code some more.
 INVITATION_SECONDS: Final = 60.0
@@ -26,6 +38,9 @@ INVITATION_SECONDS: Final = 60.0
 #: Seconds of a bearer: without anything done with it, and at most.
 IDLE_SECONDS: Final = 1_800.0
 LONGEST_SECONDS: Final = 28_800.0
+
+#: Seconds after which a patient screen that is not heard of any more is not shown: it is heard of every minute.
+SHOWN_SECONDS: Final = 150.0
 
 #: Letters of a code. Without vowels no word comes of them; none is taken for another.
 CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
@@ -56,16 +71,23 @@ class Pass(msgspec.Struct):
         digest: of the bearer.
         began: when it was given.
         used: when something was done with it last.
+        shown: when the patient screen was heard of last.
     """
 
     digest: bytes
     began: float
     used: float
+    shown: float = -math.inf
+
+    @property
+    def use_end(self) -> float:
+        """The time from which it is good for the patient screen at most."""
+        return min(self.used + IDLE_SECONDS, self.began + LONGEST_SECONDS)
 
     @property
     def end(self) -> float:
-        """The time at which it is over, unless it is used before."""
-        return min(self.used + IDLE_SECONDS, self.began + LONGEST_SECONDS)
+        """The time at which it is over, unless it is used or the patient screen is heard of before."""
+        return max(self.use_end, min(self.shown + SHOWN_SECONDS, self.began + LONGEST_SECONDS))
 
 
 class Passes:
@@ -139,9 +161,20 @@ class Passes:
             NotAuthenticated: it is over.
         """
         now = self._clock()
-        if of not in self._passes or now >= of.end:
+        if of not in self._passes or now >= of.use_end:
             raise NotAuthenticated("the pass into the dashboard is over")
         of.used = now
+
+    def show(self, of: Pass) -> None:
+        """The patient screen is shown with a pass; that is no use of it.
+
+        Raises:
+            NotAuthenticated: it is over.
+        """
+        now = self._clock()
+        if of not in self._passes or now >= of.end:
+            raise NotAuthenticated("the pass into the dashboard is over")
+        of.shown = now
 
     def end(self) -> None:
         """No invitation and no bearer counts any more."""

@@ -40,6 +40,7 @@ from vitale_protocol.errors import (
     ShuttingDown,
 )
 from vitale_protocol.events import DeskOutcome, DriverHealth, Reader
+from vitale_protocol.methods import ReadingShown
 from vitale_protocol.problems import Problem
 from vitale_reader.daemon.arbitration.actions import (
     Action,
@@ -211,8 +212,12 @@ class Coordinator:
         readers: frozenset[str],
         timeout: float,
         claim: Claim | None = None,
+        tell: Callable[[ReadingShown], None] | None = None,
     ) -> None:
-        """A session waits for the next presentation that matches, ``timeout`` seconds at most."""
+        """A session waits for the next presentation that matches, ``timeout`` seconds at most.
+
+        With ``tell`` it gets no token: the reading is told there once, and not kept.
+        """
         now = self._now()
         key = (client.number, request)
         self._asked[key] = RequestContext(
@@ -221,7 +226,9 @@ class Coordinator:
             grant=grant,
             deadline=now + timeout,
             given_up=asyncio.get_running_loop().create_future(),
+            action="presentation.request" if tell is None else "reading.once",
             claim=claim,
+            tell=tell,
         )
         waiting = PendingRequest(
             key=key,

@@ -97,7 +97,9 @@ class Previews:
         due = [want for want in self._wants.get(picture.reader, {}).values() if now >= want.due - EARLY]
         if not due or len(picture.jpeg) > MOST_BYTES:
             return
-        event = PreviewFrame(reader=picture.reader, at=picture.at, jpeg_b64=b64encode(picture.jpeg).decode())
+        event = PreviewFrame(
+            reader=picture.reader, at=picture.at, jpeg_b64=b64encode(picture.jpeg).decode(), codes=picture.codes
+        )
         for want in due:
             if want.viewer.has_read_all:
                 want.due = now + want.every

@@ -12,6 +12,7 @@ from vitale_reader.daemon.client_registry import LOCAL_CLIENT, Caller, ClientReg
 from vitale_reader.daemon.conversation import Conversation, Conversations
 from vitale_reader.daemon.dashboard.desk_view import DeskView
 from vitale_reader.daemon.dashboard.entrance import Entrance
+from vitale_reader.daemon.dashboard.simulators import Simulators
 from vitale_reader.daemon.desk.coordinator import Coordinator
 from vitale_reader.daemon.diagnostics import Diagnostics
 from vitale_reader.daemon.fairness.audit_queue import Notes
@@ -64,6 +65,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     diagnostics: Diagnostics
     entrance: Entrance
     desk_view: DeskView
+    simulators: Simulators
     tasks: BackgroundTasks = msgspec.field(default_factory=BackgroundTasks)
 
     def station_info(self) -> StationInfo:

@@ -10,6 +10,7 @@ from vitale_reader.daemon.handlers.presentations import PresentationCalls
 from vitale_reader.daemon.handlers.readers import ReaderCalls
 from vitale_reader.daemon.handlers.services import Handler, Services
 from vitale_reader.daemon.handlers.sessions import SessionCalls
+from vitale_reader.daemon.handlers.simulators import SimulatorCalls
 from vitale_reader.daemon.handlers.station import StationCalls
 from vitale_reader.daemon.handlers.tokens import TokenCalls
 
@@ -26,6 +27,7 @@ TOPICS = (
     AdministrationCalls,
     PairingCalls,
     DashboardCalls,
+    SimulatorCalls,
 )
 
 

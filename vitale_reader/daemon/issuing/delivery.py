@@ -9,7 +9,8 @@ Each delivery is a task of its own, and waits for nobody else's. The order of it
    service did not release.
 3. While the service is asked, the client may cancel, go away, or run out of time. It is answered at once; the service
    is heard to its end, and a context that comes then is released.
-4. The token, the mark of the string, the context and the audit line are kept in one transaction, before the reply.
+4. A reading that is told once ends here: no token is made, nothing is kept of it, and a context is released.
+5. The token, the mark of the string, the context and the audit line are kept in one transaction, before the reply.
    Where that fails, the context is released.
 """
 
@@ -17,6 +18,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, Protocol
 
 import msgspec
@@ -34,7 +36,7 @@ from vitale_protocol.errors import (
     VitaleError,
 )
 from vitale_protocol.events import DeskOutcome, Step
-from vitale_protocol.methods import PresentationResult
+from vitale_protocol.methods import PresentationResult, ReadingShown
 from vitale_protocol.problems import Problem
 from vitale_protocol.records import Reading
 from vitale_reader.daemon.database.combined_writes import Write
@@ -105,6 +107,7 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
         given_up: gets the error with which the request is to end early.
         action: the method, for the audit trail.
         claim: for a request of another desk.
+        tell: where the reading is to be told once and not kept: takes it, in the place of a token.
         timeline: the stages of its delivery.
     """
 
@@ -115,6 +118,7 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     given_up: asyncio.Future[VitaleError]
     action: str = "presentation.request"
     claim: Claim | None = None
+    tell: Callable[[ReadingShown], None] | None = None
     timeline: Timeline = msgspec.field(default_factory=Timeline)
 
     def give_up(self, error: VitaleError) -> bool:
@@ -189,7 +193,7 @@ class Delivery:
             if asked.claim is not None:
                 await asked.claim.take()
             begun = True
-            result = await self._result(asked, presentation, driver)
+            answer = await self._answer(asked, presentation, driver)
         except VitaleError as error:
             outcome = error.reason
             asked.client.fail(asked.request, _of_medium(error, presentation.medium))
@@ -197,7 +201,7 @@ class Delivery:
             outcome = InternalError.reason
             asked.client.fail(asked.request, incident(error))
         else:
-            asked.client.reply(asked.request, result)
+            answer()
         self.ended(asked, presentation, None if outcome == "ok" else outcome)
         if begun:
             self._tell(asked.timeline, presentation, driver, outcome, begun_at)
@@ -239,11 +243,14 @@ class Delivery:
         """Finishes what goes on behind the replies."""
         await self._tasks.finish()
 
-    async def _result(self, asked: RequestContext, presentation: Presented, driver: str) -> PresentationResult:
+    async def _answer(self, asked: RequestContext, presentation: Presented, driver: str) -> Callable[[], None]:
+        """Gives the answer that is to be sent."""
         resolved = await self._resolve(asked, presentation, self._issuer.interpret(presentation))
         try:
             self._refuse_opposed(resolved.reading)
             asked.settle()
+            if asked.tell is not None:
+                return partial(asked.tell, await self._told_once(presentation, asked, resolved))
             issued = await self._issue_and_keep(presentation, asked, driver, resolved)
         except BaseException:
             if resolved.resolution is not None:
@@ -251,7 +258,23 @@ class Delivery:
             elif resolved.claimed is not None and "code" in presentation.evidence:
                 self._tasks.spawn(self._withdraw(resolved.claimed.digest))  # paper was sent nowhere
             raise
-        return _result_of(presentation, issued)
+        return partial(asked.client.reply, asked.request, _result_of(presentation, issued))
+
+    async def _told_once(self, presentation: Presented, asked: RequestContext, resolved: Resolved) -> ReadingShown:
+        """Content of the token that is not made. The trail has that something was read, and nothing of what."""
+        shown = self._issuer.tell(presentation, resolved.reading, asked.grant.scopes, resolved.resolution)
+        if resolved.resolution is not None:
+            self._tasks.spawn(self._contexts.let_go(resolved.resolution.identifiant))
+        elif resolved.claimed is not None:
+            self._tasks.spawn(self._withdraw(resolved.claimed.digest))  # it was sent nowhere
+        await self._audit.note(
+            asked.action,
+            "ok",
+            client_id=asked.grant.client_id,
+            medium=presentation.medium,
+            reader=presentation.reader,
+        )
+        return shown
 
     async def _issue_and_keep(
         self, presentation: Presented, asked: RequestContext, driver: str, resolved: Resolved

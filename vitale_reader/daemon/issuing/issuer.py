@@ -9,7 +9,7 @@ import msgspec
 from vitale_drivers.base import Presented
 from vitale_protocol.claims import Claims, Evidence, ReaderClaim
 from vitale_protocol.errors import MixedOrigin, SimulatedRefused
-from vitale_protocol.methods import OutboxToken, StationMode
+from vitale_protocol.methods import OutboxToken, ReadingShown, StationMode
 from vitale_protocol.privacy import concealed
 from vitale_protocol.records import Assure, Beneficiaire, Origin, Proof, Reading, Record
 from vitale_protocol.signing import sign
@@ -229,6 +229,20 @@ class Issuer:
         kid, key = self._keys.signing
         token = sign(claims, key, kid)
         return Issued(OutboxToken(jti=claims.jti, exp=claims.exp, token=token), claims)
+
+    def tell(
+        self, presentation: Presented, reading: Reading, scopes: Sequence[str], resolution: Resolution | None = None
+    ) -> ReadingShown:
+        """Content of a token of a presentation, for somebody who looks at it and keeps nothing."""
+        return ReadingShown(
+            medium=reading.medium,
+            origin=reading.origin,
+            proof=reading.proof,
+            reader=presentation.reader,
+            record=cut(reading.record, scopes),
+            delegate=resolution.delegate if resolution is not None and "identity" in scopes else None,
+            warnings=reading.warnings,
+        )
 
     def _refuse(self, origin: Origin) -> None:
         if origin == "simulated" and self._mode != "simulated":

@@ -4,14 +4,16 @@ import { Connection } from "/connection.js";
 import { button, fill, h, icon, pill, say } from "/dom.js";
 import { overview } from "/overview.js";
 import { present } from "/present.js";
+import { once } from "/once.js";
 import { clients } from "/clients.js";
 import { camera } from "/camera.js";
 import { doctor } from "/doctor.js";
 import { trail } from "/trail.js";
 import { settings } from "/settings.js";
+import { play } from "/play.js";
 
-const VIEWS = { overview, present, clients, camera, doctor, trail, settings };
-const PICTURES = { overview: "home", present: "show", clients: "people", camera: "camera", doctor: "pulse", trail: "trail", settings: "gear" };
+const VIEWS = { overview, present, once, clients, camera, doctor, trail, settings, play };
+const PICTURES = { overview: "home", present: "show", clients: "people", camera: "camera", doctor: "pulse", trail: "trail", settings: "gear", once: "eye", play: "play" };
 const app = document.getElementById("app");
 
 let words = {};
@@ -40,6 +42,11 @@ function reason(name, variant) {
 /** The name of a client; those that were never paired have none. */
 function client(name) {
   return words[`client.${name}`] ?? name;
+}
+
+/** A word that may not be there. */
+function named(key) {
+  return words[key];
 }
 
 function medium(name) {
@@ -73,6 +80,7 @@ const desk = {
   client,
   reason,
   medium,
+  named,
   list,
   time,
   pill,
@@ -80,6 +88,11 @@ const desk = {
     return language;
   },
   call: (method, params) => connection.call(method, params),
+  /** The patient screen is shown, or is not any more: then it has to be known whether the rest may be seen still. */
+  shows(is) {
+    connection.shown = is;
+    if (!is) connection.call("session.ping").catch(() => {});
+  },
   refresh: () => view?.update?.(),
   go: (name) => {
     location.hash = name;
@@ -154,14 +167,19 @@ const connection = new Connection("", {
 
 function wanted() {
   const name = location.hash.slice(1);
-  return name in VIEWS ? name : "overview";
+  return views().includes(name) ? name : "overview";
+}
+
+/** The views that there are: nothing is played but in simulated mode. */
+function views() {
+  return Object.keys(VIEWS).filter((name) => name !== "play" || desk.station?.mode === "simulated");
 }
 
 /** The frame around the views: what can be looked at, and in which language. */
 function frame() {
   document.body.classList.remove("lost");
   document.title = `${t(`nav.${wanted()}`)} · ${desk.station.name}`;
-  const nav = h("nav", { "aria-label": t("nav.label") }, h("ul", {}, Object.keys(VIEWS).map(entry)));
+  const nav = h("nav", { "aria-label": t("nav.label") }, h("ul", {}, views().map(entry)));
   main = h("main", { id: "main", tabindex: "-1" });
   const head = h(
     "header",
@@ -246,7 +264,7 @@ function door(why) {
         { method: "post", action: "/enter" },
         h("label", { for: "code" }, t("door.code")),
         code,
-        h("button", { class: "main" }, h("span", {}, t("door.enter"))),
+        h("button", { type: "submit", class: "main" }, h("span", {}, t("door.enter"))),
       ),
     ),
   );
@@ -270,7 +288,7 @@ async function begin() {
     return;
   }
   addEventListener("hashchange", () => {
-    if (state !== "door" && main && location.hash.slice(1) in VIEWS) show(wanted());
+    if (state !== "door" && main && views().includes(location.hash.slice(1))) show(wanted());
   });
   connection.open();
 }

@@ -1,17 +1,22 @@
 // What a camera sees, to aim a phone with. A camera is open only while a program waits for a code.
 
-import { fill, h, icon, problem } from "/dom.js";
+import { drawn, fill, h, icon, problem } from "/dom.js";
 
 export function camera(desk, body) {
   const { t } = desk;
   let chosen = null;
   let url = null;
   let seen = false;
-  const picture = h("img", { alt: t("camera.picture"), hidden: true });
+  let codes = [];
+  const picture = h("img", { alt: t("camera.picture"), onload: () => seen && outline(codes) });
   const hint = h("div", { class: "hint" });
+  // Laid over the picture as the picture is laid into its field.
+  const outlines = drawn("svg", { class: "outlines", "aria-hidden": "true" });
+  const found = h("p", { class: "quiet", role: "status" });
+  const field = h("div", { class: "preview" }, outlines, hint);
   const trouble = h("div");
   const choice = h("div", { class: "row", role: "group", "aria-label": t("camera.choose") });
-  body.append(h("p", { class: "lead" }, t("camera.why")), choice, trouble, h("div", { class: "preview" }, picture, hint));
+  body.append(h("p", { class: "lead" }, t("camera.why")), choice, trouble, field, found);
 
   const cameras = () => [...desk.readers.values()].filter((reader) => reader.driver === "camera" && !reader.station);
 
@@ -34,8 +39,9 @@ export function camera(desk, body) {
   }
 
   function dark() {
-    picture.hidden = true;
+    picture.remove();
     seen = false;
+    outline([]);
     const reader = desk.readers.get(chosen);
     const words = !reader ? "camera.none" : desk.waitingFor(reader).length ? "camera.opening" : "camera.closed";
     fill(hint, icon(reader ? "wait" : "camera", "2.5rem"), h("p", {}, t(words)));
@@ -45,20 +51,30 @@ export function camera(desk, body) {
   function show(frame) {
     const bytes = Uint8Array.from(atob(frame.jpeg_b64), (each) => each.charCodeAt(0));
     const next = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+    codes = frame.codes ?? [];
     picture.src = next;
     if (url) URL.revokeObjectURL(url);
     url = next;
-    picture.hidden = false;
+    if (!picture.isConnected) field.prepend(picture);
     hint.hidden = true;
     seen = true;
   }
 
+  function outline(all) {
+    const [width, height] = [picture.naturalWidth || 4, picture.naturalHeight || 3];
+    outlines.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    outlines.classList.toggle("several", all.length > 1);
+    outlines.replaceChildren(...all.map((corners) => drawn("polygon", { points: corners.map(([x, y]) => `${x * width},${y * height}`).join(" ") })));
+    const words = all.length > 1 ? t("camera.several") : all.length ? t("camera.found") : "";
+    if (found.textContent !== words) found.textContent = words;
+  }
+
   function update() {
-    const found = cameras();
-    if (!found.some((reader) => reader.id === chosen)) choose(found[0]);
+    const here = cameras();
+    if (!here.some((reader) => reader.id === chosen)) choose(here[0]);
     fill(
       choice,
-      found.map((reader) => {
+      here.map((reader) => {
         const made = h("button", { type: "button", class: "small", "aria-pressed": String(reader.id === chosen), "data-key": reader.id }, h("span", {}, reader.name));
         made.addEventListener("click", () => choose(reader).then(update));
         return made;

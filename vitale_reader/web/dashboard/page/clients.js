@@ -153,7 +153,7 @@ export function clients(desk, body) {
     );
     const code = h("input", { id: "digits", inputmode: "numeric", autocomplete: "off", maxlength: "7", pattern: "[0-9]{3} ?[0-9]{3}", required: true, "aria-describedby": "why digits-wrong" });
     const wrong = h("div", { id: "digits-wrong" });
-    const accept = h("button", { class: "main", disabled: true }, h("span", {}, t("pair.accept")));
+    const accept = h("button", { type: "submit", class: "main", disabled: true }, h("span", {}, t("pair.accept")));
     const ticked = () => boxes.filter((box) => box.firstChild.checked).map((box) => box.firstChild.value);
     let read = false;
     const ready = () => {

@@ -27,6 +27,8 @@ export class Connection {
     this.bearer = bearer;
     this.on = on;
     this.language = "fr";
+    // The patient screen is shown: whoever touches it is a patient.
+    this.shown = false;
     for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => this.#isPresent(), { passive: true });
     addEventListener("pagehide", () => this.close());
     addEventListener("pageshow", (event) => {
@@ -64,16 +66,18 @@ export class Connection {
     this.#forget();
   }
 
+  /** Calls a method; the promise has its id as `request`, to cancel it by. */
   call(method, params = {}) {
-    return new Promise((answer, refuse) => {
+    const id = (this.#last += 1);
+    const called = new Promise((answer, refuse) => {
       if (this.#socket?.readyState !== WebSocket.OPEN) {
         refuse(new DeskError({ message: this.on.words("lost.title"), data: { remedy: this.on.words("lost.wait") } }));
         return;
       }
-      this.#last += 1;
-      this.#waiting.set(this.#last, { answer, refuse });
-      this.#socket.send(JSON.stringify({ jsonrpc: "2.0", id: this.#last, method, params }));
+      this.#waiting.set(id, { answer, refuse });
+      this.#socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
     });
+    return Object.assign(called, { request: id });
   }
 
   #take(message) {
@@ -83,8 +87,12 @@ export class Connection {
     }
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
-    if ("error" in message) waiting?.refuse(new DeskError(message.error));
-    else waiting?.answer(message.result);
+    if ("error" in message) {
+      const error = new DeskError(message.error);
+      waiting?.refuse(error);
+      // The bearer is good no more, or for the patient screen alone.
+      if (error.reason === "not_authenticated" && this.#attempts === 0) this.#end();
+    } else waiting?.answer(message.result);
   }
 
   #isLost(socket, code) {
@@ -93,8 +101,7 @@ export class Connection {
     if (this.#closed) return;
     // 1008: the bearer is good no more; 4001: the session was ended.
     if (code === 1008 || code === 4001) {
-      this.#closed = true;
-      this.on.ended();
+      this.#end();
       return;
     }
     this.on.lost(this.#attempts);
@@ -105,6 +112,11 @@ export class Connection {
     }, pause * (0.8 + 0.4 * Math.random()));
   }
 
+  #end() {
+    this.close();
+    this.on.ended();
+  }
+
   #forget() {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
@@ -113,6 +125,7 @@ export class Connection {
   }
 
   #isPresent() {
+    if (this.shown) return;
     if (Date.now() - this.#present < PRESENCE || this.#socket?.readyState !== WebSocket.OPEN) return;
     this.#present = Date.now();
     this.call("session.ping").catch(() => {});

@@ -26,6 +26,8 @@ const DRAWN = {
   trail: "M7 3.5h7l4 4v13H7zM14 3.5v4h4M10 12h5M10 15.5h5",
   gear: "M4 7h9M17 7h3M4 17h3M11 17h9M4 12h3M11 12h9M15 5v4M9 10v4M9 15v4",
   camera: "M4 8h3.5l1.5-2.5h6L16.5 8H20v11H4zM12 16.5a3.25 3.25 0 1 0 0-6.5 3.25 3.25 0 0 0 0 6.5z",
+  eye: "M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12zM12 15a3 3 0 1 0 0-6 3 3 0 0 0 0 6z",
+  play: "M8 4.5v15l11.5-7.5z",
   card: "M3 7.5a2 2 0 0 1 2-2h14a2 2 0 0 1 2 2v9a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2zM6.5 10h4v4h-4zM14 14h4",
   phone: "M7.5 4.5a2 2 0 0 1 2-2h5a2 2 0 0 1 2 2v15a2 2 0 0 1-2 2h-5a2 2 0 0 1-2-2zM11 18.5h2",
   code: "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h2.5v2.5H14zM17.5 17.5H20V20h-2.5z",
@@ -37,14 +39,17 @@ const DRAWN = {
   wait: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3.5 2",
 };
 
+/** An element of a drawing. */
+export function drawn(name, attributes) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
 /** A small picture that says nothing: the words beside it do. */
 export function icon(name, size = "1.25em") {
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", DRAWN[name]);
-  const made = document.createElementNS(SVG, "svg");
-  const drawn = { viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true", class: "icon", focusable: "false" };
-  for (const [key, value] of Object.entries(drawn)) made.setAttribute(key, value);
-  made.append(path);
+  const made = drawn("svg", { viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true", class: "icon", focusable: "false" });
+  made.append(drawn("path", { d: DRAWN[name] }));
   return made;
 }
 

@@ -1,4 +1,5 @@
-// A view for whoever stands at the counter: one sentence, one picture, nothing about anybody.
+// A view for whoever stands at the counter: one sentence, one picture, nothing about anybody. It is shown once a person
+// has said so, and lasts while it can be seen; after half an hour it leads back to the door and not to the dashboard.
 
 import { button, fill, h, icon } from "/dom.js";
 
@@ -6,24 +7,41 @@ import { button, fill, h, icon } from "/dom.js";
 const STAYS = 6;
 const FOR_CARD = ["vitale-card", "cps-card"];
 const FOR_PHONE = ["apcv-nfc"];
+// Milliseconds between two words to the daemon that it is shown.
+const HEARD = 60_000;
+let agreed = false;
 
 export function present(desk, body) {
   const { t } = desk;
   let timer = null;
+  let beat = null;
   const seen = desk.now.last?.at ?? 0;
   const screen = h("section", { class: "present", "aria-live": "polite" });
   const away = () => desk.go("overview");
   const escape = (event) => event.key === "Escape" && !document.fullscreenElement && away();
-  addEventListener("keydown", escape);
-  body.append(
-    screen,
-    h(
-      "div",
-      { class: "row end present-tools" },
-      button(t("present.full"), () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()), { kind: "quiet" }),
-      button(t("present.leave"), away, { kind: "quiet", picture: "cross" }),
-    ),
-  );
+  const isShown = () => document.visibilityState === "visible" && desk.call("desk.show").catch(() => {});
+  const fullscreen = () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen());
+
+  function ask() {
+    const begin = button(t("present.show"), start, { kind: "main", picture: "show" });
+    body.append(h("section", { class: "panel" }, h("p", {}, t("present.ask")), h("p", {}, t("present.ask.why")), begin));
+  }
+
+  function start() {
+    agreed = true;
+    desk.shows(true);
+    document.body.classList.add("patient");
+    addEventListener("keydown", escape);
+    document.addEventListener("visibilitychange", isShown);
+    beat = setInterval(isShown, HEARD);
+    isShown();
+    fill(
+      body,
+      screen,
+      h("div", { class: "row end present-tools" }, button(t("present.full"), fullscreen, { kind: "quiet" }), button(t("present.leave"), away, { kind: "quiet", picture: "cross" })),
+    );
+    update();
+  }
 
   function said() {
     const { last, waiting } = desk.now;
@@ -55,11 +73,19 @@ export function present(desk, body) {
     fill(screen, h("div", { class: "pictures" }, pictures.map((each) => icon(each, "1em"))), h("p", { class: "huge" }, large), h("p", { class: "under" }, small));
   }
 
+  if (agreed) start();
+  else ask();
   return {
     update,
     leave() {
       clearTimeout(timer);
+      clearInterval(beat);
       removeEventListener("keydown", escape);
+      document.removeEventListener("visibilitychange", isShown);
+      document.body.classList.remove("patient");
+      if (location.hash === "#present") return;
+      if (agreed) desk.shows(false);
+      agreed = false;
       if (document.fullscreenElement) document.exitFullscreen();
     },
   };

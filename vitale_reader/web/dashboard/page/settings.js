@@ -6,16 +6,72 @@ export function settings(desk, body) {
   const { t } = desk;
   let gone = false;
   const result = h("section", { "aria-live": "polite" });
-  body.append(h("p", { class: "lead" }, t("settings.why")), h("div", { class: "row" }, button(t("settings.run"), run, { kind: "main", picture: "gear" })), result);
+  const change = h("section", { class: "panel", "aria-labelledby": "change" });
+  body.append(h("p", { class: "lead" }, t("settings.why")), h("div", { class: "row" }, button(t("settings.run"), run, { kind: "main", picture: "gear" })), result, change);
 
   async function run() {
     fill(result, h("p", { class: "large live-text" }, icon("wait"), t("settings.looking")));
     try {
       const found = await desk.call("config.check");
-      if (!gone) told(found);
+      if (gone) return;
+      told(found);
+      if (!change.firstChild && found.settings) offer(found, found.settable[0]);
     } catch (error) {
       fill(result, problem(error));
     }
+  }
+
+  // ── one setting changed ──
+
+  const valueOf = (found, key) => key.split(".").reduce((table, name) => table?.[name], found.settings) ?? "";
+
+  function offer(found, chosen, ...below) {
+    const picked = (value, options, id) => h("select", { id }, options.map((each) => h("option", { value: each, selected: each === value }, each)));
+    const now = String(valueOf(found, chosen.key));
+    const which = picked(chosen.key, found.settable.map((each) => each.key), "setting");
+    which.dataset.key = "setting";
+    which.addEventListener("change", () => offer(found, found.settable.find((each) => each.key === which.value)));
+    const value = chosen.choices?.length ? picked(now, chosen.choices, "value") : h("input", { id: "value", class: "plain", value: now, autocomplete: "off", maxlength: "100" });
+    const typed = h("input", { id: "typed", class: "plain", autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true });
+    const go = h("button", { type: "submit", class: "main", disabled: true }, h("span", {}, t("change.do")));
+    typed.addEventListener("input", () => (go.disabled = typed.value !== chosen.key));
+    const send = async (event) => {
+      event.preventDefault();
+      go.disabled = true;
+      try {
+        const { changed, problem: refused } = await desk.call("config.set", { key: chosen.key, value: value.value, confirmed: typed.value });
+        if (gone) return;
+        if (refused) {
+          offer(found, chosen, problem({ message: refused.title, remedy: refused.remedy }));
+          return;
+        }
+        const words = t(changed ? "change.done" : "change.same", { key: chosen.key });
+        const after = await desk.call("config.check");
+        if (gone) return;
+        told(after);
+        offer(after.settings ? after : found, chosen, h("p", { class: "note good", role: "status" }, icon("check"), words));
+      } catch (error) {
+        if (!gone) offer(found, chosen, problem(error));
+      }
+    };
+    fill(
+      change,
+      h("h2", { id: "change" }, t("change.title")),
+      h("p", {}, t("change.why")),
+      h(
+        "form",
+        { class: "pairing", onsubmit: send },
+        h("label", { for: "setting" }, t("change.setting")),
+        which,
+        h("p", { class: "quiet" }, t(`setting.${chosen.key}`)),
+        h("label", { for: "value" }, t("change.value")),
+        value,
+        h("label", { for: "typed" }, t("change.confirm", { key: chosen.key })),
+        typed,
+        go,
+      ),
+      ...below,
+    );
   }
 
   function told(found) {

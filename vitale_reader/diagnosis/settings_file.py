@@ -1,19 +1,93 @@
 """The file of the settings, written only as one that the daemon would take."""
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vitale_protocol.errors import ConfigurationInvalid
+from vitale_reader.daemon import config_file
+from vitale_reader.daemon.config import Config, has_secrets, load, parse
 from vitale_reader.home import Home
 
 if TYPE_CHECKING:
     from tomlkit.container import Container
     from tomlkit.items import AbstractTable, Array
 
-    from vitale_reader.daemon.config import Config
+__all__ = ["Changed", "as_toml", "change", "checked", "current", "replace", "with_setting"]
 
-__all__ = ["as_toml", "checked", "current", "replace", "with_setting"]
+
+class Changed(NamedTuple):
+    """A file with one setting changed.
+
+    Attributes:
+        value: as the setting wants it.
+        config: all settings then.
+        differs: whether the text of the file did not say so before.
+    """
+
+    value: object
+    config: Config
+    differs: bool
+
+
+def change(home: Home, key: str, word: str) -> Changed:
+    """Changes one setting in the file; all else in it stays, comments too.
+
+    Args:
+        home: of the station.
+        key: the setting, such as ``tls.port``.
+        word: its value, as it is typed.
+
+    Raises:
+        ConfigurationInvalid, ToolMissing, StoreUnavailable: the daemon would not start with it, or would not before.
+        OSError: the file cannot be written.
+    """
+    load(home.config)  # what is wrong with it already is told with its line
+    text = current(home.config)
+    value, made, config = _made(home, text, key, word)
+    replace(home.config, made, config)
+    return Changed(value, config, made != text)
+
+
+def _made(place: Home, text: str, key: str, word: str) -> tuple[object, str, Config]:
+    """The value as the setting wants it, the text with it, and all settings then.
+
+    Raises:
+        ConfigurationInvalid, ToolMissing, StoreUnavailable: the daemon would not start with it.
+    """
+    refused: ConfigurationInvalid | None = None
+    for value in _values(word):
+        try:
+            made = with_setting(text, key, value)
+            parse(made, source=str(place.config))
+        except ConfigurationInvalid as error:
+            refused = refused or error
+            continue
+        try:
+            return value, made, checked(place, made)
+        except ConfigurationInvalid as error:
+            if error.data.get("path") != key:  # another setting is wrong, and was before
+                raise
+            raise _not_set(error) from error
+    if refused is None:
+        raise AssertionError("there is always a value")
+    raise _not_set(refused) from refused
+
+
+def _not_set(refused: ConfigurationInvalid) -> ConfigurationInvalid:
+    # The line would be one of a text that nobody sees.
+    data = {name: each for name, each in refused.data.items() if name != "line"}
+    return ConfigurationInvalid(refused.detail, variant=refused.variant or "not_set", data=data)
+
+
+def _values(word: str) -> Iterator[object]:
+    """The values that a word may stand for, the likeliest first."""
+    value = as_toml(word)
+    yield value
+    if value != word:
+        yield word  # a name like 42
+    yield [each.strip() for each in word.split(",") if each.strip()]
 
 
 def current(file: Path) -> str:
@@ -22,8 +96,6 @@ def current(file: Path) -> str:
     Raises:
         ConfigurationInvalid: it cannot be read.
     """
-    from vitale_reader.daemon import config_file
-
     try:
         return config_file.decoded(config_file.read(file)[0], file)
     except FileNotFoundError:
@@ -41,10 +113,10 @@ def with_setting(text: str, key: str, value: object) -> str:
     Raises:
         ConfigurationInvalid: the key names a value within one that is no table.
     """
-    import tomlkit
-    from tomlkit.container import Container
-    from tomlkit.exceptions import TOMLKitError
-    from tomlkit.items import AbstractTable
+    import tomlkit  # noqa: PLC0415  for those alone who change something
+    from tomlkit.container import Container  # noqa: PLC0415
+    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415
+    from tomlkit.items import AbstractTable  # noqa: PLC0415
 
     # Windows ends lines with two characters. A file keeps one way throughout.
     end = "\r\n" if "\r\n" in text else "\n"
@@ -66,7 +138,7 @@ def with_setting(text: str, key: str, value: object) -> str:
 
 def _put(table: "Container | AbstractTable", name: str, value: object) -> None:
     """Puts a value into a table: a new one behind those of the table, before the comments on what follows it."""
-    from tomlkit.items import Array, Comment, Table, Whitespace
+    from tomlkit.items import Array, Comment, Table, Whitespace  # noqa: PLC0415
 
     if name in table:
         former: object = table[name]
@@ -94,29 +166,25 @@ def _edited(array: "Array", wanted: list[Any]) -> bool:
     return list(array) == wanted
 
 
-def checked(home: Home, text: str) -> "Config":
+def checked(home: Home, text: str) -> Config:
     """The settings in a text, after every check that the start of the daemon makes.
 
     Raises:
         ConfigurationInvalid, ToolMissing, StoreUnavailable: the daemon would not start with them.
     """
-    from vitale_reader.daemon import startup
-    from vitale_reader.daemon.config import parse
+    from vitale_reader.daemon import startup  # noqa: PLC0415  part of an extra
 
     config = parse(text, source=str(home.config))
     startup.check(home, config)
     return config
 
 
-def replace(file: Path, text: str, config: "Config") -> None:
+def replace(file: Path, text: str, config: Config) -> None:
     """Writes the file of settings that were checked.
 
     Raises:
         OSError: it cannot be written.
     """
-    from vitale_reader.daemon import config_file
-    from vitale_reader.daemon.config import has_secrets
-
     config_file.replace(file, text, secret=has_secrets(config))
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.posix import AS_ROOT, NOBODY, give_to
 from vitale_protocol.errors import ConfigurationInvalid
-from vitale_reader.cli.config.writing import as_toml, replace, with_setting
 from vitale_reader.daemon.config import Config, Drivers, parse
+from vitale_reader.diagnosis.settings_file import as_toml, replace, with_setting
 
 TEXT = """\
 # At the top.

@@ -1,0 +1,96 @@
+"""The demonstration that stays: its devices are played by whoever is at the dashboard, until Ctrl-C."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from vitale_protocol.errors import ConfigurationInvalid
+from vitale_protocol.events import SimulatorPlace
+from vitale_protocol.methods import DeskWatched, Done, Empty, SimPlay
+from vitale_reader import aio
+from vitale_reader.cli.demo.hand import Hand, Place
+from vitale_reader.cli.root import root
+from vitale_reader.client.reconnecting import ReconnectingTransport, settings_of
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def refuses(_: str) -> None:
+    raise ConfigurationInvalid("no such image")
+
+
+def breaks(_: str) -> None:
+    raise OSError("the line is gone")
+
+
+def test_the_hand_does_what_it_is_told_and_knows_what_is_there() -> None:
+    done: list[str] = []
+    slot = Place("card", ("adulte",), lambda thing: done.append(f"put {thing}"), lambda: done.append("took"))
+    imager = Place("scan", ("claire",), lambda thing: done.append(f"scanned {thing}"))
+    hand = Hand({"slot": slot, "imager": imager})
+
+    assert ["", "", ""] == [hand.act("slot", "adulte"), hand.act("imager", "claire"), hand.act("imager", None)]
+    assert (
+        SimulatorPlace(place="slot", kind="card", things=("adulte",), holds="adulte"),
+        SimulatorPlace(place="imager", kind="scan", things=("claire",)),
+    ) == hand.told
+    assert "" == hand.act("slot", None)
+    assert [None, None] == [place.holds for place in hand.told]
+    assert ["put adulte", "scanned claire", "took"] == done
+
+
+def test_a_hand_that_fails_says_why_and_leaves_all_as_it_was() -> None:
+    hand = Hand({"slot": Place("card", ("x",), refuses, lambda: None), "imager": Place("scan", ("y",), breaks)})
+    assert ["no such image", "the line is gone"] == [hand.act("slot", "x"), hand.act("imager", "y")]
+    assert [None, None] == [place.holds for place in hand.told]
+
+
+def test_what_renews_itself_is_shown_anew_while_it_is_there() -> None:
+    shown: list[str] = []
+    hand = Hand({"camera": Place("screen", ("claire",), shown.append, lambda: None, shown.append)})
+    hand.renew()
+    hand.act("camera", "claire")
+    hand.renew()
+    hand.act("camera", None)
+    hand.renew()
+    assert ["claire", "claire"] == shown
+
+
+@pytest.mark.parametrize("option", ["--print", "--ip"])
+def test_how_the_dashboard_opens_is_said_of_one_that_does(option: str) -> None:
+    done = CliRunner().invoke(root, ["--language", "fr", "demo", option])
+    assert (2, True) == (done.exit_code, "--dashboard" in done.output)
+
+
+@pytest.mark.posix
+def test_everything_is_played_until_it_is_ended() -> None:
+    command = ("-m", "vitale_reader", "demo", "--no-pcscd", "--dashboard", "--print", "--json")
+    with subprocess.Popen((sys.executable, *command), stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        try:
+            told: dict[str, Any] = json.loads(demo.stdout.readline())
+            assert told["url"].startswith("http://desk-")
+            asyncio.run(plays(told["home"]))
+        finally:
+            demo.send_signal(signal.SIGINT)
+            assert 0 == demo.wait(60)
+
+
+async def plays(home: str) -> None:
+    desk = ReconnectingTransport(settings_of(home=home), lambda _name, _event: None)
+    try:
+        places = (await desk.ask("desk.watch", Empty(), DeskWatched)).desk.simulators
+        assert "slot" in [place.place for place in places]
+        async with aio.connect(home=home) as program:
+            reading = asyncio.create_task(program.read(media=["vitale-card"], timeout=60))
+            # Whether it lies there before it is asked for or after does not matter.
+            await desk.ask_service("sim.play", SimPlay(place="slot", thing="adulte"), Done)
+            assert "simulated" == (await reading).claims.origin
+    finally:
+        await desk.close()

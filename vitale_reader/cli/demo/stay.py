@@ -1,0 +1,76 @@
+"""``vitale-reader demo --dashboard``: stays until Ctrl-C, and has everything played with the mouse."""
+
+import asyncio
+from pathlib import Path
+
+from vitale_reader.cli.dashboard import as_document, let_in, tell
+from vitale_reader.cli.demo.environment import DemoEnvironment
+from vitale_reader.cli.demo.hand import Hand, places_of, played
+from vitale_reader.cli.frame import output
+from vitale_reader.cli.frame.command import daemon_settings
+from vitale_reader.cli.frame.language import t
+
+__all__ = ["stay"]
+
+
+def stay(environment: DemoEnvironment, *, only_print: bool, ip: bool, as_json: bool) -> None:
+    """Holds the simulators for the dashboard of a demonstration, until Ctrl-C.
+
+    Args:
+        environment: the demonstration.
+        only_print: opens no browser.
+        ip: by the address of this machine, and not by a name.
+        as_json: tells the way in as one line of JSON.
+
+    Raises:
+        DaemonUnreachable: its daemon has ended.
+        DashboardUnavailable: no browser reaches it.
+    """
+    hand = Hand(places_of(environment))
+
+    def told() -> None:
+        opened, shown = let_in(environment.home, only_print=only_print, ip=ip)
+        if as_json:
+            document = as_document(opened, shown=shown) | {"home": str(environment.home)}
+            output.print_json(document, pretty=False)
+            return
+        tell(opened, shown=shown)
+        _explain(environment.home)
+
+    async def stayed() -> None:
+        ready = asyncio.Event()
+        playing = asyncio.create_task(played(daemon_settings(environment.home, None, None), hand, ready.set))
+        waiting = asyncio.create_task(ready.wait())
+        try:
+            await asyncio.wait((playing, waiting), return_when=asyncio.FIRST_COMPLETED)
+            if ready.is_set():
+                await asyncio.to_thread(told)
+            await playing
+        finally:
+            waiting.cancel()
+            playing.cancel()
+            await asyncio.gather(playing, waiting, return_exceptions=True)
+
+    try:
+        asyncio.run(stayed())
+    except KeyboardInterrupt:
+        # The way to end it, not an interruption of it.
+        output.note("")
+
+
+def _explain(home: Path) -> None:
+    output.note("")
+    output.note(
+        t(
+            "La vue « Simulateurs » insère la carte, pose le téléphone, montre le code. Ctrl-C arrête tout.",
+            "The view “Simulators” inserts the card, lays the phone, shows the code. Ctrl-C ends it all.",
+        )
+    )
+    output.note(
+        t(
+            "Pour y relier votre logiciel ou une autre commande, et rouvrir le tableau de bord\N{NO-BREAK SPACE}:",
+            "To connect your program or another command, and to open the dashboard again:",
+        )
+    )
+    output.note(f"  export VITALE_READER_HOME={home}")
+    output.note("  vitale-reader dashboard")

@@ -1,0 +1,97 @@
+// What the next card, phone or code says: shown once to whoever asks for it, for a minute at most, and kept nowhere.
+
+import { button, fill, h, icon, problem, say } from "/dom.js";
+
+// Seconds.
+const SHOWN = 60;
+const SCOPES = ["identity", "nir", "dependants", "rights"];
+
+export function once(desk, body) {
+  const { t } = desk;
+  let request = null;
+  let clock = null;
+  let step = null;
+  const screen = h("section", { class: "panel", "aria-live": "polite" });
+  body.append(h("p", { class: "lead" }, t("once.why")), screen);
+
+  function offer(...above) {
+    clearInterval(clock);
+    request = null;
+    const boxes = SCOPES.map((scope) =>
+      h("label", { class: "tick" }, h("input", { type: "checkbox", value: scope, checked: scope === "identity" }), h("span", {}, t(`scope.${scope}`))),
+    );
+    const read = button(t("once.read"), () => wait(boxes.filter((box) => box.firstChild.checked).map((box) => box.firstChild.value)), { kind: "main", picture: "card", key: "read" });
+    const fields = h("fieldset", { oninput: () => (read.disabled = !boxes.some((box) => box.firstChild.checked)) }, h("legend", {}, t("once.scopes")), boxes);
+    fill(screen, ...above, fields, read);
+  }
+
+  async function wait(scopes) {
+    const asked = desk.call("reading.once", { scopes });
+    request = asked.request;
+    const mine = request;
+    step = h("p", {}, t("once.waiting.why"));
+    fill(screen, h("p", { class: "large live-text" }, icon("wait"), t("once.waiting")), step, button(t("no"), stop, { key: "read" }));
+    say(t("once.waiting"));
+    try {
+      const told = await asked;
+      if (mine === request) shown(told);
+    } catch (error) {
+      if (mine === request) offer(error.reason === "cancelled" ? null : problem(error));
+    }
+  }
+
+  function stop() {
+    const ended = request;
+    offer();
+    if (ended !== null) desk.call("presentation.cancel", { request: ended }).catch(() => {});
+  }
+
+  function shown(told) {
+    request = null;
+    let left = SHOWN;
+    const seconds = h("span", { class: "mono" }, String(left));
+    clock = setInterval(() => {
+      left -= 1;
+      seconds.textContent = String(left);
+      if (left <= 0) stop();
+    }, 1000);
+    const people = told.record.beneficiaires ?? [];
+    fill(
+      screen,
+      h("h2", {}, t("once.title", { medium: desk.medium(told.medium) })),
+      h("div", { class: "row" }, desk.pill(told.proof.verified ? "good" : "odd", t(told.proof.verified ? "once.verified" : "once.unverified")), told.origin === "simulated" ? desk.pill("odd", t("reader.simulated")) : null),
+      told.delegate ? h("p", {}, t("once.delegate", { name: told.delegate })) : null,
+      people.map((person, at) => part(at === (told.record.porteur ?? 0) ? t("once.holder") : t("once.dependant"), person)),
+      told.record.assure ? part(t("once.insured"), told.record.assure) : null,
+      people.length || told.record.assure ? null : h("p", {}, t("once.nothing")),
+      h("div", { class: "row" }, h("p", { "aria-hidden": "true" }, t("once.left"), " ", seconds), button(t("once.clear"), stop, { kind: "main", key: "read" })),
+    );
+  }
+
+  function part(title, values) {
+    const lines = [...flat(values)];
+    return lines.length ? h("div", { class: "told" }, h("h3", {}, title), h("dl", {}, lines.map(([key, value]) => [h("dt", {}, desk.named(`record.${key}`) ?? h("code", {}, key)), h("dd", {}, String(value))]))) : null;
+  }
+
+  function* flat(value, within = "") {
+    for (const [key, each] of Object.entries(value)) {
+      if (each === null || each === "") continue;
+      if (typeof each === "object") yield* flat(each, `${within}${key}.`);
+      else yield [`${within}${key}`, each];
+    }
+  }
+
+  addEventListener("pagehide", stop);
+  offer();
+  return {
+    event(name, params) {
+      if (name === "presentation.progress" && params.request === request) fill(step, params.message);
+    },
+    lost: stop,
+    leave() {
+      removeEventListener("pagehide", stop);
+      stop();
+      screen.replaceChildren();
+    },
+  };
+}

@@ -1,0 +1,56 @@
+// The simulators of a station in simulated mode, played with the mouse: a program elsewhere holds them.
+
+import { button, fill, h, icon, problem, say } from "/dom.js";
+
+const PICTURES = { card: "card", phone: "phone", screen: "camera", scan: "code" };
+
+export function play(desk, body) {
+  const { t } = desk;
+  const waits = h("section");
+  const trouble = h("div");
+  const places = h("section");
+  body.append(h("p", { class: "lead" }, t("play.why")), waits, trouble, places);
+
+  const acts = (place, thing) => async () => {
+    trouble.replaceChildren();
+    try {
+      await desk.call("sim.play", thing ? { place, thing } : { place });
+      say(t(thing ? "play.done" : "play.taken", { thing: thing ?? "" }));
+    } catch (error) {
+      trouble.replaceChildren(problem(error));
+    }
+  };
+
+  function place(each) {
+    const picks = each.things.map((thing) => {
+      const made = button(thing, acts(each.place, thing), { kind: "small", key: `${each.place} ${thing}` });
+      if (each.kind !== "scan") made.setAttribute("aria-pressed", String(thing === each.holds));
+      return made;
+    });
+    return h(
+      "li",
+      { class: "card" },
+      h("div", { class: "row" }, h("span", { class: "medallion" }, icon(PICTURES[each.kind], "1.6rem")), h("div", { class: "grow" }, h("h2", {}, t(`play.${each.kind}`)), h("small", {}, t(`play.${each.kind}.why`)))),
+      h("div", { class: "row", role: "group", "aria-label": t(`play.${each.kind}`) }, picks),
+      each.holds ? button(t(`play.${each.kind}.take`), acts(each.place), { key: `${each.place} take` }) : null,
+    );
+  }
+
+  return {
+    update() {
+      const waiting = desk.now.waiting;
+      const found = desk.now.simulators ?? [];
+      fill(
+        waits,
+        desk.pill(waiting.length ? "live" : "none", waiting.length ? t("hero.waiting") : t("hero.idle")),
+        waiting.length ? h("ul", { class: "plain" }, waiting.slice(0, 4).map((each) => h("li", {}, t("hero.waits", { client: desk.client(each.client), media: desk.list(each.media.map(desk.medium)) })))) : null,
+      );
+      fill(
+        places,
+        found.length
+          ? h("ul", { class: "cards wide" }, found.map(place))
+          : h("div", { class: "note" }, icon("info"), h("div", {}, h("strong", {}, t("play.none")), h("p", {}, t("play.none.why"), " ", h("code", {}, "vitale-reader demo --dashboard")))),
+      );
+    },
+  };
+}
