@@ -383,6 +383,26 @@ def test_a_pass_that_nobody_uses_ends_its_sessions(at_home: Any, monkeypatch: py
     at_home(work)
 
 
+def test_a_patient_screen_lasts_and_its_session_may_do_nothing_else(
+    at_home: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(house: House) -> None:
+        await house.open()
+        bearer = await house.bearer()
+        async with house.socket() as line:
+            await house.session(line, bearer)
+            assert "result" in await house.call(line, "desk.show", number=2)
+            monkeypatch.setattr(passes, "IDLE_SECONDS", 0.0)
+            for number, method in enumerate(("readers.list", "session.ping", "clients.list", "config.check"), 3):
+                refused = await house.call(line, method, number=number)
+                assert "not_authenticated" == refused["error"]["data"]["reason"]
+            assert "result" in await house.call(line, "desk.show", number=9)
+        async with house.socket() as line:
+            assert "error" in await house.session(line, bearer)
+
+    at_home(work)
+
+
 def test_it_listens_no_more_once_its_last_page_was_closed_for_a_while(
     at_home: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
