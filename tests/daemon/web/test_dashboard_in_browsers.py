@@ -343,7 +343,6 @@ async def reads_once_and_keeps_nothing(desk: Desk) -> None:
     await desk.go("once")
     await desk.click("Lire une fois")
     await desk.sees("Présentez la carte, le téléphone ou le code")
-    await desk.picture("once-waiting")
     await desk.play(f"insert {READER} famille")
     await desk.sees("Prénom")
     names = await desk.browser.evaluate("[...document.querySelectorAll('.told dd')].map((each) => each.textContent)")
@@ -380,7 +379,6 @@ async def changes_a_setting(desk: Desk) -> None:
     await desk.sees("Réglage refusé")
     await send("log.level", "debug")
     await desk.sees("log.level est modifié")
-    await desk.picture("settings", height=1400)
     text = desk.home.config.read_text("utf-8")
     assert text.startswith("# De la main de son propriétaire.\n")
     assert "debug" == parse(text).log.level

@@ -70,7 +70,13 @@ export function once(desk, body) {
 
   function part(title, values) {
     const lines = [...flat(values)];
-    return lines.length ? h("div", { class: "told" }, h("h3", {}, title), h("dl", {}, lines.map(([key, value]) => [h("dt", {}, desk.named(`record.${key}`) ?? h("code", {}, key)), h("dd", {}, String(value))]))) : null;
+    return lines.length ? h("div", { class: "told" }, h("h3", {}, title), h("dl", {}, lines.map(([key, value]) => [h("dt", {}, desk.named(`record.${key}`) ?? h("code", {}, key)), h("dd", {}, written(value))]))) : null;
+  }
+
+  /** A date as people here write it; all else as it stands. */
+  function written(value) {
+    const date = /^\d{4}-\d{2}-\d{2}$/.test(value) ? new Date(`${value}T12:00:00`) : null;
+    return date && !Number.isNaN(date.getTime()) ? desk.time(date.getTime() / 1000, { dateStyle: "long" }) : String(value);
   }
 
   function* flat(value, within = "") {

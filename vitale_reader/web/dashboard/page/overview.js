@@ -115,7 +115,9 @@ export function overview(desk, body) {
     });
 
   function all() {
-    const found = [...desk.readers.values()].sort((one, other) => one.name.localeCompare(other.name));
+    // Those that somebody waits for come first.
+    const idle = (each) => Number(!desk.waitingFor(each).length);
+    const found = [...desk.readers.values()].sort((one, other) => idle(one) - idle(other) || one.name.localeCompare(other.name));
     fill(
       readers,
       h("h2", { id: "readers" }, t("readers.title")),

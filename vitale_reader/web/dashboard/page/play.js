@@ -42,7 +42,7 @@ export function play(desk, body) {
       const found = desk.now.simulators ?? [];
       fill(
         waits,
-        desk.pill(waiting.length ? "live" : "none", waiting.length ? t("hero.waiting") : t("hero.idle")),
+        h("div", { class: "row" }, desk.pill(waiting.length ? "live" : "none", t(waiting.length ? "hero.waiting" : "hero.idle"))),
         waiting.length ? h("ul", { class: "plain" }, waiting.slice(0, 4).map((each) => h("li", {}, t("hero.waits", { client: desk.client(each.client), media: desk.list(each.media.map(desk.medium)) })))) : null,
       );
       fill(

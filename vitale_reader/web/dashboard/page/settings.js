@@ -6,8 +6,9 @@ export function settings(desk, body) {
   const { t } = desk;
   let gone = false;
   const result = h("section", { "aria-live": "polite" });
+  const list = h("section");
   const change = h("section", { class: "panel", "aria-labelledby": "change" });
-  body.append(h("p", { class: "lead" }, t("settings.why")), h("div", { class: "row" }, button(t("settings.run"), run, { kind: "main", picture: "gear" })), result, change);
+  body.append(h("p", { class: "lead" }, t("settings.why")), h("div", { class: "row" }, button(t("settings.run"), run, { kind: "main", picture: "gear" })), result, change, list);
 
   async function run() {
     fill(result, h("p", { class: "large live-text" }, icon("wait"), t("settings.looking")));
@@ -93,8 +94,8 @@ export function settings(desk, body) {
         ),
       ),
       found.readable_by_others ? h("div", { class: "note odd" }, icon("info"), t("settings.readable")) : null,
-      found.settings ? parts(found.settings) : null,
     );
+    fill(list, found.settings ? parts(found.settings) : null);
   }
 
   function parts(all) {
