@@ -4,6 +4,7 @@ import errno
 import plistlib
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,19 @@ def test_what_somebody_wrote_by_hand_is_kept_and_told(platform: str, request: py
     assert [] == [each.former for each in found.carry_out(list(found.service().install())) if each.former]
     found.uninstall()
     assert [] == found.files()
+
+
+def test_several_who_install_at_once_leave_one_whole_file_and_lose_nothing(linux: Desk) -> None:
+    linux.install()
+    file = Path(linux.service().state().file)
+    text = file.read_text("utf-8")
+    file.write_text("by hand", "utf-8")
+    with ThreadPoolExecutor(8) as several:
+        done = [several.submit(linux.install) for _ in range(40)]
+    assert [] == [each.exception() for each in done if each.exception()]
+    assert {file.name: text, f"{file.name}.old": "by hand"} == {
+        each.name: each.read_text("utf-8") for each in file.parent.iterdir()
+    }
 
 
 def test_a_file_that_cannot_be_written_whole_is_not_written(linux: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

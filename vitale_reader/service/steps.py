@@ -44,27 +44,29 @@ class Write(msgspec.Struct, frozen=True, kw_only=True, tag="write", tag_field="s
         return kept(self.file) if self.keeps and self.file.is_file() and self.needed else None
 
     def carry_out(self) -> None:
-        """Writes the file, whole or not at all, and the folders above it."""
+        """Writes the file, whole or not at all, and the folders above it; two who do it at once lose nothing."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._replace()
+            wanted, found = self.text.encode(self.encoding), self.file.read_bytes() if self.file.is_file() else None
+            if self.keeps and found not in {None, wanted}:
+                _replace(kept(self.file), found or b"")
+            _replace(self.file, wanted)
         except OSError as error:
             error.filename, error.filename2 = str(self.file), None  # not the file beside it that was tried
             raise
 
-    def _replace(self) -> None:
-        former = self.former
-        descriptor, name = tempfile.mkstemp(prefix=f".{self.file.name}.", dir=self.file.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(self.text.encode(self.encoding))
-            Path(name).chmod(0o644)
-            if former is not None:
-                self.file.replace(former)
-            Path(name).replace(self.file)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+
+def _replace(file: Path, content: bytes) -> None:
+    """Writes a file beside its place, under a name that nobody else has, and moves it there."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        Path(name).chmod(0o644)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 class Remove(msgspec.Struct, frozen=True, kw_only=True, tag="remove", tag_field="step"):
