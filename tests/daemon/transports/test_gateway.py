@@ -127,15 +127,15 @@ def at_the_gate(tools: Any) -> Callable[..., None]:
 # ── pages ──
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_a_page_is_paired_and_its_session_is_sealed(at_the_gate: Any, host: str) -> None:
+def test_a_page_is_paired_and_its_session_is_sealed(at_the_gate: Any) -> None:
     async def work(gate: Gate) -> None:
         client_id = await gate.pair()
-        async with gate.page(host=host) as reading:
-            opened = await reading.open()
-            assert client_id == opened["client_id"]
-            assert (await reading.result("session.ping"))["time"] > 1_700_000_000
-            assert all({"n", "c"} == json.loads(frame).keys() for frame in reading.carried[1:])
+        for host in ("127.0.0.1", "::1"):
+            async with gate.page(host=host) as reading:
+                opened = await reading.open()
+                assert client_id == opened["client_id"], host
+                assert (await reading.result("session.ping"))["time"] > 1_700_000_000
+                assert all({"n", "c"} == json.loads(frame).keys() for frame in reading.carried[1:])
 
     at_the_gate(work)
 
@@ -305,19 +305,21 @@ STRANGER = r"exec 3<>/dev/tcp/127.0.0.1/$0 && { printf 'GET /v1 HTTP/1.1\r\nHost
 
 @AS_ROOT
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell whose program it is")
-@pytest.mark.parametrize("is_stranger", [True, False])
-def test_programs_of_other_users_are_gone_without_a_word(at_the_gate: Any, is_stranger: bool) -> None:
-    async def work(gate: Gate) -> None:
+def test_programs_of_other_users_are_gone_without_a_word(at_the_gate: Any) -> None:
+    async def counted(gate: Gate, user: Any) -> int:
         process = await asyncio.create_subprocess_exec(
             *("bash", "-c", STRANGER, str(gate.port)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             cwd="/",
-            user=NOBODY if is_stranger else None,
+            user=user,
         )
         async with asyncio.timeout(PATIENCE):
             told, _ = await process.communicate()
-        assert (0 if is_stranger else len(REFUSED)) == int(told or 0)
+        return int(told or 0)
+
+    async def work(gate: Gate) -> None:
+        assert [0, len(REFUSED)] == [await counted(gate, user) for user in (NOBODY, None)]
 
     at_the_gate(work)
 
