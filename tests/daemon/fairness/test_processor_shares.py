@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from vitale_protocol.errors import ShuttingDown
-from vitale_reader.daemon.fairness.processor_shares import CLIENT_SHARE, USER_SHARE, Shares, give_way, spend
+from vitale_reader.daemon.fairness.processor_shares import (
+    CLIENT_SHARE,
+    USER_SHARE,
+    Shares,
+    give_way,
+    one_at_a_time,
+    spend,
+)
 
 #: Seconds that are more than a client has at once.
 MUCH = CLIENT_SHARE.burst + 0.3
@@ -114,9 +121,34 @@ def test_whoever_is_in_debt_goes_on_once_its_share_has_filled_and_holds_up_nobod
     run(work)
 
 
-def test_an_owner_has_one_slice_in_a_turn_of_the_loop_however_many_calls_are_under_way() -> None:
+def test_of_an_owners_long_work_one_piece_is_done_at_a_time_in_the_order_in_which_it_came() -> None:
+    async def long(bench: Bench, name: str) -> None:
+        async with one_at_a_time():
+            bench.told.append(f"{name} begins")
+            await give_way()
+            bench.told.append(f"{name} ends")
+
     async def work(bench: Bench) -> None:
-        flood = [bench.task("flood", bench.slices("flood", 3, 0.0)) for _ in range(100)]
+        calls = [bench.task("a", long(bench, name)) for name in ("first", "given up", "second")]
+        other = bench.task("b", long(bench, "other"))
+        await asyncio.sleep(0)
+        calls[1].cancel()
+        await asyncio.gather(*calls, other, return_exceptions=True)
+        bench.told = [each for each in bench.told if not each.startswith("other")]
+        assert bench.told == ["first begins", "first ends", "second begins", "second ends"]
+        async with one_at_a_time():  # of nobody
+            await long(bench, "nobody")
+
+    run(work)
+
+
+def test_a_flood_of_long_work_has_a_turn_of_the_loop_as_everybody_has() -> None:
+    async def long(bench: Bench) -> None:
+        async with one_at_a_time():
+            await bench.slices("flood", 3, 0.0)
+
+    async def work(bench: Bench) -> None:
+        flood = [bench.task("flood", long(bench)) for _ in range(100)]
         await settle()
         bench.told.clear()
         await bench.task("other", bench.slices("other", 5, 0.0))
@@ -150,13 +182,18 @@ def test_work_of_nobody_gives_way_and_goes_on() -> None:
     run(work)
 
 
-def test_at_the_end_nobody_waits_for_a_share() -> None:
+def test_at_the_end_nobody_waits_for_a_share_or_a_turn() -> None:
+    async def long(bench: Bench) -> None:
+        async with one_at_a_time():
+            await bench.slices("a", 2, MUCH)
+
     async def work(bench: Bench) -> None:
-        calls = [bench.task("a", bench.slices("a", 2, MUCH)) for _ in range(10)]
+        calls = [bench.task("a", long(bench)) for _ in range(10)]
         await settle()
         assert not any(each.done() for each in calls)
         bench.shares.end()
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(each) for each in outcomes] == [ShuttingDown] * len(calls)
+        assert bench.told == ["a"]
 
     run(work)

@@ -2,7 +2,7 @@
 
 from tests.clocks import Clock
 from vitale_reader.daemon.fairness import rate_limits
-from vitale_reader.daemon.fairness.rate_limits import Bucket, Buckets, Places, Rate
+from vitale_reader.daemon.fairness.rate_limits import Bucket, Buckets, Places, Rate, Unread
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
@@ -44,3 +44,34 @@ def test_places_are_limited_in_all_and_for_each() -> None:
     places.leave("a")
     assert places.enter("c")
     assert places.count == 3
+
+
+class Connection:
+    """A connection in which so much waits."""
+
+    def __init__(self, waits: int) -> None:
+        self.waits = waits
+
+    def get_write_buffer_size(self) -> int:
+        return self.waits
+
+
+def test_what_is_unread_counts_over_all_connections_of_an_owner() -> None:
+    unread = Unread(100, least=10)
+    first, second, little, other = Connection(60), Connection(40), Connection(10), Connection(100)
+    assert [unread.exceeded("a", each) for each in (first, second, little)] == [False, False, False]
+    assert not unread.exceeded("b", other)
+    second.waits = 41
+    assert unread.exceeded("a", second)
+    assert not unread.exceeded("a", little), "it has no part in it"
+    first.waits = 0
+    assert not unread.exceeded("a", second)
+
+
+def test_a_connection_that_is_gone_counts_no_more() -> None:
+    unread = Unread(100, least=10)
+    gone, left = Connection(60), Connection(60)
+    assert not unread.exceeded("a", gone)
+    unread.forget(gone)
+    assert not unread.exceeded("a", left)
+    assert unread.exceeded("a", gone)

@@ -5,6 +5,7 @@
 
 import asyncio
 import itertools
+import json
 import ssl
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from vitale_reader.daemon.transports.stream import (
     LINES,
     MOST_EARLY,
     MOST_REJECTED,
+    SHARES_UNREAD,
     Room,
     StreamConnection,
     StreamLimits,
@@ -198,6 +200,26 @@ def test_what_was_said_before_the_end_is_read_before_the_connection_ends() -> No
     run(work)
 
 
+def test_of_a_batch_one_call_is_taken_in_a_turn_and_all_are_answered_together() -> None:
+    async def work() -> None:
+        service, transport = Service(), Transport()
+        ticking = itertools.count(0.0, TURN)  # a turn is over after each call
+        made = connection(service, room(LIMITS, Turns(Shares(used=lambda: next(ticking))), each=2))
+        made.connection_made(transport)
+        made.data_received(OPEN)
+        ping = {"jsonrpc": "2.0", "method": "session.ping", "params": {}}
+        made.data_received(json.dumps([ping | {"id": number} for number in range(10, 20)]).encode() + b"\n")
+        taken: list[int] = []
+        async with asyncio.timeout(PATIENCE):
+            while len(taken) < 10:
+                taken.append(len(service.calls))
+                await asyncio.sleep(0)
+        assert taken == sorted(taken)
+        assert max(after - before for before, after in itertools.pairwise(taken)) <= 1
+
+    run(work)
+
+
 def test_a_peer_that_nothing_vouches_for_is_refused_without_a_word() -> None:
     async def work() -> None:
         service, place, transport = Service(), two_places(), Transport()
@@ -229,6 +251,28 @@ def test_a_client_that_does_not_read_is_cut_off() -> None:
         made.data_received(b"{\n")
         assert (transport.aborted, made.has_read_all) == (True, False)
         made.connection_lost(None)
+
+    run(work)
+
+
+def test_who_reads_nothing_on_many_connections_is_cut_off_before_each_has_its_fill() -> None:
+    async def work() -> None:
+        service = Service()
+        several = SHARES_UNREAD + 1
+        place = room(replace(LIMITS, connections=several), Turns(Shares()), each=several)
+        transports = [Transport() for _ in range(several)]
+        made = [connection(service, place) for _ in transports]
+        for one, transport in zip(made, transports, strict=True):
+            one.connection_made(transport)
+            transport.unread = LIMITS.send_buffer_bytes
+            one.data_received(b"{\n")
+        assert [False] * SHARES_UNREAD + [True] == [transport.aborted for transport in transports]
+        made[-1].connection_lost(None)
+        transports[-1].unread = 0
+        made[0].data_received(b"{\n")
+        assert not transports[0].aborted
+        for one in made[:-1]:
+            one.connection_lost(None)
 
     run(work)
 

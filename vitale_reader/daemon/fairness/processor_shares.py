@@ -2,22 +2,23 @@
 
 - Work in an owner's name is charged to it step by step, in the event loop (``charged``) and in the store's threads
   (``spend``).
-- Work whose length a client decides is done in slices, with ``give_way`` between them. In one turn of the loop an owner
-  has one slice, however many of its calls are under way, and none while it is in debt.
+- Work whose length a client decides is done ``one_at_a_time`` for each owner: what it gathers is in memory once,
+  however many such calls are under way. It goes in slices, with ``give_way`` between them, and waits while the owner is
+  in debt.
 """
 
 import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Coroutine, Generator, Hashable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Hashable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from vitale_protocol.errors import ShuttingDown
 from vitale_reader.daemon.fairness.rate_limits import Buckets, Rate
 
-__all__ = ["CLIENT_SHARE", "USER_SHARE", "Shares", "give_way", "spend"]
+__all__ = ["CLIENT_SHARE", "USER_SHARE", "Shares", "give_way", "one_at_a_time", "spend"]
 
 T = TypeVar("T")
 
@@ -60,25 +61,38 @@ class Shares:
         """The same work for a task of its own, each step of which is charged to an owner."""
         return _Charged(_Account(self, owner, group), work)
 
-    async def rest(self, owner: Hashable, group: Hashable) -> None:
-        """Waits behind the owner's other work for a turn of the loop in which it is not in debt.
+    @contextlib.asynccontextmanager
+    async def alone(self, owner: Hashable) -> AsyncGenerator[None]:
+        """Has this work of an owner done after its other work of this kind, in the order in which it came.
 
         Raises:
-            ShuttingDown: ``end`` was called; nobody waits any more.
+            ShuttingDown: ``end`` was called before its turn came.
         """
         gate = self._gates.setdefault(owner, _Gate())
         gate.waiting += 1
         try:
             async with gate.one:
-                await asyncio.sleep(0)
-                while (wait := self.wait(owner, group)) and not self._ending.is_set():
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(wait):
-                            await self._ending.wait()
+                self._require_time()
+                yield
         finally:
             gate.waiting -= 1
             if not gate.waiting:
                 del self._gates[owner]
+
+    async def rest(self, owner: Hashable, group: Hashable) -> None:
+        """Lets others have their turn, and waits until neither of the two is in debt.
+
+        Raises:
+            ShuttingDown: ``end`` was called; nobody waits any more.
+        """
+        await asyncio.sleep(0)
+        while (wait := self.wait(owner, group)) and not self._ending.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._ending.wait()
+        self._require_time()
+
+    def _require_time(self) -> None:
         if self._ending.is_set():
             raise ShuttingDown("the daemon is stopping")
 
@@ -88,7 +102,7 @@ class Shares:
 
 
 class _Gate:
-    """The place through which an owner's slices go, one after the other."""
+    """The place at which the long work of an owner is done, one after the other."""
 
     def __init__(self) -> None:
         self.one = asyncio.Lock()
@@ -111,6 +125,21 @@ def spend(seconds: float) -> None:
     """Charges what was used elsewhere, in a thread, to the owner of this task; to nobody where it has none."""
     if (account := _account.get()) is not None:
         account.shares.spend(account.owner, account.group, seconds)
+
+
+@contextlib.asynccontextmanager
+async def one_at_a_time() -> AsyncGenerator[None]:
+    """Has the long work of this task's owner done after what the owner asked for before; nobody's is done at once.
+
+    Raises:
+        ShuttingDown: the daemon stops, and the task has an owner.
+    """
+    account = _account.get()
+    if account is None:
+        yield
+    else:
+        async with account.shares.alone(account.owner):
+            yield
 
 
 async def give_way() -> None:

@@ -6,10 +6,11 @@ said yet who it is, or to one user of the machine.
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from typing import Protocol
 
 import msgspec
 
-__all__ = ["Bucket", "Buckets", "Places", "Rate"]
+__all__ = ["Bucket", "Buckets", "Buffered", "Places", "Rate", "Unread"]
 
 #: Buckets that are remembered; one that is forgotten is full again.
 MOST_BUCKETS = 4_096
@@ -76,6 +77,41 @@ class Buckets:
 
     def __len__(self) -> int:
         return len(self._of)
+
+
+class Buffered(Protocol):
+    """A connection, as far as what waits in it goes."""
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that it was given and that are not sent."""
+        ...
+
+
+class Unread:
+    """What each owner was sent and does not read, over all its connections.
+
+    Args:
+        limit: bytes of one owner.
+        least: bytes of one connection, up to which it is not looked at.
+    """
+
+    def __init__(self, limit: int, *, least: int) -> None:
+        self._limit = limit
+        self._least = least
+        self._owner_of: dict[Buffered, Hashable] = {}
+
+    def exceeded(self, owner: Hashable, connection: Buffered) -> bool:
+        """True if too much waits, and this connection has a part in it; to be asked whenever it was given something."""
+        if connection.get_write_buffer_size() <= self._least:
+            self.forget(connection)
+            return False
+        self._owner_of[connection] = owner
+        waiting = (each for each, its_owner in self._owner_of.items() if its_owner == owner)
+        return sum(each.get_write_buffer_size() for each in waiting) > self._limit
+
+    def forget(self, connection: Buffered) -> None:
+        """The connection is gone, or nothing waits in it that matters."""
+        self._owner_of.pop(connection, None)
 
 
 class Places:

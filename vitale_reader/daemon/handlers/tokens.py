@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 
+from vitale_protocol.errors import Cancelled
 from vitale_protocol.methods import (
     ContextRelease,
     ContextReleased,
@@ -15,6 +16,7 @@ from vitale_protocol.methods import (
     Result,
 )
 from vitale_reader.daemon.conversation import Conversation
+from vitale_reader.daemon.fairness.processor_shares import one_at_a_time
 from vitale_reader.daemon.handlers.services import Handlers, RequestId, Services
 from vitale_reader.daemon.issuing.base64_text import decode_base64
 
@@ -36,13 +38,16 @@ class TokenCalls:
 
     async def _outbox_list(self, conversation: Conversation, _id: RequestId | None, params: OutboxList) -> Result:
         client_id = conversation.authenticated().client_id
-        tokens, more = await self._services.outbox.page(client_id, after=params.after, limit=params.limit)
-        return OutboxListed(tokens=tokens, more=more)
+        async with one_at_a_time():
+            if conversation.ended:
+                raise Cancelled("the session ended")
+            tokens, more = await self._services.outbox.page(client_id, after=params.after, limit=params.limit)
+            return OutboxListed(tokens=tokens, more=more)
 
     async def _outbox_ack(self, conversation: Conversation, _id: RequestId | None, params: OutboxAck) -> Result:
-        return OutboxAcked(
-            acked=await self._services.outbox.acknowledge(conversation.authenticated().client_id, params.jti)
-        )
+        client_id = conversation.authenticated().client_id
+        async with one_at_a_time():
+            return OutboxAcked(acked=await self._services.outbox.acknowledge(client_id, params.jti))
 
     async def _context_restore(
         self, conversation: Conversation, _id: RequestId | None, params: ContextRestore

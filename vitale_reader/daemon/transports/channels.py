@@ -22,10 +22,17 @@ from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.client_registry import Peer
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
-from vitale_reader.daemon.fairness.rate_limits import Places
+from vitale_reader.daemon.fairness.rate_limits import Places, Unread
 from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports.peers import own_uid, peer_pid, peer_uid
-from vitale_reader.daemon.transports.stream import FAREWELL, Room, StreamConnection, StreamLimits
+from vitale_reader.daemon.transports.stream import (
+    FAREWELL,
+    LITTLE_UNREAD,
+    SHARES_UNREAD,
+    Room,
+    StreamConnection,
+    StreamLimits,
+)
 
 __all__ = ["ChannelConnection", "channel_limits", "channel_room", "listen", "nameless_places"]
 
@@ -56,7 +63,12 @@ def channel_limits(limits: StreamLimits) -> StreamLimits:
 
 def channel_room(turns: Turns) -> Room:
     """The room of all channels."""
-    return Room(places=Places(MOST_CHANNELS), unopened=Places(MOST_UNOPENED, each=MOST_UNOPENED_OF_A_SITE), turns=turns)
+    return Room(
+        places=Places(MOST_CHANNELS),
+        unopened=Places(MOST_UNOPENED, each=MOST_UNOPENED_OF_A_SITE),
+        turns=turns,
+        unread=Unread(SHARES_UNREAD * SEND_QUEUE, least=LITTLE_UNREAD),
+    )
 
 
 def nameless_places() -> Places:

@@ -2,21 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from vitale_protocol.errors import NotAuthenticated
 from vitale_protocol.session.framing import LineFraming
-from vitale_protocol.session.session import Called, Ended, Limits, Session
+from vitale_protocol.session.session import Called, Ended, Event, Limits, Session
 from vitale_protocol.web.sealed_frames import SessionKeys
 from vitale_reader.daemon.client_registry import Peer
 from vitale_reader.daemon.conversation import Conversation
 from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
-from vitale_reader.daemon.fairness.rate_limits import Places
+from vitale_reader.daemon.fairness.rate_limits import Places, Unread
 
-__all__ = ["Room", "StreamConnection", "StreamLimits", "room"]
+__all__ = ["LITTLE_UNREAD", "SHARES_UNREAD", "Room", "StreamConnection", "StreamLimits", "room"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,11 @@ LINES = 8
 
 #: Messages that are no calls, before the session is open.
 MOST_REJECTED = 32
+
+#: What an owner may leave unread in all its connections, in shares of what it may in one; and bytes of one that are no
+#: matter.
+SHARES_UNREAD = 4
+LITTLE_UNREAD = 65_536
 
 #: Bytes that are taken from the kernel before they are read; what is beyond waits there.
 MOST_UNREAD = 65_536
@@ -62,11 +67,13 @@ class Room(msgspec.Struct, frozen=True):
         places: of all connections, by user of the machine or holder of a certificate.
         unopened: of those whose session is not open yet, by process or holder of a certificate.
         turns: those of all transports.
+        unread: what was sent to them and is not read, by client.
     """
 
     places: Places
     unopened: Places
     turns: Turns
+    unread: Unread
 
 
 def room(limits: StreamLimits, turns: Turns, *, each: int) -> Room:
@@ -81,6 +88,7 @@ def room(limits: StreamLimits, turns: Turns, *, each: int) -> Room:
         places=Places(limits.connections, each=each),
         unopened=Places(limits.connections, each=limits.unopened),
         turns=turns,
+        unread=Unread(SHARES_UNREAD * limits.send_buffer_bytes, least=LITTLE_UNREAD),
     )
 
 
@@ -109,6 +117,7 @@ class StreamConnection(asyncio.Protocol):
         self._lost = False
         self._early = b""
         self._unread = bytearray()
+        self._events: Iterator[Event] | None = None
         self._waits = False
         self._paused = False
         self._eof = False
@@ -166,14 +175,14 @@ class StreamConnection(asyncio.Protocol):
         return self.peer.group
 
     def take_piece(self) -> bool:
-        """Reads a piece of what the client sent; whether there is more."""
+        """Takes one call of what the client sent, also of a batch; whether there is more."""
         conversation = self._conversation
         if conversation is None:
             self._unread.clear()
-        piece = self._next_piece()
-        if conversation is not None:
-            self._read(conversation, piece)
-        self._waits = bool(self._unread)
+            self._events = None
+        else:
+            self._take(conversation)
+        self._waits = bool(self._unread) or self._events is not None
         if not self._waits:
             self._resume()
         return self._waits
@@ -190,18 +199,21 @@ class StreamConnection(asyncio.Protocol):
         del self._unread[:end]
         return piece
 
-    def _read(self, conversation: Conversation, piece: bytes) -> None:
+    def _take(self, conversation: Conversation) -> None:
         # One by one: what a call changes holds for the next, however the bytes were cut.
-        for event in self.session.incoming(piece):
-            match event:
-                case Called():
-                    self._service.called(conversation, event)
-                    if self._is_unopened and conversation.caller is not None:
-                        self._opened()
-                case Ended():
-                    self.close()
-                case _:
-                    logger.debug("nothing to do for %s", type(event).__name__)
+        if self._events is None:
+            self._events = iter(self.session.incoming(self._next_piece()))
+        match event := next(self._events, None):
+            case Called():
+                self._service.called(conversation, event)
+                if self._is_unopened and conversation.caller is not None:
+                    self._opened()
+            case Ended():
+                self.close()
+            case None:
+                self._events = None
+            case _:
+                logger.debug("nothing to do for %s", type(event).__name__)
         if self._is_unopened and self.session.rejected > MOST_REJECTED:
             self.close()
         self.flush()
@@ -239,6 +251,8 @@ class StreamConnection(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
         self._unread.clear()
+        if self._transport is not None:
+            self._room.unread.forget(self._transport)
         if self._entered:
             self._opened()
             self._room.places.leave(self.peer.user)
@@ -253,7 +267,8 @@ class StreamConnection(asyncio.Protocol):
             return
         if data := self.session.data_to_send():
             transport.write(data)
-            if transport.get_write_buffer_size() > self._limits.send_buffer_bytes:
+            is_much = transport.get_write_buffer_size() > self._limits.send_buffer_bytes
+            if is_much or self._room.unread.exceeded(self.owner, transport):
                 logger.warning("a client does not read what it is sent; cut off")
                 transport.abort()
 
