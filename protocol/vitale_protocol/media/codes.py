@@ -3,11 +3,14 @@
 Rules, the first that fits:
 
 - longer than 4096 bytes: ``too-long``; empty: ``other``;
+- what imagers and programs put around a code (a byte order mark, AIM identifiers, control characters, spaces) makes no
+  other code of it: without that the rules apply as well;
 - ``IS``, a version and 22 zeros: the INS Datamatrix; ``DC01`` to ``DC04`` and a 2D-Doc header: a 2D-Doc. Both in
   whatever symbology, since imagers without AIM identifiers do not tell it, and both are printed as QR codes as well;
 - a NIR that somebody typed or that is printed as a bar code; a wallet's ``mdoc:`` or OpenID4VP address;
 - any other symbology than a QR code's: ``other``. So is what is plainly an article number or a medicine's GS1 content.
-  So is an address (``https://``), what phones act upon (``WIFI:``), and what is too short for a secret;
+  So is an address (``https://``), what phones act upon (``WIFI:``), and what is too short for a secret, or has only
+  digits. So is an INS Datamatrix or a 2D-Doc that is cut in its header or in small letters: those are not believed;
 - anything else is an apCV candidate. The real format is not public, so the code stays opaque, bounded and unchanged.
 """
 
@@ -30,6 +33,8 @@ QR_SYMBOLOGIES: Final = frozenset({"qr", "micro-qr", "rmqr"})
 
 LEAST_CANDIDATE: Final = 16
 """Bytes: what lets nobody guess another one's string has 96 bits at least, 16 characters of base64."""
+LEAST_DIGITS: Final = 29
+"""The same in digits."""
 
 # ANS, "Format datamatrix INS" v2.2 §3: IS, two digits of version, 22 characters kept free as zeros.
 _INS = re.compile(rb"IS[0-9]{2}0{22}")
@@ -37,16 +42,25 @@ _INS = re.compile(rb"IS[0-9]{2}0{22}")
 _TWO_D_DOC = re.compile(rb"DC0[1-4][0-9A-Z]{4}[0-9A-Z]{4}[0-9A-Fa-f]{8}[0-9A-Z]{2}")
 # Without its key only where it begins as a NIR in use does: other bar codes of 13 digits are article numbers.
 _NIR = re.compile(rb"(?:[1-478][0-9]{4}(?:[0-9]{2}|2[ABab])[0-9]{8}|[12][0-9]{4}(?:[0-9]{2}|2[ABab])[0-9]{6})")
+# The same, cut in the zeros or with small letters: too much alike to be a patient's string.
+_INS_DAMAGED = re.compile(rb"IS[0-9]{2}0{4,}", re.IGNORECASE)
+_TWO_D_DOC_DAMAGED = re.compile(_TWO_D_DOC.pattern, re.IGNORECASE)
 # ISO/IEC 18013-5 §8.2.2.3, and the schemes of OpenID4VP wallets: its own, HAIP's, the mdoc profile's and the EUDI's.
 _MDOC = re.compile(rb"mdoc:", re.IGNORECASE)
 _OPENID4VP = re.compile(rb"(?:[a-z]+-)?(?:openid4vp|haip|haip-vp):(?://)?", re.IGNORECASE)
 # GS1 General Specifications: FNC1 as it is transmitted, or AI 01 and a GTIN, right or wrong.
-_GS1 = re.compile(rb"\x1d|\](?:d2|C1|Q3|e0)|\(?01\)?[0-9]{14}")
+_GS1 = re.compile(rb"\x1d|\](?:[dD]2|C1|Q3|e0)|\(?01\)?[0-9]{14}")
+# ISO/IEC 15424: what an imager puts before a code to say of what symbology it is.
+_IDENTIFIERS = re.compile(rb"(?:\][A-Za-z][0-9A-Za-z])*")
+_AROUND: Final = bytes(range(0x21)) + b"\x7f"
+_MARKS: Final = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 # RFC 3986, with the two slashes that no opaque string begins with; and what telephones act upon, as their readers of
 # codes know it (github.com/zxing/zxing/wiki/Barcode-Contents), with payments (EPC069-12, the Swiss QR-bill).
 _ADDRESS = re.compile(
     rb"\s*(?:[a-z][a-z0-9+.-]*://|www\.|urn:|data:|javascript:|mailto:|tel:|sms(?:to)?:|mms(?:to)?:|geo:|wifi:|matmsg:"
-    rb"|mecard:|bizcard:|begin:v[a-z]+|otpauth:|market:|bitcoin:|upi:|bcd\r?\n|spc\r?\n)",
+    rb"|mecard:|bizcard:|begin:v[a-z]+|otpauth:|market:|bitcoin:|upi:|bcd\r?\n|spc\r?\n"
+    # ISO/IEC 15434, on boxes and parcels; an EU Digital COVID Certificate.
+    rb"|\[\)>\x1e|hc1:)",
     re.IGNORECASE,
 )
 
@@ -80,13 +94,29 @@ def classify(data: bytes, symbology: str = "") -> Code:
         return Code("too-long", problem=Problem(PayloadInvalid.reason, "too-long"))
     if not data:
         return Code("other", problem=Problem(PayloadInvalid.reason, "empty"))
-    if _INS.match(data):
-        return Code("ins-datamatrix", "ins-datamatrix", _evidence("code", data, symbology))
-    if _TWO_D_DOC.match(data):
-        return Code("2d-doc", "2d-doc", _evidence("code", data, symbology))
-    if kind := _named(data, symbology):
+    plain = _undressed(data)
+    if _INS.match(plain):
+        return Code("ins-datamatrix", "ins-datamatrix", _evidence("code", plain, symbology))
+    if _TWO_D_DOC.match(plain):
+        return Code("2d-doc", "2d-doc", _evidence("code", plain, symbology))
+    if len(plain) >= LEAST_CANDIDATE and _INS_DAMAGED.match(plain):
+        return Code("other", problem=Problem(PayloadInvalid.reason, "ins-format"))
+    if _TWO_D_DOC_DAMAGED.match(plain):
+        return Code("other", problem=Problem(PayloadInvalid.reason, "2d-doc-format"))
+    if kind := _named(data, symbology) or _named(plain, symbology):
         return Code(kind, problem=Problem(MediumUnsupported.reason, kind, data={"medium": kind}))
     return Code("apcv-qr", "apcv-qr", _evidence("string", data, symbology))
+
+
+def _undressed(data: bytes) -> bytes:
+    """A code without what was put around it; a code that has nothing around it as it is."""
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            data = data.removeprefix(mark).decode(encoding, "replace").encode()
+            break
+    data = data.strip(_AROUND)
+    identifiers = _IDENTIFIERS.match(data)
+    return data[identifiers.end() :].strip(_AROUND) if identifiers else data
 
 
 def _evidence(name: str, data: bytes, symbology: str) -> dict[str, bytes]:
@@ -108,4 +138,5 @@ def _named(data: bytes, symbology: str) -> Kind | None:
 
 
 def _is_too_short(data: bytes) -> bool:
-    return len(data) < LEAST_CANDIDATE and not data.startswith(SIMULATED_PREFIX)
+    least = LEAST_DIGITS if data.isdigit() else LEAST_CANDIDATE
+    return len(data) < least and not data.startswith(SIMULATED_PREFIX)

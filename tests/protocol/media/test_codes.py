@@ -1,6 +1,7 @@
 """What a scanned code is: every kind by its own example, and any bytes at all by a rule."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tests.problems import named
 from vitale_protocol import catalogue
 from vitale_protocol.media import interpret
-from vitale_protocol.media.codes import QR_SYMBOLOGIES, Code, Kind, classify
+from vitale_protocol.media.codes import LEAST_CANDIDATE, QR_SYMBOLOGIES, Code, Kind, classify
 from vitale_protocol.problems import Problem
 
 INS = b"IS01" + b"0" * 22 + b"S1277010115400329S21.2.250.1.213.1.4.10\x1dS3SARAH\x1dS4GARCIA\x1dS5FS601-01-1977S701154"
@@ -45,6 +46,72 @@ def test_what_nothing_else_is_may_be_an_apcv(data: bytes, symbology: str) -> Non
 
     told = {"symbology": symbology.encode()} if symbology else {}
     assert code == Code("apcv-qr", "apcv-qr", {"string": data, **told})
+
+
+DRESSES = {
+    "a byte order mark": lambda data: b"\xef\xbb\xbf" + data,
+    "UTF-16": lambda data: data.decode("latin-1").encode("utf-16"),
+    "an AIM identifier": lambda data: b"]d1" + data,
+    "two identifiers": lambda data: b"]d1]Q1" + data,
+    "STX and ETX": lambda data: b"\x02" + data + b"\x03",
+    "line ends and spaces": lambda data: b"\r\n " + data + b" \r\n",
+    "NUL behind it": lambda data: data + b"\0\0",
+}
+"""What imagers, editors and programs put around a code, of which it is no other code."""
+
+
+@pytest.mark.parametrize("dress", DRESSES.values(), ids=DRESSES)
+@pytest.mark.parametrize(("data", "kind"), [(INS, "ins-datamatrix"), (TWO_D_DOC, "2d-doc")])
+def test_a_printed_code_is_known_however_it_is_dressed(
+    dress: Callable[[bytes], bytes], data: bytes, kind: Kind
+) -> None:
+    assert classify(dress(data)) == Code(kind, kind, {"code": data})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dress", DRESSES.values(), ids=DRESSES)
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"3400936404649",
+        b"01034009364046491728123110ABC123",
+        b"https://example.fr/carnet",
+        b"WIFI:S:officine;T:WPA;P:secret;;",
+        b"hello world",
+        b"277010115400329",
+        b"mdoc:owBjMS4wAYIB2BhYS6QBAiAB",
+    ],
+)
+def test_nothing_else_becomes_an_apcv_by_its_dress(dress: Callable[[bytes], bytes], data: bytes) -> None:
+    assert classify(dress(data)).kind == classify(data).kind
+    assert classify(data).medium is None
+
+
+@pytest.mark.parametrize("cut", range(8, len(INS[:26])))
+def test_an_ins_code_that_is_cut_in_its_header_is_no_apcv(cut: int) -> None:
+    if cut >= LEAST_CANDIDATE:
+        assert classify(INS[:cut]).problem == Problem("payload_invalid", "ins-format")
+    assert classify(INS[:cut]).medium is None
+
+
+@pytest.mark.parametrize("data", [INS.lower(), TWO_D_DOC.lower()], ids=["ins", "2d-doc"])
+def test_a_printed_code_in_small_letters_is_no_apcv(data: bytes) -> None:
+    assert classify(data).medium is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"340093640464912345",  # an article's number with the add-on of a magazine
+        b"1234567890123456789012345678",
+        b"[)>\x1e06\x1d9N111234567842\x1d1TABC\x1dD281231\x1dS123\x1e\x04",  # ISO/IEC 15434, as on boxes of IFA
+        b"]D20103400936404649",
+        b"HC1:NCFOXN%TS3DHPVO13J /G-/2YRVA.Q/R8",  # an EU Digital COVID Certificate
+        b"\0" * 40,
+        b"\r\n" * 20,
+    ],
+)
+def test_what_is_plainly_something_else_is_no_apcv(data: bytes) -> None:
+    assert classify(data).medium is None
 
 
 @pytest.mark.parametrize("data", [b"277010115400329", b"2 77 01 01 154 003 29", b"253072A073004 43", b"2770101154003"])
