@@ -99,6 +99,7 @@ def test_what_cannot_be_sent_is_told() -> None:
     with pytest.raises(PayloadInvalid) as raised:
         build(request(value="nul \0"), SENDER, ASSERTION)
     assert raised.value.data == {"sent": False}
+    assert raised.value.variant == "control"
     with pytest.raises(ConfigurationInvalid):
         build(request(), SENDER, b"not xml")
 

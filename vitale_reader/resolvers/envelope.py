@@ -176,7 +176,7 @@ def build(request: ContextRequest, sender: Sender, assertion: bytes, shape: Shap
         pass
     else:
         return _enclosed(operation, request, shape.action, sender, assertion)
-    raise PayloadInvalid("XML cannot carry these characters", data={"sent": False})
+    raise PayloadInvalid("XML cannot carry these characters", variant="control", data={"sent": False})
 
 
 def build_signing(

@@ -10,7 +10,9 @@ Rules, the first that fits:
 - a NIR that somebody typed or that is printed as a bar code; a wallet's ``mdoc:`` or OpenID4VP address;
 - any other symbology than a QR code's: ``other``. So is what is plainly an article number or a medicine's GS1 content.
   So is an address (``https://``), what phones act upon (``WIFI:``), and what is too short for a secret, or has only
-  digits. So is an INS Datamatrix or a 2D-Doc that is cut in its header or in small letters: those are not believed;
+  digits;
+- an INS Datamatrix or a 2D-Doc that is cut in its header, or in small letters, is of no medium. It is not ``other``
+  either: it may have somebody's number in it, and goes to nobody;
 - anything else is an apCV candidate. The real format is not public, so the code stays opaque, bounded and unchanged.
 """
 
@@ -100,9 +102,9 @@ def classify(data: bytes, symbology: str = "") -> Code:
     if _TWO_D_DOC.match(plain):
         return Code("2d-doc", "2d-doc", _evidence("code", plain, symbology))
     if len(plain) >= LEAST_CANDIDATE and _INS_DAMAGED.match(plain):
-        return Code("other", problem=Problem(PayloadInvalid.reason, "ins-format"))
+        return Code("ins-datamatrix", problem=Problem(PayloadInvalid.reason, "ins-format"))
     if _TWO_D_DOC_DAMAGED.match(plain):
-        return Code("other", problem=Problem(PayloadInvalid.reason, "2d-doc-format"))
+        return Code("2d-doc", problem=Problem(PayloadInvalid.reason, "2d-doc-format"))
     if kind := _named(data, symbology) or _named(plain, symbology):
         return Code(kind, problem=Problem(MediumUnsupported.reason, kind, data={"medium": kind}))
     return Code("apcv-qr", "apcv-qr", _evidence("string", data, symbology))

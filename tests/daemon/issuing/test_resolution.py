@@ -135,7 +135,7 @@ def test_what_the_service_says_is_told(counter: Any, fault: Exception, reason: s
 
 
 def test_what_cannot_be_sent_of_a_phone_is_not_told_as_of_a_scanned_code(counter: Any) -> None:
-    counter.resolver.fault = PayloadInvalid("XML cannot carry it", data={"sent": False})
+    counter.resolver.fault = PayloadInvalid("XML cannot carry it", variant="control", data={"sent": False})
 
     async def work(line: Any) -> None:
         told = await counter.refusal(line, b"opaque")

@@ -414,7 +414,7 @@ class Delivery:
 
 def _of_medium(error: VitaleError, medium: str) -> VitaleError:
     """The error in the words for a phone on a reader, who shows no code."""
-    if medium != "apcv-nfc" or error.variant:
+    if medium != "apcv-nfc" or error.variant not in {"", "control"}:
         return error
     match error:
         case Replayed():
