@@ -24,6 +24,7 @@ from vitale_protocol.media.profile import Profile
 from vitale_protocol.problems import Problem
 
 __all__ = [
+    "CARD_SILENT",
     "LOCKED",
     "NOT_HERE",
     "NO_PHONE",
@@ -47,6 +48,9 @@ TORN = Problem(MediumRemoved.reason, "phone")
 
 SILENT = Problem(MediumUnreadable.reason, "phone-silent")
 """Of a ``retry``: the phone lies there and answers nothing, or breaks off again and again."""
+
+CARD_SILENT = Problem(MediumUnreadable.reason, "card-silent")
+"""Of a ``retry``: the card has stopped to answer while it is read."""
 
 UNREADABLE = Problem(MediumUnreadable.reason, PHONE)
 """Of a ``retry``: the phone answers, but gives no string: another application came to the front, or a byte was lost."""

@@ -35,8 +35,10 @@ from vitale_drivers.base import (
 )
 from vitale_drivers.cards.lease import CardLease
 from vitale_drivers.cards.tasks import (
+    CARD_SILENT,
     LOCKED,
     PHONE,
+    SILENT,
     TORN,
     UNREADABLE,
     UNREADABLE_TRIES,
@@ -72,6 +74,9 @@ __all__ = ["MEDIA", "PcscSettings", "PcscSlot"]
 MEDIA = ("vitale-card", "cps-card")
 
 TABLE = "drivers.options.pcsc"
+
+SILENCE = 3.0
+"""Seconds without an answer to one command after which that is told: slow cards take one and a half."""
 
 LASTING = frozenset({MediumMute.reason, MediumUnreadable.reason, MediumUnsupported.reason})
 """Reasons that stay true of what lies there, and are shown with the reader."""
@@ -150,6 +155,7 @@ class PcscSlot:
         self._reconcile = False
         self._tasks: deque[Task] = deque()
         self._task: Task | None = None
+        self._silent: Task | None = None  # the last one whose card was told to answer nothing
         self._timers: dict[Task, threading.Timer] = {}
         self._leases: dict[int, CardLease] = {}
         self._access = CardAccess(name, pcsc, self)
@@ -254,9 +260,30 @@ class PcscSlot:
         self._thread.join(timeout)
 
     def stuck(self) -> str:
-        """Names an operation that exceeded its limit; else empty."""
+        """Names an operation that exceeded its limit; else empty.
+
+        A card that answers nothing is told first, and what was to be read has failed: the process that comes next finds
+        a reader that is still occupied, and could not know by whom.
+        """
+        self._tell_silent()
         operation = self._access.stuck(self._settings.transmit_limit)
-        return f"{operation} in {self.id}" if operation else ""
+        if not operation:
+            return ""
+        with self._changed:
+            task = self._task
+            if task is not None and task.reads and task.granted:
+                problem = _silent(task)
+                self.finish(task, task.failed(MediumUnreadable("no answer within the limit", variant=problem.variant)))
+        return f"{operation} in {self.id}"
+
+    def _tell_silent(self) -> None:
+        with self._changed:
+            task = self._task
+            if task is None or task is self._silent or not task.reads or not task.granted or task.ended:
+                return
+            if self._access.stuck(min(SILENCE, self._settings.transmit_limit / 2)):
+                self._silent = task
+                self._emit(Progress(reader=self.id, step="retry", problem=_silent(task)))
 
     # ── calls of the thread: the interface ReaderControl ──
 
@@ -540,6 +567,10 @@ class PcscSlot:
             else:
                 busy = ReaderBusy("another program holds the card", data={"holder": holder} if holder else None)
                 self.finish(task, task.failed(busy))
+
+
+def _silent(task: Task) -> Problem:
+    return SILENT if task.phone else CARD_SILENT
 
 
 def _lasting(report: Report) -> str | None:

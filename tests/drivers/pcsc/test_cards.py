@@ -191,6 +191,11 @@ def test_a_stuck_card_is_named_and_does_not_blind_the_other_reader(
         assert time.monotonic() < end
         pace.wait(0.02)
     assert driver.stuck() == f"SCardTransmit in {FIRST}"
+    # The next process finds the reader occupied, and would take that for another program's doing.
+    (told,) = (report for report in inbox.reports if isinstance(report, Progress) and report.step == "retry")
+    (failed,) = (report for report in inbox.reports if isinstance(report, Failed))
+    assert ["medium_unreadable.card-silent"] * 2 == [named(told.problem), named(failed.problem)]
+    assert FIRST == told.reader == failed.reader
 
 
 def test_raw_commands_get_raw_responses(open_driver: OpenDriver, virtual_card: InsertCard) -> None:
