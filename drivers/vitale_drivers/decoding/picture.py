@@ -103,8 +103,8 @@ class Picture:
             self._leaning[number] = (
                 None if view is None or corners is None else tuple(view.point(x, y) for x, y in corners.tolist())
             )
-        leaning = self._leaning[number]
-        return None if leaning is None else self.straightened(leaning, side)
+        outline = self._leaning[number]
+        return None if outline is None else self.straightened(outline, side)
 
     def straightened(self, corners: Sequence[tuple[float, float]], side: int) -> View:
         """What is between four corners, and the margin around, seen straight on in a square of so many pixels."""

@@ -75,10 +75,11 @@ class Region:
         wide = min(self.right, other.right) - max(self.left, other.left)
         high = min(self.bottom, other.bottom) - max(self.top, other.top)
         both = max(0, wide) * max(0, high)
-        return both / (self._size + other._size - both)
+        return both / (self.pixels + other.pixels - both)
 
     @property
-    def _size(self) -> int:
+    def pixels(self) -> int:
+        """Number of its pixels."""
         return (self.right - self.left) * (self.bottom - self.top)
 
 

@@ -65,7 +65,7 @@ def find_damaged(view: View, binarizer: Binarizer, *, formats: tuple[BarcodeForm
         text_mode=TextMode.Plain,
         return_errors=True,
     )
-    return [_corners(one, view) for one in found if not one.valid and one.format in formats]
+    return [_corners(one, view) for one in found if not one.valid]
 
 
 def _corners(found: zxingcpp.Barcode, view: View) -> Corners:

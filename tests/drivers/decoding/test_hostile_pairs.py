@@ -1,4 +1,4 @@
-"""Two patients' codes in a frame, the second one as hard to see as it can be: a camera takes neither for the only one."""
+"""Two patients' codes in a frame, the second as hard to see as can be: a camera takes neither for the only one."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -21,7 +21,7 @@ SECOND = b"VITALESIM.second-" + b"b2" * 30
 
 def drawn(content: bytes, module: int, *, border: int = 4, level: Literal["m", "h"] = "m") -> Grey:
     made = segno.make(content, error=level, micro=False)
-    return enlarged(np.array([list(row) for row in made.matrix_iter(border=border)]) == 0, module)
+    return enlarged(np.array([list(row) for row in made.matrix_iter(border=border)], dtype=np.uint8) == 0, module)
 
 
 def enlarged(light: npt.NDArray[np.bool_], module: int) -> Grey:
@@ -44,7 +44,7 @@ def turned(code: Grey, degrees: float) -> Grey:
 def behind_glare(code: Grey) -> Grey:
     y, x = np.mgrid[: code.shape[0], : code.shape[1]] / code.shape[0]
     lamp = 260 * np.exp(-(((x - 0.4) / 0.25) ** 2) - ((y - 0.5) / 0.15) ** 2)
-    return np.clip(code + lamp, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(code + lamp, 0, 255), dtype=np.uint8)
 
 
 def desk() -> Grey:
