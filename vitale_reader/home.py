@@ -48,7 +48,8 @@ class WebEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The addresses in use by a running daemon, as ``endpoints.json`` tells them.
 
-    ``owner`` is the pairing file of the daemon's own user, where TLS is how they come. ``web`` is for pages.
+    ``owner`` is the pairing file of the daemon's own user, where TLS is how they come, and ``hosts`` likewise that of
+    native hosts of browsers. ``web`` is for pages.
     """
 
     pid: int
@@ -56,6 +57,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unix: str | None = None
     tls: TlsEndpoint | None = None
     owner: str | None = None
+    hosts: str | None = None
     web: WebEndpoint | None = None
 
 

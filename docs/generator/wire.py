@@ -56,7 +56,7 @@ TRANSPORTS = table(
         ),
         (
             "stdio",
-            "`RUN/host.sock`, with `[web] enabled`",
+            "with `[web] enabled`: `RUN/host.sock`, or TLS with the certificate of `hosts` in `endpoints.json`",
             "a length of 32 bits in network order and one JSON value; the first is the preamble, sealed once open",
             "native hosts of the daemon's own user, for pages that prove the key of their pairing",
         ),
@@ -105,7 +105,7 @@ to each other a length of 32 bits in the byte order of the machine and one JSON 
 
 {CARRIED}
 
-The preamble that the native host writes to `RUN/host.sock` has `via` (`stdio`), `site`, `peer_uid` (its own), `host`
+The preamble that the native host writes to the daemon has `via` (`stdio`), `site`, `peer_uid` (its own), `host`
 (the id of the extension) and `opened`. No extension gives a right: the page proves its key, as through the gateway.
 """
 

@@ -27,8 +27,11 @@ class HostPage(Page):
         self.writer.write(len(frame).to_bytes(4, sys.byteorder) + frame)
 
     async def receive_frame(self) -> Json | None:
-        length = int.from_bytes(await self.reader.readexactly(4), sys.byteorder)
-        return dict(json.loads(await self.reader.readexactly(length)))
+        try:
+            length = int.from_bytes(await self.reader.readexactly(4), sys.byteorder)
+            return dict(json.loads(await self.reader.readexactly(length)))
+        except asyncio.IncompleteReadError:
+            return None
 
 
 @asynccontextmanager

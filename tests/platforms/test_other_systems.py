@@ -22,6 +22,7 @@ from tests.posix import lock_whole, posix_only
 from tests.warm_interpreter import Process, WarmInterpreter
 from vitale_protocol import catalogue
 from vitale_protocol.catalogue import Language
+from vitale_protocol.web.extensions import CHROMIUM_ID
 from vitale_reader.home import Home
 
 pytestmark = posix_only()
@@ -220,6 +221,29 @@ def test_the_owner_pairs_reads_and_looks_without_a_unix_socket(
                 token = json.loads(done.stdout)["token"]
                 verified = run("win32", "-m", "vitale_reader", "verify", token, *where, "--pairing", str(pairing))
                 assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_a_browser_of_windows_reaches_the_daemon_by_a_native_host(home: Home) -> None:
+    with home.config.open("a", encoding="utf-8") as written:
+        written.write("[web]\nenabled = true\n")
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "clients.list", "params": {}}
+    texts = [json.dumps(each).encode() for each in ({"site": "https://facturation.example.fr"}, listing)]
+    with daemon("win32", home) as said:
+        assert (str(home.state / "hosts.pairing.json"), None) == (said["hosts"], said.get("web"))
+        host = subprocess.run(
+            (sys.executable, "-m", "vitale_reader", f"chrome-extension://{CHROMIUM_ID}/", "--parent-window=0"),
+            input=b"".join(len(each).to_bytes(4, sys.byteorder) + each for each in texts),
+            capture_output=True,
+            check=False,
+            env=environment("win32") | {"VITALE_READER_HOME": str(home.config.parent)},
+            timeout=PATIENCE,
+        )
+        assert (0, b"") == (host.returncode, host.stderr)
+        assert b'{"open":true}' in host.stdout
+        assert b"not_authenticated" in host.stdout
+        assert host.stdout.endswith(b'{"close":1008}')
+    assert "Traceback" not in said["told"]
+    assert [] == sorted(home.state.glob("hosts*"))
 
 
 def test_drivers_of_windows_show_no_console_window(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

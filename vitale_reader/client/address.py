@@ -1,11 +1,8 @@
 """Address of the client's daemon, and the check over TLS that it is the one of the pairing."""
 
-import contextlib
 import hashlib
 import hmac
 import ssl
-import tempfile
-from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +12,7 @@ from vitale_protocol.errors import DaemonUnreachable, DaemonUntrusted, LocalMisu
 from vitale_reader.client.pairing import Pairing
 from vitale_reader.client.system import UNIX_SOCKETS
 from vitale_reader.home import Home
+from vitale_reader.pinned_tls import pinned_context
 
 __all__ = ["Address", "TlsAddress", "UnixAddress", "Way", "check_pin", "parse", "resolve", "tls_context"]
 
@@ -112,21 +110,11 @@ def tls_context(pairing: Pairing) -> ssl.SSLContext:
     """
     if not (pairing.certificate and pairing.private_key and pairing.daemon_certificate_sha256):
         raise LocalMisuse("this pairing has no certificate, key and digest for TLS")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname = False  # the pin says more than any name
     try:
-        if pairing.daemon_certificate:
-            # The handshake then ends before the client's certificate is sent, where a stranger holds the port.
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-            context.load_verify_locations(cadata=pairing.daemon_certificate)
-        else:
-            context.verify_mode = ssl.CERT_NONE  # check_pin follows, before anything is said
-        with _files(pairing.certificate, pairing.private_key) as (certificate, key):
-            context.load_cert_chain(certificate, key)
+        # Without the daemon's certificate check_pin follows, before anything is said.
+        return pinned_context(pairing.certificate, pairing.private_key, pairing.daemon_certificate)
     except (ssl.SSLError, ValueError) as error:
         raise LocalMisuse("the certificates or the key of this pairing cannot be used") from error
-    return context
 
 
 def check_pin(pairing: Pairing, certificate: bytes | None) -> None:
@@ -139,14 +127,3 @@ def check_pin(pairing: Pairing, certificate: bytes | None) -> None:
     digest = hashlib.sha256(certificate or b"").hexdigest()
     if not certificate or not hmac.compare_digest(digest.encode(), pin.encode()):
         raise DaemonUntrusted("the certificate is not the one of the pairing")
-
-
-@contextlib.contextmanager
-def _files(certificate: str, key: str) -> Generator[tuple[Path, Path], None, None]:
-    # OpenSSL's loader wants files; mkdtemp makes a folder that only this user can enter.
-    with tempfile.TemporaryDirectory(prefix="vitale-reader-") as folder:
-        files = Path(folder, "certificate.pem"), Path(folder, "key.pem")
-        for file, text in zip(files, (certificate, key), strict=True):
-            file.touch(mode=0o600)
-            file.write_text(text, encoding="ascii")
-        yield files

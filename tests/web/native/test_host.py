@@ -16,6 +16,8 @@ import pytest
 from tests.posix import posix_only
 from vitale_protocol.web.channels import FRAME_BYTES, closing
 from vitale_protocol.web.extensions import CHROMIUM_ID
+from vitale_reader.home import Home
+from vitale_reader.web.native.dialling import dial
 from vitale_reader.web.native.host import Streams, carry
 
 pytestmark = posix_only()
@@ -76,7 +78,9 @@ def hosted(file: Path) -> Generator[Browser]:
     (host_reads, writes), (reads, host_writes) = os.pipe(), os.pipe()
 
     def run() -> None:
-        carry(CHROMIUM_ID, file, Streams(host_reads, host_writes))
+        carry(
+            CHROMIUM_ID, lambda: dial(Home(config=file, state=file, run=file.parent)), Streams(host_reads, host_writes)
+        )
         os.close(host_writes)  # as the end of its process
 
     thread = threading.Thread(target=run)

@@ -24,7 +24,7 @@ from vitale_reader.daemon.dispatcher import Service
 from vitale_reader.daemon.fairness.connection_turns import Turns
 from vitale_reader.daemon.fairness.rate_limits import Places, Unread
 from vitale_reader.daemon.process_ancestry import Kinship
-from vitale_reader.daemon.transports.peers import own_uid, peer_pid, peer_uid
+from vitale_reader.daemon.transports.peers import UNIX_SOCKETS, own_uid, peer_pid, peer_uid
 from vitale_reader.daemon.transports.stream import (
     FAREWELL,
     LITTLE_UNREAD,
@@ -181,7 +181,8 @@ class ChannelConnection(StreamConnection):
     def _is_ours(self, channel: Preamble) -> bool:
         is_known = channel.via != "stdio" or channel.host in self._extensions
         is_expected = channel.via == self._via and self._only in {"", channel.site}
-        return is_expected and channel.peer_uid in {None, own_uid()} and is_known
+        is_own = channel.peer_uid is None or (UNIX_SOCKETS and channel.peer_uid == own_uid())
+        return is_expected and is_own and is_known
 
     def _next_piece(self) -> bytes:
         """All that is there: a frame is one call, and no line says where it ends."""
@@ -219,8 +220,9 @@ class ChannelConnection(StreamConnection):
         transport = self._transport
         if transport is not None and not transport.is_closing():
             transport.write(close_frame(code))
-            with contextlib.suppress(OSError):  # the carrier is gone already
-                transport.write_eof()
+            if transport.can_write_eof():  # TLS has no half of an end
+                with contextlib.suppress(OSError):  # the carrier is gone already
+                    transport.write_eof()
             asyncio.get_running_loop().call_later(FAREWELL, transport.abort)
         self.session.close()
         self._leave()

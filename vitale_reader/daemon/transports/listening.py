@@ -20,7 +20,7 @@ from vitale_reader.daemon.process_ancestry import Kinship
 from vitale_reader.daemon.transports import channels, tls, unix
 from vitale_reader.daemon.transports.dashboard import Dashboard
 from vitale_reader.daemon.transports.gateway import Gateway
-from vitale_reader.daemon.transports.owner import owners_pairing
+from vitale_reader.daemon.transports.owner import HOSTS, OWNER, pairing_of_the_day
 from vitale_reader.daemon.transports.peers import LONGEST_PATH, UNIX_SOCKETS, uids
 from vitale_reader.daemon.transports.port_holder import holder, is_taken
 from vitale_reader.daemon.transports.stream import StreamLimits, room
@@ -87,7 +87,7 @@ async def listen(
     check(home, config)
     limits, turns = stream_limits(config), Turns(shares)
     kinship = Kinship(lambda: supervisor.processes, adopts=adopts())
-    unix_file, tls_endpoint, owner_file, gateway = None, None, None, None
+    unix_file, tls_endpoint, owner_file, hosts_file, gateway = None, None, None, None, None
     if config.unix.enabled and UNIX_SOCKETS:
         users = uids(config.unix.users)
         server = await unix.listen(
@@ -100,18 +100,14 @@ async def listen(
         )
         stack.callback(server.close)
         unix_file = str(home.socket)
-    if config.web.enabled and UNIX_SOCKETS:
-        of_channels, pages, mode = channels.channel_limits(limits), channels.channel_room(turns), config.station.mode
+    of_channels, pages, mode = channels.channel_limits(limits), channels.channel_room(turns), config.station.mode
+    extensions = frozenset(config.web.extension.ids)
+    if config.web.enabled and unix_file is not None:
         hosts = await channels.listen(
-            home.host_socket,
-            service,
-            of_channels,
-            pages,
-            mode=mode,
-            extensions=frozenset(config.web.extension.ids),
-            kinship=kinship,
+            home.host_socket, service, of_channels, pages, mode=mode, extensions=extensions, kinship=kinship
         )
         stack.callback(hosts.close)
+    if config.web.enabled and UNIX_SOCKETS:
         gateway = Gateway(
             service,
             of_channels,
@@ -127,12 +123,23 @@ async def listen(
     stack.callback(dashboard.close)
     entrance.listens_by(dashboard.invite)
     if config.tls.enabled:
-        owner = None
+        owner, of_hosts = None, None
         if unix_file is None:
-            owner_file, owner = stack.enter_context(owners_pairing(home, certificates))
+            owner_file, owner = stack.enter_context(pairing_of_the_day(home, certificates, OWNER))
+        if unix_file is None and config.web.enabled:
+            hosts_file, digest = stack.enter_context(pairing_of_the_day(home, certificates, HOSTS))
+
+            def channel() -> channels.ChannelConnection:
+                return channels.ChannelConnection(
+                    service, of_channels, pages, via="stdio", mode=mode, extensions=extensions
+                )
+
+            of_hosts = tls.Hosts(digest, channel)
         places = room(limits, turns, each=config.limits.sessions + limits.unopened)
         context = certificates.server_context()
-        listener = tls.listener(config.tls.host, config.tls.port, context, service, limits, places, owner=owner)
+        listener = tls.listener(
+            config.tls.host, config.tls.port, context, service, limits, places, owner=owner, hosts=of_hosts
+        )
         try:
             host, port = await listener.open()
         except OSError as error:
@@ -140,7 +147,15 @@ async def listen(
         stack.callback(listener.close)
         tls_endpoint = TlsEndpoint(host=host, port=port, sha256=certificates.daemon_sha256)
     web = None if gateway is None else _opened(gateway, supervisor)
-    endpoints = Endpoints(pid=os.getpid(), version=VERSION, unix=unix_file, tls=tls_endpoint, owner=owner_file, web=web)
+    endpoints = Endpoints(
+        pid=os.getpid(),
+        version=VERSION,
+        unix=unix_file,
+        tls=tls_endpoint,
+        owner=owner_file,
+        hosts=hosts_file,
+        web=web,
+    )
     return Listening(endpoints, gateway)
 
 

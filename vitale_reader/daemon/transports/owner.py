@@ -1,12 +1,14 @@
-"""The owner's pairing: the door of the daemon's own user where no Unix socket listens.
+"""Pairings of the day: the doors of the daemon's own user, and of native hosts, where no Unix socket listens.
 
 A certificate that is made anew at each start lies, with its key, in the private state folder. Whoever can read it there
-could read the station's keys as well. It holds for connections of this machine only.
+could read the station's keys as well. It holds for connections of this machine only. The owner's gives the rights of
+the owner; that of native hosts gives none: it opens channels of pages, which have to prove keys of their own.
 """
 
 import contextlib
 from collections.abc import Generator
 from ipaddress import ip_address
+from typing import Final
 
 import msgspec
 
@@ -17,20 +19,30 @@ from vitale_reader.daemon.client_registry import LOCAL_CLIENT
 from vitale_reader.daemon.keystore.certificates import Certificates
 from vitale_reader.home import Home
 
-__all__ = ["of_this_machine", "owners_pairing"]
+__all__ = ["HOSTS", "OWNER", "of_this_machine", "pairing_of_the_day"]
+
+#: Names of the files, of the certificates, and of who comes by them.
+OWNER: Final = (LOCAL_CLIENT, "owner.pairing.json")
+HOSTS: Final = ("native-hosts", "hosts.pairing.json")
 
 
 @contextlib.contextmanager
-def owners_pairing(home: Home, certificates: Certificates) -> Generator[tuple[str, str]]:
-    """Writes the pairing, and removes it at the end; gives its file, and the digest of its certificate.
+def pairing_of_the_day(home: Home, certificates: Certificates, whose: tuple[str, str]) -> Generator[tuple[str, str]]:
+    """Writes a pairing, and removes it at the end; gives its file, and the digest of its certificate.
+
+    Args:
+        home: where the file is.
+        certificates: of the station.
+        whose: ``OWNER`` or ``HOSTS``.
 
     Raises:
         StoreUnavailable: it cannot be written.
     """
-    file = home.state / "owner.pairing.json"
-    issued = certificates.issue_client(LOCAL_CLIENT)
+    name, file_name = whose
+    file = home.state / file_name
+    issued = certificates.issue_client(name)
     pairing = ClientAdded(
-        client_id=LOCAL_CLIENT,
+        client_id=name,
         certificate=issued.certificate,
         private_key=issued.private_key,
         daemon_certificate=certificates.daemon_certificate,
@@ -40,7 +52,7 @@ def owners_pairing(home: Home, certificates: Certificates) -> Generator[tuple[st
         # Not durable: after a power cut the next start makes another.
         write_atomically(file, msgspec.json.encode(pairing), durable=False)
     except OSError as error:
-        raise StoreUnavailable("the owner's pairing cannot be written", data={"file": str(file)}) from error
+        raise StoreUnavailable("a pairing of the day cannot be written", data={"file": str(file)}) from error
     try:
         yield str(file), issued.sha256
     finally:

@@ -96,6 +96,8 @@ class StreamConnection(asyncio.Protocol):
     """One connection: bytes to the session and back, nothing else."""
 
     peer: Peer
+    #: What the client said before the connection was made.
+    early: bytes
 
     def __init__(
         self,
@@ -115,7 +117,7 @@ class StreamConnection(asyncio.Protocol):
         self._entered = False
         self._is_unopened = False
         self._lost = False
-        self._early = b""
+        self.early = b""
         self._unread = bytearray()
         self._events: Iterator[Event] | None = None
         self._waits = False
@@ -138,7 +140,7 @@ class StreamConnection(asyncio.Protocol):
             return
         self._conversation = self._service.connected(self)
         self._deadline = asyncio.get_running_loop().call_later(self._limits.open_seconds, self._not_opened)
-        early, self._early = self._early, b""
+        early, self.early = self.early, b""
         if early:
             self.data_received(early)
 
@@ -147,7 +149,7 @@ class StreamConnection(asyncio.Protocol):
         conversation = self._conversation
         if conversation is None:
             # After a TLS handshake the first bytes can be quicker than the word that the connection is made.
-            self._early = (self._early + data)[:MOST_EARLY] if self._transport is None else b""
+            self.early = (self.early + data)[:MOST_EARLY] if self._transport is None else b""
             return
         self._unread += data
         if not self._waits:

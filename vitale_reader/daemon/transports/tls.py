@@ -11,6 +11,9 @@ import hmac
 import ipaddress
 import logging
 import ssl
+from collections.abc import Callable
+
+import msgspec
 
 from vitale_protocol.errors import ConfigurationInvalid
 from vitale_reader.daemon.client_registry import Peer
@@ -20,7 +23,7 @@ from vitale_reader.daemon.transports.owner import of_this_machine
 from vitale_reader.daemon.transports.stream import Room, StreamConnection, StreamLimits
 from vitale_reader.daemon.transports.tcp import TcpListener
 
-__all__ = ["listener", "require_loopback"]
+__all__ = ["Hosts", "listener", "require_loopback"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ def listener(
     room: Room,
     *,
     owner: str | None = None,
+    hosts: "Hosts | None" = None,
 ) -> TcpListener:
     """The listener for an address; ``open`` begins it.
 
@@ -49,8 +53,9 @@ def listener(
         limits: of each connection.
         room: for all of them.
         owner: digest of the certificate of the daemon's own user, where that is how they come.
+        hosts: native hosts of browsers, where that is how they come.
     """
-    doors = Doors(service, limits, context, room, owner=owner)
+    doors = Doors(service, limits, context, room, owner=owner, hosts=hosts)
     return TcpListener(host, port, lambda: Doorstep(doors))
 
 
@@ -72,11 +77,30 @@ def require_loopback(host: str, *, lan: bool) -> None:
         )
 
 
+class Hosts(msgspec.Struct, frozen=True):
+    """Native hosts of browsers, which come by a certificate of their own and have no right but a channel.
+
+    Attributes:
+        digest: of that certificate.
+        channel: makes the protocol of one.
+    """
+
+    digest: str
+    channel: Callable[[], asyncio.Protocol]
+
+
 class Doors:
     """Lets accepted connections through their handshake, and no more of them at a time than there is room for."""
 
     def __init__(
-        self, service: Service, limits: StreamLimits, context: ssl.SSLContext, room: Room, *, owner: str | None = None
+        self,
+        service: Service,
+        limits: StreamLimits,
+        context: ssl.SSLContext,
+        room: Room,
+        *,
+        owner: str | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
         self._service = service
         self._limits = limits
@@ -84,6 +108,7 @@ class Doors:
         self._knocking = Places(limits.connections)
         self._inside = room
         self._owner = owner
+        self._hosts = hosts
         self._tasks: set[asyncio.Task[None]] = set()
 
     def knock(self, transport: asyncio.Transport) -> None:
@@ -114,22 +139,49 @@ class Doors:
             raise
         else:
             if secured is not None:
-                connection.connection_made(secured)
+                self._seat(secured, connection)
         finally:
             self._knocking.leave()
 
+    def _seat(self, transport: asyncio.Transport, connection: StreamConnection) -> None:
+        """Gives a client its conversation, and a native host a channel instead."""
+        if self._hosts is None or not _is(self._hosts.digest, _digest(transport)):
+            connection.connection_made(transport)
+        elif self._is_of_this_machine(transport):
+            channel = self._hosts.channel()
+            transport.set_protocol(channel)
+            channel.connection_made(transport)
+            if connection.early:
+                channel.data_received(connection.early)
+        else:
+            transport.abort()
+
     def _identify(self, transport: asyncio.Transport) -> Peer | None:
-        connection = transport.get_extra_info("ssl_object")
-        certificate = connection.getpeercert(binary_form=True) if isinstance(connection, ssl.SSLObject) else None
-        if certificate is None:
+        digest = _digest(transport)
+        if digest is None:
             return None
-        digest = hashlib.sha256(certificate).hexdigest()
-        if self._owner is None or not hmac.compare_digest(digest, self._owner):
+        if not _is(self._owner, digest):
             return Peer(transport="tls", certificate_sha256=digest)
-        if not of_this_machine(transport.get_extra_info("peername"), transport.get_extra_info("sockname")):
-            logger.warning("the owner's certificate came from another machine: refused")
+        if not self._is_of_this_machine(transport):
             return None
         return Peer(transport="tls", own_user=True, certificate_sha256=digest)
+
+    def _is_of_this_machine(self, transport: asyncio.Transport) -> bool:
+        if of_this_machine(transport.get_extra_info("peername"), transport.get_extra_info("sockname")):
+            return True
+        logger.warning("a certificate of this machine came from another one: refused")
+        return False
+
+
+def _digest(transport: asyncio.Transport) -> str | None:
+    """The digest of the certificate that the client showed."""
+    connection = transport.get_extra_info("ssl_object")
+    certificate = connection.getpeercert(binary_form=True) if isinstance(connection, ssl.SSLObject) else None
+    return None if certificate is None else hashlib.sha256(certificate).hexdigest()
+
+
+def _is(expected: str | None, digest: str | None) -> bool:
+    return expected is not None and digest is not None and hmac.compare_digest(digest, expected)
 
 
 class Doorstep(asyncio.Protocol):

@@ -1,20 +1,96 @@
-"""The socket from a native host to the daemon of its user; Windows has none yet."""
+"""The way from a native host to the daemon of its user: a Unix socket, or TLS where the daemon has none (Windows)."""
 
 import os
 import socket
 import sys
 from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self
 
-__all__ = ["dial", "own_uid"]
+import msgspec
+
+from vitale_protocol.documents import decode_document
+from vitale_protocol.errors import DaemonUnreachable, ParseError
+from vitale_protocol.privacy import concealed
+from vitale_reader.home import Home, TlsEndpoint
+
+__all__ = ["Line", "dial", "own_uid"]
+
+#: Seconds for the daemon to be there, and to prove itself.
+PATIENCE: Final = 10.0
+
+
+class Line(Protocol):
+    """A connection to the daemon, for two threads."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def sendall(self, data: bytes, /) -> None:
+        """Sends bytes."""
+
+    def recv(self, most: int, /) -> bytes:
+        """Reads bytes; none at the end."""
+        ...
+
+    def shutdown(self, how: int, /) -> None:
+        """Ends one way or both, as of a socket."""
+
+
+class _Pairing(msgspec.Struct, frozen=True):
+    """The pairing of native hosts, as the daemon writes it at each start."""
+
+    __repr__ = concealed
+
+    certificate: str
+    private_key: str
+    daemon_certificate: str
+
+
+def dial(home: Home) -> Line:
+    """A connection to the daemon.
+
+    Args:
+        home: of the station.
+
+    Raises:
+        OSError: it is not there, or another program is in its place.
+    """
+    try:
+        endpoints = home.endpoints()
+    except DaemonUnreachable:
+        return _by_socket(home.host_socket)
+    if endpoints.hosts is None or endpoints.tls is None:
+        return _by_socket(home.host_socket)
+    return _by_tls(endpoints.tls, Path(endpoints.hosts))
+
+
+def _by_tls(address: TlsEndpoint, file: Path) -> Line:
+    # Only where it is the way: a host starts for each page.
+    from vitale_reader.pinned_tls import pinned_context  # noqa: PLC0415
+    from vitale_reader.web.native.tls_line import TlsLine  # noqa: PLC0415
+
+    try:
+        pairing = decode_document(file.read_bytes(), _Pairing)
+        context = pinned_context(pairing.certificate, pairing.private_key, pairing.daemon_certificate)
+    except (ParseError, ValueError) as error:
+        raise OSError("the pairing of native hosts cannot be used") from error
+    connection = socket.create_connection((address.host, address.port), timeout=PATIENCE)
+    try:
+        line = TlsLine(connection, context)
+        connection.settimeout(None)
+    except OSError:
+        connection.close()
+        raise
+    return line
+
 
 if sys.platform == "win32":
 
-    def dial(file: Path) -> socket.socket:
-        """A connection to the daemon.
-
-        Raises:
-            OSError: always.
-        """
+    def _by_socket(file: Path) -> Line:
         raise OSError(f"the daemon listens on no such socket here: {file}")
 
     def own_uid() -> int | None:
@@ -23,12 +99,7 @@ if sys.platform == "win32":
 
 else:
 
-    def dial(file: Path) -> socket.socket:
-        """A connection to the daemon.
-
-        Raises:
-            OSError: it is not there.
-        """
+    def _by_socket(file: Path) -> Line:
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             channel.connect(os.fsencode(file))

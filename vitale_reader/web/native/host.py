@@ -11,7 +11,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -30,7 +29,7 @@ from vitale_protocol.web.channels import (
 )
 from vitale_protocol.web.extensions import caller
 from vitale_reader.home import Home
-from vitale_reader.web.native.dialling import dial, own_uid
+from vitale_reader.web.native.dialling import Line, dial, own_uid
 
 __all__ = ["Streams", "carry", "main"]
 
@@ -89,15 +88,15 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         LocalMisuse: no browser starts a native host like this.
     """
-    carry(caller(arguments), Home.locate().host_socket, Streams(0, 1))
+    carry(caller(arguments), lambda: dial(Home.locate()), Streams(0, 1))
 
 
-def carry(extension: str, file: Path, browser: Streams) -> None:
+def carry(extension: str, call: Callable[[], Line], browser: Streams) -> None:
     """Carries the page that the browser speaks of first.
 
     Args:
         extension: that the browser named.
-        file: the daemon's socket for native hosts.
+        call: makes a connection to the daemon.
         browser: at the other end of the standard streams.
     """
     messages = browser.messages()
@@ -110,7 +109,7 @@ def carry(extension: str, file: Path, browser: Streams) -> None:
             browser.tell(closing(CLOSE_PROTOCOL))
             return
         try:
-            channel = dial(file)
+            channel = call()
         except OSError:
             browser.tell(closing(TRY_AGAIN_LATER))
             return
@@ -128,7 +127,7 @@ def _site(message: bytes) -> str:
         raise ParseError("not the site of a page") from error
 
 
-def _carry_both_ways(channel: socket.socket, messages: Iterator[bytes], browser: Streams) -> None:
+def _carry_both_ways(channel: Line, messages: Iterator[bytes], browser: Streams) -> None:
     """Carries frames until either end is gone; each way waits for nobody but its own reader."""
     upwards = _Upwards(channel, messages)
     upwards.start()
@@ -147,7 +146,7 @@ class _Upwards(threading.Thread):
         code: why the channel ended, where it was not the daemon that said so.
     """
 
-    def __init__(self, channel: socket.socket, messages: Iterator[bytes]) -> None:
+    def __init__(self, channel: Line, messages: Iterator[bytes]) -> None:
         super().__init__(name="upwards", daemon=True)
         self.code = TRY_AGAIN_LATER
         self._channel = channel
