@@ -138,14 +138,15 @@ def test_a_paired_program_neither_looks_nor_plays_nor_sets(counter: Any) -> None
         paired = await counter.paired(line)
         async with another_line(counter) as other:
             await other.open(credential=paired["credential"])
-            for method, params in (
+            calls: tuple[tuple[str, Json], ...] = (
                 ("reading.once", {"scopes": ["identity"]}),
                 ("desk.show", {}),
                 ("sim.play", {"place": "slot"}),
                 ("sim.attach", {"places": []}),
                 ("sim.acted", {"act": 1, "places": []}),
                 ("config.set", {"key": "log.level", "value": "debug", "confirmed": "log.level"}),
-            ):
+            )
+            for method, params in calls:
                 assert "not_authorised" == await other.reason(method, params)
 
     counter.run(work)

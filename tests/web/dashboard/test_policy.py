@@ -8,8 +8,8 @@ from tests.node_programs import NODE, node_program, run_node
 from vitale_reader.web.dashboard.rules import headers
 
 HOST = "desk-0123456789abcdef0123456789abcdef.localhost:41873"
-POLICY = re.findall(r"Content-Security-Policy: (.+)\r\n", headers(HOST, "text/html", 1).decode())[0]
-DIRECTIVES = {name: set(values) for name, *values in (part.split() for part in POLICY.split(";"))}
+POLICY: str = re.findall(r"Content-Security-Policy: (.+)\r\n", headers(HOST, "text/html", 1).decode())[0]
+DIRECTIVES: dict[str, set[str]] = {name: set(values) for name, *values in (part.split() for part in POLICY.split(";"))}
 
 WITH_EVALUATOR = pytest.mark.skipif(
     node_program("csp_evaluator", "dist", "evaluator.js") is None,
@@ -50,6 +50,6 @@ def test_nothing_is_allowed_but_what_is_named() -> None:
     for closed in ("base-uri", "frame-ancestors"):
         assert {"'none'"} == DIRECTIVES[closed]
     assert {"'script'"} == DIRECTIVES["require-trusted-types-for"]
-    allowed = set().union(*DIRECTIVES.values())
+    allowed = {value for values in DIRECTIVES.values() for value in values}
     assert allowed == {"'none'", "'self'", "'script'", "blob:", f"ws://{HOST}"}
     assert "blob:" not in DIRECTIVES["script-src"]
