@@ -18,8 +18,9 @@ from vitale_protocol.session.session import DEFAULT_LIMITS
 from vitale_reader.daemon import config
 from vitale_reader.daemon.fairness.audit_queue import MOST_LINES
 from vitale_reader.daemon.fairness.processor_shares import CLIENT_SHARE, USER_SHARE
+from vitale_reader.daemon.handlers.services import CLIENT_LOADS
 from vitale_reader.daemon.handlers.sessions import OPENINGS
-from vitale_reader.daemon.transports.stream import MOST_REJECTED, StreamLimits
+from vitale_reader.daemon.transports.stream import MOST_REJECTED, SHARES_UNREAD, StreamLimits
 from vitale_reader.daemon.workers.worker_limits import LINES, MOST_READERS, REPORTS
 
 __all__ = ["page", "structs"]
@@ -157,6 +158,8 @@ These are fixed:
 | leeway of a verifier's clock | {tokens.LEEWAY} seconds |
 | APDUs in one `card.transmit` | {MOST_APDUS} |
 | sessions that a client opens (`opens`) | {OPENINGS.each_second:.0f} a second, {OPENINGS.burst:.0f} at once |
+| requests, subscriptions and leases of a client in all its sessions (`client_requests`) | {CLIENT_LOADS} × `requests` |
+| what a client leaves unread in all its sessions | {SHARES_UNREAD} × what ends one connection; then the next ends |
 | the daemon's time for one client | {CLIENT_SHARE.each_second:.0%} of one processor; beyond that it waits |
 | the same for another user of the machine, with all its programs | {USER_SHARE.each_second:.0%} |
 | connections of a process without a session | {UNOPENED} |

@@ -30,6 +30,12 @@ def many(method: str, count: int, **params: Any) -> bytes:
     return b"".join(json.dumps(call | {"id": number}).encode() + b"\n" for number in range(count))
 
 
+def batch(method: str, count: int) -> bytes:
+    """So many calls in one message."""
+    call = {"jsonrpc": "2.0", "method": method, "params": {}}
+    return json.dumps([call | {"id": number} for number in range(count)]).encode() + b"\n"
+
+
 def opening(credential: str) -> bytes:
     """The first message of a session."""
     return message("session.open", protocol=[1], client={"name": "flood"}, credential=credential)
@@ -86,6 +92,8 @@ KINDS: dict[str, tuple[Callable[[socket.socket, str], None], int]] = {
     "refused submits": (opened(many("presentation.submit", 500, **CODE)), 1),
     "pings": (opened(many("session.ping", 500)), 4),
     "lists": (opened(many("outbox.list", 30)), 4),
+    "acknowledgements": (opened(many("outbox.ack", 20, jti=[f"{number:036}" for number in range(1_000)])), 4),
+    "batches": (opened(batch("station.info", 50)), 2),
     "requests and cancels": (
         opened(many("presentation.request", 20, nonce="n" * 24) + many("presentation.cancel", 20, request=1)),
         2,

@@ -20,6 +20,7 @@ from vitale_reader.daemon.app import running
 from vitale_reader.daemon.config import parse
 from vitale_reader.daemon.fairness.rate_limits import Rate
 from vitale_reader.daemon.handlers import sessions, topics
+from vitale_reader.daemon.handlers.services import CLIENT_LOADS
 from vitale_reader.daemon.transports import unix
 from vitale_reader.home import Endpoints
 
@@ -119,6 +120,33 @@ def test_limits_of_requests_and_sessions(tools: Any) -> None:
             assert await a.reason("presentation.request", {"nonce": NONCE}) == "limit_exceeded"
             await b.close()
             await c.open()
+
+    tools.run(work, config)
+
+
+def test_a_client_has_no_more_in_all_its_sessions_than_a_few_sessions_may_have(tools: Any) -> None:
+    config = parse("[drivers]\nenabled = []\n[tls]\nenabled = false\n[limits]\nrequests = 2")
+
+    async def work(endpoints: Endpoints) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+
+            async def opened(credential: str) -> Any:
+                line = await stack.enter_async_context(tools.unix_line(endpoints))
+                await line.open(credential=credential)
+                return line
+
+            owner = await stack.enter_async_context(tools.unix_line(endpoints))
+            await owner.open()
+            pairing = {"name": "program", "scopes": ["identity"], "transports": ["unix"]}
+            mine, other = [(await owner.result("clients.add", pairing))["credential"] for _ in range(2)]
+            lines = [await opened(mine) for _ in range(CLIENT_LOADS + 1)]
+            wanted = {"nonce": NONCE}
+            made = [await line.result("presentations.subscribe", wanted) for line in lines[:-1] for _ in range(2)]
+            refused = (await lines[-1].call("presentations.subscribe", wanted))["error"]["data"]
+            assert ("limit_exceeded", "client_requests") == (refused["reason"], refused["limit"])
+            assert "subscription" in await (await opened(other)).result("presentations.subscribe", wanted)
+            await lines[0].result("presentations.unsubscribe", made[0])
+            assert "subscription" in await lines[-1].result("presentations.subscribe", wanted)
 
     tools.run(work, config)
 

@@ -7,6 +7,7 @@
 
 import secrets
 from base64 import b64encode
+from collections.abc import Container
 from typing import Protocol
 
 import msgspec
@@ -41,9 +42,9 @@ class CodeSubscriptions:
     def __init__(self) -> None:
         self._subscriptions: dict[tuple[int, str], _Subscription] = {}
 
-    def of(self, subscriber: CodeSubscriber) -> int:
-        """Number of subscriptions of a session."""
-        return sum(session == subscriber.number for session, _ in self._subscriptions)
+    def of(self, sessions: Container[int]) -> int:
+        """Number of subscriptions of some sessions."""
+        return sum(session in sessions for session, _ in self._subscriptions)
 
     def start(self, subscriber: CodeSubscriber, readers: frozenset[str]) -> str:
         """A session wants the codes of some readers, or of all where none is named; gives the subscription's name."""

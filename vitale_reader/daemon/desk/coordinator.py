@@ -196,11 +196,12 @@ class Coordinator:
         """Has somebody told that something may have changed; not what."""
         self._listeners.append(listener)
 
-    def load(self, client: Client) -> int:
-        """Number of requests, subscriptions and leases of a session."""
-        requests = sum(asked.client is client for asked in (*self._asked.values(), *self._delivering.values()))
-        subscriptions = sum(session == client.number for session, _ in self._subscriptions)
-        return requests + subscriptions + self._codes.of(client) + self.leases.of(client)
+    def load(self, *clients: Client) -> int:
+        """Number of requests, subscriptions and leases of a session, or of several together."""
+        several, numbers = set[object](clients), {client.number for client in clients}
+        requests = sum(asked.client in several for asked in (*self._asked.values(), *self._delivering.values()))
+        subscriptions = sum(session in numbers for session, _ in self._subscriptions)
+        return requests + subscriptions + self._codes.of(numbers) + sum(map(self.leases.of, clients))
 
     def request(
         self,

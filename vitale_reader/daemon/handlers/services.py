@@ -30,7 +30,10 @@ from vitale_reader.resolvers.guarded import GuardedResolver
 if TYPE_CHECKING:
     from vitale_reader.daemon.site.remote_desks import RemoteDesks
 
-__all__ = ["Answer", "Handler", "Handlers", "RequestId", "Services"]
+__all__ = ["CLIENT_LOADS", "Answer", "Handler", "Handlers", "RequestId", "Services"]
+
+#: Requests, subscriptions and leases of one client over all its sessions, in shares of what one session may have.
+CLIENT_LOADS = 4
 
 RequestId = int | str
 Answer = Result | Coroutine[Any, Any, Result] | None
@@ -87,15 +90,26 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
         return self.client_registry.has_page_of(site) or self.pairing.lets_in(site, self.clock())
 
     def require_room(self, conversation: Conversation) -> None:
-        """Refuses a session that has as many requests, subscriptions and leases already as it may.
+        """Refuses a session that has as many requests, subscriptions and leases already as it, or its client, may.
+
+        Each of them is told of what happens at a reader, one after the other.
 
         Raises:
             LimitExceeded: no room for one more.
         """
-        elsewhere = 0 if self.remote_desks is None else self.remote_desks.load(conversation)
-        if self.desk.load(conversation) + elsewhere >= self.limits.requests:
+        if self._load(conversation) >= self.limits.requests:
             told = "too many requests, subscriptions and leases in this session"
             raise LimitExceeded(told, variant="requests", data={"limit": "requests"})
+        caller = conversation.authenticated()
+        if caller.client_id == LOCAL_CLIENT:  # each program of the desk's own user is one
+            return
+        if self._load(*self.conversations.of_client(caller.client_id)) >= CLIENT_LOADS * self.limits.requests:
+            told = "too many requests, subscriptions and leases of this client in all its sessions"
+            raise LimitExceeded(told, variant="requests", data={"limit": "client_requests"})
+
+    def _load(self, *conversations: Conversation) -> int:
+        elsewhere = 0 if self.remote_desks is None else self.remote_desks.load(*conversations)
+        return self.desk.load(*conversations) + elsewhere
 
     def readers_here(self, readers: Iterable[str]) -> frozenset[str]:
         """Readers that a subscription names, as this desk calls them itself.

@@ -135,9 +135,9 @@ class Asking:
 
     # ── for sessions ──
 
-    def load(self, client: Client) -> int:
-        """Number of requests of a session."""
-        return sum(each.client is client for each in self._open.values())
+    def load(self, *clients: Client) -> int:
+        """Number of requests of a session, or of several together."""
+        return sum(any(each.client is client for client in clients) for each in self._open.values())
 
     def request(self, client: Client, request: RequestId, wanted: Wanted) -> None:
         """A session waits for a presentation at another desk."""

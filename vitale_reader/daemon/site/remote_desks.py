@@ -153,9 +153,9 @@ class RemoteDesks:
         """True if notifications of other desks are received now."""
         return self._news.listens
 
-    def load(self, client: Client) -> int:
-        """Number of requests of a session at other desks."""
-        return self._asking.load(client)
+    def load(self, *clients: Client) -> int:
+        """Number of requests of a session at other desks, or of several together."""
+        return self._asking.load(*clients)
 
     def request(
         self,
