@@ -1,11 +1,15 @@
 """``galss.ini``: which ports and readers the GALSS takes, the old way of the profession to share a reader.
 
 It is an INI file with a section a channel: ``[CANAL1]`` is the CPS, ``[CANAL2]`` the carte Vitale, and
-``Caracteristiques`` names a PC/SC reader or a serial port. Windows keeps it in its own folder, macOS in
+``Caracteristiques`` names a PC/SC reader or a serial port. On a serial line it may have the settings of the line
+instead, ``9600,1,8,0,0``, and ``Index`` numbers the port. Windows keeps it in its own folder, macOS in
 ``/Library/Preferences`` (public scripts of integrators, which repair it there).
+
+It is read as Windows reads such files (``GetPrivateProfileString``): the first of two sections or settings of a name
+counts, and what is neither is passed over.
 """
 
-import configparser
+import codecs
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +27,8 @@ _ELSEWHERE = (
     "/usr/local/galss/galss.ini",
 )
 _SECTION = re.compile(r"CANAL\d+\Z", re.IGNORECASE)
+_LINE_SETTINGS = re.compile(r"\d+(?:\s*,\s*\w+)+\Z")
+_BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _PORT = re.compile(r"(?:\\\\\.\\)?(COM\d{1,3}|/dev/\S+)", re.IGNORECASE)
 
 #: A channel of the GALSS, such as ``CANAL1``, and the reader or port that it names.
@@ -40,15 +46,39 @@ def places(machine: Machine) -> tuple[Path, ...]:
 
 
 def channels(text: str) -> tuple[Channel, ...]:
-    """The channels of a file.
+    """The channels of a file; none where it is something else."""
+    return tuple((name, _what(section)) for name, section in _sections(text).items() if _SECTION.match(name))
 
-    Raises:
-        configparser.Error: it is no INI file.
-    """
-    parser = configparser.ConfigParser(interpolation=None, strict=False, comment_prefixes=(";", "#"))
-    parser.read_string(text)
-    named = ((name, parser[name].get("caracteristiques", "").strip()) for name in parser.sections())
-    return tuple((name, what) for name, what in named if _SECTION.match(name))
+
+def _sections(text: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    section: dict[str, str] = {}
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            name, section = line[1:-1].strip(), {}
+            if name.lower() not in map(str.lower, found):
+                found[name] = section
+        elif not line.startswith((";", "#")):
+            key, equals, value = line.partition("=")
+            if equals:
+                section.setdefault(key.strip().lower(), value.strip().strip("\"'").strip())
+    return found
+
+
+def _what(section: Mapping[str, str]) -> str:
+    """The reader or the port of a channel."""
+    what, index = section.get("caracteristiques", ""), section.get("index", "")
+    return f"COM{index}" if _LINE_SETTINGS.match(what) and index.isdecimal() else what
+
+
+def _decoded(content: bytes) -> str:
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if content.startswith(mark):
+            return content.decode(encoding, errors="replace")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")  # as Windows has it in France
 
 
 def look(machine: Machine, shown: Collection[str] | None, ports: Mapping[str, str]) -> Iterator[Row]:
@@ -61,8 +91,8 @@ def look(machine: Machine, shown: Collection[str] | None, ports: Mapping[str, st
     """
     for file in places(machine):
         try:
-            found = channels(file.read_bytes().decode("utf-8-sig", errors="replace").replace("\r", "\n"))
-        except (OSError, configparser.Error):
+            found = channels(_decoded(file.read_bytes()))
+        except OSError:
             found = ()
         if not found:
             yield Row(id="galss_unreadable", subject="galss", state="note", values={"file": str(file)})
@@ -81,5 +111,10 @@ def _channel(file: Path, channel: Channel, shown: Collection[str] | None, ports:
         if taken is not None:
             more = {"port": taken, "driver": ports[taken]}
             yield Row(id="galss_takes_port", subject="galss", state="wrong", values=values | more)
-    elif what and shown is not None and not any(what.lower() in one.lower() for one in shown):
+    elif (
+        what
+        and not _LINE_SETTINGS.match(what)
+        and shown is not None
+        and not any(what.lower() in one.lower() for one in shown)
+    ):
         yield Row(id="galss_absent", subject="galss", state="note", values=values | {"name": what})
