@@ -30,6 +30,8 @@ assert sys.platform != "win32"
 
 STAND_IN = Path(__file__).with_name("stand_in")
 PLATFORMS = ("win32", "darwin")
+#: Of the clocks of Windows, in seconds.
+STEP = "0.015625"
 PATIENCE = 100
 SETTINGS = '[station]\nmode = "simulated"\n[drivers]\nenabled = ["simulated-card"]\n[tls]\nport = 0\n'
 
@@ -69,17 +71,21 @@ def environment(platform: str) -> dict[str, str]:
     return os.environ | {"VITALE_STAND_IN": platform, "PYTHONPATH": path}
 
 
-#: What the stand-in looks at when Python starts: with it, Python is executed.
-AT_START = ("VITALE_STAND_IN_CLOCK", "VITALE_STAND_IN_SCANNED")
-#: Interpreters that have loaded the product as it is on another system.
-WARM = dict[str, WarmInterpreter]()
+#: What the stand-in looks at when Python starts: its clocks, which an interpreter has for all its programs, and what is
+#: scanned, with which Python is executed.
+CLOCK, SCANNED = "VITALE_STAND_IN_CLOCK", "VITALE_STAND_IN_SCANNED"
+#: Interpreters that have loaded the product as it is on another system, by the system and the steps of its clocks.
+WARM = dict[tuple[str, str], WarmInterpreter]()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def interpreters() -> Iterator[None]:
-    """Interpreters for the programs of this module."""
+    """Interpreters for the programs of this module, each begun with its first one."""
     with contextlib.ExitStack() as closing:
-        WARM.update({platform: closing.enter_context(WarmInterpreter(environment(platform))) for platform in PLATFORMS})
+        for platform in PLATFORMS:
+            for clock in ("", STEP):
+                begun = WarmInterpreter(environment(platform) | {CLOCK: clock})
+                WARM[platform, clock] = closing.enter_context(begun)
         yield
         WARM.clear()
 
@@ -87,9 +93,9 @@ def interpreters() -> Iterator[None]:
 def run(platform: str, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs a program to its end."""
     given = {**environment(platform), **(more or {})}
-    if any(given.get(name) for name in AT_START):
+    if given.get(SCANNED):
         return execute(*arguments, env=given)
-    return WARM[platform].run(*arguments, env=given, timeout=PATIENCE)
+    return WARM[platform, given.get(CLOCK, "")].run(*arguments, env=given, timeout=PATIENCE)
 
 
 def execute(*arguments: str, env: Mapping[str, str], patience: float = PATIENCE) -> subprocess.CompletedProcess[str]:
@@ -166,12 +172,12 @@ def daemon(platform: str, home: Home, *, end: int = signal.SIGINT) -> Generator[
     env = environment(platform)
     said = dict[str, Any]()
     with (home.config.parent / "told").open("w+b") as told:
-        if any(env.get(name) for name in AT_START):
+        if env.get(SCANNED):
             process: Process = subprocess.Popen(
                 (sys.executable, *arguments), stdout=subprocess.PIPE, stderr=told, env=env
             )
         else:
-            process = WARM[platform].start(*arguments, stdout=subprocess.PIPE, stderr=told, env=env)
+            process = WARM[platform, env.get(CLOCK, "")].start(*arguments, stdout=subprocess.PIPE, stderr=told, env=env)
         assert process.stdout is not None
         with process.stdout:
             try:
@@ -198,11 +204,11 @@ def test_a_daemon_serves_and_is_stopped(platform: str, unix: bool, home: Home) -
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("step", ["", "0.015625"], ids=["fine clocks", "clocks in steps of 15.6 ms"])
+@pytest.mark.parametrize("step", ["", STEP], ids=["fine clocks", "clocks in steps of 15.6 ms"])
 def test_the_owner_pairs_reads_and_looks_without_a_unix_socket(
     home: Home, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VITALE_STAND_IN_CLOCK", step)
+    monkeypatch.setenv(CLOCK, step)
     where = ("--home", str(home.config.parent))
     pairing = tmp_path / "desk.pairing.json"
     with daemon("win32", home):
@@ -271,7 +277,7 @@ IN_STEPS = (
 def test_drivers_keep_their_contract_with_clocks_in_steps_of_15_6_ms() -> None:
     folder = Path(__file__).parents[1] / "drivers"
     chosen = [str(folder / name) for name in IN_STEPS]
-    env = environment("") | {"VITALE_STAND_IN_CLOCK": "0.015625"}
+    env = environment("") | {CLOCK: STEP}
     done = execute("-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, env=env, patience=590)
     assert done.returncode == 0, done.stdout
 
@@ -315,7 +321,7 @@ def held(file: Path) -> Generator[None]:
 def test_addresses_that_are_held_open_are_waited_for(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     home.run.mkdir(parents=True, mode=0o700)
     home.endpoints_file.touch(mode=0o600)
-    monkeypatch.setenv("VITALE_STAND_IN_SCANNED", str(home.endpoints_file))
+    monkeypatch.setenv(SCANNED, str(home.endpoints_file))
     with daemon("win32", home) as said:
         assert home.endpoints().pid == said["pid"]
     assert not home.endpoints_file.exists()
