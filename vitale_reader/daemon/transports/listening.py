@@ -128,10 +128,11 @@ async def listen(
             owner_file, owner = stack.enter_context(pairing_of_the_day(home, certificates, OWNER))
         if unix_file is None and config.web.enabled:
             hosts_file, digest = stack.enter_context(pairing_of_the_day(home, certificates, HOSTS))
+            nameless = channels.nameless_places()
 
             def channel() -> channels.ChannelConnection:
                 return channels.ChannelConnection(
-                    service, of_channels, pages, via="stdio", mode=mode, extensions=extensions
+                    service, of_channels, pages, via="stdio", mode=mode, nameless=nameless, extensions=extensions
                 )
 
             of_hosts = tls.Hosts(digest, channel)
