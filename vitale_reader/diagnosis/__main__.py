@@ -13,10 +13,10 @@ from vitale_protocol.diagnosis.findings import Finding, tell
 from vitale_protocol.documents import decode_document
 from vitale_protocol.methods import Diagnosed, Result
 from vitale_reader.daemon.diagnostics import Question
-from vitale_reader.diagnosis.checks import set_one, settings, trail
 from vitale_reader.diagnosis.packing import bundled
 from vitale_reader.diagnosis.report import examine
 from vitale_reader.diagnosis.station.daemon_view import DaemonView
+from vitale_reader.diagnosis.trail_and_settings import set_one, settings, trail
 from vitale_reader.home import Home
 
 __all__ = ["answer", "main"]

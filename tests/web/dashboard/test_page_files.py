@@ -13,7 +13,7 @@ from vitale_protocol.errors import concrete_errors
 from vitale_protocol.events import ReaderState, SimulatorKind
 from vitale_protocol.methods import DriverHealth, ShownScope, StationMode
 from vitale_reader.daemon.config import Config
-from vitale_reader.diagnosis.checks import SETTABLE
+from vitale_reader.diagnosis.trail_and_settings import SETTABLE
 from vitale_reader.web.dashboard.page_files import PAGE, load, words
 
 FILES = load()
