@@ -44,7 +44,7 @@ COMMANDS = {
     ),
     "serve": CommandEntry("serve:serve", "Lance le service au premier plan.", "Runs the daemon in the foreground."),
     "status": CommandEntry(
-        "service.glance:status",
+        "service.status:status",
         "Dit l’essentiel du poste d’un coup d’œil.",
         "Tells the essentials of the desk at a glance.",
     ),

@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 from tests.cli.service.desk import Desk
 from vitale_drivers.base import Sighting
 from vitale_drivers.host.worker import Surveyed
-from vitale_reader.cli.config import beginning
-from vitale_reader.cli.config.beginning import Answers, text
+from vitale_reader.cli.config import init
 from vitale_reader.cli.config.group import config
+from vitale_reader.cli.config.init import Answers, text
 from vitale_reader.cli.frame import language
 from vitale_reader.cli.service import installing
 from vitale_reader.daemon import startup
@@ -57,7 +57,7 @@ def begin(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Init:
     language.use("en")
 
     def run(*words: str, given: str | None = None) -> Result:
-        monkeypatch.setattr(beginning, "somebody_is_there", lambda: given is not None)
+        monkeypatch.setattr(init, "somebody_is_there", lambda: given is not None)
         return CliRunner().invoke(config, ["init", *words, "--home", str(tmp_path)], input=given)
 
     return run
@@ -93,10 +93,10 @@ def test_the_folder_of_the_machine_has_the_service_of_the_machine(desk: Desk, be
     station = service.station
     assert station is not None
     place = Home.under(station)
-    assert "`sudo vitale-reader service install --system`" in beginning.next_step(place)
+    assert "`sudo vitale-reader service install --system`" in init.next_step(place)
     list(service.carry_out(service.install()))
-    assert "`sudo vitale-reader service restart --system`" in beginning.next_step(place)
-    assert "`vitale-reader service install`" in beginning.next_step(Home.under(tmp_path))
+    assert "`sudo vitale-reader service restart --system`" in init.next_step(place)
+    assert "`vitale-reader service install`" in init.next_step(Home.under(tmp_path))
 
 
 def test_a_service_that_runs_is_offered_to_be_started_anew(desk: Desk, begin: Init) -> None:
@@ -211,7 +211,7 @@ def test_the_text_says_what_was_answered(chosen: language.Language, mode: str) -
 
 def test_the_service_is_installed_when_that_is_wanted(begin: Init, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path | None] = []
-    monkeypatch.setattr(beginning, "_install", asked.append)
+    monkeypatch.setattr(init, "_install", asked.append)
     begin("--yes")
     begin("--yes", "--overwrite", "--service")
     begin("--overwrite", given="\n\n\n\n\n\n")

@@ -7,7 +7,7 @@ from vitale_protocol.diagnosis.findings import Finding
 from vitale_protocol.events import Reader
 from vitale_protocol.methods import Station, StationInfo
 from vitale_reader.cli.frame import language
-from vitale_reader.cli.service.glance import Glance, Outcome, in_a_line, on_a_screen
+from vitale_reader.cli.service.status import Glance, Outcome, in_a_line, on_a_screen
 
 STATION = StationInfo(
     station=Station(id="s", name="Comptoir", version="1.2.3", mode="production"), media=(), drivers=(), uptime=7_300.0

@@ -1,6 +1,6 @@
 """The group of commands ``vitale-reader config``."""
 
-from vitale_reader.cli.config.beginning import init
+from vitale_reader.cli.config.init import init
 from vitale_reader.cli.config.setting import set_
 from vitale_reader.cli.config.showing import check, path, show
 from vitale_reader.cli.frame.command import Group

@@ -1,4 +1,4 @@
 """The daemon as a service of this system, its state at a glance, its log.
 
-For other rooms: ``glance``, ``group``, ``installing``, ``logs``.
+For other rooms: ``group``, ``installing``, ``logs``, ``status``.
 """
