@@ -18,7 +18,11 @@ def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user that is in no list of users, as in a container."""
     for name in ("HOME", "USERPROFILE", "HOMEDRIVE", "HOMEPATH", "VITALE_READER_HOME", "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+
+    def as_it_is(path: str) -> str:
+        return path
+
+    monkeypatch.setattr(os.path, "expanduser", as_it_is)
 
 
 def unknown_home() -> Home:

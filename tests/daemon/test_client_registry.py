@@ -375,7 +375,7 @@ def test_a_client_that_was_paired_so_before_is_shown_with_its_id(
 ) -> None:
     async def pair(registry: ClientRegistry) -> None:
         with monkeypatch.context() as before:
-            before.setattr(client_registry, "require_own_name", lambda _: None)
+            before.setattr(client_registry, "require_own_name", str)
             client_id, credential = await registry.add("dashboard", scopes=["identity"], transports=["unix"])
         assert (f"dashboard ({client_id})",) == tuple(client.name for client in registry.clients)
         assert client_id == registry.authenticate(UNIX, credential).client_id
