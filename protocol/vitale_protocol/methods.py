@@ -635,7 +635,10 @@ class CardTransmitted(Result):
 
 
 class ClientsAdd(Params):
-    """``clients.add``: pairs a new client; ``name`` has no control, invisible or direction characters."""
+    """``clients.add``: pairs a new client; ``name`` has no control, invisible or direction characters.
+
+    A name that vitale-reader uses itself, as ``local``, or that looks like it, is refused (``reserved_name``).
+    """
 
     name: PlainName
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=16)]
@@ -746,7 +749,7 @@ class PairingAccepted(Result):
 class PairingRequest(Params):
     """``pairing.request``: a page asks to be paired, with its public key and a commitment to its nonce.
 
-    ``commit`` is the SHA-256 of ``vr-pair-1`` and the nonce, in base64url.
+    ``commit`` is the SHA-256 of ``vr-pair-1`` and the nonce, in base64url. ``name`` is as for ``clients.add``.
     """
 
     name: PlainName
