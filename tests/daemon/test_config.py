@@ -55,6 +55,22 @@ def test_a_wrong_setting_is_told(text: str) -> None:
     assert told.value.data["file"] == "here.toml"
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('[station]\nname = "x"\n[station]\n', 3),
+        ('[station]\nname = "x"\nname = "y"\n', 3),
+        ("a = 1\nb\n", 2),
+        ("a = 'C:\\x'\nb = \"C:\\Users\"\n", 2),
+    ],
+    ids=["a table twice", "a setting twice", "no value", "a path of Windows"],
+)
+def test_a_mistake_in_writing_has_a_line_and_names_no_setting(text: str, line: int) -> None:
+    with pytest.raises(ConfigurationInvalid) as told:
+        parse(text, source="here.toml")
+    assert (line, "$") == (told.value.data["line"], told.value.data["path"])
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationInvalid):

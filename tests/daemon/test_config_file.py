@@ -1,5 +1,6 @@
 """Who else may read or change the settings, and how they are encoded."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,21 @@ def test_a_file_that_is_no_file_of_settings_is_not_read_whole(file: Path) -> Non
         stream.truncate(config_file.MOST_BYTES + 1)
     with pytest.raises(ConfigurationInvalid, match="too large"):
         load(file)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("what", ["folder", "fifo", "link to itself", "device"])
+def test_what_is_no_file_is_told_and_never_waited_for(file: Path, what: str) -> None:
+    match what:
+        case "folder":
+            file.mkdir()
+        case "fifo":
+            os.mkfifo(file)
+        case "device":
+            file.symlink_to("/dev/zero")
+        case _:
+            file.symlink_to(file)
+    assert "unreadable" == refused(file)
 
 
 def test_no_file_is_no_fault(file: Path) -> None:

@@ -378,10 +378,12 @@ def parse(text: str, *, source: str = "config.toml") -> Config:
     except RecursionError as error:
         raise ConfigurationInvalid("nested too deep", data={"file": source, "path": "$"}) from error
     except tomllib.TOMLDecodeError as error:
-        where: dict[str, JsonValue] = {"file": source, "path": str(error)}
+        where: dict[str, JsonValue] = {"file": source, "path": "$"}
+        if (line := line_of(text, str(error))) is not None:
+            where["line"] = line
         if _WINDOWS_PATH.search(text):
-            raise _with_line(ConfigurationInvalid(str(error), variant="backslash", data=where), text) from error
-        raise _with_line(ConfigurationInvalid(str(error), data=where), text) from error
+            raise ConfigurationInvalid(str(error), variant="backslash", data=where) from error
+        raise ConfigurationInvalid(str(error), data=where) from error
     except ConfigurationInvalid as error:
         raise _with_line(in_file(error, source), text) from error
 

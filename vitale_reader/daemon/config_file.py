@@ -79,17 +79,26 @@ def read(file: Path) -> tuple[bytes, FileAccess]:
         ConfigurationInvalid: it cannot be read, or is too large.
     """
     try:
-        with file.open("rb") as stream:
+        with open(file, "rb", opener=_without_waiting) as stream:
             # Of the file that was opened: another may stand there a moment later.
-            access = _access(file, os.fstat(stream.fileno()))
+            found = os.fstat(stream.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise ConfigurationInvalid("this is no file", variant="unreadable", data={"file": str(file)})
+            access = _access(file, found)
             content = stream.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ConfigurationInvalid(str(error), data={"file": str(file)}) from error
+        detail = error.strerror or type(error).__name__
+        raise ConfigurationInvalid(detail, variant="unreadable", data={"file": str(file)}) from error
     if len(content) > MOST_BYTES:
         raise ConfigurationInvalid("the file is too large", data={"file": str(file)})
     return content, access
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a file; a pipe is opened as well where nobody writes to it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def readable_by_others(file: Path) -> bool:

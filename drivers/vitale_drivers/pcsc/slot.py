@@ -272,8 +272,7 @@ class PcscSlot:
         with self._changed:
             task = self._task
             if task is not None and task.reads and task.granted:
-                problem = _silent(task)
-                self.finish(task, task.failed(MediumUnreadable("no answer within the limit", variant=problem.variant)))
+                self.finish(task, task.failed(_silent(task).error(MediumUnreadable)))
         return f"{operation} in {self.id}"
 
     def _tell_silent(self) -> None:

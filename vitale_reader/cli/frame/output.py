@@ -178,7 +178,7 @@ def mistake(data: Mapping[str, Any]) -> Iterator[str]:
     if "file" in data:
         line = f", {t('ligne', 'line')} {data['line']}" if "line" in data else ""
         yield t(f"Fichier : {data['file']}{line}", f"File: {data['file']}{line}")
-    if "path" in data:
+    if data.get("path", "$") != "$":  # which is the file as a whole
         yield t(f"Réglage : {data['path']}", f"Setting: {data['path']}")
     if "nearest" in data:
         yield t(f"Vouliez-vous dire « {data['nearest']} » ?", f"Did you mean “{data['nearest']}”?")
