@@ -131,6 +131,32 @@ def test_the_same_handle_in_asyncio(daemon: FakeDaemon, home: Path) -> None:
     asyncio.run(work())
 
 
+# ── forks ──
+
+
+@pytest.mark.posix
+def test_a_process_that_was_forked_is_refused_and_leaves_the_connection_alone(daemon: FakeDaemon, home: Path) -> None:
+    program = textwrap.dedent(
+        f"""
+        import os, signal, vitale_reader
+        with vitale_reader.connect(home={str(home)!r}) as reader:
+            reader.readers()
+            child = os.fork()
+            if child == 0:
+                signal.alarm(60)  # where it hangs
+                try:
+                    reader.readers()
+                except vitale_reader.VitaleError as error:
+                    print(error.reason, "os.fork()" in str(error), flush=True)
+                reader.close()
+                os._exit(0)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(reader.readers()))
+        """
+    )
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, timeout=100, check=False)
+    assert ["local_misuse True", "0 1"] == done.stdout.splitlines(), done.stderr
+
+
 # ── closing ──
 
 

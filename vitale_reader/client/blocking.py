@@ -13,6 +13,7 @@ Example:
 import asyncio
 import concurrent.futures
 import contextlib
+import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
@@ -116,8 +117,8 @@ def _stream(
 class Connection(Twin[connection.Connection]):
     """A connection to the daemon; made by ``vitale_reader.connect()``.
 
-    Any number of threads may use it at once. A lost connection is opened again by the next call. It is not to be
-    carried across ``os.fork()``.
+    Any number of threads may use it at once. A lost connection is opened again by the next call. It belongs to the
+    process that opened it: after ``os.fork()`` the new process opens one of its own, and is refused on this one.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -125,6 +126,7 @@ class Connection(Twin[connection.Connection]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._inner: connection.Connection | None = None
+        self._process = 0
         # So that nothing is given to the loop once close() has cancelled what is there: it would wait for ever.
         self._lock = threading.Lock()
 
@@ -146,6 +148,7 @@ class Connection(Twin[connection.Connection]):
         if self._loop is not None:
             with self._settings.spoken():
                 raise LocalMisuse("the connection is open already")
+        self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vitale-reader-sdk", daemon=True)
         self._thread.start()
@@ -160,6 +163,10 @@ class Connection(Twin[connection.Connection]):
 
         What waits on it in other threads raises ``Cancelled``; ``subscribe()`` and ``watch()`` end.
         """
+        if self._is_forked():
+            # The thread is the other process's, and so is the session.
+            self._inner = self._thread = self._loop = None
+            return
         with self._lock:
             loop, thread, inner = self._loop, self._thread, self._inner
             self._inner = self._thread = self._loop = None
@@ -238,7 +245,14 @@ class Connection(Twin[connection.Connection]):
 
     # ── the thread ───────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _is_forked(self) -> bool:
+        """True in a process that was forked from the one that opened the connection: its thread is not there."""
+        return self._loop is not None and self._process != os.getpid()
+
     def _open(self) -> tuple[connection.Connection, asyncio.AbstractEventLoop]:
+        if self._is_forked():
+            with self._settings.spoken():
+                raise LocalMisuse("the connection was opened before os.fork(); connect in the new process")
         if self._inner is None or self._loop is None:
             with self._settings.spoken():
                 raise LocalMisuse("the connection is not open; use `with vitale_reader.connect() as reader:`")
