@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from lxml import etree
 from smartcard import scard
 
+from tests.warm_interpreter import WarmInterpreter
 from vitale_drivers.cards.channel import Channel
 from vitale_firmware_sim.apcv_service import soap
 from vitale_firmware_sim.apcv_service.contexts import ServiceContexts
@@ -26,6 +28,7 @@ from vitale_protocol.errors import MediumUnreadable
 from vitale_protocol.media.profile import parse_profile
 from vitale_reader.cli.sim import group as sim
 
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 READER = "Virtual PCD 00 00"
 IN_TIME = 40_000
 
@@ -40,14 +43,10 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        (sys.executable, "-m", "vitale_reader", "--language", "en", "sim", *arguments),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=100,
-        check=False,
-    )
+@pytest.fixture
+def run(interpreter: WarmInterpreter) -> Run:
+    """Runs a simulator to its end."""
+    return partial(interpreter.run, "-m", "vitale_reader", "--language", "en", "sim")
 
 
 def request(string: str) -> bytes:
@@ -138,7 +137,7 @@ def test_a_locked_phone_answers_nothing(pcsc_service: PcscService) -> None:
     assert json.loads(out.splitlines()[0])["sw"] == "6985"
 
 
-def test_a_service_and_a_phone_apart_understand_one_another() -> None:
+def test_a_service_and_a_phone_apart_understand_one_another(run: Run) -> None:
     with start("service", "--json") as process:
         assert process.stdout is not None
         url = str(json.loads(process.stdout.readline())["url"])
@@ -185,7 +184,7 @@ def test_a_receipt_comes_to_a_phone_in_another_process() -> None:
     ],
 )
 def test_what_became_of_an_application(
-    scenario: str, event: tuple[str, ...], phone: tuple[str, ...], code: str
+    run: Run, scenario: str, event: tuple[str, ...], phone: tuple[str, ...], code: str
 ) -> None:
     with start("service", "--scenario", scenario, "--json", *event) as process:
         assert process.stdout is not None
@@ -196,7 +195,7 @@ def test_what_became_of_an_application(
         process.communicate(timeout=60)
 
 
-def test_france_identite_is_the_short_way() -> None:
+def test_france_identite_is_the_short_way(run: Run) -> None:
     done = run("phone", "--phone", "lina", "--enrol", "france-identite", "--string")
     assert [line.split()[-1] for line in done.stderr.splitlines()] == ["new", "accepted", "locked"]
     assert done.stdout.startswith("VITALESIM.")
@@ -207,11 +206,11 @@ def test_france_identite_is_the_short_way() -> None:
     [("service", "--lost", "nobody"), ("service", "--withdrawn", "claire"), ("reader", "--porteur", "9")],
     ids=" ".join,
 )
-def test_what_cannot_have_become_of_it(arguments: tuple[str, ...]) -> None:
+def test_what_cannot_have_become_of_it(run: Run, arguments: tuple[str, ...]) -> None:
     assert run(*arguments).returncode == 2
 
 
-def test_strings_are_good_once_each() -> None:
+def test_strings_are_good_once_each(run: Run) -> None:
     one, other = (run("phone", "--string").stdout.strip() for _ in range(2))
 
     assert one != other
@@ -241,7 +240,7 @@ def test_scenarios_are_listed(extra: tuple[str, ...]) -> None:
         (("service", "--behaviour", "rude"), "--behaviour is one of"),
     ],
 )
-def test_mistakes_are_told(arguments: Sequence[str], told: str) -> None:
+def test_mistakes_are_told(run: Run, arguments: Sequence[str], told: str) -> None:
     done = run(*arguments)
     assert done.returncode == 2
     assert told in done.stderr
