@@ -149,6 +149,7 @@ def install(platform: str) -> None:
         codecs.register(lambda name: codecs.lookup("cp850") if name == "oem" else None)
         sys.modules["msvcrt"] = _msvcrt()
         sys.modules["winreg"] = libraries.registry()
+        sys.modules["asyncio.windows_utils"] = _windows_utils()
         _refuse_what_is_held()
         _note_flags()
         signal.signal(signal.SIGUSR1, _close_window)
@@ -249,6 +250,13 @@ def _msvcrt() -> types.ModuleType:
 
     module = types.ModuleType("msvcrt")
     vars(module).update(LK_UNLCK=0, LK_NBLCK=2, locking=locking, setmode=setmode)
+    return module
+
+
+def _windows_utils() -> types.ModuleType:
+    """Begins processes with the pipes of this system, which the loop here can wait for."""
+    module = types.ModuleType("asyncio.windows_utils")
+    vars(module).update(Popen=subprocess.Popen)
     return module
 
 
