@@ -5,17 +5,15 @@ Nothing here decides. A person at the desk sees the warnings beside the site.
 
 import unicodedata
 from collections.abc import Collection
-from typing import Final, Literal
+from typing import Literal
 
+from vitale_protocol.web.edit_distance import NEAR, distance
 from vitale_protocol.web.registration import unicode_form
 from vitale_protocol.web.sites import Site
 
-__all__ = ["NEAR", "Warned", "warnings_of"]
+__all__ = ["Warned", "warnings_of"]
 
 Warned = Literal["mixed_scripts", "near_paired", "first_seen"]
-
-# Edits: one letter more, less or other. Two are a pair of letters exchanged, or a hyphen for a dot and a letter.
-NEAR: Final = 2
 
 
 def warnings_of(site: Site, paired: Collection[Site], seen: Collection[Site]) -> tuple[Warned, ...]:
@@ -43,16 +41,3 @@ def scripts(name: str) -> frozenset[str]:
 
 def _is_near(one: str, other: str) -> bool:
     return min(distance(one, other), distance(unicode_form(one), unicode_form(other))) <= NEAR
-
-
-def distance(one: str, other: str) -> int:
-    """The edits that lead from one text to the other (Levenshtein)."""
-    row = list(range(len(other) + 1))
-    for place, letter in enumerate(one, 1):
-        before, row[0] = row[0], place
-        for column, with_letter in enumerate(other, 1):
-            before, row[column] = (
-                row[column],
-                min(row[column] + 1, row[column - 1] + 1, before + (letter != with_letter)),
-            )
-    return row[-1]

@@ -7,7 +7,7 @@ near is one too, as with sites.
 import unicodedata
 from typing import Final
 
-from vitale_protocol.web.lookalikes import NEAR, distance
+from vitale_protocol.web.edit_distance import NEAR, distance
 
 __all__ = ["DASHBOARD", "LOCAL", "distinct", "is_own"]
 

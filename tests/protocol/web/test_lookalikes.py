@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitale_protocol.web.lookalikes import Warned, distance, warnings_of
+from vitale_protocol.web.edit_distance import distance
+from vitale_protocol.web.lookalikes import Warned, warnings_of
 from vitale_protocol.web.registration import register
 from vitale_protocol.web.sites import Site
 
