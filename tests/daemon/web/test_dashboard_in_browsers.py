@@ -487,6 +487,24 @@ async def stays_out_with_a_ticket_that_was_used(desk: Desk) -> None:
     assert 0 == await desk.browser.evaluate("Number(sessionStorage.getItem('bearer') ?? 0)")
 
 
+async def finds_nothing_to_play_in_production(desk: Desk, tools: Any) -> None:
+    """The dashboard of another station, which serves patients."""
+    home = Home.under(desk.folder / "p")
+    config = parse("[station]\nmode = 'production'\n[tls]\nenabled = false\n[drivers]\nenabled = []\n")
+    async with tools.running(home, config) as endpoints, tools.unix_line(endpoints) as owner:
+        await owner.open()
+        other = Desk(desk.browser, owner, desk.folder, Hand({}), desk.control_socket, home)
+        await other.enter()
+        await other.browser.until("document.querySelector('nav') !== null")
+        views = await other.browser.evaluate("[...document.querySelectorAll('nav a')].map((each) => each.dataset.view)")
+        assert [name for name in VIEWS if name != "play"] == views
+        await other.go("play")
+        await other.go("trail")
+        await other.browser.until("document.querySelector('nav a[aria-current]').dataset.view === 'trail'")
+        assert not await other.browser.evaluate("document.body.classList.contains('view-play')")
+        assert "simulated_refused" == await owner.reason("sim.play", {"place": "slot"})
+
+
 @BROWSERS
 def test_a_person_at_the_dashboard(kind: type[Browser], tools: Any, tmp_path: Path) -> None:
     async def main() -> None:
@@ -505,6 +523,7 @@ def test_a_person_at_the_dashboard(kind: type[Browser], tools: Any, tmp_path: Pa
             await shows_names_as_text(desk)
             await pairs_and_revokes_a_page(desk)
             await stays_out_with_a_ticket_that_was_used(desk)
+            await finds_nothing_to_play_in_production(desk, tools)
             desk.examined()
 
     asyncio.run(main())

@@ -48,10 +48,11 @@ export function once(desk, body) {
 
   function shown(told) {
     request = null;
-    let left = SHOWN;
-    const seconds = h("span", { class: "mono" }, String(left));
+    // By the clock: timers of a window that is covered come late.
+    const until = Date.now() + SHOWN * 1000;
+    const seconds = h("span", { class: "mono" }, String(SHOWN));
     clock = setInterval(() => {
-      left -= 1;
+      const left = Math.round((until - Date.now()) / 1000);
       seconds.textContent = String(left);
       if (left <= 0) stop();
     }, 1000);
@@ -87,7 +88,10 @@ export function once(desk, body) {
     }
   }
 
+  /** Whoever turns to another window has seen enough; whoever waits for a card may look elsewhere meanwhile. */
+  const covered = () => document.visibilityState === "hidden" && screen.querySelector(".told") && stop();
   addEventListener("pagehide", stop);
+  document.addEventListener("visibilitychange", covered);
   offer();
   return {
     event(name, params) {
@@ -96,6 +100,7 @@ export function once(desk, body) {
     lost: stop,
     leave() {
       removeEventListener("pagehide", stop);
+      document.removeEventListener("visibilitychange", covered);
       stop();
       screen.replaceChildren();
     },
