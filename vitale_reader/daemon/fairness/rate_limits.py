@@ -88,7 +88,7 @@ class Buffered(Protocol):
 
 
 class Unread:
-    """What each owner was sent and does not read, over all its connections.
+    """Bytes that each owner was sent and does not read, over all its connections.
 
     Args:
         limit: bytes of one owner.
