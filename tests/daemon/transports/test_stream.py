@@ -5,7 +5,6 @@
 
 import asyncio
 import itertools
-import json
 import ssl
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
@@ -14,7 +13,8 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from vitale_protocol.session.session import Called, Limits
+from vitale_protocol.errors import Cancelled
+from vitale_protocol.session.session import Called, Limits, State
 from vitale_reader.daemon.client_registry import Peer
 from vitale_reader.daemon.fairness.connection_turns import TURN, Turns
 from vitale_reader.daemon.fairness.processor_shares import Shares
@@ -201,21 +201,28 @@ def test_what_was_said_before_the_end_is_read_before_the_connection_ends() -> No
 
 
 def test_of_a_batch_one_call_is_taken_in_a_turn_and_all_are_answered_together() -> None:
+    class Answering(Service):
+        def called(self, conversation: Any, event: Called) -> None:
+            super().called(conversation, event)
+            conversation.connection.session.fail(event.id, Cancelled())
+
     async def work() -> None:
-        service, transport = Service(), Transport()
+        service, transport = Answering(), Transport()
         ticking = itertools.count(0.0, TURN)  # a turn is over after each call
         made = connection(service, room(LIMITS, Turns(Shares(used=lambda: next(ticking))), each=2))
         made.connection_made(transport)
-        made.data_received(OPEN)
-        ping = {"jsonrpc": "2.0", "method": "session.ping", "params": {}}
-        made.data_received(json.dumps([ping | {"id": number} for number in range(10, 20)]).encode() + b"\n")
+        made.session.state = State.OPEN
+        pings = [PING.strip().replace(b":2,", b":%d," % number) for number in range(10)]
+        made.data_received(b"[" + b",".join(pings) + b"]\n")
         taken: list[int] = []
         async with asyncio.timeout(PATIENCE):
-            while len(taken) < 10:
+            while not transport.written:
                 taken.append(len(service.calls))
                 await asyncio.sleep(0)
         assert taken == sorted(taken)
-        assert max(after - before for before, after in itertools.pairwise(taken)) <= 1
+        assert {1, 2, 3, 4, 5, 6, 7, 8, 9, 10} <= set(taken), "none at the same time as the one before"
+        assert (1, 10) == (transport.written.count(b"\n"), transport.written.count(b"cancelled"))
+        made.connection_lost(None)
 
     run(work)
 
