@@ -39,14 +39,18 @@ class Showing(msgspec.Struct, kw_only=True):
 
 
 class Scrape(asyncio.Protocol):
-    """One connection, from its first byte to its last."""
+    """One connection, from its first byte to its last.
+
+    Attributes:
+        answer: the task that answers, once there is something to be answered.
+    """
 
     def __init__(self, showing: Showing) -> None:
         self._showing = showing
         self._head: HeadReader | None = HeadReader()
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._answer: asyncio.Task[None] | None = None
+        self.answer: asyncio.Task[None] | None = None
         self._ignored = 0
         self._is_answered = False
         self._has_heard_all = False
@@ -77,7 +81,7 @@ class Scrape(asyncio.Protocol):
         if head == "malformed":
             self._say(MALFORMED)
         else:
-            self._answer = asyncio.get_running_loop().create_task(self._judge(head))
+            self.answer = asyncio.get_running_loop().create_task(self._judge(head))
 
     def eof_received(self) -> bool:
         """The scraper says no more, and may listen still."""
@@ -89,8 +93,8 @@ class Scrape(asyncio.Protocol):
         self._showing.inside.discard(self)
         if self._deadline is not None:
             self._deadline.cancel()
-        if self._answer is not None:
-            self._answer.cancel()
+        if self.answer is not None:
+            self.answer.cancel()
 
     def abort(self) -> None:
         """Ends the connection at once."""

@@ -27,6 +27,9 @@ MOST_CONNECTIONS: Final = 32
 #: Connections that wait to be accepted.
 BACKLOG: Final = 16
 
+#: Seconds for those who were told nothing yet, when the end comes.
+FAREWELL: Final = 1.0
+
 #: Seconds for the core to answer. A database that says nothing takes it four; Prometheus waits for ten.
 PATIENCE: Final = 8.0
 
@@ -104,9 +107,11 @@ async def serve(pipe: Pipe, given: Given) -> None:
         finally:
             for server in servers:
                 server.close()
+            writer.close()  # whoever waits for figures is told that there are none
+            if answers := [scrape.answer for scrape in scrapes if scrape.answer is not None]:
+                await asyncio.wait(answers, timeout=FAREWELL)
             for scrape in tuple(scrapes):
                 scrape.abort()
-            writer.close()
 
 
 async def _listen(listener: socket.socket, showing: Showing) -> asyncio.Server:
