@@ -326,7 +326,7 @@ class NfcField:
             self._answer(task.failed(error if error.variant else MediumUnreadable(error.detail, variant=MEDIUM)))
 
     def _tries(self, error: MediumUnreadable) -> int:
-        """How often a phone is tried that answered so; once where the attempt took all the time that it may."""
+        """Attempts at a phone that answered so; one where it took all the time that it may."""
         if error.variant == SILENT.variant:
             return SILENT_TRIES
         return UNREADABLE_TRIES if self._clock() - self._tried_at < self._settings.exchange_limit else 1

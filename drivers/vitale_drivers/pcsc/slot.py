@@ -262,8 +262,8 @@ class PcscSlot:
     def stuck(self) -> str:
         """Names an operation that exceeded its limit; else empty.
 
-        A card that answers nothing is told first, and what was to be read has failed: the process that comes next finds
-        a reader that is still occupied, and could not know by whom.
+        A card that answers nothing is told first, and its reading has failed. The process that comes next finds the
+        reader occupied still, and could not know by whom.
         """
         self._tell_silent()
         operation = self._access.stuck(self._settings.transmit_limit)

@@ -3,8 +3,7 @@
 Rules, the first that fits:
 
 - longer than 4096 bytes: ``too-long``; empty: ``other``;
-- what imagers and programs put around a code (a byte order mark, AIM identifiers, control characters, spaces) makes no
-  other code of it: without that the rules apply as well;
+- a byte order mark, AIM identifiers, control characters and spaces around a code make no other code of it;
 - ``IS``, a version and 22 zeros: the INS Datamatrix; ``DC01`` to ``DC04`` and a 2D-Doc header: a 2D-Doc. Both in
   whatever symbology, since imagers without AIM identifiers do not tell it, and both are printed as QR codes as well;
 - a NIR that somebody typed or that is printed as a bar code; a wallet's ``mdoc:`` or OpenID4VP address;

@@ -48,7 +48,7 @@ def test_what_nothing_else_is_may_be_an_apcv(data: bytes, symbology: str) -> Non
     assert code == Code("apcv-qr", "apcv-qr", {"string": data, **told})
 
 
-DRESSES = {
+DRESSES: dict[str, Callable[[bytes], bytes]] = {
     "a byte order mark": lambda data: b"\xef\xbb\xbf" + data,
     "UTF-16": lambda data: data.decode("latin-1").encode("utf-16"),
     "an AIM identifier": lambda data: b"]d1" + data,
