@@ -76,7 +76,7 @@ class _Collected:
     boxes: dict[int, Box] = field(default_factory=dict[int, Box])
 
     def content(self, count: int, parity: int) -> bytes | None:
-        """What the parts say together, if all are there and it is certain that they are of one code."""
+        """Joins the parts, if all are there and it is certain that they are of one code; None otherwise."""
         if len(self.parts) < count:
             return None
         joined = b"".join(self.parts[index] for index in range(count))

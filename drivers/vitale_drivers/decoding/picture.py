@@ -96,7 +96,7 @@ class Picture:
         return View(pixels, view.scale * side / width, view.left, view.top, width / height)
 
     def upright(self, number: int, side: int) -> View | None:
-        """What is busy in a region, turned upright and made square; None where nothing is."""
+        """The busy part of a region, turned upright and made square; None where nothing is busy."""
         if number not in self._leaning:
             view = self.region(number, LOOKED_AT)
             corners = None if view is None else find_leaning(view.pixels)
@@ -107,7 +107,7 @@ class Picture:
         return None if outline is None else self.straightened(outline, side)
 
     def straightened(self, corners: Sequence[tuple[float, float]], side: int) -> View:
-        """What is between four corners, and the margin around, seen straight on in a square of so many pixels."""
+        """The part between four corners and a margin around it, seen straight on: a square of so many pixels."""
         near, far = side * MARGIN, side * (1 - MARGIN)
         square = np.array(((near, near), (far, near), (far, far), (near, far)), dtype=np.float32)
         back = cv2.getPerspectiveTransform(square, np.array(corners, dtype=np.float32))
