@@ -229,9 +229,8 @@ def _qr(content: bytes, random: Random) -> Grey:
 
 def _photograph(modules: Grey, shot: _Shot, size: tuple[int, int], random: Random) -> Grey:
     around = _room(size, random)
-    sheet, cover = _sheet(modules, shot, random)
-    sheet, cover = _shaped(sheet, cover, shot, random)
-    seen, mask = _placed(sheet, cover, shot, size, random)
+    sheet = _shaped(_sheet(modules, shot, random), shot, random)
+    seen, mask = _placed(sheet, shot, size, random)
     light = np.where(mask > 0.5, seen, around) if not shot.screen else around * (1 - mask) + seen * mask
     light = _lit(light.astype(np.float32), shot, random)
     light = _reflecting(light, mask, shot, random)
@@ -255,11 +254,12 @@ def _room(size: tuple[int, int], random: Random) -> Light:
     return np.clip(room, 0.01, 1)
 
 
-def _sheet(modules: Grey, shot: _Shot, random: Random) -> tuple[Light, Light]:
-    """What is printed or shown, as shares of the light that it gives back, and where it is opaque."""
-    dark = modules == 0
+def _sheet(modules: Grey, shot: _Shot, random: Random) -> Light:
+    """Draws what is printed or shown, as shares of the light that it gives back."""
+    dark: npt.NDArray[np.bool_] = np.asarray(modules == 0, dtype=np.bool_)
     if shot.wear:
-        dark &= random.random(dark.shape) > shot.wear
+        kept = np.asarray(random.random(modules.shape) > shot.wear, dtype=np.bool_)
+        dark = np.asarray(dark & kept, dtype=np.bool_)
     code = _modules(dark, rounded=shot.rounded)
     if shot.logo:
         side = len(code)
@@ -281,10 +281,10 @@ def _sheet(modules: Grey, shot: _Shot, random: Random) -> tuple[Light, Light]:
     for _ in range(shot.squares):
         _square(whole, rim, random)
     whole = np.asarray(cv2.GaussianBlur(whole, (0, 0), _FINE * 0.12), np.float32)
-    light = 0.9 * (1 - whole) + shot.ink * 0.9 * whole
+    light: Light = np.asarray(0.9 * (1 - whole) + shot.ink * 0.9 * whole, np.float32)
     for _ in range(shot.stains):
         _stain(light, rim, random)
-    return light, np.ones_like(light)
+    return light
 
 
 def _modules(dark: npt.NDArray[np.bool_], *, rounded: bool) -> Light:
@@ -337,14 +337,14 @@ def _square(whole: Light, rim: int, random: Random) -> None:
     """Squares in a square, like those by which a code is found, where there is no code."""
     side = int(random.integers(3, max(4, rim // _FINE - 1)))
     place = int(random.integers(4))
-    along = int(random.integers(0, whole.shape[0] - rim))
+    along = int(random.uniform(0, whole.shape[0] - rim))
     across = int(random.integers(0, max(1, rim - side * _FINE - 2 * _FINE))) if rim > (side + 3) * _FINE else 0
-    left, top = [
+    left, top = (
         (along, across),
         (across, along),
         (along, whole.shape[0] - rim // 2),
         (whole.shape[1] - rim // 2, along),
-    ][place]
+    )[place]
     size = side * _FINE
     for share, value in ((0.0, 1.0), (1 / 7, 0.0), (2 / 7, 1.0)):
         inset = int(size * share)
@@ -371,10 +371,11 @@ def _stain(light: Light, rim: int, random: Random) -> None:
 # ── how it lies ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _shaped(sheet: Light, cover: Light, shot: _Shot, random: Random) -> tuple[Light, Light]:
+def _shaped(sheet: Light, shot: _Shot, random: Random) -> Light:
     """Bends, folds and crumples a sheet, as it is seen from above, with the shade that this gives."""
     high, wide = sheet.shape
-    across, down = np.meshgrid(np.arange(wide, dtype=np.float32), np.arange(high, dtype=np.float32))
+    down, across = np.mgrid[:high, :wide].astype(np.float32)
+    across, down = np.asarray(across, np.float32), np.asarray(down, np.float32)
     shade = np.ones_like(sheet)
     if shot.bend:
         half = np.deg2rad(shot.bend)
@@ -388,7 +389,7 @@ def _shaped(sheet: Light, cover: Light, shot: _Shot, random: Random) -> tuple[Li
         seen *= (high - 1) / seen[-1]
         skew = np.interp(down, seen, np.concatenate(([0.0], np.cumsum(np.diff(at) * np.sin(tilts) * 0.1))))
         part = np.clip(np.searchsorted(seen, down[:, 0]) - 1, 0, 2)
-        down = np.interp(down, seen, at).astype(np.float32)
+        down = np.asarray(np.interp(down, seen, at), np.float32)
         across = (wide / 2 + (across - wide / 2) * (1 + skew / high) + 0.15 * skew).astype(np.float32)
         shade *= (1 + 0.55 * np.sin(tilts))[part][:, None].astype(np.float32)
     if shot.crumple:
@@ -401,13 +402,13 @@ def _shaped(sheet: Light, cover: Light, shot: _Shot, random: Random) -> tuple[Li
         across, down = across + height * 0.5, down + height * 0.4
         shade *= np.clip(1 + 1.2 * slope_x + 0.9 * slope_y, 0.25, 1.6)
     if not (shot.bend or shot.fold or shot.crumple):
-        return sheet, cover
-    across, down = across.astype(np.float32), down.astype(np.float32)
+        return sheet
+    across, down = np.asarray(across, np.float32), np.asarray(down, np.float32)
     bent = cv2.remap(sheet, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(bent * shade, np.float32), cover
+    return np.asarray(bent * shade, np.float32)
 
 
-def _placed(sheet: Light, cover: Light, shot: _Shot, size: tuple[int, int], random: Random) -> tuple[Light, Light]:
+def _placed(sheet: Light, shot: _Shot, size: tuple[int, int], random: Random) -> tuple[Light, Light]:
     less = min(1.0, 2 * shot.module / _FINE)
     small = cv2.resize(sheet, None, fx=less, fy=less, interpolation=cv2.INTER_AREA)
     if shot.moire:

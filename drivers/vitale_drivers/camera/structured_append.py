@@ -12,8 +12,6 @@ Rules:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import xor
 from typing import Protocol
 
 __all__ = ["Box", "SeenSymbol", "Series", "SeriesPart", "box_of", "overlap"]
@@ -81,7 +79,7 @@ class _Collected:
             return None
         joined = b"".join(self.parts[index] for index in range(count))
         first, *others = self.boxes.values()
-        if reduce(xor, joined, 0) != parity and not all(overlap(first, other) for other in others):
+        if _parity(joined) != parity and not all(overlap(first, other) for other in others):
             return None
         return joined
 
@@ -138,6 +136,13 @@ def box_of(corners: Sequence[tuple[float, float]]) -> Box:
 def overlap(one: Box, other: Box) -> bool:
     """True if the middle of either is in the other: codes that are beside each other are apart from edge to edge."""
     return _holds(one, _middle(other)) or _holds(other, _middle(one))
+
+
+def _parity(content: bytes) -> int:
+    parity = 0
+    for byte in content:
+        parity ^= byte
+    return parity
 
 
 def _middle(box: Box) -> tuple[float, float]:

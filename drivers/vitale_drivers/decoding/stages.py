@@ -153,6 +153,7 @@ HARD_STAGES = (
     Stage(name="smooth-threshold", side=256, repair=_smooth_threshold(20), binarizer=READY),
     Stage(name="half-datamatrix", where="half", formats=_DM),
     Stage(name="dark-region", side=256, repair=darkened, binarizer=GLOBAL),
+    Stage(name="half-local", where="half"),
     Stage(name="second-datamatrix", region=1, side=320, formats=_DM, binarizer=GLOBAL, thorough=True),
     Stage(name="small-datamatrix", side=200, formats=_DM, binarizer=GLOBAL, thorough=True),
     Stage(name="squared-sharp", side=256, squared=True, repair=_sharp(1.6, 5)),
@@ -189,7 +190,6 @@ HARD_STAGES = (
     Stage(name="thorough", where="whole", smaller=1000, thorough=True),
     Stage(name="thorough-large", where="whole", larger=1400, thorough=True),
     Stage(name="zbar-half", where="half", by_zbar=True),
-    Stage(name="half-local", where="half"),
 )
 """For the rest; what reads most for its time comes first."""
 

@@ -79,7 +79,11 @@ def test_a_symbol_with_more_faults_than_can_be_corrected_is_found_and_not_read()
 def test_what_is_found_is_looked_at_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     frame, corners = turned(20)
     found = [tuple((float(x), float(y)) for x, y in corners)]
-    monkeypatch.setattr("vitale_drivers.decoding.stages.find_damaged", lambda *_, **__: found)
+
+    def find(*_arguments: object, **_options: object) -> list[tuple[tuple[float, float], ...]]:
+        return found
+
+    monkeypatch.setattr("vitale_drivers.decoding.stages.find_damaged", find)
     (symbol,) = Stage(name="again", side=256, again=True).symbols(Picture(frame))
     assert (CONTENT, "again") == (symbol.text, symbol.stage)
     assert np.allclose(corners, symbol.corners, atol=4)
