@@ -337,8 +337,9 @@ def _square(whole: Light, rim: int, random: Random) -> None:
     """Squares in a square, like those by which a code is found, where there is no code."""
     side = int(random.integers(3, max(4, rim // _FINE - 1)))
     place = int(random.integers(4))
-    along = int(random.uniform(0, whole.shape[0] - rim))
-    across = int(random.integers(0, max(1, rim - side * _FINE - 2 * _FINE))) if rim > (side + 3) * _FINE else 0
+    span: int = whole.shape[0] - rim
+    along = int(random.uniform(0, span))
+    across = int(random.uniform(0, max(1, rim - (side + 2) * _FINE)))
     left, top = (
         (along, across),
         (across, along),
