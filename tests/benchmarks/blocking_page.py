@@ -32,7 +32,7 @@ class BlockingPage:
     def call(self, method: str) -> Any:
         """The result of a call."""
         number = next(self._numbers)
-        message = {"jsonrpc": "2.0", "id": number, "method": method, "params": {}}
+        message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method, "params": {}}
         self._protocol.send_text(self._sealer.seal(msgspec.json.encode(message)))
         self._write()
         while data := self._line.recv(65_536):

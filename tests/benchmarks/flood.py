@@ -32,7 +32,7 @@ def many(method: str, count: int, **params: Any) -> bytes:
 
 def batch(method: str, count: int) -> bytes:
     """So many calls in one message."""
-    call = {"jsonrpc": "2.0", "method": method, "params": {}}
+    call: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": {}}
     return json.dumps([call | {"id": number} for number in range(count)]).encode() + b"\n"
 
 

@@ -329,7 +329,7 @@ def _words(on: Light, count: int, at: tuple[int, int], size: tuple[float, int], 
     letters = "".join(chr(code) for code in random.integers(65, 122, count))
     where = np.zeros(on.shape, np.uint8)
     cv2.putText(where, letters, at, cv2.FONT_HERSHEY_SIMPLEX, size[0], 255, size[1], cv2.LINE_AA)
-    share = where.astype(np.float32) / 255
+    share = np.asarray(where, dtype=np.float32) / 255
     on += (value - on) * share
 
 

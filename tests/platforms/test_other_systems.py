@@ -232,8 +232,9 @@ def test_the_owner_pairs_reads_and_looks_without_a_unix_socket(
 def test_a_browser_of_windows_reaches_the_daemon_by_a_native_host(home: Home) -> None:
     with home.config.open("a", encoding="utf-8") as written:
         written.write("[web]\nenabled = true\n")
-    listing = {"jsonrpc": "2.0", "id": 1, "method": "clients.list", "params": {}}
-    texts = [json.dumps(each).encode() for each in ({"site": "https://facturation.example.fr"}, listing)]
+    listing: dict[str, object] = {"jsonrpc": "2.0", "id": 1, "method": "clients.list", "params": {}}
+    site: dict[str, object] = {"site": "https://facturation.example.fr"}
+    texts = [json.dumps(each).encode() for each in (site, listing)]
     with daemon("win32", home) as said:
         assert (str(home.state / "hosts.pairing.json"), None) == (said["hosts"], said.get("web"))
         host = subprocess.run(

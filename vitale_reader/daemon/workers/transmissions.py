@@ -24,7 +24,7 @@ class Transmissions:
         return Transmit(id=self._last, reader=reader, apdus=apdus, lease=lease), self._waiting[self._last]
 
     def answer(self, report: Transmitted) -> None:
-        """Takes an answer."""
+        """Hands the answer of a driver to whoever waits for it."""
         future = self._waiting.pop(report.id, None)
         if future is not None and not future.done():
             future.set_result(report)

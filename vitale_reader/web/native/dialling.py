@@ -30,7 +30,7 @@ class Line(Protocol):
     ) -> None: ...
 
     def sendall(self, data: bytes, /) -> None:
-        """Sends bytes."""
+        """Sends bytes to the daemon."""
 
     def recv(self, most: int, /) -> bytes:
         """Reads bytes; none at the end."""
