@@ -155,7 +155,7 @@ def test_a_service_and_a_phone_apart_understand_one_another(run: Run) -> None:
     assert "PINSON" not in out + err
 
 
-def test_a_receipt_comes_to_a_phone_in_another_process() -> None:
+def test_a_receipt_comes_to_a_phone_in_another_process(run: Run) -> None:
     with start("service", "--scenario", "famille", "--json") as process:
         assert process.stdout is not None
         url = str(json.loads(process.stdout.readline())["url"])
