@@ -81,6 +81,7 @@ def test_the_table_of_the_wire() -> None:
         1301: "resolver_unavailable",
         1302: "resolver_refused",
         1303: "context_unknown",
+        1304: "signature_unsupported",
         1401: "lease_conflict",
         1402: "lease_expired",
         1403: "card_error",

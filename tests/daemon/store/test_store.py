@@ -300,7 +300,7 @@ def test_a_file_whose_thread_outlives_its_store_is_closed_by_that_thread(
     files: list[sqlite3.Connection] = []
     threads: list[threading.Thread] = []
 
-    def hold(connection: Connection) -> None:
+    def hold(connection: Connection, *_: object) -> None:
         file = connection.connection.driver_connection
         assert isinstance(file, sqlite3.Connection)
         files.append(file)

@@ -311,7 +311,7 @@ def test_only_the_loopback_is_listened_to(service: ApcvService) -> None:
     where = urlsplit(service.url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=PATIENCE)
     connection.request("GET", "/")
-    assert connection.getresponse().status == 501
+    assert connection.getresponse().status == 404
     connection.close()
 
 
