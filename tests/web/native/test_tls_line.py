@@ -7,8 +7,10 @@ import socket
 import ssl
 import threading
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +80,43 @@ def test_what_goes_both_ways_at_once_comes_whole(tmp_path: Path) -> None:
         line.shutdown(socket.SHUT_WR)
         assert b"" == line.recv(65_536)
     assert sent == bytes(came)
+
+
+class Held(socket.socket):
+    """A connection whose other end takes nothing for a while."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__()
+        self.settimeout(PATIENCE)
+        self.connect(address)
+        self.free, self.blocked = threading.Event(), threading.Event()
+        self.free.set()
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        if not self.free.is_set():
+            self.blocked.set()
+            assert self.free.wait(PATIENCE)
+        super().sendall(data, flags)
+
+
+def test_what_comes_is_read_while_what_is_sent_is_not_taken(tmp_path: Path) -> None:
+    certificates = station(tmp_path / "station")
+    issued = certificates.issue_client("native-hosts")
+    context = pinned_context(issued.certificate, issued.private_key, certificates.daemon_certificate)
+    with daemon(certificates) as address, ThreadPoolExecutor(2) as threads, Held(address) as connection:
+        line = TlsLine(connection, context)
+        line.sendall(b"before")
+        connection.free.clear()
+        try:
+            sending = threads.submit(line.sendall, b"behind")
+            assert connection.blocked.wait(PATIENCE)
+            assert b"before" == threads.submit(line.recv, 65_536).result(PATIENCE)
+        finally:
+            connection.free.set()
+        sending.result(PATIENCE)
+        assert b"behind" == line.recv(65_536)
+        line.shutdown(socket.SHUT_WR)
+        assert b"" == line.recv(65_536)
 
 
 def test_a_stranger_in_the_daemons_place_is_told_nothing(tmp_path: Path) -> None:

@@ -98,7 +98,10 @@ class TlsLine:
                 return
 
     def _answer(self) -> None:
-        """Sends what TLS itself has to say."""
+        """Sends what TLS itself has to say: seldom anything. Who reads waits for nobody who sends."""
+        with self._lock:
+            if not self._outgoing.pending:
+                return
         with self._sending:
             with self._lock:
                 sealed = self._outgoing.read()
