@@ -2,8 +2,12 @@
 
 import asyncio
 import os
+import signal
+import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,7 +114,51 @@ def test_a_loop_that_ends_meanwhile_comes_to_its_end(tmp_path: Path, turns: int)
     assert task.cancelled() or task.result().pid > 0
 
 
+def test_what_was_waited_for_is_not_killed_under_a_number_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(child_process, "kill", killed.append)
+
+    async def work() -> None:
+        child = await begun((sys.executable, "-c", "input()"), heard=False)
+        os.kill(child.pid, signal.SIGTERM)
+        waiting = [each for each in threading.enumerate() if each.name == f"end of process {child.pid}"]
+        for each in waiting:
+            each.join(60)  # the loop hears of it in its next turn
+        assert waiting
+        child.kill()
+        assert [] == killed
+        await child.wait()
+        child.close()
+
+    asyncio.run(work())
+
+
 posix = posix_only()
+
+
+@posix
+def test_a_process_that_nobody_can_wait_for_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[subprocess.Popen[bytes]] = []
+    kind: Any = vars(child_process)["Popen"]
+
+    def popen(*arguments: Any, **options: Any) -> "subprocess.Popen[bytes]":
+        made.append(kind(*arguments, **options))
+        return made[-1]
+
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(child_process, "Popen", popen)
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    async def work() -> None:
+        with pytest.raises(OSError, match=r".*"):
+            await begun((sys.executable, "-c", "input()"))
+
+    asyncio.run(work())
+    (process,) = made
+    assert process.returncode
+    assert all(pipe is not None and pipe.closed for pipe in (process.stdin, process.stdout, process.stderr))
 
 
 @posix

@@ -7,6 +7,8 @@ Here nothing but the caller waits, and a caller that is cancelled leaves no proc
 
 import asyncio
 import contextlib
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -56,7 +58,8 @@ class ChildProcess:
         """Kills it, where it lives."""
         # By its number: whoever calls Popen.kill reaps it as well, behind the back of the thread that waits for it.
         # Windows refuses access to a process that is just ending, and says "invalid" of one that has.
-        if self.returncode is None:
+        # Popen knows before the loop hears of it, when the number may be another's already.
+        if self._process.returncode is None:
             with contextlib.suppress(OSError):
                 kill(self.pid)
 
@@ -126,6 +129,11 @@ async def begun(
         creationflags=WITHOUT_WINDOW,
         pass_fds=tuple(inherited),
     )
-    child = ChildProcess(process, asyncio.get_running_loop())
+    try:
+        child = ChildProcess(process, asyncio.get_running_loop())
+    except RuntimeError as error:  # there is no thread to wait for it
+        with process:
+            process.kill()
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
     await child.connect()
     return child
