@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from vitale_protocol.errors import ContextUnknown, ResolverRefused, ResolverUnavailable, VitaleError
+from vitale_protocol.errors import (
+    ContextUnknown,
+    PayloadInvalid,
+    ResolverRefused,
+    ResolverUnavailable,
+    SignatureUnsupported,
+    VitaleError,
+)
 from vitale_protocol.records import Beneficiaire, Record
 from vitale_reader.resolvers.base import Resolution, Resolver, Signature
 from vitale_reader.resolvers.guarded import ATTEMPTS, FAILURES, FIRST_WAIT, PAUSE, GuardedResolver
@@ -324,6 +331,23 @@ def test_a_service_that_cannot_be_reached_uses_up_no_string() -> None:
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         took = runner.run(work())
     assert took == pytest.approx(2 * BlackHole.reach + 0.05 * FIRST_WAIT)
+
+
+@pytest.mark.parametrize("kind", [PayloadInvalid, SignatureUnsupported])
+def test_what_was_sent_nowhere_says_nothing_of_the_service(kind: type[VitaleError]) -> None:
+    world = World(*[DOWN] * FAILURES, kind("not this one", data={"sent": False}), CONTEXT)
+
+    async def work() -> None:
+        for _ in range(FAILURES):
+            await world.fails()
+        world.now += PAUSE
+        with pytest.raises(kind):
+            await world.guarded.sign("ctx", b"i")
+        assert "open" == world.state
+        assert await world.guarded.resolve(b"s", nonce="n") is CONTEXT
+        assert "ready" == world.state
+
+    run(work)
 
 
 def test_a_release_is_never_the_probe() -> None:

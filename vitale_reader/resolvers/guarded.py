@@ -7,8 +7,8 @@
   ``reach`` seconds of the limit: it could be cut off while it is still unknown whether anything was sent.
 - After ``FAILURES`` failures in a row the circuit opens: for ``PAUSE`` seconds calls fail at once, so that the patient
   can take out the card without waiting. Then one call is let through as a probe; it closes the circuit, or opens it for
-  another pause. A refusal is an answer: it closes the circuit. ``release`` is never the probe: a patient may wait for
-  the next call.
+  another pause. A refusal is an answer: it closes the circuit, unless nothing had been sent. ``release`` is never the
+  probe: a patient may wait for the next call.
 - What comes is distrusted: a record larger than any family's, or another context than was asked for, is unreadable. A
   context that is of no use is released.
 - Where nobody knows what became of an invoice, ``resolver_unavailable`` has the variant ``signature``, and
@@ -202,8 +202,11 @@ class GuardedResolver:
             if self._circuit.failed(self._clock()):
                 logger.warning("the apCV service is left alone for %g s: %s", PAUSE, error)
             raise
-        except VitaleError:
-            self._answered()
+        except VitaleError as error:
+            if _nothing_was_sent(error):
+                self._circuit.probing = False  # nothing is known of the service
+            else:
+                self._answered()
             raise
         except Exception as error:  # noqa: BLE001  an edge: plug-ins are programs of others
             self._circuit.probing = False  # nothing is known of the service
@@ -270,7 +273,7 @@ def _bounded(resolution: Resolution) -> Resolution:
     return resolution
 
 
-def _nothing_was_sent(error: ResolverUnavailable) -> bool:
+def _nothing_was_sent(error: VitaleError) -> bool:
     return error.data.get("sent") is False
 
 
