@@ -83,6 +83,7 @@ class Service:
         self._stopping = True
         self._services.shares.end()
         self._services.pairing.end(ShuttingDown("the daemon is stopping"))
+        self._services.simulators.end()
         for conversation in self._services.conversations:
             is_page = conversation.connection.peer.channel is not None
             if is_page and conversation.caller is None and not self.is_pairing(conversation):

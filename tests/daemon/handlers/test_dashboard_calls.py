@@ -1,11 +1,12 @@
 """What the dashboard does with a patient's medium, with simulators and with the settings."""
 
+import asyncio
 import contextlib
 import json
 import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -122,6 +123,19 @@ def test_a_string_that_the_service_has_seen_counts_as_used(counter: Any) -> None
     counter.run(work)
 
 
+def test_a_look_at_one_patient_ends_no_context_of_another(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        held: Json = (await counter.claims(line, b"in progress", scopes=["identity", "context"]))["context"]
+        request = await armed(counter, line)
+        counter.tap(b"once-only-string")
+        await line.answer(request)
+        assert (await line.result("context.restore", {"identifiant": held["identifiant"]}))["confirmed"]
+        await counter.resolver.wait_for("release")
+        assert [held["identifiant"]] == [*counter.resolver.open_contexts]
+
+    counter.run(work)
+
+
 def test_whoever_waits_to_look_can_leave(counter: Any) -> None:
     async def work(line: Any) -> None:
         request = await armed(counter, line)
@@ -177,6 +191,22 @@ def test_a_simulator_is_played_by_another_session(counter: Any) -> None:
         assert "invalid_params" == await line.reason("sim.play", {"place": "slot"})
 
     counter.run(work)
+
+
+def test_whoever_plays_is_told_that_the_daemon_stops(counter: Any) -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            async with counter.station() as endpoints:
+                line = await stack.enter_async_context(counter.tools.unix_line(endpoints))
+                holder = await stack.enter_async_context(counter.tools.unix_line(endpoints))
+                for each in (line, holder):
+                    await each.open()
+                await holder.result("sim.attach", {"places": [SLOT]})
+                request = line.send_call("sim.play", {"place": "slot", "thing": "adulte"})
+                assert "simulator.act" == (await holder.receive())["method"]
+            assert "shutting_down" == (await line.answer(request))["error"]["data"]["reason"]
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("mode", ["production", "test"])

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from vitale_protocol.errors import InvalidParams, ReaderUnavailable, SimulatedRefused
+from vitale_protocol.errors import InvalidParams, ReaderUnavailable, ShuttingDown, SimulatedRefused
 from vitale_protocol.events import SimulatorAct, SimulatorPlace
 from vitale_protocol.methods import StationMode
 
@@ -94,6 +94,7 @@ class Simulators:
             SimulatedRefused: the station is not in ``simulated`` mode.
             InvalidParams: there is no such place, or no such thing there.
             ReaderUnavailable: the simulator refused, or does not answer.
+            ShuttingDown: ``end`` was called meanwhile.
         """
         self._require_mode()
         holder = self._holder(place, thing)
@@ -109,6 +110,12 @@ class Simulators:
             del self._acts[number]
         if refused:
             raise ReaderUnavailable(refused, variant="simulator")
+
+    def end(self) -> None:
+        """The daemon stops: whoever waits for a simulator is told so, since its answer is taken no more."""
+        for act in self._acts.values():
+            if not act.done.done():
+                act.done.set_exception(ShuttingDown("the daemon is stopping"))
 
     def acted(self, holder: Holder, number: int, places: Sequence[SimulatorPlace], refused: str) -> None:
         """A simulator answers; one that comes too late only says what is where.

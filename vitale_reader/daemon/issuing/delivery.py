@@ -9,7 +9,8 @@ Each delivery is a task of its own, and waits for nobody else's. The order of it
    service did not release.
 3. While the service is asked, the client may cancel, go away, or run out of time. It is answered at once; the service
    is heard to its end, and a context that comes then is released.
-4. A reading that is told once ends here: no token is made, nothing is kept of it, and a context is released.
+4. A reading that is told once ends here: no token is made, nothing is kept of it, and its context is released. Those
+   that the client holds stay.
 5. The token, the mark of the string, the context and the audit line are kept in one transaction, before the reply.
    Where that fails, the context is released.
 """
@@ -347,7 +348,8 @@ class Delivery:
                 claimed = await self._guard.claim(digest)
             degraded = self._outbox.degraded
             await self._require_wanted(asked, digest)
-        former = self._contexts.of_client(asked.grant.client_id)
+        # What is told once takes the place of no context.
+        former = () if asked.tell is not None else self._contexts.of_client(asked.grant.client_id)
         if string is None or digest is None or not self._resolver.resolves:
             return Resolved(reading, claimed, degraded, former=former)
         asked.client.progress(asked.request, "resolving", presentation.reader, None, "")
