@@ -32,7 +32,6 @@ SETTABLE: Final = (
     Settable(key="log.file", choices=_EITHER),
     Settable(key="tokens.lifetime"),
     Settable(key="apcv.timeout"),
-    Settable(key="seals.once", choices=_EITHER),
 )
 
 

@@ -239,6 +239,7 @@ def test_a_setting_is_changed_as_the_command_does(counter: Any) -> None:
     async def work(line: Any) -> None:
         settable = {each["key"] for each in (await line.result("config.check"))["settable"]}
         assert {"station.language", "log.level"} <= settable
+        assert {"station.mode", "seals.once", "site.url"}.isdisjoint(settable), "checks, and who gets in"
         for key in ("station.mode", "unix.enabled", "store", "tls.lan", "web.enabled", "apcv.options.password", "x"):
             refused = (await put(line, key, "false"))["result"]
             assert (False, "This setting") == (refused["changed"], refused["problem"]["cause"][:12])
