@@ -370,6 +370,22 @@ def test_the_deadline_ends_a_request(hub: Hub) -> None:
     assert hub.next_deadline is None
 
 
+@pytest.mark.parametrize(
+    ("media", "variant"),
+    [
+        ({"vitale-card"}, ""),
+        ({"vitale-card", "apcv-nfc", "apcv-qr"}, ""),
+        ({"apcv-nfc"}, "phone"),
+        ({"apcv-qr"}, "code"),
+        ({"ins-datamatrix", "2d-doc"}, "code"),
+    ],
+)
+def test_at_the_deadline_it_is_said_what_was_asked_for(hub: Hub, media: set[str], variant: str) -> None:
+    hub.ask(ask(1, timeout=5.0, media=frozenset(media)), 0.0)
+    (refused,) = (action for action in hub.tick(5.0) if isinstance(action, Refuse))
+    assert (refused.error.reason, refused.error.variant) == ("timeout", variant)
+
+
 def test_a_cancelled_request_is_answered_and_disarms(hub: Hub) -> None:
     hub.ask(ask(1), 0.0)
     actions = hub.cancel((1, 1), 1.0)

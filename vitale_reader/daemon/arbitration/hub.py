@@ -103,6 +103,9 @@ UNREAD = frozenset(
 )
 """What was presented and could not be read: a request that ends without a reading says so."""
 
+#: Media that are shown or scanned.
+CODES = frozenset({"apcv-qr", "ins-datamatrix", "2d-doc"})
+
 SERVICES = frozenset({"pcsc", "pcsc-refused", "pcsc-stopped"})
 """Variants of a driver's trouble that say what is the matter with the system's service behind its readers."""
 
@@ -369,7 +372,7 @@ class Hub(msgspec.Struct):
             if request.deadline <= now:
                 unread = self._unread.get(request.key)
                 self._end(request.key)
-                actions.append(Refuse(request, _too_late(unread)))
+                actions.append(Refuse(request, _too_late(request.media, unread)))
         for key, (_, error) in list(self._without_reader.items()):
             if self._end_without_reader(key) <= now and (ended := self._end(key)):
                 troubles = {name: each.trouble for name, each in sorted(self._drivers.items()) if each.trouble}
@@ -525,11 +528,14 @@ class Hub(msgspec.Struct):
         return False
 
 
-def _too_late(unread: Problem | None) -> PresentationTimeout:
+def _too_late(media: frozenset[str], unread: Problem | None) -> PresentationTimeout:
     """The end of a request's time: nothing was presented, or something that could not be read, and why."""
-    if unread is None:
-        return PresentationTimeout()
-    return PresentationTimeout(variant="unread", data={"last": {"reason": unread.reason, "variant": unread.variant}})
+    if unread is not None:
+        last = {"reason": unread.reason, "variant": unread.variant}
+        return PresentationTimeout(variant="unread", data={"last": last})
+    if media <= CODES:
+        return PresentationTimeout(variant="code")
+    return PresentationTimeout(variant="phone") if media == {"apcv-nfc"} else PresentationTimeout()
 
 
 def _replayed(medium: str | None) -> Problem:
