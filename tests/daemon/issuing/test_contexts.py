@@ -102,6 +102,23 @@ def test_a_former_context_that_cannot_be_released_keeps_nobody_waiting(counter: 
     counter.run(work)
 
 
+def test_a_release_that_is_not_answered_keeps_nobody_waiting(counter: Any) -> None:
+    async def work(line: Any) -> None:
+        former = await context(counter, line, b"one")
+        release, gate = counter.resolver.release, asyncio.Event()
+
+        async def slow(identifiant: str) -> None:
+            await release(identifiant)
+            await gate.wait()
+
+        counter.resolver.release = slow
+        assert former != await context(counter, line, b"two")
+        assert [call for call, _ in counter.resolver.calls][:3] == ["resolve", "release", "resolve"]
+        gate.set()
+
+    counter.run(work)
+
+
 def test_a_reading_that_was_refused_keeps_the_former_context(counter: Any) -> None:
     async def work(line: Any) -> None:
         made = await context(counter, line, b"one")

@@ -10,7 +10,6 @@ import pytest
 
 from vitale_protocol import tlv
 from vitale_protocol.errors import MediumExpired, PayloadInvalid, ResolverRefused, ResolverUnavailable, StoreUnavailable
-from vitale_reader.daemon.issuing import delivery
 from vitale_reader.daemon.issuing.issuer import Issuer
 from vitale_reader.daemon.issuing.outbox import Outbox
 from vitale_reader.daemon.issuing.replay import ReplayGuard
@@ -340,33 +339,6 @@ def test_a_string_is_not_sent_for_a_request_that_was_cancelled_before(
         assert "result" in await counter.read(line, b"opaque"), "it was not used up"
 
     counter.run(work, scripted=scripted)
-
-
-def test_a_string_is_not_sent_once_its_request_was_cancelled_during_the_release(
-    counter: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delivery, "FORMER", 60.0)
-
-    async def work(line: Any) -> None:
-        await counter.claims(line, b"former", scopes=ALL)
-        release, gate = counter.resolver.release, asyncio.Event()
-
-        async def slow(identifiant: str) -> None:
-            await release(identifiant)
-            await gate.wait()
-
-        counter.resolver.release = slow
-        request = await counter.ask(line)
-        counter.tap(b"opaque")
-        await counter.resolver.wait_for("release")
-        line.send_call("presentation.cancel", {"request": request})
-        assert (await line.answer(request))["error"]["data"]["reason"] == "cancelled"
-        gate.set()
-        assert "result" in await counter.read(line, b"another")
-        assert ("resolve", b"opaque") not in counter.resolver.calls
-        assert "result" in await counter.read(line, b"opaque"), "it was not used up"
-
-    counter.run(work)
 
 
 def test_a_fault_after_the_service_answered_leaves_no_context_behind(

@@ -5,8 +5,8 @@ Whether the hub gave it to the request, or a client submitted it itself, is all 
 Each delivery is a task of its own, and waits for nobody else's. The order of its steps is what its promises rest on:
 
 1. A string is reserved before it is sent anywhere, so that it counts once.
-2. The client's former contexts are released before it gets a new one. Where it gets none, it keeps those that the
-   service did not release.
+2. The release of the client's former contexts is asked for before a new one, which waits for no answer to it. Where it
+   gets none, it keeps those that the service did not release.
 3. While the service is asked, the client may cancel, go away, or run out of time. It is answered at once; the service
    is heard to its end, and a context that comes then is released.
 4. A reading that is told once ends here: no token is made, nothing is kept of it, and its context is released. Those
@@ -57,9 +57,6 @@ from vitale_reader.resolvers.guarded import GuardedResolver
 __all__ = ["Claim", "Client", "Delivery", "Fate", "RequestContext"]
 
 logger = logging.getLogger(__name__)
-
-#: Seconds that a new reading waits for the release of the former contexts; it goes on behind its back.
-FORMER = 2.0
 
 RequestId = int | str
 Fate = Literal["used", "unused", "declined"]
@@ -372,9 +369,8 @@ class Delivery:
 
     async def _ask(self, asked: RequestContext, string: bytes, digest: str, former: tuple[Held, ...]) -> Resolution:
         if former:
-            releasing = self._tasks.spawn(self._contexts.release_former(former))
-            # A service that is slow to release does not keep the next patient waiting twice.
-            await asyncio.wait((releasing,), timeout=FORMER)
+            self._tasks.spawn(self._contexts.release_former(former))
+            await asyncio.sleep(0)  # It is asked for first; the next patient does not wait for its end.
         await self._require_wanted(asked, digest)
         try:
             return await self._resolver.resolve(string, nonce=asked.grant.nonce)
