@@ -1,10 +1,13 @@
-"""Plays the situations and prints what is heard: ``python -m tests.situations [WORD…]``; ``--write`` makes the page."""
+"""Plays the situations and prints what is heard: ``python -m tests.situations [WORD…]``; ``--write`` makes the page.
+
+With words it writes those rows alone, and leaves the others as they were.
+"""
 
 import sys
 from pathlib import Path
 
 from tests.situations.counter import counter
-from tests.situations.play import Row, page, play, row
+from tests.situations.play import Row, page, play, row, rows_of
 from tests.situations.situations import SITUATIONS
 from vitale_protocol.catalogue import LANGUAGES, Language
 
@@ -15,7 +18,7 @@ def main() -> None:
     """Plays all, or those whose text has one of the words."""
     words = [word.lower() for word in sys.argv[1:] if not word.startswith("-")]
     write = "--write" in sys.argv
-    heard: dict[str, dict[Language, Row]] = {}
+    heard: dict[str, dict[Language, Row]] = rows_of(PAGE.read_text("utf-8")) if words else {}
     with counter() as at:
         for one in (one for situations in SITUATIONS.values() for one in situations):
             if words and not any(word in one.english.lower() for word in words):

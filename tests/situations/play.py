@@ -1,13 +1,14 @@
 """Plays situations, and makes the page of what was heard."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tests.situations.counter import PATIENCE, Counter, Heard
 from tests.situations.situations import SITUATIONS, Situation
+from vitale_protocol import catalogue
 from vitale_protocol.catalogue import Language
 
-__all__ = ["FIRST_SLOT", "Row", "page", "play", "rows_of"]
+__all__ = ["FIRST_SLOT", "Row", "page", "play", "row", "rows_of", "say_the_same"]
 
 FIRST_SLOT = "pcsc:virtual-pcd"
 
@@ -69,13 +70,41 @@ def _cell(row: Row) -> tuple[str, ...]:
     return (*(f"« {text} »<br>" for text in row.told), row.end)
 
 
-def rows_of(text: str) -> dict[str, Row]:
-    """The French cells of a page, by the English text of the situation."""
-    found: dict[str, Row] = {}
+def rows_of(text: str) -> dict[str, dict[Language, Row]]:
+    """The cells of a page, by the English text of the situation."""
+    found: dict[str, dict[Language, Row]] = {}
     for line in text.splitlines():
         if line.startswith("| ") and "<br>*" in line:
-            situation, french, _ = line.strip("| ").split(" | ")
-            *told, end = french.split("<br>")
-            english = situation.split("<br>*")[1].rstrip("*")
-            found[english] = Row(tuple(each.strip(" «»") for each in told), end.strip())
+            situation, french, english = line.strip("| ").split(" | ")
+            name = situation.split("<br>*")[1].rstrip("*")
+            found[name] = {"fr": _row_of(french), "en": _row_of(english)}
     return found
+
+
+def _row_of(cell: str) -> Row:
+    *told, end = cell.split("<br>")
+    return Row(tuple(each.strip(" «»") for each in told), end.strip())
+
+
+def say_the_same(french: Row, english: Row) -> bool:
+    """True if each text of one row is what the catalogue has for that of the other."""
+    said = catalogue.load("fr").steps, catalogue.load("en").steps
+    steps = {(said[0][key], said[1][key]) for key in said[0]}
+    if len(french.told) != len(english.told) or set(zip(french.told, english.told, strict=True)) - steps:
+        return False
+    words = {pair for reason in catalogue.reasons() for pair in _words(reason)} | {("Un jeton", "A token"), ("", "")}
+    parts = _parts(french.end), _parts(english.end)
+    return len(parts[0]) == len(parts[1]) and set(zip(*parts, strict=True)) <= words
+
+
+def _words(reason: str) -> Iterator[tuple[str, str]]:
+    """Titles and remedies of a reason and of its variants, French and English."""
+    for variant in ("", *catalogue.variants(reason)):
+        french, english = (catalogue.text(reason, language, variant) for language in ("fr", "en"))
+        yield from ((french.title, english.title), (french.remedy, english.remedy))
+
+
+def _parts(end: str) -> list[str]:
+    """The title, and the remedy, or the warnings beside a token."""
+    title, _, rest = end.removeprefix("**").partition(".**")
+    return [title, *(part.strip() for part in rest.split(" · "))]

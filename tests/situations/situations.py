@@ -1,5 +1,6 @@
 """Forty situations at a counter, as data: what is presented, to which request, and how it is cleared away."""
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -142,6 +143,10 @@ def _used_code(counter: Counter) -> None:
     counter.camera.show(code)
 
 
+def _unknown_code(counter: Counter) -> None:
+    counter.camera.show(b"VITALESIM." + secrets.token_hex(22).upper().encode())
+
+
 def _service(behaviour: str, then: Deed) -> Deed:
     def act(counter: Counter) -> None:
         counter.service.behave(behaviour)  # type: ignore[arg-type]  # one of its words
@@ -281,8 +286,8 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             timeout=1.0,
         ),
         Situation(
-            "Une carte illisible reste dans la fente jusqu’au bout",
-            "A card that cannot be read stays in the slot to the end",
+            "Une carte bancaire reste dans la fente jusqu’au bout",
+            "A bank card stays in the slot to the end",
             CARD,
             _nothing,
             _take_card,
@@ -430,7 +435,7 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             "Le service refuse un code qu’il ne connaît pas",
             "The service refuses a code that it does not know",
             CODE,
-            lambda counter: counter.camera.show(b"VITALESIM.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+            _unknown_code,
             _take_code,
         ),
         Situation(
