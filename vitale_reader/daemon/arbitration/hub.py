@@ -531,11 +531,11 @@ class Hub(msgspec.Struct):
 def _too_late(media: frozenset[str], unread: Problem | None) -> PresentationTimeout:
     """The end of a request's time: nothing was presented, or something that could not be read, and why."""
     if unread is not None:
-        last = {"reason": unread.reason, "variant": unread.variant}
-        return PresentationTimeout(variant="unread", data={"last": last})
+        data: dict[str, JsonValue] = {"last": {"reason": unread.reason, "variant": unread.variant}}
+        return PresentationTimeout(variant="unread", data=data)
     if media <= CODES:
         return PresentationTimeout(variant="code")
-    return PresentationTimeout(variant="phone") if media == {"apcv-nfc"} else PresentationTimeout()
+    return PresentationTimeout(variant="phone") if media <= {"apcv-nfc"} else PresentationTimeout()
 
 
 def _replayed(medium: str | None) -> Problem:
