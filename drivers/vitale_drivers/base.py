@@ -431,11 +431,13 @@ class Driver(abc.ABC):
     Attributes:
         find_holders: names the programs that have a device open; set before ``open``. It may take seconds, and is for
             the driver's own threads, never for the calls of this class.
+        seen: the last picture that ``examine`` looked at, a JPEG; empty for what is no camera.
     """
 
     name: ClassVar[str]
     media: ClassVar[tuple[str, ...]]
     find_holders: FindHolders = staticmethod(_unknown)
+    seen: bytes = b""
 
     def __init__(self, options: Options) -> None:
         """Stores the options, and may check them; touches nothing.

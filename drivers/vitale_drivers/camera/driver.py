@@ -71,7 +71,7 @@ class CameraDriver(PollingDriver[CameraReader]):
         place = first_place(bus, self._addresses, reader)
         capture = bus.open(place)
         try:
-            examine(capture, place, decoder, tell, seconds)
+            self.seen = examine(capture, place, decoder, tell, seconds)
         finally:
             capture.close()
 

@@ -19,6 +19,7 @@ library of the driver is missing · 70 a fault of the driver · 78 its name or o
 ``Health`` with the reason is sent.
 """
 
+import base64
 import contextlib
 import errno
 import logging
@@ -321,11 +322,15 @@ def survey(name: str, question: bytes) -> tuple[int, bytes]:
 
 
 class Examination(msgspec.Struct, frozen=True, kw_only=True):
-    """Order of ``doctor`` to a driver: its options, how long to wait, and which reader to try."""
+    """Order of ``doctor`` to a driver: its options, how long to wait, which reader to try, and whether to show it all.
+
+    Without ``picture`` no step has anything of a person; with it the last one has what the camera saw.
+    """
 
     options: dict[str, object]
     seconds: float = 30.0
     reader: str = ""
+    picture: bool = False
 
 
 def examine(name: str, question: bytes, tell: Tell) -> int:
@@ -344,6 +349,9 @@ def examine(name: str, question: bytes, tell: Tell) -> int:
         driver = load(name)(asked.options)
         driver.check()
         driver.examine(tell, asked.seconds, asked.reader)
+        if asked.picture and driver.seen:
+            jpeg = base64.b64encode(driver.seen).decode()
+            tell(Row(id="camera_picture", subject="picture", state="ok", values={"jpeg": jpeg}))
     except ParseError:
         return EX_DATAERR
     except (ConfigurationInvalid, ToolMissing) as error:

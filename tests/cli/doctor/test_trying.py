@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.conftest import InsertCard
+from vitale_firmware_sim.camera.live import LiveCamera
 from vitale_firmware_sim.imager.device import Imager
 from vitale_firmware_sim.phone.card import PhoneCard
 from vitale_firmware_sim.pn532.reader import Pn532Reader
@@ -86,6 +87,27 @@ def test_an_imager(tmp_path: Path) -> None:
 def test_a_camera_that_is_not_there(tmp_path: Path) -> None:
     status, told = tried(configured(tmp_path, options("camera", "/nowhere/film.avi")), "--camera")
     assert (status, told["findings"][-1]["id"]) == (6, "no_reader")
+
+
+def test_what_a_camera_saw_is_written_on_request(tmp_path: Path) -> None:
+    file = tmp_path / "seen.jpg"
+    with LiveCamera() as camera:
+        camera.show(b"https://example.org/ordonnance")
+        configured(tmp_path, options("camera", camera.url))
+        _, told = tried(tmp_path, "--camera", "--seconds", "100")
+        assert "camera_picture" not in [one["id"] for one in told["findings"]]
+        _, told = tried(tmp_path, "--camera", "--seconds", "100", "--picture", str(file))
+    assert told["findings"][-1]["title"] == f"Image de la caméra écrite dans {file}"
+    assert "jpeg" not in told["findings"][-1]["data"]
+    assert (file.read_bytes()[:2], file.stat().st_mode & 0o077) == (b"\xff\xd8", 0)
+
+
+@pytest.mark.parametrize("trial", [("--camera",), ("--card",), ()])
+def test_a_picture_is_one_of_a_camera_and_in_a_new_file(trial: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "seen.jpg").touch()
+    status, told = tried(configured(tmp_path, ""), *trial, "--picture", str(tmp_path / "seen.jpg"))
+    assert (status, told["error"]["reason"]) == (2, "local_misuse")
+    assert (tmp_path / "seen.jpg").read_bytes() == b""
 
 
 def test_nothing_presented_has_its_own_status(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from vitale_protocol.errors import VitaleError
+from vitale_protocol.errors import LocalMisuse, VitaleError
 from vitale_reader.cli.doctor import bundling, shown, trying
 from vitale_reader.cli.frame import output
 from vitale_reader.cli.frame.command import as_json, command, home_option, to_daemon
@@ -50,6 +50,14 @@ __all__ = ["doctor"]
     help=t("Dit ce que valent les images d’une caméra.", "Says what the pictures of a camera are worth."),
 )
 @click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=t(
+        "Avec --camera, écrit aussi l’image dans ce fichier JPEG (un code présenté s’y voit).",
+        "With --camera, also writes the picture into this JPEG file (a code that is shown is in it).",
+    ),
+)
+@click.option(
     "--reader",
     default="",
     metavar=t("TEXTE", "TEXT"),
@@ -74,6 +82,7 @@ __all__ = ["doctor"]
 @home_option
 def doctor(
     trial: str | None,
+    picture: Path | None,
     reader: str,
     seconds: float,
     bundle: Path | None,
@@ -85,7 +94,9 @@ def doctor(
     context = click.get_current_context()
     if trial is not None:
         one = cast("trying.Trial", trial)
-        context.exit(trying.attempt(one, home, reader=reader, seconds=seconds, as_json=as_json))
+        context.exit(trying.attempt(one, home, reader=reader, seconds=seconds, as_json=as_json, picture=picture))
+    if picture is not None:
+        raise LocalMisuse(t("--picture va avec --camera", "--picture goes with --camera"))
     from vitale_protocol.diagnosis.findings import tell
     from vitale_reader.diagnosis.report import examine
 

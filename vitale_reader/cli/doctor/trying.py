@@ -1,10 +1,14 @@
 """``doctor --card``, ``--phone``, ``--scan``, ``--camera``: a device tried step by step, each shown as it comes."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from vitale_protocol.diagnosis.findings import Finding, tell
+from vitale_protocol.diagnosis.rows import Row
 from vitale_protocol.errors import LocalMisuse, VitaleError
 from vitale_reader.cli.doctor import shown
 from vitale_reader.cli.frame import output
@@ -20,7 +24,9 @@ Trial = Literal["card", "phone", "scan", "camera"]
 _DRIVERS: dict[Trial, str] = {"card": "pcsc", "phone": "nfc", "scan": "scanner", "camera": "camera"}
 
 
-def attempt(trial: Trial, home: Path | None, *, reader: str, seconds: float, as_json: bool) -> int:
+def attempt(
+    trial: Trial, home: Path | None, *, reader: str, seconds: float, as_json: bool, picture: Path | None = None
+) -> int:
     """Tries a device, and returns the exit status.
 
     Args:
@@ -29,14 +35,18 @@ def attempt(trial: Trial, home: Path | None, *, reader: str, seconds: float, as_
         reader: a part of the reader's name, or empty.
         seconds: for as long as something is waited for.
         as_json: whether a program reads the steps.
+        picture: the file that gets what the camera saw.
 
     Raises:
         ConfigurationInvalid: the configuration cannot be read.
-        LocalMisuse: the daemon has the device.
+        LocalMisuse: the daemon has the device, the file is there already, or a picture is asked of no camera.
+        OSError: the file cannot be written.
         ToolMissing: the daemon's parts are not installed.
     """
+    if picture is not None:
+        _require_new(trial, picture)
     findings = list[Finding]()
-    for finding in _steps(trial, home, reader, seconds):
+    for finding in _steps(trial, home, reader, seconds, picture):
         findings.append(finding)
         if not as_json:
             shown.print_finding(finding)
@@ -46,7 +56,7 @@ def attempt(trial: Trial, home: Path | None, *, reader: str, seconds: float, as_
     return status
 
 
-def _steps(trial: Trial, home: Path | None, reader: str, seconds: float) -> Iterator[Finding]:
+def _steps(trial: Trial, home: Path | None, reader: str, seconds: float, picture: Path | None) -> Iterator[Finding]:
     from vitale_reader.daemon import startup
     from vitale_reader.daemon.config import load
     from vitale_reader.daemon.workers.questions import examined
@@ -59,8 +69,27 @@ def _steps(trial: Trial, home: Path | None, reader: str, seconds: float) -> Iter
         _require_free(home, driver)
     own = config.drivers.options.get(driver, {})
     options = startup.read_own_profiles(config).options(driver, own)
-    for row in examined(driver, options, seconds, reader):
-        yield tell(row, language())
+    for row in examined(driver, options, seconds, reader, picture=picture is not None):
+        yield tell(row if picture is None or row.id != "camera_picture" else _kept(row, picture), language())
+
+
+def _require_new(trial: Trial, picture: Path) -> None:
+    """Refuses a picture of what is no camera, and a file that is there.
+
+    Raises:
+        LocalMisuse: either.
+    """
+    if trial != "camera":
+        raise LocalMisuse(t("--picture va avec --camera", "--picture goes with --camera"))
+    if picture.exists():
+        raise LocalMisuse(t(f"{picture} existe déjà", f"{picture} is there already"), data={"file": str(picture)})
+
+
+def _kept(row: Row, picture: Path) -> Row:
+    """Writes the picture into the file, for its owner alone; the step without it."""
+    picture.touch(mode=0o600, exist_ok=False)
+    picture.write_bytes(base64.b64decode(row.values["jpeg"]))
+    return msgspec.structs.replace(row, values={"file": str(picture)})
 
 
 def _require_free(home: Path | None, driver: str) -> None:

@@ -61,7 +61,7 @@ def survey(drivers: Mapping[str, Options], limit: float) -> dict[str, Surveyed |
     return {name: _seen(name, worker, end, limit) for name, worker in asked.items()}
 
 
-def examined(name: str, options: Options, seconds: float, reader: str = "") -> Iterator[Row]:
+def examined(name: str, options: Options, seconds: float, reader: str = "", *, picture: bool = False) -> Iterator[Row]:
     """Has a driver try a device step by step; each step as it comes.
 
     Args:
@@ -69,8 +69,9 @@ def examined(name: str, options: Options, seconds: float, reader: str = "") -> I
         options: of it.
         seconds: for as long as it waits for somebody to present something.
         reader: a part of the name of the reader to try.
+        picture: whether the last step is to have what a camera saw.
     """
-    order = Examination(options=dict(options), seconds=seconds, reader=reader)
+    order = Examination(options=dict(options), seconds=seconds, reader=reader, picture=picture)
     worker = _ask(name, "--examine", msgspec.json.encode(order))
     try:
         for line in worker.stdout or ():
