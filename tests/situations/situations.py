@@ -1,4 +1,4 @@
-"""Forty situations at a counter, as data: what is presented, to which request, and how it is cleared away."""
+"""Situations at a counter, as data: what is presented, to which request, and how it is cleared away."""
 
 import secrets
 import time
@@ -467,6 +467,20 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
             "The scanned code is a digital wallet's",
             CODE,
             _scan(b"openid4vp://authorize?client_id=essai"),
+            _nothing,
+        ),
+        Situation(
+            "Une boîte de médicament est scannée à la place du code du patient",
+            "A box of medicine is scanned in place of the patient's code",
+            CODE,
+            _scan(b"3400930000120", "ean"),
+            _nothing,
+        ),
+        Situation(
+            "Un code INS coupé au milieu du nom",
+            "An INS code that was cut within the name",
+            PAPER,
+            _scan(INS[: INS.index(b"MERLE") + 3], "datamatrix"),
             _nothing,
         ),
         Situation(
