@@ -23,6 +23,10 @@ def main() -> None:
         from vitale_reader.web import gateway
 
         gateway.main(sys.argv[2:])
+    if sys.argv[1:2] == ["dashboard-gateway"]:  # likewise; ``dashboard`` is a command for people
+        from vitale_reader.web.dashboard import process
+
+        process.main(sys.argv[2:])
     if sys.argv[1:2] == ["exporter"]:  # likewise
         from vitale_reader.metrics import exporter
 

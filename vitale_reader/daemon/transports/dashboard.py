@@ -51,7 +51,7 @@ __all__ = ["DASHBOARD", "Dashboard"]
 
 logger = logging.getLogger(__name__)
 
-DASHBOARD = own_program("vitale_reader.web.dashboard.process", "dashboard")
+DASHBOARD = own_program("vitale_reader.web.dashboard.process", "dashboard-gateway")
 
 #: Seconds for which it listens while no page is open.
 UNUSED: Final = 600.0
