@@ -50,7 +50,7 @@ READERS = ("Virtual PCD",)
 LONGEST_TMPDIR = 12
 SHORT_TMPDIR = "/tmp"
 
-POSIX_FIXTURES = {"pcsc_service", "postgres", "site_database", "empty_database"}
+POSIX_FIXTURES = {"pcsc_service", "postgres", "site_database", "empty_database", "counter"}
 POSIX_ROOMS = {"benchmarks", "end_to_end", "examples"}
 
 #: Rooms with files that take long: begun first, so that none is left for one process while the others are done.

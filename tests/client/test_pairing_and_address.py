@@ -12,6 +12,7 @@ from vitale_protocol.methods import ClientAdded
 from vitale_reader.client import pairing
 from vitale_reader.client.address import TlsAddress, UnixAddress, Way, check_pin, parse, resolve
 from vitale_reader.client.pairing import Pairing
+from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.home import Endpoints, Home, TlsEndpoint
 
 PAIRING = Pairing(client_id="client-1", address="tls://127.0.0.1:7816", private_key="SECRET", credential="SECRET")
@@ -21,7 +22,7 @@ def test_a_pairing_file_comes_back_and_is_for_its_user_only(tmp_path: Path) -> N
     file = tmp_path / "pairing.json"
     PAIRING.save(file)
     assert Pairing.load(file) == PAIRING
-    assert file.stat().st_mode & 0o777 == 0o600
+    assert not open_to_others(file)
 
 
 def test_a_byte_order_mark_of_an_editor_is_no_fault(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ def test_a_refused_daemon_holds_nothing_afterwards(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("shared", ["both", "state", "run"])
 def test_a_lock_file_that_was_removed_lets_nobody_in(tmp_path: Path, shared: str) -> None:
     home = Home.under(tmp_path)
@@ -93,6 +94,7 @@ def test_a_lock_file_that_was_removed_lets_nobody_in(tmp_path: Path, shared: str
         assert told.value.data["pid"] == (4711 if shared != "state" else None)
 
 
+@pytest.mark.posix
 def test_whoever_holds_the_home_notices(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     home = Home.under(tmp_path)
     with exclusive(home) as held:

@@ -3,7 +3,6 @@
 import io
 import logging
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.daemon import app, log_output
+from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.daemon.log_output import FILE, log_files, to_file
 from vitale_reader.home import Home
 
@@ -44,7 +44,7 @@ def test_the_file_is_private_and_redacted(logger: logging.Logger, tmp_path: Path
     file = tmp_path / "state" / FILE
     lines = [line.split(" ", 1)[1] for line in file.read_text("utf-8").splitlines()]
     assert [line for line in lines if " test: " in line] == ["ERROR   test: nir [nir]"]
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert not open_to_others(file)
     assert log_files(tmp_path / "state") == (file,)
 
 

@@ -142,7 +142,7 @@ def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
 
 
 def test_a_device_that_is_named_by_a_number_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    config = parse(driver("scanner", 'devices = ["/dev/pts/4242"]') + "[tls]\nenabled = false\n")
+    config = parse(driver("scanner", 'devices = ["/dev/pts/4242"]') + "[tls]\nport = 0\n")
 
     async def main() -> None:
         async with running(Home.under(tmp_path), config):

@@ -1,6 +1,8 @@
 """What differs by platform lies in few modules, each for one concern; all others are the same everywhere."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 #: Where the product asks for the platform, and for which concern.
@@ -76,3 +78,51 @@ def test_the_page_of_the_platforms_names_tests_that_there_are(root: Path) -> Non
         if not re.search(rf"^ *def {test}\(", (root / short.get(file, file)).read_text("utf-8"), re.MULTILINE)
     ]
     assert missing == []
+
+
+#: What a test that Windows runs as well does without: modes of files, a signal that ends, the loop's Unix sockets, and
+#: a station whose clients come by a Unix socket alone.
+NEEDS_POSIX = re.compile(
+    r"S_IMODE|\bst_mode|umask\(|raise_signal|unix_line|fsync|/proc/|(?<!false\\n)\[tls\]\\nenabled = false"
+)
+#: Marks a test that is not run there.
+LEFT_OUT = re.compile(r"posix|linux|win32|pcscd|soak|AS_ROOT")
+
+
+def neutral_tests(file: Path, fixtures: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """The tests of a file that Windows runs as well: name and text, with the constants of the file that it names."""
+    text = file.read_text("utf-8")
+    tree = ast.parse(text)
+    constants = {
+        target.id: ast.get_source_segment(text, node) or ""
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    if LEFT_OUT.search(constants.get("pytestmark", "")):
+        return
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
+            continue
+        asked = {argument.arg for argument in node.args.args}
+        if fixtures & asked or LEFT_OUT.search(" ".join(map(ast.unparse, node.decorator_list))):
+            continue
+        names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+        body = ast.get_source_segment(text, node) or ""
+        yield node.name, body + "".join(constants.get(name, "") for name in names)
+
+
+def test_tests_that_windows_runs_need_nothing_of_posix(root: Path) -> None:
+    workflow = (root / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    (rooms,) = re.findall(r"--junit-xml=results.xml ([\w/\s]+?)\n *- run", workflow)
+    (posix,) = re.findall(r"POSIX_FIXTURES = \{(.*?)\}", (root / "tests" / "conftest.py").read_text("utf-8"))
+    fixtures = frozenset(re.findall(r'"(\w+)"', posix)) | {"virtual_card", "pcsc_service"}
+    looked, needing = 0, list[str]()
+    for room in rooms.split():
+        for file in sorted((root / room).rglob("test_*.py")):
+            for name, text in neutral_tests(file, fixtures):
+                looked += 1
+                needing += [f"{file.relative_to(root)}::{name}"] if NEEDS_POSIX.search(text) else []
+    assert looked > 500
+    assert [] == needing

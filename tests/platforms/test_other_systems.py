@@ -397,6 +397,34 @@ def test_what_a_worker_started_ends_with_it(tmp_path: Path) -> None:
     eventually(lambda: not is_running(int(told.read_text())))
 
 
+#: Begins the interpreter, which says its number; then whether that is the number that is known here.
+BEGIN_ITSELF = """
+import asyncio, sys
+from vitale_reader.daemon.workers.child_process import begun
+
+async def main():
+    child = await begun((sys.executable, "-c", "import os; print(os.getpid())"))
+    print(int(await child.stdout.read()) == child.pid, await child.wait())
+    child.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_driver_is_the_interpreter_itself_and_not_what_a_virtual_environment_has_in_its_place(tmp_path: Path) -> None:
+    """``python.exe`` of one begins the interpreter as a process of its own, which no job would hold."""
+    interpreter, told = tmp_path / "python", tmp_path / "told"
+    # It is told of the environment, and must not tell what it starts.
+    interpreter.write_text(
+        f'#!/bin/sh\necho "$__PYVENV_LAUNCHER__" >"{told}"\nunset __PYVENV_LAUNCHER__\nexec "{sys.executable}" "$@"\n'
+    )
+    interpreter.chmod(0o700)
+    more = environment("win32") | {"VITALE_STAND_IN_INTERPRETER": str(interpreter)}
+    done = execute("-c", BEGIN_ITSELF, env=more)
+    assert ("True 0", "") == (done.stdout.strip(), done.stderr)
+    assert sys.executable == told.read_text().strip()
+
+
 @pytest.mark.parametrize(("language", "expected"), [("0x040C", "Lance le service"), ("0x0407", "Runs the daemon")])
 def test_the_language_is_that_of_windows_where_no_locale_is_set(language: str, expected: str) -> None:
     unset = dict.fromkeys(("LANG", "LC_ALL", "LC_MESSAGES"), "")
@@ -419,13 +447,17 @@ def test_the_driver_of_a_frozen_program_is_started_by_its_command() -> None:
         "from vitale_reader.daemon.diagnostics import PROGRAM; from vitale_drivers.host.programs import own_program; "
     )
     ask += "from vitale_reader.daemon.transports.gateway import GATEWAY; "
-    ask += "print(WORKER[1:], PROGRAM[1:], GATEWAY[1:], own_program('vitale_reader')[1:])"
-    assert execute("-c", ask, env=environment("win32")).stdout.strip() == "('worker',) ('diagnosis',) ('gateway',) ()"
-    # Without a supervisor it has nothing to do.
-    begun = subprocess.run(
-        (sys.executable, "-m", "vitale_reader", "gateway", "gateway"), stdin=subprocess.DEVNULL, check=False
-    )
-    assert begun.returncode == 0
+    ask += "from vitale_reader.daemon.transports.dashboard import DASHBOARD; "
+    ask += "from vitale_reader.daemon.metrics.exporter import EXPORTER; import json; "
+    ask += "beside = [GATEWAY[1:], DASHBOARD[1:], EXPORTER[1:]]; "
+    ask += "print(json.dumps([WORKER[1:], PROGRAM[1:], own_program('vitale_reader')[1:], beside]))"
+    worker, diagnosis, itself, beside = json.loads(execute("-c", ask, env=environment("win32")).stdout)
+    assert (["worker"], ["diagnosis"], []) == (worker, diagnosis, itself)
+    # Without a supervisor they have nothing to do.
+    for words in beside:
+        command = (sys.executable, "-m", "vitale_reader", *words, "name")
+        begun = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=PATIENCE)
+        assert (0, b"", b"") == (begun.returncode, begun.stdout, begun.stderr), words
     asked = subprocess.run(
         (sys.executable, "-m", "vitale_reader", "diagnosis"), input=b"{", capture_output=True, check=False
     )

@@ -103,6 +103,23 @@ if sys.platform == "win32":
             worker.wait(PATIENCE)
         eventually(lambda: not is_running(int(told.read_text())))
 
+    def test_a_driver_is_the_interpreter_itself_and_not_the_launcher_of_a_virtual_environment(tmp_path: Path) -> None:
+        made = (sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", str(tmp_path / "made"))
+        subprocess.run(made, check=True)
+        program = (
+            "import asyncio, sys\n"
+            "from vitale_reader.daemon.workers.child_process import begun\n"
+            "async def main():\n"
+            "    child = await begun((sys.executable, '-c', 'import os, sys; print(os.getpid(), sys.prefix)'))\n"
+            "    pid, prefix = (await child.stdout.read()).decode().split(maxsplit=1)\n"
+            "    print(int(pid) == child.pid, prefix.strip() == sys.prefix, await child.wait())\n"
+            "    child.close()\n"
+            "asyncio.run(main())\n"
+        )
+        python = tmp_path / "made" / "Scripts" / "python.exe"
+        done = subprocess.run((str(python), "-c", program), check=False, capture_output=True, text=True)
+        assert ("True True 0", "") == (done.stdout.strip(), done.stderr)
+
     def is_running(pid: int) -> bool:
         listed = subprocess.run(("tasklist", "/FI", f"PID eq {pid}", "/NH"), check=True, capture_output=True, text=True)
         return str(pid) in listed.stdout

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import stat
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from vitale_reader.daemon.issuing.outbox import (
     SLICE,
     Outbox,
 )
+from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.daemon.keystore.station_keys import Keys
 from vitale_reader.daemon.store.audit_trail.chain import Chain
 from vitale_reader.daemon.store.audit_trail.entries import Entry
@@ -258,7 +258,7 @@ def test_nothing_readable_is_on_the_disk(world: World) -> None:
             await outbox.put(token(1), client_id="c", presentation="p1", entry=ENTRY)
             for file in world.file.parent.glob("store.db*"):
                 assert SECRET.encode() not in file.read_bytes()
-        assert stat.S_IMODE(world.file.stat().st_mode) == 0o600
+        assert not open_to_others(world.file)
 
     run(work)
 

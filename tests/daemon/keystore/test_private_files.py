@@ -9,7 +9,7 @@ import pytest
 from tests.posix import AS_ROOT, NOBODY, give_to
 from vitale_protocol.errors import StoreUnavailable
 from vitale_reader.atomic_files import write_atomically
-from vitale_reader.daemon.keystore.private_files import private_folder
+from vitale_reader.daemon.keystore.private_files import open_to_others, private_folder
 from vitale_reader.daemon.lifecycle import published
 from vitale_reader.home import Endpoints, Home
 
@@ -22,6 +22,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return descriptors
 
 
+@pytest.mark.posix
 def test_what_is_kept_is_on_the_disk_when_the_call_returns(tmp_path: Path, synced: list[int]) -> None:
     write_atomically(tmp_path / "file", b"kept")
 
@@ -36,7 +37,7 @@ def test_addresses_are_whole_and_private_and_no_disk_is_waited_for(tmp_path: Pat
 
     with published(home, endpoints):
         assert endpoints == home.endpoints()
-        assert 0o600 == stat.S_IMODE(home.endpoints_file.stat().st_mode)
+        assert not open_to_others(home.endpoints_file)
 
     assert [] == synced
 
@@ -50,6 +51,7 @@ def refusal(folder: Path) -> tuple[str, str]:
     return told.value.variant, str(told.value.data["file"])
 
 
+@pytest.mark.posix
 def test_a_folder_is_closed_to_others(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     folder.mkdir(0o777)

@@ -1,6 +1,5 @@
 """The station's secrets: made once, kept private, rotated with an overlap."""
 
-import stat
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tests.clocks import Clock
 from vitale_protocol.errors import StoreUnavailable, ToolMissing
 from vitale_protocol.signing import public_jwk
 from vitale_reader.daemon.keystore.keyring_secrets import KeyringSecrets
+from vitale_reader.daemon.keystore.private_files import open_to_others
 from vitale_reader.daemon.keystore.station_keys import Keys
 
 OVERLAP = 1_000.0
@@ -42,7 +42,7 @@ def test_secrets_are_made_once_and_private(keys: Keys, tmp_path: Path, clock: Cl
     assert again.station == keys.station
     assert again.issuer == f"urn:vitale-reader:{keys.station}"
     assert again.signing[0] == keys.signing[0]
-    assert stat.S_IMODE((tmp_path / "station.json").stat().st_mode) == 0o600
+    assert not open_to_others(tmp_path / "station.json")
 
 
 def test_secrets_that_are_not_open_are_a_fault_of_the_program(tmp_path: Path, clock: Clock) -> None:

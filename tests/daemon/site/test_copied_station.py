@@ -183,6 +183,7 @@ def test_an_older_row_that_somebody_puts_back_stops_nobody(
     assert not asyncio.run(main())
 
 
+@pytest.mark.posix
 def test_whoever_is_told_to_stop_stops_without_an_error() -> None:
     async def main() -> None:
         ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()

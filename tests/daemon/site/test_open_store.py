@@ -108,6 +108,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(news, "LOOK", 0.02)
 
 
+@pytest.mark.posix
 @pytest.mark.usefixtures("quick")
 def test_a_client_that_is_paired_or_revoked_at_one_desk_is_so_at_all(site: Site) -> None:
     async def main() -> None:

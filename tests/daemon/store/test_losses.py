@@ -22,6 +22,8 @@ from vitale_reader.daemon.store.row_upgrade import bring_forward
 from vitale_reader.daemon.store.store import Store
 from vitale_reader.home import Home
 
+pytestmark = pytest.mark.posix
+
 SETTINGS = "[drivers]\nenabled = []\n[tls]\nenabled = false\n"
 CONFIG = parse(SETTINGS)
 PEER = Peer(transport="unix")

@@ -131,8 +131,8 @@ def test_what_a_station_of_version_0_1_kept_is_there(tmp_path: Path) -> None:
     database.close()
 
     async def main() -> None:
-        async with running(home, parse("[drivers]\nenabled = []\n[tls]\nenabled = false\n")) as endpoints:
-            assert endpoints.unix is not None
+        async with running(home, parse("[drivers]\nenabled = []\n[tls]\nport = 0\n")) as endpoints:
+            assert endpoints.tls is not None
 
     asyncio.run(main())
     chain = Chain(keys.vault, keys.station)

@@ -20,8 +20,9 @@ ECHO = """
 import sys
 open(sys.argv[1], "w").close()
 print("said aside", file=sys.stderr, flush=True)
-for line in sys.stdin:
-    print(line, end="", flush=True)
+for line in sys.stdin.buffer:
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
 sys.exit(7)
 """
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +69,10 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+    if sys.platform == "win32":
+        pytest.skip("names in sysfs have colons, which those of files have not there")
+    else:
+        return Machine(tmp_path)
 
 
 def test_a_camera_is_named_by_its_serial_number(machine: Machine) -> None:

@@ -8,6 +8,8 @@ devices behave as here.
 ``VITALE_STAND_IN_SCANNED`` names a file that a scanner for viruses has open when it is first to be replaced or removed;
 it lets go of it after three refusals.
 
+``VITALE_STAND_IN_INTERPRETER`` is the interpreter that the one of a virtual environment starts.
+
 ``VITALE_STAND_IN_CLOCK`` is the step of all clocks, in seconds, for whoever asks Python: those of Windows go on every
 15.6 ms (Python 3.11 and 3.12, GetTickCount64).
 """
@@ -86,7 +88,10 @@ OWN: dict[str, dict[str, dict[str, object]]] = {
         "signal": {"CTRL_BREAK_EVENT": int(signal.SIGUSR2), "CTRL_C_EVENT": 0, "SIGBREAK": signal.SIGUSR2},
         "socket": {"SO_EXCLUSIVEADDRUSE": socket.SO_REUSEPORT},
         "subprocess": {"CREATE_NEW_PROCESS_GROUP": 0x200, "CREATE_NO_WINDOW": 0x0800_0000},
-        "sys": {"platform": "win32"},
+        "sys": {
+            "platform": "win32",
+            "_base_executable": os.environ.get("VITALE_STAND_IN_INTERPRETER", sys.executable),
+        },
     },
     "darwin": {"sys": {"platform": "darwin"}},
 }

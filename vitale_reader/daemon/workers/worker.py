@@ -284,6 +284,7 @@ class Worker(msgspec.Struct):
         except OSError as error:
             process.kill()
             await process.wait()
+            process.close()
             return f"cannot be held: {error.strerror}"
         self._process, self.state = process, "starting"
         self._heart = Heartbeat(self.beat, self.send, self.sweep)
