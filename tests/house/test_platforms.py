@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 #: Where the product asks for the platform, and for which concern.
@@ -126,3 +127,32 @@ def test_tests_that_windows_runs_need_nothing_of_posix(root: Path) -> None:
                 needing += [f"{file.relative_to(root)}::{name}"] if NEEDS_POSIX.search(text) else []
     assert looked > 500
     assert [] == needing
+
+
+#: Libraries whose data PyInstaller and its contributed hooks bring by themselves.
+HOOKED = frozenset({"alembic", "lxml", "numpy", "stdnum"})
+DATA = frozenset({".csv", ".dat", ".json", ".lzma", ".rng", ".toml", ".xml", ".xsl"})
+
+
+def with_data(requirement: str) -> Iterator[str]:
+    """The packages of a library that is installed here, with data beside their modules."""
+    try:
+        files = metadata.files(requirement) or ()
+    except metadata.PackageNotFoundError:  # of another system
+        return
+    for file in files:
+        if file.suffix in DATA and not file.parts[0].endswith(".dist-info"):
+            yield file.parts[0]
+
+
+def test_a_frozen_program_has_the_data_of_its_libraries(root: Path) -> None:
+    said = (root / ".ci" / "frozen").read_text("utf-8")
+    collected = set(re.findall(r"--collect-(?:data|all) (\w+)", said))
+    libraries = {
+        re.split(r"[^\w.-]", line)[0]
+        for line in metadata.requires("vitale-reader") or ()
+        if not re.search(r"extra == .(docs|fuzz|lint|test).", line) and not line.startswith("vitale-reader")
+    }
+    needed = {package for library in libraries for package in with_data(library)}
+    assert {"biip", "publicsuffixlist"} <= needed
+    assert set() == needed - HOOKED - collected

@@ -110,6 +110,37 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path, behaviour: str, beat: B
     with_worker(behaviour, tmp_path, work, beat)
 
 
+def test_a_process_that_cannot_be_held_is_ended_and_its_streams_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows refuses a job, as where the daemon is in one that admits no other."""
+    made: list[ChildProcess] = []
+    closed: list[ChildProcess] = []
+
+    class Noted(ChildProcess):
+        def close(self) -> None:
+            super().close()
+            closed.append(self)
+
+        async def connect(self) -> None:
+            made.append(self)
+            await super().connect()
+
+    def refused(_: int) -> None:
+        raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr(child_process, "ChildProcess", Noted)
+    monkeypatch.setattr(worker_module, "Offspring", refused)
+
+    async def main() -> None:
+        told = await Witness("good", tmp_path, BEAT).worker._live_in(str(tmp_path))
+        assert "cannot be held: Access is denied" == told
+        assert made[0].returncode is not None
+        assert made == closed, "whoever holds the other ends"
+
+    asyncio.run(main())
+
+
 def test_a_worker_may_take_longer_to_start_than_to_answer(tmp_path: Path) -> None:
     async def work(witness: Witness) -> None:
         await witness.expect(Started)
