@@ -346,7 +346,6 @@ def test_a_daemon_that_starts_anew_while_its_site_is_away_holds_its_clock_agains
         (-20.0, None),
         (5 * DAY, None),
         (MOST_UNHEARD, None),
-        (400 * DAY, 400 * DAY - MOST_UNHEARD),
     ],
 )
 def test_a_machine_that_starts_anew_while_its_site_is_away_believes_a_clock_that_can_be_right(
@@ -360,6 +359,22 @@ def test_a_machine_that_starts_anew_while_its_site_is_away_believes_a_clock_that
     assert refused_offset(clock) == refused
     clock.saw(NOW + since, hand.steady, hand.steady)  # the site is back, and says that the clock is right
     assert refused_offset(clock) is None
+
+
+def test_a_desk_that_has_not_heard_its_site_for_six_weeks_issues_nothing_and_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hand = Hand()
+    heard_once(tmp_path / "anchor", hand)
+    hand.wall, hand.steady = NOW + 400 * DAY, 5.0
+    clock = site_clock(hand, Remembered.read(tmp_path / "anchor"), boot="second")
+    with pytest.raises(StoreUnavailable) as refused:
+        clock.right()
+    assert (refused.value.variant, refused.value.data) == ("unheard", {})
+    assert "not heard since the start" in caplog.text
+    assert "is off" not in caplog.text, "its clock may be right"
+    clock.saw(NOW + 400 * DAY, hand.steady, hand.steady)
+    assert clock.right() == NOW + 400 * DAY
 
 
 @pytest.mark.parametrize("boot", ["first", ""])

@@ -134,12 +134,17 @@ class StoreClock:
         """The time that something is issued at, epoch seconds: that of the desk, by the site's where they differ.
 
         Raises:
-            StoreUnavailable: the desk's clock is off by more than ``MOST_OFF``.
+            StoreUnavailable: the desk's clock is off by more than ``MOST_OFF``, or nothing was heard of the site since
+                the start and for ``MOST_UNHEARD`` before.
         """
         wall = self._wall()
         ahead = self._ahead(wall)
         if abs(ahead) > MOST_OFF:
             self._tell()
+            if self._seen is None and ahead > 0:
+                raise StoreUnavailable(
+                    "the site was not heard for six weeks, by the clock of the desk", variant="unheard"
+                )
             told = f"the clock of this desk is off by {ahead:+.0f} s"
             raise StoreUnavailable(told, variant="clock", data={"offset": round(ahead)})
         return wall - ahead
@@ -221,7 +226,11 @@ class StoreClock:
         due = abs(offset) > TOLD_OFF and self._steady() > at + AGAIN
         if not (changed or due):
             return
-        if abs(offset) > TOLD_OFF:
+        if self._seen is None and offset > TOLD_OFF:
+            logger.error(
+                "the site was not heard since the start, and by the clock of this desk not for six weeks before"
+            )
+        elif abs(offset) > TOLD_OFF:
             logger.error("the clock of this desk is off by %+.0f s from that of the site's database", offset)
         elif abs(said) > TOLD_OFF:
             logger.info("the clock of this desk is right again")
