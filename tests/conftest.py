@@ -34,10 +34,16 @@ InsertCard = Callable[..., VpcdLink]
 # A property is no slower than the machine that tries it: no value has a deadline, and drawing them has none.
 # For `--hypothesis-profile search`: other values each time.
 _PATIENT = (*settings().suppress_health_check, HealthCheck.too_slow)
-settings.register_profile("search", settings(), deadline=None, suppress_health_check=_PATIENT)
+settings.register_profile("search", settings(), max_examples=500, deadline=None, suppress_health_check=_PATIENT)
 # The same values each time: what fails, fails for whoever changes it, and not by chance for somebody else.
 settings.register_profile(
-    "suite", settings(), deadline=None, suppress_health_check=_PATIENT, derandomize=True, database=None
+    "suite",
+    settings(),
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=_PATIENT,
+    derandomize=True,
+    database=None,
 )
 settings.load_profile("suite")
 # For `make test-quick`: between two changes of the same line, some values are enough.

@@ -53,11 +53,12 @@ def taken_alone(pictures: Iterable[Pair]) -> tuple[list[Pair], int]:
     two = 0
     for pair in pictures:
         both = set(pair.contents)
-        two += union(pair.picture) >= both
         seen = presented(pair.picture)
         assert seen <= both
-        if len(seen) == 1 and union(pair.picture) >= both:
-            wrong.append(pair)
+        if seen == both or union(pair.picture) >= both:
+            two += 1
+            if len(seen) == 1:
+                wrong.append(pair)
     return wrong, two
 
 

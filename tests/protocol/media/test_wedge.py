@@ -166,13 +166,14 @@ def invented_ins(count: int, *seed: int) -> list[str]:
     return [ins(random).decode() for _ in range(count)]
 
 
+@pytest.mark.parametrize("codes", [20, pytest.param(200, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("machine", LAYOUTS)
 @pytest.mark.parametrize("imager", LAYOUTS)
-def test_between_any_two_layouts_an_ins_is_right_or_refused(imager: str, machine: str) -> None:
+def test_between_any_two_layouts_an_ins_is_right_or_refused(imager: str, machine: str, codes: int) -> None:
     one, other = model(imager), model(machine)
     restored = typed_at_all = 0
     # Others for each pair: some thousands in all.
-    for code in invented_ins(60, [*LAYOUTS].index(imager), [*LAYOUTS].index(machine)):
+    for code in invented_ins(codes, [*LAYOUTS].index(imager), [*LAYOUTS].index(machine)):
         typed = typed_on(code, one, other)
         if typed is not None:
             typed_at_all += 1
