@@ -95,7 +95,7 @@ def test_what_came_for_a_subscriber_who_has_left_was_not_used(counter: Any) -> N
             counter.tap(b"VITALESIM.left")
             counter.desk.leave(subscription.subscriber)
             async with asyncio.timeout(PATIENCE):
-                await counter.desk._tasks.finish()
+                await counter.desk._deliveries._tasks.finish()
             assert await counter.claims(line, b"VITALESIM.left")
             assert 1 == counter.resolver.count("resolve"), "it was not sent for the one who had left"
 
@@ -125,7 +125,7 @@ def test_a_fault_behind_a_presentation_is_an_incident(counter: Any, caplog: pyte
         raise RuntimeError("of the test")
 
     async def work(line: Any) -> None:
-        counter.desk._tasks.spawn(fails())
+        counter.desk._deliveries._tasks.spawn(fails())
         await line.result("session.ping")
 
     counter.run(work)

@@ -225,7 +225,7 @@ def test_a_client_that_goes_leaves_no_context_behind(counter: Any) -> None:
                 await counter.resolver.wait_for("resolve")
             # The daemon has seen it go when its session is none of the client's any more.
             async with asyncio.timeout(20):
-                while len(counter.desk._delivering) > 0:
+                while counter.desk._deliveries._under_way:
                     await stays.result("session.ping")
             counter.resolver.gate.set()
             await counter.resolver.wait_for("release")

@@ -244,7 +244,7 @@ class TestWhileTheServiceIsAsked:
                     goes.send_call("presentation.submit", submission(PHONE, scopes=["identity", "context"]))
                     await counter.resolver.wait_for("resolve")
                 async with asyncio.timeout(20):
-                    while len(counter.desk._delivering) > 0:
+                    while counter.desk._deliveries._under_way:
                         await stays.result("session.ping")
                 counter.resolver.gate.set()
                 await counter.resolver.wait_for("release")

@@ -8,37 +8,13 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import inf
-from typing import Protocol
 
 import msgspec
 
-from vitale_drivers.base import (
-    CodeScanned,
-    Command,
-    Disarm,
-    Failed,
-    Health,
-    Leased,
-    Options,
-    Presented,
-    PreviewPicture,
-    Progress,
-    ReaderAdded,
-    ReaderChanged,
-    ReaderRemoved,
-    Report,
-    Settled,
-    Unleased,
-)
-from vitale_drivers.base import Started as DriverStarted
-from vitale_protocol.errors import (
-    Cancelled,
-    MediumUnreadable,
-    MediumUnsupported,
-    NoReader,
-    ShuttingDown,
-)
+from vitale_drivers.base import Command, Disarm, Options, Presented, Report
+from vitale_protocol.errors import NoReader, ShuttingDown
 from vitale_protocol.events import DeskOutcome, DriverHealth, Reader
 from vitale_protocol.methods import ReadingShown
 from vitale_protocol.problems import Problem
@@ -57,23 +33,23 @@ from vitale_reader.daemon.arbitration.actions import (
     Unread,
 )
 from vitale_reader.daemon.arbitration.hub import GRACE_NEW, Hub
-from vitale_reader.daemon.arbitration.leases import Holder
-from vitale_reader.daemon.desk.codes import CodeSubscriber, CodeSubscriptions
+from vitale_reader.daemon.desk.clients import Client, Requester
+from vitale_reader.daemon.desk.codes import CodeSubscriptions
+from vitale_reader.daemon.desk.deliveries import Deliveries
+from vitale_reader.daemon.desk.driver_reports import DriverReports
 from vitale_reader.daemon.desk.leasing import LeaseDesk
-from vitale_reader.daemon.desk.previews import Previews, Viewer
+from vitale_reader.daemon.desk.previews import Previews
 from vitale_reader.daemon.desk.rationed_log import RationedLog
-from vitale_reader.daemon.desk.subscriptions import Subscriber, Subscription
-from vitale_reader.daemon.fairness.fair_store import paid_by
-from vitale_reader.daemon.issuing import delivery
+from vitale_reader.daemon.desk.subscriptions import Subscription
+from vitale_reader.daemon.desk.watchers import Watcher, Watchers
 from vitale_reader.daemon.issuing.delivery import Claim, Delivery, Fate, RequestContext
 from vitale_reader.daemon.issuing.issuer import Grant
-from vitale_reader.daemon.observation.events import NotRead, Observe, Unanswered, unobserved
-from vitale_reader.daemon.observation.incidents import BackgroundTasks, incident
+from vitale_reader.daemon.observation.events import Observe, unobserved
+from vitale_reader.daemon.observation.incidents import incident
 from vitale_reader.daemon.workers.heartbeat import Beat
-from vitale_reader.daemon.workers.reports import reader_of, told
 from vitale_reader.daemon.workers.supervisor import Supervisor
 
-__all__ = ["Client", "Coordinator", "Requester", "Watcher"]
+__all__ = ["Coordinator"]
 
 logger = logging.getLogger(__name__)
 
@@ -82,35 +58,6 @@ logger = logging.getLogger(__name__)
 UNASKED = 125.0
 
 RequestId = int | str
-
-
-class Requester(delivery.Client, Protocol):
-    """A session, or a request of another desk, as its requests see it.
-
-    Attributes:
-        number: unique among those of this process.
-    """
-
-    number: int
-
-
-class Watcher(Protocol):
-    """Receiver of the changes of readers.
-
-    Attributes:
-        number: as above.
-    """
-
-    number: int
-
-    def reader_event(self, what: str, reader: Reader) -> None:
-        """A reader was ``added``, ``changed`` or ``removed``."""
-
-
-class Client(Requester, Watcher, Viewer, Subscriber, CodeSubscriber, Holder, Protocol):
-    """A session, as the desk sees it."""
-
-    number: int
 
 
 class Coordinator:
@@ -127,18 +74,23 @@ class Coordinator:
     ) -> None:
         self.supervisor = Supervisor(drivers, on_report=self.report, on_end=self.driver_ended, beat=beat, hidden=hidden)
         self._hub = Hub()
-        self._delivery = delivery
-        self._observe = observe
-        self._tidings = RationedLog(logger)
+        self._log = RationedLog(logger)
         self._asked: dict[Key, RequestContext] = {}
-        self._delivering: dict[Key, RequestContext] = {}
-        self._watching: dict[int, Watcher] = {}
+        self._deliveries = Deliveries(delivery, observe, self._changed)
         self._subscriptions: dict[Key, Subscription] = {}
-        self._unasked: dict[RequestContext, Subscription] = {}
+        self._watchers = Watchers()
         self._previews = Previews(self._order)
         self._codes = CodeSubscriptions()
         self.leases = LeaseDesk(self._order, self._known)
-        self._tasks = BackgroundTasks(self._changed)
+        self._reports = DriverReports(
+            self._hub,
+            self._do,
+            previews=self._previews,
+            leases=self.leases,
+            codes=self._codes,
+            log=self._log,
+            observe=observe,
+        )
         self._alarm: asyncio.TimerHandle | None = None
         self._stirred = asyncio.Event()
         self._stopping = False
@@ -190,7 +142,7 @@ class Coordinator:
     @property
     def last(self) -> DeskOutcome | None:
         """The outcome of the request that ended last."""
-        return self._delivery.last
+        return self._deliveries.last
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Has somebody told that something may have changed; not what."""
@@ -199,8 +151,9 @@ class Coordinator:
     def load(self, *clients: Client) -> int:
         """Number of requests, subscriptions and leases of a session, or of several together."""
         several, numbers = set[object](clients), {client.number for client in clients}
-        requests = sum(asked.client in several for asked in (*self._asked.values(), *self._delivering.values()))
+        waiting = sum(asked.client in several for asked in self._asked.values())
         subscriptions = sum(session in numbers for session, _ in self._subscriptions)
+        requests = waiting + self._deliveries.of(several)
         return requests + subscriptions + self._codes.of(numbers) + sum(map(self.leases.of, clients))
 
     def request(
@@ -245,8 +198,7 @@ class Coordinator:
         self, client: Client, request: RequestId, grant: Grant, presentation: Presented, *, driver: str, timeout: float
     ) -> None:
         """A session presents what its application read itself: no reader and nobody else's turn come into it."""
-        key = (client.number, request)
-        self._delivering[key] = RequestContext(
+        asked = RequestContext(
             client=client,
             request=request,
             grant=grant,
@@ -254,13 +206,13 @@ class Coordinator:
             given_up=asyncio.get_running_loop().create_future(),
             action="presentation.submit",
         )
-        self._tasks.spawn(self._deliver(key, presentation, driver))
+        self._deliveries.start(asked, presentation, driver, session=client)
 
     def cancel(self, client: Client, request: RequestId) -> bool:
         """Cancels a request of a session; whether it was waiting, for a medium or for the apCV service."""
         key = (client.number, request)
-        if delivered := self._delivering.get(key):
-            return delivered.give_up(Cancelled())
+        if self._deliveries.cancel(client, request):
+            return True
         waits = key in self._asked and any(waiting.key == key for waiting in self._hub.waiting)
         if waits:
             self._do(self._hub.cancel(key, self._now()))
@@ -289,16 +241,15 @@ class Coordinator:
 
     def watch(self, client: Watcher) -> None:
         """A session wants to hear of readers."""
-        self._watching[client.number] = client
+        self._watchers.add(client)
 
     def unwatch(self, client: Watcher) -> None:
         """A session has heard enough of readers."""
-        self._watching.pop(client.number, None)
+        self._watchers.leave(client)
 
     def announce(self, what: str, reader: Reader) -> None:
         """A reader was ``added``, ``changed`` or ``removed``, here or at another desk: for everyone who watches."""
-        for client in list(self._watching.values()):
-            client.reader_event(what, reader)
+        self._watchers.announce(what, reader)
 
     def preview(self, client: Client, reader: str, every: float) -> None:
         """A session wants pictures of what a camera sees, ``every`` so many seconds.
@@ -320,9 +271,6 @@ class Coordinator:
         self.leases.leave(client)
         for key in [key for key in self._subscriptions if key[0] == client.number]:
             del self._subscriptions[key]
-        for asked, subscription in self._unasked.items():
-            if subscription.subscriber is client:
-                asked.give_up(Cancelled("the session ended"))
         self.withdraw(client)
 
     def withdraw(self, client: Requester) -> None:
@@ -330,88 +278,27 @@ class Coordinator:
         self._do(self._hub.session_ended(client.number, self._now()))
         for key in [key for key, asked in self._asked.items() if asked.client is client]:
             del self._asked[key]
-        for asked in self._delivering.values():
-            if asked.client is client:
-                asked.give_up(Cancelled("the session ended"))
+        self._deliveries.leave(client)
 
     # ── for drivers ──
 
     def report(self, driver: str, report: Report) -> None:
-        """A driver reports; what it says of another driver's readers is not heard."""
-        now = self._now()
-        if not isinstance(report, PreviewPicture):
-            logger.debug("%s: %s", driver, told(report))
-        name = reader_of(report)
-        known = next((reader for reader in self._hub.readers if reader.id == name), None)
-        if known is not None and known.driver != driver:
-            logger.error("driver %s speaks of a reader of driver %s; not heard", driver, known.driver)
-            return
-        match report:
-            case DriverStarted(media=media):
-                self._do(self._hub.driver_up(driver, media, now))
-            case Settled():
-                self._do(self._hub.driver_settled(driver, now))
-                self._stirred.set()
-            case Health(problem=problem):
-                state = "ready" if problem is None else _named(problem)
-                self._tidings.write(f"driver {driver}", "driver %s: %s", driver, state)
-                self._do(self._hub.driver_health(driver, problem, now))
-            case ReaderAdded(reader=reader):
-                self._do(self._hub.reader_added(msgspec.structs.replace(reader, driver=driver), now))
-            case ReaderChanged(reader=reader):
-                self._do(self._hub.reader_changed(msgspec.structs.replace(reader, driver=driver), now))
-            case ReaderRemoved(reader=reader_id):
-                self._do(self._hub.reader_removed(reader_id, now))
-            case PreviewPicture():
-                self._previews.hand_on(report, now)
-            case Leased() | Unleased():
-                self.leases.report(driver, report)
-            case Progress() | Presented() | Failed() | CodeScanned():
-                self._read(report, now, known)
-            case _:
-                logger.warning("driver %s: nothing to do for %s", driver, type(report).__name__)
-
-    def _code(self, code: CodeScanned) -> None:
-        """Hands a code on; where nobody takes it, whoever waits for a patient learns that it was no patient's."""
-        if not self._codes.hand_on(code) and not code.passed_on:
-            self._do(self._hub.progress(code.reader, "retry", Problem(MediumUnsupported.reason, "other")))
-
-    def _read(self, report: Progress | Presented | Failed | CodeScanned, now: float, known: Reader | None) -> None:
-        match report:
-            case CodeScanned():
-                if known is not None:
-                    self._code(report)
-            case Progress():
-                self._do(self._hub.progress(report.reader, report.step, report.problem, report.medium))
-            case Presented():
-                # A simulated reader makes a simulated presentation, whatever its driver says of that.
-                simulated = report.simulated or (known is not None and known.simulated)
-                self._do(self._hub.presented(msgspec.structs.replace(report, simulated=simulated), now))
-            case Failed():
-                said = _named(report.problem)
-                self._tidings.write(f"reader {report.reader}", "reader %s: not read: %s", report.reader, said)
-                if known is not None:
-                    outcome = report.problem.error(MediumUnreadable).reason
-                    self._observe(NotRead(medium=known.medium or "", driver=known.driver, outcome=outcome))
-                self._do(self._hub.failed(report.reader, report.problem.error(MediumUnreadable), now))
+        """A driver reports."""
+        self._reports.take(driver, report, self._now())
 
     def driver_ended(self, driver: str, problem: Problem | None) -> None:
         """A driver's process ended."""
         self._do(self._hub.driver_down(driver, problem, self._now()))
-        self._stirred.set()
 
     async def stop(self) -> None:
         """Answers every request that waits, and finishes what was being delivered."""
         self._stopping = True
         self._stirred.set()
         self._do(self._hub.refuse_all(ShuttingDown))
-        for asked in (*self._delivering.values(), *self._unasked):
-            asked.give_up(ShuttingDown())
         self.leases.stop()
         if self._alarm is not None:
             self._alarm.cancel()
-        await self._tasks.finish()
-        await self._delivery.stop()
+        await self._deliveries.stop()
 
     # ── what the hub decides ──
 
@@ -430,6 +317,7 @@ class Coordinator:
         self._changed()
 
     def _changed(self) -> None:
+        self._stirred.set()
         for listener in self._listeners:
             listener()
 
@@ -444,21 +332,16 @@ class Coordinator:
             case Deliver(request=PendingSubscription() as subscribed, presentation=presentation, reader=reader):
                 self._hand_out(self._subscriptions[subscribed.key], presentation, reader.driver)
             case Deliver(request=request, presentation=presentation, reader=reader):
-                self._delivering[request.key] = self._asked.pop(request.key)
-                self._tasks.spawn(self._deliver_to_waiting(request.key, presentation, reader.driver))
+                self._answer(self._asked.pop(request.key), presentation, reader.driver)
             case Unread(subscription=subscribed, error=error, reader=reader_id):
                 msgspec.structs.replace(self._subscriptions[subscribed.key], reader=reader_id).fail("", error)
             case Refuse(request=request, error=error):
-                asked = self._asked.pop(request.key)
-                self._observe(Unanswered(outcome=error.reason))
-                self._tasks.spawn(self._delivery.note(asked, error.reason))
-                self._delivery.ended(asked, None, error.reason)
-                asked.client.fail(asked.request, error)
+                self._deliveries.refuse(self._asked.pop(request.key), error)
             case NotifyProgress(request=request):
                 self._tell(request, action)
             case Announce(what=what, reader=reader):
                 if what != "changed":
-                    self._tidings.write(f"reader {reader.id}", "reader %s %s", reader.id, what)
+                    self._log.write(f"reader {reader.id}", "reader %s %s", reader.id, what)
                 if what == "removed":
                     self._previews.removed(reader.id)
                     self.leases.removed(reader.id)
@@ -471,6 +354,17 @@ class Coordinator:
         elif asked := self._asked.get(pending.key):
             asked.client.progress(asked.request, told.step, told.reader, told.problem, medium)
 
+    def _answer(self, asked: RequestContext, presentation: Presented, driver: str) -> None:
+        begun = self._now()
+
+        def then(fate: Fate) -> None:
+            if fate == "declined":
+                self._do(self._hub.reassigned(presentation, begun, self._now()))
+            else:
+                self._take_back(presentation, fate)
+
+        self._deliveries.start(asked, presentation, driver, session=asked.client, then=then)
+
     def _hand_out(self, subscription: Subscription, presentation: Presented, driver: str) -> None:
         asked = RequestContext(
             client=msgspec.structs.replace(subscription, reader=presentation.reader),
@@ -480,15 +374,10 @@ class Coordinator:
             given_up=asyncio.get_running_loop().create_future(),
             action="presentations.subscribe",
         )
-        self._unasked[asked] = subscription
-        self._tasks.spawn(self._deliver_unasked(asked, presentation, driver))
+        owner = subscription.subscriber
+        self._deliveries.start(asked, presentation, driver, session=owner, then=partial(self._take_back, presentation))
 
-    async def _deliver_unasked(self, asked: RequestContext, presentation: Presented, driver: str) -> None:
-        try:
-            with paid_by(asked.grant.client_id):
-                fate = await self._delivery.deliver(asked, presentation, driver)
-        finally:
-            del self._unasked[asked]
+    def _take_back(self, presentation: Presented, fate: Fate) -> None:
         if fate == "unused":
             self._do(self._hub.returned(presentation, self._now()))
 
@@ -513,28 +402,5 @@ class Coordinator:
         self._alarm = None
         self._do(self._hub.tick(self._now()))
 
-    async def _deliver_to_waiting(self, key: Key, presentation: Presented, driver: str) -> None:
-        delivered_at = self._now()
-        match await self._deliver(key, presentation, driver):
-            case "unused":
-                self._do(self._hub.returned(presentation, self._now()))
-            case "declined":
-                self._do(self._hub.reassigned(presentation, delivered_at, self._now()))
-            case "used":
-                pass
-
-    async def _deliver(self, key: Key, presentation: Presented, driver: str) -> Fate:
-        asked = self._delivering[key]
-        try:
-            with paid_by(asked.grant.client_id):
-                return await self._delivery.deliver(asked, presentation, driver)
-        finally:
-            del self._delivering[key]
-
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _named(problem: Problem) -> str:
-    """A problem as the log has it: by its name alone, since its detail may quote a device or a medium."""
-    return f"{problem.reason}.{problem.variant}" if problem.variant else problem.reason

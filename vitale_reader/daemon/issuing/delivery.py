@@ -94,7 +94,7 @@ class Claim(Protocol):
         ...
 
 
-class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
+class RequestContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Client of a waiting request, and its order.
 
     Attributes:
